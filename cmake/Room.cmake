@@ -1,0 +1,115 @@
+# One helper makes a room: a library of a directory's sources and the test binaries beside them.
+#
+#   multinet_room(lib/kube DEPS lib/base lib/tls LINK cpprestsdk::cpprest)
+#
+# The target of lib/kube is `lib_kube`. Sources are the directory's own *.cc, except
+#   *_test.cc        one binary `lib_kube_test`, label unit
+#   *_netns_test.cc  one binary, label netns: runs in user, network and mount namespaces of its own
+#   *_fault_test.cc  one binary, label fault
+#   *_fuzz.cc        one libFuzzer binary each (preset fuzz), label fuzz
+#   *_bench.cc       left to bench/
+#   main.cc          left to multinet_program()
+# TEST_DEPS names rooms that only the tests use; TEST_SOURCES adds files to all of the test binaries.
+include(GoogleTest)
+
+function(multinet_target_of path variable)
+  string(REPLACE "/" "_" target "${path}")
+  string(REPLACE "-" "_" target "${target}")
+  set(${variable} "${target}" PARENT_SCOPE)
+endfunction()
+
+function(multinet_room path)
+  cmake_parse_arguments(arg "" "" "DEPS;LINK;TEST_DEPS;TEST_LINK;TEST_SOURCES" ${ARGN})
+  multinet_target_of("${path}" target)
+  set(directory "${PROJECT_SOURCE_DIR}/${path}")
+  file(GLOB sources CONFIGURE_DEPENDS "${directory}/*.cc")
+  set(library ${sources})
+  list(FILTER library EXCLUDE REGEX "(_test|_fuzz|_bench)\\.cc$|/main\\.cc$")
+  if(library)
+    add_library(${target} STATIC ${library})
+    set(scope PUBLIC)
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_link_libraries(${target} ${scope} multinet_compiler ${arg_LINK})
+  foreach(dependency IN LISTS arg_DEPS)
+    multinet_target_of("${dependency}" dependency_target)
+    target_link_libraries(${target} ${scope} ${dependency_target})
+  endforeach()
+
+  foreach(kind unit netns fault)
+    set(tests ${sources})
+    if(kind STREQUAL "unit")
+      list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+      list(FILTER tests EXCLUDE REGEX "_(netns|fault)_test\\.cc$")
+      set(binary ${target}_test)
+    else()
+      list(FILTER tests INCLUDE REGEX "_${kind}_test\\.cc$")
+      set(binary ${target}_${kind}_test)
+    endif()
+    if(tests)
+      add_executable(${binary} ${tests} ${arg_TEST_SOURCES})
+      multinet_test(${binary} ${kind} ${target} "${arg_TEST_DEPS}" "${arg_TEST_LINK}")
+    endif()
+  endforeach()
+
+  if(MULTINET_FUZZ)
+    set(fuzzers ${sources})
+    list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
+    foreach(fuzzer IN LISTS fuzzers)
+      multinet_fuzzer("${fuzzer}" ${target} "${directory}")
+    endforeach()
+  endif()
+endfunction()
+
+# A test binary of one label. Tests of the label netns get namespaces of their own, without root.
+function(multinet_test binary kind target deps link)
+  target_link_libraries(${binary} PRIVATE ${target} ${link} GTest::gmock GTest::gtest_main)
+  foreach(dependency IN LISTS deps)
+    multinet_target_of("${dependency}" dependency_target)
+    target_link_libraries(${binary} PRIVATE ${dependency_target})
+  endforeach()
+  target_precompile_headers(${binary} PRIVATE <gtest/gtest.h> <gmock/gmock.h> <string> <vector>)
+  target_compile_definitions(${binary} PRIVATE MULTINET_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  set(timeout 60)
+  if(kind STREQUAL "netns")
+    set_target_properties(${binary} PROPERTIES CROSSCOMPILING_EMULATOR
+      "unshare;--user;--map-root-user;--net;--mount;--")
+  elseif(kind STREQUAL "fault")
+    set(timeout 240)
+  endif()
+  gtest_discover_tests(${binary} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    TEST_PREFIX "${binary}." PROPERTIES LABELS ${kind} TIMEOUT ${timeout})
+endfunction()
+
+# A libFuzzer binary; `ctest -L fuzz` runs it for a bounded time over its kept corpus.
+function(multinet_fuzzer source target directory)
+  get_filename_component(stem "${source}" NAME_WE)
+  set(binary ${target}_${stem})
+  add_executable(${binary} "${source}")
+  target_link_libraries(${binary} PRIVATE ${target})
+  target_compile_options(${binary} PRIVATE -fsanitize=fuzzer)
+  target_link_options(${binary} PRIVATE -fsanitize=fuzzer)
+  set(work "${PROJECT_BINARY_DIR}/corpus/${binary}")
+  file(MAKE_DIRECTORY "${work}")
+  set(seeds "")
+  if(IS_DIRECTORY "${directory}/corpus/${stem}")
+    set(seeds "${directory}/corpus/${stem}")
+  endif()
+  add_test(NAME fuzz.${binary} COMMAND ${binary} -max_total_time=10 -timeout=5 "${work}" ${seeds})
+  set_tests_properties(fuzz.${binary} PROPERTIES LABELS fuzz TIMEOUT 60)
+endfunction()
+
+# multinet_program(NAME SOURCE DEPS rooms...): a binary in <build>/bin.
+function(multinet_program name source)
+  cmake_parse_arguments(arg "" "" "DEPS;LINK" ${ARGN})
+  add_executable(${name} "${source}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+  target_link_libraries(${name} PRIVATE multinet_compiler ${arg_LINK})
+  foreach(dependency IN LISTS arg_DEPS)
+    multinet_target_of("${dependency}" dependency_target)
+    target_link_libraries(${name} PRIVATE ${dependency_target})
+  endforeach()
+  install(TARGETS ${name} RUNTIME DESTINATION bin)
+endfunction()
