@@ -1,0 +1,82 @@
+// What an interface of a pod shall be and what it became: the words that all rooms of the agent
+// share.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/base/ids.h"
+#include "lib/base/ip.h"
+#include "lib/base/mac.h"
+
+namespace multinet::agent {
+
+/// Kinds of link that the agent can make. Spelled in the API as VXLAN, Bridge, Macvlan.
+enum class LinkType : std::uint8_t { Vxlan, Bridge, Macvlan };
+enum class MacvlanMode : std::uint8_t { Bridge, Private, Vepa, Passthru };
+
+/// `VXLAN`, `Bridge`, `Macvlan`: the spelling of PodNetwork.spec.type.
+[[nodiscard]] std::string_view name(LinkType type);
+[[nodiscard]] Result<LinkType> parseLinkType(std::string_view text);
+[[nodiscard]] std::string_view name(MacvlanMode mode);
+[[nodiscard]] Result<MacvlanMode> parseMacvlanMode(std::string_view text);
+
+struct AddressPlan {
+  InterfaceAddress address;          ///< with the length of the subnet, not of the block
+  std::optional<IpAddress> gateway;  ///< of the subnet
+  auto operator<=>(const AddressPlan&) const = default;
+};
+
+struct RoutePlan {
+  IpPrefix to;
+  std::optional<IpAddress> via;  ///< absent: on link
+  auto operator<=>(const RoutePlan&) const = default;
+};
+
+/// One interface, fully decided: nothing is looked up any more once this stands in the journal.
+struct InterfacePlan {
+  InterfaceName name;
+  NetworkName network;
+  NetworkUid networkUid;
+  std::string attachment;  ///< PodNetworkAttachment's name, empty where the pod named the network
+  LinkType type = LinkType::Bridge;
+  MacvlanMode macvlanMode = MacvlanMode::Bridge;  ///< for Macvlan only
+  std::string parent;  ///< the node's bridge (VXLAN, Bridge) or parent device (Macvlan)
+  MacAddress mac;
+  unsigned mtu = 0;  ///< bytes
+  std::vector<AddressPlan> addresses;
+  std::vector<RoutePlan> routes;
+  bool defaultGatewayV4 = false;
+  bool defaultGatewayV6 = false;
+  bool operator==(const InterfacePlan&) const = default;
+};
+
+enum class InterfaceState : std::uint8_t { Pending, Attached, Failed, Detached };
+[[nodiscard]] std::string_view name(InterfaceState state);
+
+/// What became of a plan.
+struct InterfaceStatus {
+  InterfacePlan plan;
+  InterfaceState state = InterfaceState::Pending;
+  int ifindex = 0;  ///< inside the pod
+  std::string reason;
+  std::string message;
+  WallTime attachedAt{};
+  bool operator==(const InterfaceStatus&) const = default;
+};
+
+/// Who a sandbox belongs to, as the kubelet says it.
+struct PodRef {
+  PodUid uid;
+  std::string namespaceName;
+  std::string name;
+  std::uint32_t attempt = 0;
+  auto operator<=>(const PodRef&) const = default;
+  /// `namespace/name`
+  [[nodiscard]] std::string str() const { return namespaceName + "/" + name; }
+};
+
+}  // namespace multinet::agent

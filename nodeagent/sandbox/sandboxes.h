@@ -1,0 +1,69 @@
+// What nodeagent/cri asks of the sandbox owner. One thread owns all sandboxes; calls only queue.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nodeagent/sandbox/runtime.h"
+
+namespace multinet::agent::sandbox {
+
+/// How a sandbox that asked for networks is shown to the kubelet.
+enum class Verdict {
+  Pass,      ///< as the runtime says (plain, attached, or doubt: doubt never kills a running pod)
+  Hidden,    ///< its own RunPodSandbox is still under way
+  NotReady,  ///< never attached and its rollback failed; final for this sandbox
+};
+
+/// What is known of one sandbox with a request.
+struct SandboxView {
+  PodRef pod;
+  Verdict verdict = Verdict::Pass;
+  bool attached = false;  ///< CreateContainer is let through only then
+  std::vector<InterfaceStatus> interfaces;
+};
+
+/// An immutable picture, published after each change. Read by Status, List and the CreateContainer
+/// gate without queueing.
+struct Snapshot {
+  bool recovered = false;  ///< false until the journal has been compared with the runtime
+  std::string bootId;
+  std::map<SandboxId, SandboxView> sandboxes;
+  /// Pods whose RunPodSandbox is under way and whose sandbox ID isn't known yet (uid, attempt):
+  /// what the runtime lists for them is hidden.
+  std::set<std::pair<PodUid, std::uint32_t>> running;
+};
+
+/// The answer to RunPodSandbox: the runtime's bytes (cri appends the extension) and the interfaces.
+struct RunResult {
+  RunReply reply;
+  std::vector<InterfaceStatus> interfaces;
+};
+
+class Sandboxes {
+ public:
+  virtual ~Sandboxes() = default;
+  /// True where the request names networks and so must go through run(). Pure, any thread.
+  [[nodiscard]] virtual bool asksForNetworks(const RunRequest& request) const = 0;
+  /// Attach all or none, then answer. Cancelling is by abort(): the call still completes.
+  virtual void run(RunRequest request, Callback<RunResult> done) = 0;
+  /// The kubelet's call is gone: finish or roll back on our own time.
+  virtual void abort(const PodRef& pod) = 0;
+  /// Called for each StopPodSandbox before it is forwarded; `done` says that it may go on. Aborts
+  /// an attach under way. Sandboxes without a request answer at once.
+  virtual void beforeStop(const SandboxId& id, StatusCallback done) = 0;
+  /// The runtime stopped the sandbox: addresses go into quarantine.
+  virtual void afterStop(const SandboxId& id, StatusCallback done) = 0;
+  /// The runtime removed it: forget.
+  virtual void afterRemove(const SandboxId& id) = 0;
+  /// Whether a sandbox may get containers; FailedPrecondition says why not.
+  [[nodiscard]] virtual Status mayCreateContainer(const SandboxId& id,
+                                                  const RunRequest& config) const = 0;
+  [[nodiscard]] virtual std::shared_ptr<const Snapshot> snapshot() const = 0;
+};
+
+}  // namespace multinet::agent::sandbox
