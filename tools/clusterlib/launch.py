@@ -1,0 +1,93 @@
+"""Starting a machine: namespaces, and in them the supervisor as process 1.
+
+Process 1 of a process namespace is the machine's life: when it dies the kernel kills all others in
+it, and with them go the machine's mounts and its network. So there is nothing else to track, and
+nothing that a killed run can leave behind but one process, directories and cgroups.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+from pathlib import Path
+
+from clusterlib import processes
+from clusterlib.errors import EXIT_UNUSABLE, ClusterError
+from clusterlib.layout import TOOLS, Machine
+
+_CLONE_NEWNS = 0x00020000
+_CLONE_NEWUTS = 0x04000000
+_CLONE_NEWIPC = 0x08000000
+_CLONE_NEWPID = 0x20000000
+_CLONE_NEWNET = 0x40000000
+_NAMESPACES = _CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWPID | _CLONE_NEWNET
+
+
+def launch(machine: Machine, inherited: list[int]) -> int:
+    """Starts the machine that `machine.spec_file` describes; returns its process 1.
+
+    `inherited` are descriptors that the supervisor gets under the same numbers. The caller's
+    network, mounts and processes stay as they are. Called before any thread is started.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _be_launcher(machine, inherited, writer)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    if not answer.isdigit():
+        raise ClusterError(
+            f"start machine {machine.host_name}: {answer or 'its launcher died'}", EXIT_UNUSABLE
+        )
+    pid = int(answer)
+    record = processes.identify(pid)
+    if record is None:
+        raise ClusterError(f"start machine {machine.host_name}: it ended at once")
+    machine.init_file.write_text(json.dumps(record) + "\n")
+    machine.netns.unlink(missing_ok=True)
+    machine.netns.symlink_to(f"/proc/{pid}/ns/net")
+    return pid
+
+
+def _be_launcher(machine: Machine, inherited: list[int], writer: int) -> None:
+    """Runs in the forked child: unshares, forks process 1, tells its number, ends."""
+    try:
+        os.setsid()
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(_NAMESPACES) != 0:
+            reason = os.strerror(ctypes.get_errno())
+            raise OSError(f"make namespaces: {reason}; this needs root with CAP_SYS_ADMIN")
+        init = os.fork()
+        if init == 0:
+            _be_init(machine, inherited)
+        os.write(writer, str(init).encode())
+        os._exit(0)
+    except OSError as error:
+        os.write(writer, str(error).encode())
+        os._exit(1)
+
+
+def _be_init(machine: Machine, inherited: list[int]) -> None:
+    log = os.open(
+        machine.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
+    )
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    for fd in inherited:
+        os.set_inheritable(fd, True)
+    environment = {"PYTHONPATH": str(TOOLS), "PATH": os.environ.get("PATH", os.defpath)}
+    os.execve(sys.executable, processes.supervisor_argv(machine), environment)
+
+
+def control_directory(machine: Machine) -> Path:
+    """Makes the machine's directories; all but `run` and `var` are this tool's own."""
+    for directory in (machine.run, machine.var, machine.logs, machine.etc):
+        directory.mkdir(parents=True, exist_ok=True)
+    return machine.state
