@@ -71,7 +71,7 @@ def node_commands(node: Wired) -> list[str]:
     lines.append(f"address add {v6}/{UNDERLAY_V6.prefixlen} dev eth0 nodad")
     # Nothing is behind it, but programs look for "the interface of the default route".
     lines.append(f"route add default via {CONTROL_PLANE_V4}")
-    lines.append(f"-6 route add default via {CONTROL_PLANE_V6}")
+    lines.append(f"route add ::/0 via {CONTROL_PLANE_V6}")
     return lines
 
 
@@ -80,8 +80,7 @@ def route_commands(nodes: list[Wired]) -> list[str]:
     lines = []
     for node in nodes:
         for address, pods in zip(node.addresses.node, node.addresses.pod_cidrs, strict=True):
-            family = "-6 " if ":" in pods else ""
-            lines.append(f"{family}route add {pods} via {address}")
+            lines.append(f"route add {pods} via {address}")
     return lines
 
 
