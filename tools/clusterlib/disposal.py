@@ -14,6 +14,8 @@ from clusterlib.layout import Layout, Machine
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _CGROUP_SECONDS = 5.0
+_CONTAINERD_CGROUP = "k8s.io"
+"""Where containerd puts containers whose kubelet names no parent, as ours, which manages none."""
 
 
 def remove(layout: Layout) -> bool:
@@ -23,14 +25,22 @@ def remove(layout: Layout) -> bool:
     them.
     """
     machines = layout.machines()
+    containers = [identifier for machine in machines for identifier in _containers(machine)]
     with ThreadPoolExecutor(max_workers=8) as pool:
         killed = list(pool.map(processes.kill_machine, machines))
     found = any(killed) or layout.state.exists() or layout.data.exists()
     _check_nothing_mounted(layout)
-    remove_cgroups(f"multinet-cluster/{layout.name}")
+    for identifier in containers:
+        remove_cgroups(f"{_CONTAINERD_CGROUP}/{identifier}")
     for directory in (layout.state, layout.data):
         _remove_tree(directory)
     return found
+
+
+def _containers(machine: Machine) -> list[str]:
+    """The containers that containerd has a task for; those that ended have no cgroup any more."""
+    tasks = machine.run / "containerd" / "io.containerd.runtime.v2.task" / "k8s.io"
+    return [entry.name for entry in tasks.iterdir()] if tasks.is_dir() else []
 
 
 def left_over(layout: Layout) -> list[Machine]:
@@ -55,7 +65,7 @@ def remove_cgroups(name: str) -> None:
         for directory in deepest_first:
             _remove_cgroup(directory)
         try:
-            top.parent.rmdir()  # multinet-cluster itself, once the last cluster is gone
+            top.parent.rmdir()  # once no other cluster has a container there
         except OSError:
             pass
 

@@ -82,10 +82,6 @@ class Machine:
         """Configuration that this tool writes for the machine's programs."""
         return self.data / "etc"
 
-    @property
-    def cgroup(self) -> str:
-        return f"/multinet-cluster/{self.cluster}/{self.name}"
-
 
 @dataclass(frozen=True)
 class Layout:

@@ -179,7 +179,6 @@ def kubelet_config(layout: Layout, machine: Machine, agent: Agent | None) -> dic
         },
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": machine.cgroup,
         "cgroupsPerQOS": False,
         "clusterDNS": [DNS_SERVICE_V4],
         "clusterDomain": "cluster.local",
