@@ -66,8 +66,10 @@ def _locked(layout: Layout) -> Iterator[None]:
             raise ClusterError(
                 f"change cluster {layout.name}: another up or down of it is under way"
             ) from error
-        yield
-        layout.lock_file.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            layout.lock_file.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         RUN_ROOT.rmdir()
 

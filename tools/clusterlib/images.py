@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import shutil
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def _busybox() -> image.Image:
     if program is None:
         raise ClusterError("make busybox image: busybox isn't installed; run tools/install-deps")
     applets = run([program, "--list"]).stdout.split()
-    wanted = image.Image(
+    return image.Image(
         BUSYBOX,
         [],
         ["/bin/sh"],
@@ -45,19 +44,6 @@ def _busybox() -> image.Image:
         links={f"/bin/{name}": "busybox" for name in applets if name != "busybox"},
         texts={**_ACCOUNTS, "/etc/nsswitch.conf": "hosts: files dns\n"},
     )
-    _add_name_service(wanted)
-    return wanted
-
-
-def _add_name_service(wanted: image.Image) -> None:
-    """A static glibc program loads the shared C library to look up names, and crashes without."""
-    for name in ("libc.so.6", "libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"):
-        found = run(["cc", f"-print-file-name={name}"]).stdout.strip()
-        if found == name:
-            continue
-        for library in (Path(found).resolve(), *image.shared_libraries(Path(found))):
-            wanted.files[str(library)] = library.resolve()
-        wanted.files[f"/lib/{platform.machine()}-linux-gnu/{name}"] = Path(found).resolve()
 
 
 def _cached(wanted: image.Image) -> Path:
