@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -55,7 +56,14 @@ def build_key(part: Part, go_version: str) -> str:
 
 
 def build_all(progress: Progress) -> Programs:
-    """Builds what the cache lacks; returns where everything is."""
+    """Builds what the cache lacks; returns where everything is. One run builds, others wait."""
+    cache_root().mkdir(parents=True, exist_ok=True)
+    with open(cache_root() / "build.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build_missing(progress)
+
+
+def _build_missing(progress: Progress) -> Programs:
     go = toolchain.find_go(progress)
     go_version = run([str(go), "env", "GOVERSION"], env=toolchain.go_environment(go)).stdout.strip()
     directories = {}

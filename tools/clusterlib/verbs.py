@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from clusterlib import bringup, collect, control, processes
+from clusterlib import bringup, collect, control, node, processes
 from clusterlib.cluster import Cluster
 from clusterlib.errors import EXIT_UNUSABLE, ClusterError
 from clusterlib.inside import enter
@@ -22,7 +22,7 @@ _TAIL_LINES = 200
 def greet(cluster: Cluster) -> None:
     """Tells a person what to do with a fresh cluster."""
     name = cluster.layout.name
-    print(f"cluster {name} is up: {', '.join(f'{name}-{node}' for node in cluster.nodes)}")
+    print(f"cluster {name} is up: {', '.join(f'{name}-{entry}' for entry in cluster.nodes)}")
     print(f"  export KUBECONFIG={cluster.layout.kubeconfig}")
     print(f"  export PATH={cluster.programs.kubernetes}:$PATH   # kubectl of the same version")
     print(f"  {TOOLS}/cluster down --name {name}   # ends it and removes everything")
@@ -56,11 +56,11 @@ def status(cluster: Cluster, _: argparse.Namespace) -> int:
 
 def logs(cluster: Cluster, options: argparse.Namespace) -> int:
     """Prints (or with -f follows) the logs of all programs, or of those of one name."""
-    node, _, component = (options.component or "").rpartition("/")
+    place, _, component = (options.component or "").rpartition("/")
     files = [
         str(file)
         for machine in cluster.machines()
-        if not node or machine.name == cluster.layout.machine(node).name
+        if not place or machine.name == cluster.layout.machine(place).name
         for file in sorted(machine.logs.glob("*.log"))
         if not component or file.stem == component
     ]
@@ -112,6 +112,7 @@ def node_exec(cluster: Cluster, options: argparse.Namespace) -> int:
     _, pid = cluster.machine(options.machine)
     argv = enter(pid, _command(options) or ["bash"])
     os.environ["PATH"] = cluster.programs.path()
+    os.environ.setdefault("CONTAINER_RUNTIME_ENDPOINT", f"unix://{node.RUNTIME_SOCKET}")
     os.execvp(argv[0], argv)
 
 
