@@ -1,0 +1,119 @@
+// Links: what the kernel says of one, and the requests that make, change and remove them. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/netlink/socket.h"
+
+namespace multinet::netlink {
+
+/// IFLA_VXLAN_DF: whether outer packets carry "don't fragment".
+enum class VxlanDf : std::uint8_t { Unset = 0, Set = 1, Inherit = 2 };
+
+struct VxlanInfo {
+  std::uint32_t vni = 0;
+  std::uint16_t port = 0;
+  int underlayIndex = 0;
+  std::optional<IpAddress> local;
+  bool learning = false;
+  VxlanDf df = VxlanDf::Unset;
+  bool operator==(const VxlanInfo&) const = default;
+};
+
+/// A link as RTM_NEWLINK tells it.
+struct LinkInfo {
+  int index = 0;
+  std::string name;
+  std::string alias;
+  std::string kind;  ///< `veth`, `bridge`, `vxlan`, `macvlan`, ...; empty for physical ones
+  MacAddress mac;
+  unsigned mtu = 0;
+  bool up = false;       ///< administratively (IFF_UP)
+  bool carrier = false;  ///< IFF_LOWER_UP
+  int master = 0;        ///< ifindex, 0 for none
+  int lower = 0;  ///< IFLA_LINK: parent or veth peer, an index in `lowerNetns` if that is set
+  std::optional<std::int32_t> lowerNetns;
+  std::optional<VxlanInfo> vxlan;
+  std::optional<std::uint32_t> macvlanMode;  ///< MACVLAN_MODE_*
+  bool operator==(const LinkInfo&) const = default;
+};
+
+/// `payload` of RTM_NEWLINK or RTM_DELLINK.
+[[nodiscard]] Result<LinkInfo> decodeLink(Bytes payload);
+
+/// A veth pair: the host end in the socket's namespace, the pod end born in another one.
+struct VethSpec {
+  std::string hostName;
+  std::string bridge;   ///< for texts only
+  int bridgeIndex = 0;  ///< master of the host end
+  std::string peerName;
+  int peerNetns = -1;  ///< descriptor of the target namespace
+  int peerIndex = 0;   ///< wanted ifindex there, 0: the kernel chooses
+  MacAddress peerMac;
+  unsigned mtu = 0;  ///< bytes, of both ends
+};
+/// The host end comes up at once. The peer cannot (ENOTCONN from the kernel's veth_newlink).
+[[nodiscard]] Request createVeth(const VethSpec& spec);
+
+struct MacvlanSpec {
+  std::string name;
+  std::string parent;  ///< for texts only
+  int parentIndex = 0;
+  std::uint32_t mode = 0;  ///< MACVLAN_MODE_* of linux/if_link.h
+  int netns = -1;          ///< descriptor of the target namespace
+  int index = 0;           ///< wanted ifindex there, 0: the kernel chooses
+  MacAddress mac;
+  unsigned mtu = 0;
+};
+[[nodiscard]] Request createMacvlan(const MacvlanSpec& spec);
+
+struct BridgeSpec {
+  std::string name;
+  MacAddress mac;  ///< fixed: else a bridge takes the lowest of its ports and changes with them
+  unsigned mtu = 0;
+};
+/// Forwards at once (no STP, no forward delay) and floods multicast (no querier is there to snoop).
+[[nodiscard]] Request createBridge(const BridgeSpec& spec);
+
+struct VxlanSpec {
+  std::string name;
+  MacAddress mac;
+  unsigned mtu = 0;
+  VxlanInfo vxlan;
+};
+/// Without a default destination: who gets flooded frames is in the FDB (see neighbour.h).
+[[nodiscard]] Request createVxlan(const VxlanSpec& spec);
+
+/// Names a link of the socket's namespace by index or, where that is 0, by name.
+struct LinkRef {
+  int index = 0;
+  std::string name;
+};
+[[nodiscard]] Request setUp(const LinkRef& link);
+[[nodiscard]] Request setDown(const LinkRef& link);
+[[nodiscard]] Request setMtu(const LinkRef& link, unsigned mtu);
+[[nodiscard]] Request setMac(const LinkRef& link, const MacAddress& mac);
+[[nodiscard]] Request setAlias(const LinkRef& link, const std::string& alias);
+[[nodiscard]] Request setUpWithAlias(const LinkRef& link, const std::string& alias);
+/// `master` 0 takes it out of its bridge.
+[[nodiscard]] Request setMaster(const LinkRef& link, int master);
+[[nodiscard]] Request setGroup(const LinkRef& link, std::uint32_t group);
+[[nodiscard]] Request deleteLink(const LinkRef& link);
+/// All links of the group at once, for the price of one (one RCU wait: rtnl_group_dellink).
+[[nodiscard]] Request deleteGroup(std::uint32_t group);
+
+[[nodiscard]] Request getLink(const LinkRef& link);
+struct LinkFilter {
+  std::string kind;  ///< empty: all
+  int master = 0;    ///< 0: all
+};
+[[nodiscard]] Request listLinks(const LinkFilter& filter = {});
+
+/// NotFound where there is none.
+[[nodiscard]] Result<LinkInfo> findLink(Socket& socket, const LinkRef& link);
+[[nodiscard]] Result<std::vector<LinkInfo>> findLinks(Socket& socket,
+                                                      const LinkFilter& filter = {});
+
+}  // namespace multinet::netlink

@@ -1,0 +1,49 @@
+// Routes and rules. Pure requests; the socket's namespace is the one they mean.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "lib/netlink/socket.h"
+
+namespace multinet::netlink {
+
+inline constexpr std::uint32_t kMainTable = 254;  ///< RT_TABLE_MAIN
+
+/// One unicast route. Fields not named here are the kernel's defaults.
+struct RouteInfo {
+  IpPrefix to;
+  std::optional<IpAddress> via;
+  int linkIndex = 0;
+  std::uint32_t metric = 0;  ///< IPv6: 0 is written as the kernel's 1024
+  std::uint32_t table = kMainTable;
+  std::uint8_t protocol = 4;         ///< RTPROT_STATIC
+  std::optional<IpAddress> source;   ///< preferred source address
+  std::optional<std::uint32_t> mtu;  ///< RTAX_MTU; on a looked-up route the learned path MTU
+  auto operator<=>(const RouteInfo&) const = default;
+};
+
+/// `payload` of RTM_NEWROUTE. nullopt for what isn't a plain unicast route of one next hop.
+[[nodiscard]] Result<std::optional<RouteInfo>> decodeRoute(Bytes payload);
+
+/// AlreadyExists where a route of that prefix, metric and table is there.
+[[nodiscard]] Request addRoute(const RouteInfo& route);
+[[nodiscard]] Request removeRoute(const RouteInfo& route);
+/// How the kernel would reach `address`, exceptions for its path MTU included.
+[[nodiscard]] Result<RouteInfo> lookUpRoute(Socket& socket, const IpAddress& address);
+
+/// Unicast routes of one table; of one link, or of all where `linkIndex` is 0.
+[[nodiscard]] Result<std::vector<RouteInfo>> findRoutes(Socket& socket, int linkIndex,
+                                                        std::uint32_t table = kMainTable);
+
+/// `from address lookup table`: packets of that source take another table.
+struct RuleInfo {
+  IpAddress from;
+  std::uint32_t table = 0;
+  std::uint32_t priority = 0;
+  auto operator<=>(const RuleInfo&) const = default;
+};
+[[nodiscard]] Request addRule(const RuleInfo& rule);
+[[nodiscard]] Request removeRule(const RuleInfo& rule);
+
+}  // namespace multinet::netlink

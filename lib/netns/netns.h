@@ -1,0 +1,54 @@
+// Network namespaces: opening, telling apart, entering, and what must be done from within.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <string>
+
+#include "lib/base/fd.h"
+
+namespace multinet::netns {
+
+/// Says whether two descriptors mean the same namespace.
+struct Identity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  auto operator<=>(const Identity&) const = default;
+};
+
+/// Opens a network namespace by path. InvalidArgument where the path is something else (a file, a
+/// link to another kind of namespace); NotFound where it is gone.
+[[nodiscard]] Result<Fd> openPath(const std::string& path);
+/// Of a process. NotFound where it is gone.
+[[nodiscard]] Result<Fd> openPid(pid_t pid);
+/// Of the calling thread.
+[[nodiscard]] Result<Fd> openOwn();
+/// A new one, owned by the calling thread's user namespace; it lives as long as descriptors or
+/// members of it do. The calling thread stays where it is.
+[[nodiscard]] Result<Fd> make();
+
+/// InvalidArgument where the descriptor isn't a network namespace.
+[[nodiscard]] Result<Identity> identity(const Fd& netns);
+
+/// Moves the calling thread into a namespace until the end of the scope. A thread that can't get
+/// back would do its next work in a pod's namespace: then the process aborts.
+class Scope {
+ public:
+  [[nodiscard]] static Result<Scope> enter(const Fd& netns);
+  Scope(Scope&& other) noexcept : home_(std::move(other.home_)) {}
+  Scope& operator=(Scope&&) = delete;
+  ~Scope();
+
+ private:
+  explicit Scope(Fd home) : home_(std::move(home)) {}
+  Fd home_;
+};
+
+/// Writes `/proc/sys/net/<key>` of the calling thread's namespace, for example
+/// `ipv6/conf/net1/accept_ra`. NotFound where the key isn't there.
+[[nodiscard]] Status writeSysctl(const std::string& key, const std::string& value);
+/// Without the final newline.
+[[nodiscard]] Result<std::string> readSysctl(const std::string& key);
+
+}  // namespace multinet::netns
