@@ -1,0 +1,80 @@
+#include "lib/async/lane.h"
+
+#include <pthread.h>
+
+#include <utility>
+
+namespace multinet::async {
+
+Lane::Lane(std::string name) : name_(std::move(name)), thread_([this] { run(); }) {}
+
+bool Lane::post(Task task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return false;
+    tasks_.push_back(std::move(task));
+  }
+  wake_.notify_one();
+  return true;
+}
+
+bool Lane::postAfter(Duration delay, Task task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return false;
+    timed_.emplace(std::chrono::steady_clock::now() + delay, std::move(task));
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void Lane::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+std::optional<std::chrono::steady_clock::time_point> Lane::busySince() const {
+  const std::lock_guard lock(mutex_);
+  return busySince_;
+}
+
+void Lane::run() {
+  pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
+  std::unique_lock lock(mutex_);
+  while (Task task = next(lock)) {
+    busySince_ = std::chrono::steady_clock::now();
+    lock.unlock();
+    task();
+    task = nullptr;  // what it holds goes before the lane counts as idle, and unlocked
+    lock.lock();
+    busySince_.reset();
+  }
+}
+
+Task Lane::next(std::unique_lock<std::mutex>& lock) {
+  while (true) {
+    const auto due = timed_.begin();
+    if (!stopping_ && due != timed_.end() && due->first <= std::chrono::steady_clock::now()) {
+      Task task = std::move(due->second);
+      timed_.erase(due);
+      return task;
+    }
+    if (!tasks_.empty()) {
+      Task task = std::move(tasks_.front());
+      tasks_.pop_front();
+      return task;
+    }
+    if (stopping_) return nullptr;
+    if (due == timed_.end()) {
+      wake_.wait(lock);
+    } else {
+      wake_.wait_until(lock, Time(due->first));
+    }
+  }
+}
+
+}  // namespace multinet::async

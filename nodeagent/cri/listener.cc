@@ -1,0 +1,133 @@
+#include "nodeagent/cri/listener.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "lib/base/log.h"
+
+namespace multinet::agent::cri {
+namespace {
+
+constexpr int kBacklog = 1024;
+constexpr int kFirstInherited = 3;  // sd_listen_fds(3)
+constexpr int kPauseMillis = 100;   // out of descriptors: try again, don't spin
+
+Result<sockaddr_un> addressOf(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return fail(Code::InvalidArgument, "SocketPath",
+                "listen at \"" + path + "\": a socket's path has 1 to " +
+                    std::to_string(sizeof(address.sun_path) - 1) + " bytes");
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+const sockaddr* generic(const sockaddr_un& address) {
+  return static_cast<const sockaddr*>(static_cast<const void*>(&address));
+}
+
+Status removeStale(const std::string& path, const sockaddr_un& address) {
+  struct stat info{};
+  if (lstat(path.c_str(), &info) != 0) return {};
+  if (!S_ISSOCK(info.st_mode)) {
+    return fail(Code::AlreadyExists, "NotASocket", "listen at \"" + path + "\": it is no socket");
+  }
+  const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (connect(probe.get(), generic(address), sizeof(address)) == 0 || errno == EAGAIN) {
+    return fail(Code::AlreadyExists, "SocketInUse",
+                "listen at \"" + path + "\": another process serves it");
+  }
+  if (errno == ECONNREFUSED) static_cast<void>(unlink(path.c_str()));
+  return {};
+}
+
+int numberOf(const char* variable) {
+  const char* text = std::getenv(variable);
+  if (text == nullptr) return -1;
+  int number = -1;
+  const std::string_view view(text);
+  const auto parsed = std::from_chars(view.data(), view.data() + view.size(), number);
+  return parsed.ec == std::errc() ? number : -1;
+}
+
+bool mayCall(int connection) {
+  ucred caller{};
+  socklen_t size = sizeof(caller);
+  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &caller, &size) != 0) return false;
+  if (caller.uid == 0 || caller.uid == geteuid()) return true;
+  log::warn("refused a caller that is not root", {{"uid", caller.uid}, {"pid", caller.pid}});
+  return false;
+}
+
+}  // namespace
+
+Result<Fd> listenAt(const std::string& path) {
+  MULTINET_TRY(const auto address, addressOf(path));
+  MULTINET_CHECK(removeStale(path, address));
+  Fd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const mode_t before = umask(0117);
+  const int bound = bind(listener.get(), generic(address), sizeof(address));
+  const int bindError = errno;
+  umask(before);
+  if (bound != 0) return fail(errnoError("listen at \"" + path + "\"", bindError));
+  if (listen(listener.get(), kBacklog) != 0) {
+    return fail(errnoError("listen at \"" + path + "\"", errno));
+  }
+  return listener;
+}
+
+Fd inheritedListener() {
+  if (numberOf("LISTEN_PID") != getpid() || numberOf("LISTEN_FDS") < 1) return Fd();
+  return Fd(kFirstInherited);
+}
+
+Listener::Listener(Fd socket, std::function<void(Fd)> accepted)
+    : socket_(std::move(socket)),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      accepted_(std::move(accepted)),
+      thread_([this] { run(); }) {}
+
+void Listener::run() {
+  pthread_setname_np(pthread_self(), "cri-accept");
+  std::array<pollfd, 2> polled{pollfd{socket_.get(), POLLIN, 0}, pollfd{wake_.get(), POLLIN, 0}};
+  while (true) {
+    if (poll(polled.data(), polled.size(), -1) < 0) continue;
+    if (polled[1].revents != 0) return;
+    if (polled[0].revents != 0) acceptOne();
+  }
+}
+
+void Listener::acceptOne() {
+  Fd connection(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!connection.valid()) {
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+      log::warn("can't accept a connection", {{"error", errnoError("accept", errno)}});
+      pollfd wake{wake_.get(), POLLIN, 0};
+      poll(&wake, 1, kPauseMillis);
+    }
+    return;
+  }
+  if (mayCall(connection.get())) accepted_(std::move(connection));
+}
+
+void Listener::stop() {
+  if (!thread_.joinable()) return;
+  eventfd_write(wake_.get(), 1);
+  thread_.join();
+}
+
+}  // namespace multinet::agent::cri
