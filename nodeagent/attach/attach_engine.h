@@ -1,0 +1,58 @@
+// Puts interfaces into pods and takes them out again: the door, and what goes through it.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/fd.h"
+#include "lib/base/ids.h"
+#include "nodeagent/model/interface.h"
+
+namespace multinet::agent::attach {
+
+using AttachCallback = std::function<void(Result<std::vector<InterfaceStatus>>)>;
+using DetachCallback = std::function<void(Status)>;
+
+/// Raised by whoever no longer wants an attach; looked at before each step.
+using AbortFlag = std::shared_ptr<std::atomic<bool>>;
+
+/// A link of ours as its alias tells it: `multinet:<intent>:<interface>`.
+struct ObservedInterface {
+  IntentId intent;
+  std::string interface;  ///< the name inside the pod
+  std::string link;       ///< the name where it was found: a host-side veth, or the same
+  int ifindex = 0;
+  bool inPod = false;  ///< found in the namespace given to observe(), else on the host
+  bool up = false;
+  bool operator==(const ObservedInterface&) const = default;
+};
+
+/// All calls may come from any thread and return at once. Each callback is called exactly once: on
+/// a thread of the engine, or on the caller's before the call returns where a queue is full
+/// (ResourceExhausted/QueueFull) or the engine is stopped (Unavailable/Stopping). Callbacks must
+/// not block. Adds wait only for adds, deletes only for deletes.
+class AttachEngine {
+ public:
+  virtual ~AttachEngine() = default;
+
+  /// All of the interfaces, or none: on failure what was made is taken back, in reverse, before the
+  /// callback. Idempotent: what is already as planned is left alone. The error's message names
+  /// the interface and the kernel's reason; Cancelled where `abort` was raised in time.
+  virtual void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, AbortFlag abort,
+                      AttachCallback done) = 0;
+
+  /// Removes every link of that intent: on the host, and in `netns` where it is given. Nothing left
+  /// to remove is success.
+  virtual void detach(IntentId intent, std::optional<Fd> netns, DetachCallback done) = 0;
+
+  /// What of ours is there now: on the host, and in `netns` where it is given. Blocks for one or
+  /// two dumps (about 1 ms for 500 links); for recovery and checks, not for the way of a call.
+  [[nodiscard]] virtual Result<std::vector<ObservedInterface>> observe(
+      const std::optional<Fd>& netns) = 0;
+};
+
+}  // namespace multinet::agent::attach

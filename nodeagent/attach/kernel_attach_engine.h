@@ -1,0 +1,46 @@
+// The engine on the real kernel: one thread for adds, one for deletes and rollbacks.
+//
+// Why two lanes: parallel adds are slower than one worker (they meet at the RTNL lock), and one
+// delete waits 16 ms for RCU, which an add must never stand behind. Deletes are gathered and
+// removed as one group for the price of one.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "lib/base/clock.h"
+#include "nodeagent/attach/attach_engine.h"
+
+namespace multinet::agent::attach {
+
+struct EngineOptions {
+  std::size_t attachQueue = 256;  ///< attaches waiting; one more is refused
+  std::size_t detachQueue = 1024;
+  /// Prefixes of pods, Services and nodes, as far as they are known: an interface that takes over
+  /// the default route leaves them on the pod's first interface. What reaches the pod's own first
+  /// address is answered through that interface in any case (see docs/decisions on default routes).
+  std::vector<IpPrefix> clusterPrefixes;
+};
+
+class KernelAttachEngine final : public AttachEngine {
+ public:
+  /// Host links live in the namespace of the calling thread, which is the host's own: an attach
+  /// into that one is refused. `clock` outlives the engine.
+  [[nodiscard]] static Result<std::unique_ptr<KernelAttachEngine>> start(EngineOptions options,
+                                                                         const Clock& clock);
+  /// Finishes what runs, refuses what waits, joins both threads.
+  ~KernelAttachEngine() override;
+
+  void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, AbortFlag abort,
+              AttachCallback done) override;
+  void detach(IntentId intent, std::optional<Fd> netns, DetachCallback done) override;
+  [[nodiscard]] Result<std::vector<ObservedInterface>> observe(
+      const std::optional<Fd>& netns) override;
+
+ private:
+  class Impl;
+  explicit KernelAttachEngine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace multinet::agent::attach
