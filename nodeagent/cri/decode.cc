@@ -1,0 +1,62 @@
+#include "nodeagent/cri/decode.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proto/cri-multinet/internal/cri_subset.pb.h"
+
+namespace multinet::agent::cri {
+namespace {
+
+namespace subset = multinet::cri::subset;
+
+constexpr std::chrono::minutes kLongest(4);  // kubelet: twice its runtimeRequestTimeout
+
+tl::unexpected<Error> malformed(const std::string& what) {
+  return fail(Code::InvalidArgument, "Malformed", "decode " + what + ": it is no valid message");
+}
+
+sandbox::RunRequest requestOf(const subset::PodSandboxConfig& config) {
+  sandbox::RunRequest request;
+  const auto& metadata = config.metadata();
+  request.pod = {PodUid(metadata.uid()), metadata.namespace_(), metadata.name(),
+                 metadata.attempt()};
+  request.labels.insert(config.labels().begin(), config.labels().end());
+  request.annotations.insert(config.annotations().begin(), config.annotations().end());
+  request.hostNetwork =
+      config.linux().security_context().namespace_options().network() == subset::NODE;
+  return request;
+}
+
+}  // namespace
+
+Result<sandbox::RunRequest> decodeRun(std::string bytes) {
+  subset::RunPodSandboxRequest decoded;
+  if (!decoded.ParseFromString(bytes)) return malformed("RunPodSandboxRequest");
+  auto request = requestOf(decoded.config());
+  request.bytes = std::move(bytes);
+  return request;
+}
+
+Result<sandbox::RunRequest> decodeRestore(std::string bytes) {
+  subset::RestorePodRequest decoded;
+  if (!decoded.ParseFromString(bytes)) return malformed("RestorePodRequest");
+  auto request = requestOf(decoded.config());
+  request.bytes = std::move(bytes);
+  return request;
+}
+
+Result<CreateRequest> decodeCreate(const std::string& bytes) {
+  subset::CreateContainerRequest decoded;
+  if (!decoded.ParseFromString(bytes)) return malformed("CreateContainerRequest");
+  return CreateRequest{SandboxId(decoded.pod_sandbox_id()), requestOf(decoded.sandbox_config())};
+}
+
+BootTime bootDeadline(const Clock& clock, std::chrono::system_clock::time_point deadline) {
+  const auto now = std::chrono::system_clock::now();
+  const Duration longest = kLongest;
+  const Duration left = deadline > now + kLongest ? longest : Duration(deadline - now);
+  return clock.now() + std::max(left, Duration::zero());
+}
+
+}  // namespace multinet::agent::cri

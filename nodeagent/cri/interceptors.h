@@ -1,0 +1,25 @@
+// The calls that aren't only relayed, and what is done with them (see docs/decisions on the CRI
+// proxy). Law: a call for a pod without a request passes at once, also while the owner of the
+// sandboxes hangs or hasn't recovered.
+#pragma once
+
+#include "lib/async/lane.h"
+#include "lib/base/clock.h"
+#include "nodeagent/cri/server.h"
+#include "nodeagent/sandbox/sandboxes.h"
+
+namespace multinet::agent::cri {
+
+/// What interceptors use; all of it outlives the server.
+struct Context {
+  sandbox::Sandboxes* sandboxes = nullptr;
+  const Clock* clock = nullptr;
+  async::Lane* timers = nullptr;  ///< ends waits for an owner that doesn't answer
+  /// How long StopPodSandbox waits for the owner before it goes on without.
+  Duration ownerLimit = std::chrono::seconds(10);
+};
+
+/// The table of intercepted methods.
+[[nodiscard]] InterceptorOf interceptors(Context context);
+
+}  // namespace multinet::agent::cri
