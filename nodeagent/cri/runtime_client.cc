@@ -1,0 +1,177 @@
+#include "nodeagent/cri/runtime_client.h"
+
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "nodeagent/cri/bytes.h"
+#include "nodeagent/cri/extension.h"
+#include "proto/cri-multinet/internal/cri_subset.pb.h"
+
+namespace multinet::agent::cri {
+namespace {
+
+namespace subset = multinet::cri::subset;
+
+Error errorOf(const grpc::Status& status) {
+  return {static_cast<Code>(status.error_code()), "Runtime", status.error_message()};
+}
+
+PodRef podOf(const subset::PodSandboxMetadata& metadata) {
+  return {PodUid(metadata.uid()), metadata.namespace_(), metadata.name(), metadata.attempt()};
+}
+
+/// containerd's verbose info holds the runtime spec as JSON inside JSON text.
+Result<std::string> netnsPathOf(const subset::PodSandboxStatusResponse& reply) {
+  const auto info = reply.info().find("info");
+  if (info != reply.info().end()) {
+    const auto json = nlohmann::json::parse(info->second, nullptr, false);
+    const auto path = "/runtimeSpec/linux/namespaces"_json_pointer;
+    if (!json.is_discarded() && json.contains(path) && json.at(path).is_array()) {
+      for (const auto& entry : json.at(path)) {
+        if (!entry.is_object() || entry.value("type", nlohmann::json()) != "network") continue;
+        const auto found = entry.find("path");
+        if (found != entry.end() && found->is_string()) return found->get<std::string>();
+      }
+    }
+  }
+  return fail(Code::NotFound, "NoNetns", "find network namespace: the runtime names none");
+}
+
+class Client final : public sandbox::Runtime {
+ public:
+  Client(std::shared_ptr<grpc::Channel> channel, const Clock& clock, async::Lane& files,
+         std::string stateDir)
+      : stub_(std::move(channel)), clock_(clock), files_(files), stateDir_(std::move(stateDir)) {}
+
+  void runPodSandbox(const sandbox::RunRequest& request,
+                     const std::vector<InterfacePlan>& interfaces,
+                     sandbox::Callback<sandbox::RunReply> done) override {
+    call("RunPodSandbox", request.bytes + runRequestSuffix(interfaces), request.deadline,
+         request.metadata, [done = std::move(done)](Result<std::string> bytes) {
+           if (!bytes) return done(fail(std::move(bytes).error()));
+           subset::RunPodSandboxResponse reply;
+           if (!reply.ParseFromString(*bytes) || reply.pod_sandbox_id().empty()) {
+             return done(fail(Code::Internal, "Malformed",
+                              "run pod sandbox: the runtime's reply names no sandbox"));
+           }
+           done(sandbox::RunReply{SandboxId(reply.pod_sandbox_id()), std::move(*bytes)});
+         });
+  }
+
+  void stopPodSandbox(const SandboxId& id, BootTime deadline,
+                      sandbox::StatusCallback done) override {
+    subset::StopPodSandboxRequest request;
+    request.set_pod_sandbox_id(id.str());
+    callForStatus("StopPodSandbox", request.SerializeAsString(), deadline, std::move(done));
+  }
+
+  void removePodSandbox(const SandboxId& id, BootTime deadline,
+                        sandbox::StatusCallback done) override {
+    subset::RemovePodSandboxRequest request;
+    request.set_pod_sandbox_id(id.str());
+    callForStatus("RemovePodSandbox", request.SerializeAsString(), deadline, std::move(done));
+  }
+
+  void sandboxNetns(const SandboxId& id, BootTime deadline, sandbox::Callback<Fd> done) override {
+    const bool posted = files_.post([this, id, deadline, done] {
+      auto netns = netnsOfBundle(stateDir_, id);
+      // Without a bundle the runtime is another one, or keeps its state elsewhere: ask it.
+      if (netns || netns.error().code != Code::NotFound) return done(std::move(netns));
+      askForNetns(id, deadline, done);
+    });
+    if (!posted) done(fail(Code::Unavailable, "Stopping", "find network namespace: stopping"));
+  }
+
+  void listPodSandboxes(BootTime deadline,
+                        sandbox::Callback<std::vector<sandbox::RuntimeSandbox>> done) override {
+    call("ListPodSandbox", "", deadline, {}, [done = std::move(done)](Result<std::string> bytes) {
+      if (!bytes) return done(fail(std::move(bytes).error()));
+      subset::ListPodSandboxResponse reply;
+      if (!reply.ParseFromString(*bytes)) {
+        return done(fail(Code::Internal, "Malformed",
+                         "list pod sandboxes: the runtime's reply is no valid message"));
+      }
+      std::vector<sandbox::RuntimeSandbox> sandboxes;
+      for (const auto& item : reply.items()) {
+        sandboxes.push_back({SandboxId(item.id()),
+                             podOf(item.metadata()),
+                             item.state() == subset::SANDBOX_READY,
+                             WallTime(Duration(item.created_at())),
+                             {item.annotations().begin(), item.annotations().end()}});
+      }
+      done(std::move(sandboxes));
+    });
+  }
+
+ private:
+  struct Exchange {
+    grpc::ClientContext context;
+    grpc::ByteBuffer request;
+    grpc::ByteBuffer reply;
+  };
+
+  void askForNetns(const SandboxId& id, BootTime deadline, const sandbox::Callback<Fd>& done) {
+    subset::PodSandboxStatusRequest request;
+    request.set_pod_sandbox_id(id.str());
+    request.set_verbose(true);
+    call(
+        "PodSandboxStatus", request.SerializeAsString(), deadline, {},
+        [this, done](Result<std::string> bytes) {
+          if (!bytes) return done(fail(std::move(bytes).error()));
+          subset::PodSandboxStatusResponse reply;
+          if (!reply.ParseFromString(*bytes)) {
+            return done(fail(Code::Internal, "Malformed", "read sandbox status: no valid message"));
+          }
+          auto path = netnsPathOf(reply);
+          if (!path) return done(fail(std::move(path).error()));
+          if (!files_.post([done, path = *path] { done(openNetns(path)); })) {
+            done(fail(Code::Unavailable, "Stopping", "find network namespace: stopping"));
+          }
+        });
+  }
+
+  void callForStatus(const std::string& method, const std::string& request, BootTime deadline,
+                     sandbox::StatusCallback done) {
+    call(method, request, deadline, {}, [done = std::move(done)](const Result<std::string>& bytes) {
+      if (!bytes) return done(fail(bytes.error()));
+      done({});
+    });
+  }
+
+  void call(const std::string& method, const std::string& request, BootTime deadline,
+            const sandbox::CallMetadata& metadata, std::function<void(Result<std::string>)> done) {
+    auto exchange = std::make_shared<Exchange>();
+    exchange->request = bufferOf(request);
+    const auto left =
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - clock_.now());
+    exchange->context.set_deadline(std::chrono::system_clock::now() + left);
+    for (const auto& [key, value] : metadata) {
+      if (key.starts_with("grpc-") || key.starts_with(':') || key == "user-agent") continue;
+      exchange->context.AddMetadata(key, value);
+    }
+    stub_.UnaryCall(&exchange->context, "/runtime.v1.RuntimeService/" + method, {},
+                    &exchange->request, &exchange->reply,
+                    [exchange, done = std::move(done)](const grpc::Status& status) {
+                      if (!status.ok()) return done(fail(errorOf(status)));
+                      done(bytesOf(exchange->reply));
+                    });
+  }
+
+  grpc::GenericStub stub_;
+  const Clock& clock_;
+  async::Lane& files_;
+  std::string stateDir_;
+};
+
+}  // namespace
+
+std::unique_ptr<sandbox::Runtime> makeRuntimeClient(std::shared_ptr<grpc::Channel> channel,
+                                                    const Clock& clock, async::Lane& files,
+                                                    std::string stateDir) {
+  return std::make_unique<Client>(std::move(channel), clock, files, std::move(stateDir));
+}
+
+}  // namespace multinet::agent::cri

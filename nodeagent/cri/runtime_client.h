@@ -1,0 +1,30 @@
+// The runtime as the owner of the sandboxes sees it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "lib/async/lane.h"
+#include "lib/base/clock.h"
+#include "nodeagent/sandbox/runtime.h"
+
+namespace grpc {
+class Channel;
+}  // namespace grpc
+
+namespace multinet::agent::cri {
+
+/// The network namespace of a sandbox from its task bundle below containerd's state directory:
+/// NotFound where bundle or namespace are gone, FailedPrecondition where the path is no network
+/// namespace or the host's own. Reads files: not on gRPC's threads.
+[[nodiscard]] Result<Fd> netnsOfBundle(const std::string& stateDir, const SandboxId& id);
+
+/// Opens a path as a network namespace, checked like that.
+[[nodiscard]] Result<Fd> openNetns(const std::string& path);
+
+/// Calls `channel`; files are read on `files`. Both outlive it and its calls.
+[[nodiscard]] std::unique_ptr<sandbox::Runtime> makeRuntimeClient(
+    std::shared_ptr<grpc::Channel> channel, const Clock& clock, async::Lane& files,
+    std::string stateDir);
+
+}  // namespace multinet::agent::cri
