@@ -1,0 +1,77 @@
+// A server's certificate that follows its files.
+//
+// Kubernetes swaps a mounted Secret by moving the symlink `..data`, so the directory is watched,
+// not the files; a poll finds what inotify missed (another file system, an overflow). Half of a
+// pair, a key that doesn't match or a file that isn't there changes nothing: the pair before stays
+// in service, and `lastResult()` says why.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "lib/base/clock.h"
+#include "lib/base/fd.h"
+#include "lib/base/result.h"
+
+struct ssl_ctx_st;  // OpenSSL's SSL_CTX
+
+namespace multinet::tls {
+
+/// An OpenSSL server context; each connection holds the one it began with.
+using ServerContext = std::shared_ptr<ssl_ctx_st>;
+
+/// A context for TLS 1.2 and later with this pair, without session tickets or renegotiation.
+[[nodiscard]] Result<ServerContext> makeServerContext(const std::string& certificatePem,
+                                                      const std::string& keyPem);
+
+/// Follows `<directory>/tls.crt` and `<directory>/tls.key`. Thread-safe. Owns one thread, joined by
+/// the destructor within milliseconds.
+class ReloadingCertificate {
+ public:
+  struct Options {
+    std::string directory;
+    std::string certificateFile = "tls.crt";
+    std::string keyFile = "tls.key";
+    Duration poll = std::chrono::seconds(10);
+  };
+  /// Called on the watching thread after each attempt that read something new.
+  using Observer = std::function<void(const Status&)>;
+
+  /// Reads once before it returns; nothing there yet is no error, the watch goes on.
+  explicit ReloadingCertificate(Options options, Observer observer = {});
+  ~ReloadingCertificate();
+  ReloadingCertificate(const ReloadingCertificate&) = delete;
+  ReloadingCertificate& operator=(const ReloadingCertificate&) = delete;
+
+  /// The newest good context; null until a pair was read.
+  [[nodiscard]] ServerContext context() const;
+  [[nodiscard]] bool loaded() const { return context() != nullptr; }
+  /// End of the certificate in service; the epoch where there is none.
+  [[nodiscard]] WallTime notAfter() const;
+  /// What came of the newest attempt.
+  [[nodiscard]] Status lastResult() const;
+
+ private:
+  void run(const std::stop_token& stop);
+  void reload();
+  [[nodiscard]] Status readAndSwap();
+  void watchDirectory();
+
+  Options options_;
+  Observer observer_;
+  Fd inotify_;
+  Fd wake_;
+  int watch_ = -1;
+  std::string seen_;  // content of the last attempt; only the watching thread after construction
+  mutable std::mutex mutex_;
+  ServerContext context_;
+  WallTime notAfter_{};
+  Status lastResult_;
+  std::jthread thread_;  // last: it uses all of the above
+};
+
+}  // namespace multinet::tls
