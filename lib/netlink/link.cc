@@ -86,10 +86,7 @@ Result<LinkInfo> decodeLink(Bytes payload) {
 
 Request createVeth(const VethSpec& spec) {
   Message message(RTM_NEWLINK, kCreate);
-  message.header([] {
-    ifinfomsg header = upHeader();
-    return header;
-  }());
+  message.header(upHeader());
   message.put(IFLA_IFNAME, spec.hostName);
   message.putU32(IFLA_MTU, spec.mtu);
   if (spec.bridgeIndex != 0) message.putU32(IFLA_MASTER, u32(spec.bridgeIndex));
@@ -193,10 +190,12 @@ Request setAlias(const LinkRef& link, const std::string& alias) {
   return {std::move(message), "mark link " + text(link)};
 }
 
-Request setUpWithAlias(const LinkRef& link, const std::string& alias) {
-  Message message = change(link, upHeader());
-  message.put(IFLA_IFALIAS, alias);
-  return {std::move(message), "set link " + text(link) + " up"};
+Request relabel(int index, const LinkLabel& label) {
+  Message message = change(LinkRef{index, {}});
+  message.putU32(IFLA_MTU, label.mtu);
+  message.put(IFLA_IFNAME, label.name);
+  message.put(IFLA_IFALIAS, label.alias);
+  return {std::move(message), "name link " + label.name};
 }
 
 Request setMaster(const LinkRef& link, int master) {

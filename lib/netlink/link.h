@@ -96,7 +96,13 @@ struct LinkRef {
 [[nodiscard]] Request setMtu(const LinkRef& link, unsigned mtu);
 [[nodiscard]] Request setMac(const LinkRef& link, const MacAddress& mac);
 [[nodiscard]] Request setAlias(const LinkRef& link, const std::string& alias);
-[[nodiscard]] Request setUpWithAlias(const LinkRef& link, const std::string& alias);
+/// Name, alias and MTU at once; a link that is renamed must be down.
+struct LinkLabel {
+  std::string name;
+  std::string alias;
+  unsigned mtu = 0;
+};
+[[nodiscard]] Request relabel(int index, const LinkLabel& label);
 /// `master` 0 takes it out of its bridge.
 [[nodiscard]] Request setMaster(const LinkRef& link, int master);
 [[nodiscard]] Request setGroup(const LinkRef& link, std::uint32_t group);

@@ -47,6 +47,7 @@ Message ruleMessage(std::uint16_t type, std::uint16_t flags, const RuleInfo& rul
   message.put(FRA_SRC, rule.from);
   message.putU32(FRA_TABLE, rule.table);
   message.putU32(FRA_PRIORITY, rule.priority);
+  if (rule.ignoreDefault) message.putU32(FRA_SUPPRESS_PREFIXLEN, 0);
   return message;
 }
 
@@ -122,6 +123,27 @@ Request addRule(const RuleInfo& rule) {
 
 Request removeRule(const RuleInfo& rule) {
   return {ruleMessage(RTM_DELRULE, NLM_F_ACK, rule), "remove rule " + text(rule)};
+}
+
+Result<std::vector<RuleInfo>> findRules(Socket& socket) {
+  std::vector<RuleInfo> rules;
+  for (const int family : {AF_INET, AF_INET6}) {
+    fib_rule_hdr header{};
+    header.family = static_cast<std::uint8_t>(family);
+    Message message(RTM_GETRULE, NLM_F_DUMP);
+    message.header(header);
+    MULTINET_CHECK(socket.dump({std::move(message), "list rules"}, [&](const Frame& frame) {
+      const auto read = readHeader<fib_rule_hdr>(frame.payload);
+      const auto attributes = Attributes::parse(frame.payload, sizeof header);
+      if (!read || !attributes || read->action != FR_ACT_TO_TBL) return;
+      const auto from = attributes->ip(FRA_SRC);
+      if (!from || read->src_len != bits(from->family())) return;
+      rules.push_back({*from, attributes->u32(FRA_TABLE).value_or(read->table),
+                       attributes->u32(FRA_PRIORITY).value_or(0),
+                       attributes->u32(FRA_SUPPRESS_PREFIXLEN) == 0U});
+    }));
+  }
+  return rules;
 }
 
 }  // namespace multinet::netlink

@@ -41,9 +41,13 @@ struct RuleInfo {
   IpAddress from;
   std::uint32_t table = 0;
   std::uint32_t priority = 0;
+  bool ignoreDefault =
+      false;  ///< the table's default route doesn't count (suppress_prefixlength 0)
   auto operator<=>(const RuleInfo&) const = default;
 };
 [[nodiscard]] Request addRule(const RuleInfo& rule);
 [[nodiscard]] Request removeRule(const RuleInfo& rule);
+/// Rules of both families that are of that form; others are left out.
+[[nodiscard]] Result<std::vector<RuleInfo>> findRules(Socket& socket);
 
 }  // namespace multinet::netlink

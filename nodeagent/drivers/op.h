@@ -1,0 +1,83 @@
+// The steps of which an attach is made. Values: they are planned, compared and undone as such.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "lib/base/ids.h"
+#include "lib/netlink/link.h"
+#include "lib/netlink/route.h"
+
+namespace multinet::agent::drivers {
+
+/// A veth pair: host end in the bridge, pod end born in the pod. `spec.peerNetns` is filled in when
+/// it is applied. Undone by deleting the host end.
+struct CreateVeth {
+  netlink::VethSpec spec;
+  std::string alias;
+};
+/// A macvlan born in the pod under `spec.name`, which is unique on the host too: older kernels look
+/// a new link's name up in the caller's namespace. FinishLink gives the name it is to have.
+struct CreateMacvlan {
+  netlink::MacvlanSpec spec;
+};
+/// Removes what stands in the way and is ours: a host end whose pod is gone. Has no undo.
+struct DeleteHostLink {
+  std::string name;
+};
+/// `net/<family>/conf/<the link>/<key>` in the pod. Goes with the link, so it needs no undo.
+struct WriteSysctl {
+  std::string family;  ///< `ipv4`, `ipv6`
+  std::string key;
+  std::string value;
+  bool optional = false;  ///< a kernel without that family has nothing to set
+};
+/// Final name, mark, MTU. The link is still down.
+struct FinishLink {
+  std::string name;
+  std::string alias;
+  unsigned mtu = 0;
+};
+struct AddAddress {
+  InterfaceAddress address;
+};
+struct BringUp {};
+/// `linkIndex` 0: of the interface itself; else of another link of the pod.
+struct AddRoute {
+  netlink::RouteInfo route;
+};
+struct RemoveRoute {
+  netlink::RouteInfo route;
+};
+struct AddRule {
+  netlink::RuleInfo rule;
+};
+
+using Action = std::variant<DeleteHostLink, CreateVeth, CreateMacvlan, WriteSysctl, FinishLink,
+                            AddAddress, BringUp, AddRoute, RemoveRoute, AddRule>;
+
+struct Op {
+  std::string interface;  ///< the name it will have in the pod
+  Action action;
+};
+
+/// Where a step is done. Steps of one stage go to the kernel together.
+enum class Stage { Host, Sysctl, Configure };
+[[nodiscard]] Stage stageOf(const Op& op);
+
+/// `multinet:<intent>:<interface>`, which an IFLA_IFALIAS carries (at most 255 bytes).
+[[nodiscard]] std::string aliasOf(const IntentId& intent, std::string_view interface);
+struct AliasParts {
+  IntentId intent;
+  std::string interface;
+};
+/// nullopt: the link isn't ours.
+[[nodiscard]] std::optional<AliasParts> parseAlias(std::string_view alias);
+
+/// A host-side name of 15 bytes, made of a 60-bit hash: `mnv` and twelve of a-z2-7. `salt` makes
+/// another one where two should ever meet.
+[[nodiscard]] std::string hostLinkName(const IntentId& intent, std::string_view interface,
+                                       unsigned salt);
+
+}  // namespace multinet::agent::drivers
