@@ -38,8 +38,8 @@ struct CaRequest {
 /// What a server's certificate is to say. `ipAddresses` are literals of either family.
 struct LeafRequest {
   std::string commonName;
-  std::vector<std::string> dnsNames;
-  std::vector<std::string> ipAddresses;
+  std::vector<std::string> dnsNames = {};
+  std::vector<std::string> ipAddresses = {};
   Duration lifetime = std::chrono::hours(24 * 90);
 };
 
