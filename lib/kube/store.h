@@ -1,0 +1,98 @@
+// The cache inside an informer, without its watch: takes lists and events in any order that a
+// server, a proxy or a stale replica may send them, and tells handlers what changed.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "lib/base/log.h"
+#include "lib/kube/watch.h"
+
+namespace multinet::kube {
+
+/// Any of the three may be empty. `deleted` gets the last state that is known.
+template <class T>
+struct Handler {
+  std::function<void(const T& object)> added;
+  std::function<void(const T& old, const T& now)> updated;
+  std::function<void(const T& last)> deleted;
+};
+
+/// Identity and age of an object, read from its JSON.
+struct Stamp {
+  ObjectKey key;
+  std::string uid;
+  std::uint64_t revision = 0;
+};
+/// InvalidArgument when name, uid or a numeric resourceVersion is missing.
+[[nodiscard]] Result<Stamp> stampOf(const simdjson::dom::element& object);
+
+/// Written by one thread (the watch's), read by any.
+template <HasKind T>
+class Store {
+ public:
+  /// Snapshots: an object never changes once it is out, and outlives its removal.
+  using Ptr = std::shared_ptr<const T>;
+  using IndexFunction = std::function<std::vector<std::string>(const T&)>;
+
+  void addHandler(Handler<T> handler) { handlers_.push_back(std::move(handler)); }
+  void addIndex(const std::string& index, IndexFunction keysOf) {
+    indexes_[index].keysOf = std::move(keysOf);
+  }
+  void setFilter(std::function<bool(const T&)> keep) { keep_ = std::move(keep); }
+
+  void listBegin() { incoming_.clear(); }
+  void listItem(const simdjson::dom::element& object);
+  void listEnd();
+  void listAborted() { incoming_.clear(); }
+  void event(EventType type, const simdjson::dom::element& object);
+
+  [[nodiscard]] bool synced() const;
+  [[nodiscard]] bool waitSynced(Duration deadline) const;
+  [[nodiscard]] Ptr get(const ObjectKey& key) const;
+  [[nodiscard]] std::vector<Ptr> list() const;
+  [[nodiscard]] std::vector<Ptr> byIndex(const std::string& index, const std::string& key) const;
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::uint64_t undecodable() const;
+
+ private:
+  struct Entry {
+    Stamp stamp;
+    Ptr object;
+  };
+  struct Index {
+    IndexFunction keysOf;
+    std::unordered_map<std::string, std::unordered_set<ObjectKey>> members;
+  };
+  using Entries = std::unordered_map<ObjectKey, Entry>;
+
+  /// Null where the object is filtered out or can't be decoded.
+  Ptr decode(const Stamp& stamp, const simdjson::dom::element& object);
+  void put(Entry entry);
+  /// `last` is the final state, or null where only the cache knows it.
+  void drop(const ObjectKey& key, Ptr last);
+  void unindex(const Entry& entry);
+  void index(const Entry& entry);
+
+  std::vector<Handler<T>> handlers_;
+  std::function<bool(const T&)> keep_;
+  Entries incoming_;
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  Entries entries_;
+  std::map<std::string, Index> indexes_;
+  bool synced_ = false;
+  std::uint64_t undecodable_ = 0;
+};
+
+}  // namespace multinet::kube
+
+#include "lib/kube/store_inl.h"

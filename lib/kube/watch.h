@@ -1,0 +1,82 @@
+// Follows one kind: lists it, watches it, resumes, lists again when it must. Untyped; see
+// informer.h.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "lib/base/clock.h"
+#include "lib/kube/client.h"
+
+namespace multinet::kube {
+
+enum class EventType { Added, Modified, Deleted };
+
+/// What a watch feeds. All calls come on the watch's thread, never two at once.
+class WatchSink {
+ public:
+  virtual ~WatchSink() = default;
+  /// A whole new state begins; the items follow, then `listEnd` or `listAborted`.
+  virtual void listBegin() = 0;
+  virtual void listItem(const simdjson::dom::element& object) = 0;
+  /// The items since `listBegin` are all that there is.
+  virtual void listEnd() = 0;
+  /// The list broke off: forget the items since `listBegin`, keep the state of before.
+  virtual void listAborted() = 0;
+  virtual void event(EventType type, const simdjson::dom::element& object) = 0;
+};
+
+/// Whether the server may stream the list (`sendInitialEvents`); it falls back where it can't.
+enum class InitialList { Streamed, Paged };
+
+struct WatchOptions {
+  Selection selection;
+  InitialList initialList = InitialList::Streamed;
+  int pageSize = 500;
+  /// Nothing heard for so long, not even a bookmark (about one a minute): the watch is dead.
+  Duration silence = std::chrono::seconds(150);
+  /// How long one watch lasts before it is asked for again, jittered to 1 to 2 times this.
+  Duration lifetime = std::chrono::minutes(5);
+  Duration backoffFirst = std::chrono::milliseconds(200);
+  Duration backoffMost = std::chrono::seconds(30);
+  /// A full list at such intervals, jittered, finds what a watch lost. Zero: never.
+  Duration compareEvery = std::chrono::minutes(30);
+  /// The store's revision went back (restored from a backup), seen in two lists in a row. Called on
+  /// the watch's thread before the older state is handed on.
+  std::function<void(const std::string& before, const std::string& now)> onRevisionWentBack;
+};
+
+/// How a watch is doing, for readiness and metrics.
+struct WatchHealth {
+  std::uint64_t lists = 0;
+  std::uint64_t watches = 0;
+  std::uint64_t events = 0;
+  std::uint64_t failures = 0;
+  bool connected = false;
+  std::string lastError;
+  std::string resourceVersion;
+};
+
+/// One thread from `start` to `stop`. `client` and `sink` outlive it.
+class Watch {
+ public:
+  Watch(RawClient& client, Kind kind, WatchOptions options, WatchSink& sink);
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  void start();
+  /// Ends the thread; the sink isn't called afterwards. Idempotent.
+  void stop();
+  [[nodiscard]] WatchHealth health() const;
+
+ private:
+  class Loop;
+  std::unique_ptr<Loop> loop_;
+  std::jthread thread_;
+};
+
+}  // namespace multinet::kube

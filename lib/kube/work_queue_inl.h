@@ -1,0 +1,156 @@
+// Definitions of WorkQueue; included by work_queue.h only.
+#pragma once
+
+#include <algorithm>
+
+#include "lib/kube/work_queue.h"
+
+namespace multinet::kube {
+
+template <class Key>
+void WorkQueue<Key>::enqueue(const Key& key) {
+  if (down_ || !dirty_.insert(key).second) return;
+  ++added_;
+  // done() puts it into ready_ when it is in hands now.
+  if (processing_.contains(key)) return;
+  ready_.push_back({key, clock_.now()});
+}
+
+template <class Key>
+void WorkQueue<Key>::schedule(const Key& key, BootTime due) {
+  if (down_) return;
+  const auto [place, isNew] = dueOf_.try_emplace(key, due);
+  if (!isNew) {
+    if (place->second <= due) return;
+    delayed_.erase({place->second, key});
+    place->second = due;
+  }
+  delayed_.insert({due, key});
+}
+
+template <class Key>
+void WorkQueue<Key>::promoteDue() {
+  const auto now = clock_.now();
+  while (!delayed_.empty() && delayed_.begin()->first <= now) {
+    const Key key = delayed_.begin()->second;
+    delayed_.erase(delayed_.begin());
+    dueOf_.erase(key);
+    enqueue(key);
+  }
+}
+
+template <class Key>
+std::optional<Key> WorkQueue<Key>::take() {
+  promoteDue();
+  if (down_ || ready_.empty()) return std::nullopt;
+  Key key = std::move(ready_.front().key);
+  ready_.pop_front();
+  dirty_.erase(key);
+  processing_.insert(key);
+  return key;
+}
+
+template <class Key>
+void WorkQueue<Key>::add(const Key& key) {
+  {
+    const std::lock_guard lock(mutex_);
+    enqueue(key);
+  }
+  wake_.notify_one();
+}
+
+template <class Key>
+void WorkQueue<Key>::addAfter(const Key& key, Duration delay) {
+  {
+    const std::lock_guard lock(mutex_);
+    schedule(key, clock_.now() + delay);
+  }
+  wake_.notify_one();
+}
+
+template <class Key>
+void WorkQueue<Key>::addFailed(const Key& key) {
+  {
+    const std::lock_guard lock(mutex_);
+    const int failed = failures_[key]++;
+    auto delay = backoff_.most;
+    if (failed < 30) delay = std::min(delay, backoff_.first * (std::int64_t{1} << failed));
+    std::uniform_real_distribution<double> jitter(0.5, 1.0);
+    delay =
+        Duration(static_cast<Duration::rep>(static_cast<double>(delay.count()) * jitter(random_)));
+    ++retries_;
+    schedule(key, clock_.now() + delay);
+  }
+  wake_.notify_one();
+}
+
+template <class Key>
+void WorkQueue<Key>::forget(const Key& key) {
+  const std::lock_guard lock(mutex_);
+  failures_.erase(key);
+}
+
+template <class Key>
+int WorkQueue<Key>::failures(const Key& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = failures_.find(key);
+  return found == failures_.end() ? 0 : found->second;
+}
+
+template <class Key>
+std::optional<Key> WorkQueue<Key>::get(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (!down_ && !stop.stop_requested()) {
+    if (auto key = take()) return key;
+    const auto woken = [this] { return down_ || !ready_.empty(); };
+    if (delayed_.empty()) {
+      // A new delayed key must cut this wait short as well, so it has no predicate on ready_ alone.
+      wake_.wait(lock, stop, [&] { return woken() || !delayed_.empty(); });
+    } else {
+      const auto due = delayed_.begin()->first;
+      wake_.wait_for(lock, stop, due - clock_.now(),
+                     [&] { return woken() || delayed_.empty() || delayed_.begin()->first < due; });
+    }
+  }
+  return std::nullopt;
+}
+
+template <class Key>
+std::optional<Key> WorkQueue<Key>::tryGet() {
+  const std::lock_guard lock(mutex_);
+  return take();
+}
+
+template <class Key>
+void WorkQueue<Key>::done(const Key& key) {
+  {
+    const std::lock_guard lock(mutex_);
+    processing_.erase(key);
+    if (dirty_.contains(key)) ready_.push_back({key, clock_.now()});
+  }
+  wake_.notify_one();
+}
+
+template <class Key>
+void WorkQueue<Key>::shutDown() {
+  {
+    const std::lock_guard lock(mutex_);
+    down_ = true;
+  }
+  wake_.notify_all();
+}
+
+template <class Key>
+QueueStats WorkQueue<Key>::stats() const {
+  const std::lock_guard lock(mutex_);
+  QueueStats stats;
+  stats.depth = ready_.size();
+  stats.delayed = delayed_.size();
+  stats.processing = processing_.size();
+  if (!ready_.empty()) stats.oldestAge = clock_.now() - ready_.front().since;
+  stats.added = added_;
+  stats.retries = retries_;
+  return stats;
+}
+
+}  // namespace multinet::kube
