@@ -1,0 +1,102 @@
+#include "lib/ipam/block.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace multinet::ipam {
+namespace {
+constexpr U128 kMaxAddresses = 65'536;
+constexpr std::uint32_t kWord = 64;
+}  // namespace
+
+Block::Block(const Subnet& subnet, const IpPrefix& prefix) : prefix_(prefix) {
+  const U128 lastOffset = std::min<U128>(prefix.lastOffset(), kMaxAddresses - 1);
+  count_ = static_cast<std::uint32_t>(lastOffset) + 1;
+  freeBits_.assign((count_ + kWord - 1) / kWord, 0);
+  states_.assign(count_, State::Unusable);
+  turns_.assign(count_, 0);
+  for (std::uint32_t offset = 0; offset < count_; ++offset) {
+    if (!subnet.usable(prefix.at(offset))) continue;
+    markFree(offset);
+    ++capacity_;
+  }
+}
+
+void Block::markFree(std::uint32_t offset) {
+  states_[offset] = State::Free;
+  freeBits_[offset / kWord] |= 1ULL << (offset % kWord);
+  ++free_;
+}
+
+void Block::markUsed(std::uint32_t offset) {
+  states_[offset] = State::Taken;
+  freeBits_[offset / kWord] &= ~(1ULL << (offset % kWord));
+  --free_;
+}
+
+std::optional<std::uint32_t> Block::offsetOf(const IpAddress& address) const {
+  if (!prefix_.contains(address)) return std::nullopt;
+  const U128 offset = address.number() - prefix_.first().number();
+  if (offset >= count_) return std::nullopt;
+  return static_cast<std::uint32_t>(offset);
+}
+
+std::optional<IpAddress> Block::allocate(BootTime now) {
+  expire(now);
+  if (free_ == 0) return std::nullopt;
+  const auto words = static_cast<std::uint32_t>(freeBits_.size());
+  const std::uint32_t start = cursor_ / kWord;
+  for (std::uint32_t i = 0; i <= words; ++i) {
+    const std::uint32_t word = (start + i) % words;
+    std::uint64_t candidates = freeBits_[word];
+    if (i == 0) candidates &= ~0ULL << (cursor_ % kWord);
+    if (candidates == 0) continue;
+    const std::uint32_t offset =
+        word * kWord + static_cast<std::uint32_t>(std::countr_zero(candidates));
+    markUsed(offset);
+    cursor_ = (offset + 1) % count_;
+    return prefix_.at(offset);
+  }
+  return std::nullopt;
+}
+
+bool Block::take(const IpAddress& address) {
+  const auto offset = offsetOf(address);
+  if (!offset.has_value() || states_[*offset] != State::Free) return false;
+  markUsed(*offset);
+  return true;
+}
+
+bool Block::isTaken(const IpAddress& address) const {
+  const auto offset = offsetOf(address);
+  return offset.has_value() && states_[*offset] == State::Taken;
+}
+
+void Block::release(const IpAddress& address, BootTime until) {
+  const auto offset = offsetOf(address);
+  if (!offset.has_value() || states_[*offset] != State::Taken) return;
+  states_[*offset] = State::Quarantined;
+  ++quarantined_;
+  waiting_.push_back({until, *offset, ++turns_[*offset]});
+}
+
+bool Block::reclaim(const IpAddress& address) {
+  const auto offset = offsetOf(address);
+  if (!offset.has_value() || states_[*offset] != State::Quarantined) return false;
+  states_[*offset] = State::Taken;
+  ++turns_[*offset];
+  --quarantined_;
+  return true;
+}
+
+void Block::expire(BootTime now) {
+  while (!waiting_.empty() && waiting_.front().until <= now) {
+    const Waiting first = waiting_.front();
+    waiting_.pop_front();
+    if (states_[first.offset] != State::Quarantined || turns_[first.offset] != first.turn) continue;
+    --quarantined_;
+    markFree(first.offset);
+  }
+}
+
+}  // namespace multinet::ipam
