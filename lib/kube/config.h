@@ -2,9 +2,7 @@
 #pragma once
 
 #include <filesystem>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "lib/base/result.h"
 
@@ -20,14 +18,6 @@ struct Material {
   [[nodiscard]] Result<std::string> read() const;
 };
 
-/// A program that prints an ExecCredential (client.authentication.k8s.io) on its standard output.
-struct ExecPlugin {
-  std::string apiVersion;
-  std::string command;
-  std::vector<std::string> arguments;
-  std::vector<std::pair<std::string, std::string>> environment;
-};
-
 /// Valid by construction: `loadKubeconfig` and `inClusterConfig` refuse what can't be served.
 struct Config {
   std::string server;  ///< `https://host:port` or `http://host:port`, without a trailing slash
@@ -35,7 +25,6 @@ struct Config {
   Material clientCertificate;
   Material clientKey;
   Material token;
-  std::optional<ExecPlugin> exec;
   std::string nameSpace = "default";  ///< of the context or of the pod
   std::string userAgent = "multinet";
 };
@@ -43,7 +32,7 @@ struct Config {
 /// Reads the context `context`, or the current one when it is empty. Several files may be given
 /// joined by ':' as in KUBECONFIG; the first that names an entry wins.
 /// Refuses with one sentence: insecure-skip-tls-verify, tls-server-name, proxy-url, an IPv6 literal
-/// as server, basic authentication, an auth-provider.
+/// as server, basic authentication, exec plugins, auth providers, impersonation.
 [[nodiscard]] Result<Config> loadKubeconfig(const std::string& path, const std::string& context);
 /// The same from text; relative file names are taken from `directory`.
 [[nodiscard]] Result<Config> parseKubeconfig(std::string_view text, const std::string& context,
