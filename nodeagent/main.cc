@@ -25,7 +25,7 @@ void describe(CLI::App& app, Arguments& arguments) {
   app.add_option("--node-name", settings.nodeName, "Name of this node's Node object");
   app.add_option("--kubeconfig", settings.kubeconfig, "The kubelet's own kubeconfig");
   app.add_option("--listen", settings.listen,
-                 "Path of the socket for the kubelet; without it the one handed over by systemd");
+                 "Path of the socket for the kubelet; one handed over by systemd comes first");
   app.add_option("--runtime-endpoint", settings.runtimeEndpoint, "The runtime's CRI socket")
       ->capture_default_str();
   app.add_option("--runtime-state-dir", settings.runtimeStateDir, "containerd's state directory")

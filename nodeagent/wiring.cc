@@ -38,7 +38,7 @@ class Parts final : public Agent {
 }  // namespace
 
 Result<std::unique_ptr<Agent>> start(const Settings& settings) {
-  Fd socket = settings.listen.empty() ? cri::inheritedListener() : Fd();
+  Fd socket = cri::inheritedListener();  // first: a supervisor that holds it also holds the path
   if (!socket.valid()) {
     MULTINET_TRY(socket, cri::listenAt(settings.listen));
   }

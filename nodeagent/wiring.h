@@ -12,7 +12,7 @@ namespace multinet::agent {
 struct Settings {
   std::string nodeName;
   std::string kubeconfig;
-  std::string listen;  ///< path of the socket; empty: the one that systemd handed over
+  std::string listen;  ///< path of the socket; one that systemd handed over comes first
   std::string runtimeEndpoint = "unix:///run/containerd/containerd.sock";
   std::string runtimeStateDir = "/run/containerd";
   std::string stateDir = "/var/lib/multinet";
