@@ -1,0 +1,41 @@
+// A journal in memory that fails when it is told to.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "nodeagent/journal/journal.h"
+
+namespace multinet::agent::journal {
+
+/// Answers on the caller's thread. Not thread-safe.
+class FakeJournal final : public Journal {
+ public:
+  std::map<IntentId, Record> records;
+  bool lost = false;
+  std::optional<Error> error;  ///< while set, every call fails with it
+  int synced = 0;              ///< how many calls needed a sync
+
+  void load(std::function<void(Result<Loaded>)> done) override {
+    if (error.has_value()) return done(fail(*error));
+    Loaded loaded;
+    loaded.lost = lost;
+    for (const auto& [id, record] : records) loaded.records.push_back(record);
+    done(std::move(loaded));
+  }
+  void put(Record record, Durability durability, std::function<void(Status)> done) override {
+    if (error.has_value()) return done(fail(*error));
+    if (durability == Durability::Synced) ++synced;
+    const IntentId id = record.id;
+    records.insert_or_assign(id, std::move(record));
+    done({});
+  }
+  void erase(IntentId id, std::function<void(Status)> done) override {
+    if (error.has_value()) return done(fail(*error));
+    records.erase(id);
+    done({});
+  }
+};
+
+}  // namespace multinet::agent::journal

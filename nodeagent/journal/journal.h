@@ -1,0 +1,36 @@
+// What the agent has promised and done, on disk before any side effect.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "lib/store/database.h"
+#include "nodeagent/journal/record.h"
+
+namespace multinet::agent::journal {
+
+using store::Durability;
+
+/// What stood in the journal at start.
+struct Loaded {
+  std::vector<Record> records;
+  /// True where there was no journal or it couldn't be read: running sandboxes may be missing.
+  bool lost = false;
+};
+
+/// Any thread may call; nothing blocks. Callbacks come on the journal's thread, each exactly once,
+/// in the order of the calls, after the commit. An error says what the disk said, and then nothing
+/// of that call was written.
+class Journal {
+ public:
+  virtual ~Journal() = default;
+  /// Opens the file if need be and reads it whole. May be tried again after an error; calls before
+  /// the first success fail with FailedPrecondition/JournalClosed or with why it couldn't open.
+  virtual void load(std::function<void(Result<Loaded>)> done) = 0;
+  /// Writes or replaces the record of that intent.
+  virtual void put(Record record, Durability durability, std::function<void(Status)> done) = 0;
+  /// Forgets an intent.
+  virtual void erase(IntentId id, std::function<void(Status)> done) = 0;
+};
+
+}  // namespace multinet::agent::journal

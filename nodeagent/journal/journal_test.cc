@@ -1,0 +1,233 @@
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <future>
+
+#include "lib/store/database.h"
+#include "nodeagent/journal/sqlite_journal.h"
+
+namespace multinet::agent::journal {
+namespace {
+
+InterfaceStatus anInterface() {
+  InterfaceStatus status;
+  InterfacePlan& plan = status.plan;
+  plan.name = InterfaceName::parse("net1").value();
+  plan.network = NetworkName("blue");
+  plan.networkUid = NetworkUid("uid-blue");
+  plan.attachment = "nas";
+  plan.type = LinkType::Macvlan;
+  plan.macvlanMode = MacvlanMode::Vepa;
+  plan.parent = "eth1";
+  plan.mac = MacAddress::derive("seed");
+  plan.mtu = 1450;
+  plan.addresses = {
+      {InterfaceAddress::parse("10.20.0.5/16").value(), IpAddress::parse("10.20.0.1").value()},
+      {InterfaceAddress::parse("fd00:20::5/64").value(), std::nullopt}};
+  plan.routes = {{IpPrefix::parse("192.168.0.0/16").value(), IpAddress::parse("10.20.0.1").value()},
+                 {IpPrefix::parse("fd01::/64").value(), std::nullopt}};
+  plan.defaultGatewayV6 = true;
+  status.state = InterfaceState::Attached;
+  status.ifindex = 7;
+  status.reason = "Attached";
+  status.message = "with \"quotes\" and \n";
+  status.attachedAt = WallTime(std::chrono::seconds(1767225600));
+  return status;
+}
+
+Record aRecord(const std::string& id) {
+  Record record;
+  record.id = IntentId(id);
+  record.pod = {PodUid("pod-uid"), "default", "web-0", 3};
+  record.sandbox = SandboxId("sandbox-" + id);
+  record.state = State::Attached;
+  record.bootId = "boot";
+  record.interfaces = {anInterface()};
+  record.changedAt = WallTime(std::chrono::nanoseconds(1767225600123456789));
+  record.quarantineUntil = WallTime(std::chrono::seconds(1767225660));
+  record.message = "why";
+  return record;
+}
+
+TEST(RecordTest, ReadsWhatItWrote) {
+  const auto read = decode(encode(aRecord("a")));
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(*read, aRecord("a"));
+}
+
+TEST(RecordTest, ReadsTheNextFormatAndIgnoresWhatItDoesNotKnow) {
+  std::string text = encode(aRecord("a"));
+  text.replace(text.find("\"format\":1"), 10, "\"format\":2,\"new\":{\"x\":[1]}");
+  EXPECT_EQ(decode(text).value(), aRecord("a"));
+  text.replace(text.find("\"format\":2"), 10, "\"format\":3");
+  EXPECT_EQ(decode(text).error().reason, "BadRecord");
+}
+
+TEST(RecordTest, SaysWhatItCannotRead) {
+  const std::string good = encode(aRecord("a"));
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+           {"\"state\":3", "\"state\":9"},
+           {"\"id\":\"a\"", "\"id\":\"\""},
+           {"10.20.0.5/16", "10.20.0.500/16"},
+           {"\"name\":\"net1\"", "\"name\":\"a/b\""},
+           {"\"type\":\"Macvlan\"", "\"type\":\"Token\""},
+           {"\"pod\":{", "\"pad\":{"}}) {
+    std::string text = good;
+    ASSERT_NE(text.find(from), std::string::npos) << from;
+    text.replace(text.find(from), from.size(), to);
+    EXPECT_EQ(decode(text).error().reason, "BadRecord") << to;
+  }
+  for (const char* text : {"", "{", "[]", "null", "{}", "{\"format\":\"1\"}", "\xff\xfe"}) {
+    EXPECT_FALSE(decode(text).has_value()) << text;
+  }
+}
+
+// A torn or flipped record is an error, never a crash.
+TEST(RecordProperty, AnyDamageIsAnErrorOrARecord) {
+  const std::string good = encode(aRecord("a"));
+  EXPECT_TRUE(rc::check("damaged records", [&good] {
+    std::string text = good.substr(0, *rc::gen::inRange<std::size_t>(0, good.size() + 1));
+    if (!text.empty())
+      text[*rc::gen::inRange<std::size_t>(0, text.size())] = *rc::gen::arbitrary<char>();
+    const auto read = decode(text);
+    RC_ASSERT(read.has_value() || read.error().code == Code::DataLoss);
+  }));
+}
+
+class SqliteJournalTest : public testing::Test {
+ protected:
+  SqliteJournalTest() {
+    std::string pattern = testing::TempDir() + "/journalXXXXXX";
+    directory_ = mkdtemp(pattern.data());
+    path_ = directory_ + "/journal.db";
+  }
+  ~SqliteJournalTest() override { std::filesystem::remove_all(directory_); }
+
+  static Result<Loaded> load(Journal& journal) {
+    std::promise<Result<Loaded>> promise;
+    journal.load([&](Result<Loaded> loaded) { promise.set_value(std::move(loaded)); });
+    return promise.get_future().get();
+  }
+  static Status put(Journal& journal, Record record, Durability durability = Durability::Synced) {
+    std::promise<Status> promise;
+    journal.put(std::move(record), durability, [&](Status s) { promise.set_value(std::move(s)); });
+    return promise.get_future().get();
+  }
+  static Status erase(Journal& journal, const std::string& id) {
+    std::promise<Status> promise;
+    journal.erase(IntentId(id), [&](Status s) { promise.set_value(std::move(s)); });
+    return promise.get_future().get();
+  }
+
+  std::string directory_;
+  std::string path_;
+};
+
+TEST_F(SqliteJournalTest, KeepsRecordsOverARestart) {
+  {
+    SqliteJournal journal(path_);
+    EXPECT_TRUE(load(journal)->lost);
+    ASSERT_TRUE(put(journal, aRecord("a")).has_value());
+    ASSERT_TRUE(put(journal, aRecord("b"), Durability::Relaxed).has_value());
+    Record changed = aRecord("a");
+    changed.state = State::Detached;
+    ASSERT_TRUE(put(journal, changed).has_value());
+    ASSERT_TRUE(erase(journal, "b").has_value());
+    ASSERT_TRUE(erase(journal, "never-there").has_value());
+  }
+  SqliteJournal journal(path_);
+  const auto loaded = load(journal);
+  ASSERT_TRUE(loaded.has_value());
+  EXPECT_FALSE(loaded->lost);
+  ASSERT_EQ(loaded->records.size(), 1U);
+  EXPECT_EQ(loaded->records[0].state, State::Detached);
+}
+
+TEST_F(SqliteJournalTest, AnsweredMeansWrittenAlsoWhenKilled) {
+  const pid_t child = fork();
+  if (child == 0) {
+    SqliteJournal journal(path_);
+    if (!load(journal).has_value() || !put(journal, aRecord("a"), Durability::Relaxed)) _exit(1);
+    static_cast<void>(raise(SIGKILL));
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  SqliteJournal journal(path_);
+  EXPECT_EQ(load(journal)->records.size(), 1U);
+}
+
+TEST_F(SqliteJournalTest, ManyAtOnceAreAllAnsweredInOrder) {
+  SqliteJournal journal(path_);
+  ASSERT_TRUE(load(journal).has_value());
+  constexpr int kCount = 500;
+  std::vector<int> order;
+  std::promise<void> all;
+  for (int i = 0; i < kCount; ++i) {
+    journal.put(aRecord(std::to_string(i)), Durability::Synced, [&, i](const Status& status) {
+      EXPECT_TRUE(status.has_value());
+      order.push_back(i);
+      if (i == kCount - 1) all.set_value();
+    });
+  }
+  all.get_future().get();
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+  EXPECT_EQ(load(journal)->records.size(), static_cast<std::size_t>(kCount));
+}
+
+TEST_F(SqliteJournalTest, RefusesBeforeItIsOpenAndSaysWhyItCannot) {
+  SqliteJournal closed(path_);
+  EXPECT_EQ(put(closed, aRecord("a")).error().reason, "JournalClosed");
+  SqliteJournal journal("/nonexistent/journal.db");
+  EXPECT_FALSE(load(journal).has_value());
+  const auto refused = put(journal, aRecord("a"));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().message.find("/nonexistent/journal.db"), std::string::npos);
+}
+
+TEST_F(SqliteJournalTest, WaitsForThePredecessorsLock) {
+  auto first = std::make_unique<SqliteJournal>(path_);
+  ASSERT_TRUE(load(*first).has_value());
+  SqliteJournal second(path_);
+  EXPECT_EQ(load(second).error().reason, "JournalLocked");
+  first.reset();
+  EXPECT_TRUE(load(second).has_value());
+}
+
+TEST_F(SqliteJournalTest, ACorruptFileIsLostAndSetAside) {
+  {
+    std::ofstream file(path_, std::ios::binary);
+    file << std::string(4096, '\x5a');
+  }
+  SqliteJournal journal(path_);
+  const auto loaded = load(journal);
+  ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+  EXPECT_TRUE(loaded->lost);
+  EXPECT_TRUE(put(journal, aRecord("a")).has_value());
+}
+
+TEST_F(SqliteJournalTest, OneUnreadableRecordIsDoubtNotTheEndOfAll) {
+  {
+    SqliteJournal journal(path_);
+    ASSERT_TRUE(load(journal).has_value());
+    ASSERT_TRUE(put(journal, aRecord("a")).has_value());
+  }
+  {
+    auto opened = store::Database::open(path_, {""});
+    ASSERT_TRUE(opened->database.execute("INSERT INTO intent VALUES('b','garbage')").has_value());
+  }
+  SqliteJournal journal(path_);
+  const auto loaded = load(journal);
+  ASSERT_TRUE(loaded.has_value());
+  EXPECT_TRUE(loaded->lost);
+  EXPECT_EQ(loaded->records.size(), 1U);
+}
+
+}  // namespace
+}  // namespace multinet::agent::journal
