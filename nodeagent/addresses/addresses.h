@@ -1,0 +1,59 @@
+// Addresses for interfaces: claimed from blocks that this node leases, given back into quarantine.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/ipam/subnet.h"
+#include "nodeagent/model/interface.h"
+
+namespace multinet::agent::addresses {
+
+/// A network and how its addresses are cut; what pods of this node may need.
+struct Pool {
+  NetworkName network;
+  NetworkUid uid;
+  std::vector<ipam::Subnet> subnets;  ///< in order of preference
+};
+
+/// One address of each family that the pool has, for one interface.
+struct Want {
+  InterfaceName interface;
+  Pool pool;
+};
+
+/// What an intent of the journal holds, or held until its quarantine ends.
+struct Holding {
+  IntentId intent;
+  PodUid pod;
+  InterfaceName interface;
+  NetworkUid network;
+  IpAddress address;
+  /// Zero: in use. Else how long nobody else may get it.
+  Duration rests{};
+};
+
+/// Addresses of one interface, with the length of the subnet and its gateway, IPv4 before IPv6.
+using Claimed = std::vector<AddressPlan>;
+
+/// Any thread may call; nothing blocks; callbacks come on the implementation's thread.
+class Addresses {
+ public:
+  virtual ~Addresses() = default;
+
+  /// All or none. Waits for a lease until `deadline` where no block has room. A pod whose earlier
+  /// sandbox is gone gets the addresses that it had. ResourceExhausted/PoolExhausted names the pool
+  /// with its numbers; Unavailable says what is being waited for. Results are in order of `wants`.
+  virtual void claim(IntentId intent, PodUid pod, std::vector<Want> wants, BootTime deadline,
+                     std::function<void(Result<std::vector<Claimed>>)> done) = 0;
+  /// Into quarantine with all that the intent holds. Without effect for an intent that holds none.
+  virtual void release(IntentId intent) = 0;
+  /// Once, after the journal was read and before the first claim is answered.
+  virtual void restore(std::vector<Holding> holdings) = 0;
+  /// The networks that pods of this node want now: a block of each is leased ahead of the call, and
+  /// empty blocks of the others go back after a while.
+  virtual void setWanted(std::vector<Pool> pools) = 0;
+};
+
+}  // namespace multinet::agent::addresses

@@ -1,0 +1,60 @@
+// Addresses 10.9.0.1, 10.9.0.2, ...: one an interface, never one twice.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "nodeagent/addresses/addresses.h"
+
+namespace multinet::agent::addresses {
+
+/// Answers on the caller's thread. Thread-safe.
+class FakeAddresses final : public Addresses {
+ public:
+  void claim(IntentId intent, PodUid /*pod*/, std::vector<Want> wants, BootTime /*deadline*/,
+             std::function<void(Result<std::vector<Claimed>>)> done) override {
+    std::vector<Claimed> all;
+    {
+      const std::lock_guard lock(mutex_);
+      if (error_.has_value()) return done(fail(*error_));
+      for (std::size_t i = 0; i < wants.size(); ++i) {
+        const IpAddress address(IpFamily::V4, (10U << 24U) + (9U << 16U) + ++last_);
+        held_[intent].insert(address);
+        all.push_back({AddressPlan{{address, 16}, std::nullopt}});
+      }
+    }
+    done(std::move(all));
+  }
+  void release(IntentId intent) override {
+    const std::lock_guard lock(mutex_);
+    held_.erase(intent);
+  }
+  void restore(std::vector<Holding> holdings) override {
+    const std::lock_guard lock(mutex_);
+    for (const Holding& holding : holdings) {
+      if (holding.rests == Duration{}) held_[holding.intent].insert(holding.address);
+      last_ = std::max(last_, static_cast<unsigned>(holding.address.number() & 0xffffU));
+    }
+  }
+  void setWanted(std::vector<Pool> /*pools*/) override {}
+
+  void failWith(std::optional<Error> error) {
+    const std::lock_guard lock(mutex_);
+    error_ = std::move(error);
+  }
+  [[nodiscard]] std::map<IntentId, std::set<IpAddress>> held() const {
+    const std::lock_guard lock(mutex_);
+    return held_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Error> error_;
+  unsigned last_ = 0;
+  std::map<IntentId, std::set<IpAddress>> held_;
+};
+
+}  // namespace multinet::agent::addresses

@@ -1,0 +1,27 @@
+// Gives every pod with the annotation the interfaces that a test wants.
+#pragma once
+
+#include <optional>
+#include <utility>
+
+#include "nodeagent/resolve/resolver.h"
+
+namespace multinet::agent::resolve {
+
+/// Answers on the caller's thread.
+class FakeResolver final : public Resolver {
+ public:
+  std::vector<WantedInterface> interfaces;
+  std::optional<Error> error;
+
+  [[nodiscard]] bool asks(const PodRequest& request) const override {
+    return request.annotations.contains("multinet.dev/networks");
+  }
+  void resolve(const PodRequest& /*request*/, BootTime /*deadline*/,
+               std::function<void(Result<std::vector<WantedInterface>>)> done) override {
+    if (error.has_value()) return done(fail(*error));
+    done(interfaces);
+  }
+};
+
+}  // namespace multinet::agent::resolve

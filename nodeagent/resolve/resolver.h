@@ -1,0 +1,48 @@
+// From what a pod asks to what its interfaces shall be, by the rules of lib/api over the agent's
+// own caches: what the webhook decided is never taken on trust.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lib/base/clock.h"
+#include "lib/ipam/subnet.h"
+#include "nodeagent/model/interface.h"
+
+namespace multinet::agent::resolve {
+
+/// What the kubelet's call says about a pod.
+struct PodRequest {
+  PodRef pod;
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> annotations;
+  bool hostNetwork = false;
+};
+
+/// An interface without its addresses and MAC.
+struct WantedInterface {
+  InterfacePlan plan;
+  std::vector<ipam::Subnet> subnets;
+};
+
+/// The plan with its addresses: the network's other subnets of those families become routes on
+/// link.
+[[nodiscard]] InterfacePlan complete(const WantedInterface& wanted,
+                                     const std::vector<AddressPlan>& addresses, MacAddress mac);
+
+/// Any thread may call; nothing blocks.
+class Resolver {
+ public:
+  virtual ~Resolver() = default;
+  /// True where the pod names networks. Pure.
+  [[nodiscard]] virtual bool asks(const PodRequest& request) const = 0;
+  /// A refusal (InvalidArgument, NotFound, PermissionDenied, FailedPrecondition) names the rule;
+  /// Unavailable says what the agent doesn't know yet, in less than 5 s. `done` may come on the
+  /// caller's thread.
+  virtual void resolve(const PodRequest& request, BootTime deadline,
+                       std::function<void(Result<std::vector<WantedInterface>>)> done) = 0;
+};
+
+}  // namespace multinet::agent::resolve
