@@ -1,0 +1,50 @@
+// How answers look: tables for people, JSON and YAML for programs.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/result.h"
+
+namespace multinet::cli {
+
+enum class Format : std::uint8_t { Table, Wide, Json, Yaml };
+/// `table`, `wide`, `json` or `yaml`.
+[[nodiscard]] Result<Format> parseFormat(std::string_view text);
+
+enum class Colour : std::uint8_t { Never, Always };
+/// Always on a terminal that has colours and where NO_COLOR isn't set.
+[[nodiscard]] Colour colourOf(int fd);
+
+/// How a cell's text is meant; shown by colour only, never by colour alone.
+enum class Mood : std::uint8_t { Plain, Good, Bad, Unsure };
+
+struct Cell {
+  std::string text;  // empty is shown as `-`
+  Mood mood = Mood::Plain;
+};
+
+struct Column {
+  std::string title;
+  bool wideOnly = false;
+};
+
+struct Table {
+  std::vector<Column> columns;
+  std::vector<std::vector<Cell>> rows;  // a cell for each column, wide ones too
+};
+
+/// Columns three spaces apart as kubectl prints them. Control characters are shown as `?`: what
+/// stands in an object must not drive a terminal.
+[[nodiscard]] std::string render(const Table& table, Format format, Colour colour);
+
+/// A YAML document of a JSON value; strings that YAML would read as something else are quoted.
+[[nodiscard]] std::string toYaml(const nlohmann::json& value);
+
+/// `5m`, `3h12m`, `8d`: as kubectl tells ages.
+[[nodiscard]] std::string age(std::int64_t seconds);
+
+}  // namespace multinet::cli
