@@ -1,0 +1,146 @@
+"""One cluster for all end-to-end tests: up once, evidence after each failure, always taken down.
+
+  MULTINET_BIN   directory of the programs [build/release/bin]
+  MULTINET_KEEP  when set, the cluster stays up at the end (and one that is up is used)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from e2elib.cluster import REPOSITORY, Cluster, condition  # noqa: E402
+
+NAME = "e2e"
+ARTIFACTS = REPOSITORY / "build" / "e2e-artifacts"
+PROGRAMS = Path(os.environ.get("MULTINET_BIN", REPOSITORY / "build" / "release" / "bin")).absolute()
+KEEP = "MULTINET_KEEP" in os.environ
+_UP_SECONDS = 1500  # the first one builds Kubernetes
+_SYSTEM = "multinet-system"
+_SERVERS = ("controller", "webhook")
+_SKIPPED = 77  # CTest's SKIP_RETURN_CODE
+
+
+def _tool(*args: str, timeout: float = 120) -> None:
+    """Runs tools/cluster in its own group, so that Ctrl-C ends the test and not the cleaning."""
+    command = [str(REPOSITORY / "tools" / "cluster"), *args]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        code = process.wait(timeout)
+    except BaseException:
+        process.terminate()
+        process.wait(60)
+        raise
+    if code != 0:
+        pytest.exit(f"tools/cluster {' '.join(args)}: exit code {code}", returncode=3)
+
+
+def _images(directory: Path) -> list[str]:
+    """Archives of the servers' images, made from the programs that exist."""
+    archives = []
+    for server in _SERVERS:
+        program = PROGRAMS / f"multinet-{server}"
+        if not program.is_file():
+            continue
+        archive = directory / f"{server}.tar"
+        subprocess.run(
+            [
+                str(REPOSITORY / "tools" / "image"),
+                f"--name=multinet.dev/{server}:dev",
+                f"--output={archive}",
+                str(program),
+            ],
+            check=True,
+            timeout=120,
+        )
+        archives.append(str(archive))
+    return archives
+
+
+def _is_up() -> bool:
+    return Path(f"/run/multinet-cluster/{NAME}/cluster.json").exists()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The cluster, with the agent on each node."""
+    if os.geteuid() != 0:
+        pytest.exit("SKIPPED: the end-to-end tests make namespaces and need root", _SKIPPED)
+    agent = PROGRAMS / "multinet-nodeagent"
+    if not agent.is_file():
+        pytest.exit(f"start the agent {agent}: no such file; build it or set MULTINET_BIN", 3)
+    if KEEP and _is_up():
+        yield Cluster(NAME)
+        return
+    archives = _images(tmp_path_factory.mktemp("images"))
+    images = ["--image", *archives] if archives else []
+    _tool("down", "--name", NAME)
+    try:
+        # Addresses rest for 5 s instead of 60, so that tests see them come back.
+        arguments = ["--agent", str(agent), "--agent-arg=--quarantine=5s", *images]
+        _tool("up", "--name", NAME, *arguments, timeout=_UP_SECONDS)
+        yield Cluster(NAME)
+    finally:
+        if not KEEP:
+            _tool("down", "--name", NAME)
+
+
+@pytest.fixture(scope="session")
+def deployed(cluster: Cluster) -> Cluster:
+    """The cluster with our CRDs, controller and webhook, all of them at work."""
+    for part in ("crds", "deploy"):
+        assert (REPOSITORY / part / "kustomization.yaml").is_file(), f"find {part}/kustomization.yaml"
+        cluster.wait(
+            lambda part=part: cluster.kubectl("apply", "--server-side", "-k", str(REPOSITORY / part)),
+            30,
+            f"kubectl apply -k {part}/",
+        )
+    for deployment in cluster.items("deployments", _SYSTEM):
+        name = deployment["metadata"]["name"]
+
+        def available(name: str = name) -> bool:
+            return condition(cluster.json("deployment", name, _SYSTEM), "Available") == "True"
+
+        cluster.wait(available, 60, f"deployment {_SYSTEM}/{name} to be Available")
+    return cluster
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of this test's own."""
+    stem = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))
+    name = f"t-{stem}"[:50].strip("-")
+    cluster.kubectl("create", "namespace", name)
+
+    def has_account() -> bool:
+        return cluster.exists("serviceaccount", "default", name)
+
+    cluster.wait(has_account, 20, f"the service account of {name}")
+    yield name
+    for pod in cluster.items("pods", name):
+        cluster.kubectl(
+            "delete", "pod", pod["metadata"]["name"], "-n", name, "--wait=false", "--grace-period=1"
+        )
+    cluster.delete("namespace", name, "", "--timeout=50s")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Saves what explains a failure before fixtures clean it away."""
+    report = yield
+    if report.failed and report.when in ("setup", "call") and _is_up():
+        target = ARTIFACTS / re.sub(r"[^\w.-]+", "_", item.name)
+        _tool("collect", "--name", NAME, str(target))
+        report.sections.append(("evidence", str(target)))
+    return report

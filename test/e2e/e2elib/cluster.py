@@ -1,0 +1,203 @@
+"""A cluster that is up, as tests use it. Everything goes through the programs a person would use."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(REPOSITORY / "tools"))
+
+from clusterlib import control, node as node_parts  # noqa: E402
+from clusterlib.cluster import Cluster as Record  # noqa: E402
+from clusterlib.inside import enter  # noqa: E402
+from clusterlib.layout import Layout  # noqa: E402
+from e2elib.waiting import wait_until  # noqa: E402
+
+Value = TypeVar("Value")
+COMMAND_SECONDS = 60
+AGENT_SOCKET = node_parts.AGENT_SOCKET
+RUNTIME_SOCKET = node_parts.RUNTIME_SOCKET
+
+
+class CommandFailed(RuntimeError):
+    """A command that ended with an error; the message holds all that it said."""
+
+
+class Cluster:
+    """Commands on a cluster, its machines and its pods. Nodes are named as Kubernetes names them."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.record = Record(Layout(name))
+        self.nodes = [self.record.layout.machine(entry).host_name for entry in self.record.nodes]
+        self.kubeconfig = self.record.layout.kubeconfig
+
+    # Kubernetes
+
+    def kubectl_try(
+        self, *args: str, stdin: str | None = None, kubeconfig: Path | None = None
+    ) -> tuple[int, str, str]:
+        """Exit code, output and errors of kubectl, as administrator or as who the file says."""
+        program = str(self.record.programs.kubernetes / "kubectl")
+        return run_try([program, f"--kubeconfig={kubeconfig or self.kubeconfig}", *args], stdin)
+
+    def kubectl(self, *args: str, stdin: str | None = None) -> str:
+        code, out, err = self.kubectl_try(*args, stdin=stdin)
+        if code != 0:
+            raise CommandFailed(f"kubectl {' '.join(args)}: exit code {code}: {err.strip() or out}")
+        return out
+
+    def apply(self, manifest: str) -> str:
+        return self.kubectl("apply", "-f", "-", stdin=manifest)
+
+    def apply_try(self, manifest: str) -> tuple[int, str, str]:
+        return self.kubectl_try("apply", "-f", "-", stdin=manifest)
+
+    def delete(self, kind: str, name: str, namespace: str = "", *more: str) -> None:
+        """Deletes and waits until the object is gone; one that isn't there is fine."""
+        self.kubectl("delete", kind, name, "--ignore-not-found", *_namespace(namespace), *more)
+
+    def json(self, kind: str, name: str = "", namespace: str = "") -> Any:
+        """One object, or without a name a list of all in the namespace (empty: in all of them)."""
+        where = _namespace(namespace) if namespace else [] if name else ["--all-namespaces"]
+        return json.loads(self.kubectl("get", kind, *([name] if name else []), *where, "-o", "json"))
+
+    def items(self, kind: str, namespace: str = "") -> list[dict[str, Any]]:
+        return list(self.json(kind, namespace=namespace)["items"])
+
+    def exists(self, kind: str, name: str, namespace: str = "") -> bool:
+        out = self.kubectl("get", kind, name, "--ignore-not-found", "-o", "name", *_namespace(namespace))
+        return bool(out.strip())
+
+    def has_kind(self, plural: str) -> bool:
+        """Whether the API server serves this kind of ours."""
+        return self.exists("crd", f"{plural}.multinet.dev")
+
+    def wait(self, ready: Callable[[], Value], timeout: float, what: str) -> Value:
+        return wait_until(ready, timeout, what)
+
+    def wait_pod_ready(self, name: str, namespace: str, timeout: float = 40) -> dict[str, Any]:
+        """Waits for the condition Ready and returns the pod."""
+
+        def ready() -> dict[str, Any] | None:
+            pod = self.json("pod", name, namespace)
+            if condition(pod, "Ready") == "True":
+                return dict(pod)
+            raise AssertionError(f"{pod['status'].get('phase')}: {self.pod_story(name, namespace)}")
+
+        return wait_until(ready, timeout, f"pod {namespace}/{name} to be Ready", 0.4)
+
+    def pod_story(self, name: str, namespace: str) -> str:
+        """The last events of a pod, to explain why it isn't what it should be."""
+        out = self.kubectl(
+            "get", "events", "-n", namespace, f"--field-selector=involvedObject.name={name}",
+            "-o", 'jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}',
+        )  # fmt: skip
+        return "; ".join(out.strip().splitlines()[-3:]) or "no events"
+
+    def pod_exec(self, namespace: str, pod: str, *command: str) -> str:
+        return self.kubectl("exec", "-n", namespace, pod, "--", *command)
+
+    def pod_exec_try(self, namespace: str, pod: str, *command: str) -> tuple[int, str, str]:
+        return self.kubectl_try("exec", "-n", namespace, pod, "--", *command)
+
+    # Machines
+
+    def node_exec_try(self, node: str, *command: str) -> tuple[int, str, str]:
+        """Runs a command in all namespaces of a node (or of `cp`)."""
+        _, pid = self.record.machine(node)
+        environment = {
+            "PATH": self.record.programs.path(),
+            "HOME": "/root",
+            "CONTAINER_RUNTIME_ENDPOINT": f"unix://{RUNTIME_SOCKET}",
+        }
+        return run_try(enter(pid, command), None, environment)
+
+    def node_exec(self, node: str, *command: str) -> str:
+        code, out, err = self.node_exec_try(node, *command)
+        if code != 0:
+            raise CommandFailed(f"{' '.join(command)} on {node}: exit code {code}: {err or out}")
+        return out
+
+    def node_kubeconfig(self, node: str) -> Path:
+        """The kubelet's own, which is also the agent's."""
+        return self.record.layout.machine(node).etc / "kubelet.kubeconfig"
+
+    def node_file(self, node: str, path: str) -> Path:
+        """A file below /run or /var of a node, seen from outside."""
+        machine = self.record.layout.machine(node)
+        if path.startswith("/run/"):
+            return machine.run / path.removeprefix("/run/")
+        assert path.startswith("/var/"), f"find {path}: want a path below /run or /var"
+        return machine.var / path.removeprefix("/var/")
+
+    def log(self, node: str, component: str) -> str:
+        return (self.record.layout.machine(node).logs / f"{component}.log").read_text()
+
+    # The programs of a machine
+
+    def agent_env(self, node: str, text: str) -> None:
+        """Replaces the agent's environment; it is read when the agent starts."""
+        self.record.layout.machine(node).agent_environment.write_text(text)
+
+    def component(self, node: str, name: str) -> dict[str, Any]:
+        """What the supervisor knows: pid, starts, wanted, last_end."""
+        return control.component_status(self.record.layout.machine(node), name)
+
+    def start(self, node: str, name: str) -> None:
+        control.order(self.record.layout.machine(node), "start", component=name)
+
+    def stop(self, node: str, name: str) -> None:
+        control.stop(self.record.layout.machine(node), name)
+
+    def restart(self, node: str, name: str) -> None:
+        control.restart(self.record.layout.machine(node), name)
+
+    def restart_agent(self, node: str) -> None:
+        self.restart(node, "agent")
+
+    def kill(self, node: str, name: str, signal: str = "SIGKILL") -> None:
+        """Sends a signal and, when it kills, waits until another process has taken over."""
+        before = self.component(node, name)["pid"]
+        control.order(self.record.layout.machine(node), "kill", component=name, signal=signal)
+
+        def replaced() -> bool:
+            return self.component(node, name)["pid"] not in (before, 0, None)
+
+        wait_until(replaced, 15, f"a new {name} on {node}")
+
+
+def _namespace(namespace: str) -> list[str]:
+    return ["-n", namespace] if namespace else []
+
+
+def condition(thing: dict[str, Any], kind: str) -> str:
+    """The status of a condition: True, False, Unknown, or missing."""
+    for entry in thing.get("status", {}).get("conditions", []):
+        if entry["type"] == kind:
+            return str(entry["status"])
+    return "missing"
+
+
+def run_try(
+    command: Sequence[str], stdin: str | None = None, environment: dict[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Exit code, output, errors; a command that takes too long counts as failed with 124."""
+    try:
+        done = subprocess.run(
+            list(command),
+            input=stdin if stdin is not None else "",
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return 124, "", f"{command[0]}: no end within {COMMAND_SECONDS} s"
+    return done.returncode, done.stdout, done.stderr
