@@ -1,0 +1,227 @@
+#include "nodeagent/attach/apply.h"
+
+#include <algorithm>
+
+#include "lib/base/failpoint.h"
+#include "lib/netlink/link.h"
+#include "lib/netns/netns.h"
+
+namespace multinet::agent::attach {
+namespace {
+
+using namespace drivers;
+
+/// Calls that pick one alternative of a step.
+template <class... Cases>
+struct Match : Cases... {
+  using Cases::operator()...;
+};
+
+/// A verdict that leaves the kernel as the step wanted it.
+bool alreadyDone(const Op& op, const Error& error) {
+  if (std::holds_alternative<AddAddress>(op.action) || std::holds_alternative<AddRule>(op.action)) {
+    return error.code == Code::AlreadyExists;
+  }
+  if (std::holds_alternative<DeleteHostLink>(op.action) ||
+      std::holds_alternative<RemoveRoute>(op.action)) {
+    return error.code == Code::NotFound;
+  }
+  return false;
+}
+
+Error about(const Op& op, const Error& error) {
+  return error.within("attach interface " + op.interface);
+}
+
+}  // namespace
+
+Result<Pod> Pod::open(Fd netns) {
+  MULTINET_TRY(const auto target, netns::identity(netns));
+  MULTINET_TRY(const Fd own, netns::openOwn());
+  MULTINET_TRY(const auto home, netns::identity(own));
+  if (target == home) {
+    return fail(Code::InvalidArgument, "HostNetns",
+                "open pod's network namespace: it is the host's own");
+  }
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  MULTINET_TRY(auto socket, netlink::Socket::open());
+  return Pod(std::move(netns), std::move(socket));
+}
+
+Applier::Applier(netlink::Socket& host, Pod& pod, AbortFlag abort,
+                 std::map<std::string, int> present)
+    : host_(host),
+      pod_(pod),
+      abort_(std::move(abort)),
+      present_(std::move(present)),
+      index_(present_) {}
+
+Status Applier::checkAbort() const {
+  if (!abort_ || !abort_->load()) return {};
+  return fail(Code::Cancelled, "Aborted", "attach: nobody wants it any more");
+}
+
+Status Applier::apply(const std::vector<Op>& ops) {
+  std::map<Stage, std::vector<const Op*>> stages;
+  for (const Op& op : ops) stages[stageOf(op)].push_back(&op);
+  if (const auto& host = stages[Stage::Host]; !host.empty()) {
+    MULTINET_CHECK(checkAbort());
+    MULTINET_CHECK(failpoint::check("attach.create.before"));
+    MULTINET_CHECK(create(host));
+    MULTINET_CHECK(failpoint::check("attach.create.after"));
+    MULTINET_CHECK(findBorn());
+  }
+  if (const auto& sysctls = stages[Stage::Sysctl]; !sysctls.empty()) {
+    MULTINET_CHECK(checkAbort());
+    MULTINET_CHECK(failpoint::check("attach.sysctl.before"));
+    MULTINET_CHECK(writeSysctls(sysctls));
+    MULTINET_CHECK(failpoint::check("attach.sysctl.after"));
+  }
+  if (const auto& pod = stages[Stage::Configure]; !pod.empty()) {
+    MULTINET_CHECK(checkAbort());
+    MULTINET_CHECK(failpoint::check("attach.configure.before"));
+    MULTINET_CHECK(configure(pod));
+    MULTINET_CHECK(failpoint::check("attach.configure.after"));
+  }
+  return checkAbort();
+}
+
+Status Applier::create(const std::vector<const Op*>& ops) {
+  std::vector<Sent> batch;
+  for (const Op* op : ops) {
+    MULTINET_TRY(auto made, request(*op));
+    batch.push_back({op, std::move(made)});
+    if (const auto* veth = std::get_if<CreateVeth>(&op->action)) {
+      born_[op->interface] = veth->spec.peerName;
+      // In the same send as the creation, so that no crash of ours leaves a link without a mark.
+      batch.push_back({nullptr, netlink::setAlias({0, veth->spec.hostName}, veth->alias)});
+    } else if (const auto* macvlan = std::get_if<CreateMacvlan>(&op->action)) {
+      born_[op->interface] = macvlan->spec.name;
+    }
+  }
+  return send(host_, batch);
+}
+
+Status Applier::findBorn() {
+  for (const auto& [interface, name] : born_) {
+    auto link = netlink::findLink(pod_.socket(), {0, name});
+    if (!link) return fail(link.error().within("attach interface " + interface));
+    index_[interface] = link->index;
+  }
+  return {};
+}
+
+Status Applier::writeSysctls(const std::vector<const Op*>& ops) {
+  MULTINET_TRY(const auto scope, netns::Scope::enter(pod_.netns()));
+  for (const Op* op : ops) {
+    const auto& sysctl = std::get<WriteSysctl>(op->action);
+    const auto born = born_.find(op->interface);
+    const std::string& link = born == born_.end() ? op->interface : born->second;
+    const Status written =
+        netns::writeSysctl(sysctl.family + "/conf/" + link + "/" + sysctl.key, sysctl.value);
+    if (!written && !(sysctl.optional && written.error().code == Code::NotFound)) {
+      return fail(about(*op, written.error()));
+    }
+  }
+  return {};
+}
+
+Status Applier::configure(const std::vector<const Op*>& ops) {
+  std::vector<Sent> batch;
+  for (const Op* op : ops) {
+    MULTINET_TRY(auto made, request(*op));
+    batch.push_back({op, std::move(made)});
+  }
+  return send(pod_.socket(), batch);
+}
+
+Status Applier::send(netlink::Socket& socket, const std::vector<Sent>& batch) {
+  std::vector<netlink::Request> requests;
+  requests.reserve(batch.size());
+  for (const Sent& sent : batch) requests.push_back(sent.request);
+  const std::vector<Status> verdicts = socket.runAll(requests);
+  Status first;
+  const Op* op = nullptr;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (batch[i].op != nullptr) op = batch[i].op;
+    const Status& verdict = verdicts[i];
+    // No answer: it may have been done, so it is taken back too.
+    if (batch[i].op != nullptr && (verdict || verdict.error().code == Code::DeadlineExceeded)) {
+      done_.push_back(*op);
+    }
+    if (verdict || alreadyDone(*op, verdict.error()) || !first) continue;
+    first = fail(about(*op, verdict.error()));
+  }
+  return first;
+}
+
+int Applier::indexOf(const std::string& interface) const {
+  const auto found = index_.find(interface);
+  return found == index_.end() ? 0 : found->second;
+}
+
+Result<netlink::Request> Applier::request(const Op& op) const {
+  const int index = indexOf(op.interface);
+  const auto routed = [&](netlink::RouteInfo route) {
+    if (route.linkIndex == 0) route.linkIndex = index;
+    return route;
+  };
+  using Made = Result<netlink::Request>;
+  return std::visit(
+      Match{
+          [](const DeleteHostLink& step) -> Made { return netlink::deleteLink({0, step.name}); },
+          [&](const CreateVeth& step) -> Made {
+            netlink::VethSpec spec = step.spec;
+            spec.peerNetns = pod_.netns().get();
+            return netlink::createVeth(spec);
+          },
+          [&](const CreateMacvlan& step) -> Made {
+            netlink::MacvlanSpec spec = step.spec;
+            spec.netns = pod_.netns().get();
+            return netlink::createMacvlan(spec);
+          },
+          [&](const FinishLink& step) -> Made {
+            return netlink::relabel(index, {step.name, step.alias, step.mtu});
+          },
+          [&](const AddAddress& step) -> Made { return netlink::addAddress(index, step.address); },
+          [&](const BringUp&) -> Made { return netlink::setUp({index, op.interface}); },
+          [&](const AddRoute& step) -> Made { return netlink::addRoute(routed(step.route)); },
+          [&](const RemoveRoute& step) -> Made { return netlink::removeRoute(step.route); },
+          [&](const AddRule& step) -> Made { return netlink::addRule(step.rule); },
+          [&](const WriteSysctl& step) -> Made {
+            return fail(
+                Code::Internal, "NotARequest",
+                "attach interface " + op.interface + ": " + step.key + " is no netlink request");
+          }},
+      op.action);
+}
+
+Undo Applier::undo() const {
+  Undo undo;
+  const auto made = [&](const Op& op) { return born_.contains(op.interface); };
+  for (auto entry = done_.rbegin(); entry != done_.rend(); ++entry) {
+    const Op& op = *entry;
+    const int index = indexOf(op.interface);
+    std::visit(
+        Match{[&](const CreateVeth& step) { undo.hostLinks.push_back(step.spec.hostName); },
+              [&](const CreateMacvlan& step) {
+                undo.pod.push_back(netlink::deleteLink({index, step.spec.name}));
+              },
+              [&](const AddAddress& step) {
+                if (!made(op)) undo.pod.push_back(netlink::removeAddress(index, step.address));
+              },
+              [&](const AddRoute& step) {
+                // Also where its link goes: what it took the place of comes back before that.
+                netlink::RouteInfo route = step.route;
+                if (route.linkIndex == 0) route.linkIndex = index;
+                undo.pod.push_back(netlink::removeRoute(route));
+              },
+              [&](const RemoveRoute& step) { undo.pod.push_back(netlink::addRoute(step.route)); },
+              [&](const AddRule& step) { undo.pod.push_back(netlink::removeRule(step.rule)); },
+              [](const auto&) {}},
+        op.action);
+  }
+  return undo;
+}
+
+}  // namespace multinet::agent::attach

@@ -1,0 +1,74 @@
+// Puts planned steps into the kernel and remembers how to take them back.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/fd.h"
+#include "lib/netlink/socket.h"
+#include "nodeagent/attach/attach_engine.h"
+#include "nodeagent/attach/plan.h"
+
+namespace multinet::agent::attach {
+
+/// A pod's namespace and a socket that lives in it.
+class Pod {
+ public:
+  /// InvalidArgument where `netns` is no network namespace or is the calling thread's own.
+  [[nodiscard]] static Result<Pod> open(Fd netns);
+  [[nodiscard]] netlink::Socket& socket() { return socket_; }
+  [[nodiscard]] const Fd& netns() const { return netns_; }
+
+ private:
+  Pod(Fd netns, netlink::Socket socket) : netns_(std::move(netns)), socket_(std::move(socket)) {}
+  Fd netns_;
+  netlink::Socket socket_;
+};
+
+/// What takes an attach back, in the order in which it is to be done. Requests of the pod are for
+/// the pod's own socket; then links of the host are deleted by name.
+struct Undo {
+  std::vector<netlink::Request> pod;
+  std::vector<std::string> hostLinks;
+  [[nodiscard]] bool empty() const { return pod.empty() && hostLinks.empty(); }
+};
+
+/// One attach under way. Lives on the attach thread.
+class Applier {
+ public:
+  /// `born` names the links that are there already: interface to ifindex.
+  Applier(netlink::Socket& host, Pod& pod, AbortFlag abort, std::map<std::string, int> present);
+
+  /// Stops at the first stage that fails. Steps that are done already (an address that is there)
+  /// count as done. The first failure is the answer; undo() takes back what was done.
+  [[nodiscard]] Status apply(const std::vector<drivers::Op>& ops);
+  /// To be asked after apply(); steps with an unknown outcome are taken back too.
+  [[nodiscard]] Undo undo() const;
+
+ private:
+  /// A step and the request that it became.
+  struct Sent {
+    const drivers::Op* op;
+    netlink::Request request;
+  };
+  [[nodiscard]] Status checkAbort() const;
+  [[nodiscard]] Status create(const std::vector<const drivers::Op*>& ops);
+  [[nodiscard]] Status findBorn();
+  [[nodiscard]] Status writeSysctls(const std::vector<const drivers::Op*>& ops);
+  [[nodiscard]] Status configure(const std::vector<const drivers::Op*>& ops);
+  [[nodiscard]] Status send(netlink::Socket& socket, const std::vector<Sent>& batch);
+  [[nodiscard]] Result<netlink::Request> request(const drivers::Op& op) const;
+  [[nodiscard]] int indexOf(const std::string& interface) const;
+
+  netlink::Socket& host_;
+  Pod& pod_;
+  AbortFlag abort_;
+  std::map<std::string, int> present_;       ///< links that we did not make, and their index
+  std::map<std::string, std::string> born_;  ///< links that we made: interface to first name
+  std::map<std::string, int> index_;
+  std::vector<drivers::Op> done_;
+};
+
+}  // namespace multinet::agent::attach

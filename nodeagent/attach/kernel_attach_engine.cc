@@ -1,0 +1,185 @@
+#include "nodeagent/attach/kernel_attach_engine.h"
+
+#include "lib/base/failpoint.h"
+#include "lib/base/log.h"
+#include "lib/netns/netns.h"
+#include "nodeagent/attach/lane.h"
+#include "nodeagent/attach/observe.h"
+#include "nodeagent/attach/reaper.h"
+
+namespace multinet::agent::attach {
+namespace {
+
+struct AttachTask {
+  Desired desired;
+  Fd netns;
+  AbortFlag abort;
+  AttachCallback done;
+};
+
+std::map<std::string, int> presentIn(const Observed& observed, const Desired& desired) {
+  std::map<std::string, int> present;
+  for (const InterfacePlan& interface : desired.interfaces) {
+    if (const auto* link = findOurs(observed, desired.intent, interface)) {
+      present[interface.name.str()] = link->index;
+    }
+  }
+  return present;
+}
+
+template <class Task>
+Error refused(typename Lane<Task>::Push push, std::string_view what, std::size_t capacity) {
+  if (push == Lane<Task>::Push::Full) {
+    return Error{Code::ResourceExhausted, "QueueFull",
+                 std::string(what) + ": " + std::to_string(capacity) + " are waiting already"};
+  }
+  return Error{Code::Unavailable, "Stopping", std::string(what) + ": the agent is stopping"};
+}
+
+}  // namespace
+
+class KernelAttachEngine::Impl {
+ public:
+  Impl(EngineOptions options, const Clock& clock, netlink::Socket attachSocket,
+       netlink::Socket reaperSocket, Fd home)
+      : options_(std::move(options)),
+        clock_(clock),
+        host_(std::move(attachSocket)),
+        reaper_(std::move(reaperSocket)),
+        home_(std::move(home)),
+        removals_({"mn-reaper", options_.detachQueue, 256},
+                  [this](std::vector<Removal> batch) { reaper_.run(std::move(batch)); }),
+        attaches_({"mn-attach", options_.attachQueue, 1}, [this](std::vector<AttachTask> batch) {
+          for (AttachTask& task : batch) run(std::move(task));
+        }) {}
+
+  ~Impl() {
+    for (AttachTask& task : attaches_.stop()) {
+      task.done(fail(refused<AttachTask>(Lane<AttachTask>::Push::Stopped, "attach", 0)));
+    }
+    std::vector<Removal> rollbacks;
+    for (Removal& removal : removals_.stop()) {
+      if (removal.rollback) {
+        rollbacks.push_back(std::move(removal));
+      } else {
+        removal.done(fail(refused<Removal>(Lane<Removal>::Push::Stopped, "detach", 0)));
+      }
+    }
+    reaper_.run(std::move(rollbacks));
+  }
+
+  void attach(AttachTask task) {
+    task.desired.clusterPrefixes = options_.clusterPrefixes;
+    const auto push = attaches_.push(task);
+    if (push == Lane<AttachTask>::Push::Taken) return;
+    task.done(fail(refused<AttachTask>(push, "attach", options_.attachQueue)));
+  }
+
+  void detach(Removal removal) {
+    const auto push = removals_.push(removal);
+    if (push == Lane<Removal>::Push::Taken) return;
+    removal.done(fail(refused<Removal>(push, "detach", options_.detachQueue)));
+  }
+
+  Result<std::vector<ObservedInterface>> observe(const std::optional<Fd>& netns) {
+    MULTINET_TRY(auto host, [&]() -> Result<netlink::Socket> {
+      MULTINET_TRY(const auto scope, netns::Scope::enter(home_));
+      return netlink::Socket::open();
+    }());
+    MULTINET_TRY(auto found, findMarked(host));
+    if (!netns) return found;
+    MULTINET_TRY(Fd copy, netns->duplicate());
+    MULTINET_TRY(Pod pod, Pod::open(std::move(copy)));
+    MULTINET_TRY(auto inPod, findMarked(pod.socket()));
+    for (ObservedInterface& link : inPod) {
+      link.inPod = true;
+      found.push_back(std::move(link));
+    }
+    return found;
+  }
+
+ private:
+  void run(AttachTask task) {
+    auto pod = Pod::open(std::move(task.netns));
+    if (!pod) return task.done(fail(pod.error().within("attach " + task.desired.intent.str())));
+    auto [result, undo] = attempt(task, *pod);
+    if (result || undo.empty()) return task.done(std::move(result));
+    log::warn("attach failed, taking it back",
+              {{"intent", task.desired.intent}, {"error", result.error()}});
+    removals_.force(Removal{Rollback{std::move(*pod), std::move(undo)}, std::nullopt,
+                            afterRollback(task, result.error())});
+  }
+
+  /// Answers the attach with its own error once all is taken back, or with both errors.
+  static DetachCallback afterRollback(AttachTask& task, const Error& error) {
+    return
+        [error, intent = task.desired.intent, done = std::move(task.done)](const Status& undone) {
+          if (undone) return done(fail(error));
+          log::error("rollback failed", {{"intent", intent}, {"error", undone.error()}});
+          done(fail(error.code, error.reason,
+                    error.message + "; and taking it back failed: " + undone.error().message));
+        };
+  }
+
+  struct Outcome {
+    Result<std::vector<InterfaceStatus>> result;
+    Undo undo;  ///< what a failure has to take back
+  };
+
+  Outcome attempt(const AttachTask& task, Pod& pod) {
+    if (task.abort && task.abort->load()) {
+      return {fail(Code::Cancelled, "Aborted", "attach: nobody wants it any more"), {}};
+    }
+    if (Status place = failpoint::check("attach.observe.before"); !place) {
+      return {fail(place.error()), {}};
+    }
+    const auto observed = observePod(host_, pod, task.desired);
+    if (!observed) return {fail(observed.error()), {}};
+    const auto ops = plan(task.desired, *observed);
+    if (!ops) return {fail(ops.error()), {}};
+    Applier applier(host_, pod, task.abort, presentIn(*observed, task.desired));
+    Status applied = applier.apply(*ops);
+    if (!applied) return {fail(applied.error()), applier.undo()};
+    auto statuses = readBack(pod, task.desired, clock_.wall());
+    if (!statuses) return {fail(statuses.error()), applier.undo()};
+    return {std::move(statuses), {}};
+  }
+
+  EngineOptions options_;
+  const Clock& clock_;
+  netlink::Socket host_;  // of the attach thread
+  Reaper reaper_;         // of the reaper thread
+  Fd home_;
+  Lane<Removal> removals_;
+  Lane<AttachTask> attaches_;  // last: it pushes into removals_
+};
+
+KernelAttachEngine::KernelAttachEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KernelAttachEngine::~KernelAttachEngine() = default;
+
+Result<std::unique_ptr<KernelAttachEngine>> KernelAttachEngine::start(EngineOptions options,
+                                                                      const Clock& clock) {
+  MULTINET_TRY(auto attachSocket, netlink::Socket::open());
+  MULTINET_TRY(auto reaperSocket, netlink::Socket::open());
+  MULTINET_TRY(Fd home, netns::openOwn());
+  return std::unique_ptr<KernelAttachEngine>(new KernelAttachEngine(
+      std::make_unique<Impl>(std::move(options), clock, std::move(attachSocket),
+                             std::move(reaperSocket), std::move(home))));
+}
+
+void KernelAttachEngine::attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
+                                AbortFlag abort, AttachCallback done) {
+  impl_->attach(AttachTask{Desired{std::move(intent), std::move(plans), {}}, std::move(netns),
+                           std::move(abort), std::move(done)});
+}
+
+void KernelAttachEngine::detach(IntentId intent, std::optional<Fd> netns, DetachCallback done) {
+  impl_->detach(
+      Removal{std::nullopt, Detach{std::move(intent), std::move(netns)}, std::move(done)});
+}
+
+Result<std::vector<ObservedInterface>> KernelAttachEngine::observe(const std::optional<Fd>& netns) {
+  return impl_->observe(netns);
+}
+
+}  // namespace multinet::agent::attach

@@ -1,0 +1,109 @@
+#include "nodeagent/attach/observe.h"
+
+#include <algorithm>
+
+#include "nodeagent/attach/default_route.h"
+#include "nodeagent/drivers/driver.h"
+
+namespace multinet::agent::attach {
+namespace {
+
+using netlink::LinkInfo;
+
+/// A link by name, or none.
+Result<std::optional<LinkInfo>> look(netlink::Socket& socket, const std::string& name) {
+  auto link = netlink::findLink(socket, {0, name});
+  if (link) return std::optional<LinkInfo>(std::move(*link));
+  if (link.error().code == Code::NotFound) return std::optional<LinkInfo>{};
+  return fail(link.error());
+}
+
+Status observeHost(netlink::Socket& host, const Desired& desired, Observed& observed) {
+  for (const InterfacePlan& interface : desired.interfaces) {
+    if (!interface.parent.empty() && !observed.parents.contains(interface.parent)) {
+      MULTINET_TRY(auto parent, look(host, interface.parent));
+      if (parent) observed.parents.emplace(interface.parent, std::move(*parent));
+    }
+    if (!drivers::driverOf(interface.type).hasHostEnd()) continue;
+    for (unsigned salt = 0; salt < kHostNameSalts; ++salt) {
+      const std::string name = drivers::hostLinkName(desired.intent, interface.name.str(), salt);
+      MULTINET_TRY(auto link, look(host, name));
+      if (!link) break;
+      observed.hostLinks.emplace(name, std::move(*link));
+    }
+  }
+  return {};
+}
+
+Status observeDetail(Pod& pod, Observed& observed) {
+  MULTINET_TRY(observed.podAddresses, netlink::findAddresses(pod.socket(), 0));
+  MULTINET_TRY(observed.podRoutes, netlink::findRoutes(pod.socket(), 0));
+  MULTINET_TRY(auto cluster, netlink::findRoutes(pod.socket(), 0, kClusterTable));
+  observed.podRoutes.insert(observed.podRoutes.end(), cluster.begin(), cluster.end());
+  MULTINET_TRY(observed.podRules, netlink::findRules(pod.socket()));
+  return {};
+}
+
+std::string difference(const LinkInfo& link, const InterfaceStatus& status) {
+  const InterfacePlan& plan = status.plan;
+  if (!link.up) return "it is down";
+  if (link.mac != plan.mac) return "its MAC is " + link.mac.str() + " instead of " + plan.mac.str();
+  if (link.mtu != plan.mtu) {
+    return "its MTU is " + std::to_string(link.mtu) + " instead of " + std::to_string(plan.mtu);
+  }
+  return "";
+}
+
+}  // namespace
+
+Result<Observed> observePod(netlink::Socket& host, Pod& pod, const Desired& desired) {
+  Observed observed;
+  MULTINET_CHECK(observeHost(host, desired, observed));
+  MULTINET_TRY(observed.podLinks, netlink::findLinks(pod.socket()));
+  const bool detailed = std::any_of(
+      desired.interfaces.begin(), desired.interfaces.end(), [&](const InterfacePlan& interface) {
+        return interface.defaultGatewayV4 || interface.defaultGatewayV6 ||
+               findOurs(observed, desired.intent, interface) != nullptr;
+      });
+  if (detailed) MULTINET_CHECK(observeDetail(pod, observed));
+  return observed;
+}
+
+Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired, WallTime now) {
+  MULTINET_TRY(const auto links, netlink::findLinks(pod.socket()));
+  std::vector<InterfaceStatus> statuses;
+  for (const InterfacePlan& interface : desired.interfaces) {
+    const std::string what = "attach interface " + interface.name.str();
+    const auto link = std::find_if(links.begin(), links.end(), [&](const LinkInfo& candidate) {
+      return candidate.name == interface.name.str();
+    });
+    if (link == links.end()) {
+      return fail(Code::Aborted, "NotAsPlanned", what + ": it vanished while it was made");
+    }
+    InterfaceStatus status{interface, InterfaceState::Attached, link->index, "", "", now};
+    if (status.plan.mtu == 0) status.plan.mtu = link->mtu;
+    // A passthru macvlan has its parent's MAC whatever was asked (macvlan_common_newlink).
+    if (interface.type == LinkType::Macvlan && interface.macvlanMode == MacvlanMode::Passthru) {
+      status.plan.mac = link->mac;
+    }
+    if (const std::string wrong = difference(*link, status); !wrong.empty()) {
+      return fail(Code::Internal, "NotAsPlanned", what + ": " + wrong);
+    }
+    statuses.push_back(std::move(status));
+  }
+  return statuses;
+}
+
+Result<std::vector<ObservedInterface>> findMarked(netlink::Socket& socket) {
+  MULTINET_TRY(const auto links, netlink::findLinks(socket));
+  std::vector<ObservedInterface> found;
+  for (const LinkInfo& link : links) {
+    if (auto parts = drivers::parseAlias(link.alias)) {
+      found.push_back({std::move(parts->intent), std::move(parts->interface), link.name, link.index,
+                       false, link.up});
+    }
+  }
+  return found;
+}
+
+}  // namespace multinet::agent::attach

@@ -1,0 +1,44 @@
+// From what shall be and what is to the steps between. Pure.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "lib/netlink/address.h"
+#include "nodeagent/drivers/op.h"
+#include "nodeagent/model/interface.h"
+
+namespace multinet::agent::attach {
+
+struct Desired {
+  IntentId intent;
+  std::vector<InterfacePlan> interfaces;
+  std::vector<IpPrefix> clusterPrefixes;  ///< see EngineOptions
+};
+
+/// What the kernel says. A pod where nothing of ours is yet needs no more than its links, and its
+/// routes and addresses where a default route is to move.
+struct Observed {
+  std::map<std::string, netlink::LinkInfo> parents;    ///< devices of the host, by name
+  std::map<std::string, netlink::LinkInfo> hostLinks;  ///< by name, those that hostLinkName() makes
+  std::vector<netlink::LinkInfo> podLinks;
+  std::vector<netlink::AddressInfo> podAddresses;
+  std::vector<netlink::RouteInfo> podRoutes;  ///< of the main table and of kClusterTable
+  std::vector<netlink::RuleInfo> podRules;
+};
+
+/// Steps in the order in which they are to be applied, by stage; empty where all is as desired.
+/// AlreadyExists/NameTaken where a link that isn't ours has an interface's name;
+/// FailedPrecondition where a parent is missing or can't carry the interface.
+[[nodiscard]] Result<std::vector<drivers::Op>> plan(const Desired& desired,
+                                                    const Observed& observed);
+
+/// The pod's link for an interface, also where it still has the name it was born with.
+[[nodiscard]] const netlink::LinkInfo* findOurs(const Observed& observed, const IntentId& intent,
+                                                const InterfacePlan& interface);
+
+/// How often another host-side name is tried before two that meet are an error.
+inline constexpr unsigned kHostNameSalts = 4;
+
+}  // namespace multinet::agent::attach
