@@ -2,26 +2,18 @@
 // more after a retry), so none belongs on a thread that others wait for.
 #pragma once
 
-#include <simdjson.h>
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/base/clock.h"
 #include "lib/base/result.h"
-#include "lib/k8s/kind.h"
+#include "lib/kube/object.h"
 #include "lib/kube/transport.h"
 
 namespace multinet::kube {
-
-using k8s::HasKind;
-using k8s::Kind;
-using k8s::KindTraits;
-using k8s::ObjectKey;
-using Json = nlohmann::json;
 
 /// One finished call, for metrics. `verb` is Kubernetes' (get, list, create, update, patch, apply,
 /// delete, watch), `code` the HTTP status, or 0 where no answer came.
@@ -34,8 +26,8 @@ struct CallRecord {
 using CallObserver = std::function<void(const CallRecord&)>;
 
 struct ClientOptions {
-  Duration deadline = std::chrono::seconds(15);       ///< total, of one attempt
-  Duration maxRetryAfter = std::chrono::seconds(10);  ///< a longer Retry-After isn't waited for
+  Duration deadline = std::chrono::seconds(15);      ///< total, of one attempt
+  Duration maxRetryAfter = std::chrono::seconds(5);  ///< a longer Retry-After isn't waited for
   std::string fieldManager = "multinet";
   CallObserver observer;
 };
@@ -58,11 +50,6 @@ enum class Conflicts { Refuse, Force };
 enum class Subresource { None, Status };
 enum class PatchType { Merge, Apply };
 
-/// A page of a list as the server sent it.
-struct RawPage {
-  std::string body;
-};
-
 /// The same for every kind: paths, bodies, errors, retries. Programs use `Client`.
 class RawClient {
  public:
@@ -74,9 +61,11 @@ class RawClient {
   /// Any path (discovery, health). The body of a 2xx answer.
   [[nodiscard]] Result<std::string> getPath(const std::string& target);
   [[nodiscard]] Result<std::string> get(const Kind& kind, const ObjectKey& key);
+  /// `resume` is the page before's continue token; `revisionAtLeast` lets the server answer from
+  /// its cache when that is as new.
   [[nodiscard]] Result<std::string> listPage(const Kind& kind, const Selection& selection,
                                              int limit, const std::string& resume,
-                                             const std::string& extraQuery = "");
+                                             const std::string& revisionAtLeast);
   /// Posts. `ours` is asked when a reply was lost and the retry meets AlreadyExists: with true the
   /// object that is there is the one that the lost call made, and is returned.
   [[nodiscard]] Result<std::string> create(const Kind& kind, Json object,
@@ -131,7 +120,7 @@ class Client {
   /// NotFound if it isn't there.
   template <HasKind T>
   [[nodiscard]] Result<T> get(const ObjectKey& key) {
-    MULTINET_TRY(auto body, raw_.get(KindTraits<T>::kKind, key));
+    MULTINET_TRY(auto body, raw_.get(kindOf<T>(), key));
     return decodeJson<T>(body);
   }
 
@@ -149,22 +138,21 @@ class Client {
         return existing.has_value() && ours(*existing);
       };
     }
-    MULTINET_TRY(auto body,
-                 raw_.create(KindTraits<T>::kKind, KindTraits<T>::encode(object), rawOurs));
+    MULTINET_TRY(auto body, raw_.create(kindOf<T>(), KindTraits<T>::encode(object), rawOurs));
     return decodeJson<T>(body);
   }
 
   /// PUT of the whole object: metadata.resourceVersion guards it (Aborted/Conflict).
   template <HasKind T>
   [[nodiscard]] Result<T> update(const T& object) {
-    MULTINET_TRY(auto body, raw_.update(KindTraits<T>::kKind, KindTraits<T>::encode(object),
-                                        Subresource::None));
+    MULTINET_TRY(auto body,
+                 raw_.update(kindOf<T>(), KindTraits<T>::encode(object), Subresource::None));
     return decodeJson<T>(body);
   }
   template <HasKind T>
   [[nodiscard]] Result<T> updateStatus(const T& object) {
-    MULTINET_TRY(auto body, raw_.update(KindTraits<T>::kKind, KindTraits<T>::encode(object),
-                                        Subresource::Status));
+    MULTINET_TRY(auto body,
+                 raw_.update(kindOf<T>(), KindTraits<T>::encode(object), Subresource::Status));
     return decodeJson<T>(body);
   }
 
@@ -172,8 +160,8 @@ class Client {
   template <HasKind T>
   [[nodiscard]] Result<T> patch(const ObjectKey& key, const Json& mergePatch,
                                 Subresource subresource = Subresource::None) {
-    MULTINET_TRY(auto body, raw_.patch(KindTraits<T>::kKind, key, PatchType::Merge, mergePatch,
-                                       subresource, Conflicts::Refuse));
+    MULTINET_TRY(auto body, raw_.patch(kindOf<T>(), key, PatchType::Merge, mergePatch, subresource,
+                                       Conflicts::Refuse));
     return decodeJson<T>(body);
   }
 
@@ -183,15 +171,15 @@ class Client {
                                 Conflicts conflicts = Conflicts::Force) {
     const Json& metadata = object.at("metadata");
     const ObjectKey key{metadata.value("namespace", ""), metadata.value("name", "")};
-    MULTINET_TRY(auto body, raw_.patch(KindTraits<T>::kKind, key, PatchType::Apply, object,
-                                       subresource, conflicts));
+    MULTINET_TRY(auto body,
+                 raw_.patch(kindOf<T>(), key, PatchType::Apply, object, subresource, conflicts));
     return decodeJson<T>(body);
   }
 
   /// NotFound if it is gone already.
   template <HasKind T>
   [[nodiscard]] Status remove(const ObjectKey& key, const Preconditions& preconditions = {}) {
-    return raw_.remove(KindTraits<T>::kKind, key, preconditions);
+    return raw_.remove(kindOf<T>(), key, preconditions);
   }
 
   [[nodiscard]] RawClient& raw() { return raw_; }
@@ -200,9 +188,14 @@ class Client {
   RawClient raw_;
 };
 
+struct ListPaging {
+  int pageSize = 500;
+  std::string revisionAtLeast;  ///< empty: the newest there is
+};
+
 /// Calls `item` for each object of every page and returns the list's resourceVersion.
 [[nodiscard]] Result<std::string> listAll(
-    RawClient& client, const Kind& kind, const Selection& selection,
+    RawClient& client, const Kind& kind, const Selection& selection, const ListPaging& paging,
     const std::function<Status(const simdjson::dom::element&)>& item);
 
 template <HasKind T>
@@ -210,7 +203,7 @@ Result<std::vector<T>> Client::list(const Selection& selection) {
   std::vector<T> objects;
   for (int attempt = 0;; ++attempt) {
     objects.clear();
-    auto revision = listAll(raw_, KindTraits<T>::kKind, selection,
+    auto revision = listAll(raw_, kindOf<T>(), selection, {},
                             [&](const simdjson::dom::element& item) -> Status {
                               MULTINET_TRY(auto object, KindTraits<T>::decode(item));
                               objects.push_back(std::move(object));

@@ -23,7 +23,7 @@ class Informer final : private WatchSink {
   using Ptr = typename Store<T>::Ptr;
 
   Informer(Client& client, WatchOptions options)
-      : watch_(client.raw(), KindTraits<T>::kKind, std::move(options), *this) {}
+      : watch_(client.raw(), kindOf<T>(), std::move(options), *this) {}
   ~Informer() override { stop(); }
 
   void addHandler(Handler<T> handler) { store_.addHandler(std::move(handler)); }

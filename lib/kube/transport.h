@@ -53,12 +53,13 @@ class Transport {
                                                     const std::stop_token& stop) = 0;
 };
 
-/// The transport over cpprestsdk's client. Call `boundTransportThreads` first, once, in main.
-/// Certificates and tokens that stand in files are read again when the files change.
+/// The transport over cpprestsdk's client. Certificates and tokens that stand in files are read
+/// again when the files change. End the process with `_exit` after its users are gone.
 [[nodiscard]] Result<std::unique_ptr<Transport>> makeTransport(const Config& config);
 
-/// Bounds the threads that all transports of the process share (the library's own default is 40).
-/// Only the first call counts; makeTransport calls it with 2.
+/// Sets the threads that all transports of the process share and the environment that they need;
+/// the first call counts. Call it in main before other threads; makeTransport calls it with 1,
+/// which is also what keeps the library's I/O, timers and cancellation off each other's feet.
 void boundTransportThreads(std::size_t threads);
 
 }  // namespace multinet::kube

@@ -1,0 +1,466 @@
+// The transport over cpprestsdk's client; nothing else in the tree includes it. What it needs:
+//  - one thread for all of the library's I/O, timers and continuations, and cancellation posted to
+//    that thread: cpprest closes a socket from the canceller's thread otherwise, while an SSL
+//    operation may run (cpprestsdk #1547, #1109);
+//  - an own response buffer, which is the only back-pressure there is, and the only way not to
+//    collect a whole watch in memory;
+//  - the TLS context's store replaced: the library trusts the system's CAs before its callback;
+//  - no redirect followed: all headers, Authorization included, would go to any host;
+//  - its inactivity timer out of the way (it counts while our consumer works): time limits are
+//  ours;
+//  - a new client when certificates rotate, since pooled connections keep the old identity;
+//  - no exception out of a continuation: it would end the process.
+#include <cpprest/astreambuf.h>
+#include <cpprest/http_client.h>
+#include <pplx/threadpool.h>
+
+#include <charconv>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <utility>
+
+#include "lib/base/log.h"
+#include "lib/kube/identity.h"
+#include "lib/kube/transport.h"
+
+namespace multinet::kube {
+namespace {
+
+namespace http = web::http;
+
+constexpr std::size_t kLongestBody = 256U << 20U;
+constexpr std::size_t kLongestErrorBody = 64U << 10U;
+/// How long a cancelled request may take to let go of our memory before it is left to itself.
+constexpr auto kLetGo = std::chrono::seconds(2);
+
+using Client = http::client::http_client;
+
+/// What the library's thread and the caller share about one request.
+class Exchange {
+ public:
+  explicit Exchange(std::size_t bodyLimit) : bodyLimit_(bodyLimit) {}
+
+  // Library's side.
+  void headers(int status, std::optional<Duration> retryAfter);
+  void finished(std::string failure);
+  pplx::task<std::size_t> bytes(std::string_view bytes);
+
+  // Caller's side.
+  /// Waits for more; false at `deadline` or when `stop` is asked for.
+  bool wait(const std::stop_token& stop, std::chrono::steady_clock::time_point deadline);
+  /// The bytes that wait, valid until `taken`. Empty while there are none or no headers yet.
+  std::string_view pending();
+  void taken();
+  /// Nothing that still comes is wanted.
+  void abandon();
+  bool waitFinished(Duration limit);
+
+  bool done() { return locked(done_); }
+  int status() { return locked(response_.status); }
+  std::string failure() { return locked(failure_); }
+  HttpResponse takeResponse() {
+    const std::lock_guard lock(mutex_);
+    return std::move(response_);
+  }
+  /// Adds to the body what a stream's caller got although the status isn't 200.
+  void keep(std::string_view bytes);
+
+ private:
+  template <class T>
+  T locked(const T& value) {
+    const std::lock_guard lock(mutex_);
+    return value;
+  }
+  bool collects() const { return bodyLimit_ > 0; }
+
+  const std::size_t bodyLimit_;  ///< 0: a stream, whose bytes wait for their taker
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  HttpResponse response_;
+  std::string_view pending_;
+  std::optional<pplx::task_completion_event<std::size_t>> taken_;
+  std::string failure_;
+  bool done_ = false;
+  bool abandoned_ = false;
+};
+
+void Exchange::headers(int status, std::optional<Duration> retryAfter) {
+  {
+    const std::lock_guard lock(mutex_);
+    response_.status = status;
+    response_.retryAfter = retryAfter;
+  }
+  changed_.notify_all();
+}
+
+void Exchange::finished(std::string failure) {
+  {
+    const std::lock_guard lock(mutex_);
+    failure_ = std::move(failure);
+    done_ = true;
+  }
+  changed_.notify_all();
+}
+
+pplx::task<std::size_t> Exchange::bytes(std::string_view bytes) {
+  const std::lock_guard lock(mutex_);
+  if (abandoned_ || (collects() && response_.body.size() + bytes.size() > bodyLimit_)) {
+    return pplx::task_from_exception<std::size_t>(std::length_error("the answer is too long"));
+  }
+  if (collects()) {
+    response_.body.append(bytes);
+    return pplx::task_from_result(bytes.size());
+  }
+  pending_ = bytes;
+  taken_.emplace();
+  changed_.notify_all();
+  return pplx::create_task(*taken_);
+}
+
+bool Exchange::wait(const std::stop_token& stop, std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_until(lock, stop, deadline, [this] {
+    return done_ || (taken_.has_value() && response_.status != 0);
+  });
+}
+
+std::string_view Exchange::pending() {
+  const std::lock_guard lock(mutex_);
+  return response_.status == 0 || !taken_ ? std::string_view() : pending_;
+}
+
+void Exchange::taken() {
+  std::optional<pplx::task_completion_event<std::size_t>> taken;
+  std::size_t size = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    taken.swap(taken_);
+    size = std::exchange(pending_, {}).size();
+  }
+  if (taken) taken->set(size);
+}
+
+void Exchange::abandon() {
+  std::optional<pplx::task_completion_event<std::size_t>> taken;
+  {
+    const std::lock_guard lock(mutex_);
+    abandoned_ = true;
+    taken.swap(taken_);
+    pending_ = {};
+  }
+  if (taken) taken->set_exception(std::runtime_error("the reader has gone"));
+}
+
+bool Exchange::waitFinished(Duration limit) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, limit, [this] { return done_; });
+}
+
+void Exchange::keep(std::string_view bytes) {
+  const std::lock_guard lock(mutex_);
+  auto& body = response_.body;
+  body.append(bytes.substr(0, kLongestErrorBody - std::min(kLongestErrorBody, body.size())));
+}
+
+/// Where the library writes an answer: straight to the exchange, nothing is stored between.
+class ResponseBuffer final
+    : public Concurrency::streams::details::streambuf_state_manager<std::uint8_t> {
+ public:
+  explicit ResponseBuffer(std::shared_ptr<Exchange> exchange)
+      : streambuf_state_manager(std::ios_base::out), exchange_(std::move(exchange)) {}
+
+  bool can_seek() const override { return false; }
+  bool has_size() const override { return false; }
+  std::size_t buffer_size(std::ios_base::openmode) const override { return 0; }
+  void set_buffer_size(std::size_t, std::ios_base::openmode) override {}
+  std::size_t in_avail() const override { return 0; }
+  pos_type getpos(std::ios_base::openmode) const override { return traits::eof(); }
+  pos_type seekpos(pos_type, std::ios_base::openmode) override { return traits::eof(); }
+  pos_type seekoff(off_type, std::ios_base::seekdir, std::ios_base::openmode) override {
+    return traits::eof();
+  }
+  bool acquire(std::uint8_t*& pointer, std::size_t& count) override {
+    pointer = nullptr;
+    count = 0;
+    return false;
+  }
+  void release(std::uint8_t*, std::size_t) override {}
+
+ protected:
+  pplx::task<std::size_t> _putn(const std::uint8_t* bytes, std::size_t count) override {
+    return exchange_->bytes({reinterpret_cast<const char*>(bytes), count});
+  }
+  pplx::task<int_type> _putc(std::uint8_t byte) override {
+    // The exchange may keep a view until the task is done, so the byte lives as long.
+    auto kept = std::make_shared<std::uint8_t>(byte);
+    return _putn(kept.get(), 1).then([kept](std::size_t) -> int_type { return *kept; });
+  }
+  pplx::task<bool> _sync() override { return pplx::task_from_result(true); }
+  std::uint8_t* _alloc(std::size_t) override { return nullptr; }
+  void _commit(std::size_t) override {}
+  // Never read from.
+  pplx::task<int_type> _bumpc() override { return endOfFile(); }
+  int_type _sbumpc() override { return traits::eof(); }
+  pplx::task<int_type> _getc() override { return endOfFile(); }
+  int_type _sgetc() override { return traits::eof(); }
+  pplx::task<int_type> _nextc() override { return endOfFile(); }
+  pplx::task<int_type> _ungetc() override { return endOfFile(); }
+  pplx::task<std::size_t> _getn(std::uint8_t*, std::size_t) override {
+    return pplx::task_from_result<std::size_t>(0);
+  }
+  std::size_t _scopy(std::uint8_t*, std::size_t) override { return 0; }
+
+ private:
+  static pplx::task<int_type> endOfFile() {
+    return pplx::task_from_result<int_type>(traits::eof());
+  }
+
+  const std::shared_ptr<Exchange> exchange_;
+};
+
+http::method methodOf(Method method) {
+  switch (method) {
+    case Method::Get:
+      return http::methods::GET;
+    case Method::Post:
+      return http::methods::POST;
+    case Method::Put:
+      return http::methods::PUT;
+    case Method::Patch:
+      return http::methods::PATCH;
+    case Method::Delete:
+      return http::methods::DEL;
+  }
+  return http::methods::GET;
+}
+
+std::optional<Duration> retryAfter(const http::http_headers& headers) {
+  const auto found = headers.find("Retry-After");
+  if (found == headers.end()) return std::nullopt;
+  unsigned seconds = 0;
+  const auto& text = found->second;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return std::chrono::seconds(seconds);
+}
+
+/// What a failed task says. Never throws.
+std::string failureOf(const std::exception& error) {
+  const std::string text = error.what();
+  return text.empty() ? "the connection failed" : text;
+}
+
+/// A request under way: cancelled on the library's thread, and let go of at the end.
+class Running {
+ public:
+  Running(const std::shared_ptr<Client>& client, http::http_request request,
+          std::shared_ptr<Exchange> exchange)
+      : client_(client), exchange_(std::move(exchange)) {
+    request.set_response_stream(
+        Concurrency::streams::ostream(Concurrency::streams::streambuf<std::uint8_t>(
+            std::make_shared<ResponseBuffer>(exchange_))));
+    client_->request(request, cancel_.get_token())
+        .then([exchange = exchange_](const http::http_response& response) {
+          exchange->headers(response.status_code(), retryAfter(response.headers()));
+          return response.content_ready();
+        })
+        // The client stays alive until its last continuation has run.
+        .then([exchange = exchange_, held = client_](const pplx::task<http::http_response>& task) {
+          try {
+            task.get();
+            exchange->finished({});
+          } catch (const std::exception& error) {
+            exchange->finished(failureOf(error));
+          }
+        });
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() {
+    if (exchange_->done()) return;
+    exchange_->abandon();
+    crossplat::threadpool::shared_instance().service().post(
+        [cancel = cancel_] { cancel.cancel(); });
+    exchange_->waitFinished(kLetGo);
+  }
+
+ private:
+  const std::shared_ptr<Client> client_;
+  const std::shared_ptr<Exchange> exchange_;
+  pplx::cancellation_token_source cancel_;
+};
+
+class CpprestTransport final : public Transport {
+ public:
+  CpprestTransport(Config config, std::unique_ptr<Identity> identity)
+      : config_(std::move(config)), identity_(std::move(identity)) {}
+
+  Result<HttpResponse> call(const HttpRequest& request, Duration deadline) override;
+  Result<HttpResponse> stream(const HttpRequest& request, Duration inactivity, const ByteSink& sink,
+                              const std::stop_token& stop) override;
+
+ private:
+  enum class Purpose { Unary, Stream };
+
+  /// The client for connections of these credentials; made anew after a rotation. Two of them, so
+  /// that watches never share a pool with calls.
+  std::shared_ptr<Client> clientFor(Purpose purpose,
+                                    const std::shared_ptr<const Credentials>& credentials);
+  http::http_request build(const HttpRequest& request, const Credentials& credentials) const;
+  Error failed(const HttpRequest& request, Code code, const std::string& why) const;
+  Result<HttpResponse> pump(const HttpRequest& request, Exchange& exchange, Duration inactivity,
+                            const ByteSink& sink, const std::stop_token& stop) const;
+
+  const Config config_;
+  const std::unique_ptr<Identity> identity_;
+  std::mutex mutex_;
+  std::shared_ptr<const Credentials> clientsOf_;
+  std::shared_ptr<Client> unary_;
+  std::shared_ptr<Client> streaming_;
+};
+
+std::shared_ptr<Client> makeClient(const std::string& server,
+                                   const std::shared_ptr<const Credentials>& credentials) {
+  http::client::http_client_config config;
+  config.set_max_redirects(0);
+  config.set_proxy(web::web_proxy(web::web_proxy::disabled));
+  config.set_timeout(std::chrono::hours(24));
+  config.set_validate_certificates(true);
+  config.set_ssl_context_callback([credentials](boost::asio::ssl::context& context) {
+    if (const auto applied = credentials->apply(context.native_handle()); !applied) {
+      log::error("present credentials", {{"error", applied.error()}});
+    }
+  });
+  return std::make_shared<Client>(server, config);
+}
+
+std::shared_ptr<Client> CpprestTransport::clientFor(
+    Purpose purpose, const std::shared_ptr<const Credentials>& credentials) {
+  const std::lock_guard lock(mutex_);
+  if (!clientsOf_ || !clientsOf_->sameConnection(*credentials)) {
+    unary_ = makeClient(config_.server, credentials);
+    streaming_ = makeClient(config_.server, credentials);
+    clientsOf_ = credentials;
+  }
+  return purpose == Purpose::Unary ? unary_ : streaming_;
+}
+
+http::http_request CpprestTransport::build(const HttpRequest& request,
+                                           const Credentials& credentials) const {
+  http::http_request built(methodOf(request.method));
+  built.set_request_uri(web::uri(request.target));
+  auto& headers = built.headers();
+  headers.add("Accept", "application/json");
+  headers.add("User-Agent", config_.userAgent);
+  if (!credentials.token().empty()) headers.add("Authorization", "Bearer " + credentials.token());
+  if (!request.body.empty()) {
+    built.set_body(request.body,
+                   request.contentType.empty() ? "application/json" : request.contentType);
+  }
+  return built;
+}
+
+Error CpprestTransport::failed(const HttpRequest& request, Code code,
+                               const std::string& why) const {
+  const auto path = request.target.substr(0, request.target.find('?'));
+  return Error{code,
+               code == Code::DeadlineExceeded ? "Timeout"
+               : code == Code::Cancelled      ? "Cancelled"
+                                              : "Unreachable",
+               std::string(name(request.method)) + " " + config_.server + path + ": " + why};
+}
+
+std::string milliseconds(Duration duration) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count()) +
+         " ms";
+}
+
+Result<HttpResponse> CpprestTransport::call(const HttpRequest& request, Duration deadline) {
+  try {
+    const auto credentials = identity_->current();
+    const auto exchange = std::make_shared<Exchange>(kLongestBody);
+    const auto until = std::chrono::steady_clock::now() + deadline;
+    const Running running(clientFor(Purpose::Unary, credentials), build(request, *credentials),
+                          exchange);
+    if (!exchange->wait({}, until)) {
+      return fail(failed(request, Code::DeadlineExceeded,
+                         "no whole answer within " + milliseconds(deadline)));
+    }
+    if (const auto failure = exchange->failure(); !failure.empty()) {
+      return fail(failed(request, Code::Unavailable, failure));
+    }
+    auto response = exchange->takeResponse();
+    if (response.status == http::status_codes::Unauthorized) identity_->refused();
+    return response;
+  } catch (const std::exception& error) {
+    return fail(failed(request, Code::InvalidArgument, error.what()));
+  }
+}
+
+Result<HttpResponse> CpprestTransport::pump(const HttpRequest& request, Exchange& exchange,
+                                            Duration inactivity, const ByteSink& sink,
+                                            const std::stop_token& stop) const {
+  for (;;) {
+    const bool came = exchange.wait(stop, std::chrono::steady_clock::now() + inactivity);
+    if (stop.stop_requested()) return fail(failed(request, Code::Cancelled, "stopped"));
+    if (!came) {
+      return fail(
+          failed(request, Code::DeadlineExceeded, "nothing came for " + milliseconds(inactivity)));
+    }
+    if (const auto bytes = exchange.pending(); !bytes.empty()) {
+      if (exchange.status() == http::status_codes::OK) {
+        MULTINET_CHECK(sink(bytes));
+      } else {
+        exchange.keep(bytes);
+      }
+      exchange.taken();
+      continue;
+    }
+    if (const auto failure = exchange.failure(); !failure.empty()) {
+      return fail(failed(request, Code::Unavailable, failure));
+    }
+    return exchange.takeResponse();
+  }
+}
+
+Result<HttpResponse> CpprestTransport::stream(const HttpRequest& request, Duration inactivity,
+                                              const ByteSink& sink, const std::stop_token& stop) {
+  try {
+    const auto credentials = identity_->current();
+    const auto exchange = std::make_shared<Exchange>(0);
+    const Running running(clientFor(Purpose::Stream, credentials), build(request, *credentials),
+                          exchange);
+    auto response = pump(request, *exchange, inactivity, sink, stop);
+    if (response.has_value() && response->status == http::status_codes::Unauthorized) {
+      identity_->refused();
+    }
+    return response;
+  } catch (const std::exception& error) {
+    return fail(failed(request, Code::InvalidArgument, error.what()));
+  }
+}
+
+}  // namespace
+
+void boundTransportThreads(std::size_t threads) {
+  static std::once_flag once;
+  std::call_once(once, [threads] {
+    // The library loads the system's CAs for each connection before we replace them: 20 ms of CPU.
+    ::setenv("SSL_CERT_FILE", "/dev/null", 0);
+    try {
+      crossplat::threadpool::initialize_with_threads(threads);
+    } catch (const std::exception& error) {
+      log::warn("couldn't bound the transport's threads", {{"error", error.what()}});
+    }
+  });
+}
+
+Result<std::unique_ptr<Transport>> makeTransport(const Config& config) {
+  boundTransportThreads(1);
+  static const SystemClock clock;
+  MULTINET_TRY(auto identity, Identity::make(config, clock));
+  return std::make_unique<CpprestTransport>(config, std::move(identity));
+}
+
+}  // namespace multinet::kube
