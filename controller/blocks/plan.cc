@@ -29,7 +29,8 @@ BlockPlan planBlocks(const BlockObservation& observed, BootTime now) {
     if (block.meta.deleted || block.nodeName.empty()) continue;
     if (const auto node = observed.nodes.find(block.nodeName); node != observed.nodes.end()) {
       if (!networks.contains(block.networkUid) && node->second.ready) {
-        plan.remove.push_back({block.meta, "its network is gone"});
+        plan.remove.push_back(
+            {.meta = block.meta, .why = "its network is gone", .goneNetworkUid = block.networkUid});
       }
       continue;
     }
@@ -37,9 +38,11 @@ BlockPlan planBlocks(const BlockObservation& observed, BootTime now) {
     if (gone == observed.gone.end()) continue;
     const auto away = now - gone->second.since;
     if (gone->second.outOfService) {
-      plan.remove.push_back({block.meta, "node \"" + block.nodeName + "\" is out of service"});
+      plan.remove.push_back(
+          {block.meta, "node \"" + block.nodeName + "\" is out of service", block.nodeName});
     } else if (away >= kReclaimAfter) {
-      plan.remove.push_back({block.meta, "node \"" + block.nodeName + "\" is gone for good"});
+      plan.remove.push_back(
+          {block.meta, "node \"" + block.nodeName + "\" is gone for good", block.nodeName});
     } else {
       plan.again = std::min(plan.again.value_or(kReclaimAfter), kReclaimAfter - away);
     }

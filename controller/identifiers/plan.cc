@@ -62,7 +62,9 @@ class Planner {
     for (const auto& [vni, identifier] : identifiers_) {
       const auto owner = live_.find(identifier->networkUid);
       if (owner == live_.end()) {
-        plan_.remove.push_back({identifier->meta, "its network is gone"});
+        plan_.remove.push_back({.meta = identifier->meta,
+                                .why = "its network is gone",
+                                .goneNetworkUid = identifier->networkUid});
         continue;
       }
       const auto winner = winners_.find(vni);

@@ -91,6 +91,9 @@ struct ConditionWish {
 struct Deletion {
   Meta meta;
   std::string why;
+  /// What must really be gone: the API server itself is asked before the delete.
+  std::string goneNode = {};        // a Node of this name; empty: not about a node
+  std::string goneNetworkUid = {};  // a PodNetwork of this UID; empty: not about a network
 };
 
 }  // namespace multinet::controller

@@ -13,14 +13,16 @@ NodeObjectPlan planNodeObjects(const std::vector<NodeObject>& objects,
   for (const auto& object : objects) {
     if (object.meta.deleted) continue;
     if (!object.networkUid.empty() && !networks.contains(object.networkUid)) {
-      plan.remove.push_back({object.meta, "its network is gone"});
+      plan.remove.push_back(
+          {.meta = object.meta, .why = "its network is gone", .goneNetworkUid = object.networkUid});
       continue;
     }
     const auto left = gone.find(object.nodeName);
     if (left == gone.end()) continue;
     const auto away = now - left->second;
     if (away >= kNodeSettle) {
-      plan.remove.push_back({object.meta, "node \"" + object.nodeName + "\" is gone"});
+      plan.remove.push_back(
+          {object.meta, "node \"" + object.nodeName + "\" is gone", object.nodeName});
     } else {
       plan.again = std::min(plan.again.value_or(kNodeSettle), kNodeSettle - away);
     }
