@@ -1,0 +1,61 @@
+#include "controller/certs/keeper.h"
+
+#include "lib/base/log.h"
+
+namespace multinet::controller {
+namespace {
+
+/// From nothing: CA, certificate and bundles; in a rotation one more. Beyond it somebody undoes us.
+constexpr int kMaxSteps = 6;
+
+struct Seen {
+  CertificateObservation observation;
+  std::optional<VersionedSecret> authority;
+  std::optional<VersionedSecret> serving;
+};
+
+Result<Seen> look(CertificateDoor& door, const std::vector<std::string>& dnsNames) {
+  Seen seen;
+  seen.observation.dnsNames = dnsNames;
+  MULTINET_TRY(seen.authority, door.readSecret(kAuthoritySecret));
+  MULTINET_TRY(seen.serving, door.readSecret(kServingSecret));
+  if (seen.authority) seen.observation.authority = seen.authority->data;
+  if (seen.serving) seen.observation.serving = seen.serving->data;
+  for (const std::string name : {kMutateConfiguration, kValidateConfiguration}) {
+    MULTINET_TRY(auto bundles, door.readBundles(name));
+    if (bundles) seen.observation.bundles[name] = std::move(*bundles);
+  }
+  return seen;
+}
+
+Status writeSecret(CertificateDoor& door, const std::string& name, const SecretData& data,
+                   const std::optional<VersionedSecret>& before) {
+  if (!before) return door.createSecret(name, data);
+  return door.replaceSecret(name, {data, before->resourceVersion});
+}
+
+Status carryOut(CertificateDoor& door, const Seen& seen, const CertificatePlan& plan) {
+  if (!plan.why.empty()) log::info("certificates change", {{"why", plan.why}});
+  if (plan.authority) return writeSecret(door, kAuthoritySecret, *plan.authority, seen.authority);
+  // Trust before use: the bundles come before the certificate that needs them.
+  for (const auto& name : plan.configurations) MULTINET_CHECK(door.writeBundle(name, plan.bundle));
+  if (plan.serving) return writeSecret(door, kServingSecret, *plan.serving, seen.serving);
+  return {};
+}
+
+}  // namespace
+
+Result<bool> keepCertificates(CertificateDoor& door, const std::vector<std::string>& dnsNames,
+                              const Clock& clock) {
+  for (int step = 0; step < kMaxSteps; ++step) {
+    MULTINET_TRY(const auto seen, look(door, dnsNames));
+    MULTINET_TRY(const auto plan, planCertificates(seen.observation, clock.wall()));
+    if (plan.converged()) return step > 0;
+    MULTINET_CHECK(carryOut(door, seen, plan));
+  }
+  return fail(Code::Aborted, "NotConverging",
+              "keep certificates: still not settled after " + std::to_string(kMaxSteps) +
+                  " steps: somebody else writes the same Secrets or configurations");
+}
+
+}  // namespace multinet::controller
