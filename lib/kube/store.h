@@ -31,6 +31,8 @@ struct Stamp {
   std::string uid;
   std::uint64_t revision = 0;
 };
+/// A resourceVersion as a number (comparable by KEP-5504); 0 where it is none.
+[[nodiscard]] std::uint64_t revisionOf(std::string_view text);
 /// InvalidArgument when name, uid or a numeric resourceVersion is missing.
 [[nodiscard]] Result<Stamp> stampOf(const simdjson::dom::element& object);
 
@@ -75,6 +77,9 @@ class Store {
 
   /// Null where the object is filtered out or can't be decoded.
   Ptr decode(const Stamp& stamp, const simdjson::dom::element& object);
+  /// Doubled or out of order: what is known is as new. Under the lock.
+  bool isOld(const Stamp& stamp, EventType type) const;
+  void bury(const Stamp& stamp);
   void put(Entry entry);
   /// `last` is the final state, or null where only the cache knows it.
   void drop(const ObjectKey& key, Ptr last);
@@ -89,6 +94,8 @@ class Store {
   mutable std::condition_variable changed_;
   Entries entries_;
   std::map<std::string, Index> indexes_;
+  /// Revisions of the deletions since the last list, so that a late event raises no ghost.
+  std::unordered_map<ObjectKey, std::uint64_t> graves_;
   bool synced_ = false;
   std::uint64_t undecodable_ = 0;
 };

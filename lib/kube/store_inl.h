@@ -109,6 +109,7 @@ void Store<T>::listEnd() {
   std::vector<Entry> changed;
   {
     const std::lock_guard lock(mutex_);
+    graves_.clear();
     for (const auto& [key, entry] : entries_) {
       const auto found = incoming.find(key);
       if (found == incoming.end() || !found->second.object) gone.push_back(key);
@@ -137,25 +138,38 @@ void Store<T>::event(EventType type, const simdjson::dom::element& object) {
     log::warn("left out an event without identity", {{"error", stamp.error()}});
     return;
   }
+  bool namesake = false;
   {
     const std::lock_guard lock(mutex_);
+    if (isOld(*stamp, type)) return;
     const auto found = entries_.find(stamp->key);
-    if (found != entries_.end()) {
-      const auto& known = found->second.stamp;
-      // Doubled or out of order: what is known is as new or newer. A deletion of an older namesake
-      // must not take the one that lives now.
-      if (stamp->revision < known.revision) return;
-      if (stamp->revision == known.revision && type != EventType::Deleted) return;
-      if (type == EventType::Deleted && stamp->uid != known.uid) return;
-    }
+    namesake = found != entries_.end() && found->second.stamp.uid != stamp->uid;
+    if (type == EventType::Deleted) bury(*stamp);
   }
   auto decoded = decode(*stamp, object);
   // What became filtered out or unreadable is gone for those who read the cache.
   if (type == EventType::Deleted || !decoded) {
-    drop(stamp->key, std::move(decoded));
+    drop(stamp->key, namesake ? nullptr : std::move(decoded));
   } else {
     put(Entry{*stamp, std::move(decoded)});
   }
+}
+
+template <HasKind T>
+bool Store<T>::isOld(const Stamp& stamp, EventType type) const {
+  const auto grave = graves_.find(stamp.key);
+  if (grave != graves_.end() && stamp.revision <= grave->second) return true;
+  const auto found = entries_.find(stamp.key);
+  if (found == entries_.end()) return false;
+  const auto known = found->second.stamp.revision;
+  return stamp.revision < known || (stamp.revision == known && type != EventType::Deleted);
+}
+
+template <HasKind T>
+void Store<T>::bury(const Stamp& stamp) {
+  constexpr std::size_t kMostGraves = 4096;
+  if (graves_.size() >= kMostGraves) graves_.clear();
+  graves_[stamp.key] = stamp.revision;
 }
 
 template <HasKind T>

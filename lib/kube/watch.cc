@@ -1,0 +1,348 @@
+#include "lib/kube/watch.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+
+#include "lib/base/log.h"
+#include "lib/kube/lines.h"
+#include "lib/kube/store.h"
+
+namespace multinet::kube {
+namespace {
+
+/// Far above etcd's limit for an object (1.5 MiB), which events carry with their old form at most.
+constexpr std::size_t kLongestEvent = 64U << 20U;
+/// Between the events of a streamed list; a server that doesn't know of them stays silent.
+constexpr Duration kInitialSilence = std::chrono::seconds(30);
+/// A watch that ends earlier and brought nothing counts as a failure.
+constexpr Duration kShortestWatch = std::chrono::seconds(1);
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+SteadyTime steadyNow() {
+  return std::chrono::steady_clock::now();
+}
+
+std::string textAt(const simdjson::dom::element& object, std::string_view pointer) {
+  std::string_view text;
+  if (object.at_pointer(pointer).get(text)) return {};
+  return std::string(text);
+}
+
+}  // namespace
+
+class Watch::Loop {
+ public:
+  Loop(RawClient& client, Kind kind, WatchOptions options, WatchSink& sink)
+      : client_(client),
+        kind_(kind),
+        options_(std::move(options)),
+        sink_(sink),
+        mode_(options_.initialList),
+        random_(std::random_device{}()) {}
+
+  void run(const std::stop_token& stop);
+  WatchHealth health() const {
+    const std::lock_guard lock(mutex_);
+    return health_;
+  }
+
+ private:
+  Status step(const std::stop_token& stop);
+  Status listPages();
+  Status watch(const std::stop_token& stop);
+  Status follow(const HttpRequest& request, const std::stop_token& stop);
+  Status line(std::string_view text);
+  Status bookmark(const simdjson::dom::element& object);
+  Status change(EventType type, const simdjson::dom::element& object);
+  Status errorEvent(const simdjson::dom::element& object);
+  /// Ends a list, if its revision can be believed.
+  Status finishList(const std::string& revision);
+  /// What an error means for the next step.
+  void learn(const Error& error);
+  void advance(const simdjson::dom::element& object);
+  [[nodiscard]] HttpRequest watchRequest();
+  [[nodiscard]] Duration jitter(Duration least, Duration most);
+  void pause(Duration duration, const std::stop_token& stop);
+  void note(const std::function<void(WatchHealth&)>& change);
+
+  RawClient& client_;
+  const Kind kind_;
+  const WatchOptions options_;
+  WatchSink& sink_;
+
+  // Of the watch's thread.
+  InitialList mode_;
+  bool needsList_ = true;
+  bool inList_ = false;     ///< between listBegin and its end
+  bool unbounded_ = false;  ///< the server doesn't know our revision: ask for whatever it has
+  int wentBack_ = 0;
+  std::uint64_t revision_ = 0;
+  SteadyTime compareAt_{};
+  Duration backoff_{};
+  bool progress_ = false;
+  std::mt19937_64 random_;
+
+  mutable std::mutex mutex_;
+  WatchHealth health_;
+};
+
+void Watch::Loop::note(const std::function<void(WatchHealth&)>& change) {
+  const std::lock_guard lock(mutex_);
+  change(health_);
+}
+
+Duration Watch::Loop::jitter(Duration least, Duration most) {
+  return Duration(
+      std::uniform_int_distribution<Duration::rep>(least.count(), most.count())(random_));
+}
+
+void Watch::Loop::pause(Duration duration, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  wake.wait_for(lock, stop, duration, [] { return false; });
+}
+
+void Watch::Loop::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    progress_ = false;
+    const auto done = step(stop);
+    if (std::exchange(inList_, false)) sink_.listAborted();
+    if (stop.stop_requested()) return;
+    if (progress_) backoff_ = {};
+    if (done.has_value()) continue;
+    learn(done.error());
+    backoff_ = std::clamp(backoff_ * 2, options_.backoffFirst, options_.backoffMost);
+    note([&](WatchHealth& health) {
+      ++health.failures;
+      health.connected = false;
+      health.lastError = done.error().message;
+    });
+    log::warn("watch failed", {{"resource", kind_.plural},
+                               {"retryMs", backoff_ / std::chrono::milliseconds(1)},
+                               {"error", done.error()}});
+    pause(jitter(backoff_ / 2, backoff_), stop);
+  }
+}
+
+Status Watch::Loop::step(const std::stop_token& stop) {
+  if (compareAt_ != SteadyTime{} && steadyNow() >= compareAt_) needsList_ = true;
+  if (needsList_ && mode_ == InitialList::Paged) return listPages();
+  return watch(stop);
+}
+
+void Watch::Loop::learn(const Error& error) {
+  const bool tooNew = error.message.find("Too large resource version") != std::string::npos;
+  if (error.reason == "Expired" || error.reason == "Gone" || error.code == Code::OutOfRange ||
+      tooNew) {
+    needsList_ = true;
+  }
+  if (tooNew) unbounded_ = true;
+  // 400 and 422: the server or its store has no streamed lists.
+  if (needsList_ && mode_ == InitialList::Streamed &&
+      (error.code == Code::InvalidArgument || error.reason == "NoInitialEventsEnd")) {
+    mode_ = InitialList::Paged;
+    log::info("lists in pages", {{"resource", kind_.plural}, {"reason", error.message}});
+  }
+}
+
+Status Watch::Loop::listPages() {
+  note([](WatchHealth& health) { ++health.lists; });
+  ListPaging paging{options_.pageSize, ""};
+  if (revision_ > 0 && !unbounded_) paging.revisionAtLeast = std::to_string(revision_);
+  sink_.listBegin();
+  inList_ = true;
+  MULTINET_TRY(const auto revision, listAll(client_, kind_, options_.selection, paging,
+                                            [this](const simdjson::dom::element& item) -> Status {
+                                              sink_.listItem(item);
+                                              return {};
+                                            }));
+  return finishList(revision);
+}
+
+Status Watch::Loop::finishList(const std::string& revision) {
+  const auto now = revisionOf(revision);
+  if (now < revision_) {
+    // A stale replica, a replayed answer, or a store that was put back. Only the last stays so.
+    if (++wentBack_ < 2) {
+      unbounded_ = true;
+      return fail(Code::Unavailable, "StaleList",
+                  "list " + std::string(kind_.plural) + ": revision " + revision +
+                      " is older than " + std::to_string(revision_) + ", which was seen");
+    }
+    log::error("the store's revision went back",
+               {{"resource", kind_.plural}, {"before", revision_}, {"now", now}});
+    if (options_.onRevisionWentBack) {
+      options_.onRevisionWentBack(std::to_string(revision_), revision);
+    }
+  }
+  wentBack_ = 0;
+  unbounded_ = false;
+  revision_ = now;
+  needsList_ = false;
+  inList_ = false;
+  progress_ = true;
+  if (options_.compareEvery > Duration::zero()) {
+    compareAt_ = steadyNow() + jitter(options_.compareEvery, options_.compareEvery * 2);
+  }
+  sink_.listEnd();
+  note([&](WatchHealth& health) {
+    health.connected = true;
+    health.resourceVersion = revision;
+  });
+  return {};
+}
+
+HttpRequest Watch::Loop::watchRequest() {
+  const auto lifetime = jitter(options_.lifetime, options_.lifetime * 2);
+  const auto seconds = std::max<std::int64_t>(1, lifetime / std::chrono::seconds(1));
+  std::string target =
+      pathOf(kind_, {options_.selection.nameSpace, ""}, Subresource::None) +
+      "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(seconds);
+  const auto add = [&](const char* key, const std::string& value) {
+    if (!value.empty()) target += std::string("&") + key + "=" + percentEncode(value);
+  };
+  add("labelSelector", options_.selection.labelSelector);
+  add("fieldSelector", options_.selection.fieldSelector);
+  if (needsList_) {
+    target += "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+    if (revision_ > 0 && !unbounded_) add("resourceVersion", std::to_string(revision_));
+  } else {
+    add("resourceVersion", std::to_string(revision_));
+  }
+  return {Method::Get, std::move(target), "", ""};
+}
+
+Status Watch::Loop::watch(const std::stop_token& stop) {
+  const bool initial = needsList_;
+  note([&](WatchHealth& health) {
+    ++health.watches;
+    if (initial) ++health.lists;
+  });
+  if (initial) {
+    sink_.listBegin();
+    inList_ = true;
+  }
+  const auto begin = steadyNow();
+  auto done = follow(watchRequest(), stop);
+  if (stop.stop_requested()) return done;
+  // Neither an answer nor a failure: it knows nothing of streamed lists.
+  const bool silent = done.has_value() || done.error().code == Code::DeadlineExceeded;
+  if (initial && inList_ && silent) {
+    return fail(Code::Unavailable, "NoInitialEventsEnd",
+                "watch " + std::string(kind_.plural) + ": the initial events didn't end");
+  }
+  if (done.has_value() && !progress_ && steadyNow() - begin < kShortestWatch) {
+    return fail(Code::Unavailable, "WatchEndedAtOnce",
+                "watch " + std::string(kind_.plural) + ": the server ended it at once");
+  }
+  return done;
+}
+
+Status Watch::Loop::follow(const HttpRequest& request, const std::stop_token& stop) {
+  const auto begin = steadyNow();
+  LineSplitter splitter(kLongestEvent);
+  const auto silence = needsList_ ? std::min(options_.silence, kInitialSilence) : options_.silence;
+  const auto response = client_.transport().stream(
+      request, silence,
+      [&](std::string_view bytes) {
+        return splitter.feed(bytes, [this](std::string_view text) { return line(text); });
+      },
+      stop);
+  client_.observe(
+      {"watch", kind_.plural, response.has_value() ? response->status : 0, steadyNow() - begin});
+  const auto what = "watch " + std::string(kind_.plural);
+  if (!response.has_value()) return fail(response.error().within(what));
+  if (response->status != 200) return fail(errorOf(*response, what));
+  if (splitter.partial() > 0) {
+    return fail(Code::Unavailable, "Cut", what + ": the stream ended in the middle of an event");
+  }
+  return {};
+}
+
+Status Watch::Loop::line(std::string_view text) {
+  return withJson(text, [this](const simdjson::dom::element& event) -> Status {
+    simdjson::dom::element object;
+    const auto type = textAt(event, "/type");
+    if (event["object"].get(object)) {
+      return fail(Code::DataLoss, "BadEvent", "read watch event: it has no object");
+    }
+    if (type == "ADDED") return change(EventType::Added, object);
+    if (type == "MODIFIED") return change(EventType::Modified, object);
+    if (type == "DELETED") return change(EventType::Deleted, object);
+    if (type == "BOOKMARK") return bookmark(object);
+    if (type == "ERROR") return errorEvent(object);
+    return fail(Code::DataLoss, "BadEvent", "read watch event: unknown type \"" + type + "\"");
+  });
+}
+
+void Watch::Loop::advance(const simdjson::dom::element& object) {
+  // Never backwards: events that come out of order must not make us ask for old ones again.
+  const auto text = textAt(object, "/metadata/resourceVersion");
+  revision_ = std::max(revision_, revisionOf(text));
+  progress_ = true;
+  note([&](WatchHealth& health) {
+    health.connected = true;
+    health.resourceVersion = std::to_string(revision_);
+  });
+}
+
+Status Watch::Loop::change(EventType type, const simdjson::dom::element& object) {
+  note([](WatchHealth& health) { ++health.events; });
+  if (inList_) {
+    if (type == EventType::Deleted) {
+      return fail(Code::Unavailable, "NoInitialEventsEnd",
+                  "watch " + std::string(kind_.plural) + ": a deletion among the initial events");
+    }
+    sink_.listItem(object);
+    return {};
+  }
+  sink_.event(type, object);
+  advance(object);
+  return {};
+}
+
+Status Watch::Loop::bookmark(const simdjson::dom::element& object) {
+  if (!inList_) {
+    advance(object);
+    return {};
+  }
+  std::string_view end;
+  if (object["metadata"]["annotations"]["k8s.io/initial-events-end"].get(end) || end != "true") {
+    return {};
+  }
+  return finishList(textAt(object, "/metadata/resourceVersion"));
+}
+
+Status Watch::Loop::errorEvent(const simdjson::dom::element& object) {
+  std::int64_t code = 0;
+  if (object["code"].get(code)) code = 500;
+  return fail(errorOf({static_cast<int>(code), simdjson::minify(object), std::nullopt},
+                      "watch " + std::string(kind_.plural)));
+}
+
+Watch::Watch(RawClient& client, Kind kind, WatchOptions options, WatchSink& sink)
+    : loop_(std::make_unique<Loop>(client, kind, std::move(options), sink)) {}
+
+Watch::~Watch() {
+  stop();
+}
+
+void Watch::start() {
+  if (thread_.joinable()) return;
+  thread_ = std::jthread([this](const std::stop_token& stop) { loop_->run(stop); });
+}
+
+void Watch::stop() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+WatchHealth Watch::health() const {
+  return loop_->health();
+}
+
+}  // namespace multinet::kube
