@@ -1,0 +1,43 @@
+#include "lib/nft/committer.h"
+
+#include <nftables/libnftables.h>
+
+namespace multinet::nft {
+
+void Committer::Free::operator()(nft_ctx* context) const {
+  nft_ctx_free(context);
+}
+
+Result<Committer> Committer::open() {
+  std::unique_ptr<nft_ctx, Free> context(nft_ctx_new(NFT_CTX_DEFAULT));
+  if (!context || nft_ctx_buffer_output(context.get()) != 0 ||
+      nft_ctx_buffer_error(context.get()) != 0) {
+    return fail(Code::Unavailable, "NftablesUnavailable",
+                "open nftables: libnftables gave no context");
+  }
+  return Committer(std::move(context));
+}
+
+Status Committer::commit(const std::string& commands) {
+  nft_ctx_output_set_flags(context_.get(), 0);
+  ++commits_;
+  if (nft_run_cmd_from_buffer(context_.get(), commands.c_str()) == 0) return {};
+  std::string said = nft_ctx_get_error_buffer(context_.get());
+  if (said.size() > 500) said.resize(500);
+  return fail(Code::Internal, "NftablesRefused", "commit nftables rules: " + said);
+}
+
+Result<bool> Committer::matches(const Table& table) {
+  nft_ctx_output_set_flags(
+      context_.get(), NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_ALL | NFT_CTX_OUTPUT_STATELESS);
+  const std::string command = "list table inet " + table.name;
+  if (nft_run_cmd_from_buffer(context_.get(), command.c_str()) != 0) {
+    const std::string said = nft_ctx_get_error_buffer(context_.get());
+    // ENOENT has no code of its own here, only its text.
+    if (said.find("No such file or directory") != std::string::npos) return false;
+    return fail(Code::Internal, "NftablesRefused", "list nftables rules: " + said);
+  }
+  return listingMatches(nft_ctx_get_output_buffer(context_.get()), table);
+}
+
+}  // namespace multinet::nft
