@@ -353,7 +353,7 @@ template <class V>
 void describe(V& v, typename V::template Ref<ObjectMeta> meta) {
   v.field("name", meta.name);
   v.field("generateName", meta.generateName);
-  v.field("namespace", meta.namespaceName);
+  v.field("namespace", meta.nameSpace);
   v.field("uid", meta.uid);
   v.field("resourceVersion", meta.resourceVersion);
   v.field("generation", meta.generation);

@@ -26,8 +26,8 @@ struct OwnerReference {
 
 struct ObjectMeta {
   std::string name;
-  std::string generateName;   ///< of a pod in admission the name may still be empty
-  std::string namespaceName;  ///< empty for cluster-scoped kinds
+  std::string generateName;  ///< of a pod in admission the name may still be empty
+  std::string nameSpace;     ///< empty for cluster-scoped kinds
   std::string uid;
   std::string resourceVersion;
   std::int64_t generation = 0;

@@ -1,0 +1,65 @@
+// NodeNetworkSet: what one node measured of its networks and links; its name is the node's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lib/api/pod_interface_set.h"
+
+namespace multinet::api {
+
+/// One probe of a network on a node. What wasn't probed says Unknown with reason NotProbed.
+struct NetworkCheck {
+  std::string name;
+  k8s::ConditionStatus status = k8s::ConditionStatus::Unknown;
+  std::string reason;
+  std::string message;
+  bool operator==(const NetworkCheck&) const = default;
+};
+
+struct NodeNetwork {
+  std::string podNetworkName;
+  std::string podNetworkUID;
+  k8s::Conditions conditions;  ///< Ready
+  std::vector<NetworkCheck> checks;
+  bool operator==(const NodeNetwork&) const = default;
+};
+
+struct NodeLink {
+  std::string name;
+  std::string mac;
+  std::int32_t mtu = 0;
+  LinkState linkState = LinkState::Unknown;
+  bool operator==(const NodeLink&) const = default;
+};
+
+struct NodeNetworkSetSpec {
+  std::string nodeName;  ///< equals metadata.name
+  bool operator==(const NodeNetworkSetSpec&) const = default;
+};
+
+struct NodeNetworkSetStatus {
+  std::vector<NodeNetwork> networks;
+  std::vector<NodeLink> links;
+  bool operator==(const NodeNetworkSetStatus&) const = default;
+};
+
+struct NodeNetworkSet {
+  k8s::ObjectMeta metadata;
+  NodeNetworkSetSpec spec;
+  NodeNetworkSetStatus status;
+  bool operator==(const NodeNetworkSet&) const = default;
+};
+
+inline constexpr k8s::Kind kNodeNetworkSetKind{"multinet.dev", "v1alpha1", "nodenetworksets",
+                                               "NodeNetworkSet", k8s::Scope::Cluster};
+
+}  // namespace multinet::api
+
+template <>
+struct multinet::k8s::KindTraits<multinet::api::NodeNetworkSet>
+    : multinet::k8s::KindNames<multinet::api::kNodeNetworkSetKind> {
+  static Result<api::NodeNetworkSet> decode(const simdjson::dom::element& object);
+  static nlohmann::json encode(const api::NodeNetworkSet& object);
+};

@@ -1,0 +1,65 @@
+// PodInterfaceSet: what one pod got, one entry an interface; written by the pod's node. Every other
+// view is derived from it. No status subresource: its fields stand at the top, as in EndpointSlice.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/api/pod_network_attachment.h"
+
+namespace multinet::api {
+
+enum class LinkState : std::uint8_t { Up, Down, Unknown };
+enum class AddressFamily : std::uint8_t { IPv4, IPv6 };
+
+struct PodReference {
+  std::string name;
+  std::string uid;
+  bool operator==(const PodReference&) const = default;
+};
+
+struct PodInterfaceAddress {
+  std::string address;  ///< with the subnet's length: 10.20.0.5/16
+  std::string gateway;  ///< of the subnet; empty: none
+  AddressFamily family = AddressFamily::IPv4;
+  bool operator==(const PodInterfaceAddress&) const = default;
+};
+
+struct PodInterface {
+  std::string name;
+  std::string podNetworkName;
+  std::string attachmentName;  ///< empty: the pod named the network itself
+  NetworkType type = NetworkType::Bridge;
+  std::string mac;
+  std::int32_t mtu = 0;
+  LinkState linkState = LinkState::Unknown;
+  std::vector<PodInterfaceAddress> ips;
+  std::vector<Route> routes;
+  DefaultGateway defaultGateway = DefaultGateway::None;
+  k8s::Conditions conditions;  ///< Attached, Ready
+  std::optional<WallTime> attachedAt;
+  bool operator==(const PodInterface&) const = default;
+};
+
+struct PodInterfaceSet {
+  k8s::ObjectMeta metadata;
+  PodReference pod;
+  std::string nodeName;
+  std::string sandboxID;
+  std::vector<PodInterface> interfaces;
+  bool operator==(const PodInterfaceSet&) const = default;
+};
+
+inline constexpr k8s::Kind kPodInterfaceSetKind{"multinet.dev", "v1alpha1", "podinterfacesets",
+                                                "PodInterfaceSet", k8s::Scope::Namespaced};
+
+}  // namespace multinet::api
+
+template <>
+struct multinet::k8s::KindTraits<multinet::api::PodInterfaceSet>
+    : multinet::k8s::KindNames<multinet::api::kPodInterfaceSetKind> {
+  static Result<api::PodInterfaceSet> decode(const simdjson::dom::element& object);
+  static nlohmann::json encode(const api::PodInterfaceSet& object);
+};

@@ -1,0 +1,144 @@
+// PodNetwork: a network that pods can attach to; written by an admin, for the whole cluster.
+//
+// Addresses and prefixes are text here: an object can be wrong, and the rules (validate.h) tell all
+// that is wrong at once. What has passed the rules comes out typed of resolve.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/k8s/conditions.h"
+#include "lib/k8s/kind_names.h"
+#include "lib/k8s/metadata.h"
+#include "lib/k8s/selector.h"
+
+namespace multinet::api {
+
+enum class NetworkType : std::uint8_t { Vxlan, Bridge, Macvlan };
+enum class BridgeMode : std::uint8_t { Own, Existing };
+enum class MacvlanMode : std::uint8_t { Bridge, Private, Vepa, Passthru };
+enum class AccessFrom : std::uint8_t { None, All, Selector };
+
+/// `VXLAN`, `Bridge`, `Macvlan`.
+[[nodiscard]] std::string_view name(NetworkType type);
+[[nodiscard]] std::string_view name(BridgeMode mode);
+[[nodiscard]] std::string_view name(MacvlanMode mode);
+
+struct Underlay {
+  std::string interface;  ///< empty: the agent's own choice (its flag)
+  bool operator==(const Underlay&) const = default;
+};
+
+struct VxlanSpec {
+  std::optional<std::int32_t> vni;   ///< 1 to 16777215; absent: allocated, see status.vni
+  std::optional<std::int32_t> port;  ///< UDP; absent: kDefaultVxlanPort
+  std::optional<Underlay> underlay;
+  bool operator==(const VxlanSpec&) const = default;
+};
+
+struct BridgeSpec {
+  std::string name;  ///< of the device on the node; empty in mode Own: the agent's choice
+  BridgeMode mode = BridgeMode::Own;
+  std::string uplink;  ///< a device of the node that becomes a port; empty: none
+  bool operator==(const BridgeSpec&) const = default;
+};
+
+struct MacvlanSpec {
+  std::string parent;
+  MacvlanMode mode = MacvlanMode::Bridge;
+  bool operator==(const MacvlanSpec&) const = default;
+};
+
+struct Subnet {
+  std::string cidr;
+  std::string gateway;  ///< empty: none
+  std::vector<std::string> exclude;
+  std::optional<std::int32_t> blockSize;  ///< prefix length; absent: chosen from the size
+  bool operator==(const Subnet&) const = default;
+};
+
+struct Ipam {
+  std::vector<Subnet> subnets;
+  bool operator==(const Ipam&) const = default;
+};
+
+struct Route {
+  std::string to;
+  std::string via;  ///< empty: on link
+  bool operator==(const Route&) const = default;
+};
+
+struct NamespaceAccess {
+  AccessFrom from = AccessFrom::None;
+  std::optional<k8s::LabelSelector> selector;  ///< with from: Selector
+  bool operator==(const NamespaceAccess&) const = default;
+};
+
+struct Access {
+  NamespaceAccess namespaces;
+  bool operator==(const Access&) const = default;
+};
+
+/// What a user may ask for on an attachment.
+struct Allow {
+  bool defaultGateway = false;
+  bool routes = false;
+  bool operator==(const Allow&) const = default;
+};
+
+struct PodNetworkSpec {
+  std::optional<bool> enabled;  ///< absent: true
+  NetworkType type = NetworkType::Bridge;
+  std::optional<VxlanSpec> vxlan;
+  std::optional<BridgeSpec> bridge;
+  std::optional<MacvlanSpec> macvlan;
+  std::optional<std::int32_t> mtu;  ///< bytes; absent: what the underlay leaves
+  Ipam ipam;
+  std::vector<Route> routes;
+  Access access;
+  Allow allow;
+  bool operator==(const PodNetworkSpec&) const = default;
+
+  [[nodiscard]] bool isEnabled() const { return enabled.value_or(true); }
+};
+
+struct NodeCounts {
+  std::int32_t desired = 0;
+  std::int32_t ready = 0;
+  bool operator==(const NodeCounts&) const = default;
+};
+
+struct PodNetworkStatus {
+  k8s::Conditions conditions;       ///< Ready, InUse, Degraded
+  std::optional<std::int32_t> vni;  ///< in effect
+  std::optional<NodeCounts> nodes;
+  std::optional<std::int32_t> attachedPods;
+  std::vector<std::string> blockers;  ///< what holds a deletion: `pod default/web-0`
+  bool operator==(const PodNetworkStatus&) const = default;
+};
+
+struct PodNetwork {
+  k8s::ObjectMeta metadata;
+  PodNetworkSpec spec;
+  PodNetworkStatus status;
+  bool operator==(const PodNetwork&) const = default;
+
+  /// Ready at its current generation: an older verdict speaks of another spec.
+  [[nodiscard]] bool isReady() const {
+    return status.conditions.isTrueAt("Ready", metadata.generation);
+  }
+};
+
+inline constexpr k8s::Kind kPodNetworkKind{"multinet.dev", "v1alpha1", "podnetworks", "PodNetwork",
+                                           k8s::Scope::Cluster};
+
+}  // namespace multinet::api
+
+template <>
+struct multinet::k8s::KindTraits<multinet::api::PodNetwork>
+    : multinet::k8s::KindNames<multinet::api::kPodNetworkKind> {
+  static Result<api::PodNetwork> decode(const simdjson::dom::element& object);
+  static nlohmann::json encode(const api::PodNetwork& object);
+};

@@ -1,0 +1,47 @@
+// The rules for networks and attachments. Webhook, controller, agent and CLI call the same ones;
+// each layer holds alone. All rules run, not only until the first is broken.
+#pragma once
+
+#include <optional>
+
+#include "lib/api/catalog.h"
+#include "lib/api/violation.h"
+#include "lib/base/ip.h"
+
+namespace multinet::api {
+
+inline constexpr std::int32_t kMinMtuV4 = 576;   // RFC 791
+inline constexpr std::int32_t kMinMtuV6 = 1280;  // RFC 8200
+inline constexpr std::int32_t kMaxMtu = 65535;   // an IP packet's length field
+
+/// Bytes that a type adds to each packet on the underlay: VXLAN 50 over IPv4, 70 over IPv6
+/// (RFC 7348: outer Ethernet isn't counted by the underlay's MTU, the inner one is).
+[[nodiscard]] std::int32_t overhead(NetworkType type, IpFamily underlay);
+
+/// A network by itself: union, subnets, gateways, exclusions, blocks, MTU, routes, access.
+/// Warnings: addresses outside RFC 1918 and RFC 4193.
+[[nodiscard]] Report validate(const PodNetwork& network);
+/// As above, and what may not change: the type, its member, a subnet's CIDR and block size.
+[[nodiscard]] Report validateUpdate(const PodNetwork& before, const PodNetwork& after);
+
+/// Whether an MTU that a network asks for fits its underlay. Nothing where it does, or where the
+/// network doesn't ask.
+[[nodiscard]] std::optional<Violation> checkUnderlay(const PodNetwork& network,
+                                                     std::int32_t underlayMtu,
+                                                     IpFamily underlayFamily);
+
+/// Why two networks can't both be served: one VNI, one device, one L2 domain with overlapping
+/// subnets. Paths are those of `network`; the message names `other`. VNIs in effect
+/// (status.vni) count as those of the spec.
+[[nodiscard]] Violations conflicts(const PodNetwork& network, const PodNetwork& other);
+/// The one that keeps its place in a conflict: the older, of the same second the smaller UID.
+[[nodiscard]] bool keepsPlace(const PodNetwork& network, const PodNetwork& other);
+
+/// An attachment in its namespace (metadata.nameSpace): the network exists and is granted, the MTU
+/// fits it, nothing is asked that it doesn't allow. Warnings: a default gateway moved off eth0.
+[[nodiscard]] Report validate(const PodNetworkAttachment& attachment, const Catalog& catalog);
+/// As above, and podNetworkName may not change.
+[[nodiscard]] Report validateUpdate(const PodNetworkAttachment& before,
+                                    const PodNetworkAttachment& after, const Catalog& catalog);
+
+}  // namespace multinet::api
