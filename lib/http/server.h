@@ -30,10 +30,10 @@ struct Limits {
 
 struct ServerOptions {
   /// `:8443` (both families), `127.0.0.1:0`, `[::1]:8443`. Port 0: the kernel chooses.
-  std::string listen;
+  std::string listen = ":8443";
   /// Null: plain HTTP. Must outlive the server. Until it has a pair, connections are closed.
   const tls::ReloadingCertificate* certificate = nullptr;
-  Limits limits;
+  Limits limits = {};
   unsigned threads = 2;
 };
 
