@@ -15,7 +15,9 @@ target_compile_definitions(multinet_compiler INTERFACE
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports these inside its own library at -O2 (GCC bugs 105329, 105562).
   target_compile_options(multinet_compiler INTERFACE
-    $<$<CONFIG:Release>:-Wno-restrict -Wno-maybe-uninitialized>)
+    $<$<CONFIG:Release>:-Wno-restrict> $<$<CONFIG:Release>:-Wno-maybe-uninitialized>
+    $<$<CONFIG:Release>:-Wno-array-bounds> $<$<CONFIG:Release>:-Wno-stringop-overflow>
+    $<$<CONFIG:Release>:-Wno-stringop-overread>)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # libstdc++ 12's stable_sort uses a deprecated function of its own, which clang reports at our call.
