@@ -22,10 +22,14 @@ struct Meta {
   WallTime created;
   std::int64_t generation = 0;
   std::optional<WallTime> deleted;  // deletionTimestamp
+  std::vector<std::string> finalizers;
 };
 
 /// Orders rivals: the older first, of the same second the smaller UID. The later one loses.
 [[nodiscard]] bool olderThan(const Meta& left, const Meta& right);
+
+/// Holds a PodNetwork while pods use it.
+inline constexpr auto kInUseFinalizer = "multinet.dev/in-use";
 
 /// A PodNetwork.
 struct Network {
@@ -33,7 +37,7 @@ struct Network {
   bool enabled = true;
   bool tunnel = false;                  // needs a VNI
   std::optional<std::uint32_t> vni;     // as the spec asks; absent: to be allocated
-  bool holdsFinalizer = false;          // multinet.dev/in-use
+  bool holdsFinalizer = false;          // kInUseFinalizer
   std::vector<std::string> violations;  // what lib/api says, one sentence each
 };
 
@@ -85,6 +89,13 @@ struct ConditionWish {
   std::string reason;
   std::string message;
   bool operator==(const ConditionWish&) const = default;
+};
+
+/// A condition as it stands in the store.
+struct StandingCondition {
+  ConditionWish wish;
+  WallTime since;  // lastTransitionTime
+  std::int64_t observedGeneration = 0;
 };
 
 /// One object to delete, with its preconditions and why, for the log.

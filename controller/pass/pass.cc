@@ -77,7 +77,7 @@ class Pass {
     sooner(writes_.again, wish.again);
     ready_[meta.name] = wish.status.conditions.front();
     if (!(wish.status == state.status) || !state.statusCurrent) {
-      writes_.networks.push_back({meta, wish.status});
+      writes_.networks.push_back({meta, wish.status, state.conditions});
     }
     if (wish.finalizer == FinalizerWish::Add) writes_.addFinalizer.push_back(meta);
     if (wish.finalizer == FinalizerWish::Remove) writes_.removeFinalizer.push_back(meta);
@@ -103,7 +103,7 @@ class Pass {
     }
     const auto wish = reconcileAttachment(observed);
     if (!(wish == state.status) || !state.statusCurrent) {
-      writes_.attachments.push_back({state.meta, wish});
+      writes_.attachments.push_back({state.meta, wish, state.conditions});
     }
   }
 

@@ -24,7 +24,8 @@ namespace multinet::controller {
 struct NetworkState {
   Network network;
   NetworkStatusWish status;
-  bool statusCurrent = false;  // every condition was said of this generation
+  bool statusCurrent = false;                 // every condition was said of this generation
+  std::vector<StandingCondition> conditions;  // those of others too
   /// The network that has this one's addresses, by the rules of lib/api; VNIs are judged here.
   std::optional<NetworkObservation::Rival> rival;
 };
@@ -36,6 +37,7 @@ struct AttachmentState {
   bool granted = false;
   AttachmentStatusWish status;
   bool statusCurrent = false;
+  std::vector<StandingCondition> conditions;
 };
 
 /// All of it from caches that are synced; `BlockObservation::gone` from NodeMemory.
@@ -56,10 +58,12 @@ struct Snapshot {
 struct NetworkWrite {
   Meta meta;
   NetworkStatusWish status;
+  std::vector<StandingCondition> before;  // keeps lastTransitionTime and others' conditions
 };
 struct AttachmentWrite {
   Meta meta;
   AttachmentStatusWish status;
+  std::vector<StandingCondition> before;
 };
 
 /// The differences. Empty where the cluster is as it should be.

@@ -1,0 +1,120 @@
+// What the informers keep of each kind: the few fields that a pass looks at, under 1 KB an object.
+// None of these is ever written back; writes are merge patches of single fields.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "controller/pass/pass.h"
+#include "lib/k8s/kind.h"
+
+namespace multinet::controller {
+
+/// One requirement of a label selector, matchLabels written as `In` with one value.
+struct Requirement {
+  enum class Operator : std::uint8_t { In, NotIn, Exists, DoesNotExist, Never };
+  std::string key;
+  Operator op = Operator::Never;
+  std::vector<std::string> values;
+};
+
+struct SeenNetwork {
+  NetworkState state;
+  enum class From : std::uint8_t { None, All, Selector };
+  From from = From::None;
+  std::vector<Requirement> selector;
+};
+struct SeenAttachment {
+  AttachmentState state;
+};
+struct SeenPod {
+  Pod pod;                               // networks: those named directly
+  std::vector<std::string> attachments;  // of its own namespace
+};
+struct SeenNodeSet {
+  NodeObject object;
+  std::vector<NodeReport> reports;
+};
+struct SeenNode {
+  Meta meta;
+  NodeView view;
+};
+struct SeenNamespace {
+  Meta meta;
+  std::map<std::string, std::string> labels;
+};
+struct SeenPeer {
+  NodeObject object;
+};
+
+/// All requirements hold; an empty selector matches everything. NotIn matches an absent key.
+[[nodiscard]] bool matches(const std::vector<Requirement>& selector,
+                           const std::map<std::string, std::string>& labels);
+
+/// Reads of one kind.
+template <class T>
+struct ReadOnlyTraits {
+  static Result<T> decode(const simdjson::dom::element& object);
+  static nlohmann::json encode(const T& /*object*/) { return nlohmann::json::object(); }
+};
+
+inline constexpr std::string_view kGroup = "multinet.dev";
+inline constexpr std::string_view kVersion = "v1alpha1";
+
+}  // namespace multinet::controller
+
+namespace multinet::k8s {
+
+template <>
+struct KindTraits<controller::SeenNetwork> : controller::ReadOnlyTraits<controller::SeenNetwork> {
+  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "podnetworks", "PodNetwork",
+                              Scope::Cluster};
+};
+template <>
+struct KindTraits<controller::SeenAttachment>
+    : controller::ReadOnlyTraits<controller::SeenAttachment> {
+  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "podnetworkattachments",
+                              "PodNetworkAttachment", Scope::Namespaced};
+};
+template <>
+struct KindTraits<controller::InterfaceSet> : controller::ReadOnlyTraits<controller::InterfaceSet> {
+  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "podinterfacesets",
+                              "PodInterfaceSet", Scope::Namespaced};
+};
+template <>
+struct KindTraits<controller::SeenNodeSet> : controller::ReadOnlyTraits<controller::SeenNodeSet> {
+  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "nodenetworksets",
+                              "NodeNetworkSet", Scope::Cluster};
+};
+template <>
+struct KindTraits<controller::SeenPeer> : controller::ReadOnlyTraits<controller::SeenPeer> {
+  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "networkpeers",
+                              "NetworkPeer", Scope::Cluster};
+};
+template <>
+struct KindTraits<controller::Block> : controller::ReadOnlyTraits<controller::Block> {
+  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "ipblocks", "IPBlock",
+                              Scope::Cluster};
+};
+template <>
+struct KindTraits<controller::Identifier> : controller::ReadOnlyTraits<controller::Identifier> {
+  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "networkidentifiers",
+                              "NetworkIdentifier", Scope::Cluster};
+};
+template <>
+struct KindTraits<controller::SeenPod> : controller::ReadOnlyTraits<controller::SeenPod> {
+  static constexpr Kind kKind{"", "v1", "pods", "Pod", Scope::Namespaced};
+};
+template <>
+struct KindTraits<controller::SeenNode> : controller::ReadOnlyTraits<controller::SeenNode> {
+  static constexpr Kind kKind{"", "v1", "nodes", "Node", Scope::Cluster};
+};
+template <>
+struct KindTraits<controller::SeenNamespace>
+    : controller::ReadOnlyTraits<controller::SeenNamespace> {
+  static constexpr Kind kKind{"", "v1", "namespaces", "Namespace", Scope::Cluster};
+};
+
+}  // namespace multinet::k8s
