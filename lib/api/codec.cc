@@ -1,0 +1,77 @@
+#include "lib/api/describe.h"
+
+namespace multinet::k8s {
+
+Result<api::PodNetwork> KindTraits<api::PodNetwork>::decode(const simdjson::dom::element& object) {
+  return decodeObject<api::PodNetwork>(object);
+}
+nlohmann::json KindTraits<api::PodNetwork>::encode(const api::PodNetwork& object) {
+  return encodeObject(object);
+}
+
+Result<api::PodNetworkAttachment> KindTraits<api::PodNetworkAttachment>::decode(
+    const simdjson::dom::element& object) {
+  return decodeObject<api::PodNetworkAttachment>(object);
+}
+nlohmann::json KindTraits<api::PodNetworkAttachment>::encode(
+    const api::PodNetworkAttachment& object) {
+  return encodeObject(object);
+}
+
+Result<api::PodInterfaceSet> KindTraits<api::PodInterfaceSet>::decode(
+    const simdjson::dom::element& object) {
+  return decodeObject<api::PodInterfaceSet>(object);
+}
+nlohmann::json KindTraits<api::PodInterfaceSet>::encode(const api::PodInterfaceSet& object) {
+  return encodeObject(object);
+}
+
+Result<api::NodeNetworkSet> KindTraits<api::NodeNetworkSet>::decode(
+    const simdjson::dom::element& object) {
+  return decodeObject<api::NodeNetworkSet>(object);
+}
+nlohmann::json KindTraits<api::NodeNetworkSet>::encode(const api::NodeNetworkSet& object) {
+  return encodeObject(object);
+}
+
+Result<api::NetworkPeer> KindTraits<api::NetworkPeer>::decode(
+    const simdjson::dom::element& object) {
+  return decodeObject<api::NetworkPeer>(object);
+}
+nlohmann::json KindTraits<api::NetworkPeer>::encode(const api::NetworkPeer& object) {
+  return encodeObject(object);
+}
+
+Result<api::IPBlock> KindTraits<api::IPBlock>::decode(const simdjson::dom::element& object) {
+  return decodeObject<api::IPBlock>(object);
+}
+nlohmann::json KindTraits<api::IPBlock>::encode(const api::IPBlock& object) {
+  return encodeObject(object);
+}
+
+Result<api::NetworkIdentifier> KindTraits<api::NetworkIdentifier>::decode(
+    const simdjson::dom::element& object) {
+  return decodeObject<api::NetworkIdentifier>(object);
+}
+nlohmann::json KindTraits<api::NetworkIdentifier>::encode(const api::NetworkIdentifier& object) {
+  return encodeObject(object);
+}
+
+}  // namespace multinet::k8s
+
+namespace multinet::api {
+
+std::string_view name(NetworkType type) {
+  return k8s::spell(type);
+}
+std::string_view name(BridgeMode mode) {
+  return k8s::spell(mode);
+}
+std::string_view name(MacvlanMode mode) {
+  return k8s::spell(mode);
+}
+std::string_view name(DefaultGateway gateway) {
+  return k8s::spell(gateway);
+}
+
+}  // namespace multinet::api

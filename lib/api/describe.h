@@ -1,0 +1,254 @@
+// The one description of each kind, for decoder, encoder and outline. For units that do one of
+// these; everybody else goes through KindTraits.
+#pragma once
+
+#include "lib/api/network_peer.h"
+#include "lib/api/node_network_set.h"
+#include "lib/api/pod_interface_set.h"
+#include "lib/api/pod_network.h"
+#include "lib/api/pod_network_attachment.h"
+#include "lib/api/reservations.h"
+#include "lib/api/spelling.h"
+#include "lib/k8s/describe_shared.h"
+
+namespace multinet::api {
+
+template <class V>
+void describe(V& v, typename V::template Ref<Underlay> underlay) {
+  v.field("interface", underlay.interface);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<VxlanSpec> spec) {
+  v.field("vni", spec.vni);
+  v.field("port", spec.port);
+  v.field("underlay", spec.underlay);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<BridgeSpec> spec) {
+  v.field("name", spec.name);
+  v.field("mode", spec.mode);
+  v.field("uplink", spec.uplink);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<MacvlanSpec> spec) {
+  v.required("parent", spec.parent);
+  v.field("mode", spec.mode);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Subnet> subnet) {
+  v.required("cidr", subnet.cidr);
+  v.field("gateway", subnet.gateway);
+  v.field("exclude", subnet.exclude);
+  v.field("blockSize", subnet.blockSize);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Ipam> ipam) {
+  v.field("subnets", ipam.subnets);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Route> route) {
+  v.required("to", route.to);
+  v.field("via", route.via);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NamespaceAccess> access) {
+  v.field("from", access.from);
+  v.field("selector", access.selector);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Access> access) {
+  v.field("namespaces", access.namespaces);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Allow> allow) {
+  v.field("defaultGateway", allow.defaultGateway);
+  v.field("routes", allow.routes);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkSpec> spec) {
+  v.field("enabled", spec.enabled);
+  v.required("type", spec.type);
+  v.field("vxlan", spec.vxlan);
+  v.field("bridge", spec.bridge);
+  v.field("macvlan", spec.macvlan);
+  v.field("mtu", spec.mtu);
+  v.field("ipam", spec.ipam);
+  v.field("routes", spec.routes);
+  v.field("access", spec.access);
+  v.field("allow", spec.allow);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NodeCounts> nodes) {
+  v.required("desired", nodes.desired);
+  v.required("ready", nodes.ready);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkStatus> status) {
+  v.field("conditions", status.conditions.items);
+  v.field("vni", status.vni);
+  v.field("nodes", status.nodes);
+  v.field("attachedPods", status.attachedPods);
+  v.field("blockers", status.blockers);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetwork> network) {
+  v.field("metadata", network.metadata);
+  v.required("spec", network.spec);
+  v.field("status", network.status);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkAttachmentSpec> spec) {
+  v.required("podNetworkName", spec.podNetworkName);
+  v.field("interfaceName", spec.interfaceName);
+  v.field("mtu", spec.mtu);
+  v.field("routes", spec.routes);
+  v.field("defaultGateway", spec.defaultGateway);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkAttachmentStatus> status) {
+  v.field("conditions", status.conditions.items);
+  v.field("attachedPods", status.attachedPods);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkAttachment> attachment) {
+  v.field("metadata", attachment.metadata);
+  v.required("spec", attachment.spec);
+  v.field("status", attachment.status);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodReference> pod) {
+  v.required("name", pod.name);
+  v.required("uid", pod.uid);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodInterfaceAddress> address) {
+  v.required("address", address.address);
+  v.field("gateway", address.gateway);
+  v.required("family", address.family);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodInterface> interface) {
+  v.required("name", interface.name);
+  v.required("podNetworkName", interface.podNetworkName);
+  v.field("attachmentName", interface.attachmentName);
+  v.required("type", interface.type);
+  v.field("mac", interface.mac);
+  v.field("mtu", interface.mtu);
+  v.field("linkState", interface.linkState);
+  v.field("ips", interface.ips);
+  v.field("routes", interface.routes);
+  v.field("defaultGateway", interface.defaultGateway);
+  v.field("conditions", interface.conditions.items);
+  v.field("attachedAt", interface.attachedAt);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodInterfaceSet> set) {
+  v.field("metadata", set.metadata);
+  v.required("pod", set.pod);
+  v.required("nodeName", set.nodeName);
+  v.field("sandboxID", set.sandboxID);
+  v.field("interfaces", set.interfaces);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NetworkCheck> check) {
+  v.required("name", check.name);
+  v.required("status", check.status);
+  v.field("reason", check.reason);
+  v.field("message", check.message);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NodeNetwork> network) {
+  v.required("podNetworkName", network.podNetworkName);
+  v.field("podNetworkUID", network.podNetworkUID);
+  v.field("conditions", network.conditions.items);
+  v.field("checks", network.checks);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NodeLink> link) {
+  v.required("name", link.name);
+  v.field("mac", link.mac);
+  v.field("mtu", link.mtu);
+  v.field("linkState", link.linkState);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NodeNetworkSetSpec> spec) {
+  v.required("nodeName", spec.nodeName);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NodeNetworkSetStatus> status) {
+  v.field("networks", status.networks);
+  v.field("links", status.links);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NodeNetworkSet> set) {
+  v.field("metadata", set.metadata);
+  v.required("spec", set.spec);
+  v.field("status", set.status);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NetworkPeer> peer) {
+  v.field("metadata", peer.metadata);
+  v.required("podNetworkName", peer.podNetworkName);
+  v.required("podNetworkUID", peer.podNetworkUID);
+  v.required("nodeName", peer.nodeName);
+  v.field("underlayIPs", peer.underlayIPs);
+  v.field("bridgeMAC", peer.bridgeMAC);
+  v.field("port", peer.port);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<IPBlockSpec> spec) {
+  v.required("podNetworkName", spec.podNetworkName);
+  v.required("podNetworkUID", spec.podNetworkUID);
+  v.required("cidr", spec.cidr);
+  v.required("nodeName", spec.nodeName);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<IPBlock> block) {
+  v.field("metadata", block.metadata);
+  v.required("spec", block.spec);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NetworkIdentifierSpec> spec) {
+  v.required("kind", spec.kind);
+  v.required("id", spec.id);
+  v.required("podNetworkName", spec.podNetworkName);
+  v.required("podNetworkUID", spec.podNetworkUID);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NetworkIdentifier> identifier) {
+  v.field("metadata", identifier.metadata);
+  v.required("spec", identifier.spec);
+}
+
+}  // namespace multinet::api
