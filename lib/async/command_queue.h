@@ -4,9 +4,12 @@
 
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <map>
+#include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lib/async/answer.h"
 #include "lib/async/lane.h"
@@ -14,32 +17,46 @@
 namespace multinet::async {
 
 /// FIFO per key, bounded over all keys, every command answered exactly once. The next command of a
-/// key starts when the one before has answered. The lane must be stopped before the queue goes.
+/// key starts when the one before has answered. A command that runs must have answered, and the
+/// lane must have stopped, before the queue goes.
 template <class Key>
 class CommandQueue {
  public:
   /// At most `capacity` commands wait or run.
   CommandQueue(Lane& lane, std::size_t capacity) : lane_(lane), capacity_(capacity) {}
+  ~CommandQueue() { close(); }
+  CommandQueue(const CommandQueue&) = delete;
+  CommandQueue& operator=(const CommandQueue&) = delete;
 
   /// Any thread. `start` runs on the lane; `done` is called on the thread that answers. A full
-  /// queue answers ResourceExhausted at once, a stopped lane Unavailable.
+  /// queue answers ResourceExhausted at once, a closed one and a stopped lane Unavailable.
   template <class T>
   void submit(Key key, std::function<void(Answer<T>)> start, std::function<void(Result<T>)> done) {
-    const auto refuse = [&done](Code code, std::string reason, std::string message) {
-      done(fail(code, std::move(reason), std::move(message)));
-    };
-    if (!admit(key, [this, key, start = std::move(start), done] {
-          start(Answer<T>([this, key, done](Result<T> result) {
-            done(std::move(result));
-            lane_.post([this, key] { finished(key); });
-          }));
-        })) {
-      refuse(Code::ResourceExhausted, "QueueFull",
-             "queue command: " + std::to_string(capacity_) + " are under way, the most allowed");
-    } else if (!lane_.post([this, key] { startNext(key); })) {
-      withdraw(key);
-      refuse(Code::Unavailable, "Stopping", "queue command: the agent is stopping");
+    auto admitted = admit(key, {[this, key, start = std::move(start), done] {
+                                  start(Answer<T>([this, key, done](Result<T> result) {
+                                    done(std::move(result));
+                                    answered(key);
+                                  }));
+                                },
+                                [done](Error error) { done(fail(std::move(error))); }});
+    if (!admitted) return done(fail(std::move(admitted).error()));
+    if (!lane_.post([this, key] { startNext(key); })) close();
+  }
+
+  /// Answers what waits with Unavailable, and what comes later too. What runs goes on.
+  void close() {
+    std::vector<Command> refused;
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+      for (auto& [key, line] : lines_) {
+        std::move(line.waiting.begin(), line.waiting.end(), std::back_inserter(refused));
+        line.waiting.clear();
+      }
+      std::erase_if(lines_, [](const auto& entry) { return !entry.second.running; });
+      size_ -= refused.size();
     }
+    for (const auto& command : refused) command.refuse(stopping());
   }
 
   /// Commands that wait or run.
@@ -49,47 +66,58 @@ class CommandQueue {
   }
 
  private:
+  struct Command {
+    Task start;
+    std::function<void(Error)> refuse;
+  };
   struct Line {
     bool running = false;
-    std::deque<Task> waiting;
+    std::deque<Command> waiting;
   };
 
-  bool admit(const Key& key, Task task) {
-    const std::lock_guard lock(mutex_);
-    if (size_ >= capacity_) return false;
-    ++size_;
-    lines_[key].waiting.push_back(std::move(task));
-    return true;
+  static Error stopping() {
+    return {Code::Unavailable, "Stopping", "queue command: the agent is stopping"};
   }
 
-  void withdraw(const Key& key) {
+  Status admit(const Key& key, Command command) {
     const std::lock_guard lock(mutex_);
-    lines_[key].waiting.pop_back();
-    --size_;
+    if (closed_) return fail(stopping());
+    if (size_ >= capacity_) {
+      return fail(
+          Code::ResourceExhausted, "QueueFull",
+          "queue command: " + std::to_string(capacity_) + " are under way, the most allowed");
+    }
+    ++size_;
+    lines_[key].waiting.push_back(std::move(command));
+    return {};
   }
 
   void startNext(const Key& key) {
-    Task task;
+    Task start;
     {
       const std::lock_guard lock(mutex_);
       const auto line = lines_.find(key);
       if (line == lines_.end() || line->second.running || line->second.waiting.empty()) return;
       line->second.running = true;
-      task = std::move(line->second.waiting.front());
+      start = std::move(line->second.waiting.front().start);
       line->second.waiting.pop_front();
     }
-    task();
+    start();
   }
 
-  void finished(const Key& key) {
+  /// A stopped lane starts nobody's followers: they are told now, not when the queue goes.
+  void answered(const Key& key) {
     {
       const std::lock_guard lock(mutex_);
       --size_;
       const auto line = lines_.find(key);
       line->second.running = false;
-      if (line->second.waiting.empty()) lines_.erase(line);
+      if (line->second.waiting.empty()) {
+        lines_.erase(line);
+        return;
+      }
     }
-    startNext(key);
+    if (!lane_.post([this, key] { startNext(key); })) close();
   }
 
   Lane& lane_;
@@ -97,6 +125,7 @@ class CommandQueue {
   mutable std::mutex mutex_;
   std::map<Key, Line> lines_;
   std::size_t size_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace multinet::async

@@ -35,6 +35,12 @@ void Lane::stop() {
   }
   wake_.notify_one();
   if (thread_.joinable()) thread_.join();
+  // Now, since what the tasks hold may answer and so come back to post(); and unlocked for that.
+  std::multimap<Time, Task> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    dropped.swap(timed_);
+  }
 }
 
 std::optional<std::chrono::steady_clock::time_point> Lane::busySince() const {

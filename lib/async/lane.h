@@ -32,7 +32,8 @@ class Lane {
   bool post(Task task);
   /// Runs after `delay`, measured by the steady clock.
   bool postAfter(Duration delay, Task task);
-  /// Runs what was posted before, drops what waits for its time, ends the thread. Not from a task.
+  /// Runs what was posted before, drops what waits for its time, ends the thread. Not from a task,
+  /// and not from two threads at once.
   void stop();
   [[nodiscard]] bool onThread() const { return std::this_thread::get_id() == thread_.get_id(); }
   /// When the running task began; none while idle. For a watchdog.

@@ -1,0 +1,125 @@
+#include "lib/async/lane.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <memory>
+#include <vector>
+
+#include "lib/async/watchdog.h"
+
+namespace multinet::async {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Lane, RunsInOrderOnOneNamedThread) {
+  Lane lane("order");
+  std::vector<int> seen;  // touched by the lane only, until it has stopped
+  std::atomic<int> strangers = 0;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(lane.post([&, i] {
+      seen.push_back(i);
+      if (!lane.onThread()) ++strangers;
+    }));
+  }
+  EXPECT_FALSE(lane.onThread());
+  lane.stop();
+  ASSERT_EQ(seen.size(), 100U);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(seen[static_cast<std::size_t>(i)], i);
+  EXPECT_EQ(strangers, 0);
+}
+
+TEST(Lane, TakesTasksOfManyThreadsWithoutLosingOne) {
+  Lane lane("many");
+  int count = 0;  // the lane's
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        for (int j = 0; j < 500; ++j) lane.post([&] { ++count; });
+      });
+    }
+  }
+  lane.stop();
+  EXPECT_EQ(count, 2000);
+}
+
+TEST(Lane, RunsLateTasksByTheirTimeNotByTheirOrder) {
+  Lane lane("timed");
+  std::promise<void> done;
+  std::vector<int> seen;
+  lane.postAfter(60ms, [&] {
+    seen.push_back(2);
+    done.set_value();
+  });
+  lane.postAfter(20ms, [&] { seen.push_back(1); });
+  lane.post([&] { seen.push_back(0); });
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_EQ(done.get_future().wait_for(5s), std::future_status::ready);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, 50ms);
+  lane.stop();
+  EXPECT_EQ(seen, (std::vector<int>{0, 1, 2}));
+}
+
+TEST(Lane, StopRunsWhatWaitsAndFreesWhatIsTimed) {
+  Lane lane("stop");
+  const auto held = std::make_shared<int>(1);
+  bool ran = false;
+  bool timed = false;
+  lane.postAfter(1h, [held, &timed] { timed = true; });
+  lane.post([&ran] { ran = true; });
+  lane.stop();
+  EXPECT_TRUE(ran);
+  EXPECT_FALSE(timed);
+  EXPECT_EQ(held.use_count(), 1) << "a timed task outlived the lane";
+  EXPECT_FALSE(lane.post([] {}));
+  EXPECT_FALSE(lane.postAfter(1ms, [] {}));
+  lane.stop();  // twice is once
+}
+
+TEST(Lane, LetsWhatATimedTaskHeldPostWhenItIsDropped) {
+  // What a dropped task holds may answer somebody, who may post: neither deadlock nor a post into
+  // a lane that is half gone.
+  Lane lane("dropped");
+  std::atomic<int> refused = 0;
+  struct Asker {
+    std::function<void()> onDrop;
+    ~Asker() { onDrop(); }
+  };
+  lane.postAfter(1h, [asker = std::make_shared<Asker>([&] {
+                        if (!lane.post([] {})) ++refused;
+                      })] {});
+  lane.stop();
+  EXPECT_EQ(refused, 1) << "the task wasn't dropped by stop()";
+}
+
+TEST(Watchdog, NamesTheLaneThatHangsAndNoOther) {
+  Lane idle("idle");
+  Lane stuck("stuck");
+  Watchdog watchdog;
+  watchdog.watch(idle, 1ms);
+  watchdog.watch(stuck, 1ms);
+  std::promise<void> entered;
+  std::promise<void> go;
+  stuck.post([&] {
+    entered.set_value();
+    go.get_future().wait();
+  });
+  entered.get_future().wait();
+  std::vector<Stall> stalls;
+  for (int i = 0; i < 500 && stalls.empty(); ++i) {
+    std::this_thread::sleep_for(2ms);
+    stalls = watchdog.stalls();
+  }
+  go.set_value();
+  ASSERT_EQ(stalls.size(), 1U);
+  EXPECT_EQ(stalls[0].lane, "stuck");
+  EXPECT_GT(stalls[0].busy, 1ms);
+  stuck.stop();
+  EXPECT_TRUE(watchdog.stalls().empty());
+}
+
+}  // namespace
+}  // namespace multinet::async
