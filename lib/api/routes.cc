@@ -73,6 +73,13 @@ std::optional<Violation> checkVia(const Route& route, const std::string& path,
                    Code::InvalidArgument};
 }
 
+/// However they are spelled.
+bool sameDestination(const Route& left, const Route& right) {
+  const auto first = IpPrefix::parse(left.to);
+  const auto second = IpPrefix::parse(right.to);
+  return first && second && *first == *second;
+}
+
 }  // namespace
 
 Report checkRoutes(const std::vector<Route>& routes, const std::string& path,
@@ -84,12 +91,11 @@ Report checkRoutes(const std::vector<Route>& routes, const std::string& path,
   for (std::size_t i = 0; i < routes.size(); ++i) {
     note(checkDestination(routes[i], at(path, i) + ".to"));
     if (!routes[i].via.empty()) note(checkVia(routes[i], at(path, i) + ".via", subnets));
-    const auto twin = std::find_if(routes.begin(), routes.begin() + static_cast<std::ptrdiff_t>(i),
-                                   [&](const Route& other) { return other.to == routes[i].to; });
-    if (twin != routes.begin() + static_cast<std::ptrdiff_t>(i)) {
-      note(Violation{at(path, i) + ".to", routes[i].to,
-                     "repeats " + at(path, static_cast<std::size_t>(twin - routes.begin())),
+    for (std::size_t j = 0; j < i; ++j) {
+      if (!sameDestination(routes[j], routes[i])) continue;
+      note(Violation{at(path, i) + ".to", routes[i].to, "repeats " + at(path, j),
                      "name each destination once", "DuplicateRoute", Code::InvalidArgument});
+      break;
     }
   }
   return report;

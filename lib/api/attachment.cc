@@ -1,0 +1,152 @@
+// The rules for a PodNetworkAttachment, and who may use a network.
+#include <algorithm>
+
+#include "lib/api/names.h"
+#include "lib/api/parts.h"
+#include "lib/api/spelling.h"
+#include "lib/api/validate.h"
+
+namespace multinet::api {
+namespace parts {
+namespace {
+
+bool wants(DefaultGateway gateway, IpFamily family) {
+  if (gateway == DefaultGateway::Dual) return true;
+  return gateway == (family == IpFamily::V4 ? DefaultGateway::IPv4 : DefaultGateway::IPv6);
+}
+
+Violation notAllowed(const std::string& field, const std::string& value,
+                     const PodNetwork& network) {
+  return {"spec." + field,
+          value,
+          "isn't allowed by network \"" + network.metadata.name + "\"",
+          "leave it out, or have the admin set spec.allow." + field + " of the network",
+          "NotAllowed",
+          Code::PermissionDenied};
+}
+
+Report checkDefaultGateway(DefaultGateway gateway, const PodNetwork& network) {
+  Report report;
+  if (gateway == DefaultGateway::None) return report;
+  const std::string asked(name(gateway));
+  if (!network.spec.allow.defaultGateway) {
+    report.violations.push_back(notAllowed("defaultGateway", asked, network));
+  }
+  const auto subnets = typedSubnets(network.spec);
+  for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
+    const bool has = std::any_of(subnets.begin(), subnets.end(), [&](const TypedSubnet& subnet) {
+      return subnet.gateway && subnet.gateway->family() == family;
+    });
+    if (!wants(gateway, family) || has) continue;
+    report.violations.push_back({"spec.defaultGateway", asked,
+                                 "needs an " + std::string(name(family)) +
+                                     " gateway, and network \"" + network.metadata.name +
+                                     "\" has none",
+                                 "choose None, or have the admin set a subnet's gateway",
+                                 "GatewayMissing", Code::InvalidArgument});
+  }
+  report.warnings.push_back({"spec.defaultGateway", asked,
+                             "moves the default route off eth0: what isn't the cluster's own "
+                             "leaves by network \"" +
+                                 network.metadata.name + "\"",
+                             "", "DefaultGatewayMoved", Code::Ok});
+  return report;
+}
+
+}  // namespace
+
+std::optional<Violation> checkAccess(const PodNetwork& network, const std::string& namespaceName,
+                                     const std::optional<k8s::StringMap>& labels) {
+  const NamespaceAccess& access = network.spec.access.namespaces;
+  if (access.from == AccessFrom::All) return std::nullopt;
+  if (access.from == AccessFrom::Selector && !labels) {
+    return Violation{"",
+                     "",
+                     "can't be judged: namespace \"" + namespaceName + "\" isn't known yet",
+                     "try again",
+                     "NamespaceUnknown",
+                     Code::Unavailable};
+  }
+  if (access.from == AccessFrom::Selector && access.selector && access.selector->matches(*labels)) {
+    return std::nullopt;
+  }
+  const std::string why = access.from == AccessFrom::None
+                              ? "is open to no namespace"
+                              : "isn't open to namespace \"" + namespaceName +
+                                    "\", whose labels its selector doesn't match";
+  return Violation{"",
+                   "",
+                   why,
+                   "have the admin grant namespace \"" + namespaceName +
+                       "\" in spec.access.namespaces of network \"" + network.metadata.name + "\"",
+                   "NamespaceNotGranted",
+                   Code::PermissionDenied};
+}
+
+Report checkAgainst(const PodNetworkAttachmentSpec& attachment, const PodNetwork& network) {
+  const auto subnets = typedSubnets(network.spec);
+  Report report;
+  if (attachment.mtu) {
+    const std::int32_t most =
+        network.spec.mtu.value_or(kMaxMtu - overhead(network.spec.type, IpFamily::V4));
+    const std::string mostIs = "what network \"" + network.metadata.name + "\" carries";
+    if (auto broken = checkMtu(*attachment.mtu, "spec.mtu", subnets, most, mostIs)) {
+      report.violations.push_back(std::move(*broken));
+    }
+  }
+  if (!attachment.routes.empty() && !network.spec.allow.routes) {
+    report.violations.push_back(notAllowed("routes", attachment.routes.front().to, network));
+  }
+  report.append(checkRoutes(attachment.routes, "spec.routes", subnets));
+  report.append(checkDefaultGateway(attachment.defaultGateway, network));
+  return report;
+}
+
+}  // namespace parts
+
+Report validate(const PodNetworkAttachment& attachment, const Catalog& catalog) {
+  const PodNetworkAttachmentSpec& spec = attachment.spec;
+  const std::string& home = attachment.metadata.nameSpace;
+  Report report;
+  if (!spec.interfaceName.empty()) {
+    if (const auto parsed = InterfaceName::parse(spec.interfaceName); !parsed) {
+      report.violations.push_back({"spec.interfaceName", spec.interfaceName,
+                                   "is no interface's name",
+                                   "write a letter or digit and up to 14 of A-Z, a-z, 0-9, '.', "
+                                   "'_' and '-'; not lo, not eth0",
+                                   "InvalidInterfaceName", Code::InvalidArgument});
+    }
+  }
+  const std::string path = "spec.podNetworkName";
+  const auto network = catalog.network(spec.podNetworkName);
+  if (!network) {
+    const bool legal = isDnsLabel(spec.podNetworkName);
+    report.violations.push_back({path, spec.podNetworkName,
+                                 legal ? "names no PodNetwork" : "is no PodNetwork's name",
+                                 "write the name of one (kubectl get podnetworks)",
+                                 legal ? "NetworkNotFound" : "IllegalName",
+                                 legal ? Code::NotFound : Code::InvalidArgument});
+    return report;
+  }
+  if (auto refused = parts::checkAccess(*network, home, catalog.namespaceLabels(home))) {
+    refused->path = path;
+    refused->value = spec.podNetworkName;
+    report.violations.push_back(std::move(*refused));
+  }
+  report.append(parts::checkAgainst(spec, *network));
+  return report;
+}
+
+Report validateUpdate(const PodNetworkAttachment& before, const PodNetworkAttachment& after,
+                      const Catalog& catalog) {
+  Report report = validate(after, catalog);
+  if (before.spec.podNetworkName != after.spec.podNetworkName) {
+    report.violations.push_back(
+        {"spec.podNetworkName", after.spec.podNetworkName, "can't change",
+         "keep " + before.spec.podNetworkName + ", or make another attachment", "ImmutableField",
+         Code::InvalidArgument});
+  }
+  return report;
+}
+
+}  // namespace multinet::api

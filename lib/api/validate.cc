@@ -1,0 +1,265 @@
+// The rules for a PodNetwork by itself and for its updates.
+#include "lib/api/validate.h"
+
+#include <algorithm>
+
+#include "lib/api/names.h"
+#include "lib/api/parts.h"
+#include "lib/api/spelling.h"
+
+namespace multinet::api {
+namespace {
+
+using parts::at;
+
+void note(Report& report, std::optional<Violation> violation) {
+  if (violation) report.violations.push_back(std::move(*violation));
+}
+
+std::optional<Violation> checkName(const k8s::ObjectMeta& metadata) {
+  if (isDnsLabel(metadata.name)) return std::nullopt;
+  return Violation{"metadata.name",
+                   metadata.name,
+                   "can't name a network",
+                   "write at most 63 of a-z, 0-9 and '-', which begins and ends with a letter or "
+                   "digit",
+                   "IllegalName",
+                   Code::InvalidArgument};
+}
+
+/// The member of the union that a type has: `vxlan`.
+std::string memberOf(NetworkType type) {
+  switch (type) {
+    case NetworkType::Vxlan:
+      return "vxlan";
+    case NetworkType::Bridge:
+      return "bridge";
+    case NetworkType::Macvlan:
+      return "macvlan";
+  }
+  return "";
+}
+
+Report checkUnion(const PodNetworkSpec& spec) {
+  Report report;
+  const std::array members{
+      std::pair{NetworkType::Vxlan, spec.vxlan.has_value()},
+      std::pair{NetworkType::Bridge, spec.bridge.has_value()},
+      std::pair{NetworkType::Macvlan, spec.macvlan.has_value()},
+  };
+  for (const auto& [type, present] : members) {
+    const std::string member = memberOf(type);
+    if (present && type != spec.type) {
+      note(report, Violation{"spec." + member, member,
+                             "belongs to type " + std::string(name(type)) + ", the type is " +
+                                 std::string(name(spec.type)),
+                             "write spec." + memberOf(spec.type) + " only", "UnionMemberMismatch",
+                             Code::InvalidArgument});
+    }
+    if (!present && type == spec.type) {
+      note(report,
+           Violation{"spec." + member, "", "is missing, the type is " + std::string(name(type)),
+                     "write spec." + member, "UnionMemberMissing", Code::InvalidArgument});
+    }
+  }
+  return report;
+}
+
+std::optional<Violation> checkRange(std::optional<std::int32_t> number, const std::string& path,
+                                    std::int32_t least, std::int32_t most,
+                                    const std::string& reason) {
+  if (!number || (*number >= least && *number <= most)) return std::nullopt;
+  return Violation{path,
+                   std::to_string(*number),
+                   "is out of range",
+                   "write a number from " + std::to_string(least) + " to " + std::to_string(most),
+                   reason,
+                   Code::InvalidArgument};
+}
+
+Report checkVxlan(const VxlanSpec& vxlan) {
+  Report report;
+  note(report, checkRange(vxlan.vni, "spec.vxlan.vni", 1, static_cast<std::int32_t>(kMaxVni),
+                          "VNIOutOfRange"));
+  note(report, checkRange(vxlan.port, "spec.vxlan.port", 1, 65535, "PortOutOfRange"));
+  if (vxlan.underlay && !vxlan.underlay->interface.empty()) {
+    note(report,
+         parts::checkDeviceName(vxlan.underlay->interface, "spec.vxlan.underlay.interface"));
+  }
+  return report;
+}
+
+Report checkBridge(const BridgeSpec& bridge) {
+  Report report;
+  if (!bridge.name.empty()) note(report, parts::checkDeviceName(bridge.name, "spec.bridge.name"));
+  if (!bridge.uplink.empty()) {
+    note(report, parts::checkDeviceName(bridge.uplink, "spec.bridge.uplink"));
+  }
+  if (bridge.mode == BridgeMode::Existing && bridge.name.empty()) {
+    note(report, Violation{"spec.bridge.name", "", "is missing, the mode is Existing",
+                           "name the bridge that stands on the nodes", "BridgeNameMissing",
+                           Code::InvalidArgument});
+  }
+  if (bridge.mode == BridgeMode::Existing && !bridge.uplink.empty()) {
+    note(report,
+         Violation{"spec.bridge.uplink", bridge.uplink,
+                   "can't be given to a bridge that isn't ours", "leave it out, or write mode Own",
+                   "UplinkOfExistingBridge", Code::InvalidArgument});
+  }
+  if (!bridge.uplink.empty() && bridge.uplink == bridge.name) {
+    note(report, Violation{"spec.bridge.uplink", bridge.uplink, "is the bridge itself",
+                           "name another device", "UplinkIsBridge", Code::InvalidArgument});
+  }
+  return report;
+}
+
+Report checkMember(const PodNetworkSpec& spec) {
+  Report report = checkUnion(spec);
+  if (spec.vxlan) report.append(checkVxlan(*spec.vxlan));
+  if (spec.bridge) report.append(checkBridge(*spec.bridge));
+  if (spec.macvlan) {
+    note(report, parts::checkDeviceName(spec.macvlan->parent, "spec.macvlan.parent"));
+  }
+  return report;
+}
+
+Report checkGrants(const NamespaceAccess& access) {
+  Report report;
+  const std::string path = "spec.access.namespaces.selector";
+  if (access.from == AccessFrom::Selector && !access.selector) {
+    note(report,
+         Violation{path, "", "is missing, from is Selector", "write a selector of namespace labels",
+                   "SelectorMissing", Code::InvalidArgument});
+  }
+  if (access.from != AccessFrom::Selector && access.selector) {
+    note(report,
+         Violation{path, "", "is there, but from is " + std::string(k8s::spell(access.from)),
+                   "write from: Selector, or leave the selector out", "SelectorUnused",
+                   Code::InvalidArgument});
+  }
+  if (access.selector) {
+    if (const auto valid = k8s::validate(*access.selector); !valid) {
+      note(report, Violation{path, "", valid.error().message, "", "InvalidSelector",
+                             Code::InvalidArgument});
+    }
+  }
+  return report;
+}
+
+std::int32_t mostMtu(NetworkType type) {
+  return kMaxMtu - overhead(type, IpFamily::V4);
+}
+
+Violation changed(const std::string& path, const std::string& value, const std::string& before) {
+  return {path,
+          value,
+          "can't change",
+          (before.empty() ? "leave it out" : "keep " + before) +
+              ", or make a new network and move pods to it",
+          "ImmutableField",
+          Code::InvalidArgument};
+}
+
+std::string textOf(const std::optional<std::int32_t>& number) {
+  return number ? std::to_string(*number) : "";
+}
+
+template <class Value>
+void keep(Report& report, const std::string& path, const Value& before, const Value& after) {
+  if (before != after) note(report, changed(path, after, before));
+}
+
+Report keepMember(const PodNetworkSpec& before, const PodNetworkSpec& after) {
+  Report report;
+  keep(report, "spec.type", std::string(name(before.type)), std::string(name(after.type)));
+  if (before.vxlan && after.vxlan) {
+    const auto interfaceOf = [](const VxlanSpec& vxlan) {
+      return vxlan.underlay ? vxlan.underlay->interface : std::string();
+    };
+    keep(report, "spec.vxlan.vni", textOf(before.vxlan->vni), textOf(after.vxlan->vni));
+    keep(report, "spec.vxlan.port", textOf(before.vxlan->port), textOf(after.vxlan->port));
+    keep(report, "spec.vxlan.underlay.interface", interfaceOf(*before.vxlan),
+         interfaceOf(*after.vxlan));
+  }
+  if (before.bridge && after.bridge) {
+    keep(report, "spec.bridge.name", before.bridge->name, after.bridge->name);
+    keep(report, "spec.bridge.uplink", before.bridge->uplink, after.bridge->uplink);
+    keep(report, "spec.bridge.mode", std::string(name(before.bridge->mode)),
+         std::string(name(after.bridge->mode)));
+  }
+  if (before.macvlan && after.macvlan) {
+    keep(report, "spec.macvlan.parent", before.macvlan->parent, after.macvlan->parent);
+    keep(report, "spec.macvlan.mode", std::string(name(before.macvlan->mode)),
+         std::string(name(after.macvlan->mode)));
+  }
+  return report;
+}
+
+/// Subnets may be added and put in another order, never taken away: blocks of them are leased.
+Report keepSubnets(const PodNetworkSpec& before, const PodNetworkSpec& after) {
+  Report report;
+  for (const Subnet& old : before.ipam.subnets) {
+    const auto& subnets = after.ipam.subnets;
+    const auto kept = std::find_if(subnets.begin(), subnets.end(),
+                                   [&](const Subnet& now) { return now.cidr == old.cidr; });
+    if (kept == subnets.end()) {
+      note(report, Violation{"spec.ipam.subnets", "",
+                             "lacks " + old.cidr + ": a subnet can't be changed or removed",
+                             "keep it, or make a new network and move pods to it", "ImmutableField",
+                             Code::InvalidArgument});
+      continue;
+    }
+    const auto index = static_cast<std::size_t>(kept - subnets.begin());
+    keep(report, at("spec.ipam.subnets", index) + ".blockSize", textOf(old.blockSize),
+         textOf(kept->blockSize));
+  }
+  return report;
+}
+
+}  // namespace
+
+std::int32_t overhead(NetworkType type, IpFamily underlay) {
+  constexpr std::int32_t kInnerEthernet = 14;
+  constexpr std::int32_t kVxlanAndUdp = 8 + 8;
+  if (type != NetworkType::Vxlan) return 0;
+  return kInnerEthernet + kVxlanAndUdp + (underlay == IpFamily::V4 ? 20 : 40);
+}
+
+Report validate(const PodNetwork& network) {
+  const PodNetworkSpec& spec = network.spec;
+  Report report;
+  note(report, checkName(network.metadata));
+  report.append(checkMember(spec));
+  report.append(parts::checkSubnets(spec));
+  const auto subnets = parts::typedSubnets(spec);
+  if (spec.mtu) {
+    const std::string limit = spec.type == NetworkType::Vxlan
+                                  ? "the largest IP packet less VXLAN's 50 bytes"
+                                  : "the largest IP packet";
+    note(report, parts::checkMtu(*spec.mtu, "spec.mtu", subnets, mostMtu(spec.type), limit));
+  }
+  report.append(parts::checkRoutes(spec.routes, "spec.routes", subnets));
+  report.append(checkGrants(spec.access.namespaces));
+  return report;
+}
+
+Report validateUpdate(const PodNetwork& before, const PodNetwork& after) {
+  Report report = validate(after);
+  report.append(keepMember(before.spec, after.spec));
+  report.append(keepSubnets(before.spec, after.spec));
+  return report;
+}
+
+std::optional<Violation> checkUnderlay(const PodNetwork& network, std::int32_t underlayMtu,
+                                       IpFamily underlayFamily) {
+  const std::int32_t extra = overhead(network.spec.type, underlayFamily);
+  const std::int32_t most = underlayMtu - extra;
+  if (!network.spec.mtu || *network.spec.mtu <= most) return std::nullopt;
+  std::string detail = "is above the underlay's " + std::to_string(underlayMtu);
+  if (extra > 0) detail += " less " + std::to_string(extra) + " for the tunnel";
+  return Violation{"spec.mtu",        std::to_string(*network.spec.mtu),
+                   std::move(detail), "write " + std::to_string(most) + " or less",
+                   "MTUTooLarge",     Code::InvalidArgument};
+}
+
+}  // namespace multinet::api
