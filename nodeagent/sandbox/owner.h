@@ -1,0 +1,90 @@
+// The one owner of all sandboxes with a request.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/async/command_queue.h"
+#include "nodeagent/sandbox/sandboxes.h"
+#include "nodeagent/sandbox/shared.h"
+
+namespace multinet::agent::sandbox {
+
+/// What recovery found should become of an intent of the journal.
+enum class Fate {
+  Keep,      ///< as the journal says
+  Finish,    ///< the sandbox lives, its attach was cut off: complete it
+  RollBack,  ///< never attached: take back what there is
+  Detach,    ///< its sandbox is gone: links away, addresses into quarantine
+  Doubt,     ///< rebuilt without a journal: keep it running, start nothing new in it
+};
+
+struct Restored {
+  journal::Record record;
+  Fate fate = Fate::Keep;
+};
+
+/// All state lives on one lane; commands are FIFO per pod UID. See sandboxes.h for the calls.
+class Owner final : public Sandboxes {
+ public:
+  Owner(const Doors& doors, Options options);
+  ~Owner() override;
+
+  /// Once, by recovery: from now on calls for networks are served. Any thread.
+  void restore(std::vector<Restored> restored);
+  /// Ends the lane: what was asked and not answered gets Internal/Abandoned, intents stay in the
+  /// journal for the successor.
+  void stop();
+
+  [[nodiscard]] bool asksForNetworks(const RunRequest& request) const override;
+  void run(RunRequest request, Callback<RunResult> done) override;
+  void abort(const PodRef& pod) override;
+  void beforeStop(const SandboxId& id, StatusCallback done) override;
+  void afterStop(const SandboxId& id, StatusCallback done) override;
+  void afterRemove(const SandboxId& id) override;
+  [[nodiscard]] Status mayCreateContainer(const SandboxId& id,
+                                          const RunRequest& config) const override;
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const override;
+
+ private:
+  struct Waiting {
+    RunRequest request;
+    Callback<RunResult> done;
+    BootTime until;
+  };
+  struct Active {
+    PodRef pod;
+    attach::AbortFlag abort;
+  };
+
+  void submitRun(RunRequest request, Callback<RunResult> done);
+  void stopUnknown(const SandboxId& id, StatusCallback done);
+  void stopKnown(const EntryPtr& entry, StatusCallback done);
+  void detach(const EntryPtr& entry, std::function<void(Status)> done);
+  /// In the pod's own order, without anybody who waits for the answer.
+  void background(const EntryPtr& entry, std::function<void(std::function<void()>)> work);
+  void startFate(const EntryPtr& entry, Fate fate);
+
+  void tick();
+  void refuseLateWaiters();
+  void retryUnfinished();
+  void forgetRested();
+  void compare();
+  void compareWith(const std::vector<RuntimeSandbox>& list);
+
+  async::Lane lane_;
+  Table table_;
+  Shared shared_;
+  async::CommandQueue<PodUid> commands_;
+  // Of the lane alone:
+  std::vector<Waiting> waiting_;
+  std::vector<Active> active_;
+  std::set<IntentId> busy_;  // with background work queued
+  BootTime nextRetry_{};
+  BootTime nextCompare_{};
+};
+
+}  // namespace multinet::agent::sandbox

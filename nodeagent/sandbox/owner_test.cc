@@ -1,0 +1,473 @@
+#include "nodeagent/sandbox/owner.h"
+
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "lib/base/fake_clock.h"
+#include "nodeagent/addresses/fake_addresses.h"
+#include "nodeagent/attach/fake_attach_engine.h"
+#include "nodeagent/journal/fake_journal.h"
+#include "nodeagent/report/fake_reporter.h"
+#include "nodeagent/resolve/fake_resolver.h"
+#include "nodeagent/sandbox/fake_runtime.h"
+
+namespace multinet::agent::sandbox {
+namespace {
+
+using journal::State;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const Error kUnavailable{Code::Unavailable, "", "runtime is away"};
+
+class OwnerTest : public testing::Test {
+ protected:
+  OwnerTest() {
+    for (const char* name : {"net1", "net2"}) {
+      resolve::WantedInterface wanted;
+      wanted.plan.name = InterfaceName::parse(name).value();
+      wanted.plan.network = NetworkName("blue");
+      wanted.plan.networkUid = NetworkUid("uid-blue");
+      resolver_.interfaces.push_back(wanted);
+    }
+    options_.bootId = "boot";
+    options_.tick = milliseconds(2);
+  }
+  ~OwnerTest() override {
+    runtime_.release();
+    engine_.release();
+  }
+
+  void startOwner() {
+    owner_.emplace(Doors{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_},
+                   options_);
+  }
+  void startRecovered() {
+    startOwner();
+    owner_->restore({});
+  }
+
+  static RunRequest request(std::uint32_t attempt = 0, const std::string& uid = "uid") {
+    RunRequest request;
+    request.pod = {PodUid(uid), "default", "web-" + uid, attempt};
+    request.annotations["multinet.dev/networks"] = "blue";
+    return request;
+  }
+  std::future<Result<RunResult>> submit(const RunRequest& request) {
+    auto promise = std::make_shared<std::promise<Result<RunResult>>>();
+    auto future = promise->get_future();
+    owner_->run(request, [promise](Result<RunResult> r) { promise->set_value(std::move(r)); });
+    return future;
+  }
+  Result<RunResult> run(const RunRequest& request) { return submit(request).get(); }
+  void stop(const std::string& id) {
+    for (const bool before : {true, false}) {
+      std::promise<void> promise;
+      const auto done = [&promise](const Status& status) {
+        EXPECT_TRUE(status.has_value());
+        promise.set_value();
+      };
+      if (before) {
+        owner_->beforeStop(SandboxId(id), done);
+      } else {
+        owner_->afterStop(SandboxId(id), done);
+      }
+      promise.get_future().get();
+    }
+  }
+  // Waits for what happens on the owner's own ticks.
+  template <class Condition>
+  static void eventually(const char* what, Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + seconds(10);
+    while (!condition()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), end) << what;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  }
+  SandboxView view(const std::string& id) const {
+    const auto snapshot = owner_->snapshot();
+    const auto found = snapshot->sandboxes.find(SandboxId(id));
+    return found == snapshot->sandboxes.end() ? SandboxView{} : found->second;
+  }
+  void expectNothingLeft() const {
+    EXPECT_TRUE(engine_.attached().empty());
+    EXPECT_TRUE(addresses_.held().empty());
+    EXPECT_TRUE(runtime_.sandboxes().empty());
+    EXPECT_TRUE(owner_->snapshot()->sandboxes.empty());
+    EXPECT_TRUE(owner_->snapshot()->running.empty());
+    for (const auto& [id, record] : journal_.records) EXPECT_EQ(record.state, State::Detached);
+  }
+
+  FakeClock clock_;
+  FakeRuntime runtime_;
+  journal::FakeJournal journal_;
+  attach::FakeAttachEngine engine_;
+  addresses::FakeAddresses addresses_;
+  resolve::FakeResolver resolver_;
+  report::FakeReporter reporter_;
+  Options options_;
+  std::optional<Owner> owner_;
+};
+
+TEST_F(OwnerTest, AttachesAllInterfacesAndAnswersWithTheRuntimesBytes) {
+  startRecovered();
+  const auto result = run(request());
+  ASSERT_TRUE(result.has_value()) << result.error().message;
+  EXPECT_EQ(result->reply.bytes, "reply s1");
+  ASSERT_EQ(result->interfaces.size(), 2U);
+  EXPECT_EQ(result->interfaces[1].state, InterfaceState::Attached);
+  EXPECT_NE(result->interfaces[0].plan.mac, result->interfaces[1].plan.mac);
+  EXPECT_TRUE(view("s1").attached);
+  EXPECT_EQ(view("s1").verdict, Verdict::Pass);
+  EXPECT_EQ(journal_.synced, 2);
+  ASSERT_EQ(journal_.records.size(), 1U);
+  EXPECT_EQ(journal_.records.begin()->second.state, State::Attached);
+  EXPECT_TRUE(owner_->mayCreateContainer(SandboxId("s1"), request()).has_value());
+  EXPECT_EQ(reporter_.told(), (std::vector<std::string>{"starting default/web-uid",
+                                                        "attached default/web-uid s1 2"}));
+}
+
+TEST_F(OwnerTest, StopReleasesAndForgetsAfterQuarantine) {
+  startRecovered();
+  ASSERT_TRUE(run(request()).has_value());
+  stop("s1");
+  EXPECT_TRUE(engine_.attached().empty());
+  EXPECT_TRUE(addresses_.held().empty());
+  EXPECT_FALSE(owner_->mayCreateContainer(SandboxId("s1"), request()).has_value());
+  EXPECT_EQ(reporter_.told().back(), "detached default/web-uid s1");
+  stop("s1");
+  owner_->afterRemove(SandboxId("s1"));
+  EXPECT_EQ(engine_.detaches(), 1);
+  EXPECT_EQ(journal_.records.begin()->second.state, State::Detached);
+  clock_.advance(seconds(61));
+  std::this_thread::sleep_for(milliseconds(50));
+  owner_->stop();
+  EXPECT_TRUE(journal_.records.empty());
+}
+
+TEST_F(OwnerTest, ARefusalChangesNothingAndIsTold) {
+  resolver_.error = Error{Code::NotFound, "NetworkNotFound", "network \"blue\": does not exist"};
+  startRecovered();
+  const auto result = run(request());
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, Code::NotFound);
+  EXPECT_NE(result.error().message.find("default/web-uid"), std::string::npos);
+  EXPECT_EQ(runtime_.runs(), 0);
+  EXPECT_TRUE(journal_.records.empty());
+  EXPECT_EQ(reporter_.told().back(), "refused default/web-uid NetworkNotFound");
+}
+
+TEST_F(OwnerTest, NoAddressesMeansNoSandbox) {
+  addresses_.failWith(Error{Code::ResourceExhausted, "PoolExhausted", "all 254 are taken"});
+  startRecovered();
+  EXPECT_EQ(run(request()).error().code, Code::ResourceExhausted);
+  EXPECT_EQ(runtime_.runs(), 0);
+}
+
+TEST_F(OwnerTest, AFullDiskRefusesBeforeAnySideEffect) {
+  startRecovered();
+  journal_.error = Error{Code::ResourceExhausted, "DiskFull", "disk is full"};
+  const auto result = run(request());
+  EXPECT_EQ(result.error().reason, "DiskFull");
+  EXPECT_EQ(runtime_.runs(), 0);
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, AFailedAttachTakesTheSandboxBack) {
+  engine_.failAttach({Code::Internal, "AttachFailed", "interface net2: parent is down"});
+  startRecovered();
+  const auto result = run(request());
+  ASSERT_FALSE(result.has_value());
+  EXPECT_NE(result.error().message.find("interface net2: parent is down"), std::string::npos);
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, AVanishedNetnsTakesTheSandboxBack) {
+  runtime_.failNetns(Error{Code::NotFound, "NetnsGone", "gone"});
+  startRecovered();
+  EXPECT_FALSE(run(request()).has_value());
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, TheRuntimesOwnErrorGoesOnUnchanged) {
+  const Error own{Code::Unknown, "", "failed to reserve sandbox name \"web\""};
+  runtime_.failRun(own);
+  startRecovered();
+  EXPECT_EQ(run(request()).error(), own);
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, ALostReplyIsFoundInTheRuntimesListAndTakenBack) {
+  runtime_.loseReply(kUnavailable);
+  startRecovered();
+  EXPECT_EQ(run(request()).error(), kUnavailable);
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, ASandboxThatTheRuntimeMakesLateIsTakenBackToo) {
+  runtime_.failRun(kUnavailable);
+  startRecovered();
+  EXPECT_FALSE(run(request()).has_value());
+  EXPECT_TRUE(addresses_.held().empty());
+  runtime_.put({SandboxId("late"), request().pod, true, {}, {}});
+  clock_.advance(seconds(6));
+  eventually("late sandbox removed", [&] { return runtime_.sandboxes().empty(); });
+  owner_->stop();
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, TheWatchForALateSandboxEnds) {
+  runtime_.failRun(kUnavailable);
+  startRecovered();
+  EXPECT_FALSE(run(request()).has_value());
+  clock_.advance(options_.lateWatch + seconds(1));
+  eventually("watch ended", [&] { return addresses_.held().empty(); });
+  std::this_thread::sleep_for(milliseconds(30));
+  owner_->stop();
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, ARetryAfterALostReplyEndsInOneSandbox) {
+  runtime_.failRun(kUnavailable);
+  startRecovered();
+  EXPECT_FALSE(run(request()).has_value());
+  runtime_.put({SandboxId("late"), request().pod, true, {}, {}});
+  runtime_.failRun(std::nullopt);
+  ASSERT_TRUE(run(request()).has_value());
+  EXPECT_EQ(runtime_.sandboxes().size(), 1U);
+  EXPECT_EQ(engine_.attached().size(), 1U);
+  EXPECT_EQ(addresses_.held().size(), 1U);
+}
+
+TEST_F(OwnerTest, AFailedRollbackShowsNotReadyAndIsTriedAgain) {
+  engine_.failAttach({Code::Internal, "AttachFailed", "no"});
+  runtime_.failTeardown(kUnavailable);
+  startRecovered();
+  EXPECT_FALSE(run(request()).has_value());
+  EXPECT_EQ(view("s1").verdict, Verdict::NotReady);
+  EXPECT_EQ(addresses_.held().size(), 1U);
+  runtime_.failTeardown(std::nullopt);
+  clock_.advance(seconds(6));
+  eventually("rollback done", [&] { return runtime_.sandboxes().empty(); });
+  owner_->stop();
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, HiddenWhileItsRunIsUnderWay) {
+  startRecovered();
+  runtime_.hold();
+  auto pending = submit(request());
+  eventually("forwarded", [&] { return runtime_.runs() == 1; });
+  EXPECT_EQ(owner_->snapshot()->running.size(), 1U);
+  engine_.hold();
+  runtime_.release();
+  eventually("bound", [&] { return !owner_->snapshot()->sandboxes.empty(); });
+  EXPECT_EQ(view("s1").verdict, Verdict::Hidden);
+  EXPECT_FALSE(owner_->mayCreateContainer(SandboxId("s1"), request()).has_value());
+  engine_.release();
+  EXPECT_TRUE(pending.get().has_value());
+  EXPECT_EQ(view("s1").verdict, Verdict::Pass);
+}
+
+TEST_F(OwnerTest, AStopAbortsAnAttachAndWaitsForItsRollback) {
+  startRecovered();
+  engine_.hold();
+  auto pending = submit(request());
+  eventually("bound", [&] { return !owner_->snapshot()->sandboxes.empty(); });
+  std::promise<void> stopped;
+  owner_->beforeStop(SandboxId("s1"), [&](const Status&) { stopped.set_value(); });
+  // Posted after the stop: when it answers, the abort flag is up.
+  std::promise<void> passed;
+  owner_->afterStop(SandboxId("other"), [&](const Status&) { passed.set_value(); });
+  passed.get_future().get();
+  engine_.release();
+  EXPECT_EQ(pending.get().error().code, Code::Cancelled);
+  stopped.get_future().get();
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, AStopOfASandboxWhoseIdIsNotKnownYetFindsItsRun) {
+  startRecovered();
+  runtime_.hold();
+  auto pending = submit(request());
+  eventually("forwarded", [&] { return runtime_.runs() == 1; });
+  runtime_.put({SandboxId("s1"), request().pod, true, {}, {}});
+  std::promise<void> stopped;
+  owner_->beforeStop(SandboxId("s1"), [&](const Status&) { stopped.set_value(); });
+  std::promise<void> passed;
+  owner_->afterStop(SandboxId("other"), [&](const Status&) { passed.set_value(); });
+  passed.get_future().get();
+  std::this_thread::sleep_for(milliseconds(20));
+  runtime_.release();
+  EXPECT_EQ(pending.get().error().code, Code::Cancelled);
+  stopped.get_future().get();
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, ACancelledCallIsRolledBack) {
+  startRecovered();
+  runtime_.hold();
+  auto pending = submit(request());
+  eventually("forwarded", [&] { return runtime_.runs() == 1; });
+  owner_->abort(request().pod);
+  std::promise<void> passed;
+  owner_->afterStop(SandboxId("other"), [&](const Status&) { passed.set_value(); });
+  passed.get_future().get();
+  runtime_.release();
+  EXPECT_EQ(pending.get().error().code, Code::Cancelled);
+  expectNothingLeft();
+}
+
+TEST_F(OwnerTest, TwoCallsForOneAttemptEndInOneAttach) {
+  startRecovered();
+  runtime_.hold();
+  auto first = submit(request());
+  auto second = submit(request());
+  eventually("forwarded", [&] { return runtime_.runs() == 1; });
+  runtime_.release();
+  EXPECT_TRUE(first.get().has_value());
+  EXPECT_EQ(second.get().error().reason, "SandboxExists");
+  EXPECT_EQ(runtime_.sandboxes().size(), 1U);
+  EXPECT_EQ(engine_.attached().size(), 1U);
+}
+
+TEST_F(OwnerTest, AnAttemptWhoseSandboxTheRuntimeLostIsMadeAgain) {
+  startRecovered();
+  ASSERT_TRUE(run(request()).has_value());
+  runtime_.vanish(SandboxId("s1"));
+  ASSERT_TRUE(run(request()).has_value());
+  EXPECT_TRUE(view("s2").attached);
+  EXPECT_EQ(engine_.attached().size(), 1U);
+  EXPECT_EQ(addresses_.held().size(), 1U);
+}
+
+TEST_F(OwnerTest, TheNextAttemptDoesNotWaitForTheOldSandbox) {
+  startRecovered();
+  ASSERT_TRUE(run(request(0)).has_value());
+  ASSERT_TRUE(run(request(1)).has_value());
+  EXPECT_EQ(engine_.attached().size(), 2U);
+  stop("s1");
+  EXPECT_TRUE(view("s2").attached);
+  EXPECT_EQ(engine_.attached().size(), 1U);
+}
+
+TEST_F(OwnerTest, OnePodsSlowRunHoldsUpNobodyElse) {
+  startRecovered();
+  runtime_.hold();
+  auto slow = submit(request(0, "slow"));
+  eventually("forwarded", [&] { return runtime_.runs() == 1; });
+  auto other = submit(request(0, "other"));
+  eventually("forwarded too", [&] { return runtime_.runs() == 2; });
+  runtime_.release();
+  EXPECT_TRUE(slow.get().has_value());
+  EXPECT_TRUE(other.get().has_value());
+}
+
+TEST_F(OwnerTest, ARepeatedIdIsRefusedAndLeavesItsOwnerAlone) {
+  startRecovered();
+  ASSERT_TRUE(run(request(0, "a")).has_value());
+  runtime_.repeatId(SandboxId("s1"));
+  EXPECT_EQ(run(request(0, "b")).error().reason, "SandboxIdRepeated");
+  EXPECT_TRUE(view("s1").attached);
+  EXPECT_EQ(runtime_.sandboxes().size(), 1U);
+  EXPECT_EQ(engine_.attached().size(), 1U);
+}
+
+TEST_F(OwnerTest, CallsWaitForRecoveryButNotForEver) {
+  startOwner();
+  auto waits = submit(request(0, "a"));
+  EXPECT_EQ(owner_->mayCreateContainer(SandboxId("x"), request()).error().code, Code::Unavailable);
+  stop("x");
+  clock_.advance(options_.recoveryWait + seconds(1));
+  EXPECT_EQ(waits.get().error().reason, "Recovering");
+  auto served = submit(request(0, "b"));
+  owner_->restore({});
+  EXPECT_TRUE(served.get().has_value());
+}
+
+TEST_F(OwnerTest, AFailedDetachIsTriedAgainAndTheStopGoesOn) {
+  startRecovered();
+  ASSERT_TRUE(run(request()).has_value());
+  engine_.answerDetach(fail(Code::Internal, "Busy", "busy"));
+  stop("s1");
+  EXPECT_EQ(addresses_.held().size(), 1U);
+  engine_.answerDetach({});
+  clock_.advance(seconds(6));
+  eventually("detached", [&] { return addresses_.held().empty(); });
+}
+
+TEST_F(OwnerTest, ASandboxThatIsGoneTwiceInARowIsDetached) {
+  startRecovered();
+  ASSERT_TRUE(run(request()).has_value());
+  runtime_.vanish(SandboxId("s1"));
+  runtime_.failList(kUnavailable);
+  clock_.advance(options_.compareEvery + seconds(1));
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(engine_.attached().size(), 1U) << "a list that failed says nothing";
+  runtime_.failList(std::nullopt);
+  for (int i = 0; i < 3; ++i) {
+    clock_.advance(options_.compareEvery + seconds(1));
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  eventually("detached", [&] { return addresses_.held().empty(); });
+}
+
+journal::Record interrupted(State state, const char* sandbox) {
+  journal::Record record;
+  record.id = IntentId("old");
+  record.pod = {PodUid("uid"), "default", "web-uid", 0};
+  record.state = state;
+  record.sandbox = SandboxId(sandbox);
+  record.bootId = "boot";
+  InterfaceStatus status;
+  status.plan.name = InterfaceName::parse("net1").value();
+  record.interfaces.push_back(status);
+  return record;
+}
+
+TEST_F(OwnerTest, RecoveryFinishesACutOffAttach) {
+  runtime_.put({SandboxId("s0"), request().pod, true, {}, {}});
+  startOwner();
+  owner_->restore({{interrupted(State::Bound, "s0"), Fate::Finish}});
+  eventually("attached", [&] { return view("s0").attached; });
+  EXPECT_EQ(engine_.attached().count(IntentId("old")), 1U);
+}
+
+TEST_F(OwnerTest, RecoveryTakesBackWhatNeverAttached) {
+  runtime_.put({SandboxId("s0"), request().pod, true, {}, {}});
+  startOwner();
+  owner_->restore({{interrupted(State::Intent, ""), Fate::RollBack}});
+  eventually("taken back", [&] { return runtime_.sandboxes().empty(); });
+}
+
+TEST_F(OwnerTest, DoubtKeepsAPodRunningButStartsNothingInIt) {
+  startOwner();
+  owner_->restore({{interrupted(State::Attached, "s0"), Fate::Doubt}});
+  eventually("recovered", [&] { return owner_->snapshot()->recovered; });
+  EXPECT_EQ(view("s0").verdict, Verdict::Pass);
+  EXPECT_EQ(owner_->mayCreateContainer(SandboxId("s0"), request()).error().code,
+            Code::FailedPrecondition);
+  stop("s0");
+  EXPECT_TRUE(owner_->snapshot()->sandboxes.empty());
+}
+
+TEST_F(OwnerTest, AnAttachOfAnEarlierBootIsNoneNow) {
+  journal::Record record = interrupted(State::Attached, "s0");
+  record.bootId = "earlier";
+  startOwner();
+  owner_->restore({{record, Fate::Keep}});
+  eventually("recovered", [&] { return owner_->snapshot()->recovered; });
+  EXPECT_FALSE(view("s0").attached);
+}
+
+TEST_F(OwnerTest, APlainPodIsNoBusinessOfOurs) {
+  startRecovered();
+  RunRequest plain = request();
+  plain.annotations.clear();
+  EXPECT_FALSE(owner_->asksForNetworks(plain));
+  EXPECT_TRUE(owner_->mayCreateContainer(SandboxId("any"), plain).has_value());
+}
+
+}  // namespace
+}  // namespace multinet::agent::sandbox

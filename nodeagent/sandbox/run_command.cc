@@ -1,0 +1,299 @@
+#include "nodeagent/sandbox/run_command.h"
+
+#include <algorithm>
+#include <array>
+#include <random>
+#include <utility>
+
+#include "lib/base/failpoint.h"
+#include "lib/base/log.h"
+#include "nodeagent/sandbox/rollback.h"
+
+namespace multinet::agent::sandbox {
+namespace {
+
+using journal::State;
+
+IntentId newIntentId() {
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::random_device random;
+  std::string text;
+  for (int word = 0; word < 2; ++word) {
+    std::uint32_t value = random();
+    for (int digit = 0; digit < 8; ++digit, value >>= 4U) text += kDigits[value & 0xfU];
+  }
+  return IntentId(text);
+}
+
+resolve::PodRequest podRequest(const RunRequest& request) {
+  return {request.pod, request.labels, request.annotations, request.hostNetwork};
+}
+
+// The runtime's own word, after which no sandbox of this call can appear.
+bool isFinal(const Error& error) {
+  return error.code != Code::Unavailable && error.code != Code::DeadlineExceeded &&
+         error.code != Code::Cancelled;
+}
+
+}  // namespace
+
+void RunCommand::start(const Shared& shared, RunRequest request, attach::AbortFlag aborted,
+                       async::Answer<RunResult> answer) {
+  const std::shared_ptr<RunCommand> command(
+      new RunCommand(shared, std::move(request), std::move(aborted), std::move(answer)));
+  command->intent_ = newIntentId();
+  shared.doors.reporter.starting(command->request_.pod);
+  command->settleOlder();
+}
+
+void RunCommand::resume(const Shared& shared, EntryPtr entry, async::Answer<RunResult> answer) {
+  RunRequest request;
+  request.pod = entry->record.pod;
+  request.deadline = shared.doors.clock.now() + shared.options.teardown;
+  const std::shared_ptr<RunCommand> command(
+      new RunCommand(shared, std::move(request), entry->abort, std::move(answer)));
+  command->intent_ = entry->record.id;
+  command->entry_ = std::move(entry);
+  command->entry_->forwarded = true;
+  command->openNetns();
+}
+
+// The same (pod, attempt) may come again: a retry, or a runtime that lost its sandboxes. What the
+// earlier one left is taken back first, unless the runtime still has it.
+void RunCommand::settleOlder() {
+  for (const EntryPtr& older : shared_.table.ofPod(request_.pod.uid)) {
+    if (older->record.pod.attempt == request_.pod.attempt) return settleOne(older);
+  }
+  resolve();
+}
+
+void RunCommand::settleOne(const EntryPtr& older) {
+  const auto takeBack = [self = shared_from_this(), older] {
+    Rollback::start(self->shared_, older, "superseded", [self, older](Status status) {
+      if (!status.has_value()) {
+        return self->refuse({Code::Unavailable, "RollbackPending",
+                             "take back the earlier sandbox: " + status.error().message});
+      }
+      self->resolve();
+    });
+  };
+  if (older->record.state == State::Rollback || older->record.sandbox.empty()) return takeBack();
+  shared_.doors.runtime.listPodSandboxes(
+      decisionDeadline(),
+      onLane<std::vector<RuntimeSandbox>>(
+          shared_.lane,
+          [self = shared_from_this(), older, takeBack](Result<std::vector<RuntimeSandbox>> list) {
+            if (!list.has_value()) return self->refuse(list.error().within("list sandboxes"));
+            const SandboxId& id = older->record.sandbox;
+            const bool isThere = std::any_of(list->begin(), list->end(),
+                                             [&](const auto& one) { return one.id == id; });
+            if (!isThere) return takeBack();
+            self->refuse({Code::Unavailable, "SandboxExists",
+                          "sandbox " + id.str() + " of this attempt exists; use it or stop it"});
+          }));
+}
+
+void RunCommand::resolve() {
+  if (endsByAbort()) return;
+  failpoint::pass("sandbox.resolve.before");
+  shared_.doors.resolver.resolve(
+      podRequest(request_), decisionDeadline(),
+      onLane<std::vector<resolve::WantedInterface>>(
+          shared_.lane,
+          [self = shared_from_this()](Result<std::vector<resolve::WantedInterface>> wanted) {
+            failpoint::pass("sandbox.resolve.after");
+            if (!wanted.has_value()) return self->refuse(wanted.error());
+            self->claim(std::move(*wanted));
+          }));
+}
+
+void RunCommand::claim(std::vector<resolve::WantedInterface> wanted) {
+  if (endsByAbort()) return;
+  failpoint::pass("sandbox.claim.before");
+  std::vector<addresses::Want> wants;
+  wants.reserve(wanted.size());
+  for (const resolve::WantedInterface& one : wanted) {
+    wants.push_back({one.plan.name, {one.plan.network, one.plan.networkUid, one.subnets}});
+  }
+  shared_.doors.addresses.claim(
+      intent_, request_.pod.uid, std::move(wants), decisionDeadline(),
+      onLane<std::vector<addresses::Claimed>>(
+          shared_.lane, [self = shared_from_this(), wanted = std::move(wanted)](
+                            Result<std::vector<addresses::Claimed>> claimed) {
+            failpoint::pass("sandbox.claim.after");
+            if (!claimed.has_value()) return self->refuse(claimed.error());
+            self->writeIntent(wanted, *claimed);
+          }));
+}
+
+void RunCommand::writeIntent(const std::vector<resolve::WantedInterface>& wanted,
+                             const std::vector<addresses::Claimed>& claimed) {
+  journal::Record record;
+  record.id = intent_;
+  record.pod = request_.pod;
+  record.state = State::Intent;
+  record.bootId = shared_.options.bootId;
+  record.changedAt = shared_.doors.clock.wall();
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const std::string seed = intent_.str() + "/" + wanted[i].plan.name.str();
+    InterfaceStatus status;
+    status.plan = resolve::complete(wanted[i], claimed.at(i), MacAddress::derive(seed));
+    record.interfaces.push_back(std::move(status));
+  }
+  entry_ = shared_.table.add(std::move(record));
+  entry_->abort = aborted_;
+  entry_->running = true;
+  shared_.table.publish();
+  failpoint::pass("sandbox.intent.before");
+  shared_.doors.journal.put(entry_->record, journal::Durability::Synced,
+                            onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
+                              failpoint::pass("sandbox.intent.after");
+                              if (!status.has_value()) return self->rollBack(status.error());
+                              self->forward();
+                            }));
+}
+
+void RunCommand::forward() {
+  if (endsByAbort()) return;
+  entry_->forwarded = true;
+  std::vector<InterfacePlan> plans;
+  plans.reserve(entry_->record.interfaces.size());
+  for (const InterfaceStatus& status : entry_->record.interfaces) plans.push_back(status.plan);
+  failpoint::pass("sandbox.forward.before");
+  shared_.doors.runtime.runPodSandbox(
+      request_, plans,
+      onLane<RunReply>(shared_.lane, [self = shared_from_this()](Result<RunReply> reply) {
+        failpoint::pass("sandbox.forward.after");
+        if (reply.has_value()) return self->bind(std::move(*reply));
+        self->entry_->answered = isFinal(reply.error());
+        // The runtime's code and words are the kubelet's to judge: they go on unchanged.
+        self->rollBack(reply.error());
+      }));
+}
+
+void RunCommand::bind(RunReply reply) {
+  entry_->answered = true;
+  if (reply.id.empty() || shared_.table.bySandbox(reply.id) != nullptr) {
+    // Not ours to stop: whoever has that sandbox keeps it.
+    return rollBack({Code::Internal, "SandboxIdRepeated",
+                     "bind sandbox: the runtime answered with the ID \"" + reply.id.str() +
+                         "\", which " + (reply.id.empty() ? "is empty" : "another pod has")});
+  }
+  entry_->record.sandbox = reply.id;
+  replyBytes_ = std::move(reply.bytes);
+  failpoint::pass("sandbox.bound.before");
+  note(shared_, *entry_, State::Bound);
+  failpoint::pass("sandbox.bound.after");
+  openNetns();
+}
+
+void RunCommand::openNetns() {
+  if (endsByAbort()) return;
+  failpoint::pass("sandbox.netns.before");
+  const BootTime deadline = shared_.doors.clock.now() + shared_.options.teardown;
+  shared_.doors.runtime.sandboxNetns(
+      entry_->record.sandbox, deadline,
+      onLane<Fd>(shared_.lane, [self = shared_from_this()](Result<Fd> netns) {
+        failpoint::pass("sandbox.netns.after");
+        if (!netns.has_value()) {
+          return self->rollBack(netns.error().within("open network namespace"));
+        }
+        self->attach(std::move(*netns));
+      }));
+}
+
+void RunCommand::attach(Fd netns) {
+  if (endsByAbort()) return;
+  std::vector<InterfacePlan> plans;
+  for (const InterfaceStatus& status : entry_->record.interfaces) plans.push_back(status.plan);
+  failpoint::pass("sandbox.attach.before");
+  shared_.doors.engine.attach(
+      intent_, std::move(netns), std::move(plans), aborted_,
+      onLane<std::vector<InterfaceStatus>>(
+          shared_.lane, [self = shared_from_this()](Result<std::vector<InterfaceStatus>> done) {
+            failpoint::pass("sandbox.attach.after");
+            if (!done.has_value()) return self->rollBack(done.error());
+            self->writeAttached(std::move(*done));
+          }));
+}
+
+void RunCommand::writeAttached(std::vector<InterfaceStatus> statuses) {
+  if (endsByAbort()) return;
+  for (InterfaceStatus& status : statuses) status.attachedAt = shared_.doors.clock.wall();
+  journal::Record record = entry_->record;
+  record.interfaces = std::move(statuses);
+  record.state = State::Attached;
+  record.bootId = shared_.options.bootId;
+  record.changedAt = shared_.doors.clock.wall();
+  failpoint::pass("sandbox.attached.before");
+  shared_.doors.journal.put(
+      record, journal::Durability::Synced,
+      onLane<void>(shared_.lane, [self = shared_from_this(), record](Status status) {
+        failpoint::pass("sandbox.attached.after");
+        if (!status.has_value()) return self->rollBack(status.error());
+        self->entry_->record = record;
+        self->succeed();
+      }));
+}
+
+void RunCommand::succeed() {
+  entry_->running = false;
+  shared_.table.publish();
+  const journal::Record& record = entry_->record;
+  log::info("attached", {{"pod", record.pod.str()},
+                         {"sandbox", record.sandbox},
+                         {"intent", intent_},
+                         {"interfaces", record.interfaces.size()}});
+  shared_.doors.reporter.attached(record.pod, record.sandbox, record.interfaces);
+  failpoint::pass("sandbox.answer.before");
+  answer_(RunResult{{record.sandbox, replyBytes_}, record.interfaces});
+  failpoint::pass("sandbox.answer.after");
+}
+
+bool RunCommand::endsByAbort() {
+  if (!aborted_->load()) return false;
+  const Error error{Code::Cancelled, "Aborted", "the call was cancelled or the pod is stopping"};
+  if (entry_ == nullptr) {
+    refuse(error);
+  } else {
+    rollBack(error);
+  }
+  return true;
+}
+
+void RunCommand::refuse(const Error& error) {
+  shared_.doors.addresses.release(intent_);
+  const Error told = explain(error);
+  log::warn("refused", {{"pod", request_.pod.str()}, {"error", told}});
+  if (error.code != Code::Cancelled) shared_.doors.reporter.refused(request_.pod, error);
+  answer_(fail(told));
+}
+
+void RunCommand::rollBack(Error error) {
+  log::warn("run failed, rolling back", {{"pod", request_.pod.str()},
+                                         {"sandbox", entry_->record.sandbox},
+                                         {"intent", intent_},
+                                         {"error", error}});
+  Rollback::start(shared_, entry_, error.message,
+                  [self = shared_from_this(), error = std::move(error)](const Status&) {
+                    self->entry_->running = false;
+                    self->shared_.table.publish();
+                    if (error.code != Code::Cancelled) {
+                      self->shared_.doors.reporter.refused(self->request_.pod, error);
+                    }
+                    self->answer_(fail(self->explain(error)));
+                  });
+}
+
+Error RunCommand::explain(const Error& error) const {
+  // Unchanged where it is the runtime's own: the kubelet and people know its texts.
+  if (error.reason.empty()) return error;
+  return error.within("attach networks of pod " + request_.pod.str());
+}
+
+BootTime RunCommand::decisionDeadline() const {
+  const BootTime bound = shared_.doors.clock.now() + shared_.options.decisionWait;
+  return request_.deadline == BootTime{} ? bound : std::min(bound, request_.deadline);
+}
+
+}  // namespace multinet::agent::sandbox

@@ -1,0 +1,73 @@
+// What all steps of the sandbox owner work with. They run on its lane alone.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "lib/async/lane.h"
+#include "lib/base/clock.h"
+#include "nodeagent/addresses/addresses.h"
+#include "nodeagent/attach/attach_engine.h"
+#include "nodeagent/journal/journal.h"
+#include "nodeagent/report/reporter.h"
+#include "nodeagent/resolve/resolver.h"
+#include "nodeagent/sandbox/runtime.h"
+#include "nodeagent/sandbox/table.h"
+
+namespace multinet::agent::sandbox {
+
+/// All outlive the owner.
+struct Doors {
+  Runtime& runtime;
+  journal::Journal& journal;
+  attach::AttachEngine& engine;
+  addresses::Addresses& addresses;
+  resolve::Resolver& resolver;
+  report::Reporter& reporter;
+  const Clock& clock;
+};
+
+struct Options {
+  std::string bootId;
+  Duration quarantine = std::chrono::seconds(60);
+  /// How long a call for networks waits for recovery.
+  Duration recoveryWait = std::chrono::seconds(10);
+  /// How long a call waits for its networks' definitions and addresses.
+  Duration decisionWait = std::chrono::seconds(4);
+  /// For each call to the runtime that takes something back.
+  Duration teardown = std::chrono::seconds(15);
+  /// The runtime may finish a call that nobody waits for; the kubelet's longest is 4 minutes.
+  Duration lateWatch = std::chrono::minutes(5);
+  /// What failed is tried again, what rested is forgotten.
+  Duration tick = std::chrono::seconds(1);
+  /// The table is compared with the runtime's list.
+  Duration compareEvery = std::chrono::seconds(30);
+};
+
+struct Shared {
+  Doors doors;
+  Options options;
+  async::Lane& lane;
+  Table& table;
+};
+
+/// A callback that goes on with `next` on the lane.
+template <class T>
+[[nodiscard]] std::function<void(Result<T>)> onLane(async::Lane& lane,
+                                                    std::function<void(Result<T>)> next) {
+  return [&lane, next = std::move(next)](Result<T> result) {
+    auto held = std::make_shared<Result<T>>(std::move(result));  // std::function wants copies
+    lane.post([next, held] { next(std::move(*held)); });
+  };
+}
+
+/// Writes the entry's record without waiting: what comes after it in the journal comes after it on
+/// disk, and each step can be found again without it.
+void note(const Shared& shared, Entry& entry, journal::State state);
+
+/// Nothing of the intent is left but its addresses, which go into quarantine: the entry leaves the
+/// table. `done` comes when that is written, or can't be (then recovery will find it again).
+void settle(const Shared& shared, const EntryPtr& entry, std::function<void()> done);
+
+}  // namespace multinet::agent::sandbox

@@ -1,0 +1,99 @@
+#include "nodeagent/sandbox/table.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace multinet::agent::sandbox {
+
+using journal::State;
+
+EntryPtr Table::add(journal::Record record) {
+  auto entry = std::make_shared<Entry>();
+  entry->record = std::move(record);
+  entries_.insert_or_assign(entry->record.id, entry);
+  return entry;
+}
+
+void Table::remove(const IntentId& id) {
+  entries_.erase(id);
+}
+
+EntryPtr Table::bySandbox(const SandboxId& id) const {
+  for (const auto& [intent, entry] : entries_) {
+    if (!id.empty() && entry->record.sandbox == id) return entry;
+  }
+  return nullptr;
+}
+
+std::vector<EntryPtr> Table::ofPod(const PodUid& uid) const {
+  std::vector<EntryPtr> found;
+  for (const auto& [intent, entry] : entries_) {
+    if (entry->record.pod.uid == uid) found.push_back(entry);
+  }
+  return found;
+}
+
+std::vector<EntryPtr> Table::all() const {
+  std::vector<EntryPtr> found;
+  found.reserve(entries_.size());
+  for (const auto& [intent, entry] : entries_) found.push_back(entry);
+  return found;
+}
+
+bool Table::anyUnbound() const {
+  return std::any_of(entries_.begin(), entries_.end(), [](const auto& entry) {
+    return entry.second->running && entry.second->record.sandbox.empty();
+  });
+}
+
+std::vector<IntentId> Table::takeRested(WallTime now) {
+  std::vector<IntentId> rested;
+  while (!resting_.empty() && resting_.begin()->first <= now) {
+    rested.push_back(std::move(resting_.begin()->second));
+    resting_.erase(resting_.begin());
+  }
+  return rested;
+}
+
+void Table::setRecovered() {
+  recovered_ = true;
+  publish();
+}
+
+SandboxView Table::view(const Entry& entry) const {
+  const journal::Record& record = entry.record;
+  SandboxView view;
+  view.pod = record.pod;
+  view.interfaces = record.interfaces;
+  if (entry.running) {
+    view.verdict = Verdict::Hidden;
+  } else if (record.state == State::Rollback && entry.rollbackFailed) {
+    view.verdict = Verdict::NotReady;
+  }
+  // Links don't outlive a boot; the runtime shows such a sandbox as dead by itself.
+  view.attached = record.state == State::Attached && record.bootId == bootId_ && !entry.doubted;
+  return view;
+}
+
+void Table::publish() {
+  auto next = std::make_shared<Snapshot>();
+  next->recovered = recovered_;
+  next->bootId = bootId_;
+  for (const auto& [intent, entry] : entries_) {
+    const journal::Record& record = entry->record;
+    if (!record.sandbox.empty()) {
+      next->sandboxes.insert_or_assign(record.sandbox, view(*entry));
+    } else if (entry->running) {
+      next->running.emplace(record.pod.uid, record.pod.attempt);
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  snapshot_ = std::move(next);
+}
+
+std::shared_ptr<const Snapshot> Table::snapshot() const {
+  const std::lock_guard lock(mutex_);
+  return snapshot_;
+}
+
+}  // namespace multinet::agent::sandbox

@@ -1,0 +1,68 @@
+// All sandboxes with a request that the agent knows, and the picture of them that others read.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "nodeagent/attach/attach_engine.h"
+#include "nodeagent/journal/record.h"
+#include "nodeagent/sandbox/sandboxes.h"
+
+namespace multinet::agent::sandbox {
+
+/// One intent: what the journal says of it, and what only matters while this process lives.
+struct Entry {
+  journal::Record record;
+  attach::AbortFlag abort = std::make_shared<std::atomic<bool>>(false);
+  bool running = false;    ///< its RunPodSandbox is under way
+  bool forwarded = false;  ///< the runtime may have heard of it
+  bool answered = false;   ///< the runtime said yes or no: nothing can appear later
+  bool rollbackFailed = false;
+  bool detachFailed = false;
+  bool doubted = false;   ///< rebuilt after the journal was lost: no new containers
+  unsigned absences = 0;  ///< lists of the runtime in a row that didn't have it
+  /// Until then a sandbox that the runtime makes late is looked for.
+  BootTime watchUntil{};
+};
+/// Shared between the table and the steps under way, which outlive any one call.
+using EntryPtr = std::shared_ptr<Entry>;
+
+/// Owned by the sandbox lane; snapshot() may be called from any thread.
+class Table {
+ public:
+  explicit Table(std::string bootId) : bootId_(std::move(bootId)) { publish(); }
+
+  EntryPtr add(journal::Record record);
+  void remove(const IntentId& id);
+  [[nodiscard]] EntryPtr bySandbox(const SandboxId& id) const;
+  [[nodiscard]] std::vector<EntryPtr> ofPod(const PodUid& uid) const;
+  [[nodiscard]] std::vector<EntryPtr> all() const;
+  /// True while a run is under way whose sandbox has no ID yet.
+  [[nodiscard]] bool anyUnbound() const;
+
+  /// Remembers that an intent without an entry may be forgotten at that time.
+  void rest(WallTime until, IntentId id) { resting_.emplace(until, std::move(id)); }
+  /// Those whose time has come.
+  [[nodiscard]] std::vector<IntentId> takeRested(WallTime now);
+
+  /// From now on others may rely on what is missing here.
+  void setRecovered();
+  [[nodiscard]] bool recovered() const { return recovered_; }
+  /// After each change of an entry.
+  void publish();
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+
+ private:
+  [[nodiscard]] SandboxView view(const Entry& entry) const;
+
+  std::string bootId_;
+  bool recovered_ = false;
+  std::map<IntentId, EntryPtr> entries_;
+  std::multimap<WallTime, IntentId> resting_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Snapshot> snapshot_;
+};
+
+}  // namespace multinet::agent::sandbox
