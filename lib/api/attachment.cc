@@ -10,11 +10,6 @@ namespace multinet::api {
 namespace parts {
 namespace {
 
-bool wants(DefaultGateway gateway, IpFamily family) {
-  if (gateway == DefaultGateway::Dual) return true;
-  return gateway == (family == IpFamily::V4 ? DefaultGateway::IPv4 : DefaultGateway::IPv6);
-}
-
 Violation notAllowed(const std::string& field, const std::string& value,
                      const PodNetwork& network) {
   return {"spec." + field,
@@ -54,6 +49,11 @@ Report checkDefaultGateway(DefaultGateway gateway, const PodNetwork& network) {
 }
 
 }  // namespace
+
+bool wants(DefaultGateway gateway, IpFamily family) {
+  if (gateway == DefaultGateway::Dual) return true;
+  return gateway == (family == IpFamily::V4 ? DefaultGateway::IPv4 : DefaultGateway::IPv6);
+}
 
 std::optional<Violation> checkAccess(const PodNetwork& network, const std::string& namespaceName,
                                      const std::optional<k8s::StringMap>& labels) {

@@ -1,5 +1,5 @@
 // What two networks can't share.
-#include <tuple>
+#include <utility>
 
 #include "lib/api/parts.h"
 #include "lib/api/validate.h"
@@ -96,7 +96,7 @@ Violations conflicts(const PodNetwork& network, const PodNetwork& other) {
 bool keepsPlace(const PodNetwork& network, const PodNetwork& other) {
   const auto key = [](const k8s::ObjectMeta& meta) {
     // An object under admission has no time yet: it is the youngest.
-    return std::tuple(meta.creationTimestamp.value_or(WallTime::max()), std::cref(meta.uid));
+    return std::pair(meta.creationTimestamp.value_or(WallTime::max()), meta.uid);
   };
   return key(network.metadata) < key(other.metadata);
 }

@@ -10,6 +10,9 @@
 
 namespace multinet::api::parts {
 
+/// Where a pod's request stands: `metadata.annotations[multinet.dev/networks]`.
+[[nodiscard]] std::string requestPath();
+
 /// `spec.routes` and 2 make `spec.routes[2]`.
 [[nodiscard]] std::string at(const std::string& path, std::size_t index);
 
@@ -43,6 +46,9 @@ struct TypedSubnet {
 [[nodiscard]] std::optional<Violation> checkAccess(const PodNetwork& network,
                                                    const std::string& namespaceName,
                                                    const std::optional<k8s::StringMap>& labels);
+
+/// Whether a default gateway is asked for of a family.
+[[nodiscard]] bool wants(DefaultGateway gateway, IpFamily family);
 
 /// All of an attachment's rules that need its network: MTU, routes, default gateway, allow.
 [[nodiscard]] Report checkAgainst(const PodNetworkAttachmentSpec& attachment,

@@ -6,16 +6,13 @@
 #include <optional>
 
 #include "lib/api/names.h"
+#include "lib/api/parts.h"
 
 namespace multinet::api {
 namespace {
 
 constexpr std::string_view kAttachmentPrefix = "attachment/";
 constexpr std::size_t kShown = 80;
-
-std::string path() {
-  return std::string("metadata.annotations[") + kNetworksAnnotation + "]";
-}
 
 /// Printable and short: an annotation may hold anything.
 std::string shown(std::string_view text) {
@@ -40,12 +37,8 @@ std::string_view trim(std::string_view text) {
 
 Violation broken(std::string_view value, std::string detail, std::string remedy,
                  std::string reason) {
-  return {path(),
-          shown(value),
-          std::move(detail),
-          std::move(remedy),
-          std::move(reason),
-          Code::InvalidArgument};
+  return {parts::requestPath(), shown(value),      std::move(detail),
+          std::move(remedy),    std::move(reason), Code::InvalidArgument};
 }
 
 /// `item 2: "b@d"` in a violation's words: the number belongs to the path.
@@ -134,6 +127,10 @@ std::optional<Violation> checkWhole(std::string_view text) {
 }
 
 }  // namespace
+
+std::string parts::requestPath() {
+  return std::string("metadata.annotations[") + kNetworksAnnotation + "]";
+}
 
 std::string RequestItem::str() const {
   return kind == RequestKind::Attachment ? std::string(kAttachmentPrefix) + name : name;
