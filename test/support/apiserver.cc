@@ -1,0 +1,406 @@
+#include "test/support/apiserver.h"
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <list>
+#include <optional>
+#include <thread>
+#include <utility>
+
+// After <utility>: Boost 1.74 forgets it (asio #944).
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
+
+namespace multinet::testing {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using tcp = asio::ip::tcp;
+using Request = http::request<http::string_body>;
+
+std::string decodePercent(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      decoded += static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16));
+      i += 2;
+    } else {
+      decoded += text[i];
+    }
+  }
+  return decoded;
+}
+
+/// What a request asks for, taken apart.
+struct Ask {
+  std::string method;
+  std::string target;
+  ResourcePath path;
+  std::map<std::string, std::string> query;
+  Json body;
+  std::string contentType;
+
+  [[nodiscard]] std::string at(const std::string& key) const {
+    const auto found = query.find(key);
+    return found == query.end() ? std::string() : found->second;
+  }
+  [[nodiscard]] std::uint64_t number(const std::string& key) const {
+    return std::strtoull(at(key).c_str(), nullptr, 10);
+  }
+};
+
+Ask read(const Request& request) {
+  Ask ask;
+  ask.method = std::string(request.method_string());
+  ask.target = std::string(request.target());
+  const auto mark = ask.target.find('?');
+  ask.path = ResourcePath::parse(ask.target.substr(0, mark));
+  std::string_view rest = mark == std::string::npos ? std::string_view()
+                                                    : std::string_view(ask.target).substr(mark + 1);
+  while (!rest.empty()) {
+    const auto pair = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+    const auto equals = std::min(pair.find('='), pair.size());
+    ask.query[decodePercent(pair.substr(0, equals))] =
+        decodePercent(pair.substr(std::min(pair.size(), equals + 1)));
+  }
+  ask.body = Json::parse(request.body(), nullptr, false);
+  ask.contentType = std::string(request[http::field::content_type]);
+  return ask;
+}
+
+std::string rendered(const StoreAnswer& answer, std::string_view extraHeaders) {
+  const auto body = answer.body.dump();
+  return "HTTP/1.1 " + std::to_string(answer.status) +
+         " Answer\r\nContent-Type: application/json\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n" + std::string(extraHeaders) + "\r\n" + body;
+}
+
+}  // namespace
+
+class ApiServer::Impl {
+ public:
+  explicit Impl(ApiServerOptions options);
+  ~Impl();
+
+  [[nodiscard]] std::string url() const {
+    return (options_.certificate.empty() ? "http" : "https") + std::string("://127.0.0.1:") +
+           std::to_string(acceptor_.local_endpoint().port());
+  }
+
+  ObjectStore store;
+  void inject(FaultRule rule) {
+    const std::lock_guard lock(mutex_);
+    rules_.push_back(std::move(rule));
+  }
+  void set(Presence presence);
+  std::vector<std::string> requests() const {
+    const std::lock_guard lock(mutex_);
+    return requests_;
+  }
+  std::string lastAuthorization() const {
+    const std::lock_guard lock(mutex_);
+    return authorization_;
+  }
+
+ private:
+  void accept();
+  void connection(tcp::socket socket);
+  template <class Stream>
+  void serve(Stream& stream);
+  /// False when the connection must be closed.
+  template <class Stream>
+  bool answer(Stream& stream, const Ask& ask);
+  template <class Stream>
+  bool watch(Stream& stream, const Ask& ask, std::optional<Fault> fault);
+  StoreAnswer carryOut(const Ask& ask);
+  StoreAnswer remembered(const Ask& ask, StoreAnswer answer);
+  std::optional<Fault> faultFor(const Ask& ask);
+  void stall();
+  [[nodiscard]] bool open() const { return !ending_ && !away_; }
+
+  const ApiServerOptions options_;
+  asio::io_context context_;
+  asio::ssl::context tls_{asio::ssl::context::tls_server};
+  tcp::acceptor acceptor_;
+  mutable std::mutex mutex_;
+  std::vector<FaultRule> rules_;
+  std::vector<std::string> requests_;
+  std::map<std::string, StoreAnswer> firstLists_;
+  std::string authorization_;
+  std::set<int> sockets_;
+  std::atomic<bool> ending_ = false;
+  std::atomic<bool> away_ = false;
+  std::list<std::jthread> connections_;
+  std::jthread accepting_;
+};
+
+ApiServer::Impl::Impl(ApiServerOptions options)
+    : options_(std::move(options)), acceptor_(context_, {asio::ip::make_address("127.0.0.1"), 0}) {
+  if (!options_.certificate.empty()) {
+    tls_.use_certificate_chain(asio::buffer(options_.certificate));
+    tls_.use_private_key(asio::buffer(options_.key), asio::ssl::context::pem);
+  }
+  accepting_ = std::jthread([this] { accept(); });
+}
+
+ApiServer::Impl::~Impl() {
+  ending_ = true;
+  set(Presence::Away);
+  ::shutdown(acceptor_.native_handle(), SHUT_RDWR);
+  accepting_.join();
+  connections_.clear();
+}
+
+void ApiServer::Impl::set(Presence presence) {
+  away_ = presence == Presence::Away;
+  if (!away_) return;
+  const std::lock_guard lock(mutex_);
+  for (const int socket : sockets_) ::shutdown(socket, SHUT_RDWR);
+}
+
+void ApiServer::Impl::accept() {
+  while (!ending_) {
+    boost::system::error_code error;
+    auto socket = acceptor_.accept(error);
+    if (error || !open()) continue;
+    connections_.emplace_back(
+        [this, moved = std::move(socket)]() mutable { connection(std::move(moved)); });
+  }
+}
+
+void ApiServer::Impl::connection(tcp::socket socket) {
+  const int handle = socket.native_handle();
+  {
+    const std::lock_guard lock(mutex_);
+    sockets_.insert(handle);
+  }
+  try {
+    if (options_.certificate.empty()) {
+      serve(socket);
+    } else {
+      asio::ssl::stream<tcp::socket&> stream(socket, tls_);
+      stream.handshake(asio::ssl::stream_base::server);
+      serve(stream);
+    }
+  } catch (const std::exception&) {
+    // The peer went, or a fault cut it: that is what this server is for.
+  }
+  const std::lock_guard lock(mutex_);
+  sockets_.erase(handle);
+}
+
+template <class Stream>
+void ApiServer::Impl::serve(Stream& stream) {
+  beast::flat_buffer buffer;
+  while (open()) {
+    Request request;
+    http::read(stream, buffer, request);
+    const auto ask = read(request);
+    {
+      const std::lock_guard lock(mutex_);
+      requests_.push_back(ask.method + " " + ask.target);
+      authorization_ = std::string(request[http::field::authorization]);
+    }
+    if (!answer(stream, ask)) return;
+  }
+}
+
+std::optional<Fault> ApiServer::Impl::faultFor(const Ask& ask) {
+  const std::lock_guard lock(mutex_);
+  for (auto& rule : rules_) {
+    const bool fits = rule.times > 0 && (rule.method.empty() || rule.method == ask.method) &&
+                      ask.target.find(rule.targetContains) != std::string::npos;
+    if (!fits) continue;
+    if (rule.after > 0) {
+      --rule.after;
+      continue;
+    }
+    --rule.times;
+    return rule.fault;
+  }
+  return std::nullopt;
+}
+
+void ApiServer::Impl::stall() {
+  // Ends with the server; the client has its own deadline.
+  while (open()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+}
+
+StoreAnswer ApiServer::Impl::carryOut(const Ask& ask) {
+  const auto& path = ask.path;
+  if (path.collection.empty()) return failure(404, "NotFound", "no such path");
+  if (ask.method != "GET" && ask.method != "DELETE" && ask.body.is_discarded()) {
+    return failure(400, "BadRequest", "the body is no JSON");
+  }
+  if (ask.method == "GET" && path.name.empty()) {
+    return remembered(ask, store.list(path, ask.at("labelSelector"), ask.at("fieldSelector"),
+                                      ask.number("limit"), ask.at("continue")));
+  }
+  if (ask.method == "GET") return store.get(path);
+  if (ask.method == "POST") return store.create(path, ask.body);
+  if (ask.method == "PUT") return store.update(path, ask.body);
+  if (ask.method == "DELETE") return store.remove(path, ask.body);
+  const bool applies = ask.contentType.starts_with("application/apply-patch");
+  return store.patch(path, ask.body,
+                     applies ? ObjectStore::IfAbsent::Create : ObjectStore::IfAbsent::Fail);
+}
+
+StoreAnswer ApiServer::Impl::remembered(const Ask& ask, StoreAnswer answer) {
+  const std::lock_guard lock(mutex_);
+  firstLists_.try_emplace(ask.path.collection, answer);
+  return answer;
+}
+
+template <class Stream>
+bool ApiServer::Impl::answer(Stream& stream, const Ask& ask) {
+  const auto send = [&](const std::string& text) { asio::write(stream, asio::buffer(text)); };
+  const auto fault = faultFor(ask);
+  if (fault == Fault::TooManyRequests) {
+    send(rendered(failure(429, "TooManyRequests", "slow down"), "Retry-After: 1\r\n"));
+    return true;
+  }
+  if (fault == Fault::InternalError) {
+    send(rendered(failure(500, "InternalError", "injected"), ""));
+    return true;
+  }
+  if (fault == Fault::Forbidden) {
+    send(rendered(failure(403, "Forbidden", "injected"), ""));
+    return true;
+  }
+  if (fault == Fault::BadRequest) {
+    send(rendered(failure(400, "BadRequest", "injected"), ""));
+    return true;
+  }
+  if (fault == Fault::Stall) {
+    stall();
+    return false;
+  }
+  if (ask.query.contains("watch")) return watch(stream, ask, fault);
+  auto answer = carryOut(ask);
+  if (fault == Fault::LoseReply) return false;
+  if (fault == Fault::OldList) {
+    const std::lock_guard lock(mutex_);
+    answer = firstLists_[ask.path.collection];
+  }
+  const auto text = rendered(answer, "");
+  if (fault == Fault::Cut) {
+    send(text.substr(0, text.size() - answer.body.dump().size() / 2 - 1));
+    return false;
+  }
+  send(text);
+  return true;
+}
+
+template <class Stream>
+bool ApiServer::Impl::watch(Stream& stream, const Ask& ask, std::optional<Fault> fault) {
+  const auto write = [&](const std::string& text) { asio::write(stream, asio::buffer(text)); };
+  const auto chunk = [&](const std::string& text) {
+    std::ostringstream size;
+    size << std::hex << text.size();
+    write(size.str() + "\r\n" + text + "\r\n");
+  };
+  const auto event = [&](const std::string& type, const Json& object) {
+    return Json{{"type", type}, {"object", object}}.dump() + "\n";
+  };
+  auto revision = ask.number("resourceVersion");
+  if (revision > store.revision()) {
+    write(rendered(failure(504, "Timeout", "Too large resource version"), ""));
+    return true;
+  }
+  write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+  const auto bookmark = [&](bool ends) {
+    Json metadata{{"resourceVersion", std::to_string(revision)}};
+    if (ends) metadata["annotations"] = {{"k8s.io/initial-events-end", "true"}};
+    chunk(event("BOOKMARK", {{"metadata", metadata}}));
+  };
+  const auto selected = [&](const Json& object) {
+    return ObjectStore::matches(object, ask.at("labelSelector"), ask.at("fieldSelector"));
+  };
+  std::set<std::pair<std::string, std::string>> sent;
+  if (ask.at("sendInitialEvents") == "true") {
+    const auto all = store.list(ask.path, ask.at("labelSelector"), ask.at("fieldSelector"), 0, "");
+    for (const auto& item : all.body["items"]) {
+      chunk(event("ADDED", item));
+      sent.insert({item["metadata"].value("namespace", ""), item["metadata"].value("name", "")});
+    }
+    revision = std::stoull(all.body["metadata"]["resourceVersion"].get<std::string>());
+    bookmark(true);
+  }
+  const auto until = std::chrono::steady_clock::now() +
+                     std::chrono::seconds(std::max<std::uint64_t>(1, ask.number("timeoutSeconds")));
+  std::string delayed;
+  while (open() && std::chrono::steady_clock::now() < until) {
+    std::vector<StoreEvent> events;
+    if (!store.eventsAfter(revision, events, options_.bookmarkEvery)) {
+      chunk(event("ERROR", failure(410, "Expired", "too old resource version").body));
+      break;
+    }
+    if (fault == Fault::Silence) {
+      stall();
+      return false;
+    }
+    if (events.empty()) bookmark(false);
+    for (const auto& change : events) {
+      revision = change.revision;
+      if (change.path.collection != ask.path.collection) continue;
+      if (!ask.path.nameSpace.empty() && change.path.nameSpace != ask.path.nameSpace) continue;
+      const std::pair key{change.path.nameSpace, change.path.name};
+      auto type = change.type;
+      if (!selected(change.object)) {
+        // It left the selection: gone for this watcher.
+        if (sent.erase(key) == 0 && revision > 0 && type != "MODIFIED") continue;
+        type = "DELETED";
+      }
+      if (type != "DELETED") sent.insert(key);
+      const auto text = event(type, change.object);
+      const auto now = std::exchange(fault, std::nullopt);
+      if (now == Fault::EventLost) continue;
+      if (now == Fault::EventDelayed) {
+        delayed = text;
+        continue;
+      }
+      if (now == Fault::EventCut) {
+        chunk(text.substr(0, text.size() / 2));
+        return false;
+      }
+      // In two chunks, so that no reader can count on whole events.
+      chunk(text.substr(0, text.size() / 3));
+      chunk(text.substr(text.size() / 3));
+      if (now == Fault::EventDoubled) chunk(text);
+      if (!delayed.empty()) chunk(std::exchange(delayed, {}));
+    }
+  }
+  write("0\r\n\r\n");
+  return true;
+}
+
+ApiServer::ApiServer(ApiServerOptions options)
+    : impl_(std::make_unique<Impl>(std::move(options))) {}
+ApiServer::~ApiServer() = default;
+std::string ApiServer::url() const {
+  return impl_->url();
+}
+ObjectStore& ApiServer::store() {
+  return impl_->store;
+}
+void ApiServer::inject(FaultRule rule) {
+  impl_->inject(std::move(rule));
+}
+void ApiServer::set(Presence presence) {
+  impl_->set(presence);
+}
+std::vector<std::string> ApiServer::requests() const {
+  return impl_->requests();
+}
+std::string ApiServer::lastAuthorization() const {
+  return impl_->lastAuthorization();
+}
+
+}  // namespace multinet::testing
