@@ -1,0 +1,133 @@
+"""Replays all that was ever written: an address held twice for a moment is still held twice."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from checker.facts import Block, plain
+from checker.rules import Finding
+
+OURS = "/registry/multinet.dev/"
+SETS = OURS + "podinterfacesets/"
+BLOCKS = OURS + "ipblocks/"
+PODS = "/registry/pods/"
+ETCD = "http://127.0.0.1:2379/v3"
+
+# Runs beside the store. A watch never ends by itself, so a mark is written and all that comes up to
+# it is printed: first the mark's revision, then the watch's answers, a line each.
+_READER = """
+import base64, json, sys, urllib.request
+etcd, prefix, mark = sys.argv[1:]
+def encode(text):
+    return base64.b64encode(text.encode()).decode()
+def post(path, body):
+    return urllib.request.urlopen(etcd + path, json.dumps(body).encode(), 20)
+print(json.load(post("/kv/put", {"key": encode(mark), "value": ""}))["header"]["revision"])
+post("/kv/deleterange", {"key": encode(mark)})
+end = encode(prefix[:-1] + chr(ord(prefix[-1]) + 1))
+order = {"key": encode(prefix), "range_end": end, "start_revision": "1"}
+for line in post("/watch", {"create_request": order}):
+    sys.stdout.write(line.decode())
+    if encode(mark) in line.decode():
+        sys.exit(0)
+sys.exit("the watch ended before its mark came")
+"""
+
+Run = Callable[[Sequence[str]], str]
+
+
+@dataclass(frozen=True)
+class Event:
+    revision: int
+    key: str
+    body: dict[str, Any] | None  # None: deleted. Pods have an empty one (they aren't JSON)
+
+
+def duplicates(events: Iterable[Event]) -> list[Finding]:
+    """Walks through the revisions and reports each one that broke uniqueness."""
+    holders: dict[tuple[str, str], str] = {}  # (network, address) -> key of the set
+    owners: dict[str, str] = {}  # key of a set -> namespace/name of its pod
+    blocks: dict[str, Block] = {}
+    found: list[Finding] = []
+    for event in sorted(events, key=lambda entry: entry.revision):
+        if event.key.startswith(PODS) and event.body is None:
+            gone = event.key.removeprefix(PODS)
+            holders = {what: key for what, key in holders.items() if owners[key] != gone}
+        elif event.key.startswith(SETS):
+            holders = {what: key for what, key in holders.items() if key != event.key}
+            owners[event.key] = _owner(event)
+            for what in _held(event.body or {}):
+                if what in holders:
+                    text = f"{what[1]} of network {what[0]} is held by {holders[what]} and by "
+                    text += f"{event.key} from revision {event.revision}"
+                    found.append(Finding("duplicate-address-in-history", text))
+                holders[what] = event.key
+        elif event.key.startswith(BLOCKS):
+            found += _lease(blocks, event)
+    return found
+
+
+def _lease(blocks: dict[str, Block], event: Event) -> list[Finding]:
+    name = event.key.removeprefix(BLOCKS)
+    if event.body is None:
+        blocks.pop(name, None)
+        return []
+    block = Block(name, "")
+    rivals = [
+        other.name
+        for other in blocks.values()
+        if other.name != name
+        and other.network == block.network
+        and other.prefix.version == block.prefix.version
+        and other.prefix.overlaps(block.prefix)  # type: ignore[arg-type]
+    ]
+    blocks[name] = block
+    text = f"{name} overlaps {', '.join(rivals)} from revision {event.revision}"
+    return [Finding("overlapping-blocks-in-history", text)] if rivals else []
+
+
+def _held(body: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (interface["podNetworkName"], plain(entry["address"]))
+        for interface in body.get("interfaces", [])
+        for entry in interface.get("ips", [])
+    ]
+
+
+def _owner(event: Event) -> str:
+    namespace = event.key.removeprefix(SETS).partition("/")[0]
+    return f"{namespace}/{(event.body or {}).get('pod', {}).get('name', '')}"
+
+
+def read(run: Run) -> list[Event]:
+    """All events of our objects and of pods since the store was made. `run` runs a command on the
+    control plane's machine and returns what it printed."""
+    return [*_watch(run, OURS), *_watch(run, PODS)]
+
+
+def _watch(run: Run, prefix: str) -> list[Event]:
+    out = run([sys.executable, "-c", _READER, ETCD, prefix, f"{prefix}~checker-{uuid.uuid4()}"])
+    mark, *lines = out.splitlines()
+    events = [event for line in lines for event in _events(line)]
+    return [event for event in events if event.revision < int(mark)]
+
+
+def _events(line: str) -> list[Event]:
+    result = json.loads(line).get("result", {})
+    if result.get("canceled"):
+        raise RuntimeError(f"watch: ended by the store: {result.get('cancel_reason', line)}")
+    events = []
+    for entry in result.get("events", []):
+        key = base64.b64decode(entry["kv"]["key"]).decode()
+        deleted = entry.get("type") == "DELETE"
+        body: dict[str, Any] | None = None if deleted else {}
+        if not deleted and key.startswith(OURS) and entry["kv"].get("value"):
+            body = json.loads(base64.b64decode(entry["kv"]["value"]))
+        events.append(Event(int(entry["kv"]["mod_revision"]), key, body))
+    return events
