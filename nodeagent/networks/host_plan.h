@@ -1,0 +1,32 @@
+// From the networks that shall be and the host as it is to the steps between. Pure.
+//
+// Level-driven in passes: a step may need what an earlier one makes (an ifindex), so whoever
+// applies observes and plans again until nothing is left to do. Desired is compared with actual;
+// nothing is flushed and written anew.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nodeagent/networks/host.h"
+#include "nodeagent/networks/networks.h"
+
+namespace multinet::agent::networks {
+
+/// Requests of one network that go to the kernel in one send, after the sysctls (key, value).
+struct HostStep {
+  NetworkUid network;
+  std::vector<std::pair<std::string, std::string>> sysctls;
+  std::vector<netlink::Request> requests;
+};
+
+struct HostPlan {
+  std::vector<HostStep> steps;
+  std::vector<Leftover> leftovers;
+};
+
+[[nodiscard]] HostPlan planHost(const std::vector<DesiredNetwork>& desired, const Host& host,
+                                const NetworksOptions& options);
+
+}  // namespace multinet::agent::networks

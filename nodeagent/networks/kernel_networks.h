@@ -1,0 +1,86 @@
+// The networks of this node on the real kernel: one thread, one loop.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "lib/netlink/socket.h"
+#include "lib/nft/committer.h"
+#include "nodeagent/networks/evaluate.h"
+#include "nodeagent/networks/host_plan.h"
+#include "nodeagent/networks/networks.h"
+#include "nodeagent/networks/prober.h"
+
+namespace multinet::agent::networks {
+
+class KernelNetworks final : public Networks {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<KernelNetworks>> start(NetworksOptions options,
+                                                                     ChangeCallback changed);
+  ~KernelNetworks() override;
+
+  void setDesired(std::vector<DesiredNetwork> networks) override;
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const override;
+  /// Netlink requests and nftables transactions that changed something, so far: tests assert that a
+  /// state that is as desired costs none. Any thread.
+  [[nodiscard]] std::uint64_t writes() const { return writes_.load(); }
+
+ private:
+  KernelNetworks(NetworksOptions options, ChangeCallback changed, netlink::Socket socket,
+                 netlink::EventSocket events, nft::Committer committer, Fd wake);
+
+  // All below: the room's thread.
+  void run();
+  void wait();
+  void readEvents();
+  void takeDesired();
+  void reconcile();
+  void applyGuard();
+  [[nodiscard]] bool applySteps(const HostPlan& plan);
+  void syncProbers();
+  void turnProbes();
+  void askSoon();
+  void forgetLearnedPaths();
+  void publish();
+  void setInterest();
+
+  const NetworksOptions options_;
+  const ChangeCallback changed_;
+  SystemClock clock_;
+  netlink::Socket socket_;
+  netlink::EventSocket events_;
+  nft::Committer committer_;
+  Fd wake_;
+
+  mutable std::mutex mutex_;  // guards the next three
+  std::optional<std::vector<DesiredNetwork>> incoming_;
+  std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
+  bool stopping_ = false;
+  std::atomic<std::uint64_t> writes_{0};
+
+  std::optional<std::vector<DesiredNetwork>> desired_;
+  bool settled_ = false;
+  Host host_;
+  std::vector<Leftover> leftovers_;
+  std::map<NetworkUid, Error> refused_;
+  std::optional<nft::Table> committed_;  ///< nullopt: what the kernel has isn't known
+  std::optional<Error> guardRefused_;
+  std::map<NetworkUid, Prober> probers_;
+  std::set<std::string> interestNames_;
+  std::set<int> interestIndexes_;
+
+  BootTime reconcileAt_{};
+  BootTime compareGuardAt_{};
+  BootTime askAt_{};
+  BootTime askedAt_{};
+  BootTime expireAt_{};
+  BootTime forgetAt_{};
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace multinet::agent::networks

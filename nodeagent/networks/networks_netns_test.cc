@@ -1,0 +1,407 @@
+// Two nodes as namespaces, with a wire or a router between: tunnels, guards and probes for real.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+
+#include "lib/netlink/address.h"
+#include "lib/netlink/link.h"
+#include "lib/netlink/neighbour.h"
+#include "lib/netlink/route.h"
+#include "lib/netns/netns.h"
+#include "lib/netns/packet_socket.h"
+#include "nodeagent/drivers/op.h"
+#include "nodeagent/networks/kernel_networks.h"
+#include "nodeagent/networks/names.h"
+
+namespace multinet::agent::networks {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+IpAddress ip(const std::string& text) {
+  return IpAddress::parse(text).value();
+}
+
+void must(const Status& status) {
+  ASSERT_TRUE(status) << status.error().message;
+}
+
+/// Waits for the room to say something.
+class Watch {
+ public:
+  ChangeCallback callback() {
+    return [this](const std::shared_ptr<const Snapshot>& snapshot) {
+      const std::lock_guard lock(mutex_);
+      last_ = snapshot;
+      changed_.notify_all();
+    };
+  }
+  bool until(const std::function<bool(const Snapshot&)>& wanted, Duration limit) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, limit, [&] { return last_ && wanted(*last_); });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<const Snapshot> last_;
+};
+
+class Node {
+ public:
+  explicit Node(std::string name)
+      : name_(std::move(name)), netns_(netns::make().value()), socket_(open()) {
+    up("lo");
+  }
+  void start(NetworksOptions options) {
+    options.node = NodeName(name_);
+    watch_ = std::make_unique<Watch>();
+    const auto scope = netns::Scope::enter(netns_).value();
+    networks_ = KernelNetworks::start(options, watch_->callback()).value();
+  }
+  void stop() { networks_.reset(); }
+  void up(const std::string& link) { run(netlink::setUp({0, link})); }
+  void run(const netlink::Request& request) { must(socket_.run(request)); }
+  int index(const std::string& link) { return netlink::findLink(socket_, {0, link}).value().index; }
+  bool has(const std::string& link) { return netlink::findLink(socket_, {0, link}).has_value(); }
+  void address(const std::string& link, const std::string& text) {
+    run(netlink::addAddress(index(link), InterfaceAddress::parse(text).value()));
+  }
+  void route(const std::string& to, const std::string& via, const std::string& link) {
+    netlink::RouteInfo info;
+    info.to = IpPrefix::parse(to).value();
+    info.via = ip(via);
+    info.linkIndex = index(link);
+    run(netlink::addRoute(info));
+  }
+  /// A wire to another node; both ends up.
+  void wire(const std::string& link, Node& other, const std::string& otherLink) {
+    netlink::VethSpec spec;
+    spec.hostName = link;
+    spec.peerName = otherLink;
+    spec.peerNetns = other.netns_.get();
+    spec.peerMac = MacAddress::derive(name_ + other.name_ + otherLink);
+    spec.mtu = 1500;
+    run(netlink::createVeth(spec));
+    other.up(otherLink);
+  }
+  bool until(const std::function<bool(const Snapshot&)>& wanted, Duration limit) {
+    return watch_->until(wanted, limit);
+  }
+  netlink::Socket& socket() { return socket_; }
+  KernelNetworks& networks() { return *networks_; }
+  const Fd& netns() { return netns_; }
+
+ private:
+  netlink::Socket open() {
+    const auto scope = netns::Scope::enter(netns_).value();
+    return netlink::Socket::open().value();
+  }
+  std::string name_;
+  Fd netns_;
+  netlink::Socket socket_;
+  std::unique_ptr<Watch> watch_;
+  std::unique_ptr<KernelNetworks> networks_;
+};
+
+const NetworkUid kUid("6f9619ff-8b86-d011-b42d-00cf4fc964ff");
+
+Peer peer(const std::string& node, const std::string& underlay) {
+  return {NodeName(node), {ip(underlay)}, bridgeMac(NodeName(node), kUid)};
+}
+
+DesiredNetwork blue(std::vector<Peer> peers) {
+  DesiredNetwork network;
+  network.name = NetworkName("blue");
+  network.uid = kUid;
+  network.vni = 7001;
+  network.peers = std::move(peers);
+  return network;
+}
+
+bool ready(const Snapshot& snapshot) {
+  const auto* state = snapshot.find(kUid);
+  if (state == nullptr || state->ready != CheckStatus::True) return false;
+  return std::all_of(state->checks.begin(), state->checks.end(),
+                     [](const Check& check) { return check.status == CheckStatus::True; });
+}
+std::function<bool(const Snapshot&)> notReady(const std::string& reason) {
+  return [reason](const Snapshot& snapshot) {
+    const auto* state = snapshot.find(kUid);
+    return state != nullptr && state->ready == CheckStatus::False && state->reason == reason;
+  };
+}
+
+bool eventually(const std::function<bool()>& wanted) {
+  const auto limit = steady_clock::now() + seconds(10);
+  while (steady_clock::now() < limit) {
+    if (wanted()) return true;
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  return false;
+}
+
+/// Four times as fast as in service; the tests of the limits themselves use the defaults.
+NetworksOptions fast() {
+  NetworksOptions options;
+  options.compareEvery = seconds(1);
+  options.probeEvery = milliseconds(500);
+  return options;
+}
+
+class NetworksTest : public testing::Test {
+ protected:
+  void wireV4() {
+    one_.wire("eth0", two_, "eth0");
+    one_.address("eth0", "172.18.0.1/24");
+    two_.address("eth0", "172.18.0.2/24");
+  }
+  void startBoth(const NetworksOptions& options = fast()) {
+    one_.start(options);
+    two_.start(options);
+    one_.networks().setDesired({blue({peer("two", "172.18.0.2")})});
+    two_.networks().setDesired({blue({peer("one", "172.18.0.1")})});
+    ASSERT_TRUE(one_.until(ready, seconds(10)));
+    ASSERT_TRUE(two_.until(ready, seconds(10)));
+  }
+  Node one_{"one"};
+  Node two_{"two"};
+};
+
+TEST_F(NetworksTest, ATunnelOverIpv4IsMeasured) {
+  wireV4();
+  startBoth();
+  const auto snapshot = one_.networks().snapshot();
+  const auto* state = snapshot->find(kUid);
+  EXPECT_EQ(state->mtu, 1450U);
+  EXPECT_EQ(state->parent, bridgeName(blue({})));
+  EXPECT_EQ(state->underlays, std::vector<IpAddress>{ip("172.18.0.1")});
+  const auto bridge = netlink::findLink(one_.socket(), {0, state->parent}).value();
+  EXPECT_EQ(bridge.mac, state->bridgeMac);
+  EXPECT_EQ(bridge.mtu, 1450U);
+}
+
+TEST_F(NetworksTest, ATunnelOverIpv6IsMeasured) {
+  one_.wire("eth0", two_, "eth0");
+  one_.address("eth0", "fd00:18::1/64");
+  two_.address("eth0", "fd00:18::2/64");
+  one_.start(fast());
+  two_.start(fast());
+  one_.networks().setDesired({blue({peer("two", "fd00:18::2")})});
+  two_.networks().setDesired({blue({peer("one", "fd00:18::1")})});
+  ASSERT_TRUE(one_.until(ready, seconds(10)));
+  EXPECT_EQ(one_.networks().snapshot()->find(kUid)->mtu, 1430U);
+}
+
+TEST_F(NetworksTest, ACutPathMtuIsFoundWithinTenSecondsAndItsHealingToo) {
+  wireV4();
+  startBoth({});
+  const auto start = steady_clock::now();
+  two_.run(netlink::setMtu({0, "eth0"}, 1400));
+  ASSERT_TRUE(one_.until(notReady("PathMTUTooSmall"), seconds(10)));
+  const auto* state = one_.networks().snapshot()->find(kUid);
+  EXPECT_NE(state->message.find("two (172.18.0.2)"), std::string::npos) << state->message;
+  EXPECT_NE(state->message.find("1450"), std::string::npos) << state->message;
+  ASSERT_TRUE(two_.until(notReady("PathMTUTooSmall"), seconds(10)));
+  const auto cut = steady_clock::now();
+  two_.run(netlink::setMtu({0, "eth0"}, 1500));
+  ASSERT_TRUE(one_.until(ready, seconds(10)));
+  ASSERT_TRUE(two_.until(ready, seconds(10)));
+  std::printf("path MTU cut found after %.1f s, healed after %.1f s\n",
+              std::chrono::duration<double>(cut - start).count(),
+              std::chrono::duration<double>(steady_clock::now() - cut).count());
+}
+
+TEST_F(NetworksTest, APathMtuLearnedFromARouterIsForgottenOnceItHeals) {
+  Node router("router");
+  one_.wire("eth0", router, "left");
+  two_.wire("eth0", router, "right");
+  one_.address("eth0", "172.18.1.1/24");
+  router.address("left", "172.18.1.254/24");
+  router.address("right", "172.18.2.254/24");
+  two_.address("eth0", "172.18.2.2/24");
+  one_.route("172.18.2.0/24", "172.18.1.254", "eth0");
+  two_.route("172.18.1.0/24", "172.18.2.254", "eth0");
+  {
+    const auto scope = netns::Scope::enter(router.netns()).value();
+    must(netns::writeSysctl("ipv4/ip_forward", "1"));
+  }
+  one_.start(fast());
+  two_.start(fast());
+  one_.networks().setDesired({blue({peer("two", "172.18.2.2")})});
+  two_.networks().setDesired({blue({peer("one", "172.18.1.1")})});
+  ASSERT_TRUE(one_.until(ready, seconds(10)));
+  router.run(netlink::setMtu({0, "right"}, 1400));
+  // The kernel learns it from the router's ICMP and would keep it for ten minutes.
+  EXPECT_TRUE(eventually(
+      [&] { return netlink::lookUpRoute(one_.socket(), ip("172.18.2.2")).value().mtu == 1400U; }));
+  ASSERT_TRUE(one_.until(notReady("PathMTUTooSmall"), seconds(10)));
+  router.run(netlink::setMtu({0, "right"}, 1500));
+  EXPECT_TRUE(one_.until(ready, seconds(10)));
+}
+
+TEST_F(NetworksTest, ASilentPeerIsNamed) {
+  wireV4();
+  startBoth();
+  two_.run(netlink::setDown({0, bridgeName(blue({}))}));
+  two_.stop();
+  EXPECT_TRUE(one_.until(notReady("PeerUnreachable"), seconds(10)));
+}
+
+TEST_F(NetworksTest, WithoutPeersNothingIsProbedAndNothingIsClaimed) {
+  wireV4();
+  one_.start(fast());
+  one_.networks().setDesired({blue({})});
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.settled; }, seconds(5)));
+  const auto snapshot = one_.networks().snapshot();
+  const Check& peers = snapshot->find(kUid)->checks.back();
+  EXPECT_EQ(peers.name, "Peers");
+  EXPECT_EQ(peers.status, CheckStatus::Unknown);
+  EXPECT_EQ(peers.reason, "NotProbed");
+}
+
+TEST_F(NetworksTest, ARestartWritesNothing) {
+  wireV4();
+  startBoth();
+  one_.stop();
+  one_.start(fast());
+  one_.networks().setDesired({blue({peer("two", "172.18.0.2")})});
+  ASSERT_TRUE(one_.until(ready, seconds(10)));
+  EXPECT_EQ(one_.networks().writes(), 0U);
+}
+
+TEST_F(NetworksTest, DriftIsRepaired) {
+  wireV4();
+  startBoth();
+  const DesiredNetwork network = blue({});
+  one_.run(netlink::deleteLink({0, vxlanName(network)}));
+  EXPECT_TRUE(eventually([&] { return one_.has(vxlanName(network)); }));
+  one_.run(netlink::setDown({0, bridgeName(network)}));
+  EXPECT_TRUE(eventually(
+      [&] { return netlink::findLink(one_.socket(), {0, bridgeName(network)}).value().up; }));
+  const auto flood = [&] {
+    auto remotes = netlink::findFlood(one_.socket(), one_.index(vxlanName(network)));
+    return remotes.value_or(std::vector<IpAddress>{});
+  };
+  ASSERT_TRUE(eventually([&] { return flood() == std::vector<IpAddress>{ip("172.18.0.2")}; }));
+  one_.run(netlink::addFlood(one_.index(vxlanName(network)), ip("172.18.0.9")));
+  EXPECT_TRUE(eventually([&] { return flood() == std::vector<IpAddress>{ip("172.18.0.2")}; }));
+}
+
+TEST_F(NetworksTest, ANetworkThatIsGoneGoesOnceNoPodIsLeftInIt) {
+  wireV4();
+  one_.start(fast());
+  one_.networks().setDesired({blue({})});
+  const std::string bridge = bridgeName(blue({}));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.settled; }, seconds(5)));
+  Node pod("pod");
+  one_.wire("pod0", pod, "net1");
+  one_.run(netlink::setAlias({0, "pod0"}, drivers::aliasOf(IntentId("i"), "net1")));
+  one_.run(netlink::setMaster({0, "pod0"}, one_.index(bridge)));
+  one_.networks().setDesired({});
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
+  EXPECT_EQ(one_.networks().snapshot()->leftovers.front().interfaces, 1U);
+  EXPECT_TRUE(one_.has(bridge));
+  one_.run(netlink::deleteLink({0, "pod0"}));
+  one_.networks().setDesired({});
+  one_.networks().setDesired({blue({})});
+  one_.networks().setDesired({});
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.empty(); }, seconds(20)));
+  EXPECT_FALSE(one_.has(bridge));
+  EXPECT_FALSE(one_.has(vxlanName(blue({}))));
+}
+
+TEST_F(NetworksTest, AForeignLinkOfThatNameIsLeftAloneAndTold) {
+  wireV4();
+  DesiredNetwork network = blue({});
+  network.type = LinkType::Bridge;
+  network.bridge = "br-admin";
+  one_.run(netlink::createBridge({"br-admin", MacAddress::derive("x"), 1500}));
+  one_.start(fast());
+  one_.networks().setDesired({network});
+  EXPECT_TRUE(one_.until(notReady("NameTaken"), seconds(5)));
+  EXPECT_EQ(one_.networks().writes(), 0U);
+  network.bridgeMode = BridgeMode::Existing;
+  one_.up("br-admin");
+  one_.networks().setDesired({network});
+  EXPECT_TRUE(one_.until([](const Snapshot& s) { return s.find(kUid)->ready == CheckStatus::True; },
+                         seconds(5)));
+}
+
+/// Sends `payload` in a VXLAN packet, with a frame of the probes' ethertype inside.
+void forge(Node& from, const std::string& to, const MacAddress& bridge) {
+  const auto scope = netns::Scope::enter(from.netns()).value();
+  std::vector<std::uint8_t> packet = {0x08, 0, 0, 0, 0, 0x1b, 0x59, 0};  // VNI 7001
+  packet.insert(packet.end(), bridge.bytes().begin(), bridge.bytes().end());
+  const MacAddress source = MacAddress::derive("forger");
+  packet.insert(packet.end(), source.bytes().begin(), source.bytes().end());
+  packet.insert(packet.end(), {0x88, 0xB5});
+  packet.resize(packet.size() + 46, 0x55);
+  const Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in target{};
+  target.sin_family = AF_INET;
+  target.sin_port = htons(4799);
+  ASSERT_EQ(::inet_pton(AF_INET, to.c_str(), &target.sin_addr), 1);
+  ASSERT_GT(::sendto(fd.get(), packet.data(), packet.size(), 0,
+                     reinterpret_cast<sockaddr*>(&target), sizeof target),
+            0);
+}
+
+bool hears(netns::PacketSocket& socket) {
+  const auto limit = steady_clock::now() + milliseconds(600);
+  bool heard = false;
+  while (!heard && steady_clock::now() < limit) {
+    socket.drain(100, [&](const netns::EthernetFrame& frame) {
+      heard = heard || frame.from == MacAddress::derive("forger");
+    });
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  return heard;
+}
+
+TEST_F(NetworksTest, OnlyPeersReachATunnel) {
+  wireV4();
+  startBoth();
+  two_.stop();
+  Node pod("pod");
+  one_.wire("cluster0", pod, "eth0");
+  one_.address("cluster0", "10.244.0.1/24");
+  pod.address("eth0", "10.244.0.5/24");
+  pod.route("0.0.0.0/0", "10.244.0.1", "eth0");
+  two_.address("eth0", "172.18.0.66/24");
+  const MacAddress bridge = bridgeMac(NodeName("one"), kUid);
+  auto listener = [&] {
+    const auto scope = netns::Scope::enter(one_.netns()).value();
+    return netns::PacketSocket::open(one_.index(bridgeName(blue({}))), 0x88B5).value();
+  }();
+  forge(two_, "172.18.0.1", bridge);  // by the underlay, from a peer's address: the control
+  EXPECT_TRUE(hears(listener));
+  forge(pod, "172.18.0.1", bridge);
+  EXPECT_FALSE(hears(listener));
+  // A pod that takes a peer's address comes in by the wrong device.
+  pod.address("eth0", "172.18.0.2/32");
+  one_.run(netlink::removeAddress(one_.index("cluster0"),
+                                  InterfaceAddress::parse("10.244.0.1/24").value()));
+  forge(pod, "172.18.0.1", bridge);
+  EXPECT_FALSE(hears(listener));
+  // The peer leaves: what came through before no longer does.
+  one_.networks().setDesired({blue({peer("two", "172.18.0.99")})});
+  ASSERT_TRUE(one_.until(
+      [](const Snapshot& s) {
+        return s.find(kUid)->message.find("172.18.0.99") != std::string::npos;
+      },
+      seconds(15)));
+  forge(two_, "172.18.0.1", bridge);
+  EXPECT_FALSE(hears(listener));
+}
+
+}  // namespace
+}  // namespace multinet::agent::networks
