@@ -1,0 +1,177 @@
+#include <gtest/gtest.h>
+
+#include "lib/base/fake_clock.h"
+#include "nodeagent/addresses/fake_addresses.h"
+#include "nodeagent/attach/fake_attach_engine.h"
+#include "nodeagent/journal/fake_journal.h"
+#include "nodeagent/recover/recovery.h"
+#include "nodeagent/report/fake_reporter.h"
+#include "nodeagent/resolve/fake_resolver.h"
+#include "nodeagent/sandbox/fake_runtime.h"
+
+namespace multinet::agent::recover {
+namespace {
+
+using journal::State;
+using sandbox::Fate;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+journal::Record record(State state, const std::string& sandboxId,
+                       const std::string& boot = "boot") {
+  journal::Record made;
+  made.id = IntentId("intent");
+  made.pod = {PodUid("uid"), "default", "web-0", 2};
+  made.sandbox = SandboxId(sandboxId);
+  made.state = state;
+  made.bootId = boot;
+  InterfaceStatus status;
+  status.plan.name = InterfaceName::parse("net1").value();
+  status.plan.networkUid = NetworkUid("blue");
+  status.plan.addresses = {{InterfaceAddress::parse("10.9.0.5/16").value(), std::nullopt}};
+  made.interfaces.push_back(status);
+  return made;
+}
+
+enum class Listed { Ready, NotReady, Absent };
+
+Facts facts(Listed listed) {
+  Facts made;
+  made.bootId = "boot";
+  if (listed != Listed::Absent) {
+    made.sandboxes.push_back({SandboxId("s1"),
+                              {PodUid("uid"), "default", "web-0", 2},
+                              listed == Listed::Ready,
+                              {},
+                              {{"multinet.dev/networks", "blue"}}});
+  }
+  return made;
+}
+
+struct Case {
+  const char* name;
+  State state;
+  const char* sandboxId;
+  const char* boot;
+  Listed listed;
+  Fate fate;
+};
+
+class DecideTest : public testing::TestWithParam<Case> {};
+
+TEST_P(DecideTest, Fate) {
+  const Case& c = GetParam();
+  const auto restored = decide(record(c.state, c.sandboxId, c.boot), facts(c.listed));
+  EXPECT_EQ(restored.fate, c.fate);
+  if (c.fate == Fate::Finish) {
+    EXPECT_EQ(restored.record.sandbox, SandboxId("s1"));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, DecideTest,
+    testing::Values(
+        Case{"IntentNeverHeard", State::Intent, "", "boot", Listed::Absent, Fate::RollBack},
+        Case{"IntentMade", State::Intent, "", "boot", Listed::Ready, Fate::Finish},
+        Case{"IntentMadeAndDead", State::Intent, "", "boot", Listed::NotReady, Fate::RollBack},
+        Case{"BoundRuns", State::Bound, "s1", "boot", Listed::Ready, Fate::Finish},
+        Case{"BoundDead", State::Bound, "s1", "boot", Listed::NotReady, Fate::RollBack},
+        Case{"BoundGone", State::Bound, "s1", "boot", Listed::Absent, Fate::RollBack},
+        Case{"BoundOtherId", State::Bound, "s9", "boot", Listed::Ready, Fate::RollBack},
+        Case{"BoundOtherBoot", State::Bound, "s1", "earlier", Listed::Ready, Fate::RollBack},
+        Case{"AttachedRuns", State::Attached, "s1", "boot", Listed::Ready, Fate::Keep},
+        Case{"AttachedDead", State::Attached, "s1", "boot", Listed::NotReady, Fate::Keep},
+        Case{"AttachedNotListed", State::Attached, "s1", "boot", Listed::Absent, Fate::Keep},
+        Case{"AttachedOtherBoot", State::Attached, "s1", "earlier", Listed::NotReady, Fate::Keep},
+        Case{"DetachingRuns", State::Detaching, "s1", "boot", Listed::Ready, Fate::Keep},
+        Case{"DetachingDead", State::Detaching, "s1", "boot", Listed::NotReady, Fate::Detach},
+        Case{"DetachingGone", State::Detaching, "s1", "boot", Listed::Absent, Fate::Detach},
+        Case{"Rollback", State::Rollback, "s1", "boot", Listed::Ready, Fate::RollBack},
+        Case{"Detached", State::Detached, "s1", "boot", Listed::Absent, Fate::Keep}),
+    [](const auto& one) { return std::string(one.param.name); });
+
+TEST(HoldingsTest, RestNoLongerThanTheQuarantineHoweverTheClockWasSet) {
+  const WallTime now(seconds(1'000'000));
+  journal::Record rested = record(State::Detached, "s1");
+  rested.quarantineUntil = now + seconds(10);
+  EXPECT_EQ(holdings({rested}, now, seconds(60)).at(0).rests, seconds(10));
+  rested.quarantineUntil = now + seconds(1'000'000);
+  EXPECT_EQ(holdings({rested}, now, seconds(60)).at(0).rests, seconds(60));
+  rested.quarantineUntil = now - seconds(1);
+  EXPECT_TRUE(holdings({rested}, now, seconds(60)).empty());
+  const auto held = holdings({record(State::Bound, "s1")}, now, seconds(60));
+  ASSERT_EQ(held.size(), 1U);
+  EXPECT_EQ(held[0].rests, Duration{});
+  EXPECT_EQ(held[0].address, IpAddress::parse("10.9.0.5").value());
+}
+
+TEST(UnknownSandboxesTest, OnlyThoseThatRunAskAndStandInNoRecord) {
+  EXPECT_EQ(unknownSandboxes({}, facts(Listed::Ready)).size(), 1U);
+  EXPECT_TRUE(unknownSandboxes({}, facts(Listed::NotReady)).empty());
+  EXPECT_TRUE(unknownSandboxes({record(State::Attached, "s1")}, facts(Listed::Ready)).empty());
+  EXPECT_TRUE(unknownSandboxes({record(State::Intent, "")}, facts(Listed::Ready)).empty());
+  Facts plain = facts(Listed::Ready);
+  plain.sandboxes[0].annotations.clear();
+  EXPECT_TRUE(unknownSandboxes({}, plain).empty());
+}
+
+class RecoveryTest : public testing::Test {
+ protected:
+  RecoveryTest()
+      : doors_{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_},
+        owner_(doors_, {.bootId = "boot"}),
+        recovery_(
+            doors_, owner_,
+            {.bootId = "boot", .firstWait = milliseconds(1), .longestWait = milliseconds(2)}) {}
+
+  bool recoveredWithin(milliseconds time) const {
+    const auto end = std::chrono::steady_clock::now() + time;
+    while (std::chrono::steady_clock::now() < end) {
+      if (owner_.snapshot()->recovered) return true;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return false;
+  }
+
+  FakeClock clock_;
+  sandbox::FakeRuntime runtime_;
+  journal::FakeJournal journal_;
+  attach::FakeAttachEngine engine_;
+  addresses::FakeAddresses addresses_;
+  resolve::FakeResolver resolver_;
+  report::FakeReporter reporter_;
+  sandbox::Doors doors_;
+  sandbox::Owner owner_;
+  Recovery recovery_;
+};
+
+TEST_F(RecoveryTest, WaitsForTheRuntimeThenServes) {
+  runtime_.failList(Error{Code::Unavailable, "", "runtime is away"});
+  recovery_.start();
+  EXPECT_FALSE(recoveredWithin(milliseconds(30)));
+  runtime_.failList(std::nullopt);
+  EXPECT_TRUE(recoveredWithin(seconds(5)));
+}
+
+TEST_F(RecoveryTest, KeepsWhatIsAttachedAndHoldsItsAddresses) {
+  journal_.records[IntentId("intent")] = record(State::Attached, "s1");
+  runtime_.put(facts(Listed::Ready).sandboxes[0]);
+  recovery_.start();
+  ASSERT_TRUE(recoveredWithin(seconds(5)));
+  EXPECT_TRUE(owner_.snapshot()->sandboxes.at(SandboxId("s1")).attached);
+  EXPECT_EQ(addresses_.held().at(IntentId("intent")).size(), 1U);
+}
+
+TEST_F(RecoveryTest, ALostJournalIsDoubtAboutWhatRuns) {
+  journal_.lost = true;
+  runtime_.put(facts(Listed::Ready).sandboxes[0]);
+  recovery_.start();
+  ASSERT_TRUE(recoveredWithin(seconds(5)));
+  const auto& view = owner_.snapshot()->sandboxes.at(SandboxId("s1"));
+  EXPECT_EQ(view.verdict, sandbox::Verdict::Pass);
+  EXPECT_FALSE(view.attached);
+  EXPECT_EQ(runtime_.sandboxes().size(), 1U);
+}
+
+}  // namespace
+}  // namespace multinet::agent::recover

@@ -1,0 +1,47 @@
+// At start: compares the journal with the runtime, then lets the owner of the sandboxes serve.
+//
+// Until that is done calls for networks wait, bounded; plain pods never do. Nothing here needs the
+// API server.
+#pragma once
+
+#include <string>
+
+#include "lib/async/backoff.h"
+#include "lib/async/lane.h"
+#include "nodeagent/recover/decide.h"
+#include "nodeagent/sandbox/owner.h"
+
+namespace multinet::agent::recover {
+
+struct Options {
+  std::string bootId;
+  Duration quarantine = std::chrono::seconds(60);
+  Duration firstWait = std::chrono::milliseconds(100);  ///< after a failure; doubles up to
+  Duration longestWait = std::chrono::seconds(5);
+};
+
+/// The doors and the owner outlive it.
+class Recovery {
+ public:
+  Recovery(const sandbox::Doors& doors, sandbox::Owner& owner, Options options);
+  ~Recovery() { lane_.stop(); }
+
+  /// Returns at once; tries until the journal opens and the runtime answers.
+  void start();
+
+ private:
+  void load();
+  void list();
+  void compare(std::vector<sandbox::RuntimeSandbox> sandboxes);
+  void adoptUnknown(const Facts& facts, std::vector<sandbox::Restored>& restored);
+  void again(void (Recovery::*step)(), const char* what, const Error& error);
+
+  sandbox::Doors doors_;
+  sandbox::Owner& owner_;
+  Options options_;
+  journal::Loaded loaded_;
+  async::Backoff backoff_;
+  async::Lane lane_;
+};
+
+}  // namespace multinet::agent::recover
