@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "controller/pass/pass.h"
-#include "lib/k8s/kind.h"
+#include "lib/k8s/kind_names.h"
 
 namespace multinet::controller {
 
@@ -66,55 +66,57 @@ inline constexpr std::string_view kVersion = "v1alpha1";
 }  // namespace multinet::controller
 
 namespace multinet::k8s {
+namespace seen {
+inline constexpr Kind kSeenNetworkKind{controller::kGroup, controller::kVersion, "podnetworks",
+                                       "PodNetwork", Scope::Cluster};
+inline constexpr Kind kSeenAttachmentKind{controller::kGroup, controller::kVersion,
+                                          "podnetworkattachments", "PodNetworkAttachment",
+                                          Scope::Namespaced};
+inline constexpr Kind kInterfaceSetKind{controller::kGroup, controller::kVersion,
+                                        "podinterfacesets", "PodInterfaceSet", Scope::Namespaced};
+inline constexpr Kind kSeenNodeSetKind{controller::kGroup, controller::kVersion, "nodenetworksets",
+                                       "NodeNetworkSet", Scope::Cluster};
+inline constexpr Kind kSeenPeerKind{controller::kGroup, controller::kVersion, "networkpeers",
+                                    "NetworkPeer", Scope::Cluster};
+inline constexpr Kind kBlockKind{controller::kGroup, controller::kVersion, "ipblocks", "IPBlock",
+                                 Scope::Cluster};
+inline constexpr Kind kIdentifierKind{controller::kGroup, controller::kVersion,
+                                      "networkidentifiers", "NetworkIdentifier", Scope::Cluster};
+inline constexpr Kind kSeenPodKind{"", "v1", "pods", "Pod", Scope::Namespaced};
+inline constexpr Kind kSeenNodeKind{"", "v1", "nodes", "Node", Scope::Cluster};
+inline constexpr Kind kSeenNamespaceKind{"", "v1", "namespaces", "Namespace", Scope::Cluster};
+}  // namespace seen
 
 template <>
-struct KindTraits<controller::SeenNetwork> : controller::ReadOnlyTraits<controller::SeenNetwork> {
-  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "podnetworks", "PodNetwork",
-                              Scope::Cluster};
-};
+struct KindTraits<controller::SeenNetwork> : controller::ReadOnlyTraits<controller::SeenNetwork>,
+                                             KindNames<seen::kSeenNetworkKind> {};
 template <>
 struct KindTraits<controller::SeenAttachment>
-    : controller::ReadOnlyTraits<controller::SeenAttachment> {
-  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "podnetworkattachments",
-                              "PodNetworkAttachment", Scope::Namespaced};
-};
+    : controller::ReadOnlyTraits<controller::SeenAttachment>,
+      KindNames<seen::kSeenAttachmentKind> {};
 template <>
-struct KindTraits<controller::InterfaceSet> : controller::ReadOnlyTraits<controller::InterfaceSet> {
-  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "podinterfacesets",
-                              "PodInterfaceSet", Scope::Namespaced};
-};
+struct KindTraits<controller::InterfaceSet> : controller::ReadOnlyTraits<controller::InterfaceSet>,
+                                              KindNames<seen::kInterfaceSetKind> {};
 template <>
-struct KindTraits<controller::SeenNodeSet> : controller::ReadOnlyTraits<controller::SeenNodeSet> {
-  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "nodenetworksets",
-                              "NodeNetworkSet", Scope::Cluster};
-};
+struct KindTraits<controller::SeenNodeSet> : controller::ReadOnlyTraits<controller::SeenNodeSet>,
+                                             KindNames<seen::kSeenNodeSetKind> {};
 template <>
-struct KindTraits<controller::SeenPeer> : controller::ReadOnlyTraits<controller::SeenPeer> {
-  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "networkpeers",
-                              "NetworkPeer", Scope::Cluster};
-};
+struct KindTraits<controller::SeenPeer> : controller::ReadOnlyTraits<controller::SeenPeer>,
+                                          KindNames<seen::kSeenPeerKind> {};
 template <>
-struct KindTraits<controller::Block> : controller::ReadOnlyTraits<controller::Block> {
-  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "ipblocks", "IPBlock",
-                              Scope::Cluster};
-};
+struct KindTraits<controller::Block> : controller::ReadOnlyTraits<controller::Block>,
+                                       KindNames<seen::kBlockKind> {};
 template <>
-struct KindTraits<controller::Identifier> : controller::ReadOnlyTraits<controller::Identifier> {
-  static constexpr Kind kKind{controller::kGroup, controller::kVersion, "networkidentifiers",
-                              "NetworkIdentifier", Scope::Cluster};
-};
+struct KindTraits<controller::Identifier> : controller::ReadOnlyTraits<controller::Identifier>,
+                                            KindNames<seen::kIdentifierKind> {};
 template <>
-struct KindTraits<controller::SeenPod> : controller::ReadOnlyTraits<controller::SeenPod> {
-  static constexpr Kind kKind{"", "v1", "pods", "Pod", Scope::Namespaced};
-};
+struct KindTraits<controller::SeenPod> : controller::ReadOnlyTraits<controller::SeenPod>,
+                                         KindNames<seen::kSeenPodKind> {};
 template <>
-struct KindTraits<controller::SeenNode> : controller::ReadOnlyTraits<controller::SeenNode> {
-  static constexpr Kind kKind{"", "v1", "nodes", "Node", Scope::Cluster};
-};
+struct KindTraits<controller::SeenNode> : controller::ReadOnlyTraits<controller::SeenNode>,
+                                          KindNames<seen::kSeenNodeKind> {};
 template <>
 struct KindTraits<controller::SeenNamespace>
-    : controller::ReadOnlyTraits<controller::SeenNamespace> {
-  static constexpr Kind kKind{"", "v1", "namespaces", "Namespace", Scope::Cluster};
-};
+    : controller::ReadOnlyTraits<controller::SeenNamespace>, KindNames<seen::kSeenNamespaceKind> {};
 
 }  // namespace multinet::k8s

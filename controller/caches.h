@@ -1,0 +1,40 @@
+// The informers of all kinds that a pass looks at.
+#pragma once
+
+#include <functional>
+
+#include "controller/observe/snapshot.h"
+#include "lib/kube/informer.h"
+
+namespace multinet::controller {
+
+/// Started once, stopped once. `changed` is called on the watches' threads and must not block.
+class Caches {
+ public:
+  Caches(kube::Client& client, const std::function<void()>& changed);
+
+  void start();
+  void stop();
+  /// Names the first cache that isn't filled yet.
+  [[nodiscard]] Status synced() const;
+  /// Null-free lists of everything, without waiting for the server.
+  [[nodiscard]] Observed observe() const;
+
+ private:
+  /// Calls `use(name, informer)` for each.
+  template <class Use>
+  void each(const Use& use);
+
+  kube::Informer<SeenNetwork> networks_;
+  kube::Informer<SeenAttachment> attachments_;
+  kube::Informer<Identifier> identifiers_;
+  kube::Informer<SeenPod> pods_;
+  kube::Informer<InterfaceSet> sets_;
+  kube::Informer<SeenNodeSet> nodeSets_;
+  kube::Informer<SeenPeer> peers_;
+  kube::Informer<Block> blocks_;
+  kube::Informer<SeenNode> nodes_;
+  kube::Informer<SeenNamespace> namespaces_;
+};
+
+}  // namespace multinet::controller

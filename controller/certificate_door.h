@@ -1,0 +1,38 @@
+// CertificateDoor over the API server. Only the two Secrets by name are ever asked for.
+#pragma once
+
+#include <string>
+
+#include "controller/certs/keeper.h"
+#include "lib/kube/client.h"
+
+namespace multinet::controller {
+
+class KubeCertificateDoor final : public CertificateDoor {
+ public:
+  KubeCertificateDoor(kube::Client& client, std::string nameSpace)
+      : client_(client), nameSpace_(std::move(nameSpace)) {}
+
+  [[nodiscard]] Result<std::optional<VersionedSecret>> readSecret(const std::string& name) override;
+  [[nodiscard]] Status createSecret(const std::string& name, const SecretData& data) override;
+  [[nodiscard]] Status replaceSecret(const std::string& name,
+                                     const VersionedSecret& secret) override;
+  [[nodiscard]] Result<std::optional<std::vector<std::string>>> readBundles(
+      const std::string& configuration) override;
+  [[nodiscard]] Status writeBundle(const std::string& configuration,
+                                   const std::string& bundle) override;
+
+ private:
+  [[nodiscard]] Result<std::optional<nlohmann::json>> read(const kube::Kind& kind,
+                                                           const kube::ObjectKey& key);
+
+  kube::Client& client_;
+  std::string nameSpace_;
+};
+
+/// RFC 4648 base64, as a Secret's data is written.
+[[nodiscard]] std::string toBase64(std::string_view bytes);
+/// InvalidArgument where it isn't base64.
+[[nodiscard]] Result<std::string> fromBase64(std::string_view text);
+
+}  // namespace multinet::controller

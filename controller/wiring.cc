@@ -1,0 +1,184 @@
+#include "controller/wiring.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+#include <unistd.h>
+
+#include <array>
+#include <random>
+
+#include "controller/caches.h"
+#include "controller/certificate_door.h"
+#include "controller/loop.h"
+#include "controller/writer.h"
+#include "lib/base/log.h"
+#include "lib/http/health.h"
+#include "lib/http/server.h"
+#include "lib/kube/leader.h"
+
+namespace multinet::controller {
+namespace {
+
+constexpr auto kLeaseName = "multinet-controller";
+/// Somebody who applies the configurations again gets the caBundle back within this.
+constexpr Duration kCertificatePeriod = std::chrono::seconds(15);
+
+/// Unique to this process: the pod's name, and a part that a restart changes.
+std::string identity() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host = {'?'};
+  std::random_device device;
+  return std::string(host.data()) + "_" + std::to_string(device()) + std::to_string(device());
+}
+
+struct Metrics {
+  prometheus::Registry registry;
+  prometheus::Family<prometheus::Counter>& calls =
+      prometheus::BuildCounter()
+          .Name("multinet_controller_api_calls_total")
+          .Help("Calls to the API server by verb, resource and HTTP status (0: no answer)")
+          .Register(registry);
+  prometheus::Counter& passes = prometheus::BuildCounter()
+                                    .Name("multinet_controller_passes_total")
+                                    .Help("Looks at the whole cluster")
+                                    .Register(registry)
+                                    .Add({});
+  prometheus::Counter& writingPasses = prometheus::BuildCounter()
+                                           .Name("multinet_controller_writing_passes_total")
+                                           .Help("Looks that found something to write")
+                                           .Register(registry)
+                                           .Add({});
+  prometheus::Gauge& leading = prometheus::BuildGauge()
+                                   .Name("multinet_controller_leading")
+                                   .Help("1 while this replica leads")
+                                   .Register(registry)
+                                   .Add({});
+};
+
+kube::ClientOptions clientOptions(Metrics& metrics) {
+  kube::ClientOptions options;
+  options.fieldManager = "multinet-controller";
+  options.observer = [&metrics](const kube::CallRecord& record) {
+    metrics.calls
+        .Add({{"verb", std::string(record.verb)},
+              {"resource", std::string(record.resource)},
+              {"code", std::to_string(record.code)}})
+        .Increment();
+  };
+  return options;
+}
+
+}  // namespace
+
+/// Members in the order in which they start; destroyed in reverse.
+class Controller::Impl {
+ public:
+  Impl(std::unique_ptr<Metrics> metrics, std::unique_ptr<kube::Client> client,
+       const Settings& settings)
+      : settings_(settings),
+        metrics_(std::move(metrics)),
+        client_(std::move(client)),
+        door_(*client_, settings.nameSpace),
+        writer_(*client_, clock_, [this] { return elector_.leading(); }),
+        elector_(*client_, clock_, leaderOptions()),
+        passes_({.name = "pass"}, [this] { return pass(); }),
+        certificates_({.name = "certificates"}, [this] { return certificates(); }),
+        caches_(*client_, [this] { passes_.wake(); }) {}
+
+  /// Health first, so that a start that hangs can be seen; caches before the election, so that a
+  /// new leader works at once.
+  Status start() {
+    auto router =
+        http::healthRouter({{"caches", [this] { return caches_.synced(); }}}, metrics_->registry);
+    MULTINET_TRY(server_, http::Server::start({.listen = settings_.healthListen}, router));
+    caches_.start();
+    passes_.start();
+    certificates_.start();
+    elector_.start();
+    return {};
+  }
+
+  /// Work ends before the lease is given back: two never write at once. The server goes last.
+  void stop() {
+    passes_.stop();
+    certificates_.stop();
+    elector_.stop();
+    caches_.stop();
+    server_.reset();
+  }
+
+ private:
+  kube::LeaderOptions leaderOptions() {
+    kube::LeaderOptions options;
+    options.nameSpace = settings_.nameSpace;
+    options.name = kLeaseName;
+    options.identity = identity();
+    options.started = [this] {
+      log::info("leading", {});
+      metrics_->leading.Set(1);
+      passes_.wake();
+      certificates_.wake();
+    };
+    options.stopped = [this] {
+      log::info("not leading any more", {});
+      metrics_->leading.Set(0);
+    };
+    return options;
+  }
+
+  Result<std::optional<Duration>> pass() {
+    if (!elector_.leading()) return std::nullopt;
+    // A view of which a part is missing would delete what that part protects.
+    if (!caches_.synced().has_value()) return Duration(std::chrono::seconds(1));
+    metrics_->passes.Increment();
+    const auto snapshot = makeSnapshot(caches_.observe(), memory_, clock_.now());
+    const auto writes = planPass(snapshot, clock_.wall(), clock_.now());
+    if (!writes.empty()) {
+      metrics_->writingPasses.Increment();
+      MULTINET_CHECK(writer_.carryOut(writes));
+    }
+    return writes.again;
+  }
+
+  Result<std::optional<Duration>> certificates() {
+    if (!elector_.leading()) return std::nullopt;
+    const auto service = "multinet-webhook." + settings_.nameSpace;
+    const auto wrote =
+        keepCertificates(door_, {service + ".svc", service + ".svc.cluster.local"}, clock_);
+    if (!wrote.has_value()) return fail(wrote.error());
+    return kCertificatePeriod;
+  }
+
+  Settings settings_;
+  SystemClock clock_;
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<kube::Client> client_;
+  NodeMemory memory_;  // the pass's thread only
+  KubeCertificateDoor door_;
+  Writer writer_;
+  kube::LeaderElector elector_;
+  Loop passes_;
+  Loop certificates_;
+  Caches caches_;
+  std::unique_ptr<http::Server> server_;
+};
+
+Controller::Controller(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Controller::~Controller() {
+  impl_->stop();
+}
+
+Result<std::unique_ptr<Controller>> Controller::start(const Settings& settings) {
+  MULTINET_TRY(auto config, kube::loadConfig(settings.kubeconfig, ""));
+  config.userAgent = "multinet-controller";
+  auto metrics = std::make_unique<Metrics>();
+  auto options = clientOptions(*metrics);
+  MULTINET_TRY(auto client, kube::connect(config, std::move(options)));
+  auto impl = std::make_unique<Impl>(std::move(metrics), std::move(client), settings);
+  MULTINET_CHECK(impl->start());
+  return std::unique_ptr<Controller>(new Controller(std::move(impl)));
+}
+
+}  // namespace multinet::controller
