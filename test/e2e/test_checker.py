@@ -13,7 +13,9 @@ def test_a_planted_link_is_found_as_a_leak(cluster: Cluster, namespace: str) -> 
     cluster.wait_pod_ready("host", namespace)
     assert_clean(cluster)
 
-    (sandbox,) = cluster.node_exec(node, "crictl", "pods", "--namespace", namespace, "-q").split()
+    (sandbox,) = cluster.node_exec(
+        node, "crictl", "pods", "--state=Ready", "--namespace", namespace, "-q"
+    ).split()
     path = "{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type \"network\"}}{{.path}}{{end}}{{end}}"
     netns = cluster.node_exec(
         node, "crictl", "inspectp", "-o", "go-template", "--template", path, sandbox

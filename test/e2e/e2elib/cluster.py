@@ -44,7 +44,10 @@ class Cluster:
     ) -> tuple[int, str, str]:
         """Exit code, output and errors of kubectl, as administrator or as who the file says."""
         program = str(self.record.programs.kubernetes / "kubectl")
-        return run_try([program, f"--kubeconfig={kubeconfig or self.kubeconfig}", *args], stdin)
+        who = [f"--kubeconfig={kubeconfig or self.kubeconfig}"]
+        # The address in a node's file is only good inside the cluster's namespaces.
+        where = [f"--server=https://127.0.0.1:{self.record.port}"]
+        return run_try([program, *who, *where, *args], stdin)
 
     def kubectl(self, *args: str, stdin: str | None = None) -> str:
         code, out, err = self.kubectl_try(*args, stdin=stdin)
