@@ -1,0 +1,31 @@
+// A view of plain maps, for tests.
+#pragma once
+
+#include "lib/api/fake_catalog.h"
+#include "webhook/admission/view.h"
+
+namespace multinet::webhook {
+
+class FakeView final : public View {
+ public:
+  [[nodiscard]] std::optional<api::PodNetwork> network(std::string_view name) const override {
+    return catalog.network(name);
+  }
+  [[nodiscard]] std::optional<api::PodNetworkAttachment> attachment(
+      std::string_view namespaceName, std::string_view name) const override {
+    return catalog.attachment(namespaceName, name);
+  }
+  [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(
+      std::string_view name) const override {
+    return catalog.namespaceLabels(name);
+  }
+  [[nodiscard]] std::vector<api::PodNetwork> networks() const override {
+    std::vector<api::PodNetwork> all;
+    for (const auto& [name, network] : catalog.networks) all.push_back(network);
+    return all;
+  }
+
+  api::FakeCatalog catalog;
+};
+
+}  // namespace multinet::webhook

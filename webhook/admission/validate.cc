@@ -1,0 +1,115 @@
+#include "webhook/admission/validate.h"
+
+#include <string>
+
+#include "lib/api/names.h"
+#include "lib/api/resolve.h"
+#include "lib/api/validate.h"
+#include "webhook/admission/pod.h"
+
+namespace multinet::webhook {
+namespace {
+
+std::string annotationPath(const char* key) {
+  return "metadata.annotations[" + std::string(key) + "]";
+}
+
+Verdict badObject(const Error& error) {
+  return Verdict::refuse(400, "BadRequest", error.message);
+}
+
+api::Violation missing(std::string path, std::string remedy) {
+  return {.path = std::move(path),
+          .value = {},
+          .detail = "is missing: Multinet's mutating webhook did not see this pod",
+          .remedy = std::move(remedy),
+          .reason = "NotResolved"};
+}
+
+/// What the mutating half has to have left on the pod, so that a pod that it missed can't pass.
+void checkMutation(const ReviewedPod& read, const std::string& resolved, api::Report& report) {
+  const auto* written = read.pod.metadata.annotation(api::kResolvedAnnotation);
+  if (written == nullptr) {
+    report.violations.push_back(missing(annotationPath(api::kResolvedAnnotation),
+                                        "create the pod again, without this annotation"));
+  } else if (*written != resolved) {
+    report.violations.push_back({.path = annotationPath(api::kResolvedAnnotation),
+                                 .value = *written,
+                                 .detail = "is not what the request resolves to now",
+                                 .remedy = "remove the annotation; admission writes it",
+                                 .reason = "ResolutionDiffers"});
+  }
+  if (!read.pod.hasReadinessGate(api::kReadyGate)) {
+    report.violations.push_back(missing("spec.readinessGates[" + std::string(api::kReadyGate) + "]",
+                                        "create the pod again, or add the readiness gate"));
+  }
+}
+
+Verdict validatePod(const Review& review, const View& view) {
+  if (review.operation != Operation::Create || !review.subresource.empty()) return {};
+  const auto read = readPod(review);
+  if (!read) return badObject(read.error());
+  if (!concernsUs(*read)) return {};
+  auto explanation = api::explain(read->subject, view);
+  if (explanation.report.ok()) {
+    const auto interfaces = api::resolve(read->subject, view);
+    if (interfaces) {
+      checkMutation(*read, api::formatResolved(*interfaces), explanation.report);
+    } else {  // the view changed between the two
+      explanation.report.violations = interfaces.error();
+    }
+  }
+  return Verdict::of(read->display, explanation.report);
+}
+
+Verdict validateNetwork(const Review& review, const View& view) {
+  if (!review.object) return badObject({Code::InvalidArgument, "NoObject", "object is missing"});
+  const auto network = k8s::KindTraits<api::PodNetwork>::decode(*review.object);
+  if (!network) return badObject(network.error());
+  api::Report report;
+  if (review.operation == Operation::Update && review.oldObject) {
+    const auto before = k8s::KindTraits<api::PodNetwork>::decode(*review.oldObject);
+    // An object of a time with other rules must stay repairable.
+    report = before ? api::validateUpdate(*before, *network) : api::validate(*network);
+  } else {
+    report = api::validate(*network);
+  }
+  if (report.ok()) {
+    for (const auto& other : view.networks()) {
+      if (other.metadata.name == network->metadata.name) continue;
+      auto found = api::conflicts(*network, other);
+      report.violations.insert(report.violations.end(), found.begin(), found.end());
+    }
+  }
+  return Verdict::of("podnetwork " + network->metadata.name, report);
+}
+
+Verdict validateAttachment(const Review& review, const View& view) {
+  if (!review.object) return badObject({Code::InvalidArgument, "NoObject", "object is missing"});
+  auto attachment = k8s::KindTraits<api::PodNetworkAttachment>::decode(*review.object);
+  if (!attachment) return badObject(attachment.error());
+  attachment->metadata.nameSpace = review.nameSpace;
+  api::Report report;
+  if (review.operation == Operation::Update && review.oldObject) {
+    const auto before = k8s::KindTraits<api::PodNetworkAttachment>::decode(*review.oldObject);
+    report =
+        before ? api::validateUpdate(*before, *attachment, view) : api::validate(*attachment, view);
+  } else {
+    report = api::validate(*attachment, view);
+  }
+  return Verdict::of("podnetworkattachment " + review.nameSpace + "/" + attachment->metadata.name,
+                     report);
+}
+
+}  // namespace
+
+Verdict validate(const Review& review, const View& view) {
+  if (review.operation != Operation::Create && review.operation != Operation::Update) return {};
+  if (review.group.empty() && review.resource == "pods") return validatePod(review, view);
+  if (review.group != api::kGroup || !review.subresource.empty()) return {};
+  if (review.resource == "podnetworks") return validateNetwork(review, view);
+  if (review.resource == "podnetworkattachments") return validateAttachment(review, view);
+  return {};
+}
+
+}  // namespace multinet::webhook

@@ -1,0 +1,17 @@
+// What admission looks at beyond the object under review.
+#pragma once
+
+#include <vector>
+
+#include "lib/api/catalog.h"
+
+namespace multinet::webhook {
+
+/// The caches of the webhook. Thread-safe; no call blocks.
+class View : public api::Catalog {
+ public:
+  /// All networks: two of them can be at odds.
+  [[nodiscard]] virtual std::vector<api::PodNetwork> networks() const = 0;
+};
+
+}  // namespace multinet::webhook

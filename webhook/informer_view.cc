@@ -1,0 +1,53 @@
+#include "webhook/informer_view.h"
+
+#include <string>
+
+namespace multinet::webhook {
+
+InformerView::InformerView(kube::Client& client)
+    : networks_(client, {}), attachments_(client, {}), namespaces_(client, {}) {}
+
+void InformerView::start() {
+  networks_.start();
+  attachments_.start();
+  namespaces_.start();
+}
+
+void InformerView::stop() {
+  networks_.stop();
+  attachments_.stop();
+  namespaces_.stop();
+}
+
+Status InformerView::synced() const {
+  std::string missing;
+  if (!networks_.synced()) missing += " podnetworks";
+  if (!attachments_.synced()) missing += " podnetworkattachments";
+  if (!namespaces_.synced()) missing += " namespaces";
+  if (missing.empty()) return {};
+  return fail(Code::Unavailable, "NotSynced", "list objects: not answered yet:" + missing);
+}
+
+std::optional<api::PodNetwork> InformerView::network(std::string_view name) const {
+  const auto found = networks_.get({"", std::string(name)});
+  return found ? std::optional(*found) : std::nullopt;
+}
+
+std::optional<api::PodNetworkAttachment> InformerView::attachment(std::string_view namespaceName,
+                                                                  std::string_view name) const {
+  const auto found = attachments_.get({std::string(namespaceName), std::string(name)});
+  return found ? std::optional(*found) : std::nullopt;
+}
+
+std::optional<k8s::StringMap> InformerView::namespaceLabels(std::string_view name) const {
+  const auto found = namespaces_.get({"", std::string(name)});
+  return found ? std::optional(found->metadata.labels) : std::nullopt;
+}
+
+std::vector<api::PodNetwork> InformerView::networks() const {
+  std::vector<api::PodNetwork> all;
+  for (const auto& network : networks_.list()) all.push_back(*network);
+  return all;
+}
+
+}  // namespace multinet::webhook

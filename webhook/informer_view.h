@@ -1,0 +1,33 @@
+// The webhook's caches: networks, attachments and namespaces, kept by watches.
+#pragma once
+
+#include "lib/base/result.h"
+#include "lib/k8s/core.h"
+#include "lib/kube/informer.h"
+#include "webhook/admission/view.h"
+
+namespace multinet::webhook {
+
+/// Three watches, from `start` to `stop`. Reading is thread-safe and never waits.
+class InformerView final : public View {
+ public:
+  /// `client` outlives it.
+  explicit InformerView(kube::Client& client);
+  void start();
+  void stop();
+  /// Unavailable/NotSynced names the kinds whose first list hasn't come.
+  [[nodiscard]] Status synced() const;
+
+  [[nodiscard]] std::optional<api::PodNetwork> network(std::string_view name) const override;
+  [[nodiscard]] std::optional<api::PodNetworkAttachment> attachment(
+      std::string_view namespaceName, std::string_view name) const override;
+  [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(std::string_view name) const override;
+  [[nodiscard]] std::vector<api::PodNetwork> networks() const override;
+
+ private:
+  kube::Informer<api::PodNetwork> networks_;
+  kube::Informer<api::PodNetworkAttachment> attachments_;
+  kube::Informer<k8s::Namespace> namespaces_;
+};
+
+}  // namespace multinet::webhook

@@ -1,0 +1,13 @@
+// The mutating half: writes what the request resolved to, and the readiness gate.
+#pragma once
+
+#include "webhook/admission/review.h"
+#include "webhook/admission/view.h"
+
+namespace multinet::webhook {
+
+/// Only adds, and adds nothing twice, so that another mutator between two calls does no harm. A
+/// request that can't be resolved is refused here already, with every reason.
+[[nodiscard]] Verdict mutate(const Review& review, const View& view);
+
+}  // namespace multinet::webhook
