@@ -80,6 +80,12 @@ void Block::release(const IpAddress& address, BootTime until) {
   waiting_.push_back({until, *offset, ++turns_[*offset]});
 }
 
+void Block::putBack(const IpAddress& address) {
+  const auto offset = offsetOf(address);
+  if (!offset.has_value() || states_[*offset] != State::Taken) return;
+  markFree(*offset);
+}
+
 bool Block::reclaim(const IpAddress& address) {
   const auto offset = offsetOf(address);
   if (!offset.has_value() || states_[*offset] != State::Quarantined) return false;

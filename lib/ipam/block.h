@@ -28,6 +28,8 @@ class Block {
   /// Gives one back; nobody gets it before `until` (which never goes back from call to call). Of an
   /// address that isn't taken: no effect.
   void release(const IpAddress& address, BootTime until);
+  /// Undoes an allocate() whose address nobody has used. Of one that isn't taken: no effect.
+  void putBack(const IpAddress& address);
   /// Takes one out of quarantine for the owner that had it. False where it isn't in quarantine.
   [[nodiscard]] bool reclaim(const IpAddress& address);
 

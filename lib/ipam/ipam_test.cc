@@ -154,6 +154,15 @@ TEST(BlockTest, RefusesToTakeWhatIsNotItsOwn) {
   EXPECT_EQ(block.quarantined(), 0U);
 }
 
+TEST(BlockTest, WhatIsPutBackIsFreeAtOnce) {
+  Block block(subnet("10.20.0.4/32"), prefix("10.20.0.4/32"));
+  const IpAddress only = block.allocate(at(0)).value();
+  block.putBack(only);
+  block.putBack(only);
+  EXPECT_EQ(block.available(), 1U);
+  EXPECT_EQ(block.allocate(at(0)), only);
+}
+
 TEST(BlockTest, AHugeBlockIsBounded) {
   Block block(subnet("fd00::/64"), prefix("fd00::/64"));
   EXPECT_EQ(block.capacity(), 65'535U);

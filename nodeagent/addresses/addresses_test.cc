@@ -1,0 +1,288 @@
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "lib/base/fake_clock.h"
+#include "nodeagent/addresses/fake_block_api.h"
+#include "nodeagent/addresses/leasing_addresses.h"
+
+namespace multinet::agent::addresses {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+Pool pool(const std::vector<const char*>& cidrs, const char* uid = "uid-blue") {
+  Pool made{NetworkName("blue"), NetworkUid(uid), {}};
+  for (const char* cidr : cidrs) {
+    made.subnets.push_back({IpPrefix::parse(cidr).value(), {}, {}, {}});
+  }
+  return made;
+}
+
+InterfaceName net1() {
+  return InterfaceName::parse("net1").value();
+}
+
+class AddressesTest : public testing::Test {
+ protected:
+  AddressesTest() : api_(store_, NodeName("n1")) {
+    options_.node = NodeName("n1");
+    options_.housekeepEvery = milliseconds(2);
+    options_.confirmEvery = milliseconds(2);
+    options_.retryEvery = milliseconds(2);
+  }
+  void start() {
+    addresses_.emplace(api_, clock_, options_);
+    addresses_->restore({});
+  }
+  std::future<Result<std::vector<Claimed>>> submit(const std::string& intent, const Pool& from,
+                                                   const std::string& pod = "",
+                                                   Duration wait = seconds(5)) {
+    auto promise = std::make_shared<std::promise<Result<std::vector<Claimed>>>>();
+    auto future = promise->get_future();
+    addresses_->claim(IntentId(intent), PodUid(pod.empty() ? "pod-" + intent : pod),
+                      {{net1(), from}}, clock_.now() + wait,
+                      [promise](Result<std::vector<Claimed>> claimed) {
+                        promise->set_value(std::move(claimed));
+                      });
+    return future;
+  }
+  Result<std::vector<Claimed>> claim(const std::string& intent, const Pool& from,
+                                     const std::string& pod = "") {
+    return submit(intent, from, pod).get();
+  }
+  // A release has only been posted when it returns; a claim of nothing comes after it.
+  void release(const std::string& intent) {
+    addresses_->release(IntentId(intent));
+    std::promise<void> passed;
+    addresses_->claim(IntentId("nothing"), PodUid("nobody"), {}, clock_.now() + seconds(5),
+                      [&](const Result<std::vector<Claimed>>&) { passed.set_value(); });
+    passed.get_future().get();
+  }
+  std::string text(const Result<std::vector<Claimed>>& claimed) const {
+    if (!claimed.has_value()) return claimed.error().reason;
+    std::string all;
+    for (const AddressPlan& address : claimed->at(0)) all += address.address.str() + " ";
+    return all;
+  }
+  template <class Condition>
+  void eventually(const char* what, Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + seconds(10);
+    while (true) {
+      {
+        const std::lock_guard lock(store_.mutex);
+        if (condition()) return;
+      }
+      ASSERT_LT(std::chrono::steady_clock::now(), end) << what;
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+  }
+
+  FakeClock clock_;
+  FakeBlockStore store_;
+  FakeBlockApi api_;
+  LeaseOptions options_;
+  std::optional<LeasingAddresses> addresses_;
+};
+
+TEST_F(AddressesTest, GivesOneAddressOfEachFamilyWithTheSubnetsLength) {
+  start();
+  const auto claimed = claim("a", pool({"10.20.0.0/16", "fd00:20::/64", "10.30.0.0/16"}));
+  ASSERT_TRUE(claimed.has_value()) << claimed.error().message;
+  ASSERT_EQ(claimed->at(0).size(), 2U);
+  EXPECT_TRUE(IpPrefix::parse("10.20.0.0/16")->contains(claimed->at(0)[0].address.address));
+  EXPECT_EQ(claimed->at(0)[0].address.length, 16U);
+  EXPECT_EQ(claimed->at(0)[1].address.length, 64U);
+}
+
+TEST_F(AddressesTest, ABlockWithRoomCostsNoCall) {
+  options_.confirmEvery = hours(1);
+  start();
+  ASSERT_TRUE(claim("a", pool({"10.20.0.0/16"})).has_value());
+  const std::lock_guard lock(store_.mutex);
+  store_.error = Error{Code::Unavailable, "", "away"};
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(claim(std::to_string(i), pool({"10.20.0.0/16"})).has_value());
+  }
+  EXPECT_EQ(store_.blocks.size(), 1U);
+}
+
+TEST_F(AddressesTest, LeasesTheNextBlockBeforeTheFirstIsFull) {
+  start();
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_TRUE(claim(std::to_string(i), pool({"10.20.0.0/24"})).has_value());
+  }
+  eventually("second block", [&] { return store_.blocks.size() == 2; });
+}
+
+TEST_F(AddressesTest, TwoNodesShareAPoolToItsLastAddressAndThenSayWithNumbers) {
+  start();
+  FakeBlockApi otherApi(store_, NodeName("n2"));
+  LeaseOptions otherOptions = options_;
+  otherOptions.node = NodeName("n2");
+  LeasingAddresses other(otherApi, clock_, otherOptions);
+  other.restore({});
+  std::set<std::string> seen;
+  const Pool small = pool({"10.20.0.0/28"});
+  for (int i = 0; i < 14; ++i) {
+    std::string got;
+    if (i % 2 == 0) {
+      got = text(claim("a" + std::to_string(i), small));
+    } else {
+      std::promise<Result<std::vector<Claimed>>> promise;
+      other.claim(IntentId("b" + std::to_string(i)), PodUid("p" + std::to_string(i)),
+                  {{net1(), small}}, clock_.now() + seconds(5),
+                  [&](Result<std::vector<Claimed>> claimed) { promise.set_value(claimed); });
+      got = text(promise.get_future().get());
+    }
+    EXPECT_TRUE(seen.insert(got).second) << got;
+    EXPECT_EQ(got.substr(0, 8), "10.20.0.") << got;
+  }
+  const auto full = claim("last", small);
+  ASSERT_FALSE(full.has_value());
+  EXPECT_EQ(full.error().reason, "PoolExhausted");
+  EXPECT_NE(full.error().message.find("10.20.0.0/28"), std::string::npos);
+  EXPECT_NE(full.error().message.find("7 are in use"), std::string::npos) << full.error().message;
+}
+
+TEST_F(AddressesTest, QuarantineKeepsAnAddressFromOthersButNotFromItsOwnPod) {
+  start();
+  const Pool one = pool({"10.20.0.4/32"});
+  ASSERT_EQ(text(claim("a", one, "pod-a")), "10.20.0.4/32 ");
+  release("a");
+  EXPECT_EQ(text(claim("b", one, "pod-b")), "PoolExhausted");
+  EXPECT_EQ(text(claim("a2", one, "pod-a")), "10.20.0.4/32 ");
+  release("a2");
+  clock_.advance(options_.quarantine + seconds(1));
+  EXPECT_EQ(text(claim("b2", one, "pod-b")), "10.20.0.4/32 ");
+}
+
+TEST_F(AddressesTest, ARestartKeepsWhatTheJournalHolds) {
+  {
+    const std::lock_guard lock(store_.mutex);
+    for (const char* block : {"10.20.0.4/32", "10.20.0.5/32"}) {
+      const IpPrefix prefix = IpPrefix::parse(block).value();
+      store_.blocks[{NetworkName("blue"), prefix}] = {NetworkName("blue"), NetworkUid("uid-blue"),
+                                                      prefix, NodeName("n1"), block};
+    }
+  }
+  addresses_.emplace(api_, clock_, options_);
+  const Pool two = pool({"10.20.0.4/31"});
+  auto early = submit("early", two, "pod-x");
+  addresses_->restore({{IntentId("old"), PodUid("pod-a"), net1(), NetworkUid("uid-blue"),
+                        IpAddress::parse("10.20.0.4").value(), Duration{}},
+                       {IntentId("gone"), PodUid("pod-b"), net1(), NetworkUid("uid-blue"),
+                        IpAddress::parse("10.20.0.5").value(), seconds(30)}});
+  EXPECT_EQ(text(early.get()), "PoolExhausted");
+  EXPECT_EQ(text(claim("b2", two, "pod-b")), "10.20.0.5/31 ");
+  release("old");
+  clock_.advance(seconds(61));
+  EXPECT_EQ(text(claim("new", two, "pod-c")), "10.20.0.4/31 ");
+}
+
+TEST_F(AddressesTest, ApiAwayIsUnavailableWithinTheDeadline) {
+  store_.error = Error{Code::Unavailable, "", "connection refused"};
+  start();
+  auto pending = submit("a", pool({"10.20.0.0/16"}));
+  eventually("tried", [&] { return store_.calls > 2; });
+  clock_.advance(seconds(6));
+  const auto late = pending.get();
+  ASSERT_FALSE(late.has_value());
+  EXPECT_EQ(late.error().code, Code::Unavailable);
+  EXPECT_NE(late.error().message.find("connection refused"), std::string::npos);
+}
+
+TEST_F(AddressesTest, ApiBackInTimeServesTheClaimThatWaits) {
+  store_.error = Error{Code::Unavailable, "", "connection refused"};
+  start();
+  auto pending = submit("a", pool({"10.20.0.0/16"}));
+  {
+    const std::lock_guard lock(store_.mutex);
+    store_.error.reset();
+  }
+  EXPECT_TRUE(pending.get().has_value());
+}
+
+TEST_F(AddressesTest, BlocksOfAnEarlierNetworkOfTheNameAreWaitedFor) {
+  {
+    const std::lock_guard lock(store_.mutex);
+    const IpPrefix prefix = IpPrefix::parse("10.20.0.4/32").value();
+    store_.blocks[{NetworkName("blue"), prefix}] = {NetworkName("blue"), NetworkUid("older"),
+                                                    prefix, NodeName("n2"), "u"};
+  }
+  start();
+  auto pending = submit("a", pool({"10.20.0.4/32"}));
+  EXPECT_EQ(pending.wait_for(milliseconds(30)), std::future_status::timeout);
+  {
+    const std::lock_guard lock(store_.mutex);
+    store_.blocks.clear();
+  }
+  EXPECT_EQ(text(pending.get()), "10.20.0.4/32 ");
+}
+
+TEST_F(AddressesTest, AnUnconfirmedBlockGivesNothingNew) {
+  start();
+  ASSERT_TRUE(claim("a", pool({"10.20.0.0/16"})).has_value());
+  {
+    const std::lock_guard lock(store_.mutex);
+    store_.error = Error{Code::Unavailable, "", "away"};
+  }
+  clock_.advance(options_.confirmedFor + seconds(1));
+  auto pending = submit("b", pool({"10.20.0.0/16"}));
+  EXPECT_EQ(pending.wait_for(milliseconds(20)), std::future_status::timeout);
+  {
+    const std::lock_guard lock(store_.mutex);
+    store_.error.reset();
+  }
+  EXPECT_TRUE(pending.get().has_value());
+}
+
+TEST_F(AddressesTest, WantedNetworksAreLeasedAheadAndEmptyBlocksGoBack) {
+  start();
+  addresses_->setWanted({pool({"10.20.0.0/16", "fd00::/64"})});
+  eventually("leased ahead", [&] { return store_.blocks.size() == 2; });
+  clock_.advance(options_.returnAfter + seconds(1));
+  std::this_thread::sleep_for(milliseconds(20));
+  {
+    const std::lock_guard lock(store_.mutex);
+    EXPECT_EQ(store_.blocks.size(), 2U);
+  }
+  addresses_->setWanted({});
+  eventually("returned", [&] {
+    clock_.advance(minutes(6));
+    return store_.blocks.empty();
+  });
+}
+
+TEST_F(AddressesTest, ABlockInUseNeverGoesBack) {
+  start();
+  ASSERT_TRUE(claim("a", pool({"10.20.0.0/16"})).has_value());
+  for (int i = 0; i < 5; ++i) {
+    clock_.advance(minutes(6));
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  const std::lock_guard lock(store_.mutex);
+  EXPECT_EQ(store_.blocks.size(), 1U);
+}
+
+TEST_F(AddressesTest, AllOrNone) {
+  start();
+  const Pool full = pool({"10.20.0.4/32"});
+  ASSERT_TRUE(claim("a", full).has_value());
+  // Two interfaces: one of a pool with a single free address, one of the full pool.
+  Pool other = pool({"10.30.0.4/32"}, "uid-green");
+  other.network = NetworkName("green");
+  std::promise<Result<std::vector<Claimed>>> promise;
+  addresses_->claim(IntentId("b"), PodUid("pod-b"),
+                    {{net1(), other}, {InterfaceName::parse("net2").value(), full}},
+                    clock_.now() + seconds(5),
+                    [&](Result<std::vector<Claimed>> claimed) { promise.set_value(claimed); });
+  EXPECT_EQ(text(promise.get_future().get()), "PoolExhausted");
+  EXPECT_EQ(text(claim("c", other)), "10.30.0.4/32 ");
+}
+
+}  // namespace
+}  // namespace multinet::agent::addresses

@@ -1,0 +1,50 @@
+// Addresses from blocks that are leased by creating IPBlocks.
+//
+// Two lanes: one owns the books and never waits; the other makes the calls to the API server. Once
+// a block has room, a claim costs no call. Blocks are leased ahead for networks that pods of this
+// node want and when one runs low; an empty one goes back after a while.
+//
+// A block is used only for a time after the API server last confirmed it: a node that is cut off
+// for longer may have lost its blocks to another.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "nodeagent/addresses/addresses.h"
+#include "nodeagent/addresses/block_api.h"
+
+namespace multinet::agent::addresses {
+
+struct LeaseOptions {
+  NodeName node;
+  Duration quarantine = std::chrono::seconds(60);
+  /// New addresses come only from blocks confirmed within this time; see docs on lost nodes.
+  Duration confirmedFor = std::chrono::hours(1);
+  Duration confirmEvery = std::chrono::seconds(60);
+  /// After a failed call to the API server, while somebody waits.
+  Duration retryEvery = std::chrono::milliseconds(500);
+  Duration returnAfter = std::chrono::minutes(5);
+  Duration housekeepEvery = std::chrono::seconds(5);
+  /// Names tried before giving up for now: each costs a call that another node may win.
+  int attempts = 64;
+};
+
+class LeasingAddresses final : public Addresses {
+ public:
+  /// `api` and `clock` outlive it. Starts by listing this node's blocks.
+  LeasingAddresses(BlockApi& api, const Clock& clock, LeaseOptions options);
+  ~LeasingAddresses() override;
+
+  void claim(IntentId intent, PodUid pod, std::vector<Want> wants, BootTime deadline,
+             std::function<void(Result<std::vector<Claimed>>)> done) override;
+  void release(IntentId intent) override;
+  void restore(std::vector<Holding> holdings) override;
+  void setWanted(std::vector<Pool> pools) override;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace multinet::agent::addresses
