@@ -1,0 +1,82 @@
+#include <algorithm>
+#include <utility>
+
+#include "lib/api/names.h"
+#include "nodeagent/report/api_reporter.h"
+
+namespace multinet::agent::report {
+namespace {
+
+api::NetworkType typeOf(LinkType type) {
+  switch (type) {
+    case LinkType::Vxlan:
+      return api::NetworkType::Vxlan;
+    case LinkType::Bridge:
+      return api::NetworkType::Bridge;
+    case LinkType::Macvlan:
+      return api::NetworkType::Macvlan;
+  }
+  return api::NetworkType::Bridge;
+}
+
+api::DefaultGateway defaultGatewayOf(const InterfacePlan& plan) {
+  if (plan.defaultGatewayV4 && plan.defaultGatewayV6) return api::DefaultGateway::Dual;
+  if (plan.defaultGatewayV4) return api::DefaultGateway::IPv4;
+  if (plan.defaultGatewayV6) return api::DefaultGateway::IPv6;
+  return api::DefaultGateway::None;
+}
+
+api::PodInterface interfaceOf(const InterfaceStatus& status, WallTime now) {
+  const InterfacePlan& plan = status.plan;
+  const bool attached = status.state == InterfaceState::Attached;
+  api::PodInterface out;
+  out.name = plan.name.str();
+  out.podNetworkName = plan.network.str();
+  out.attachmentName = plan.attachment;
+  out.type = typeOf(plan.type);
+  out.mac = plan.mac.str();
+  out.mtu = static_cast<std::int32_t>(plan.mtu);
+  out.linkState = attached ? api::LinkState::Up : api::LinkState::Unknown;
+  for (const AddressPlan& address : plan.addresses) {
+    out.ips.push_back(
+        {address.address.str(), address.gateway ? address.gateway->str() : "",
+         address.address.address.isV4() ? api::AddressFamily::IPv4 : api::AddressFamily::IPv6});
+  }
+  for (const RoutePlan& route : plan.routes) {
+    out.routes.push_back({route.to.str(), route.via ? route.via->str() : ""});
+  }
+  out.defaultGateway = defaultGatewayOf(plan);
+  for (const char* type : {"Attached", "Ready"}) {
+    k8s::Condition condition;
+    condition.type = type;
+    condition.status = attached ? k8s::ConditionStatus::True : k8s::ConditionStatus::False;
+    condition.reason = attached ? "Attached" : status.reason;
+    condition.message = attached ? "link, addresses and routes are there" : status.message;
+    out.conditions.set(std::move(condition), now);
+  }
+  if (attached) out.attachedAt = status.attachedAt;
+  return out;
+}
+
+}  // namespace
+
+api::PodInterfaceSet interfaceSet(const PodRef& pod, const NodeName& node, const SandboxId& sandbox,
+                                  const std::vector<InterfaceStatus>& interfaces, WallTime now) {
+  api::PodInterfaceSet set;
+  set.metadata.name = api::interfaceSetName(pod.name, pod.uid);
+  set.metadata.nameSpace = pod.namespaceName;
+  k8s::OwnerReference owner;
+  owner.apiVersion = "v1";
+  owner.kind = "Pod";
+  owner.name = pod.name;
+  owner.uid = pod.uid.str();
+  set.metadata.ownerReferences.push_back(std::move(owner));
+  set.pod = {pod.name, pod.uid.str()};
+  set.nodeName = node.str();
+  set.sandboxID = sandbox.str();
+  std::transform(interfaces.begin(), interfaces.end(), std::back_inserter(set.interfaces),
+                 [now](const InterfaceStatus& status) { return interfaceOf(status, now); });
+  return set;
+}
+
+}  // namespace multinet::agent::report
