@@ -1,7 +1,13 @@
 #include "nodeagent/cri/sandbox_list.h"
 
-#include <algorithm>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/wire_format_lite.h>
 
+#include <algorithm>
+#include <limits>
+
+#include "nodeagent/cri/extension.h"
 #include "proto/cri-multinet/internal/cri_subset.pb.h"
 
 namespace multinet::agent::cri {
@@ -16,6 +22,23 @@ Verdict verdictOn(const subset::PodSandbox& item, const sandbox::Snapshot& snaps
   const auto& metadata = item.metadata();
   const bool running = snapshot.running.contains({PodUid(metadata.uid()), metadata.attempt()});
   return running ? Verdict::Hidden : Verdict::Pass;
+}
+
+enum class Fate { Stays, NotReady, Leaves };
+
+Result<Fate> judgeItem(const std::string& bytes, const sandbox::Snapshot& snapshot,
+                       std::optional<SandboxState> wanted) {
+  subset::PodSandbox item;
+  if (!item.ParseFromString(bytes)) {
+    return fail(Code::Internal, "Malformed",
+                "decode a PodSandbox of the runtime's list: it is no valid message");
+  }
+  const auto verdict = verdictOn(item, snapshot);
+  if (verdict == Verdict::Hidden) return Fate::Leaves;
+  const bool changes = verdict == Verdict::NotReady && item.state() != subset::SANDBOX_NOTREADY;
+  const auto state = changes ? subset::SANDBOX_NOTREADY : item.state();
+  if (wanted && static_cast<int>(state) != static_cast<int>(*wanted)) return Fate::Leaves;
+  return changes ? Fate::NotReady : Fate::Stays;
 }
 
 }  // namespace
@@ -44,21 +67,40 @@ Result<ListQuery> listQuery(const std::string& request, const sandbox::Snapshot&
 
 Result<std::string> judgeList(const std::string& reply, const sandbox::Snapshot& snapshot,
                               std::optional<SandboxState> wanted) {
-  subset::ListPodSandboxResponse list;
-  if (!list.ParseFromString(reply)) {
+  using Wire = google::protobuf::internal::WireFormatLite;
+  constexpr auto kItem = Wire::MakeTag(subset::ListPodSandboxResponse::kItemsFieldNumber,
+                                       Wire::WIRETYPE_LENGTH_DELIMITED);
+  const auto malformed = [] {
     return fail(Code::Internal, "Malformed",
                 "decode the runtime's ListPodSandboxResponse: it is no valid message");
-  }
-  auto& items = *list.mutable_items();
-  for (auto& item : items) {
-    if (verdictOn(item, snapshot) == Verdict::NotReady) item.set_state(subset::SANDBOX_NOTREADY);
-  }
-  const auto leaves = [&](const subset::PodSandbox& item) {
-    if (verdictOn(item, snapshot) == Verdict::Hidden) return true;
-    return wanted && static_cast<int>(item.state()) != static_cast<int>(*wanted);
   };
-  items.erase(std::remove_if(items.begin(), items.end(), leaves), items.end());
-  return list.SerializeAsString();
+  if (reply.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) return malformed();
+  google::protobuf::io::ArrayInputStream array(reply.data(), static_cast<int>(reply.size()));
+  google::protobuf::io::CodedInputStream input(&array);
+  std::string judged;
+  judged.reserve(reply.size());
+  while (true) {
+    const auto begin = static_cast<std::size_t>(input.CurrentPosition());
+    const auto tag = input.ReadTag();
+    if (tag == 0) break;
+    if (tag == kItem) {
+      std::string item;
+      if (!Wire::ReadBytes(&input, &item)) return malformed();
+      MULTINET_TRY(const auto fate, judgeItem(item, snapshot, wanted));
+      if (fate == Fate::Leaves) continue;
+      if (fate == Fate::NotReady) {
+        judged += wireField(
+            subset::ListPodSandboxResponse::kItemsFieldNumber,
+            item + wireVarint(subset::PodSandbox::kStateFieldNumber, subset::SANDBOX_NOTREADY));
+        continue;
+      }
+    } else if (!Wire::SkipField(&input, tag)) {
+      return malformed();
+    }
+    judged.append(reply, begin, static_cast<std::size_t>(input.CurrentPosition()) - begin);
+  }
+  if (!input.ConsumedEntireMessage()) return malformed();
+  return judged;
 }
 
 }  // namespace multinet::agent::cri

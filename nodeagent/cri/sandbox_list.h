@@ -23,7 +23,8 @@ struct ListQuery {
 [[nodiscard]] Result<ListQuery> listQuery(const std::string& request,
                                           const sandbox::Snapshot& snapshot);
 
-/// Rewrites a ListPodSandboxResponse; fields that the agent doesn't know survive.
+/// Judges the items of a ListPodSandboxResponse. Those that are left out go, those that become
+/// NOTREADY get that state appended (the last occurrence counts); every other byte stays as it was.
 [[nodiscard]] Result<std::string> judgeList(const std::string& reply,
                                             const sandbox::Snapshot& snapshot,
                                             std::optional<SandboxState> wanted);
