@@ -5,6 +5,7 @@
 #include <span>
 
 #include "controller/observe/json.h"
+#include "lib/api/validate.h"
 
 namespace multinet::controller {
 namespace {
@@ -144,6 +145,19 @@ void readStatus(const Element& object, NetworkState& state) {
   }
 }
 
+/// The rules of lib/api: what webhook and agent apply holds here by itself too.
+void judge(const Element& object, SeenNetwork& seen) {
+  auto decoded = k8s::KindTraits<api::PodNetwork>::decode(object);
+  if (!decoded.has_value()) {
+    seen.state.network.violations = {decoded.error().message};
+    return;
+  }
+  for (const auto& violation : api::validate(*decoded).violations) {
+    seen.state.network.violations.push_back(violation.str());
+  }
+  seen.object = std::make_shared<const api::PodNetwork>(std::move(*decoded));
+}
+
 }  // namespace
 
 bool matches(const std::vector<Requirement>& selector,
@@ -169,6 +183,7 @@ Result<SeenNetwork> ReadOnlyTraits<SeenNetwork>::decode(const Element& object) {
   if (from == "Selector") seen.from = SeenNetwork::From::Selector;
   seen.selector = selectorOf(object, "/spec/access/namespaces/selector");
   readStatus(object, seen.state);
+  judge(object, seen);
   return seen;
 }
 

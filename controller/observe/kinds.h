@@ -3,11 +3,13 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "controller/pass/pass.h"
+#include "lib/api/pod_network.h"
 #include "lib/k8s/kind_names.h"
 
 namespace multinet::controller {
@@ -22,6 +24,8 @@ struct Requirement {
 
 struct SeenNetwork {
   NetworkState state;
+  /// For rules that span networks; null where it couldn't be decoded.
+  std::shared_ptr<const api::PodNetwork> object;
   enum class From : std::uint8_t { None, All, Selector };
   From from = From::None;
   std::vector<Requirement> selector;

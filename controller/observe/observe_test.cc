@@ -62,6 +62,31 @@ TEST(Observe, OddTypesReadAsEmpty) {
   EXPECT_FALSE(network->state.network.tunnel);
 }
 
+TEST(Observe, AppliesTheRulesOfNetworks) {
+  const auto bad = seen<SeenNetwork>(R"({"metadata": {"name": "bad", "uid": "u"}, "spec":
+    {"type": "VXLAN", "vxlan": {}, "ipam": {"subnets": [{"cidr": "10.20.0.1/16"}]}}})");
+  ASSERT_FALSE(bad->state.network.violations.empty());
+  EXPECT_NE(bad->state.network.violations[0].find("10.20.0.0/16"), std::string::npos)
+      << bad->state.network.violations[0];
+}
+
+TEST(Observe, TheYoungerOfTwoThatShareADeviceLoses) {
+  const auto bridge = [](const std::string& name, const std::string& created) {
+    return seen<SeenNetwork>(R"({"metadata": {"name": ")" + name + R"(", "uid": "u-)" + name +
+                             R"(", "creationTimestamp": ")" + created +
+                             R"("}, "spec": {"type": "Bridge", "bridge": {"name": "br-x"},
+        "ipam": {"subnets": [{"cidr": "10.30.0.0/24"}]}}})");
+  };
+  Observed observed;
+  observed.networks = {bridge("young", "2026-01-02T00:00:00Z"),
+                       bridge("old", "2026-01-01T00:00:00Z")};
+  NodeMemory memory;
+  const auto snapshot = makeSnapshot(observed, memory, BootTime());
+  ASSERT_TRUE(snapshot.networks.at(0).rival);
+  EXPECT_EQ(snapshot.networks.at(0).rival->name, "old");
+  EXPECT_FALSE(snapshot.networks.at(1).rival);
+}
+
 TEST(Observe, ReadsRequestsAndFollowsAttachments) {
   Observed observed;
   observed.networks = {seen<SeenNetwork>(kBlue)};

@@ -1,5 +1,7 @@
 #include "controller/observe/snapshot.h"
 
+#include "lib/api/validate.h"
+
 namespace multinet::controller {
 namespace {
 
@@ -25,8 +27,8 @@ class Maker {
     for (const auto& one : observed_.namespaces) labels_[one->meta.name] = &one->labels;
     for (const auto& one : observed_.networks) {
       networks_[one->state.network.meta.name] = one.get();
-      made_.networks.push_back(one->state);
     }
+    for (const auto& one : observed_.networks) network(*one);
     for (const auto& one : observed_.attachments) attachment(one->state);
     for (const auto& one : observed_.pods) pod(*one);
     for (const auto& one : observed_.identifiers) made_.identifiers.push_back(*one);
@@ -43,6 +45,21 @@ class Maker {
   }
 
  private:
+  /// Quadratic in the networks of a cluster, of which there are tens.
+  void network(const SeenNetwork& seen) {
+    auto state = seen.state;
+    for (const auto& other : observed_.networks) {
+      if (other.get() == &seen || !seen.object || !other->object) continue;
+      if (!other->state.network.violations.empty()) continue;
+      if (!api::keepsPlace(*other->object, *seen.object)) continue;
+      const auto found = api::conflicts(*seen.object, *other->object);
+      if (found.empty()) continue;
+      state.rival = {other->state.network.meta.name, found.front().str()};
+      break;
+    }
+    made_.networks.push_back(std::move(state));
+  }
+
   void attachment(AttachmentState state) {
     targets_[{state.meta.namespaceName, state.meta.name}] = state.networkName;
     const auto network = networks_.find(state.networkName);

@@ -1,0 +1,48 @@
+// What a pod of a manifest would get, and why: the rules of the webhook and the agent, run here.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/api/resolve.h"
+
+namespace multinet::cli {
+
+/// A pod of a manifest, or the pod template of a workload.
+struct ManifestPod {
+  std::string title;  // `Deployment shop/web`
+  api::PodSubject subject;
+};
+
+/// All pods of a YAML or JSON text with any number of documents. `nameSpace` is for objects that
+/// name none. InvalidArgument: not YAML, or nothing in it makes pods.
+[[nodiscard]] Result<std::vector<ManifestPod>> readManifest(std::string_view text,
+                                                            const std::string& nameSpace);
+
+/// For people: each interface, or each refusal with its path and remedy.
+[[nodiscard]] std::string describeExplanation(const ManifestPod& pod,
+                                              const api::Explanation& explanation);
+
+/// Objects that were listed, by name.
+class ListedCatalog final : public api::Catalog {
+ public:
+  ListedCatalog(std::vector<api::PodNetwork> networks,
+                std::vector<api::PodNetworkAttachment> attachments,
+                std::map<std::string, k8s::StringMap, std::less<>> namespaces)
+      : networks_(std::move(networks)),
+        attachments_(std::move(attachments)),
+        namespaces_(std::move(namespaces)) {}
+
+  [[nodiscard]] std::optional<api::PodNetwork> network(std::string_view name) const override;
+  [[nodiscard]] std::optional<api::PodNetworkAttachment> attachment(
+      std::string_view namespaceName, std::string_view name) const override;
+  [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(std::string_view name) const override;
+
+ private:
+  std::vector<api::PodNetwork> networks_;
+  std::vector<api::PodNetworkAttachment> attachments_;
+  std::map<std::string, k8s::StringMap, std::less<>> namespaces_;
+};
+
+}  // namespace multinet::cli

@@ -1,0 +1,162 @@
+#include "cli/views.h"
+
+#include <algorithm>
+
+namespace multinet::cli {
+namespace {
+
+using nlohmann::json;
+
+const json* at(const json& object, const std::string& pointer) {
+  const json::json_pointer where(pointer);
+  return object.contains(where) ? &object.at(where) : nullptr;
+}
+
+/// A string as it is, a number or flag as JSON; empty for anything else.
+std::string text(const json& object, const std::string& pointer) {
+  const auto* found = at(object, pointer);
+  if (found == nullptr) return {};
+  if (found->is_string()) return found->get<std::string>();
+  return found->is_number() || found->is_boolean() ? found->dump() : std::string();
+}
+
+json list(const json& object, const std::string& pointer) {
+  const auto* found = at(object, pointer);
+  return found != nullptr && found->is_array() ? *found : json::array();
+}
+
+/// Joined by commas, of a member of each item; of the items themselves where `member` is empty.
+std::string joined(const json& items, const std::string& member) {
+  std::string out;
+  for (const auto& item : items) {
+    const auto one = member.empty() ? text(json{{"x", item}}, "/x") : text(item, member);
+    if (one.empty()) continue;
+    out += (out.empty() ? "" : ",") + one;
+  }
+  return out;
+}
+
+json conditionOf(const json& object, const std::string& pointer, const std::string& type) {
+  for (const auto& condition : list(object, pointer)) {
+    if (text(condition, "/type") == type) return condition;
+  }
+  return json::object();
+}
+
+Cell statusCell(const json& condition) {
+  const auto status = text(condition, "/status");
+  if (status == "True") return {status, Mood::Good};
+  if (status == "False") return {status, Mood::Bad};
+  return {status.empty() ? "Unknown" : status, Mood::Unsure};
+}
+
+Cell ageCell(const json& object, const std::string& pointer, WallTime now) {
+  const auto time = parseTime(text(object, pointer));
+  if (!time.has_value()) return {};
+  return {age(std::chrono::duration_cast<std::chrono::seconds>(now - *time).count())};
+}
+
+/// By the first cells' text, so that two calls print the same order.
+void sortRows(Table& table) {
+  std::ranges::sort(table.rows, [](const auto& left, const auto& right) {
+    return std::ranges::lexicographical_compare(
+        left, right, {}, [](const Cell& cell) { return cell.text; },
+        [](const Cell& cell) { return cell.text; });
+  });
+}
+
+std::string nodesOf(const json& network) {
+  const auto desired = text(network, "/status/nodes/desired");
+  return desired.empty() ? "" : text(network, "/status/nodes/ready") + "/" + desired;
+}
+
+}  // namespace
+
+Table networksTable(const json& networks, WallTime now) {
+  Table table{{{"NAME"},
+               {"TYPE"},
+               {"READY"},
+               {"REASON"},
+               {"VNI"},
+               {"NODES"},
+               {"PODS"},
+               {"SUBNETS"},
+               {"AGE"},
+               {"MESSAGE", true},
+               {"BLOCKERS", true}},
+              {}};
+  for (const auto& network : networks) {
+    const auto ready = conditionOf(network, "/status/conditions", "Ready");
+    table.rows.push_back({{text(network, "/metadata/name")},
+                          {text(network, "/spec/type")},
+                          statusCell(ready),
+                          {text(ready, "/reason")},
+                          {text(network, "/status/vni")},
+                          {nodesOf(network)},
+                          {text(network, "/status/attachedPods")},
+                          {joined(list(network, "/spec/ipam/subnets"), "/cidr")},
+                          ageCell(network, "/metadata/creationTimestamp", now),
+                          {text(ready, "/message")},
+                          {joined(list(network, "/status/blockers"), "")}});
+  }
+  sortRows(table);
+  return table;
+}
+
+Table podsTable(const json& sets, WallTime now) {
+  Table table{{{"NAMESPACE"},
+               {"POD"},
+               {"INTERFACE"},
+               {"NETWORK"},
+               {"ADDRESSES"},
+               {"READY"},
+               {"NODE"},
+               {"AGE"},
+               {"MAC", true},
+               {"MTU", true},
+               {"ATTACHMENT", true},
+               {"SANDBOX", true}},
+              {}};
+  for (const auto& set : sets) {
+    for (const auto& interface : list(set, "/interfaces")) {
+      table.rows.push_back({{text(set, "/metadata/namespace")},
+                            {text(set, "/pod/name")},
+                            {text(interface, "/name")},
+                            {text(interface, "/podNetworkName")},
+                            {joined(list(interface, "/ips"), "/address")},
+                            statusCell(conditionOf(interface, "/conditions", "Ready")),
+                            {text(set, "/nodeName")},
+                            ageCell(interface, "/attachedAt", now),
+                            {text(interface, "/mac")},
+                            {text(interface, "/mtu")},
+                            {text(interface, "/attachmentName")},
+                            {text(set, "/sandboxID").substr(0, 13)}});
+    }
+  }
+  sortRows(table);
+  return table;
+}
+
+Table nodesTable(const json& nodeSets) {
+  Table table{{{"NODE"}, {"NETWORK"}, {"READY"}, {"REASON"}, {"MESSAGE", true}, {"CHECKS", true}},
+              {}};
+  for (const auto& nodeSet : nodeSets) {
+    for (const auto& network : list(nodeSet, "/status/networks")) {
+      const auto ready = conditionOf(network, "/conditions", "Ready");
+      std::string checks;
+      for (const auto& check : list(network, "/checks")) {
+        checks += (checks.empty() ? "" : ",") + text(check, "/name") + "=" + text(check, "/status");
+      }
+      table.rows.push_back({{text(nodeSet, "/metadata/name")},
+                            {text(network, "/podNetworkName")},
+                            statusCell(ready),
+                            {text(ready, "/reason")},
+                            {text(ready, "/message")},
+                            {checks}});
+    }
+  }
+  sortRows(table);
+  return table;
+}
+
+}  // namespace multinet::cli

@@ -1,0 +1,18 @@
+// The tables of each verb, made of objects as the API server sent them. Pure.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "cli/output.h"
+#include "lib/base/clock.h"
+
+namespace multinet::cli {
+
+/// One row a PodNetwork.
+[[nodiscard]] Table networksTable(const nlohmann::json& networks, WallTime now);
+/// One row an interface, of PodInterfaceSets.
+[[nodiscard]] Table podsTable(const nlohmann::json& sets, WallTime now);
+/// One row a node and network, of NodeNetworkSets.
+[[nodiscard]] Table nodesTable(const nlohmann::json& nodeSets);
+
+}  // namespace multinet::cli

@@ -1,0 +1,74 @@
+#include "cli/views.h"
+
+namespace multinet::cli {
+namespace {
+
+using nlohmann::json;
+
+const WallTime kNow = *parseTime("2026-01-01T01:00:00Z");
+
+std::string shown(const Table& table, Format format = Format::Table) {
+  return render(table, format, Colour::Never);
+}
+
+TEST(Views, Networks) {
+  const auto networks = json::parse(R"([
+    {"metadata": {"name": "storage", "creationTimestamp": "2026-01-01T00:59:00Z"},
+     "spec": {"type": "Bridge", "ipam": {"subnets": [{"cidr": "10.30.0.0/24"}]}}},
+    {"metadata": {"name": "blue", "creationTimestamp": "2026-01-01T00:00:00Z"},
+     "spec": {"type": "VXLAN", "ipam": {"subnets": [{"cidr": "10.20.0.0/16"}, {"cidr": "fd00:20::/64"}]}},
+     "status": {"vni": 7001, "nodes": {"desired": 2, "ready": 1}, "attachedPods": 3,
+       "blockers": ["pod default/a", "pod default/b"],
+       "conditions": [{"type": "Ready", "status": "True", "reason": "Accepted", "message": "Fine."}]}}])");
+  EXPECT_EQ(shown(networksTable(networks, kNow)),
+            "NAME      TYPE     READY     REASON     VNI    NODES   PODS   SUBNETS                 "
+            "    AGE\n"
+            "blue      VXLAN    True      Accepted   7001   1/2     3      "
+            "10.20.0.0/16,fd00:20::/64   60m\n"
+            "storage   Bridge   Unknown   -          -      -       -      10.30.0.0/24            "
+            "    60s\n");
+  EXPECT_NE(shown(networksTable(networks, kNow), Format::Wide).find("pod default/a,pod default/b"),
+            std::string::npos);
+}
+
+TEST(Views, PodsOneRowAnInterface) {
+  const auto sets = json::parse(R"([{"metadata": {"namespace": "default", "name": "web-0-1234"},
+    "pod": {"name": "web-0", "uid": "u"}, "nodeName": "node-a", "sandboxID": "0123456789abcdef",
+    "interfaces": [
+      {"name": "net2", "podNetworkName": "storage", "attachmentName": "nas", "mac": "0a:58:0a:1e:00:02",
+       "mtu": 1500, "ips": [{"address": "10.30.0.2/24"}], "attachedAt": "2026-01-01T00:59:55Z",
+       "conditions": [{"type": "Ready", "status": "False"}]},
+      {"name": "net1", "podNetworkName": "blue", "ips": [{"address": "10.20.0.2/16"},
+       {"address": "fd00:20::2/64"}], "conditions": [{"type": "Ready", "status": "True"}]}]}])");
+  EXPECT_EQ(
+      shown(podsTable(sets, kNow)),
+      "NAMESPACE   POD     INTERFACE   NETWORK   ADDRESSES                    READY   NODE     "
+      "AGE\n"
+      "default     web-0   net1        blue      10.20.0.2/16,fd00:20::2/64   True    node-a   -\n"
+      "default     web-0   net2        storage   10.30.0.2/24                 False   node-a   "
+      "5s\n");
+  EXPECT_NE(shown(podsTable(sets, kNow), Format::Wide)
+                .find("0a:58:0a:1e:00:02   1500   nas          0123456789abc"),
+            std::string::npos);
+}
+
+TEST(Views, NodesOneRowANetwork) {
+  const auto nodeSets = json::parse(R"([{"metadata": {"name": "node-a"}, "status": {"networks": [
+    {"podNetworkName": "blue", "conditions": [{"type": "Ready", "status": "False",
+      "reason": "MTUNotCarried", "message": "to node-b"}],
+     "checks": [{"name": "Link", "status": "True"}, {"name": "MTU", "status": "False"}]}]}}])");
+  EXPECT_EQ(shown(nodesTable(nodeSets), Format::Wide),
+            "NODE     NETWORK   READY   REASON          MESSAGE     CHECKS\n"
+            "node-a   blue      False   MTUNotCarried   to node-b   Link=True,MTU=False\n");
+}
+
+TEST(Views, OddObjectsDontBreakATable) {
+  const auto odd = json::parse(R"([{}, {"metadata": 3, "status": [], "interfaces": {"a": 1}},
+    {"interfaces": [1, null]}, null])");
+  EXPECT_EQ(networksTable(odd, kNow).rows.size(), 4U);
+  EXPECT_EQ(podsTable(odd, kNow).rows.size(), 2U);
+  EXPECT_TRUE(nodesTable(odd).rows.empty());
+}
+
+}  // namespace
+}  // namespace multinet::cli
