@@ -130,6 +130,7 @@ def test_a_request_never_changes(cluster: Cluster, namespace: str) -> None:
         # The kubelet's identity may write the status of its pods, and annotations go along.
         changed = cluster.json("pod", "fixed", namespace)
         changed["metadata"]["annotations"][key] = "other"
+        del changed["metadata"]["resourceVersion"]  # the kubelet writes its status meanwhile
         path = f"/api/v1/namespaces/{namespace}/pods/fixed/status"
         code, _, err = cluster.kubectl_try(
             *("replace", "--raw", path, "-f", "-"),
