@@ -1,0 +1,317 @@
+#include "nodeagent/attach/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "nodeagent/attach/default_route.h"
+
+namespace multinet::agent::attach {
+namespace {
+
+using namespace drivers;
+
+IpPrefix prefix(const std::string& text) {
+  return IpPrefix::parse(text).value();
+}
+IpAddress ip(const std::string& text) {
+  return IpAddress::parse(text).value();
+}
+const MacAddress kMac = MacAddress::derive("net1");
+
+InterfacePlan interface(LinkType type = LinkType::Bridge) {
+  InterfacePlan plan;
+  plan.name = InterfaceName::parse("net1").value();
+  plan.type = type;
+  plan.parent = "br0";
+  plan.mac = kMac;
+  plan.mtu = 1450;
+  plan.addresses = {{InterfaceAddress::parse("10.20.0.5/16").value(), ip("10.20.0.1")}};
+  return plan;
+}
+
+netlink::LinkInfo bridge() {
+  netlink::LinkInfo link;
+  link.index = 4;
+  link.name = "br0";
+  link.kind = "bridge";
+  link.mtu = 1500;
+  link.up = true;
+  return link;
+}
+
+Desired desire(InterfacePlan plan) {
+  return {IntentId("i"), {std::move(plan)}, {}};
+}
+Observed observe(const netlink::LinkInfo& parent = bridge()) {
+  Observed observed;
+  observed.parents["br0"] = parent;
+  return observed;
+}
+
+/// The pod's link as an attach leaves it.
+netlink::LinkInfo attached() {
+  netlink::LinkInfo link;
+  link.index = 3;
+  link.name = "net1";
+  link.kind = "veth";
+  link.mac = kMac;
+  link.mtu = 1450;
+  link.up = true;
+  link.alias = "multinet:i:net1";
+  return link;
+}
+
+template <class Step>
+std::vector<Step> stepsOf(const std::vector<Op>& ops) {
+  std::vector<Step> steps;
+  for (const Op& op : ops) {
+    if (const auto* step = std::get_if<Step>(&op.action)) steps.push_back(*step);
+  }
+  return steps;
+}
+
+TEST(Plan, StagesComeInOrderAndTheLinkComesUpAfterItsAddresses) {
+  InterfacePlan second = interface();
+  second.name = InterfaceName::parse("net2").value();
+  Desired desired = desire(interface());
+  desired.interfaces.push_back(second);
+  const auto ops = plan(desired, observe()).value();
+  EXPECT_TRUE(std::is_sorted(ops.begin(), ops.end(),
+                             [](const Op& a, const Op& b) { return stageOf(a) < stageOf(b); }));
+  EXPECT_EQ(stepsOf<CreateVeth>(ops).size(), 2U);
+  EXPECT_EQ(ops[0].interface, "net1");
+  EXPECT_EQ(ops[1].interface, "net2");
+  const auto position = [&](std::size_t action) {
+    return std::find_if(ops.begin(), ops.end(),
+                        [&](const Op& op) { return op.action.index() == action; }) -
+           ops.begin();
+  };
+  EXPECT_LT(position(Action(AddAddress{}).index()), position(Action(BringUp{}).index()));
+  EXPECT_LT(position(Action(WriteSysctl{}).index()), position(Action(FinishLink{}).index()));
+}
+
+TEST(Plan, ConvergedPlansNothing) {
+  Observed observed = observe();
+  observed.podLinks = {attached()};
+  observed.podAddresses = {{3, InterfaceAddress::parse("10.20.0.5/16").value(), false}};
+  EXPECT_TRUE(plan(desire(interface()), observed).value().empty());
+}
+
+TEST(Plan, OnlyWhatIsMissingIsPlanned) {
+  InterfacePlan wanted = interface();
+  wanted.routes = {{prefix("10.99.0.0/16"), ip("10.20.0.1")}, {prefix("10.98.0.0/16"), {}}};
+  Observed observed = observe();
+  observed.podLinks = {attached()};
+  observed.podAddresses = {{3, InterfaceAddress::parse("10.20.0.5/16").value(), false}};
+  netlink::RouteInfo there;
+  there.to = prefix("10.98.0.0/16");
+  there.linkIndex = 3;
+  observed.podRoutes = {there};
+  const auto ops = plan(desire(wanted), observed).value();
+  ASSERT_EQ(ops.size(), 1U);
+  EXPECT_EQ(std::get<AddRoute>(ops.front().action).route.to, prefix("10.99.0.0/16"));
+}
+
+TEST(Plan, TheSameAddressOnAnotherLinkDoesNotCount) {
+  Observed observed = observe();
+  observed.podLinks = {attached()};
+  observed.podAddresses = {{2, InterfaceAddress::parse("10.20.0.5/16").value(), false}};
+  EXPECT_EQ(stepsOf<AddAddress>(plan(desire(interface()), observed).value()).size(), 1U);
+}
+
+TEST(Plan, ALinkThatWasMadeButNotMarkedIsAdopted) {
+  netlink::LinkInfo link = attached();
+  link.alias.clear();
+  link.up = false;
+  Observed observed = observe();
+  observed.podLinks = {link};
+  const auto ops = plan(desire(interface()), observed).value();
+  EXPECT_TRUE(stepsOf<CreateVeth>(ops).empty());
+  EXPECT_EQ(stepsOf<FinishLink>(ops).size(), 1U);
+  EXPECT_EQ(stepsOf<BringUp>(ops).size(), 1U);
+  EXPECT_EQ(stepsOf<WriteSysctl>(ops).size(), 1U);
+}
+
+TEST(Plan, AMacvlanStillUnderItsFirstNameIsAdopted) {
+  InterfacePlan wanted = interface(LinkType::Macvlan);
+  netlink::LinkInfo parent = bridge();
+  parent.kind = "";
+  netlink::LinkInfo link = attached();
+  link.kind = "macvlan";
+  link.alias.clear();
+  link.name = hostLinkName(IntentId("i"), "net1", 0);
+  link.up = false;
+  Observed observed = observe(parent);
+  observed.podLinks = {link};
+  const auto ops = plan(desire(wanted), observed).value();
+  EXPECT_TRUE(stepsOf<CreateMacvlan>(ops).empty());
+  ASSERT_EQ(stepsOf<FinishLink>(ops).size(), 1U);
+  EXPECT_EQ(stepsOf<FinishLink>(ops).front().name, "net1");
+}
+
+TEST(Plan, AnotherLinkOfThatNameIsNeverTouched) {
+  for (const char* alias : {"", "multinet:other:net1"}) {
+    netlink::LinkInfo link = attached();
+    link.alias = alias;
+    link.mac = MacAddress::derive("another");
+    Observed observed = observe();
+    observed.podLinks = {link};
+    EXPECT_EQ(plan(desire(interface()), observed).error().reason, "NameTaken") << alias;
+  }
+}
+
+TEST(Plan, HostNamesThatMeetAreAvoidedOursAreReplaced) {
+  const std::string first = hostLinkName(IntentId("i"), "net1", 0);
+  netlink::LinkInfo taken;
+  taken.name = first;
+  taken.alias = "multinet:other:net1";
+  Observed observed = observe();
+  observed.hostLinks[first] = taken;
+  const auto avoided = stepsOf<CreateVeth>(plan(desire(interface()), observed).value());
+  EXPECT_EQ(avoided.front().spec.hostName, hostLinkName(IntentId("i"), "net1", 1));
+
+  observed.hostLinks[first].alias = "multinet:i:net1";
+  const auto ops = plan(desire(interface()), observed).value();
+  ASSERT_EQ(stepsOf<DeleteHostLink>(ops).size(), 1U);
+  EXPECT_EQ(stepsOf<DeleteHostLink>(ops).front().name, first);
+  EXPECT_EQ(stepsOf<CreateVeth>(ops).front().spec.hostName, first);
+
+  for (unsigned salt = 0; salt < kHostNameSalts; ++salt) {
+    observed.hostLinks[hostLinkName(IntentId("i"), "net1", salt)] = taken;
+  }
+  EXPECT_EQ(plan(desire(interface()), observed).error().reason, "NameTaken");
+}
+
+TEST(Plan, MtuIsTheParentsWhereNoneIsGiven) {
+  InterfacePlan wanted = interface();
+  wanted.mtu = 0;
+  const auto ops = plan(desire(wanted), observe()).value();
+  EXPECT_EQ(stepsOf<CreateVeth>(ops).front().spec.mtu, 1500U);
+}
+
+TEST(Plan, ParentsThatCannotCarryAreRefused) {
+  Observed observed;
+  EXPECT_EQ(plan(desire(interface()), observed).error().reason, "ParentMissing");
+  netlink::LinkInfo parent = bridge();
+  parent.kind = "vxlan";
+  EXPECT_EQ(plan(desire(interface()), observe(parent)).error().reason, "ParentNotBridge");
+  parent = bridge();
+  parent.up = false;
+  EXPECT_EQ(plan(desire(interface()), observe(parent)).error().reason, "ParentDown");
+  parent = bridge();
+  parent.mtu = 1400;
+  EXPECT_EQ(plan(desire(interface()), observe(parent)).error().reason, "MTUTooLarge");
+  parent = bridge();
+  parent.master = 9;
+  EXPECT_EQ(plan(desire(interface(LinkType::Macvlan)), observe(parent)).error().reason,
+            "ParentEnslaved");
+}
+
+class DefaultRoute : public testing::Test {
+ protected:
+  DefaultRoute() {
+    wanted_.defaultGatewayV4 = true;
+    old_.to = prefix("0.0.0.0/0");
+    old_.via = ip("10.244.1.1");
+    old_.linkIndex = 2;
+    observed_.podAddresses = {{2, InterfaceAddress::parse("10.244.1.9/24").value(), false}};
+    observed_.podRoutes = {old_};
+    desired_.clusterPrefixes = {prefix("10.96.0.0/12"), prefix("fd00::/108")};
+  }
+  /// What the kernel has once the steps are done; the new link has index 3.
+  void apply(const std::vector<Op>& ops) {
+    for (const Op& op : ops) {
+      if (const auto* step = std::get_if<AddRoute>(&op.action)) {
+        observed_.podRoutes.push_back(step->route);
+        if (step->route.linkIndex == 0) observed_.podRoutes.back().linkIndex = 3;
+      } else if (const auto* removal = std::get_if<RemoveRoute>(&op.action)) {
+        std::erase(observed_.podRoutes, removal->route);
+      } else if (const auto* rule = std::get_if<AddRule>(&op.action)) {
+        observed_.podRules.push_back(rule->rule);
+      }
+    }
+  }
+  std::vector<Op> steps(int linkIndex) {
+    return planDefaultRoutes(desired_, observed_, wanted_, linkIndex);
+  }
+  InterfacePlan wanted_ = interface();
+  netlink::RouteInfo old_;
+  Desired desired_{IntentId("i"), {}, {}};
+  Observed observed_;
+};
+
+TEST_F(DefaultRoute, TheOldOneIsNeverGoneBeforeAnotherIsThere) {
+  const auto ops = steps(0);
+  bool backup = false;
+  for (const Op& op : ops) {
+    const auto* added = std::get_if<AddRoute>(&op.action);
+    backup = backup || (added != nullptr && added->route.to == old_.to &&
+                        added->route.table == netlink::kMainTable);
+    if (std::holds_alternative<RemoveRoute>(op.action)) {
+      EXPECT_TRUE(backup);
+    }
+  }
+  const auto& last = std::get<AddRoute>(ops.back().action).route;
+  EXPECT_EQ(last.via, ip("10.20.0.1"));
+  EXPECT_EQ(last.metric, 0U);
+}
+
+TEST_F(DefaultRoute, OnceDoneNothingIsPlannedAgain) {
+  apply(steps(0));
+  EXPECT_TRUE(steps(3).empty());
+}
+
+TEST_F(DefaultRoute, HalfDoneIsFinished) {
+  const auto whole = steps(0);
+  for (std::size_t done = 0; done < whole.size(); ++done) {
+    const Observed start = observed_;
+    apply({whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(done)});
+    apply(steps(3));
+    EXPECT_TRUE(steps(3).empty()) << done;
+    observed_ = start;
+  }
+}
+
+TEST_F(DefaultRoute, OnlyPrefixesOfTheFamilyStay) {
+  std::vector<IpPrefix> kept;
+  for (const auto& step : stepsOf<AddRoute>(steps(0))) {
+    if (step.route.to.length() > 0) kept.push_back(step.route.to);
+  }
+  EXPECT_EQ(kept, std::vector<IpPrefix>{prefix("10.96.0.0/12")});
+}
+
+TEST_F(DefaultRoute, WithoutAGatewayOrAWishNothingHappens) {
+  wanted_.addresses.front().gateway.reset();
+  EXPECT_TRUE(steps(0).empty());
+  wanted_ = interface();
+  EXPECT_TRUE(steps(0).empty());
+}
+
+TEST(Alias, IsReadBackWhateverTheIntentIsMadeOf) {
+  const auto parts = parseAlias(aliasOf(IntentId("a:b:c"), "net1"));
+  ASSERT_TRUE(parts);
+  EXPECT_EQ(parts->intent, IntentId("a:b:c"));
+  EXPECT_EQ(parts->interface, "net1");
+  for (const char* foreign : {"", "multinet:", "multinet:x", "multinet:x:", "multinet::net1",
+                              "multinet-network:x", "other:x:net1"}) {
+    EXPECT_FALSE(parseAlias(foreign)) << foreign;
+  }
+}
+
+TEST(HostLinkName, FitsTheKernelAndDiffers) {
+  std::set<std::string> names;
+  for (int intent = 0; intent < 2000; ++intent) {
+    for (const char* interface : {"net1", "net2"}) {
+      for (unsigned salt = 0; salt < 2; ++salt) {
+        const auto name = hostLinkName(IntentId("i" + std::to_string(intent)), interface, salt);
+        EXPECT_EQ(name.size(), 15U);
+        names.insert(name);
+      }
+    }
+  }
+  EXPECT_EQ(names.size(), 8000U);
+}
+
+}  // namespace
+}  // namespace multinet::agent::attach

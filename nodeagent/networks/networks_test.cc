@@ -1,0 +1,334 @@
+#include "nodeagent/networks/networks.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "nodeagent/drivers/op.h"
+#include "nodeagent/networks/evaluate.h"
+#include "nodeagent/networks/guard.h"
+#include "nodeagent/networks/host_plan.h"
+#include "nodeagent/networks/names.h"
+#include "nodeagent/networks/probe_frame.h"
+#include "nodeagent/networks/site.h"
+
+namespace multinet::agent::networks {
+namespace {
+
+IpAddress ip(const std::string& text) {
+  return IpAddress::parse(text).value();
+}
+
+NetworksOptions options() {
+  NetworksOptions result;
+  result.node = NodeName("one");
+  return result;
+}
+
+DesiredNetwork blue() {
+  DesiredNetwork network;
+  network.name = NetworkName("blue");
+  network.uid = NetworkUid("u-blue");
+  network.vni = 7001;
+  network.peers = {{NodeName("two"), {ip("10.0.0.2"), ip("fd00::2")}, MacAddress::derive("two")}};
+  return network;
+}
+
+netlink::LinkInfo device(int index, const std::string& name, unsigned mtu = 1500) {
+  netlink::LinkInfo link;
+  link.index = index;
+  link.name = name;
+  link.mtu = mtu;
+  link.up = true;
+  link.carrier = true;
+  return link;
+}
+
+Host bareHost() {
+  Host host;
+  host.links["eth0"] = device(2, "eth0");
+  host.addresses[2] = {ip("10.0.0.1"), ip("fd00::1")};
+  return host;
+}
+
+netlink::LinkInfo bridgeOf(const DesiredNetwork& network, int index = 5, unsigned mtu = 1450) {
+  netlink::LinkInfo link = device(index, bridgeName(network), mtu);
+  link.kind = "bridge";
+  link.alias = networkAlias(network.uid);
+  link.mac = bridgeMac(NodeName("one"), network.uid);
+  return link;
+}
+
+Host servingHost() {
+  Host host = bareHost();
+  const auto bridge = bridgeOf(blue());
+  host.links[bridge.name] = bridge;
+  netlink::LinkInfo tunnel = device(6, vxlanName(blue()), 1450);
+  tunnel.kind = "vxlan";
+  tunnel.alias = networkAlias(blue().uid);
+  tunnel.master = 5;
+  tunnel.vxlan = netlink::VxlanInfo{7001, 4799, 2, ip("10.0.0.1"), true, netlink::VxlanDf::Set};
+  host.links[tunnel.name] = tunnel;
+  host.flood[6] = {ip("10.0.0.2")};
+  return host;
+}
+
+std::vector<std::string> textOf(const HostPlan& plan) {
+  std::vector<std::string> texts;
+  for (const HostStep& step : plan.steps) {
+    for (const netlink::Request& request : step.requests) texts.push_back(request.what);
+  }
+  return texts;
+}
+
+TEST(HostPlan, ConvergedPlansNothing) {
+  const HostPlan plan = planHost({blue()}, servingHost(), options());
+  EXPECT_TRUE(plan.steps.empty());
+  EXPECT_TRUE(plan.leftovers.empty());
+}
+
+TEST(HostPlan, ABareHostGetsItsBridgeFirst) {
+  const auto texts = textOf(planHost({blue()}, bareHost(), options()));
+  ASSERT_EQ(texts.size(), 3U);
+  EXPECT_EQ(texts[0], "create bridge " + bridgeName(blue()));
+  EXPECT_EQ(texts[2], "set MTU of link " + bridgeName(blue()) + " to 1450");
+}
+
+TEST(HostPlan, TheFloodListIsDiffed) {
+  Host host = servingHost();
+  host.flood[6] = {ip("10.0.0.9")};
+  EXPECT_EQ(textOf(planHost({blue()}, host, options())),
+            (std::vector<std::string>{"add peer 10.0.0.2 to flood list",
+                                      "remove peer 10.0.0.9 from flood list"}));
+}
+
+TEST(HostPlan, DriftIsMended) {
+  Host host = servingHost();
+  auto& bridge = host.links[bridgeName(blue())];
+  auto& tunnel = host.links[vxlanName(blue())];
+  bridge.mac = MacAddress::derive("edited");
+  tunnel.master = 0;
+  tunnel.up = false;
+  EXPECT_EQ(textOf(planHost({blue()}, host, options())).size(), 3U);
+  tunnel.vxlan->vni = 9;  // what can't be changed is made anew
+  tunnel.up = true;
+  const auto texts = textOf(planHost({blue()}, host, options()));
+  EXPECT_EQ(texts.back(), "delete link " + vxlanName(blue()));
+}
+
+TEST(HostPlan, ANetworkThatIsGoneIsRemovedUnlessPodsUseIt) {
+  Host host = servingHost();
+  EXPECT_EQ(textOf(planHost({}, host, options())).size(), 2U);
+  netlink::LinkInfo port = device(9, "mnv1");
+  port.master = 5;
+  port.alias = drivers::aliasOf(IntentId("i"), "net1");
+  host.links["mnv1"] = port;
+  const HostPlan plan = planHost({}, host, options());
+  EXPECT_TRUE(plan.steps.empty());
+  ASSERT_EQ(plan.leftovers.size(), 1U);
+  EXPECT_EQ(plan.leftovers.front(), (Leftover{NetworkUid("u-blue"), bridgeName(blue()), 1}));
+}
+
+TEST(HostPlan, ForeignLinksAreNeverTouched) {
+  Host host = bareHost();
+  netlink::LinkInfo foreign = bridgeOf(blue());
+  foreign.alias = "";
+  foreign.mtu = 9000;
+  host.links[foreign.name] = foreign;
+  EXPECT_TRUE(planHost({blue()}, host, options()).steps.empty());
+  foreign.alias = networkAlias(NetworkUid("another"));
+  host.links[foreign.name] = foreign;
+  const auto plan = planHost({blue()}, host, options());
+  for (const HostStep& step : plan.steps) EXPECT_NE(step.network, blue().uid);
+}
+
+TEST(HostPlan, AnUplinkJoinsTheBridge) {
+  DesiredNetwork network = blue();
+  network.type = LinkType::Bridge;
+  network.bridge = "br-blue";
+  network.uplink = "eth1";
+  Host host = bareHost();
+  host.links["eth1"] = device(3, "eth1");
+  auto bridge = bridgeOf(network, 5, 1500);
+  host.links["br-blue"] = bridge;
+  EXPECT_EQ(textOf(planHost({network}, host, options())),
+            std::vector<std::string>{"set bridge of link eth1"});
+  host.links["eth1"].master = 5;
+  EXPECT_TRUE(planHost({network}, host, options()).steps.empty());
+}
+
+TEST(Site, MtuIsTheUnderlaysLessTheOverheadOfTheOuterFamily) {
+  Host host = bareHost();
+  EXPECT_EQ(siteOf(blue(), host, "eth0").mtu, 1450U);
+  host.addresses[2] = {ip("fd00::1")};
+  EXPECT_EQ(siteOf(blue(), host, "eth0").mtu, 1430U);
+  host.links["eth0"].mtu = 9000;
+  EXPECT_EQ(siteOf(blue(), host, "eth0").mtu, 8930U);
+}
+
+TEST(Site, AnUnderlayThatShrinksIsAFaultAndNoNewSize) {
+  Host host = servingHost();
+  host.links["eth0"].mtu = 1400;
+  const Site site = siteOf(blue(), host, "eth0");
+  EXPECT_EQ(site.mtu, 1450U);
+  EXPECT_EQ(site.parent.reason, "PathMTUTooSmall");
+  EXPECT_NE(site.parent.message.find("1500"), std::string::npos) << site.parent.message;
+  EXPECT_TRUE(planHost({blue()}, host, options()).steps.empty());
+}
+
+TEST(Site, SaysWhatIsWrongWithADevice) {
+  Host host = bareHost();
+  EXPECT_EQ(siteOf(blue(), host, "eth7").parent.reason, "DeviceMissing");
+  host.links["eth0"].carrier = false;
+  EXPECT_EQ(siteOf(blue(), host, "eth0").parent.reason, "NoCarrier");
+  host.links["eth0"].up = false;
+  EXPECT_EQ(siteOf(blue(), host, "eth0").parent.reason, "DeviceDown");
+  host.addresses.clear();
+  EXPECT_EQ(siteOf(blue(), host, "eth0").parent.reason, "NoUnderlayAddress");
+  DesiredNetwork macvlan = blue();
+  macvlan.type = LinkType::Macvlan;
+  macvlan.parent = "eth0";
+  macvlan.mtu = 9000;
+  host = bareHost();
+  EXPECT_EQ(siteOf(macvlan, host, "").parent.reason, "PathMTUTooSmall");
+  host.links["eth0"].master = 4;
+  EXPECT_EQ(siteOf(macvlan, host, "").parent.reason, "DeviceEnslaved");
+  DesiredNetwork existing = blue();
+  existing.type = LinkType::Bridge;
+  existing.bridgeMode = BridgeMode::Existing;
+  existing.bridge = "eth0";
+  EXPECT_EQ(siteOf(existing, host, "").parent.reason, "NotABridge");
+}
+
+TEST(Site, ANewAddressBesideItDoesNotMoveATunnel) {
+  Host host = servingHost();
+  host.addresses[2] = {ip("10.0.0.100"), ip("10.0.0.1")};
+  EXPECT_EQ(siteOf(blue(), host, "eth0").local, ip("10.0.0.1"));
+  host.addresses[2] = {ip("10.0.0.100")};
+  EXPECT_EQ(siteOf(blue(), host, "eth0").local, ip("10.0.0.100"));
+}
+
+std::vector<PeerReport> reports(std::initializer_list<PeerState> states) {
+  std::vector<PeerReport> result;
+  for (const PeerState state : states) {
+    result.push_back({NodeName("n" + std::to_string(result.size())), "10.0.0.9", state});
+  }
+  return result;
+}
+
+NetworkState stateWith(const std::vector<PeerReport>& peers, const Host& host = servingHost()) {
+  return evaluate(blue(), {host, peers, std::nullopt, std::nullopt}, options());
+}
+
+TEST(Evaluate, ReadinessFollowsWhatWasMeasured) {
+  using enum PeerState;
+  EXPECT_EQ(stateWith(reports({Answers})).ready, CheckStatus::True);
+  EXPECT_EQ(stateWith(reports({Probing})).ready, CheckStatus::Unknown);
+  EXPECT_EQ(stateWith(reports({Silent})).reason, "PeerUnreachable");
+  EXPECT_EQ(stateWith(reports({FullSizeLost})).reason, "PathMTUTooSmall");
+  EXPECT_EQ(stateWith(reports({FullSizeLost})).ready, CheckStatus::False);
+}
+
+TEST(Evaluate, OnePeerLostAmongOthersIsToldButDoesNotStopTheNode) {
+  using enum PeerState;
+  const NetworkState state = stateWith(reports({Answers, Silent}));
+  EXPECT_EQ(state.ready, CheckStatus::True);
+  EXPECT_EQ(state.checks.back().status, CheckStatus::False);
+  EXPECT_NE(state.message.find("n1 (10.0.0.9)"), std::string::npos) << state.message;
+}
+
+TEST(Evaluate, WithoutPeersThePeersCheckIsNeverTrue) {
+  const NetworkState state = stateWith({});
+  EXPECT_EQ(state.checks.back().status, CheckStatus::Unknown);
+  EXPECT_EQ(state.checks.back().reason, "NotProbed");
+}
+
+TEST(Evaluate, WhatIsMissingOrRefusedIsNotReady) {
+  EXPECT_EQ(stateWith({}, bareHost()).reason, "LinkMissing");
+  EXPECT_EQ(stateWith({}, bareHost()).parent, "");
+  const Error refused{Code::Internal, "X", "create vxlan: no"};
+  Evidence evidence{servingHost(), reports({PeerState::Answers}), refused, std::nullopt};
+  EXPECT_EQ(evaluate(blue(), evidence, options()).reason, "KernelRefused");
+  evidence.refused.reset();
+  evidence.guardRefused = refused;
+  EXPECT_EQ(evaluate(blue(), evidence, options()).reason, "RulesRefused");
+}
+
+TEST(PeerHealth, ThreeLossesInARowOneAnswer) {
+  PeerHealth health(3);
+  EXPECT_EQ(health.state(), PeerState::Probing);
+  health.sent(1, 2);
+  health.answered(1);
+  EXPECT_EQ(health.state(), PeerState::Probing);  // small alone is no verdict yet
+  health.answered(2);
+  EXPECT_EQ(health.state(), PeerState::Answers);
+  for (std::uint64_t round = 1; round <= 3; ++round) {
+    EXPECT_EQ(health.state(), PeerState::Answers);
+    health.sent(round * 10, round * 10 + 1);
+    health.answered(round * 10);
+    health.expire();
+  }
+  EXPECT_EQ(health.state(), PeerState::FullSizeLost);
+  health.sent(50, 51);
+  health.answered(51);
+  EXPECT_EQ(health.state(), PeerState::Answers);
+}
+
+TEST(PeerHealth, LateForgedAndDoubledAnswersChangeNothing) {
+  PeerHealth health(2);
+  health.sent(1, 2);
+  health.sent(3, 4);
+  health.answered(1);
+  health.answered(99);
+  health.expire();
+  EXPECT_EQ(health.state(), PeerState::Silent);
+  health.answered(3);
+  EXPECT_EQ(health.state(), PeerState::Silent);
+}
+
+TEST(ProbeFrame, ReadsWhatItWritesAndNothingElse) {
+  const Probe probe{ProbeKind::Reply, 0x0123456789abcdefULL};
+  const auto payload = encodeProbe(probe, 1450);
+  EXPECT_EQ(payload.size(), 1450U);
+  EXPECT_EQ(decodeProbe(payload), probe);
+  EXPECT_EQ(encodeProbe(probe, 1).size(), kSmallProbe);
+  for (std::size_t size = 0; size < kSmallProbe; ++size) {
+    EXPECT_FALSE(decodeProbe(std::span(payload).first(size))) << size;
+  }
+  for (std::size_t byte = 0; byte < 6; ++byte) {
+    auto damaged = payload;
+    damaged[byte] = 0x77;
+    EXPECT_FALSE(decodeProbe(damaged)) << byte;
+  }
+}
+
+TEST(Guard, OnlyElementsChangeWithTheNetworks) {
+  DesiredNetwork second = blue();
+  second.port = 4800;
+  second.underlay = "eth1";
+  const auto one = guardTable({blue()}, "eth0");
+  const auto two = guardTable({blue(), second}, "eth0");
+  EXPECT_TRUE(nft::sameShape(one, two));
+  EXPECT_EQ(one.sets[0].elements, std::set<std::string>{"4799"});
+  EXPECT_EQ(two.sets[1].elements, (std::set<std::string>{"eth0", "eth1"}));
+  EXPECT_EQ(two.sets[2].elements, (std::set<std::string>{"10.0.0.2 . 4799", "10.0.0.2 . 4800"}));
+  EXPECT_EQ(one.sets[3].elements, std::set<std::string>{"fd00::2 . 4799"});
+  DesiredNetwork bridge = blue();
+  bridge.type = LinkType::Bridge;
+  EXPECT_TRUE(guardsNothing(guardTable({bridge}, "eth0")));
+}
+
+TEST(Names, FitTheKernelAndDifferByNodeAndNetwork) {
+  EXPECT_EQ(bridgeName(blue()).size(), 15U);
+  EXPECT_EQ(vxlanName(blue()).size(), 15U);
+  EXPECT_NE(bridgeMac(NodeName("one"), NetworkUid("a")),
+            bridgeMac(NodeName("two"), NetworkUid("a")));
+  EXPECT_NE(bridgeMac(NodeName("one"), NetworkUid("a")),
+            bridgeMac(NodeName("one"), NetworkUid("b")));
+  EXPECT_EQ(parseNetworkAlias(networkAlias(NetworkUid("u"))), NetworkUid("u"));
+  EXPECT_FALSE(parseNetworkAlias("multinet:i:net1"));
+  EXPECT_FALSE(parseNetworkAlias("multinet-network:"));
+}
+
+}  // namespace
+}  // namespace multinet::agent::networks
