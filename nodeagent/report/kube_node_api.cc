@@ -1,0 +1,50 @@
+#include "nodeagent/report/kube_node_api.h"
+
+#include <algorithm>
+
+namespace multinet::agent::report {
+namespace {
+
+template <class T>
+Status statusOf(const Result<T>& result) {
+  if (result) return {};
+  return fail(result.error());
+}
+
+}  // namespace
+
+Result<api::NodeNetworkSet> KubeNodeApi::getNodeSet(const NodeName& node) {
+  return client_.get<api::NodeNetworkSet>({"", node.str()});
+}
+
+Result<api::NodeNetworkSet> KubeNodeApi::createNodeSet(const api::NodeNetworkSet& set) {
+  return client_.create(set);
+}
+
+Status KubeNodeApi::updateNodeSetStatus(const api::NodeNetworkSet& set) {
+  return statusOf(client_.updateStatus(set));
+}
+
+Result<std::vector<api::NetworkPeer>> KubeNodeApi::listPeers(const NodeName& node) {
+  MULTINET_TRY(auto peers, client_.list<api::NetworkPeer>());
+  std::erase_if(peers,
+                [&node](const api::NetworkPeer& peer) { return peer.nodeName != node.str(); });
+  return peers;
+}
+
+Status KubeNodeApi::createPeer(const api::NetworkPeer& peer) {
+  return statusOf(client_.create(
+      peer, std::function<bool(const api::NetworkPeer&)>([&peer](const api::NetworkPeer& there) {
+        return there.nodeName == peer.nodeName && there.podNetworkUID == peer.podNetworkUID;
+      })));
+}
+
+Status KubeNodeApi::updatePeer(const api::NetworkPeer& peer) {
+  return statusOf(client_.update(peer));
+}
+
+Status KubeNodeApi::deletePeer(const api::NetworkPeer& peer) {
+  return client_.remove<api::NetworkPeer>({"", peer.metadata.name}, {peer.metadata.uid, ""});
+}
+
+}  // namespace multinet::agent::report

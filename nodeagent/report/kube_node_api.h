@@ -1,0 +1,26 @@
+// The node reports' door to Kubernetes, over lib/kube, with the kubelet's rights.
+#pragma once
+
+#include "lib/kube/client.h"
+#include "nodeagent/report/node_reporter.h"
+
+namespace multinet::agent::report {
+
+class KubeNodeApi final : public NodeApi {
+ public:
+  /// `client` outlives it.
+  explicit KubeNodeApi(kube::Client& client) : client_(client) {}
+
+  [[nodiscard]] Result<api::NodeNetworkSet> getNodeSet(const NodeName& node) override;
+  [[nodiscard]] Result<api::NodeNetworkSet> createNodeSet(const api::NodeNetworkSet& set) override;
+  [[nodiscard]] Status updateNodeSetStatus(const api::NodeNetworkSet& set) override;
+  [[nodiscard]] Result<std::vector<api::NetworkPeer>> listPeers(const NodeName& node) override;
+  [[nodiscard]] Status createPeer(const api::NetworkPeer& peer) override;
+  [[nodiscard]] Status updatePeer(const api::NetworkPeer& peer) override;
+  [[nodiscard]] Status deletePeer(const api::NetworkPeer& peer) override;
+
+ private:
+  kube::Client& client_;
+};
+
+}  // namespace multinet::agent::report
