@@ -52,13 +52,16 @@ Result<Session> open(const Arguments& arguments) {
 /// All objects of a kind, as the server sent them.
 Result<json> fetch(Session& session, const kube::Kind& kind, const std::string& nameSpace) {
   json items = json::array();
-  MULTINET_TRY(
-      const auto revision,
-      kube::listAll(session.client->raw(), kind, {nameSpace, "", ""}, {},
-                    [&](const simdjson::dom::element& object) -> Status {
-                      items.push_back(json::parse(simdjson::minify(object), nullptr, false));
-                      return {};
-                    }));
+  MULTINET_TRY(const auto revision,
+               kube::listAll(session.client->raw(), kind, {nameSpace, "", ""}, {},
+                             [&](const simdjson::dom::element& object) -> Status {
+                               auto item = json::parse(simdjson::minify(object), nullptr, false);
+                               // Nobody reads these; kubectl leaves them out too.
+                               if (item.contains("metadata"))
+                                 item["metadata"].erase("managedFields");
+                               items.push_back(std::move(item));
+                               return {};
+                             }));
   static_cast<void>(revision);
   return items;
 }
