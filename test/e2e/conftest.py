@@ -98,12 +98,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def deployed(cluster: Cluster) -> Cluster:
     """The cluster with our CRDs, controller and webhook, all of them at work."""
     for part in ("crds", "deploy"):
-        assert (REPOSITORY / part / "kustomization.yaml").is_file(), f"find {part}/kustomization.yaml"
-        cluster.wait(
-            lambda part=part: cluster.kubectl("apply", "--server-side", "-k", str(REPOSITORY / part)),
-            30,
-            f"kubectl apply -k {part}/",
-        )
+        where = REPOSITORY / part
+        assert (where / "kustomization.yaml").is_file(), f"find {part}/kustomization.yaml"
+
+        def applied(where: Path = where) -> str:
+            return cluster.kubectl("apply", "--server-side", "-k", str(where))
+
+        cluster.wait(applied, 30, f"kubectl apply -k {part}/")
     for deployment in cluster.items("deployments", _SYSTEM):
         name = deployment["metadata"]["name"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from e2elib.checks import assert_clean, findings
 from e2elib.cluster import Cluster
 from e2elib.pods import pod
@@ -16,10 +18,9 @@ def test_a_planted_link_is_found_as_a_leak(cluster: Cluster, namespace: str) -> 
     (sandbox,) = cluster.node_exec(
         node, "crictl", "pods", "--state=Ready", "--namespace", namespace, "-q"
     ).split()
-    path = "{{range .info.runtimeSpec.linux.namespaces}}{{if eq .type \"network\"}}{{.path}}{{end}}{{end}}"
-    netns = cluster.node_exec(
-        node, "crictl", "inspectp", "-o", "go-template", "--template", path, sandbox
-    ).strip()
+    told = json.loads(cluster.node_exec(node, "crictl", "inspectp", sandbox))
+    namespaces = told["info"]["runtimeSpec"]["linux"]["namespaces"]
+    (netns,) = [entry["path"] for entry in namespaces if entry["type"] == "network"]
     inside = ("nsenter", f"--net={netns}", "ip", "link")
     cluster.node_exec(node, *inside, "add", "net1", "type", "veth", "peer", "name", "planted")
     cluster.node_exec(node, *inside, "set", "net1", "alias", "multinet:0123456789abcdef:net1")

@@ -98,7 +98,8 @@ def test_nothing_gets_by_while_the_webhook_is_away(cluster: Cluster) -> None:
     assert code != 0
     assert "spec.readinessGates: multinet.dev/networks-ready is missing" in err
 
-    code, err = try_out(cluster, asking("host", namespace, "blue", spec=GATE | {"hostNetwork": True}))
+    on_host = asking("host", namespace, "blue", spec=GATE | {"hostNetwork": True})
+    code, err = try_out(cluster, on_host)
     assert code != 0
     assert "spec.hostNetwork: true" in err
 

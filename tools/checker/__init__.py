@@ -1,1 +1,1 @@
-"""The checker: does what the API, the kernel and the agents' journals say agree? See docs/checker.md."""
+"""Do the API, the kernel and the agents' journals say the same? See docs/checker.md."""

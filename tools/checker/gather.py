@@ -165,8 +165,8 @@ def _node(cluster: Cluster, name: str) -> tuple[list[Link], list[Sandbox], list[
     node = machine.host_name
     rows: list[dict[str, str]] = []
     if (machine.var / JOURNAL).exists():
-        query = ["sqlite3", "-json", "-readonly", f"/var/{JOURNAL}", "SELECT id, record FROM intent"]
-        rows = json.loads(_inside(cluster, name, query) or "[]")
+        query = ["sqlite3", "-json", "-readonly", f"/var/{JOURNAL}"]
+        rows = json.loads(_inside(cluster, name, [*query, "SELECT id, record FROM intent"]) or "[]")
     return (
         links(node, _inside(cluster, name, ["bash", "-c", _LINKS])),
         sandboxes(node, _inside(cluster, name, ["bash", "-c", _SANDBOXES])),

@@ -60,7 +60,8 @@ def _compare(intent: Intent, sandbox: Sandbox, links: list[Link]) -> Iterator[Fi
     for wanted in intent.interfaces:
         matching = [link for link in links if link.interface == wanted.name]
         if len(matching) != 1:
-            yield Finding("interface-count", f"{where}: {len(matching)} links of {wanted.name}, want 1")
+            text = f"{where}: {len(matching)} links of {wanted.name}, want 1"
+            yield Finding("interface-count", text)
         for link in matching:
             yield from _compare_link(where, sandbox, wanted, link)
     names = {wanted.name for wanted in intent.interfaces}
@@ -115,7 +116,8 @@ def _pods(facts: Facts) -> Iterator[Finding]:
     for pod in facts.pods:
         for address in pod.addresses:
             if address in ours:
-                yield Finding("address-in-status", f"pod {pod.title} has {address} in status.podIPs")
+                text = f"pod {pod.title} has {address} in status.podIPs"
+                yield Finding("address-in-status", text)
         if not pod.ready:
             continue
         attached = [i for i in facts.intents if i.uid == pod.uid and i.state == "ATTACHED"]

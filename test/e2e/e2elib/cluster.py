@@ -1,4 +1,4 @@
-"""A cluster that is up, as tests use it. Everything goes through the programs a person would use."""
+"""A cluster that is up, as tests use it, through the programs that a person would use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CommandFailed(RuntimeError):
 
 
 class Cluster:
-    """Commands on a cluster, its machines and its pods. Nodes are named as Kubernetes names them."""
+    """Commands on a cluster, its machines, its pods. Nodes have the names that Kubernetes uses."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -68,14 +68,15 @@ class Cluster:
     def json(self, kind: str, name: str = "", namespace: str = "") -> Any:
         """One object, or without a name a list of all in the namespace (empty: in all of them)."""
         where = _namespace(namespace) if namespace else [] if name else ["--all-namespaces"]
-        return json.loads(self.kubectl("get", kind, *([name] if name else []), *where, "-o", "json"))
+        which = [kind, name] if name else [kind]
+        return json.loads(self.kubectl("get", *which, *where, "-o", "json"))
 
     def items(self, kind: str, namespace: str = "") -> list[dict[str, Any]]:
         return list(self.json(kind, namespace=namespace)["items"])
 
     def exists(self, kind: str, name: str, namespace: str = "") -> bool:
-        out = self.kubectl("get", kind, name, "--ignore-not-found", "-o", "name", *_namespace(namespace))
-        return bool(out.strip())
+        which = (kind, name, *_namespace(namespace))
+        return bool(self.kubectl("get", *which, "--ignore-not-found", "-o", "name").strip())
 
     def has_kind(self, plural: str) -> bool:
         """Whether the API server serves this kind of ours."""

@@ -9,7 +9,9 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
-def wait_until(ready: Callable[[], Value], timeout: float, what: str, interval: float = 0.2) -> Value:
+def wait_until(
+    ready: Callable[[], Value], timeout: float, what: str, interval: float = 0.2
+) -> Value:
     """Asks until the answer is true and returns it.
 
     An AssertionError or a RuntimeError of `ready` counts as "not yet"; the last one is in the
