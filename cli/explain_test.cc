@@ -1,0 +1,61 @@
+#include "cli/explain.h"
+
+namespace multinet::cli {
+namespace {
+
+TEST(ReadManifest, FindsPodsWhereverWorkloadsKeepThem) {
+  const auto pods = readManifest(R"(
+kind: Pod
+metadata: {name: p, namespace: team-a, annotations: {multinet.dev/networks: blue}}
+spec: {hostNetwork: true}
+---
+kind: Deployment
+metadata: {name: d}
+spec: {template: {metadata: {annotations: {multinet.dev/networks: "red, attachment/nas"}}}}
+---
+kind: CronJob
+metadata: {name: c}
+spec: {jobTemplate: {spec: {template: {spec: {}}}}}
+---
+kind: List
+items: [{kind: Pod, metadata: {name: q}}, {kind: ConfigMap, metadata: {name: no}}]
+)",
+                                 "shop");
+  ASSERT_TRUE(pods.has_value()) << pods.error().message;
+  ASSERT_EQ(pods->size(), 4U);
+  EXPECT_EQ(pods->at(0).title, "Pod team-a/p");
+  EXPECT_TRUE(pods->at(0).subject.hostNetwork);
+  EXPECT_EQ(pods->at(0).subject.request, "blue");
+  EXPECT_EQ(pods->at(1).title, "Deployment shop/d");
+  EXPECT_EQ(pods->at(1).subject.request, "red, attachment/nas");
+  EXPECT_FALSE(pods->at(2).subject.request);
+  EXPECT_EQ(pods->at(3).title, "Pod shop/q");
+}
+
+TEST(ReadManifest, SaysWhatItCantRead) {
+  EXPECT_EQ(readManifest("a: [", "x").error().reason, "InvalidYAML");
+  EXPECT_EQ(readManifest("kind: ConfigMap", "x").error().reason, "NoPods");
+  EXPECT_EQ(readManifest("", "x").error().reason, "NoPods");
+  EXPECT_EQ(readManifest("- 1\n- {a: b}", "x").error().reason, "NoPods");
+}
+
+TEST(DescribeExplanation, NamesTheRefusalOfAnUnknownNetwork) {
+  const auto pods = readManifest(
+      "kind: Pod\nmetadata: {name: p, annotations: {multinet.dev/networks: nope}}", "shop");
+  ASSERT_TRUE(pods.has_value());
+  const ListedCatalog catalog({}, {}, {{"shop", {}}});
+  const auto text = describeExplanation(pods->at(0), api::explain(pods->at(0).subject, catalog));
+  EXPECT_EQ(text.find("Pod shop/p: would be refused\n"), 0U) << text;
+  EXPECT_NE(text.find("\"nope\""), std::string::npos) << text;
+}
+
+TEST(DescribeExplanation, SaysThatNothingWasAskedFor) {
+  const auto pods = readManifest("kind: Pod\nmetadata: {name: p}", "shop");
+  ASSERT_TRUE(pods.has_value());
+  const ListedCatalog catalog({}, {}, {});
+  EXPECT_EQ(describeExplanation(pods->at(0), api::explain(pods->at(0).subject, catalog)),
+            "Pod shop/p: asks for no networks (no annotation multinet.dev/networks)\n");
+}
+
+}  // namespace
+}  // namespace multinet::cli
