@@ -83,6 +83,7 @@ class Exchange {
   std::string failure_;
   bool done_ = false;
   bool abandoned_ = false;
+  bool tooLong_ = false;
 };
 
 void Exchange::headers(int status, std::optional<Duration> retryAfter) {
@@ -97,7 +98,7 @@ void Exchange::headers(int status, std::optional<Duration> retryAfter) {
 void Exchange::finished(std::string failure) {
   {
     const std::lock_guard lock(mutex_);
-    failure_ = std::move(failure);
+    if (failure_.empty()) failure_ = std::move(failure);
     done_ = true;
   }
   changed_.notify_all();
@@ -105,8 +106,15 @@ void Exchange::finished(std::string failure) {
 
 pplx::task<std::size_t> Exchange::bytes(std::string_view bytes) {
   const std::lock_guard lock(mutex_);
-  if (abandoned_ || (collects() && response_.body.size() + bytes.size() > bodyLimit_)) {
-    return pplx::task_from_exception<std::size_t>(std::length_error("the answer is too long"));
+  // Never a failed task: the library then closes the stream with a blocking wait on its own thread,
+  // for a continuation that needs that thread, and all of its calls stand still for ever. What
+  // nobody wants is thrown away until the cancellation closes the connection.
+  if (abandoned_ || tooLong_) return pplx::task_from_result(bytes.size());
+  if (collects() && response_.body.size() + bytes.size() > bodyLimit_) {
+    tooLong_ = true;
+    failure_ = "the answer is too long";
+    changed_.notify_all();
+    return pplx::task_from_result(bytes.size());
   }
   if (collects()) {
     response_.body.append(bytes);
@@ -121,7 +129,7 @@ pplx::task<std::size_t> Exchange::bytes(std::string_view bytes) {
 bool Exchange::wait(const std::stop_token& stop, std::chrono::steady_clock::time_point deadline) {
   std::unique_lock lock(mutex_);
   return changed_.wait_until(lock, stop, deadline, [this] {
-    return done_ || (taken_.has_value() && response_.status != 0);
+    return done_ || tooLong_ || (taken_.has_value() && response_.status != 0);
   });
 }
 
@@ -143,13 +151,14 @@ void Exchange::taken() {
 
 void Exchange::abandon() {
   std::optional<pplx::task_completion_event<std::size_t>> taken;
+  std::size_t size = 0;
   {
     const std::lock_guard lock(mutex_);
     abandoned_ = true;
     taken.swap(taken_);
-    pending_ = {};
+    size = std::exchange(pending_, {}).size();
   }
-  if (taken) taken->set_exception(std::runtime_error("the reader has gone"));
+  if (taken) taken->set(size);  // no failure: see bytes()
 }
 
 bool Exchange::waitFinished(Duration limit) {
@@ -170,6 +179,13 @@ class ResponseBuffer final
   explicit ResponseBuffer(std::shared_ptr<Exchange> exchange)
       : streambuf_state_manager(std::ios_base::out), exchange_(std::move(exchange)) {}
 
+  // The base closes by a continuation and waits for it, on the one thread that would run it.
+  using streambuf_state_manager::close;
+  pplx::task<void> close(std::ios_base::openmode) override {
+    m_stream_can_read = false;
+    m_stream_can_write = false;
+    return pplx::task_from_result();
+  }
   bool can_seek() const override { return false; }
   bool has_size() const override { return false; }
   std::size_t buffer_size(std::ios_base::openmode) const override { return 0; }
@@ -301,10 +317,11 @@ class CpprestTransport final : public Transport {
                               const std::stop_token& stop) override;
 
  private:
-  enum class Purpose { Unary, Stream };
+  enum class Purpose { Read, Write, Stream };
 
-  /// The client for connections of these credentials; made anew after a rotation. Two of them, so
-  /// that watches never share a pool with calls.
+  /// The client for connections of these credentials; made anew after a rotation. Watches share no
+  /// pool with calls. Writes have a connection each: on a used one the library repeats a request
+  /// whose reply was lost, and nobody hears of it (cpprestsdk #592).
   std::shared_ptr<Client> clientFor(Purpose purpose,
                                     const std::shared_ptr<const Credentials>& credentials);
   http::http_request build(const HttpRequest& request, const Credentials& credentials) const;
@@ -316,7 +333,8 @@ class CpprestTransport final : public Transport {
   const std::unique_ptr<Identity> identity_;
   std::mutex mutex_;
   std::shared_ptr<const Credentials> clientsOf_;
-  std::shared_ptr<Client> unary_;
+  std::shared_ptr<Client> reading_;
+  std::shared_ptr<Client> writing_;
   std::shared_ptr<Client> streaming_;
 };
 
@@ -339,11 +357,13 @@ std::shared_ptr<Client> CpprestTransport::clientFor(
     Purpose purpose, const std::shared_ptr<const Credentials>& credentials) {
   const std::lock_guard lock(mutex_);
   if (!clientsOf_ || !clientsOf_->sameConnection(*credentials)) {
-    unary_ = makeClient(config_.server, credentials);
+    reading_ = makeClient(config_.server, credentials);
+    writing_ = makeClient(config_.server, credentials);
     streaming_ = makeClient(config_.server, credentials);
     clientsOf_ = credentials;
   }
-  return purpose == Purpose::Unary ? unary_ : streaming_;
+  if (purpose == Purpose::Stream) return streaming_;
+  return purpose == Purpose::Read ? reading_ : writing_;
 }
 
 http::http_request CpprestTransport::build(const HttpRequest& request,
@@ -353,6 +373,7 @@ http::http_request CpprestTransport::build(const HttpRequest& request,
   auto& headers = built.headers();
   headers.add("Accept", "application/json");
   headers.add("User-Agent", config_.userAgent);
+  if (request.method != Method::Get) headers.add("Connection", "close");
   if (!credentials.token().empty()) headers.add("Authorization", "Bearer " + credentials.token());
   if (!request.body.empty()) {
     built.set_body(request.body,
@@ -379,10 +400,10 @@ std::string milliseconds(Duration duration) {
 Result<HttpResponse> CpprestTransport::call(const HttpRequest& request, Duration deadline) {
   try {
     const auto credentials = identity_->current();
+    const auto purpose = request.method == Method::Get ? Purpose::Read : Purpose::Write;
     const auto exchange = std::make_shared<Exchange>(kLongestBody);
     const auto until = std::chrono::steady_clock::now() + deadline;
-    const Running running(clientFor(Purpose::Unary, credentials), build(request, *credentials),
-                          exchange);
+    const Running running(clientFor(purpose, credentials), build(request, *credentials), exchange);
     if (!exchange->wait({}, until)) {
       return fail(failed(request, Code::DeadlineExceeded,
                          "no whole answer within " + milliseconds(deadline)));
