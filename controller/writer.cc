@@ -155,8 +155,9 @@ void Writer::removeFinalizer(const Meta& meta, const Writes& writes) {
   if (!unusedIndeed(meta, writes)) return;
   auto finalizers = meta.finalizers;
   std::erase(finalizers, kInUseFinalizer);
-  log::info("network is released", {{"network", meta.name}});
+  const auto before = written_;
   writeFinalizers(meta, finalizers);
+  if (written_ != before) log::info("network is released", {{"network", meta.name}});
 }
 
 bool Writer::unusedIndeed(const Meta& network, const Writes& writes) {
