@@ -19,8 +19,8 @@ struct LeaderOptions {
   Duration leaseDuration = std::chrono::seconds(15);
   Duration renewDeadline = std::chrono::seconds(10);  ///< gives up leading; under leaseDuration
   Duration retryPeriod = std::chrono::seconds(2);
-  std::function<void()> started;  ///< on the elector's thread; must not block
-  std::function<void()> stopped;  ///< leading is over; work must end at once
+  std::function<void()> started = {};  ///< on the elector's thread; must not block
+  std::function<void()> stopped = {};  ///< leading is over; work must end at once
 };
 
 /// A foreign lease is believed dead only after *we* saw it unchanged for its duration on our own

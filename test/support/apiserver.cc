@@ -45,6 +45,7 @@ struct Ask {
   std::map<std::string, std::string> query;
   Json body;
   std::string contentType;
+  bool keepAlive = true;
 
   [[nodiscard]] std::string at(const std::string& key) const {
     const auto found = query.find(key);
@@ -71,6 +72,7 @@ Ask read(const Request& request) {
         decodePercent(pair.substr(std::min(pair.size(), equals + 1)));
   }
   ask.body = Json::parse(request.body(), nullptr, false);
+  ask.keepAlive = request.keep_alive();
   ask.contentType = std::string(request[http::field::content_type]);
   return ask;
 }
@@ -289,13 +291,13 @@ bool ApiServer::Impl::answer(Stream& stream, const Ask& ask) {
     const std::lock_guard lock(mutex_);
     answer = firstLists_[ask.path.collection];
   }
-  const auto text = rendered(answer, "");
+  const auto text = rendered(answer, ask.keepAlive ? "" : "Connection: close\r\n");
   if (fault == Fault::Cut) {
     send(text.substr(0, text.size() - answer.body.dump().size() / 2 - 1));
     return false;
   }
   send(text);
-  return true;
+  return ask.keepAlive;
 }
 
 template <class Stream>

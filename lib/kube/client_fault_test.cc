@@ -1,0 +1,276 @@
+// The client against a server that misbehaves, over the real transport.
+#include "lib/kube/client.h"
+
+#include <fstream>
+#include <thread>
+
+#include "lib/kube/access.h"
+#include "lib/kube/discovery.h"
+#include "lib/kube/fake_kind.h"
+#include "lib/tls/certificate.h"
+#include "test/support/apiserver.h"
+
+namespace multinet::kube {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ApiServer;
+using testing::Fault;
+
+Config plain(const ApiServer& server) {
+  Config config;
+  config.server = server.url();
+  config.token.inlined = "secret";
+  return config;
+}
+
+ClientOptions quick() {
+  ClientOptions options;
+  options.deadline = milliseconds(500);
+  return options;
+}
+
+FakeNote note(const std::string& name, const std::string& text) {
+  return {"default", name, "", "", text};
+}
+
+class ClientTest : public ::testing::Test {
+ protected:
+  ApiServer server_;
+  std::unique_ptr<Client> client_ = connect(plain(server_), quick()).value();
+};
+
+TEST_F(ClientTest, CreatesReadsChangesAndDeletes) {
+  const auto made = client_->create(note("a", "one"));
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(server_.lastAuthorization(), "Bearer secret");
+  EXPECT_FALSE(made->uid.empty());
+  auto changed = *made;
+  changed.text = "two";
+  ASSERT_TRUE(client_->update(changed));
+  const auto conflict = client_->update(changed);
+  ASSERT_FALSE(conflict.has_value());
+  EXPECT_EQ(conflict.error().code, Code::Aborted);
+  EXPECT_EQ(conflict.error().reason, "Conflict");
+  EXPECT_EQ(client_->patch<FakeNote>({"default", "a"}, {{"spec", {{"text", "three"}}}})->text,
+            "three");
+  EXPECT_EQ(client_->remove<FakeNote>({"default", "a"}, {"another-uid", ""}).error().code,
+            Code::Aborted);
+  ASSERT_TRUE(client_->remove<FakeNote>({"default", "a"}, {made->uid, ""}));
+  const auto gone = client_->get<FakeNote>({"default", "a"});
+  ASSERT_FALSE(gone.has_value());
+  EXPECT_EQ(gone.error().code, Code::NotFound);
+  EXPECT_THAT(gone.error().message, ::testing::HasSubstr("get notes default/a: "));
+}
+
+TEST_F(ClientTest, AppliesAnObjectThatIsThereOrNot) {
+  const Json object{{"metadata", {{"namespace", "default"}, {"name", "a"}}},
+                    {"spec", {{"text", "applied"}}}};
+  EXPECT_EQ(client_->apply<FakeNote>(object)->text, "applied");
+  EXPECT_EQ(client_->apply<FakeNote>(object)->text, "applied");
+  EXPECT_THAT(server_.requests().back(), ::testing::HasSubstr("fieldManager=multinet&force=true"));
+}
+
+TEST_F(ClientTest, ReadsAllPagesOfAList) {
+  for (int i = 0; i < 7; ++i) ASSERT_TRUE(client_->create(note("n" + std::to_string(i), "x")));
+  std::vector<std::string> names;
+  const auto revision = listAll(client_->raw(), kindOf<FakeNote>(), {}, {3, ""},
+                                [&](const simdjson::dom::element& item) -> Status {
+                                  names.push_back(KindTraits<FakeNote>::decode(item)->name);
+                                  return {};
+                                });
+  ASSERT_TRUE(revision);
+  EXPECT_EQ(names.size(), 7U);
+  EXPECT_EQ(client_->list<FakeNote>()->size(), 7U);
+  EXPECT_EQ(client_->list<FakeNote>({"other", "", ""})->size(), 0U);
+  EXPECT_EQ(client_->list<FakeNote>({"", "", "metadata.name=n3"})->size(), 1U);
+}
+
+TEST_F(ClientTest, RefusesANamespaceWhereItIsMissing) {
+  const auto refused = client_->create(FakeNote{"", "a", "", "", ""});
+  EXPECT_EQ(refused.error().reason, "BadNamespace");
+  EXPECT_TRUE(server_.requests().empty());
+}
+
+TEST_F(ClientTest, WaitsAsLongAsTheServerAsksAndTriesOnceMore) {
+  server_.inject({Fault::TooManyRequests, "GET", "/notes"});
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(client_->list<FakeNote>());
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, seconds(1));
+  server_.inject({Fault::TooManyRequests, "GET", "/notes", 2});
+  EXPECT_EQ(client_->list<FakeNote>().error().code, Code::ResourceExhausted);
+}
+
+TEST_F(ClientTest, TriesAServersFailureOnceMoreAndNoOftener) {
+  server_.inject({Fault::InternalError, "", "", 1});
+  EXPECT_TRUE(client_->create(note("a", "x")));
+  server_.inject({Fault::InternalError, "", "", 100});
+  const auto before = server_.requests().size();
+  const auto failed = client_->create(note("b", "x"));
+  EXPECT_EQ(failed.error().code, Code::Unavailable);
+  EXPECT_EQ(failed.error().reason, "InternalError");
+  EXPECT_EQ(server_.requests().size(), before + 2);
+}
+
+TEST_F(ClientTest, FindsItsObjectBehindALostReply) {
+  const auto ours = [](const FakeNote& found) { return found.text == "mine"; };
+  server_.inject({Fault::LoseReply, "POST", "/notes"});
+  const auto made = client_->create<FakeNote>(note("a", "mine"), ours);
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ(made->text, "mine");
+}
+
+TEST_F(ClientTest, DoesNotTakeAForeignObjectForItsOwn) {
+  ASSERT_TRUE(client_->create(note("a", "foreign")));
+  server_.inject({Fault::LoseReply, "POST", "/notes"});
+  const auto refused = client_->create<FakeNote>(
+      note("a", "mine"), [](const FakeNote& found) { return found.text == "mine"; });
+  EXPECT_EQ(refused.error().code, Code::AlreadyExists);
+}
+
+TEST_F(ClientTest, CountsADeletionWhoseReplyWasLostAsDone) {
+  ASSERT_TRUE(client_->create(note("a", "x")));
+  server_.inject({Fault::LoseReply, "DELETE", "/notes"});
+  EXPECT_TRUE(client_->remove<FakeNote>({"default", "a"}));
+  EXPECT_EQ(client_->remove<FakeNote>({"default", "a"}).error().code, Code::NotFound);
+}
+
+TEST_F(ClientTest, GivesUpOnAStalledServerInTime) {
+  server_.inject({Fault::Stall, "", "", 2});
+  const auto begin = std::chrono::steady_clock::now();
+  const auto late = client_->get<FakeNote>({"default", "a"});
+  EXPECT_EQ(late.error().code, Code::DeadlineExceeded);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(3));
+  EXPECT_EQ(client_->get<FakeNote>({"default", "a"}).error().code, Code::NotFound)
+      << "one stalled connection holds nobody else up";
+}
+
+TEST_F(ClientTest, TakesACutAnswerForNone) {
+  ASSERT_TRUE(client_->create(note("a", "x")));
+  server_.inject({Fault::Cut, "GET", "/notes"});
+  EXPECT_TRUE(client_->list<FakeNote>()) << "the second try answers";
+  server_.inject({Fault::Cut, "GET", "/notes", 100});
+  EXPECT_EQ(client_->list<FakeNote>().error().code, Code::Unavailable);
+}
+
+TEST_F(ClientTest, SaysThatNobodyAnswers) {
+  server_.set(ApiServer::Presence::Away);
+  const auto away = client_->get<FakeNote>({"default", "a"});
+  EXPECT_EQ(away.error().code, Code::Unavailable);
+  server_.set(ApiServer::Presence::Here);
+  EXPECT_EQ(client_->get<FakeNote>({"default", "a"}).error().code, Code::NotFound);
+}
+
+TEST_F(ClientTest, TellsTheObserverOfEachTry) {
+  std::vector<std::string> seen;
+  auto options = quick();
+  options.observer = [&](const CallRecord& record) {
+    seen.push_back(std::string(record.verb) + " " + std::string(record.resource) + " " +
+                   std::to_string(record.code));
+  };
+  const auto client = connect(plain(server_), options).value();
+  server_.inject({Fault::InternalError, "GET", "", 1});
+  static_cast<void>(client->get<FakeNote>({"default", "a"}));
+  EXPECT_THAT(seen, ::testing::ElementsAre("get notes 500", "get notes 404"));
+}
+
+TEST_F(ClientTest, EndsAStreamWhenAskedAndWhenItFallsSilent) {
+  const HttpRequest watch{Method::Get, "/apis/test.dev/v1/notes?watch=1", "", ""};
+  server_.inject({Fault::Stall, "GET", "watch=1", 2});
+  auto& transport = client_->raw().transport();
+  const auto none = [](std::string_view) -> Status { return {}; };
+  EXPECT_EQ(transport.stream(watch, milliseconds(50), none, {}).error().code,
+            Code::DeadlineExceeded);
+  std::stop_source stop;
+  std::jthread stopper([&] { stop.request_stop(); });
+  EXPECT_EQ(transport.stream(watch, seconds(30), none, stop.get_token()).error().code,
+            Code::Cancelled);
+}
+
+TEST_F(ClientTest, HoldsTheServerBackWhileTheReaderIsSlow) {
+  // More than all buffers between both ends hold; the reader must get it whole all the same.
+  const std::string large(1U << 20U, 'x');
+  for (int i = 0; i < 16; ++i) {
+    ASSERT_EQ(
+        server_.store()
+            .create(testing::ResourcePath::parse("/apis/test.dev/v1/namespaces/default/notes"),
+                    {{"metadata", {{"name", "n" + std::to_string(i)}}}, {"text", large}})
+            .status,
+        201);
+  }
+  std::size_t bytes = 0;
+  const HttpRequest watch{Method::Get,
+                          "/apis/test.dev/v1/notes?watch=1&sendInitialEvents=true&timeoutSeconds=1",
+                          "", ""};
+  const auto ended = client_->raw().transport().stream(watch, seconds(5),
+                                                       [&](std::string_view chunk) -> Status {
+                                                         bytes += chunk.size();
+                                                         std::this_thread::yield();
+                                                         return {};
+                                                       },
+                                                       {});
+  ASSERT_TRUE(ended) << ended.error().message;
+  EXPECT_GT(bytes, 16U << 20U);
+}
+
+class TlsTest : public ::testing::Test {
+ protected:
+  TlsTest() {
+    const SystemClock clock;
+    ca_ = tls::makeCa({"test CA"}, clock.wall()).value();
+    other_ = tls::makeCa({"another CA"}, clock.wall()).value();
+    const auto leaf =
+        tls::signLeaf(ca_, {"api", {"localhost"}, {"127.0.0.1"}}, clock.wall()).value();
+    server_ = std::make_unique<ApiServer>(
+        testing::ApiServerOptions{leaf.certificatePem, leaf.keyPem, milliseconds(100)});
+  }
+  [[nodiscard]] Result<FakeNote> get(const std::string& authority) const {
+    Config config;
+    config.server = server_->url();
+    config.certificateAuthority.inlined = authority;
+    return connect(config, quick()).value()->get<FakeNote>({"default", "a"});
+  }
+
+  tls::KeyPair ca_;
+  tls::KeyPair other_;
+  std::unique_ptr<ApiServer> server_;
+};
+
+TEST_F(TlsTest, TrustsTheKubeconfigsAuthority) {
+  EXPECT_EQ(get(ca_.certificatePem).error().code, Code::NotFound);
+}
+
+TEST_F(TlsTest, TrustsNoOtherAuthority) {
+  EXPECT_EQ(get(other_.certificatePem).error().code, Code::Unavailable);
+  EXPECT_TRUE(server_->requests().empty());
+}
+
+TEST_F(TlsTest, ChecksTheServersName) {
+  const SystemClock clock;
+  const auto leaf = tls::signLeaf(ca_, {"api", {"elsewhere"}, {}}, clock.wall()).value();
+  server_ = std::make_unique<ApiServer>(
+      testing::ApiServerOptions{leaf.certificatePem, leaf.keyPem, milliseconds(100)});
+  EXPECT_EQ(get(ca_.certificatePem).error().code, Code::Unavailable);
+  EXPECT_TRUE(server_->requests().empty());
+}
+
+TEST_F(TlsTest, RefusesACertificateAndAKeyThatDontFit) {
+  Config config;
+  config.server = server_->url();
+  config.certificateAuthority.inlined = ca_.certificatePem;
+  config.clientCertificate.inlined = ca_.certificatePem;
+  config.clientKey.inlined = other_.keyPem;
+  const auto refused = connect(config);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().reason, "BadCredentials");
+}
+
+TEST(Discovery, ReadsWhatThereIs) {
+  ApiServer server;
+  const auto client = connect(plain(server), quick()).value();
+  EXPECT_FALSE(serves(*client, {"nothing.dev", "v1", "things", "Thing"}).value());
+}
+
+}  // namespace
+}  // namespace multinet::kube

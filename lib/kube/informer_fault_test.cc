@@ -1,0 +1,259 @@
+// Informers against a server that loses, doubles, delays, cuts and forgets.
+#include "lib/kube/informer.h"
+
+#include <atomic>
+#include <thread>
+
+#include "lib/kube/fake_kind.h"
+#include "test/support/apiserver.h"
+
+namespace multinet::kube {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ApiServer;
+using testing::Fault;
+
+const std::string kNotes = "/apis/test.dev/v1/namespaces/default/notes";
+
+class InformerTest : public ::testing::TestWithParam<InitialList> {
+ protected:
+  void SetUp() override {
+    Config config;
+    config.server = server_.url();
+    ClientOptions options;
+    options.deadline = milliseconds(500);
+    client_ = connect(config, options).value();
+  }
+  WatchOptions options() const {
+    WatchOptions options;
+    options.initialList = GetParam();
+    options.pageSize = 2;
+    options.silence = milliseconds(400);
+    options.backoffFirst = milliseconds(5);
+    options.backoffMost = milliseconds(50);
+    return options;
+  }
+  void start(WatchOptions options) {
+    informer_ = std::make_unique<Informer<FakeNote>>(*client_, std::move(options));
+    informer_->addHandler({[this](const FakeNote&) { ++added_; },
+                           [this](const FakeNote&, const FakeNote&) { ++updated_; },
+                           [this](const FakeNote&) { ++deleted_; }});
+    informer_->start();
+  }
+  void put(const std::string& name, const std::string& text) {
+    const auto answer =
+        server_.store().patch(testing::ResourcePath::parse(kNotes + "/" + name),
+                              {{"metadata", {{"name", name}}}, {"spec", {{"text", text}}}},
+                              testing::ObjectStore::IfAbsent::Create);
+    ASSERT_LT(answer.status, 300);
+  }
+  void remove(const std::string& name) {
+    ASSERT_EQ(server_.store().remove(testing::ResourcePath::parse(kNotes + "/" + name), {}).status,
+              200);
+  }
+  /// Waits for a state; that it comes within ten seconds is the claim.
+  template <class Condition>
+  bool eventually(const Condition& condition) {
+    const auto until = std::chrono::steady_clock::now() + seconds(10);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > until) return false;
+      std::this_thread::sleep_for(milliseconds(2));
+    }
+    return true;
+  }
+  /// The cache equals the server.
+  bool agrees() {
+    const auto page = server_.store().list(testing::ResourcePath::parse(kNotes), "", "", 0, "");
+    const auto& items = page.body["items"];
+    if (informer_->size() != items.size()) return false;
+    for (const auto& item : items) {
+      const auto cached = informer_->get({"default", item["metadata"]["name"]});
+      if (!cached || cached->text != item["spec"]["text"]) return false;
+    }
+    return true;
+  }
+  int requestsWith(const std::string& text) {
+    int count = 0;
+    for (const auto& request : server_.requests()) {
+      if (request.find(text) != std::string::npos) ++count;
+    }
+    return count;
+  }
+
+  ApiServer server_;
+  std::unique_ptr<Client> client_;
+  std::unique_ptr<Informer<FakeNote>> informer_;
+  std::atomic<int> added_ = 0;
+  std::atomic<int> updated_ = 0;
+  std::atomic<int> deleted_ = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(Lists, InformerTest,
+                         ::testing::Values(InitialList::Streamed, InitialList::Paged),
+                         [](const auto& tested) {
+                           return tested.param == InitialList::Streamed ? "Streamed" : "Paged";
+                         });
+
+TEST_P(InformerTest, FollowsTheServer) {
+  for (int i = 0; i < 5; ++i) put("n" + std::to_string(i), "one");
+  start(options());
+  ASSERT_TRUE(informer_->waitSynced(seconds(5))) << informer_->health().lastError;
+  EXPECT_TRUE(agrees());
+  put("n0", "two");
+  put("new", "x");
+  remove("n1");
+  EXPECT_TRUE(eventually([&] { return agrees() && deleted_ == 1; }));
+  EXPECT_EQ(added_, 6);
+  EXPECT_EQ(updated_, 1);
+  EXPECT_EQ(informer_->health().lists, 1U);
+}
+
+TEST_P(InformerTest, IsSyncedWithAnEmptyServerToo) {
+  start(options());
+  EXPECT_TRUE(informer_->waitSynced(seconds(5))) << informer_->health().lastError;
+  EXPECT_EQ(informer_->size(), 0U);
+}
+
+struct Mishap {
+  Fault fault;
+  std::string target;
+};
+
+TEST_P(InformerTest, ConvergesThroughFaultsOfTheWatch) {
+  for (const auto fault : {Fault::EventDoubled, Fault::EventDelayed, Fault::EventCut, Fault::Stall,
+                           Fault::InternalError, Fault::TooManyRequests}) {
+    server_.inject({fault, "GET", "watch=1", 1});
+    put("a", "before");
+    start(options());
+    ASSERT_TRUE(informer_->waitSynced(seconds(8))) << static_cast<int>(fault);
+    put("a", "after" + std::to_string(static_cast<int>(fault)));
+    put("b" + std::to_string(static_cast<int>(fault)), "x");
+    EXPECT_TRUE(eventually([&] { return agrees(); })) << static_cast<int>(fault);
+    informer_->stop();
+  }
+}
+
+TEST_P(InformerTest, FindsALostEventByComparing) {
+  put("a", "one");
+  server_.inject({Fault::EventLost, "GET", "watch=1", 1});
+  auto brief = options();
+  brief.compareEvery = milliseconds(300);
+  brief.lifetime = milliseconds(500);
+  start(brief);
+  ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+  remove("a");
+  EXPECT_TRUE(eventually([&] { return deleted_ == 1; }));
+}
+
+TEST_P(InformerTest, NoticesAWatchThatFellSilent) {
+  server_.inject({Fault::Silence, "GET", "watch=1", 1});
+  start(options());
+  ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+  put("a", "unheard");
+  EXPECT_TRUE(eventually([&] { return agrees(); }));
+  EXPECT_GE(informer_->health().failures, 1U);
+}
+
+TEST_P(InformerTest, ListsAgainAfterCompaction) {
+  put("a", "one");
+  start(options());
+  ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+  server_.set(ApiServer::Presence::Away);
+  put("b", "two");
+  remove("a");
+  server_.store().compact();
+  server_.set(ApiServer::Presence::Here);
+  EXPECT_TRUE(eventually([&] { return agrees() && deleted_ == 1; }));
+  EXPECT_GE(informer_->health().lists, 2U);
+}
+
+TEST_P(InformerTest, KeepsItsCacheWhileTheServerIsAwayAndDoesNotHammerIt) {
+  put("a", "one");
+  start(options());
+  ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+  server_.inject({Fault::InternalError, "GET", "", 1000});
+  server_.set(ApiServer::Presence::Away);
+  server_.set(ApiServer::Presence::Here);
+  ASSERT_TRUE(eventually([&] { return informer_->health().failures >= 3; }));
+  EXPECT_EQ(informer_->size(), 1U);
+  EXPECT_EQ(deleted_, 0);
+  EXPECT_FALSE(informer_->health().connected);
+}
+
+TEST_P(InformerTest, BelievesAnOlderStoreOnlyWhenItStaysSo) {
+  put("a", "one");
+  auto watching = options();
+  std::atomic<int> alarms = 0;
+  watching.onRevisionWentBack = [&](const std::string&, const std::string&) { ++alarms; };
+  start(watching);
+  ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+  put("b", "two");
+  ASSERT_TRUE(eventually([&] { return informer_->size() == 2; }));
+  server_.set(ApiServer::Presence::Away);
+  remove("a");
+  server_.store().goBackTo(50);
+  server_.set(ApiServer::Presence::Here);
+  EXPECT_TRUE(eventually([&] { return agrees() && alarms == 1; })) << informer_->health().lastError;
+  EXPECT_EQ(deleted_, 1);
+}
+
+TEST_P(InformerTest, FollowsASelection) {
+  put("a", "mine");
+  put("b", "theirs");
+  auto chosen = options();
+  chosen.selection.fieldSelector = "spec.text=mine";
+  start(chosen);
+  ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+  EXPECT_EQ(informer_->size(), 1U);
+  put("a", "theirs");
+  EXPECT_TRUE(eventually([&] { return informer_->size() == 0; }));
+}
+
+TEST_P(InformerTest, StopsAtOnceInAnyState) {
+  start(options());
+  informer_->stop();
+  start(options());
+  ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+  const auto begin = std::chrono::steady_clock::now();
+  informer_->stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(1));
+  server_.set(ApiServer::Presence::Away);
+  start(options());
+  informer_->stop();
+}
+
+class FallbackTest : public InformerTest {};
+INSTANTIATE_TEST_SUITE_P(Lists, FallbackTest, ::testing::Values(InitialList::Streamed));
+
+TEST_P(FallbackTest, ListsInPagesWhereTheServerHasNoStreamedLists) {
+  put("a", "one");
+  server_.inject({Fault::BadRequest, "GET", "sendInitialEvents", 1000});
+  start(options());
+  ASSERT_TRUE(informer_->waitSynced(seconds(5))) << informer_->health().lastError;
+  put("b", "two");
+  EXPECT_TRUE(eventually([&] { return agrees(); }));
+  EXPECT_EQ(requestsWith("sendInitialEvents"), 1);
+}
+
+class PagedTest : public InformerTest {};
+INSTANTIATE_TEST_SUITE_P(Lists, PagedTest, ::testing::Values(InitialList::Paged));
+
+TEST_P(PagedTest, DeletesNothingOnTheWordOfAnOldList) {
+  put("a", "one");
+  start(options());
+  ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+  put("b", "two");
+  ASSERT_TRUE(eventually([&] { return informer_->size() == 2; }));
+  server_.inject({Fault::OldList, "GET", "limit=", 1});
+  server_.set(ApiServer::Presence::Away);
+  server_.store().compact();
+  server_.set(ApiServer::Presence::Here);
+  ASSERT_TRUE(eventually([&] { return informer_->health().lists >= 3; }));
+  EXPECT_TRUE(eventually([&] { return agrees(); }));
+  EXPECT_EQ(deleted_, 0);
+}
+
+}  // namespace
+}  // namespace multinet::kube
