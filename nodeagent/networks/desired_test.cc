@@ -1,0 +1,79 @@
+#include "nodeagent/networks/desired.h"
+
+#include <gtest/gtest.h>
+
+namespace multinet::agent::networks {
+namespace {
+
+api::PodNetwork blue() {
+  api::PodNetwork network;
+  network.metadata.name = "blue";
+  network.metadata.uid = "u1";
+  network.spec.type = api::NetworkType::Vxlan;
+  network.spec.vxlan = api::VxlanSpec{};
+  network.status.vni = 7001;
+  k8s::Condition ready;
+  ready.type = "Ready";
+  ready.status = k8s::ConditionStatus::True;
+  network.status.conditions.set(ready, WallTime{});
+  return network;
+}
+
+api::NetworkPeer peer(const std::string& node, const std::string& uid, const std::string& address) {
+  api::NetworkPeer out;
+  out.metadata.name = "blue." + node;
+  out.podNetworkUID = uid;
+  out.nodeName = node;
+  out.underlayIPs = {address};
+  out.bridgeMAC = "02:00:00:00:00:01";
+  return out;
+}
+
+std::vector<DesiredNetwork> desired(const api::PodNetwork& network,
+                                    const std::vector<api::NetworkPeer>& peers = {}) {
+  std::vector<std::shared_ptr<const api::NetworkPeer>> pointers;
+  for (const auto& one : peers) pointers.push_back(std::make_shared<const api::NetworkPeer>(one));
+  return desiredNetworks({std::make_shared<const api::PodNetwork>(network)}, pointers,
+                         NodeName("n1"));
+}
+
+TEST(DesiredNetworks, TakesTheReservedVniAndThePeersOfTheSameNetwork) {
+  const auto networks =
+      desired(blue(), {peer("n1", "u1", "10.90.0.11"), peer("n2", "u1", "10.90.0.12"),
+                       peer("n3", "older", "10.90.0.13"), peer("n4", "u1", "not-an-address")});
+  ASSERT_EQ(networks.size(), 1U);
+  EXPECT_EQ(networks[0].vni, 7001U);
+  EXPECT_EQ(networks[0].port, 4799);
+  ASSERT_EQ(networks[0].peers.size(), 1U);
+  EXPECT_EQ(networks[0].peers[0].node, NodeName("n2"));
+}
+
+TEST(DesiredNetworks, WaitsForTheReservationOfAVni) {
+  api::PodNetwork network = blue();
+  network.status.vni.reset();
+  network.spec.vxlan->vni = 7001;
+  EXPECT_TRUE(desired(network).empty());
+}
+
+TEST(DesiredNetworks, LeavesOutWhatNeverWasReady) {
+  api::PodNetwork network = blue();
+  network.status.conditions = {};
+  EXPECT_TRUE(desired(network).empty());
+}
+
+TEST(DesiredNetworks, KeepsWhatRunningPodsAreOn) {
+  api::PodNetwork edited = blue();
+  edited.metadata.generation = 9;  // the controller hasn't looked at it yet
+  EXPECT_EQ(desired(edited).size(), 1U);
+  api::PodNetwork disabled = blue();
+  disabled.status.conditions = {};
+  disabled.spec.enabled = false;
+  EXPECT_EQ(desired(disabled).size(), 1U);
+  api::PodNetwork deleting = blue();
+  deleting.status.conditions = {};
+  deleting.metadata.deletionTimestamp = WallTime{};
+  EXPECT_EQ(desired(deleting).size(), 1U);
+}
+
+}  // namespace
+}  // namespace multinet::agent::networks
