@@ -97,6 +97,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def deployed(cluster: Cluster) -> Cluster:
     """The cluster with our CRDs, controller and webhook, all of them at work."""
+    for server in _SERVERS:
+        program = PROGRAMS / f"multinet-{server}"
+        assert program.is_file(), f"start {program}: no such file; build it or set MULTINET_BIN"
     for part in ("crds", "deploy"):
         where = REPOSITORY / part
         assert (where / "kustomization.yaml").is_file(), f"find {part}/kustomization.yaml"
