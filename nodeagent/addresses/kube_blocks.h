@@ -1,0 +1,31 @@
+// IPBlocks through the API server.
+#pragma once
+
+#include <functional>
+
+#include "lib/kube/client.h"
+#include "nodeagent/addresses/block_api.h"
+
+namespace multinet::agent::addresses {
+
+/// The client once there is one; Unavailable says why there isn't.
+using ClientSource = std::function<Result<kube::Client*>()>;
+
+class KubeBlocks final : public BlockApi {
+ public:
+  KubeBlocks(ClientSource client, NodeName node)
+      : client_(std::move(client)), node_(std::move(node)) {}
+
+  [[nodiscard]] Result<std::vector<LeasedBlock>> listOwn() override;
+  [[nodiscard]] Result<std::vector<LeasedBlock>> listNetwork(const NetworkName& name) override;
+  [[nodiscard]] Result<LeasedBlock> create(const NetworkName& network, const NetworkUid& uid,
+                                           const IpPrefix& prefix) override;
+  [[nodiscard]] Status remove(const LeasedBlock& block) override;
+
+ private:
+  [[nodiscard]] Result<std::vector<LeasedBlock>> list(const std::string& fieldSelector);
+  ClientSource client_;
+  NodeName node_;
+};
+
+}  // namespace multinet::agent::addresses

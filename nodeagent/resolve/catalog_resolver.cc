@@ -1,0 +1,194 @@
+#include "nodeagent/resolve/catalog_resolver.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/api/names.h"
+#include "lib/api/resolve.h"
+
+namespace multinet::agent::resolve {
+namespace {
+
+constexpr std::chrono::milliseconds kLookAgain(50);
+/// The kubelet's mark of where it has a pod from; a static pod's is `file` or `http`.
+constexpr const char* kConfigSource = "kubernetes.io/config.source";
+
+LinkType linkType(api::NetworkType type) {
+  switch (type) {
+    case api::NetworkType::Vxlan:
+      return LinkType::Vxlan;
+    case api::NetworkType::Bridge:
+      return LinkType::Bridge;
+    case api::NetworkType::Macvlan:
+      return LinkType::Macvlan;
+  }
+  return LinkType::Bridge;
+}
+
+MacvlanMode macvlanMode(api::MacvlanMode mode) {
+  switch (mode) {
+    case api::MacvlanMode::Bridge:
+      return MacvlanMode::Bridge;
+    case api::MacvlanMode::Private:
+      return MacvlanMode::Private;
+    case api::MacvlanMode::Vepa:
+      return MacvlanMode::Vepa;
+    case api::MacvlanMode::Passthru:
+      return MacvlanMode::Passthru;
+  }
+  return MacvlanMode::Bridge;
+}
+
+Status refuseStaticPod(const PodRequest& request) {
+  const auto source = request.annotations.find(kConfigSource);
+  if (source == request.annotations.end() || source->second == "api") return {};
+  return fail(Code::FailedPrecondition, "StaticPod",
+              "metadata.annotations[multinet.dev/networks]: a static pod (config source \"" +
+                  source->second + "\") can't ask for networks; run it as a DaemonSet");
+}
+
+// What the node has of the network must be there before a pod can have a part of it.
+Result<const networks::NetworkState*> stateOf(const networks::Snapshot& snapshot,
+                                              const api::ResolvedInterface& interface) {
+  const networks::NetworkState* state = snapshot.find(interface.networkUid);
+  const bool isThere = state != nullptr && !state->parent.empty() && state->mtu > 0;
+  if (isThere) return state;
+  const std::string detail =
+      state == nullptr || state->message.empty() ? "not made yet" : state->message;
+  return fail(Code::Unavailable, "NetworkNotOnNode",
+              "interface " + interface.name.str() + ": network \"" + interface.network.str() +
+                  "\" is not ready on this node: " + detail);
+}
+
+WantedInterface wanted(const api::ResolvedInterface& interface, const api::PodNetwork& network,
+                       const networks::NetworkState& state) {
+  WantedInterface made;
+  InterfacePlan& plan = made.plan;
+  plan.name = interface.name;
+  plan.network = interface.network;
+  plan.networkUid = interface.networkUid;
+  if (interface.item.kind == api::RequestKind::Attachment) plan.attachment = interface.item.name;
+  plan.type = linkType(interface.type);
+  if (network.spec.macvlan.has_value()) plan.macvlanMode = macvlanMode(network.spec.macvlan->mode);
+  plan.parent = state.parent;
+  plan.mtu = interface.mtu.has_value() ? std::min(static_cast<unsigned>(*interface.mtu), state.mtu)
+                                       : state.mtu;
+  for (const api::ResolvedRoute& route : interface.routes) {
+    plan.routes.push_back({route.to, route.via});
+  }
+  plan.defaultGatewayV4 = interface.defaultGatewayV4;
+  plan.defaultGatewayV6 = interface.defaultGatewayV6;
+  made.subnets = subnetsOf(network);
+  return made;
+}
+
+}  // namespace
+
+std::vector<ipam::Subnet> subnetsOf(const api::PodNetwork& network) {
+  std::vector<ipam::Subnet> subnets;
+  for (const api::Subnet& spec : network.spec.ipam.subnets) {
+    const auto cidr = IpPrefix::parse(spec.cidr);
+    if (!cidr.has_value()) continue;
+    ipam::Subnet subnet;
+    subnet.cidr = *cidr;
+    if (const auto gateway = IpAddress::parse(spec.gateway)) subnet.gateway = *gateway;
+    for (const std::string& text : spec.exclude) {
+      if (const auto range = IpPrefix::parse(text)) subnet.exclude.push_back(*range);
+    }
+    if (spec.blockSize.has_value()) subnet.blockSize = static_cast<unsigned>(*spec.blockSize);
+    subnets.push_back(std::move(subnet));
+  }
+  return subnets;
+}
+
+struct CatalogResolver::Call {
+  PodRequest request;
+  BootTime deadline;
+  std::function<void(Result<std::vector<WantedInterface>>)> done;
+  bool answered = false;  // of the lane
+
+  void answer(Result<std::vector<WantedInterface>> result) {
+    if (!std::exchange(answered, true)) done(std::move(result));
+  }
+};
+
+CatalogResolver::CatalogResolver(watch::Caches& caches, const networks::Networks& networks,
+                                 const Clock& clock)
+    : caches_(caches), networks_(networks), clock_(clock), lane_("resolve") {}
+
+CatalogResolver::~CatalogResolver() {
+  lane_.stop();
+}
+
+bool CatalogResolver::asks(const PodRequest& request) const {
+  return request.annotations.contains(api::kNetworksAnnotation);
+}
+
+void CatalogResolver::resolve(const PodRequest& request, BootTime deadline,
+                              std::function<void(Result<std::vector<WantedInterface>>)> done) {
+  auto call = std::make_shared<Call>(Call{request, deadline, std::move(done), false});
+  if (!lane_.post([this, call] { attempt(call); })) {
+    call->answer(fail(Code::Unavailable, "Stopping", "resolve networks: the agent is stopping"));
+  }
+  // The API server may not answer at all.
+  const Duration left = std::max(Duration{}, Duration(call->deadline - clock_.now()));
+  lane_.postAfter(left, [call] {
+    call->answer(fail(Code::Unavailable, "ApiServerAway",
+                      "resolve networks: the API server doesn't answer for the namespace \"" +
+                          call->request.pod.namespaceName + "\""));
+  });
+}
+
+void CatalogResolver::attempt(const std::shared_ptr<Call>& call) {
+  if (call->answered) return;
+  if (auto allowed = refuseStaticPod(call->request); !allowed.has_value()) {
+    return call->answer(fail(std::move(allowed).error()));
+  }
+  if (auto synced = caches_.synced(); !synced.has_value()) {
+    return again(call, std::move(synced).error());
+  }
+  caches_.needNamespace(call->request.pod.namespaceName, [this, call](Status known) {
+    lane_.post([this, call, known = std::move(known)] {
+      if (!known.has_value() && known.error().transient()) return again(call, known.error());
+      judge(call);
+    });
+  });
+}
+
+void CatalogResolver::judge(const std::shared_ptr<Call>& call) {
+  if (call->answered) return;
+  auto decided = decide(call->request);
+  if (!decided.has_value() && decided.error().code == Code::Unavailable) {
+    return again(call, std::move(decided).error());
+  }
+  call->answer(std::move(decided));
+}
+
+void CatalogResolver::again(const std::shared_ptr<Call>& call, Error error) {
+  if (call->answered) return;
+  if (clock_.now() + kLookAgain >= call->deadline) return call->answer(fail(std::move(error)));
+  lane_.postAfter(kLookAgain, [this, call] { attempt(call); });
+}
+
+Result<std::vector<WantedInterface>> CatalogResolver::decide(const PodRequest& request) const {
+  api::PodSubject subject;
+  subject.namespaceName = request.pod.namespaceName;
+  subject.hostNetwork = request.hostNetwork;
+  subject.request = request.annotations.at(api::kNetworksAnnotation);
+  const auto resolved = api::resolve(subject, caches_.catalog());
+  if (!resolved.has_value()) return fail(api::toError(resolved.error()));
+  const auto snapshot = networks_.snapshot();
+  std::vector<WantedInterface> all;
+  for (const api::ResolvedInterface& interface : *resolved) {
+    const auto network = caches_.catalog().network(interface.network.str());
+    if (!network.has_value() || network->metadata.uid != interface.networkUid.str()) {
+      return fail(Code::Unavailable, "NetworkChanged",
+                  "network \"" + interface.network.str() + "\": changed while it was looked at");
+    }
+    MULTINET_TRY(const networks::NetworkState* state, stateOf(*snapshot, interface));
+    all.push_back(wanted(interface, *network, *state));
+  }
+  return all;
+}
+
+}  // namespace multinet::agent::resolve

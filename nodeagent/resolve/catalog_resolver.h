@@ -1,0 +1,40 @@
+// Resolution over the caches of this node.
+#pragma once
+
+#include <memory>
+
+#include "lib/async/lane.h"
+#include "nodeagent/networks/networks.h"
+#include "nodeagent/resolve/resolver.h"
+#include "nodeagent/watch/caches.h"
+
+namespace multinet::agent::resolve {
+
+/// What a network's spec says to its interfaces, with what the node has of it. Pure; the spec has
+/// passed the rules.
+[[nodiscard]] std::vector<ipam::Subnet> subnetsOf(const api::PodNetwork& network);
+
+class CatalogResolver final : public Resolver {
+ public:
+  /// All outlive it.
+  CatalogResolver(watch::Caches& caches, const networks::Networks& networks, const Clock& clock);
+  ~CatalogResolver() override;
+
+  [[nodiscard]] bool asks(const PodRequest& request) const override;
+  void resolve(const PodRequest& request, BootTime deadline,
+               std::function<void(Result<std::vector<WantedInterface>>)> done) override;
+
+ private:
+  struct Call;
+  void attempt(const std::shared_ptr<Call>& call);
+  void judge(const std::shared_ptr<Call>& call);
+  void again(const std::shared_ptr<Call>& call, Error error);
+  [[nodiscard]] Result<std::vector<WantedInterface>> decide(const PodRequest& request) const;
+
+  watch::Caches& caches_;
+  const networks::Networks& networks_;
+  const Clock& clock_;
+  async::Lane lane_;
+};
+
+}  // namespace multinet::agent::resolve

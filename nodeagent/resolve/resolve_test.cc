@@ -1,0 +1,156 @@
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "nodeagent/networks/fake_networks.h"
+#include "nodeagent/resolve/catalog_resolver.h"
+#include "nodeagent/watch/fake_caches.h"
+
+namespace multinet::agent::resolve {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+api::PodNetwork blue() {
+  api::PodNetwork network;
+  network.metadata.name = "blue";
+  network.metadata.uid = "uid-blue";
+  network.metadata.generation = 1;
+  network.spec.type = api::NetworkType::Macvlan;
+  network.spec.macvlan = api::MacvlanSpec{"eth1", api::MacvlanMode::Vepa};
+  api::Subnet v4;
+  v4.cidr = "10.20.0.0/16";
+  v4.gateway = "10.20.0.1";
+  v4.exclude = {"10.20.0.0/28"};
+  v4.blockSize = 26;
+  api::Subnet second;
+  second.cidr = "10.30.0.0/16";
+  network.spec.ipam.subnets = {v4, second};
+  network.spec.routes = {{"192.168.0.0/16", "10.20.0.1"}};
+  network.spec.access.namespaces.from = api::AccessFrom::All;
+  network.status.conditions.set({"Ready", k8s::ConditionStatus::True, 1, {}, "Ready", ""},
+                                WallTime{});
+  return network;
+}
+
+networks::Snapshot onNode() {
+  networks::Snapshot snapshot;
+  networks::NetworkState state;
+  state.name = NetworkName("blue");
+  state.uid = NetworkUid("uid-blue");
+  state.type = LinkType::Macvlan;
+  state.parent = "eth1";
+  state.mtu = 1400;
+  snapshot.networks.push_back(state);
+  return snapshot;
+}
+
+class ResolverTest : public testing::Test {
+ protected:
+  ResolverTest() {
+    caches_.content.networks["blue"] = blue();
+    caches_.content.namespaces["default"] = {};
+    networks_.publish(onNode());
+    request_.pod = {PodUid("uid"), "default", "web-0", 0};
+    request_.annotations["multinet.dev/networks"] = "blue";
+  }
+  Result<std::vector<WantedInterface>> resolve(Duration wait = seconds(4)) {
+    std::promise<Result<std::vector<WantedInterface>>> promise;
+    resolver_.resolve(
+        request_, clock_.now() + wait,
+        [&](Result<std::vector<WantedInterface>> result) { promise.set_value(std::move(result)); });
+    return promise.get_future().get();
+  }
+
+  SystemClock clock_;
+  watch::FakeCaches caches_;
+  networks::FakeNetworks networks_;
+  PodRequest request_;
+  CatalogResolver resolver_{caches_, networks_, clock_};
+};
+
+TEST_F(ResolverTest, SaysAllThatAnInterfaceShallBe) {
+  const auto resolved = resolve();
+  ASSERT_TRUE(resolved.has_value()) << resolved.error().message;
+  ASSERT_EQ(resolved->size(), 1U);
+  const WantedInterface& wanted = resolved->at(0);
+  EXPECT_EQ(wanted.plan.name.str(), "net1");
+  EXPECT_EQ(wanted.plan.networkUid.str(), "uid-blue");
+  EXPECT_EQ(wanted.plan.type, LinkType::Macvlan);
+  EXPECT_EQ(wanted.plan.macvlanMode, MacvlanMode::Vepa);
+  EXPECT_EQ(wanted.plan.parent, "eth1");
+  EXPECT_EQ(wanted.plan.mtu, 1400U);
+  ASSERT_EQ(wanted.plan.routes.size(), 1U);
+  ASSERT_EQ(wanted.subnets.size(), 2U);
+  EXPECT_EQ(wanted.subnets[0].gateway, IpAddress::parse("10.20.0.1").value());
+  EXPECT_EQ(wanted.subnets[0].blockSize, 26U);
+  EXPECT_EQ(wanted.subnets[0].exclude.size(), 1U);
+}
+
+TEST_F(ResolverTest, CompletingAddsTheOtherSubnetsOnLink) {
+  const auto resolved = resolve();
+  ASSERT_TRUE(resolved.has_value());
+  const AddressPlan address{InterfaceAddress::parse("10.20.0.17/16").value(), std::nullopt};
+  const InterfacePlan plan = complete(resolved->at(0), {address}, MacAddress::derive("x"));
+  EXPECT_EQ(plan.addresses, std::vector<AddressPlan>{address});
+  ASSERT_EQ(plan.routes.size(), 2U);
+  EXPECT_EQ(plan.routes[1].to.str(), "10.30.0.0/16");
+  EXPECT_FALSE(plan.routes[1].via.has_value());
+}
+
+TEST_F(ResolverTest, RefusesByTheRulesOfTheApi) {
+  request_.annotations["multinet.dev/networks"] = "red";
+  EXPECT_NE(resolve().error().message.find("red"), std::string::npos);
+  request_.annotations["multinet.dev/networks"] = "blue,";
+  EXPECT_FALSE(resolve().has_value());
+  request_.annotations["multinet.dev/networks"] = "blue";
+  request_.hostNetwork = true;
+  EXPECT_FALSE(resolve().has_value());
+}
+
+TEST_F(ResolverTest, RefusesANamespaceWithoutAGrant) {
+  caches_.content.networks["blue"].spec.access.namespaces.from = api::AccessFrom::None;
+  const auto refused = resolve();
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_FALSE(refused.error().reason.empty());
+}
+
+TEST_F(ResolverTest, RefusesAStaticPod) {
+  request_.annotations["kubernetes.io/config.source"] = "file";
+  EXPECT_EQ(resolve().error().reason, "StaticPod");
+  request_.annotations["kubernetes.io/config.source"] = "api";
+  EXPECT_TRUE(resolve().has_value());
+}
+
+TEST_F(ResolverTest, CachesThatAreNotThereAreUnavailableInTime) {
+  caches_.error = Error{Code::Unavailable, "CachesNotReady", "read PodNetworks: not answered yet"};
+  const auto start = std::chrono::steady_clock::now();
+  const auto refused = resolve(milliseconds(200));
+  EXPECT_EQ(refused.error().reason, "CachesNotReady");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(2));
+}
+
+TEST_F(ResolverTest, WaitsForTheNodesSideOfTheNetwork) {
+  networks_.publish({});
+  auto pending = std::async(std::launch::async, [this] { return resolve(); });
+  EXPECT_EQ(pending.wait_for(milliseconds(150)), std::future_status::timeout);
+  networks_.publish(onNode());
+  EXPECT_TRUE(pending.get().has_value());
+}
+
+TEST_F(ResolverTest, SaysWhatTheNodeLacksWhenItTakesTooLong) {
+  networks_.publish({});
+  const auto late = resolve(milliseconds(120));
+  EXPECT_EQ(late.error().reason, "NetworkNotOnNode");
+  EXPECT_EQ(late.error().code, Code::Unavailable);
+}
+
+TEST_F(ResolverTest, AsksOnlyWithTheAnnotation) {
+  EXPECT_TRUE(resolver_.asks(request_));
+  request_.annotations.clear();
+  EXPECT_FALSE(resolver_.asks(request_));
+}
+
+}  // namespace
+}  // namespace multinet::agent::resolve

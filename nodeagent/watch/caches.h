@@ -1,0 +1,32 @@
+// What this node knows of the cluster: its pods, the networks, attachments, peers, namespaces.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/api/catalog.h"
+#include "lib/api/network_peer.h"
+#include "lib/base/clock.h"
+#include "lib/k8s/core.h"
+
+namespace multinet::agent::watch {
+
+/// Reading never waits for the API server. Any thread.
+class Caches {
+ public:
+  virtual ~Caches() = default;
+  /// Unavailable names what isn't known yet, and why.
+  [[nodiscard]] virtual Status synced() const = 0;
+  [[nodiscard]] virtual const api::Catalog& catalog() const = 0;
+  /// This node's pods.
+  [[nodiscard]] virtual std::vector<std::shared_ptr<const k8s::Pod>> pods() const = 0;
+  [[nodiscard]] virtual std::vector<std::shared_ptr<const api::PodNetwork>> networks() const = 0;
+  [[nodiscard]] virtual std::vector<std::shared_ptr<const api::NetworkPeer>> peers() const = 0;
+  /// Fetches the labels of a namespace unless they are fresh; labels that are known are good
+  /// enough while the API server is away. `done` may come on the caller's thread.
+  virtual void needNamespace(const std::string& name, std::function<void(Status)> done) = 0;
+};
+
+}  // namespace multinet::agent::watch

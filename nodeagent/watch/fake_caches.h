@@ -1,0 +1,43 @@
+// Caches that hold what a test puts into them.
+#pragma once
+
+#include <optional>
+
+#include "lib/api/fake_catalog.h"
+#include "nodeagent/watch/caches.h"
+
+namespace multinet::agent::watch {
+
+class FakeCaches final : public Caches {
+ public:
+  api::FakeCatalog content;
+  std::vector<std::shared_ptr<const k8s::Pod>> podList;
+  std::vector<std::shared_ptr<const api::NetworkPeer>> peerList;
+  std::optional<Error> error;           ///< of synced()
+  std::optional<Error> namespaceError;  ///< of needNamespace()
+
+  [[nodiscard]] Status synced() const override {
+    if (error.has_value()) return fail(*error);
+    return {};
+  }
+  [[nodiscard]] const api::Catalog& catalog() const override { return content; }
+  [[nodiscard]] std::vector<std::shared_ptr<const k8s::Pod>> pods() const override {
+    return podList;
+  }
+  [[nodiscard]] std::vector<std::shared_ptr<const api::PodNetwork>> networks() const override {
+    std::vector<std::shared_ptr<const api::PodNetwork>> all;
+    for (const auto& [name, network] : content.networks) {
+      all.push_back(std::make_shared<const api::PodNetwork>(network));
+    }
+    return all;
+  }
+  [[nodiscard]] std::vector<std::shared_ptr<const api::NetworkPeer>> peers() const override {
+    return peerList;
+  }
+  void needNamespace(const std::string& /*name*/, std::function<void(Status)> done) override {
+    if (namespaceError.has_value()) return done(fail(*namespaceError));
+    done({});
+  }
+};
+
+}  // namespace multinet::agent::watch
