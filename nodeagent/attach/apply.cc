@@ -170,6 +170,9 @@ Result<netlink::Request> Applier::request(const Op& op) const {
   return std::visit(
       Match{
           [](const DeleteHostLink& step) -> Made { return netlink::deleteLink({0, step.name}); },
+          [](const SetHostBridge& step) -> Made {
+            return netlink::setMaster({0, step.name}, step.bridgeIndex);
+          },
           [&](const CreateVeth& step) -> Made {
             netlink::VethSpec spec = step.spec;
             spec.peerNetns = pod_.netns().get();

@@ -34,6 +34,8 @@ class Planner {
     link_ = findOurs(observed_, desired_.intent, interface_);
     if (link_ == nullptr) {
       MULTINET_CHECK(createLink(*parent));
+    } else if (driver_.hasHostEnd()) {
+      rejoin(*parent);
     }
     quieten();
     finish();
@@ -76,6 +78,15 @@ class Planner {
     return fail(Code::AlreadyExists, "NameTaken",
                 text() + ": " + std::to_string(kHostNameSalts) +
                     " host-side names in a row belong to others");
+  }
+
+  /// The host end of a link that is there belongs in the bridge.
+  void rejoin(const LinkInfo& parent) {
+    for (const auto& [name, link] : observed_.hostLinks) {
+      if (link.alias == alias_ && link.master != parent.index) {
+        add(drivers::SetHostBridge{name, parent.name, parent.index});
+      }
+    }
   }
 
   /// Before the link is up, so that not one packet leaves by itself.

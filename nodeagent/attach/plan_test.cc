@@ -183,6 +183,22 @@ TEST(Plan, HostNamesThatMeetAreAvoidedOursAreReplaced) {
   EXPECT_EQ(plan(desire(interface()), observed).error().reason, "NameTaken");
 }
 
+TEST(Plan, AHostEndOutsideItsBridgeIsPutBack) {
+  Observed observed = observe();
+  observed.podLinks = {attached()};
+  observed.podAddresses = {{3, InterfaceAddress::parse("10.20.0.5/16").value(), false}};
+  netlink::LinkInfo hostEnd;
+  hostEnd.alias = "multinet:i:net1";
+  hostEnd.master = 4;
+  const std::string name = hostLinkName(IntentId("i"), "net1", 0);
+  observed.hostLinks[name] = hostEnd;
+  EXPECT_TRUE(plan(desire(interface()), observed).value().empty());
+  observed.hostLinks[name].master = 0;
+  const auto ops = plan(desire(interface()), observed).value();
+  ASSERT_EQ(ops.size(), 1U);
+  EXPECT_EQ(std::get<SetHostBridge>(ops.front().action).bridgeIndex, 4);
+}
+
 TEST(Plan, MtuIsTheParentsWhereNoneIsGiven) {
   InterfacePlan wanted = interface();
   wanted.mtu = 0;

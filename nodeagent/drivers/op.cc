@@ -11,6 +11,7 @@ constexpr std::string_view kPrefix = "multinet:";
 
 Stage stageOf(const Op& op) {
   if (std::holds_alternative<DeleteHostLink>(op.action) ||
+      std::holds_alternative<SetHostBridge>(op.action) ||
       std::holds_alternative<CreateVeth>(op.action) ||
       std::holds_alternative<CreateMacvlan>(op.action)) {
     return Stage::Host;

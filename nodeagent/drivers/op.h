@@ -26,6 +26,13 @@ struct CreateMacvlan {
 struct DeleteHostLink {
   std::string name;
 };
+/// Puts a host end back where it belongs: somebody took it out, or the bridge was made anew. Has no
+/// undo: it was like that when it was made.
+struct SetHostBridge {
+  std::string name;
+  std::string bridge;  ///< for texts only
+  int bridgeIndex = 0;
+};
 /// `net/<family>/conf/<the link>/<key>` in the pod. Goes with the link, so it needs no undo.
 struct WriteSysctl {
   std::string family;  ///< `ipv4`, `ipv6`
@@ -54,8 +61,8 @@ struct AddRule {
   netlink::RuleInfo rule;
 };
 
-using Action = std::variant<DeleteHostLink, CreateVeth, CreateMacvlan, WriteSysctl, FinishLink,
-                            AddAddress, BringUp, AddRoute, RemoveRoute, AddRule>;
+using Action = std::variant<DeleteHostLink, SetHostBridge, CreateVeth, CreateMacvlan, WriteSysctl,
+                            FinishLink, AddAddress, BringUp, AddRoute, RemoveRoute, AddRule>;
 
 struct Op {
   std::string interface;  ///< the name it will have in the pod
