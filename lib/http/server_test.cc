@@ -134,7 +134,7 @@ TEST(ServerTest, AHandlerThatThrowsIsAnswered500) {
 }
 
 TEST(ServerTest, CutsSlowClients) {
-  const auto server = plainServer({.headerTime = 150ms, .bodyTime = 150ms, .idle = 150ms});
+  const auto server = plainServer({.headerTime = 700ms, .bodyTime = 700ms, .idle = 700ms});
   RawClient silent(server->port());
   RawClient loris(server->port());
   RawClient body(server->port());
@@ -264,7 +264,7 @@ class TlsServerTest : public ::testing::Test {
 };
 
 TEST_F(TlsServerTest, AnswersAndSurvivesPlaintext) {
-  const auto https = server({.handshake = 500ms});
+  const auto https = server();
   RawClient plain(https->port());
   plain.send(get("/"));
   EXPECT_TRUE(plain.closedWithin(3));
