@@ -138,8 +138,10 @@ void Decoder::value(simdjson::dom::element element, T& out, const detail::Path& 
       return failure.note(path, "must be a list, is " + std::string(detail::typeName(element)));
     }
     out.clear();
-    for (const auto item : array)
-      value(item, out.emplace_back(), {&path, "", out.size() - 1}, failure);
+    for (const auto item : array) {
+      const std::size_t index = out.size();
+      value(item, out.emplace_back(), {&path, "", index}, failure);
+    }
   } else if constexpr (std::is_enum_v<T>) {
     std::string text;
     detail::read(element, text, path, failure);

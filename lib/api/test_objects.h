@@ -1,0 +1,66 @@
+// Objects for the tests of this room: good ones, to be spoilt one field at a time.
+#pragma once
+
+#include <string>
+
+#include "lib/api/fake_catalog.h"
+#include "lib/api/pod_network.h"
+
+namespace multinet::api::testing {
+
+inline void makeReady(PodNetwork& network) {
+  network.status.conditions.set(
+      {"Ready", k8s::ConditionStatus::True, network.metadata.generation, std::nullopt, "Ready", ""},
+      WallTime{});
+}
+
+/// A bridge network with both families, gateways and everything allowed.
+inline PodNetwork goodNetwork(const std::string& name = "blue") {
+  PodNetwork network;
+  network.metadata.name = name;
+  network.metadata.uid = "uid-" + name;
+  network.metadata.generation = 1;
+  network.spec.type = NetworkType::Bridge;
+  network.spec.bridge = BridgeSpec{"br-" + name, BridgeMode::Own, ""};
+  network.spec.mtu = 1450;
+  network.spec.ipam.subnets = {{"10.20.0.0/16", "10.20.0.1", {"10.20.0.0/28"}, 26},
+                               {"fd00:20::/64", "fd00:20::1", {}, std::nullopt}};
+  network.spec.routes = {{"192.168.0.0/16", "10.20.0.1"}};
+  network.spec.access.namespaces.from = AccessFrom::All;
+  network.spec.allow = {true, true};
+  makeReady(network);
+  return network;
+}
+
+/// The same with subnets of its own: `second` is the second number of the IPv4 one.
+inline PodNetwork otherNetwork(const std::string& name, int second) {
+  PodNetwork network = goodNetwork(name);
+  const std::string number = std::to_string(second);
+  network.spec.ipam.subnets = {{"10." + number + ".0.0/16", "10." + number + ".0.1", {}, {}},
+                               {"fd00:" + number + "::/64", "fd00:" + number + "::1", {}, {}}};
+  network.spec.routes.clear();
+  return network;
+}
+
+inline PodNetworkAttachment goodAttachment(const std::string& name, const std::string& network) {
+  PodNetworkAttachment attachment;
+  attachment.metadata.name = name;
+  attachment.metadata.nameSpace = "default";
+  attachment.metadata.uid = "uid-" + name;
+  attachment.spec.podNetworkName = network;
+  return attachment;
+}
+
+/// blue, red and green, attachments nas (red) and out (green), namespaces default and other.
+inline FakeCatalog goodCatalog() {
+  FakeCatalog catalog;
+  catalog.networks = {{"blue", goodNetwork("blue")},
+                      {"red", otherNetwork("red", 30)},
+                      {"green", otherNetwork("green", 40)}};
+  catalog.attachments = {{{"default", "nas"}, goodAttachment("nas", "red")},
+                         {{"default", "out"}, goodAttachment("out", "green")}};
+  catalog.namespaces = {{"default", {{"team", "a"}}}, {"other", {{"team", "b"}}}};
+  return catalog;
+}
+
+}  // namespace multinet::api::testing

@@ -1,0 +1,170 @@
+#include <gtest/gtest.h>
+
+#include "lib/k8s/core.h"
+#include "lib/k8s/describe_shared.h"
+
+namespace multinet::k8s {
+namespace {
+
+using std::chrono::seconds;
+
+Condition condition(ConditionStatus status, std::string reason) {
+  return {"Ready", status, 3, std::nullopt, std::move(reason), "told"};
+}
+
+TEST(Conditions, KeepTheTimeOfTheLastChangeOfStatus) {
+  Conditions conditions;
+  const WallTime first{seconds(100)};
+  const WallTime later{seconds(200)};
+  EXPECT_TRUE(conditions.set(condition(ConditionStatus::False, "Waiting"), first));
+  EXPECT_TRUE(conditions.set(condition(ConditionStatus::False, "Broken"), later));
+  EXPECT_EQ(conditions.find("Ready")->lastTransitionTime, first);
+  EXPECT_EQ(conditions.find("Ready")->reason, "Broken");
+  EXPECT_TRUE(conditions.set(condition(ConditionStatus::True, "Fine"), later));
+  EXPECT_EQ(conditions.find("Ready")->lastTransitionTime, later);
+  EXPECT_EQ(conditions.items.size(), 1U);
+}
+
+TEST(Conditions, SayWhetherAnythingChanged) {
+  Conditions conditions;
+  EXPECT_TRUE(conditions.set(condition(ConditionStatus::True, "Fine"), WallTime{seconds(1)}));
+  EXPECT_FALSE(conditions.set(condition(ConditionStatus::True, "Fine"), WallTime{seconds(2)}));
+  Condition newer = condition(ConditionStatus::True, "Fine");
+  newer.observedGeneration = 4;
+  EXPECT_TRUE(conditions.set(newer, WallTime{seconds(3)}));
+  EXPECT_TRUE(conditions.remove("Ready"));
+  EXPECT_FALSE(conditions.remove("Ready"));
+}
+
+TEST(Conditions, AnOlderVerdictIsNoVerdict) {
+  Conditions conditions;
+  conditions.set(condition(ConditionStatus::True, "Fine"), WallTime{seconds(1)});
+  EXPECT_TRUE(conditions.isTrue("Ready"));
+  EXPECT_TRUE(conditions.isTrueAt("Ready", 3));
+  EXPECT_FALSE(conditions.isTrueAt("Ready", 4));
+  EXPECT_FALSE(conditions.isTrueAt("InUse", 3));
+}
+
+TEST(LabelSelector, MatchesAsKubernetesDoes) {
+  const StringMap labels{{"team", "red"}, {"tier", "web"}};
+  const auto one = [](std::string key, SelectorOperator op, std::vector<std::string> values) {
+    return LabelSelector{{}, {{std::move(key), op, std::move(values)}}};
+  };
+  EXPECT_TRUE(LabelSelector{}.matches(labels));
+  EXPECT_TRUE((LabelSelector{{{"team", "red"}}, {}}).matches(labels));
+  EXPECT_FALSE((LabelSelector{{{"team", "blue"}}, {}}).matches(labels));
+  EXPECT_FALSE((LabelSelector{{{"absent", ""}}, {}}).matches(labels));
+  EXPECT_TRUE(one("team", SelectorOperator::In, {"blue", "red"}).matches(labels));
+  EXPECT_FALSE(one("absent", SelectorOperator::In, {"x"}).matches(labels));
+  EXPECT_TRUE(one("absent", SelectorOperator::NotIn, {"x"}).matches(labels));
+  EXPECT_FALSE(one("team", SelectorOperator::NotIn, {"red"}).matches(labels));
+  EXPECT_TRUE(one("team", SelectorOperator::Exists, {}).matches(labels));
+  EXPECT_FALSE(one("team", SelectorOperator::DoesNotExist, {}).matches(labels));
+  EXPECT_TRUE(one("absent", SelectorOperator::DoesNotExist, {}).matches(labels));
+}
+
+TEST(LabelSelector, RefusesWhatNoLabelCanBe) {
+  const auto broken = [](const LabelSelector& selector) {
+    const auto status = validate(selector);
+    return status ? std::string() : status.error().message;
+  };
+  EXPECT_EQ(broken({{{"example.com/team", "red"}}, {}}), "");
+  EXPECT_EQ(broken({{{"a b", "red"}}, {}}), "matchLabels: \"a b\" is no label key");
+  EXPECT_EQ(broken({{{"team", "-red"}}, {}}), "matchLabels.team: \"-red\" is no label value");
+  EXPECT_EQ(broken({{}, {{"team", SelectorOperator::In, {}}}}),
+            "matchExpressions[0].values: is empty; In and NotIn need at least one value");
+  EXPECT_EQ(broken({{}, {{"team", SelectorOperator::Exists, {"x"}}}}),
+            "matchExpressions[0].values: must be empty; Exists and DoesNotExist take no values");
+  EXPECT_EQ(broken({{{"UPPER.com/x", "y"}}, {}}), "matchLabels: \"UPPER.com/x\" is no label key");
+}
+
+TEST(Pod, DecodesWhatWeRead) {
+  const auto pod = decodeText<Pod>(R"({
+    "apiVersion": "v1", "kind": "Pod",
+    "metadata": {"name": "web-0", "namespace": "default", "uid": "u1", "generation": 2,
+      "creationTimestamp": "2026-09-01T12:00:00Z", "labels": null,
+      "annotations": {"multinet.dev/networks": "blue"}, "managedFields": [{"manager": "x"}],
+      "ownerReferences": [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web",
+                           "uid": "o1", "controller": true}]},
+    "spec": {"nodeName": "n1", "readinessGates": [{"conditionType": "multinet.dev/networks-ready"}],
+             "containers": [{"name": "a"}]},
+    "status": {"phase": "Failed", "podIPs": [{"ip": "10.0.0.1"}],
+               "conditions": [{"type": "Ready", "status": "False", "lastProbeTime": null}]}})");
+  ASSERT_TRUE(pod) << pod.error().message;
+  EXPECT_EQ(pod->metadata.nameSpace, "default");
+  EXPECT_EQ(*pod->metadata.annotation("multinet.dev/networks"), "blue");
+  EXPECT_EQ(pod->metadata.annotation("other"), nullptr);
+  EXPECT_EQ(pod->metadata.controllerRef()->name, "web");
+  EXPECT_EQ(formatTime(*pod->metadata.creationTimestamp), "2026-09-01T12:00:00Z");
+  EXPECT_FALSE(pod->metadata.deleting());
+  EXPECT_TRUE(pod->finished());
+  EXPECT_FALSE(pod->isMirror());
+  EXPECT_TRUE(pod->hasReadinessGate("multinet.dev/networks-ready"));
+  EXPECT_FALSE(pod->status.conditions.isTrue("Ready"));
+  EXPECT_EQ(pod->status.podIPs.at(0).ip, "10.0.0.1");
+}
+
+struct Wrong {
+  const char* json;
+  const char* message;
+};
+
+TEST(Decoder, NamesTheFieldAndWhatItShouldBe) {
+  const std::vector<Wrong> table{
+      {R"({"metadata": {"name": 5}})", "decode Pod: metadata.name: must be a string, is a number"},
+      {R"({"metadata": {"labels": {"a": true}}})",
+       "decode Pod: metadata.labels.a: must be a string, is a boolean"},
+      {R"({"metadata": {"finalizers": "x"}})",
+       "decode Pod: metadata.finalizers: must be a list, is a string"},
+      {R"({"metadata": {"generation": 1.5}})",
+       "decode Pod: metadata.generation: must be a whole number from -9223372036854775808 to "
+       "9223372036854775807"},
+      {R"({"metadata": {"ownerReferences": [{"kind": "A", "name": "a", "apiVersion": "v1"}]}})",
+       "decode Pod: metadata.ownerReferences[0].uid: is required"},
+      {R"({"metadata": {"deletionTimestamp": "soon"}})",
+       "decode Pod: metadata.deletionTimestamp: is \"soon\", must be a time such as "
+       "2026-09-01T12:00:00Z"},
+      {R"({"status": {"conditions": [{"type": "A", "status": "True"}, {"type": "B",
+          "status": "Maybe"}]}})",
+       "decode Pod: status.conditions[1].status: is \"Maybe\", must be one of True, False, "
+       "Unknown"},
+      {R"({"spec": {"hostNetwork": "yes"}})",
+       "decode Pod: spec.hostNetwork: must be true or false, is a string"},
+      {R"([])", "decode Pod: object: must be an object, is a list"},
+      {R"({"kind": "Node"})", "decode kind: is \"Node\", must be \"Pod\""},
+  };
+  for (const auto& [json, message] : table) {
+    const auto pod = decodeText<Pod>(json);
+    ASSERT_FALSE(pod) << json;
+    EXPECT_EQ(pod.error().message, message) << json;
+  }
+  EXPECT_EQ(decodeText<Pod>("{").error().reason, "InvalidJSON");
+}
+
+TEST(Encoder, LeavesOutWhatIsAbsent) {
+  Pod pod;
+  pod.metadata.name = "web-0";
+  pod.metadata.ownerReferences = {{"v1", "Node", "n1", "u1", std::nullopt, false}};
+  EXPECT_EQ(KindTraits<Pod>::encode(pod), nlohmann::json::parse(R"({
+    "apiVersion": "v1", "kind": "Pod",
+    "metadata": {"name": "web-0", "ownerReferences": [
+      {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1",
+       "blockOwnerDeletion": false}]}})"));
+}
+
+TEST(Encoder, IsTheDecodersInverse) {
+  Node node;
+  node.metadata.name = "n1";
+  node.metadata.labels = {{"a", "b"}};
+  node.metadata.creationTimestamp = WallTime{seconds(1000)};
+  node.spec.taints = {{"k", "v", "NoExecute"}};
+  node.status.addresses = {{"InternalIP", "10.0.0.1"}};
+  node.status.conditions.set({"Ready", ConditionStatus::True, 0, std::nullopt, "Up", "m"},
+                             WallTime{seconds(2000)});
+  const auto again = decodeText<Node>(KindTraits<Node>::encode(node).dump());
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(*again, node);
+}
+
+}  // namespace
+}  // namespace multinet::k8s
