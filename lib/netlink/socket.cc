@@ -12,7 +12,7 @@ namespace {
 
 // The kernel's largest dump datagram is 32 KiB (netlink_dump); acks repeat nothing
 // (NETLINK_CAP_ACK).
-constexpr std::size_t kBufferSize = 64U * 1024U;
+constexpr std::size_t kBufferSize = std::size_t{64} * 1024;
 // Acks of one send must fit the receive buffer together: at about 1 KiB of accounting each, 64 fit
 // Debian's default of 208 KiB three times.
 constexpr std::size_t kBatch = 64;

@@ -38,6 +38,8 @@ class Scope {
   [[nodiscard]] static Result<Scope> enter(const Fd& netns);
   Scope(Scope&& other) noexcept : home_(std::move(other.home_)) {}
   Scope& operator=(Scope&&) = delete;
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
   ~Scope();
 
  private:

@@ -53,6 +53,8 @@ class KernelAttachEngine::Impl {
           for (AttachTask& task : batch) run(std::move(task));
         }) {}
 
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
   ~Impl() {
     for (AttachTask& task : attaches_.stop()) {
       task.done(fail(refused<AttachTask>(Lane<AttachTask>::Push::Stopped, "attach", 0)));

@@ -28,6 +28,8 @@ class KernelAttachEngine final : public AttachEngine {
   /// into that one is refused. `clock` outlives the engine.
   [[nodiscard]] static Result<std::unique_ptr<KernelAttachEngine>> start(EngineOptions options,
                                                                          const Clock& clock);
+  KernelAttachEngine(const KernelAttachEngine&) = delete;
+  KernelAttachEngine& operator=(const KernelAttachEngine&) = delete;
   /// Finishes what runs, refuses what waits, joins both threads.
   ~KernelAttachEngine() override;
 

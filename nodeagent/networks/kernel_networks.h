@@ -22,6 +22,8 @@ class KernelNetworks final : public Networks {
  public:
   [[nodiscard]] static Result<std::unique_ptr<KernelNetworks>> start(NetworksOptions options,
                                                                      ChangeCallback changed);
+  KernelNetworks(const KernelNetworks&) = delete;
+  KernelNetworks& operator=(const KernelNetworks&) = delete;
   ~KernelNetworks() override;
 
   void setDesired(std::vector<DesiredNetwork> networks) override;
