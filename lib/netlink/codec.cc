@@ -205,9 +205,17 @@ Attributes Attributes::nested(std::uint16_t attribute) const {
   return parse(*value).value_or(Attributes{});
 }
 
+Result<int> errnoOf(std::int32_t verdict) {
+  constexpr std::int32_t kLargest = 4095;  // MAX_ERRNO of include/linux/err.h
+  if (verdict <= 0 && verdict >= -kLargest) return -verdict;
+  return fail(Code::DataLoss, "BadVerdict",
+              "decode netlink verdict: " + std::to_string(verdict) + " is no negative errno");
+}
+
 Result<Ack> parseAck(const Frame& frame) {
   MULTINET_TRY(const auto header, readHeader<nlmsgerr>(frame.payload));
-  Ack ack{-header.error, ""};
+  MULTINET_TRY(const int errorNumber, errnoOf(header.error));
+  Ack ack{errorNumber, ""};
   if ((frame.flags & NLM_F_ACK_TLVS) == 0) return ack;
   // Uncapped errors repeat the whole request between the header and the attributes.
   std::size_t offset = sizeof header;

@@ -126,6 +126,9 @@ struct Ack {
   std::string text;     ///< the kernel's own sentence (extended ack), often empty
 };
 
+/// The errno in a verdict, which the kernel writes negative. DataLoss for what can be none.
+[[nodiscard]] Result<int> errnoOf(std::int32_t verdict);
+
 /// Reads NLMSG_ERROR, capped or not, with or without extended acknowledgement.
 [[nodiscard]] Result<Ack> parseAck(const Frame& frame);
 

@@ -4,7 +4,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
-#include <numeric>
+#include <limits>
 
 #include "lib/netlink/address.h"
 #include "lib/netlink/link.h"
@@ -181,6 +181,14 @@ TEST(Codec, AnErrorThatLiesAboutTheRequestIsAnError) {
         << length;
   }
   EXPECT_EQ(parseAck({NLMSG_ERROR, 0, 1, 0, Buffer(3)}).error().code, Code::DataLoss);
+}
+
+TEST(Codec, AVerdictThatIsNoErrnoIsAnError) {
+  // Negating the smallest int is undefined: found by the fuzzer.
+  for (const int verdict : {std::numeric_limits<int>::min(), -4096, 1, 17}) {
+    const Buffer bytes = errorPayload(verdict, 16, {});
+    EXPECT_EQ(parseAck({NLMSG_ERROR, 0, 1, 0, bytes}).error().code, Code::DataLoss) << verdict;
+  }
 }
 
 TEST(Codec, RefusalsNameWhatWhyAndTheKernelsOwnWords) {

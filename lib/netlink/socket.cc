@@ -253,7 +253,8 @@ Result<bool> Socket::dumpOnce(const Request& request,
       if (frame.type == NLMSG_DONE) {
         // The first four bytes are the dump's own verdict (kernel 4.20 on).
         const auto verdict = readHeader<std::int32_t>(frame.payload);
-        if (verdict && *verdict < 0) return fail(refusal(request.what, Ack{-*verdict, ""}));
+        MULTINET_TRY(const int errorNumber, errnoOf(verdict.value_or(0)));
+        if (errorNumber != 0) return fail(refusal(request.what, Ack{errorNumber, ""}));
         return whole;
       }
       if (frame.type == NLMSG_ERROR) {
