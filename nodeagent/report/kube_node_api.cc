@@ -14,37 +14,44 @@ Status statusOf(const Result<T>& result) {
 }  // namespace
 
 Result<api::NodeNetworkSet> KubeNodeApi::getNodeSet(const NodeName& node) {
-  return client_.get<api::NodeNetworkSet>({"", node.str()});
+  MULTINET_TRY(kube::Client* const client, client_());
+  return client->get<api::NodeNetworkSet>({"", node.str()});
 }
 
 Result<api::NodeNetworkSet> KubeNodeApi::createNodeSet(const api::NodeNetworkSet& set) {
-  return client_.create(set);
+  MULTINET_TRY(kube::Client* const client, client_());
+  return client->create(set);
 }
 
 Status KubeNodeApi::updateNodeSetStatus(const api::NodeNetworkSet& set) {
-  return statusOf(client_.updateStatus(set));
+  MULTINET_TRY(kube::Client* const client, client_());
+  return statusOf(client->updateStatus(set));
 }
 
 Result<std::vector<api::NetworkPeer>> KubeNodeApi::listPeers(const NodeName& node) {
-  MULTINET_TRY(auto peers, client_.list<api::NetworkPeer>());
+  MULTINET_TRY(kube::Client* const client, client_());
+  MULTINET_TRY(auto peers, client->list<api::NetworkPeer>());
   std::erase_if(peers,
                 [&node](const api::NetworkPeer& peer) { return peer.nodeName != node.str(); });
   return peers;
 }
 
 Status KubeNodeApi::createPeer(const api::NetworkPeer& peer) {
-  return statusOf(client_.create(
+  MULTINET_TRY(kube::Client* const client, client_());
+  return statusOf(client->create(
       peer, std::function<bool(const api::NetworkPeer&)>([&peer](const api::NetworkPeer& there) {
         return there.nodeName == peer.nodeName && there.podNetworkUID == peer.podNetworkUID;
       })));
 }
 
 Status KubeNodeApi::updatePeer(const api::NetworkPeer& peer) {
-  return statusOf(client_.update(peer));
+  MULTINET_TRY(kube::Client* const client, client_());
+  return statusOf(client->update(peer));
 }
 
 Status KubeNodeApi::deletePeer(const api::NetworkPeer& peer) {
-  return client_.remove<api::NetworkPeer>({"", peer.metadata.name}, {peer.metadata.uid, ""});
+  MULTINET_TRY(kube::Client* const client, client_());
+  return client->remove<api::NetworkPeer>({"", peer.metadata.name}, {peer.metadata.uid, ""});
 }
 
 }  // namespace multinet::agent::report

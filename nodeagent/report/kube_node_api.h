@@ -1,15 +1,16 @@
 // The node reports' door to Kubernetes, over lib/kube, with the kubelet's rights.
 #pragma once
 
-#include "lib/kube/client.h"
+#include <utility>
+
+#include "nodeagent/report/client_source.h"
 #include "nodeagent/report/node_reporter.h"
 
 namespace multinet::agent::report {
 
 class KubeNodeApi final : public NodeApi {
  public:
-  /// `client` outlives it.
-  explicit KubeNodeApi(kube::Client& client) : client_(client) {}
+  explicit KubeNodeApi(ClientSource client) : client_(std::move(client)) {}
 
   [[nodiscard]] Result<api::NodeNetworkSet> getNodeSet(const NodeName& node) override;
   [[nodiscard]] Result<api::NodeNetworkSet> createNodeSet(const api::NodeNetworkSet& set) override;
@@ -20,7 +21,7 @@ class KubeNodeApi final : public NodeApi {
   [[nodiscard]] Status deletePeer(const api::NetworkPeer& peer) override;
 
  private:
-  kube::Client& client_;
+  ClientSource client_;
 };
 
 }  // namespace multinet::agent::report

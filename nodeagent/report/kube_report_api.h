@@ -1,17 +1,21 @@
 // The report room's door to Kubernetes, over lib/kube, with the kubelet's rights.
 #pragma once
 
-#include "lib/kube/client.h"
+#include <memory>
+#include <mutex>
+#include <utility>
+
 #include "lib/kube/events.h"
 #include "nodeagent/report/api_reporter.h"
+#include "nodeagent/report/client_source.h"
 
 namespace multinet::agent::report {
 
 class KubeReportApi final : public ReportApi {
  public:
-  /// All outlive it.
-  KubeReportApi(kube::Client& client, kube::EventRecorder& events, const Clock& clock)
-      : client_(client), events_(events), clock_(clock) {}
+  /// `clock` outlives it.
+  KubeReportApi(ClientSource client, const Clock& clock, NodeName node)
+      : client_(std::move(client)), clock_(clock), node_(std::move(node)) {}
 
   [[nodiscard]] Status putSet(const api::PodInterfaceSet& set) override;
   [[nodiscard]] Status deleteSet(const std::string& namespaceName,
@@ -20,9 +24,11 @@ class KubeReportApi final : public ReportApi {
   void recordRefusal(const PodRef& pod, const Error& error) override;
 
  private:
-  kube::Client& client_;
-  kube::EventRecorder& events_;
+  ClientSource client_;
   const Clock& clock_;
+  const NodeName node_;
+  std::mutex mutex_;
+  std::unique_ptr<kube::EventRecorder> events_;  ///< made with the first Event
 };
 
 }  // namespace multinet::agent::report

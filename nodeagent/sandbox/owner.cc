@@ -216,12 +216,21 @@ void Owner::restore(std::vector<Restored> restored) {
       entry->forwarded = true;
       entry->doubted = one.fate == Fate::Doubt;
       startFate(entry, one.fate);
+      reportAgain(*entry, one.fate);
     }
     table_.setRecovered();
     for (Waiting& waiting : std::exchange(waiting_, {})) {
       submitRun(std::move(waiting.request), std::move(waiting.done));
     }
   });
+}
+
+// The process may have ended between the attach and its report; saying it twice costs a look.
+void Owner::reportAgain(const Entry& entry, Fate fate) {
+  const journal::Record& record = entry.record;
+  if (fate != Fate::Keep || record.state != State::Attached) return;
+  if (record.bootId != shared_.options.bootId) return;
+  shared_.doors.reporter.attached(record.pod, record.sandbox, record.interfaces);
 }
 
 void Owner::startFate(const EntryPtr& entry, Fate fate) {

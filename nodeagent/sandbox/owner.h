@@ -67,6 +67,7 @@ class Owner final : public Sandboxes {
   /// In the pod's own order, without anybody who waits for the answer.
   void background(const EntryPtr& entry, std::function<void(std::function<void()>)> work);
   void startFate(const EntryPtr& entry, Fate fate);
+  void reportAgain(const Entry& entry, Fate fate);
 
   void tick();
   void refuseLateWaiters();

@@ -1,0 +1,70 @@
+#include "nodeagent/feeder.h"
+
+#include <map>
+#include <utility>
+
+#include "lib/api/names.h"
+#include "lib/api/request.h"
+#include "nodeagent/networks/desired.h"
+#include "nodeagent/resolve/catalog_resolver.h"
+
+namespace multinet::agent {
+namespace {
+
+// A burst of events (a whole list, at start) is one change.
+constexpr std::chrono::milliseconds kGather(50);
+
+std::string networkOf(const api::RequestItem& item, const std::string& namespaceName,
+                      const api::Catalog& catalog) {
+  if (item.kind == api::RequestKind::Network) return item.name;
+  const auto attachment = catalog.attachment(namespaceName, item.name);
+  return attachment ? attachment->spec.podNetworkName : "";
+}
+
+}  // namespace
+
+std::vector<addresses::Pool> wantedPools(const watch::Caches& caches) {
+  std::map<std::string, addresses::Pool> pools;
+  for (const auto& pod : caches.pods()) {
+    const std::string* text = pod->metadata.annotation(api::kNetworksAnnotation);
+    if (text == nullptr || pod->metadata.deleting()) continue;
+    const auto request = api::parseRequest(*text);
+    if (!request) continue;
+    for (const api::RequestItem& item : request->items) {
+      const std::string name = networkOf(item, pod->metadata.nameSpace, caches.catalog());
+      if (name.empty() || pools.contains(name)) continue;
+      const auto network = caches.catalog().network(name);
+      if (!network || !network->isReady()) continue;
+      addresses::Pool pool;
+      pool.network = NetworkName(name);
+      pool.uid = NetworkUid(network->metadata.uid);
+      pool.subnets = resolve::subnetsOf(*network);
+      pools.emplace(name, std::move(pool));
+    }
+  }
+  std::vector<addresses::Pool> out;
+  out.reserve(pools.size());
+  for (auto& [name, pool] : pools) out.push_back(std::move(pool));
+  return out;
+}
+
+Feeder::Feeder(const watch::Caches& caches, networks::Networks& networks,
+               addresses::Addresses& addresses, NodeName node)
+    : caches_(caches), networks_(networks), addresses_(addresses), node_(std::move(node)) {}
+
+void Feeder::changed() {
+  if (waiting_.exchange(true)) return;
+  lane_.postAfter(kGather, [this] {
+    waiting_ = false;
+    feed();
+  });
+}
+
+void Feeder::feed() {
+  // Half a picture would take away the bridges of networks that weren't listed yet.
+  if (!caches_.synced()) return;
+  networks_.setDesired(networks::desiredNetworks(caches_.networks(), caches_.peers(), node_));
+  addresses_.setWanted(wantedPools(caches_));
+}
+
+}  // namespace multinet::agent
