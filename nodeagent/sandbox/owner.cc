@@ -152,7 +152,10 @@ void Owner::afterStop(const SandboxId& id, StatusCallback done) {
   const async::Answer<void> answer(std::move(done));
   lane_.post([this, id, answer] {
     const EntryPtr entry = table_.bySandbox(id);
-    if (entry == nullptr) return answer({});
+    if (entry == nullptr) {
+      if (!table_.recovered()) endedEarly_.insert(id);
+      return answer({});
+    }
     commands_.submit<void>(
         entry->record.pod.uid,
         [this, entry](const async::Answer<void>& detached) {
@@ -215,9 +218,12 @@ void Owner::restore(std::vector<Restored> restored) {
       const EntryPtr entry = table_.add(std::move(one.record));
       entry->forwarded = true;
       entry->doubted = one.fate == Fate::Doubt;
+      // A pod could end while nobody knew its sandbox yet.
+      if (endedEarly_.contains(entry->record.sandbox)) one.fate = Fate::Detach;
       startFate(entry, one.fate);
       reportAgain(*entry, one.fate);
     }
+    endedEarly_.clear();
     table_.setRecovered();
     for (Waiting& waiting : std::exchange(waiting_, {})) {
       submitRun(std::move(waiting.request), std::move(waiting.done));

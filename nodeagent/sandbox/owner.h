@@ -83,7 +83,8 @@ class Owner final : public Sandboxes {
   // Of the lane alone:
   std::vector<Waiting> waiting_;
   std::vector<Active> active_;
-  std::set<IntentId> busy_;  // with background work queued
+  std::set<IntentId> busy_;         // with background work queued
+  std::set<SandboxId> endedEarly_;  // stopped or removed before recovery was done
   BootTime nextRetry_{};
   BootTime nextCompare_{};
 };

@@ -452,6 +452,15 @@ TEST_F(OwnerTest, DoubtKeepsAPodRunningButStartsNothingInIt) {
   EXPECT_TRUE(owner_->snapshot()->sandboxes.empty());
 }
 
+TEST_F(OwnerTest, AStopBeforeRecoveryIsCarriedOutByIt) {
+  startOwner();
+  stop("s0");
+  owner_->restore({{interrupted(State::Attached, "s0"), Fate::Keep}});
+  eventually("detached", [&] {
+    return owner_->snapshot()->recovered && owner_->snapshot()->sandboxes.empty();
+  });
+}
+
 TEST_F(OwnerTest, AnAttachOfAnEarlierBootIsNoneNow) {
   journal::Record record = interrupted(State::Attached, "s0");
   record.bootId = "earlier";

@@ -17,7 +17,7 @@
 
 namespace multinet::agent::sandbox {
 
-/// All outlive the owner.
+/// All outlive Owner::stop(), and what they still call back comes before the owner is destroyed.
 struct Doors {
   Runtime& runtime;
   journal::Journal& journal;
@@ -42,7 +42,7 @@ struct Options {
   /// What failed is tried again, what rested is forgotten.
   Duration tick = std::chrono::seconds(1);
   /// The table is compared with the runtime's list.
-  Duration compareEvery = std::chrono::seconds(30);
+  Duration compareEvery = std::chrono::seconds(10);
 };
 
 struct Shared {
