@@ -437,6 +437,7 @@ TEST_F(AttachTest, CostsWhatItShould) {
   constexpr int kPods = 40;
   for (const bool macvlan : {true, false}) {
     std::vector<Fd> pods;
+    pods.reserve(kPods);
     for (int i = 0; i < kPods; ++i) pods.push_back(makePod());
     std::vector<double> took;
     for (int i = 0; i < kPods; ++i) {

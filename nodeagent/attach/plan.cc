@@ -132,7 +132,7 @@ class Planner {
         netlink::RouteInfo route;
         route.to = wanted.to;
         route.via = wanted.via;
-        add(drivers::AddRoute{std::move(route)});
+        add(drivers::AddRoute{route});
       }
     }
   }
@@ -179,15 +179,17 @@ const LinkInfo* findOurs(const Observed& observed, const IntentId& intent,
 }
 
 Result<std::vector<Op>> plan(const Desired& desired, const Observed& observed) {
-  std::vector<Op> ops;
+  // Within a stage in the order of the interfaces.
+  std::map<drivers::Stage, std::vector<Op>> stages;
   for (const InterfacePlan& interface : desired.interfaces) {
     MULTINET_TRY(auto steps, Planner(desired, observed, interface).run());
+    for (Op& op : steps) stages[drivers::stageOf(op)].push_back(std::move(op));
+  }
+  std::vector<Op> ops;
+  for (auto& [stage, steps] : stages) {
     ops.insert(ops.end(), std::make_move_iterator(steps.begin()),
                std::make_move_iterator(steps.end()));
   }
-  std::stable_sort(ops.begin(), ops.end(), [](const Op& a, const Op& b) {
-    return drivers::stageOf(a) < drivers::stageOf(b);
-  });
   return ops;
 }
 

@@ -28,6 +28,7 @@ Status deleteLinks(netlink::Socket& socket, const std::vector<std::string>& name
   if (names.empty()) return {};
   if (names.size() > 1) {
     std::vector<netlink::Request> marks;
+    marks.reserve(names.size());
     for (const std::string& name : names) marks.push_back(netlink::setGroup({0, name}, kDoomed));
     bool all = true;
     for (Status& verdict : socket.runAll(marks)) all = all && goneIsFine(std::move(verdict));
