@@ -15,8 +15,7 @@ constexpr std::size_t kFramesAtOnce = 1024;
 std::uint64_t nonce() {
   std::uint64_t value = 0;
   // Never fails for up to 256 bytes once the kernel's pool is ready (getrandom(2)).
-  static_cast<void>(::getrandom(&value, sizeof value, 0));
-  return value;
+  return ::getrandom(&value, sizeof value, 0) == sizeof value ? value : 1;
 }
 
 std::size_t weight(const MacAddress& own, const MacAddress& peer) {
