@@ -1,7 +1,5 @@
 #include "lib/api/resolve.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -60,7 +58,7 @@ Report told(Report report, const std::string& path, const std::string& item,
   const auto move = [&](Violations& violations) {
     for (auto& violation : violations) {
       const std::string inner = violation.value.empty() ? "" : " \"" + violation.value + "\"";
-      violation.detail = fmt::format("{} {}{} {}", object, violation.path, inner, violation.detail);
+      violation.detail = object + " " + violation.path + inner + " " + violation.detail;
       violation.path = path;
       violation.value = item;
     }
@@ -240,7 +238,6 @@ class ItemJudge {
       }
     }
     std::vector<ResolvedRoute> out;
-    out.reserve(merged.size());
     for (const auto& [to, via] : merged) out.push_back({to, via});
     return out;
   }

@@ -12,6 +12,7 @@ namespace multinet::api {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::goodAttachment;
 using testing::goodCatalog;
 using ::testing::HasSubstr;
 
