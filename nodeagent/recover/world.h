@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
@@ -138,7 +139,7 @@ class WorldEngine final : public attach::AttachEngine {
   void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
               attach::AbortFlag /*abort*/, attach::AttachCallback done) override {
     Text sandbox{};
-    static_cast<void>(::pread(netns.get(), sandbox.data(), sandbox.size() - 1, 0));
+    if (::pread(netns.get(), sandbox.data(), sandbox.size() - 1, 0) < 0) std::abort();
     std::vector<InterfaceStatus> statuses;
     for (const InterfacePlan& plan : plans) {
       failpoint::pass("world.link.before");
