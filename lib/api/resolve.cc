@@ -1,5 +1,7 @@
 #include "lib/api/resolve.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -58,7 +60,7 @@ Report told(Report report, const std::string& path, const std::string& item,
   const auto move = [&](Violations& violations) {
     for (auto& violation : violations) {
       const std::string inner = violation.value.empty() ? "" : " \"" + violation.value + "\"";
-      violation.detail = object + " " + violation.path + inner + " " + violation.detail;
+      violation.detail = fmt::format("{} {}{} {}", object, violation.path, inner, violation.detail);
       violation.path = path;
       violation.value = item;
     }
@@ -238,6 +240,7 @@ class ItemJudge {
       }
     }
     std::vector<ResolvedRoute> out;
+    out.reserve(merged.size());
     for (const auto& [to, via] : merged) out.push_back({to, via});
     return out;
   }

@@ -12,7 +12,6 @@ namespace multinet::api {
 namespace {
 
 using ::testing::ElementsAre;
-using testing::goodAttachment;
 using testing::goodCatalog;
 using ::testing::HasSubstr;
 

@@ -1,4 +1,5 @@
 // The schema stands in CRD, structs and docs: here CRD and structs are held against each other.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
@@ -41,7 +42,7 @@ void walk(const YAML::Node& schema, const std::string& path, bool required, Prop
   if (schema["items"]) walk(schema["items"], path + "[]", false, out);
   for (const auto& property : schema["properties"]) {
     const auto name = property.first.as<std::string>();
-    walk(property.second, path + "." + name, lists(schema["required"], name), out);
+    walk(property.second, fmt::format("{}.{}", path, name), lists(schema["required"], name), out);
   }
 }
 

@@ -157,6 +157,38 @@ const std::vector<BadNetwork> kBadNetworks{
     {"route twice",
      [](auto& n) { n.spec.routes = {{"fd01::/64", ""}, {"FD01:0::/64", "fd00:20::1"}}; },
      "spec.routes[1].to: \"FD01:0::/64\" repeats spec.routes[0]", "DuplicateRoute"},
+    {"route to nowhere", [](auto& n) { n.spec.routes = {{"lan", ""}}; },
+     "spec.routes[0].to: \"lan\" is no prefix of addresses; write a prefix, such as 192.168.0.0/16",
+     "InvalidRoute"},
+    {"route to multicast", [](auto& n) { n.spec.routes = {{"ff02::/16", ""}}; },
+     "is a loopback, multicast or link-local range", "InvalidRoute"},
+    {"route to link-local", [](auto& n) { n.spec.routes = {{"169.254.0.0/16", ""}}; },
+     "is a loopback, multicast or link-local range", "InvalidRoute"},
+    {"route by no router", [](auto& n) { n.spec.routes = {{"172.16.0.0/12", "router"}}; },
+     "spec.routes[0].via: \"router\" is no address; write a router's address on one of the "
+     "network's subnets",
+     "InvalidRoute"},
+    {"route by a router without a subnet",
+     [](auto& n) {
+       n.spec.ipam.subnets.clear();
+       n.spec.routes = {{"172.16.0.0/12", "10.20.0.1"}};
+     },
+     "lies on none of the network's subnets; give the network a subnet", "RouteOffLink"},
+    {"device name of the loopback", [](auto& n) { n.spec.bridge->uplink = "lo"; },
+     "spec.bridge.uplink: \"lo\" is no device's name", "InvalidDeviceName"},
+    {"device name that begins with a dot", [](auto& n) { n.spec.bridge->name = ".br"; },
+     "spec.bridge.name: \".br\" is no device's name", "InvalidDeviceName"},
+    {"uplink is the bridge", [](auto& n) { n.spec.bridge->uplink = "br-blue"; },
+     "spec.bridge.uplink: \"br-blue\" is the bridge itself", "UplinkIsBridge"},
+    {"underlay's name", [](auto& n) { vxlan(n, {5, {}, Underlay{"a b"}}); },
+     "spec.vxlan.underlay.interface: \"a b\"", "InvalidDeviceName"},
+    {"macvlan without a parent",
+     [](auto& n) {
+       n.spec.type = NetworkType::Macvlan;
+       n.spec.bridge.reset();
+       n.spec.macvlan = MacvlanSpec{};
+     },
+     "spec.macvlan.parent: is no device's name", "InvalidDeviceName"},
     {"device name", [](auto& n) { n.spec.bridge->name = "br/blue"; },
      "spec.bridge.name: \"br/blue\" is no device's name", "InvalidDeviceName"},
     {"device name too long", [](auto& n) { n.spec.bridge->uplink = "sixteen-letters-"; },
