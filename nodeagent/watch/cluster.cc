@@ -9,8 +9,16 @@
 namespace multinet::agent::watch {
 namespace {
 
-kube::WatchOptions ofNode(const NodeName& node) {
+// A pod waits for what these bring: a node that joins before the CRDs are applied must not find
+// them half a minute later.
+kube::WatchOptions watchOptions() {
   kube::WatchOptions options;
+  options.backoffMost = std::chrono::seconds(5);
+  return options;
+}
+
+kube::WatchOptions ofNode(const NodeName& node) {
+  kube::WatchOptions options = watchOptions();
   options.selection.fieldSelector = "spec.nodeName=" + node.str();
   return options;
 }
@@ -27,9 +35,9 @@ struct Cluster::Informers {
   Informers(std::unique_ptr<kube::Client> made, const NodeName& node)
       : client(std::move(made)),
         pods(*client, ofNode(node)),
-        networks(*client, {}),
-        attachments(*client, {}),
-        peers(*client, {}) {}
+        networks(*client, watchOptions()),
+        attachments(*client, watchOptions()),
+        peers(*client, watchOptions()) {}
 
   std::unique_ptr<kube::Client> client;
   kube::Informer<k8s::Pod> pods;
