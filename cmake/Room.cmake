@@ -71,7 +71,9 @@ function(multinet_test binary kind target deps link)
     target_link_libraries(${binary} PRIVATE ${dependency_target})
   endforeach()
   target_precompile_headers(${binary} PRIVATE <gtest/gtest.h> <gmock/gmock.h> <string> <vector>)
-  target_compile_definitions(${binary} PRIVATE MULTINET_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  # ccache keeps what uses a precompiled header only with these.
+  target_compile_options(${binary} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>
+    "$<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>")
   set(timeout 60)
   if(kind STREQUAL "netns")
     set_target_properties(${binary} PROPERTIES CROSSCOMPILING_EMULATOR
