@@ -1,7 +1,8 @@
 """One cluster for all end-to-end tests: up once, evidence after each failure, always taken down.
 
-  MULTINET_BIN   directory of the programs [build/release/bin]
-  MULTINET_KEEP  when set, the cluster stays up at the end (and one that is up is used)
+  MULTINET_BIN      directory of the programs [build/release/bin]
+  MULTINET_CLUSTER  name of the cluster [e2e]; another one runs beside it
+  MULTINET_KEEP     when set, the cluster stays up at the end (and one that is up is used)
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from e2elib.cluster import REPOSITORY, Cluster, condition  # noqa: E402
 
-NAME = "e2e"
+NAME = os.environ.get("MULTINET_CLUSTER", "e2e")
 ARTIFACTS = REPOSITORY / "build" / "e2e-artifacts"
 PROGRAMS = Path(os.environ.get("MULTINET_BIN", REPOSITORY / "build" / "release" / "bin")).absolute()
 KEEP = "MULTINET_KEEP" in os.environ
