@@ -17,12 +17,15 @@
 
 namespace multinet::kube {
 
-/// Any of the three may be empty. `deleted` gets the last state that is known.
+/// Any of them may be empty. `deleted` gets the last state that is known. `synced` comes once,
+/// after the first whole list: it may have been empty, and then nothing else tells that waiting is
+/// over.
 template <class T>
 struct Handler {
-  std::function<void(const T& object)> added;
-  std::function<void(const T& old, const T& now)> updated;
-  std::function<void(const T& last)> deleted;
+  std::function<void(const T& object)> added{};
+  std::function<void(const T& old, const T& now)> updated{};
+  std::function<void(const T& last)> deleted{};
+  std::function<void()> synced{};
 };
 
 /// Identity and age of an object, read from its JSON.

@@ -124,11 +124,16 @@ void Store<T>::listEnd() {
   }
   for (const auto& key : gone) drop(key, nullptr);
   for (auto& entry : changed) put(std::move(entry));
+  bool first = false;
   {
     const std::lock_guard lock(mutex_);
-    synced_ = true;
+    first = !std::exchange(synced_, true);
   }
   changed_.notify_all();
+  if (!first) return;
+  for (const auto& handler : handlers_) {
+    if (handler.synced) handler.synced();
+  }
 }
 
 template <HasKind T>

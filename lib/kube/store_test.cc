@@ -72,6 +72,18 @@ TEST_F(StoreTest, IsSyncedOnlyAfterAWholeList) {
   EXPECT_TRUE(store_.synced());
 }
 
+TEST_F(StoreTest, TellsOnceThatItIsSyncedAlsoWithoutAnyObject) {
+  int synced = 0;
+  store_.addHandler({.synced = [&] {
+    EXPECT_TRUE(store_.synced());
+    ++synced;
+  }});
+  list({});
+  EXPECT_EQ(synced, 1);
+  list({});
+  EXPECT_EQ(synced, 1);
+}
+
 TEST_F(StoreTest, DropsDoubledAndLateEvents) {
   event(EventType::Added, noteJson("a", "u1", 1, "a1"));
   event(EventType::Added, noteJson("a", "u1", 1, "a1"));

@@ -17,7 +17,8 @@ namespace multinet::agent::watch {
 class Caches {
  public:
   virtual ~Caches() = default;
-  /// Unavailable names what isn't known yet, and why.
+  /// Whether all that it holds is known; Unavailable names what isn't yet, and why. Becoming true
+  /// counts as a change.
   [[nodiscard]] virtual Status synced() const = 0;
   [[nodiscard]] virtual const api::Catalog& catalog() const = 0;
   /// This node's pods.

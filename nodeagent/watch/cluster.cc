@@ -130,10 +130,11 @@ void Cluster::connect() {
                                [this](const k8s::Pod& old, const k8s::Pod& now) {
                                  if (!sameRequest(old, now)) changed_();
                                },
-                           .deleted = anyChange});
-  owned_->networks.addHandler({.added = anyChange, .updated = anyUpdate, .deleted = anyChange});
-  owned_->attachments.addHandler({.added = anyChange, .updated = anyUpdate, .deleted = anyChange});
-  owned_->peers.addHandler({.added = anyChange, .updated = anyUpdate, .deleted = anyChange});
+                           .deleted = anyChange,
+                           .synced = changed_});
+  owned_->networks.addHandler({anyChange, anyUpdate, anyChange, changed_});
+  owned_->attachments.addHandler({anyChange, anyUpdate, anyChange, changed_});
+  owned_->peers.addHandler({anyChange, anyUpdate, anyChange, changed_});
   informers_.store(owned_.get());
   owned_->networks.start();
   owned_->attachments.start();
@@ -159,6 +160,9 @@ Status Cluster::synced() const {
   if (!informers.attachments.synced()) {
     return missing("PodNetworkAttachments", informers.attachments.health());
   }
+  // Without them a start would empty the flood lists of tunnels that carry traffic.
+  if (!informers.peers.synced()) return missing("NetworkPeers", informers.peers.health());
+  if (!informers.pods.synced()) return missing("this node's pods", informers.pods.health());
   return {};
 }
 
