@@ -23,10 +23,6 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # libstdc++ 12's stable_sort uses a deprecated function of its own, which clang reports at our call.
   target_compile_options(multinet_compiler INTERFACE -Wno-deprecated-declarations)
 endif()
-if(MULTINET_FUZZ)
-  # Coverage of the rooms themselves; without it a fuzzer sees only its own file.
-  target_compile_options(multinet_compiler INTERFACE -fsanitize=fuzzer-no-link)
-endif()
 if(MULTINET_SANITIZE)
   target_compile_options(multinet_compiler INTERFACE
     -fsanitize=${MULTINET_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

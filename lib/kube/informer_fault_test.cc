@@ -70,7 +70,7 @@ class InformerTest : public ::testing::TestWithParam<InitialList> {
     if (informer_->size() != items.size()) return false;
     for (const auto& item : items) {
       const auto cached = informer_->get({"default", item["metadata"]["name"]});
-      if (!cached || cached->text != item["spec"]["text"]) return false;
+      if (!cached || cached->text != item["spec"]["text"].get<std::string>()) return false;
     }
     return true;
   }

@@ -8,9 +8,9 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>

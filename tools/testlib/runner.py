@@ -1,0 +1,85 @@
+"""Builds trees and runs labels of them, and says how it is going meanwhile."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from testlib.plan import JOBS, TARGETS, Run
+from testlib.results import Results, read
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_START = time.monotonic()
+_PROGRESS_SECONDS = 15.0
+_STARTED = re.compile(r"^\s*Start\s+\d+: ")
+_ENDED = re.compile(r"^\s*(?P<done>\d+/\d+) Test\s+#\d+: ")
+_LARGEST_OUTPUT = "8000000"
+
+
+def say(text: str) -> None:
+    minutes, seconds = divmod(int(time.monotonic() - _START), 60)
+    print(f"[{minutes:02}:{seconds:02}] {text}", flush=True)
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def build(tree: str) -> bool:
+    """Configures a tree and builds what its runs need."""
+    say(f"building tree {tree}")
+    return _succeeds("cmake", "--preset", tree, "--log-level=WARNING") and _succeeds(
+        "cmake", "--build", f"build/{tree}", "-j", str(JOBS), "--target", *TARGETS[tree]
+    )
+
+
+def build_cluster_parts() -> bool:
+    say("building the parts of the test cluster")
+    return _succeeds("tools/cluster", "build")
+
+
+def test(run: Run) -> Results:
+    """Runs a label; what its programs print is shown where one failed, and always for a cluster."""
+    say(f"testing {run.name}")
+    junit = ROOT / "build" / run.tree / "results" / f"{run.label}.xml"
+    junit.unlink(missing_ok=True)
+    junit.parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        _command(run, junit),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    assert process.stdout
+    _show(process.stdout, run)
+    return read(junit, process.wait())
+
+
+def _command(run: Run, junit: Path) -> Sequence[str]:
+    return [
+        *("ctest", "--test-dir", f"build/{run.tree}", "-L", f"^{run.label}$", "-j", str(run.jobs)),
+        *(("-R", run.only) if run.only else ()),
+        *("--output-junit", str(junit), "--no-tests=error"),
+        "--verbose" if run.needs_cluster else "--output-on-failure",
+        *("--test-output-size-passed", _LARGEST_OUTPUT),
+        *("--test-output-size-failed", _LARGEST_OUTPUT),
+    ]
+
+
+def _show(lines: Sequence[str], run: Run) -> None:
+    """Prints what ctest prints, but sums up what went well: hundreds of lines that say the same."""
+    said = time.monotonic()
+    for line in lines:
+        ended = _ENDED.match(line)
+        if ended and " Passed " in line and not run.needs_cluster:
+            if time.monotonic() - said > _PROGRESS_SECONDS:
+                said = time.monotonic()
+                say(f"{run.name}: {ended['done']} tests ran")
+        elif not _STARTED.match(line):
+            print(line, end="", flush=True)
