@@ -173,11 +173,11 @@ StoreAnswer ObjectStore::replace(const ResourcePath& path, Json object) {
   const Json& old = *find(path);
   const Json given = object.value("metadata", Json::object());
   const auto uid = given.value("uid", "");
-  if (!uid.empty() && uid != old["metadata"]["uid"]) {
+  if (!uid.empty() && Json(uid) != old["metadata"]["uid"]) {
     return failure(409, "Conflict", "Precondition failed: UID");
   }
   const auto revision = given.value("resourceVersion", "");
-  if (!revision.empty() && revision != old["metadata"]["resourceVersion"]) {
+  if (!revision.empty() && Json(revision) != old["metadata"]["resourceVersion"]) {
     return failure(409, "Conflict", "the object has been modified");
   }
   if (path.subresource == "status") {
