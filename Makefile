@@ -8,6 +8,7 @@ help:
 	@echo "make demo-down  ends it and removes all that it made"
 	@echo "make test       every test, from nothing on a fresh machine"
 	@echo "make check      format, tidy on changed files, unit and netns tests: before each commit"
+	@echo "make bench      what Multinet costs, beside what it is compared with; on a quiet machine"
 
 deps:
 	@tools/install-deps
@@ -23,3 +24,6 @@ test: deps
 
 check: deps
 	@tools/check
+
+bench: deps
+	@tools/bench

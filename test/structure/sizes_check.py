@@ -9,7 +9,7 @@ import sys
 def main():
     root = pathlib.Path(sys.argv[1])
     sizes = {}
-    for top in ("lib", "controller", "webhook", "nodeagent", "cli", "test"):
+    for top in ("lib", "controller", "webhook", "nodeagent", "cli", "test", "bench"):
         for path in (root / top).rglob("*"):
             if path.suffix in (".cc", ".h", ".py"):
                 sizes[path] = len(path.read_text(errors="replace").splitlines())

@@ -1,0 +1,229 @@
+#include "bench/attach_contenders.h"
+
+#include <future>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "bench/cni_plugin.h"
+#include "lib/netlink/address.h"
+#include "lib/netlink/link.h"
+#include "lib/netlink/route.h"
+#include "lib/netns/netns.h"
+#include "nodeagent/attach/kernel_attach_engine.h"
+
+namespace multinet::bench {
+namespace {
+
+using agent::InterfacePlan;
+using agent::LinkType;
+
+constexpr const char* kBridge = "br-bench";
+constexpr const char* kParent = "parent0";
+constexpr const char* kHostEnd = "bench0";
+constexpr unsigned kMtu = 1500;
+/// MACVLAN_MODE_BRIDGE
+constexpr std::uint32_t kMacvlanBridge = 4;
+
+/// A namespace without duplicate address detection: the CNI macvlan plugin would wait a second for
+/// it, and what is to be compared is the work.
+Result<Fd> makePod() {
+  MULTINET_TRY(Fd netns, netns::make());
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  MULTINET_CHECK(netns::writeSysctl("ipv6/conf/all/accept_dad", "0"));
+  MULTINET_CHECK(netns::writeSysctl("ipv6/conf/default/accept_dad", "0"));
+  return netns;
+}
+
+Result<netlink::Socket> openIn(const Fd& netns) {
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  return netlink::Socket::open();
+}
+
+class Engine final : public Contender {
+ public:
+  Engine(std::unique_ptr<agent::attach::KernelAttachEngine> engine, Fd pod, InterfacePlan plan)
+      : engine_(std::move(engine)), pod_(std::move(pod)), plan_(std::move(plan)) {}
+  [[nodiscard]] std::string name() const override { return "engine"; }
+
+  Status attach() override {
+    MULTINET_TRY(Fd netns, pod_.duplicate());
+    std::promise<Status> answer;
+    auto future = answer.get_future();
+    engine_->attach(intent_, std::move(netns), {plan_}, nullptr, [&](auto result) {
+      answer.set_value(result ? Status() : fail(result.error()));
+    });
+    return future.get();
+  }
+  Status detach() override {
+    MULTINET_TRY(Fd netns, pod_.duplicate());
+    std::promise<Status> answer;
+    auto future = answer.get_future();
+    engine_->detach(intent_, std::move(netns),
+                    [&](Status status) { answer.set_value(std::move(status)); });
+    return future.get();
+  }
+
+ private:
+  const IntentId intent_{"0123456789abcdef"};
+  std::unique_ptr<agent::attach::KernelAttachEngine> engine_;
+  Fd pod_;
+  InterfacePlan plan_;
+};
+
+class Netlink final : public Contender {
+ public:
+  Netlink(netlink::Socket host, int parent, Fd pod, InterfacePlan plan)
+      : host_(std::move(host)), parent_(parent), pod_(std::move(pod)), plan_(std::move(plan)) {}
+  [[nodiscard]] std::string name() const override { return "netlink"; }
+
+  Status attach() override {
+    MULTINET_CHECK(host_.run(plan_.type == LinkType::Macvlan ? macvlan() : veth()));
+    MULTINET_TRY(netlink::Socket inside, openIn(pod_));
+    MULTINET_TRY(const auto born, netlink::findLink(inside, {0, plan_.name.str()}));
+    std::vector<netlink::Request> requests;
+    requests.reserve(plan_.addresses.size() + 1 + plan_.routes.size());
+    for (const auto& address : plan_.addresses) {
+      requests.push_back(netlink::addAddress(born.index, address.address));
+    }
+    requests.push_back(netlink::setUp({born.index, born.name}));
+    for (const auto& route : plan_.routes) {
+      netlink::RouteInfo info;
+      info.to = route.to;
+      info.via = route.via;
+      info.linkIndex = born.index;
+      requests.push_back(netlink::addRoute(info));
+    }
+    for (const Status& verdict : inside.runAll(requests)) MULTINET_CHECK(verdict);
+    MULTINET_TRY(const auto made, netlink::findLink(inside, {born.index, born.name}));
+    if (made.up) return {};
+    return fail(Code::Internal, "Down", "attach interface " + made.name + ": it is down");
+  }
+  Status detach() override {
+    MULTINET_TRY(netlink::Socket inside, openIn(pod_));
+    return inside.run(netlink::deleteLink({0, plan_.name.str()}));
+  }
+
+ private:
+  [[nodiscard]] netlink::Request macvlan() const {
+    netlink::MacvlanSpec spec;
+    spec.name = plan_.name.str();
+    spec.parentIndex = parent_;
+    spec.mode = kMacvlanBridge;
+    spec.netns = pod_.get();
+    spec.mac = plan_.mac;
+    spec.mtu = plan_.mtu;
+    return netlink::createMacvlan(spec);
+  }
+  [[nodiscard]] netlink::Request veth() const {
+    netlink::VethSpec spec;
+    spec.hostName = kHostEnd;
+    spec.bridgeIndex = parent_;
+    spec.peerName = plan_.name.str();
+    spec.peerNetns = pod_.get();
+    spec.peerMac = plan_.mac;
+    spec.mtu = plan_.mtu;
+    return netlink::createVeth(spec);
+  }
+
+  netlink::Socket host_;
+  int parent_;
+  Fd pod_;
+  InterfacePlan plan_;
+};
+
+class Cni final : public Contender {
+ public:
+  Cni(CniPlugin plugin, Fd pod) : plugin_(std::move(plugin)), pod_(std::move(pod)) {}
+  [[nodiscard]] std::string name() const override { return "cni"; }
+  Status attach() override { return plugin_.run("ADD", pod_); }
+  Status detach() override { return plugin_.run("DEL", pod_); }
+
+ private:
+  CniPlugin plugin_;
+  Fd pod_;
+};
+
+std::string cniConfig(const InterfacePlan& plan, const std::string& leases) {
+  nlohmann::json ranges = nlohmann::json::array();
+  for (const auto& address : plan.addresses) {
+    const IpPrefix subnet(address.address.address, address.address.length);
+    ranges.push_back(nlohmann::json::array({{{"subnet", subnet.str()}}}));
+  }
+  nlohmann::json routes = nlohmann::json::array();
+  for (const auto& route : plan.routes) {
+    routes.push_back({{"dst", route.to.str()}, {"gw", route.via->str()}});
+  }
+  nlohmann::json config = {
+      {"cniVersion", "1.0.0"},
+      {"name", "bench"},
+      {"mtu", plan.mtu},
+      {"ipam",
+       {{"type", "host-local"}, {"dataDir", leases}, {"ranges", ranges}, {"routes", routes}}}};
+  if (plan.type == LinkType::Macvlan) {
+    config.update({{"type", "macvlan"}, {"master", plan.parent}, {"mode", "bridge"}});
+  } else {
+    config.update({{"type", "bridge"}, {"bridge", plan.parent}});
+  }
+  return config.dump();
+}
+
+}  // namespace
+
+InterfacePlan planOf(LinkType type, unsigned number) {
+  InterfacePlan plan;
+  plan.name = InterfaceName::parse("net1").value();
+  plan.network = NetworkName("bench");
+  plan.type = type;
+  plan.parent = type == LinkType::Macvlan ? kParent : kBridge;
+  plan.mac = MacAddress::derive("bench" + std::to_string(number));
+  plan.mtu = kMtu;
+  for (const char* subnet : {"10.20.200.0/16", "fd00:20::c800/64"}) {
+    auto address = InterfaceAddress::parse(subnet).value();
+    address.address = IpAddress(address.address.family(), address.address.number() + number);
+    plan.addresses.push_back({address, std::nullopt});
+  }
+  plan.routes = {
+      {IpPrefix::parse("10.99.0.0/16").value(), IpAddress::parse("10.20.255.1").value()}};
+  return plan;
+}
+
+Status makeParents() {
+  MULTINET_TRY(netlink::Socket host, netlink::Socket::open());
+  MULTINET_TRY(const Fd own, netns::openOwn());
+  netlink::VethSpec pair;
+  pair.hostName = kParent;
+  pair.peerName = "parent1";
+  pair.peerNetns = own.get();
+  pair.peerMac = MacAddress::derive(pair.peerName);
+  pair.mtu = kMtu;
+  const std::vector<netlink::Request> requests = {
+      netlink::createBridge({kBridge, MacAddress::derive(kBridge), kMtu}),
+      netlink::setUp({0, kBridge}), netlink::createVeth(pair), netlink::setUp({0, kParent}),
+      netlink::setUp({0, pair.peerName})};
+  for (const Status& verdict : host.runAll(requests)) MULTINET_CHECK(verdict);
+  return {};
+}
+
+Result<std::unique_ptr<Contender>> makeEngine(InterfacePlan plan) {
+  static const SystemClock clock;
+  MULTINET_TRY(auto engine, agent::attach::KernelAttachEngine::start({}, clock));
+  MULTINET_TRY(Fd pod, makePod());
+  return std::make_unique<Engine>(std::move(engine), std::move(pod), std::move(plan));
+}
+
+Result<std::unique_ptr<Contender>> makeNetlink(InterfacePlan plan) {
+  MULTINET_TRY(netlink::Socket host, netlink::Socket::open());
+  MULTINET_TRY(const auto parent, netlink::findLink(host, {0, plan.parent}));
+  MULTINET_TRY(Fd pod, makePod());
+  return std::make_unique<Netlink>(std::move(host), parent.index, std::move(pod), std::move(plan));
+}
+
+Result<std::unique_ptr<Contender>> makeCni(const InterfacePlan& plan, const std::string& plugins,
+                                           const std::string& leases) {
+  const std::string program = plan.type == LinkType::Macvlan ? "macvlan" : "bridge";
+  MULTINET_TRY(auto plugin, CniPlugin::prepare(plugins + "/" + program, cniConfig(plan, leases)));
+  MULTINET_TRY(Fd pod, makePod());
+  return std::make_unique<Cni>(std::move(plugin), std::move(pod));
+}
+
+}  // namespace multinet::bench

@@ -1,0 +1,39 @@
+// Three ways to put one interface into a pod: the agent's engine, bare netlink (the floor below
+// which nobody gets), and the reference CNI plugins.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "lib/base/fd.h"
+#include "nodeagent/model/interface.h"
+
+namespace multinet::bench {
+
+class Contender {
+ public:
+  virtual ~Contender() = default;
+  [[nodiscard]] virtual std::string name() const = 0;
+  /// Makes the interface in its own namespace: this is what is timed.
+  [[nodiscard]] virtual Status attach() = 0;
+  /// Takes it away again, so that the next attach finds what this one found.
+  [[nodiscard]] virtual Status detach() = 0;
+};
+
+/// The interface that each makes: name, MAC, MTU, an IPv4 and an IPv6 address, a route, up.
+/// `number` tells the contenders' addresses apart.
+[[nodiscard]] agent::InterfacePlan planOf(agent::LinkType type, unsigned number);
+
+/// Makes the devices that the plans name as parents, in the calling thread's namespace.
+[[nodiscard]] Status makeParents();
+
+/// Attach engine of the agent, through its door: queue, look, plan, apply, read back.
+[[nodiscard]] Result<std::unique_ptr<Contender>> makeEngine(agent::InterfacePlan plan);
+/// The requests that the kernel needs, and the answer read back.
+[[nodiscard]] Result<std::unique_ptr<Contender>> makeNetlink(agent::InterfacePlan plan);
+/// The plugin `macvlan` or `bridge` with host-local, which keeps its leases in `leases`.
+[[nodiscard]] Result<std::unique_ptr<Contender>> makeCni(const agent::InterfacePlan& plan,
+                                                         const std::string& plugins,
+                                                         const std::string& leases);
+
+}  // namespace multinet::bench

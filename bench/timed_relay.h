@@ -1,0 +1,34 @@
+// Stands between the agent and the runtime and takes the time that RunPodSandbox spends behind it.
+//
+// A sandbox takes the runtime 100 ms, give or take 10, and the agent adds a hundredth of that: two
+// calls, one with and one without the agent, would need thousands of pairs to show it. With the
+// runtime's time known for the very same call, what remains is the agent's.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "bench/in_turn.h"
+#include "nodeagent/cri/listener.h"
+#include "nodeagent/cri/server.h"
+
+namespace multinet::bench {
+
+class TimedRelay {
+ public:
+  /// Serves at the path `listen`; `runtime` is an endpoint (`unix:///...`).
+  [[nodiscard]] static Result<std::unique_ptr<TimedRelay>> start(const std::string& listen,
+                                                                 const std::string& runtime);
+  TimedRelay(Fd socket, const std::string& runtime);
+
+  /// Of the last RunPodSandbox that was answered.
+  [[nodiscard]] Steady::duration last() const { return Steady::duration(last_); }
+
+ private:
+  std::atomic<Steady::rep> last_ = 0;
+  std::unique_ptr<agent::cri::Server> server_;
+  agent::cri::Listener listener_;
+};
+
+}  // namespace multinet::bench
