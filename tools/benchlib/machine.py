@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 _WATCHED_SECONDS = 2.0
+_SETTLE_SECONDS = 10.0
 QUIET = 0.25
 """A share of the processors' time above which others disturb the measurement."""
 
@@ -40,6 +41,18 @@ def busy() -> float:
     passed = [new - old for new, old in zip(_times(), before, strict=True)]
     idle = passed[3] + passed[4]
     return 1 - idle / max(1, sum(passed))
+
+
+def settled() -> float:
+    """The same, once it is quiet; or what it still is after ten seconds.
+
+    A cluster that has just started, or lost a hundred sandboxes, works on for a moment.
+    """
+    share = busy()
+    until = time.monotonic() + _SETTLE_SECONDS
+    while share > QUIET and time.monotonic() < until:
+        share = busy()
+    return share
 
 
 def _times() -> list[int]:
