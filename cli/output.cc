@@ -151,6 +151,7 @@ std::string render(const Table& table, Format format, Colour colour) {
     out += text + "\n";
   };
   std::vector<Cell> titles;
+  titles.reserve(table.columns.size());
   for (const auto& column : table.columns) titles.push_back({column.title, Mood::Plain});
   line(titles);
   for (const auto& row : table.rows) line(row);

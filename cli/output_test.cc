@@ -76,8 +76,8 @@ TEST(Age, ReadsAsKubectlSaysIt) {
   EXPECT_EQ(age(180), "3m");
   EXPECT_EQ(age(3600), "60m");
   EXPECT_EQ(age(3 * 3600 + 60), "3h1m");
-  EXPECT_EQ(age(30 * 3600), "30h");
-  EXPECT_EQ(age(8 * 86400), "8d");
+  EXPECT_EQ(age(30L * 3600), "30h");
+  EXPECT_EQ(age(8L * 86400), "8d");
 }
 
 }  // namespace
