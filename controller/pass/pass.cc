@@ -54,6 +54,7 @@ class Pass {
 
   void identifiers() {
     std::vector<Network> networks;
+    networks.reserve(snapshot_.networks.size());
     for (const auto& state : snapshot_.networks) networks.push_back(state.network);
     vnis_ = planIdentifiers(networks, snapshot_.identifiers);
     writes_.createIdentifiers = vnis_.create;
@@ -109,6 +110,7 @@ class Pass {
 
   void collect() {
     std::vector<std::string> uids;
+    uids.reserve(snapshot_.networks.size());
     for (const auto& state : snapshot_.networks) uids.push_back(state.network.meta.uid);
     auto blocks = planBlocks({snapshot_.blocks, uids, snapshot_.nodes, snapshot_.gone}, now_);
     std::map<std::string, BootTime> gone;
