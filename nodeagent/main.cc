@@ -36,6 +36,9 @@ void describe(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--underlay-interface", settings.underlayInterface, "Carries tunnels")
       ->capture_default_str();
+  app.add_option("--cluster-prefix", settings.clusterPrefixes,
+                 "Ranges of pods and nodes, which stay on eth0 where a default gateway moves")
+      ->delimiter(',');
   app.add_option("--metrics-listen", settings.metricsListen, "host:port of metrics; none without");
   app.add_option("--log-format", arguments.logFormat, "text or json")
       ->check(CLI::IsMember({"text", "json"}))

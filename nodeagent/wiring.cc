@@ -53,6 +53,19 @@ Result<Duration> parseQuarantine(std::string_view text) {
               "flag --quarantine \"" + std::string(text) + "\": must be like 60s, 500ms or 5m");
 }
 
+Result<std::vector<IpPrefix>> parseClusterPrefixes(const std::vector<std::string>& texts) {
+  std::vector<IpPrefix> prefixes;
+  for (const std::string& text : texts) {
+    const auto prefix = IpPrefix::parse(text);
+    if (!prefix || prefix->length() == 0) {
+      return fail(Code::InvalidArgument, "InvalidFlag",
+                  "flag --cluster-prefix \"" + text + "\": must be a range such as 10.244.0.0/16");
+    }
+    prefixes.push_back(*prefix);
+  }
+  return prefixes;
+}
+
 Result<std::string> readBootId() {
   MULTINET_TRY(std::string text, readFile("/proc/sys/kernel/random/boot_id"));
   while (!text.empty() && text.back() == '\n') text.pop_back();
@@ -67,6 +80,7 @@ class Parts final : public Agent {
     std::unique_ptr<attach::KernelAttachEngine> engine;
     std::string bootId;
     Duration quarantine;
+    std::vector<IpPrefix> clusterPrefixes;
   };
 
   Parts(Fd socket, const Settings& settings, Kernel kernel)
@@ -84,7 +98,8 @@ class Parts final : public Agent {
         reportApi_(client_, clock_, node_),
         reporter_(reportApi_, clock_, node_) {
     startNetworks(settings);
-    resolver_ = std::make_unique<resolve::CatalogResolver>(cluster_, *networks_, clock_);
+    resolver_ = std::make_unique<resolve::CatalogResolver>(cluster_, *networks_, clock_,
+                                                           std::move(kernel.clusterPrefixes));
     feeder_ = std::make_unique<Feeder>(cluster_, *networks_, addresses_, node_);
     feeding_ = true;
     const sandbox::Doors doors{*runtime_,  journal_,  *engine_, addresses_,
@@ -168,6 +183,7 @@ Result<std::unique_ptr<Agent>> start(const Settings& settings) {
   kube::boundTransportThreads(1);  // before the first call
   Parts::Kernel kernel;
   MULTINET_TRY(kernel.quarantine, parseQuarantine(settings.quarantine));
+  MULTINET_TRY(kernel.clusterPrefixes, parseClusterPrefixes(settings.clusterPrefixes));
   MULTINET_TRY(kernel.bootId, readBootId());
   static SystemClock clock;  // outlives the engine, which outlives this call
   MULTINET_TRY(kernel.engine, attach::KernelAttachEngine::start({}, clock));

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lib/base/result.h"
 
@@ -18,7 +19,8 @@ struct Settings {
   std::string stateDir = "/var/lib/multinet";
   std::string quarantine = "60s";
   std::string underlayInterface = "eth0";
-  std::string metricsListen;  ///< empty: none
+  std::vector<std::string> clusterPrefixes;  ///< ranges of pods and nodes
+  std::string metricsListen;                 ///< empty: none
 };
 
 /// The running agent.

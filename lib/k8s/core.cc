@@ -82,6 +82,17 @@ void describe(V& v, typename V::template Ref<Namespace> object) {
   v.field("status", object.status);
 }
 
+template <class V>
+void describe(V& v, typename V::template Ref<ServiceCidrSpec> spec) {
+  v.field("cidrs", spec.cidrs);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ServiceCidr> object) {
+  v.field("metadata", object.metadata);
+  v.field("spec", object.spec);
+}
+
 bool Pod::finished() const {
   return status.phase == "Succeeded" || status.phase == "Failed";
 }
@@ -111,6 +122,12 @@ Result<Namespace> KindTraits<Namespace>::decode(const simdjson::dom::element& ob
   return decodeObject<Namespace>(object);
 }
 nlohmann::json KindTraits<Namespace>::encode(const Namespace& object) {
+  return encodeObject(object);
+}
+Result<ServiceCidr> KindTraits<ServiceCidr>::decode(const simdjson::dom::element& object) {
+  return decodeObject<ServiceCidr>(object);
+}
+nlohmann::json KindTraits<ServiceCidr>::encode(const ServiceCidr& object) {
   return encodeObject(object);
 }
 

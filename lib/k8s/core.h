@@ -93,6 +93,18 @@ struct Namespace {
   bool operator==(const Namespace&) const = default;
 };
 
+struct ServiceCidrSpec {
+  std::vector<std::string> cidrs;  ///< one of each family
+  bool operator==(const ServiceCidrSpec&) const = default;
+};
+
+/// A range of the Services' addresses; its objects say all of them. Kubernetes 1.33 and later.
+struct ServiceCidr {
+  ObjectMeta metadata;
+  ServiceCidrSpec spec;
+  bool operator==(const ServiceCidr&) const = default;
+};
+
 inline constexpr Kind kPodKind{"", "v1", "pods", "Pod", Scope::Namespaced};
 template <>
 struct KindTraits<Pod> : KindNames<kPodKind> {
@@ -110,6 +122,13 @@ template <>
 struct KindTraits<Namespace> : KindNames<kNamespaceKind> {
   static Result<Namespace> decode(const simdjson::dom::element& object);
   static nlohmann::json encode(const Namespace& object);
+};
+inline constexpr Kind kServiceCidrKind{"networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR",
+                                       Scope::Cluster};
+template <>
+struct KindTraits<ServiceCidr> : KindNames<kServiceCidrKind> {
+  static Result<ServiceCidr> decode(const simdjson::dom::element& object);
+  static nlohmann::json encode(const ServiceCidr& object);
 };
 
 }  // namespace multinet::k8s

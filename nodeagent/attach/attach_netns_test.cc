@@ -71,9 +71,7 @@ class AttachTest : public testing::Test {
     makePair(*host_, "parent0", "parent1", netns::openOwn().value());
     run(*host_, netlink::setUp({0, "parent0"}));
     run(*host_, netlink::setUp({0, "parent1"}));
-    EngineOptions options;
-    options.clusterPrefixes = {prefix("10.96.0.0/12"), prefix("10.244.0.0/16")};
-    auto engine = KernelAttachEngine::start(options, clock_);
+    auto engine = KernelAttachEngine::start({}, clock_);
     ASSERT_TRUE(engine) << engine.error().message;
     engine_ = std::move(*engine);
   }
@@ -394,6 +392,7 @@ TEST_F(AttachTest, MovesTheDefaultRouteAndKeepsTheClustersWays) {
 
   InterfacePlan plan = onBridge("net1", 5);
   plan.defaultGatewayV4 = true;
+  plan.clusterPrefixes = {prefix("10.96.0.0/12"), prefix("10.244.0.0/16")};
   const auto statuses = attach("i13", pod, {plan});
   ASSERT_TRUE(statuses) << statuses.error().message;
   const int net1 = statuses->front().ifindex;

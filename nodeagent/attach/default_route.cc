@@ -36,13 +36,8 @@ std::optional<IpAddress> gatewayOf(const InterfacePlan& interface, IpFamily fami
 
 class Takeover {
  public:
-  Takeover(const Desired& desired, const Observed& observed, const InterfacePlan& interface,
-           int linkIndex, IpFamily family)
-      : desired_(desired),
-        observed_(observed),
-        interface_(interface),
-        linkIndex_(linkIndex),
-        family_(family) {}
+  Takeover(const Observed& observed, const InterfacePlan& interface, int linkIndex, IpFamily family)
+      : observed_(observed), interface_(interface), linkIndex_(linkIndex), family_(family) {}
 
   std::vector<Op> run(const IpAddress& gateway) {
     for (const RouteInfo& route : observed_.podRoutes) {
@@ -63,7 +58,7 @@ class Takeover {
  private:
   /// `old` is the default route of another interface: the cluster's own.
   void keepReachable(const RouteInfo& old) {
-    for (const IpPrefix& prefix : desired_.clusterPrefixes) {
+    for (const IpPrefix& prefix : interface_.clusterPrefixes) {
       if (prefix.family() != family_ || prefix.length() == 0) continue;
       RouteInfo kept = old;
       kept.to = prefix;
@@ -107,7 +102,6 @@ class Takeover {
   }
   void add(drivers::Action action) { ops_.push_back(Op{interface_.name.str(), std::move(action)}); }
 
-  const Desired& desired_;
   const Observed& observed_;
   const InterfacePlan& interface_;
   int linkIndex_;
@@ -117,15 +111,15 @@ class Takeover {
 
 }  // namespace
 
-std::vector<Op> planDefaultRoutes(const Desired& desired, const Observed& observed,
-                                  const InterfacePlan& interface, int linkIndex) {
+std::vector<Op> planDefaultRoutes(const Observed& observed, const InterfacePlan& interface,
+                                  int linkIndex) {
   std::vector<Op> ops;
   for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
     const bool wanted =
         family == IpFamily::V4 ? interface.defaultGatewayV4 : interface.defaultGatewayV6;
     const auto gateway = gatewayOf(interface, family);
     if (!wanted || !gateway) continue;
-    auto steps = Takeover(desired, observed, interface, linkIndex, family).run(*gateway);
+    auto steps = Takeover(observed, interface, linkIndex, family).run(*gateway);
     ops.insert(ops.end(), std::make_move_iterator(steps.begin()),
                std::make_move_iterator(steps.end()));
   }

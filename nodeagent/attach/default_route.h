@@ -18,8 +18,7 @@ inline constexpr std::uint32_t kBackupMetric = 20000;
 
 /// Steps for the families that `interface` takes over. `linkIndex` is the interface's index where
 /// it is there already, else 0.
-[[nodiscard]] std::vector<drivers::Op> planDefaultRoutes(const Desired& desired,
-                                                         const Observed& observed,
+[[nodiscard]] std::vector<drivers::Op> planDefaultRoutes(const Observed& observed,
                                                          const InterfacePlan& interface,
                                                          int linkIndex);
 

@@ -71,7 +71,6 @@ class KernelAttachEngine::Impl {
   }
 
   void attach(AttachTask task) {
-    task.desired.clusterPrefixes = options_.clusterPrefixes;
     const auto push = attaches_.push(task);
     if (push == Lane<AttachTask>::Push::Taken) return;
     task.done(fail(refused<AttachTask>(push, "attach", options_.attachQueue)));
@@ -171,7 +170,7 @@ Result<std::unique_ptr<KernelAttachEngine>> KernelAttachEngine::start(EngineOpti
 
 void KernelAttachEngine::attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
                                 AbortFlag abort, AttachCallback done) {
-  impl_->attach(AttachTask{Desired{std::move(intent), std::move(plans), {}}, std::move(netns),
+  impl_->attach(AttachTask{Desired{std::move(intent), std::move(plans)}, std::move(netns),
                            std::move(abort), std::move(done)});
 }
 

@@ -16,10 +16,6 @@ namespace multinet::agent::attach {
 struct EngineOptions {
   std::size_t attachQueue = 256;  ///< attaches waiting; one more is refused
   std::size_t detachQueue = 1024;
-  /// Prefixes of pods, Services and nodes, as far as they are known: an interface that takes over
-  /// the default route leaves them on the pod's first interface. What reaches the pod's own first
-  /// address is answered through that interface in any case (see docs/decisions on default routes).
-  std::vector<IpPrefix> clusterPrefixes;
 };
 
 class KernelAttachEngine final : public AttachEngine {

@@ -43,7 +43,7 @@ class Planner {
     if (link_ == nullptr || !link_->up) add(drivers::BringUp{});
     addRoutes();
     const auto steps =
-        planDefaultRoutes(desired_, observed_, interface_, link_ == nullptr ? 0 : link_->index);
+        planDefaultRoutes(observed_, interface_, link_ == nullptr ? 0 : link_->index);
     ops_.insert(ops_.end(), steps.begin(), steps.end());
     return std::move(ops_);
   }

@@ -14,7 +14,6 @@ namespace multinet::agent::attach {
 struct Desired {
   IntentId intent;
   std::vector<InterfacePlan> interfaces;
-  std::vector<IpPrefix> clusterPrefixes;  ///< see EngineOptions
 };
 
 /// What the kernel says. A pod where nothing of ours is yet needs no more than its links, and its

@@ -41,7 +41,7 @@ netlink::LinkInfo bridge() {
 }
 
 Desired desire(InterfacePlan plan) {
-  return {IntentId("i"), {std::move(plan)}, {}};
+  return {IntentId("i"), {std::move(plan)}};
 }
 Observed observe(const netlink::LinkInfo& parent = bridge()) {
   Observed observed;
@@ -233,7 +233,7 @@ class DefaultRoute : public testing::Test {
     old_.linkIndex = 2;
     observed_.podAddresses = {{2, InterfaceAddress::parse("10.244.1.9/24").value(), false}};
     observed_.podRoutes = {old_};
-    desired_.clusterPrefixes = {prefix("10.96.0.0/12"), prefix("fd00::/108")};
+    wanted_.clusterPrefixes = {prefix("10.96.0.0/12"), prefix("fd00::/108")};
   }
   /// What the kernel has once the steps are done; the new link has index 3.
   void apply(const std::vector<Op>& ops) {
@@ -248,12 +248,9 @@ class DefaultRoute : public testing::Test {
       }
     }
   }
-  std::vector<Op> steps(int linkIndex) {
-    return planDefaultRoutes(desired_, observed_, wanted_, linkIndex);
-  }
+  std::vector<Op> steps(int linkIndex) { return planDefaultRoutes(observed_, wanted_, linkIndex); }
   InterfacePlan wanted_ = interface();
   netlink::RouteInfo old_;
-  Desired desired_{IntentId("i"), {}, {}};
   Observed observed_;
 };
 

@@ -33,6 +33,7 @@ InterfaceStatus anInterface() {
   plan.routes = {{IpPrefix::parse("192.168.0.0/16").value(), IpAddress::parse("10.20.0.1").value()},
                  {IpPrefix::parse("fd01::/64").value(), std::nullopt}};
   plan.defaultGatewayV6 = true;
+  plan.clusterPrefixes = {IpPrefix::parse("fd00:96::/108").value()};
   status.state = InterfaceState::Attached;
   status.ifindex = 7;
   status.reason = "Attached";

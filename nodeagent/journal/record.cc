@@ -27,6 +27,8 @@ Json encodeInterface(const InterfaceStatus& status) {
     if (route.via.has_value()) entry["via"] = route.via->str();
     routes.push_back(std::move(entry));
   }
+  Json clusterPrefixes = Json::array();
+  for (const IpPrefix& prefix : plan.clusterPrefixes) clusterPrefixes.push_back(prefix.str());
   return {{"name", plan.name.str()},
           {"network", plan.network.str()},
           {"networkUID", plan.networkUid.str()},
@@ -40,6 +42,7 @@ Json encodeInterface(const InterfaceStatus& status) {
           {"routes", std::move(routes)},
           {"defaultGatewayV4", plan.defaultGatewayV4},
           {"defaultGatewayV6", plan.defaultGatewayV6},
+          {"clusterPrefixes", std::move(clusterPrefixes)},
           {"state", name(status.state)},
           {"ifindex", status.ifindex},
           {"reason", status.reason},
@@ -102,6 +105,17 @@ Status decodeAddresses(const Json& json, InterfacePlan& plan) {
   return {};
 }
 
+Status decodeDefaultGateway(const Json& json, InterfacePlan& plan) {
+  plan.defaultGatewayV4 = member(json, "defaultGatewayV4", false);
+  plan.defaultGatewayV6 = member(json, "defaultGatewayV6", false);
+  for (const Json& entry : list(json, "clusterPrefixes")) {
+    if (!entry.is_string()) return bad("an entry of clusterPrefixes is no string");
+    MULTINET_TRY(const IpPrefix prefix, IpPrefix::parse(entry.get<std::string>()));
+    plan.clusterPrefixes.push_back(prefix);
+  }
+  return {};
+}
+
 InterfaceState parseState(std::string_view text) {
   for (const auto state : {InterfaceState::Pending, InterfaceState::Attached,
                            InterfaceState::Failed, InterfaceState::Detached}) {
@@ -124,8 +138,7 @@ Result<InterfaceStatus> decodeInterface(const Json& json) {
   MULTINET_TRY(plan.mac, MacAddress::parse(text(json, "mac")));
   plan.mtu = member<unsigned>(json, "mtu", 0);
   MULTINET_CHECK(decodeAddresses(json, plan));
-  plan.defaultGatewayV4 = member(json, "defaultGatewayV4", false);
-  plan.defaultGatewayV6 = member(json, "defaultGatewayV6", false);
+  MULTINET_CHECK(decodeDefaultGateway(json, plan));
   status.state = parseState(text(json, "state"));
   status.ifindex = member(json, "ifindex", 0);
   status.reason = text(json, "reason");

@@ -51,6 +51,9 @@ struct InterfacePlan {
   std::vector<RoutePlan> routes;
   bool defaultGatewayV4 = false;
   bool defaultGatewayV6 = false;
+  /// Where a default route moves here: ranges of pods, Services and nodes, whose ways stay on the
+  /// pod's first interface.
+  std::vector<IpPrefix> clusterPrefixes;
   bool operator==(const InterfacePlan&) const = default;
 };
 

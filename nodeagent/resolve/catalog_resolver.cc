@@ -1,6 +1,7 @@
 #include "nodeagent/resolve/catalog_resolver.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "lib/api/names.h"
@@ -82,6 +83,14 @@ WantedInterface wanted(const api::ResolvedInterface& interface, const api::PodNe
   return made;
 }
 
+/// Adds those of the family; whether there were any.
+bool append(std::vector<IpPrefix>& to, const std::vector<IpPrefix>& from, IpFamily family) {
+  const std::size_t before = to.size();
+  std::copy_if(from.begin(), from.end(), std::back_inserter(to),
+               [family](const IpPrefix& prefix) { return prefix.family() == family; });
+  return to.size() > before;
+}
+
 }  // namespace
 
 std::vector<ipam::Subnet> subnetsOf(const api::PodNetwork& network) {
@@ -113,8 +122,12 @@ struct CatalogResolver::Call {
 };
 
 CatalogResolver::CatalogResolver(watch::Caches& caches, const networks::Networks& networks,
-                                 const Clock& clock)
-    : caches_(caches), networks_(networks), clock_(clock), lane_("resolve") {}
+                                 const Clock& clock, std::vector<IpPrefix> clusterPrefixes)
+    : caches_(caches),
+      networks_(networks),
+      clock_(clock),
+      clusterPrefixes_(std::move(clusterPrefixes)),
+      lane_("resolve") {}
 
 CatalogResolver::~CatalogResolver() {
   lane_.stop();
@@ -186,9 +199,28 @@ Result<std::vector<WantedInterface>> CatalogResolver::decide(const PodRequest& r
                   "network \"" + interface.network.str() + "\": changed while it was looked at");
     }
     MULTINET_TRY(const networks::NetworkState* state, stateOf(*snapshot, interface));
-    all.push_back(wanted(interface, *network, *state));
+    WantedInterface made = wanted(interface, *network, *state);
+    MULTINET_TRY(made.plan.clusterPrefixes, staysOnEth0(made.plan));
+    all.push_back(std::move(made));
   }
   return all;
+}
+
+Result<std::vector<IpPrefix>> CatalogResolver::staysOnEth0(const InterfacePlan& plan) const {
+  std::vector<IpPrefix> prefixes;
+  if (!plan.defaultGatewayV4 && !plan.defaultGatewayV6) return prefixes;
+  MULTINET_TRY(const std::vector<IpPrefix> services, caches_.servicePrefixes());
+  for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
+    const bool moves = family == IpFamily::V4 ? plan.defaultGatewayV4 : plan.defaultGatewayV6;
+    // A cluster without Services of a family has no pods of it either: nothing is to be kept.
+    if (!moves || !append(prefixes, services, family)) continue;
+    if (append(prefixes, clusterPrefixes_, family)) continue;
+    return fail(Code::FailedPrecondition, "ClusterPrefixesUnknown",
+                "interface " + plan.name.str() + ": defaultGateway: this node's agent isn't told " +
+                    "the " + std::string(name(family)) + " ranges of pods and nodes, which must " +
+                    "stay on eth0; start it with --cluster-prefix");
+  }
+  return prefixes;
 }
 
 }  // namespace multinet::agent::resolve

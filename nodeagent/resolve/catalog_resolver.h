@@ -16,8 +16,10 @@ namespace multinet::agent::resolve {
 
 class CatalogResolver final : public Resolver {
  public:
-  /// All outlive it.
-  CatalogResolver(watch::Caches& caches, const networks::Networks& networks, const Clock& clock);
+  /// `clusterPrefixes`: the ranges of pods and nodes, as the command line says them. All others
+  /// outlive it.
+  CatalogResolver(watch::Caches& caches, const networks::Networks& networks, const Clock& clock,
+                  std::vector<IpPrefix> clusterPrefixes);
   ~CatalogResolver() override;
 
   [[nodiscard]] bool asks(const PodRequest& request) const override;
@@ -30,10 +32,12 @@ class CatalogResolver final : public Resolver {
   void judge(const std::shared_ptr<Call>& call);
   void again(const std::shared_ptr<Call>& call, Error error);
   [[nodiscard]] Result<std::vector<WantedInterface>> decide(const PodRequest& request) const;
+  [[nodiscard]] Result<std::vector<IpPrefix>> staysOnEth0(const InterfacePlan& plan) const;
 
   watch::Caches& caches_;
   const networks::Networks& networks_;
   const Clock& clock_;
+  const std::vector<IpPrefix> clusterPrefixes_;
   async::Lane lane_;
 };
 

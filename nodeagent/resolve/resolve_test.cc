@@ -56,8 +56,9 @@ class ResolverTest : public testing::Test {
     request_.annotations["multinet.dev/networks"] = "blue";
   }
   Result<std::vector<WantedInterface>> resolve(Duration wait = seconds(4)) {
+    CatalogResolver resolver(caches_, networks_, clock_, clusterPrefixes_);
     std::promise<Result<std::vector<WantedInterface>>> promise;
-    resolver_.resolve(
+    resolver.resolve(
         request_, clock_.now() + wait,
         [&](Result<std::vector<WantedInterface>> result) { promise.set_value(std::move(result)); });
     return promise.get_future().get();
@@ -67,8 +68,58 @@ class ResolverTest : public testing::Test {
   watch::FakeCaches caches_;
   networks::FakeNetworks networks_;
   PodRequest request_;
-  CatalogResolver resolver_{caches_, networks_, clock_};
+  std::vector<IpPrefix> clusterPrefixes_;
 };
+
+class DefaultGatewayTest : public ResolverTest {
+ protected:
+  DefaultGatewayTest() {
+    api::PodNetwork& network = caches_.content.networks["blue"];
+    network.spec.allow.defaultGateway = true;
+    network.spec.ipam.subnets.push_back({"fd00:20::/64", "fd00:20::1", {}, {}});
+    api::PodNetworkAttachment attachment;
+    attachment.metadata.name = "out";
+    attachment.metadata.nameSpace = "default";
+    attachment.spec.podNetworkName = "blue";
+    attachment.spec.defaultGateway = api::DefaultGateway::Dual;
+    caches_.content.attachments[{"default", "out"}] = attachment;
+    request_.annotations["multinet.dev/networks"] = "attachment/out";
+    caches_.services = {prefix("10.96.0.0/12"), prefix("fd00:96::/108")};
+    clusterPrefixes_ = {prefix("10.244.0.0/16"), prefix("fd00:244::/56")};
+  }
+  static IpPrefix prefix(const char* text) { return IpPrefix::parse(text).value(); }
+};
+
+TEST_F(DefaultGatewayTest, TheClustersOwnWaysStayOnEth0) {
+  const auto resolved = resolve();
+  ASSERT_TRUE(resolved.has_value()) << resolved.error().message;
+  EXPECT_TRUE(resolved->at(0).plan.defaultGatewayV4);
+  EXPECT_EQ(resolved->at(0).plan.clusterPrefixes,
+            (std::vector<IpPrefix>{prefix("10.96.0.0/12"), prefix("10.244.0.0/16"),
+                                   prefix("fd00:96::/108"), prefix("fd00:244::/56")}));
+  request_.annotations["multinet.dev/networks"] = "blue";
+  EXPECT_TRUE(resolve()->at(0).plan.clusterPrefixes.empty()) << "no default route moves";
+}
+
+TEST_F(DefaultGatewayTest, IsRefusedWhereTheRangesOfPodsAreNotKnown) {
+  clusterPrefixes_ = {prefix("10.244.0.0/16")};
+  const auto refused = resolve();
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().reason, "ClusterPrefixesUnknown");
+  EXPECT_EQ(refused.error().message,
+            "interface net1: defaultGateway: this node's agent isn't told the IPv6 ranges of pods "
+            "and nodes, which must stay on eth0; start it with --cluster-prefix");
+  caches_.services = {prefix("10.96.0.0/12")};
+  EXPECT_TRUE(resolve().has_value()) << "a cluster of IPv4 alone has nothing of IPv6 to keep";
+}
+
+TEST_F(DefaultGatewayTest, WaitsForTheRangesOfServices) {
+  caches_.services =
+      fail(Code::Unavailable, "CachesNotReady", "read ServiceCIDRs: not answered yet");
+  const auto late = resolve(milliseconds(120));
+  ASSERT_FALSE(late.has_value());
+  EXPECT_EQ(late.error().reason, "CachesNotReady");
+}
 
 TEST_F(ResolverTest, SaysAllThatAnInterfaceShallBe) {
   const auto resolved = resolve();
@@ -147,9 +198,10 @@ TEST_F(ResolverTest, SaysWhatTheNodeLacksWhenItTakesTooLong) {
 }
 
 TEST_F(ResolverTest, AsksOnlyWithTheAnnotation) {
-  EXPECT_TRUE(resolver_.asks(request_));
+  const CatalogResolver resolver(caches_, networks_, clock_, {});
+  EXPECT_TRUE(resolver.asks(request_));
   request_.annotations.clear();
-  EXPECT_FALSE(resolver_.asks(request_));
+  EXPECT_FALSE(resolver.asks(request_));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "lib/api/catalog.h"
 #include "lib/api/network_peer.h"
 #include "lib/base/clock.h"
+#include "lib/base/ip.h"
 #include "lib/k8s/core.h"
 
 namespace multinet::agent::watch {
@@ -25,6 +26,8 @@ class Caches {
   [[nodiscard]] virtual std::vector<std::shared_ptr<const k8s::Pod>> pods() const = 0;
   [[nodiscard]] virtual std::vector<std::shared_ptr<const api::PodNetwork>> networks() const = 0;
   [[nodiscard]] virtual std::vector<std::shared_ptr<const api::NetworkPeer>> peers() const = 0;
+  /// The ranges of the Services' addresses. Unavailable until the API server has told them.
+  [[nodiscard]] virtual Result<std::vector<IpPrefix>> servicePrefixes() const = 0;
   /// Fetches the labels of a namespace unless they are fresh; labels that are known are good
   /// enough while the API server is away. `done` may come on the caller's thread.
   virtual void needNamespace(const std::string& name, std::function<void(Status)> done) = 0;

@@ -23,6 +23,12 @@ kube::WatchOptions ofNode(const NodeName& node) {
   return options;
 }
 
+tl::unexpected<Error> missing(const char* what, const kube::WatchHealth& health) {
+  return fail(Code::Unavailable, "CachesNotReady",
+              std::string("read ") + what + " from the API server: " +
+                  (health.lastError.empty() ? "not answered yet" : health.lastError));
+}
+
 // Changes of an object that decide nothing here aren't told.
 bool sameRequest(const k8s::Pod& old, const k8s::Pod& now) {
   return old.metadata.annotations == now.metadata.annotations &&
@@ -37,13 +43,15 @@ struct Cluster::Informers {
         pods(*client, ofNode(node)),
         networks(*client, watchOptions()),
         attachments(*client, watchOptions()),
-        peers(*client, watchOptions()) {}
+        peers(*client, watchOptions()),
+        serviceCidrs(*client, watchOptions()) {}
 
   std::unique_ptr<kube::Client> client;
   kube::Informer<k8s::Pod> pods;
   kube::Informer<api::PodNetwork> networks;
   kube::Informer<api::PodNetworkAttachment> attachments;
   kube::Informer<api::NetworkPeer> peers;
+  kube::Informer<k8s::ServiceCidr> serviceCidrs;
 };
 
 class Cluster::View final : public api::Catalog {
@@ -99,6 +107,7 @@ void Cluster::stop() {
   owned_->networks.stop();
   owned_->attachments.stop();
   owned_->peers.stop();
+  owned_->serviceCidrs.stop();
 }
 
 void Cluster::connect() {
@@ -139,6 +148,7 @@ void Cluster::connect() {
   owned_->networks.start();
   owned_->attachments.start();
   owned_->peers.start();
+  owned_->serviceCidrs.start();
   owned_->pods.start();
 }
 
@@ -151,11 +161,6 @@ Result<kube::Client*> Cluster::client() const {
 Status Cluster::synced() const {
   MULTINET_CHECK(client());
   const Informers& informers = *informers_.load();
-  const auto missing = [](const char* what, const kube::WatchHealth& health) {
-    return fail(Code::Unavailable, "CachesNotReady",
-                std::string("read ") + what + " from the API server: " +
-                    (health.lastError.empty() ? "not answered yet" : health.lastError));
-  };
   if (!informers.networks.synced()) return missing("PodNetworks", informers.networks.health());
   if (!informers.attachments.synced()) {
     return missing("PodNetworkAttachments", informers.attachments.health());
@@ -164,6 +169,21 @@ Status Cluster::synced() const {
   if (!informers.peers.synced()) return missing("NetworkPeers", informers.peers.health());
   if (!informers.pods.synced()) return missing("this node's pods", informers.pods.health());
   return {};
+}
+
+Result<std::vector<IpPrefix>> Cluster::servicePrefixes() const {
+  MULTINET_CHECK(client());
+  const Informers& informers = *informers_.load();
+  if (!informers.serviceCidrs.synced()) {
+    return missing("ServiceCIDRs", informers.serviceCidrs.health());
+  }
+  std::vector<IpPrefix> prefixes;
+  for (const auto& range : informers.serviceCidrs.list()) {
+    for (const std::string& cidr : range->spec.cidrs) {
+      if (const auto prefix = IpPrefix::parse(cidr)) prefixes.push_back(*prefix);
+    }
+  }
+  return prefixes;
 }
 
 const api::Catalog& Cluster::catalog() const {

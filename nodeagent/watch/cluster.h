@@ -46,6 +46,7 @@ class Cluster final : public Caches {
   [[nodiscard]] std::vector<std::shared_ptr<const k8s::Pod>> pods() const override;
   [[nodiscard]] std::vector<std::shared_ptr<const api::PodNetwork>> networks() const override;
   [[nodiscard]] std::vector<std::shared_ptr<const api::NetworkPeer>> peers() const override;
+  [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override;
   void needNamespace(const std::string& name, std::function<void(Status)> done) override;
 
  private:

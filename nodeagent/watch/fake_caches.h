@@ -13,6 +13,7 @@ class FakeCaches final : public Caches {
   api::FakeCatalog content;
   std::vector<std::shared_ptr<const k8s::Pod>> podList;
   std::vector<std::shared_ptr<const api::NetworkPeer>> peerList;
+  Result<std::vector<IpPrefix>> services = std::vector<IpPrefix>();
   std::optional<Error> error;           ///< of synced()
   std::optional<Error> namespaceError;  ///< of needNamespace()
 
@@ -34,6 +35,7 @@ class FakeCaches final : public Caches {
   [[nodiscard]] std::vector<std::shared_ptr<const api::NetworkPeer>> peers() const override {
     return peerList;
   }
+  [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override { return services; }
   void needNamespace(const std::string& /*name*/, std::function<void(Status)> done) override {
     if (namespaceError.has_value()) return done(fail(*namespaceError));
     done({});

@@ -16,6 +16,8 @@ from clusterlib.errors import EXIT_UNUSABLE, ClusterError
 UNDERLAY_V4 = ipaddress.IPv4Network("10.90.0.0/24")
 UNDERLAY_V6 = ipaddress.IPv6Network("fd90::/64")
 POD_CIDRS = ("10.91.0.0/16", "fd91::/48")
+CLUSTER_PREFIXES = (*POD_CIDRS, str(UNDERLAY_V4), str(UNDERLAY_V6))
+"""What pods and nodes have: the ranges that stay on a pod's first interface."""
 SERVICE_CIDRS = ("10.92.0.0/16", "fd92::/108")
 CONTROL_PLANE_V4 = "10.90.0.1"
 CONTROL_PLANE_V6 = "fd90::1"

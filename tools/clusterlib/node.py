@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from clusterlib.addressing import DNS_SERVICE_V4, POD_CIDRS, NodeAddresses
+from clusterlib.addressing import CLUSTER_PREFIXES, DNS_SERVICE_V4, POD_CIDRS, NodeAddresses
 from clusterlib.components import Component
 from clusterlib.errors import EXIT_UNUSABLE, ClusterError
 from clusterlib.gobuild import Programs
@@ -81,6 +81,7 @@ def _agent_component(machine: Machine, agent: Agent, environment: dict[str, str]
         f"--listen={AGENT_SOCKET}",
         f"--runtime-endpoint=unix://{RUNTIME_SOCKET}",
         f"--state-dir={AGENT_STATE}",
+        f"--cluster-prefix={','.join(CLUSTER_PREFIXES)}",
         *agent.arguments,
     ]
     return Component(
