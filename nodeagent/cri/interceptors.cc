@@ -32,10 +32,6 @@ struct CallInfo {
   BootTime deadline{};
 };
 
-bool needsOwner(const sandbox::Sandboxes& sandboxes, const sandbox::RunRequest& request) {
-  return !request.hostNetwork && sandboxes.asksForNetworks(request);
-}
-
 class RunPodSandbox final : public Interceptor {
  public:
   RunPodSandbox(Context context, CallInfo info) : context_(context), info_(std::move(info)) {}
@@ -43,7 +39,10 @@ class RunPodSandbox final : public Interceptor {
   void request(grpc::ByteBuffer message, DecideRequest decide) override {
     auto decoded = decodeRun(bytesOf(message));
     if (!decoded) return decide(refusal(decoded.error()));
-    if (!needsOwner(*context_.sandboxes, *decoded)) return decide(Forward{std::move(message)});
+    // One of the node's own network that asks all the same goes to the owner too, who refuses it.
+    if (!context_.sandboxes->asksForNetworks(*decoded)) {
+      return decide(Forward{std::move(message)});
+    }
     decoded->metadata = std::move(info_.metadata);
     decoded->deadline = info_.deadline;
     pod_ = decoded->pod;
@@ -73,7 +72,9 @@ class RestorePod final : public Interceptor {
   void request(grpc::ByteBuffer message, DecideRequest decide) override {
     auto decoded = decodeRestore(bytesOf(message));
     if (!decoded) return decide(refusal(decoded.error()));
-    if (!needsOwner(*context_.sandboxes, *decoded)) return decide(Forward{std::move(message)});
+    if (!context_.sandboxes->asksForNetworks(*decoded)) {
+      return decide(Forward{std::move(message)});
+    }
     decide(Refuse{grpc::Status(
         grpc::StatusCode::UNIMPLEMENTED,
         "restore pod " + decoded->pod.str() + ": a pod that asks for networks can't be restored")});

@@ -245,6 +245,24 @@ TEST_F(RelayTest, AnswersARequestWithItsNetworksAndNeverForwardsItItself) {
   EXPECT_EQ(runtime.calls, 0);
 }
 
+TEST_F(RelayTest, NeverForwardsARequestOfAPodInTheNodesOwnNetwork) {
+  sandboxes.onRun = [](const sandbox::RunRequest& request,
+                       const sandbox::Callback<sandbox::RunResult>& done) {
+    EXPECT_TRUE(request.hostNetwork);
+    done(fail(Code::InvalidArgument, "HostNetwork", "spec.hostNetwork: \"true\""));
+  };
+  subset::RunPodSandboxRequest run;
+  ASSERT_TRUE(run.ParseFromString(runRequest(true)));
+  run.mutable_config()
+      ->mutable_linux()
+      ->mutable_security_context()
+      ->mutable_namespace_options()
+      ->set_network(subset::NODE);
+  EXPECT_EQ(call(cri("RunPodSandbox"), run.SerializeAsString()).status.error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(runtime.calls, 0);
+}
+
 TEST_F(RelayTest, AbortsWhenTheCallerGoesAway) {
   EXPECT_EQ(call(cri("RunPodSandbox"), runRequest(true), 100ms).status.error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
