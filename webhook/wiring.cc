@@ -22,10 +22,14 @@
 #include "lib/kube/client.h"
 #include "webhook/admission/validate.h"
 #include "webhook/informer_view.h"
+#include "webhook/live_view.h"
 #include "webhook/mutate/mutate.h"
 
 namespace multinet::webhook {
 namespace {
+
+/// Well under the three seconds that the API server waits for a verdict, with one retry.
+constexpr Duration kAskDeadline = std::chrono::milliseconds(700);
 
 /// Counts and times what `inner` decides, under the name of its path.
 class Measured {
@@ -71,9 +75,10 @@ class Measured {
 }  // namespace
 
 struct Webhook::Parts {
-  Parts(std::unique_ptr<kube::Client> c, const Settings& s)
+  Parts(std::unique_ptr<kube::Client> c, std::unique_ptr<kube::Client> a, const Settings& s)
       : settings(s),
         client(std::move(c)),
+        asking(std::move(a)),
         view(*client),
         mutateMeasure(registry, "mutate"),
         validateMeasure(registry, "validate"),
@@ -87,6 +92,7 @@ struct Webhook::Parts {
   Settings settings;
   prometheus::Registry registry;
   std::unique_ptr<kube::Client> client;
+  std::unique_ptr<kube::Client> asking;  // for reviews: its calls end soon
   InformerView view;
   Measured mutateMeasure;
   Measured validateMeasure;
@@ -103,7 +109,10 @@ Result<std::unique_ptr<Webhook>> Webhook::start(const Settings& settings) {
   MULTINET_TRY(auto config, kube::loadConfig(settings.kubeconfig, ""));
   config.userAgent = "multinet-webhook";
   MULTINET_TRY(auto client, kube::connect(config));
-  auto made = std::make_unique<Parts>(std::move(client), settings);
+  kube::ClientOptions quick;
+  quick.deadline = kAskDeadline;
+  MULTINET_TRY(auto asking, kube::connect(config, std::move(quick)));
+  auto made = std::make_unique<Parts>(std::move(client), std::move(asking), settings);
   Parts& parts = *made;
   parts.view.start();
 
@@ -125,11 +134,12 @@ Result<std::unique_ptr<Webhook>> Webhook::start(const Settings& settings) {
 
   http::Router router;
   router.add("POST", "/mutate", reviewHandler(parts.mutateMeasure.wrap([&parts](const Review& r) {
-               return mutate(r, parts.view);
+               return judgeFreshly(mutate, r, parts.view, *parts.asking);
              })));
   router.add("POST", "/validate",
-             reviewHandler(parts.validateMeasure.wrap(
-                 [&parts](const Review& r) { return validate(r, parts.view); })));
+             reviewHandler(parts.validateMeasure.wrap([&parts](const Review& r) {
+               return judgeFreshly(validate, r, parts.view, *parts.asking);
+             })));
   MULTINET_TRY(parts.server,
                http::Server::start({.listen = settings.listen, .certificate = &parts.certificate},
                                    std::move(router)));

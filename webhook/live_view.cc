@@ -1,0 +1,63 @@
+#include "webhook/live_view.h"
+
+#include "lib/k8s/core.h"
+
+namespace multinet::webhook {
+namespace {
+
+/// Nothing where there is no such object; `cached` where the server doesn't say.
+template <class T, class Cached>
+std::optional<T> ask(kube::Client& client, const kube::ObjectKey& key, const Cached& cached) {
+  auto found = client.get<T>(key);
+  if (found) return std::move(*found);
+  if (found.error().code == Code::NotFound) return std::nullopt;
+  return cached();
+}
+
+constexpr int kBadRequest = 400;
+
+}  // namespace
+
+std::optional<api::PodNetwork> LiveView::network(std::string_view name) const {
+  const auto [at, isNew] = networks_.try_emplace(std::string(name));
+  if (isNew) {
+    at->second =
+        ask<api::PodNetwork>(client_, {"", at->first}, [&] { return caches_.network(name); });
+  }
+  return at->second;
+}
+
+std::optional<api::PodNetworkAttachment> LiveView::attachment(std::string_view namespaceName,
+                                                              std::string_view name) const {
+  const auto [at, isNew] =
+      attachments_.try_emplace(std::pair(std::string(namespaceName), std::string(name)));
+  if (isNew) {
+    at->second = ask<api::PodNetworkAttachment>(client_, {at->first.first, at->first.second}, [&] {
+      return caches_.attachment(namespaceName, name);
+    });
+  }
+  return at->second;
+}
+
+std::optional<k8s::StringMap> LiveView::namespaceLabels(std::string_view name) const {
+  const auto [at, isNew] = labels_.try_emplace(std::string(name));
+  if (isNew) {
+    const auto found = client_.get<k8s::Namespace>({"", at->first});
+    at->second = found ? std::optional(found->metadata.labels) : caches_.namespaceLabels(name);
+  }
+  return at->second;
+}
+
+std::vector<api::PodNetwork> LiveView::networks() const {
+  auto all = client_.list<api::PodNetwork>();
+  return all ? std::move(*all) : caches_.networks();
+}
+
+Verdict judgeFreshly(const Judge& judge, const Review& review, const View& caches,
+                     kube::Client& client) {
+  Verdict verdict = judge(review, caches);
+  if (verdict.allowed || verdict.code == kBadRequest) return verdict;
+  return judge(review, LiveView(client, caches));
+}
+
+}  // namespace multinet::webhook
