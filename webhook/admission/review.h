@@ -49,7 +49,7 @@ struct Verdict {
   [[nodiscard]] static Verdict refuse(int code, std::string reason, std::string message);
 };
 
-/// Decides one review. Thread-safe; must not block.
+/// Decides one review. Thread-safe; blocks at most for the few calls of a LiveView.
 using Decide = std::function<Verdict(const Review&)>;
 
 /// Parses JSON as strictly as a decision about security must: valid UTF-8, no key twice in one

@@ -7,7 +7,7 @@
 
 namespace multinet::webhook {
 
-/// The caches of the webhook. Thread-safe; no call blocks.
+/// What the webhook knows. Calls of its caches never block; a LiveView asks the API server.
 class View : public api::Catalog {
  public:
   /// All networks: two of them can be at odds.

@@ -1,0 +1,88 @@
+"""Manifests of networks and attachments, and what the API tells of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from e2elib.cluster import Cluster, condition
+
+API = "multinet.dev/v1alpha1"
+
+
+def network(name: str, *cidrs: str, **changes: Any) -> str:
+    """A bridge of each node, open to all namespaces, with some of its spec replaced."""
+    spec: dict[str, Any] = {
+        "type": "Bridge",
+        "bridge": {"mode": "Own"},
+        "ipam": {"subnets": [{"cidr": cidr} for cidr in cidrs]},
+        "access": {"namespaces": {"from": "All"}},
+    }
+    return _manifest("PodNetwork", {"name": name}, spec | changes)
+
+
+def vxlan(name: str, *cidrs: str, vni: int | None = None, **changes: Any) -> str:
+    """A tunnel network; without a VNI one is allocated."""
+    member = {} if vni is None else {"vni": vni}
+    made = json.loads(network(name, *cidrs, type="VXLAN", vxlan=member, **changes))
+    del made["spec"]["bridge"]
+    return json.dumps(made)
+
+
+def macvlan(name: str, parent: str, *cidrs: str, **changes: Any) -> str:
+    made = json.loads(network(name, *cidrs, type="Macvlan", macvlan={"parent": parent}, **changes))
+    del made["spec"]["bridge"]
+    return json.dumps(made)
+
+
+def attachment(name: str, namespace: str, network_name: str, **spec: Any) -> str:
+    metadata = {"name": name, "namespace": namespace}
+    return _manifest("PodNetworkAttachment", metadata, {"podNetworkName": network_name} | spec)
+
+
+def together(*manifests: str) -> str:
+    """One document of several objects, for one kubectl."""
+    items = [json.loads(manifest) for manifest in manifests]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def _manifest(kind: str, metadata: dict[str, str], spec: dict[str, Any]) -> str:
+    return json.dumps({"apiVersion": API, "kind": kind, "metadata": metadata, "spec": spec})
+
+
+def ready_condition(cluster: Cluster, name: str) -> dict[str, Any]:
+    """The condition Ready of a network; empty while there is none."""
+    conditions = cluster.json("podnetwork", name).get("status", {}).get("conditions", [])
+    return next((one for one in conditions if one["type"] == "Ready"), {})
+
+
+def wait_ready(cluster: Cluster, *names: str, timeout: float = 30) -> None:
+    for name in names:
+        cluster.wait(
+            lambda name=name: condition(cluster.json("podnetwork", name), "Ready") == "True",
+            timeout,
+            f"network {name} to be Ready",
+        )
+
+
+def interface_sets(cluster: Cluster, namespace: str) -> dict[str, dict[str, Any]]:
+    """What each pod of a namespace got, by the pod's name."""
+    return {one["pod"]["name"]: one for one in cluster.items("podinterfacesets", namespace)}
+
+
+def interface(cluster: Cluster, namespace: str, pod: str, name: str) -> dict[str, Any]:
+    """One interface as the API tells it; waits until it is told."""
+
+    def told() -> dict[str, Any] | None:
+        entry = interface_sets(cluster, namespace).get(pod)
+        if entry is None:
+            return None
+        return next((one for one in entry["interfaces"] if one["name"] == name), None)
+
+    return dict(cluster.wait(told, 20, f"a PodInterfaceSet of {namespace}/{pod} with {name}") or {})
+
+
+def address(told: dict[str, Any], family: str = "IPv4") -> str:
+    """An interface's address of a family, without its length."""
+    (found,) = [one["address"] for one in told["ips"] if one["family"] == family]
+    return str(found).split("/")[0]
