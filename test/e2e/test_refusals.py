@@ -1,4 +1,4 @@
-"""Each layer refuses by itself: the webhook; with it away the controller."""
+"""Each layer refuses by itself: the webhook; with it away the controller and the agent."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 from e2elib.admission import POD_POLICY, WEBHOOKS, try_out, without
 from e2elib.cluster import Cluster
-from e2elib.objects import ready_condition, together, wait_ready
+from e2elib.objects import interface_sets, ready_condition, together, wait_ready
 from e2elib.pods import pod
 from e2elib.refusals import (
     ATTACHMENTS,
     BAD_ATTACHMENTS,
+    BAD_BY_OBJECTS,
     BAD_NETWORKS,
     BAD_REQUESTS,
     NAMESPACE,
@@ -106,3 +107,42 @@ def test_the_controller_refuses_the_network(unguarded: Cluster, what: str) -> No
         return bad.reason == "Conflict" or (bad.path in told.get("message", "") and bad.says in told.get("message", ""))
 
     unguarded.wait(refused, 20, f"the controller to refuse {bad.name}")
+
+
+def test_the_agent_refuses_by_itself(unguarded: Cluster) -> None:
+    """Every pod is created, none gets an interface or a container, and its Event names the rule."""
+    table = BAD_REQUESTS | BAD_BY_OBJECTS
+    pods = {f"bad-{number}": bad for number, bad in enumerate(table.values())}
+    nodes = unguarded.nodes
+    unguarded.apply(
+        together(*(asking(name, bad, nodes[i % 2]) for i, (name, bad) in enumerate(pods.items())))
+    )
+
+    def all_refused() -> bool:
+        told: dict[str, list[str]] = {}
+        for event in unguarded.items("events", NAMESPACE):
+            if event.get("source", {}).get("component") != "multinet-nodeagent":
+                continue
+            line = f"{event['reason']}: {event['message']}"
+            told.setdefault(event["involvedObject"]["name"], []).append(line)
+        missing = {
+            f"{name} {bad.request!r}": told.get(name)
+            for name, bad in pods.items()
+            if not any(
+                line.startswith(f"{bad.reason}: ") and bad.path in line and bad.says in line
+                for line in told.get(name, [])
+            )
+        }
+        assert not missing, json.dumps(missing, indent=1)
+        return True
+
+    try:
+        unguarded.wait(all_refused, 60, "an Event of the agent on each pod")
+        assert set(interface_sets(unguarded, NAMESPACE)) <= {"holder"}
+        for entry in unguarded.items("pods", NAMESPACE):
+            if entry["metadata"]["name"] in pods:
+                assert entry["status"]["phase"] == "Pending", entry["metadata"]["name"]
+    finally:
+        unguarded.kubectl(
+            "delete", "pods", *pods, "-n", NAMESPACE, "--grace-period=1", "--timeout=50s"
+        )
