@@ -40,7 +40,7 @@ class RunPodSandbox final : public Interceptor {
     auto decoded = decodeRun(bytesOf(message));
     if (!decoded) return decide(refusal(decoded.error()));
     // One of the node's own network that asks all the same goes to the owner too, who refuses it.
-    if (!context_.sandboxes->asksForNetworks(*decoded)) {
+    if (!sandbox::asksForNetworks(*decoded)) {
       return decide(Forward{std::move(message)});
     }
     decoded->metadata = std::move(info_.metadata);
@@ -72,7 +72,7 @@ class RestorePod final : public Interceptor {
   void request(grpc::ByteBuffer message, DecideRequest decide) override {
     auto decoded = decodeRestore(bytesOf(message));
     if (!decoded) return decide(refusal(decoded.error()));
-    if (!context_.sandboxes->asksForNetworks(*decoded)) {
+    if (!sandbox::asksForNetworks(*decoded)) {
       return decide(Forward{std::move(message)});
     }
     decide(Refuse{grpc::Status(
@@ -230,10 +230,10 @@ class NodeStatus final : public Interceptor {
  public:
   explicit NodeStatus(Context context) : context_(context) {}
   void reply(grpc::ByteBuffer message, DecideReply decide) override {
-    const bool recovered = context_.sandboxes->snapshot()->recovered;
-    decide(Forward{appended(
-        message, recovered ? nodeStatusSuffix("", "")
-                           : nodeStatusSuffix("Recovering", "the journal isn't compared yet"))});
+    const Status ready = context_.sandboxes->ready();
+    decide(Forward{
+        appended(message, ready ? nodeStatusSuffix("", "")
+                                : nodeStatusSuffix(ready.error().reason, ready.error().message))});
   }
 
  private:

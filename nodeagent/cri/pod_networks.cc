@@ -35,9 +35,8 @@ wire::PodSandboxNetworks networksOf(const SandboxId& id, const sandbox::SandboxV
   return networks;
 }
 
-grpc::Status recovering() {
-  return {grpc::StatusCode::UNAVAILABLE,
-          "read pod networks: the journal isn't compared with the runtime yet"};
+grpc::Status recovering(const sandbox::Snapshot& snapshot) {
+  return {grpc::StatusCode::UNAVAILABLE, snapshot.waitsFor.within("read pod networks").message};
 }
 
 /// One Watch. Its writes and its alarm follow each other, so only the cancel flag is shared.
@@ -136,7 +135,7 @@ class Service final : public wire::PodNetworks::CallbackService {
                                 const wire::GetRequest* request,
                                 wire::GetResponse* response) override {
     const auto snapshot = sandboxes_.snapshot();
-    if (!snapshot->recovered) return ended(context, recovering());
+    if (!snapshot->recovered) return ended(context, recovering(*snapshot));
     const auto found = snapshot->sandboxes.find(SandboxId(request->pod_sandbox_id()));
     if (found == snapshot->sandboxes.end()) {
       return ended(context,
@@ -151,7 +150,7 @@ class Service final : public wire::PodNetworks::CallbackService {
                                  const wire::ListRequest* request,
                                  wire::ListResponse* response) override {
     const auto snapshot = sandboxes_.snapshot();
-    if (!snapshot->recovered) return ended(context, recovering());
+    if (!snapshot->recovered) return ended(context, recovering(*snapshot));
     for (const auto& [id, view] : snapshot->sandboxes) {
       if (!request->pod_uid().empty() && request->pod_uid() != view.pod.uid.str()) continue;
       *response->add_items() = networksOf(id, view, snapshot->bootId);

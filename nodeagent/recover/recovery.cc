@@ -21,14 +21,16 @@ void Recovery::start() {
   lane_.post([this] { load(); });
 }
 
-void Recovery::again(void (Recovery::*step)(), const char* what, const Error& error) {
-  log::warn("recovery waits", {{"for", what}, {"error", error}});
+void Recovery::again(void (Recovery::*step)(), const char* reason, const Error& error) {
+  log::warn("recovery waits", {{"reason", reason}, {"error", error}});
+  owner_.waitsFor(Error{Code::Unavailable, reason,
+                        "the agent can't compare its journal with the runtime: " + error.message});
   lane_.postAfter(backoff_.next(), [this, step] { (this->*step)(); });
 }
 
 void Recovery::load() {
   doors_.journal.load(sandbox::onLane<journal::Loaded>(lane_, [this](Result<journal::Loaded> read) {
-    if (!read.has_value()) return again(&Recovery::load, "journal", read.error());
+    if (!read.has_value()) return again(&Recovery::load, "JournalUnusable", read.error());
     loaded_ = std::move(*read);
     backoff_.reset();
     // Before anything else, so that no address is given twice.
@@ -42,7 +44,8 @@ void Recovery::list() {
   doors_.runtime.listPodSandboxes(doors_.clock.now() + kListDeadline,
                                   sandbox::onLane<List>(lane_, [this](Result<List> sandboxes) {
                                     if (!sandboxes.has_value()) {
-                                      return again(&Recovery::list, "runtime", sandboxes.error());
+                                      return again(&Recovery::list, "RuntimeAway",
+                                                   sandboxes.error());
                                     }
                                     compare(std::move(*sandboxes));
                                   }));

@@ -34,7 +34,7 @@ class Recovery {
   void list();
   void compare(std::vector<sandbox::RuntimeSandbox> sandboxes);
   void adoptUnknown(const Facts& facts, std::vector<sandbox::Restored>& restored);
-  void again(void (Recovery::*step)(), const char* what, const Error& error);
+  void again(void (Recovery::*step)(), const char* reason, const Error& error);
 
   sandbox::Doors doors_;
   sandbox::Owner& owner_;

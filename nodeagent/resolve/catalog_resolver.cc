@@ -133,10 +133,6 @@ CatalogResolver::~CatalogResolver() {
   lane_.stop();
 }
 
-bool CatalogResolver::asks(const PodRequest& request) const {
-  return request.annotations.contains(api::kNetworksAnnotation);
-}
-
 void CatalogResolver::resolve(const PodRequest& request, BootTime deadline,
                               std::function<void(Result<std::vector<WantedInterface>>)> done) {
   auto call = std::make_shared<Call>(Call{request, deadline, std::move(done), false});

@@ -22,7 +22,7 @@ class CatalogResolver final : public Resolver {
                   std::vector<IpPrefix> clusterPrefixes);
   ~CatalogResolver() override;
 
-  [[nodiscard]] bool asks(const PodRequest& request) const override;
+  [[nodiscard]] Status ready() const override { return caches_.synced(); }
   void resolve(const PodRequest& request, BootTime deadline,
                std::function<void(Result<std::vector<WantedInterface>>)> done) override;
 

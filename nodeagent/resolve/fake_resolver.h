@@ -14,8 +14,9 @@ class FakeResolver final : public Resolver {
   std::vector<WantedInterface> interfaces;
   std::optional<Error> error;
 
-  [[nodiscard]] bool asks(const PodRequest& request) const override {
-    return request.annotations.contains("multinet.dev/networks");
+  [[nodiscard]] Status ready() const override {
+    if (error.has_value()) return fail(*error);
+    return {};
   }
   void resolve(const PodRequest& /*request*/, BootTime /*deadline*/,
                std::function<void(Result<std::vector<WantedInterface>>)> done) override {

@@ -197,11 +197,11 @@ TEST_F(ResolverTest, SaysWhatTheNodeLacksWhenItTakesTooLong) {
   EXPECT_EQ(late.error().code, Code::Unavailable);
 }
 
-TEST_F(ResolverTest, AsksOnlyWithTheAnnotation) {
+TEST_F(ResolverTest, IsReadyOnceTheClusterIsKnown) {
   const CatalogResolver resolver(caches_, networks_, clock_, {});
-  EXPECT_TRUE(resolver.asks(request_));
-  request_.annotations.clear();
-  EXPECT_FALSE(resolver.asks(request_));
+  EXPECT_TRUE(resolver.ready().has_value());
+  caches_.error = Error{Code::Unavailable, "NotConnected", "no kubeconfig"};
+  EXPECT_EQ(resolver.ready().error().reason, "NotConnected");
 }
 
 }  // namespace

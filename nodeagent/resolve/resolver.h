@@ -36,8 +36,8 @@ struct WantedInterface {
 class Resolver {
  public:
   virtual ~Resolver() = default;
-  /// True where the pod names networks. Pure.
-  [[nodiscard]] virtual bool asks(const PodRequest& request) const = 0;
+  /// Whether enough is known to decide; the error says what is missing. Never waits.
+  [[nodiscard]] virtual Status ready() const = 0;
   /// A refusal (InvalidArgument, NotFound, PermissionDenied, FailedPrecondition) names the rule;
   /// Unavailable says what the agent doesn't know yet, in less than 5 s. `done` may come on the
   /// caller's thread.

@@ -12,7 +12,7 @@
 
 namespace multinet::agent::sandbox {
 
-/// Any thread. A pod asks for networks if it has the annotation `multinet.dev/networks`.
+/// Any thread.
 class FakeSandboxes final : public Sandboxes {
  public:
   /// How run() answers; by default it never does.
@@ -20,9 +20,6 @@ class FakeSandboxes final : public Sandboxes {
   /// While true, beforeStop() and afterStop() never answer: the owner hangs.
   bool hangs = false;
 
-  [[nodiscard]] bool asksForNetworks(const RunRequest& request) const override {
-    return request.annotations.contains("multinet.dev/networks");
-  }
   void run(RunRequest request, Callback<RunResult> done) override {
     note("run " + request.pod.str());
     if (onRun) {
@@ -53,6 +50,11 @@ class FakeSandboxes final : public Sandboxes {
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const override {
     const std::lock_guard lock(mutex_);
     return snapshot_;
+  }
+
+  [[nodiscard]] Status ready() const override {
+    const auto now = snapshot();
+    return now->recovered ? Status() : fail(now->waitsFor);
   }
 
   void publish(Snapshot snapshot) {

@@ -18,11 +18,6 @@ constexpr std::chrono::seconds kRetryEvery(5);
 /// One list without a sandbox may be a runtime that is just starting.
 constexpr unsigned kAbsencesThatCount = 2;
 
-Error recovering() {
-  return {Code::Unavailable, "Recovering",
-          "the agent is still comparing its journal with the runtime; try again"};
-}
-
 }  // namespace
 
 Owner::Owner(const Doors& doors, Options options)
@@ -41,20 +36,25 @@ void Owner::stop() {
   lane_.stop();
 }
 
-bool Owner::asksForNetworks(const RunRequest& request) const {
-  return shared_.doors.resolver.asks(
-      {request.pod, request.labels, request.annotations, request.hostNetwork});
-}
-
 std::shared_ptr<const Snapshot> Owner::snapshot() const {
   return table_.snapshot();
+}
+
+Status Owner::ready() const {
+  const auto now = snapshot();
+  if (!now->recovered) return fail(now->waitsFor);
+  return shared_.doors.resolver.ready();
+}
+
+void Owner::waitsFor(Error what) {
+  lane_.post([this, what = std::move(what)] { table_.setWaitsFor(what); });
 }
 
 Status Owner::mayCreateContainer(const SandboxId& id, const RunRequest& config) const {
   if (!asksForNetworks(config)) return {};
   const auto now = snapshot();
   if (!now->recovered) {
-    return fail(recovering().within("create container in sandbox " + id.str()));
+    return fail(now->waitsFor.within("create container in sandbox " + id.str()));
   }
   const auto view = now->sandboxes.find(id);
   if (view != now->sandboxes.end() && view->second.attached) return {};
@@ -283,10 +283,11 @@ void Owner::tick() {
 
 void Owner::refuseLateWaiters() {
   const BootTime now = shared_.doors.clock.now();
+  const Error reason = table_.snapshot()->waitsFor;
   for (const Waiting& waiting : waiting_) {
     if (now < waiting.until) continue;
     std::erase_if(active_, [&](const Active& one) { return one.pod == waiting.request.pod; });
-    waiting.done(fail(recovering().within("attach networks of pod " + waiting.request.pod.str())));
+    waiting.done(fail(reason.within("attach networks of pod " + waiting.request.pod.str())));
   }
   std::erase_if(waiting_, [&](const Waiting& waiting) { return now >= waiting.until; });
 }

@@ -35,11 +35,12 @@ class Owner final : public Sandboxes {
 
   /// Once, by recovery: from now on calls for networks are served. Any thread.
   void restore(std::vector<Restored> restored);
+  /// Until then: what recovery waits for, told to whoever is refused meanwhile. Any thread.
+  void waitsFor(Error what);
   /// Ends the lane: what was asked and not answered gets Internal/Abandoned, intents stay in the
   /// journal for the successor.
   void stop();
 
-  [[nodiscard]] bool asksForNetworks(const RunRequest& request) const override;
   void run(RunRequest request, Callback<RunResult> done) override;
   void abort(const PodRef& pod) override;
   void beforeStop(const SandboxId& id, StatusCallback done) override;
@@ -48,6 +49,7 @@ class Owner final : public Sandboxes {
   [[nodiscard]] Status mayCreateContainer(const SandboxId& id,
                                           const RunRequest& config) const override;
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const override;
+  [[nodiscard]] Status ready() const override;
 
  private:
   struct Waiting {

@@ -381,9 +381,19 @@ TEST_F(OwnerTest, CallsWaitForRecoveryButNotForEver) {
   stop("x");
   clock_.advance(options_.recoveryWait + seconds(1));
   EXPECT_EQ(waits.get().error().reason, "Recovering");
+  EXPECT_EQ(owner_->ready().error().reason, "Recovering");
+  owner_->waitsFor({Code::Unavailable, "JournalUnusable", "the disk is read-only"});
+  eventually("told", [&] { return owner_->ready().error().reason == "JournalUnusable"; });
+  auto refused = submit(request(1, "a"));
+  stop("y");  // after it in the lane
+  clock_.advance(options_.recoveryWait + seconds(1));
+  EXPECT_THAT(refused.get().error().message, testing::HasSubstr("the disk is read-only"));
   auto served = submit(request(0, "b"));
   owner_->restore({});
   EXPECT_TRUE(served.get().has_value());
+  EXPECT_TRUE(owner_->ready().has_value());
+  resolver_.error = Error{Code::Unavailable, "NotConnected", "no kubeconfig"};
+  EXPECT_EQ(owner_->ready().error().reason, "NotConnected");
 }
 
 TEST_F(OwnerTest, AFailedDetachIsTriedAgainAndTheStopGoesOn) {
@@ -474,7 +484,7 @@ TEST_F(OwnerTest, APlainPodIsNoBusinessOfOurs) {
   startRecovered();
   RunRequest plain = request();
   plain.annotations.clear();
-  EXPECT_FALSE(owner_->asksForNetworks(plain));
+  EXPECT_FALSE(asksForNetworks(plain));
   EXPECT_TRUE(owner_->mayCreateContainer(SandboxId("any"), plain).has_value());
 }
 

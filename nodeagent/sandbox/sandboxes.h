@@ -36,7 +36,14 @@ struct Snapshot {
   /// Pods whose RunPodSandbox is under way and whose sandbox ID isn't known yet (uid, attempt):
   /// what the runtime lists for them is hidden.
   std::set<std::pair<PodUid, std::uint32_t>> running;
+  /// While `recovered` is false: what stands in the way.
+  Error waitsFor{Code::Unavailable, "Recovering",
+                 "the agent is still comparing its journal with the runtime; try again"};
 };
+
+/// True where the pod names networks, so that its sandbox must go through Sandboxes::run(). Needs
+/// nothing but the request: a plain pod is told from others whatever is broken.
+[[nodiscard]] bool asksForNetworks(const RunRequest& request);
 
 /// The answer to RunPodSandbox: the runtime's bytes (cri appends the extension) and the interfaces.
 struct RunResult {
@@ -47,8 +54,6 @@ struct RunResult {
 class Sandboxes {
  public:
   virtual ~Sandboxes() = default;
-  /// True where the request names networks and so must go through run(). Pure, any thread.
-  [[nodiscard]] virtual bool asksForNetworks(const RunRequest& request) const = 0;
   /// Attach all or none, then answer. Cancelling is by abort(): the call still completes.
   virtual void run(RunRequest request, Callback<RunResult> done) = 0;
   /// The kubelet's call is gone: finish or roll back on our own time.
@@ -64,6 +69,8 @@ class Sandboxes {
   [[nodiscard]] virtual Status mayCreateContainer(const SandboxId& id,
                                                   const RunRequest& config) const = 0;
   [[nodiscard]] virtual std::shared_ptr<const Snapshot> snapshot() const = 0;
+  /// Whether calls for networks can be served now; the error says to people why not.
+  [[nodiscard]] virtual Status ready() const = 0;
 };
 
 }  // namespace multinet::agent::sandbox

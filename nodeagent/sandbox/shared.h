@@ -31,8 +31,8 @@ struct Doors {
 struct Options {
   std::string bootId;
   Duration quarantine = std::chrono::seconds(60);
-  /// How long a call for networks waits for recovery.
-  Duration recoveryWait = std::chrono::seconds(10);
+  /// How long a call for networks waits for recovery: refused within 5 s, with the reason.
+  Duration recoveryWait = std::chrono::seconds(4);
   /// How long a call waits for its networks' definitions and addresses.
   Duration decisionWait = std::chrono::seconds(4);
   /// For each call to the runtime that takes something back.

@@ -60,6 +60,11 @@ void Table::setRecovered() {
   publish();
 }
 
+void Table::setWaitsFor(Error what) {
+  waitsFor_ = std::move(what);
+  publish();
+}
+
 SandboxView Table::view(const Entry& entry) const {
   const journal::Record& record = entry.record;
   SandboxView view;
@@ -79,6 +84,7 @@ void Table::publish() {
   auto next = std::make_shared<Snapshot>();
   next->recovered = recovered_;
   next->bootId = bootId_;
+  next->waitsFor = waitsFor_;
   for (const auto& [intent, entry] : entries_) {
     const journal::Record& record = entry->record;
     if (!record.sandbox.empty()) {

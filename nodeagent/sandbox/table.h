@@ -50,6 +50,8 @@ class Table {
   /// From now on others may rely on what is missing here.
   void setRecovered();
   [[nodiscard]] bool recovered() const { return recovered_; }
+  /// What recovery waits for.
+  void setWaitsFor(Error what);
   /// After each change of an entry.
   void publish();
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
@@ -59,6 +61,7 @@ class Table {
 
   std::string bootId_;
   bool recovered_ = false;
+  Error waitsFor_ = Snapshot().waitsFor;
   std::map<IntentId, EntryPtr> entries_;
   std::multimap<WallTime, IntentId> resting_;
   mutable std::mutex mutex_;
