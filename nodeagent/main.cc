@@ -30,7 +30,8 @@ void describe(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--runtime-state-dir", settings.runtimeStateDir, "containerd's state directory")
       ->capture_default_str();
-  app.add_option("--state-dir", settings.stateDir, "Directory of the journal")
+  app.add_option("--state-dir", settings.stateDir,
+                 "Directory of the journal and of the count of crashes")
       ->capture_default_str();
   app.add_option("--quarantine", settings.quarantine, "How long a freed address rests")
       ->capture_default_str();
@@ -40,6 +41,11 @@ void describe(CLI::App& app, Arguments& arguments) {
                  "Ranges of pods and nodes, which stay on eth0 where a default gateway moves")
       ->delimiter(',');
   app.add_option("--metrics-listen", settings.metricsListen, "host:port of metrics; none without");
+  app.add_option("--safe-mode", settings.safeMode,
+                 "A plain relay without networks: auto (after repeated crashes), on or off")
+      ->capture_default_str();
+  app.add_option("--safe-mode-for", settings.safeModeFor, "How long safe mode lasts by itself")
+      ->capture_default_str();
   app.add_option("--log-format", arguments.logFormat, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

@@ -1,4 +1,4 @@
-// The agent's parts in the order in which they start and stop.
+// The agent as a whole: the relay that every pod needs, and the parts that pods with networks need.
 #pragma once
 
 #include <memory>
@@ -21,6 +21,8 @@ struct Settings {
   std::string underlayInterface = "eth0";
   std::vector<std::string> clusterPrefixes;  ///< ranges of pods and nodes
   std::string metricsListen;                 ///< empty: none
+  std::string safeMode = "auto";  ///< a plain relay: on, off, or auto: after repeated crashes
+  std::string safeModeFor = "60s";
 };
 
 /// The running agent.
@@ -31,7 +33,8 @@ class Agent {
   virtual void stop() = 0;
 };
 
-/// Starts all parts; serves calls when it returns.
+/// Serves plain pods when it returns, whatever else can't start: that is tried again, and told.
+/// Fails only for a setting that is wrong (InvalidArgument) or a socket that can't be had.
 [[nodiscard]] Result<std::unique_ptr<Agent>> start(const Settings& settings);
 
 }  // namespace multinet::agent

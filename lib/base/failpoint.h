@@ -27,6 +27,11 @@ extern std::atomic<bool> armed;
 [[nodiscard]] Status hit(std::string_view name);
 }  // namespace internal
 
+/// True where this process is told to fail: that it dies is no news.
+[[nodiscard]] inline bool anyArmed() {
+  return internal::armed.load(std::memory_order_relaxed);
+}
+
 /// A place that can fail.
 [[nodiscard]] inline Status check(std::string_view name) {
   if (!internal::armed.load(std::memory_order_relaxed)) return {};

@@ -130,4 +130,13 @@ Status writeFileAtomically(const std::string& path, std::string_view content, un
   return {};
 }
 
+Status makePrivateDirectory(const std::string& path) {
+  const std::filesystem::path target(path);
+  std::error_code error;
+  std::filesystem::create_directories(target.parent_path(), error);
+  if (::mkdir(path.c_str(), 0700) == 0) return {};
+  if (errno == EEXIST && std::filesystem::is_directory(target, error)) return {};
+  return fail(errnoError("make directory " + path, errno));
+}
+
 }  // namespace multinet

@@ -42,4 +42,7 @@ class Fd {
 [[nodiscard]] Status writeFileAtomically(const std::string& path, std::string_view content,
                                          unsigned mode = 0600);
 
+/// Makes `path`, for its owner alone, unless it is there; those above it as well.
+[[nodiscard]] Status makePrivateDirectory(const std::string& path);
+
 }  // namespace multinet

@@ -39,11 +39,18 @@ class FakeAddresses final : public Addresses {
       last_ = std::max(last_, static_cast<unsigned>(holding.address.number() & 0xffffU));
     }
   }
-  void setWanted(std::vector<Pool> /*pools*/) override {}
+  void setWanted(std::vector<Pool> pools) override {
+    const std::lock_guard lock(mutex_);
+    wanted_ = std::move(pools);
+  }
 
   void failWith(std::optional<Error> error) {
     const std::lock_guard lock(mutex_);
     error_ = std::move(error);
+  }
+  [[nodiscard]] std::vector<Pool> wanted() const {
+    const std::lock_guard lock(mutex_);
+    return wanted_;
   }
   [[nodiscard]] std::map<IntentId, std::set<IpAddress>> held() const {
     const std::lock_guard lock(mutex_);
@@ -54,6 +61,7 @@ class FakeAddresses final : public Addresses {
   mutable std::mutex mutex_;
   std::optional<Error> error_;
   unsigned last_ = 0;
+  std::vector<Pool> wanted_;
   std::map<IntentId, std::set<IpAddress>> held_;
 };
 

@@ -185,11 +185,15 @@ TEST_F(SqliteJournalTest, ManyAtOnceAreAllAnsweredInOrder) {
 TEST_F(SqliteJournalTest, RefusesBeforeItIsOpenAndSaysWhyItCannot) {
   SqliteJournal closed(path_);
   EXPECT_EQ(put(closed, aRecord("a")).error().reason, "JournalClosed");
-  SqliteJournal journal("/nonexistent/journal.db");
+  const std::string place = path_ + ".d";
+  std::ofstream(place) << "a file where the directory should be";
+  SqliteJournal journal(place + "/journal.db");
   EXPECT_FALSE(load(journal).has_value());
   const auto refused = put(journal, aRecord("a"));
   ASSERT_FALSE(refused.has_value());
-  EXPECT_NE(refused.error().message.find("/nonexistent/journal.db"), std::string::npos);
+  EXPECT_NE(refused.error().message.find(place), std::string::npos);
+  std::filesystem::remove(place);
+  EXPECT_TRUE(load(journal).has_value()) << "it makes its directory once it can";
 }
 
 TEST_F(SqliteJournalTest, WaitsForThePredecessorsLock) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <filesystem>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -74,6 +75,7 @@ class SqliteJournal::Impl {
   Status open() {
     if (database_.has_value()) return {};
     if (!lock_.valid()) {
+      MULTINET_CHECK(makePrivateDirectory(std::filesystem::path(path_).parent_path().string()));
       MULTINET_TRY(lock_, lockFile(path_ + ".lock"));
     }
     MULTINET_TRY(store::Database::Opened opened, store::Database::open(path_, migrations()));

@@ -66,6 +66,14 @@ std::vector<subset::PodSandbox> Kubelet::list(const KubeletPod& pod) {
   return newestFirst(listed(pod).message);
 }
 
+subset::RuntimeCondition Kubelet::multiNetworkReady() {
+  const auto answer = call<subset::StatusResponse>("Status", Nothing());
+  for (const auto& condition : answer.message.status().conditions()) {
+    if (condition.type() == "MultiNetworkReady") return condition;
+  }
+  return {};
+}
+
 bool Kubelet::adoptable(const std::vector<subset::PodSandbox>& newestFirst) {
   const auto ready = [](const auto& item) { return item.state() == subset::SANDBOX_READY; };
   if (newestFirst.empty() || !ready(newestFirst.front()) ||

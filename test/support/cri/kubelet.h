@@ -42,6 +42,8 @@ class Kubelet {
                   std::chrono::milliseconds limit = std::chrono::seconds(10));
   /// Stops each sandbox of the pod, then removes it, as at the end of a pod.
   grpc::Status kill(const KubeletPod& pod);
+  /// The node's condition MultiNetworkReady; without a type where the call failed or has none.
+  [[nodiscard]] multinet::cri::subset::RuntimeCondition multiNetworkReady();
   /// Newest first, READY or not, as ListPodSandbox by UID shows them.
   [[nodiscard]] std::vector<multinet::cri::subset::PodSandbox> list(const KubeletPod& pod);
 

@@ -1,0 +1,228 @@
+// The whole agent, as the program that ships, between a kubelet's rules and a runtime, while parts
+// of it or of the world are broken: plain pods never notice, pods that ask for networks are refused
+// in time and told why. There is no API server in any of these.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <thread>
+
+#include "lib/base/fd.h"
+#include "nodeagent/cri/server.h"
+#include "test/support/cri/kubelet.h"
+#include "test/support/cri/runtime.h"
+
+namespace multinet::agent {
+namespace {
+
+using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
+
+const support::KubeletPod kPlain{"u1", "plain", {}};
+const support::KubeletPod kAsking{"u2", "web", {{"multinet.dev/networks", "blue"}}};
+constexpr auto kSafeModeOff = "--safe-mode=off";
+
+/// One process of the agent.
+class Process {
+ public:
+  Process(std::vector<std::string> arguments, const std::string& failpoints) {
+    std::string environment = "MULTINET_FAILPOINTS=" + failpoints;
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    std::vector<char*> envp = {environment.data(), nullptr};
+    if (posix_spawn(&pid_, MULTINET_NODEAGENT, nullptr, nullptr, argv.data(), envp.data()) != 0) {
+      pid_ = 0;
+    }
+  }
+  ~Process() { end(SIGKILL); }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  /// How it ended, as waitpid tells it.
+  int end(int signal) {
+    if (pid_ > 0) ::kill(pid_, signal);
+    return wait();
+  }
+  /// Waits for an end of its own.
+  int wait() {
+    int status = 0;
+    if (pid_ > 0) waitpid(std::exchange(pid_, 0), &status, 0);
+    return status;
+  }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+class AgentTest : public testing::Test {
+ protected:
+  AgentTest() {
+    std::string pattern = testing::TempDir() + "/agentXXXXXX";
+    directory_ = mkdtemp(pattern.data());
+    runtime_.emplace(directory_);
+    runtime_->start();
+  }
+  ~AgentTest() override {
+    process_.reset();
+    runtime_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void launch(const std::string& failpoints = "", std::vector<std::string> more = {}) {
+    process_.reset();
+    std::vector<std::string> arguments = {MULTINET_NODEAGENT,
+                                          "--node-name=n1",
+                                          "--kubeconfig=" + directory_ + "/kubeconfig",
+                                          "--listen=" + socket(),
+                                          "--runtime-endpoint=" + runtime_->endpoint(),
+                                          "--runtime-state-dir=" + runtime_->stateDir(),
+                                          "--state-dir=" + state(),
+                                          "--log-level=error"};
+    for (std::string& argument : more) arguments.push_back(std::move(argument));
+    process_.emplace(std::move(arguments), failpoints);
+  }
+  std::string socket() const { return directory_ + "/agent.sock"; }
+  std::string state() const { return directory_ + "/state"; }
+
+  support::Kubelet kubelet() const {
+    return support::Kubelet(cri::runtimeChannel("unix:" + socket()));
+  }
+  /// The reason of MultiNetworkReady, or what the call came to, once it is `wanted`.
+  std::string reason(const std::string& wanted) {
+    const auto end = Clock::now() + seconds(30);
+    while (true) {
+      const auto condition = kubelet().multiNetworkReady();
+      const std::string found = condition.type().empty() ? "no answer" : condition.reason();
+      if (found == wanted || Clock::now() > end) return found;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+  void expectPlainPodsGo() {
+    auto node = kubelet();
+    const auto started = node.sync(kPlain);
+    EXPECT_TRUE(started.status.ok()) << started.failedCall << started.status.error_message();
+    EXPECT_TRUE(node.kill(kPlain).ok());
+  }
+  /// Of the one pod that asks; empty where it got its sandbox.
+  std::string refusal(grpc::StatusCode code = grpc::StatusCode::UNAVAILABLE) {
+    const auto begin = Clock::now();
+    const auto refused = kubelet().sync(kAsking);
+    EXPECT_LT(Clock::now() - begin, seconds(5));
+    EXPECT_EQ(refused.failedCall, "RunPodSandbox");
+    EXPECT_EQ(refused.status.error_code(), code);
+    return refused.status.error_message();
+  }
+  /// Up, then dead: what `starts` holds is read before anything is served for networks.
+  void crash() {
+    launch("", {"--safe-mode-for=1s"});
+    const std::string before = reason("NotConnected");
+    ASSERT_EQ(before, "NotConnected");
+    process_->end(SIGKILL);
+  }
+
+  std::string directory_;
+  std::optional<support::Runtime> runtime_;
+  std::optional<Process> process_;
+};
+
+struct Broken {
+  const char* failpoints;
+  const char* reason;
+  const char* says;
+};
+/// In the test's name.
+void PrintTo(const Broken& broken, std::ostream* out) {
+  *out << broken.failpoints << ": " << broken.reason;
+}
+
+class BrokenPart : public AgentTest, public testing::WithParamInterface<Broken> {};
+
+TEST_P(BrokenPart, HurtsNoPlainPod) {
+  launch(GetParam().failpoints);
+  ASSERT_EQ(reason(GetParam().reason), GetParam().reason);
+  expectPlainPodsGo();
+  EXPECT_NE(refusal().find(GetParam().says), std::string::npos) << refusal();
+  EXPECT_EQ(runtime_->sandboxes().size(), 0U) << "nothing may reach the runtime";
+  EXPECT_EQ(WEXITSTATUS(process_->end(SIGTERM)), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Start, BrokenPart,
+    testing::Values(Broken{"start.engine=error", "KernelUnusable", "CAP_NET_ADMIN"},
+                    Broken{"start.networks=error", "KernelUnusable", "the node's networks"},
+                    Broken{"start.boot-id=error", "BootIdUnknown", "mount /proc"},
+                    Broken{"start.engine=delay:600000", "Starting", "is starting"},
+                    Broken{"", "NotConnected", "kubeconfig"}));
+
+TEST_F(AgentTest, ServesPlainPodsWithoutADiskForItsState) {
+  std::ofstream(state()) << "a file where the directory should be";
+  launch();
+  ASSERT_EQ(reason("JournalUnusable"), "JournalUnusable");
+  expectPlainPodsGo();
+  EXPECT_NE(refusal().find(state()), std::string::npos);
+  std::filesystem::remove(state());
+  EXPECT_EQ(reason("NotConnected"), "NotConnected") << "it goes on once the disk is back";
+}
+
+TEST_F(AgentTest, StartsLaterWhatCouldNotStartAtFirst) {
+  launch("start.engine@1=error;start.networks@1=error;start.boot-id@1=error");
+  EXPECT_EQ(reason("NotConnected"), "NotConnected");
+  expectPlainPodsGo();
+}
+
+TEST_F(AgentTest, EndsOnlyForABadSettingOrASocketThatCantBeHad) {
+  launch("", {"--quarantine=soon"});
+  EXPECT_EQ(WEXITSTATUS(process_->wait()), 1);
+  launch("", {"--safe-mode-for=1y"});
+  EXPECT_EQ(WEXITSTATUS(process_->wait()), 1);
+  launch("", {"--safe-mode=perhaps"});
+  EXPECT_EQ(WEXITSTATUS(process_->wait()), 1);
+  std::ofstream(socket()) << "no socket";
+  launch();
+  EXPECT_EQ(WEXITSTATUS(process_->wait()), 1);
+}
+
+TEST_F(AgentTest, CrashesAgainAndAgainMakeItAPlainRelayForAWhile) {
+  for (int i = 0; i < 5; ++i) ASSERT_NO_FATAL_FAILURE(crash());
+  launch("", {"--safe-mode-for=10s"});
+  ASSERT_EQ(reason("SafeMode"), "SafeMode");
+  expectPlainPodsGo();
+  const std::string refused = refusal(grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_NE(refused.find("docs/safe-mode.md"), std::string::npos) << refused;
+  EXPECT_EQ(reason("NotConnected"), "NotConnected") << "it ends by itself";
+  process_->end(SIGKILL);
+  launch();
+  EXPECT_EQ(reason("SafeMode"), "SafeMode") << "one more crash brings it back";
+  launch("", {kSafeModeOff});
+  EXPECT_EQ(reason("NotConnected"), "NotConnected") << "a flag ends it";
+  launch("", {"--safe-mode=on"});
+  EXPECT_EQ(reason("SafeMode"), "SafeMode");
+}
+
+TEST_F(AgentTest, KillsByFailpointsAreNoCrashes) {
+  for (int i = 0; i < 12; ++i) {
+    launch("recover.compare.*@" + std::to_string(1 + i % 2) + "=kill");
+    const int status = process_->wait();
+    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "it must die at its start";
+  }
+  launch();
+  EXPECT_EQ(reason("NotConnected"), "NotConnected");
+}
+
+TEST_F(AgentTest, RestartsAreNoCrashes) {
+  for (int i = 0; i < 8; ++i) {
+    launch();
+    ASSERT_EQ(reason("NotConnected"), "NotConnected") << i;
+    EXPECT_EQ(WEXITSTATUS(process_->end(SIGTERM)), 0);
+  }
+}
+
+}  // namespace
+}  // namespace multinet::agent

@@ -1,0 +1,106 @@
+#include "nodeagent/feeder.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "nodeagent/addresses/fake_addresses.h"
+#include "nodeagent/networks/fake_networks.h"
+#include "nodeagent/watch/fake_caches.h"
+
+namespace multinet::agent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+api::PodNetwork network(const std::string& name, k8s::ConditionStatus ready) {
+  api::PodNetwork network;
+  network.metadata.name = name;
+  network.metadata.uid = "uid-" + name;
+  network.metadata.generation = 1;
+  network.spec.type = api::NetworkType::Macvlan;
+  network.spec.macvlan = api::MacvlanSpec{"eth1", api::MacvlanMode::Bridge};
+  api::Subnet subnet;
+  subnet.cidr = "10.20.0.0/16";
+  network.spec.ipam.subnets = {subnet};
+  network.status.conditions.set({"Ready", ready, 1, {}, "Reason", ""}, WallTime{});
+  return network;
+}
+
+std::shared_ptr<k8s::Pod> pod(const std::string& request) {
+  auto pod = std::make_shared<k8s::Pod>();
+  pod->metadata.nameSpace = "default";
+  pod->metadata.name = "web";
+  pod->metadata.annotations["multinet.dev/networks"] = request;
+  return pod;
+}
+
+class FeederTest : public testing::Test {
+ protected:
+  FeederTest() {
+    for (const char* name : {"blue", "green", "spare"}) {
+      caches_.content.networks[name] = network(name, k8s::ConditionStatus::True);
+    }
+    caches_.content.networks["sick"] = network("sick", k8s::ConditionStatus::False);
+  }
+
+  std::vector<std::string> wantedNames() const {
+    std::vector<std::string> names;
+    for (const addresses::Pool& pool : wantedPools(caches_)) names.push_back(pool.network.str());
+    return names;
+  }
+  template <class Condition>
+  static bool eventually(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + seconds(10);
+    while (!condition() && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(milliseconds(1));
+    }
+    return condition();
+  }
+
+  watch::FakeCaches caches_;
+  networks::FakeNetworks networks_;
+  addresses::FakeAddresses addresses_;
+};
+
+TEST_F(FeederTest, PoolsAreThoseThatPodsOfTheNodeName) {
+  api::PodNetworkAttachment attachment;
+  attachment.spec.podNetworkName = "green";
+  caches_.content.attachments[{"default", "nic"}] = attachment;
+  caches_.podList = {pod("blue"), pod("blue"), pod("attachment/nic")};
+  EXPECT_EQ(wantedNames(), (std::vector<std::string>{"blue", "green"}));
+  EXPECT_EQ(wantedPools(caches_)[0].uid, NetworkUid("uid-blue"));
+  EXPECT_EQ(wantedPools(caches_)[0].subnets.size(), 1U);
+}
+
+TEST_F(FeederTest, WhatCantBeResolvedIsLeftOut) {
+  auto ended = pod("blue");
+  ended->metadata.deletionTimestamp = WallTime{};
+  auto plain = pod("");
+  plain->metadata.annotations.clear();
+  caches_.podList = {pod("no such"),           pod("nosuch"), pod("sick"),
+                     pod("attachment/nosuch"), ended,         plain};
+  EXPECT_EQ(wantedNames(), std::vector<std::string>());
+}
+
+TEST_F(FeederTest, CarriesABurstOnceAndNothingOfHalfAPicture) {
+  caches_.podList = {pod("blue")};
+  caches_.error = Error{Code::Unavailable, "CachesNotReady", "read PodNetworks: not answered yet"};
+  {
+    Feeder feeder(caches_, networks_, addresses_, NodeName("n1"));
+    feeder.changed();
+    feeder.stop();  // drops what waits
+  }
+  EXPECT_TRUE(networks_.desired().empty());
+  caches_.error.reset();
+  Feeder feeder(caches_, networks_, addresses_, NodeName("n1"));
+  for (int i = 0; i < 100; ++i) feeder.changed();
+  EXPECT_TRUE(eventually([this] { return !addresses_.wanted().empty(); }));
+  EXPECT_EQ(networks_.desired().size(), 3U) << "networks that are Ready";
+  EXPECT_EQ(addresses_.wanted().at(0).network, NetworkName("blue"));
+  feeder.stop();
+}
+
+}  // namespace
+}  // namespace multinet::agent

@@ -1,0 +1,108 @@
+#include "nodeagent/parts.h"
+
+#include <utility>
+
+#include "lib/base/failpoint.h"
+#include "lib/base/fd.h"
+#include "nodeagent/cri/runtime_client.h"
+
+namespace multinet::agent {
+namespace {
+
+Result<std::string> readBootId() {
+  MULTINET_CHECK(failpoint::check("start.boot-id"));
+  MULTINET_TRY(std::string text, readFile("/proc/sys/kernel/random/boot_id"));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+Error unusable(const char* reason, const Error& error, const char* remedy) {
+  return {Code::Unavailable, reason, error.message + "; " + remedy + ", it is tried again"};
+}
+
+}  // namespace
+
+NetworkParts::NetworkParts(const Settings& settings, Policy policy,
+                           std::shared_ptr<grpc::Channel> channel, const Clock& clock)
+    : settings_(settings),
+      policy_(std::move(policy)),
+      clock_(clock),
+      node_(settings.nodeName),
+      runtime_(
+          cri::makeRuntimeClient(std::move(channel), clock_, files_, settings.runtimeStateDir)),
+      journal_(settings.stateDir + "/journal.db"),
+      cluster_({.kubeconfig = settings.kubeconfig, .node = node_}, clock_, [this] { changed(); }),
+      client_([this] { return cluster_.client(); }),
+      nodeApi_(client_),
+      nodeReporter_(nodeApi_, clock_, node_),
+      blocks_(client_, node_),
+      addresses_(blocks_, clock_, {.node = node_, .quarantine = policy_.quarantine}),
+      reportApi_(client_, clock_, node_),
+      reporter_(reportApi_, clock_, node_) {}
+
+Status NetworkParts::start() {
+  if (owner_ != nullptr) return {};
+  if (bootId_.empty()) {
+    auto read = readBootId();
+    if (!read) return fail(unusable("BootIdUnknown", read.error(), "mount /proc"));
+    bootId_ = std::move(*read);
+  }
+  MULTINET_CHECK(startKernel());
+  serve();
+  return {};
+}
+
+Status NetworkParts::startKernel() {
+  constexpr const char* kReason = "KernelUnusable";
+  constexpr const char* kRemedy = "run the agent as root with CAP_NET_ADMIN and CAP_SYS_ADMIN";
+  if (engine_ == nullptr) {
+    const Status place = failpoint::check("start.engine");
+    auto started = place ? attach::KernelAttachEngine::start({}, clock_) : fail(place.error());
+    if (!started)
+      return fail(unusable(kReason, started.error().within("start attaching"), kRemedy));
+    engine_ = std::move(*started);
+  }
+  if (networks_ == nullptr) {
+    networks::NetworksOptions options;
+    options.node = node_;
+    options.underlay = settings_.underlayInterface;
+    const Status place = failpoint::check("start.networks");
+    auto started =
+        place ? networks::startNetworks(options,
+                                        [this](std::shared_ptr<const networks::Snapshot> snapshot) {
+                                          nodeReporter_.update(std::move(snapshot));
+                                        })
+              : fail(place.error());
+    if (!started) {
+      return fail(unusable(kReason, started.error().within("start the node's networks"), kRemedy));
+    }
+    networks_ = std::move(*started);
+  }
+  return {};
+}
+
+void NetworkParts::serve() {
+  resolver_ = std::make_unique<resolve::CatalogResolver>(cluster_, *networks_, clock_,
+                                                         policy_.clusterPrefixes);
+  feeder_ = std::make_unique<Feeder>(cluster_, *networks_, addresses_, node_);
+  feeding_ = true;
+  const sandbox::Doors doors{*runtime_,  journal_,  *engine_, addresses_,
+                             *resolver_, reporter_, clock_};
+  owner_ = std::make_unique<sandbox::Owner>(
+      doors, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+  recovery_ = std::make_unique<recover::Recovery>(
+      doors, *owner_, recover::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+  cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
+  recovery_->start();  // fail-closed: until it is done no call for networks is served
+}
+
+void NetworkParts::changed() {
+  if (feeding_) feeder_->changed();
+}
+
+void NetworkParts::stop() {
+  if (owner_ != nullptr) owner_->stop();
+  cluster_.stop();
+}
+
+}  // namespace multinet::agent

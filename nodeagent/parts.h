@@ -1,0 +1,83 @@
+// The parts that pods with networks need, in the order in which they start and stop. Plain pods
+// need none of them (see wiring.cc).
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/async/lane.h"
+#include "lib/base/clock.h"
+#include "nodeagent/addresses/kube_blocks.h"
+#include "nodeagent/addresses/leasing_addresses.h"
+#include "nodeagent/attach/kernel_attach_engine.h"
+#include "nodeagent/feeder.h"
+#include "nodeagent/journal/sqlite_journal.h"
+#include "nodeagent/recover/recovery.h"
+#include "nodeagent/report/api_reporter.h"
+#include "nodeagent/report/kube_node_api.h"
+#include "nodeagent/report/kube_report_api.h"
+#include "nodeagent/report/node_reporter.h"
+#include "nodeagent/resolve/catalog_resolver.h"
+#include "nodeagent/sandbox/owner.h"
+#include "nodeagent/watch/cluster.h"
+#include "nodeagent/wiring.h"
+
+namespace multinet::agent {
+
+/// Made once; used on one thread. Destroyed only where its callers have ended.
+class NetworkParts {
+ public:
+  /// What was parsed of the settings.
+  struct Policy {
+    Duration quarantine{};
+    std::vector<IpPrefix> clusterPrefixes;
+  };
+
+  /// Fails never and touches nothing yet. `clock` and `channel` (to the runtime) outlive it.
+  NetworkParts(const Settings& settings, Policy policy, std::shared_ptr<grpc::Channel> channel,
+               const Clock& clock);
+
+  /// Starts what isn't started yet. After an error it may be called again: Unavailable names the
+  /// part, the reason and what helps.
+  [[nodiscard]] Status start();
+  /// After start() has succeeded.
+  [[nodiscard]] sandbox::Sandboxes& sandboxes() { return *owner_; }
+  /// Intents stay in the journal for the successor.
+  void stop();
+
+ private:
+  [[nodiscard]] Status startKernel();
+  void serve();
+  void changed();
+
+  const Settings settings_;
+  const Policy policy_;
+  const Clock& clock_;
+  const NodeName node_;
+  async::Lane files_{"files"};
+  std::unique_ptr<sandbox::Runtime> runtime_;
+  journal::SqliteJournal journal_;
+  watch::Cluster cluster_;
+  std::function<Result<kube::Client*>()> client_;
+  report::KubeNodeApi nodeApi_;
+  report::NodeReporter nodeReporter_;
+  addresses::KubeBlocks blocks_;
+  addresses::LeasingAddresses addresses_;
+  report::KubeReportApi reportApi_;
+  report::ApiReporter reporter_;
+  // From here on by start():
+  std::string bootId_;
+  std::unique_ptr<attach::KernelAttachEngine> engine_;
+  std::unique_ptr<networks::Networks> networks_;
+  std::unique_ptr<resolve::CatalogResolver> resolver_;
+  std::unique_ptr<Feeder> feeder_;
+  std::atomic<bool> feeding_{false};  ///< publishes feeder_
+  std::unique_ptr<sandbox::Owner> owner_;
+  std::unique_ptr<recover::Recovery> recovery_;
+};
+
+}  // namespace multinet::agent
