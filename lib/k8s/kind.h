@@ -12,7 +12,7 @@
 #include "lib/base/result.h"
 
 namespace simdjson::dom {
-class element;
+class element;  // NOLINT(readability-identifier-naming)
 }  // namespace simdjson::dom
 
 namespace multinet::k8s {

@@ -1,4 +1,4 @@
-// The parts of a Kind by name, for a specialisation of KindTraits to inherit.
+// Gives a specialisation of KindTraits its Kind by inheritance.
 #pragma once
 
 #include "lib/k8s/kind.h"
@@ -9,11 +9,6 @@ namespace multinet::k8s {
 template <const Kind& K>
 struct KindNames {
   static constexpr const Kind& kKind = K;
-  static constexpr std::string_view group = K.group;
-  static constexpr std::string_view version = K.version;
-  static constexpr std::string_view plural = K.plural;
-  static constexpr std::string_view kind = K.kind;
-  static constexpr bool namespaced = K.scope == Scope::Namespaced;
 };
 
 }  // namespace multinet::k8s

@@ -24,11 +24,7 @@ struct FakeNote {
 
 template <>
 struct multinet::k8s::KindTraits<multinet::kube::FakeNote> {
-  static constexpr std::string_view group = "test.dev";
-  static constexpr std::string_view version = "v1";
-  static constexpr std::string_view plural = "notes";
-  static constexpr std::string_view kind = "Note";
-  static constexpr bool namespaced = true;
+  static constexpr Kind kKind{"test.dev", "v1", "notes", "Note", Scope::Namespaced};
 
   static Result<kube::FakeNote> decode(simdjson::dom::element object) {
     const auto text = [&](std::string_view pointer) {

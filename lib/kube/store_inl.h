@@ -16,7 +16,7 @@ typename Store<T>::Ptr Store<T>::decode(const Stamp& stamp, const simdjson::dom:
       const std::lock_guard lock(mutex_);
       ++undecodable_;
     }
-    log::warn("left out an object that can't be read", {{"kind", KindTraits<T>::kind},
+    log::warn("left out an object that can't be read", {{"kind", KindTraits<T>::kKind.kind},
                                                         {"object", stamp.key.str()},
                                                         {"revision", stamp.revision},
                                                         {"error", decoded.error()}});
