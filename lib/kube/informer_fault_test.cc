@@ -96,6 +96,20 @@ INSTANTIATE_TEST_SUITE_P(Lists, InformerTest,
                            return tested.param == InitialList::Streamed ? "Streamed" : "Paged";
                          });
 
+TEST_P(InformerTest, ComesSoonAfterRightsThatComeLate) {
+  put("n", "text");
+  // Doubling from 5 ms without another bound: more than a minute.
+  server_.inject(
+      {.fault = Fault::Forbidden, .method = "GET", .targetContains = "notes", .times = 14});
+  auto impatient = options();
+  impatient.backoffMost = seconds(60);
+  impatient.backoffRefused = milliseconds(20);
+  start(std::move(impatient));
+  EXPECT_TRUE(informer_->waitSynced(seconds(10))) << informer_->health().lastError;
+  EXPECT_EQ(informer_->health().failures, 14U);
+  EXPECT_TRUE(agrees());
+}
+
 TEST_P(InformerTest, FollowsTheServer) {
   for (int i = 0; i < 5; ++i) put("n" + std::to_string(i), "one");
   start(options());

@@ -65,6 +65,7 @@ class Watch::Loop {
   void advance(const simdjson::dom::element& object);
   [[nodiscard]] HttpRequest watchRequest();
   [[nodiscard]] Duration jitter(Duration least, Duration most);
+  [[nodiscard]] Duration longestBackoff(const Error& error) const;
   void pause(Duration duration, const std::stop_token& stop);
   void note(const std::function<void(WatchHealth&)>& change);
 
@@ -99,6 +100,13 @@ Duration Watch::Loop::jitter(Duration least, Duration most) {
       std::uniform_int_distribution<Duration::rep>(least.count(), most.count())(random_));
 }
 
+Duration Watch::Loop::longestBackoff(const Error& error) const {
+  const bool refused = error.code == Code::PermissionDenied || error.code == Code::NotFound;
+  const Duration most =
+      refused ? std::min(options_.backoffMost, options_.backoffRefused) : options_.backoffMost;
+  return std::max(most, options_.backoffFirst);
+}
+
 void Watch::Loop::pause(Duration duration, const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any wake;
@@ -115,7 +123,7 @@ void Watch::Loop::run(const std::stop_token& stop) {
     if (progress_) backoff_ = {};
     if (done.has_value()) continue;
     learn(done.error());
-    backoff_ = std::clamp(backoff_ * 2, options_.backoffFirst, options_.backoffMost);
+    backoff_ = std::clamp(backoff_ * 2, options_.backoffFirst, longestBackoff(done.error()));
     note([&](WatchHealth& health) {
       ++health.failures;
       health.connected = false;

@@ -42,6 +42,9 @@ struct WatchOptions {
   Duration lifetime = std::chrono::minutes(5);
   Duration backoffFirst = std::chrono::milliseconds(200);
   Duration backoffMost = std::chrono::seconds(30);
+  /// While the server refuses (403) or doesn't know the kind (404): somebody may be about to apply
+  /// RBAC or CRDs, and such an answer costs the server little.
+  Duration backoffRefused = std::chrono::seconds(5);
   /// A full list at such intervals, jittered, finds what a watch lost. Zero: never.
   Duration compareEvery = std::chrono::minutes(30);
   /// The store's revision went back (restored from a backup), seen in two lists in a row. Called on
