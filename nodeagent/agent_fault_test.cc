@@ -1,6 +1,7 @@
 // The whole agent, as the program that ships, between a kubelet's rules and a runtime, while parts
 // of it or of the world are broken: plain pods never notice, pods that ask for networks are refused
 // in time and told why. There is no API server in any of these.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
@@ -14,6 +15,7 @@
 #include <thread>
 
 #include "lib/base/fd.h"
+#include "lib/http/raw_client.h"
 #include "nodeagent/cri/server.h"
 #include "test/support/cri/kubelet.h"
 #include "test/support/cri/runtime.h"
@@ -60,6 +62,18 @@ class Process {
  private:
   pid_t pid_ = 0;
 };
+
+/// One that nobody listens at now.
+std::uint16_t freePort() {
+  const Fd probe(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  auto* generic = static_cast<sockaddr*>(static_cast<void*>(&address));
+  if (::bind(probe.get(), generic, size) != 0) return 0;
+  return ::getsockname(probe.get(), generic, &size) == 0 ? ntohs(address.sin_port) : 0;
+}
 
 class AgentTest : public testing::Test {
  protected:
@@ -214,6 +228,26 @@ TEST_F(AgentTest, KillsByFailpointsAreNoCrashes) {
   }
   launch();
   EXPECT_EQ(reason("NotConnected"), "NotConnected");
+}
+
+TEST_F(AgentTest, TellsOfItselfWhereItIsAskedTo) {
+  const std::uint16_t port = freePort();
+  launch("", {"--metrics-listen=127.0.0.1:" + std::to_string(port)});
+  ASSERT_EQ(reason("NotConnected"), "NotConnected");
+  expectPlainPodsGo();
+  refusal();
+  std::string text;
+  const auto end = Clock::now() + seconds(20);
+  while (text.find("multinet_agent_ready 0") == std::string::npos && Clock::now() < end) {
+    http::testing::RawClient client(port);
+    client.send("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    text = client.readAll();
+  }
+  EXPECT_NE(text.find(R"(calls_total{code="Ok",method="RunPodSandbox"} 1)"), std::string::npos);
+  EXPECT_NE(text.find(R"(calls_total{code="Unavailable",method="RunPodSandbox"} 1)"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find(R"(multinet_agent_intents{state="ATTACHED"} 0)"), std::string::npos);
 }
 
 TEST_F(AgentTest, RestartsAreNoCrashes) {

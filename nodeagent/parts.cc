@@ -23,10 +23,12 @@ Error unusable(const char* reason, const Error& error, const char* remedy) {
 }  // namespace
 
 NetworkParts::NetworkParts(const Settings& settings, Policy policy,
-                           std::shared_ptr<grpc::Channel> channel, const Clock& clock)
+                           std::shared_ptr<grpc::Channel> channel, const Clock& clock,
+                           Metrics& metrics)
     : settings_(settings),
       policy_(std::move(policy)),
       clock_(clock),
+      metrics_(metrics),
       node_(settings.nodeName),
       runtime_(
           cri::makeRuntimeClient(std::move(channel), clock_, files_, settings.runtimeStateDir)),
@@ -61,6 +63,7 @@ Status NetworkParts::startKernel() {
     if (!started)
       return fail(unusable(kReason, started.error().within("start attaching"), kRemedy));
     engine_ = std::move(*started);
+    measured_ = std::make_unique<MeasuredEngine>(*engine_, metrics_, clock_);
   }
   if (networks_ == nullptr) {
     networks::NetworksOptions options;
@@ -86,7 +89,7 @@ void NetworkParts::serve() {
                                                          policy_.clusterPrefixes);
   feeder_ = std::make_unique<Feeder>(cluster_, *networks_, addresses_, node_);
   feeding_ = true;
-  const sandbox::Doors doors{*runtime_,  journal_,  *engine_, addresses_,
+  const sandbox::Doors doors{*runtime_,  journal_,  *measured_, addresses_,
                              *resolver_, reporter_, clock_};
   owner_ = std::make_unique<sandbox::Owner>(
       doors, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});

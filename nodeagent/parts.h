@@ -16,6 +16,7 @@
 #include "nodeagent/attach/kernel_attach_engine.h"
 #include "nodeagent/feeder.h"
 #include "nodeagent/journal/sqlite_journal.h"
+#include "nodeagent/metrics.h"
 #include "nodeagent/recover/recovery.h"
 #include "nodeagent/report/api_reporter.h"
 #include "nodeagent/report/kube_node_api.h"
@@ -37,15 +38,18 @@ class NetworkParts {
     std::vector<IpPrefix> clusterPrefixes;
   };
 
-  /// Fails never and touches nothing yet. `clock` and `channel` (to the runtime) outlive it.
+  /// Fails never and touches nothing yet. `channel` goes to the runtime; `clock` and `metrics`
+  /// outlive it.
   NetworkParts(const Settings& settings, Policy policy, std::shared_ptr<grpc::Channel> channel,
-               const Clock& clock);
+               const Clock& clock, Metrics& metrics);
 
   /// Starts what isn't started yet. After an error it may be called again: Unavailable names the
   /// part, the reason and what helps.
   [[nodiscard]] Status start();
   /// After start() has succeeded.
   [[nodiscard]] sandbox::Sandboxes& sandboxes() { return *owner_; }
+  /// Any thread.
+  [[nodiscard]] std::vector<watch::WatchAge> watches() const { return cluster_.watches(); }
   /// Intents stay in the journal for the successor.
   void stop();
 
@@ -57,6 +61,7 @@ class NetworkParts {
   const Settings settings_;
   const Policy policy_;
   const Clock& clock_;
+  Metrics& metrics_;
   const NodeName node_;
   async::Lane files_{"files"};
   std::unique_ptr<sandbox::Runtime> runtime_;
@@ -72,6 +77,7 @@ class NetworkParts {
   // From here on by start():
   std::string bootId_;
   std::unique_ptr<attach::KernelAttachEngine> engine_;
+  std::unique_ptr<MeasuredEngine> measured_;
   std::unique_ptr<networks::Networks> networks_;
   std::unique_ptr<resolve::CatalogResolver> resolver_;
   std::unique_ptr<Feeder> feeder_;

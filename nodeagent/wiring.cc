@@ -3,6 +3,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/impl/codegen/service_type.h>
 
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <future>
@@ -12,12 +13,14 @@
 #include "lib/async/lane.h"
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
+#include "lib/http/server.h"
 #include "lib/kube/transport.h"
 #include "nodeagent/crash_count.h"
 #include "nodeagent/cri/interceptors.h"
 #include "nodeagent/cri/listener.h"
 #include "nodeagent/cri/pod_networks.h"
 #include "nodeagent/cri/server.h"
+#include "nodeagent/metrics.h"
 #include "nodeagent/parts.h"
 #include "nodeagent/sandbox/gate.h"
 
@@ -29,6 +32,8 @@ using std::chrono::seconds;
 
 /// How long calls under way may still take when the agent stops.
 constexpr seconds kDrain(10);
+/// Somebody else has the address of the metrics.
+constexpr seconds kMetricsRetry(10);
 /// How long the parts for networks may take to stop.
 constexpr seconds kStop(3);
 
@@ -92,13 +97,16 @@ class NodeAgent final : public Agent {
         server_(cri::makeServer({.runtime = channel_,
                                  .interceptorOf = cri::interceptors(
                                      {.sandboxes = &gate_, .clock = &clock_, .timers = &timers_}),
-                                 .podNetworks = podNetworks_.get()})),
+                                 .podNetworks = podNetworks_.get(),
+                                 .called = [this](std::string_view method,
+                                                  int code) { metrics_.called(method, code); }})),
         // Plain pods are served from here on.
         listener_(std::move(socket),
                   [this](Fd connection) { server_->add(std::move(connection)); }),
         crashes_(settings.stateDir + "/starts", clock_),
         backoff_(milliseconds(500), seconds(30)) {
     starter_.post([this] { begin(); });
+    if (!settings_.metricsListen.empty()) starter_.post([this] { serveMetrics(); });
   }
 
   void stop() override {
@@ -140,7 +148,7 @@ class NodeAgent final : public Agent {
 
   void startParts() {
     if (parts_ == nullptr) {
-      parts_ = std::make_unique<NetworkParts>(settings_, policy_.parts, channel_, clock_);
+      parts_ = std::make_unique<NetworkParts>(settings_, policy_.parts, channel_, clock_, metrics_);
     }
     if (const Status started = parts_->start(); !started) {
       const Duration wait = backoff_.next();
@@ -151,12 +159,33 @@ class NodeAgent final : public Agent {
       return;
     }
     gate_.open(parts_->sandboxes());
+    started_ = parts_.get();
     starter_.postAfter(crashes_.limits().settled, [this] { crashes_.settle(); });
+  }
+
+  /// No call of the kubelet's depends on who watches.
+  void serveMetrics() {
+    auto served = http::Server::start({.listen = settings_.metricsListen, .threads = 1},
+                                      metrics_.handler([this] { return gauges(); }));
+    if (served) {
+      metricsServer_ = std::move(*served);
+      return;
+    }
+    log::error("can't serve metrics yet", {{"error", served.error()}});
+    starter_.postAfter(kMetricsRetry, [this] { serveMetrics(); });
+  }
+
+  /// Any thread.
+  Gauges gauges() const {
+    Gauges gauges{gate_.ready(), gate_.snapshot()->intents, {}};
+    if (const NetworkParts* parts = started_) gauges.watches = parts->watches();
+    return gauges;
   }
 
   const Settings settings_;
   const Policy policy_;
   SystemClock clock_;
+  Metrics metrics_;
   async::Lane timers_{"timers"};
   std::shared_ptr<grpc::Channel> channel_;
   sandbox::Gate gate_;
@@ -166,6 +195,8 @@ class NodeAgent final : public Agent {
   CrashCount crashes_;
   async::Backoff backoff_;
   std::unique_ptr<NetworkParts> parts_;
+  std::atomic<const NetworkParts*> started_{nullptr};
+  std::unique_ptr<http::Server> metricsServer_;
   async::Lane starter_{"starter"};
 };
 

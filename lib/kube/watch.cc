@@ -199,6 +199,7 @@ Status Watch::Loop::finishList(const std::string& revision) {
   sink_.listEnd();
   note([&](WatchHealth& health) {
     health.connected = true;
+    health.heardAt = steadyNow();
     health.resourceVersion = revision;
   });
   return {};
@@ -294,6 +295,7 @@ void Watch::Loop::advance(const simdjson::dom::element& object) {
   progress_ = true;
   note([&](WatchHealth& health) {
     health.connected = true;
+    health.heardAt = steadyNow();
     health.resourceVersion = std::to_string(revision_);
   });
 }

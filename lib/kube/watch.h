@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -61,6 +62,8 @@ struct WatchHealth {
   bool connected = false;
   std::string lastError;
   std::string resourceVersion;
+  /// When the server last sent a list, an event or a bookmark.
+  std::optional<std::chrono::steady_clock::time_point> heardAt;
 };
 
 /// One thread from `start` to `stop`. `client` and `sink` outlive it.

@@ -16,18 +16,18 @@ bool belongsToTheHop(std::string_view key) {
 }  // namespace
 
 grpc::ServerGenericBidiReactor* Call::start(grpc::GenericCallbackServerContext* context,
-                                            grpc::GenericStub* stub,
+                                            CallContext shared,
                                             std::unique_ptr<Interceptor> interceptor) {
-  auto call = std::make_shared<Call>(context, stub, std::move(interceptor));
+  auto call = std::make_shared<Call>(context, shared, std::move(interceptor));
   call->downstreamSelf_ = call;
   if (call->interceptor_ == nullptr) static_cast<void>(call->startUpstream());
   call->downstream_.StartRead(&call->request_);
   return &call->downstream_;
 }
 
-Call::Call(grpc::GenericCallbackServerContext* context, grpc::GenericStub* stub,
+Call::Call(grpc::GenericCallbackServerContext* context, CallContext shared,
            std::unique_ptr<Interceptor> interceptor)
-    : context_(context), stub_(stub), interceptor_(std::move(interceptor)) {}
+    : context_(context), shared_(shared), interceptor_(std::move(interceptor)) {}
 
 bool Call::startUpstream() {
   {
@@ -44,7 +44,7 @@ bool Call::startUpstream() {
     upstreamContext_.AddMetadata(std::string(name), std::string(value.data(), value.size()));
   }
   upstreamContext_.set_deadline(context_->deadline());
-  stub_->PrepareBidiStreamingCall(&upstreamContext_, context_->method(), {}, &upstream_);
+  shared_.stub->PrepareBidiStreamingCall(&upstreamContext_, context_->method(), {}, &upstream_);
   upstream_.AddMultipleHolds(2);
   upstream_.StartRead(&reply_);
   upstream_.StartCall();
@@ -91,6 +91,7 @@ void Call::requestDecided(RequestDecision decision) {
   } else if (auto* refuse = std::get_if<Refuse>(&decision)) {
     finish(refuse->status);
   } else if (claimFinish()) {
+    tell(grpc::StatusCode::OK);
     reply_ = std::move(std::get<Answer>(decision).message);
     downstream_.StartWriteAndFinish(&reply_, grpc::WriteOptions(), grpc::Status::OK);
   }
@@ -204,6 +205,7 @@ void Call::cancelled() {
     upstreamContext_.TryCancel();  // its end ends the kubelet's side too
     return;
   }
+  tell(grpc::StatusCode::CANCELLED);
   downstream_.Finish(grpc::Status(grpc::StatusCode::CANCELLED, "relay call: the caller went away"));
 }
 
@@ -235,7 +237,13 @@ bool Call::claimFinish() {
 }
 
 void Call::finish(const grpc::Status& status) {
-  if (claimFinish()) downstream_.Finish(status);
+  if (!claimFinish()) return;
+  tell(status.error_code());
+  downstream_.Finish(status);
+}
+
+void Call::tell(grpc::StatusCode code) const {
+  if (shared_.called) shared_.called(context_->method(), code);
 }
 
 void Call::downstreamDone() {

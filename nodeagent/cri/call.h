@@ -19,19 +19,26 @@
 #include <mutex>
 
 #include "nodeagent/cri/interceptor.h"
+#include "nodeagent/cri/server.h"
 
 namespace multinet::agent::cri {
 
 /// Lives until both sides are done and the last decision of its interceptor is made.
+/// What all calls of a relay share; outlives them.
+struct CallContext {
+  grpc::GenericStub* stub;
+  const CallObserver& called;
+};
+
 class Call final : public std::enable_shared_from_this<Call> {
  public:
   /// Starts relaying. The reactor that it returns is what the generic service hands to gRPC.
-  /// Without an interceptor messages pass as they are. `stub` outlives all calls.
+  /// Without an interceptor messages pass as they are.
   static grpc::ServerGenericBidiReactor* start(grpc::GenericCallbackServerContext* context,
-                                               grpc::GenericStub* stub,
+                                               CallContext shared,
                                                std::unique_ptr<Interceptor> interceptor);
 
-  Call(grpc::GenericCallbackServerContext* context, grpc::GenericStub* stub,
+  Call(grpc::GenericCallbackServerContext* context, CallContext shared,
        std::unique_ptr<Interceptor> interceptor);
 
  private:
@@ -80,11 +87,13 @@ class Call final : public std::enable_shared_from_this<Call> {
   void finish(const grpc::Status& status);
   /// True for the one who may finish the kubelet's side.
   [[nodiscard]] bool claimFinish();
+  /// To whoever counts: with the status that the kubelet's side ends with.
+  void tell(grpc::StatusCode code) const;
   void releaseRequestHold();
   void copyTrailers();
 
   grpc::GenericCallbackServerContext* context_;
-  grpc::GenericStub* stub_;
+  CallContext shared_;
   std::unique_ptr<Interceptor> interceptor_;
   Downstream downstream_{*this};
   Upstream upstream_{*this};

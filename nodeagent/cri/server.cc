@@ -15,12 +15,14 @@ constexpr int kLastReconnectMillis = 1000;
 
 class Relay final : public grpc::CallbackGenericService {
  public:
-  Relay(std::shared_ptr<grpc::Channel> runtime, InterceptorOf interceptorOf)
-      : stub_(std::move(runtime)), interceptorOf_(std::move(interceptorOf)) {}
+  Relay(std::shared_ptr<grpc::Channel> runtime, InterceptorOf interceptorOf, CallObserver called)
+      : stub_(std::move(runtime)),
+        interceptorOf_(std::move(interceptorOf)),
+        called_(std::move(called)) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
-    return Call::start(context, &stub_, interceptorOf(*context));
+    return Call::start(context, {&stub_, called_}, interceptorOf(*context));
   }
 
  private:
@@ -36,12 +38,14 @@ class Relay final : public grpc::CallbackGenericService {
 
   grpc::GenericStub stub_;
   InterceptorOf interceptorOf_;
+  CallObserver called_;
 };
 
 class GrpcServer final : public Server {
  public:
   explicit GrpcServer(ServerOptions options)
-      : relay_(std::move(options.runtime), std::move(options.interceptorOf)) {
+      : relay_(std::move(options.runtime), std::move(options.interceptorOf),
+               std::move(options.called)) {
     grpc::ServerBuilder builder;
     // The ends enforce their own limits; a smaller one here would be ours alone.
     builder.SetMaxReceiveMessageSize(-1);

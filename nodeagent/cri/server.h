@@ -30,10 +30,15 @@ using InterceptorOf = std::function<std::unique_ptr<Interceptor>(
     std::string_view method, std::multimap<std::string, std::string> metadata,
     std::chrono::system_clock::time_point deadline)>;
 
+/// Told of each relayed call when its status is decided, with its method and gRPC's code. On gRPC's
+/// threads, which it must not block.
+using CallObserver = std::function<void(std::string_view method, int code)>;
+
 struct ServerOptions {
   std::shared_ptr<grpc::Channel> runtime;
   InterceptorOf interceptorOf;           ///< empty: a plain relay
   grpc::Service* podNetworks = nullptr;  ///< served beside the relay; outlives the server
+  CallObserver called{};                 ///< empty: nobody counts
 };
 
 class Server {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "nodeagent/journal/record.h"
 #include "nodeagent/sandbox/runtime.h"
 
 namespace multinet::agent::sandbox {
@@ -36,6 +37,8 @@ struct Snapshot {
   /// Pods whose RunPodSandbox is under way and whose sandbox ID isn't known yet (uid, attempt):
   /// what the runtime lists for them is hidden.
   std::set<std::pair<PodUid, std::uint32_t>> running;
+  /// How many intents of the journal are in each state, those that only rest included.
+  std::map<journal::State, std::size_t> intents{};
   /// While `recovered` is false: what stands in the way.
   Error waitsFor{Code::Unavailable, "Recovering",
                  "the agent is still comparing its journal with the runtime; try again"};

@@ -52,6 +52,7 @@ std::vector<IntentId> Table::takeRested(WallTime now) {
     rested.push_back(std::move(resting_.begin()->second));
     resting_.erase(resting_.begin());
   }
+  if (!rested.empty()) publish();
   return rested;
 }
 
@@ -87,12 +88,14 @@ void Table::publish() {
   next->waitsFor = waitsFor_;
   for (const auto& [intent, entry] : entries_) {
     const journal::Record& record = entry->record;
+    ++next->intents[record.state];
     if (!record.sandbox.empty()) {
       next->sandboxes.insert_or_assign(record.sandbox, view(*entry));
     } else if (entry->running) {
       next->running.emplace(record.pod.uid, record.pod.attempt);
     }
   }
+  if (!resting_.empty()) next->intents[State::Detached] += resting_.size();
   const std::lock_guard lock(mutex_);
   snapshot_ = std::move(next);
 }

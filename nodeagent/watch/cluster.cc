@@ -158,6 +158,21 @@ Result<kube::Client*> Cluster::client() const {
   return fail(notConnected_);
 }
 
+std::vector<WatchAge> Cluster::watches() const {
+  std::vector<WatchAge> ages;
+  const Informers* informers = informers_.load();
+  if (informers == nullptr) return ages;
+  const auto now = std::chrono::steady_clock::now();
+  const auto add = [&](const k8s::Kind& kind, const kube::WatchHealth& health) {
+    if (health.heardAt) ages.push_back({std::string(kind.plural), now - *health.heardAt});
+  };
+  add(kube::kindOf<k8s::Pod>(), informers->pods.health());
+  add(kube::kindOf<api::PodNetwork>(), informers->networks.health());
+  add(kube::kindOf<api::PodNetworkAttachment>(), informers->attachments.health());
+  add(kube::kindOf<api::NetworkPeer>(), informers->peers.health());
+  return ages;
+}
+
 Status Cluster::synced() const {
   MULTINET_CHECK(client());
   const Informers& informers = *informers_.load();

@@ -26,6 +26,12 @@ struct ClusterOptions {
   Duration namespaceFresh = std::chrono::seconds(30);
 };
 
+/// How long ago the API server last said something about a resource.
+struct WatchAge {
+  std::string resource;  ///< `podnetworks`
+  Duration age{};
+};
+
 class Cluster final : public Caches {
  public:
   /// `changed` is called on threads of the watches after each change; it must not block. `clock`
@@ -40,6 +46,9 @@ class Cluster final : public Caches {
 
   /// Unavailable, with the reason, until the kubeconfig could be read.
   [[nodiscard]] Result<kube::Client*> client() const;
+
+  /// Of those that have heard something.
+  [[nodiscard]] std::vector<WatchAge> watches() const;
 
   [[nodiscard]] Status synced() const override;
   [[nodiscard]] const api::Catalog& catalog() const override;
