@@ -11,7 +11,7 @@ from clusterlib import cluster as clusters
 from clusterlib import gobuild, verbs
 from clusterlib.addressing import check_name
 from clusterlib.bringup import Wish
-from clusterlib.errors import EXIT_UNUSABLE, ClusterError
+from clusterlib.errors import EXIT_UNUSABLE, ClusterError, told
 from clusterlib.layout import Layout
 from clusterlib.node import Agent
 from clusterlib.progress import Progress
@@ -97,6 +97,9 @@ def main() -> int:
     except ClusterError as error:
         print(f"cluster: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"cluster: {told(error)}", file=sys.stderr)
+        return EXIT_UNUSABLE
     except KeyboardInterrupt:
         print("cluster: interrupted", file=sys.stderr)
         return 130

@@ -1,6 +1,8 @@
-"""The one exception that a person sees as a sentence."""
+"""What a person sees as a sentence."""
 
 from __future__ import annotations
+
+import errno
 
 EXIT_FAILED = 1
 EXIT_UNUSABLE = 2
@@ -13,3 +15,12 @@ class ClusterError(Exception):
     def __init__(self, message: str, exit_code: int = EXIT_FAILED) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def told(error: OSError) -> str:
+    """What the system refused, as a sentence with a remedy where there is one."""
+    what = error.strerror or str(error)
+    if error.errno == errno.ENOSPC:
+        remedy = "; free some space (build/ and ~/.cache/multinet hold what can be built again)"
+        return f"write {error.filename or 'a file'}: {what.lower()}{remedy}"
+    return f"{error.filename or 'system call'}: {what.lower()}"

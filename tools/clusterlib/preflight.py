@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 from clusterlib.addressing import port_candidates
@@ -13,7 +14,7 @@ from clusterlib.errors import EXIT_UNUSABLE, ClusterError
 from clusterlib.layout import cache_root
 
 _FREE_GB = 3
-_PROGRAMS = ("ip", "nft", "nsenter", "mount", "runc", "openssl", "busybox", "cc", "sysctl")
+_PROGRAMS = ("ip", "nft", "nsenter", "unshare", "mount", "runc", "openssl", "busybox", "cc", "sysctl")
 _BACKLOG = 128
 
 
@@ -34,15 +35,34 @@ def check_machine() -> None:
         raise ClusterError(
             "start a cluster: no cgroups at /sys/fs/cgroup; the kubelet needs them", EXIT_UNUSABLE
         )
+    _check_namespaces()
     cache_root().mkdir(parents=True, exist_ok=True)
     for directory in (cache_root(), Path("/var/lib"), Path("/run")):
         free = shutil.disk_usage(directory).free / 1e9
         wanted = 0.2 if directory == Path("/run") else _FREE_GB
         if free < wanted:
             raise ClusterError(
-                f"start a cluster: {directory} has {free:.1f} GB free, want {wanted} GB",
+                f"start a cluster: {directory} has {free:.1f} GB free, want {wanted} GB; free some "
+                "space, or set MULTINET_CACHE to a directory on a larger disk",
                 EXIT_UNUSABLE,
             )
+
+
+def _check_namespaces() -> None:
+    """Tries what `launch` will do, before minutes of building."""
+    done = subprocess.run(
+        ["unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "true"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ClusterError(
+            f"start a cluster: this machine refuses namespaces ({done.stderr.strip()}); it needs root "
+            "with CAP_SYS_ADMIN, which most containers don't give",
+            EXIT_UNUSABLE,
+        )
 
 
 def open_port(name: str, wanted: int | None) -> socket.socket:

@@ -1,0 +1,172 @@
+"""What the demo shows, in order: one function a step. Names and addresses come from the cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusterlib.cluster import Cluster
+from clusterlib.errors import ClusterError
+from clusterlib.layout import REPOSITORY, Layout
+from demolib.stage import Stage
+
+NAME = "demo"
+BIN = Path("build/release/bin")
+IMAGES = Path("build/demo-images")
+BUILD_LOG = Path("build/demo-build.log")
+MANIFESTS = Path("tools/demolib/manifests")
+PROGRAMS = ("multinet-nodeagent", "multinet-controller", "multinet-webhook", "kubectl-multinet")
+SERVERS = ("controller", "webhook")
+QUARANTINE = "5s"  # a minute is the default; a demo can't wait that long
+_BUILD_SECONDS = 3600
+_UP_SECONDS = 3600
+_IPV4_HEADERS = 28  # IP and ICMP
+_IPV6_HEADERS = 48
+
+
+def build(stage: Stage) -> None:
+    stage.step("build the programs and images (the first time takes minutes)")
+    (REPOSITORY / IMAGES).mkdir(parents=True, exist_ok=True)
+    targets = f"-j{os.cpu_count() or 1} --target {' '.join(PROGRAMS)}"
+    try:
+        stage.run(f"cmake --preset release > {BUILD_LOG}")
+        stage.run(f"cmake --build build/release {targets} >> {BUILD_LOG}", _BUILD_SECONDS)
+    except ClusterError as error:
+        raise ClusterError(f"{error}; what it said is in {BUILD_LOG}") from error
+    for server in SERVERS:
+        output = f"--output {IMAGES}/{server}.tar {BIN}/multinet-{server}"
+        stage.run(f"tools/image --name multinet.dev/{server}:dev {output}")
+
+
+def start_cluster(stage: Stage) -> Cluster:
+    stage.step("start Kubernetes: a control plane and two nodes, the agent before each runtime")
+    archives = " ".join(f"{IMAGES}/{server}.tar" for server in SERVERS)
+    agent = f"--agent {BIN}/multinet-nodeagent --agent-arg=--quarantine={QUARANTINE}"
+    stage.run(f"tools/cluster up --name {NAME} {agent} --image {archives}", _UP_SECONDS)
+    cluster = Cluster(Layout(NAME))
+    stage.environment["KUBECONFIG"] = str(cluster.layout.kubeconfig)
+    stage.environment["PATH"] = path(cluster)
+    stage.run("kubectl get nodes")
+    return cluster
+
+
+def path(cluster: Cluster) -> str:
+    """A PATH with kubectl and kubectl multinet."""
+    return f"{cluster.programs.kubernetes}:{REPOSITORY / BIN}:{os.environ['PATH']}"
+
+
+def install(stage: Stage) -> None:
+    stage.step("an admin installs Multinet: kinds, rights, controller and webhook in one command")
+    stage.run("kubectl apply --server-side -k deploy/ | tail -n 3")
+    for server in SERVERS:
+        stage.run(
+            f"kubectl -n multinet-system rollout status deployment/multinet-{server} --timeout=50s"
+        )
+    stage.run("kubectl explain podnetwork.spec.ipam.subnets.gateway")
+
+
+def make_networks(stage: Stage) -> None:
+    stage.step("... and two networks: blue, a tunnel over all nodes; storage, a bridge of each node")
+    stage.run("cat crds/examples/blue.yaml")
+    stage.run("kubectl apply -f crds/examples/blue.yaml -f crds/examples/storage.yaml")
+    stage.run("kubectl wait --for=condition=Ready podnetwork/blue podnetwork/storage --timeout=50s")
+    stage.await_answer("kubectl get podnetwork blue -o jsonpath='{.status.nodes.ready}'", "2")
+    stage.run("kubectl multinet networks")
+    stage.run("kubectl multinet nodes")
+
+
+def start_pods(stage: Stage) -> None:
+    stage.step("a team names the networks on its pods: each pod has eth0, net1 and net2")
+    stage.run(f"kubectl apply -f {MANIFESTS}/web.yaml")
+    stage.run("kubectl rollout status deployment/web --timeout=50s")
+    stage.run("kubectl get pods -o wide")
+    stage.run("kubectl exec deployment/web -- ip -o addr | grep -v fe80")
+    stage.await_answer("kubectl get podinterfacesets -o name | wc -l", "2")
+    stage.run("kubectl get podinterfacesets")
+    stage.run("kubectl multinet pods")
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """From one pod to another on the other node."""
+
+    one: str
+    other: str
+    v4: str
+    v6: str
+    mtu: int
+
+
+def _reach(stage: Stage) -> _Reach:
+    sets = json.loads(stage.ask("kubectl get podinterfacesets -o json"))["items"]
+    one, other = sorted(sets, key=lambda entry: str(entry["nodeName"]))
+    (blue,) = [each for each in other["interfaces"] if each["name"] == "net1"]
+    address = {ip["family"]: ip["address"].split("/")[0] for ip in blue["ips"]}
+    return _Reach(
+        one["pod"]["name"], other["pod"]["name"], address["IPv4"], address["IPv6"], blue["mtu"]
+    )
+
+
+def show_traffic(stage: Stage) -> None:
+    reach = _reach(stage)
+    run = f"kubectl exec {reach.one} --"
+    stage.step("between the nodes, over blue: ping and TCP in both families, packets of full size")
+    for address, headers in ((reach.v4, _IPV4_HEADERS), (reach.v6, _IPV6_HEADERS)):
+        stage.run(f"{run} ping -c 2 -w 5 -s {reach.mtu - headers} {address}")
+    stage.run(f"{run} wget -q -O - http://{reach.v4}:8080/")
+    stage.run(f"{run} wget -q -O - 'http://[{reach.v6}]:8080/'")
+    stage.step("eth0 is what it always was")
+    ip = stage.ask(f"kubectl get pod {reach.other} -o jsonpath={{.status.podIP}}")
+    stage.run(f"{run} wget -q -O - http://{ip}:8080/")
+    stage.run(f"{run} nslookup kubernetes.default.svc.cluster.local")
+
+
+def show_agent_killed(stage: Stage, cluster: Cluster) -> None:
+    reach = _reach(stage)
+    stage.step("the agent of a node is killed: running pods don't notice, and it is back at once")
+    stage.run(f"tools/cluster kill --name {NAME} {cluster.nodes[0]} agent")
+    stage.run(f"kubectl exec {reach.one} -- ping -c 2 -w 5 {reach.v4}")
+    stage.run("kubectl get pods")
+
+
+def show_refusals(stage: Stage) -> None:
+    stage.step("what can't work is refused when it is created, with the field and the remedy")
+    stage.refused(f"kubectl multinet explain -f {MANIFESTS}/wrong-pod.yaml")
+    stage.refused(f"kubectl create -f {MANIFESTS}/wrong-pod.yaml")
+    stage.refused(f"kubectl create -f {MANIFESTS}/wrong-network.yaml")
+
+
+def show_address_returns(stage: Stage) -> None:
+    stage.step(f"an address rests {QUARANTINE} after its pod, and then serves the next one")
+    stage.run(f"kubectl apply -f {MANIFESTS}/tiny.yaml")
+    stage.run("kubectl wait --for=condition=Ready podnetwork/tiny --timeout=50s")
+    stage.run(f"kubectl apply -f {MANIFESTS}/first.yaml")
+    stage.run("kubectl wait --for=condition=Ready pod/first --timeout=50s")
+    stage.run(f"kubectl apply -f {MANIFESTS}/second.yaml")
+    events = "kubectl get events --field-selector=involvedObject.name=second,reason=PoolExhausted"
+    stage.await_answer(f"{events} -o name", "event")
+    stage.run(f"{events} -o custom-columns=REASON:.reason,MESSAGE:.message")
+    stage.run("kubectl delete pod first")
+    stage.run("kubectl wait --for=condition=Ready pod/second --timeout=55s")
+    stage.run("kubectl multinet pods")
+
+
+def show_deletion_waits(stage: Stage) -> None:
+    stage.step("a network that is in use isn't pulled away: its deletion waits and says for whom")
+    stage.run("kubectl delete podnetwork tiny --wait=false")
+    stage.await_answer("kubectl get podnetwork tiny -o jsonpath='{.status.blockers}'", "second")
+    stage.run("kubectl multinet networks -o wide")
+    stage.run("kubectl delete pod second")
+    stage.run("kubectl wait --for=delete podnetwork/tiny --timeout=50s")
+    stage.run("kubectl multinet networks")
+
+
+def finish(stage: Stage, cluster: Cluster) -> None:
+    stage.step("the cluster stays up; to use it:")
+    print(f"  export KUBECONFIG={cluster.layout.kubeconfig}")
+    print(f"  export PATH={cluster.programs.kubernetes}:{REPOSITORY / BIN}:$PATH")
+    print("  kubectl get multinet -A")
+    print("  make demo-down                 # ends it and removes everything")
+    print(f"\nmake demo took {stage.elapsed():.0f} s")
