@@ -31,52 +31,6 @@ std::map<std::string, std::string> textMap(const Element& object, std::string_vi
   return found;
 }
 
-Requirement::Operator operatorOf(const std::string& text) {
-  if (text == "In") return Requirement::Operator::In;
-  if (text == "NotIn") return Requirement::Operator::NotIn;
-  if (text == "Exists") return Requirement::Operator::Exists;
-  if (text == "DoesNotExist") return Requirement::Operator::DoesNotExist;
-  return Requirement::Operator::Never;
-}
-
-std::vector<Requirement> selectorOf(const Element& object, const std::string& pointer) {
-  std::vector<Requirement> selector;
-  for (const auto& [key, value] : textMap(object, pointer + "/matchLabels")) {
-    selector.push_back({key, Requirement::Operator::In, {value}});
-  }
-  for (const auto& item : json::list(object, pointer + "/matchExpressions")) {
-    Requirement requirement{
-        json::text(item, "/key"), operatorOf(json::text(item, "/operator")), {}};
-    for (const auto& value : json::list(item, "/values")) {
-      std::string_view read;
-      if (value.get(read) == simdjson::SUCCESS) requirement.values.emplace_back(read);
-    }
-    selector.push_back(std::move(requirement));
-  }
-  return selector;
-}
-
-bool holds(const Requirement& requirement, const std::map<std::string, std::string>& labels) {
-  using Operator = Requirement::Operator;
-  const auto label = labels.find(requirement.key);
-  const bool there = label != labels.end();
-  const bool listed =
-      there && std::ranges::find(requirement.values, label->second) != requirement.values.end();
-  switch (requirement.op) {
-    case Operator::In:
-      return listed;
-    case Operator::NotIn:
-      return !listed;
-    case Operator::Exists:
-      return there;
-    case Operator::DoesNotExist:
-      return !there;
-    case Operator::Never:
-      break;
-  }
-  return false;
-}
-
 /// Whether each of our conditions was said of this generation.
 bool current(const std::vector<StandingCondition>& conditions, const Meta& meta,
              std::span<const std::string_view> ours) {
@@ -160,12 +114,6 @@ void judge(const Element& object, SeenNetwork& seen) {
 
 }  // namespace
 
-bool matches(const std::vector<Requirement>& selector,
-             const std::map<std::string, std::string>& labels) {
-  return std::ranges::all_of(selector,
-                             [&](const auto& requirement) { return holds(requirement, labels); });
-}
-
 template <>
 Result<SeenNetwork> ReadOnlyTraits<SeenNetwork>::decode(const Element& object) {
   SeenNetwork seen;
@@ -178,10 +126,6 @@ Result<SeenNetwork> ReadOnlyTraits<SeenNetwork>::decode(const Element& object) {
   }
   network.holdsFinalizer =
       std::ranges::find(network.meta.finalizers, kInUseFinalizer) != network.meta.finalizers.end();
-  const auto from = json::text(object, "/spec/access/namespaces/from");
-  if (from == "All") seen.from = SeenNetwork::From::All;
-  if (from == "Selector") seen.from = SeenNetwork::From::Selector;
-  seen.selector = selectorOf(object, "/spec/access/namespaces/selector");
   readStatus(object, seen.state);
   judge(object, seen);
   return seen;
@@ -199,6 +143,11 @@ Result<SeenAttachment> ReadOnlyTraits<SeenAttachment>::decode(const Element& obj
   if (!ours.empty()) state.status.ready = ours.front();
   state.status.attachedPods =
       static_cast<int>(json::number(object, "/status/attachedPods").value_or(0));
+  if (auto decoded = k8s::KindTraits<api::PodNetworkAttachment>::decode(object)) {
+    seen.object = std::make_shared<const api::PodNetworkAttachment>(std::move(*decoded));
+  } else {
+    state.violations = {decoded.error().message};
+  }
   return seen;
 }
 

@@ -10,28 +10,20 @@
 
 #include "controller/pass/pass.h"
 #include "lib/api/pod_network.h"
+#include "lib/api/pod_network_attachment.h"
 #include "lib/k8s/kind_names.h"
 
 namespace multinet::controller {
 
-/// One requirement of a label selector, matchLabels written as `In` with one value.
-struct Requirement {
-  enum class Operator : std::uint8_t { In, NotIn, Exists, DoesNotExist, Never };
-  std::string key;
-  Operator op = Operator::Never;
-  std::vector<std::string> values;
-};
-
 struct SeenNetwork {
   NetworkState state;
-  /// For rules that span networks; null where it couldn't be decoded.
+  /// For rules that span objects; null where it couldn't be decoded.
   std::shared_ptr<const api::PodNetwork> object;
-  enum class From : std::uint8_t { None, All, Selector };
-  From from = From::None;
-  std::vector<Requirement> selector;
 };
 struct SeenAttachment {
   AttachmentState state;
+  /// For rules that span objects; null where it couldn't be decoded.
+  std::shared_ptr<const api::PodNetworkAttachment> object;
 };
 struct SeenPod {
   Pod pod;                               // networks: those named directly
@@ -52,10 +44,6 @@ struct SeenNamespace {
 struct SeenPeer {
   NodeObject object;
 };
-
-/// All requirements hold; an empty selector matches everything. NotIn matches an absent key.
-[[nodiscard]] bool matches(const std::vector<Requirement>& selector,
-                           const std::map<std::string, std::string>& labels);
 
 /// Reads of one kind.
 template <class T>

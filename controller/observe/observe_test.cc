@@ -118,6 +118,25 @@ TEST(Observe, GrantsByTheNamespacesLabels) {
   EXPECT_FALSE(granted(R"({"env": "prod"})"));
 }
 
+TEST(Observe, AppliesTheRulesOfAttachments) {
+  Observed observed;
+  observed.networks = {seen<SeenNetwork>(R"({"metadata": {"name": "blue", "uid": "u1"}, "spec":
+    {"type": "Bridge", "bridge": {}, "mtu": 1400, "ipam": {"subnets": [{"cidr": "10.20.0.0/16"}]},
+     "access": {"namespaces": {"from": "All"}}}})")};
+  const auto violations = [&](const std::string& wish) {
+    observed.attachments = {seen<SeenAttachment>(R"({"metadata": {"namespace": "ns", "name": "n",
+      "uid": "u2"}, "spec": {"podNetworkName": "blue")" +
+                                                 wish + "}}")};
+    NodeMemory memory;
+    return makeSnapshot(observed, memory, BootTime()).attachments.at(0).violations;
+  };
+  EXPECT_TRUE(violations("").empty());
+  ASSERT_EQ(violations(R"(, "mtu": 1500)").size(), 1U);
+  EXPECT_NE(violations(R"(, "mtu": 1500)")[0].find("spec.mtu"), std::string::npos);
+  ASSERT_FALSE(violations(R"(, "defaultGateway": "IPv4")").empty()) << "not in spec.allow";
+  ASSERT_FALSE(violations(R"(, "mtu": "much")").empty()) << "can't be decoded";
+}
+
 TEST(Observe, ReadsNodesReportsAndTaints) {
   Observed observed;
   observed.nodes = {seen<SeenNode>(R"({"metadata": {"name": "a", "uid": "u"}, "spec": {"taints":

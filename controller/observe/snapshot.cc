@@ -5,31 +5,52 @@
 namespace multinet::controller {
 namespace {
 
-using Labels = std::map<std::string, std::string>;
-
-bool grants(const SeenNetwork& network, const Labels* labels) {
-  switch (network.from) {
-    case SeenNetwork::From::All:
-      return true;
-    case SeenNetwork::From::Selector:
-      return labels != nullptr && matches(network.selector, *labels);
-    case SeenNetwork::From::None:
-      break;
+/// What the informers hold, as the rules want it. Outlived by it.
+class View final : public api::Catalog {
+ public:
+  explicit View(const Observed& observed) {
+    for (const auto& one : observed.namespaces) labels_[one->meta.name] = &one->labels;
+    for (const auto& one : observed.networks) {
+      networks_[one->state.network.meta.name] = one->object.get();
+    }
   }
-  return false;
+  [[nodiscard]] std::optional<api::PodNetwork> network(std::string_view name) const override {
+    const auto* found = networkOf(name);
+    return found == nullptr ? std::nullopt : std::optional(*found);
+  }
+  [[nodiscard]] std::optional<api::PodNetworkAttachment> attachment(
+      std::string_view /*namespaceName*/, std::string_view /*name*/) const override {
+    return std::nullopt;  // no rule for objects asks for another attachment
+  }
+  [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(
+      std::string_view name) const override {
+    const auto found = labels_.find(name);
+    return found == labels_.end() ? std::nullopt : std::optional<k8s::StringMap>(*found->second);
+  }
+  /// Null where there is none that could be decoded.
+  [[nodiscard]] const api::PodNetwork* networkOf(std::string_view name) const {
+    const auto found = networks_.find(name);
+    return found == networks_.end() ? nullptr : found->second;
+  }
+
+ private:
+  std::map<std::string_view, const std::map<std::string, std::string>*, std::less<>> labels_;
+  std::map<std::string_view, const api::PodNetwork*, std::less<>> networks_;
+};
+
+bool grants(const api::NamespaceAccess& access, const std::optional<k8s::StringMap>& labels) {
+  if (access.from == api::AccessFrom::All) return true;
+  return access.from == api::AccessFrom::Selector && labels && access.selector &&
+         access.selector->matches(*labels);
 }
 
 class Maker {
  public:
-  explicit Maker(const Observed& observed) : observed_(observed) {}
+  explicit Maker(const Observed& observed) : observed_(observed), view_(observed) {}
 
   Snapshot make(NodeMemory& memory, BootTime now) {
-    for (const auto& one : observed_.namespaces) labels_[one->meta.name] = &one->labels;
-    for (const auto& one : observed_.networks) {
-      networks_[one->state.network.meta.name] = one.get();
-    }
     for (const auto& one : observed_.networks) network(*one);
-    for (const auto& one : observed_.attachments) attachment(one->state);
+    for (const auto& one : observed_.attachments) attachment(*one);
     for (const auto& one : observed_.pods) pod(*one);
     for (const auto& one : observed_.identifiers) made_.identifiers.push_back(*one);
     for (const auto& one : observed_.sets) made_.sets.push_back(*one);
@@ -60,12 +81,17 @@ class Maker {
     made_.networks.push_back(std::move(state));
   }
 
-  void attachment(AttachmentState state) {
+  void attachment(const SeenAttachment& seen) {
+    auto state = seen.state;
     targets_[{state.meta.namespaceName, state.meta.name}] = state.networkName;
-    const auto network = networks_.find(state.networkName);
-    const auto labels = labels_.find(state.meta.namespaceName);
-    state.granted = network != networks_.end() &&
-                    grants(*network->second, labels == labels_.end() ? nullptr : labels->second);
+    const auto* network = view_.networkOf(state.networkName);
+    state.granted = network != nullptr && grants(network->spec.access.namespaces,
+                                                 view_.namespaceLabels(state.meta.namespaceName));
+    if (seen.object) {
+      for (const auto& violation : api::validate(*seen.object, view_).violations) {
+        state.violations.push_back(violation.str());
+      }
+    }
     made_.attachments.push_back(std::move(state));
   }
 
@@ -89,8 +115,7 @@ class Maker {
   }
 
   const Observed& observed_;
-  std::map<std::string, const Labels*> labels_;
-  std::map<std::string, const SeenNetwork*> networks_;
+  const View view_;
   std::map<std::pair<std::string, std::string>, std::string> targets_;
   Snapshot made_;
 };

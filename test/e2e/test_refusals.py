@@ -18,6 +18,7 @@ from e2elib.refusals import (
     BAD_REQUESTS,
     NAMESPACE,
     NETWORKS,
+    BadObject,
     BadRequest,
 )
 
@@ -84,6 +85,12 @@ def test_a_network_and_its_attachment_may_come_in_one_file(world: Cluster) -> No
             world.delete("podnetwork", name)
 
 
+def judged(cluster: Cluster, kind: str, bad: BadObject) -> dict:
+    where = NAMESPACE if kind == "podnetworkattachment" else ""
+    status = cluster.json(kind, bad.name, where).get("status", {})
+    return next((one for one in status.get("conditions", []) if one["type"] == "Ready"), {})
+
+
 @pytest.fixture(scope="module")
 def unguarded(world: Cluster) -> Iterator[Cluster]:
     """Webhooks and policy away; the bad objects are there."""
@@ -105,6 +112,18 @@ def test_the_controller_refuses_the_network(unguarded: Cluster, what: str) -> No
         told = ready_condition(unguarded, bad.name)
         assert (told.get("status"), told.get("reason")) == ("False", bad.reason), told
         return bad.reason == "Conflict" or (bad.path in told.get("message", "") and bad.says in told.get("message", ""))
+
+    unguarded.wait(refused, 20, f"the controller to refuse {bad.name}")
+
+
+@pytest.mark.parametrize("what", BAD_ATTACHMENTS)
+def test_the_controller_refuses_the_attachment(unguarded: Cluster, what: str) -> None:
+    bad = BAD_ATTACHMENTS[what]
+
+    def refused() -> bool:
+        told = judged(unguarded, "podnetworkattachment", bad)
+        assert (told.get("status"), told.get("reason")) == ("False", bad.reason), told
+        return bad.reason != "Invalid" or bad.says in told.get("message", "")
 
     unguarded.wait(refused, 20, f"the controller to refuse {bad.name}")
 
