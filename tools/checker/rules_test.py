@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from checker.facts import Block, Facts, Intent, Interface, InterfaceSet, Link, Pod, Sandbox  # noqa: E402
-from checker.history import Event, duplicates  # noqa: E402
+from checker.history import Event, duplicates, read  # noqa: E402
 from checker.rules import check  # noqa: E402
 
 NET1 = Interface("net1", "blue", ("10.20.0.65/16", "fd00:20::41/64"), "0a:58:0a:14:00:41")
@@ -161,3 +162,17 @@ def test_history_shows_blocks_that_overlapped() -> None:
     assert [f.rule for f in duplicates(events)] == ["overlapping-blocks-in-history"]
     events.insert(1, gone(4, events[0].key))
     assert duplicates(events) == []
+
+
+def test_the_history_is_read_without_a_key_that_an_api_server_would_meet() -> None:
+    ranges = []
+
+    def run(command: Sequence[str]) -> str:
+        ranges.append(command[-3:])
+        return "1"
+
+    assert read(run) == []
+    assert [prefix for prefix, _, _ in ranges] == ["/registry/multinet.dev/", "/registry/pods/"]
+    for prefix, mark, end in ranges:
+        assert not mark.startswith(prefix)
+        assert prefix < mark < end
