@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusterlib import control, controlplane, images, network, node, pki, preflight
+from clusterlib import control, controlplane, images, network, node, pki, space
 from clusterlib.addressing import NodeAddresses, node_addresses
 from clusterlib.api import Api
 from clusterlib.components import Component, MachineSpec
@@ -45,11 +47,22 @@ class _Node:
 
 
 class BringUp:
-    """One run of `up`. Leaves cleaning up after a failure to its caller."""
+    """One run of `up`. Leaves cleaning up after a failure to its caller.
 
-    def __init__(self, layout: Layout, wish: Wish, programs: Programs, progress: Progress) -> None:
+    `listener` is the bound loopback socket of the API server; the control plane takes it over.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        wish: Wish,
+        listener: socket.socket,
+        programs: Programs,
+        progress: Progress,
+    ) -> None:
         self._layout = layout
         self._wish = wish
+        self._listener = listener
         self._programs = programs
         self._progress = progress
         self._nodes = [
@@ -58,7 +71,7 @@ class BringUp:
         ]
 
     def run(self) -> None:
-        listener = preflight.open_port(self._layout.name, self._wish.port)
+        listener = self._listener
         port = int(listener.getsockname()[1])
         with self._progress.step("make certificates and configuration"):
             archives = images.make_basic_images(self._programs) + self._wish.images
@@ -121,7 +134,7 @@ class BringUp:
         control.wait_until_up(machine)
         for component in ("etcd", "kube-apiserver"):
             control.order(machine, "start", component=component)
-        wait_for("the API server", api.not_ready, timeout=_API_SECONDS)
+        self._await("the API server", api.not_ready, _API_SECONDS)
         for component in ("kube-controller-manager", "kube-scheduler"):
             control.order(machine, "start", component=component)
 
@@ -138,8 +151,21 @@ class BringUp:
         with self._progress.step("wait for nodes and DNS to be ready"):
             kubectl(self._layout, self._programs, "apply", "-f", str(COREDNS_MANIFEST))
             for entry in self._nodes:
-                wait_for_node(api, entry.machine.host_name)
-            wait_for("DNS", lambda: _missing(api, _DNS_PATH, "Available"), timeout=_NODE_SECONDS)
+                self._await_node(api, entry.machine.host_name)
+            self._await("DNS", lambda: _missing(api, _DNS_PATH, "Available"), _NODE_SECONDS)
+
+    def _await_node(self, api: Api, name: str) -> None:
+        path = f"/api/v1/nodes/{name}"
+        self._await(f"node {name}", lambda: _missing(api, path, "Ready"), _NODE_SECONDS)
+
+    def _await(self, what: str, probe: Callable[[], str | None], timeout: float) -> None:
+        """Waits, but not on a full disk: nothing gets ready there."""
+
+        def checked() -> str | None:
+            space.check_not_full([self._layout.data])
+            return probe()
+
+        wait_for(what, checked, timeout=timeout)
 
     def _write_record(self, port: int) -> None:
         record = {
@@ -188,12 +214,6 @@ def _missing(api: Api, path: str, condition: str) -> str | None:
     if found["status"] == "True":
         return None
     return f"{condition} is {found['status']}: {found.get('message', '')}"
-
-
-def wait_for_node(api: Api, name: str) -> None:
-    """Waits until the node says that it is Ready."""
-    path = f"/api/v1/nodes/{name}"
-    wait_for(f"node {name}", lambda: _missing(api, path, "Ready"), timeout=_NODE_SECONDS)
 
 
 def load_images(machine: Machine, archives: list[Path]) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 from clusterlib import cluster as clusters
-from clusterlib import gobuild, verbs
+from clusterlib import gobuild, interrupts, verbs
 from clusterlib.addressing import check_name
 from clusterlib.bringup import Wish
 from clusterlib.errors import EXIT_UNUSABLE, ClusterError, told
@@ -90,7 +89,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    interrupts.end_on_signals()
     options = _parser().parse_args()
     try:
         return _run(options)

@@ -6,10 +6,11 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from clusterlib import collect, disposal, gobuild, preflight, processes
+from clusterlib import collect, disposal, gobuild, interrupts, preflight, processes, space
 from clusterlib.addressing import check_name
 from clusterlib.api import Api
 from clusterlib.bringup import BringUp, Wish
@@ -58,41 +59,74 @@ class Cluster:
 @contextlib.contextmanager
 def _locked(layout: Layout) -> Iterator[None]:
     """One `up` or `down` at a time for a name."""
-    RUN_ROOT.mkdir(parents=True, exist_ok=True)
-    with open(layout.lock_file, "w", encoding="utf-8") as file:
+    descriptor = _lock(layout)
+    try:
+        yield
+    finally:
+        layout.lock_file.unlink(missing_ok=True)
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            RUN_ROOT.rmdir()  # once the last cluster is gone
+
+
+def _lock(layout: Layout) -> int:
+    while True:
+        RUN_ROOT.mkdir(parents=True, exist_ok=True)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = os.open(layout.lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+        except FileNotFoundError:
+            continue  # another's end removed the directory
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            os.close(descriptor)
             raise ClusterError(
-                f"change cluster {layout.name}: another up or down of it is under way"
+                f"change cluster {layout.name}: another up or down of it is under way", EXIT_UNUSABLE
             ) from error
-        try:
-            yield
-        finally:
-            layout.lock_file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        RUN_ROOT.rmdir()
+        if _names(layout.lock_file, descriptor):
+            return descriptor
+        os.close(descriptor)  # who held it has removed the file: a lock on it keeps nobody out
+
+
+def _names(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def check_not_up(layout: Layout) -> None:
+    """Refuses a second start under one name."""
+    if layout.cluster_file.exists() and disposal.is_whole(layout):
+        raise ClusterError(
+            f"start cluster {layout.name}: it is up already; end it with "
+            f"tools/cluster down --name {layout.name}",
+            EXIT_UNUSABLE,
+        )
 
 
 def up(name: str, wish: Wish, progress: Progress) -> Cluster:
     """Starts a cluster; when that fails or is interrupted, nothing of it stays."""
     layout = Layout(check_name(name))
     preflight.check_machine()
-    programs = gobuild.build_all(progress)
     with _locked(layout):
-        if layout.cluster_file.exists() and disposal.left_over(layout):
-            raise ClusterError(
-                f"start cluster {name}: it is up already; end it with tools/cluster down --name {name}",
-                EXIT_UNUSABLE,
-            )
+        check_not_up(layout)
         if disposal.remove(layout):
             progress.say(f"removed what an earlier run of cluster {name} left")
         try:
-            BringUp(layout, wish, programs, progress).run()
-        except BaseException:
-            _save_evidence(layout, progress)
-            disposal.remove(layout)
-            raise
+            # Before the build, which can take minutes.
+            listener = preflight.open_port(name, wish.port)
+            programs = gobuild.build_all(progress)
+            BringUp(layout, wish, listener, programs, progress).run()
+        except BaseException as error:
+            told = space.explained(error, (layout.data, cache_root()))
+            with interrupts.held_back():
+                if isinstance(told, Exception) and layout.data.exists():
+                    _save_evidence(layout, progress)
+                disposal.remove(layout)
+            if told is error:
+                raise
+            raise told from error
     return Cluster(layout)
 
 
@@ -103,7 +137,8 @@ def _save_evidence(layout: Layout, progress: Progress) -> None:
         collect.copy_logs(layout, target)
         progress.say(f"failed; the logs are in {target}")
     except OSError as error:
-        progress.say(f"failed; the logs couldn't be kept: {error}")
+        shutil.rmtree(target, ignore_errors=True)
+        progress.say(f"failed; the logs couldn't be kept: {error.strerror or 'not all was copied'}")
 
 
 def down(name: str) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import socket
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -13,9 +16,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from clusterlib import addressing, image, network, parts, preflight, processes, toolchain  # noqa: E402
+from clusterlib import (  # noqa: E402
+    addressing,
+    image,
+    interrupts,
+    network,
+    parts,
+    preflight,
+    processes,
+    space,
+    toolchain,
+)
 from clusterlib.components import Component, MachineSpec, parse_environment_file  # noqa: E402
-from clusterlib.errors import EXIT_UNUSABLE, ClusterError  # noqa: E402
+from clusterlib.errors import EXIT_UNUSABLE, ClusterError, told  # noqa: E402
 from clusterlib.gobuild import build_key, linker_flags  # noqa: E402
 from clusterlib.layout import Layout  # noqa: E402
 
@@ -54,6 +67,54 @@ def test_a_taken_port_is_refused_in_one_sentence() -> None:
         port = holder.getsockname()[1]
         with pytest.raises(ClusterError, match=f"port {port} is taken"):
             preflight.open_port("demo", port)
+
+
+def test_too_little_space_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(space, "_free_mb", lambda _: 1500.0)
+    space.check({tmp_path: 1.0})
+    with pytest.raises(ClusterError, match=r"has 1\.5 GB free, want 2\.0 GB; free some") as error:
+        space.check({tmp_path: 1.0, tmp_path / "not-there": 1.0})
+    assert error.value.exit_code == EXIT_UNUSABLE
+
+
+def test_a_disk_that_filled_up_explains_a_failure(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    failure = ClusterError("wait for the API server: not so after 90 s")
+    assert space.explained(failure, [tmp_path]) is failure
+    monkeypatch.setattr(space, "_free_mb", lambda _: 3.0)
+    assert "the disk is full (3 MB left" in str(space.explained(failure, [tmp_path]))
+    interrupt = KeyboardInterrupt()
+    assert space.explained(interrupt, [tmp_path]) is interrupt
+
+
+def test_a_program_that_found_the_disk_full_is_quoted(tmp_path: Path) -> None:
+    failure = ClusterError("build x: exit code 1\nwrite a.o: No space left on device\nmore")
+    told_now = str(space.explained(failure, [tmp_path]))
+    assert told_now.startswith("write a.o: No space left on device; free some space")
+
+
+def test_a_signal_waits_for_what_must_not_be_cut() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        with interrupts.held_back():
+            signal.raise_signal(signal.SIGINT)
+            done.append("whole")
+    assert done == ["whole"]
+
+
+def test_a_machine_without_namespaces_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = subprocess.CompletedProcess([], 1, "", "unshare failed: Operation not permitted")
+    monkeypatch.setattr(preflight.subprocess, "run", lambda *_, **__: denied)
+    with pytest.raises(ClusterError, match="refuses namespaces .*CAP_SYS_ADMIN"):
+        preflight._check_namespaces()
+
+
+def test_a_full_disk_is_a_sentence_with_a_remedy() -> None:
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/var/lib/x")
+    assert told(error).startswith("write /var/lib/x: no space left on device; free some space")
 
 
 def test_routes_lead_to_every_pod_range_of_the_others() -> None:

@@ -43,9 +43,10 @@ def _containers(machine: Machine) -> list[str]:
     return [entry.name for entry in tasks.iterdir()] if tasks.is_dir() else []
 
 
-def left_over(layout: Layout) -> list[Machine]:
-    """Machines of the cluster that are still alive."""
-    return [machine for machine in layout.machines() if processes.alive(machine) is not None]
+def is_whole(layout: Layout) -> bool:
+    """Whether all machines of the cluster are alive; one whose machine died can't be mended."""
+    machines = layout.machines()
+    return bool(machines) and all(processes.alive(machine) is not None for machine in machines)
 
 
 def _check_nothing_mounted(layout: Layout) -> None:

@@ -7,6 +7,7 @@ import errno
 EXIT_FAILED = 1
 EXIT_UNUSABLE = 2
 """The machine or the command line can't do what was asked; trying again won't help."""
+MAKE_ROOM = "free some space (build/ and ~/.cache/multinet hold what can be built again)"
 
 
 class ClusterError(Exception):
@@ -21,6 +22,5 @@ def told(error: OSError) -> str:
     """What the system refused, as a sentence with a remedy where there is one."""
     what = error.strerror or str(error)
     if error.errno == errno.ENOSPC:
-        remedy = "; free some space (build/ and ~/.cache/multinet hold what can be built again)"
-        return f"write {error.filename or 'a file'}: {what.lower()}{remedy}"
+        return f"write {error.filename or 'a file'}: {what.lower()}; {MAKE_ROOM}"
     return f"{error.filename or 'system call'}: {what.lower()}"

@@ -8,12 +8,13 @@ nothing that a killed run can leave behind but one process, directories and cgro
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import sys
 from pathlib import Path
 
-from clusterlib import processes
+from clusterlib import interrupts, processes
 from clusterlib.errors import EXIT_UNUSABLE, ClusterError
 from clusterlib.layout import TOOLS, Machine
 
@@ -29,8 +30,15 @@ def launch(machine: Machine, inherited: list[int]) -> int:
     """Starts the machine that `machine.spec_file` describes; returns its process 1.
 
     `inherited` are descriptors that the supervisor gets under the same numbers. The caller's
-    network, mounts and processes stay as they are. Called before any thread is started.
+    network, mounts and processes stay as they are.
     """
+    # A machine that is started and not yet written down would outlive a Ctrl-C; and until they are
+    # other programs, the forked children would serve it as this one does.
+    with interrupts.held_back():
+        return _launch(machine, inherited)
+
+
+def _launch(machine: Machine, inherited: list[int]) -> int:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -60,8 +68,7 @@ def _be_launcher(machine: Machine, inherited: list[int], writer: int) -> None:
         os.setsid()
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.unshare(_NAMESPACES) != 0:
-            reason = os.strerror(ctypes.get_errno())
-            raise OSError(f"make namespaces: {reason}; this needs root with CAP_SYS_ADMIN")
+            raise OSError(f"make namespaces: {_refusal(ctypes.get_errno())}")
         init = os.fork()
         if init == 0:
             _be_init(machine, inherited)
@@ -70,6 +77,12 @@ def _be_launcher(machine: Machine, inherited: list[int], writer: int) -> None:
     except OSError as error:
         os.write(writer, str(error).encode())
         os._exit(1)
+
+
+def _refusal(number: int) -> str:
+    if number == errno.ENOSPC:
+        return "there are as many as sysctl user.max_*_namespaces allows"
+    return f"{os.strerror(number)}; this needs root with CAP_SYS_ADMIN"
 
 
 def _be_init(machine: Machine, inherited: list[int]) -> None:

@@ -9,13 +9,18 @@ import socket
 import subprocess
 from pathlib import Path
 
+from clusterlib import space
 from clusterlib.addressing import port_candidates
 from clusterlib.errors import EXIT_UNUSABLE, ClusterError
-from clusterlib.layout import cache_root
+from clusterlib.layout import DATA_ROOT, RUN_ROOT, cache_root
 
-_FREE_GB = 3
+_DATA_GB = 3.0
+_RUN_GB = 0.1
+_CACHE_GB = 0.5
+_GO_GB = 5.0
 _PROGRAMS = ("ip", "nft", "nsenter", "unshare", "mount", "runc", "openssl", "busybox", "cc", "sysctl")
 _BACKLOG = 128
+_MOUNTS = "mount --make-rprivate / && mount -t proc proc /proc"
 
 
 def check_machine() -> None:
@@ -36,22 +41,25 @@ def check_machine() -> None:
             "start a cluster: no cgroups at /sys/fs/cgroup; the kubelet needs them", EXIT_UNUSABLE
         )
     _check_namespaces()
-    cache_root().mkdir(parents=True, exist_ok=True)
-    for directory in (cache_root(), Path("/var/lib"), Path("/run")):
-        free = shutil.disk_usage(directory).free / 1e9
-        wanted = 0.2 if directory == Path("/run") else _FREE_GB
-        if free < wanted:
-            raise ClusterError(
-                f"start a cluster: {directory} has {free:.1f} GB free, want {wanted} GB; free some "
-                "space, or set MULTINET_CACHE to a directory on a larger disk",
-                EXIT_UNUSABLE,
-            )
+    space.check(needs())
+
+
+def needs() -> dict[Path, float]:
+    """GB that a cluster takes, and its build as long as there is none; measured."""
+    wanted = {DATA_ROOT: _DATA_GB, RUN_ROOT: _RUN_GB}
+    if not any(cache_root().glob("bin/kubernetes-*")):
+        wanted |= {cache_root(): _CACHE_GB, _go_caches(): _GO_GB}
+    return wanted
+
+
+def _go_caches() -> Path:
+    return Path(os.environ.get("GOCACHE") or Path(os.environ.get("HOME") or "/root") / ".cache")
 
 
 def _check_namespaces() -> None:
     """Tries what `launch` will do, before minutes of building."""
     done = subprocess.run(
-        ["unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "true"],
+        ["unshare", "--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "sh", "-c", _MOUNTS],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -60,7 +68,8 @@ def _check_namespaces() -> None:
     if done.returncode != 0:
         raise ClusterError(
             f"start a cluster: this machine refuses namespaces ({done.stderr.strip()}); it needs root "
-            "with CAP_SYS_ADMIN, which most containers don't give",
+            "with CAP_SYS_ADMIN, which most containers don't give, and sysctl user.max_*_namespaces "
+            "above 0",
             EXIT_UNUSABLE,
         )
 

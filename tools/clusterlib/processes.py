@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from clusterlib.errors import ClusterError
 from clusterlib.layout import Machine
 
 _KILL_SECONDS = 10.0
@@ -86,7 +87,11 @@ def _kill(pid: int) -> None:
     try:
         signal.pidfd_send_signal(handle, signal.SIGKILL)
         deadline = time.monotonic() + _KILL_SECONDS
-        while identify(pid) is not None and time.monotonic() < deadline:
+        while identify(pid) is not None:
+            if time.monotonic() >= deadline:
+                raise ClusterError(
+                    f"kill process {pid}: still there after {_KILL_SECONDS:g} s; try again"
+                )
             time.sleep(0.02)
     except ProcessLookupError:
         pass

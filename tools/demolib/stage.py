@@ -13,6 +13,10 @@ from clusterlib.layout import REPOSITORY
 COMMAND_SECONDS = 60.0
 
 
+class ToolFailed(ClusterError):
+    """A tool of this project ended with an error, which it has explained on the terminal."""
+
+
 class Stage:
     """Runs commands one after the other, in the repository, on the terminal. Used from one thread."""
 
@@ -32,6 +36,12 @@ class Stage:
         code = self._run(command, timeout)
         if code != 0:
             raise ClusterError(f"run {command!r}: exit code {code}")
+
+    def tool(self, command: str, timeout: float) -> None:
+        """As `run`, for a tool of this project: its failure ends the demo with its exit code."""
+        code = self._run(command, timeout)
+        if code != 0:
+            raise ToolFailed(f"run {command!r}: exit code {code}", code)
 
     def refused(self, command: str) -> None:
         """A command that must fail, with the reason that it prints."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusterlib import space
 from clusterlib.cluster import Cluster
-from clusterlib.errors import ClusterError
+from clusterlib.errors import EXIT_UNUSABLE, MAKE_ROOM, ClusterError
 from clusterlib.layout import REPOSITORY, Layout
 from demolib.stage import Stage
 
@@ -21,9 +25,32 @@ PROGRAMS = ("multinet-nodeagent", "multinet-controller", "multinet-webhook", "ku
 SERVERS = ("controller", "webhook")
 QUARANTINE = "5s"  # a minute is the default; a demo can't wait that long
 _BUILD_SECONDS = 3600
+_BUILD_GB = 1.0
 _UP_SECONDS = 3600
 _IPV4_HEADERS = 28  # IP and ICMP
 _IPV6_HEADERS = 48
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One demo at a time in a checkout: two would build into the same files."""
+    (REPOSITORY / "build").mkdir(exist_ok=True)
+    with open(REPOSITORY / "build" / "demo.lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ClusterError(
+                "start the demo: another one is under way in this directory; wait for its end",
+                EXIT_UNUSABLE,
+            ) from error
+        yield
+
+
+def needs() -> dict[Path, float]:
+    """GB that building our programs takes, as long as they aren't built."""
+    if (REPOSITORY / BIN / PROGRAMS[0]).exists():
+        return {}
+    return {REPOSITORY / "build": _BUILD_GB}
 
 
 def build(stage: Stage) -> None:
@@ -34,6 +61,10 @@ def build(stage: Stage) -> None:
         stage.run(f"cmake --preset release > {BUILD_LOG}")
         stage.run(f"cmake --build build/release {targets} >> {BUILD_LOG}", _BUILD_SECONDS)
     except ClusterError as error:
+        log = REPOSITORY / BUILD_LOG
+        said = log.read_text(errors="replace") if log.exists() else ""
+        if line := space.without_space(said):
+            raise ClusterError(f"build: {line}; {MAKE_ROOM}", EXIT_UNUSABLE) from error
         raise ClusterError(f"{error}; what it said is in {BUILD_LOG}") from error
     for server in SERVERS:
         output = f"--output {IMAGES}/{server}.tar {BIN}/multinet-{server}"
@@ -44,7 +75,7 @@ def start_cluster(stage: Stage) -> Cluster:
     stage.step("start Kubernetes: a control plane and two nodes, the agent before each runtime")
     archives = " ".join(f"{IMAGES}/{server}.tar" for server in SERVERS)
     agent = f"--agent {BIN}/multinet-nodeagent --agent-arg=--quarantine={QUARANTINE}"
-    stage.run(f"tools/cluster up --name {NAME} {agent} --image {archives}", _UP_SECONDS)
+    stage.tool(f"tools/cluster up --name {NAME} {agent} --image {archives}", _UP_SECONDS)
     cluster = Cluster(Layout(NAME))
     stage.environment["KUBECONFIG"] = str(cluster.layout.kubeconfig)
     stage.environment["PATH"] = path(cluster)
