@@ -9,6 +9,7 @@
 //   journal.commit=delay:500           milliseconds
 //   a=kill;b=error                     several
 //
+// One that kills or stops says so on standard error: `failpoint sandbox.intent.before: kill`.
 // Every place is listed in docs/failpoints.md.
 #pragma once
 

@@ -84,6 +84,7 @@ class Watch::Loop {
   SteadyTime compareAt_{};
   Duration backoff_{};
   bool progress_ = false;
+  std::string trouble_;  ///< the last failure that was logged, until something works again
   std::mt19937_64 random_;
 
   mutable std::mutex mutex_;
@@ -120,7 +121,12 @@ void Watch::Loop::run(const std::stop_token& stop) {
     const auto done = step(stop);
     if (std::exchange(inList_, false)) sink_.listAborted();
     if (stop.stop_requested()) return;
-    if (progress_) backoff_ = {};
+    if (progress_) {
+      backoff_ = {};
+      if (!std::exchange(trouble_, "").empty()) {
+        log::info("watch works again", {{"resource", kind_.plural}});
+      }
+    }
     if (done.has_value()) continue;
     learn(done.error());
     backoff_ = std::clamp(backoff_ * 2, options_.backoffFirst, longestBackoff(done.error()));
@@ -129,9 +135,11 @@ void Watch::Loop::run(const std::stop_token& stop) {
       health.connected = false;
       health.lastError = done.error().message;
     });
-    log::warn("watch failed", {{"resource", kind_.plural},
-                               {"retryMs", backoff_ / std::chrono::milliseconds(1)},
-                               {"error", done.error()}});
+    // Once for each trouble: a server that is away for an hour would fill the disk.
+    if (std::exchange(trouble_, done.error().message) != done.error().message) {
+      log::warn("watch failed, trying again",
+                {{"resource", kind_.plural}, {"error", done.error()}});
+    }
     pause(jitter(backoff_ / 2, backoff_), stop);
   }
 }

@@ -7,17 +7,10 @@ import json
 import pytest
 from e2elib.cluster import AGENT_SOCKET, RUNTIME_SOCKET, Cluster
 from e2elib.pods import pod
+from e2elib.traffic import identity
 
 SERVE = "mkdir /w && hostname > /w/index.html && exec httpd -f -p 8080 -h /w"
 STEADY = "; echo ready; trap 'exit 0' TERM; while :; do sleep 1; done"
-
-
-def identity(cluster: Cluster, name: str, namespace: str) -> tuple[object, ...]:
-    """What must not change while a pod runs undisturbed."""
-    status = cluster.json("pod", name, namespace)["status"]
-    container = status["containerStatuses"][0]
-    addresses = tuple(entry["ip"] for entry in status["podIPs"])
-    return container["restartCount"], container["containerID"], addresses
 
 
 def test_a_plain_pod_lives_through_the_agent(cluster: Cluster, namespace: str) -> None:

@@ -19,6 +19,7 @@ from clusterlib.layout import Layout, Machine
 RUNTIME_SOCKET = "/run/containerd/containerd.sock"
 AGENT_SOCKET = "/run/multinet/cri.sock"
 AGENT_STATE = "/var/lib/multinet"
+STATIC_PODS = "/var/lib/kubelet/manifests"
 _AGENT_RESTART_SECONDS = 0.2
 
 
@@ -200,12 +201,15 @@ def kubelet_config(layout: Layout, machine: Machine, agent: Agent | None) -> dic
         "oomScoreAdj": 0,
         "resolvConf": f"{machine.etc}/resolv.conf",
         "serializeImagePulls": False,
+        "staticPodPath": STATIC_PODS,
         "tlsCertFile": f"{certificate}.crt",
         "tlsPrivateKeyFile": f"{certificate}.key",
     }
 
 
 def _write_kubelet_config(layout: Layout, machine: Machine, agent: Agent | None) -> None:
+    # There before the kubelet starts: then it watches the directory and doesn't poll.
+    (machine.var / STATIC_PODS.removeprefix("/var/")).mkdir(parents=True, exist_ok=True)
     (machine.etc / "resolv.conf").write_text(f"nameserver {DNS_SERVICE_V4}\n")
     text = yaml.safe_dump(kubelet_config(layout, machine, agent))
     (machine.etc / "kubelet.yaml").write_text(text)

@@ -149,6 +149,16 @@ class Cluster:
         """Replaces the agent's environment; it is read when the agent starts."""
         self.record.layout.machine(node).agent_environment.write_text(text)
 
+    def arm_agent(self, node: str, failpoints: str) -> int:
+        """Starts the agent with failpoints, of which its successor knows nothing. Returns where in
+        its log that life begins. The old one ends cleanly: crashes would count for safe mode."""
+        self.agent_env(node, f"MULTINET_FAILPOINTS={failpoints}\n")
+        mark = len(self.log(node, "agent"))
+        self.restart_agent(node)
+        wait_until(lambda: " serving " in self.log(node, "agent")[mark:], 20, f"the agent on {node}")
+        self.agent_env(node, "")
+        return mark
+
     def component(self, node: str, name: str) -> dict[str, Any]:
         """What the supervisor knows: pid, starts, wanted, last_end."""
         return control.component_status(self.record.layout.machine(node), name)

@@ -65,6 +65,30 @@ def wait_ready(cluster: Cluster, *names: str, timeout: float = 30) -> None:
         )
 
 
+def node_condition(cluster: Cluster, node: str, name: str) -> dict[str, str]:
+    """The condition Ready of a network on a node, as the node measured it."""
+    status = cluster.json("nodenetworkset", node).get("status", {})
+    for entry in status.get("networks", []):
+        if entry["podNetworkName"] == name:
+            (ready,) = [one for one in entry["conditions"] if one["type"] == "Ready"]
+            return dict(ready)
+    raise AssertionError(f"{node} doesn't report network {name}")
+
+
+def wait_served(cluster: Cluster, *names: str) -> None:
+    """Waits until the networks can be used on every node: nothing that can be probed is amiss."""
+    wait_ready(cluster, *names)
+
+    def served() -> bool:
+        for name in names:
+            for node in cluster.nodes:
+                ready = node_condition(cluster, node, name)
+                assert ready["status"] == "True", f"{name} on {node}: {ready}"
+        return True
+
+    cluster.wait(served, 30, f"networks {', '.join(names)} on every node")
+
+
 def interface_sets(cluster: Cluster, namespace: str) -> dict[str, dict[str, Any]]:
     """What each pod of a namespace got, by the pod's name."""
     return {one["pod"]["name"]: one for one in cluster.items("podinterfacesets", namespace)}
