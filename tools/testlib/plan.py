@@ -40,7 +40,7 @@ RUNS = (
     Run("asan", "fault", jobs=1),
     Run("asan", "fuzz"),
     Run("tsan", "unit", only="^(lib_async|lib_kube|nodeagent_sandbox)_test"),
-    Run("release", "e2e", jobs=1, needs_cluster=True),
+    Run("release", "e2e", needs_cluster=True),
 )
 
 
