@@ -252,7 +252,7 @@ def test_an_allocated_vni_is_reserved_and_given_back(deployed: Cluster, networks
     )
 
 
-def forged(namespace: str, pod_name: str, uid: str, node: str) -> str:
+def forged(namespace: str, pod_name: str, uid: str, node: str, address: str) -> str:
     return json.dumps(
         {
             "apiVersion": API,
@@ -265,7 +265,7 @@ def forged(namespace: str, pod_name: str, uid: str, node: str) -> str:
                     "name": "net1",
                     "podNetworkName": "believed",
                     "type": "Bridge",
-                    "ips": [{"address": "10.60.2.77/24", "family": "IPv4"}],
+                    "ips": [{"address": f"{address}/24", "family": "IPv4"}],
                 }
             ],
         }
@@ -275,16 +275,18 @@ def forged(namespace: str, pod_name: str, uid: str, node: str) -> str:
 def test_sets_that_fit_no_live_pod_are_deleted(
     deployed: Cluster, networks: Networks, namespace: str
 ) -> None:
-    networks.add_ready(network("believed", "10.60.2.0/24"))
+    # The lies' addresses are nobody's, since the checker reads the store's history later on.
+    lies = {"cidr": "10.60.2.0/24", "exclude": ["10.60.2.64/27"]}
+    networks.add_ready(network("believed", ipam={"subnets": [lies]}))
     here, there = deployed.nodes
     deployed.apply(pod("real", namespace, node=here, networks="believed"))
     uid = deployed.wait_pod_ready("real", namespace)["metadata"]["uid"]
     interface(deployed, namespace, "real", "net1")
     other = "11111111-2222-3333-4444-555555555555"
     for lie in (
-        forged(namespace, "ghost", other, here),
-        forged(namespace, "real", other, here),
-        forged(namespace, "real", "22222222" + uid[8:], there),
+        forged(namespace, "ghost", other, here, "10.60.2.77"),
+        forged(namespace, "real", other, here, "10.60.2.78"),
+        forged(namespace, "real", "22222222" + uid[8:], there, "10.60.2.79"),
     ):
         deployed.apply(lie)
 
