@@ -72,6 +72,20 @@ function(multinet_room path)
   endif()
 endfunction()
 
+# The precompiled headers of all test binaries: one of each would take 5 GB.
+function(multinet_test_headers headers)
+  if(TARGET test_headers)
+    return()
+  endif()
+  set(source "${PROJECT_BINARY_DIR}/test_headers.cc")
+  file(CONFIGURE OUTPUT "${source}" CONTENT "")
+  add_library(test_headers OBJECT "${source}")
+  target_link_libraries(test_headers PRIVATE multinet_compiler GTest::gmock)
+  target_compile_options(test_headers PRIVATE -fpch-preprocess -pthread)
+  list(TRANSFORM headers REPLACE "(.+)" "<\\1>")
+  target_precompile_headers(test_headers PRIVATE ${headers})
+endfunction()
+
 # A test binary of one label. Tests of the label netns get namespaces of their own, without root.
 function(multinet_test binary kind target deps link)
   target_link_libraries(${binary} PRIVATE ${target} ${link} GTest::gmock GTest::gtest_main)
@@ -81,10 +95,10 @@ function(multinet_test binary kind target deps link)
   endforeach()
   set(headers gtest/gtest.h gmock/gmock.h string vector)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    list(TRANSFORM headers REPLACE "(.+)" "<\\1>")
-    target_precompile_headers(${binary} PRIVATE ${headers})
+    multinet_test_headers("${headers}")
+    target_precompile_headers(${binary} REUSE_FROM test_headers)
     # ccache keeps what uses a precompiled header only with this.
-    target_compile_options(${binary} PRIVATE -fpch-preprocess)
+    target_compile_options(${binary} PRIVATE -fpch-preprocess -pthread)
   else()
     # clang's precompiled headers name the checkout, so ccache can't share what uses them; most
     # binaries have one or two sources, where a header of their own gains nothing.
