@@ -40,7 +40,7 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       blocks_(client_, node_),
       addresses_(blocks_, clock_, {.node = node_, .quarantine = policy_.quarantine}),
       reportApi_(client_, clock_, node_),
-      reporter_(reportApi_, clock_, node_) {}
+      reporter_(reportApi_, nodeReporter_, clock_, node_) {}
 
 Status NetworkParts::start() {
   if (owner_ != nullptr) return {};

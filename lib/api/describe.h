@@ -201,7 +201,9 @@ void describe(V& v, typename V::template Ref<NodeNetworkSetSpec> spec) {
 
 template <class V>
 void describe(V& v, typename V::template Ref<NodeNetworkSetStatus> status) {
+  v.field("conditions", status.conditions.items);
   v.field("networks", status.networks);
+  v.field("omittedNetworks", status.omittedNetworks);
   v.field("links", status.links);
 }
 

@@ -40,7 +40,9 @@ struct NodeNetworkSetSpec {
 };
 
 struct NodeNetworkSetStatus {
+  k8s::Conditions conditions;  ///< of the node as a whole: AgentBypassed, ...
   std::vector<NodeNetwork> networks;
+  std::int32_t omittedNetworks = 0;  ///< that the list has no room for
   std::vector<NodeLink> links;
   bool operator==(const NodeNetworkSetStatus&) const = default;
 };

@@ -15,8 +15,10 @@ bool gone(const Status& status) {
 
 }  // namespace
 
-ApiReporter::ApiReporter(ReportApi& api, const Clock& clock, NodeName node)
+ApiReporter::ApiReporter(ReportApi& api, NodeConditions& conditions, const Clock& clock,
+                         NodeName node)
     : api_(api),
+      conditions_(conditions),
       clock_(clock),
       node_(std::move(node)),
       queue_(clock, {.first = kFirstRetry, .most = kMostRetry}),
@@ -64,10 +66,23 @@ void ApiReporter::detached(const PodRef& pod, const SandboxId& sandbox) {
 }
 
 void ApiReporter::refused(const PodRef& pod, const Error& error) {
-  api_.recordRefusal(pod, error);
+  event(pod, {kube::Severity::Warning, error.reason.empty() ? "NetworksRefused" : error.reason,
+              error.message});
   Wanted wanted;
   wanted.readiness = {false, error.reason.empty() ? "Refused" : error.reason, error.message};
   want(pod, std::move(wanted));
+}
+
+void ApiReporter::event(const PodRef& pod, Notice notice) {
+  api_.recordEvent(pod, notice);
+}
+
+void ApiReporter::nodeEvent(Notice notice) {
+  api_.recordNodeEvent(notice);
+}
+
+void ApiReporter::setNodeCondition(NodeCondition condition) {
+  conditions_.setNodeCondition(std::move(condition));
 }
 
 std::size_t ApiReporter::waiting() const {

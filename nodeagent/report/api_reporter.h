@@ -39,7 +39,9 @@ class ReportApi {
                                          const std::string& name) = 0;
   /// Only on the pod with that UID.
   [[nodiscard]] virtual Status putReadiness(const PodRef& pod, const Readiness& readiness) = 0;
-  virtual void recordRefusal(const PodRef& pod, const Error& error) = 0;
+  /// Returns at once; the door keeps it until it can be sent.
+  virtual void recordEvent(const PodRef& pod, const Notice& notice) = 0;
+  virtual void recordNodeEvent(const Notice& notice) = 0;
 };
 
 /// The set of a pod as the API shows it. Pure.
@@ -50,8 +52,8 @@ class ReportApi {
 
 class ApiReporter final : public Reporter {
  public:
-  /// `api` and `clock` outlive it. Starts its thread.
-  ApiReporter(ReportApi& api, const Clock& clock, NodeName node);
+  /// All it is given outlives it. Starts its thread.
+  ApiReporter(ReportApi& api, NodeConditions& conditions, const Clock& clock, NodeName node);
   ~ApiReporter() override;
 
   void starting(const PodRef& pod) override;
@@ -59,6 +61,9 @@ class ApiReporter final : public Reporter {
                 std::vector<InterfaceStatus> interfaces) override;
   void detached(const PodRef& pod, const SandboxId& sandbox) override;
   void refused(const PodRef& pod, const Error& error) override;
+  void event(const PodRef& pod, Notice notice) override;
+  void nodeEvent(Notice notice) override;
+  void setNodeCondition(NodeCondition condition) override;
 
   /// Reports that aren't written yet, for metrics and tests.
   [[nodiscard]] std::size_t waiting() const;
@@ -77,6 +82,7 @@ class ApiReporter final : public Reporter {
   [[nodiscard]] Result<kube::Outcome> write(const PodUid& uid);
 
   ReportApi& api_;
+  NodeConditions& conditions_;
   const Clock& clock_;
   const NodeName node_;
   mutable std::mutex mutex_;

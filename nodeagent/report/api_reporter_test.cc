@@ -33,9 +33,13 @@ class FakeApi final : public ReportApi {
     readiness_ = readiness;
     return {};
   }
-  void recordRefusal(const PodRef& /*pod*/, const Error& error) override {
+  void recordEvent(const PodRef& /*pod*/, const Notice& notice) override {
     const std::lock_guard lock(mutex_);
-    event_ = error.reason;
+    event_ = notice.reason;
+  }
+  void recordNodeEvent(const Notice& notice) override {
+    const std::lock_guard lock(mutex_);
+    event_ = "node " + notice.reason;
   }
 
   std::mutex mutex_;
@@ -43,6 +47,12 @@ class FakeApi final : public ReportApi {
   std::map<std::string, api::PodInterfaceSet> sets_;
   Readiness readiness_;
   std::string event_;
+};
+
+class FakeConditions final : public NodeConditions {
+ public:
+  void setNodeCondition(NodeCondition condition) override { last_ = std::move(condition); }
+  NodeCondition last_;
 };
 
 class ApiReporterTest : public ::testing::Test {
@@ -67,7 +77,8 @@ class ApiReporterTest : public ::testing::Test {
 
   SystemClock clock_;
   FakeApi api_;
-  ApiReporter reporter_{api_, clock_, NodeName("n1")};
+  FakeConditions conditions_;
+  ApiReporter reporter_{api_, conditions_, clock_, NodeName("n1")};
   const PodRef pod_{PodUid("12345678-aaaa"), "default", "web-0", 0};
 };
 
@@ -104,6 +115,17 @@ TEST_F(ApiReporterTest, ARefusalIsAnEventAndTheConditionsReason) {
   settle();
   EXPECT_EQ(api_.event_, "NetworkNotFound");
   EXPECT_EQ(api_.readiness_.reason, "NetworkNotFound");
+}
+
+TEST_F(ApiReporterTest, OtherRoomsPutEventsOnPodsAndTheNodeAndSetItsConditions) {
+  reporter_.event(pod_, {kube::Severity::Warning, "Contested", "two pods have 10.20.0.5"});
+  EXPECT_EQ(api_.event_, "Contested");
+  reporter_.nodeEvent(
+      {kube::Severity::Warning, "AgentBypassed", "the kubelet goes past the agent"});
+  EXPECT_EQ(api_.event_, "node AgentBypassed");
+  const NodeCondition condition{"AgentBypassed", k8s::ConditionStatus::True, "Seen", "it does"};
+  reporter_.setNodeCondition(condition);
+  EXPECT_EQ(conditions_.last_, condition);
 }
 
 }  // namespace

@@ -22,6 +22,15 @@ class FakeReporter final : public Reporter {
   void refused(const PodRef& pod, const Error& error) override {
     note("refused " + pod.str() + " " + error.reason);
   }
+  void event(const PodRef& pod, Notice notice) override {
+    note("event " + pod.str() + " " + notice.reason);
+  }
+  void nodeEvent(Notice notice) override { note("node event " + notice.reason); }
+  void setNodeCondition(NodeCondition condition) override {
+    const bool isTrue = condition.status == k8s::ConditionStatus::True;
+    note("node condition " + condition.type + (isTrue ? " True " : " not True ") +
+         condition.reason);
+  }
   [[nodiscard]] std::vector<std::string> told() const {
     const std::lock_guard lock(mutex_);
     return told_;

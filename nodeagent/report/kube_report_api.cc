@@ -6,9 +6,15 @@
 #include "lib/k8s/core.h"
 
 namespace multinet::agent::report {
+namespace {
+
+/// Events that wait for the first connection.
+constexpr std::size_t kMostEarly = 100;
+
+}  // namespace
 
 Status KubeReportApi::putSet(const api::PodInterfaceSet& set) {
-  MULTINET_TRY(kube::Client* const client, client_());
+  MULTINET_TRY(kube::Client* const client, connected());
   const auto created = client->create(set, std::function<bool(const api::PodInterfaceSet&)>(
                                                [&set](const api::PodInterfaceSet& there) {
                                                  return there.sandboxID == set.sandboxID;
@@ -26,14 +32,14 @@ Status KubeReportApi::putSet(const api::PodInterfaceSet& set) {
 }
 
 Status KubeReportApi::deleteSet(const std::string& namespaceName, const std::string& name) {
-  MULTINET_TRY(kube::Client* const client, client_());
+  MULTINET_TRY(kube::Client* const client, connected());
   return client->remove<api::PodInterfaceSet>({namespaceName, name});
 }
 
 // Server-side apply merges the list of conditions by type; a merge patch would replace it, and with
 // it the kubelet's own conditions. The UID is a precondition: a new pod of the name isn't touched.
 Status KubeReportApi::putReadiness(const PodRef& pod, const Readiness& readiness) {
-  MULTINET_TRY(kube::Client* const client, client_());
+  MULTINET_TRY(kube::Client* const client, connected());
   const kube::Json body = {
       {"apiVersion", "v1"},
       {"kind", "Pod"},
@@ -59,23 +65,40 @@ Status KubeReportApi::putReadiness(const PodRef& pod, const Readiness& readiness
   return fail(applied.error());
 }
 
-void KubeReportApi::recordRefusal(const PodRef& pod, const Error& error) {
-  kube::ObjectReference about;
-  about.apiVersion = "v1";
-  about.kind = "Pod";
-  about.key = {pod.namespaceName, pod.name};
-  about.uid = pod.uid.str();
-  const auto client = client_();
-  if (!client) return;  // the kubelet tells the error too
+void KubeReportApi::recordEvent(const PodRef& pod, const Notice& notice) {
+  record({"v1", "Pod", {pod.namespaceName, pod.name}, pod.uid.str()}, notice);
+}
+
+// Events about nodes carry the name as UID, as the kubelet's do: `kubectl describe node` looks for
+// both.
+void KubeReportApi::recordNodeEvent(const Notice& notice) {
+  record({"v1", "Node", {"", node_.str()}, node_.str()}, notice);
+}
+
+void KubeReportApi::record(kube::ObjectReference about, const Notice& notice) {
+  {
+    const std::lock_guard lock(mutex_);
+    early_.emplace_back(std::move(about), notice);
+    if (early_.size() > kMostEarly) early_.pop_front();
+  }
+  // Without a connection the kubelet's own Event tells a refusal; the rest waits for one.
+  if (const auto client = connected(); !client) return;
+}
+
+Result<kube::Client*> KubeReportApi::connected() {
+  MULTINET_TRY(kube::Client* const client, client_());
   const std::lock_guard lock(mutex_);
   if (events_ == nullptr) {
     events_ = std::make_unique<kube::EventRecorder>(
-        **client, clock_,
+        *client, clock_,
         kube::EventOptions{.component = "multinet-nodeagent", .host = node_.str()});
     events_->start();
   }
-  events_->record(about, kube::Severity::Warning,
-                  error.reason.empty() ? "NetworksRefused" : error.reason, error.message);
+  for (const auto& [about, notice] : early_) {
+    events_->record(about, notice.severity, notice.reason, notice.message);
+  }
+  early_.clear();
+  return client;
 }
 
 }  // namespace multinet::agent::report

@@ -1,6 +1,7 @@
 // The report room's door to Kubernetes, over lib/kube, with the kubelet's rights.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -21,14 +22,20 @@ class KubeReportApi final : public ReportApi {
   [[nodiscard]] Status deleteSet(const std::string& namespaceName,
                                  const std::string& name) override;
   [[nodiscard]] Status putReadiness(const PodRef& pod, const Readiness& readiness) override;
-  void recordRefusal(const PodRef& pod, const Error& error) override;
+  void recordEvent(const PodRef& pod, const Notice& notice) override;
+  void recordNodeEvent(const Notice& notice) override;
 
  private:
+  void record(kube::ObjectReference about, const Notice& notice);
+  /// The client, once there is one; what waited for it is sent.
+  [[nodiscard]] Result<kube::Client*> connected();
+
   ClientSource client_;
   const Clock& clock_;
   const NodeName node_;
   std::mutex mutex_;
-  std::unique_ptr<kube::EventRecorder> events_;  ///< made with the first Event
+  std::unique_ptr<kube::EventRecorder> events_;                 ///< made with the first client
+  std::deque<std::pair<kube::ObjectReference, Notice>> early_;  ///< before that; bounded
 };
 
 }  // namespace multinet::agent::report

@@ -33,8 +33,7 @@ const api::NetworkPeer* named(const std::vector<api::NetworkPeer>& peers, const 
   return found == peers.end() ? nullptr : &*found;
 }
 
-Status writeSet(NodeApi& api, const NodeName& node, const networks::Snapshot& snapshot,
-                WallTime now) {
+Status writeSet(NodeApi& api, const NodeName& node, const NodeView& view, WallTime now) {
   auto set = api.getNodeSet(node);
   if (!set && set.error().code == Code::NotFound) {
     api::NodeNetworkSet fresh;
@@ -43,7 +42,7 @@ Status writeSet(NodeApi& api, const NodeName& node, const networks::Snapshot& sn
     set = api.createNodeSet(fresh);
   }
   if (!set) return fail(set.error());
-  const api::NodeNetworkSetStatus next = nodeStatus(set->status, snapshot, now);
+  const api::NodeNetworkSetStatus next = nodeStatus(set->status, view, now);
   if (next == set->status) return {};
   set->status = next;
   return api.updateNodeSetStatus(*set);
@@ -72,11 +71,22 @@ Status writePeers(NodeApi& api, const NodeName& node, const networks::Snapshot& 
 
 }  // namespace
 
-api::NodeNetworkSetStatus nodeStatus(const api::NodeNetworkSetStatus& before,
-                                     const networks::Snapshot& snapshot, WallTime now) {
+api::NodeNetworkSetStatus nodeStatus(const api::NodeNetworkSetStatus& before, const NodeView& view,
+                                     WallTime now) {
   api::NodeNetworkSetStatus status;
   status.links = before.links;
-  for (const networks::NetworkState& state : snapshot.networks) {
+  status.conditions = before.conditions;
+  for (const auto& [type, condition] : view.conditions) {
+    status.conditions.set(
+        {type, condition.status, 0, std::nullopt, condition.reason, condition.message}, now);
+  }
+  // Half a picture isn't told: what the last agent measured stands until this one has.
+  if (!view.networks.settled) {
+    status.networks = before.networks;
+    status.omittedNetworks = before.omittedNetworks;
+    return status;
+  }
+  for (const networks::NetworkState& state : view.networks.networks) {
     api::NodeNetwork network;
     network.podNetworkName = state.name.str();
     network.podNetworkUID = state.uid.str();
@@ -134,27 +144,35 @@ NodeReporter::~NodeReporter() {
 void NodeReporter::update(std::shared_ptr<const networks::Snapshot> snapshot) {
   {
     const std::lock_guard lock(mutex_);
-    newest_ = std::move(snapshot);
+    view_.networks = *snapshot;
+  }
+  queue_.add("node");
+}
+
+void NodeReporter::setNodeCondition(NodeCondition condition) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [place, isNew] = view_.conditions.try_emplace(condition.type, condition);
+    if (!isNew && place->second == condition) return;
+    place->second = std::move(condition);
   }
   queue_.add("node");
 }
 
 Result<kube::Outcome> NodeReporter::write() {
-  std::shared_ptr<const networks::Snapshot> snapshot;
+  NodeView view;
   {
     const std::lock_guard lock(mutex_);
-    snapshot = newest_;
+    view = view_;
   }
-  if (snapshot == nullptr) return kube::Outcome{};
-  MULTINET_CHECK(writeNode(api_, node_, *snapshot, clock_.wall()));
+  MULTINET_CHECK(writeNode(api_, node_, view, clock_.wall()));
   return kube::Outcome{};
 }
 
-Status writeNode(NodeApi& api, const NodeName& node, const networks::Snapshot& snapshot,
-                 WallTime now) {
-  if (!snapshot.settled) return {};
-  MULTINET_CHECK(writePeers(api, node, snapshot));
-  return writeSet(api, node, snapshot, now);
+Status writeNode(NodeApi& api, const NodeName& node, const NodeView& view, WallTime now) {
+  if (!view.networks.settled && view.conditions.empty()) return {};
+  if (view.networks.settled) MULTINET_CHECK(writePeers(api, node, view.networks));
+  return writeSet(api, node, view, now);
 }
 
 }  // namespace multinet::agent::report

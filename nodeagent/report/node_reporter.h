@@ -2,6 +2,7 @@
 // whose tunnel ends here.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -14,6 +15,7 @@
 #include "lib/kube/work_queue.h"
 #include "lib/kube/worker.h"
 #include "nodeagent/networks/networks.h"
+#include "nodeagent/report/reporter.h"
 
 namespace multinet::agent::report {
 
@@ -33,29 +35,35 @@ class NodeApi {
   [[nodiscard]] virtual Status deletePeer(const api::NetworkPeer& peer) = 0;
 };
 
-/// The status that a snapshot makes of the one before, so that times of transition stay. Pure.
+/// What is known of the node.
+struct NodeView {
+  networks::Snapshot networks;
+  std::map<std::string, NodeCondition> conditions;  ///< by type
+};
+
+/// The status that a view makes of the one before, so that times of transition stay. Pure.
 [[nodiscard]] api::NodeNetworkSetStatus nodeStatus(const api::NodeNetworkSetStatus& before,
-                                                   const networks::Snapshot& snapshot,
-                                                   WallTime now);
+                                                   const NodeView& view, WallTime now);
 /// The peers that a snapshot asks for: networks with a tunnel whose bridge and underlay are there.
 [[nodiscard]] std::vector<api::NetworkPeer> peersOf(const networks::Snapshot& snapshot,
                                                     const NodeName& node);
 
-/// Makes the API say what the snapshot says; writes only differences, and nothing before the first
+/// Makes the API say what the view says; writes only differences, and nothing before the first
 /// desired state is in the kernel: that would delete the peers that a running node stands for.
-[[nodiscard]] Status writeNode(NodeApi& api, const NodeName& node,
-                               const networks::Snapshot& snapshot, WallTime now);
+[[nodiscard]] Status writeNode(NodeApi& api, const NodeName& node, const NodeView& view,
+                               WallTime now);
 
-class NodeReporter {
+class NodeReporter final : public NodeConditions {
  public:
   /// `api` and `clock` outlive it. Starts its thread.
   NodeReporter(NodeApi& api, const Clock& clock, NodeName node);
-  ~NodeReporter();
+  ~NodeReporter() override;
   NodeReporter(const NodeReporter&) = delete;
   NodeReporter& operator=(const NodeReporter&) = delete;
 
   /// Any thread; returns at once; only the newest counts.
   void update(std::shared_ptr<const networks::Snapshot> snapshot);
+  void setNodeCondition(NodeCondition condition) override;
 
  private:
   [[nodiscard]] Result<kube::Outcome> write();
@@ -64,7 +72,7 @@ class NodeReporter {
   const Clock& clock_;
   const NodeName node_;
   std::mutex mutex_;
-  std::shared_ptr<const networks::Snapshot> newest_;
+  NodeView view_;
   kube::WorkQueue<std::string> queue_;
   kube::Workers<std::string> workers_;
 };
