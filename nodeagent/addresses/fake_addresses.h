@@ -7,13 +7,16 @@
 #include <set>
 #include <utility>
 
+#include "lib/async/fake_hang.h"
 #include "nodeagent/addresses/addresses.h"
 
 namespace multinet::agent::addresses {
 
-/// Answers on the caller's thread. Thread-safe.
+/// Answers on the caller's thread, or when api.release() is called. Thread-safe.
 class FakeAddresses final : public Addresses {
  public:
+  async::FakeHang api;
+
   void claim(IntentId intent, PodUid /*pod*/, std::vector<Want> wants, BootTime /*deadline*/,
              std::function<void(Result<std::vector<Claimed>>)> done) override {
     std::vector<Claimed> all;
@@ -26,7 +29,7 @@ class FakeAddresses final : public Addresses {
         all.push_back({AddressPlan{{address, 16}, std::nullopt}});
       }
     }
-    done(std::move(all));
+    api.pass([all = std::move(all), done = std::move(done)] { done(all); });
   }
   void release(IntentId intent) override {
     const std::lock_guard lock(mutex_);

@@ -45,7 +45,8 @@ class RunPodSandbox final : public Interceptor {
     }
     decoded->metadata = std::move(info_.metadata);
     decoded->deadline = info_.deadline;
-    pod_ = decoded->pod;
+    decoded->call = call_;
+    decoded->arrived = context_.clock->now();
     running_ = true;
     const auto* sandboxes = context_.sandboxes;
     context_.sandboxes->run(std::move(*decoded), [decide,
@@ -56,14 +57,14 @@ class RunPodSandbox final : public Interceptor {
     });
   }
   void cancelled() override {
-    if (running_) context_.sandboxes->abort(pod_);
+    if (running_) context_.sandboxes->abort(call_);
   }
 
  private:
   Context context_;
   CallInfo info_;
-  PodRef pod_;
-  std::atomic<bool> running_ = false;  ///< publishes pod_
+  const sandbox::CallId call_ = sandbox::newCall();
+  std::atomic<bool> running_ = false;
 };
 
 class RestorePod final : public Interceptor {
@@ -99,8 +100,8 @@ class CreateContainer final : public Interceptor {
   Context context_;
 };
 
-/// Asks the owner before and after. Nobody waits for an owner that hangs: the journal still knows
-/// the sandbox, and comparing it with the runtime later frees what this call didn't.
+/// Tells the owner before and after. An end isn't ours to refuse: an owner that hangs is waited for
+/// briefly, and what the runtime says is what the kubelet gets. The books catch up by themselves.
 class StopPodSandbox final : public Interceptor {
  public:
   explicit StopPodSandbox(Context context) : context_(context) {}
@@ -110,8 +111,8 @@ class StopPodSandbox final : public Interceptor {
     if (!decoded.ParseFromString(bytesOf(message))) return decide(malformed("StopPodSandbox"));
     id_ = SandboxId(decoded.pod_sandbox_id());
     const auto snapshot = context_.sandboxes->snapshot();
-    known_ = snapshot->sandboxes.contains(id_);
-    involved_ = known_ || !snapshot->recovered || !snapshot->running.empty();
+    involved_ =
+        snapshot->sandboxes.contains(id_) || !snapshot->recovered || !snapshot->running.empty();
     if (!involved_) return decide(Forward{std::move(message)});
     const auto once = onceWithin(
         [decide, message = std::move(message)](const Status&) { decide(Forward{message}); });
@@ -120,10 +121,8 @@ class StopPodSandbox final : public Interceptor {
 
   void reply(grpc::ByteBuffer message, DecideReply decide) override {
     if (!involved_) return decide(Forward{std::move(message)});
-    const auto once = onceWithin([decide, known = known_, message](const Status& result) {
-      if (known && !result) return decide(refusal(result.error()));
-      decide(Forward{message});
-    });
+    const auto once = onceWithin(
+        [decide, message = std::move(message)](const Status&) { decide(Forward{message}); });
     context_.sandboxes->afterStop(id_, once);
   }
 
@@ -143,7 +142,6 @@ class StopPodSandbox final : public Interceptor {
 
   Context context_;
   SandboxId id_;
-  bool known_ = false;
   bool involved_ = false;
 };
 

@@ -256,6 +256,31 @@ TEST_F(RuntimeFault, StopsAndRemovesWhileTheOwnerHangs) {
   EXPECT_EQ(sandboxes.calls().back(), "afterRemove sandbox1");
 }
 
+TEST_F(RuntimeFault, EndsASandboxOfTheOwnersWhileTheOwnerHangs) {
+  auto node = kubelet();
+  const support::KubeletPod pod{"u1", "web", {}};
+  const auto made = node.sync(pod);
+  ASSERT_TRUE(made.status.ok());
+  sandbox::Snapshot snapshot{.recovered = true, .bootId = "b", .sandboxes = {}, .running = {}};
+  snapshot.sandboxes[SandboxId(made.sandbox)].attached = true;
+  sandboxes.publish(snapshot);
+  sandboxes.hangs = true;
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(node.kill(pod).ok()) << "our books are no reason to refuse an end";
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
+  EXPECT_TRUE(runtime.sandboxes().empty());
+}
+
+TEST_F(RuntimeFault, TellsTheOwnerNothingOfAStopThatTheRuntimeRefused) {
+  auto node = kubelet();
+  const support::KubeletPod pod{"u1", "web", {}};
+  ASSERT_TRUE(node.sync(pod).status.ok());
+  runtime.inject("StopPodSandbox", {.code = 13});
+  EXPECT_EQ(node.kill(pod).error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(sandboxes.calls().back(), "beforeStop sandbox1");
+  EXPECT_TRUE(node.kill(pod).ok());
+}
+
 TEST_F(RuntimeFault, HoldsBackTheRuntimeForASlowReaderWithoutHurtingOthers) {
   auto node = kubelet();
   constexpr int kEvents = 300;

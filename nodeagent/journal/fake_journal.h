@@ -5,17 +5,19 @@
 #include <optional>
 #include <utility>
 
+#include "lib/async/fake_hang.h"
 #include "nodeagent/journal/journal.h"
 
 namespace multinet::agent::journal {
 
-/// Answers on the caller's thread. Not thread-safe.
+/// Answers on the caller's thread, or when disk.release() is called. Not thread-safe.
 class FakeJournal final : public Journal {
  public:
   std::map<IntentId, Record> records;
   bool lost = false;
   std::optional<Error> error;  ///< while set, every call fails with it
   int synced = 0;              ///< how many calls needed a sync
+  async::FakeHang disk;        ///< what is written is there at once, what is answered may hang
 
   void load(std::function<void(Result<Loaded>)> done) override {
     if (error.has_value()) return done(fail(*error));
@@ -29,7 +31,7 @@ class FakeJournal final : public Journal {
     if (durability == Durability::Synced) ++synced;
     const IntentId id = record.id;
     records.insert_or_assign(id, std::move(record));
-    done({});
+    disk.pass([done = std::move(done)] { done({}); });
   }
   void erase(IntentId id, std::function<void(Status)> done) override {
     if (error.has_value()) return done(fail(*error));

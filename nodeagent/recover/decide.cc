@@ -37,8 +37,10 @@ sandbox::Restored decide(Record record, const Facts& facts) {
     case State::Rollback:
       return {std::move(record), Fate::RollBack};
     case State::Detaching:
-      // While it runs the kubelet's stop was never carried out, and comes again.
-      return {std::move(record), runs ? Fate::Keep : Fate::Detach};
+      if (!runs) return {std::move(record), Fate::Detach};
+      // The stop wasn't carried out: while it runs it keeps what it has.
+      record.state = State::Attached;
+      return {std::move(record), Fate::Keep};
     case State::Attached:
     case State::Detached:
       break;

@@ -68,6 +68,13 @@ TEST_P(DecideTest, Fate) {
   }
 }
 
+TEST(Decide, AStopThatWasNotCarriedOutLeavesThePodItsNetworks) {
+  const auto runs = decide(record(State::Detaching, "s1"), facts(Listed::Ready));
+  EXPECT_EQ(runs.record.state, State::Attached);
+  const auto stopped = decide(record(State::Detaching, "s1"), facts(Listed::NotReady));
+  EXPECT_EQ(stopped.record.state, State::Detaching);
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Table, DecideTest,
     testing::Values(

@@ -4,15 +4,17 @@
 #include <optional>
 #include <utility>
 
+#include "lib/async/fake_hang.h"
 #include "nodeagent/resolve/resolver.h"
 
 namespace multinet::agent::resolve {
 
-/// Answers on the caller's thread.
+/// Answers on the caller's thread, or when api.release() is called.
 class FakeResolver final : public Resolver {
  public:
   std::vector<WantedInterface> interfaces;
   std::optional<Error> error;
+  async::FakeHang api;
 
   [[nodiscard]] Status ready() const override {
     if (error.has_value()) return fail(*error);
@@ -20,8 +22,10 @@ class FakeResolver final : public Resolver {
   }
   void resolve(const PodRequest& /*request*/, BootTime /*deadline*/,
                std::function<void(Result<std::vector<WantedInterface>>)> done) override {
-    if (error.has_value()) return done(fail(*error));
-    done(interfaces);
+    api.pass([this, done = std::move(done)] {
+      if (error.has_value()) return done(fail(*error));
+      done(interfaces);
+    });
   }
 };
 

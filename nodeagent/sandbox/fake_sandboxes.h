@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,6 +23,10 @@ class FakeSandboxes final : public Sandboxes {
 
   void run(RunRequest request, Callback<RunResult> done) override {
     note("run " + request.pod.str());
+    {
+      const std::lock_guard lock(mutex_);
+      pods_.emplace(request.call, request.pod);
+    }
     if (onRun) {
       onRun(std::move(request), std::move(done));
     } else {
@@ -29,7 +34,11 @@ class FakeSandboxes final : public Sandboxes {
       unanswered_.push_back(std::move(done));
     }
   }
-  void abort(const PodRef& pod) override { note("abort " + pod.str()); }
+  void abort(CallId call) override {
+    const std::lock_guard lock(mutex_);
+    const auto of = pods_.find(call);
+    calls_.push_back("abort " + (of == pods_.end() ? "nobody" : of->second.str()));
+  }
   void beforeStop(const SandboxId& id, StatusCallback done) override {
     note("beforeStop " + id.str());
     if (!hangs) done({});
@@ -76,6 +85,7 @@ class FakeSandboxes final : public Sandboxes {
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
   std::vector<std::string> calls_;
+  std::map<CallId, PodRef> pods_;
   std::vector<Callback<RunResult>> unanswered_;
 };
 

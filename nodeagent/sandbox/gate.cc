@@ -1,5 +1,6 @@
 #include "nodeagent/sandbox/gate.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace multinet::agent::sandbox {
@@ -27,7 +28,7 @@ void Gate::open(Sandboxes& owner) {
     const std::lock_guard lock(mutex_);
     owner_ = &owner;
   }
-  for (Held& held : take([](const PodRef&) { return true; })) {
+  for (Held& held : take()) {
     owner.run(std::move(held.request), std::move(held.done));
   }
 }
@@ -39,7 +40,7 @@ void Gate::close(const Error& reason) {
     starting_ = false;
     closed_ = shut(reason);
   }
-  for (const Held& held : take([](const PodRef&) { return true; })) {
+  for (const Held& held : take()) {
     held.done(refusal(reason, held.request.pod));
   }
 }
@@ -56,31 +57,24 @@ void Gate::run(RunRequest request, Callback<RunResult> done) {
     lock.unlock();
     return done(refusal(reason, request.pod));
   }
-  const std::uint64_t call = ++calls_;
-  held_.emplace(call, Held{std::move(request), std::move(done)});
+  const std::uint64_t turn = ++turns_;
+  held_.emplace(turn, Held{std::move(request), std::move(done)});
   lock.unlock();
-  timers_.postAfter(patience_, [this, call] { expire(call); });
+  timers_.postAfter(patience_, [this, turn] { expire(turn); });
 }
 
-void Gate::expire(std::uint64_t call) {
+void Gate::expire(std::uint64_t turn) {
   std::unique_lock lock(mutex_);
-  const auto late = held_.extract(call);
+  const auto late = held_.extract(turn);
   const Error reason = closed_->waitsFor;
   lock.unlock();
   if (!late.empty()) late.mapped().done(refusal(reason, late.mapped().request.pod));
 }
 
-std::vector<Gate::Held> Gate::take(const std::function<bool(const PodRef&)>& fits) {
+std::vector<Gate::Held> Gate::take() {
   const std::lock_guard lock(mutex_);
   std::vector<Held> taken;
-  for (auto held = held_.begin(); held != held_.end();) {
-    if (!fits(held->second.request.pod)) {
-      ++held;
-      continue;
-    }
-    taken.push_back(std::move(held->second));
-    held = held_.erase(held);
-  }
+  for (auto& [turn, held] : std::exchange(held_, {})) taken.push_back(std::move(held));
   return taken;
 }
 
@@ -89,11 +83,17 @@ Sandboxes* Gate::owner() const {
   return owner_;
 }
 
-void Gate::abort(const PodRef& pod) {
-  if (Sandboxes* open = owner()) open->abort(pod);
-  for (const Held& held : take([&pod](const PodRef& one) { return one == pod; })) {
-    held.done(refusal({Code::Cancelled, "Aborted", "the call was cancelled"}, pod));
-  }
+void Gate::abort(CallId call) {
+  if (Sandboxes* open = owner()) open->abort(call);
+  std::unique_lock lock(mutex_);
+  const auto held = std::find_if(held_.begin(), held_.end(), [call](const auto& one) {
+    return one.second.request.call == call;
+  });
+  if (held == held_.end()) return;
+  const Held gone = std::move(held->second);
+  held_.erase(held);
+  lock.unlock();
+  gone.done(refusal({Code::Cancelled, "Aborted", "the call was cancelled"}, gone.request.pod));
 }
 
 void Gate::beforeStop(const SandboxId& id, StatusCallback done) {

@@ -29,7 +29,7 @@ class Gate final : public Sandboxes {
   void close(const Error& reason);
 
   void run(RunRequest request, Callback<RunResult> done) override;
-  void abort(const PodRef& pod) override;
+  void abort(CallId call) override;
   void beforeStop(const SandboxId& id, StatusCallback done) override;
   void afterStop(const SandboxId& id, StatusCallback done) override;
   void afterRemove(const SandboxId& id) override;
@@ -45,9 +45,9 @@ class Gate final : public Sandboxes {
   };
 
   [[nodiscard]] Sandboxes* owner() const;
-  void expire(std::uint64_t call);
-  /// Takes out those whose pod fits.
-  [[nodiscard]] std::vector<Held> take(const std::function<bool(const PodRef&)>& fits);
+  void expire(std::uint64_t turn);
+  /// Takes all out.
+  [[nodiscard]] std::vector<Held> take();
 
   async::Lane& timers_;
   const Duration patience_;
@@ -56,7 +56,7 @@ class Gate final : public Sandboxes {
   bool starting_ = true;
   std::shared_ptr<const Snapshot> closed_;  ///< what is shown while there is no owner
   std::map<std::uint64_t, Held> held_;      ///< by order of arrival
-  std::uint64_t calls_ = 0;
+  std::uint64_t turns_ = 0;
 };
 
 }  // namespace multinet::agent::sandbox

@@ -20,6 +20,7 @@ class GateTest : public testing::Test {
   void patience(Duration time) { gate_.emplace(timers_, time); }
   std::future<Result<RunResult>> submit(const char* uid = "uid") {
     RunRequest request = ofPod(uid);
+    request.call = newCall();
     auto promise = std::make_shared<std::promise<Result<RunResult>>>();
     auto future = promise->get_future();
     gate_->run(request, [promise](Result<RunResult> r) { promise->set_value(std::move(r)); });
@@ -84,11 +85,12 @@ TEST_F(GateTest, AFailedStartRefusesCallsForNetworksAlone) {
   EXPECT_EQ(owner_.calls().back(), "afterRemove s");
 }
 
-TEST_F(GateTest, AnAbortEndsTheWaitOfThatPodAlone) {
+TEST_F(GateTest, AnAbortEndsTheWaitOfThatCallAlone) {
   patience(seconds(60));
-  auto gone = submit("gone");
-  auto other = submit("other");
-  gate_->abort(ofPod("gone").pod);
+  auto gone = submit();
+  const CallId last = newCall() - 1;
+  auto other = submit();  // for the same pod
+  gate_->abort(last);
   EXPECT_EQ(gone.get().error().code, Code::Cancelled);
   EXPECT_TRUE(waits(other));
   gate_->close(broken_);

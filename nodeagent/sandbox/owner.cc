@@ -15,8 +15,16 @@ using journal::State;
 
 constexpr std::size_t kMaxCommands = 1024;
 constexpr std::chrono::seconds kRetryEvery(5);
+/// A journal may not open for days while pods come and go. Whose stop isn't remembered is found by
+/// comparing with the runtime.
+constexpr std::size_t kMostEndedEarly = 1024;
 /// One list without a sandbox may be a runtime that is just starting.
 constexpr unsigned kAbsencesThatCount = 2;
+
+Error tooSlow(const RunCall& call) {
+  return {Code::Unavailable, "TooSlow",
+          "a call for it waits too long for " + std::string(call.waitsFor) + "; try again"};
+}
 
 }  // namespace
 
@@ -67,37 +75,38 @@ Status Owner::mayCreateContainer(const SandboxId& id, const RunRequest& config) 
 void Owner::run(RunRequest request, Callback<RunResult> done) {
   const async::Answer<RunResult> answer(std::move(done));
   lane_.post([this, request = std::move(request), answer]() mutable {
-    active_.push_back({request.pod, std::make_shared<std::atomic<bool>>(false)});
-    const Callback<RunResult> reply = [answer](Result<RunResult> result) {
-      answer(std::move(result));
-    };
-    if (table_.recovered()) return submitRun(std::move(request), reply);
-    const BootTime until = shared_.doors.clock.now() + shared_.options.recoveryWait;
-    waiting_.push_back({std::move(request), reply, until});
+    const auto call = std::make_shared<RunCall>(RunCall{std::move(request), answer});
+    BootTime& arrived = call->request.arrived;
+    if (arrived == BootTime{}) arrived = shared_.doors.clock.now();
+    call->answerBy = arrived + shared_.options.decisionWait;
+    calls_.push_back(call);
+    if (table_.recovered()) return submitRun(call);
+    waiting_.push_back(call);
   });
 }
 
-void Owner::submitRun(RunRequest request, Callback<RunResult> done) {
-  const PodRef pod = request.pod;
-  attach::AbortFlag abort;
-  for (const Active& active : active_) {
-    if (active.pod == pod) abort = active.abort;
+void Owner::submitRun(const RunCallPtr& call) {
+  // Behind one that hangs it would only fill the queue, which ends need too.
+  for (const RunCallPtr& older : calls_) {
+    if (!older->late || older->request.pod.uid != call->request.pod.uid) continue;
+    std::erase(calls_, RunCallPtr(call));
+    return refuse(*call, tooSlow(*older));
   }
-  commands_.submit<RunResult>(
-      pod.uid,
-      [this, request = std::move(request), abort](async::Answer<RunResult> answer) {
-        RunCommand::start(shared_, request, abort, std::move(answer));
+  commands_.submit<void>(
+      call->request.pod.uid,
+      [this, call](async::Answer<void> ended) {
+        RunCommand::start(shared_, call, std::move(ended));
       },
-      [this, abort, done = std::move(done)](Result<RunResult> result) {
-        std::erase_if(active_, [&](const Active& active) { return active.abort == abort; });
-        done(std::move(result));
+      [this, call](const Status& ended) {
+        std::erase(calls_, call);
+        if (!ended.has_value()) call->answer(fail(ended.error()));  // the queue refused it
       });
 }
 
-void Owner::abort(const PodRef& pod) {
-  lane_.post([this, pod] {
-    for (const Active& active : active_) {
-      if (active.pod.uid == pod.uid && active.pod.attempt == pod.attempt) active.abort->store(true);
+void Owner::abort(CallId id) {
+  lane_.post([this, id] {
+    for (const RunCallPtr& call : calls_) {
+      if (call->request.call == id) call->abort->store(true);
     }
   });
 }
@@ -131,19 +140,12 @@ void Owner::stopUnknown(const SandboxId& id, StatusCallback done) {
           }));
 }
 
+// The books change when the runtime has stopped it, not before: it may refuse, or be too late.
 void Owner::stopKnown(const EntryPtr& entry, StatusCallback done) {
-  if (entry->running) entry->abort->store(true);
+  if (!entry->running) return done({});
+  entry->abort->store(true);
   commands_.submit<void>(
-      entry->record.pod.uid,
-      [this, entry](const async::Answer<void>& answer) {
-        const State state = entry->record.state;
-        if (state != State::Rollback && state != State::Detached) {
-          failpoint::pass("sandbox.stop.before");
-          note(shared_, *entry, State::Detaching);
-          failpoint::pass("sandbox.stop.after");
-        }
-        answer({});
-      },
+      entry->record.pod.uid, [](const async::Answer<void>& behind) { behind({}); },
       // Whatever stands in the way of our books, a stop goes on: a pod must be able to end.
       [done = std::move(done)](const Status&) { done({}); });
 }
@@ -153,15 +155,19 @@ void Owner::afterStop(const SandboxId& id, StatusCallback done) {
   lane_.post([this, id, answer] {
     const EntryPtr entry = table_.bySandbox(id);
     if (entry == nullptr) {
-      if (!table_.recovered()) endedEarly_.insert(id);
+      if (!table_.recovered()) {
+        endedEarly_.push_back(id);
+        if (endedEarly_.size() > kMostEndedEarly) endedEarly_.pop_front();
+      }
       return answer({});
     }
-    commands_.submit<void>(
-        entry->record.pod.uid,
-        [this, entry](const async::Answer<void>& detached) {
-          detach(entry, [detached](Status status) { detached(std::move(status)); });
+    entry->detachOwed = true;  // until it is done, tick() sees to it
+    background(
+        entry,
+        [this, entry](std::function<void()> ended) {
+          detach(entry, [ended = std::move(ended)](const Status&) { ended(); });
         },
-        [answer](const Status&) { answer({}); });  // what failed is tried again by tick()
+        [answer] { answer({}); });
   });
 }
 
@@ -173,13 +179,17 @@ void Owner::detach(const EntryPtr& entry, std::function<void(Status)> done) {
   const State state = entry->record.state;
   if (state == State::Detached) return done({});
   if (state == State::Rollback) return Rollback::start(shared_, entry, "stopped", std::move(done));
-  if (state != State::Detaching) note(shared_, *entry, State::Detaching);
+  if (state != State::Detaching) {
+    failpoint::pass("sandbox.stop.before");
+    note(shared_, *entry, State::Detaching);
+    failpoint::pass("sandbox.stop.after");
+  }
   failpoint::pass("sandbox.detach.before");
   shared_.doors.engine.detach(
       entry->record.id, std::nullopt,
       onLane<void>(lane_, [this, entry, done = std::move(done)](Status status) {
         failpoint::pass("sandbox.detach.after");
-        entry->detachFailed = !status.has_value();
+        entry->detachOwed = !status.has_value();
         if (!status.has_value()) {
           log::warn("detach not finished, will be tried again",
                     {{"pod", entry->record.pod.str()}, {"error", status.error()}});
@@ -196,16 +206,20 @@ void Owner::detach(const EntryPtr& entry, std::function<void(Status)> done) {
       }));
 }
 
-void Owner::background(const EntryPtr& entry, std::function<void(std::function<void()>)> work) {
+void Owner::background(const EntryPtr& entry, std::function<void(std::function<void()>)> work,
+                       std::function<void()> ended) {
   const IntentId id = entry->record.id;
-  if (!busy_.insert(id).second) return;
+  if (!busy_.insert(id).second) return ended();
   commands_.submit<void>(
       entry->record.pod.uid,
       [entry, work = std::move(work)](const async::Answer<void>& answer) {
         if (entry->record.state == State::Detached) return answer({});
         work([answer] { answer({}); });
       },
-      [this, id](const Status&) { busy_.erase(id); });
+      [this, id, ended = std::move(ended)](const Status&) {
+        busy_.erase(id);
+        ended();
+      });
 }
 
 void Owner::restore(std::vector<Restored> restored) {
@@ -219,15 +233,15 @@ void Owner::restore(std::vector<Restored> restored) {
       entry->forwarded = true;
       entry->doubted = one.fate == Fate::Doubt;
       // A pod could end while nobody knew its sandbox yet.
-      if (endedEarly_.contains(entry->record.sandbox)) one.fate = Fate::Detach;
+      const SandboxId& id = entry->record.sandbox;
+      const bool ended = std::find(endedEarly_.begin(), endedEarly_.end(), id) != endedEarly_.end();
+      if (ended) one.fate = Fate::Detach;
       startFate(entry, one.fate);
       reportAgain(*entry, one.fate);
     }
     endedEarly_.clear();
     table_.setRecovered();
-    for (Waiting& waiting : std::exchange(waiting_, {})) {
-      submitRun(std::move(waiting.request), std::move(waiting.done));
-    }
+    for (const RunCallPtr& call : std::exchange(waiting_, {})) submitRun(call);
   });
 }
 
@@ -246,8 +260,7 @@ void Owner::startFate(const EntryPtr& entry, Fate fate) {
       break;
     case Fate::Finish:
       background(entry, [this, entry](std::function<void()> done) {
-        RunCommand::resume(shared_, entry,
-                           async::Answer<RunResult>([done](const Result<RunResult>&) { done(); }));
+        RunCommand::resume(shared_, entry, async::Answer<void>([done](const Status&) { done(); }));
       });
       break;
     case Fate::RollBack:
@@ -265,7 +278,7 @@ void Owner::startFate(const EntryPtr& entry, Fate fate) {
 }
 
 void Owner::tick() {
-  refuseLateWaiters();
+  answerLateCalls();
   const BootTime now = shared_.doors.clock.now();
   if (table_.recovered()) {
     forgetRested();
@@ -281,15 +294,30 @@ void Owner::tick() {
   lane_.postAfter(shared_.options.tick, [this] { tick(); });
 }
 
-void Owner::refuseLateWaiters() {
+// What a call waits for may hang: a disk, the API server, the kernel, an older call for its pod.
+// The kubelet is told in time; what was begun is taken back when the wait ends.
+void Owner::answerLateCalls() {
   const BootTime now = shared_.doors.clock.now();
-  const Error reason = table_.snapshot()->waitsFor;
-  for (const Waiting& waiting : waiting_) {
-    if (now < waiting.until) continue;
-    std::erase_if(active_, [&](const Active& one) { return one.pod == waiting.request.pod; });
-    waiting.done(fail(reason.within("attach networks of pod " + waiting.request.pod.str())));
+  for (const RunCallPtr& call : std::vector<RunCallPtr>(calls_)) {
+    if (!call->answerBy || now < *call->answerBy) continue;
+    call->answerBy.reset();
+    call->abort->store(true);
+    if (std::erase(waiting_, call) > 0) {
+      std::erase(calls_, call);
+      refuse(*call, table_.snapshot()->waitsFor);
+    } else {
+      call->late = true;
+      refuse(*call, tooSlow(*call));
+    }
   }
-  std::erase_if(waiting_, [&](const Waiting& waiting) { return now >= waiting.until; });
+}
+
+void Owner::refuse(const RunCall& call, const Error& error) {
+  const PodRef& pod = call.request.pod;
+  const Error told = error.within("attach networks of pod " + pod.str());
+  log::warn("call not served", {{"pod", pod.str()}, {"error", told}});
+  shared_.doors.reporter.refused(pod, error);
+  call.answer(fail(told));
 }
 
 void Owner::retryUnfinished() {
@@ -297,7 +325,7 @@ void Owner::retryUnfinished() {
     if (entry->running) continue;
     if (entry->record.state == State::Rollback) {
       startFate(entry, Fate::RollBack);
-    } else if (entry->detachFailed) {
+    } else if (entry->detachOwed) {
       startFate(entry, Fate::Detach);
     }
   }

@@ -1,6 +1,7 @@
 // The one owner of all sandboxes with a request.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <set>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "lib/async/command_queue.h"
+#include "nodeagent/sandbox/run_command.h"
 #include "nodeagent/sandbox/sandboxes.h"
 #include "nodeagent/sandbox/shared.h"
 
@@ -42,7 +44,7 @@ class Owner final : public Sandboxes {
   void stop();
 
   void run(RunRequest request, Callback<RunResult> done) override;
-  void abort(const PodRef& pod) override;
+  void abort(CallId call) override;
   void beforeStop(const SandboxId& id, StatusCallback done) override;
   void afterStop(const SandboxId& id, StatusCallback done) override;
   void afterRemove(const SandboxId& id) override;
@@ -52,27 +54,21 @@ class Owner final : public Sandboxes {
   [[nodiscard]] Status ready() const override;
 
  private:
-  struct Waiting {
-    RunRequest request;
-    Callback<RunResult> done;
-    BootTime until;
-  };
-  struct Active {
-    PodRef pod;
-    attach::AbortFlag abort;
-  };
-
-  void submitRun(RunRequest request, Callback<RunResult> done);
+  void submitRun(const RunCallPtr& call);
   void stopUnknown(const SandboxId& id, StatusCallback done);
   void stopKnown(const EntryPtr& entry, StatusCallback done);
   void detach(const EntryPtr& entry, std::function<void(Status)> done);
-  /// In the pod's own order, without anybody who waits for the answer.
-  void background(const EntryPtr& entry, std::function<void(std::function<void()>)> work);
+  /// In the pod's own order. `ended` when it was done, or at once where such work is queued
+  /// already.
+  void background(
+      const EntryPtr& entry, std::function<void(std::function<void()>)> work,
+      std::function<void()> ended = [] {});
   void startFate(const EntryPtr& entry, Fate fate);
   void reportAgain(const Entry& entry, Fate fate);
 
   void tick();
-  void refuseLateWaiters();
+  void answerLateCalls();
+  void refuse(const RunCall& call, const Error& error);
   void retryUnfinished();
   void forgetRested();
   void compare();
@@ -83,10 +79,10 @@ class Owner final : public Sandboxes {
   Shared shared_;
   async::CommandQueue<PodUid> commands_;
   // Of the lane alone:
-  std::vector<Waiting> waiting_;
-  std::vector<Active> active_;
-  std::set<IntentId> busy_;         // with background work queued
-  std::set<SandboxId> endedEarly_;  // stopped or removed before recovery was done
+  std::vector<RunCallPtr> calls_;     // unanswered
+  std::vector<RunCallPtr> waiting_;   // those of them that wait for recovery
+  std::set<IntentId> busy_;           // with background work queued
+  std::deque<SandboxId> endedEarly_;  // stopped or removed before recovery was done, the newest
   BootTime nextRetry_{};
   BootTime nextCompare_{};
 };

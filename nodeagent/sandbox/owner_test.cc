@@ -1,114 +1,7 @@
-#include "nodeagent/sandbox/owner.h"
-
-#include <gtest/gtest.h>
-
-#include <future>
-
-#include "lib/base/fake_clock.h"
-#include "nodeagent/addresses/fake_addresses.h"
-#include "nodeagent/attach/fake_attach_engine.h"
-#include "nodeagent/journal/fake_journal.h"
-#include "nodeagent/report/fake_reporter.h"
-#include "nodeagent/resolve/fake_resolver.h"
-#include "nodeagent/sandbox/fake_runtime.h"
+#include "nodeagent/sandbox/owner_fixture.h"
 
 namespace multinet::agent::sandbox {
 namespace {
-
-using journal::State;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-const Error kUnavailable{Code::Unavailable, "", "runtime is away"};
-
-class OwnerTest : public testing::Test {
- protected:
-  OwnerTest() {
-    for (const char* name : {"net1", "net2"}) {
-      resolve::WantedInterface wanted;
-      wanted.plan.name = InterfaceName::parse(name).value();
-      wanted.plan.network = NetworkName("blue");
-      wanted.plan.networkUid = NetworkUid("uid-blue");
-      resolver_.interfaces.push_back(wanted);
-    }
-    options_.bootId = "boot";
-    options_.tick = milliseconds(2);
-  }
-  ~OwnerTest() override {
-    runtime_.release();
-    engine_.release();
-  }
-
-  void startOwner() {
-    owner_.emplace(Doors{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_},
-                   options_);
-  }
-  void startRecovered() {
-    startOwner();
-    owner_->restore({});
-  }
-
-  static RunRequest request(std::uint32_t attempt = 0, const std::string& uid = "uid") {
-    RunRequest request;
-    request.pod = {PodUid(uid), "default", "web-" + uid, attempt};
-    request.annotations["multinet.dev/networks"] = "blue";
-    return request;
-  }
-  std::future<Result<RunResult>> submit(const RunRequest& request) {
-    auto promise = std::make_shared<std::promise<Result<RunResult>>>();
-    auto future = promise->get_future();
-    owner_->run(request, [promise](Result<RunResult> r) { promise->set_value(std::move(r)); });
-    return future;
-  }
-  Result<RunResult> run(const RunRequest& request) { return submit(request).get(); }
-  void stop(const std::string& id) {
-    for (const bool before : {true, false}) {
-      std::promise<void> promise;
-      const auto done = [&promise](const Status& status) {
-        EXPECT_TRUE(status.has_value());
-        promise.set_value();
-      };
-      if (before) {
-        owner_->beforeStop(SandboxId(id), done);
-      } else {
-        owner_->afterStop(SandboxId(id), done);
-      }
-      promise.get_future().get();
-    }
-  }
-  // Waits for what happens on the owner's own ticks.
-  template <class Condition>
-  static void eventually(const char* what, Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + seconds(10);
-    while (!condition()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), end) << what;
-      std::this_thread::sleep_for(milliseconds(1));
-    }
-  }
-  SandboxView view(const std::string& id) const {
-    const auto snapshot = owner_->snapshot();
-    const auto found = snapshot->sandboxes.find(SandboxId(id));
-    return found == snapshot->sandboxes.end() ? SandboxView{} : found->second;
-  }
-  void expectNothingLeft() const {
-    EXPECT_TRUE(engine_.attached().empty());
-    EXPECT_TRUE(addresses_.held().empty());
-    EXPECT_TRUE(runtime_.sandboxes().empty());
-    EXPECT_TRUE(owner_->snapshot()->sandboxes.empty());
-    EXPECT_TRUE(owner_->snapshot()->running.empty());
-    for (const auto& [id, record] : journal_.records) EXPECT_EQ(record.state, State::Detached);
-  }
-
-  FakeClock clock_;
-  FakeRuntime runtime_;
-  journal::FakeJournal journal_;
-  attach::FakeAttachEngine engine_;
-  addresses::FakeAddresses addresses_;
-  resolve::FakeResolver resolver_;
-  report::FakeReporter reporter_;
-  Options options_;
-  std::optional<Owner> owner_;
-};
 
 TEST_F(OwnerTest, AttachesAllInterfacesAndAnswersWithTheRuntimesBytes) {
   startRecovered();
@@ -191,7 +84,7 @@ TEST_F(OwnerTest, AVanishedNetnsTakesTheSandboxBack) {
 }
 
 TEST_F(OwnerTest, TheRuntimesOwnErrorGoesOnUnchanged) {
-  const Error own{Code::Unknown, "", "failed to reserve sandbox name \"web\""};
+  const Error own{Code::Unknown, "Runtime", "failed to reserve sandbox name \"web\""};
   runtime_.failRun(own);
   startRecovered();
   EXPECT_EQ(run(request()).error(), own);
@@ -308,9 +201,9 @@ TEST_F(OwnerTest, AStopOfASandboxWhoseIdIsNotKnownYetFindsItsRun) {
 TEST_F(OwnerTest, ACancelledCallIsRolledBack) {
   startRecovered();
   runtime_.hold();
-  auto pending = submit(request());
+  auto pending = submit(called(1, request()));
   eventually("forwarded", [&] { return runtime_.runs() == 1; });
-  owner_->abort(request().pod);
+  owner_->abort(1);
   std::promise<void> passed;
   owner_->afterStop(SandboxId("other"), [&](const Status&) { passed.set_value(); });
   passed.get_future().get();
@@ -379,14 +272,14 @@ TEST_F(OwnerTest, CallsWaitForRecoveryButNotForEver) {
   auto waits = submit(request(0, "a"));
   EXPECT_EQ(owner_->mayCreateContainer(SandboxId("x"), request()).error().code, Code::Unavailable);
   stop("x");
-  clock_.advance(options_.recoveryWait + seconds(1));
+  clock_.advance(options_.decisionWait + seconds(1));
   EXPECT_EQ(waits.get().error().reason, "Recovering");
   EXPECT_EQ(owner_->ready().error().reason, "Recovering");
   owner_->waitsFor({Code::Unavailable, "JournalUnusable", "the disk is read-only"});
   eventually("told", [&] { return owner_->ready().error().reason == "JournalUnusable"; });
   auto refused = submit(request(1, "a"));
   stop("y");  // after it in the lane
-  clock_.advance(options_.recoveryWait + seconds(1));
+  clock_.advance(options_.decisionWait + seconds(1));
   EXPECT_THAT(refused.get().error().message, testing::HasSubstr("the disk is read-only"));
   auto served = submit(request(0, "b"));
   owner_->restore({});
@@ -421,19 +314,6 @@ TEST_F(OwnerTest, ASandboxThatIsGoneTwiceInARowIsDetached) {
     std::this_thread::sleep_for(milliseconds(20));
   }
   eventually("detached", [&] { return addresses_.held().empty(); });
-}
-
-journal::Record interrupted(State state, const char* sandbox) {
-  journal::Record record;
-  record.id = IntentId("old");
-  record.pod = {PodUid("uid"), "default", "web-uid", 0};
-  record.state = state;
-  record.sandbox = SandboxId(sandbox);
-  record.bootId = "boot";
-  InterfaceStatus status;
-  status.plan.name = InterfaceName::parse("net1").value();
-  record.interfaces.push_back(status);
-  return record;
 }
 
 TEST_F(OwnerTest, RecoveryFinishesACutOffAttach) {

@@ -35,23 +35,27 @@ bool isFinal(const Error& error) {
          error.code != Code::Cancelled;
 }
 
+Error explained(const Error& error, const PodRef& pod) {
+  return error.within("attach networks of pod " + pod.str());
+}
+
 }  // namespace
 
-void RunCommand::start(const Shared& shared, RunRequest request, attach::AbortFlag aborted,
-                       async::Answer<RunResult> answer) {
+void RunCommand::start(const Shared& shared, RunCallPtr call, async::Answer<void> ended) {
   const std::shared_ptr<RunCommand> command(
-      new RunCommand(shared, std::move(request), std::move(aborted), std::move(answer)));
+      new RunCommand(shared, std::move(call), std::move(ended)));
+  if (command->endsByAbort()) return;
   command->intent_ = newIntentId();
-  shared.doors.reporter.starting(command->request_.pod);
+  shared.doors.reporter.starting(command->call_->request.pod);
   command->settleOlder();
 }
 
-void RunCommand::resume(const Shared& shared, EntryPtr entry, async::Answer<RunResult> answer) {
-  RunRequest request;
-  request.pod = entry->record.pod;
-  request.deadline = shared.doors.clock.now() + shared.options.teardown;
-  const std::shared_ptr<RunCommand> command(
-      new RunCommand(shared, std::move(request), entry->abort, std::move(answer)));
+void RunCommand::resume(const Shared& shared, EntryPtr entry, async::Answer<void> ended) {
+  const auto call = std::make_shared<RunCall>(
+      RunCall{{}, async::Answer<RunResult>([](const Result<RunResult>&) {}), entry->abort});
+  call->request.pod = entry->record.pod;
+  call->request.deadline = shared.doors.clock.now() + shared.options.teardown;
+  const std::shared_ptr<RunCommand> command(new RunCommand(shared, call, std::move(ended)));
   command->intent_ = entry->record.id;
   command->entry_ = std::move(entry);
   command->entry_->forwarded = true;
@@ -61,8 +65,10 @@ void RunCommand::resume(const Shared& shared, EntryPtr entry, async::Answer<RunR
 // The same (pod, attempt) may come again: a retry, or a runtime that lost its sandboxes. What the
 // earlier one left is taken back first, unless the runtime still has it.
 void RunCommand::settleOlder() {
-  for (const EntryPtr& older : shared_.table.ofPod(request_.pod.uid)) {
-    if (older->record.pod.attempt == request_.pod.attempt) return settleOne(older);
+  call_->waitsFor = "what an earlier sandbox of this attempt left";
+  const PodRef& pod = call_->request.pod;
+  for (const EntryPtr& older : shared_.table.ofPod(pod.uid)) {
+    if (older->record.pod.attempt == pod.attempt) return settleOne(older);
   }
   resolve();
 }
@@ -95,9 +101,10 @@ void RunCommand::settleOne(const EntryPtr& older) {
 
 void RunCommand::resolve() {
   if (endsByAbort()) return;
+  call_->waitsFor = "the definitions of its networks";
   failpoint::pass("sandbox.resolve.before");
   shared_.doors.resolver.resolve(
-      podRequest(request_), decisionDeadline(),
+      podRequest(call_->request), decisionDeadline(),
       onLane<std::vector<resolve::WantedInterface>>(
           shared_.lane,
           [self = shared_from_this()](Result<std::vector<resolve::WantedInterface>> wanted) {
@@ -109,6 +116,7 @@ void RunCommand::resolve() {
 
 void RunCommand::claim(std::vector<resolve::WantedInterface> wanted) {
   if (endsByAbort()) return;
+  call_->waitsFor = "addresses";
   failpoint::pass("sandbox.claim.before");
   std::vector<addresses::Want> wants;
   wants.reserve(wanted.size());
@@ -116,7 +124,7 @@ void RunCommand::claim(std::vector<resolve::WantedInterface> wanted) {
     wants.push_back({one.plan.name, {one.plan.network, one.plan.networkUid, one.subnets}});
   }
   shared_.doors.addresses.claim(
-      intent_, request_.pod.uid, std::move(wants), decisionDeadline(),
+      intent_, call_->request.pod.uid, std::move(wants), decisionDeadline(),
       onLane<std::vector<addresses::Claimed>>(
           shared_.lane, [self = shared_from_this(), wanted = std::move(wanted)](
                             Result<std::vector<addresses::Claimed>> claimed) {
@@ -130,7 +138,7 @@ void RunCommand::writeIntent(const std::vector<resolve::WantedInterface>& wanted
                              const std::vector<addresses::Claimed>& claimed) {
   journal::Record record;
   record.id = intent_;
-  record.pod = request_.pod;
+  record.pod = call_->request.pod;
   record.state = State::Intent;
   record.bootId = shared_.options.bootId;
   record.changedAt = shared_.doors.clock.wall();
@@ -141,9 +149,10 @@ void RunCommand::writeIntent(const std::vector<resolve::WantedInterface>& wanted
     record.interfaces.push_back(std::move(status));
   }
   entry_ = shared_.table.add(std::move(record));
-  entry_->abort = aborted_;
+  entry_->abort = call_->abort;
   entry_->running = true;
   shared_.table.publish();
+  call_->waitsFor = "the journal: its disk doesn't answer";
   failpoint::pass("sandbox.intent.before");
   shared_.doors.journal.put(entry_->record, journal::Durability::Synced,
                             onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
@@ -159,20 +168,21 @@ void RunCommand::forward() {
   std::vector<InterfacePlan> plans;
   plans.reserve(entry_->record.interfaces.size());
   for (const InterfaceStatus& status : entry_->record.interfaces) plans.push_back(status.plan);
+  call_->answerBy.reset();
   failpoint::pass("sandbox.forward.before");
   shared_.doors.runtime.runPodSandbox(
-      request_, plans,
+      call_->request, plans,
       onLane<RunReply>(shared_.lane, [self = shared_from_this()](Result<RunReply> reply) {
         failpoint::pass("sandbox.forward.after");
         if (reply.has_value()) return self->bind(std::move(*reply));
         self->entry_->answered = isFinal(reply.error());
-        // The runtime's code and words are the kubelet's to judge: they go on unchanged.
-        self->rollBack(reply.error());
+        self->rollBack(reply.error(), Whose::Runtimes);
       }));
 }
 
 void RunCommand::bind(RunReply reply) {
   entry_->answered = true;
+  call_->answerBy = shared_.doors.clock.now() + shared_.options.attachWait;
   if (reply.id.empty() || shared_.table.bySandbox(reply.id) != nullptr) {
     // Not ours to stop: whoever has that sandbox keeps it.
     return rollBack({Code::Internal, "SandboxIdRepeated",
@@ -189,6 +199,7 @@ void RunCommand::bind(RunReply reply) {
 
 void RunCommand::openNetns() {
   if (endsByAbort()) return;
+  call_->waitsFor = "the runtime to tell the sandbox's network namespace";
   failpoint::pass("sandbox.netns.before");
   const BootTime deadline = shared_.doors.clock.now() + shared_.options.teardown;
   shared_.doors.runtime.sandboxNetns(
@@ -206,9 +217,10 @@ void RunCommand::attach(Fd netns) {
   if (endsByAbort()) return;
   std::vector<InterfacePlan> plans;
   for (const InterfaceStatus& status : entry_->record.interfaces) plans.push_back(status.plan);
+  call_->waitsFor = "the kernel to make its links";
   failpoint::pass("sandbox.attach.before");
   shared_.doors.engine.attach(
-      intent_, std::move(netns), std::move(plans), aborted_,
+      intent_, std::move(netns), std::move(plans), call_->abort,
       onLane<std::vector<InterfaceStatus>>(
           shared_.lane, [self = shared_from_this()](Result<std::vector<InterfaceStatus>> done) {
             failpoint::pass("sandbox.attach.after");
@@ -225,6 +237,7 @@ void RunCommand::writeAttached(std::vector<InterfaceStatus> statuses) {
   record.state = State::Attached;
   record.bootId = shared_.options.bootId;
   record.changedAt = shared_.doors.clock.wall();
+  call_->waitsFor = "the journal: its disk doesn't answer";
   failpoint::pass("sandbox.attached.before");
   shared_.doors.journal.put(
       record, journal::Durability::Synced,
@@ -246,12 +259,12 @@ void RunCommand::succeed() {
                          {"interfaces", record.interfaces.size()}});
   shared_.doors.reporter.attached(record.pod, record.sandbox, record.interfaces);
   failpoint::pass("sandbox.answer.before");
-  answer_(RunResult{{record.sandbox, replyBytes_}, record.interfaces});
+  end(RunResult{{record.sandbox, replyBytes_}, record.interfaces});
   failpoint::pass("sandbox.answer.after");
 }
 
 bool RunCommand::endsByAbort() {
-  if (!aborted_->load()) return false;
+  if (!call_->abort->load()) return false;
   const Error error{Code::Cancelled, "Aborted", "the call was cancelled or the pod is stopping"};
   if (entry_ == nullptr) {
     refuse(error);
@@ -262,38 +275,42 @@ bool RunCommand::endsByAbort() {
 }
 
 void RunCommand::refuse(const Error& error) {
+  const PodRef& pod = call_->request.pod;
   shared_.doors.addresses.release(intent_);
-  const Error told = explain(error);
-  log::warn("refused", {{"pod", request_.pod.str()}, {"error", told}});
-  if (error.code != Code::Cancelled) shared_.doors.reporter.refused(request_.pod, error);
-  answer_(fail(told));
+  const Error told = explained(error, pod);
+  log::warn("refused", {{"pod", pod.str()}, {"error", told}});
+  if (error.code != Code::Cancelled) shared_.doors.reporter.refused(pod, error);
+  end(fail(told));
 }
 
-void RunCommand::rollBack(Error error) {
-  log::warn("run failed, rolling back", {{"pod", request_.pod.str()},
+// The runtime's code, words and details are the kubelet's to judge, and its Event tells them: they
+// go on unchanged, and nothing is said of networks, which weren't in the way.
+void RunCommand::rollBack(const Error& error, Whose whose) {
+  const PodRef& pod = call_->request.pod;
+  log::warn("run failed, rolling back", {{"pod", pod.str()},
                                          {"sandbox", entry_->record.sandbox},
                                          {"intent", intent_},
                                          {"error", error}});
-  Rollback::start(shared_, entry_, error.message,
-                  [self = shared_from_this(), error = std::move(error)](const Status&) {
-                    self->entry_->running = false;
-                    self->shared_.table.publish();
-                    if (error.code != Code::Cancelled) {
-                      self->shared_.doors.reporter.refused(self->request_.pod, error);
-                    }
-                    self->answer_(fail(self->explain(error)));
-                  });
+  const bool ours = whose == Whose::Ours;
+  const auto done = [self = shared_from_this(), pod, error, ours](const Status&) {
+    self->entry_->running = false;
+    self->shared_.table.publish();
+    if (ours && error.code != Code::Cancelled) self->shared_.doors.reporter.refused(pod, error);
+    self->end(fail(ours ? explained(error, pod) : error));
+  };
+  Rollback::start(shared_, entry_, error.message, done);
 }
 
-Error RunCommand::explain(const Error& error) const {
-  // Unchanged where it is the runtime's own: the kubelet and people know its texts.
-  if (error.reason.empty()) return error;
-  return error.within("attach networks of pod " + request_.pod.str());
+void RunCommand::end(Result<RunResult> result) {
+  call_->answer(std::move(result));
+  ended_({});
 }
 
 BootTime RunCommand::decisionDeadline() const {
-  const BootTime bound = shared_.doors.clock.now() + shared_.options.decisionWait;
-  return request_.deadline == BootTime{} ? bound : std::min(bound, request_.deadline);
+  const BootTime bound =
+      call_->answerBy.value_or(shared_.doors.clock.now() + shared_.options.decisionWait);
+  const BootTime kubelets = call_->request.deadline;
+  return kubelets == BootTime{} ? bound : std::min(bound, kubelets);
 }
 
 }  // namespace multinet::agent::sandbox

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/async/answer.h"
@@ -16,21 +18,35 @@
 
 namespace multinet::agent::sandbox {
 
+/// One call, from its arrival to its answer. Of the lane alone, but for `abort`.
+struct RunCall {
+  RunRequest request;
+  async::Answer<RunResult> answer;
+  /// Raised by the kubelet's cancellation, by a stop, and where the call waited for too long.
+  attach::AbortFlag abort = std::make_shared<std::atomic<bool>>(false);
+  /// Whoever asked is told by then, even if what it waits for never answers. None while the runtime
+  /// has the call: its time is the kubelet's to measure.
+  std::optional<BootTime> answerBy{};
+  bool late = false;  ///< answered by time: what it waits for hangs
+  /// What the call waits for, told to people where it waits for too long.
+  std::string_view waitsFor = "its turn behind an earlier call for the pod";
+};
+using RunCallPtr = std::shared_ptr<RunCall>;
+
 class RunCommand : public std::enable_shared_from_this<RunCommand> {
  public:
-  /// On the lane, as do all steps. `aborted` is raised by the kubelet's cancellation or a stop.
-  static void start(const Shared& shared, RunRequest request, attach::AbortFlag aborted,
-                    async::Answer<RunResult> answer);
+  /// On the lane, as are all steps. `ended` when the pod's next command may start, which can be
+  /// long after the call was answered.
+  static void start(const Shared& shared, RunCallPtr call, async::Answer<void> ended);
   /// Finishes what an earlier process began: the sandbox is there, its links may be.
-  static void resume(const Shared& shared, EntryPtr entry, async::Answer<RunResult> answer);
+  static void resume(const Shared& shared, EntryPtr entry, async::Answer<void> ended);
 
  private:
-  RunCommand(const Shared& shared, RunRequest request, attach::AbortFlag aborted,
-             async::Answer<RunResult> answer)
-      : shared_(shared),
-        request_(std::move(request)),
-        aborted_(std::move(aborted)),
-        answer_(std::move(answer)) {}
+  /// Whose error it is: the runtime's own words go on unchanged.
+  enum class Whose { Ours, Runtimes };
+
+  RunCommand(const Shared& shared, RunCallPtr call, async::Answer<void> ended)
+      : shared_(shared), call_(std::move(call)), ended_(std::move(ended)) {}
 
   void settleOlder();
   void settleOne(const EntryPtr& older);
@@ -50,14 +66,13 @@ class RunCommand : public std::enable_shared_from_this<RunCommand> {
   /// Ends a run of which nothing is left to take back.
   void refuse(const Error& error);
   /// Ends a run that has an entry.
-  void rollBack(Error error);
-  [[nodiscard]] Error explain(const Error& error) const;
+  void rollBack(const Error& error, Whose whose = Whose::Ours);
+  void end(Result<RunResult> result);
   [[nodiscard]] BootTime decisionDeadline() const;
 
   Shared shared_;
-  RunRequest request_;
-  attach::AbortFlag aborted_;
-  async::Answer<RunResult> answer_;
+  RunCallPtr call_;
+  async::Answer<void> ended_;
   IntentId intent_;
   EntryPtr entry_;
   std::string replyBytes_;

@@ -2,6 +2,7 @@
 // it.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -21,8 +22,13 @@ using StatusCallback = std::function<void(Status)>;
 /// Metadata of the kubelet's call that goes on to the runtime (trace context and the like).
 using CallMetadata = std::multimap<std::string, std::string>;
 
+/// One call of the kubelet's. Two calls for the same pod and attempt are two.
+using CallId = std::uint64_t;
+
 /// RunPodSandbox as the kubelet sent it: what was read of it, and its bytes.
 struct RunRequest {
+  CallId call = 0;     ///< of newCall(); zero where nobody cancels it
+  BootTime arrived{};  ///< when the agent got it; zero: when the owner did
   PodRef pod;
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;

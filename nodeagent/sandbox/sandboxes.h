@@ -48,6 +48,9 @@ struct Snapshot {
 /// nothing but the request: a plain pod is told from others whatever is broken.
 [[nodiscard]] bool asksForNetworks(const RunRequest& request);
 
+/// A number that no other call of this process has. Any thread.
+[[nodiscard]] CallId newCall();
+
 /// The answer to RunPodSandbox: the runtime's bytes (cri appends the extension) and the interfaces.
 struct RunResult {
   RunReply reply;
@@ -57,14 +60,19 @@ struct RunResult {
 class Sandboxes {
  public:
   virtual ~Sandboxes() = default;
-  /// Attach all or none, then answer. Cancelling is by abort(): the call still completes.
+  /// Attach all or none, then answer. Whatever hangs (disk, API server, kernel), it is answered
+  /// within 5 s until the runtime is asked, and within 20 s from the runtime's reply. Cancelling is
+  /// by abort(): the call still completes.
   virtual void run(RunRequest request, Callback<RunResult> done) = 0;
-  /// The kubelet's call is gone: finish or roll back on our own time.
-  virtual void abort(const PodRef& pod) = 0;
+  /// That call of the kubelet's is gone: finish or roll back on our own time. Other calls for the
+  /// same pod stay.
+  virtual void abort(CallId call) = 0;
   /// Called for each StopPodSandbox before it is forwarded; `done` says that it may go on. Aborts
-  /// an attach under way. Sandboxes without a request answer at once.
+  /// an attach under way and changes nothing else: the runtime may still refuse. Sandboxes without
+  /// a request answer at once.
   virtual void beforeStop(const SandboxId& id, StatusCallback done) = 0;
-  /// The runtime stopped the sandbox: addresses go into quarantine.
+  /// The runtime stopped the sandbox: links go, addresses go into quarantine. `done` when that is
+  /// so; nobody's end may depend on it.
   virtual void afterStop(const SandboxId& id, StatusCallback done) = 0;
   /// The runtime removed it: forget.
   virtual void afterRemove(const SandboxId& id) = 0;

@@ -31,10 +31,12 @@ struct Doors {
 struct Options {
   std::string bootId;
   Duration quarantine = std::chrono::seconds(60);
-  /// How long a call for networks waits for recovery: refused within 5 s, with the reason.
-  Duration recoveryWait = std::chrono::seconds(4);
-  /// How long a call waits for its networks' definitions and addresses.
+  /// How long a call for networks waits, from its arrival until the runtime is asked, for all that
+  /// is ours: start, recovery, an older call for the pod, definitions, addresses, the journal. With
+  /// one tick more it is refused within 5 s, with the reason.
   Duration decisionWait = std::chrono::seconds(4);
+  /// The same from the runtime's reply until the links are in the pod and written down.
+  Duration attachWait = std::chrono::seconds(18);
   /// For each call to the runtime that takes something back.
   Duration teardown = std::chrono::seconds(15);
   /// The runtime may finish a call that nobody waits for; the kubelet's longest is 4 minutes.

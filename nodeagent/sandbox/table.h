@@ -20,9 +20,9 @@ struct Entry {
   bool forwarded = false;  ///< the runtime may have heard of it
   bool answered = false;   ///< the runtime said yes or no: nothing can appear later
   bool rollbackFailed = false;
-  bool detachFailed = false;
-  bool doubted = false;   ///< rebuilt after the journal was lost: no new containers
-  unsigned absences = 0;  ///< lists of the runtime in a row that didn't have it
+  bool detachOwed = false;  ///< its sandbox was stopped, or its links couldn't be removed yet
+  bool doubted = false;     ///< rebuilt after the journal was lost: no new containers
+  unsigned absences = 0;    ///< lists of the runtime in a row that didn't have it
   /// Until then a sandbox that the runtime makes late is looked for.
   BootTime watchUntil{};
 };

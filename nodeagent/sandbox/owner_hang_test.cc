@@ -1,0 +1,216 @@
+// The owner while something that it needs never answers, or refuses, or answers too late.
+#include "nodeagent/sandbox/owner_fixture.h"
+
+namespace multinet::agent::sandbox {
+namespace {
+
+using std::chrono::minutes;
+using Answer = std::future<Result<RunResult>>;
+
+bool answered(const Answer& call) {
+  return call.wait_for(seconds(0)) == std::future_status::ready;
+}
+
+class OwnerHangTest : public OwnerTest {
+ protected:
+  // What is posted after it is done when it returns.
+  void passThroughTheLane() {
+    std::promise<void> passed;
+    owner_->afterStop(SandboxId("nobody's"), [&](const Status&) { passed.set_value(); });
+    passed.get_future().get();
+  }
+};
+
+// Each thing of ours that a call waits for before the runtime is asked.
+class BeforeTheRuntimeTest : public OwnerHangTest, public testing::WithParamInterface<const char*> {
+ protected:
+  async::FakeHang& hang() {
+    const std::string name = GetParam();
+    if (name == "resolver") return resolver_.api;
+    if (name == "addresses") return addresses_.api;
+    return journal_.disk;
+  }
+};
+
+TEST_P(BeforeTheRuntimeTest, ACallIsAnsweredInTimeAndLeavesNothing) {
+  startRecovered();
+  hang().hang();
+  Answer call = submit(request());
+  eventually("it waits", [&] { return hang().held() == 1; });
+  clock_.advance(options_.decisionWait - milliseconds(1));
+  passThroughTheLane();
+  EXPECT_FALSE(answered(call));
+  clock_.advance(milliseconds(1));
+  const auto result = call.get();
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, Code::Unavailable);
+  EXPECT_EQ(result.error().reason, "TooSlow");
+  EXPECT_THAT(result.error().message, testing::HasSubstr("attach networks of pod default/web-uid"));
+  EXPECT_EQ(reporter_.told().back(), "refused default/web-uid TooSlow");
+  // The next ones don't queue behind it, and another pod's end isn't held up.
+  const auto again = run(request(1));
+  EXPECT_EQ(again.error().reason, "TooSlow");
+  hang().release();
+  eventually("taken back", [&] { return run(request(2)).has_value(); });
+  stop("s1");
+  EXPECT_EQ(runtime_.runs(), 1);
+  runtime_.vanish(SandboxId("s1"));
+  owner_->stop();
+  expectNothingLeft();
+}
+
+INSTANTIATE_TEST_SUITE_P(Waits, BeforeTheRuntimeTest,
+                         testing::Values("resolver", "addresses", "journal"),
+                         [](const auto& one) { return std::string(one.param); });
+
+TEST_F(OwnerHangTest, OneLimitHoldsForAllThatIsOurs) {
+  startOwner();
+  RunRequest early = request();
+  early.arrived = clock_.now();
+  clock_.advance(seconds(2));  // so long it waited for the start
+  Answer call = submit(early);
+  passThroughTheLane();
+  clock_.advance(seconds(1));  // for recovery
+  resolver_.api.hang();
+  owner_->restore({});
+  eventually("it waits", [&] { return resolver_.api.held() == 1; });
+  clock_.advance(options_.decisionWait - seconds(3));
+  EXPECT_EQ(call.get().error().reason, "TooSlow");
+}
+
+TEST_F(OwnerHangTest, TheRuntimesTimeIsNotOurs) {
+  startRecovered();
+  runtime_.hold();
+  Answer call = submit(request());
+  eventually("forwarded", [&] { return runtime_.runs() == 1; });
+  clock_.advance(minutes(3));
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_FALSE(answered(call));
+  runtime_.release();
+  EXPECT_TRUE(call.get().has_value());
+}
+
+TEST_F(OwnerHangTest, AKernelThatHangsIsToldInTimeAndTheSandboxTakenBackLater) {
+  startRecovered();
+  engine_.hold();
+  Answer call = submit(request());
+  eventually("bound", [&] { return !owner_->snapshot()->sandboxes.empty(); });
+  passThroughTheLane();
+  clock_.advance(options_.attachWait);
+  EXPECT_EQ(call.get().error().reason, "TooSlow");
+  EXPECT_EQ(view("s1").verdict, Verdict::Hidden);
+  engine_.release();
+  eventually("taken back", [&] { return runtime_.sandboxes().empty(); });
+  owner_->stop();
+  expectNothingLeft();
+}
+
+TEST_F(OwnerHangTest, CallsBehindAHangDontFillTheQueueThatEndsNeed) {
+  startRecovered();
+  ASSERT_TRUE(run(request(0, "other")).has_value());
+  journal_.disk.hang();
+  Answer first = submit(request(0, "stuck"));
+  eventually("it waits", [&] { return journal_.disk.held() == 1; });
+  clock_.advance(options_.decisionWait);
+  EXPECT_FALSE(first.get().has_value());
+  for (int i = 0; i < 2000; ++i) {
+    EXPECT_EQ(run(request(0, "stuck")).error().reason, "TooSlow");
+  }
+  owner_->afterStop(SandboxId("s1"), [](const Status&) {});
+  eventually("the other's links are gone", [&] { return engine_.attached().empty(); });
+}
+
+TEST_F(OwnerHangTest, OneStuckDeleteHoldsUpNobodyElse) {
+  startRecovered();
+  ASSERT_TRUE(run(request(0, "a")).has_value());
+  ASSERT_TRUE(run(request(0, "b")).has_value());
+  engine_.hold();
+  int stopped = 0;
+  owner_->beforeStop(SandboxId("s1"), [&](const Status&) { ++stopped; });
+  owner_->afterStop(SandboxId("s1"), [](const Status&) {});
+  owner_->beforeStop(SandboxId("s2"), [&](const Status&) { ++stopped; });
+  owner_->afterStop(SandboxId("s2"), [](const Status&) {});
+  passThroughTheLane();
+  EXPECT_EQ(stopped, 2);
+  engine_.release();
+  eventually("both are gone", [&] { return engine_.attached().empty(); });
+}
+
+TEST_F(OwnerHangTest, AStopThatTheRuntimeRefusesChangesNothing) {
+  startRecovered();
+  ASSERT_TRUE(run(request()).has_value());
+  std::promise<void> goesOn;
+  owner_->beforeStop(SandboxId("s1"), [&](const Status&) { goesOn.set_value(); });
+  goesOn.get_future().get();
+  passThroughTheLane();
+  // The runtime says no, or the kubelet gave up: nothing more is heard of it.
+  EXPECT_TRUE(view("s1").attached);
+  EXPECT_TRUE(owner_->mayCreateContainer(SandboxId("s1"), request()).has_value());
+  EXPECT_EQ(journal_.records.begin()->second.state, State::Attached);
+  stop("s1");  // the next one goes well
+  EXPECT_TRUE(engine_.attached().empty());
+}
+
+TEST_F(OwnerHangTest, AnEndThatTheQueueRefusedIsMadeUpFor) {
+  startRecovered();
+  ASSERT_TRUE(run(request()).has_value());
+  engine_.answerDetach(fail(Code::ResourceExhausted, "QueueFull", "256 are waiting already"));
+  stop("s1");
+  engine_.answerDetach({});
+  clock_.advance(seconds(6));
+  eventually("detached", [&] { return addresses_.held().empty(); });
+}
+
+TEST_F(OwnerHangTest, TheCancelOfASecondCallLeavesTheFirstAlone) {
+  startRecovered();
+  runtime_.hold();
+  Answer first = submit(called(1, request()));
+  eventually("forwarded", [&] { return runtime_.runs() == 1; });
+  Answer second = submit(called(2, request()));
+  owner_->abort(2);
+  passThroughTheLane();
+  runtime_.release();
+  EXPECT_TRUE(first.get().has_value());
+  EXPECT_EQ(second.get().error().code, Code::Cancelled);
+  EXPECT_TRUE(view("s1").attached);
+  EXPECT_EQ(engine_.attached().size(), 1U);
+}
+
+TEST_F(OwnerHangTest, TheCancelOfTheFirstLeavesTheSecondAlone) {
+  startRecovered();
+  runtime_.hold();
+  Answer first = submit(called(1, request()));
+  eventually("forwarded", [&] { return runtime_.runs() == 1; });
+  Answer second = submit(called(2, request()));
+  owner_->abort(1);
+  passThroughTheLane();
+  runtime_.release();
+  EXPECT_EQ(first.get().error().code, Code::Cancelled);
+  EXPECT_TRUE(second.get().has_value());
+  EXPECT_EQ(runtime_.sandboxes().size(), 1U);
+  EXPECT_EQ(engine_.attached().size(), 1U);
+}
+
+TEST_F(OwnerHangTest, ACallThatIsCancelledWhileItWaitsForRecoveryBeginsNothing) {
+  startOwner();
+  Answer gone = submit(called(1, request()));
+  Answer stays = submit(called(2, request()));
+  owner_->abort(1);
+  owner_->restore({});
+  EXPECT_EQ(gone.get().error().code, Code::Cancelled);
+  EXPECT_TRUE(stays.get().has_value());
+  EXPECT_EQ(runtime_.runs(), 1);
+}
+
+TEST_F(OwnerHangTest, TheRuntimesOwnWordsGoOnAndNothingIsSaidOfNetworks) {
+  // As the real client tells it: with a reason of ours, which is no sign of whose error it is.
+  const Error own{Code::NotFound, "Runtime", "failed to pull image \"pause\""};
+  runtime_.failRun(own);
+  startRecovered();
+  EXPECT_EQ(run(request()).error(), own);
+  EXPECT_EQ(reporter_.told(), std::vector<std::string>{"starting default/web-uid"});
+  expectNothingLeft();
+}
+
+}  // namespace
+}  // namespace multinet::agent::sandbox
