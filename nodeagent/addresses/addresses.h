@@ -28,11 +28,16 @@ struct Holding {
   IntentId intent;
   PodUid pod;
   InterfaceName interface;
+  /// Empty where only the kernel told the address: then it counts in every network that has it.
   NetworkUid network;
   IpAddress address;
   /// Zero: in use. Else how long nobody else may get it.
   Duration rests{};
 };
+
+/// Whether all that sandboxes of this node hold is known. While it isn't, an address that looks
+/// free may be a running pod's.
+enum class Books { Complete, Incomplete };
 
 /// Addresses of one interface, with the length of the subnet and its gateway, IPv4 before IPv6.
 using Claimed = std::vector<AddressPlan>;
@@ -49,8 +54,10 @@ class Addresses {
                      std::function<void(Result<std::vector<Claimed>>)> done) = 0;
   /// Into quarantine with all that the intent holds. Without effect for an intent that holds none.
   virtual void release(IntentId intent) = 0;
-  /// Once, after the journal was read and before the first claim is answered.
-  virtual void restore(std::vector<Holding> holdings) = 0;
+  /// Before the first claim is answered, and again when more is known: what an intent in `holdings`
+  /// had before is replaced, other intents stay. While `books` are incomplete the blocks that the
+  /// node had before this process give nothing and return nothing; newly leased ones give.
+  virtual void restore(std::vector<Holding> holdings, Books books) = 0;
   /// The networks that pods of this node want now: a block of each is leased ahead of the call, and
   /// empty blocks of the others go back after a while.
   virtual void setWanted(std::vector<Pool> pools) = 0;

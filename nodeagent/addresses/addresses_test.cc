@@ -36,7 +36,7 @@ class AddressesTest : public testing::Test {
   }
   void start() {
     addresses_.emplace(api_, clock_, options_);
-    addresses_->restore({});
+    addresses_->restore({}, Books::Complete);
   }
   std::future<Result<std::vector<Claimed>>> submit(const std::string& intent, const Pool& from,
                                                    const std::string& pod = "",
@@ -53,6 +53,15 @@ class AddressesTest : public testing::Test {
   Result<std::vector<Claimed>> claim(const std::string& intent, const Pool& from,
                                      const std::string& pod = "") {
     return submit(intent, from, pod).get();
+  }
+  /// Blocks that this node leased before.
+  void own(const std::vector<const char*>& blocks) {
+    const std::lock_guard lock(store_.mutex);
+    for (const char* block : blocks) {
+      const IpPrefix prefix = IpPrefix::parse(block).value();
+      store_.blocks[{NetworkName("blue"), prefix}] = {NetworkName("blue"), NetworkUid("uid-blue"),
+                                                      prefix, NodeName("n1"), block};
+    }
   }
   // A release has only been posted when it returns; a claim of nothing comes after it.
   void release(const std::string& intent) {
@@ -124,7 +133,7 @@ TEST_F(AddressesTest, TwoNodesShareAPoolToItsLastAddressAndThenSayWithNumbers) {
   LeaseOptions otherOptions = options_;
   otherOptions.node = NodeName("n2");
   LeasingAddresses other(otherApi, clock_, otherOptions);
-  other.restore({});
+  other.restore({}, Books::Complete);
   std::set<std::string> seen;
   const Pool small = pool({"10.20.0.0/28"});
   for (int i = 0; i < 14; ++i) {
@@ -161,26 +170,68 @@ TEST_F(AddressesTest, QuarantineKeepsAnAddressFromOthersButNotFromItsOwnPod) {
 }
 
 TEST_F(AddressesTest, ARestartKeepsWhatTheJournalHolds) {
-  {
-    const std::lock_guard lock(store_.mutex);
-    for (const char* block : {"10.20.0.4/32", "10.20.0.5/32"}) {
-      const IpPrefix prefix = IpPrefix::parse(block).value();
-      store_.blocks[{NetworkName("blue"), prefix}] = {NetworkName("blue"), NetworkUid("uid-blue"),
-                                                      prefix, NodeName("n1"), block};
-    }
-  }
+  own({"10.20.0.4/32", "10.20.0.5/32"});
   addresses_.emplace(api_, clock_, options_);
   const Pool two = pool({"10.20.0.4/31"});
   auto early = submit("early", two, "pod-x");
   addresses_->restore({{IntentId("old"), PodUid("pod-a"), net1(), NetworkUid("uid-blue"),
                         IpAddress::parse("10.20.0.4").value(), Duration{}},
                        {IntentId("gone"), PodUid("pod-b"), net1(), NetworkUid("uid-blue"),
-                        IpAddress::parse("10.20.0.5").value(), seconds(30)}});
+                        IpAddress::parse("10.20.0.5").value(), seconds(30)}},
+                      Books::Complete);
   EXPECT_EQ(text(early.get()), "PoolExhausted");
   EXPECT_EQ(text(claim("b2", two, "pod-b")), "10.20.0.5/31 ");
   release("old");
   clock_.advance(seconds(61));
   EXPECT_EQ(text(claim("new", two, "pod-c")), "10.20.0.4/31 ");
+}
+
+TEST_F(AddressesTest, IncompleteBooksGiveAndReturnNothingOfTheBlocksOfBefore) {
+  own({"10.20.0.4/32", "10.20.0.5/32"});
+  addresses_.emplace(api_, clock_, options_);
+  addresses_->restore({}, Books::Incomplete);
+  const Pool two = pool({"10.20.0.4/31"});
+  for (std::string told; told != "AddressesUnknown";) {
+    auto late = submit("b", two, "", seconds(1));
+    clock_.advance(seconds(2));
+    told = text(late.get());
+    ASSERT_TRUE(told == "AddressesUnknown" || told == "Starting") << told;
+  }
+  clock_.advance(options_.returnAfter + seconds(1));
+  std::this_thread::sleep_for(milliseconds(20));
+  {
+    const std::lock_guard lock(store_.mutex);
+    EXPECT_EQ(store_.blocks.size(), 2U) << "a block that may be in use was returned";
+  }
+  EXPECT_EQ(text(claim("wider", pool({"10.20.0.0/28"}, "uid-red"))), "10.20.0.14/28 ")
+      << "a block that is leased now holds nothing unknown";
+  auto waits = submit("a", two, "", hours(1));
+  // The network of an address that only the kernel told isn't known.
+  addresses_->restore({{IntentId("found"), PodUid("pod-a"), net1(), NetworkUid(),
+                        IpAddress::parse("10.20.0.4").value(), Duration{}}},
+                      Books::Complete);
+  EXPECT_EQ(text(waits.get()), "10.20.0.5/31 ");
+}
+
+TEST_F(AddressesTest, AnAddressThatTwoIntentsHoldIsFreeWhenBothAreGone) {
+  own({"10.20.0.4/32"});
+  addresses_.emplace(api_, clock_, options_);
+  const auto holding = [](const char* intent, const char* pod) {
+    return Holding{IntentId(intent),
+                   PodUid(pod),
+                   net1(),
+                   NetworkUid("uid-blue"),
+                   IpAddress::parse("10.20.0.4").value(),
+                   Duration{}};
+  };
+  addresses_->restore({holding("stale", "pod-a"), holding("runs", "pod-b")}, Books::Complete);
+  const Pool one = pool({"10.20.0.4/32"});
+  release("stale");
+  clock_.advance(options_.quarantine + seconds(1));
+  EXPECT_EQ(text(claim("c", one)), "PoolExhausted");
+  release("runs");
+  clock_.advance(options_.quarantine + seconds(1));
+  EXPECT_EQ(text(claim("d", one)), "10.20.0.4/32 ");
 }
 
 TEST_F(AddressesTest, ApiAwayIsUnavailableWithinTheDeadline) {

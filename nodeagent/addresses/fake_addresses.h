@@ -35,8 +35,10 @@ class FakeAddresses final : public Addresses {
     const std::lock_guard lock(mutex_);
     held_.erase(intent);
   }
-  void restore(std::vector<Holding> holdings) override {
+  void restore(std::vector<Holding> holdings, Books books) override {
     const std::lock_guard lock(mutex_);
+    books_ = books;
+    for (const Holding& holding : holdings) held_.erase(holding.intent);
     for (const Holding& holding : holdings) {
       if (holding.rests == Duration{}) held_[holding.intent].insert(holding.address);
       last_ = std::max(last_, static_cast<unsigned>(holding.address.number() & 0xffffU));
@@ -55,6 +57,10 @@ class FakeAddresses final : public Addresses {
     const std::lock_guard lock(mutex_);
     return wanted_;
   }
+  [[nodiscard]] Books books() const {
+    const std::lock_guard lock(mutex_);
+    return books_;
+  }
   [[nodiscard]] std::map<IntentId, std::set<IpAddress>> held() const {
     const std::lock_guard lock(mutex_);
     return held_;
@@ -64,6 +70,7 @@ class FakeAddresses final : public Addresses {
   mutable std::mutex mutex_;
   std::optional<Error> error_;
   unsigned last_ = 0;
+  Books books_ = Books::Incomplete;
   std::vector<Pool> wanted_;
   std::map<IntentId, std::set<IpAddress>> held_;
 };

@@ -86,14 +86,18 @@ class LeasingAddresses::Impl {
     const auto at = held_.find(intent);
     if (at == held_.end()) return;
     const BootTime until = clock_.now() + options_.quarantine;
-    for (const Held& one : at->second.addresses) {
-      if (NetworkPool* pool = find(one.network)) pool->release(one.address, until);
-      resting_.push_back({at->second.pod, one.interface, one.network, one.address, until});
-    }
+    const HeldByIntent released = std::move(at->second);
     held_.erase(at);
+    for (const Held& one : released.addresses) {
+      // An older journal may say of an address that another has by now that it is this one's.
+      if (heldByAnyone(one)) continue;
+      forEachPool(one.network, [&](NetworkPool& pool) { pool.release(one.address, until); });
+      resting_.push_back({released.pod, one.interface, one.network, one.address, until});
+    }
   }
 
-  void restore(std::vector<Holding> holdings) {
+  void restore(std::vector<Holding> holdings, Books books) {
+    for (const Holding& one : holdings) held_.erase(one.intent);
     // In order of their end, since a block's quarantine is a line.
     std::stable_sort(holdings.begin(), holdings.end(),
                      [](const Holding& a, const Holding& b) { return a.rests < b.rests; });
@@ -102,11 +106,16 @@ class LeasingAddresses::Impl {
         HeldByIntent& held = held_[one.intent];
         held.pod = one.pod;
         held.addresses.push_back({one.interface, one.network, one.address});
-      } else {
+      } else if (!rests(one)) {
         const BootTime until = clock_.now() + one.rests;
         resting_.push_back({one.pod, one.interface, one.network, one.address, until});
       }
     }
+    if (books_ != books) {
+      log::info("what sandboxes hold of this node's blocks",
+                {{"known", books == Books::Complete ? "all" : "not all: they give nothing"}});
+    }
+    books_ = books;
     restored_ = true;
     for (auto& [uid, pool] : pools_) occupy(pool);
     retryPending();
@@ -127,9 +136,33 @@ class LeasingAddresses::Impl {
     std::vector<Held> addresses;
   };
 
+  bool rests(const Holding& holding) const {
+    return std::any_of(resting_.begin(), resting_.end(), [&](const Resting& one) {
+      return one.pod == holding.pod && one.network == holding.network &&
+             one.address == holding.address;
+    });
+  }
+
   NetworkPool* find(const NetworkUid& uid) {
     const auto at = pools_.find(uid);
     return at == pools_.end() ? nullptr : &at->second;
+  }
+
+  void forEachPool(const NetworkUid& uid, const std::function<void(NetworkPool&)>& each) {
+    for (auto& [poolUid, pool] : pools_) {
+      if (uid.empty() || poolUid == uid) each(pool);
+    }
+  }
+
+  bool heldByAnyone(const Held& what) const {
+    return std::any_of(held_.begin(), held_.end(), [&](const auto& holder) {
+      const auto& all = holder.second.addresses;
+      return std::any_of(all.begin(), all.end(), [&](const Held& one) {
+        const bool sameNetwork =
+            one.network == what.network || one.network.empty() || what.network.empty();
+        return sameNetwork && one.address == what.address;
+      });
+    });
   }
 
   // The newest spec of a network; blocks that waited for it come into use.
@@ -146,13 +179,18 @@ class LeasingAddresses::Impl {
   // What the journal and this process know to be held or resting, marked in the blocks. What is
   // marked already stays so.
   void occupy(NetworkPool& pool) {
+    const NetworkUid& uid = pool.pool().uid;
+    pool.setSealed([&](const IpPrefix& prefix) {
+      return books_ == Books::Incomplete && !fresh_.contains({uid, prefix});
+    });
     for (const auto& [intent, held] : held_) {
       for (const Held& one : held.addresses) {
-        if (one.network == pool.pool().uid) static_cast<void>(pool.take(one.address));
+        if (one.network.empty() || one.network == uid) static_cast<void>(pool.take(one.address));
       }
     }
     for (const Resting& one : resting_) {
-      if (one.network != pool.pool().uid || one.until <= clock_.now()) continue;
+      const bool isHere = one.network.empty() || one.network == uid;
+      if (!isHere || one.until <= clock_.now()) continue;
       if (pool.take(one.address)) pool.release(one.address, one.until);
     }
   }
@@ -272,6 +310,7 @@ class LeasingAddresses::Impl {
     if (leased.has_value()) {
       log::info("leased block", {{"network", leased->network}, {"block", leased->prefix.str()}});
       own_.push_back(*leased);
+      fresh_.emplace(leased->networkUid, leased->prefix);
       failedAhead_.erase(key);
       NetworkPool& pool = pools_.at(key.first);
       pool.add(*leased, clock_.now());
@@ -281,11 +320,23 @@ class LeasingAddresses::Impl {
     }
     failedAhead_[key] = clock_.now() + kAfterFailedLeaseAhead;
     const Error& error = leased.error();
-    if (error.code == Code::ResourceExhausted) return failClaimsOf(key, withUsage(error, key));
+    const bool isFull = error.code == Code::ResourceExhausted;
+    if (isFull && pools_.at(key.first).anySealed(key.second)) return waitForBooks(key);
+    if (isFull) return failClaimsOf(key, withUsage(error, key));
     for (PendingClaim& claim : pending_) {
       if (needs(claim, key)) claim.waitsFor = unavailable(error);
     }
     if (!pending_.empty()) lane_.postAfter(options_.retryEvery, [this] { retryPending(); });
+  }
+
+  // restore() tries these again.
+  void waitForBooks(const LeaseKey& key) {
+    for (PendingClaim& claim : pending_) {
+      if (!needs(claim, key)) continue;
+      claim.waitsFor = {Code::Unavailable, "AddressesUnknown",
+                        "claim addresses: sandboxes run on this node whose addresses aren't known "
+                        "yet, so its blocks give none; see docs/troubleshooting.md"};
+    }
   }
 
   static bool needs(const PendingClaim& claim, const LeaseKey& key) {
@@ -371,6 +422,7 @@ class LeasingAddresses::Impl {
     std::erase_if(resting_, [now](const Resting& rest) { return rest.until <= now; });
     failLate();
     if (!listed_ || !restored_ || !pending_.empty()) return;
+    if (books_ == Books::Incomplete) return;  // what looks empty may not be
     for (auto& [uid, pool] : pools_) {
       const auto keep = wanted_.contains(uid) ? NetworkPool::Keep::One : NetworkPool::Keep::None;
       for (const LeasedBlock& block : pool.returnable(now, now - options_.returnAfter, keep)) {
@@ -383,6 +435,7 @@ class LeasingAddresses::Impl {
   void giveBlockBack(NetworkPool& pool, const LeasedBlock& block) {
     pool.drop(block.prefix);
     std::erase(own_, block);
+    fresh_.erase({block.networkUid, block.prefix});
     ++returning_;
     calls_.post([this, block] {
       const Status removed = api_.remove(block);
@@ -408,7 +461,9 @@ class LeasingAddresses::Impl {
   int returning_ = 0;
   BootTime confirmedAt_{};
   std::map<NetworkUid, NetworkPool> pools_;
-  std::vector<LeasedBlock> own_;  // also of networks whose spec isn't known yet
+  std::vector<LeasedBlock> own_;                     // also of networks whose spec isn't known yet
+  std::set<std::pair<NetworkUid, IpPrefix>> fresh_;  // leased by this process
+  Books books_ = Books::Incomplete;
   std::set<NetworkUid> wanted_;
   std::map<IntentId, HeldByIntent> held_;
   std::vector<Resting> resting_;
@@ -435,9 +490,9 @@ void LeasingAddresses::release(IntentId intent) {
   impl_->post([impl = impl_.get(), intent = std::move(intent)] { impl->release(intent); });
 }
 
-void LeasingAddresses::restore(std::vector<Holding> holdings) {
-  impl_->post([impl = impl_.get(), holdings = std::move(holdings)]() mutable {
-    impl->restore(std::move(holdings));
+void LeasingAddresses::restore(std::vector<Holding> holdings, Books books) {
+  impl_->post([impl = impl_.get(), holdings = std::move(holdings), books]() mutable {
+    impl->restore(std::move(holdings), books);
   });
 }
 

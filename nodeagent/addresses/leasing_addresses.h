@@ -39,7 +39,7 @@ class LeasingAddresses final : public Addresses {
   void claim(IntentId intent, PodUid pod, std::vector<Want> wants, BootTime deadline,
              std::function<void(Result<std::vector<Claimed>>)> done) override;
   void release(IntentId intent) override;
-  void restore(std::vector<Holding> holdings) override;
+  void restore(std::vector<Holding> holdings, Books books) override;
   void setWanted(std::vector<Pool> pools) override;
 
  private:

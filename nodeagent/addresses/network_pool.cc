@@ -1,5 +1,6 @@
 #include "nodeagent/addresses/network_pool.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace multinet::agent::addresses {
@@ -46,6 +47,16 @@ void NetworkPool::confirm(const IpPrefix& prefix, BootTime now) {
   if (const auto at = blocks_.find(prefix); at != blocks_.end()) at->second.confirmed = now;
 }
 
+void NetworkPool::setSealed(const std::function<bool(const IpPrefix&)>& isSealed) {
+  for (auto& [prefix, held] : blocks_) held.sealed = isSealed(prefix);
+}
+
+bool NetworkPool::anySealed(IpFamily family) const {
+  return std::any_of(blocks_.begin(), blocks_.end(), [family](const auto& one) {
+    return one.second.sealed && one.first.family() == family;
+  });
+}
+
 std::vector<LeasedBlock> NetworkPool::blocks() const {
   std::vector<LeasedBlock> all;
   for (const auto& [prefix, held] : blocks_) all.push_back(held.lease);
@@ -65,6 +76,7 @@ std::optional<AddressPlan> NetworkPool::allocate(IpFamily family, BootTime now,
     if (subnet.cidr.family() != family) continue;
     for (auto& [prefix, held] : blocks_) {
       if (!subnet.cidr.contains(prefix) || held.confirmed < confirmedSince) continue;
+      if (held.sealed) continue;
       const auto address = held.block.allocate(now);
       if (!address.has_value()) continue;
       held.emptyFrom.reset();
@@ -81,7 +93,7 @@ bool NetworkPool::take(const IpAddress& address) {
 
 std::optional<AddressPlan> NetworkPool::reclaim(const IpAddress& address) {
   Held* held = find(address);
-  if (held == nullptr || !held->block.reclaim(address)) return std::nullopt;
+  if (held == nullptr || held->sealed || !held->block.reclaim(address)) return std::nullopt;
   return plan(held->subnet, address);
 }
 
@@ -101,7 +113,7 @@ Usage NetworkPool::usage(IpFamily family) const {
     usage.capacity += held.block.capacity();
     usage.taken += held.block.taken();
     usage.quarantined += held.block.quarantined();
-    usage.available += held.block.available();
+    if (!held.sealed) usage.available += held.block.available();
   }
   return usage;
 }

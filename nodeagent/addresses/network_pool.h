@@ -1,6 +1,7 @@
 // This node's blocks of one network, and which of their addresses are whose. Pure.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -36,6 +37,9 @@ class NetworkPool {
   void add(const LeasedBlock& block, BootTime confirmed);
   void drop(const IpPrefix& prefix) { blocks_.erase(prefix); }
   void confirm(const IpPrefix& prefix, BootTime now);
+  /// A sealed block gives nothing: some of what is held of it isn't known.
+  void setSealed(const std::function<bool(const IpPrefix&)>& isSealed);
+  [[nodiscard]] bool anySealed(IpFamily family) const;
   [[nodiscard]] bool has(const IpPrefix& prefix) const { return blocks_.contains(prefix); }
   [[nodiscard]] std::vector<LeasedBlock> blocks() const;
 
@@ -63,6 +67,7 @@ class NetworkPool {
     ipam::Block block;
     BootTime confirmed;
     std::optional<BootTime> emptyFrom;
+    bool sealed = false;
   };
   [[nodiscard]] Held* find(const IpAddress& address);
 

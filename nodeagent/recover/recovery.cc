@@ -34,7 +34,8 @@ void Recovery::load() {
     loaded_ = std::move(*read);
     backoff_.reset();
     // Before anything else, so that no address is given twice.
-    doors_.addresses.restore(holdings(loaded_.records, doors_.clock.wall(), options_.quarantine));
+    doors_.addresses.restore(holdings(loaded_.records, doors_.clock.wall(), options_.quarantine),
+                             addresses::Books::Complete);
     list();
   }));
 }
