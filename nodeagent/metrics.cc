@@ -115,4 +115,8 @@ Result<std::vector<attach::ObservedInterface>> MeasuredEngine::observe(
   return engine_.observe(netns);
 }
 
+Result<std::vector<attach::ObservedInterface>> MeasuredEngine::observeAll() {
+  return engine_.observeAll();
+}
+
 }  // namespace multinet::agent

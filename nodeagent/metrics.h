@@ -64,6 +64,7 @@ class MeasuredEngine final : public attach::AttachEngine {
   void detach(IntentId intent, std::optional<Fd> netns, attach::DetachCallback done) override;
   [[nodiscard]] Result<std::vector<attach::ObservedInterface>> observe(
       const std::optional<Fd>& netns) override;
+  [[nodiscard]] Result<std::vector<attach::ObservedInterface>> observeAll() override;
 
  private:
   attach::AttachEngine& engine_;

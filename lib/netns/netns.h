@@ -28,6 +28,14 @@ struct Identity {
 /// members of it do. The calling thread stays where it is.
 [[nodiscard]] Result<Fd> make();
 
+/// Hands over every one that a process or a mount holds, each once, as far as `proc` and this
+/// thread's mount namespace show them. One at a time, since an open descriptor keeps its mount from
+/// being taken down. What ends meanwhile is left out; an error where one that is there can't be
+/// opened, so that what wasn't handed over really wasn't there. Ends with the first error of
+/// `each`.
+[[nodiscard]] Status forEach(const std::function<Status(const Fd&)>& each,
+                             const std::string& proc = "/proc");
+
 /// InvalidArgument where the descriptor isn't a network namespace.
 [[nodiscard]] Result<Identity> identity(const Fd& netns);
 

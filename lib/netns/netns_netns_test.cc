@@ -2,7 +2,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
 
 #include "lib/netns/packet_socket.h"
 
@@ -29,6 +34,40 @@ TEST(Netns, AScopeLeadsInAndOutAgain) {
 TEST(Netns, ANamespaceIsTheSameByEveryWay) {
   EXPECT_EQ(identity(openPid(::getpid()).value()).value(), here());
   EXPECT_EQ(identity(openPath("/proc/self/ns/net").value()).value(), here());
+}
+
+TEST(Netns, AllThatProcessesAndMountsHoldAreFoundOnce) {
+  std::string root = testing::TempDir() + "/allXXXXXX";
+  ASSERT_NE(mkdtemp(root.data()), nullptr);
+  std::filesystem::create_directories(root + "/proc/7/ns");
+  std::filesystem::create_directories(root + "/proc/8/ns");
+  std::filesystem::create_directories(root + "/proc/9/ns");  // has ended
+  std::filesystem::create_directories(root + "/proc/self/ns");
+  for (const char* process : {"7", "8"}) {
+    std::filesystem::create_symlink("/proc/self/ns/net", root + "/proc/" + process + "/ns/net");
+  }
+  const Fd pod = make().value();
+  const std::string point = root + "/a pod";
+  std::ofstream(point) << "";
+  const std::string from = "/proc/self/fd/" + std::to_string(pod.get());
+  ASSERT_EQ(::mount(from.c_str(), point.c_str(), nullptr, MS_BIND, nullptr), 0) << errno;
+  std::set<Identity> found;
+  const auto add = [&found](const Fd& one) -> Status {
+    EXPECT_TRUE(found.insert(identity(one).value()).second) << "twice";
+    return {};
+  };
+  const Status all = forEach(add, root + "/proc");
+  ASSERT_TRUE(all) << all.error().message;
+  EXPECT_EQ(found, (std::set<Identity>{here(), identity(pod).value()}));
+  ASSERT_EQ(::umount(point.c_str()), 0);
+  found.clear();
+  EXPECT_TRUE(forEach(add, root + "/proc"));
+  EXPECT_EQ(found, std::set<Identity>{here()});
+  std::filesystem::create_symlink("/dev/null", root + "/proc/9/ns/net");
+  found.clear();
+  EXPECT_FALSE(forEach(add, root + "/proc")) << "what can't be looked into is no absence";
+  EXPECT_FALSE(forEach(add, root + "/none"));
+  std::filesystem::remove_all(root);
 }
 
 TEST(Netns, WhatIsNoNamespaceIsRefusedAndWhatIsGoneIsNotFound) {

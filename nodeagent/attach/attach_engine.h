@@ -28,6 +28,10 @@ struct ObservedInterface {
   int ifindex = 0;
   bool inPod = false;  ///< found in the namespace given to observe(), else on the host
   bool up = false;
+  MacAddress mac;
+  unsigned mtu = 0;
+  std::string kind;                           ///< the kernel's word: `veth`, `macvlan`
+  std::vector<InterfaceAddress> addresses{};  ///< of one in a pod; link-local ones left out
   bool operator==(const ObservedInterface&) const = default;
 };
 
@@ -53,6 +57,11 @@ class AttachEngine {
   /// two dumps (about 1 ms for 500 links); for recovery and checks, not for the way of a call.
   [[nodiscard]] virtual Result<std::vector<ObservedInterface>> observe(
       const std::optional<Fd>& netns) = 0;
+
+  /// The same of every namespace that a process or a mount of this node holds. Blocks for about
+  /// 1 ms a namespace. An error where one that is there can't be looked into: then nothing is known
+  /// of what is missing in the answer.
+  [[nodiscard]] virtual Result<std::vector<ObservedInterface>> observeAll() = 0;
 };
 
 }  // namespace multinet::agent::attach

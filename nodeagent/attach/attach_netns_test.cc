@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <future>
+#include <thread>
 
 #include "lib/base/failpoint.h"
 #include "lib/netlink/address.h"
@@ -200,6 +202,40 @@ TEST_F(AttachTest, MakesAMacvlanThatAnswersToItsOwnNameOnly) {
   EXPECT_EQ(observe(&pod).size(), 1U);
   ASSERT_TRUE(detach("i2", &pod));
   EXPECT_TRUE(linksIn(pod).empty());
+}
+
+TEST_F(AttachTest, ALookIntoAllNamespacesFindsWhatAPodHolds) {
+  // A directory as /proc, since another user namespace's processes can't be looked into.
+  std::string proc = testing::TempDir() + "/procXXXXXX";
+  ASSERT_NE(mkdtemp(proc.data()), nullptr);
+  std::filesystem::create_directories(proc + "/7/ns");
+  engine_ = KernelAttachEngine::start({.proc = proc}, clock_).value();
+  {
+    const Fd pod = makePod();
+    const InterfacePlan plan = onBridge("net1", 9);
+    ASSERT_TRUE(attach("i9", pod, {plan}));
+    EXPECT_EQ(engine_->observeAll().value().size(), 1U) << "the host's end";
+    std::filesystem::create_symlink("/proc/self/fd/" + std::to_string(pod.get()),
+                                    proc + "/7/ns/net");
+    const auto all = engine_->observeAll().value();
+    ASSERT_EQ(all.size(), 2U);
+    EXPECT_FALSE(all[0].inPod);
+    EXPECT_TRUE(all[1].inPod);
+    EXPECT_EQ(all[1].intent, IntentId("i9"));
+    EXPECT_EQ(all[1].interface, "net1");
+    EXPECT_EQ(all[1].mac, plan.mac);
+    EXPECT_EQ(all[1].kind, "veth");
+    std::vector<InterfaceAddress> planned;
+    for (const AddressPlan& address : plan.addresses) planned.push_back(address.address);
+    EXPECT_EQ(all[1].addresses, planned);
+    EXPECT_EQ(observe(&pod).back(), all[1]);
+  }
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!observe().empty() && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the kernel ends it by and by
+  }
+  EXPECT_TRUE(engine_->observeAll().value().empty());
+  std::filesystem::remove_all(proc);
 }
 
 TEST_F(AttachTest, SilencesIpv6WhereTheNetworkHasNoneAndRouterAdvertisementsWhereItHas) {

@@ -1,8 +1,13 @@
-// An engine that touches no kernel: tests say what it answers and see what it was asked.
+// An engine that touches no kernel: tests say what it answers and see what it was asked. A
+// namespace is told from another by what can be read from its descriptor.
 #pragma once
 
+#include <unistd.h>
+
+#include <array>
 #include <map>
 #include <mutex>
+#include <string>
 #include <utility>
 
 #include "nodeagent/attach/attach_engine.h"
@@ -12,10 +17,11 @@ namespace multinet::agent::attach {
 /// Answers at once on the caller's thread, or, with `hold`, when release() is called. Thread-safe.
 class FakeAttachEngine final : public AttachEngine {
  public:
-  void attach(IntentId intent, Fd /*netns*/, std::vector<InterfacePlan> plans, AbortFlag abort,
+  void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, AbortFlag abort,
               AttachCallback done) override {
-    auto finish = [this, intent, plans = std::move(plans), abort = std::move(abort),
-                   done = std::move(done)] { done(finishAttach(intent, plans, abort)); };
+    auto finish = [this, intent, where = textOf(netns), plans = std::move(plans),
+                   abort = std::move(abort),
+                   done = std::move(done)] { done(finishAttach(intent, where, plans, abort)); };
     hand(std::move(finish));
   }
 
@@ -26,7 +32,10 @@ class FakeAttachEngine final : public AttachEngine {
         const std::lock_guard lock(mutex_);
         ++detaches_;
         answer = detachAnswer_;
-        if (answer) attached_.erase(intent);
+        if (answer) {
+          attached_.erase(intent);
+          netns_.erase(intent);
+        }
       }
       done(std::move(answer));
     };
@@ -34,15 +43,30 @@ class FakeAttachEngine final : public AttachEngine {
   }
 
   [[nodiscard]] Result<std::vector<ObservedInterface>> observe(
-      const std::optional<Fd>& /*netns*/) override {
+      const std::optional<Fd>& netns) override {
+    const std::string where = netns.has_value() ? textOf(*netns) : std::string();
+    return look(
+        [&](const IntentId& intent) { return !where.empty() && netns_.at(intent) == where; });
+  }
+  [[nodiscard]] Result<std::vector<ObservedInterface>> observeAll() override {
+    return look([](const IntentId&) { return true; });
+  }
+
+  /// observe() and observeAll() answer this.
+  void failObserve(std::optional<Error> error) {
     const std::lock_guard lock(mutex_);
-    std::vector<ObservedInterface> observed;
-    for (const auto& [intent, plans] : attached_) {
-      for (const InterfacePlan& plan : plans) {
-        observed.push_back({intent, plan.name.str(), "fake-" + plan.name.str(), 7, false, true});
-      }
-    }
-    return observed;
+    observeError_ = std::move(error);
+  }
+  /// The namespace ends, and with it the links in it.
+  void loseNetns(const std::string& netns) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(attached_, [&](const auto& one) { return netns_[one.first] == netns; });
+  }
+  /// Links that an earlier process made.
+  void put(const IntentId& intent, const std::string& netns, std::vector<InterfacePlan> plans) {
+    const std::lock_guard lock(mutex_);
+    attached_[intent] = std::move(plans);
+    netns_[intent] = netns;
   }
 
   /// From now on attach() answers this.
@@ -83,6 +107,31 @@ class FakeAttachEngine final : public AttachEngine {
   }
 
  private:
+  static std::string textOf(const Fd& netns) {
+    std::array<char, 64> text{};
+    const ssize_t size = ::pread(netns.get(), text.data(), text.size(), 0);
+    return {text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
+  }
+
+  Result<std::vector<ObservedInterface>> look(const std::function<bool(const IntentId&)>& isSeen) {
+    const std::lock_guard lock(mutex_);
+    if (observeError_) return fail(*observeError_);
+    std::vector<ObservedInterface> observed;
+    for (const auto& [intent, plans] : attached_) {
+      if (!isSeen(intent)) continue;
+      int index = 2;
+      for (const InterfacePlan& plan : plans) {
+        ObservedInterface link{intent, plan.name.str(), plan.name.str(), ++index, true,
+                               true,   plan.mac,        plan.mtu,        "veth"};
+        for (const AddressPlan& address : plan.addresses) {
+          link.addresses.push_back(address.address);
+        }
+        observed.push_back(std::move(link));
+      }
+    }
+    return observed;
+  }
+
   void hand(std::function<void()> finish) {
     {
       const std::lock_guard lock(mutex_);
@@ -95,6 +144,7 @@ class FakeAttachEngine final : public AttachEngine {
   }
 
   Result<std::vector<InterfaceStatus>> finishAttach(const IntentId& intent,
+                                                    const std::string& netns,
                                                     const std::vector<InterfacePlan>& plans,
                                                     const AbortFlag& abort) {
     const std::lock_guard lock(mutex_);
@@ -103,6 +153,7 @@ class FakeAttachEngine final : public AttachEngine {
     }
     if (attachError_) return fail(*attachError_);
     attached_[intent] = plans;
+    netns_[intent] = netns;
     std::vector<InterfaceStatus> statuses;
     int index = 2;
     for (const InterfacePlan& plan : plans) {
@@ -116,7 +167,9 @@ class FakeAttachEngine final : public AttachEngine {
   int detaches_ = 0;
   std::optional<Error> attachError_;
   Status detachAnswer_;
+  std::optional<Error> observeError_;
   std::map<IntentId, std::vector<InterfacePlan>> attached_;
+  std::map<IntentId, std::string> netns_;
   std::vector<std::function<void()>> held_;
 };
 

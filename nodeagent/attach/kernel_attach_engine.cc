@@ -83,23 +83,47 @@ class KernelAttachEngine::Impl {
   }
 
   Result<std::vector<ObservedInterface>> observe(const std::optional<Fd>& netns) {
-    MULTINET_TRY(auto host, [&]() -> Result<netlink::Socket> {
-      MULTINET_TRY(const auto scope, netns::Scope::enter(home_));
-      return netlink::Socket::open();
-    }());
-    MULTINET_TRY(auto found, findMarked(host));
+    MULTINET_TRY(auto found, lookInto(home_));
     if (!netns) return found;
     MULTINET_TRY(Fd copy, netns->duplicate());
     MULTINET_TRY(Pod pod, Pod::open(std::move(copy)));
     MULTINET_TRY(auto inPod, findMarked(pod.socket()));
-    for (ObservedInterface& link : inPod) {
-      link.inPod = true;
-      found.push_back(std::move(link));
-    }
+    addAsPods(std::move(inPod), found);
+    return found;
+  }
+
+  Result<std::vector<ObservedInterface>> observeAll() {
+    MULTINET_CHECK(failpoint::check("attach.observe-all"));
+    MULTINET_TRY(const netns::Identity home, netns::identity(home_));
+    MULTINET_TRY(auto found, lookInto(home_));
+    const auto look = [&](const Fd& one) -> Status {
+      MULTINET_TRY(const netns::Identity identity, netns::identity(one));
+      if (identity == home) return {};
+      MULTINET_TRY(auto inPod, lookInto(one));
+      addAsPods(std::move(inPod), found);
+      return {};
+    };
+    MULTINET_CHECK(netns::forEach(look, options_.proc));
     return found;
   }
 
  private:
+  static Result<std::vector<ObservedInterface>> lookInto(const Fd& netns) {
+    MULTINET_TRY(auto socket, [&]() -> Result<netlink::Socket> {
+      MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+      return netlink::Socket::open();
+    }());
+    return findMarked(socket);
+  }
+
+  static void addAsPods(std::vector<ObservedInterface> inPod,
+                        std::vector<ObservedInterface>& found) {
+    for (ObservedInterface& link : inPod) {
+      link.inPod = true;
+      found.push_back(std::move(link));
+    }
+  }
+
   void run(AttachTask task) {
     auto pod = Pod::open(std::move(task.netns));
     if (!pod) return task.done(fail(pod.error().within("attach " + task.desired.intent.str())));
@@ -181,6 +205,10 @@ void KernelAttachEngine::detach(IntentId intent, std::optional<Fd> netns, Detach
 
 Result<std::vector<ObservedInterface>> KernelAttachEngine::observe(const std::optional<Fd>& netns) {
   return impl_->observe(netns);
+}
+
+Result<std::vector<ObservedInterface>> KernelAttachEngine::observeAll() {
+  return impl_->observeAll();
 }
 
 }  // namespace multinet::agent::attach

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "lib/base/clock.h"
 #include "nodeagent/attach/attach_engine.h"
@@ -16,6 +17,7 @@ namespace multinet::agent::attach {
 struct EngineOptions {
   std::size_t attachQueue = 256;  ///< attaches waiting; one more is refused
   std::size_t detachQueue = 1024;
+  std::string proc = "/proc";  ///< where processes, and so their namespaces, are found
 };
 
 class KernelAttachEngine final : public AttachEngine {
@@ -34,6 +36,7 @@ class KernelAttachEngine final : public AttachEngine {
   void detach(IntentId intent, std::optional<Fd> netns, DetachCallback done) override;
   [[nodiscard]] Result<std::vector<ObservedInterface>> observe(
       const std::optional<Fd>& netns) override;
+  [[nodiscard]] Result<std::vector<ObservedInterface>> observeAll() override;
 
  private:
   class Impl;

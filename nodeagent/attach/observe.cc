@@ -97,11 +97,19 @@ Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired, 
 Result<std::vector<ObservedInterface>> findMarked(netlink::Socket& socket) {
   MULTINET_TRY(const auto links, netlink::findLinks(socket));
   std::vector<ObservedInterface> found;
+  std::map<int, std::size_t> byIndex;
   for (const LinkInfo& link : links) {
     if (auto parts = drivers::parseAlias(link.alias)) {
+      byIndex.emplace(link.index, found.size());
       found.push_back({std::move(parts->intent), std::move(parts->interface), link.name, link.index,
-                       false, link.up});
+                       false, link.up, link.mac, link.mtu, link.kind});
     }
+  }
+  if (found.empty()) return found;
+  MULTINET_TRY(const auto addresses, netlink::findAddresses(socket, 0));
+  for (const netlink::AddressInfo& one : addresses) {
+    const auto at = byIndex.find(one.linkIndex);
+    if (at != byIndex.end() && !one.linkLocal) found[at->second].addresses.push_back(one.address);
   }
   return found;
 }

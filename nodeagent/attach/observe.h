@@ -13,7 +13,7 @@ namespace multinet::agent::attach {
 [[nodiscard]] Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired,
                                                             WallTime now);
 
-/// Links with an alias of ours, in the socket's namespace.
+/// Links with an alias of ours, in the socket's namespace, with their addresses.
 [[nodiscard]] Result<std::vector<ObservedInterface>> findMarked(netlink::Socket& socket);
 
 }  // namespace multinet::agent::attach

@@ -161,6 +161,7 @@ class WorldEngine final : public attach::AttachEngine {
       const std::optional<Fd>& /*netns*/) override {
     return std::vector<attach::ObservedInterface>{};
   }
+  Result<std::vector<attach::ObservedInterface>> observeAll() override { return observe({}); }
 
  private:
   void make(const IntentId& intent, const InterfacePlan& plan, const Text& sandbox) {
