@@ -1,7 +1,8 @@
 // A runtime in memory that does what a test scripts.
 #pragma once
 
-#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <map>
 #include <mutex>
@@ -13,13 +14,14 @@
 
 namespace multinet::agent::sandbox {
 
-/// Answers on the caller's thread, or when release() is called for a run that is held. Thread-safe.
+/// Answers on the caller's thread, or when release() is called for a run that is held. Errors have
+/// the reason that the real client gives them. Thread-safe.
 class FakeRuntime final : public Runtime {
  public:
   void runPodSandbox(const RunRequest& request, const std::vector<InterfacePlan>& /*interfaces*/,
                      Callback<RunReply> done) override {
-    std::function<void()> finish = [this, pod = request.pod, done = std::move(done)] {
-      done(makeSandbox(pod));
+    std::function<void()> finish = [this, request, done = std::move(done)] {
+      done(makeSandbox(request));
     };
     {
       const std::lock_guard lock(mutex_);
@@ -51,7 +53,9 @@ class FakeRuntime final : public Runtime {
       }
     }
     if (error.has_value()) return done(fail(*error));
-    done(Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)));
+    Fd fd(::memfd_create("netns", MFD_CLOEXEC));
+    if (::pwrite(fd.get(), id.str().data(), id.str().size(), 0) < 0) return;
+    done(std::move(fd));
   }
   void listPodSandboxes(BootTime /*deadline*/,
                         Callback<std::vector<RuntimeSandbox>> done) override {
@@ -115,6 +119,7 @@ class FakeRuntime final : public Runtime {
 
   void set(std::optional<Error>& where, std::optional<Error> error) {
     const std::lock_guard lock(mutex_);
+    if (error.has_value() && error->reason.empty()) error->reason = "Runtime";
     where = std::move(error);
   }
 
@@ -126,11 +131,14 @@ class FakeRuntime final : public Runtime {
     return {};
   }
 
-  Result<RunReply> makeSandbox(const PodRef& pod) {
+  Result<RunReply> makeSandbox(const RunRequest& request) {
     const std::lock_guard lock(mutex_);
     if (runError_.has_value()) return fail(*runError_);
     const SandboxId id = nextId_.value_or(SandboxId("s" + std::to_string(++last_)));
-    if (!nextId_.has_value()) sandboxes_[id] = {id, pod, true, {}, {}};
+    if (!nextId_.has_value()) {
+      sandboxes_[id] = {id, request.pod, true, WallTime(std::chrono::seconds(1000 + last_)),
+                        request.annotations};
+    }
     nextId_.reset();
     if (lostReply_.has_value()) return fail(*std::exchange(lostReply_, std::nullopt));
     return RunReply{id, "reply " + id.str()};

@@ -24,7 +24,7 @@ using journal::State;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-inline const Error kUnavailable{Code::Unavailable, "", "runtime is away"};
+inline const Error kUnavailable{Code::Unavailable, "Runtime", "runtime is away"};
 
 /// Each test begins with startOwner() or startRecovered().
 class OwnerTest : public testing::Test {

@@ -304,10 +304,11 @@ TEST_F(OwnerTest, ASandboxThatIsGoneTwiceInARowIsDetached) {
   startRecovered();
   ASSERT_TRUE(run(request()).has_value());
   runtime_.vanish(SandboxId("s1"));
+  engine_.loseNetns("s1");
   runtime_.failList(kUnavailable);
   clock_.advance(options_.compareEvery + seconds(1));
   std::this_thread::sleep_for(milliseconds(20));
-  EXPECT_EQ(engine_.attached().size(), 1U) << "a list that failed says nothing";
+  EXPECT_EQ(addresses_.held().size(), 1U) << "a list that failed says nothing";
   runtime_.failList(std::nullopt);
   for (int i = 0; i < 3; ++i) {
     clock_.advance(options_.compareEvery + seconds(1));
