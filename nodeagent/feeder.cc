@@ -49,8 +49,13 @@ std::vector<addresses::Pool> wantedPools(const watch::Caches& caches) {
 }
 
 Feeder::Feeder(const watch::Caches& caches, networks::Networks& networks,
-               addresses::Addresses& addresses, NodeName node)
-    : caches_(caches), networks_(networks), addresses_(addresses), node_(std::move(node)) {}
+               addresses::Addresses& addresses, NodeName node,
+               std::vector<IpPrefix> clusterPrefixes)
+    : caches_(caches),
+      networks_(networks),
+      addresses_(addresses),
+      node_(std::move(node)),
+      clusterPrefixes_(std::move(clusterPrefixes)) {}
 
 void Feeder::changed() {
   if (waiting_.exchange(true)) return;
@@ -63,7 +68,14 @@ void Feeder::changed() {
 void Feeder::feed() {
   // Half a picture would take away the bridges of networks that weren't listed yet.
   if (!caches_.synced()) return;
-  networks_.setDesired(networks::desiredNetworks(caches_.networks(), caches_.peers(), node_));
+  std::vector<IpPrefix> ranges = clusterPrefixes_;
+  // Told with the rest of what synced() waits for; else the pods' and nodes' alone are known.
+  if (const auto services = caches_.servicePrefixes()) {
+    ranges.insert(ranges.end(), services->begin(), services->end());
+  }
+  const auto peers = caches_.peers();
+  networks_.setDesired(networks::desiredNetworks(caches_.networks(),
+                                                 networks::PeersByNetwork(peers), node_, ranges));
   addresses_.setWanted(wantedPools(caches_));
 }
 

@@ -17,10 +17,11 @@ namespace multinet::agent {
 [[nodiscard]] std::vector<addresses::Pool> wantedPools(const watch::Caches& caches);
 
 /// Level-driven: changes in a burst are carried once. All it is given outlives it.
+/// `clusterPrefixes`: the ranges of pods and nodes, as the command line says them.
 class Feeder {
  public:
   Feeder(const watch::Caches& caches, networks::Networks& networks, addresses::Addresses& addresses,
-         NodeName node);
+         NodeName node, std::vector<IpPrefix> clusterPrefixes);
 
   /// Any thread; returns at once.
   void changed();
@@ -34,6 +35,7 @@ class Feeder {
   networks::Networks& networks_;
   addresses::Addresses& addresses_;
   const NodeName node_;
+  const std::vector<IpPrefix> clusterPrefixes_;
   std::atomic<bool> waiting_{false};
   async::Lane lane_{"feeder"};
 };

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "nodeagent/addresses/fake_addresses.h"
@@ -88,16 +89,19 @@ TEST_F(FeederTest, CarriesABurstOnceAndNothingOfHalfAPicture) {
   caches_.podList = {pod("blue")};
   caches_.error = Error{Code::Unavailable, "CachesNotReady", "read PodNetworks: not answered yet"};
   {
-    Feeder feeder(caches_, networks_, addresses_, NodeName("n1"));
+    Feeder feeder(caches_, networks_, addresses_, NodeName("n1"), {});
     feeder.changed();
     feeder.stop();  // drops what waits
   }
   EXPECT_TRUE(networks_.desired().empty());
   caches_.error.reset();
-  Feeder feeder(caches_, networks_, addresses_, NodeName("n1"));
+  Feeder feeder(caches_, networks_, addresses_, NodeName("n1"), {});
   for (int i = 0; i < 100; ++i) feeder.changed();
   EXPECT_TRUE(eventually([this] { return !addresses_.wanted().empty(); }));
-  EXPECT_EQ(networks_.desired().size(), 3U) << "networks that are Ready";
+  const auto desired = networks_.desired();
+  EXPECT_EQ(desired.size(), 4U);
+  EXPECT_EQ(std::ranges::count(desired, networks::Wish::Serve, &networks::DesiredNetwork::wish), 3)
+      << "networks that are Ready";
   EXPECT_EQ(addresses_.wanted().at(0).network, NetworkName("blue"));
   feeder.stop();
 }

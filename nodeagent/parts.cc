@@ -87,7 +87,8 @@ Status NetworkParts::startKernel() {
 void NetworkParts::serve() {
   resolver_ = std::make_unique<resolve::CatalogResolver>(cluster_, *networks_, clock_,
                                                          policy_.clusterPrefixes);
-  feeder_ = std::make_unique<Feeder>(cluster_, *networks_, addresses_, node_);
+  feeder_ =
+      std::make_unique<Feeder>(cluster_, *networks_, addresses_, node_, policy_.clusterPrefixes);
   feeding_ = true;
   const sandbox::Doors doors{*runtime_,  journal_,  *measured_, addresses_,
                              *resolver_, reporter_, clock_};

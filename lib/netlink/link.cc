@@ -80,6 +80,8 @@ Result<LinkInfo> decodeLink(Bytes payload) {
   link.kind = info.text(IFLA_INFO_KIND).value_or("");
   const Attributes data = info.nested(IFLA_INFO_DATA);
   if (link.kind == "vxlan") link.vxlan = decodeVxlan(data);
+  if (link.vxlan) link.udpPort = link.vxlan->port;
+  if (link.kind == "geneve") link.udpPort = data.u16Network(IFLA_GENEVE_PORT).value_or(0);
   if (link.kind == "macvlan") link.macvlanMode = data.u32(IFLA_MACVLAN_MODE);
   return link;
 }

@@ -36,6 +36,7 @@ struct LinkInfo {
   int lower = 0;  ///< IFLA_LINK: parent or veth peer, an index in `lowerNetns` if that is set
   std::optional<std::int32_t> lowerNetns;
   std::optional<VxlanInfo> vxlan;
+  std::uint16_t udpPort = 0;                 ///< at which a VXLAN or GENEVE link listens
   std::optional<std::uint32_t> macvlanMode;  ///< MACVLAN_MODE_*
   bool operator==(const LinkInfo&) const = default;
 };

@@ -116,6 +116,54 @@ Result<std::vector<RouteInfo>> findRoutes(Socket& socket, int linkIndex, std::ui
   return routes;
 }
 
+namespace {
+
+/// The links of one route: its own, or those of its next hops (struct rtnexthop, 4-byte aligned).
+std::vector<int> linksOf(const Attributes& attributes) {
+  std::vector<int> links;
+  if (const auto own = attributes.u32(RTA_OIF)) links.push_back(static_cast<int>(*own));
+  Bytes rest = attributes.find(RTA_MULTIPATH).value_or(Bytes{});
+  while (rest.size() >= sizeof(rtnexthop)) {
+    rtnexthop hop{};
+    std::memcpy(&hop, rest.data(), sizeof hop);
+    links.push_back(hop.rtnh_ifindex);
+    const std::size_t length = (std::size_t{hop.rtnh_len} + 3) & ~std::size_t{3};
+    if (length < sizeof hop || length > rest.size()) break;
+    rest = rest.subspan(length);
+  }
+  return links;
+}
+
+void noteRouted(const Frame& frame, std::map<int, IpPrefix>& routed) {
+  const auto header = readHeader<rtmsg>(frame.payload);
+  const auto attributes = Attributes::parse(frame.payload, sizeof(rtmsg));
+  if (!header || !attributes || frame.type != RTM_NEWROUTE || header->rtm_type != RTN_UNICAST) {
+    return;
+  }
+  const IpFamily family = header->rtm_family == AF_INET ? IpFamily::V4 : IpFamily::V6;
+  const IpPrefix to(attributes->ip(RTA_DST).value_or(IpAddress(family, 0)), header->rtm_dst_len);
+  if (to.first().isLinkLocal()) return;
+  for (const int link : linksOf(*attributes)) {
+    const auto [entry, fresh] = routed.emplace(link, to);
+    if (!fresh && to.length() < entry->second.length()) entry->second = to;
+  }
+}
+
+}  // namespace
+
+Result<std::map<int, IpPrefix>> findRoutedLinks(Socket& socket) {
+  std::map<int, IpPrefix> routed;
+  for (const int family : {AF_INET, AF_INET6}) {
+    rtmsg header{};
+    header.rtm_family = static_cast<std::uint8_t>(family);
+    Message message(RTM_GETROUTE, NLM_F_DUMP);
+    message.header(header);
+    MULTINET_CHECK(socket.dump({std::move(message), "list routes"},
+                               [&](const Frame& frame) { noteRouted(frame, routed); }));
+  }
+  return routed;
+}
+
 Request addRule(const RuleInfo& rule) {
   return {ruleMessage(RTM_NEWRULE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, rule),
           "add rule " + text(rule)};

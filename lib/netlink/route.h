@@ -1,6 +1,7 @@
 // Routes and rules. Pure requests; the socket's namespace is the one they mean.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -35,6 +36,10 @@ struct RouteInfo {
 /// Unicast routes of one table; of one link, or of all where `linkIndex` is 0.
 [[nodiscard]] Result<std::vector<RouteInfo>> findRoutes(Socket& socket, int linkIndex,
                                                         std::uint32_t table = kMainTable);
+
+/// The links that unicast routes of any table lead to, each with the widest prefix that does; what
+/// every link has by itself (fe80::/64) doesn't count. Dumps all tables: for a look now and then.
+[[nodiscard]] Result<std::map<int, IpPrefix>> findRoutedLinks(Socket& socket);
 
 /// `from address lookup table`: packets of that source take another table.
 struct RuleInfo {

@@ -27,17 +27,28 @@ Status Committer::commit(const std::string& commands) {
   return fail(Code::Internal, "NftablesRefused", "commit nftables rules: " + said);
 }
 
-Result<bool> Committer::matches(const Table& table) {
+Result<std::string> Committer::list(const std::string& table) {
   nft_ctx_output_set_flags(
       context_.get(), NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_ALL | NFT_CTX_OUTPUT_STATELESS);
-  const std::string command = "list table inet " + table.name;
+  const std::string command = "list table inet " + table;
   if (nft_run_cmd_from_buffer(context_.get(), command.c_str()) != 0) {
     const std::string said = nft_ctx_get_error_buffer(context_.get());
     // ENOENT has no code of its own here, only its text.
-    if (said.find("No such file or directory") != std::string::npos) return false;
+    if (said.find("No such file or directory") != std::string::npos) return std::string();
     return fail(Code::Internal, "NftablesRefused", "list nftables rules: " + said);
   }
-  return listingMatches(nft_ctx_get_output_buffer(context_.get()), table);
+  return std::string(nft_ctx_get_output_buffer(context_.get()));
+}
+
+Result<bool> Committer::matches(const Table& table) {
+  MULTINET_TRY(const std::string listing, list(table.name));
+  if (listing.empty()) return false;
+  return listingMatches(listing, table);
+}
+
+Result<bool> Committer::exists(const std::string& table) {
+  MULTINET_TRY(const std::string listing, list(table));
+  return !listing.empty();
 }
 
 }  // namespace multinet::nft

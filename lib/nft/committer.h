@@ -21,6 +21,8 @@ class Committer {
   /// Whether the kernel's table is `table`, elements and all. Lists the whole table: for the start
   /// and for slow comparisons, never on a hot path (a list costs O(elements)).
   [[nodiscard]] Result<bool> matches(const Table& table);
+  /// Whether there is a table of that name, whatever is in it.
+  [[nodiscard]] Result<bool> exists(const std::string& table);
   /// Transactions committed so far.
   [[nodiscard]] std::uint64_t commits() const { return commits_; }
 
@@ -29,6 +31,8 @@ class Committer {
     void operator()(nft_ctx* context) const;
   };
   explicit Committer(std::unique_ptr<nft_ctx, Free> context) : context_(std::move(context)) {}
+  /// Empty where there is no such table.
+  [[nodiscard]] Result<std::string> list(const std::string& table);
   std::unique_ptr<nft_ctx, Free> context_;
   std::uint64_t commits_ = 0;
 };

@@ -33,8 +33,8 @@ std::vector<DesiredNetwork> desired(const api::PodNetwork& network,
                                     const std::vector<api::NetworkPeer>& peers = {}) {
   std::vector<std::shared_ptr<const api::NetworkPeer>> pointers;
   for (const auto& one : peers) pointers.push_back(std::make_shared<const api::NetworkPeer>(one));
-  return desiredNetworks({std::make_shared<const api::PodNetwork>(network)}, pointers,
-                         NodeName("n1"));
+  return desiredNetworks({std::make_shared<const api::PodNetwork>(network)},
+                         PeersByNetwork(pointers), NodeName("n1"), {});
 }
 
 TEST(DesiredNetworks, TakesTheReservedVniAndThePeersOfTheSameNetwork) {
@@ -52,27 +52,62 @@ TEST(DesiredNetworks, WaitsForTheReservationOfAVni) {
   api::PodNetwork network = blue();
   network.status.vni.reset();
   network.spec.vxlan->vni = 7001;
-  EXPECT_TRUE(desired(network).empty());
+  EXPECT_EQ(desired(network).at(0).vni, 0U);
+  EXPECT_EQ(desired(network).at(0).wish, Wish::Keep);
 }
 
-TEST(DesiredNetworks, LeavesOutWhatNeverWasReady) {
+TEST(DesiredNetworks, WhatIsNotReadyIsOnlyKept) {
   api::PodNetwork network = blue();
+  EXPECT_EQ(desired(network).at(0).wish, Wish::Serve);
   network.status.conditions = {};
-  EXPECT_TRUE(desired(network).empty());
+  EXPECT_EQ(desired(network).at(0).wish, Wish::Keep);
+}
+
+TEST(DesiredNetworks, LooksAtEachPeerAFewTimesHoweverManyNetworksThereAre) {
+  for (const std::size_t count : {10U, 100U, 1000U}) {
+    std::vector<std::shared_ptr<const api::PodNetwork>> networks;
+    std::vector<std::shared_ptr<const api::NetworkPeer>> peers;
+    for (std::size_t i = 0; i < count; ++i) {
+      api::PodNetwork network = blue();
+      network.metadata.name = "net" + std::to_string(i);
+      network.metadata.uid = "u" + std::to_string(i);
+      networks.push_back(std::make_shared<const api::PodNetwork>(network));
+      for (const char* node : {"n2", "n3"}) {
+        peers.push_back(std::make_shared<const api::NetworkPeer>(
+            peer(node, network.metadata.uid, "10.90.0.12")));
+      }
+    }
+    const PeersByNetwork grouped(peers);
+    const auto all = desiredNetworks(networks, grouped, NodeName("n1"), {});
+    ASSERT_EQ(all.size(), count);
+    EXPECT_EQ(all.back().peers.size(), 2U);
+    EXPECT_EQ(grouped.looks(), 2 * peers.size()) << count;
+  }
+}
+
+TEST(DesiredNetworks, NamesTheRangesThatItWouldHide) {
+  api::PodNetwork network = blue();
+  api::Subnet subnet;
+  subnet.cidr = "10.0.0.0/8";
+  network.spec.ipam.subnets = {subnet};
+  const auto all = desiredNetworks(
+      {std::make_shared<const api::PodNetwork>(network)}, PeersByNetwork({}), NodeName("n1"),
+      {IpPrefix::parse("10.92.0.0/16").value(), IpPrefix::parse("fd92::/112").value()});
+  EXPECT_EQ(all.at(0).covered, std::vector<IpPrefix>{IpPrefix::parse("10.92.0.0/16").value()});
 }
 
 TEST(DesiredNetworks, KeepsWhatRunningPodsAreOn) {
   api::PodNetwork edited = blue();
   edited.metadata.generation = 9;  // the controller hasn't looked at it yet
-  EXPECT_EQ(desired(edited).size(), 1U);
+  EXPECT_EQ(desired(edited).at(0).wish, Wish::Serve);
   api::PodNetwork disabled = blue();
   disabled.status.conditions = {};
   disabled.spec.enabled = false;
-  EXPECT_EQ(desired(disabled).size(), 1U);
+  EXPECT_EQ(desired(disabled).at(0).wish, Wish::Serve);
   api::PodNetwork deleting = blue();
   deleting.status.conditions = {};
   deleting.metadata.deletionTimestamp = WallTime{};
-  EXPECT_EQ(desired(deleting).size(), 1U);
+  EXPECT_EQ(desired(deleting).at(0).wish, Wish::Serve);
 }
 
 }  // namespace

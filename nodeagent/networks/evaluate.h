@@ -10,7 +10,7 @@
 namespace multinet::agent::networks {
 
 struct Evidence {
-  const Host& host;
+  const Host& host;                   ///< the network is judged on it
   std::vector<PeerReport> peers;      ///< of this network
   std::optional<Error> refused;       ///< the kernel's last refusal of a step for this network
   std::optional<Error> guardRefused;  ///< of the rules around tunnels

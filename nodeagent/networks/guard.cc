@@ -1,5 +1,8 @@
 #include "nodeagent/networks/guard.h"
 
+#include "nodeagent/networks/names.h"
+#include "nodeagent/networks/site.h"
+
 namespace multinet::agent::networks {
 namespace {
 
@@ -7,37 +10,84 @@ namespace {
 // prerouting, so the port seen here is the one that the tunnel's socket sees.
 constexpr int kPriority = -50;
 
-std::vector<std::string> rules() {
+std::vector<std::string> inputRules() {
   return {
       "udp dport @ports iifname != @underlays counter drop",
       "meta nfproto ipv4 udp dport @ports ip saddr . udp dport != @peers4 counter drop",
       "meta nfproto ipv6 udp dport @ports ip6 saddr . udp dport != @peers6 counter drop",
+      "meta nfproto ipv4 udp dport @ports ip daddr . udp dport != @own4 counter drop",
+      "meta nfproto ipv6 udp dport @ports ip6 daddr . udp dport != @own6 counter drop",
   };
 }
 
+std::vector<std::string> forwardRules() {
+  const std::string to4 = "meta nfproto ipv4 udp dport @ports ip daddr . udp dport @peers4 ";
+  const std::string to6 = "meta nfproto ipv6 udp dport @ports ip6 daddr . udp dport @peers6 ";
+  return {
+      to4 + "iifname != @underlays counter drop",
+      to6 + "iifname != @underlays counter drop",
+      to4 + "ip saddr . udp dport != @peers4 counter drop",
+      to6 + "ip6 saddr . udp dport != @peers6 counter drop",
+  };
+}
+
+class Builder {
+ public:
+  void tunnel(std::uint16_t port, const std::string& underlay) {
+    port_ = std::to_string(port);
+    ports_.elements.insert(port_);
+    underlays_.elements.insert(underlay);
+  }
+  void peer(const IpAddress& address) { put(address, peers4_, peers6_); }
+  void own(const IpAddress& address) { put(address, own4_, own6_); }
+  nft::Table table() && {
+    return {"multinet",
+            {ports_, underlays_, peers4_, peers6_, own4_, own6_},
+            {{"tunnel_input", "input", kPriority, inputRules()},
+             {"tunnel_forward", "forward", kPriority, forwardRules()}}};
+  }
+
+ private:
+  void put(const IpAddress& address, nft::Set& v4, nft::Set& v6) const {
+    (address.isV4() ? v4 : v6).elements.insert(address.str() + " . " + port_);
+  }
+  std::string port_;
+  nft::Set ports_{"ports", "inet_service", {}};
+  nft::Set underlays_{"underlays", "ifname", {}};
+  nft::Set peers4_{"peers4", "ipv4_addr . inet_service", {}};
+  nft::Set peers6_{"peers6", "ipv6_addr . inet_service", {}};
+  nft::Set own4_{"own4", "ipv4_addr . inet_service", {}};
+  nft::Set own6_{"own6", "ipv6_addr . inet_service", {}};
+};
+
 }  // namespace
 
-nft::Table guardTable(const std::vector<DesiredNetwork>& desired,
+nft::Table guardTable(const std::vector<DesiredNetwork>& served, const Host& host,
                       const std::string& defaultUnderlay) {
-  nft::Set ports{"ports", "inet_service", {}};
-  nft::Set underlays{"underlays", "ifname", {}};
-  nft::Set peers4{"peers4", "ipv4_addr . inet_service", {}};
-  nft::Set peers6{"peers6", "ipv6_addr . inet_service", {}};
-  for (const DesiredNetwork& network : desired) {
+  Builder builder;
+  std::set<std::string> known;  // tunnels whose peers the API tells
+  for (const DesiredNetwork& network : served) {
     if (network.type != LinkType::Vxlan) continue;
-    const std::string port = std::to_string(network.port);
-    ports.elements.insert(port);
-    underlays.elements.insert(network.underlay.empty() ? defaultUnderlay : network.underlay);
+    known.insert(vxlanName(network));
+    if (network.refusal && host.link(vxlanName(network)) == nullptr) continue;  // never made
+    builder.tunnel(network.port, network.underlay.empty() ? defaultUnderlay : network.underlay);
     for (const Peer& peer : network.peers) {
-      for (const IpAddress& address : peer.underlay) {
-        (address.isV4() ? peers4 : peers6).elements.insert(address.str() + " . " + port);
-      }
+      for (const IpAddress& address : peer.underlay) builder.peer(address);
+    }
+    for (const IpAddress& address : siteOf(network, host, defaultUnderlay).underlays) {
+      builder.own(address);
     }
   }
-  return {"multinet",
-          {ports, underlays, peers4, peers6},
-          {{"tunnel_input", "input", kPriority, rules()},
-           {"tunnel_forward", "forward", kPriority, rules()}}};
+  for (const auto& [name, link] : host.links) {
+    if (!link.vxlan || !parseNetworkAlias(link.alias)) continue;
+    const auto* underlay = host.link(link.vxlan->underlayIndex);
+    builder.tunnel(link.vxlan->port, underlay == nullptr ? defaultUnderlay : underlay->name);
+    if (link.vxlan->local) builder.own(*link.vxlan->local);
+    const auto flood = host.flood.find(link.index);
+    if (known.contains(name) || flood == host.flood.end()) continue;
+    for (const IpAddress& remote : flood->second) builder.peer(remote);
+  }
+  return std::move(builder).table();
 }
 
 bool guardsNothing(const nft::Table& table) {

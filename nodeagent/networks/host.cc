@@ -1,10 +1,40 @@
 #include "nodeagent/networks/host.h"
 
+#include <charconv>
+
+#include "lib/base/fd.h"
 #include "lib/netlink/address.h"
 #include "lib/netlink/neighbour.h"
+#include "lib/netlink/route.h"
 #include "nodeagent/networks/names.h"
 
 namespace multinet::agent::networks {
+namespace {
+
+// A line has 128 bytes; nobody has more sockets than ports on each of his addresses.
+constexpr std::size_t kLargestTable = std::size_t{64} << 20U;
+
+Result<std::set<std::uint16_t>> findUdpPorts() {
+  std::set<std::uint16_t> ports;
+  for (const std::string table : {"udp", "udp6"}) {
+    const auto text = readFile("/proc/thread-self/net/" + table, kLargestTable);
+    if (!text && text.error().code == Code::NotFound) continue;  // no IPv6
+    if (!text) return fail(text.error());
+    ports.merge(parseUdpPorts(*text));
+  }
+  return ports;
+}
+
+void takeAddress(const netlink::AddressInfo& info, Host& host) {
+  const IpAddress& address = info.address.address;
+  host.own.insert(address);
+  if (!info.linkLocal) host.addresses[info.linkIndex].push_back(address);
+  if (!address.isV4() || info.address.length >= 31) return;
+  const IpPrefix range(address, info.address.length);
+  host.broadcasts.insert({range.first(), range.last()});
+}
+
+}  // namespace
 
 const netlink::LinkInfo* Host::link(const std::string& name) const {
   const auto found = links.find(name);
@@ -18,23 +48,51 @@ const netlink::LinkInfo* Host::link(int index) const {
   return nullptr;
 }
 
+std::set<std::uint16_t> parseUdpPorts(std::string_view table) {
+  // "  sl  local_address rem_address ..." and then "  12: 0100007F:0035 00000000:0000 ..."
+  std::set<std::uint16_t> ports;
+  while (!table.empty()) {
+    const std::string_view line = table.substr(0, table.find('\n'));
+    table.remove_prefix(std::min(table.size(), line.size() + 1));
+    const auto slot = line.find(": ");
+    if (slot == std::string_view::npos) continue;
+    const auto colon = line.find(':', slot + 2);
+    if (colon == std::string_view::npos || line.size() < colon + 5) continue;
+    std::uint16_t port = 0;
+    const char* begin = line.data() + colon + 1;
+    if (std::from_chars(begin, begin + 4, port, 16).ptr == begin + 4) ports.insert(port);
+  }
+  return ports;
+}
+
 Result<Host> observeHost(netlink::Socket& socket) {
   Host host;
   MULTINET_TRY(auto links, netlink::findLinks(socket));
   for (netlink::LinkInfo& link : links) {
+    if (link.udpPort != 0 && !parseNetworkAlias(link.alias)) {
+      host.tunnelPorts.emplace(link.udpPort, link.name);
+    }
     std::string name = link.name;
     host.links.emplace(std::move(name), std::move(link));
   }
   MULTINET_TRY(const auto addresses, netlink::findAddresses(socket, 0));
-  for (const netlink::AddressInfo& address : addresses) {
-    if (!address.linkLocal) host.addresses[address.linkIndex].push_back(address.address.address);
-  }
+  for (const netlink::AddressInfo& address : addresses) takeAddress(address, host);
   for (const auto& [name, link] : host.links) {
     if (link.kind != "vxlan" || !parseNetworkAlias(link.alias)) continue;
     MULTINET_TRY(const auto remotes, netlink::findFlood(socket, link.index));
     host.flood[link.index] = {remotes.begin(), remotes.end()};
   }
   return host;
+}
+
+Status observeDetail(netlink::Socket& socket, const HostDetail& detail, Host& host) {
+  if (detail.routes) {
+    MULTINET_TRY(host.routed, netlink::findRoutedLinks(socket));
+  }
+  if (detail.udpPorts) {
+    MULTINET_TRY(host.udpPorts, findUdpPorts());
+  }
+  return {};
 }
 
 }  // namespace multinet::agent::networks

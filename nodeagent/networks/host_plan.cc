@@ -17,21 +17,32 @@ LinkRef ref(const LinkInfo& link) {
   return {link.index, link.name};
 }
 
+/// Interfaces of pods in a bridge.
+unsigned interfacesIn(const Host& host, const LinkInfo& bridge) {
+  return static_cast<unsigned>(
+      std::count_if(host.links.begin(), host.links.end(), [&](const auto& entry) {
+        return entry.second.master == bridge.index && drivers::parseAlias(entry.second.alias);
+      }));
+}
+
 /// Steps for one network.
 class Planner {
  public:
-  Planner(const DesiredNetwork& network, const Host& host, const NetworksOptions& options)
+  Planner(const DesiredNetwork& network, const Host& host, Guard guard,
+          const NetworksOptions& options)
       : network_(network),
         host_(host),
+        guarded_(guard == Guard::Committed),
         options_(options),
         site_(siteOf(network, host, options.underlay)),
+        blocked_(isBlocked(network, site_)),
         alias_(networkAlias(network.uid)) {}
 
   std::vector<HostStep> run() {
     if (!ownsBridge(network_) || site_.mtu == 0) return {};
     const LinkInfo* bridge = host_.link(bridgeName(network_));
     if (bridge == nullptr) {
-      createBridge();
+      if (!blocked_) createBridge();
     } else if (bridge->alias == alias_ && bridge->kind == "bridge") {
       keepBridge(*bridge);
       if (network_.type == LinkType::Vxlan) planTunnel(*bridge);
@@ -55,10 +66,18 @@ class Planner {
   }
 
   void keepBridge(const LinkInfo& bridge) {
-    if (bridge.mtu != site_.mtu) step({netlink::setMtu(ref(bridge), site_.mtu)});
+    const unsigned mtu = linkMtu(bridge);
+    if (bridge.mtu != mtu) step({netlink::setMtu(ref(bridge), mtu)});
     const MacAddress mac = bridgeMac(options_.node, network_.uid);
     if (bridge.mac != mac) step({netlink::setMac(ref(bridge), mac)});
     bringUp(bridge);
+  }
+
+  /// Never less than the pods in the bridge were told: their large frames would vanish without a
+  /// word. A smaller MTU of the network holds for new interfaces, which get it themselves.
+  [[nodiscard]] unsigned linkMtu(const LinkInfo& bridge) const {
+    if (blocked_) return bridge.mtu;
+    return interfacesIn(host_, bridge) > 0 ? std::max(bridge.mtu, site_.mtu) : site_.mtu;
   }
 
   /// The host has no address in a pod's network, not even a link-local one.
@@ -85,24 +104,25 @@ class Planner {
     if (site_.device == nullptr || !site_.local) return;
     const netlink::VxlanInfo wanted = wantedTunnel();
     const LinkInfo* tunnel = host_.link(vxlanName(network_));
+    const unsigned mtu = linkMtu(bridge);
     if (tunnel == nullptr) {
+      if (blocked_ || !guarded_) return;
       const LinkRef link{0, vxlanName(network_)};
-      step({netlink::createVxlan(
-                {link.name, vxlanMac(options_.node, network_.uid), site_.mtu, wanted}),
+      step({netlink::createVxlan({link.name, vxlanMac(options_.node, network_.uid), mtu, wanted}),
             netlink::setAlias(link, alias_), netlink::setMaster(link, bridge.index)});
       return;
     }
     if (tunnel->alias != alias_) return;
-    if (tunnel->vxlan != wanted) {
+    if (tunnel->vxlan != wanted && !blocked_ && guarded_) {
       step({netlink::deleteLink(ref(*tunnel))});  // what it is made with can't be changed
       return;
     }
     if (tunnel->master != bridge.index) step({netlink::setMaster(ref(*tunnel), bridge.index)});
-    if (tunnel->mtu != site_.mtu && site_.parent.status == CheckStatus::True) {
-      step({netlink::setMtu(ref(*tunnel), site_.mtu)});
+    if (tunnel->mtu != mtu && site_.parent.status == CheckStatus::True) {
+      step({netlink::setMtu(ref(*tunnel), mtu)});
     }
     planFlood(*tunnel);
-    bringUp(*tunnel);
+    if (guarded_) bringUp(*tunnel);
   }
 
   void planFlood(const LinkInfo& tunnel) {
@@ -124,26 +144,20 @@ class Planner {
   }
 
   void planUplink(const LinkInfo& bridge) {
-    if (network_.uplink.empty() || site_.device == nullptr) return;
+    if (network_.uplink.empty() || site_.device == nullptr || network_.refusal) return;
     if (site_.device->master == 0) step({netlink::setMaster(ref(*site_.device), bridge.index)});
     if (!site_.device->up) step({netlink::setUp(ref(*site_.device))});
   }
 
   const DesiredNetwork& network_;
   const Host& host_;
+  bool guarded_;
   const NetworksOptions& options_;
   Site site_;
+  bool blocked_;
   std::string alias_;
   std::vector<HostStep> steps_;
 };
-
-/// Interfaces of pods in a bridge.
-unsigned interfacesIn(const Host& host, const LinkInfo& bridge) {
-  return static_cast<unsigned>(
-      std::count_if(host.links.begin(), host.links.end(), [&](const auto& entry) {
-        return entry.second.master == bridge.index && drivers::parseAlias(entry.second.alias);
-      }));
-}
 
 void planRemovals(const std::vector<DesiredNetwork>& desired, const Host& host, HostPlan& plan) {
   std::set<std::pair<std::string, std::string>> expected;  // name and alias
@@ -179,13 +193,13 @@ void planRemovals(const std::vector<DesiredNetwork>& desired, const Host& host, 
 
 }  // namespace
 
-HostPlan planHost(const std::vector<DesiredNetwork>& desired, const Host& host,
+HostPlan planHost(const std::vector<DesiredNetwork>& served, const Host& host, Guard guard,
                   const NetworksOptions& options) {
   HostPlan plan;
   // Removals first: a network made anew may want the VNI of one that is gone.
-  planRemovals(desired, host, plan);
-  for (const DesiredNetwork& network : desired) {
-    for (HostStep& step : Planner(network, host, options).run()) {
+  planRemovals(served, host, plan);
+  for (const DesiredNetwork& network : served) {
+    for (HostStep& step : Planner(network, host, guard, options).run()) {
       plan.steps.push_back(std::move(step));
     }
   }

@@ -26,7 +26,12 @@ struct HostPlan {
   std::vector<Leftover> leftovers;
 };
 
-[[nodiscard]] HostPlan planHost(const std::vector<DesiredNetwork>& desired, const Host& host,
-                                const NetworksOptions& options);
+/// Whether the rules around tunnels are in the kernel: without them no tunnel is made or brought
+/// up.
+enum class Guard : std::uint8_t { Refused, Committed };
+
+/// `served` is judged (see lifelines.h).
+[[nodiscard]] HostPlan planHost(const std::vector<DesiredNetwork>& served, const Host& host,
+                                Guard guard, const NetworksOptions& options);
 
 }  // namespace multinet::agent::networks

@@ -13,10 +13,8 @@
 #include "lib/base/log.h"
 #include "lib/netlink/address.h"
 #include "lib/netns/netns.h"
-#include "nodeagent/networks/guard.h"
+#include "nodeagent/networks/lifelines.h"
 #include "nodeagent/networks/names.h"
-#include "nodeagent/networks/path_mtu.h"
-#include "nodeagent/networks/site.h"
 
 namespace multinet::agent::networks {
 namespace {
@@ -30,7 +28,6 @@ constexpr int kPasses = 5;
 // Events come in swarms (each pod's link is several); our own writes cause some too.
 constexpr Duration kDebounce = milliseconds(200);
 constexpr Duration kRetry = seconds(3);
-constexpr Duration kForgetEvery = seconds(4);
 
 }  // namespace
 
@@ -45,23 +42,24 @@ Result<std::unique_ptr<KernelNetworks>> KernelNetworks::start(NetworksOptions op
   MULTINET_TRY(auto socket, netlink::Socket::open());
   MULTINET_TRY(auto events, netlink::EventSocket::open(
                                 {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR}));
-  MULTINET_TRY(auto committer, nft::Committer::open());
+  MULTINET_TRY(auto guard, GuardKeeper::open(options.compareEvery));
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return fail(errnoError("start networks: eventfd", errno));
   return std::unique_ptr<KernelNetworks>(new KernelNetworks(std::move(options), std::move(changed),
                                                             std::move(socket), std::move(events),
-                                                            std::move(committer), std::move(wake)));
+                                                            std::move(guard), std::move(wake)));
 }
 
 KernelNetworks::KernelNetworks(NetworksOptions options, ChangeCallback changed,
                                netlink::Socket socket, netlink::EventSocket events,
-                               nft::Committer committer, Fd wake)
+                               GuardKeeper guard, Fd wake)
     : options_(std::move(options)),
       changed_(std::move(changed)),
       socket_(std::move(socket)),
       events_(std::move(events)),
-      committer_(std::move(committer)),
+      guard_(std::move(guard)),
       wake_(std::move(wake)),
+      probes_(options_, clock_),
       thread_([this] { run(); }) {
   pthread_setname_np(thread_.native_handle(), "mn-networks");
 }
@@ -96,22 +94,21 @@ void KernelNetworks::run() {
       if (stopping_) return;
     }
     readEvents();
-    // Replies before verdicts: after a stop of this process they may all be waiting.
-    for (auto& [uid, prober] : probers_) prober.receive();
+    probes_.receive();
     takeDesired();
     if (desired_ && clock_.now() >= reconcileAt_) reconcile();
-    turnProbes();
-    writes_ = socket_.writes() + committer_.commits();
+    if (desired_) probes_.turn(socket_);
+    writes_ = socket_.writes() + guard_.commits();
     publish();
   }
 }
 
 void KernelNetworks::wait() {
   std::vector<pollfd> polled = {{wake_.get(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
-  for (const auto& [uid, prober] : probers_) polled.push_back({prober.fd(), POLLIN, 0});
+  probes_.addPolled(polled);
   int timeout = -1;
   if (desired_) {
-    const BootTime next = std::min({reconcileAt_, askAt_, expireAt_});
+    const BootTime next = std::min(reconcileAt_, probes_.next());
     const auto left = std::chrono::ceil<milliseconds>(next - clock_.now()).count();
     timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
   }
@@ -146,68 +143,39 @@ void KernelNetworks::takeDesired() {
             [](const DesiredNetwork& a, const DesiredNetwork& b) { return a.name < b.name; });
   desired_ = std::move(incoming);
   reconcileAt_ = BootTime{};
-  askSoon();  // a new peer isn't kept waiting
+  probes_.askSoon();  // a new peer isn't kept waiting
+}
+
+/// What the node has, and what of the wish may be done there.
+Status KernelNetworks::look() {
+  MULTINET_TRY(Host host, observeHost(socket_));
+  MULTINET_CHECK(observeDetail(socket_, detailFor(*desired_, host), host));
+  host_ = std::move(host);
+  served_ = judge(*desired_, host_, options_.underlay);
+  return {};
 }
 
 void KernelNetworks::reconcile() {
   refused_.clear();
-  applyGuard();  // before any tunnel listens
+  Status seen;
   bool again = true;
-  std::optional<Error> blind;
   for (int pass = 0; pass < kPasses && again; ++pass) {
-    auto host = observeHost(socket_);
-    if (!host) {
-      blind = host.error();
-      break;
-    }
-    host_ = std::move(*host);
-    HostPlan plan = planHost(*desired_, host_, options_);
+    seen = look();
+    if (!seen) break;
+    // Before any tunnel listens; and once more when one is gone.
+    guard_.keep(served_, host_, options_.underlay, clock_.now());
+    const Guard guard = guard_.refused() ? Guard::Refused : Guard::Committed;
+    HostPlan plan = planHost(served_, host_, guard, options_);
     leftovers_ = std::move(plan.leftovers);
     again = !plan.steps.empty() && applySteps(plan);
   }
-  if (blind) log::error("can't read the host's links", {{"error", *blind}});
-  const bool trouble = blind || !refused_.empty() || guardRefused_;
+  if (!seen) log::error("can't read the host's links", {{"error", seen.error()}});
+  const bool trouble = !seen || !refused_.empty() || guard_.refused();
   reconcileAt_ =
       clock_.now() + (trouble ? std::min(kRetry, options_.compareEvery) : options_.compareEvery);
   setInterest();
-  syncProbers();
-  settled_ = settled_ || !blind;
-}
-
-void KernelNetworks::applyGuard() {
-  const nft::Table table = guardTable(*desired_, options_.underlay);
-  guardRefused_.reset();
-  const auto refuse = [&](const Error& error) {
-    committed_.reset();
-    guardRefused_ = error;
-    log::error("can't guard the tunnels", {{"error", error}});
-  };
-  if (!committed_ || clock_.now() >= compareGuardAt_) {
-    compareGuardAt_ = clock_.now() + options_.compareEvery;
-    const auto same = committer_.matches(committed_.value_or(table));
-    if (!same) return refuse(same.error());
-    if (!*same) {
-      committed_.reset();
-    } else if (!committed_) {
-      committed_ = table;
-    }
-  }
-  if (committed_ == table) return;
-  const bool nothing = guardsNothing(table);
-  if (nothing && !committed_) return;  // never made, or taken away by somebody: fine both
-  std::string commands;
-  if (nothing) {
-    commands = nft::renderDelete(table.name);
-  } else if (committed_ && !guardsNothing(*committed_) && nft::sameShape(*committed_, table)) {
-    commands = nft::renderDelta(*committed_, table);
-  } else {
-    commands = nft::renderReplace(table);
-  }
-  if (Status done = failpoint::check("networks.guard"); !done) return refuse(done.error());
-  if (Status done = committer_.commit(commands); !done) return refuse(done.error());
-  log::info("guarded tunnels", {{"ports", table.sets.front().elements.size()}});
-  committed_ = table;
-  if (nothing) committed_.reset();
+  probes_.sync(served_, host_);
+  settled_ = settled_ || seen.has_value();
 }
 
 /// True where another look is worth it.
@@ -215,30 +183,30 @@ bool KernelNetworks::applySteps(const HostPlan& plan) {
   bool progress = false;
   for (const HostStep& step : plan.steps) {
     if (refused_.contains(step.network)) continue;
-    for (const auto& [key, value] : step.sysctls) {
-      const Status written = netns::writeSysctl(key, value);
-      // A kernel without IPv6 has nothing to silence.
-      if (!written && written.error().code != Code::NotFound) {
-        refused_.emplace(step.network, written.error());
-      }
+    if (auto refusal = refusalOf(step)) {
+      log::warn("change of network refused", {{"network", step.network}, {"error", *refusal}});
+      refused_.emplace(step.network, std::move(*refusal));
+      continue;
     }
-    Status outcome = failpoint::check("networks.step");
-    if (outcome) {
-      for (Status& verdict : socket_.runAll(step.requests)) {
-        if (outcome && !verdict) outcome = std::move(verdict);
-      }
-    }
-    if (outcome) {
-      progress = true;
-      log::info("changed network",
-                {{"network", step.network}, {"step", step.requests.front().what}});
-    } else {
-      log::warn("change of network refused",
-                {{"network", step.network}, {"error", outcome.error()}});
-      refused_.emplace(step.network, outcome.error());
-    }
+    progress = true;
+    log::info("changed network", {{"network", step.network}, {"step", step.requests.front().what}});
   }
   return progress;
+}
+
+/// Does the step. All its requests are tried; the first failure counts.
+std::optional<Error> KernelNetworks::refusalOf(const HostStep& step) {
+  std::optional<Error> first;
+  for (const auto& [key, value] : step.sysctls) {
+    const Status written = netns::writeSysctl(key, value);
+    // A kernel without IPv6 has nothing to silence.
+    if (!written && written.error().code != Code::NotFound) first = written.error();
+  }
+  if (const Status place = failpoint::check("networks.step"); !place) return place.error();
+  for (const Status& verdict : socket_.runAll(step.requests)) {
+    if (!first && !verdict) first = verdict.error();
+  }
+  return first;
 }
 
 void KernelNetworks::setInterest() {
@@ -255,79 +223,13 @@ void KernelNetworks::setInterest() {
   }
 }
 
-void KernelNetworks::syncProbers() {
-  std::map<NetworkUid, Prober> next;
-  for (const DesiredNetwork& network : *desired_) {
-    if (network.type != LinkType::Vxlan) continue;
-    const auto* bridge = host_.link(bridgeName(network));
-    const Site site = siteOf(network, host_, options_.underlay);
-    if (bridge == nullptr || bridge->alias != networkAlias(network.uid) || !site.local) continue;
-    const Prober::Options wanted{bridge->index, bridgeMac(options_.node, network.uid), site.mtu,
-                                 options_.losses};
-    auto old = probers_.extract(network.uid);
-    if (!old.empty() && old.mapped().options().bridgeIndex == wanted.bridgeIndex &&
-        old.mapped().options().mtu == wanted.mtu) {
-      next.insert(std::move(old));
-    } else {
-      auto opened = Prober::open(wanted);
-      if (!opened) {
-        log::warn("can't probe network", {{"network", network.name}, {"error", opened.error()}});
-        continue;
-      }
-      next.emplace(network.uid, std::move(*opened));
-      askSoon();
-    }
-    next.at(network.uid).setPeers(network.peers, site.local->family());
-  }
-  probers_ = std::move(next);
-}
-
-/// Never so soon that what is under way is taken for lost.
-void KernelNetworks::askSoon() {
-  askAt_ = std::min(askAt_, std::max(clock_.now(), askedAt_ + options_.probeEvery / 4));
-}
-
-void KernelNetworks::turnProbes() {
-  if (!desired_) return;
-  const BootTime now = clock_.now();
-  if (now >= expireAt_) {
-    for (auto& [uid, prober] : probers_) prober.expire();
-    forgetLearnedPaths();
-    expireAt_ = askAt_ + options_.probeEvery / 2;
-    if (expireAt_ <= now) expireAt_ = now + options_.probeEvery / 2;
-  }
-  if (now >= askAt_) {
-    for (auto& [uid, prober] : probers_) prober.ask();
-    askedAt_ = now;
-    askAt_ = now + options_.probeEvery;
-    expireAt_ = now + options_.probeEvery / 2;
-  }
-}
-
-void KernelNetworks::forgetLearnedPaths() {
-  if (clock_.now() < forgetAt_) return;
-  for (const auto& [uid, prober] : probers_) {
-    for (const PeerReport& report : prober.reports()) {
-      const auto remote = IpAddress::parse(report.address);
-      if (report.state != PeerState::FullSizeLost || !remote) continue;
-      forgetAt_ = clock_.now() + kForgetEvery;
-      const Status forgotten =
-          forgetPathMtu(socket_, *remote, prober.options().mtu + vxlanOverhead(remote->family()));
-      if (!forgotten) log::debug("can't forget a path MTU", {{"error", forgotten.error()}});
-    }
-  }
-}
-
 void KernelNetworks::publish() {
   if (!desired_) return;
   Snapshot next;
   next.settled = settled_;
   next.leftovers = leftovers_;
-  for (const DesiredNetwork& network : *desired_) {
-    Evidence evidence{host_, {}, std::nullopt, guardRefused_};
-    if (const auto prober = probers_.find(network.uid); prober != probers_.end()) {
-      evidence.peers = prober->second.reports();
-    }
+  for (const DesiredNetwork& network : served_) {
+    Evidence evidence{host_, probes_.reports(network.uid), std::nullopt, guard_.refused()};
     if (const auto refused = refused_.find(network.uid); refused != refused_.end()) {
       evidence.refused = refused->second;
     }

@@ -1,8 +1,7 @@
 // The networks of this node on the real kernel: one thread, one loop.
 #pragma once
 
-#include <sys/types.h>
-
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -10,11 +9,11 @@
 #include <thread>
 
 #include "lib/netlink/socket.h"
-#include "lib/nft/committer.h"
 #include "nodeagent/networks/evaluate.h"
+#include "nodeagent/networks/guard_keeper.h"
 #include "nodeagent/networks/host_plan.h"
 #include "nodeagent/networks/networks.h"
-#include "nodeagent/networks/prober.h"
+#include "nodeagent/networks/probes.h"
 
 namespace multinet::agent::networks {
 
@@ -34,7 +33,7 @@ class KernelNetworks final : public Networks {
 
  private:
   KernelNetworks(NetworksOptions options, ChangeCallback changed, netlink::Socket socket,
-                 netlink::EventSocket events, nft::Committer committer, Fd wake);
+                 netlink::EventSocket events, GuardKeeper guard, Fd wake);
 
   // All below: the room's thread.
   void run();
@@ -42,12 +41,9 @@ class KernelNetworks final : public Networks {
   void readEvents();
   void takeDesired();
   void reconcile();
-  void applyGuard();
+  [[nodiscard]] Status look();
   [[nodiscard]] bool applySteps(const HostPlan& plan);
-  void syncProbers();
-  void turnProbes();
-  void askSoon();
-  void forgetLearnedPaths();
+  [[nodiscard]] std::optional<Error> refusalOf(const HostStep& step);
   void publish();
   void setInterest();
 
@@ -56,7 +52,7 @@ class KernelNetworks final : public Networks {
   SystemClock clock_;
   netlink::Socket socket_;
   netlink::EventSocket events_;
-  nft::Committer committer_;
+  GuardKeeper guard_;
   Fd wake_;
 
   mutable std::mutex mutex_;  // guards the next three
@@ -66,22 +62,15 @@ class KernelNetworks final : public Networks {
   std::atomic<std::uint64_t> writes_{0};
 
   std::optional<std::vector<DesiredNetwork>> desired_;
+  std::vector<DesiredNetwork> served_;  ///< of desired_, judged on host_
   bool settled_ = false;
   Host host_;
   std::vector<Leftover> leftovers_;
   std::map<NetworkUid, Error> refused_;
-  std::optional<nft::Table> committed_;  ///< nullopt: what the kernel has isn't known
-  std::optional<Error> guardRefused_;
-  std::map<NetworkUid, Prober> probers_;
+  Probes probes_;
   std::set<std::string> interestNames_;
   std::set<int> interestIndexes_;
-
   BootTime reconcileAt_{};
-  BootTime compareGuardAt_{};
-  BootTime askAt_{};
-  BootTime askedAt_{};
-  BootTime expireAt_{};
-  BootTime forgetAt_{};
   std::thread thread_;  // last: it uses all of the above
 };
 

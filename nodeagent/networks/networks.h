@@ -26,6 +26,18 @@ struct Peer {
 /// Who makes the bridge of a network of type Bridge.
 enum class BridgeMode : std::uint8_t { Own, Existing };
 
+/// Whether a network is to be made here, or only kept where the node has its links: the verdict on
+/// a network (Ready) may change while pods are on it, its existence doesn't.
+enum class Wish : std::uint8_t { Serve, Keep };
+
+/// Why the node doesn't do something: a CamelCase reason, and a sentence with what is wrong and
+/// what would be right.
+struct Refusal {
+  std::string reason;
+  std::string message;
+  bool operator==(const Refusal&) const = default;
+};
+
 /// One network as this node shall serve it.
 struct DesiredNetwork {
   NetworkName name;
@@ -43,6 +55,15 @@ struct DesiredNetwork {
   std::string uplink;  ///< device to put into an own bridge; empty: none
 
   std::string parent;  ///< Macvlan
+  MacvlanMode macvlanMode = MacvlanMode::Bridge;
+
+  std::vector<IpPrefix> subnets;  ///< pods get a connected route to each
+  std::vector<IpPrefix> covered;  ///< ranges of the cluster that one of the subnets overlaps
+  Wish wish = Wish::Serve;
+
+  /// Verdicts of judge() (see lifelines.h); nobody else fills them in.
+  std::optional<Refusal> refusal;         ///< what this network must not take from the node
+  std::vector<std::string> refusedPeers;  ///< why addresses of peers were left out
   bool operator==(const DesiredNetwork&) const = default;
 };
 
@@ -50,7 +71,8 @@ enum class CheckStatus : std::uint8_t { True, False, Unknown };
 /// `True`, `False`, `Unknown`, as conditions spell them.
 [[nodiscard]] std::string_view name(CheckStatus status);
 
-/// One thing that was looked at: `Link`, `Parent`, `Peers`, `Guard`.
+/// One thing that was looked at: `Parent`, `Link`, `Guard`, `Peers`; and, where they fail,
+/// `Lifelines` and `PeerAddresses`.
 struct Check {
   std::string name;
   CheckStatus status = CheckStatus::Unknown;
@@ -64,7 +86,9 @@ struct NetworkState {
   NetworkName name;
   NetworkUid uid;
   LinkType type = LinkType::Vxlan;
-  std::string parent;                ///< for InterfacePlan::parent; empty until it is there
+  /// For InterfacePlan::parent. Empty until it is there, and while a check that protects says no:
+  /// nothing new is attached then. What is attached already stays.
+  std::string parent;
   unsigned mtu = 0;                  ///< for interfaces of this network; 0 until it is known
   MacAddress bridgeMac;              ///< for this node's NetworkPeer (VXLAN)
   std::vector<IpAddress> underlays;  ///< for this node's NetworkPeer (VXLAN)

@@ -9,12 +9,14 @@
 #include <condition_variable>
 #include <functional>
 
+#include "lib/base/failpoint.h"
 #include "lib/netlink/address.h"
 #include "lib/netlink/link.h"
 #include "lib/netlink/neighbour.h"
 #include "lib/netlink/route.h"
 #include "lib/netns/netns.h"
 #include "lib/netns/packet_socket.h"
+#include "lib/nft/committer.h"
 #include "nodeagent/drivers/op.h"
 #include "nodeagent/networks/kernel_networks.h"
 #include "nodeagent/networks/names.h"
@@ -220,8 +222,28 @@ TEST_F(NetworksTest, ACutPathMtuIsFoundWithinTenSecondsAndItsHealingToo) {
               std::chrono::duration<double>(steady_clock::now() - cut).count());
 }
 
+/// A large packet to `address`, so that the kernel learns what the way there carries.
+void learnPath(Node& node, const std::string& address) {
+  const auto scope = netns::Scope::enter(node.netns()).value();
+  const Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in target{};
+  target.sin_family = AF_INET;
+  target.sin_port = htons(9);
+  EXPECT_EQ(::inet_pton(AF_INET, address.c_str(), &target.sin_addr), 1);
+  const int set = IP_PMTUDISC_DO;
+  EXPECT_EQ(::setsockopt(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, &set, sizeof set), 0);
+  const std::vector<char> large(1450, 'x');
+  static_cast<void>(::sendto(fd.get(), large.data(), large.size(), 0,
+                             reinterpret_cast<sockaddr*>(&target), sizeof target));
+}
+
 TEST_F(NetworksTest, APathMtuLearnedFromARouterIsForgottenOnceItHeals) {
   Node router("router");
+  Node far("far");  // behind a narrower way, and no concern of ours
+  router.wire("narrow", far, "eth0");
+  router.address("narrow", "172.18.3.254/24");
+  far.address("eth0", "172.18.3.3/24");
+  router.run(netlink::setMtu({0, "narrow"}, 1300));
   one_.wire("eth0", router, "left");
   two_.wire("eth0", router, "right");
   one_.address("eth0", "172.18.1.1/24");
@@ -230,6 +252,7 @@ TEST_F(NetworksTest, APathMtuLearnedFromARouterIsForgottenOnceItHeals) {
   two_.address("eth0", "172.18.2.2/24");
   one_.route("172.18.2.0/24", "172.18.1.254", "eth0");
   two_.route("172.18.1.0/24", "172.18.2.254", "eth0");
+  one_.route("172.18.3.0/24", "172.18.1.254", "eth0");
   {
     const auto scope = netns::Scope::enter(router.netns()).value();
     must(netns::writeSysctl("ipv4/ip_forward", "1"));
@@ -244,8 +267,16 @@ TEST_F(NetworksTest, APathMtuLearnedFromARouterIsForgottenOnceItHeals) {
   EXPECT_TRUE(eventually(
       [&] { return netlink::lookUpRoute(one_.socket(), ip("172.18.2.2")).value().mtu == 1400U; }));
   ASSERT_TRUE(one_.until(notReady("PathMTUTooSmall"), seconds(10)));
+  // What the node has learned of others is theirs: it goes only once, when that helps.
+  ASSERT_TRUE(eventually([&] {
+    learnPath(one_, "172.18.3.3");
+    return netlink::lookUpRoute(one_.socket(), ip("172.18.3.3")).value().mtu == 1300U;
+  }));
+  std::this_thread::sleep_for(seconds(5));
+  EXPECT_EQ(netlink::lookUpRoute(one_.socket(), ip("172.18.3.3")).value().mtu, 1300U);
   router.run(netlink::setMtu({0, "right"}, 1500));
   EXPECT_TRUE(one_.until(ready, seconds(10)));
+  EXPECT_TRUE(two_.until(ready, seconds(10)));
 }
 
 TEST_F(NetworksTest, ASilentPeerIsNamed) {
@@ -397,6 +428,186 @@ TEST_F(NetworksTest, OnlyPeersReachATunnel) {
       seconds(15)));
   forge(two_, "172.18.0.1", bridge);
   EXPECT_FALSE(hears(listener));
+}
+
+/// Sends one UDP packet; true where it arrives.
+bool delivers(Node& from, Node& to, const std::string& address, std::uint16_t port) {
+  const auto bound = [&] {
+    const auto scope = netns::Scope::enter(to.netns()).value();
+    Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_port = htons(port);
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
+    return fd;
+  }();
+  const auto scope = netns::Scope::enter(from.netns()).value();
+  const Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in target{};
+  target.sin_family = AF_INET;
+  target.sin_port = htons(port);
+  EXPECT_EQ(::inet_pton(AF_INET, address.c_str(), &target.sin_addr), 1);
+  const auto limit = steady_clock::now() + milliseconds(600);
+  while (steady_clock::now() < limit) {
+    static_cast<void>(
+        ::sendto(fd.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&target), sizeof target));
+    char byte = 0;
+    if (::recv(bound.get(), &byte, 1, 0) == 1 && byte == 'x') return true;  // no probe of a node
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  return false;
+}
+
+TEST_F(NetworksTest, PlainPodsUseTheTunnelsPortAmongThemselves) {
+  wireV4();
+  startBoth();
+  Node pod("pod");
+  Node other("other");
+  one_.wire("cluster0", pod, "eth0");
+  one_.wire("cluster1", other, "eth0");
+  one_.address("cluster0", "10.244.0.1/24");
+  one_.address("cluster1", "10.244.1.1/24");
+  pod.address("eth0", "10.244.0.5/24");
+  other.address("eth0", "10.244.1.5/24");
+  pod.route("0.0.0.0/0", "10.244.0.1", "eth0");
+  other.route("0.0.0.0/0", "10.244.1.1", "eth0");
+  const auto scope = netns::Scope::enter(one_.netns()).value();
+  must(netns::writeSysctl("ipv4/ip_forward", "1"));
+  EXPECT_TRUE(delivers(pod, other, "10.244.1.5", 4799));
+  // To a peer's tunnel they don't get: the next node might take them for this one.
+  two_.stop();
+  two_.run(netlink::deleteLink({0, vxlanName(blue({}))}));
+  two_.route("10.244.0.0/16", "172.18.0.1", "eth0");
+  EXPECT_TRUE(delivers(pod, two_, "172.18.0.2", 4800));
+  EXPECT_FALSE(delivers(pod, two_, "172.18.0.2", 4799));
+}
+
+bool guarded(Node& node) {
+  const auto scope = netns::Scope::enter(node.netns()).value();
+  return nft::Committer::open().value().exists("multinet").value();
+}
+
+TEST_F(NetworksTest, TheGuardStaysAsLongAsATunnel) {
+  wireV4();
+  startBoth();
+  Node pod("pod");
+  one_.wire("pod0", pod, "net1");
+  one_.run(netlink::setAlias({0, "pod0"}, drivers::aliasOf(IntentId("i"), "net1")));
+  one_.run(netlink::setMaster({0, "pod0"}, one_.index(bridgeName(blue({})))));
+  one_.networks().setDesired({});
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
+  EXPECT_TRUE(guarded(one_));
+  one_.stop();
+  one_.start(fast());  // a successor knows no more than the kernel
+  one_.networks().setDesired({});
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
+  EXPECT_TRUE(guarded(one_));
+  EXPECT_EQ(one_.networks().writes(), 0U);
+  one_.run(netlink::deleteLink({0, "pod0"}));
+  EXPECT_TRUE(eventually([&] { return !guarded(one_); }));
+}
+
+TEST_F(NetworksTest, ANetworkThatIsNoLongerReadyGoesOnForItsPods) {
+  wireV4();
+  startBoth();
+  DesiredNetwork kept = blue({peer("two", "172.18.0.9")});
+  kept.wish = Wish::Keep;
+  kept.vni = 0;  // the reservation is gone too
+  one_.networks().setDesired({kept});
+  EXPECT_TRUE(eventually([&] {
+    return netlink::findFlood(one_.socket(), one_.index(vxlanName(kept))).value() ==
+           std::vector<IpAddress>{ip("172.18.0.9")};
+  })) << "and still follows its peers";
+  EXPECT_EQ(netlink::findLink(one_.socket(), {0, vxlanName(kept)}).value().vxlan->vni, 7001U);
+  EXPECT_TRUE(guarded(one_));
+}
+
+TEST_F(NetworksTest, WithoutAGuardThereIsNoTunnelAndNothingIsAttached) {
+  wireV4();
+  ASSERT_TRUE(failpoint::arm("networks.guard=error"));
+  one_.start(fast());
+  one_.networks().setDesired({blue({peer("two", "172.18.0.2")})});
+  ASSERT_TRUE(one_.until(
+      [](const Snapshot& s) {
+        const auto* state = s.find(kUid);
+        return s.settled && state != nullptr && state->parent.empty();
+      },
+      seconds(5)));
+  EXPECT_FALSE(one_.has(vxlanName(blue({}))));
+  ASSERT_TRUE(failpoint::arm(""));
+  EXPECT_TRUE(
+      one_.until([](const Snapshot& s) { return !s.find(kUid)->parent.empty(); }, seconds(10)));
+  EXPECT_TRUE(one_.has(vxlanName(blue({}))));
+}
+
+TEST_F(NetworksTest, ThisNodesOwnAddressesAreNoPeers) {
+  wireV4();
+  one_.address("eth0", "172.18.0.66/24");
+  one_.start(fast());
+  one_.networks().setDesired(
+      {blue({peer("two", "172.18.0.2"), peer("thief", "172.18.0.1"), peer("second", "172.18.0.66"),
+             peer("all", "172.18.0.255"), peer("many", "224.0.0.7")})});
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.settled; }, seconds(5)));
+  ASSERT_TRUE(eventually([&] { return one_.has(vxlanName(blue({}))); }));
+  EXPECT_EQ(netlink::findFlood(one_.socket(), one_.index(vxlanName(blue({})))).value(),
+            std::vector<IpAddress>{ip("172.18.0.2")});
+  const auto snapshot = one_.networks().snapshot();
+  const auto& checks = snapshot->find(kUid)->checks;
+  const auto told = std::find_if(checks.begin(), checks.end(), [](const Check& check) {
+    return check.name == "PeerAddresses" && check.status == CheckStatus::False;
+  });
+  ASSERT_NE(told, checks.end());
+  EXPECT_NE(told->message.find("172.18.0.1 is this node's own"), std::string::npos);
+}
+
+TEST_F(NetworksTest, TheNodesNicIsNoUplink) {
+  wireV4();
+  DesiredNetwork network = blue({});
+  network.type = LinkType::Bridge;
+  network.uplink = "eth0";
+  one_.start(fast());
+  one_.networks().setDesired({network});
+  EXPECT_TRUE(one_.until(notReady("DeviceInUse"), seconds(5)));
+  EXPECT_EQ(netlink::findLink(one_.socket(), {0, "eth0"}).value().master, 0);
+  EXPECT_TRUE(one_.networks().snapshot()->find(kUid)->parent.empty());
+  EXPECT_EQ(one_.networks().writes(), 0U);
+}
+
+TEST_F(NetworksTest, APortThatSomebodyHasIsLeftToHim) {
+  wireV4();
+  netlink::VxlanSpec foreign;
+  foreign.name = "vx-foreign";
+  foreign.mac = MacAddress::derive("foreign");
+  foreign.mtu = 1450;
+  foreign.vxlan.vni = 77;
+  foreign.vxlan.port = 8472;
+  foreign.vxlan.underlayIndex = one_.index("eth0");
+  foreign.vxlan.local = ip("172.18.0.1");
+  one_.run(netlink::createVxlan(foreign));
+  one_.up("vx-foreign");
+  one_.start(fast());
+  DesiredNetwork network = blue({});
+  network.port = 8472;
+  one_.networks().setDesired({network});
+  EXPECT_TRUE(one_.until(notReady("PortTaken"), seconds(5)));
+  EXPECT_FALSE(guarded(one_));
+  const Fd socket = [&] {
+    const auto scope = netns::Scope::enter(one_.netns()).value();
+    Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_port = htons(6081);
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
+    return fd;
+  }();
+  network.port = 6081;
+  one_.networks().setDesired({network});
+  EXPECT_TRUE(one_.until(
+      [](const Snapshot& s) {
+        return s.find(kUid)->message.find("UDP port 6081 is open") != std::string::npos;
+      },
+      seconds(5)));
+  EXPECT_EQ(one_.networks().writes(), 0U);
 }
 
 }  // namespace

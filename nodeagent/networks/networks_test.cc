@@ -82,13 +82,13 @@ std::vector<std::string> textOf(const HostPlan& plan) {
 }
 
 TEST(HostPlan, ConvergedPlansNothing) {
-  const HostPlan plan = planHost({blue()}, servingHost(), options());
+  const HostPlan plan = planHost({blue()}, servingHost(), Guard::Committed, options());
   EXPECT_TRUE(plan.steps.empty());
   EXPECT_TRUE(plan.leftovers.empty());
 }
 
 TEST(HostPlan, ABareHostGetsItsBridgeFirst) {
-  const auto texts = textOf(planHost({blue()}, bareHost(), options()));
+  const auto texts = textOf(planHost({blue()}, bareHost(), Guard::Committed, options()));
   ASSERT_EQ(texts.size(), 3U);
   EXPECT_EQ(texts[0], "create bridge " + bridgeName(blue()));
   EXPECT_EQ(texts[2], "set MTU of link " + bridgeName(blue()) + " to 1450");
@@ -97,7 +97,7 @@ TEST(HostPlan, ABareHostGetsItsBridgeFirst) {
 TEST(HostPlan, TheFloodListIsDiffed) {
   Host host = servingHost();
   host.flood[6] = {ip("10.0.0.9")};
-  EXPECT_EQ(textOf(planHost({blue()}, host, options())),
+  EXPECT_EQ(textOf(planHost({blue()}, host, Guard::Committed, options())),
             (std::vector<std::string>{"add peer 10.0.0.2 to flood list",
                                       "remove peer 10.0.0.9 from flood list"}));
 }
@@ -109,21 +109,21 @@ TEST(HostPlan, DriftIsMended) {
   bridge.mac = MacAddress::derive("edited");
   tunnel.master = 0;
   tunnel.up = false;
-  EXPECT_EQ(textOf(planHost({blue()}, host, options())).size(), 3U);
+  EXPECT_EQ(textOf(planHost({blue()}, host, Guard::Committed, options())).size(), 3U);
   tunnel.vxlan->vni = 9;  // what can't be changed is made anew
   tunnel.up = true;
-  const auto texts = textOf(planHost({blue()}, host, options()));
+  const auto texts = textOf(planHost({blue()}, host, Guard::Committed, options()));
   EXPECT_EQ(texts.back(), "delete link " + vxlanName(blue()));
 }
 
 TEST(HostPlan, ANetworkThatIsGoneIsRemovedUnlessPodsUseIt) {
   Host host = servingHost();
-  EXPECT_EQ(textOf(planHost({}, host, options())).size(), 2U);
+  EXPECT_EQ(textOf(planHost({}, host, Guard::Committed, options())).size(), 2U);
   netlink::LinkInfo port = device(9, "mnv1");
   port.master = 5;
   port.alias = drivers::aliasOf(IntentId("i"), "net1");
   host.links["mnv1"] = port;
-  const HostPlan plan = planHost({}, host, options());
+  const HostPlan plan = planHost({}, host, Guard::Committed, options());
   EXPECT_TRUE(plan.steps.empty());
   ASSERT_EQ(plan.leftovers.size(), 1U);
   EXPECT_EQ(plan.leftovers.front(), (Leftover{NetworkUid("u-blue"), bridgeName(blue()), 1}));
@@ -135,11 +135,43 @@ TEST(HostPlan, ForeignLinksAreNeverTouched) {
   foreign.alias = "";
   foreign.mtu = 9000;
   host.links[foreign.name] = foreign;
-  EXPECT_TRUE(planHost({blue()}, host, options()).steps.empty());
+  EXPECT_TRUE(planHost({blue()}, host, Guard::Committed, options()).steps.empty());
   foreign.alias = networkAlias(NetworkUid("another"));
   host.links[foreign.name] = foreign;
-  const auto plan = planHost({blue()}, host, options());
+  const auto plan = planHost({blue()}, host, Guard::Committed, options());
   for (const HostStep& step : plan.steps) EXPECT_NE(step.network, blue().uid);
+}
+
+TEST(HostPlan, WithoutAGuardNoTunnelIsMadeOrBroughtUp) {
+  Host host = servingHost();
+  host.links[vxlanName(blue())].up = false;
+  EXPECT_TRUE(planHost({blue()}, host, Guard::Refused, options()).steps.empty());
+  host.links.erase(vxlanName(blue()));
+  EXPECT_TRUE(planHost({blue()}, host, Guard::Refused, options()).steps.empty());
+  EXPECT_FALSE(planHost({blue()}, host, Guard::Committed, options()).steps.empty());
+}
+
+TEST(HostPlan, WhatIsRefusedIsNotMadeAndWhatIsThereStays) {
+  DesiredNetwork network = blue();
+  network.refusal = Refusal{"PortTaken", "no"};
+  EXPECT_TRUE(planHost({network}, bareHost(), Guard::Committed, options()).steps.empty());
+  Host host = servingHost();
+  EXPECT_TRUE(planHost({network}, host, Guard::Committed, options()).steps.empty());
+  host.links[bridgeName(network)].up = false;  // and is kept in order
+  EXPECT_EQ(planHost({network}, host, Guard::Committed, options()).steps.size(), 1U);
+}
+
+TEST(HostPlan, ASmallerMtuNeverShrinksWhatPodsUse) {
+  Host host = servingHost();
+  DesiredNetwork network = blue();
+  network.mtu = 1300;
+  EXPECT_EQ(textOf(planHost({network}, host, Guard::Committed, options())).size(), 2U);
+  netlink::LinkInfo port = device(9, "mnv1");
+  port.master = 5;
+  port.alias = drivers::aliasOf(IntentId("i"), "net1");
+  host.links["mnv1"] = port;
+  EXPECT_TRUE(planHost({network}, host, Guard::Committed, options()).steps.empty());
+  EXPECT_EQ(siteOf(network, host, "eth0").mtu, 1300U) << "new interfaces get the new size";
 }
 
 TEST(HostPlan, AnUplinkJoinsTheBridge) {
@@ -151,10 +183,10 @@ TEST(HostPlan, AnUplinkJoinsTheBridge) {
   host.links["eth1"] = device(3, "eth1");
   auto bridge = bridgeOf(network, 5, 1500);
   host.links["br-blue"] = bridge;
-  EXPECT_EQ(textOf(planHost({network}, host, options())),
+  EXPECT_EQ(textOf(planHost({network}, host, Guard::Committed, options())),
             std::vector<std::string>{"set bridge of link eth1"});
   host.links["eth1"].master = 5;
-  EXPECT_TRUE(planHost({network}, host, options()).steps.empty());
+  EXPECT_TRUE(planHost({network}, host, Guard::Committed, options()).steps.empty());
 }
 
 TEST(Site, MtuIsTheUnderlaysLessTheOverheadOfTheOuterFamily) {
@@ -173,7 +205,7 @@ TEST(Site, AnUnderlayThatShrinksIsAFaultAndNoNewSize) {
   EXPECT_EQ(site.mtu, 1450U);
   EXPECT_EQ(site.parent.reason, "PathMTUTooSmall");
   EXPECT_NE(site.parent.message.find("1500"), std::string::npos) << site.parent.message;
-  EXPECT_TRUE(planHost({blue()}, host, options()).steps.empty());
+  EXPECT_TRUE(planHost({blue()}, host, Guard::Committed, options()).steps.empty());
 }
 
 TEST(Site, SaysWhatIsWrongWithADevice) {
@@ -254,6 +286,39 @@ TEST(Evaluate, WhatIsMissingOrRefusedIsNotReady) {
   EXPECT_EQ(evaluate(blue(), evidence, options()).reason, "RulesRefused");
 }
 
+TEST(Evaluate, WhatProtectsGatesAndWhatMeasuresDoesNot) {
+  EXPECT_EQ(stateWith(reports({PeerState::Silent})).parent, bridgeName(blue()));
+  Host host = servingHost();
+  host.links["eth0"].carrier = false;
+  EXPECT_EQ(stateWith({}, host).parent, bridgeName(blue()));
+  const Error no{Code::Internal, "X", "no"};
+  EXPECT_EQ(evaluate(blue(), {servingHost(), {}, std::nullopt, no}, options()).parent, "");
+  DesiredNetwork refused = blue();
+  refused.refusal = Refusal{"PortTaken", "UDP port 4799 belongs to device vx9"};
+  const auto state = evaluate(refused, {servingHost(), {}, std::nullopt, std::nullopt}, options());
+  EXPECT_EQ(state.parent, "");
+  EXPECT_EQ(state.ready, CheckStatus::False);
+  EXPECT_EQ(state.reason, "PortTaken");
+  DesiredNetwork large = blue();
+  large.mtu = 9000;
+  const auto jumbo = evaluate(large, {servingHost(), {}, std::nullopt, std::nullopt}, options());
+  EXPECT_EQ(jumbo.parent, "");
+  EXPECT_EQ(jumbo.reason, "PathMTUTooSmall");
+}
+
+TEST(Evaluate, AnUnusablePeerIsToldAndDoesNotDecide) {
+  DesiredNetwork network = blue();
+  network.refusedPeers = {"peer x: 10.0.0.1 is this node's own address"};
+  const auto state =
+      evaluate(network, {servingHost(), reports({PeerState::Answers}), std::nullopt, std::nullopt},
+               options());
+  EXPECT_EQ(state.ready, CheckStatus::True);
+  const auto check = std::ranges::find(state.checks, "PeerAddresses", &Check::name);
+  ASSERT_NE(check, state.checks.end());
+  EXPECT_EQ(check->reason, "AddressUnusable");
+  EXPECT_NE(check->message.find("10.0.0.1"), std::string::npos);
+}
+
 TEST(PeerHealth, ThreeLossesInARowOneAnswer) {
   PeerHealth health(3);
   EXPECT_EQ(health.state(), PeerState::Probing);
@@ -304,18 +369,41 @@ TEST(ProbeFrame, ReadsWhatItWritesAndNothingElse) {
 
 TEST(Guard, OnlyElementsChangeWithTheNetworks) {
   DesiredNetwork second = blue();
+  second.uid = NetworkUid("u-second");
   second.port = 4800;
   second.underlay = "eth1";
-  const auto one = guardTable({blue()}, "eth0");
-  const auto two = guardTable({blue(), second}, "eth0");
+  const auto one = guardTable({blue()}, bareHost(), "eth0");
+  const auto two = guardTable({blue(), second}, bareHost(), "eth0");
   EXPECT_TRUE(nft::sameShape(one, two));
   EXPECT_EQ(one.sets[0].elements, std::set<std::string>{"4799"});
   EXPECT_EQ(two.sets[1].elements, (std::set<std::string>{"eth0", "eth1"}));
   EXPECT_EQ(two.sets[2].elements, (std::set<std::string>{"10.0.0.2 . 4799", "10.0.0.2 . 4800"}));
   EXPECT_EQ(one.sets[3].elements, std::set<std::string>{"fd00::2 . 4799"});
+  EXPECT_EQ(one.sets[4].elements, std::set<std::string>{"10.0.0.1 . 4799"});
+  EXPECT_EQ(one.sets[5].elements, std::set<std::string>{"fd00::1 . 4799"});
   DesiredNetwork bridge = blue();
   bridge.type = LinkType::Bridge;
-  EXPECT_TRUE(guardsNothing(guardTable({bridge}, "eth0")));
+  EXPECT_TRUE(guardsNothing(guardTable({bridge}, bareHost(), "eth0")));
+}
+
+TEST(Guard, StaysForEachTunnelThatIsThere) {
+  const auto left = guardTable({}, servingHost(), "eth0");
+  EXPECT_EQ(left.sets[0].elements, std::set<std::string>{"4799"});
+  EXPECT_EQ(left.sets[1].elements, std::set<std::string>{"eth0"});
+  EXPECT_EQ(left.sets[2].elements, std::set<std::string>{"10.0.0.2 . 4799"});
+  EXPECT_EQ(left.sets[4].elements, std::set<std::string>{"10.0.0.1 . 4799"});
+  // Of a network that is wanted, the peers are those that the API tells.
+  Host host = servingHost();
+  host.flood[6] = {ip("10.0.0.9")};
+  EXPECT_EQ(guardTable({blue()}, host, "eth0").sets[2].elements,
+            std::set<std::string>{"10.0.0.2 . 4799"});
+}
+
+TEST(Guard, APortOfSomebodyElseIsNotGuarded) {
+  DesiredNetwork refused = blue();
+  refused.refusal = Refusal{"PortTaken", "no"};
+  EXPECT_TRUE(guardsNothing(guardTable({refused}, bareHost(), "eth0")));
+  EXPECT_FALSE(guardsNothing(guardTable({refused}, servingHost(), "eth0")));
 }
 
 TEST(Names, FitTheKernelAndDifferByNodeAndNetwork) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 namespace multinet::agent::networks {
 namespace {
@@ -52,12 +53,13 @@ void Prober::setPeers(const std::vector<Peer>& peers, IpFamily outer) {
 
   std::map<MacAddress, Asked> next;
   for (const auto& [order, peer] : candidates) {
-    PeerReport report{peer->node, remoteOf(*peer, IpAddress(outer, 0))->str(), PeerState::Probing};
+    const IpAddress remote = *remoteOf(*peer, IpAddress(outer, 0));
+    PeerReport report{peer->node, remote.str(), PeerState::Probing};
     const auto old = asked_.find(peer->bridgeMac);
     next.emplace(peer->bridgeMac,
                  old != asked_.end() && old->second.report.address == report.address
                      ? old->second
-                     : Asked{std::move(report), PeerHealth(options_.losses)});
+                     : Asked{std::move(report), PeerHealth(options_.losses), remote, 0});
   }
   asked_ = std::move(next);
 }
@@ -81,18 +83,50 @@ void Prober::expire() {
   for (auto& [mac, asked] : asked_) asked.health.expire();
 }
 
-void Prober::receive() {
-  socket_.drain(kFramesAtOnce, [this](const netns::EthernetFrame& frame) {
+std::vector<DirectFrame> Prober::receive() {
+  std::vector<DirectFrame> answers;
+  socket_.drain(kFramesAtOnce, [&](const netns::EthernetFrame& frame) {
     const auto probe = decodeProbe(frame.payload);
     if (!probe || frame.payload.size() > options_.mtu) return;
+    const auto asked = asked_.find(frame.from);
     if (probe->kind == ProbeKind::Request) {
-      if (std::binary_search(known_.begin(), known_.end(), frame.from)) {
-        send(frame.from, {ProbeKind::Reply, probe->nonce}, frame.payload.size());
+      if (!std::binary_search(known_.begin(), known_.end(), frame.from)) return;
+      const Probe reply{ProbeKind::Reply, probe->nonce};
+      send(frame.from, reply, frame.payload.size());
+      if (frame.payload.size() > kSmallProbe && asked != asked_.end() &&
+          asked->second.health.state() == PeerState::FullSizeLost) {
+        answers.push_back(
+            direct(frame.from, asked->second.remote, encodeProbe(reply, frame.payload.size())));
       }
-    } else if (const auto asked = asked_.find(frame.from); asked != asked_.end()) {
+    } else if (asked != asked_.end()) {
       asked->second.health.answered(probe->nonce);
+      if (probe->nonce != asked->second.directNonce || probe->nonce == 0) return;
+      asked->second.directNonce = 0;
+      healed_.push_back(asked->second.remote);
     }
   });
+  return answers;
+}
+
+DirectFrame Prober::direct(const MacAddress& to, const IpAddress& remote,
+                           std::vector<std::uint8_t> payload) const {
+  return {
+      options_.local, remote, options_.port, options_.vni, {options_.mac, to, std::move(payload)},
+      kProbeEthertype};
+}
+
+DirectFrame Prober::askDirectly(const NodeName& peer) {
+  for (auto& [mac, asked] : asked_) {
+    if (asked.report.node != peer) continue;
+    asked.directNonce = nonce();
+    return direct(mac, asked.remote,
+                  encodeProbe({ProbeKind::Request, asked.directNonce}, options_.mtu));
+  }
+  return {};
+}
+
+std::vector<IpAddress> Prober::takeHealed() {
+  return std::exchange(healed_, {});
 }
 
 std::vector<PeerReport> Prober::reports() const {

@@ -6,6 +6,7 @@
 
 #include "lib/netns/packet_socket.h"
 #include "nodeagent/networks/networks.h"
+#include "nodeagent/networks/path_mtu.h"
 #include "nodeagent/networks/peer_health.h"
 #include "nodeagent/networks/probe_frame.h"
 
@@ -24,6 +25,11 @@ class Prober {
     MacAddress mac;  ///< of the own bridge
     unsigned mtu = 0;
     unsigned losses = 3;
+    /// The tunnel below: for frames around it.
+    IpAddress local;
+    std::uint16_t port = 0;
+    std::uint32_t vni = 0;
+    bool operator==(const Options&) const = default;
   };
   [[nodiscard]] static Result<Prober> open(const Options& options);
 
@@ -33,8 +39,14 @@ class Prober {
   void ask();
   /// What hasn't been answered since counts as lost.
   void expire();
-  /// Takes what came in: answers requests of peers, notes replies.
-  void receive();
+  /// Takes what came in: answers requests of peers, notes replies. Gives the answers that are to go
+  /// around the tunnel too: those to full-size requests of peers whose path may just seem too
+  /// small.
+  std::vector<DirectFrame> receive();
+  /// A full-size request to be sent around the tunnel, to a peer whose full-size frames are lost.
+  [[nodiscard]] DirectFrame askDirectly(const NodeName& peer);
+  /// Peers that have answered one since the last call.
+  [[nodiscard]] std::vector<IpAddress> takeHealed();
 
   [[nodiscard]] int fd() const { return socket_.fd(); }
   [[nodiscard]] const Options& options() const { return options_; }
@@ -44,13 +56,18 @@ class Prober {
   struct Asked {
     PeerReport report;
     PeerHealth health;
+    IpAddress remote;
+    std::uint64_t directNonce = 0;  ///< 0: none is under way
   };
   Prober(const Options& options, netns::PacketSocket socket);
+  [[nodiscard]] DirectFrame direct(const MacAddress& to, const IpAddress& remote,
+                                   std::vector<std::uint8_t> payload) const;
   void send(const MacAddress& to, const Probe& probe, std::size_t size);
 
   Options options_;
   netns::PacketSocket socket_;
   std::map<MacAddress, Asked> asked_;
+  std::vector<IpAddress> healed_;
   std::vector<MacAddress> known_;  ///< sorted; whose requests are answered
 };
 

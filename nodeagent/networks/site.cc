@@ -18,11 +18,16 @@ Check deviceCheck(const std::string& device, const netlink::LinkInfo* link) {
   return passed(kParent, "DeviceUp", "device " + device + " is up");
 }
 
-Check tooSmall(const netlink::LinkInfo& device, unsigned mtu, unsigned overhead) {
-  return failed(kParent, "PathMTUTooSmall",
-                "device " + device.name + " carries " + std::to_string(device.mtu) +
-                    " bytes; the network's MTU of " + std::to_string(mtu) + " needs " +
-                    std::to_string(mtu + overhead));
+/// Told also where the device has a lesser trouble, which may pass by itself.
+void checkCarries(unsigned overhead, Site& site) {
+  site.carries = site.mtu + overhead <= site.device->mtu;
+  const bool minor = site.parent.status == CheckStatus::True || site.parent.reason == "NoCarrier";
+  if (site.carries || !minor) return;
+  site.parent =
+      failed(kParent, "PathMTUTooSmall",
+             "device " + site.device->name + " carries " + std::to_string(site.device->mtu) +
+                 " bytes; the network's MTU of " + std::to_string(site.mtu) + " needs " +
+                 std::to_string(site.mtu + overhead));
 }
 
 std::optional<IpAddress> firstOf(const std::vector<IpAddress>& addresses, IpFamily family) {
@@ -74,9 +79,7 @@ Site vxlanSite(const DesiredNetwork& network, const Host& host, const std::strin
   const unsigned carried = site.device->mtu > overhead ? site.device->mtu - overhead : 0;
   const unsigned made = madeWith(network, host);
   site.mtu = network.mtu != 0 ? network.mtu : made != 0 ? made : carried;
-  if (site.parent.status == CheckStatus::True && site.mtu > carried) {
-    site.parent = tooSmall(*site.device, site.mtu, overhead);
-  }
+  checkCarries(overhead, site);
   return site;
 }
 
@@ -113,9 +116,7 @@ Site bridgeSite(const DesiredNetwork& network, const Host& host) {
     }
     site.mtu = network.mtu != 0 ? network.mtu : made != 0 ? made : site.device->mtu;
   }
-  if (site.parent.status == CheckStatus::True && site.mtu > site.device->mtu) {
-    site.parent = tooSmall(*site.device, site.mtu, 0);
-  }
+  checkCarries(0, site);
   return site;
 }
 
@@ -128,9 +129,8 @@ Site macvlanSite(const DesiredNetwork& network, const Host& host) {
   if (site.device->master != 0) {
     site.parent = failed(kParent, "DeviceEnslaved",
                          "device " + network.parent + " is a port of another device");
-  } else if (site.parent.status == CheckStatus::True && site.mtu > site.device->mtu) {
-    site.parent = tooSmall(*site.device, site.mtu, 0);
   }
+  checkCarries(0, site);
   return site;
 }
 
@@ -151,6 +151,10 @@ Site siteOf(const DesiredNetwork& network, const Host& host, const std::string& 
       break;
   }
   return macvlanSite(network, host);
+}
+
+bool isBlocked(const DesiredNetwork& network, const Site& site) {
+  return network.refusal.has_value() || !site.carries;
 }
 
 std::optional<IpAddress> remoteOf(const Peer& peer, const IpAddress& local) {

@@ -14,7 +14,12 @@ struct Site {
   std::optional<IpAddress> local;             ///< VXLAN: source of outer packets
   std::vector<IpAddress> underlays;           ///< VXLAN: first address of each family
   unsigned mtu = 0;                           ///< of the network; 0 where it can't be known
+  bool carries = true;  ///< false where the device carries less than `mtu` needs
 };
+
+/// True where nothing new may be made of the network and no pod attached to it: it would take a
+/// lifeline of the node, or large frames would vanish. What is there stays.
+[[nodiscard]] bool isBlocked(const DesiredNetwork& network, const Site& site);
 
 /// Pure. Points into `host`. A network's own MTU, once its bridge was made with it, stays: what the
 /// underlay no longer carries is a fault to be told, not a new size that running pods don't know.

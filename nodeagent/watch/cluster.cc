@@ -144,6 +144,7 @@ void Cluster::connect() {
   owned_->networks.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->attachments.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->peers.addHandler({anyChange, anyUpdate, anyChange, changed_});
+  owned_->serviceCidrs.addHandler({anyChange, anyUpdate, anyChange, changed_});
   informers_.store(owned_.get());
   owned_->networks.start();
   owned_->attachments.start();

@@ -1,0 +1,43 @@
+// The one keeper of our tables in a network namespace: nobody else commits them.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "lib/base/clock.h"
+#include "lib/nft/committer.h"
+
+namespace multinet::nft {
+
+/// Remembers what the kernel has, so that a change commits what differs and nothing is ever
+/// flushed; adopts what a predecessor left; looks now and then whether somebody else changed it.
+/// Bound to the network namespace of the thread that opened it. Not thread-safe.
+class TableKeeper {
+ public:
+  /// `compareEvery`: how long a table is believed to be as committed without listing it again.
+  [[nodiscard]] static Result<TableKeeper> open(Duration compareEvery);
+
+  /// Whether the kernel's table is `table`. Lists it where that isn't known or was long ago, and
+  /// takes over one that is as wished.
+  [[nodiscard]] Result<bool> isCommitted(const Table& table, BootTime now);
+  /// After isCommitted() said no: the elements that differ, or the whole table in one transaction.
+  [[nodiscard]] Status commit(const Table& table);
+  /// Takes the table away where this keeper or a predecessor of it made it: `like` has its shape.
+  [[nodiscard]] Status remove(const Table& like, BootTime now);
+  [[nodiscard]] std::uint64_t commits() const { return committer_.commits(); }
+
+ private:
+  struct Kept {
+    std::optional<Table> committed;  ///< nullopt: what the kernel has isn't known
+    BootTime compareAt{};
+  };
+  TableKeeper(Committer committer, Duration compareEvery)
+      : committer_(std::move(committer)), compareEvery_(compareEvery) {}
+
+  Committer committer_;
+  Duration compareEvery_;
+  std::map<std::string, Kept> tables_;
+};
+
+}  // namespace multinet::nft

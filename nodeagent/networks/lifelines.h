@@ -1,0 +1,46 @@
+// What a network must never take from the node: the devices, ports and addresses that the node and
+// its pods live on. Asked before each step, whatever the API says: an admission that was passed,
+// was away or was wrong doesn't cost a node. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nodeagent/networks/host.h"
+#include "nodeagent/networks/networks.h"
+
+namespace multinet::agent::networks {
+
+/// Why `device` can't be given to the network as a whole (a bridge's uplink, the parent of a
+/// Passthru macvlan): it has addresses, carries routes, is the underlay of tunnels, is a port of
+/// another device or stands below one, or is of Multinet's own making. `host` with routes.
+[[nodiscard]] std::optional<Refusal> refuseDevice(const DesiredNetwork& network,
+                                                  const netlink::LinkInfo& device, const Host& host,
+                                                  const std::string& defaultUnderlay);
+
+/// Why the network's tunnel can't have its UDP port: another device or a socket has it, or it is
+/// one that well-known services have. `host` with UDP ports where the tunnel isn't there yet.
+[[nodiscard]] std::optional<Refusal> refusePort(const DesiredNetwork& network, const Host& host);
+
+/// Why pods must not get routes to the network's subnets: they would hide the cluster's Services,
+/// pods or nodes. A network with a wire of its own may lie in the nodes' range: that wire may well
+/// be the nodes'.
+[[nodiscard]] std::optional<Refusal> refuseRange(const DesiredNetwork& network, const Host& host,
+                                                 const std::string& defaultUnderlay);
+
+/// Why no tunnel may send to `remote`: one of this node's addresses (each frame would come back and
+/// teach the bridge that everybody lives behind the tunnel), or no host's at all. nullopt: it may.
+[[nodiscard]] std::optional<std::string> whyNoRemote(const IpAddress& remote, const Host& host);
+
+/// What judge() needs besides: nothing, where all tunnels are made and no device is to be taken.
+[[nodiscard]] HostDetail detailFor(const std::vector<DesiredNetwork>& desired, const Host& host);
+
+/// The networks that are to be served on this host: those that are wished, and those that are to be
+/// kept and have links here. Each with its refusal, and without addresses of peers that no tunnel
+/// may send to.
+[[nodiscard]] std::vector<DesiredNetwork> judge(const std::vector<DesiredNetwork>& desired,
+                                                const Host& host,
+                                                const std::string& defaultUnderlay);
+
+}  // namespace multinet::agent::networks
