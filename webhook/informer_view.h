@@ -23,6 +23,11 @@ class InformerView final : public View {
       std::string_view namespaceName, std::string_view name) const override;
   [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(std::string_view name) const override;
   [[nodiscard]] std::vector<api::PodNetwork> networks() const override;
+  /// Never: nodes change every few seconds and networks are made now and then, so they are asked
+  /// for and not watched (LiveView).
+  [[nodiscard]] std::optional<std::vector<api::ClusterRange>> clusterRanges() const override {
+    return std::nullopt;
+  }
 
  private:
   kube::Informer<api::PodNetwork> networks_;

@@ -53,8 +53,36 @@ std::vector<api::PodNetwork> LiveView::networks() const {
   return all ? std::move(*all) : caches_.networks();
 }
 
+std::optional<std::vector<api::ClusterRange>> LiveView::clusterRanges() const {
+  std::vector<api::ClusterRange> ranges;
+  const auto add = [&](const std::string& text, api::RangeUse use, const std::string& owner) {
+    if (const auto prefix = IpPrefix::parse(text)) ranges.push_back({*prefix, use, owner});
+  };
+  const auto services = client_.list<k8s::ServiceCidr>();
+  // An older server has no such kind, and tells its Services' range to nobody.
+  if (!services && services.error().code != Code::NotFound) return std::nullopt;
+  if (services) {
+    for (const k8s::ServiceCidr& one : *services) {
+      for (const auto& cidr : one.spec.cidrs) add(cidr, api::RangeUse::Services, one.metadata.name);
+    }
+  }
+  const auto nodes = client_.list<k8s::Node>();
+  if (!nodes) return std::nullopt;
+  for (const k8s::Node& node : *nodes) {
+    for (const auto& cidr : node.spec.podCIDRs) add(cidr, api::RangeUse::Pods, node.metadata.name);
+    for (const k8s::NodeAddress& one : node.status.addresses) {
+      const auto address = IpAddress::parse(one.address);  // names of hosts stand there too
+      if (!address) continue;
+      const IpPrefix alone(*address, static_cast<std::uint8_t>(bits(address->family())));
+      ranges.push_back({alone, api::RangeUse::Node, node.metadata.name});
+    }
+  }
+  return ranges;
+}
+
 Verdict judgeFreshly(const Judge& judge, const Review& review, const View& caches,
                      kube::Client& client) {
+  if (review.resource == "podnetworks") return judge(review, LiveView(client, caches));
   Verdict verdict = judge(review, caches);
   if (verdict.allowed || verdict.code == kBadRequest) return verdict;
   return judge(review, LiveView(client, caches));

@@ -30,6 +30,8 @@ class LiveView final : public View {
       std::string_view namespaceName, std::string_view name) const override;
   [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(std::string_view name) const override;
   [[nodiscard]] std::vector<api::PodNetwork> networks() const override;
+  /// Two lists: ServiceCIDRs (nothing before Kubernetes 1.33) and Nodes.
+  [[nodiscard]] std::optional<std::vector<api::ClusterRange>> clusterRanges() const override;
 
  private:
   kube::Client& client_;
@@ -42,7 +44,8 @@ class LiveView final : public View {
 
 using Judge = std::function<Verdict(const Review&, const View&)>;
 
-/// Decides by the caches, and refuses only what the API server's own state refuses too.
+/// Decides by the caches, and refuses only what the API server's own state refuses too. Networks,
+/// which are rare and judged by what no cache holds, are decided by the API server's state alone.
 [[nodiscard]] Verdict judgeFreshly(const Judge& judge, const Review& review, const View& caches,
                                    kube::Client& client);
 

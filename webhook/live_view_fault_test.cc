@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "lib/api/test_objects.h"
+#include "lib/k8s/core.h"
 #include "test/support/apiserver.h"
 #include "webhook/admission/fake_view.h"
 #include "webhook/admission/validate.h"
@@ -73,6 +74,27 @@ TEST_F(LiveViewTest, SeesWhichNetworksAreGone) {
   const auto all = LiveView(*client_, caches_).networks();
   ASSERT_EQ(all.size(), 1U);
   EXPECT_EQ(all.front().metadata.name, "blue");
+}
+
+TEST_F(LiveViewTest, TellsTheRangesOfServicesPodsAndNodes) {
+  k8s::ServiceCidr services;
+  services.metadata.name = "kubernetes";
+  services.spec.cidrs = {"10.96.0.0/16", "fd00:96::/112"};
+  ASSERT_TRUE(client_->create(services));
+  k8s::Node node;
+  node.metadata.name = "n1";
+  node.spec.podCIDRs = {"10.244.1.0/24"};
+  node.status.addresses = {{"InternalIP", "192.168.7.11"}, {"Hostname", "n1"}};
+  ASSERT_TRUE(client_->create(node));
+  const auto ranges = LiveView(*client_, caches_).clusterRanges();
+  ASSERT_TRUE(ranges);
+  ASSERT_EQ(ranges->size(), 4U);
+  EXPECT_EQ(ranges->at(0).use, api::RangeUse::Services);
+  EXPECT_EQ(ranges->at(2), (api::ClusterRange{IpPrefix::parse("10.244.1.0/24").value(),
+                                              api::RangeUse::Pods, "n1"}));
+  EXPECT_EQ(ranges->at(3).prefix.str(), "192.168.7.11/32");
+  server_.set(ApiServer::Presence::Away);
+  EXPECT_FALSE(LiveView(*client_, caches_).clusterRanges()) << "unknown isn't none";
 }
 
 TEST_F(LiveViewTest, TheCachesDecideWhileTheServerIsAway) {

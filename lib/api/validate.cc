@@ -2,6 +2,8 @@
 #include "lib/api/validate.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "lib/api/names.h"
 #include "lib/api/parts.h"
@@ -77,11 +79,60 @@ std::optional<Violation> checkRange(std::optional<std::int32_t> number, const st
                    Code::InvalidArgument};
 }
 
+std::optional<Violation> checkPort(std::optional<std::int32_t> port) {
+  const char* path = "spec.vxlan.port";
+  if (port && *port > 0 && *port < kMinVxlanPort) {
+    return Violation{path,
+                     std::to_string(*port),
+                     "is one of the system's ports, such as DNS's 53, which a tunnel would take "
+                     "from every pod and node",
+                     "leave it out for " + std::to_string(kDefaultVxlanPort) +
+                         ", or write a number from " + std::to_string(kMinVxlanPort) + " to 65535",
+                     "PortReserved",
+                     Code::InvalidArgument};
+  }
+  return checkRange(port, path, kMinVxlanPort, 65535, "PortOutOfRange");
+}
+
+struct KnownPorts {
+  std::int32_t first;
+  std::int32_t last;
+  std::string_view who;
+};
+/// UDP ports that others on a node commonly have: IANA's registry, Linux's VXLAN default, what
+/// kube-proxy hands out, and what the kernel picks for outgoing sockets
+/// (net.ipv4.ip_local_port_range).
+constexpr std::array kKnownPorts{
+    KnownPorts{4789, 4789, "VXLAN overlays"},
+    KnownPorts{8472, 8472, "VXLAN overlays such as Flannel's and Cilium's"},
+    KnownPorts{6081, 6081, "GENEVE overlays"},
+    KnownPorts{4500, 4500, "IPsec"},
+    KnownPorts{51820, 51821, "WireGuard"},
+    KnownPorts{30000, 32767, "Services of type NodePort"},
+    KnownPorts{32768, 60999, "outgoing sockets of the node"},
+};
+
+std::optional<Violation> warnOfPort(std::optional<std::int32_t> port) {
+  if (!port) return std::nullopt;
+  const auto known = std::find_if(
+      kKnownPorts.begin(), kKnownPorts.end(),
+      [&](const KnownPorts& ports) { return *port >= ports.first && *port <= ports.last; });
+  if (known == kKnownPorts.end()) return std::nullopt;
+  return Violation{"spec.vxlan.port",
+                   std::to_string(*port),
+                   "is used by " + std::string(known->who) +
+                       ": where a node has them the network isn't ready there",
+                   "",
+                   "PortShared",
+                   Code::Ok};
+}
+
 Report checkVxlan(const VxlanSpec& vxlan) {
   Report report;
   note(report, checkRange(vxlan.vni, "spec.vxlan.vni", 1, static_cast<std::int32_t>(kMaxVni),
                           "VNIOutOfRange"));
-  note(report, checkRange(vxlan.port, "spec.vxlan.port", 1, 65535, "PortOutOfRange"));
+  note(report, checkPort(vxlan.port));
+  if (auto shared = warnOfPort(vxlan.port)) report.warnings.push_back(std::move(*shared));
   if (vxlan.underlay && !vxlan.underlay->interface.empty()) {
     note(report,
          parts::checkDeviceName(vxlan.underlay->interface, "spec.vxlan.underlay.interface"));
@@ -245,6 +296,13 @@ Report validate(const PodNetwork& network) {
 
 Report validateUpdate(const PodNetwork& before, const PodNetwork& after) {
   Report report = validate(after);
+  // What a time with other rules accepted can still be disabled, labelled and let go.
+  const Violations old = validate(before).violations;
+  std::erase_if(report.violations, [&old](const Violation& one) {
+    return std::any_of(old.begin(), old.end(), [&one](const Violation& had) {
+      return had.path == one.path && had.value == one.value && had.reason == one.reason;
+    });
+  });
   report.append(keepMember(before.spec, after.spec));
   report.append(keepSubnets(before.spec, after.spec));
   return report;

@@ -13,6 +13,8 @@ namespace multinet::api {
 inline constexpr std::int32_t kMinMtuV4 = 576;   // RFC 791
 inline constexpr std::int32_t kMinMtuV6 = 1280;  // RFC 8200
 inline constexpr std::int32_t kMaxMtu = 65535;   // an IP packet's length field
+/// Ports below are the system's (RFC 6335, section 6).
+inline constexpr std::int32_t kMinVxlanPort = 1024;
 
 /// Bytes that a type adds to each packet on the underlay: VXLAN 50 over IPv4, 70 over IPv6
 /// (RFC 7348: outer Ethernet isn't counted by the underlay's MTU, the inner one is).
@@ -21,7 +23,8 @@ inline constexpr std::int32_t kMaxMtu = 65535;   // an IP packet's length field
 /// A network by itself: union, subnets, gateways, exclusions, blocks, MTU, routes, access.
 /// Warnings: addresses outside RFC 1918 and RFC 4193.
 [[nodiscard]] Report validate(const PodNetwork& network);
-/// As above, and what may not change: the type, its member, a subnet's CIDR and block size.
+/// As above, and what may not change: the type, its member, a subnet's CIDR and block size. What
+/// was wrong before and stays as it is isn't told again: an object of other rules can be ended.
 [[nodiscard]] Report validateUpdate(const PodNetwork& before, const PodNetwork& after);
 
 /// Whether an MTU that a network asks for fits its underlay. Nothing where it does, or where the

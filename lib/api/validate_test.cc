@@ -113,6 +113,12 @@ const std::vector<BadNetwork> kBadNetworks{
      "spec.vxlan.vni: \"0\" is out of range; write a number from 1 to 16777215", "VNIOutOfRange"},
     {"VNI too large", [](auto& n) { vxlan(n, {16777216, {}, {}}); }, "is out of range",
      "VNIOutOfRange"},
+    {"port of the system", [](auto& n) { vxlan(n, {5, 53, {}}); }, "spec.vxlan.port: \"53\"",
+     "PortReserved"},
+    {"last port of the system", [](auto& n) { vxlan(n, {5, 1023, {}}); },
+     "leave it out for 4799, or write a number from 1024 to 65535", "PortReserved"},
+    {"port zero", [](auto& n) { vxlan(n, {5, 0, {}}); }, "spec.vxlan.port: \"0\"",
+     "PortOutOfRange"},
     {"port too large", [](auto& n) { vxlan(n, {5, 65536, {}}); }, "spec.vxlan.port: \"65536\"",
      "PortOutOfRange"},
     {"union member missing", [](auto& n) { n.spec.bridge.reset(); },
@@ -255,6 +261,32 @@ TEST(ValidateNetwork, WarnsOfOthersAddresses) {
   EXPECT_TRUE(report.ok()) << all(report.violations);
   ASSERT_EQ(report.warnings.size(), 1U);
   EXPECT_EQ(report.warnings[0].reason, "PublicAddresses");
+}
+
+TEST(ValidateNetwork, WarnsOfPortsThatOthersHave) {
+  for (const std::int32_t port : {4789, 8472, 6081, 51820, 30000, 40000}) {
+    PodNetwork network = goodNetwork();
+    vxlan(network, {5, port, {}});
+    const Report report = validate(network);
+    EXPECT_TRUE(report.ok()) << all(report.violations);
+    ASSERT_EQ(report.warnings.size(), 1U) << port;
+    EXPECT_EQ(report.warnings[0].reason, "PortShared");
+  }
+  PodNetwork network = goodNetwork();
+  vxlan(network, {5, 4799, {}});
+  EXPECT_TRUE(validate(network).warnings.empty());
+}
+
+TEST(ValidateNetwork, WhatOtherRulesAcceptedCanStillBeChangedElsewhere) {
+  PodNetwork before = goodNetwork();
+  vxlan(before, {5, 53, {}});
+  PodNetwork after = before;
+  after.spec.enabled = false;
+  EXPECT_TRUE(validateUpdate(before, after).ok());
+  after.spec.mtu = 65536;
+  const Report report = validateUpdate(before, after);
+  ASSERT_EQ(report.violations.size(), 1U);
+  EXPECT_EQ(report.violations[0].path, "spec.mtu");
 }
 
 const std::vector<BadNetwork> kBadUpdates{

@@ -55,6 +55,7 @@ void describe(V& v, typename V::template Ref<Taint> taint) {
 template <class V>
 void describe(V& v, typename V::template Ref<NodeSpec> spec) {
   v.field("unschedulable", spec.unschedulable);
+  v.field("podCIDRs", spec.podCIDRs);
   v.field("taints", spec.taints);
 }
 

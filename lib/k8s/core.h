@@ -65,6 +65,7 @@ struct Taint {
 
 struct NodeSpec {
   bool unschedulable = false;
+  std::vector<std::string> podCIDRs;  ///< one of each family; empty where nobody allocates them
   std::vector<Taint> taints;
   bool operator==(const NodeSpec&) const = default;
 };

@@ -72,6 +72,7 @@ BAD = {
     "union member of another type": (network(bridge={}), "spec.bridge", "the type is VXLAN"),
     "VNI zero": (network(vxlan={"vni": 0}), "spec.vxlan.vni", "0"),
     "VNI of 25 bits": (network(vxlan={"vni": 1 << 24}), "spec.vxlan.vni", "16777216"),
+    "port of the system": (network(vxlan={"port": 53}), "spec.vxlan.port", "1024"),
     "underlay lo": (network(vxlan={"underlay": {"interface": "lo"}}), "underlay.interface", "loopback"),
     "CIDR nonsense": (subnets({"cidr": "10.20/16"}), f"{ONE}.cidr", "10.20/16 is no prefix"),
     "CIDR host bits": (subnets({"cidr": "10.20.0.1/16"}), f"{ONE}.cidr", "10.20.0.1/16 has host bits set"),

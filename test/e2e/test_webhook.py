@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from e2elib.cluster import Cluster
+from e2elib.cluster import Cluster, condition
 from e2elib.pods import REQUEST, pod
 
 CONFIGURATION = "multinet-validate"
 SYSTEM = "multinet-system"
+RESOLVED = "multinet.dev/resolved"
 
 
 def network(name: str, cidr: str, **more: object) -> str:
@@ -76,6 +77,41 @@ def test_addresses_of_others_are_a_warning(deployed: Cluster) -> None:
     code, err = try_out(deployed, network("public", "8.8.0.0/16"))
     assert code == 0
     assert "Warning: spec.ipam.subnets[0].cidr" in err
+
+
+def test_ranges_of_the_cluster_are_refused_with_their_owner(deployed: Cluster) -> None:
+    """Else the interface's route hides DNS and the API server from the pod."""
+    for cidr in ("10.92.0.0/16", "10.92.3.0/24", "10.64.0.0/10"):
+        code, err = try_out(deployed, network("hides", cidr))
+        assert code != 0, cidr
+        assert "spec.ipam.subnets[0].cidr" in err
+        assert "the Services' range 10.92.0.0/16 of ServiceCIDR kubernetes" in err
+    code, err = try_out(deployed, network("wire", "10.90.0.0/24"))
+    assert code == 0
+    assert "Warning: spec.ipam.subnets[0].cidr" in err
+    assert "of node " in err
+
+
+def test_a_pod_out_of_a_backup_gets_its_networks_anew(deployed: Cluster, namespace: str) -> None:
+    """What admission wrote in another cluster, or before the network was made again, isn't kept."""
+    deployed.apply(network("restored", "10.79.0.0/16"))
+    try:
+        deployed.wait(lambda: _ready(deployed, "restored"), 30, "the network to be ready")
+        manifest = json.loads(pod("restored", namespace, networks="restored"))
+        stale = "net1=restored@00000000-0000-0000-0000-000000000000"
+        manifest["metadata"]["annotations"][RESOLVED] = stale
+        out = deployed.kubectl(
+            "create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(manifest)
+        )
+        written = json.loads(out)["metadata"]["annotations"][RESOLVED]
+        uid = deployed.json("podnetwork", "restored")["metadata"]["uid"]
+        assert written == f"net1=restored@{uid}"
+    finally:
+        deployed.delete("podnetwork", "restored")
+
+
+def _ready(cluster: Cluster, name: str) -> bool:
+    return condition(cluster.json("podnetwork", name), "Ready") == "True"
 
 
 def test_pods_that_ask_for_nothing_never_reach_it(deployed: Cluster, namespace: str) -> None:

@@ -24,8 +24,12 @@ class FakeView final : public View {
     for (const auto& [name, network] : catalog.networks) all.push_back(network);
     return all;
   }
+  [[nodiscard]] std::optional<std::vector<api::ClusterRange>> clusterRanges() const override {
+    return ranges;
+  }
 
   api::FakeCatalog catalog;
+  std::optional<std::vector<api::ClusterRange>> ranges = std::vector<api::ClusterRange>();
 };
 
 }  // namespace multinet::webhook

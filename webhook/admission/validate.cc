@@ -62,18 +62,36 @@ Verdict validatePod(const Review& review, const View& view) {
   return Verdict::of(read->display, explanation.report);
 }
 
+/// Only where there is a new subnet: the look costs two lists.
+void checkRanges(const api::PodNetwork& network, const api::PodNetwork* before, const View& view,
+                 api::Report& report) {
+  if (before != nullptr && before->spec.ipam == network.spec.ipam) return;
+  if (network.spec.ipam.subnets.empty()) return;
+  if (const auto ranges = view.clusterRanges()) {
+    report.append(api::checkClusterRanges(network, before, *ranges));
+    return;
+  }
+  report.warnings.push_back({.path = "spec.ipam.subnets",
+                             .value = {},
+                             .detail =
+                                 "not compared with the cluster's own ranges, which the API "
+                                 "server didn't tell in time: pods of a network that overlaps "
+                                 "them lose DNS",
+                             .remedy = {},
+                             .reason = "RangesUnknown"});
+}
+
 Verdict validateNetwork(const Review& review, const View& view) {
   if (!review.object) return badObject({Code::InvalidArgument, "NoObject", "object is missing"});
   const auto network = k8s::KindTraits<api::PodNetwork>::decode(*review.object);
   if (!network) return badObject(network.error());
-  api::Report report;
+  std::optional<api::PodNetwork> before;
   if (review.operation == Operation::Update && review.oldObject) {
-    const auto before = k8s::KindTraits<api::PodNetwork>::decode(*review.oldObject);
     // An object of a time with other rules must stay repairable.
-    report = before ? api::validateUpdate(*before, *network) : api::validate(*network);
-  } else {
-    report = api::validate(*network);
+    if (auto old = k8s::KindTraits<api::PodNetwork>::decode(*review.oldObject)) before = *old;
   }
+  api::Report report = before ? api::validateUpdate(*before, *network) : api::validate(*network);
+  if (report.ok()) checkRanges(*network, before ? &*before : nullptr, view, report);
   if (report.ok()) {
     for (const auto& other : view.networks()) {
       if (other.metadata.name == network->metadata.name) continue;

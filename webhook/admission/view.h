@@ -1,9 +1,11 @@
 // What admission looks at beyond the object under review.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "lib/api/catalog.h"
+#include "lib/api/cluster_ranges.h"
 
 namespace multinet::webhook {
 
@@ -12,6 +14,8 @@ class View : public api::Catalog {
  public:
   /// All networks: two of them can be at odds.
   [[nodiscard]] virtual std::vector<api::PodNetwork> networks() const = 0;
+  /// Ranges of Services, pods and nodes; nothing where they can't be told.
+  [[nodiscard]] virtual std::optional<std::vector<api::ClusterRange>> clusterRanges() const = 0;
 };
 
 }  // namespace multinet::webhook

@@ -13,8 +13,10 @@ nlohmann::json add(const char* path, nlohmann::json value) {
 
 nlohmann::json patchFor(const k8s::Pod& pod, const std::string& resolved) {
   nlohmann::json patch = nlohmann::json::array();
-  // A differing value stays: the validating half refuses it and says how to put it right.
-  if (pod.metadata.annotation(api::kResolvedAnnotation) == nullptr) {
+  // The key is admission's own, and what a restored or copied pod has there is of another time:
+  // written anew, whatever it says ("add" replaces a member that is there: RFC 6902, 4.1).
+  const std::string* written = pod.metadata.annotation(api::kResolvedAnnotation);
+  if (written == nullptr || *written != resolved) {
     patch.push_back(add("/metadata/annotations/multinet.dev~1resolved", resolved));
   }
   if (!pod.hasReadinessGate(api::kReadyGate)) {

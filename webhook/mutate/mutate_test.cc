@@ -89,7 +89,19 @@ TEST_F(HalvesTest, APodThatMutationMissedIsRefused) {
   Json forged = pod_.patch(ask(mutate, pod_).patch);
   forged["metadata"]["annotations"][api::kResolvedAnnotation] = "net1=blue@another";
   EXPECT_THAT(ask(validate, forged).message, HasSubstr("not what the request resolves to"));
-  EXPECT_TRUE(ask(mutate, forged).patch.empty()) << "patches only add";
+}
+
+// What a backup or `kubectl debug --copy-to` brings: the annotation of another time or cluster.
+TEST_F(HalvesTest, TheAnnotationOfAnotherTimeIsWrittenAnew) {
+  const Json fresh = pod_.patch(ask(mutate, pod_).patch);
+  for (const char* stale :
+       {"net1=blue@another", "net1=gone@5a1e7a1e,net2=blue@5a1e7a1e", "", "[]"}) {
+    Json restored = fresh;
+    restored["metadata"]["annotations"][api::kResolvedAnnotation] = stale;
+    const Json again = restored.patch(ask(mutate, restored).patch);
+    EXPECT_EQ(again, fresh) << stale;
+    EXPECT_TRUE(ask(validate, again).allowed) << stale;
+  }
 }
 
 TEST_F(HalvesTest, BadRequestsAreRefusedByBothWithTheSameWords) {
