@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "nodeagent/cri/runtime_client.h"
@@ -42,9 +43,38 @@ Result<std::string> netnsPathIn(const std::string& config, const std::string& wh
               "read " + where + ": no network namespace in it");
 }
 
+/// `process` is its directory in /proc, `path` what is told where it can't be read.
+Result<bool> isNetnsOf(const Fd& netns, const std::string& process, const std::string& path) {
+  struct stat one{};
+  struct stat other{};
+  if (stat((process + "/ns/net").c_str(), &one) != 0 || fstat(netns.get(), &other) != 0) {
+    const Error error =
+        errnoError("compare network namespace \"" + path + "\" with " + process + "/ns/net", errno);
+    // A process that is gone took its sandbox along; NotFound would have the runtime asked.
+    return fail(Code::FailedPrecondition, "NetnsUnknown", error.message);
+  }
+  return one.st_ino == other.st_ino && one.st_dev == other.st_dev;
+}
+
+/// None where the shim writes no such file.
+Result<std::optional<pid_t>> processIn(const std::string& bundle) {
+  const std::string where = bundle + "/init.pid";
+  const auto text = readFile(where, kIdLimit);
+  if (!text) {
+    if (text.error().code == Code::NotFound) return std::optional<pid_t>();
+    return fail(text.error());
+  }
+  pid_t pid = 0;
+  const auto parsed = std::from_chars(text->data(), text->data() + text->size(), pid);
+  if (parsed.ec != std::errc() || pid <= 0) {
+    return fail(Code::FailedPrecondition, "Malformed", "read " + where + ": no process in it");
+  }
+  return pid;
+}
+
 }  // namespace
 
-Result<Fd> openNetns(const std::string& path) {
+Result<Fd> openNetns(const std::string& path, std::optional<pid_t> process) {
   // Non-blocking: the path may have become a FIFO or a terminal.
   Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) return fail(errnoError("open network namespace \"" + path + "\"", errno));
@@ -52,14 +82,18 @@ Result<Fd> openNetns(const std::string& path) {
     return fail(Code::FailedPrecondition, "NotANetns",
                 "open network namespace \"" + path + "\": it is no network namespace");
   }
-  struct stat own{};
-  struct stat other{};
-  if (stat("/proc/thread-self/ns/net", &own) != 0 || fstat(fd.get(), &other) != 0) {
-    return fail(errnoError("compare network namespace \"" + path + "\"", errno));
-  }
-  if (own.st_ino == other.st_ino && own.st_dev == other.st_dev) {
+  MULTINET_TRY(const bool own, isNetnsOf(fd, "/proc/thread-self", path));
+  if (own) {
     return fail(Code::FailedPrecondition, "HostNetns",
                 "open network namespace \"" + path + "\": it is the host's own");
+  }
+  if (!process) return fd;
+  const std::string pid = std::to_string(*process);
+  MULTINET_TRY(const bool same, isNetnsOf(fd, "/proc/" + pid, path));
+  if (!same) {
+    return fail(Code::FailedPrecondition, "ForeignNetns",
+                "open network namespace \"" + path + "\": the sandbox's process " + pid +
+                    " is in another one");
   }
   return fd;
 }
@@ -69,11 +103,12 @@ Result<Fd> netnsOfBundle(const std::string& stateDir, const SandboxId& id) {
     return fail(Code::InvalidArgument, "SandboxId",
                 "find sandbox \"" + id.str() + "\": an ID has 1 to 128 letters, digits, _ or -");
   }
-  const auto where =
-      stateDir + "/io.containerd.runtime.v2.task/k8s.io/" + id.str() + "/config.json";
+  const auto bundle = stateDir + "/io.containerd.runtime.v2.task/k8s.io/" + id.str();
+  const auto where = bundle + "/config.json";
   MULTINET_TRY(const auto config, readFile(where));
   MULTINET_TRY(const auto path, netnsPathIn(config, where));
-  return openNetns(path);
+  MULTINET_TRY(const auto process, processIn(bundle));
+  return openNetns(path, process);
 }
 
 }  // namespace multinet::agent::cri

@@ -8,6 +8,7 @@
 
 #include "nodeagent/cri/bytes.h"
 #include "nodeagent/cri/extension.h"
+#include "nodeagent/cri/hop.h"
 #include "proto/cri-multinet/internal/cri_subset.pb.h"
 
 namespace multinet::agent::cri {
@@ -23,17 +24,27 @@ PodRef podOf(const subset::PodSandboxMetadata& metadata) {
   return {PodUid(metadata.uid()), metadata.namespace_(), metadata.name(), metadata.attempt()};
 }
 
-/// containerd's verbose info holds the runtime spec as JSON inside JSON text.
-Result<std::string> netnsPathOf(const subset::PodSandboxStatusResponse& reply) {
+struct NamedNetns {
+  std::string path;
+  std::optional<pid_t> process;  ///< the sandbox's first one
+};
+
+/// containerd's and CRI-O's verbose info holds the runtime spec as JSON inside JSON text.
+Result<NamedNetns> netnsOf(const subset::PodSandboxStatusResponse& reply) {
   const auto info = reply.info().find("info");
   if (info != reply.info().end()) {
     const auto json = nlohmann::json::parse(info->second, nullptr, false);
     const auto path = "/runtimeSpec/linux/namespaces"_json_pointer;
     if (!json.is_discarded() && json.contains(path) && json.at(path).is_array()) {
+      NamedNetns named;
+      const auto process = json.value("pid", nlohmann::json());
+      if (process.is_number_integer() && process > 0) named.process = process.get<pid_t>();
       for (const auto& entry : json.at(path)) {
         if (!entry.is_object() || entry.value("type", nlohmann::json()) != "network") continue;
         const auto found = entry.find("path");
-        if (found != entry.end() && found->is_string()) return found->get<std::string>();
+        if (found == entry.end() || !found->is_string()) continue;
+        named.path = found->get<std::string>();
+        return named;
       }
     }
   }
@@ -51,7 +62,11 @@ class Client final : public sandbox::Runtime {
                      sandbox::Callback<sandbox::RunReply> done) override {
     call("RunPodSandbox", request.bytes + runRequestSuffix(interfaces), request.deadline,
          request.metadata, [done = std::move(done)](Result<std::string> bytes) {
-           if (!bytes) return done(fail(std::move(bytes).error()));
+           if (!bytes) {
+             // Without a reason of ours: the kubelet and people get the runtime's own words.
+             bytes.error().reason.clear();
+             return done(fail(std::move(bytes).error()));
+           }
            subset::RunPodSandboxResponse reply;
            if (!reply.ParseFromString(*bytes) || reply.pod_sandbox_id().empty()) {
              return done(fail(Code::Internal, "Malformed",
@@ -125,9 +140,10 @@ class Client final : public sandbox::Runtime {
           if (!reply.ParseFromString(*bytes)) {
             return done(fail(Code::Internal, "Malformed", "read sandbox status: no valid message"));
           }
-          auto path = netnsPathOf(reply);
-          if (!path) return done(fail(std::move(path).error()));
-          if (!files_.post([done, path = *path] { done(openNetns(path)); })) {
+          auto named = netnsOf(reply);
+          if (!named) return done(fail(std::move(named).error()));
+          if (!files_.post(
+                  [done, named = *named] { done(openNetns(named.path, named.process)); })) {
             done(fail(Code::Unavailable, "Stopping", "find network namespace: stopping"));
           }
         });
@@ -149,8 +165,7 @@ class Client final : public sandbox::Runtime {
         std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - clock_.now());
     exchange->context.set_deadline(std::chrono::system_clock::now() + left);
     for (const auto& [key, value] : metadata) {
-      if (key.starts_with("grpc-") || key.starts_with(':') || key == "user-agent") continue;
-      exchange->context.AddMetadata(key, value);
+      if (!belongsToTheHop(key)) exchange->context.AddMetadata(key, value);
     }
     stub_.UnaryCall(&exchange->context, "/runtime.v1.RuntimeService/" + method, {},
                     &exchange->request, &exchange->reply,

@@ -1,7 +1,10 @@
 // The runtime as the owner of the sandboxes sees it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "lib/async/lane.h"
@@ -16,11 +19,14 @@ namespace multinet::agent::cri {
 
 /// The network namespace of a sandbox from its task bundle below containerd's state directory:
 /// NotFound where bundle or namespace are gone, FailedPrecondition where the path is no network
-/// namespace or the host's own. Reads files: not on gRPC's threads.
+/// namespace, the host's own, or not the one in which the sandbox's first process is (`init.pid`,
+/// which the shims of runc and gVisor write; without it that isn't checked). Reads files: not on
+/// gRPC's threads.
 [[nodiscard]] Result<Fd> netnsOfBundle(const std::string& stateDir, const SandboxId& id);
 
-/// Opens a path as a network namespace, checked like that.
-[[nodiscard]] Result<Fd> openNetns(const std::string& path);
+/// Opens a path as a network namespace, checked like that; `process` is the sandbox's first process
+/// where it is known.
+[[nodiscard]] Result<Fd> openNetns(const std::string& path, std::optional<pid_t> process = {});
 
 /// Calls `channel`; files are read on `files`. Both outlive it and its calls.
 [[nodiscard]] std::unique_ptr<sandbox::Runtime> makeRuntimeClient(

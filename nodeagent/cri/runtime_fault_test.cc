@@ -112,6 +112,26 @@ TEST_F(RuntimeFault, OpensTheNamespaceOfTheBundleAndNoticesThatItVanished) {
   EXPECT_EQ(gone.error().code, Code::NotFound) << gone.error().message;
 }
 
+TEST_F(RuntimeFault, RefusesANamespaceThatIsAnotherPods) {
+  auto own = support::ForeignNetns::make();
+  auto others = support::ForeignNetns::make();
+  if (!own || !others) GTEST_SKIP() << "no namespaces here";
+  runtime.giveBundles(own->path());
+  const auto made = run();
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  const auto pidFile =
+      directory + "/io.containerd.runtime.v2.task/k8s.io/" + made->id.str() + "/init.pid";
+  std::ofstream(pidFile) << own->process();
+  EXPECT_TRUE(netnsOf(made->id).has_value()) << "its first process is in it";
+  std::ofstream(pidFile) << others->process();
+  EXPECT_EQ(netnsOf(made->id).error().reason, "ForeignNetns");
+  std::ofstream(pidFile) << "no number";
+  EXPECT_EQ(netnsOf(made->id).error().reason, "Malformed");
+  std::ofstream(pidFile) << others->process();
+  others->vanish();
+  EXPECT_EQ(netnsOf(made->id).error().reason, "NetnsUnknown");
+}
+
 TEST_F(RuntimeFault, RefusesTheHostsNamespaceFilesFifosAndLinksToThem) {
   const auto file = directory + "/file";
   std::ofstream(file) << "no namespace";
@@ -159,6 +179,10 @@ TEST_F(RuntimeFault, AsksTheRuntimeWhereThereIsNoBundle) {
   runtime.giveVerboseNetns(netns->path());
   const auto fd = netnsOf(made->id);
   EXPECT_TRUE(fd.has_value()) << fd.error().message;
+  auto others = support::ForeignNetns::make();
+  ASSERT_TRUE(others.has_value());
+  runtime.giveVerboseNetns(netns->path(), others->process());
+  EXPECT_EQ(netnsOf(made->id).error().reason, "ForeignNetns");
   runtime.giveVerboseNetns("/proc/self/ns/net");
   EXPECT_EQ(netnsOf(made->id).error().reason, "HostNetns");
   EXPECT_EQ(netnsOf(SandboxId("unknown")).error().code, Code::NotFound);
@@ -170,7 +194,8 @@ TEST_F(RuntimeFault, KeepsItsDeadlineWhileTheRuntimeHangsAndPassesItsCodes) {
   EXPECT_EQ(run(200ms).error().code, Code::DeadlineExceeded);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
   runtime.inject("RunPodSandbox", {.code = 8});
-  EXPECT_EQ(run().error().code, Code::ResourceExhausted);
+  EXPECT_EQ(run().error(), (Error{Code::ResourceExhausted, "", "scripted"}))
+      << "the runtime's own words, and no reason of ours";
   const auto first = run();
   ASSERT_TRUE(first.has_value());
   EXPECT_FALSE(run().has_value()) << "the name is reserved";

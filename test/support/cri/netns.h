@@ -22,6 +22,8 @@ class ForeignNetns {
 
   /// `/proc/<pid>/ns/net`
   [[nodiscard]] std::string path() const;
+  /// In it.
+  [[nodiscard]] pid_t process() const { return child_; }
   /// Now, as when a pod's namespace is removed under the agent.
   void vanish();
 

@@ -66,7 +66,8 @@ class Runtime::State {
     if (method == "RemovePodSandbox") return remove(request);
     if (method == "PodSandboxStatus") return status(request);
     if (method == "ListPodSandbox") return list(request);
-    if (method == "CreateContainer" || method == "Version" || method == "Status") return {grpc::Status::OK, {}};
+    if (method == "CreateContainer" || method == "Version" || method == "Status")
+      return {grpc::Status::OK, {}};
     return failed(grpc::StatusCode::UNIMPLEMENTED, "unknown method " + method);
   }
 
@@ -76,6 +77,7 @@ class Runtime::State {
   std::vector<std::string> calls_;
   std::string bundleNetns_;
   std::string verboseNetns_;
+  int verboseProcess_ = 0;
   std::string lastRun_;
   int events_ = 0;
   std::size_t eventSize_ = 0;
@@ -213,7 +215,8 @@ class Runtime::State {
     }
     if (request.verbose() && !verboseNetns_.empty()) {
       (*reply.mutable_info())["info"] =
-          R"({"runtimeSpec":{"linux":{"namespaces":[{"type":"network","path":")" + verboseNetns_ +
+          "{\"pid\":" + std::to_string(verboseProcess_) +
+          R"(,"runtimeSpec":{"linux":{"namespaces":[{"type":"network","path":")" + verboseNetns_ +
           R"("}]}}})";
     }
     return replied(reply);
@@ -289,9 +292,10 @@ void Runtime::giveBundles(std::string netnsPath) {
   state_->bundleNetns_ = std::move(netnsPath);
 }
 
-void Runtime::giveVerboseNetns(std::string netnsPath) {
+void Runtime::giveVerboseNetns(std::string netnsPath, int process) {
   const std::lock_guard lock(state_->mutex_);
   state_->verboseNetns_ = std::move(netnsPath);
+  state_->verboseProcess_ = process;
 }
 
 void Runtime::giveEvents(int count, std::size_t size) {

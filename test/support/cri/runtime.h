@@ -51,8 +51,9 @@ class Runtime {
   /// New sandboxes get a task bundle whose config.json names this network namespace; an empty path
   /// (the default) makes no bundle.
   void giveBundles(std::string netnsPath);
-  /// New sandboxes name this network namespace in a verbose status.
-  void giveVerboseNetns(std::string netnsPath);
+  /// New sandboxes name this network namespace in a verbose status, and this process as their
+  /// first.
+  void giveVerboseNetns(std::string netnsPath, int process = 0);
   /// How many messages GetContainerEvents sends, and how big they are in bytes.
   void giveEvents(int count, std::size_t size);
 
