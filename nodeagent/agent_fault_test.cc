@@ -3,65 +3,17 @@
 // in time and told why. There is no API server in any of these.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <filesystem>
 #include <fstream>
-#include <optional>
-#include <thread>
 
 #include "lib/base/fd.h"
 #include "lib/http/raw_client.h"
-#include "nodeagent/cri/server.h"
-#include "test/support/cri/kubelet.h"
-#include "test/support/cri/runtime.h"
+#include "test/support/cri/agent_fixture.h"
 
 namespace multinet::agent {
 namespace {
 
-using std::chrono::seconds;
-using Clock = std::chrono::steady_clock;
-
-const support::KubeletPod kPlain{"u1", "plain", {}};
-const support::KubeletPod kAsking{"u2", "web", {{"multinet.dev/networks", "blue"}}};
 constexpr auto kSafeModeOff = "--safe-mode=off";
-
-/// One process of the agent.
-class Process {
- public:
-  Process(std::vector<std::string> arguments, const std::string& failpoints) {
-    std::string environment = "MULTINET_FAILPOINTS=" + failpoints;
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    std::vector<char*> envp = {environment.data(), nullptr};
-    if (posix_spawn(&pid_, MULTINET_NODEAGENT, nullptr, nullptr, argv.data(), envp.data()) != 0) {
-      pid_ = 0;
-    }
-  }
-  ~Process() { end(SIGKILL); }
-  Process(const Process&) = delete;
-  Process& operator=(const Process&) = delete;
-
-  /// How it ended, as waitpid tells it.
-  int end(int signal) {
-    if (pid_ > 0) ::kill(pid_, signal);
-    return wait();
-  }
-  /// Waits for an end of its own.
-  int wait() {
-    int status = 0;
-    if (pid_ > 0) waitpid(std::exchange(pid_, 0), &status, 0);
-    return status;
-  }
-
- private:
-  pid_t pid_ = 0;
-};
 
 /// One that nobody listens at now.
 std::uint16_t freePort() {
@@ -74,77 +26,6 @@ std::uint16_t freePort() {
   if (::bind(probe.get(), generic, size) != 0) return 0;
   return ::getsockname(probe.get(), generic, &size) == 0 ? ntohs(address.sin_port) : 0;
 }
-
-class AgentTest : public testing::Test {
- protected:
-  AgentTest() {
-    std::string pattern = testing::TempDir() + "/agentXXXXXX";
-    directory_ = mkdtemp(pattern.data());
-    runtime_.emplace(directory_);
-    runtime_->start();
-  }
-  ~AgentTest() override {
-    process_.reset();
-    runtime_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
-  void launch(const std::string& failpoints = "", std::vector<std::string> more = {}) {
-    process_.reset();
-    std::vector<std::string> arguments = {MULTINET_NODEAGENT,
-                                          "--node-name=n1",
-                                          "--kubeconfig=" + directory_ + "/kubeconfig",
-                                          "--listen=" + socket(),
-                                          "--runtime-endpoint=" + runtime_->endpoint(),
-                                          "--runtime-state-dir=" + runtime_->stateDir(),
-                                          "--state-dir=" + state(),
-                                          "--log-level=error"};
-    for (std::string& argument : more) arguments.push_back(std::move(argument));
-    process_.emplace(std::move(arguments), failpoints);
-  }
-  std::string socket() const { return directory_ + "/agent.sock"; }
-  std::string state() const { return directory_ + "/state"; }
-
-  support::Kubelet kubelet() const {
-    return support::Kubelet(cri::runtimeChannel("unix:" + socket()));
-  }
-  /// The reason of MultiNetworkReady, or what the call came to, once it is `wanted`.
-  std::string reason(const std::string& wanted) {
-    const auto end = Clock::now() + seconds(30);
-    while (true) {
-      const auto condition = kubelet().multiNetworkReady();
-      const std::string found = condition.type().empty() ? "no answer" : condition.reason();
-      if (found == wanted || Clock::now() > end) return found;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-  }
-  void expectPlainPodsGo() {
-    auto node = kubelet();
-    const auto started = node.sync(kPlain);
-    EXPECT_TRUE(started.status.ok()) << started.failedCall << started.status.error_message();
-    EXPECT_TRUE(node.kill(kPlain).ok());
-  }
-  /// Of the one pod that asks; empty where it got its sandbox.
-  std::string refusal(grpc::StatusCode code = grpc::StatusCode::UNAVAILABLE) {
-    const auto begin = Clock::now();
-    const auto refused = kubelet().sync(kAsking);
-    EXPECT_LT(Clock::now() - begin, seconds(5));
-    EXPECT_EQ(refused.failedCall, "RunPodSandbox");
-    EXPECT_EQ(refused.status.error_code(), code);
-    return refused.status.error_message();
-  }
-  /// Up, then dead: what `starts` holds is read before anything is served for networks.
-  void crash() {
-    launch("", {"--safe-mode-for=1s"});
-    const std::string before = reason("NotConnected");
-    ASSERT_EQ(before, "NotConnected");
-    process_->end(SIGKILL);
-  }
-
-  std::string directory_;
-  std::optional<support::Runtime> runtime_;
-  std::optional<Process> process_;
-};
 
 struct Broken {
   const char* failpoints;

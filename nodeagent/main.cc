@@ -46,6 +46,9 @@ void describe(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--safe-mode-for", settings.safeModeFor, "How long safe mode lasts by itself")
       ->capture_default_str();
+  app.add_option("--drain", settings.drain,
+                 "When told to stop: how long to wait, serving, for a moment without calls")
+      ->capture_default_str();
   app.add_option("--log-format", arguments.logFormat, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

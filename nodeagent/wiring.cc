@@ -1,7 +1,6 @@
 #include "nodeagent/wiring.h"
 
 #include <grpcpp/channel.h>
-#include <grpcpp/impl/codegen/service_type.h>
 
 #include <atomic>
 #include <charconv>
@@ -30,12 +29,14 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// How long calls under way may still take when the agent stops.
-constexpr seconds kDrain(10);
+/// Once nobody accepts any more, what came in between may take so long: with the two below it is
+/// the gap before the successor serves.
+constexpr milliseconds kLastCalls(500);
 /// Somebody else has the address of the metrics.
 constexpr seconds kMetricsRetry(10);
-/// How long the parts for networks may take to stop.
-constexpr seconds kStop(3);
+/// How long the parts for networks may take to stop. What they leave is found by the successor, as
+/// after a crash.
+constexpr milliseconds kStop(300);
 
 /// `60s`, `500ms`, `5m`.
 Result<Duration> parseDuration(const char* flag, std::string_view text) {
@@ -80,6 +81,7 @@ struct Policy {
   NetworkParts::Policy parts;
   SafeMode safeMode = SafeMode::Auto;
   Duration safeModeFor{};
+  Duration drain{};
 };
 
 // The diagram. Members are made from top to bottom; each needs only those above it. The relay comes
@@ -111,8 +113,11 @@ class NodeAgent final : public Agent {
 
   void stop() override {
     starter_.post([this] { crashes_.end(); });
+    // The successor starts when this process has ended, and nobody is served in between: so serve
+    // on until nobody waits, then be quick.
+    server_->awaitQuiet(std::chrono::duration_cast<milliseconds>(policy_.drain));
     listener_.stop();  // first, so that no call comes to a server that ends
-    server_->stop(kDrain);
+    server_->stop(kLastCalls);
     // A start that hangs must not keep the process from ending.
     const auto stopped = std::make_shared<std::promise<void>>();
     starter_.post([this, stopped] {
@@ -189,7 +194,7 @@ class NodeAgent final : public Agent {
   async::Lane timers_{"timers"};
   std::shared_ptr<grpc::Channel> channel_;
   sandbox::Gate gate_;
-  std::unique_ptr<grpc::Service> podNetworks_;
+  std::unique_ptr<cri::PodNetworksService> podNetworks_;
   std::unique_ptr<cri::Server> server_;
   cri::Listener listener_;
   CrashCount crashes_;
@@ -209,7 +214,9 @@ Result<std::unique_ptr<Agent>> start(const Settings& settings) {
   MULTINET_TRY(policy.parts.clusterPrefixes, parseClusterPrefixes(settings.clusterPrefixes));
   MULTINET_TRY(policy.safeMode, parseSafeMode(settings.safeMode));
   MULTINET_TRY(policy.safeModeFor, parseDuration("--safe-mode-for", settings.safeModeFor));
-  Fd socket = cri::inheritedListener();  // first: a supervisor that holds it also holds the path
+  MULTINET_TRY(policy.drain, parseDuration("--drain", settings.drain));
+  // First: a supervisor that holds it also holds the path.
+  MULTINET_TRY(Fd socket, cri::inheritedListener());
   if (!socket.valid()) {
     MULTINET_TRY(socket, cri::listenAt(settings.listen));
   }

@@ -23,13 +23,15 @@ struct Settings {
   std::string metricsListen;                 ///< empty: none
   std::string safeMode = "auto";  ///< a plain relay: on, off, or auto: after repeated crashes
   std::string safeModeFor = "60s";
+  std::string drain = "10s";  ///< how long it waits for a quiet moment when it is told to stop
 };
 
 /// The running agent.
 class Agent {
  public:
   virtual ~Agent() = default;
-  /// Ends what ends in time; the process then leaves by `_exit`.
+  /// Serves on until no call is under way (Settings::drain at most), then ends within a second what
+  /// ends in time; the process then leaves by `_exit`.
   virtual void stop() = 0;
 };
 

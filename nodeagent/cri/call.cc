@@ -4,22 +4,16 @@
 #include <string_view>
 #include <utility>
 
+#include "nodeagent/cri/hop.h"
+
 namespace multinet::agent::cri {
-namespace {
-
-/// What gRPC itself writes on each hop, and so must not be handed on.
-bool belongsToTheHop(std::string_view key) {
-  return key.starts_with(':') || key.starts_with("grpc-") || key == "user-agent" || key == "te" ||
-         key == "content-type" || key == "host";
-}
-
-}  // namespace
 
 grpc::ServerGenericBidiReactor* Call::start(grpc::GenericCallbackServerContext* context,
                                             CallContext shared,
                                             std::unique_ptr<Interceptor> interceptor) {
   auto call = std::make_shared<Call>(context, shared, std::move(interceptor));
   call->downstreamSelf_ = call;
+  shared.calls.began(*call);
   if (call->interceptor_ == nullptr) static_cast<void>(call->startUpstream());
   call->downstream_.StartRead(&call->request_);
   return &call->downstream_;
@@ -27,7 +21,10 @@ grpc::ServerGenericBidiReactor* Call::start(grpc::GenericCallbackServerContext* 
 
 Call::Call(grpc::GenericCallbackServerContext* context, CallContext shared,
            std::unique_ptr<Interceptor> interceptor)
-    : context_(context), shared_(shared), interceptor_(std::move(interceptor)) {}
+    : context_(context),
+      shared_(shared),
+      endless_(context->method().ends_with("/GetContainerEvents")),
+      interceptor_(std::move(interceptor)) {}
 
 bool Call::startUpstream() {
   {
@@ -186,6 +183,7 @@ void Call::replyDecided(ReplyDecision decision) {
     upstream_.StartRead(&reply_);  // to its end: the status comes after it
     return;
   }
+  if (std::holds_alternative<Skip>(decision)) return upstream_.StartRead(&reply_);
   reply_ = std::move(std::get<Forward>(decision).message);
   downstream_.StartWrite(&reply_);
 }
@@ -209,12 +207,23 @@ void Call::cancelled() {
   downstream_.Finish(grpc::Status(grpc::StatusCode::CANCELLED, "relay call: the caller went away"));
 }
 
+void Call::endNow() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (finished_ || !upstreamStarted_) return;
+    ending_ = true;
+  }
+  if (interceptor_ != nullptr) interceptor_->cancelled();
+  upstreamContext_.TryCancel();
+}
+
 void Call::upstreamDone(const grpc::Status& status) {
   copyTrailers();
   grpc::Status result = status;
   {
     const std::lock_guard lock(mutex_);
     if (status.ok() && !refusal_.ok()) result = refusal_;
+    if (ending_) result = {grpc::StatusCode::UNAVAILABLE, "relay stream: the agent is stopping"};
   }
   finish(result);
   const auto self = std::move(upstreamSelf_);
@@ -247,6 +256,7 @@ void Call::tell(grpc::StatusCode code) const {
 }
 
 void Call::downstreamDone() {
+  shared_.calls.ended(*this);
   const auto self = std::move(downstreamSelf_);
 }
 

@@ -18,18 +18,20 @@
 #include <memory>
 #include <mutex>
 
+#include "nodeagent/cri/calls.h"
 #include "nodeagent/cri/interceptor.h"
 #include "nodeagent/cri/server.h"
 
 namespace multinet::agent::cri {
 
-/// Lives until both sides are done and the last decision of its interceptor is made.
 /// What all calls of a relay share; outlives them.
 struct CallContext {
   grpc::GenericStub* stub;
   const CallObserver& called;
+  Calls& calls;
 };
 
+/// Lives until both sides are done and the last decision of its interceptor is made.
 class Call final : public std::enable_shared_from_this<Call> {
  public:
   /// Starts relaying. The reactor that it returns is what the generic service hands to gRPC.
@@ -40,6 +42,11 @@ class Call final : public std::enable_shared_from_this<Call> {
 
   Call(grpc::GenericCallbackServerContext* context, CallContext shared,
        std::unique_ptr<Interceptor> interceptor);
+
+  /// Whether it goes on until somebody ends it, as the runtime's stream of events does.
+  [[nodiscard]] bool endless() const { return endless_; }
+  /// Ends it with Unavailable: the kubelet asks again, and gets the agent's successor. Any thread.
+  void endNow();
 
  private:
   /// The kubelet's side.
@@ -94,6 +101,7 @@ class Call final : public std::enable_shared_from_this<Call> {
 
   grpc::GenericCallbackServerContext* context_;
   CallContext shared_;
+  const bool endless_;
   std::unique_ptr<Interceptor> interceptor_;
   Downstream downstream_{*this};
   Upstream upstream_{*this};
@@ -109,6 +117,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   bool metadataPassed_ = false;
   bool replyWaits_ = false;  ///< a reply was read before the initial metadata
   bool finished_ = false;
+  bool ending_ = false;   ///< the agent stops
   grpc::Status refusal_;  ///< replaces the runtime's status where not OK
 
   std::shared_ptr<Call> downstreamSelf_;

@@ -10,7 +10,8 @@ namespace {
 
 namespace subset = multinet::cri::subset;
 
-constexpr std::chrono::minutes kLongest(4);  // kubelet: twice its runtimeRequestTimeout
+constexpr std::chrono::minutes kDefault(4);  // kubelet: twice its usual runtimeRequestTimeout
+constexpr std::chrono::hours kNever(24);     // gRPC tells "no deadline" by a time far away
 
 tl::unexpected<Error> malformed(const std::string& what) {
   return fail(Code::InvalidArgument, "Malformed", "decode " + what + ": it is no valid message");
@@ -54,8 +55,7 @@ Result<CreateRequest> decodeCreate(const std::string& bytes) {
 
 BootTime bootDeadline(const Clock& clock, std::chrono::system_clock::time_point deadline) {
   const auto now = std::chrono::system_clock::now();
-  const Duration longest = kLongest;
-  const Duration left = deadline > now + kLongest ? longest : Duration(deadline - now);
+  const Duration left = deadline > now + kNever ? Duration(kDefault) : Duration(deadline - now);
   return clock.now() + std::max(left, Duration::zero());
 }
 

@@ -19,8 +19,9 @@ struct CreateRequest {
 };
 [[nodiscard]] Result<CreateRequest> decodeCreate(const std::string& bytes);
 
-/// A call's deadline on the agent's clock; a call without one gets the four minutes that the
-/// kubelet gives RunPodSandbox.
+/// A call's deadline on the agent's clock, however long the kubelet's runtimeRequestTimeout makes
+/// it; a call without one (or with more than a day) gets the four minutes that a kubelet gives
+/// RunPodSandbox unless it is configured otherwise.
 [[nodiscard]] BootTime bootDeadline(const Clock& clock,
                                     std::chrono::system_clock::time_point deadline);
 

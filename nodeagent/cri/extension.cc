@@ -22,6 +22,17 @@ std::string extension(const google::protobuf::Message& message) {
   return wireField(kExtensionField, message.SerializeAsString());
 }
 
+/// Fields of a PodSandboxStatus.
+std::string sandboxFields(const std::vector<InterfaceStatus>& interfaces,
+                          const std::string& bootId) {
+  return wireField(subset::PodSandboxStatus::kNetworkFieldNumber,
+                   extension(statusOf(interfaces, bootId)));
+}
+
+std::string notReady() {
+  return wireVarint(subset::PodSandboxStatus::kStateFieldNumber, subset::SANDBOX_NOTREADY);
+}
+
 }  // namespace
 
 std::string wireField(unsigned number, std::string_view content) {
@@ -51,8 +62,16 @@ std::string runReplySuffix(const std::vector<InterfaceStatus>& interfaces,
 std::string statusSuffix(const std::vector<InterfaceStatus>& interfaces,
                          const std::string& bootId) {
   return wireField(subset::PodSandboxStatusResponse::kStatusFieldNumber,
-                   wireField(subset::PodSandboxStatus::kNetworkFieldNumber,
-                             extension(statusOf(interfaces, bootId))));
+                   sandboxFields(interfaces, bootId));
+}
+
+std::string eventSuffix(const std::vector<InterfaceStatus>& interfaces, const std::string& bootId) {
+  return wireField(subset::ContainerEventResponse::kPodSandboxStatusFieldNumber,
+                   sandboxFields(interfaces, bootId));
+}
+
+std::string eventNotReadySuffix() {
+  return wireField(subset::ContainerEventResponse::kPodSandboxStatusFieldNumber, notReady());
 }
 
 std::string verboseSuffix(const std::vector<InterfaceStatus>& interfaces,
@@ -68,9 +87,7 @@ std::string verboseSuffix(const std::vector<InterfaceStatus>& interfaces,
 }
 
 std::string notReadySuffix() {
-  return wireField(
-      subset::PodSandboxStatusResponse::kStatusFieldNumber,
-      wireVarint(subset::PodSandboxStatus::kStateFieldNumber, subset::SANDBOX_NOTREADY));
+  return wireField(subset::PodSandboxStatusResponse::kStatusFieldNumber, notReady());
 }
 
 std::string nodeStatusSuffix(std::string_view reason, std::string_view message) {

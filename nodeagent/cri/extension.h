@@ -28,6 +28,11 @@ inline constexpr unsigned kExtensionField = 53698;
 /// To append to a PodSandboxStatusResponse: the extension inside status.network.
 [[nodiscard]] std::string statusSuffix(const std::vector<InterfaceStatus>& interfaces,
                                        const std::string& bootId);
+/// To append to a ContainerEventResponse that has a pod_sandbox_status: the same in there.
+[[nodiscard]] std::string eventSuffix(const std::vector<InterfaceStatus>& interfaces,
+                                      const std::string& bootId);
+/// To append to such a ContainerEventResponse: the state NOTREADY.
+[[nodiscard]] std::string eventNotReadySuffix();
 /// To append to a PodSandboxStatusResponse: `info["multinet"]`, JSON for people.
 [[nodiscard]] std::string verboseSuffix(const std::vector<InterfaceStatus>& interfaces,
                                         const std::string& bootId);

@@ -21,8 +21,11 @@ struct Answer {
   grpc::ByteBuffer message;
 };
 
+/// A reply that the kubelet doesn't get; the next one of the stream is read.
+struct Skip {};
+
 using RequestDecision = std::variant<Forward, Refuse, Answer>;
-using ReplyDecision = std::variant<Forward, Refuse>;
+using ReplyDecision = std::variant<Forward, Refuse, Skip>;
 
 /// One object a call. Called on gRPC's threads, which it must not block; decisions may come later,
 /// from any thread, exactly once. After cancelled() a decision is ignored.
@@ -33,7 +36,7 @@ class Interceptor {
   virtual void request(grpc::ByteBuffer message, std::function<void(RequestDecision)> decide) {
     decide(Forward{std::move(message)});
   }
-  /// The runtime's reply, only if it succeeded so far.
+  /// The runtime's reply, only if it succeeded so far; of a stream each one, in turn.
   virtual void reply(grpc::ByteBuffer message, std::function<void(ReplyDecision)> decide) {
     decide(Forward{std::move(message)});
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "nodeagent/cri/bytes.h"
+#include "nodeagent/cri/container_events.h"
 #include "nodeagent/cri/decode.h"
 #include "nodeagent/cri/extension.h"
 #include "nodeagent/cri/sandbox_list.h"
@@ -267,6 +268,7 @@ InterceptorOf interceptors(Context context) {
     if (method == "PodSandboxStatus") return std::make_unique<PodSandboxStatus>(context);
     if (method == "ListPodSandbox") return std::make_unique<ListPodSandbox>(context);
     if (method == "Status") return std::make_unique<NodeStatus>(context);
+    if (method == "GetContainerEvents") return containerEvents(context);
     if (method == "StreamPodSandboxes") return std::make_unique<NoStream>();
     return nullptr;
   };

@@ -1,5 +1,6 @@
 #include "nodeagent/cri/listener.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -22,7 +23,7 @@ namespace {
 
 constexpr int kBacklog = 1024;
 constexpr int kFirstInherited = 3;  // sd_listen_fds(3)
-constexpr int kPauseMillis = 100;   // out of descriptors: try again, don't spin
+constexpr int kPauseMillis = 100;   // out of descriptors and the like: try again, don't spin
 
 Result<sockaddr_un> addressOf(const std::string& path) {
   sockaddr_un address{};
@@ -64,6 +65,12 @@ int numberOf(const char* variable) {
   return parsed.ec == std::errc() ? number : -1;
 }
 
+int optionOf(int socket, int option) {
+  int value = -1;
+  socklen_t size = sizeof(value);
+  return getsockopt(socket, SOL_SOCKET, option, &value, &size) == 0 ? value : -1;
+}
+
 bool mayCall(int connection) {
   ucred caller{};
   socklen_t size = sizeof(caller);
@@ -90,9 +97,23 @@ Result<Fd> listenAt(const std::string& path) {
   return listener;
 }
 
-Fd inheritedListener() {
+Result<Fd> inheritedListener() {
   if (numberOf("LISTEN_PID") != getpid() || numberOf("LISTEN_FDS") < 1) return Fd();
-  return Fd(kFirstInherited);
+  if (optionOf(kFirstInherited, SO_DOMAIN) != AF_UNIX ||
+      optionOf(kFirstInherited, SO_TYPE) != SOCK_STREAM ||
+      optionOf(kFirstInherited, SO_ACCEPTCONN) != 1) {
+    return fail(
+        Code::FailedPrecondition, "WrongDescriptor",
+        "take over descriptor 3 (LISTEN_FDS): it must be a listening unix stream socket; "
+        "multinet-nodeagent.socket needs ListenStream= with an absolute path and Accept=no");
+  }
+  Fd listener(kFirstInherited);
+  const int status = fcntl(listener.get(), F_GETFL);
+  if (status < 0 || fcntl(listener.get(), F_SETFL, status | O_NONBLOCK) != 0 ||
+      fcntl(listener.get(), F_SETFD, FD_CLOEXEC) != 0) {
+    return fail(errnoError("take over descriptor 3 (LISTEN_FDS)", errno));
+  }
+  return listener;
 }
 
 Listener::Listener(Fd socket, std::function<void(Fd)> accepted)
@@ -113,15 +134,19 @@ void Listener::run() {
 
 void Listener::acceptOne() {
   Fd connection(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!connection.valid()) {
-    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-      log::warn("can't accept a connection", {{"error", errnoError("accept", errno)}});
-      pollfd wake{wake_.get(), POLLIN, 0};
-      poll(&wake, 1, kPauseMillis);
-    }
-    return;
-  }
+  if (!connection.valid()) return cannotAccept(errno);
+  accepts_ = true;
   if (mayCall(connection.get())) accepted_(std::move(connection));
+}
+
+void Listener::cannotAccept(int errorNumber) {
+  // The caller went away, or somebody else took it: no news.
+  if (errorNumber == EAGAIN || errorNumber == ECONNABORTED || errorNumber == EINTR) return;
+  if (std::exchange(accepts_, false)) {
+    log::error("can't accept connections", {{"error", errnoError("accept", errorNumber)}});
+  }
+  pollfd wake{wake_.get(), POLLIN, 0};
+  poll(&wake, 1, kPauseMillis);
 }
 
 void Listener::stop() {

@@ -17,9 +17,10 @@ namespace multinet::agent::cri {
 /// is served is AlreadyExists; a file of another kind is never touched.
 [[nodiscard]] Result<Fd> listenAt(const std::string& path);
 
-/// The descriptor that systemd handed over (LISTEN_PID, LISTEN_FDS, first descriptor 3), or an
-/// invalid one where there is none.
-[[nodiscard]] Fd inheritedListener();
+/// The descriptor that systemd handed over (LISTEN_PID, LISTEN_FDS, first descriptor 3), made
+/// non-blocking and close-on-exec, or an invalid one where there is none. FailedPrecondition where
+/// it isn't a unix stream socket that listens.
+[[nodiscard]] Result<Fd> inheritedListener();
 
 /// Accepts on its own thread until stopped. Callers that are neither root nor of our own user are
 /// hung up on.
@@ -36,10 +37,13 @@ class Listener {
  private:
   void run();
   void acceptOne();
+  /// Told once, then tried again after a pause instead of at once.
+  void cannotAccept(int errorNumber);
 
   Fd socket_;
   Fd wake_;
   std::function<void(Fd)> accepted_;
+  bool accepts_ = true;  ///< false since the last accept failed
   std::thread thread_;
 };
 

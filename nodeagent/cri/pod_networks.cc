@@ -39,12 +39,17 @@ grpc::Status recovering(const sandbox::Snapshot& snapshot) {
   return {grpc::StatusCode::UNAVAILABLE, snapshot.waitsFor.within("read pod networks").message};
 }
 
+/// What the watches of a service share.
+struct Watches {
+  std::atomic<int> open = 0;
+  std::atomic<bool> end = false;
+};
+
 /// One Watch. Its writes and its alarm follow each other, so only the cancel flag is shared.
 class Watch final : public grpc::ServerWriteReactor<wire::WatchResponse> {
  public:
-  Watch(const sandbox::Sandboxes& sandboxes, std::atomic<int>& open)
-      : sandboxes_(sandboxes), open_(open) {
-    if (++open_ > kMostWatches) {
+  Watch(const sandbox::Sandboxes& sandboxes, Watches& all) : sandboxes_(sandboxes), all_(all) {
+    if (++all_.open > kMostWatches) {
       Finish(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
                           "watch pod networks: " + std::to_string(kMostWatches) +
                               " watches are open, the most allowed"));
@@ -55,19 +60,30 @@ class Watch final : public grpc::ServerWriteReactor<wire::WatchResponse> {
   void OnWriteDone(bool ok) override { ok ? next() : Finish(grpc::Status::CANCELLED); }
   void OnCancel() override { cancelled_ = true; }
   void OnDone() override {
-    --open_;
+    --all_.open;
     delete this;
   }
 
  private:
   void look() {
-    if (cancelled_) return Finish(grpc::Status::CANCELLED);
+    if (ends()) return;
     auto snapshot = sandboxes_.snapshot();
     if (snapshot->recovered && snapshot != seen_) {
       compare(*snapshot);
       seen_ = std::move(snapshot);
     }
     next();
+  }
+
+  bool ends() {
+    if (cancelled_) {
+      Finish(grpc::Status::CANCELLED);
+    } else if (all_.end) {
+      Finish({grpc::StatusCode::UNAVAILABLE, "watch pod networks: the agent is stopping"});
+    } else {
+      return false;
+    }
+    return true;
   }
 
   void compare(const sandbox::Snapshot& snapshot) {
@@ -100,7 +116,7 @@ class Watch final : public grpc::ServerWriteReactor<wire::WatchResponse> {
 
   /// Compares again only when all is written: a slow reader costs no more than one list.
   void next() {
-    if (cancelled_) return Finish(grpc::Status::CANCELLED);
+    if (ends()) return;
     if (waiting_.empty()) {
       alarm_.Set(std::chrono::system_clock::now() + kLook, [this](bool) { look(); });
       return;
@@ -111,7 +127,7 @@ class Watch final : public grpc::ServerWriteReactor<wire::WatchResponse> {
   }
 
   const sandbox::Sandboxes& sandboxes_;
-  std::atomic<int>& open_;
+  Watches& all_;
   std::atomic<bool> cancelled_ = false;
   SnapshotPtr seen_;
   std::map<SandboxId, std::string> known_;
@@ -120,9 +136,12 @@ class Watch final : public grpc::ServerWriteReactor<wire::WatchResponse> {
   grpc::Alarm alarm_;
 };
 
-class Service final : public wire::PodNetworks::CallbackService {
+class Service final : public wire::PodNetworks::CallbackService, public PodNetworksService {
  public:
   explicit Service(const sandbox::Sandboxes& sandboxes) : sandboxes_(sandboxes) {}
+
+  grpc::Service& service() override { return *this; }
+  void endWatches() override { watches_.end = true; }
 
   grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* context,
                                             const wire::GetCapabilitiesRequest*,
@@ -172,12 +191,12 @@ class Service final : public wire::PodNetworks::CallbackService {
   }
 
   const sandbox::Sandboxes& sandboxes_;
-  std::atomic<int> watches_ = 0;
+  Watches watches_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> makePodNetworks(const sandbox::Sandboxes& sandboxes) {
+std::unique_ptr<PodNetworksService> makePodNetworks(const sandbox::Sandboxes& sandboxes) {
   return std::make_unique<Service>(sandboxes);
 }
 

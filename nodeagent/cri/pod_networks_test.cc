@@ -77,7 +77,7 @@ class PodNetworksTest : public testing::Test {
     return std::string(mkdtemp(name.data()));
   }();
   sandbox::FakeSandboxes sandboxes;
-  std::unique_ptr<grpc::Service> service;
+  std::unique_ptr<PodNetworksService> service;
   std::unique_ptr<Server> server;
   std::unique_ptr<Listener> listener;
   std::unique_ptr<wire::PodNetworks::Stub> stub;

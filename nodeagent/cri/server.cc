@@ -6,12 +6,21 @@
 #include <utility>
 
 #include "nodeagent/cri/call.h"
+#include "nodeagent/cri/calls.h"
+#include "nodeagent/cri/pod_networks.h"
 
 namespace multinet::agent::cri {
 namespace {
 
-constexpr int kFirstReconnectMillis = 50;
+// A runtime that is back is found soon (gRPC makes 100 ms of less).
+constexpr int kFirstReconnectMillis = 100;
 constexpr int kLastReconnectMillis = 1000;
+// How long one attempt to connect may take, the runtime's first words included: gRPC's own default,
+// above the 5 s of the kubelet's CRI client. A runtime that starts on a busy node needs seconds.
+constexpr int kConnectMillis = 20'000;
+// grpc-go's limit in both directions, so that of a kubelet and of a runtime. C++ takes 8 KiB, which
+// a long status message exceeds, and then its code is lost.
+constexpr int kMetadataBytes = 16 << 20;
 
 class Relay final : public grpc::CallbackGenericService {
  public:
@@ -22,8 +31,9 @@ class Relay final : public grpc::CallbackGenericService {
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override {
-    return Call::start(context, {&stub_, called_}, interceptorOf(*context));
+    return Call::start(context, {&stub_, called_, calls_}, interceptorOf(*context));
   }
+  Calls& calls() { return calls_; }
 
  private:
   std::unique_ptr<Interceptor> interceptorOf(const grpc::GenericCallbackServerContext& context) {
@@ -39,18 +49,21 @@ class Relay final : public grpc::CallbackGenericService {
   grpc::GenericStub stub_;
   InterceptorOf interceptorOf_;
   CallObserver called_;
+  Calls calls_;
 };
 
 class GrpcServer final : public Server {
  public:
   explicit GrpcServer(ServerOptions options)
       : relay_(std::move(options.runtime), std::move(options.interceptorOf),
-               std::move(options.called)) {
+               std::move(options.called)),
+        podNetworks_(options.podNetworks) {
     grpc::ServerBuilder builder;
     // The ends enforce their own limits; a smaller one here would be ours alone.
     builder.SetMaxReceiveMessageSize(-1);
     builder.SetMaxSendMessageSize(-1);
-    if (options.podNetworks != nullptr) builder.RegisterService(options.podNetworks);
+    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytes);
+    if (podNetworks_ != nullptr) builder.RegisterService(&podNetworks_->service());
     builder.RegisterCallbackGenericService(&relay_);
     server_ = builder.BuildAndStart();
   }
@@ -59,12 +72,17 @@ class GrpcServer final : public Server {
     grpc::AddInsecureChannelFromFd(server_.get(), connection.release());
   }
 
+  void awaitQuiet(std::chrono::milliseconds limit) override { relay_.calls().awaitQuiet(limit); }
+
   void stop(std::chrono::milliseconds drain) override {
+    relay_.calls().endStreams();
+    if (podNetworks_ != nullptr) podNetworks_->endWatches();
     server_->Shutdown(std::chrono::system_clock::now() + drain);
   }
 
  private:
   Relay relay_;
+  PodNetworksService* podNetworks_;
   std::unique_ptr<grpc::Server> server_;
 };
 
@@ -75,9 +93,10 @@ std::shared_ptr<grpc::Channel> runtimeChannel(const std::string& endpoint) {
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetMaxSendMessageSize(-1);
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
+  arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMillis);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kFirstReconnectMillis);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMillis);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLastReconnectMillis);
   return grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments);
 }

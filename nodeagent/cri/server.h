@@ -13,15 +13,18 @@
 
 namespace grpc {
 class Channel;
-class Service;
 }  // namespace grpc
 
 namespace multinet::agent::cri {
 
+class PodNetworksService;
+
 /// A connection to the runtime at `endpoint` (`unix:///run/containerd/containerd.sock`): messages
-/// of any size, the authority that runtimes expect, no retries (RunPodSandbox isn't idempotent),
-/// and a short wait before connecting again. Connects with the first call; a call while the runtime
-/// is away fails with Unavailable at once, as the kubelet would see it.
+/// of any size, metadata of 16 MiB, the authority that runtimes expect, no retries (RunPodSandbox
+/// isn't idempotent), no keepalive, 20 s for the runtime's first words and a short wait before
+/// connecting again. Connects with the first call; a call while nobody listens fails with
+/// Unavailable at once, one to a runtime that is slow waits for its own deadline: as a kubelet that
+/// calls the runtime itself would see it.
 [[nodiscard]] std::shared_ptr<grpc::Channel> runtimeChannel(const std::string& endpoint);
 
 /// Makes the interceptor of a call of this method (`/runtime.v1.RuntimeService/Status`); null where
@@ -36,9 +39,9 @@ using CallObserver = std::function<void(std::string_view method, int code)>;
 
 struct ServerOptions {
   std::shared_ptr<grpc::Channel> runtime;
-  InterceptorOf interceptorOf;           ///< empty: a plain relay
-  grpc::Service* podNetworks = nullptr;  ///< served beside the relay; outlives the server
-  CallObserver called{};                 ///< empty: nobody counts
+  InterceptorOf interceptorOf;                ///< empty: a plain relay
+  PodNetworksService* podNetworks = nullptr;  ///< served beside the relay; outlives the server
+  CallObserver called{};                      ///< empty: nobody counts
 };
 
 class Server {
@@ -46,8 +49,11 @@ class Server {
   virtual ~Server() = default;
   /// Takes over a connection.
   virtual void add(Fd connection) = 0;
-  /// Calls under way may end until then; after that they are cancelled. What still runs a moment
-  /// later is left to `_exit`.
+  /// Waits, `limit` at most, for a moment when no call is under way; streams without an end don't
+  /// count. Goes on serving meanwhile, new calls too, since there is no successor yet.
+  virtual void awaitQuiet(std::chrono::milliseconds limit) = 0;
+  /// Ends: takes no new calls, ends streams with Unavailable, gives what is under way until `drain`
+  /// and cancels it then. What still runs a moment later is left to `_exit`.
   virtual void stop(std::chrono::milliseconds drain) = 0;
 };
 
