@@ -27,7 +27,8 @@ std::vector<addresses::Pool> wantedPools(const watch::Caches& caches) {
   std::map<std::string, addresses::Pool> pools;
   for (const auto& pod : caches.pods()) {
     const std::string* text = pod->metadata.annotation(api::kNetworksAnnotation);
-    if (text == nullptr || pod->metadata.deleting()) continue;
+    // One that has ended gets no new sandbox.
+    if (text == nullptr || pod->metadata.deleting() || pod->finished()) continue;
     const auto request = api::parseRequest(*text);
     if (!request) continue;
     for (const api::RequestItem& item : request->items) {

@@ -80,8 +80,12 @@ TEST_F(FeederTest, WhatCantBeResolvedIsLeftOut) {
   ended->metadata.deletionTimestamp = WallTime{};
   auto plain = pod("");
   plain->metadata.annotations.clear();
-  caches_.podList = {pod("no such"),           pod("nosuch"), pod("sick"),
-                     pod("attachment/nosuch"), ended,         plain};
+  auto succeeded = pod("blue");
+  succeeded->status.phase = "Succeeded";
+  auto failed = pod("blue");
+  failed->status.phase = "Failed";
+  caches_.podList = {pod("no such"), pod("nosuch"), pod("sick"), pod("attachment/nosuch"),
+                     ended,          plain,         succeeded,   failed};
   EXPECT_EQ(wantedNames(), std::vector<std::string>());
 }
 

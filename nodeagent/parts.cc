@@ -33,7 +33,10 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       runtime_(
           cri::makeRuntimeClient(std::move(channel), clock_, files_, settings.runtimeStateDir)),
       journal_(settings.stateDir + "/journal.db"),
-      cluster_({.kubeconfig = settings.kubeconfig, .node = node_}, clock_, [this] { changed(); }),
+      cluster_({.kubeconfig = settings.kubeconfig,
+                .node = node_,
+                .blockGone = [this](const api::IPBlock& block) { blockGone(block); }},
+               clock_, [this] { changed(); }),
       client_([this] { return cluster_.client(); }),
       nodeApi_(client_),
       nodeReporter_(nodeApi_, clock_, node_),
@@ -102,6 +105,10 @@ void NetworkParts::serve() {
 
 void NetworkParts::changed() {
   if (feeding_) feeder_->changed();
+}
+
+void NetworkParts::blockGone(const api::IPBlock& block) {
+  if (auto gone = addresses::leasedBlock(block)) addresses_.blockGone(std::move(*gone));
 }
 
 void NetworkParts::stop() {

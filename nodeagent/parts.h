@@ -57,6 +57,7 @@ class NetworkParts {
   [[nodiscard]] Status startKernel();
   void serve();
   void changed();
+  void blockGone(const api::IPBlock& block);
 
   const Settings settings_;
   const Policy policy_;

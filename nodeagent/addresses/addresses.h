@@ -39,6 +39,16 @@ struct Holding {
 /// free may be a running pod's.
 enum class Books { Complete, Incomplete };
 
+/// An address that a sandbox of this node holds while another node has leased its block: it may be
+/// in use twice.
+struct Contest {
+  IntentId intent;
+  NetworkName network;
+  IpPrefix block;
+  IpAddress address;
+  bool operator==(const Contest&) const = default;
+};
+
 /// Addresses of one interface, with the length of the subnet and its gateway, IPv4 before IPv6.
 using Claimed = std::vector<AddressPlan>;
 
@@ -61,6 +71,9 @@ class Addresses {
   /// The networks that pods of this node want now: a block of each is leased ahead of the call, and
   /// empty blocks of the others go back after a while.
   virtual void setWanted(std::vector<Pool> pools) = 0;
+  /// Hears of all contests there are, once when the node's blocks are known and whenever that
+  /// changes. Once, before the first claim.
+  virtual void onContests(std::function<void(std::vector<Contest>)> told) = 0;
 };
 
 }  // namespace multinet::agent::addresses

@@ -319,6 +319,32 @@ TEST_F(AddressesTest, ABlockInUseNeverGoesBack) {
   EXPECT_EQ(store_.blocks.size(), 1U);
 }
 
+TEST_F(AddressesTest, ABlockThatIsSeenToGoIsLeasedAgainAtOnce) {
+  options_.confirmEvery = hours(1);
+  start();
+  ASSERT_TRUE(claim("a", pool({"10.20.0.0/16"})).has_value());
+  LeasedBlock block;
+  int calls = 0;
+  {
+    const std::lock_guard lock(store_.mutex);
+    block = store_.blocks.begin()->second;
+    calls = store_.calls;
+  }
+  LeasedBlock returned = block;
+  returned.objectUid = "older";
+  addresses_->blockGone(returned);  // one that this node gave back itself
+  ASSERT_TRUE(claim("b", pool({"10.20.0.0/16"})).has_value());
+  {
+    const std::lock_guard lock(store_.mutex);
+    EXPECT_EQ(store_.calls, calls) << "nothing is listed for it";
+    store_.blocks.clear();
+  }
+  addresses_->blockGone(block);
+  eventually("leased again", [&] {
+    return store_.blocks.size() == 1 && store_.blocks.begin()->second.prefix == block.prefix;
+  });
+}
+
 TEST_F(AddressesTest, AllOrNone) {
   start();
   const Pool full = pool({"10.20.0.4/32"});

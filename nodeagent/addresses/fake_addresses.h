@@ -49,6 +49,19 @@ class FakeAddresses final : public Addresses {
     wanted_ = std::move(pools);
   }
 
+  void onContests(std::function<void(std::vector<Contest>)> told) override {
+    const std::lock_guard lock(mutex_);
+    told_ = std::move(told);
+  }
+  void contest(std::vector<Contest> contests) {
+    std::function<void(std::vector<Contest>)> told;
+    {
+      const std::lock_guard lock(mutex_);
+      told = told_;
+    }
+    if (told) told(std::move(contests));
+  }
+
   void failWith(std::optional<Error> error) {
     const std::lock_guard lock(mutex_);
     error_ = std::move(error);
@@ -70,6 +83,7 @@ class FakeAddresses final : public Addresses {
   mutable std::mutex mutex_;
   std::optional<Error> error_;
   unsigned last_ = 0;
+  std::function<void(std::vector<Contest>)> told_;
   Books books_ = Books::Incomplete;
   std::vector<Pool> wanted_;
   std::map<IntentId, std::set<IpAddress>> held_;

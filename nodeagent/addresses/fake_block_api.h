@@ -15,7 +15,8 @@ class FakeBlockStore {
  public:
   std::mutex mutex;
   std::map<std::pair<NetworkName, IpPrefix>, LeasedBlock> blocks;
-  std::optional<Error> error;  ///< while set, every call fails
+  std::optional<Error> error;        ///< while set, every call fails
+  std::optional<Error> createError;  ///< while set, every create does
   int calls = 0;
   int uids = 0;
 };
@@ -35,7 +36,14 @@ class FakeBlockApi final : public BlockApi {
     const std::lock_guard lock(store_.mutex);
     ++store_.calls;
     if (store_.error.has_value()) return fail(*store_.error);
+    if (store_.createError.has_value()) return fail(*store_.createError);
     LeasedBlock block{network, uid, prefix, node_, "uid" + std::to_string(++store_.uids)};
+    // As the real one: what stands there already as it was asked for was created by this node.
+    const auto there = store_.blocks.find({network, prefix});
+    if (there != store_.blocks.end() && there->second.node == node_ &&
+        there->second.networkUid == uid) {
+      return there->second;
+    }
     if (!store_.blocks.emplace(std::pair(network, prefix), block).second) {
       return fail(Code::AlreadyExists, "AlreadyExists", "create block: it exists");
     }

@@ -1,20 +1,16 @@
 #include "nodeagent/addresses/kube_blocks.h"
 
 #include "lib/api/names.h"
-#include "lib/api/reservations.h"
 #include "lib/base/log.h"
 
 namespace multinet::agent::addresses {
-namespace {
 
-Result<LeasedBlock> decode(const api::IPBlock& block) {
+Result<LeasedBlock> leasedBlock(const api::IPBlock& block) {
   MULTINET_CHECK(api::checkName(block));
   MULTINET_TRY(const IpPrefix prefix, IpPrefix::parse(block.spec.cidr));
   return LeasedBlock{NetworkName(block.spec.podNetworkName), NetworkUid(block.spec.podNetworkUID),
                      prefix, NodeName(block.spec.nodeName), block.metadata.uid};
 }
-
-}  // namespace
 
 Result<std::vector<LeasedBlock>> KubeBlocks::list(const std::string& fieldSelector) {
   MULTINET_TRY(kube::Client * client, client_());
@@ -23,7 +19,7 @@ Result<std::vector<LeasedBlock>> KubeBlocks::list(const std::string& fieldSelect
   MULTINET_TRY(const std::vector<api::IPBlock> objects, client->list<api::IPBlock>(selection));
   std::vector<LeasedBlock> blocks;
   for (const api::IPBlock& object : objects) {
-    auto block = decode(object);
+    auto block = leasedBlock(object);
     if (block.has_value()) {
       blocks.push_back(std::move(*block));
     } else {
@@ -52,7 +48,7 @@ Result<LeasedBlock> KubeBlocks::create(const NetworkName& network, const Network
                client->create<api::IPBlock>(block, [&block](const api::IPBlock& existing) {
                  return existing.spec == block.spec;
                }));
-  return decode(created);
+  return leasedBlock(created);
 }
 
 Status KubeBlocks::remove(const LeasedBlock& block) {

@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "lib/api/reservations.h"
 #include "lib/kube/client.h"
 #include "nodeagent/addresses/block_api.h"
 
@@ -10,6 +11,9 @@ namespace multinet::agent::addresses {
 
 /// The client once there is one; Unavailable says why there isn't.
 using ClientSource = std::function<Result<kube::Client*>()>;
+
+/// A block as its object tells it; an error where name and spec don't agree.
+[[nodiscard]] Result<LeasedBlock> leasedBlock(const api::IPBlock& block);
 
 class KubeBlocks final : public BlockApi {
  public:

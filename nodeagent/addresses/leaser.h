@@ -9,6 +9,9 @@
 
 namespace multinet::agent::addresses {
 
+/// The reason of an error that says that every block of a family is leased.
+inline constexpr const char* kPoolExhausted = "PoolExhausted";
+
 /// A block that this node has now. ResourceExhausted/PoolExhausted where every block of the family
 /// is leased, with numbers; Unavailable/PredecessorsBlocks where only blocks of an older network of
 /// the same name stand in the way; else the API server's error.

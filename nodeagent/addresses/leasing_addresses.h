@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "lib/async/lane.h"
 #include "nodeagent/addresses/addresses.h"
 #include "nodeagent/addresses/block_api.h"
 
@@ -21,7 +22,8 @@ struct LeaseOptions {
   Duration quarantine = std::chrono::seconds(60);
   /// New addresses come only from blocks confirmed within this time; see docs on lost nodes.
   Duration confirmedFor = std::chrono::hours(1);
-  Duration confirmEvery = std::chrono::seconds(60);
+  /// A list of this node's blocks beside what a watch tells: see blockGone().
+  Duration confirmEvery = std::chrono::minutes(5);
   /// After a failed call to the API server, while somebody waits.
   Duration retryEvery = std::chrono::milliseconds(500);
   Duration returnAfter = std::chrono::minutes(5);
@@ -41,6 +43,12 @@ class LeasingAddresses final : public Addresses {
   void release(IntentId intent) override;
   void restore(std::vector<Holding> holdings, Books books) override;
   void setWanted(std::vector<Pool> pools) override;
+  void onContests(std::function<void(std::vector<Contest>)> told) override;
+
+  /// A watch saw that a block of this node's is gone: unless that was asked for, all are listed.
+  void blockGone(LeasedBlock block);
+  /// The lane of the books, for a watchdog.
+  [[nodiscard]] const async::Lane& lane() const;
 
  private:
   class Impl;

@@ -38,7 +38,7 @@ void NetworkPool::add(const LeasedBlock& block, BootTime confirmed) {
   for (const ipam::Subnet& subnet : pool_.subnets) {
     if (!subnet.cidr.contains(block.prefix)) continue;
     blocks_.try_emplace(block.prefix,
-                        Held{block, subnet, ipam::Block(subnet, block.prefix), confirmed, {}});
+                        Held{block, subnet, ipam::Block(subnet, block.prefix), confirmed});
     return;
   }
 }
@@ -57,12 +57,6 @@ bool NetworkPool::anySealed(IpFamily family) const {
   });
 }
 
-std::vector<LeasedBlock> NetworkPool::blocks() const {
-  std::vector<LeasedBlock> all;
-  for (const auto& [prefix, held] : blocks_) all.push_back(held.lease);
-  return all;
-}
-
 NetworkPool::Held* NetworkPool::find(const IpAddress& address) {
   for (auto& [prefix, held] : blocks_) {
     if (prefix.contains(address)) return &held;
@@ -79,7 +73,6 @@ std::optional<AddressPlan> NetworkPool::allocate(IpFamily family, BootTime now,
       if (held.sealed) continue;
       const auto address = held.block.allocate(now);
       if (!address.has_value()) continue;
-      held.emptyFrom.reset();
       return plan(subnet, *address);
     }
   }
@@ -118,25 +111,12 @@ Usage NetworkPool::usage(IpFamily family) const {
   return usage;
 }
 
-std::vector<LeasedBlock> NetworkPool::returnable(BootTime now, BootTime emptySince, Keep keep) {
-  std::vector<LeasedBlock> idle;
-  std::set<IpFamily> kept;
-  for (auto& [prefix, held] : blocks_) {
-    held.block.expire(now);
-    if (!held.block.empty()) {
-      held.emptyFrom.reset();
-      // A block in use with room to spare serves the next pod as well as an empty one.
-      if (held.block.available() * 2 >= held.block.capacity()) kept.insert(prefix.family());
-    } else if (!held.emptyFrom.has_value()) {
-      held.emptyFrom = now;
-    }
-  }
-  for (const auto& [prefix, held] : blocks_) {
-    if (!held.emptyFrom.has_value()) continue;
-    if (keep == Keep::One && kept.insert(prefix.family()).second) continue;
-    if (*held.emptyFrom <= emptySince) idle.push_back(held.lease);
-  }
-  return idle;
+Usage NetworkPool::usageOf(const IpPrefix& prefix, BootTime now) {
+  const auto at = blocks_.find(prefix);
+  if (at == blocks_.end()) return {};
+  ipam::Block& block = at->second.block;
+  block.expire(now);
+  return {1, block.capacity(), block.taken(), block.quarantined(), block.available()};
 }
 
 }  // namespace multinet::agent::addresses

@@ -36,12 +36,12 @@ class NetworkPool {
   /// A block that this node has leased; passed over where no subnet of the pool has it.
   void add(const LeasedBlock& block, BootTime confirmed);
   void drop(const IpPrefix& prefix) { blocks_.erase(prefix); }
+  void clear() { blocks_.clear(); }
   void confirm(const IpPrefix& prefix, BootTime now);
   /// A sealed block gives nothing: some of what is held of it isn't known.
   void setSealed(const std::function<bool(const IpPrefix&)>& isSealed);
   [[nodiscard]] bool anySealed(IpFamily family) const;
   [[nodiscard]] bool has(const IpPrefix& prefix) const { return blocks_.contains(prefix); }
-  [[nodiscard]] std::vector<LeasedBlock> blocks() const;
 
   /// An address of the first subnet of that family that has one, from blocks confirmed since
   /// `confirmedSince`.
@@ -55,10 +55,8 @@ class NetworkPool {
   void putBack(const IpAddress& address);
 
   [[nodiscard]] Usage usage(IpFamily family) const;
-  /// Blocks that have been empty since before `emptySince`; all of them, or all but one with room
-  /// of each family.
-  enum class Keep { None, One };
-  [[nodiscard]] std::vector<LeasedBlock> returnable(BootTime now, BootTime emptySince, Keep keep);
+  /// Of one block, with quarantines that are over ended.
+  [[nodiscard]] Usage usageOf(const IpPrefix& prefix, BootTime now);
 
  private:
   struct Held {
@@ -66,7 +64,6 @@ class NetworkPool {
     ipam::Subnet subnet;
     ipam::Block block;
     BootTime confirmed;
-    std::optional<BootTime> emptyFrom;
     bool sealed = false;
   };
   [[nodiscard]] Held* find(const IpAddress& address);

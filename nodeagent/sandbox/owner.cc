@@ -32,7 +32,14 @@ Owner::Owner(const Doors& doors, Options options)
     : lane_("sandbox"),
       table_(options.bootId),
       shared_{doors, std::move(options), lane_, table_},
+      contests_(shared_),
       commands_(lane_, kMaxCommands) {
+  shared_.doors.addresses.onContests([this](std::vector<addresses::Contest> contests) {
+    lane_.post([this, contests = std::move(contests)]() mutable {
+      if (table_.recovered()) return contests_.are(std::move(contests));
+      heard_ = std::move(contests);  // until it is known whose they are
+    });
+  });
   lane_.postAfter(shared_.options.tick, [this] { tick(); });
 }
 
@@ -241,6 +248,7 @@ void Owner::restore(std::vector<Restored> restored) {
     }
     endedEarly_.clear();
     table_.setRecovered();
+    if (heard_) contests_.are(*std::exchange(heard_, std::nullopt));
     for (const RunCallPtr& call : std::exchange(waiting_, {})) submitRun(call);
   });
 }

@@ -3,12 +3,14 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "lib/async/command_queue.h"
+#include "nodeagent/sandbox/contests.h"
 #include "nodeagent/sandbox/run_command.h"
 #include "nodeagent/sandbox/sandboxes.h"
 #include "nodeagent/sandbox/shared.h"
@@ -77,11 +79,13 @@ class Owner final : public Sandboxes {
   async::Lane lane_;
   Table table_;
   Shared shared_;
+  Contests contests_;
   async::CommandQueue<PodUid> commands_;
   // Of the lane alone:
-  std::vector<RunCallPtr> calls_;     // unanswered
-  std::vector<RunCallPtr> waiting_;   // those of them that wait for recovery
-  std::set<IntentId> busy_;           // with background work queued
+  std::vector<RunCallPtr> calls_;                         // unanswered
+  std::vector<RunCallPtr> waiting_;                       // those of them that wait for recovery
+  std::optional<std::vector<addresses::Contest>> heard_;  // before recovery was done
+  std::set<IntentId> busy_;                               // with background work queued
   std::deque<SandboxId> endedEarly_;  // stopped or removed before recovery was done, the newest
   BootTime nextRetry_{};
   BootTime nextCompare_{};

@@ -361,6 +361,23 @@ TEST_F(OwnerTest, AnAttachOfAnEarlierBootIsNoneNow) {
   EXPECT_FALSE(view("s0").attached);
 }
 
+TEST_F(OwnerTest, AnAddressThatAnotherNodeMayGiveIsToldOnceForPodAndNode) {
+  startOwner();
+  const addresses::Contest contest{IntentId("old"), NetworkName("blue"),
+                                   IpPrefix::parse("10.9.0.0/29").value(),
+                                   IpAddress::parse("10.9.0.1").value()};
+  addresses_.contest({contest});  // before it is known whose address it is
+  owner_->restore({{interrupted(State::Attached, "s0"), Fate::Keep}});
+  addresses_.contest({contest});
+  addresses_.contest({});
+  owner_->stop();
+  const auto told = reporter_.told();
+  EXPECT_EQ(std::count(told.begin(), told.end(), "event default/web-uid AddressContested"), 1);
+  EXPECT_THAT(told,
+              testing::Contains("node condition AddressesContested True BlockLeasedByAnother"));
+  EXPECT_EQ(told.back(), "node condition AddressesContested not True NoContest");
+}
+
 TEST_F(OwnerTest, APlainPodIsNoBusinessOfOurs) {
   startRecovered();
   RunRequest plain = request();

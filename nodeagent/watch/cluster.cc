@@ -44,6 +44,7 @@ struct Cluster::Informers {
         networks(*client, watchOptions()),
         attachments(*client, watchOptions()),
         peers(*client, watchOptions()),
+        blocks(*client, ofNode(node)),
         serviceCidrs(*client, watchOptions()) {}
 
   std::unique_ptr<kube::Client> client;
@@ -51,6 +52,7 @@ struct Cluster::Informers {
   kube::Informer<api::PodNetwork> networks;
   kube::Informer<api::PodNetworkAttachment> attachments;
   kube::Informer<api::NetworkPeer> peers;
+  kube::Informer<api::IPBlock> blocks;
   kube::Informer<k8s::ServiceCidr> serviceCidrs;
 };
 
@@ -107,6 +109,7 @@ void Cluster::stop() {
   owned_->networks.stop();
   owned_->attachments.stop();
   owned_->peers.stop();
+  owned_->blocks.stop();
   owned_->serviceCidrs.stop();
 }
 
@@ -145,10 +148,12 @@ void Cluster::connect() {
   owned_->attachments.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->peers.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->serviceCidrs.addHandler({anyChange, anyUpdate, anyChange, changed_});
+  owned_->blocks.addHandler({.deleted = options_.blockGone});
   informers_.store(owned_.get());
   owned_->networks.start();
   owned_->attachments.start();
   owned_->peers.start();
+  owned_->blocks.start();
   owned_->serviceCidrs.start();
   owned_->pods.start();
 }
@@ -171,6 +176,7 @@ std::vector<WatchAge> Cluster::watches() const {
   add(kube::kindOf<api::PodNetwork>(), informers->networks.health());
   add(kube::kindOf<api::PodNetworkAttachment>(), informers->attachments.health());
   add(kube::kindOf<api::NetworkPeer>(), informers->peers.health());
+  add(kube::kindOf<api::IPBlock>(), informers->blocks.health());
   return ages;
 }
 

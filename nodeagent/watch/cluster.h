@@ -11,6 +11,7 @@
 #include <mutex>
 #include <string>
 
+#include "lib/api/reservations.h"
 #include "lib/async/backoff.h"
 #include "lib/async/lane.h"
 #include "lib/base/ids.h"
@@ -24,6 +25,8 @@ struct ClusterOptions {
   NodeName node;
   /// Labels of a namespace older than this are fetched again before they decide.
   Duration namespaceFresh = std::chrono::seconds(30);
+  /// Hears of blocks of this node's that are gone, on a thread of the watch; must not block.
+  std::function<void(const api::IPBlock&)> blockGone = [](const api::IPBlock&) {};
 };
 
 /// How long ago the API server last said something about a resource.
