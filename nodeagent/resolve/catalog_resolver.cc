@@ -6,11 +6,15 @@
 
 #include "lib/api/names.h"
 #include "lib/api/resolve.h"
+#include "nodeagent/resolve/admitted.h"
 
 namespace multinet::agent::resolve {
 namespace {
 
 constexpr std::chrono::milliseconds kLookAgain(50);
+/// How far the caches may be behind what admission saw: a pod that is made right after its network
+/// isn't told that the network was replaced.
+constexpr std::chrono::seconds kCacheLag(1);
 /// The kubelet's mark of where it has a pod from; a static pod's is `file` or `http`.
 constexpr const char* kConfigSource = "kubernetes.io/config.source";
 
@@ -46,6 +50,10 @@ Status refuseStaticPod(const PodRequest& request) {
   return fail(Code::FailedPrecondition, "StaticPod",
               "metadata.annotations[multinet.dev/networks]: a static pod (config source \"" +
                   source->second + "\") can't ask for networks; run it as a DaemonSet");
+}
+
+bool isReplaced(const Error& error) {
+  return error.reason == "NetworkReplaced" || error.reason == "AttachmentReplaced";
 }
 
 // What the node has of the network must be there before a pod can have a part of it.
@@ -114,6 +122,7 @@ struct CatalogResolver::Call {
   PodRequest request;
   BootTime deadline;
   std::function<void(Result<std::vector<WantedInterface>>)> done;
+  BootTime begin;
   bool answered = false;  // of the lane
 
   void answer(Result<std::vector<WantedInterface>> result) {
@@ -135,7 +144,7 @@ CatalogResolver::~CatalogResolver() {
 
 void CatalogResolver::resolve(const PodRequest& request, BootTime deadline,
                               std::function<void(Result<std::vector<WantedInterface>>)> done) {
-  auto call = std::make_shared<Call>(Call{request, deadline, std::move(done), false});
+  auto call = std::make_shared<Call>(Call{request, deadline, std::move(done), clock_.now(), false});
   if (!lane_.post([this, call] { attempt(call); })) {
     call->answer(fail(Code::Unavailable, "Stopping", "resolve networks: the agent is stopping"));
   }
@@ -170,6 +179,10 @@ void CatalogResolver::judge(const std::shared_ptr<Call>& call) {
   if (!decided.has_value() && decided.error().code == Code::Unavailable) {
     return again(call, std::move(decided).error());
   }
+  const bool mayBeBehind = !decided.has_value() && isReplaced(decided.error());
+  if (mayBeBehind && clock_.now() - call->begin < kCacheLag) {
+    return again(call, std::move(decided).error());
+  }
   call->answer(std::move(decided));
 }
 
@@ -186,6 +199,7 @@ Result<std::vector<WantedInterface>> CatalogResolver::decide(const PodRequest& r
   subject.request = request.annotations.at(api::kNetworksAnnotation);
   const auto resolved = api::resolve(subject, caches_.catalog());
   if (!resolved.has_value()) return fail(api::toError(resolved.error()));
+  MULTINET_CHECK(checkAdmitted(request, *resolved));
   const auto snapshot = networks_.snapshot();
   std::vector<WantedInterface> all;
   for (const api::ResolvedInterface& interface : *resolved) {

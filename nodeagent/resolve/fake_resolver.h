@@ -15,13 +15,15 @@ class FakeResolver final : public Resolver {
   std::vector<WantedInterface> interfaces;
   std::optional<Error> error;
   async::FakeHang api;
+  PodRequest last;  ///< what was asked for last
 
   [[nodiscard]] Status ready() const override {
     if (error.has_value()) return fail(*error);
     return {};
   }
-  void resolve(const PodRequest& /*request*/, BootTime /*deadline*/,
+  void resolve(const PodRequest& request, BootTime /*deadline*/,
                std::function<void(Result<std::vector<WantedInterface>>)> done) override {
+    last = request;
     api.pass([this, done = std::move(done)] {
       if (error.has_value()) return done(fail(*error));
       done(interfaces);

@@ -204,5 +204,113 @@ TEST_F(ResolverTest, IsReadyOnceTheClusterIsKnown) {
   EXPECT_EQ(resolver.ready().error().reason, "NotConnected");
 }
 
+// A network that was deleted and made again under its name is another network.
+class AdmittedTest : public ResolverTest {
+ protected:
+  AdmittedTest() {
+    api::PodNetworkAttachment nas;
+    nas.metadata.name = "nas";
+    nas.metadata.nameSpace = "default";
+    nas.metadata.uid = "uid-nas";
+    nas.spec.podNetworkName = "blue";
+    caches_.content.attachments[{"default", "nas"}] = nas;
+  }
+  void admitted(const std::string& text) { request_.annotations["multinet.dev/resolved"] = text; }
+  std::string reason() {
+    const auto resolved = resolve();
+    return resolved ? "" : resolved.error().reason;
+  }
+};
+
+TEST_F(AdmittedTest, GetsWhatItWasAdmittedTo) {
+  admitted("net1=blue@uid-blue");
+  EXPECT_EQ(reason(), "");
+  request_.annotations["multinet.dev/networks"] = "attachment/nas";
+  admitted("net1=attachment/nas@uid-nas:blue@uid-blue");
+  EXPECT_EQ(reason(), "");
+  // The attachment's interfaceName was changed since: the same objects all the same.
+  admitted("san0=attachment/nas@uid-nas:blue@uid-blue");
+  EXPECT_EQ(reason(), "");
+}
+
+TEST_F(AdmittedTest, NeverGetsANetworkMadeAgainUnderTheName) {
+  admitted("net1=blue@uid-of-before");
+  const auto refused = resolve();
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::FailedPrecondition);
+  EXPECT_EQ(refused.error().reason, "NetworkReplaced");
+  EXPECT_EQ(refused.error().message,
+            "interface net1: network \"blue\" was deleted and made again under its name: the pod "
+            "was given the one with UID uid-of-before, the name is that of UID uid-blue now; "
+            "delete the pod and create it again");
+  request_.annotations["multinet.dev/networks"] = "attachment/nas";
+  admitted("net1=attachment/nas@uid-nas:blue@uid-of-before");
+  EXPECT_EQ(reason(), "NetworkReplaced");
+  admitted("net1=attachment/nas@uid-nas:red@uid-blue");
+  EXPECT_EQ(reason(), "NetworkReplaced");
+  admitted("net1=attachment/nas@uid-of-before:blue@uid-blue");
+  EXPECT_EQ(reason(), "AttachmentReplaced");
+}
+
+TEST_F(AdmittedTest, WaitsAMomentForACacheThatIsBehind) {
+  admitted("net1=blue@uid-new");
+  CatalogResolver resolver(caches_, networks_, clock_, {});
+  std::promise<Result<std::vector<WantedInterface>>> promise;
+  int looks = 0;
+  caches_.onNeed = [&] {
+    if (++looks < 3) return;
+    caches_.content.networks["blue"].metadata.uid = "uid-new";
+    networks::Snapshot snapshot = onNode();
+    snapshot.networks[0].uid = NetworkUid("uid-new");
+    networks_.publish(snapshot);
+  };
+  resolver.resolve(request_, clock_.now() + seconds(60),
+                   [&](auto result) { promise.set_value(std::move(result)); });
+  const auto resolved = promise.get_future().get();
+  ASSERT_TRUE(resolved.has_value()) << resolved.error().message;
+  EXPECT_EQ(resolved->at(0).plan.networkUid.str(), "uid-new");
+}
+
+TEST_F(AdmittedTest, AnEarlierSandboxsNetworkCountsWhereAdmissionWroteNothing) {
+  EXPECT_EQ(reason(), "") << "the webhook was not there: by name";
+  InterfacePlan earlier;
+  earlier.network = NetworkName("blue");
+  earlier.networkUid = NetworkUid("uid-blue");
+  request_.earlier = {earlier};
+  EXPECT_EQ(reason(), "");
+  request_.earlier[0].networkUid = NetworkUid("uid-of-before");
+  EXPECT_EQ(reason(), "NetworkReplaced");
+  request_.earlier[0].attachment = "nas";
+  EXPECT_EQ(reason(), "") << "another interface's";
+}
+
+// Whatever stands there, a pod gets what its request gives, or nothing.
+TEST_F(AdmittedTest, WhatIsForgedOrGarbledNeverGivesMore) {
+  caches_.content.networks["red"] = blue();
+  caches_.content.networks["red"].metadata.name = "red";
+  caches_.content.networks["red"].metadata.uid = "uid-red";
+  caches_.content.networks["red"].spec.access.namespaces.from = api::AccessFrom::None;
+  const auto given = resolve();
+  ASSERT_TRUE(given.has_value());
+  for (const char* text :
+       {"", ",", "net1", "net1=", "net1=blue", "net1=blue@", "net1=red@uid-red",
+        "net1=red@uid-red,net2=blue@uid-blue", "net1=blue@uid-blue,net2=red@uid-red",
+        "eth0=blue@uid-blue", "net1=attachment/blue@uid-blue:red@uid-red", "\xff\xfe", "{}"}) {
+    admitted(text);
+    const auto resolved = resolve();
+    if (!resolved.has_value()) {
+      EXPECT_TRUE(resolved.error().reason == "NotAdmitted" ||
+                  resolved.error().reason == "NetworkReplaced")
+          << text << ": " << resolved.error().message;
+      continue;
+    }
+    ASSERT_EQ(resolved->size(), 1U) << text;
+    EXPECT_EQ(resolved->at(0).plan, given->at(0).plan) << text;
+  }
+  request_.annotations["multinet.dev/networks"] = "red";
+  admitted("net1=red@uid-red");
+  EXPECT_NE(reason(), "") << "admission's word opens no network";
+}
+
 }  // namespace
 }  // namespace multinet::agent::resolve

@@ -19,6 +19,8 @@ struct PodRequest {
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;
   bool hostNetwork = false;
+  /// Interfaces of the pod's earlier sandboxes, as far as the journal still has them.
+  std::vector<InterfacePlan> earlier;
 };
 
 /// An interface without its addresses and MAC.

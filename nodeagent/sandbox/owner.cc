@@ -233,7 +233,7 @@ void Owner::restore(std::vector<Restored> restored) {
   lane_.post([this, restored = std::move(restored)]() mutable {
     for (Restored& one : restored) {
       if (one.record.state == State::Detached) {
-        table_.rest(one.record.quarantineUntil, one.record.id);
+        table_.rest(one.record);
         continue;
       }
       const EntryPtr entry = table_.add(std::move(one.record));

@@ -3,6 +3,18 @@
 namespace multinet::agent::sandbox {
 namespace {
 
+TEST_F(OwnerTest, ASandboxsNetworksAreToldToTheResolverOfTheNextAttempt) {
+  startRecovered();
+  ASSERT_TRUE(run(request(0)).has_value());
+  EXPECT_TRUE(resolver_.last.earlier.empty());
+  stop("s1");
+  ASSERT_TRUE(run(request(1)).has_value());
+  ASSERT_EQ(resolver_.last.earlier.size(), 2U);
+  EXPECT_EQ(resolver_.last.earlier[0].networkUid.str(), "uid-blue");
+  ASSERT_TRUE(run(request(0, "other")).has_value());
+  EXPECT_TRUE(resolver_.last.earlier.empty()) << "another pod's";
+}
+
 TEST_F(OwnerTest, AttachesAllInterfacesAndAnswersWithTheRuntimesBytes) {
   startRecovered();
   const auto result = run(request());

@@ -25,8 +25,9 @@ IntentId newIntentId() {
   return IntentId(text);
 }
 
-resolve::PodRequest podRequest(const RunRequest& request) {
-  return {request.pod, request.labels, request.annotations, request.hostNetwork};
+resolve::PodRequest podRequest(const RunRequest& request, std::vector<InterfacePlan> earlier) {
+  return {request.pod, request.labels, request.annotations, request.hostNetwork,
+          std::move(earlier)};
 }
 
 // The runtime's own word, after which no sandbox of this call can appear.
@@ -104,7 +105,8 @@ void RunCommand::resolve() {
   call_->waitsFor = "the definitions of its networks";
   failpoint::pass("sandbox.resolve.before");
   shared_.doors.resolver.resolve(
-      podRequest(call_->request), decisionDeadline(),
+      podRequest(call_->request, shared_.table.earlierOf(call_->request.pod.uid)),
+      decisionDeadline(),
       onLane<std::vector<resolve::WantedInterface>>(
           shared_.lane,
           [self = shared_from_this()](Result<std::vector<resolve::WantedInterface>> wanted) {

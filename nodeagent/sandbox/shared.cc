@@ -33,7 +33,7 @@ void settle(const Shared& shared, const EntryPtr& entry, std::function<void()> d
   record.changedAt = shared.doors.clock.wall();
   record.quarantineUntil = record.changedAt + shared.options.quarantine;
   shared.table.remove(record.id);
-  shared.table.rest(record.quarantineUntil, record.id);
+  shared.table.rest(record);
   shared.table.publish();
   failpoint::pass("sandbox.detached.before");
   // Relaxed is enough: whoever gets these addresses next commits with a sync, after this.

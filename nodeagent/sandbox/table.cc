@@ -33,6 +33,19 @@ std::vector<EntryPtr> Table::ofPod(const PodUid& uid) const {
   return found;
 }
 
+std::vector<InterfacePlan> Table::earlierOf(const PodUid& uid) const {
+  std::vector<InterfacePlan> plans;
+  const auto take = [&](const journal::Record& record) {
+    if (record.pod.uid != uid) return;
+    for (const InterfaceStatus& status : record.interfaces) {
+      if (status.state == InterfaceState::Attached) plans.push_back(status.plan);
+    }
+  };
+  for (const auto& [intent, entry] : entries_) take(entry->record);
+  for (const auto& [until, record] : resting_) take(record);
+  return plans;
+}
+
 std::vector<EntryPtr> Table::all() const {
   std::vector<EntryPtr> found;
   found.reserve(entries_.size());
@@ -49,7 +62,7 @@ bool Table::anyUnbound() const {
 std::vector<IntentId> Table::takeRested(WallTime now) {
   std::vector<IntentId> rested;
   while (!resting_.empty() && resting_.begin()->first <= now) {
-    rested.push_back(std::move(resting_.begin()->second));
+    rested.push_back(resting_.begin()->second.id);
     resting_.erase(resting_.begin());
   }
   if (!rested.empty()) publish();

@@ -42,8 +42,13 @@ class Table {
   /// True while a run is under way whose sandbox has no ID yet.
   [[nodiscard]] bool anyUnbound() const;
 
-  /// Remembers that an intent without an entry may be forgotten at that time.
-  void rest(WallTime until, IntentId id) { resting_.emplace(until, std::move(id)); }
+  /// Remembers that an intent without an entry may be forgotten once its quarantine is over.
+  void rest(journal::Record record) {
+    const WallTime until = record.quarantineUntil;
+    resting_.emplace(until, std::move(record));
+  }
+  /// Interfaces that sandboxes of the pod had: those that are there, and those that rest.
+  [[nodiscard]] std::vector<InterfacePlan> earlierOf(const PodUid& uid) const;
   /// Those whose time has come.
   [[nodiscard]] std::vector<IntentId> takeRested(WallTime now);
 
@@ -63,7 +68,7 @@ class Table {
   bool recovered_ = false;
   Error waitsFor_ = Snapshot().waitsFor;
   std::map<IntentId, EntryPtr> entries_;
-  std::multimap<WallTime, IntentId> resting_;
+  std::multimap<WallTime, journal::Record> resting_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_;
 };

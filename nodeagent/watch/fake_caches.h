@@ -16,6 +16,7 @@ class FakeCaches final : public Caches {
   Result<std::vector<IpPrefix>> services = std::vector<IpPrefix>();
   std::optional<Error> error;           ///< of synced()
   std::optional<Error> namespaceError;  ///< of needNamespace()
+  std::function<void()> onNeed;         ///< called by needNamespace()
 
   [[nodiscard]] Status synced() const override {
     if (error.has_value()) return fail(*error);
@@ -37,6 +38,7 @@ class FakeCaches final : public Caches {
   }
   [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override { return services; }
   void needNamespace(const std::string& /*name*/, std::function<void(Status)> done) override {
+    if (onNeed) onNeed();
     if (namespaceError.has_value()) return done(fail(*namespaceError));
     done({});
   }
