@@ -17,10 +17,20 @@ kube::WatchOptions watchOptions() {
   return options;
 }
 
-kube::WatchOptions ofNode(const NodeName& node) {
+kube::WatchOptions where(const char* field, const NodeName& node) {
   kube::WatchOptions options = watchOptions();
-  options.selection.fieldSelector = "spec.nodeName=" + node.str();
+  options.selection.fieldSelector = std::string(field) + "=" + node.str();
   return options;
+}
+
+/// Of calls that make or change something: the server may well be slow.
+constexpr std::chrono::seconds kWriteDeadline(10);
+/// Of calls that somebody waits for; each is tried twice.
+constexpr std::chrono::seconds kReadDeadline(2);
+constexpr std::chrono::milliseconds kReadRetryAfter(500);
+
+bool asks(const k8s::Pod& pod) {
+  return pod.metadata.annotation(api::kNetworksAnnotation) != nullptr;
 }
 
 tl::unexpected<Error> missing(const char* what, const kube::WatchHealth& health) {
@@ -38,22 +48,62 @@ bool sameRequest(const k8s::Pod& old, const k8s::Pod& now) {
 }  // namespace
 
 struct Cluster::Informers {
-  Informers(std::unique_ptr<kube::Client> made, const NodeName& node)
+  /// One informer, as all of them are treated.
+  struct One {
+    std::string resource;
+    const char* what;  ///< in messages
+    bool decides;      ///< nothing is judged before its first list is there
+    std::function<void()> start;
+    std::function<void()> stop;
+    std::function<bool()> synced;
+    std::function<kube::WatchHealth()> health;
+  };
+
+  Informers(std::unique_ptr<kube::Client> made, std::unique_ptr<kube::Client> quick,
+            const NodeName& node)
       : client(std::move(made)),
-        pods(*client, ofNode(node)),
+        reader(std::move(quick)),
+        pods(*client, where("spec.nodeName", node)),
         networks(*client, watchOptions()),
         attachments(*client, watchOptions()),
         peers(*client, watchOptions()),
-        blocks(*client, ofNode(node)),
-        serviceCidrs(*client, watchOptions()) {}
+        blocks(*client, where("spec.nodeName", node)),
+        serviceCidrs(*client, watchOptions()),
+        interfaceSets(*client, where("nodeName", node)),
+        nodeSets(*client, where("metadata.name", node)),
+        nodes(*client, where("metadata.name", node)) {
+    add(networks, "PodNetworks", true);
+    add(attachments, "PodNetworkAttachments", true);
+    // Without them a start would empty the flood lists of tunnels that carry traffic.
+    add(peers, "NetworkPeers", true);
+    add(pods, "this node's pods", true);
+    add(serviceCidrs, "ServiceCIDRs", false);
+    add(blocks, "this node's IPBlocks", false);
+    add(interfaceSets, "this node's PodInterfaceSets", false);
+    add(nodeSets, "this node's NodeNetworkSet", false);
+    add(nodes, "this node", false);
+  }
+
+  template <class T>
+  void add(kube::Informer<T>& informer, const char* what, bool decides) {
+    all.push_back({std::string(kube::kindOf<T>().plural), what, decides,
+                   [&informer] { informer.start(); }, [&informer] { informer.stop(); },
+                   [&informer] { return informer.synced(); },
+                   [&informer] { return informer.health(); }});
+  }
 
   std::unique_ptr<kube::Client> client;
+  std::unique_ptr<kube::Client> reader;  ///< with short deadlines
   kube::Informer<k8s::Pod> pods;
   kube::Informer<api::PodNetwork> networks;
   kube::Informer<api::PodNetworkAttachment> attachments;
   kube::Informer<api::NetworkPeer> peers;
   kube::Informer<api::IPBlock> blocks;
   kube::Informer<k8s::ServiceCidr> serviceCidrs;
+  kube::Informer<api::PodInterfaceSet> interfaceSets;
+  kube::Informer<api::NodeNetworkSet> nodeSets;
+  kube::Informer<k8s::Node> nodes;
+  std::vector<One> all;
 };
 
 class Cluster::View final : public api::Catalog {
@@ -76,23 +126,28 @@ class Cluster::View final : public api::Catalog {
     return found == nullptr ? std::nullopt : std::optional<api::PodNetworkAttachment>(*found);
   }
   std::optional<k8s::StringMap> namespaceLabels(std::string_view name) const override {
-    auto found = cluster_.known(std::string(name));
-    if (!found.has_value()) return std::nullopt;
-    return std::move(found->labels);
+    return cluster_.namespaces_.labels(std::string(name));
   }
 
  private:
   const Cluster& cluster_;
 };
 
-Cluster::Cluster(ClusterOptions options, const Clock& clock, std::function<void()> changed)
+Cluster::Cluster(ClusterOptions options, const Clock& clock, std::function<void()> changed,
+                 OwnChanged own)
     : options_(std::move(options)),
       clock_(clock),
       changed_(std::move(changed)),
+      own_(std::move(own)),
       view_(std::make_unique<View>(*this)),
       notConnected_{Code::Unavailable, "NotConnected", "connect to the API server: not tried yet"},
       backoff_(std::chrono::milliseconds(500), std::chrono::seconds(10)),
-      lane_("cluster") {}
+      namespaces_(options_.namespaces, clock,
+                  [this](const std::string& name) { return fetchLabels(name); }),
+      lane_("cluster") {
+  if (!own_.pod) own_.pod = [](const std::string&) {};
+  if (!own_.node) own_.node = [](const std::string&) {};
+}
 
 Cluster::~Cluster() {
   stop();
@@ -104,36 +159,47 @@ void Cluster::start() {
 
 void Cluster::stop() {
   lane_.stop();
+  namespaces_.stop();
   if (owned_ == nullptr) return;
-  owned_->pods.stop();
-  owned_->networks.stop();
-  owned_->attachments.stop();
-  owned_->peers.stop();
-  owned_->blocks.stop();
-  owned_->serviceCidrs.stop();
+  for (const Informers::One& one : owned_->all) one.stop();
+}
+
+Result<std::unique_ptr<Cluster::Informers>> Cluster::makeInformers() const {
+  MULTINET_TRY(const kube::Config config, kube::loadKubeconfig(options_.kubeconfig, ""));
+  kube::ClientOptions options;
+  options.observer = options_.observer;
+  options.deadline = kWriteDeadline;
+  MULTINET_TRY(auto client, kube::connect(config, options));
+  options.deadline = kReadDeadline;
+  options.maxRetryAfter = kReadRetryAfter;
+  MULTINET_TRY(auto reader, kube::connect(config, options));
+  return std::make_unique<Informers>(std::move(client), std::move(reader), options_.node);
 }
 
 void Cluster::connect() {
-  const auto config = kube::loadKubeconfig(options_.kubeconfig, "");
-  Result<std::unique_ptr<kube::Client>> client =
-      config.has_value() ? kube::connect(*config) : fail(config.error());
-  if (!client.has_value()) {
-    log::warn("no connection to the API server yet", {{"error", client.error()}});
+  auto made = makeInformers();
+  if (!made.has_value()) {
+    log::warn("no connection to the API server yet", {{"error", made.error()}});
     {
       const std::lock_guard lock(mutex_);
-      notConnected_ = Error{Code::Unavailable, "NotConnected", client.error().message};
+      notConnected_ = Error{Code::Unavailable, "NotConnected", made.error().message};
     }
     lane_.postAfter(backoff_.next(), [this] { connect(); });
     return;
   }
-  owned_ = std::make_unique<Informers>(std::move(*client), options_.node);
+  owned_ = std::move(*made);
+  tellChanges();
+  tellOwnChanges();
+  informers_.store(owned_.get());
+  for (const Informers::One& one : owned_->all) one.start();
+}
+
+void Cluster::tellChanges() {
   const auto anyChange = [this](const auto&) { changed_(); };
   const auto anyUpdate = [this](const auto&, const auto&) { changed_(); };
   owned_->pods.addHandler({.added =
                                [this](const k8s::Pod& pod) {
-                                 if (pod.metadata.annotation(api::kNetworksAnnotation) == nullptr) {
-                                   return;
-                                 }
+                                 if (!asks(pod)) return;
                                  // Ahead of the call, so that the call finds it known.
                                  needNamespace(pod.metadata.nameSpace, [](const Status&) {});
                                  changed_();
@@ -147,15 +213,44 @@ void Cluster::connect() {
   owned_->networks.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->attachments.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->peers.addHandler({anyChange, anyUpdate, anyChange, changed_});
-  owned_->serviceCidrs.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->blocks.addHandler({.deleted = options_.blockGone});
-  informers_.store(owned_.get());
-  owned_->networks.start();
-  owned_->attachments.start();
-  owned_->peers.start();
-  owned_->blocks.start();
-  owned_->serviceCidrs.start();
-  owned_->pods.start();
+  owned_->serviceCidrs.addHandler({anyChange, anyUpdate, anyChange, changed_});
+}
+
+void Cluster::tellOwnChanges() {
+  const auto pod = [this](const k8s::Pod& one) {
+    if (asks(one)) own_.pod(one.metadata.uid);
+  };
+  owned_->pods.addHandler({pod, [pod](const k8s::Pod&, const k8s::Pod& now) { pod(now); }, pod,
+                           [this] { own_.pod(""); }});
+  const auto set = [this](const api::PodInterfaceSet& one) { own_.pod(one.pod.uid); };
+  owned_->interfaceSets.addHandler(
+      {set, [set](const api::PodInterfaceSet&, const api::PodInterfaceSet& now) { set(now); }, set,
+       [this] { own_.pod(""); }});
+  const auto all = [this] { own_.node(""); };
+  const auto any = [this](const auto&) { own_.node(""); };
+  owned_->nodeSets.addHandler({any, [this](const auto&, const auto&) { own_.node(""); }, any, all});
+  // Its heartbeats change nothing here.
+  owned_->nodes.addHandler({.added = any, .deleted = any, .synced = all});
+  const auto keep = [this](const api::NetworkPeer& peer) {
+    if (peer.nodeName != options_.node.str()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      ownPeers_[peer.metadata.name] = std::make_shared<const api::NetworkPeer>(peer);
+    }
+    own_.node(peer.metadata.name);
+  };
+  const auto drop = [this](const api::NetworkPeer& peer) {
+    if (peer.nodeName != options_.node.str()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      ownPeers_.erase(peer.metadata.name);
+    }
+    own_.node(peer.metadata.name);
+  };
+  owned_->peers.addHandler(
+      {keep, [keep](const api::NetworkPeer&, const api::NetworkPeer& now) { keep(now); }, drop,
+       all});
 }
 
 Result<kube::Client*> Cluster::client() const {
@@ -169,27 +264,18 @@ std::vector<WatchAge> Cluster::watches() const {
   const Informers* informers = informers_.load();
   if (informers == nullptr) return ages;
   const auto now = std::chrono::steady_clock::now();
-  const auto add = [&](const k8s::Kind& kind, const kube::WatchHealth& health) {
-    if (health.heardAt) ages.push_back({std::string(kind.plural), now - *health.heardAt});
-  };
-  add(kube::kindOf<k8s::Pod>(), informers->pods.health());
-  add(kube::kindOf<api::PodNetwork>(), informers->networks.health());
-  add(kube::kindOf<api::PodNetworkAttachment>(), informers->attachments.health());
-  add(kube::kindOf<api::NetworkPeer>(), informers->peers.health());
-  add(kube::kindOf<api::IPBlock>(), informers->blocks.health());
+  for (const Informers::One& one : informers->all) {
+    const auto heard = one.health().heardAt;
+    if (heard) ages.push_back({one.resource, now - *heard});
+  }
   return ages;
 }
 
 Status Cluster::synced() const {
   MULTINET_CHECK(client());
-  const Informers& informers = *informers_.load();
-  if (!informers.networks.synced()) return missing("PodNetworks", informers.networks.health());
-  if (!informers.attachments.synced()) {
-    return missing("PodNetworkAttachments", informers.attachments.health());
+  for (const Informers::One& one : informers_.load()->all) {
+    if (one.decides && !one.synced()) return missing(one.what, one.health());
   }
-  // Without them a start would empty the flood lists of tunnels that carry traffic.
-  if (!informers.peers.synced()) return missing("NetworkPeers", informers.peers.health());
-  if (!informers.pods.synced()) return missing("this node's pods", informers.pods.health());
   return {};
 }
 
@@ -230,43 +316,51 @@ std::vector<std::shared_ptr<const api::NetworkPeer>> Cluster::peers() const {
   return informers->peers.list();
 }
 
-std::optional<Cluster::KnownNamespace> Cluster::known(const std::string& name) const {
+Seen<api::PodInterfaceSet> Cluster::interfaceSet(const std::string& namespaceName,
+                                                 const std::string& name) const {
+  const Informers* informers = informers_.load();
+  if (informers == nullptr || !informers->interfaceSets.synced()) return {};
+  return {true, informers->interfaceSets.get({namespaceName, name})};
+}
+
+Seen<k8s::Pod> Cluster::pod(const std::string& namespaceName, const std::string& name) const {
+  const Informers* informers = informers_.load();
+  if (informers == nullptr || !informers->pods.synced()) return {};
+  return {true, informers->pods.get({namespaceName, name})};
+}
+
+Seen<api::NodeNetworkSet> Cluster::nodeSet() const {
+  const Informers* informers = informers_.load();
+  if (informers == nullptr || !informers->nodeSets.synced()) return {};
+  return {true, informers->nodeSets.get({"", options_.node.str()})};
+}
+
+Seen<k8s::Node> Cluster::node() const {
+  const Informers* informers = informers_.load();
+  if (informers == nullptr || !informers->nodes.synced()) return {};
+  return {true, informers->nodes.get({"", options_.node.str()})};
+}
+
+std::optional<std::vector<std::shared_ptr<const api::NetworkPeer>>> Cluster::ownPeers() const {
+  const Informers* informers = informers_.load();
+  if (informers == nullptr || !informers->peers.synced()) return std::nullopt;
+  std::vector<std::shared_ptr<const api::NetworkPeer>> peers;
   const std::lock_guard lock(mutex_);
-  const auto at = namespaces_.find(name);
-  if (at == namespaces_.end()) return std::nullopt;
-  return at->second;
+  for (const auto& [name, peer] : ownPeers_) peers.push_back(peer);
+  return peers;
 }
 
 void Cluster::needNamespace(const std::string& name, std::function<void(Status)> done) {
-  const auto found = known(name);
-  if (found.has_value() && clock_.now() - found->fetched < options_.namespaceFresh) {
-    return done({});
-  }
-  if (!lane_.post([this, name, done] { fetchNamespace(name, done); })) {
-    done(fail(Code::Unavailable, "Stopping", "read namespace: the agent is stopping"));
-  }
+  namespaces_.need(name, std::move(done));
 }
 
-void Cluster::fetchNamespace(const std::string& name, const std::function<void(Status)>& done) {
-  const auto found = known(name);
-  if (found.has_value() && clock_.now() - found->fetched < options_.namespaceFresh) {
-    return done({});
-  }
-  auto connected = client();
-  Result<k8s::Namespace> object = connected.has_value()
-                                      ? (*connected)->get<k8s::Namespace>({"", name})
-                                      : fail(connected.error());
-  if (object.has_value()) {
-    {
-      const std::lock_guard lock(mutex_);
-      namespaces_.insert_or_assign(name, KnownNamespace{object->metadata.labels, clock_.now()});
-    }
-    return done({});
-  }
-  if (found.has_value() && object.error().transient()) return done({});
-  done(fail(Error{object.error().transient() ? Code::Unavailable : object.error().code,
-                  "NamespaceNotRead",
-                  "read namespace \"" + name + "\": " + object.error().message}));
+Result<k8s::StringMap> Cluster::fetchLabels(const std::string& name) const {
+  MULTINET_CHECK(client());
+  auto object = informers_.load()->reader->get<k8s::Namespace>({"", name});
+  if (object.has_value()) return std::move(object->metadata.labels);
+  const Error& error = object.error();
+  return fail(error.transient() ? Code::Unavailable : error.code, "NamespaceNotRead",
+              "read namespace \"" + name + "\": " + error.message);
 }
 
 }  // namespace multinet::agent::watch

@@ -17,14 +17,17 @@
 #include "lib/base/ids.h"
 #include "lib/kube/client.h"
 #include "nodeagent/watch/caches.h"
+#include "nodeagent/watch/namespaces.h"
+#include "nodeagent/watch/own_objects.h"
 
 namespace multinet::agent::watch {
 
 struct ClusterOptions {
   std::string kubeconfig;
   NodeName node;
-  /// Labels of a namespace older than this are fetched again before they decide.
-  Duration namespaceFresh = std::chrono::seconds(30);
+  NamespaceOptions namespaces{};
+  /// Of every call to the API server; any thread.
+  kube::CallObserver observer{};
   /// Hears of blocks of this node's that are gone, on a thread of the watch; must not block.
   std::function<void(const api::IPBlock&)> blockGone = [](const api::IPBlock&) {};
 };
@@ -35,11 +38,12 @@ struct WatchAge {
   Duration age{};
 };
 
-class Cluster final : public Caches {
+class Cluster final : public Caches, public OwnObjects {
  public:
-  /// `changed` is called on threads of the watches after each change; it must not block. `clock`
-  /// outlives it.
-  Cluster(ClusterOptions options, const Clock& clock, std::function<void()> changed);
+  /// `changed` is called on threads of the watches after each change of what Caches shows, as `own`
+  /// is of what OwnObjects shows; they must not block. `clock` outlives it.
+  Cluster(ClusterOptions options, const Clock& clock, std::function<void()> changed,
+          OwnChanged own = {});
   ~Cluster() override;
 
   /// Returns at once.
@@ -50,7 +54,7 @@ class Cluster final : public Caches {
   /// Unavailable, with the reason, until the kubeconfig could be read.
   [[nodiscard]] Result<kube::Client*> client() const;
 
-  /// Of those that have heard something.
+  /// Of all that have heard something.
   [[nodiscard]] std::vector<WatchAge> watches() const;
 
   [[nodiscard]] Status synced() const override;
@@ -61,30 +65,39 @@ class Cluster final : public Caches {
   [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override;
   void needNamespace(const std::string& name, std::function<void(Status)> done) override;
 
+  [[nodiscard]] Seen<api::PodInterfaceSet> interfaceSet(const std::string& namespaceName,
+                                                        const std::string& name) const override;
+  [[nodiscard]] Seen<k8s::Pod> pod(const std::string& namespaceName,
+                                   const std::string& name) const override;
+  [[nodiscard]] Seen<api::NodeNetworkSet> nodeSet() const override;
+  [[nodiscard]] Seen<k8s::Node> node() const override;
+  [[nodiscard]] std::optional<std::vector<std::shared_ptr<const api::NetworkPeer>>> ownPeers()
+      const override;
+
  private:
   struct Informers;
   class View;
-  struct KnownNamespace {
-    k8s::StringMap labels;
-    BootTime fetched;
-  };
 
   void connect();
-  void fetchNamespace(const std::string& name, const std::function<void(Status)>& done);
-  [[nodiscard]] std::optional<KnownNamespace> known(const std::string& name) const;
+  [[nodiscard]] Result<std::unique_ptr<Informers>> makeInformers() const;
+  void tellChanges();
+  void tellOwnChanges();
+  [[nodiscard]] Result<k8s::StringMap> fetchLabels(const std::string& name) const;
 
   const ClusterOptions options_;
   const Clock& clock_;
   std::function<void()> changed_;
+  OwnChanged own_;
   std::unique_ptr<View> view_;
 
   mutable std::mutex mutex_;  // of the next two
   Error notConnected_;
-  std::map<std::string, KnownNamespace, std::less<>> namespaces_;
+  std::map<std::string, std::shared_ptr<const api::NetworkPeer>> ownPeers_;
 
   std::unique_ptr<Informers> owned_;             // made once, on the lane
   std::atomic<Informers*> informers_ = nullptr;  // owned_, once it can be used
   async::Backoff backoff_;
+  Namespaces namespaces_;
   async::Lane lane_;
 };
 

@@ -1,0 +1,163 @@
+// The node's caches against an API server that hangs: what is known stays usable, and decides.
+#include "nodeagent/watch/cluster.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <set>
+#include <thread>
+
+#include "test/support/apiserver.h"
+
+namespace multinet::agent::watch {
+namespace {
+
+using multinet::testing::ApiServer;
+using multinet::testing::Fault;
+using multinet::testing::Json;
+using multinet::testing::ResourcePath;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// Well below the deadline of a call; a busy machine needs its time.
+constexpr seconds kPatient(1);
+constexpr const char* kOurs = "/apis/multinet.dev/v1alpha1/";
+
+class ClusterTest : public ::testing::Test {
+ protected:
+  ClusterTest() {
+    directory_ = std::filesystem::path(::testing::TempDir()) /
+                 ("cluster-" + std::to_string(::getpid()) + "-" +
+                  ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::create_directories(directory_);
+    std::ofstream(directory_ / "kubeconfig")
+        << "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+        << "clusters: [{name: c, cluster: {server: '" << server_.url() << "'}}]\n"
+        << "users: [{name: u, user: {token: t}}]\n"
+        << "contexts: [{name: c, context: {cluster: c, user: u}}]\n";
+    put("/api/v1/namespaces/default", {{"metadata", {{"labels", {{"team", "a"}}}}}});
+    put(std::string(kOurs) + "networkpeers/blue.n1", peer("n1"));
+    put(std::string(kOurs) + "networkpeers/blue.n2", peer("n2"));
+  }
+  ~ClusterTest() override {
+    if (cluster_) cluster_->stop();
+    std::filesystem::remove_all(directory_);
+  }
+  static Json peer(const std::string& node) {
+    return {{"podNetworkName", "blue"}, {"podNetworkUID", "u"}, {"nodeName", node}};
+  }
+  void put(const std::string& path, Json object) {
+    const auto parsed = ResourcePath::parse(path);
+    object["metadata"]["name"] = parsed.name;
+    if (!parsed.nameSpace.empty()) object["metadata"]["namespace"] = parsed.nameSpace;
+    ASSERT_LT(server_.store().create(parsed, std::move(object)).status, 300);
+  }
+  void remove(const std::string& path) {
+    ASSERT_EQ(server_.store().remove(ResourcePath::parse(path), {}).status, 200);
+  }
+  void start() {
+    ClusterOptions options;
+    options.kubeconfig = (directory_ / "kubeconfig").string();
+    options.node = NodeName("n1");
+    options.namespaces.fresh = milliseconds(0);
+    options.namespaces.patience = milliseconds(100);
+    OwnChanged own;
+    own.node = [this](const std::string& peer) { note("node " + peer); };
+    own.pod = [this](const std::string& uid) { note("pod " + uid); };
+    cluster_ = std::make_unique<Cluster>(options, clock_, [] {}, own);
+    cluster_->start();
+  }
+  void note(std::string what) {
+    const std::lock_guard lock(mutex_);
+    told_.insert(std::move(what));
+  }
+  bool told(const std::string& what) {
+    const std::lock_guard lock(mutex_);
+    return told_.contains(what);
+  }
+  template <class Condition>
+  static bool eventually(const Condition& condition) {
+    const auto until = std::chrono::steady_clock::now() + seconds(20);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > until) return false;
+      std::this_thread::sleep_for(milliseconds(2));
+    }
+    return true;
+  }
+  std::future<Status> ask(const std::string& name) {
+    const auto promise = std::make_shared<std::promise<Status>>();
+    cluster_->needNamespace(name, [promise](Status status) { promise->set_value(status); });
+    return promise->get_future();
+  }
+
+  ApiServer server_;
+  SystemClock clock_;
+  std::filesystem::path directory_;
+  std::mutex mutex_;
+  std::set<std::string> told_;
+  std::unique_ptr<Cluster> cluster_;
+};
+
+TEST_F(ClusterTest, AServerThatHangsTakesNothingThatIsKnown) {
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->synced().has_value(); }));
+  ASSERT_TRUE(ask("default").get());
+  // Accepts, and says nothing: neither to calls nor to watches.
+  server_.inject({.fault = Fault::Stall, .method = "GET", .targetContains = "", .times = 1000});
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE(ask("default").get());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kPatient);
+  EXPECT_TRUE(cluster_->synced());
+  EXPECT_EQ(cluster_->peers().size(), 2U);
+  // What isn't known is no one's but its own caller's affair, and ends.
+  auto unknown = ask("other");
+  ASSERT_TRUE(ask("default").get());
+  ASSERT_EQ(unknown.wait_for(seconds(20)), std::future_status::ready);
+  EXPECT_EQ(unknown.get().error().code, Code::Unavailable);
+}
+
+TEST_F(ClusterTest, TellsTheAgeOfEveryWatch) {
+  start();
+  std::set<std::string> resources;
+  EXPECT_TRUE(eventually([&] {
+    for (const WatchAge& one : cluster_->watches()) resources.insert(one.resource);
+    return resources.size() == 9;
+  }));
+  EXPECT_EQ(resources, (std::set<std::string>{"pods", "podnetworks", "podnetworkattachments",
+                                              "networkpeers", "servicecidrs", "podinterfacesets",
+                                              "nodenetworksets", "nodes", "ipblocks"}));
+}
+
+TEST_F(ClusterTest, FollowsWhatThisNodeWritesAndNothingOfOthers) {
+  put("/api/v1/nodes/n1", Json::object());
+  put("/api/v1/nodes/n2", Json::object());
+  for (const char* node : {"n1", "n2"}) {
+    put(std::string(kOurs) + "nodenetworksets/" + node, {{"spec", {{"nodeName", node}}}});
+    put(std::string(kOurs) + "namespaces/default/podinterfacesets/web-" + node,
+        {{"pod", {{"name", "web"}, {"uid", std::string("uid-") + node}}}, {"nodeName", node}});
+  }
+  start();
+  ASSERT_TRUE(eventually([&] {
+    return cluster_->nodeSet().object != nullptr && cluster_->node().object != nullptr &&
+           cluster_->interfaceSet("default", "web-n1").object != nullptr &&
+           cluster_->ownPeers().has_value();
+  }));
+  EXPECT_TRUE(cluster_->interfaceSet("default", "web-n2").known);
+  EXPECT_EQ(cluster_->interfaceSet("default", "web-n2").object, nullptr);
+  ASSERT_EQ(cluster_->ownPeers()->size(), 1U);
+  EXPECT_EQ(cluster_->ownPeers()->at(0)->metadata.name, "blue.n1");
+  EXPECT_TRUE(eventually([&] { return told("node blue.n1") && told("pod uid-n1"); }));
+  EXPECT_FALSE(told("node blue.n2") || told("pod uid-n2"));
+
+  remove(std::string(kOurs) + "networkpeers/blue.n1");
+  remove(std::string(kOurs) + "nodenetworksets/n1");
+  EXPECT_TRUE(eventually([&] {
+    return cluster_->ownPeers()->empty() && cluster_->nodeSet().known &&
+           cluster_->nodeSet().object == nullptr;
+  }));
+}
+
+}  // namespace
+}  // namespace multinet::agent::watch
