@@ -36,14 +36,16 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       cluster_({.kubeconfig = settings.kubeconfig,
                 .node = node_,
                 .blockGone = [this](const api::IPBlock& block) { blockGone(block); }},
-               clock_, [this] { changed(); }),
+               clock_, [this] { changed(); },
+               {.pod = [this](const std::string& uid) { reporter_.changed(uid); },
+                .node = [this](const std::string& peer) { nodeReporter_.changed(peer); }}),
       client_([this] { return cluster_.client(); }),
       nodeApi_(client_),
-      nodeReporter_(nodeApi_, clock_, node_),
+      nodeReporter_(nodeApi_, cluster_, clock_, node_),
       blocks_(client_, node_),
       addresses_(blocks_, clock_, {.node = node_, .quarantine = policy_.quarantine}),
       reportApi_(client_, clock_, node_),
-      reporter_(reportApi_, nodeReporter_, clock_, node_) {}
+      reporter_(reportApi_, cluster_, nodeReporter_, clock_, node_) {}
 
 Status NetworkParts::start() {
   if (owner_ != nullptr) return {};

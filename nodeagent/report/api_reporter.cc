@@ -3,27 +3,46 @@
 #include <algorithm>
 #include <utility>
 
+#include "nodeagent/report/bounds.h"
+
 namespace multinet::agent::report {
 namespace {
 
 constexpr BootTime::duration kFirstRetry = std::chrono::milliseconds(200);
 constexpr BootTime::duration kMostRetry = std::chrono::seconds(15);
+constexpr Duration kLookAgain = std::chrono::milliseconds(200);
 
-bool gone(const Status& status) {
+bool isGone(const Status& status) {
   return !status && status.error().code == Code::NotFound;
+}
+
+/// The server's word on what was sent: the same again gets the same answer.
+bool isRefusal(const Error& error) {
+  return error.code == Code::InvalidArgument || error.code == Code::PermissionDenied;
+}
+
+k8s::ConditionStatus statusOf(const Readiness& readiness) {
+  return readiness.ready ? k8s::ConditionStatus::True : k8s::ConditionStatus::False;
+}
+
+bool isOf(const watch::Seen<k8s::Pod>& seen, const PodRef& pod) {
+  return seen.object != nullptr && seen.object->metadata.uid == pod.uid.str();
 }
 
 }  // namespace
 
-ApiReporter::ApiReporter(ReportApi& api, NodeConditions& conditions, const Clock& clock,
-                         NodeName node)
+ApiReporter::ApiReporter(ReportApi& api, const watch::OwnObjects& own, NodeNews& node,
+                         const Clock& clock, NodeName name, ReportOptions options)
     : api_(api),
-      conditions_(conditions),
+      own_(own),
+      node_(node),
       clock_(clock),
-      node_(std::move(node)),
+      name_(std::move(name)),
+      options_(options),
+      begin_(clock.now()),
       queue_(clock, {.first = kFirstRetry, .most = kMostRetry}),
       workers_("report", queue_, [this](const PodUid& uid) { return write(uid); }) {
-  workers_.start(1);
+  workers_.start(options_.workers);
 }
 
 ApiReporter::~ApiReporter() {
@@ -32,23 +51,33 @@ ApiReporter::~ApiReporter() {
 }
 
 void ApiReporter::starting(const PodRef& pod) {
-  Wanted wanted;
-  wanted.readiness = {false, "Attaching", "the pod's networks are being attached"};
-  want(pod, std::move(wanted));
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = told_.find(pod.uid);
+    // A retry of a pod that was refused: its reason stands until there is another, or none.
+    const bool stands = found != told_.end() && !found->second.readiness.ready &&
+                        !found->second.deleteSet && !found->second.set;
+    if (stands) return;
+  }
+  Told told;
+  told.readiness = {false, "Attaching", "the pod's networks are being attached"};
+  told.announced = true;
+  tell(pod, std::move(told));
 }
 
 void ApiReporter::attached(const PodRef& pod, const SandboxId& sandbox,
                            std::vector<InterfaceStatus> interfaces) {
-  Wanted wanted;
-  wanted.sandbox = sandbox;
-  wanted.set = interfaceSet(pod, node_, sandbox, interfaces, clock_.wall());
-  wanted.readiness = {true, "Attached",
-                      std::to_string(interfaces.size()) + " interfaces are attached"};
+  Told told;
+  told.sandbox = sandbox;
+  told.set = fitted(interfaceSet(pod, name_, sandbox, interfaces, clock_.wall()));
+  for (const InterfaceStatus& status : interfaces) told.networks.insert(status.plan.networkUid);
+  told.readiness = {true, "Attached",
+                    std::to_string(interfaces.size()) + " interfaces are attached"};
   {
     const std::lock_guard lock(mutex_);
     current_.insert_or_assign(pod.uid, sandbox);
   }
-  want(pod, std::move(wanted));
+  tell(pod, std::move(told));
 }
 
 void ApiReporter::detached(const PodRef& pod, const SandboxId& sandbox) {
@@ -59,18 +88,18 @@ void ApiReporter::detached(const PodRef& pod, const SandboxId& sandbox) {
     if (current != current_.end() && current->second != sandbox) return;
     if (current != current_.end()) current_.erase(current);
   }
-  Wanted wanted;
-  wanted.deleteSet = true;
-  wanted.readiness = {false, "SandboxStopped", "the pod's sandbox was stopped"};
-  want(pod, std::move(wanted));
+  Told told;
+  told.deleteSet = true;
+  told.readiness = {false, "SandboxStopped", "the pod's sandbox was stopped"};
+  tell(pod, std::move(told));
 }
 
 void ApiReporter::refused(const PodRef& pod, const Error& error) {
-  event(pod, {kube::Severity::Warning, error.reason.empty() ? "NetworksRefused" : error.reason,
-              error.message});
-  Wanted wanted;
-  wanted.readiness = {false, error.reason.empty() ? "Refused" : error.reason, error.message};
-  want(pod, std::move(wanted));
+  const std::string reason = error.reason.empty() ? "NetworksRefused" : error.reason;
+  event(pod, {kube::Severity::Warning, reason, error.message});
+  Told told;
+  told.readiness = {false, reasonWord(reason), cutText(error.message, limits::kMessage)};
+  tell(pod, std::move(told));
 }
 
 void ApiReporter::event(const PodRef& pod, Notice notice) {
@@ -82,51 +111,147 @@ void ApiReporter::nodeEvent(Notice notice) {
 }
 
 void ApiReporter::setNodeCondition(NodeCondition condition) {
-  conditions_.setNodeCondition(std::move(condition));
+  node_.setNodeCondition(std::move(condition));
+}
+
+void ApiReporter::changed(const std::string& podUid) {
+  std::vector<PodUid> uids;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [uid, told] : told_) {
+      if (podUid.empty() || uid.str() == podUid) uids.push_back(uid);
+    }
+  }
+  for (const PodUid& uid : uids) queue_.addAfter(uid, options_.repairAfter);
 }
 
 std::size_t ApiReporter::waiting() const {
   const std::lock_guard lock(mutex_);
-  return wanted_.size();
+  return static_cast<std::size_t>(std::count_if(told_.begin(), told_.end(), [](const auto& one) {
+    const Told& told = one.second;
+    return !told.readinessWritten || ((told.set || told.deleteSet) && !told.setWritten);
+  }));
 }
 
-void ApiReporter::want(const PodRef& pod, Wanted wanted) {
-  wanted.pod = pod;
+void ApiReporter::tell(const PodRef& pod, Told told) {
+  told.pod = pod;
   {
     const std::lock_guard lock(mutex_);
-    wanted.version = ++version_;
-    // A deletion that wasn't carried out yet survives news that say nothing of a set.
-    if (const auto old = wanted_.find(pod.uid); old != wanted_.end() && !wanted.set) {
-      wanted.deleteSet = wanted.deleteSet || old->second.deleteSet;
+    told.version = ++version_;
+    const auto old = told_.find(pod.uid);
+    if (old != told_.end()) {
+      // A deletion that wasn't carried out yet survives news that say nothing of a set.
+      const bool pending = old->second.deleteSet && !old->second.setWritten;
+      if (!told.set) told.deleteSet = told.deleteSet || pending;
+      // The same verdict again is no transition, and no write.
+      if (old->second.readiness == told.readiness) {
+        told.readySince = old->second.readySince;
+        told.readinessWritten = old->second.readinessWritten;
+      }
     }
-    wanted_.insert_or_assign(pod.uid, std::move(wanted));
+    told_.insert_or_assign(pod.uid, std::move(told));
   }
   queue_.add(pod.uid);
+  tellUsed();
+}
+
+void ApiReporter::tellUsed() {
+  std::set<NetworkUid> used;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [uid, told] : told_) used.insert(told.networks.begin(), told.networks.end());
+  }
+  node_.setUsedNetworks(std::move(used));
+}
+
+bool ApiReporter::stillBlind() const {
+  return clock_.now() - begin_ < options_.watchPatience;
 }
 
 Result<kube::Outcome> ApiReporter::write(const PodUid& uid) {
-  Wanted wanted;
+  Told told;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = wanted_.find(uid);
-    if (found == wanted_.end()) return kube::Outcome{};
-    wanted = found->second;
+    const auto found = told_.find(uid);
+    if (found == told_.end()) return kube::Outcome{};
+    told = found->second;
   }
-  if (wanted.set) {
-    // A namespace that is being deleted takes no new object, and the pod goes with it.
-    const Status status = api_.putSet(*wanted.set);
-    if (!status && !gone(status)) return fail(status.error());
-  } else if (wanted.deleteSet) {
-    const Status status =
-        api_.deleteSet(wanted.pod.namespaceName, api::interfaceSetName(wanted.pod.name, uid));
-    if (!status && !gone(status)) return fail(status.error());
+  const auto seen = own_.pod(told.pod.namespaceName, told.pod.name);
+  const bool setIsKnown =
+      !told.set || own_.interfaceSet(told.pod.namespaceName, told.set->metadata.name).known;
+  // Right after a start: what is there may well be what shall be.
+  if ((!seen.known || !setIsKnown) && stillBlind()) return kube::Outcome{kLookAgain};
+  const bool podIsThere = !seen.known || isOf(seen, told.pod);
+
+  const Status set = writeSet(told, podIsThere);
+  if (!set && isRefusal(set.error())) tellRefusal(told, set.error());
+  // A set that can't be written takes the pod's readiness from nobody.
+  const Status readiness = writeReadiness(told, seen);
+  keep(uid, told, seen.known && podIsThere);
+  for (const Status* status : {&set, &readiness}) {
+    if (*status) continue;
+    if (!isRefusal(status->error())) return fail(status->error());
   }
-  const Status status = api_.putReadiness(wanted.pod, wanted.readiness);
-  if (!status && !gone(status)) return fail(status.error());
+  if (set && readiness) return kube::Outcome{};
+  return kube::Outcome{options_.refusedAgain};
+}
+
+Status ApiReporter::writeSet(Told& told, bool podIsThere) {
+  const std::string name = api::interfaceSetName(told.pod.name, told.pod.uid);
+  if (!told.set) {
+    if (!told.deleteSet || told.setWritten) return {};
+    const Status status = api_.deleteSet(told.pod.namespaceName, name);
+    told.setWritten = status.has_value() || isGone(status);
+    return told.setWritten ? Status() : status;
+  }
+  const auto seen = own_.interfaceSet(told.pod.namespaceName, name);
+  const bool isThere =
+      seen.known ? seen.object != nullptr && saysTheSame(*told.set, *seen.object) : told.setWritten;
+  if (isThere) {
+    told.setWritten = true;
+    return {};
+  }
+  // Of a pod that is gone the collector takes the set, and would take each new one.
+  if (!podIsThere && told.setWritten) return {};
+  const Status status = api_.putSet(*told.set);
+  // A namespace that is being deleted takes no new object, and the pod goes with it.
+  told.setWritten = told.setWritten || status.has_value() || isGone(status);
+  return isGone(status) ? Status() : status;
+}
+
+Status ApiReporter::writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen) {
+  const k8s::Condition* there = nullptr;
+  if (isOf(seen, told.pod)) there = seen.object->status.conditions.find(api::kReadyGate);
+  const bool sameStatus = there != nullptr && there->status == statusOf(told.readiness);
+  if (sameStatus && !told.readySince) told.readySince = there->lastTransitionTime;
+  const bool isThere = sameStatus && (told.announced || (there->reason == told.readiness.reason &&
+                                                         there->message == told.readiness.message));
+  // Without a picture of the pod once is enough.
+  if (isThere || (!isOf(seen, told.pod) && told.readinessWritten)) {
+    told.readinessWritten = true;
+    return {};
+  }
+  if (!told.readySince) told.readySince = clock_.wall();
+  const Status status = api_.putReadiness(told.pod, told.readiness, *told.readySince);
+  told.readinessWritten = told.readinessWritten || status.has_value() || isGone(status);
+  return isGone(status) ? Status() : status;
+}
+
+void ApiReporter::tellRefusal(Told& told, const Error& error) {
+  if (std::exchange(told.refusalTold, true)) return;
+  event(told.pod,
+        {kube::Severity::Warning, "InterfaceSetRefused",
+         "the pod has its networks, but its PodInterfaceSet can't be written: " + error.message});
+}
+
+/// Unless there is newer word of the pod by now.
+void ApiReporter::keep(const PodUid& uid, const Told& told, bool isFollowed) {
   const std::lock_guard lock(mutex_);
-  const auto found = wanted_.find(uid);
-  if (found != wanted_.end() && found->second.version == wanted.version) wanted_.erase(found);
-  return kube::Outcome{};
+  const auto found = told_.find(uid);
+  if (found == told_.end() || found->second.version != told.version) return;
+  found->second = told;
+  const bool done = told.readinessWritten && (!told.deleteSet || told.setWritten);
+  if (!told.set && done && !isFollowed) told_.erase(found);
 }
 
 }  // namespace multinet::agent::report

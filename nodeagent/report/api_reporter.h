@@ -1,7 +1,10 @@
-// Writes what became of a pod's networks: its PodInterfaceSet, its readiness condition, its Events.
+// Keeps what the API says of this node's pods as it shall be: PodInterfaceSets, the pods' readiness
+// condition. And their Events.
 //
-// A set is written once, after the call that attached it was answered: nothing on the way of a pod
-// waits for the API server. What can't be written now is written later; only the newest counts.
+// Level-driven: what shall be stands here for as long as the sandbox does; what is there comes from
+// watches of this node's own objects. A set that somebody deletes or alters, or that a restored
+// store has lost, is written again; where both say the same nothing is asked of the server, so that
+// a restart of the agent costs it nothing. Nothing on the way of a pod waits for any of this.
 #pragma once
 
 #include <map>
@@ -17,6 +20,7 @@
 #include "lib/kube/work_queue.h"
 #include "lib/kube/worker.h"
 #include "nodeagent/report/reporter.h"
+#include "nodeagent/watch/own_objects.h"
 
 namespace multinet::agent::report {
 
@@ -28,8 +32,8 @@ struct Readiness {
   bool operator==(const Readiness&) const = default;
 };
 
-/// What this room asks of the API. Calls block, on the room's own thread. NotFound means that the
-/// pod or the set is gone, which is no failure.
+/// What this room asks of the API. Calls block, on the room's own threads, which may be in it at
+/// once. NotFound means that the pod or the set is gone, which is no failure.
 class ReportApi {
  public:
   virtual ~ReportApi() = default;
@@ -37,8 +41,9 @@ class ReportApi {
   [[nodiscard]] virtual Status putSet(const api::PodInterfaceSet& set) = 0;
   [[nodiscard]] virtual Status deleteSet(const std::string& namespaceName,
                                          const std::string& name) = 0;
-  /// Only on the pod with that UID.
-  [[nodiscard]] virtual Status putReadiness(const PodRef& pod, const Readiness& readiness) = 0;
+  /// Only on the pod with that UID. `since`: when the status became what it is.
+  [[nodiscard]] virtual Status putReadiness(const PodRef& pod, const Readiness& readiness,
+                                            WallTime since) = 0;
   /// Returns at once; the door keeps it until it can be sent.
   virtual void recordEvent(const PodRef& pod, const Notice& notice) = 0;
   virtual void recordNodeEvent(const Notice& notice) = 0;
@@ -50,10 +55,23 @@ class ReportApi {
                                                 const std::vector<InterfaceStatus>& interfaces,
                                                 WallTime now);
 
+struct ReportOptions {
+  /// Between a change at the API and the look at it: others' changes come in bursts, and our own
+  /// need a moment to come back by the watch.
+  Duration repairAfter = std::chrono::seconds(1);
+  /// What the server refuses for its content is tried again so seldom: it won't change its mind.
+  Duration refusedAgain = std::chrono::minutes(1);
+  /// So long after the start the watches are waited for before anything is written blindly.
+  Duration watchPatience = std::chrono::seconds(10);
+  /// Writes at a time. One that hangs holds up no other pod's.
+  int workers = 4;
+};
+
 class ApiReporter final : public Reporter {
  public:
-  /// All it is given outlives it. Starts its thread.
-  ApiReporter(ReportApi& api, NodeConditions& conditions, const Clock& clock, NodeName node);
+  /// All it is given outlives it. Starts its threads.
+  ApiReporter(ReportApi& api, const watch::OwnObjects& own, NodeNews& node, const Clock& clock,
+              NodeName name, ReportOptions options = {});
   ~ApiReporter() override;
 
   void starting(const PodRef& pod) override;
@@ -65,29 +83,48 @@ class ApiReporter final : public Reporter {
   void nodeEvent(Notice notice) override;
   void setNodeCondition(NodeCondition condition) override;
 
-  /// Reports that aren't written yet, for metrics and tests.
+  /// What the watches saw of a pod or its set changed; empty: they have just seen all. Any thread.
+  void changed(const std::string& podUid);
+
+  /// Pods of which something isn't written yet, for metrics and tests.
   [[nodiscard]] std::size_t waiting() const;
 
  private:
-  struct Wanted {
+  /// What shall be said of a pod, and how far that is.
+  struct Told {
     PodRef pod;
     SandboxId sandbox;  ///< of the set; empty: no set
     std::optional<api::PodInterfaceSet> set;
+    std::set<NetworkUid> networks;
     bool deleteSet = false;
     Readiness readiness;
+    bool announced = false;  ///< only a beginning: it replaces no verdict that is there
+    std::optional<WallTime> readySince;
+    bool setWritten = false;        ///< once, or seen to be there
+    bool readinessWritten = false;  ///< likewise
+    bool refusalTold = false;       ///< the Event that says why the set can't be written
     std::uint64_t version = 0;
   };
 
-  void want(const PodRef& pod, Wanted wanted);
+  void tell(const PodRef& pod, Told told);
+  void tellUsed();
   [[nodiscard]] Result<kube::Outcome> write(const PodUid& uid);
+  [[nodiscard]] Status writeSet(Told& told, bool podIsThere);
+  [[nodiscard]] Status writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen);
+  void tellRefusal(Told& told, const Error& error);
+  [[nodiscard]] bool stillBlind() const;
+  void keep(const PodUid& uid, const Told& told, bool isFollowed);
 
   ReportApi& api_;
-  NodeConditions& conditions_;
+  const watch::OwnObjects& own_;
+  NodeNews& node_;
   const Clock& clock_;
-  const NodeName node_;
+  const NodeName name_;
+  const ReportOptions options_;
+  const BootTime begin_;
   mutable std::mutex mutex_;
   std::uint64_t version_ = 0;
-  std::map<PodUid, Wanted> wanted_;      ///< not written yet
+  std::map<PodUid, Told> told_;
   std::map<PodUid, SandboxId> current_;  ///< whose set is, or is about to be, in the API
   kube::WorkQueue<PodUid> queue_;
   kube::Workers<PodUid> workers_;

@@ -28,14 +28,6 @@ Status KubeNodeApi::updateNodeSetStatus(const api::NodeNetworkSet& set) {
   return statusOf(client->updateStatus(set));
 }
 
-Result<std::vector<api::NetworkPeer>> KubeNodeApi::listPeers(const NodeName& node) {
-  MULTINET_TRY(kube::Client* const client, client_());
-  MULTINET_TRY(auto peers, client->list<api::NetworkPeer>());
-  std::erase_if(peers,
-                [&node](const api::NetworkPeer& peer) { return peer.nodeName != node.str(); });
-  return peers;
-}
-
 Status KubeNodeApi::createPeer(const api::NetworkPeer& peer) {
   MULTINET_TRY(kube::Client* const client, client_());
   return statusOf(client->create(

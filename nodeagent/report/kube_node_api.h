@@ -15,7 +15,6 @@ class KubeNodeApi final : public NodeApi {
   [[nodiscard]] Result<api::NodeNetworkSet> getNodeSet(const NodeName& node) override;
   [[nodiscard]] Result<api::NodeNetworkSet> createNodeSet(const api::NodeNetworkSet& set) override;
   [[nodiscard]] Status updateNodeSetStatus(const api::NodeNetworkSet& set) override;
-  [[nodiscard]] Result<std::vector<api::NetworkPeer>> listPeers(const NodeName& node) override;
   [[nodiscard]] Status createPeer(const api::NetworkPeer& peer) override;
   [[nodiscard]] Status updatePeer(const api::NetworkPeer& peer) override;
   [[nodiscard]] Status deletePeer(const api::NetworkPeer& peer) override;

@@ -4,6 +4,7 @@
 
 #include "lib/api/names.h"
 #include "lib/k8s/core.h"
+#include "nodeagent/report/bounds.h"
 
 namespace multinet::agent::report {
 namespace {
@@ -11,21 +12,34 @@ namespace {
 /// Events that wait for the first connection.
 constexpr std::size_t kMostEarly = 100;
 
+/// Whose set it is never changes: somebody else's under our name gives way.
+Status replaceSet(kube::Client& client, const api::PodInterfaceSet& set,
+                  const api::PodInterfaceSet& there) {
+  const Status removed = client.remove<api::PodInterfaceSet>(
+      {there.metadata.nameSpace, there.metadata.name}, {there.metadata.uid, ""});
+  if (!removed && removed.error().code != Code::NotFound) return removed;
+  const auto created = client.create(set);
+  if (!created) return fail(created.error());
+  return {};
+}
+
 }  // namespace
 
 Status KubeReportApi::putSet(const api::PodInterfaceSet& set) {
   MULTINET_TRY(kube::Client* const client, connected());
-  const auto created = client->create(set, std::function<bool(const api::PodInterfaceSet&)>(
-                                               [&set](const api::PodInterfaceSet& there) {
-                                                 return there.sandboxID == set.sandboxID;
-                                               }));
+  const auto created = client->create(
+      set, std::function<bool(const api::PodInterfaceSet&)>(
+               [&set](const api::PodInterfaceSet& there) { return saysTheSame(set, there); }));
   if (created) return {};
   if (created.error().code != Code::AlreadyExists) return fail(created.error());
   auto there = client->get<api::PodInterfaceSet>({set.metadata.nameSpace, set.metadata.name});
   if (!there) return fail(there.error());
-  api::PodInterfaceSet next = set;
+  if (saysTheSame(set, *there)) return {};
+  if (there->pod != set.pod || there->nodeName != set.nodeName)
+    return replaceSet(*client, set, *there);
+  api::PodInterfaceSet next = withTimesOf(set, *there);
   next.metadata = there->metadata;
-  if (next == *there) return {};
+  next.metadata.ownerReferences = set.metadata.ownerReferences;
   const auto updated = client->update(next);
   if (!updated) return fail(updated.error());
   return {};
@@ -38,7 +52,7 @@ Status KubeReportApi::deleteSet(const std::string& namespaceName, const std::str
 
 // Server-side apply merges the list of conditions by type; a merge patch would replace it, and with
 // it the kubelet's own conditions. The UID is a precondition: a new pod of the name isn't touched.
-Status KubeReportApi::putReadiness(const PodRef& pod, const Readiness& readiness) {
+Status KubeReportApi::putReadiness(const PodRef& pod, const Readiness& readiness, WallTime since) {
   MULTINET_TRY(kube::Client* const client, connected());
   const kube::Json body = {
       {"apiVersion", "v1"},
@@ -50,7 +64,7 @@ Status KubeReportApi::putReadiness(const PodRef& pod, const Readiness& readiness
            {"status", readiness.ready ? "True" : "False"},
            {"reason", readiness.reason},
            {"message", readiness.message},
-           {"lastTransitionTime", formatTime(clock_.wall())}}}}}}};
+           {"lastTransitionTime", formatTime(since)}}}}}}};
   const auto applied = client->apply<k8s::Pod>(body, kube::Subresource::Status);
   if (applied) return {};
   // Another pod has the name by now: ours is gone.

@@ -21,7 +21,8 @@ class KubeReportApi final : public ReportApi {
   [[nodiscard]] Status putSet(const api::PodInterfaceSet& set) override;
   [[nodiscard]] Status deleteSet(const std::string& namespaceName,
                                  const std::string& name) override;
-  [[nodiscard]] Status putReadiness(const PodRef& pod, const Readiness& readiness) override;
+  [[nodiscard]] Status putReadiness(const PodRef& pod, const Readiness& readiness,
+                                    WallTime since) override;
   void recordEvent(const PodRef& pod, const Notice& notice) override;
   void recordNodeEvent(const Notice& notice) override;
 

@@ -3,137 +3,46 @@
 #include <algorithm>
 #include <utility>
 
-#include "lib/api/names.h"
-
 namespace multinet::agent::report {
 namespace {
 
-k8s::ConditionStatus statusOf(networks::CheckStatus status) {
-  switch (status) {
-    case networks::CheckStatus::True:
-      return k8s::ConditionStatus::True;
-    case networks::CheckStatus::False:
-      return k8s::ConditionStatus::False;
-    case networks::CheckStatus::Unknown:
-      return k8s::ConditionStatus::Unknown;
-  }
-  return k8s::ConditionStatus::Unknown;
-}
+constexpr Duration kLookAgain = std::chrono::milliseconds(200);
+const std::string kSet;  ///< key of the NodeNetworkSet: no peer has an empty name
 
-// Status of a list's items is the same where their specs are; metadata belongs to the server.
+// Metadata belongs to the server.
 bool sameFacts(const api::NetworkPeer& a, const api::NetworkPeer& b) {
   return a.podNetworkUID == b.podNetworkUID && a.underlayIPs == b.underlayIPs &&
          a.bridgeMAC == b.bridgeMAC && a.port == b.port;
 }
 
-const api::NetworkPeer* named(const std::vector<api::NetworkPeer>& peers, const std::string& name) {
-  const auto found = std::find_if(peers.begin(), peers.end(), [&name](const api::NetworkPeer& p) {
-    return p.metadata.name == name;
-  });
-  return found == peers.end() ? nullptr : &*found;
+/// What a peer never changes.
+bool sameSubject(const api::NetworkPeer& a, const api::NetworkPeer& b) {
+  return a.podNetworkName == b.podNetworkName && a.podNetworkUID == b.podNetworkUID &&
+         a.nodeName == b.nodeName;
 }
 
-Status writeSet(NodeApi& api, const NodeName& node, const NodeView& view, WallTime now) {
-  auto set = api.getNodeSet(node);
-  if (!set && set.error().code == Code::NotFound) {
-    api::NodeNetworkSet fresh;
-    fresh.metadata.name = node.str();
-    fresh.spec.nodeName = node.str();
-    set = api.createNodeSet(fresh);
-  }
-  if (!set) return fail(set.error());
-  const api::NodeNetworkSetStatus next = nodeStatus(set->status, view, now);
-  if (next == set->status) return {};
-  set->status = next;
-  return api.updateNodeSetStatus(*set);
+bool isRefusal(const Error& error) {
+  return error.code == Code::InvalidArgument || error.code == Code::PermissionDenied;
 }
 
-Status writePeers(NodeApi& api, const NodeName& node, const networks::Snapshot& snapshot) {
-  MULTINET_TRY(const auto there, api.listPeers(node));
-  const auto wanted = peersOf(snapshot, node);
-  for (const api::NetworkPeer& peer : wanted) {
-    const api::NetworkPeer* old = named(there, peer.metadata.name);
-    if (old == nullptr) {
-      MULTINET_CHECK(api.createPeer(peer));
-    } else if (!sameFacts(*old, peer)) {
-      api::NetworkPeer next = peer;
-      next.metadata = old->metadata;
-      MULTINET_CHECK(api.updatePeer(next));
-    }
-  }
-  for (const api::NetworkPeer& old : there) {
-    if (named(wanted, old.metadata.name) != nullptr) continue;
-    const Status deleted = api.deletePeer(old);
-    if (!deleted && deleted.error().code != Code::NotFound) return fail(deleted.error());
-  }
-  return {};
+Status unlessGone(Status status) {
+  if (!status && status.error().code == Code::NotFound) return {};
+  return status;
 }
 
 }  // namespace
 
-api::NodeNetworkSetStatus nodeStatus(const api::NodeNetworkSetStatus& before, const NodeView& view,
-                                     WallTime now) {
-  api::NodeNetworkSetStatus status;
-  status.links = before.links;
-  status.conditions = before.conditions;
-  for (const auto& [type, condition] : view.conditions) {
-    status.conditions.set(
-        {type, condition.status, 0, std::nullopt, condition.reason, condition.message}, now);
-  }
-  // Half a picture isn't told: what the last agent measured stands until this one has.
-  if (!view.networks.settled) {
-    status.networks = before.networks;
-    status.omittedNetworks = before.omittedNetworks;
-    return status;
-  }
-  for (const networks::NetworkState& state : view.networks.networks) {
-    api::NodeNetwork network;
-    network.podNetworkName = state.name.str();
-    network.podNetworkUID = state.uid.str();
-    const auto old = std::find_if(before.networks.begin(), before.networks.end(),
-                                  [&state](const api::NodeNetwork& candidate) {
-                                    return candidate.podNetworkUID == state.uid.str();
-                                  });
-    if (old != before.networks.end()) network.conditions = old->conditions;
-    k8s::Condition ready;
-    ready.type = "Ready";
-    ready.status = statusOf(state.ready);
-    ready.reason = state.reason;
-    ready.message = state.message;
-    network.conditions.set(std::move(ready), now);
-    for (const networks::Check& check : state.checks) {
-      network.checks.push_back({check.name, statusOf(check.status), check.reason, check.message});
-    }
-    status.networks.push_back(std::move(network));
-  }
-  return status;
-}
-
-std::vector<api::NetworkPeer> peersOf(const networks::Snapshot& snapshot, const NodeName& node) {
-  std::vector<api::NetworkPeer> peers;
-  for (const networks::NetworkState& state : snapshot.networks) {
-    const bool tunnel = state.type == LinkType::Vxlan && !state.underlays.empty() &&
-                        state.bridgeMac != MacAddress();
-    if (!tunnel) continue;
-    api::NetworkPeer peer;
-    peer.metadata.name = api::peerName(state.name, node);
-    peer.podNetworkName = state.name.str();
-    peer.podNetworkUID = state.uid.str();
-    peer.nodeName = node.str();
-    for (const IpAddress& address : state.underlays) peer.underlayIPs.push_back(address.str());
-    peer.bridgeMAC = state.bridgeMac.str();
-    peers.push_back(std::move(peer));
-  }
-  return peers;
-}
-
-NodeReporter::NodeReporter(NodeApi& api, const Clock& clock, NodeName node)
+NodeReporter::NodeReporter(NodeApi& api, const watch::OwnObjects& own, const Clock& clock,
+                           NodeName node, NodeReportOptions options)
     : api_(api),
+      own_(own),
       clock_(clock),
       node_(std::move(node)),
+      options_(options),
+      begin_(clock.now()),
       queue_(clock, {.first = std::chrono::milliseconds(200), .most = std::chrono::seconds(15)}),
-      workers_("node report", queue_, [this](const std::string&) { return write(); }) {
-  workers_.start(1);
+      workers_("node report", queue_, [this](const std::string& key) { return write(key); }) {
+  workers_.start(options_.workers);
 }
 
 NodeReporter::~NodeReporter() {
@@ -142,11 +51,28 @@ NodeReporter::~NodeReporter() {
 }
 
 void NodeReporter::update(std::shared_ptr<const networks::Snapshot> snapshot) {
+  std::set<std::string> names;
   {
     const std::lock_guard lock(mutex_);
+    const bool first = snapshot->settled && !view_.networks.settled;
     view_.networks = *snapshot;
+    if (snapshot->settled) {
+      auto peers = peersOf(*snapshot, node_);
+      for (const auto& [name, peer] : peers) {
+        const auto old = peers_.find(name);
+        if (old == peers_.end() || !sameFacts(old->second, peer)) names.insert(name);
+      }
+      for (const auto& [name, peer] : peers_) {
+        if (!peers.contains(name)) names.insert(name);
+      }
+      peers_ = std::move(peers);
+    }
+    if (first) {  // what an earlier agent left
+      for (std::string& name : own_.ownPeerNames()) names.insert(std::move(name));
+    }
   }
-  queue_.add("node");
+  for (const std::string& name : names) queue_.add(name);
+  queue_.add(kSet);
 }
 
 void NodeReporter::setNodeCondition(NodeCondition condition) {
@@ -156,23 +82,109 @@ void NodeReporter::setNodeCondition(NodeCondition condition) {
     if (!isNew && place->second == condition) return;
     place->second = std::move(condition);
   }
-  queue_.add("node");
+  queue_.add(kSet);
 }
 
-Result<kube::Outcome> NodeReporter::write() {
-  NodeView view;
+// Which networks are told first matters only where not all can be; the next change tells it.
+void NodeReporter::setUsedNetworks(std::set<NetworkUid> uids) {
+  const std::lock_guard lock(mutex_);
+  view_.used = std::move(uids);
+}
+
+void NodeReporter::changed(const std::string& peer) {
+  if (!peer.empty()) return queue_.addAfter(peer, options_.repairAfter);
+  queue_.addAfter(kSet, options_.repairAfter);
+  // The Node may be back, and with it everything else is to be written.
+  std::vector<std::string> names;
   {
     const std::lock_guard lock(mutex_);
-    view = view_;
+    for (const auto& [name, wanted] : peers_) names.push_back(name);
   }
-  MULTINET_CHECK(writeNode(api_, node_, view, clock_.wall()));
+  for (std::string& name : own_.ownPeerNames()) names.push_back(std::move(name));
+  for (const std::string& name : names) queue_.addAfter(name, options_.repairAfter);
+}
+
+Result<kube::Outcome> NodeReporter::write(const std::string& key) {
+  // Its return is told to changed().
+  const auto node = own_.node();
+  if (node.known && node.object == nullptr) return kube::Outcome{};
+  Result<kube::Outcome> outcome;
+  if (key == kSet) {
+    NodeView view;
+    {
+      const std::lock_guard lock(mutex_);
+      view = view_;
+    }
+    outcome = writeSet(view);
+  } else if (const Status written = writePeer(key); !written) {
+    outcome = fail(written.error());
+  }
+  if (outcome || !isRefusal(outcome.error())) return outcome;
+  log::error("the server refuses what this node tells",
+             {{"object", key == kSet ? "NodeNetworkSet " + node_.str() : "NetworkPeer " + key},
+              {"error", outcome.error()}});
+  return kube::Outcome{options_.refusedAgain};
+}
+
+Result<kube::Outcome> NodeReporter::writeSet(const NodeView& view) {
+  if (!view.networks.settled && view.conditions.empty()) return kube::Outcome{};
+  const auto seen = own_.nodeSet();
+  if (!seen.known && clock_.now() - begin_ < options_.watchPatience) {
+    return kube::Outcome{kLookAgain};
+  }
+  if (seen.object != nullptr) {
+    // The watch may be behind our own last write.
+    const Status updated = updateSet(*seen.object, view);
+    const bool stale = !updated && (updated.error().code == Code::Aborted ||
+                                    updated.error().code == Code::NotFound);
+    if (!stale) {
+      MULTINET_CHECK(updated);
+      return kube::Outcome{};
+    }
+  }
+  auto there = api_.getNodeSet(node_);
+  if (!there && there.error().code == Code::NotFound) {
+    api::NodeNetworkSet fresh;
+    fresh.metadata.name = node_.str();
+    fresh.spec.nodeName = node_.str();
+    there = api_.createNodeSet(fresh);
+  }
+  if (!there) return fail(there.error());
+  MULTINET_CHECK(updateSet(std::move(*there), view));
   return kube::Outcome{};
 }
 
-Status writeNode(NodeApi& api, const NodeName& node, const NodeView& view, WallTime now) {
-  if (!view.networks.settled && view.conditions.empty()) return {};
-  if (view.networks.settled) MULTINET_CHECK(writePeers(api, node, view.networks));
-  return writeSet(api, node, view, now);
+Status NodeReporter::updateSet(api::NodeNetworkSet set, const NodeView& view) {
+  api::NodeNetworkSetStatus next = nodeStatus(set.status, view, clock_.wall());
+  if (next == set.status) return {};
+  set.status = std::move(next);
+  return api_.updateNodeSetStatus(set);
+}
+
+Status NodeReporter::writePeer(const std::string& name) {
+  std::optional<api::NetworkPeer> wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!view_.networks.settled) return {};
+    const auto found = peers_.find(name);
+    if (found != peers_.end()) wanted = found->second;
+  }
+  const auto seen = own_.ownPeer(name);
+  if (!seen.known) {
+    return fail(Code::Unavailable, "CachesNotReady",
+                "write NetworkPeer " + name + ": which ones there are isn't known yet");
+  }
+  if (!wanted) {
+    return seen.object == nullptr ? Status() : unlessGone(api_.deletePeer(*seen.object));
+  }
+  if (seen.object == nullptr) return api_.createPeer(*wanted);
+  if (sameFacts(*seen.object, *wanted)) return {};
+  if (!sameSubject(*seen.object, *wanted)) {
+    MULTINET_CHECK(unlessGone(api_.deletePeer(*seen.object)));
+    return api_.createPeer(*wanted);
+  }
+  wanted->metadata = seen.object->metadata;
+  return api_.updatePeer(*wanted);
 }
 
 }  // namespace multinet::agent::report

@@ -1,10 +1,16 @@
-// Writes what this node has of its networks: its NodeNetworkSet, and a NetworkPeer for each network
-// whose tunnel ends here.
+// Keeps what the API says of this node as it shall be: its NodeNetworkSet, and a NetworkPeer for
+// each network whose tunnel ends here.
+//
+// Level-driven, as the reporter of pods: what is there comes from watches, differences alone are
+// written, and what is deleted or altered comes back. Each peer is written for itself: one that the
+// server refuses holds up neither the others nor the set. While there is no Node of this name
+// nothing is written: the controller takes away what speaks of nodes that don't exist.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,10 +22,12 @@
 #include "lib/kube/worker.h"
 #include "nodeagent/networks/networks.h"
 #include "nodeagent/report/reporter.h"
+#include "nodeagent/watch/own_objects.h"
 
 namespace multinet::agent::report {
 
-/// What this room asks of the API for the node. Calls block, on the room's own thread.
+/// What this room asks of the API for the node. Calls block, on the room's own threads, which may
+/// be in it at once.
 class NodeApi {
  public:
   virtual ~NodeApi() = default;
@@ -27,9 +35,8 @@ class NodeApi {
   [[nodiscard]] virtual Result<api::NodeNetworkSet> getNodeSet(const NodeName& node) = 0;
   [[nodiscard]] virtual Result<api::NodeNetworkSet> createNodeSet(
       const api::NodeNetworkSet& set) = 0;
+  /// Aborted where the set isn't of that revision any more.
   [[nodiscard]] virtual Status updateNodeSetStatus(const api::NodeNetworkSet& set) = 0;
-  /// All peers that this node has written.
-  [[nodiscard]] virtual Result<std::vector<api::NetworkPeer>> listPeers(const NodeName& node) = 0;
   [[nodiscard]] virtual Status createPeer(const api::NetworkPeer& peer) = 0;
   [[nodiscard]] virtual Status updatePeer(const api::NetworkPeer& peer) = 0;
   [[nodiscard]] virtual Status deletePeer(const api::NetworkPeer& peer) = 0;
@@ -39,40 +46,60 @@ class NodeApi {
 struct NodeView {
   networks::Snapshot networks;
   std::map<std::string, NodeCondition> conditions;  ///< by type
+  std::set<NetworkUid> used;                        ///< networks that pods have interfaces of
 };
 
-/// The status that a view makes of the one before, so that times of transition stay. Pure.
+/// The status that a view makes of the one before, so that times of transition stay; it fits the
+/// schema, whatever there is to tell. Pure.
 [[nodiscard]] api::NodeNetworkSetStatus nodeStatus(const api::NodeNetworkSetStatus& before,
                                                    const NodeView& view, WallTime now);
 /// The peers that a snapshot asks for: networks with a tunnel whose bridge and underlay are there.
-[[nodiscard]] std::vector<api::NetworkPeer> peersOf(const networks::Snapshot& snapshot,
-                                                    const NodeName& node);
+/// By name.
+[[nodiscard]] std::map<std::string, api::NetworkPeer> peersOf(const networks::Snapshot& snapshot,
+                                                              const NodeName& node);
 
-/// Makes the API say what the view says; writes only differences, and nothing before the first
-/// desired state is in the kernel: that would delete the peers that a running node stands for.
-[[nodiscard]] Status writeNode(NodeApi& api, const NodeName& node, const NodeView& view,
-                               WallTime now);
+struct NodeReportOptions {
+  Duration repairAfter = std::chrono::seconds(1);   ///< as ReportOptions has it
+  Duration refusedAgain = std::chrono::minutes(1);  ///< likewise
+  Duration watchPatience = std::chrono::seconds(10);
+  int workers = 2;
+};
 
-class NodeReporter final : public NodeConditions {
+class NodeReporter final : public NodeNews {
  public:
-  /// `api` and `clock` outlive it. Starts its thread.
-  NodeReporter(NodeApi& api, const Clock& clock, NodeName node);
+  /// All it is given outlives it. Starts its threads.
+  NodeReporter(NodeApi& api, const watch::OwnObjects& own, const Clock& clock, NodeName node,
+               NodeReportOptions options = {});
   ~NodeReporter() override;
   NodeReporter(const NodeReporter&) = delete;
   NodeReporter& operator=(const NodeReporter&) = delete;
 
-  /// Any thread; returns at once; only the newest counts.
+  /// Any thread; returns at once; only the newest counts. Peers are written only once a snapshot
+  /// is settled: before that a running node's peers would be deleted.
   void update(std::shared_ptr<const networks::Snapshot> snapshot);
   void setNodeCondition(NodeCondition condition) override;
+  void setUsedNetworks(std::set<NetworkUid> uids) override;
+
+  /// What the watches saw of this peer, or of the Node or the NodeNetworkSet (empty), changed.
+  void changed(const std::string& peer);
+
+  /// Works one key at once (a peer's name; empty: the set), for tests without threads.
+  [[nodiscard]] Result<kube::Outcome> write(const std::string& key);
 
  private:
-  [[nodiscard]] Result<kube::Outcome> write();
+  [[nodiscard]] Result<kube::Outcome> writeSet(const NodeView& view);
+  [[nodiscard]] Status updateSet(api::NodeNetworkSet set, const NodeView& view);
+  [[nodiscard]] Status writePeer(const std::string& name);
 
   NodeApi& api_;
+  const watch::OwnObjects& own_;
   const Clock& clock_;
   const NodeName node_;
+  const NodeReportOptions options_;
+  const BootTime begin_;
   std::mutex mutex_;
   NodeView view_;
+  std::map<std::string, api::NetworkPeer> peers_;  ///< of view_, once that is settled
   kube::WorkQueue<std::string> queue_;
   kube::Workers<std::string> workers_;
 };

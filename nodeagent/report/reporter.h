@@ -1,6 +1,7 @@
 // What became of a pod's networks, told to the API: off the call, retried, only the newest counts.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,15 @@ class NodeConditions {
   virtual void setNodeCondition(NodeCondition condition) = 0;
 };
 
+/// What the reporter of pods tells the reporter of the node.
+class NodeNews : public NodeConditions {
+ public:
+  /// Networks whose interfaces pods have here: they are told first where not all can be.
+  virtual void setUsedNetworks(std::set<NetworkUid> uids) = 0;
+};
+
 /// Any thread may call; nothing blocks, nothing fails: a report that can't be written now is
-/// written later.
+/// written later, and one that is lost or altered is written again.
 class Reporter : public NodeConditions {
  public:
   /// A new sandbox is being made: the pod's networks aren't ready.

@@ -341,13 +341,19 @@ Seen<k8s::Node> Cluster::node() const {
   return {true, informers->nodes.get({"", options_.node.str()})};
 }
 
-std::optional<std::vector<std::shared_ptr<const api::NetworkPeer>>> Cluster::ownPeers() const {
+Seen<api::NetworkPeer> Cluster::ownPeer(const std::string& name) const {
   const Informers* informers = informers_.load();
-  if (informers == nullptr || !informers->peers.synced()) return std::nullopt;
-  std::vector<std::shared_ptr<const api::NetworkPeer>> peers;
+  if (informers == nullptr || !informers->peers.synced()) return {};
   const std::lock_guard lock(mutex_);
-  for (const auto& [name, peer] : ownPeers_) peers.push_back(peer);
-  return peers;
+  const auto found = ownPeers_.find(name);
+  return {true, found == ownPeers_.end() ? nullptr : found->second};
+}
+
+std::vector<std::string> Cluster::ownPeerNames() const {
+  std::vector<std::string> names;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, peer] : ownPeers_) names.push_back(name);
+  return names;
 }
 
 void Cluster::needNamespace(const std::string& name, std::function<void(Status)> done) {

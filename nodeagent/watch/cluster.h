@@ -71,8 +71,8 @@ class Cluster final : public Caches, public OwnObjects {
                                    const std::string& name) const override;
   [[nodiscard]] Seen<api::NodeNetworkSet> nodeSet() const override;
   [[nodiscard]] Seen<k8s::Node> node() const override;
-  [[nodiscard]] std::optional<std::vector<std::shared_ptr<const api::NetworkPeer>>> ownPeers()
-      const override;
+  [[nodiscard]] Seen<api::NetworkPeer> ownPeer(const std::string& name) const override;
+  [[nodiscard]] std::vector<std::string> ownPeerNames() const override;
 
  private:
   struct Informers;

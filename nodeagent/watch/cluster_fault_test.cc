@@ -142,19 +142,19 @@ TEST_F(ClusterTest, FollowsWhatThisNodeWritesAndNothingOfOthers) {
   ASSERT_TRUE(eventually([&] {
     return cluster_->nodeSet().object != nullptr && cluster_->node().object != nullptr &&
            cluster_->interfaceSet("default", "web-n1").object != nullptr &&
-           cluster_->ownPeers().has_value();
+           cluster_->ownPeer("blue.n1").object != nullptr;
   }));
   EXPECT_TRUE(cluster_->interfaceSet("default", "web-n2").known);
   EXPECT_EQ(cluster_->interfaceSet("default", "web-n2").object, nullptr);
-  ASSERT_EQ(cluster_->ownPeers()->size(), 1U);
-  EXPECT_EQ(cluster_->ownPeers()->at(0)->metadata.name, "blue.n1");
+  EXPECT_EQ(cluster_->ownPeerNames(), std::vector<std::string>{"blue.n1"});
+  EXPECT_EQ(cluster_->ownPeer("blue.n2").object, nullptr);
   EXPECT_TRUE(eventually([&] { return told("node blue.n1") && told("pod uid-n1"); }));
   EXPECT_FALSE(told("node blue.n2") || told("pod uid-n2"));
 
   remove(std::string(kOurs) + "networkpeers/blue.n1");
   remove(std::string(kOurs) + "nodenetworksets/n1");
   EXPECT_TRUE(eventually([&] {
-    return cluster_->ownPeers()->empty() && cluster_->nodeSet().known &&
+    return cluster_->ownPeerNames().empty() && cluster_->nodeSet().known &&
            cluster_->nodeSet().object == nullptr;
   }));
 }

@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,9 +33,9 @@ class OwnObjects {
                                            const std::string& name) const = 0;
   [[nodiscard]] virtual Seen<api::NodeNetworkSet> nodeSet() const = 0;
   [[nodiscard]] virtual Seen<k8s::Node> node() const = 0;
-  /// This node's peers; nothing until they are known.
-  [[nodiscard]] virtual std::optional<std::vector<std::shared_ptr<const api::NetworkPeer>>>
-  ownPeers() const = 0;
+  [[nodiscard]] virtual Seen<api::NetworkPeer> ownPeer(const std::string& name) const = 0;
+  /// Of this node's peers; none until they are known.
+  [[nodiscard]] virtual std::vector<std::string> ownPeerNames() const = 0;
 };
 
 /// Told after each change, on the watches' threads; must not block. Any may be empty.
