@@ -320,6 +320,7 @@ TEST_F(TlsServerTest, CertificateIsSwappedUnderLoad) {
   EXPECT_EQ(shown, "second");
   old.send(get("/old"));
   EXPECT_THAT(old.readAnswer(), EndsWith("GET /old ")) << "a connection outlives its certificate";
+  for (int i = 0; i < 1000 && served <= 10; ++i) usleep(10'000);
   stop = true;
   load.clear();
   EXPECT_EQ(failed, 0);

@@ -12,6 +12,12 @@ namespace {
 /// Events that wait for the first connection.
 constexpr std::size_t kMostEarly = 100;
 
+/// The server's word (403) on anything new in a namespace that is being deleted: its pods go too.
+bool isEnding(const Error& error) {
+  return error.code == Code::PermissionDenied &&
+         error.message.find("it is being terminated") != std::string::npos;
+}
+
 /// Whose set it is never changes: somebody else's under our name gives way.
 Status replaceSet(kube::Client& client, const api::PodInterfaceSet& set,
                   const api::PodInterfaceSet& there) {
@@ -31,6 +37,8 @@ Status KubeReportApi::putSet(const api::PodInterfaceSet& set) {
       set, std::function<bool(const api::PodInterfaceSet&)>(
                [&set](const api::PodInterfaceSet& there) { return saysTheSame(set, there); }));
   if (created) return {};
+  if (isEnding(created.error()))
+    return fail(Error{Code::NotFound, "NamespaceEnds", created.error().message});
   if (created.error().code != Code::AlreadyExists) return fail(created.error());
   auto there = client->get<api::PodInterfaceSet>({set.metadata.nameSpace, set.metadata.name});
   if (!there) return fail(there.error());
