@@ -26,8 +26,8 @@ std::string methodLabel(std::string_view method) {
   return known ? std::string(method) : "other";
 }
 
-/// Around what an attach costs on a quiet machine (1 ms) up to the kubelet's patience.
-prometheus::Histogram::BucketBoundaries attachBuckets() {
+/// From a commit or an attach on a quiet machine (1 ms and less) up to the kubelet's patience.
+prometheus::Histogram::BucketBoundaries buckets() {
   return {0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30};
 }
 
@@ -51,16 +51,27 @@ Metrics::Metrics()
                  .Help("1 while calls for networks can be served")
                  .Register(registry_)
                  .Add({})),
-      attachOk_(prometheus::BuildHistogram()
-                    .Name("multinet_agent_attach_seconds")
-                    .Help("Time of an attach, waiting for its turn included")
-                    .Register(registry_)
-                    .Add({{"result", "ok"}}, attachBuckets())),
-      attachFailed_(prometheus::BuildHistogram()
-                        .Name("multinet_agent_attach_seconds")
-                        .Help("Time of an attach, waiting for its turn included")
-                        .Register(registry_)
-                        .Add({{"result", "error"}}, attachBuckets())) {}
+      reportsWaiting_(prometheus::BuildGauge()
+                          .Name("multinet_agent_reports_waiting")
+                          .Help("Pods of which something isn't written to the API yet")
+                          .Register(registry_)
+                          .Add({})),
+      apiCalls_(prometheus::BuildCounter()
+                    .Name("multinet_agent_api_calls_total")
+                    .Help("Calls to the API server by HTTP status; 0: no answer")
+                    .Register(registry_)),
+      apiSeconds_(prometheus::BuildHistogram()
+                      .Name("multinet_agent_api_seconds")
+                      .Help("Time of a call to the API server, watches left out")
+                      .Register(registry_)),
+      doorCalls_(prometheus::BuildCounter()
+                     .Name("multinet_agent_door_calls_total")
+                     .Help("Calls to what the agent depends on, by outcome")
+                     .Register(registry_)),
+      doorSeconds_(prometheus::BuildHistogram()
+                       .Name("multinet_agent_door_seconds")
+                       .Help("Time of such a call, waiting for its turn included")
+                       .Register(registry_)) {}
 
 void Metrics::called(std::string_view method, int code) {
   calls_
@@ -68,13 +79,27 @@ void Metrics::called(std::string_view method, int code) {
       .Increment();
 }
 
-void Metrics::attached(const Status& outcome, Duration took) {
-  (outcome ? attachOk_ : attachFailed_).Observe(Seconds(took).count());
+void Metrics::apiCalled(const kube::CallRecord& call) {
+  const std::string verb(call.verb);
+  apiCalls_
+      .Add({{"verb", verb},
+            {"resource", std::string(call.resource)},
+            {"code", std::to_string(call.code)}})
+      .Increment();
+  // A watch lasts for minutes when all is well.
+  if (verb == "watch") return;
+  apiSeconds_.Add({{"verb", verb}}, buckets()).Observe(Seconds(call.duration).count());
+}
+
+void Metrics::passed(const char* door, const char* call, Code code, Duration took) {
+  doorCalls_.Add({{"door", door}, {"call", call}, {"code", std::string(name(code))}}).Increment();
+  doorSeconds_.Add({{"door", door}, {"call", call}}, buckets()).Observe(Seconds(took).count());
 }
 
 void Metrics::show(const Gauges& gauges) {
   using journal::State;
   ready_.Set(gauges.ready ? 1 : 0);
+  reportsWaiting_.Set(static_cast<double>(gauges.reportsWaiting));
   for (const State state : {State::Intent, State::Bound, State::Attached, State::Detaching,
                             State::Detached, State::Rollback}) {
     const auto found = gauges.intents.find(state);
@@ -93,30 +118,6 @@ http::Handler Metrics::handler(std::function<Gauges()> look) {
     if (request.path == "/metrics") show(look());
     return router(request);
   };
-}
-
-void MeasuredEngine::attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
-                            attach::AbortFlag abort, attach::AttachCallback done) {
-  engine_.attach(std::move(intent), std::move(netns), std::move(plans), std::move(abort),
-                 [this, begin = clock_.now(),
-                  done = std::move(done)](Result<std::vector<InterfaceStatus>> result) {
-                   const Status outcome = result ? Status() : fail(result.error());
-                   metrics_.attached(outcome, clock_.now() - begin);
-                   done(std::move(result));
-                 });
-}
-
-void MeasuredEngine::detach(IntentId intent, std::optional<Fd> netns, attach::DetachCallback done) {
-  engine_.detach(std::move(intent), std::move(netns), std::move(done));
-}
-
-Result<std::vector<attach::ObservedInterface>> MeasuredEngine::observe(
-    const std::optional<Fd>& netns) {
-  return engine_.observe(netns);
-}
-
-Result<std::vector<attach::ObservedInterface>> MeasuredEngine::observeAll() {
-  return engine_.observeAll();
 }
 
 }  // namespace multinet::agent

@@ -14,7 +14,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/http/message.h"
-#include "nodeagent/attach/attach_engine.h"
+#include "lib/kube/client.h"
 #include "nodeagent/journal/record.h"
 #include "nodeagent/watch/cluster.h"
 
@@ -25,6 +25,7 @@ struct Gauges {
   Status ready;  ///< whether calls for networks can be served
   std::map<journal::State, std::size_t> intents;
   std::vector<watch::WatchAge> watches;
+  std::size_t reportsWaiting = 0;  ///< pods of which something isn't written to the API yet
 };
 
 /// Any thread.
@@ -35,8 +36,10 @@ class Metrics {
   /// A call of the kubelet's ended: `/runtime.v1.RuntimeService/Status` and gRPC's code. Methods
   /// that the agent doesn't know count as `other`, so that no caller makes series.
   void called(std::string_view method, int code);
-  /// An attach of the engine's took so long.
-  void attached(const Status& outcome, Duration took);
+  /// A call to the API server ended.
+  void apiCalled(const kube::CallRecord& call);
+  /// A call through another of the agent's doors ended: both words are the program's own.
+  void passed(const char* door, const char* call, Code code, Duration took);
 
   /// `/healthz`, `/readyz` (whether networks are served) and `/metrics`. It outlives the handler.
   [[nodiscard]] http::Handler handler(std::function<Gauges()> look);
@@ -49,27 +52,11 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& intents_;
   prometheus::Family<prometheus::Gauge>& watches_;
   prometheus::Gauge& ready_;
-  prometheus::Histogram& attachOk_;
-  prometheus::Histogram& attachFailed_;
-};
-
-/// Counts the attaches of another engine; both outlive it.
-class MeasuredEngine final : public attach::AttachEngine {
- public:
-  MeasuredEngine(attach::AttachEngine& engine, Metrics& metrics, const Clock& clock)
-      : engine_(engine), metrics_(metrics), clock_(clock) {}
-
-  void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, attach::AbortFlag abort,
-              attach::AttachCallback done) override;
-  void detach(IntentId intent, std::optional<Fd> netns, attach::DetachCallback done) override;
-  [[nodiscard]] Result<std::vector<attach::ObservedInterface>> observe(
-      const std::optional<Fd>& netns) override;
-  [[nodiscard]] Result<std::vector<attach::ObservedInterface>> observeAll() override;
-
- private:
-  attach::AttachEngine& engine_;
-  Metrics& metrics_;
-  const Clock& clock_;
+  prometheus::Gauge& reportsWaiting_;
+  prometheus::Family<prometheus::Counter>& apiCalls_;
+  prometheus::Family<prometheus::Histogram>& apiSeconds_;
+  prometheus::Family<prometheus::Counter>& doorCalls_;
+  prometheus::Family<prometheus::Histogram>& doorSeconds_;
 };
 
 }  // namespace multinet::agent

@@ -4,10 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <regex>
+#include <set>
 #include <sstream>
 
 #include "lib/base/fake_clock.h"
+#include "nodeagent/addresses/fake_block_api.h"
 #include "nodeagent/attach/fake_attach_engine.h"
+#include "nodeagent/journal/fake_journal.h"
+#include "nodeagent/measured.h"
+#include "nodeagent/sandbox/fake_runtime.h"
 
 namespace multinet::agent {
 namespace {
@@ -57,34 +63,103 @@ TEST_F(MetricsTest, ShowsWhatIsThereWhenAsked) {
   EXPECT_EQ(get("/readyz").status, 200U);
 }
 
-TEST_F(MetricsTest, TimesAttachesByResult) {
-  FakeClock clock;
-  metrics_.attached({}, seconds(2));
-  metrics_.attached(fail(Code::Internal, "Busy", "busy"), seconds(2));
-  EXPECT_THAT(text(), HasSubstr(R"(attach_seconds_sum{result="ok"} 2)"));
-  EXPECT_THAT(text(), HasSubstr(R"(attach_seconds_count{result="error"} 1)"));
-  attach::FakeAttachEngine engine;
-  MeasuredEngine measured(engine, metrics_, clock);
-  bool done = false;
-  measured.attach(IntentId("i"), Fd(), {}, nullptr, [&](const auto&) { done = true; });
-  EXPECT_TRUE(done);
-  EXPECT_THAT(text(), HasSubstr(R"(attach_seconds_count{result="ok"} 2)"));
+TEST_F(MetricsTest, CountsAndTimesCallsOfTheApi) {
+  metrics_.apiCalled({"get", "namespaces", 200, seconds(2)});
+  metrics_.apiCalled({"get", "namespaces", 0, seconds(2)});
+  metrics_.apiCalled({"watch", "pods", 200, std::chrono::minutes(7)});
+  EXPECT_THAT(text(), HasSubstr(R"(api_calls_total{code="0",resource="namespaces",verb="get"} 1)"));
+  EXPECT_THAT(text(), HasSubstr(R"(api_seconds_sum{verb="get"} 4)"));
+  EXPECT_THAT(text(), Not(HasSubstr(R"(api_seconds_count{verb="watch"})")));
 }
 
-TEST_F(MetricsTest, EachIsDocumented) {
-  metrics_.called("", 0);
-  gauges_.watches = {{"pods", seconds(1)}};
-  std::stringstream documented;
-  documented << std::ifstream(MULTINET_SOURCE_DIR "/docs/metrics.md").rdbuf();
-  std::istringstream lines(text());
-  int kinds = 0;
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with("# TYPE ")) continue;
-    ++kinds;
-    const std::string name = line.substr(7, line.find(' ', 7) - 7);
-    EXPECT_THAT(documented.str(), HasSubstr("`" + name + "`"));
+// Every door of the agent, each call of it once.
+void passAll(Metrics& metrics, const Clock& clock) {
+  attach::FakeAttachEngine engine;
+  MeasuredEngine kernel(engine, metrics, clock);
+  kernel.attach(IntentId("i"), Fd(), {}, nullptr, [](const auto&) {});
+  kernel.detach(IntentId("i"), std::nullopt, [](const Status&) {});
+  EXPECT_TRUE(kernel.observe(std::nullopt));
+  EXPECT_TRUE(kernel.observeAll());
+
+  journal::FakeJournal disk;
+  MeasuredJournal journal(disk, metrics, clock);
+  journal.load([](const auto&) {});
+  journal.put({}, journal::Durability::Synced, [](const Status&) {});
+  journal.put({}, journal::Durability::Relaxed, [](const Status&) {});
+  journal.erase(IntentId(""), [](const Status&) {});
+
+  sandbox::FakeRuntime containerd;
+  MeasuredRuntime runtime(containerd, metrics, clock);
+  sandbox::RunRequest request;
+  request.pod = {PodUid("uid"), "default", "web", 0};
+  runtime.runPodSandbox(request, {}, [](const auto&) {});
+  runtime.listPodSandboxes({}, [](const auto&) {});
+  runtime.sandboxNetns(SandboxId("s1"), {}, [](const auto&) {});
+  runtime.stopPodSandbox(SandboxId("s1"), {}, [](const Status&) {});
+  runtime.removePodSandbox(SandboxId("s1"), {}, [](const Status&) {});
+
+  addresses::FakeBlockStore store;
+  addresses::FakeBlockApi server(store, NodeName("n1"));
+  MeasuredBlocks blocks(server, metrics, clock);
+  EXPECT_TRUE(blocks.listOwn());
+  EXPECT_TRUE(blocks.listNetwork(NetworkName("blue")));
+  const auto block =
+      blocks.create(NetworkName("blue"), NetworkUid("u"), IpPrefix::parse("10.20.0.0/26").value());
+  ASSERT_TRUE(block);
+  EXPECT_TRUE(blocks.remove(*block));
+}
+
+TEST_F(MetricsTest, CountsAndTimesEveryDoor) {
+  FakeClock clock;
+  passAll(metrics_, clock);
+  metrics_.passed("journal", "put", Code::Unavailable, seconds(3));
+  const std::string all = text();
+  for (const char* labels :
+       {R"({call="attach",code="Ok",door="kernel"} 1)",
+        R"({call="detach",code="Ok",door="kernel"})", R"({call="observe",code="Ok",door="kernel"})",
+        R"({call="observe-all",code="Ok",door="kernel"})",
+        R"({call="load",code="Ok",door="journal"})",
+        R"({call="put-synced",code="Ok",door="journal"})",
+        R"({call="put",code="Unavailable",door="journal"})",
+        R"({call="erase",code="Ok",door="journal"})",
+        R"({call="RunPodSandbox",code="Ok",door="runtime"})",
+        R"({call="ListPodSandbox",code="Ok",door="runtime"})",
+        R"({call="StopPodSandbox",code="Ok",door="runtime"})",
+        R"({call="RemovePodSandbox",code="Ok",door="runtime"})", R"(call="netns")",
+        R"({call="list-own",code="Ok",door="leases"})",
+        R"({call="list-network",code="Ok",door="leases"})",
+        R"({call="create",code="Ok",door="leases"})",
+        R"({call="remove",code="Ok",door="leases"})"}) {
+    EXPECT_THAT(all, HasSubstr(std::string(labels)));
   }
-  EXPECT_EQ(kinds, 5);
+  EXPECT_THAT(all, HasSubstr(R"(door_seconds_sum{call="put",door="journal"} 3)"));
+}
+
+/// Words of the form `multinet_agent_...` in backquotes: what the page lists.
+std::set<std::string> documented() {
+  std::stringstream page;
+  page << std::ifstream(MULTINET_SOURCE_DIR "/docs/metrics.md").rdbuf();
+  const std::string text = page.str();
+  std::set<std::string> names;
+  const std::regex row(R"(\n\| `(multinet_agent_\w+)` \|)");
+  for (std::sregex_iterator at(text.begin(), text.end(), row), end; at != end; ++at) {
+    names.insert((*at)[1]);
+  }
+  return names;
+}
+
+TEST_F(MetricsTest, ThePageListsThemAllAndNoOther) {
+  FakeClock clock;
+  passAll(metrics_, clock);
+  metrics_.called("", 0);
+  metrics_.apiCalled({"get", "namespaces", 200, seconds(2)});
+  gauges_.watches = {{"pods", seconds(1)}};
+  std::istringstream lines(text());
+  std::set<std::string> shown;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# TYPE ")) shown.insert(line.substr(7, line.find(' ', 7) - 7));
+  }
+  EXPECT_EQ(shown, documented());
 }
 
 }  // namespace

@@ -32,9 +32,12 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       node_(settings.nodeName),
       runtime_(
           cri::makeRuntimeClient(std::move(channel), clock_, files_, settings.runtimeStateDir)),
+      measuredRuntime_(*runtime_, metrics_, clock_),
       journal_(settings.stateDir + "/journal.db"),
+      measuredJournal_(journal_, metrics_, clock_),
       cluster_({.kubeconfig = settings.kubeconfig,
                 .node = node_,
+                .observer = [this](const kube::CallRecord& call) { metrics_.apiCalled(call); },
                 .blockGone = [this](const api::IPBlock& block) { blockGone(block); }},
                clock_, [this] { changed(); },
                {.pod = [this](const std::string& uid) { reporter_.changed(uid); },
@@ -43,7 +46,8 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       nodeApi_(client_),
       nodeReporter_(nodeApi_, cluster_, clock_, node_),
       blocks_(client_, node_),
-      addresses_(blocks_, clock_, {.node = node_, .quarantine = policy_.quarantine}),
+      measuredBlocks_(blocks_, metrics_, clock_),
+      addresses_(measuredBlocks_, clock_, {.node = node_, .quarantine = policy_.quarantine}),
       reportApi_(client_, clock_, node_),
       reporter_(reportApi_, cluster_, nodeReporter_, clock_, node_) {}
 
@@ -95,8 +99,8 @@ void NetworkParts::serve() {
   feeder_ =
       std::make_unique<Feeder>(cluster_, *networks_, addresses_, node_, policy_.clusterPrefixes);
   feeding_ = true;
-  const sandbox::Doors doors{*runtime_,  journal_,  *measured_, addresses_,
-                             *resolver_, reporter_, clock_};
+  const sandbox::Doors doors{measuredRuntime_, measuredJournal_, *measured_, addresses_,
+                             *resolver_,       reporter_,        clock_};
   owner_ = std::make_unique<sandbox::Owner>(
       doors, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   recovery_ = std::make_unique<recover::Recovery>(

@@ -16,6 +16,7 @@
 #include "nodeagent/attach/kernel_attach_engine.h"
 #include "nodeagent/feeder.h"
 #include "nodeagent/journal/sqlite_journal.h"
+#include "nodeagent/measured.h"
 #include "nodeagent/metrics.h"
 #include "nodeagent/recover/recovery.h"
 #include "nodeagent/report/api_reporter.h"
@@ -50,6 +51,8 @@ class NetworkParts {
   [[nodiscard]] sandbox::Sandboxes& sandboxes() { return *owner_; }
   /// Any thread.
   [[nodiscard]] std::vector<watch::WatchAge> watches() const { return cluster_.watches(); }
+  /// Any thread.
+  [[nodiscard]] std::size_t reportsWaiting() const { return reporter_.waiting(); }
   /// Intents stay in the journal for the successor.
   void stop();
 
@@ -66,12 +69,15 @@ class NetworkParts {
   const NodeName node_;
   async::Lane files_{"files"};
   std::unique_ptr<sandbox::Runtime> runtime_;
+  MeasuredRuntime measuredRuntime_;
   journal::SqliteJournal journal_;
+  MeasuredJournal measuredJournal_;
   watch::Cluster cluster_;
   std::function<Result<kube::Client*>()> client_;
   report::KubeNodeApi nodeApi_;
   report::NodeReporter nodeReporter_;
   addresses::KubeBlocks blocks_;
+  MeasuredBlocks measuredBlocks_;
   addresses::LeasingAddresses addresses_;
   report::KubeReportApi reportApi_;
   report::ApiReporter reporter_;

@@ -10,6 +10,7 @@
 
 #include "lib/async/backoff.h"
 #include "lib/async/lane.h"
+#include "lib/base/calls.h"
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
 #include "lib/http/server.h"
@@ -107,6 +108,9 @@ class NodeAgent final : public Agent {
                   [this](Fd connection) { server_->add(std::move(connection)); }),
         crashes_(settings.stateDir + "/starts", clock_),
         backoff_(milliseconds(500), seconds(30)) {
+    calls::observe([this](const calls::Call& call) {
+      metrics_.passed(call.door, call.call, call.code, call.took);
+    });
     starter_.post([this] { begin(); });
     if (!settings_.metricsListen.empty()) starter_.post([this] { serveMetrics(); });
   }
@@ -182,8 +186,11 @@ class NodeAgent final : public Agent {
 
   /// Any thread.
   Gauges gauges() const {
-    Gauges gauges{gate_.ready(), gate_.snapshot()->intents, {}};
-    if (const NetworkParts* parts = started_) gauges.watches = parts->watches();
+    Gauges gauges{gate_.ready(), gate_.snapshot()->intents, {}, 0};
+    if (const NetworkParts* parts = started_) {
+      gauges.watches = parts->watches();
+      gauges.reportsWaiting = parts->reportsWaiting();
+    }
     return gauges;
   }
 

@@ -82,6 +82,7 @@ struct Webhook::Parts {
         view(*client),
         mutateMeasure(registry, "mutate"),
         validateMeasure(registry, "validate"),
+        connections(registry, "multinet_webhook"),
         certificate({.directory = s.certificateDirectory}, [](const Status& result) {
           if (result)
             log::info("certificate loaded");
@@ -96,10 +97,12 @@ struct Webhook::Parts {
   InformerView view;
   Measured mutateMeasure;
   Measured validateMeasure;
+  http::ServerMetrics connections;
   tls::ReloadingCertificate certificate;
   std::atomic<bool> leaving{false};
   std::unique_ptr<http::Server> health;
   std::unique_ptr<http::Server> server;
+  std::atomic<const http::Server*> counted{nullptr};  ///< server, once it is there
 };
 
 Webhook::Webhook(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -116,21 +119,25 @@ Result<std::unique_ptr<Webhook>> Webhook::start(const Settings& settings) {
   Parts& parts = *made;
   parts.view.start();
 
-  http::Router ready = http::healthRouter({{"serving",
-                                            [&parts]() -> Status {
-                                              if (!parts.leaving) return {};
-                                              return fail(Code::Unavailable, "Leaving",
-                                                          "serve: this replica is going away");
-                                            }},
-                                           {"certificate",
-                                            [&parts]() -> Status {
-                                              if (parts.certificate.loaded()) return {};
-                                              return parts.certificate.lastResult();
-                                            }},
-                                           {"caches", [&parts] { return parts.view.synced(); }}},
-                                          parts.registry);
-  MULTINET_TRY(parts.health, http::Server::start({.listen = settings.healthListen, .threads = 1},
-                                                 std::move(ready)));
+  const http::Router ready = http::healthRouter(
+      {{"serving",
+        [&parts]() -> Status {
+          if (!parts.leaving) return {};
+          return fail(Code::Unavailable, "Leaving", "serve: this replica is going away");
+        }},
+       {"certificate",
+        [&parts]() -> Status {
+          if (parts.certificate.loaded()) return {};
+          return parts.certificate.lastResult();
+        }},
+       {"caches", [&parts] { return parts.view.synced(); }}},
+      parts.registry);
+  const http::Handler health = [&parts, ready](const http::Request& request) {
+    if (const http::Server* server = parts.counted) parts.connections.show(server->counts());
+    return ready(request);
+  };
+  MULTINET_TRY(parts.health,
+               http::Server::start({.listen = settings.healthListen, .threads = 1}, health));
 
   http::Router router;
   router.add("POST", "/mutate", reviewHandler(parts.mutateMeasure.wrap([&parts](const Review& r) {
@@ -143,6 +150,7 @@ Result<std::unique_ptr<Webhook>> Webhook::start(const Settings& settings) {
   MULTINET_TRY(parts.server,
                http::Server::start({.listen = settings.listen, .certificate = &parts.certificate},
                                    std::move(router)));
+  parts.counted = parts.server.get();
   log::info("webhook listens", {{"port", parts.server->port()}});
   return std::unique_ptr<Webhook>(new Webhook(std::move(made)));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,9 +10,14 @@
 #include "lib/base/result.h"
 #include "lib/http/message.h"
 #include "lib/http/router.h"
+#include "lib/http/server.h"
 
 namespace prometheus {
+class Counter;
+class Gauge;
 class Registry;
+template <typename T>
+class Family;
 }  // namespace prometheus
 
 namespace multinet::http {
@@ -29,5 +35,22 @@ using Check = std::function<Status()>;
 /// `/readyz` (`ready` all pass) and `/metrics`.
 [[nodiscard]] Router healthRouter(std::vector<std::pair<std::string, Check>> ready,
                                   const prometheus::Registry& registry);
+
+/// Shows what a server counts as PREFIX_connections_total{outcome}, PREFIX_answers_total and
+/// PREFIX_open_connections. Thread-safe.
+class ServerMetrics {
+ public:
+  /// `registry` outlives it.
+  ServerMetrics(prometheus::Registry& registry, const std::string& prefix);
+  /// Call it before the registry is read.
+  void show(const ServerCounts& counts);
+
+ private:
+  prometheus::Family<prometheus::Counter>& connections_;
+  prometheus::Counter& answers_;
+  prometheus::Gauge& open_;
+  std::mutex mutex_;
+  ServerCounts shown_;
+};
 
 }  // namespace multinet::http

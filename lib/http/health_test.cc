@@ -45,6 +45,27 @@ TEST(HealthTest, MetricsAreText) {
   EXPECT_THAT(answer.body, HasSubstr("reviews_total 3"));
 }
 
+TEST(HealthTest, ShowsWhatAServerCountsAndCountsNothingTwice) {
+  prometheus::Registry registry;
+  ServerMetrics metrics(registry, "reviews");
+  ServerCounts counts;
+  counts.accepted = 3;
+  counts.answered = 7;
+  counts.open = 2;
+  metrics.show(counts);
+  counts.accepted = 4;
+  counts.timedOut = 1;
+  counts.open = 1;
+  metrics.show(counts);
+  metrics.show(counts);
+  const auto text = metricsHandler(registry)(request("GET", "/metrics")).body;
+  EXPECT_THAT(text, HasSubstr("reviews_connections_total{outcome=\"accepted\"} 4"));
+  EXPECT_THAT(text, HasSubstr("reviews_connections_total{outcome=\"timed-out\"} 1"));
+  EXPECT_THAT(text, HasSubstr("reviews_connections_total{outcome=\"malformed\"} 0"));
+  EXPECT_THAT(text, HasSubstr("reviews_answers_total 7"));
+  EXPECT_THAT(text, HasSubstr("reviews_open_connections 1"));
+}
+
 TEST(RouterTest, UnknownPathsAndMethods) {
   Router router;
   router.add("POST", "/explain", [](const Request&) { return Response(); });

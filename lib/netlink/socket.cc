@@ -7,6 +7,8 @@
 
 #include <cerrno>
 
+#include "lib/base/calls.h"
+
 namespace multinet::netlink {
 namespace {
 
@@ -146,14 +148,22 @@ Result<std::vector<Frame>> Socket::receive(BootTime deadline, std::string_view w
 
 Status Socket::run(const Request& request) {
   std::vector<Status> verdicts(1);
-  sendChunk({request}, 0, 1, verdicts);
-  return std::move(verdicts.front());
+  return calls::timed("netlink", "change", [&] {
+    sendChunk({request}, 0, 1, verdicts);
+    return verdicts.front();
+  });
 }
 
 std::vector<Status> Socket::runAll(const std::vector<Request>& requests) {
   std::vector<Status> verdicts(requests.size());
   for (std::size_t from = 0; from < requests.size(); from += kBatch) {
-    sendChunk(requests, from, std::min(from + kBatch, requests.size()), verdicts);
+    // Each has a verdict of its own; that of the first that failed is the batch's.
+    static_cast<void>(calls::timed("netlink", "batch", [&]() -> Status {
+      const std::size_t to = std::min(from + kBatch, requests.size());
+      sendChunk(requests, from, to, verdicts);
+      for (std::size_t i = from; i < to; ++i) MULTINET_CHECK(verdicts[i]);
+      return {};
+    }));
   }
   return verdicts;
 }
@@ -205,38 +215,42 @@ void Socket::sendChunk(const std::vector<Request>& requests, std::size_t from, s
 }
 
 Result<std::vector<std::uint8_t>> Socket::get(const Request& request) {
-  const std::uint32_t sequence = ++sequence_;
-  MULTINET_CHECK(send(request.message.encode(sequence), request.what));
-  const BootTime deadline = now() + timeout_;
-  while (true) {
-    MULTINET_TRY(const auto frames, receive(deadline, request.what));
-    for (const Frame& frame : frames) {
-      if (frame.sequence != sequence) continue;
-      if (frame.type == NLMSG_ERROR) {
-        MULTINET_TRY(const Ack ack, parseAck(frame));
-        return fail(refusal(request.what, ack));
+  return calls::timed("netlink", "get", [&]() -> Result<std::vector<std::uint8_t>> {
+    const std::uint32_t sequence = ++sequence_;
+    MULTINET_CHECK(send(request.message.encode(sequence), request.what));
+    const BootTime deadline = now() + timeout_;
+    while (true) {
+      MULTINET_TRY(const auto frames, receive(deadline, request.what));
+      for (const Frame& frame : frames) {
+        if (frame.sequence != sequence) continue;
+        if (frame.type == NLMSG_ERROR) {
+          MULTINET_TRY(const Ack ack, parseAck(frame));
+          return fail(refusal(request.what, ack));
+        }
+        return std::vector<std::uint8_t>(frame.payload.begin(), frame.payload.end());
       }
-      return std::vector<std::uint8_t>(frame.payload.begin(), frame.payload.end());
     }
-  }
+  });
 }
 
 Status Socket::dump(const Request& request, const std::function<void(const Frame&)>& each) {
-  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
-    // Collected first: a repeated dump must not hand over an object twice.
-    std::vector<std::pair<std::uint16_t, std::vector<std::uint8_t>>> collected;
-    MULTINET_TRY(const bool whole, dumpOnce(request, [&](const Frame& frame) {
-                   collected.emplace_back(
-                       frame.type,
-                       std::vector<std::uint8_t>(frame.payload.begin(), frame.payload.end()));
-                 }));
-    if (!whole) continue;
-    for (const auto& [type, payload] : collected) each(Frame{type, 0, 0, 0, payload});
-    return {};
-  }
-  return fail(Code::Unavailable, "DumpInterrupted",
-              request.what + ": changed under each of " + std::to_string(kDumpAttempts) +
-                  " attempts to list it");
+  return calls::timed("netlink", "dump", [&]() -> Status {
+    for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+      // Collected first: a repeated dump must not hand over an object twice.
+      std::vector<std::pair<std::uint16_t, std::vector<std::uint8_t>>> collected;
+      MULTINET_TRY(const bool whole, dumpOnce(request, [&](const Frame& frame) {
+                     collected.emplace_back(
+                         frame.type,
+                         std::vector<std::uint8_t>(frame.payload.begin(), frame.payload.end()));
+                   }));
+      if (!whole) continue;
+      for (const auto& [type, payload] : collected) each(Frame{type, 0, 0, 0, payload});
+      return {};
+    }
+    return fail(Code::Unavailable, "DumpInterrupted",
+                request.what + ": changed under each of " + std::to_string(kDumpAttempts) +
+                    " attempts to list it");
+  });
 }
 
 Result<bool> Socket::dumpOnce(const Request& request,

@@ -2,6 +2,8 @@
 
 #include <nftables/libnftables.h>
 
+#include "lib/base/calls.h"
+
 namespace multinet::nft {
 
 void Committer::Free::operator()(nft_ctx* context) const {
@@ -19,12 +21,14 @@ Result<Committer> Committer::open() {
 }
 
 Status Committer::commit(const std::string& commands) {
-  nft_ctx_output_set_flags(context_.get(), 0);
-  ++commits_;
-  if (nft_run_cmd_from_buffer(context_.get(), commands.c_str()) == 0) return {};
-  std::string said = nft_ctx_get_error_buffer(context_.get());
-  if (said.size() > 500) said.resize(500);
-  return fail(Code::Internal, "NftablesRefused", "commit nftables rules: " + said);
+  return calls::timed("nft", "commit", [&]() -> Status {
+    nft_ctx_output_set_flags(context_.get(), 0);
+    ++commits_;
+    if (nft_run_cmd_from_buffer(context_.get(), commands.c_str()) == 0) return {};
+    std::string said = nft_ctx_get_error_buffer(context_.get());
+    if (said.size() > 500) said.resize(500);
+    return fail(Code::Internal, "NftablesRefused", "commit nftables rules: " + said);
+  });
 }
 
 Result<std::string> Committer::list(const std::string& table) {
@@ -41,9 +45,11 @@ Result<std::string> Committer::list(const std::string& table) {
 }
 
 Result<bool> Committer::matches(const Table& table) {
-  MULTINET_TRY(const std::string listing, list(table.name));
-  if (listing.empty()) return false;
-  return listingMatches(listing, table);
+  return calls::timed("nft", "list", [&]() -> Result<bool> {
+    MULTINET_TRY(const std::string listing, list(table.name));
+    if (listing.empty()) return false;
+    return listingMatches(listing, table);
+  });
 }
 
 Result<bool> Committer::exists(const std::string& table) {

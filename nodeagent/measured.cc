@@ -1,0 +1,85 @@
+#include "nodeagent/measured.h"
+
+namespace multinet::agent {
+
+void MeasuredEngine::attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
+                            attach::AbortFlag abort, attach::AttachCallback done) {
+  engine_.attach(std::move(intent), std::move(netns), std::move(plans), std::move(abort),
+                 watch_.timed<std::vector<InterfaceStatus>>("attach", std::move(done)));
+}
+
+void MeasuredEngine::detach(IntentId intent, std::optional<Fd> netns, attach::DetachCallback done) {
+  engine_.detach(std::move(intent), std::move(netns),
+                 watch_.timed<void>("detach", std::move(done)));
+}
+
+Result<std::vector<attach::ObservedInterface>> MeasuredEngine::observe(
+    const std::optional<Fd>& netns) {
+  return watch_.timed("observe", [&] { return engine_.observe(netns); });
+}
+
+Result<std::vector<attach::ObservedInterface>> MeasuredEngine::observeAll() {
+  return watch_.timed("observe-all", [this] { return engine_.observeAll(); });
+}
+
+void MeasuredJournal::load(std::function<void(Result<journal::Loaded>)> done) {
+  journal_.load(watch_.timed<journal::Loaded>("load", std::move(done)));
+}
+
+void MeasuredJournal::put(journal::Record record, journal::Durability durability,
+                          std::function<void(Status)> done) {
+  const char* call = durability == journal::Durability::Synced ? "put-synced" : "put";
+  journal_.put(std::move(record), durability, watch_.timed<void>(call, std::move(done)));
+}
+
+void MeasuredJournal::erase(IntentId id, std::function<void(Status)> done) {
+  journal_.erase(std::move(id), watch_.timed<void>("erase", std::move(done)));
+}
+
+void MeasuredRuntime::runPodSandbox(const sandbox::RunRequest& request,
+                                    const std::vector<InterfacePlan>& interfaces,
+                                    sandbox::Callback<sandbox::RunReply> done) {
+  runtime_.runPodSandbox(request, interfaces,
+                         watch_.timed<sandbox::RunReply>("RunPodSandbox", std::move(done)));
+}
+
+void MeasuredRuntime::stopPodSandbox(const SandboxId& id, BootTime deadline,
+                                     sandbox::StatusCallback done) {
+  runtime_.stopPodSandbox(id, deadline, watch_.timed<void>("StopPodSandbox", std::move(done)));
+}
+
+void MeasuredRuntime::removePodSandbox(const SandboxId& id, BootTime deadline,
+                                       sandbox::StatusCallback done) {
+  runtime_.removePodSandbox(id, deadline, watch_.timed<void>("RemovePodSandbox", std::move(done)));
+}
+
+void MeasuredRuntime::sandboxNetns(const SandboxId& id, BootTime deadline,
+                                   sandbox::Callback<Fd> done) {
+  runtime_.sandboxNetns(id, deadline, watch_.timed<Fd>("netns", std::move(done)));
+}
+
+void MeasuredRuntime::listPodSandboxes(
+    BootTime deadline, sandbox::Callback<std::vector<sandbox::RuntimeSandbox>> done) {
+  runtime_.listPodSandboxes(deadline, watch_.timed<std::vector<sandbox::RuntimeSandbox>>(
+                                          "ListPodSandbox", std::move(done)));
+}
+
+Result<std::vector<addresses::LeasedBlock>> MeasuredBlocks::listOwn() {
+  return watch_.timed("list-own", [this] { return blocks_.listOwn(); });
+}
+
+Result<std::vector<addresses::LeasedBlock>> MeasuredBlocks::listNetwork(const NetworkName& name) {
+  return watch_.timed("list-network", [&] { return blocks_.listNetwork(name); });
+}
+
+Result<addresses::LeasedBlock> MeasuredBlocks::create(const NetworkName& network,
+                                                      const NetworkUid& uid,
+                                                      const IpPrefix& prefix) {
+  return watch_.timed("create", [&] { return blocks_.create(network, uid, prefix); });
+}
+
+Status MeasuredBlocks::remove(const addresses::LeasedBlock& block) {
+  return watch_.timed("remove", [&] { return blocks_.remove(block); });
+}
+
+}  // namespace multinet::agent
