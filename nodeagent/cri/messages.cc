@@ -52,8 +52,6 @@ wire::InterfaceState stateOf(InterfaceState state) {
       return wire::INTERFACE_STATE_ATTACHED;
     case InterfaceState::Failed:
       return wire::INTERFACE_STATE_FAILED;
-    case InterfaceState::Detached:
-      return wire::INTERFACE_STATE_DETACHED;
   }
   return wire::INTERFACE_STATE_UNSPECIFIED;
 }
@@ -63,7 +61,6 @@ wire::PodNetworksState stateOf(const std::vector<InterfaceStatus>& interfaces) {
   auto worst = wire::POD_NETWORKS_STATE_ATTACHED;
   for (const auto& interface : interfaces) {
     if (interface.state == InterfaceState::Failed) return wire::POD_NETWORKS_STATE_FAILED;
-    if (interface.state == InterfaceState::Detached) worst = wire::POD_NETWORKS_STATE_DETACHED;
     if (interface.state == InterfaceState::Pending) worst = wire::POD_NETWORKS_STATE_PENDING;
   }
   return worst;

@@ -39,6 +39,7 @@ InterfaceStatus anInterface() {
   status.reason = "Attached";
   status.message = "with \"quotes\" and \n";
   status.attachedAt = WallTime(std::chrono::seconds(1767225600));
+  status.link = LinkState::Down;
   return status;
 }
 

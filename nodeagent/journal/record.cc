@@ -47,7 +47,8 @@ Json encodeInterface(const InterfaceStatus& status) {
           {"ifindex", status.ifindex},
           {"reason", status.reason},
           {"message", status.message},
-          {"attachedAt", nanoseconds(status.attachedAt)}};
+          {"attachedAt", nanoseconds(status.attachedAt)},
+          {"link", name(status.link)}};
 }
 
 tl::unexpected<Error> bad(const std::string& detail) {
@@ -117,11 +118,18 @@ Status decodeDefaultGateway(const Json& json, InterfacePlan& plan) {
 }
 
 InterfaceState parseState(std::string_view text) {
-  for (const auto state : {InterfaceState::Pending, InterfaceState::Attached,
-                           InterfaceState::Failed, InterfaceState::Detached}) {
+  for (const auto state :
+       {InterfaceState::Pending, InterfaceState::Attached, InterfaceState::Failed}) {
     if (text == name(state)) return state;
   }
   return InterfaceState::Pending;
+}
+
+LinkState parseLinkState(std::string_view text) {
+  for (const auto state : {LinkState::Up, LinkState::Down}) {
+    if (text == name(state)) return state;
+  }
+  return LinkState::Unknown;
 }
 
 Result<InterfaceStatus> decodeInterface(const Json& json) {
@@ -144,6 +152,7 @@ Result<InterfaceStatus> decodeInterface(const Json& json) {
   status.reason = text(json, "reason");
   status.message = text(json, "message");
   status.attachedAt = time(json, "attachedAt");
+  status.link = parseLinkState(text(json, "link"));
   return status;
 }
 

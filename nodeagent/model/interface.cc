@@ -53,8 +53,18 @@ std::string_view name(InterfaceState state) {
       return "Attached";
     case InterfaceState::Failed:
       return "Failed";
-    case InterfaceState::Detached:
-      return "Detached";
+  }
+  return "";
+}
+
+std::string_view name(LinkState state) {
+  switch (state) {
+    case LinkState::Unknown:
+      return "Unknown";
+    case LinkState::Up:
+      return "Up";
+    case LinkState::Down:
+      return "Down";
   }
   return "";
 }

@@ -57,17 +57,26 @@ struct InterfacePlan {
   bool operator==(const InterfacePlan&) const = default;
 };
 
-enum class InterfaceState : std::uint8_t { Pending, Attached, Failed, Detached };
+enum class InterfaceState : std::uint8_t {
+  Pending,   ///< decided, not made yet
+  Attached,  ///< in the pod as planned
+  Failed,    ///< was attached, isn't as planned any more, and couldn't be put right yet
+};
 [[nodiscard]] std::string_view name(InterfaceState state);
+
+/// Whether frames can pass: `Up`, `Down`, as the API spells them.
+enum class LinkState : std::uint8_t { Unknown, Up, Down };
+[[nodiscard]] std::string_view name(LinkState state);
 
 /// What became of a plan.
 struct InterfaceStatus {
   InterfacePlan plan;
   InterfaceState state = InterfaceState::Pending;
-  int ifindex = 0;  ///< inside the pod
-  std::string reason;
-  std::string message;
+  int ifindex = 0;      ///< inside the pod
+  std::string reason;   ///< CamelCase, where something is wrong: `NoCarrier`, `ParentMissing`
+  std::string message;  ///< what is wrong and what would be right
   WallTime attachedAt{};
+  LinkState link = LinkState::Unknown;  ///< Unknown also in records of earlier versions
   bool operator==(const InterfaceStatus&) const = default;
 };
 

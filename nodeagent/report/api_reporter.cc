@@ -71,8 +71,7 @@ void ApiReporter::attached(const PodRef& pod, const SandboxId& sandbox,
   told.sandbox = sandbox;
   told.set = fitted(interfaceSet(pod, name_, sandbox, interfaces, clock_.wall()));
   for (const InterfaceStatus& status : interfaces) told.networks.insert(status.plan.networkUid);
-  told.readiness = {true, "Attached",
-                    std::to_string(interfaces.size()) + " interfaces are attached"};
+  told.readiness = readinessOf(interfaces);
   {
     const std::lock_guard lock(mutex_);
     current_.insert_or_assign(pod.uid, sandbox);

@@ -66,6 +66,8 @@ struct ReportOptions {
   /// Writes at a time. One that hangs holds up no other pod's.
   int workers = 4;
 };
+/// True where all of them are attached and up; else it names the first that isn't. Pure.
+[[nodiscard]] Readiness readinessOf(const std::vector<InterfaceStatus>& interfaces);
 
 class ApiReporter final : public Reporter {
  public:

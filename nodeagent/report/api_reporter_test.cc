@@ -177,6 +177,39 @@ TEST_F(ApiReporterTest, AnOldSandboxesEndLeavesTheNewOnesSet) {
   EXPECT_TRUE(news_.used_.empty());
 }
 
+TEST_F(ApiReporterTest, AnInterfaceThatIsNotAsPlannedTakesReadinessAway) {
+  struct Case {
+    InterfaceState state;
+    LinkState link;
+    const char* attached;
+    const char* ready;
+    api::LinkState shown;
+  };
+  for (const Case& one :
+       {Case{InterfaceState::Attached, LinkState::Unknown, "True", "True", api::LinkState::Up},
+        Case{InterfaceState::Attached, LinkState::Down, "True", "False", api::LinkState::Down},
+        Case{InterfaceState::Failed, LinkState::Unknown, "False", "False", api::LinkState::Down},
+        Case{InterfaceState::Attached, LinkState::Up, "True", "True", api::LinkState::Up}}) {
+    auto interfaces = oneInterface();
+    interfaces[0].state = one.state;
+    interfaces[0].link = one.link;
+    const bool ready = std::string(one.ready) == "True";
+    if (!ready) interfaces[0].reason = "NoCarrier";
+    if (!ready) interfaces[0].message = "its parent has no carrier";
+    reporter_.attached(pod_, SandboxId("s1"), interfaces);
+    settle();
+    const api::PodInterface& told = api_.sets_.begin()->second.interfaces.at(0);
+    EXPECT_EQ(told.linkState, one.shown);
+    EXPECT_EQ(told.conditions.isTrue("Attached"), std::string(one.attached) == "True");
+    EXPECT_EQ(told.conditions.isTrue("Ready"), ready);
+    EXPECT_EQ(api_.readiness_.ready, ready);
+    EXPECT_EQ(api_.readiness_.reason, ready ? "Attached" : "NoCarrier");
+    if (!ready) {
+      EXPECT_EQ(api_.readiness_.message, "interface net1: its parent has no carrier");
+    }
+  }
+}
+
 TEST_F(ApiReporterTest, ARefusalIsAnEventAndTheConditionsReason) {
   reporter_->refused(pod_, {Code::NotFound, "NetworkNotFound", "network \"blu\" does not exist"});
   settle();

@@ -26,9 +26,32 @@ api::DefaultGateway defaultGatewayOf(const InterfacePlan& plan) {
   return api::DefaultGateway::None;
 }
 
+api::LinkState linkStateOf(const InterfaceStatus& status) {
+  if (status.link == LinkState::Down || status.state == InterfaceState::Failed) {
+    return api::LinkState::Down;
+  }
+  // Records of earlier versions don't say; what they attached was up.
+  return status.state == InterfaceState::Attached ? api::LinkState::Up : api::LinkState::Unknown;
+}
+
+k8s::Condition conditionOf(const char* type, bool holds, const InterfaceStatus& status) {
+  k8s::Condition condition;
+  condition.type = type;
+  condition.status = holds ? k8s::ConditionStatus::True : k8s::ConditionStatus::False;
+  condition.reason = holds ? "Attached" : status.reason;
+  condition.message = holds ? "link, addresses and routes are there" : status.message;
+  return condition;
+}
+
+bool attached(const InterfaceStatus& status) {
+  return status.state == InterfaceState::Attached;
+}
+bool ready(const InterfaceStatus& status) {
+  return attached(status) && status.link != LinkState::Down;
+}
+
 api::PodInterface interfaceOf(const InterfaceStatus& status, WallTime now) {
   const InterfacePlan& plan = status.plan;
-  const bool attached = status.state == InterfaceState::Attached;
   api::PodInterface out;
   out.name = plan.name.str();
   out.podNetworkName = plan.network.str();
@@ -36,7 +59,7 @@ api::PodInterface interfaceOf(const InterfaceStatus& status, WallTime now) {
   out.type = typeOf(plan.type);
   out.mac = plan.mac.str();
   out.mtu = static_cast<std::int32_t>(plan.mtu);
-  out.linkState = attached ? api::LinkState::Up : api::LinkState::Unknown;
+  out.linkState = linkStateOf(status);
   for (const AddressPlan& address : plan.addresses) {
     out.ips.push_back(
         {address.address.str(), address.gateway ? address.gateway->str() : "",
@@ -46,15 +69,9 @@ api::PodInterface interfaceOf(const InterfaceStatus& status, WallTime now) {
     out.routes.push_back({route.to.str(), route.via ? route.via->str() : ""});
   }
   out.defaultGateway = defaultGatewayOf(plan);
-  for (const char* type : {"Attached", "Ready"}) {
-    k8s::Condition condition;
-    condition.type = type;
-    condition.status = attached ? k8s::ConditionStatus::True : k8s::ConditionStatus::False;
-    condition.reason = attached ? "Attached" : status.reason;
-    condition.message = attached ? "link, addresses and routes are there" : status.message;
-    out.conditions.set(std::move(condition), now);
-  }
-  if (attached) out.attachedAt = status.attachedAt;
+  out.conditions.set(conditionOf("Attached", attached(status), status), now);
+  out.conditions.set(conditionOf("Ready", ready(status), status), now);
+  if (status.state != InterfaceState::Pending) out.attachedAt = status.attachedAt;
   return out;
 }
 
@@ -77,6 +94,15 @@ api::PodInterfaceSet interfaceSet(const PodRef& pod, const NodeName& node, const
   std::transform(interfaces.begin(), interfaces.end(), std::back_inserter(set.interfaces),
                  [now](const InterfaceStatus& status) { return interfaceOf(status, now); });
   return set;
+}
+
+Readiness readinessOf(const std::vector<InterfaceStatus>& interfaces) {
+  const auto broken = std::find_if_not(interfaces.begin(), interfaces.end(), ready);
+  if (broken != interfaces.end()) {
+    return {false, broken->reason.empty() ? "NotAttached" : broken->reason,
+            "interface " + broken->plan.name.str() + ": " + broken->message};
+  }
+  return {true, "Attached", std::to_string(interfaces.size()) + " interfaces are attached"};
 }
 
 }  // namespace multinet::agent::report
