@@ -8,6 +8,16 @@ void MeasuredEngine::attach(IntentId intent, Fd netns, std::vector<InterfacePlan
                  watch_.timed<std::vector<InterfaceStatus>>("attach", std::move(done)));
 }
 
+void MeasuredEngine::maintain(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
+                              attach::AbortFlag abort, attach::UpkeepCallback done) {
+  engine_.maintain(std::move(intent), std::move(netns), std::move(plans), std::move(abort),
+                   [this, done = std::move(done)](Result<attach::Upkeep> upkeep) {
+                     const Status outcome = upkeep ? Status() : fail(upkeep.error());
+                     metrics_.maintained(outcome, upkeep ? upkeep->repairs.size() : 0);
+                     done(std::move(upkeep));
+                   });
+}
+
 void MeasuredEngine::detach(IntentId intent, std::optional<Fd> netns, attach::DetachCallback done) {
   engine_.detach(std::move(intent), std::move(netns),
                  watch_.timed<void>("detach", std::move(done)));

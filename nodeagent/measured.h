@@ -53,10 +53,12 @@ class Stopwatch {
 class MeasuredEngine final : public attach::AttachEngine {
  public:
   MeasuredEngine(attach::AttachEngine& engine, Metrics& metrics, const Clock& clock)
-      : engine_(engine), watch_("kernel", metrics, clock) {}
+      : engine_(engine), metrics_(metrics), watch_("kernel", metrics, clock) {}
 
   void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, attach::AbortFlag abort,
               attach::AttachCallback done) override;
+  void maintain(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
+                attach::AbortFlag abort, attach::UpkeepCallback done) override;
   void detach(IntentId intent, std::optional<Fd> netns, attach::DetachCallback done) override;
   [[nodiscard]] Result<std::vector<attach::ObservedInterface>> observe(
       const std::optional<Fd>& netns) override;
@@ -64,6 +66,7 @@ class MeasuredEngine final : public attach::AttachEngine {
 
  private:
   attach::AttachEngine& engine_;
+  Metrics& metrics_;
   const Stopwatch watch_;
 };
 

@@ -71,7 +71,22 @@ Metrics::Metrics()
       doorSeconds_(prometheus::BuildHistogram()
                        .Name("multinet_agent_door_seconds")
                        .Help("Time of such a call, waiting for its turn included")
-                       .Register(registry_)) {}
+                       .Register(registry_)),
+      looksOk_(prometheus::BuildCounter()
+                   .Name("multinet_agent_looks_total")
+                   .Help("Comparisons of a pod's attached interfaces with the kernel")
+                   .Register(registry_)
+                   .Add({{"result", "ok"}})),
+      looksFailed_(prometheus::BuildCounter()
+                       .Name("multinet_agent_looks_total")
+                       .Help("Comparisons of a pod's attached interfaces with the kernel")
+                       .Register(registry_)
+                       .Add({{"result", "error"}})),
+      repairs_(prometheus::BuildCounter()
+                   .Name("multinet_agent_repairs_total")
+                   .Help("Steps that put an attached interface right that differed from its plan")
+                   .Register(registry_)
+                   .Add({})) {}
 
 void Metrics::called(std::string_view method, int code) {
   calls_
@@ -94,6 +109,11 @@ void Metrics::apiCalled(const kube::CallRecord& call) {
 void Metrics::passed(const char* door, const char* call, Code code, Duration took) {
   doorCalls_.Add({{"door", door}, {"call", call}, {"code", std::string(name(code))}}).Increment();
   doorSeconds_.Add({{"door", door}, {"call", call}}, buckets()).Observe(Seconds(took).count());
+}
+
+void Metrics::maintained(const Status& outcome, std::size_t repairs) {
+  (outcome ? looksOk_ : looksFailed_).Increment();
+  repairs_.Increment(static_cast<double>(repairs));
 }
 
 void Metrics::show(const Gauges& gauges) {

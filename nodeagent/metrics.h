@@ -40,6 +40,8 @@ class Metrics {
   void apiCalled(const kube::CallRecord& call);
   /// A call through another of the agent's doors ended: both words are the program's own.
   void passed(const char* door, const char* call, Code code, Duration took);
+  /// A look at attached interfaces ended: `repairs` steps put something right.
+  void maintained(const Status& outcome, std::size_t repairs);
 
   /// `/healthz`, `/readyz` (whether networks are served) and `/metrics`. It outlives the handler.
   [[nodiscard]] http::Handler handler(std::function<Gauges()> look);
@@ -57,6 +59,9 @@ class Metrics {
   prometheus::Family<prometheus::Histogram>& apiSeconds_;
   prometheus::Family<prometheus::Counter>& doorCalls_;
   prometheus::Family<prometheus::Histogram>& doorSeconds_;
+  prometheus::Counter& looksOk_;
+  prometheus::Counter& looksFailed_;
+  prometheus::Counter& repairs_;
 };
 
 }  // namespace multinet::agent

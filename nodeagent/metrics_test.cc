@@ -72,6 +72,21 @@ TEST_F(MetricsTest, CountsAndTimesCallsOfTheApi) {
   EXPECT_THAT(text(), Not(HasSubstr(R"(api_seconds_count{verb="watch"})")));
 }
 
+TEST_F(MetricsTest, CountsLooksAndEachRepair) {
+  FakeClock clock;
+  attach::FakeAttachEngine engine;
+  MeasuredEngine measured(engine, metrics_, clock);
+  engine.repairOnce({"net1: set up", "net1: add address 10.20.0.5/16"});
+  for (int i = 0; i < 2; ++i) {
+    measured.maintain(IntentId("i"), Fd(), {}, nullptr, [](const auto&) {});
+  }
+  const auto aborted = std::make_shared<std::atomic<bool>>(true);
+  measured.maintain(IntentId("i"), Fd(), {}, aborted, [](const auto&) {});
+  EXPECT_THAT(text(), HasSubstr(R"(looks_total{result="ok"} 2)"));
+  EXPECT_THAT(text(), HasSubstr(R"(looks_total{result="error"} 1)"));
+  EXPECT_THAT(text(), HasSubstr("multinet_agent_repairs_total 2"));
+}
+
 // Every door of the agent, each call of it once.
 void passAll(Metrics& metrics, const Clock& clock) {
   attach::FakeAttachEngine engine;

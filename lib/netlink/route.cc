@@ -109,7 +109,8 @@ Result<std::vector<RouteInfo>> findRoutes(Socket& socket, int linkIndex, std::ui
     message.header(header);
     MULTINET_CHECK(socket.dump({std::move(message), "list routes"}, [&](const Frame& frame) {
       const auto route = decodeRoute(frame.payload);
-      if (frame.type != RTM_NEWROUTE || !route || !*route || (*route)->table != table) return;
+      if (frame.type != RTM_NEWROUTE || !route || !*route) return;
+      if (table != kAllTables && (*route)->table != table) return;
       if (linkIndex == 0 || (*route)->linkIndex == linkIndex) routes.push_back(**route);
     }));
   }

@@ -33,7 +33,8 @@ struct RouteInfo {
 /// How the kernel would reach `address`, exceptions for its path MTU included.
 [[nodiscard]] Result<RouteInfo> lookUpRoute(Socket& socket, const IpAddress& address);
 
-/// Unicast routes of one table; of one link, or of all where `linkIndex` is 0.
+inline constexpr std::uint32_t kAllTables = 0;  ///< RT_TABLE_UNSPEC
+/// Unicast routes of one table or of all; of one link, or of all where `linkIndex` is 0.
 [[nodiscard]] Result<std::vector<RouteInfo>> findRoutes(Socket& socket, int linkIndex,
                                                         std::uint32_t table = kMainTable);
 

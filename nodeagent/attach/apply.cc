@@ -1,8 +1,11 @@
 #include "nodeagent/attach/apply.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "lib/base/failpoint.h"
+#include "lib/base/log.h"
 #include "lib/netlink/link.h"
 #include "lib/netns/netns.h"
 
@@ -17,12 +20,25 @@ struct Match : Cases... {
   using Cases::operator()...;
 };
 
+/// A link whose sandbox just ended still stands on its parent while the kernel takes its namespace
+/// apart (cleanup_net). Until then a macvlan of that MAC can't come up.
+constexpr unsigned kMacTries = 15;
+constexpr std::chrono::milliseconds kMacWait(20);
+
+/// EADDRINUSE, EBUSY before Linux 5.16: macvlan_open and macvlan_sync_address.
+bool macIsTaken(const Op* op, const Status& verdict) {
+  const bool asks = op != nullptr && (std::holds_alternative<BringUp>(op->action) ||
+                                      std::holds_alternative<SetMac>(op->action));
+  return asks && !verdict && verdict.error().code == Code::Unavailable;
+}
+
 /// A verdict that leaves the kernel as the step wanted it.
 bool alreadyDone(const Op& op, const Error& error) {
   if (std::holds_alternative<AddAddress>(op.action) || std::holds_alternative<AddRule>(op.action)) {
     return error.code == Code::AlreadyExists;
   }
   if (std::holds_alternative<DeleteHostLink>(op.action) ||
+      std::holds_alternative<DeletePodLink>(op.action) ||
       std::holds_alternative<RemoveRoute>(op.action)) {
     return error.code == Code::NotFound;
   }
@@ -48,13 +64,20 @@ Result<Pod> Pod::open(Fd netns) {
   return Pod(std::move(netns), std::move(socket));
 }
 
-Applier::Applier(netlink::Socket& host, Pod& pod, AbortFlag abort,
-                 std::map<std::string, int> present)
-    : host_(host),
-      pod_(pod),
-      abort_(std::move(abort)),
-      present_(std::move(present)),
-      index_(present_) {}
+PresentLinks presentLinks(const Observed& observed, const Desired& desired) {
+  PresentLinks present;
+  for (const InterfacePlan& interface : desired.interfaces) {
+    if (const auto* link = findOurs(observed, desired.intent, interface)) {
+      present[interface.name.str()] = {link->index, link->name};
+    }
+  }
+  return present;
+}
+
+Applier::Applier(netlink::Socket& host, Pod& pod, AbortFlag abort, PresentLinks present)
+    : host_(host), pod_(pod), abort_(std::move(abort)), present_(std::move(present)) {
+  for (const auto& [interface, link] : present_) index_[interface] = link.index;
+}
 
 Status Applier::checkAbort() const {
   if (!abort_ || !abort_->load()) return {};
@@ -64,6 +87,10 @@ Status Applier::checkAbort() const {
 Status Applier::apply(const std::vector<Op>& ops) {
   std::map<Stage, std::vector<const Op*>> stages;
   for (const Op& op : ops) stages[stageOf(op)].push_back(&op);
+  if (const auto& clear = stages[Stage::Clear]; !clear.empty()) {
+    MULTINET_CHECK(checkAbort());
+    MULTINET_CHECK(configure(clear));
+  }
   if (const auto& host = stages[Stage::Host]; !host.empty()) {
     MULTINET_CHECK(checkAbort());
     MULTINET_CHECK(failpoint::check("attach.create.before"));
@@ -116,7 +143,10 @@ Status Applier::writeSysctls(const std::vector<const Op*>& ops) {
   for (const Op* op : ops) {
     const auto& sysctl = std::get<WriteSysctl>(op->action);
     const auto born = born_.find(op->interface);
-    const std::string& link = born == born_.end() ? op->interface : born->second;
+    const auto present = present_.find(op->interface);
+    const std::string& link = born != born_.end()         ? born->second
+                              : present != present_.end() ? present->second.name
+                                                          : op->interface;
     const Status written =
         netns::writeSysctl(sysctl.family + "/conf/" + link + "/" + sysctl.key, sysctl.value);
     if (!written && !(sysctl.optional && written.error().code == Code::NotFound)) {
@@ -136,10 +166,50 @@ Status Applier::configure(const std::vector<const Op*>& ops) {
 }
 
 Status Applier::send(netlink::Socket& socket, const std::vector<Sent>& batch) {
+  std::vector<Sent> left = batch;
+  for (unsigned attempt = 0;; ++attempt) {
+    Status sent = sendOnce(socket, left);
+    const bool taken = std::any_of(left.begin(), left.end(),
+                                   [](const Sent& one) { return macIsTaken(one.op, one.verdict); });
+    if (!taken || attempt > kMacTries) return sent;
+    MULTINET_CHECK(checkAbort());
+    if (attempt < kMacTries) {
+      std::this_thread::sleep_for(kMacWait);
+    } else {
+      MULTINET_CHECK(freeMac(left));
+    }
+  }
+}
+
+/// Another link keeps the MAC and its namespace is out of reach: the pod's traffic is worth more
+/// than the MAC's steadiness.
+Status Applier::freeMac(std::vector<Sent>& batch) {
+  for (Sent& sent : batch) {
+    if (!macIsTaken(sent.op, sent.verdict)) continue;
+    const std::string& interface = sent.op->interface;
+    MULTINET_TRY(const auto link,
+                 netlink::findLink(pod_.socket(), {indexOf(interface), interface}));
+    if (link.kind != "macvlan") continue;
+    const MacAddress other = MacAddress::derive(link.mac.str() + "#taken");
+    log::warn("a link of the same parent keeps the interface's MAC, another one is used",
+              {{"interface", interface}, {"mac", link.mac.str()}, {"instead", other.str()}});
+    replacedMacs_[interface] = other;
+    if (std::holds_alternative<SetMac>(sent.op->action)) {
+      sent.request = netlink::setMac({link.index, interface}, other);
+    } else {
+      MULTINET_CHECK(pod_.socket().run(netlink::setMac({link.index, interface}, other)));
+    }
+  }
+  return {};
+}
+
+/// Leaves in `batch` what has still to be done.
+Status Applier::sendOnce(netlink::Socket& socket, std::vector<Sent>& batch) {
   std::vector<netlink::Request> requests;
   requests.reserve(batch.size());
   for (const Sent& sent : batch) requests.push_back(sent.request);
   const std::vector<Status> verdicts = socket.runAll(requests);
+  std::vector<Sent> left;
   Status first;
   const Op* op = nullptr;
   for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -149,9 +219,12 @@ Status Applier::send(netlink::Socket& socket, const std::vector<Sent>& batch) {
     if (batch[i].op != nullptr && (verdict || verdict.error().code == Code::DeadlineExceeded)) {
       done_.push_back(*op);
     }
-    if (verdict || alreadyDone(*op, verdict.error()) || !first) continue;
-    first = fail(about(*op, verdict.error()));
+    if (verdict || alreadyDone(*op, verdict.error())) continue;
+    left.push_back(batch[i]);
+    left.back().verdict = verdict;
+    if (first) first = fail(about(*op, verdict.error()));
   }
+  batch = std::move(left);
   return first;
 }
 
@@ -182,6 +255,17 @@ Result<netlink::Request> Applier::request(const Op& op) const {
             netlink::MacvlanSpec spec = step.spec;
             spec.netns = pod_.netns().get();
             return netlink::createMacvlan(spec);
+          },
+          [](const SetHostUp& step) -> Made { return netlink::setUp({0, step.name}); },
+          [](const MarkHostLink& step) -> Made {
+            return netlink::setAlias({0, step.name}, step.alias);
+          },
+          [](const DeletePodLink& step) -> Made {
+            return netlink::deleteLink({step.index, step.name});
+          },
+          [&](const BringDown&) -> Made { return netlink::setDown({index, op.interface}); },
+          [&](const SetMac& step) -> Made {
+            return netlink::setMac({index, op.interface}, step.mac);
           },
           [&](const FinishLink& step) -> Made {
             return netlink::relabel(index, {step.name, step.alias, step.mtu});

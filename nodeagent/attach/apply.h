@@ -35,15 +35,28 @@ struct Undo {
   [[nodiscard]] bool empty() const { return pod.empty() && hostLinks.empty(); }
 };
 
-/// One attach under way. Lives on the attach thread.
+/// A link of ours that was there before, under the name that it has now.
+struct PresentLink {
+  int index = 0;
+  std::string name;
+};
+/// By the interface's name in the plan.
+using PresentLinks = std::map<std::string, PresentLink>;
+[[nodiscard]] PresentLinks presentLinks(const Observed& observed, const Desired& desired);
+
+/// One attach or repair under way. Lives on the thread of `host`.
 class Applier {
  public:
-  /// `born` names the links that are there already: interface to ifindex.
-  Applier(netlink::Socket& host, Pod& pod, AbortFlag abort, std::map<std::string, int> present);
+  Applier(netlink::Socket& host, Pod& pod, AbortFlag abort, PresentLinks present);
 
   /// Stops at the first stage that fails. Steps that are done already (an address that is there)
   /// count as done. The first failure is the answer; undo() takes back what was done.
   [[nodiscard]] Status apply(const std::vector<drivers::Op>& ops);
+  /// Interfaces that got another MAC than planned, since another link of their parent kept that
+  /// one.
+  [[nodiscard]] const std::map<std::string, MacAddress>& replacedMacs() const {
+    return replacedMacs_;
+  }
   /// To be asked after apply(); steps with an unknown outcome are taken back too.
   [[nodiscard]] Undo undo() const;
 
@@ -52,6 +65,7 @@ class Applier {
   struct Sent {
     const drivers::Op* op;
     netlink::Request request;
+    Status verdict{};
   };
   [[nodiscard]] Status checkAbort() const;
   [[nodiscard]] Status create(const std::vector<const drivers::Op*>& ops);
@@ -59,15 +73,18 @@ class Applier {
   [[nodiscard]] Status writeSysctls(const std::vector<const drivers::Op*>& ops);
   [[nodiscard]] Status configure(const std::vector<const drivers::Op*>& ops);
   [[nodiscard]] Status send(netlink::Socket& socket, const std::vector<Sent>& batch);
+  [[nodiscard]] Status sendOnce(netlink::Socket& socket, std::vector<Sent>& batch);
+  [[nodiscard]] Status freeMac(std::vector<Sent>& batch);
   [[nodiscard]] Result<netlink::Request> request(const drivers::Op& op) const;
   [[nodiscard]] int indexOf(const std::string& interface) const;
 
   netlink::Socket& host_;
   Pod& pod_;
   AbortFlag abort_;
-  std::map<std::string, int> present_;       ///< links that we did not make, and their index
+  PresentLinks present_;                     ///< links that we did not make
   std::map<std::string, std::string> born_;  ///< links that we made: interface to first name
   std::map<std::string, int> index_;
+  std::map<std::string, MacAddress> replacedMacs_;
   std::vector<drivers::Op> done_;
 };
 

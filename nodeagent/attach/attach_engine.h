@@ -17,6 +17,17 @@ namespace multinet::agent::attach {
 using AttachCallback = std::function<void(Result<std::vector<InterfaceStatus>>)>;
 using DetachCallback = std::function<void(Status)>;
 
+/// What a look at attached interfaces found and did.
+struct Upkeep {
+  /// As they are now, in the order of the plans. A plan may differ from the one given: a MAC that
+  /// somebody else holds on the wire was replaced.
+  std::vector<InterfaceStatus> interfaces;
+  /// What was put right, one line each: `net1: add address 10.20.0.5/16`. Empty where all was as
+  /// planned: then nothing was written.
+  std::vector<std::string> repairs;
+};
+using UpkeepCallback = std::function<void(Result<Upkeep>)>;
+
 /// Raised by whoever no longer wants an attach; looked at before each step.
 using AbortFlag = std::shared_ptr<std::atomic<bool>>;
 
@@ -48,6 +59,14 @@ class AttachEngine {
   /// the interface and the kernel's reason; Cancelled where `abort` was raised in time.
   virtual void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, AbortFlag abort,
                       AttachCallback done) = 0;
+
+  /// Compares attached interfaces with their plans and puts right what differs, each interface by
+  /// itself; nothing is ever taken back from a running pod. What can't be put right is in the
+  /// statuses (Failed, or link Down), not an error: errors are of the namespace or of reading it,
+  /// and Cancelled where `abort` was raised. Never together with attach() or detach() of that
+  /// intent. Waits for no attach, and no attach waits for it.
+  virtual void maintain(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
+                        AbortFlag abort, UpkeepCallback done) = 0;
 
   /// Removes every link of that intent: on the host, and in `netns` where it is given. Nothing left
   /// to remove is success.

@@ -439,7 +439,8 @@ TEST_F(AttachTest, MovesTheDefaultRouteAndKeepsTheClustersWays) {
   EXPECT_EQ(leavesBy("10.96.0.1"), eth0);
   EXPECT_EQ(leavesBy("10.244.7.7"), eth0);
   EXPECT_EQ(netlink::findRoutes(inside.socket(), 0, kClusterTable).value().size(), 1U);
-  EXPECT_EQ(netlink::findRules(inside.socket()).value().size(), 2U);
+  // Two for eth0's address, one for each of net1's.
+  EXPECT_EQ(netlink::findRules(inside.socket()).value().size(), 4U);
   ASSERT_TRUE(attach("i13", pod, {plan}));  // converged
 
   // A failure after the move puts everything back.

@@ -1,6 +1,8 @@
 #include "nodeagent/attach/default_route.h"
 
-#include <algorithm>
+#include <set>
+
+#include "nodeagent/attach/routes.h"
 
 namespace multinet::agent::attach {
 namespace {
@@ -14,24 +16,13 @@ std::uint32_t ownMetric(IpFamily family) {
   return family == IpFamily::V4 ? 0 : 1;
 }
 
-IpPrefix everything(IpFamily family) {
-  return IpPrefix(IpAddress(family, 0), 0);
-}
-
-bool has(const Observed& observed, const RouteInfo& wanted) {
-  return std::any_of(observed.podRoutes.begin(), observed.podRoutes.end(),
-                     [&](const RouteInfo& route) {
-                       return route.to == wanted.to && route.via == wanted.via &&
-                              route.linkIndex == wanted.linkIndex && route.table == wanted.table &&
-                              route.metric == wanted.metric;
-                     });
-}
-
-std::optional<IpAddress> gatewayOf(const InterfacePlan& interface, IpFamily family) {
-  for (const AddressPlan& address : interface.addresses) {
-    if (address.address.address.family() == family && address.gateway) return address.gateway;
-  }
-  return std::nullopt;
+/// What only this node answers, on every node: the link-local range, in which DNS caches of the
+/// node and the metadata of clouds have their addresses (RFC 3927 keeps it from being routed on),
+/// and the range that one cloud has for the same with IPv6. IPv6's own link-local range has a route
+/// on each link and never follows a default one.
+std::vector<IpPrefix> nodeLocal(IpFamily family) {
+  const char* const text = family == IpFamily::V4 ? "169.254.0.0/16" : "fd00:ec2::/32";
+  return {IpPrefix::parse(text).value()};
 }
 
 class Takeover {
@@ -58,21 +49,41 @@ class Takeover {
  private:
   /// `old` is the default route of another interface: the cluster's own.
   void keepReachable(const RouteInfo& old) {
-    for (const IpPrefix& prefix : interface_.clusterPrefixes) {
-      if (prefix.family() != family_ || prefix.length() == 0) continue;
-      RouteInfo kept = old;
-      kept.to = prefix;
-      kept.metric = 0;
-      // IPv6 reads back 1024 for 0; write what will be read.
-      if (family_ == IpFamily::V6) kept.metric = 1024;
-      addRoute(kept);
-    }
+    for (const IpPrefix& prefix : interface_.clusterPrefixes) keep(prefix, old);
+    for (const IpPrefix& prefix : nodeLocal(family_)) keep(prefix, old);
     answerThrough(old);
     if (old.metric > ownMetric(family_)) return;  // already worse than ours will be
     RouteInfo backup = old;
     backup.metric = old.metric + kBackupMetric;
     addRoute(backup);
     add(drivers::RemoveRoute{old});
+  }
+
+  void keep(const IpPrefix& prefix, const RouteInfo& old) {
+    if (prefix.family() != family_ || prefix.length() == 0 || hasItsOwnWay(prefix)) return;
+    if (!kept_.insert(prefix).second) return;
+    RouteInfo kept = old;
+    kept.to = prefix;
+    kept.metric = plainMetric(family_);
+    addRoute(kept);
+  }
+
+  /// A route of the cluster's own interface, the kernel's for this one's subnet, or one that this
+  /// one was given: none of them follows the default route.
+  [[nodiscard]] bool hasItsOwnWay(const IpPrefix& prefix) const {
+    const auto& there = observed_.podRoutes;
+    const auto& subnets = interface_.addresses;
+    const auto& given = interface_.routes;
+    return std::any_of(there.begin(), there.end(),
+                       [&](const RouteInfo& route) {
+                         return route.to == prefix && route.table == netlink::kMainTable;
+                       }) ||
+           std::any_of(subnets.begin(), subnets.end(),
+                       [&](const AddressPlan& subnet) {
+                         return IpPrefix(subnet.address.address, subnet.address.length) == prefix;
+                       }) ||
+           std::any_of(given.begin(), given.end(),
+                       [&](const RoutePlan& route) { return route.to == prefix; });
   }
 
   /// What another asks the pod at its first address is answered from there, by that interface's
@@ -94,11 +105,10 @@ class Takeover {
   }
 
   void addRoute(const RouteInfo& route) {
-    if (!has(observed_, route)) add(drivers::AddRoute{route});
+    if (!hasRoute(observed_, route)) add(drivers::AddRoute{route});
   }
   void addRule(const RuleInfo& rule) {
-    const auto& rules = observed_.podRules;
-    if (std::find(rules.begin(), rules.end(), rule) == rules.end()) add(drivers::AddRule{rule});
+    if (!hasRule(observed_, rule)) add(drivers::AddRule{rule});
   }
   void add(drivers::Action action) { ops_.push_back(Op{interface_.name.str(), std::move(action)}); }
 
@@ -106,6 +116,7 @@ class Takeover {
   const InterfacePlan& interface_;
   int linkIndex_;
   IpFamily family_;
+  std::set<IpPrefix> kept_;
   std::vector<Op> ops_;
 };
 

@@ -25,6 +25,13 @@ class FakeAttachEngine final : public AttachEngine {
     hand(std::move(finish));
   }
 
+  void maintain(IntentId intent, Fd /*netns*/, std::vector<InterfacePlan> plans, AbortFlag abort,
+                UpkeepCallback done) override {
+    auto finish = [this, intent, plans = std::move(plans), abort = std::move(abort),
+                   done = std::move(done)] { done(finishMaintain(intent, plans, abort)); };
+    hand(std::move(finish));
+  }
+
   void detach(IntentId intent, std::optional<Fd> /*netns*/, DetachCallback done) override {
     auto finish = [this, intent, done = std::move(done)] {
       Status answer;
@@ -77,6 +84,26 @@ class FakeAttachEngine final : public AttachEngine {
   void succeedAttach() {
     const std::lock_guard lock(mutex_);
     attachError_.reset();
+  }
+  /// From now on maintain() finds interfaces so: `trouble` gets each status to change.
+  void disturb(std::function<void(InterfaceStatus&)> trouble) {
+    const std::lock_guard lock(mutex_);
+    trouble_ = std::move(trouble);
+  }
+  /// The next maintain() says that it did this.
+  void repairOnce(std::vector<std::string> repairs) {
+    const std::lock_guard lock(mutex_);
+    repairs_ = std::move(repairs);
+  }
+  /// Answers held back.
+  [[nodiscard]] std::size_t waiting() const {
+    const std::lock_guard lock(mutex_);
+    return held_.size();
+  }
+  /// The plans of each maintain(), in order.
+  [[nodiscard]] std::vector<std::vector<InterfacePlan>> maintained() const {
+    const std::lock_guard lock(mutex_);
+    return maintained_;
   }
   void answerDetach(Status answer) {
     const std::lock_guard lock(mutex_);
@@ -157,12 +184,33 @@ class FakeAttachEngine final : public AttachEngine {
     std::vector<InterfaceStatus> statuses;
     int index = 2;
     for (const InterfacePlan& plan : plans) {
-      statuses.push_back({plan, InterfaceState::Attached, ++index, "", "", {}});
+      statuses.push_back({plan, InterfaceState::Attached, ++index, "", "", {}, LinkState::Up});
     }
     return statuses;
   }
 
+  Result<Upkeep> finishMaintain(const IntentId& intent, const std::vector<InterfacePlan>& plans,
+                                const AbortFlag& abort) {
+    const std::lock_guard lock(mutex_);
+    if (abort && abort->load()) {
+      return fail(Code::Cancelled, "Aborted", "maintain " + intent.str() + ": aborted");
+    }
+    maintained_.push_back(plans);
+    Upkeep upkeep;
+    int index = 2;
+    for (const InterfacePlan& plan : plans) {
+      InterfaceStatus status{plan, InterfaceState::Attached, ++index, "", "", {}, LinkState::Up};
+      if (trouble_) trouble_(status);
+      upkeep.interfaces.push_back(std::move(status));
+    }
+    upkeep.repairs = std::exchange(repairs_, {});
+    return upkeep;
+  }
+
   mutable std::mutex mutex_;
+  std::function<void(InterfaceStatus&)> trouble_;
+  std::vector<std::string> repairs_;
+  std::vector<std::vector<InterfacePlan>> maintained_;
   bool holding_ = false;
   int detaches_ = 0;
   std::optional<Error> attachError_;

@@ -3,7 +3,9 @@
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
 #include "lib/netns/netns.h"
+#include "nodeagent/attach/announcer.h"
 #include "nodeagent/attach/lane.h"
+#include "nodeagent/attach/maintain.h"
 #include "nodeagent/attach/observe.h"
 #include "nodeagent/attach/reaper.h"
 
@@ -17,15 +19,12 @@ struct AttachTask {
   AttachCallback done;
 };
 
-std::map<std::string, int> presentIn(const Observed& observed, const Desired& desired) {
-  std::map<std::string, int> present;
-  for (const InterfacePlan& interface : desired.interfaces) {
-    if (const auto* link = findOurs(observed, desired.intent, interface)) {
-      present[interface.name.str()] = link->index;
-    }
-  }
-  return present;
-}
+struct MaintainTask {
+  Desired desired;
+  Fd netns;
+  AbortFlag abort;
+  UpkeepCallback done;
+};
 
 template <class Task>
 Error refused(typename Lane<Task>::Push push, std::string_view what, std::size_t capacity) {
@@ -40,22 +39,36 @@ Error refused(typename Lane<Task>::Push push, std::string_view what, std::size_t
 
 class KernelAttachEngine::Impl {
  public:
-  Impl(EngineOptions options, const Clock& clock, netlink::Socket attachSocket,
-       netlink::Socket reaperSocket, Fd home)
+  /// One socket a thread, all in the host's namespace.
+  struct Sockets {
+    netlink::Socket attach;
+    netlink::Socket reaper;
+    netlink::Socket maintain;
+  };
+
+  Impl(EngineOptions options, const Clock& clock, Sockets sockets, Fd home)
       : options_(std::move(options)),
         clock_(clock),
-        host_(std::move(attachSocket)),
-        reaper_(std::move(reaperSocket)),
+        host_(std::move(sockets.attach)),
+        maintainHost_(std::move(sockets.maintain)),
+        reaper_(std::move(sockets.reaper)),
         home_(std::move(home)),
         removals_({"mn-reaper", options_.detachQueue, 256},
                   [this](std::vector<Removal> batch) { reaper_.run(std::move(batch)); }),
-        attaches_({"mn-attach", options_.attachQueue, 1}, [this](std::vector<AttachTask> batch) {
-          for (AttachTask& task : batch) run(std::move(task));
+        attaches_({"mn-attach", options_.attachQueue, 1},
+                  [this](std::vector<AttachTask> batch) {
+                    for (AttachTask& task : batch) run(std::move(task));
+                  }),
+        looks_({"mn-maintain", options_.maintainQueue, 1}, [this](std::vector<MaintainTask> batch) {
+          for (MaintainTask& task : batch) maintainNow(std::move(task));
         }) {}
 
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
+    for (MaintainTask& task : looks_.stop()) {
+      task.done(fail(refused<MaintainTask>(Lane<MaintainTask>::Push::Stopped, "maintain", 0)));
+    }
     for (AttachTask& task : attaches_.stop()) {
       task.done(fail(refused<AttachTask>(Lane<AttachTask>::Push::Stopped, "attach", 0)));
     }
@@ -76,7 +89,14 @@ class KernelAttachEngine::Impl {
     task.done(fail(refused<AttachTask>(push, "attach", options_.attachQueue)));
   }
 
+  void maintain(MaintainTask task) {
+    const auto push = looks_.push(task);
+    if (push == Lane<MaintainTask>::Push::Taken) return;
+    task.done(fail(refused<MaintainTask>(push, "maintain", options_.maintainQueue)));
+  }
+
   void detach(Removal removal) {
+    announcer_.cancel(removal.detach->intent);
     const auto push = removals_.push(removal);
     if (push == Lane<Removal>::Push::Taken) return;
     removal.done(fail(refused<Removal>(push, "detach", options_.detachQueue)));
@@ -127,7 +147,8 @@ class KernelAttachEngine::Impl {
   void run(AttachTask task) {
     auto pod = Pod::open(std::move(task.netns));
     if (!pod) return task.done(fail(pod.error().within("attach " + task.desired.intent.str())));
-    auto [result, undo] = attempt(task, *pod);
+    auto [result, undo, changed] = attempt(task, *pod);
+    if (result && changed) announce(task.desired.intent, *pod, *result);
     if (result || undo.empty()) return task.done(std::move(result));
     log::warn("attach failed, taking it back",
               {{"intent", task.desired.intent}, {"error", result.error()}});
@@ -148,7 +169,8 @@ class KernelAttachEngine::Impl {
 
   struct Outcome {
     Result<std::vector<InterfaceStatus>> result;
-    Undo undo;  ///< what a failure has to take back
+    Undo undo;             ///< what a failure has to take back
+    bool changed = false;  ///< something was put into the pod
   };
 
   Outcome attempt(const AttachTask& task, Pod& pod) {
@@ -162,21 +184,48 @@ class KernelAttachEngine::Impl {
     if (!observed) return {fail(observed.error()), {}};
     const auto ops = plan(task.desired, *observed);
     if (!ops) return {fail(ops.error()), {}};
-    Applier applier(host_, pod, task.abort, presentIn(*observed, task.desired));
+    Applier applier(host_, pod, task.abort, presentLinks(*observed, task.desired));
     Status applied = applier.apply(*ops);
     if (!applied) return {fail(applied.error()), applier.undo()};
-    auto statuses = readBack(pod, task.desired, clock_.wall());
+    Desired made = task.desired;
+    for (InterfacePlan& interface : made.interfaces) {
+      const auto other = applier.replacedMacs().find(interface.name.str());
+      if (other != applier.replacedMacs().end()) interface.mac = other->second;
+    }
+    auto statuses = readBack(pod, made, clock_.wall());
     if (!statuses) return {fail(statuses.error()), applier.undo()};
-    return {std::move(statuses), {}};
+    return {std::move(statuses), {}, !ops->empty()};
+  }
+
+  void announce(const IntentId& intent, const Pod& pod,
+                const std::vector<InterfaceStatus>& interfaces) {
+    if (auto netns = pod.netns().duplicate()) {
+      announcer_.announce(intent, std::move(*netns), interfaces);
+    }
+  }
+
+  void maintainNow(MaintainTask task) {
+    const IntentId& intent = task.desired.intent;
+    auto pod = Pod::open(std::move(task.netns));
+    if (!pod) return task.done(fail(pod.error().within("maintain " + intent.str())));
+    if (Status place = failpoint::check("maintain.before"); !place) {
+      return task.done(fail(place.error()));
+    }
+    auto upkeep = maintainPod(maintainHost_, *pod, task.desired, task.abort);
+    if (upkeep && !upkeep->repairs.empty()) announce(intent, *pod, upkeep->interfaces);
+    task.done(std::move(upkeep));
   }
 
   EngineOptions options_;
   const Clock& clock_;
-  netlink::Socket host_;  // of the attach thread
-  Reaper reaper_;         // of the reaper thread
+  netlink::Socket host_;          // of the attach thread
+  netlink::Socket maintainHost_;  // of the maintain thread
+  Reaper reaper_;                 // of the reaper thread
   Fd home_;
+  Announcer announcer_;
   Lane<Removal> removals_;
-  Lane<AttachTask> attaches_;  // last: it pushes into removals_
+  Lane<AttachTask> attaches_;  // after those that it pushes into
+  Lane<MaintainTask> looks_;
 };
 
 KernelAttachEngine::KernelAttachEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -186,16 +235,24 @@ Result<std::unique_ptr<KernelAttachEngine>> KernelAttachEngine::start(EngineOpti
                                                                       const Clock& clock) {
   MULTINET_TRY(auto attachSocket, netlink::Socket::open());
   MULTINET_TRY(auto reaperSocket, netlink::Socket::open());
+  MULTINET_TRY(auto maintainSocket, netlink::Socket::open());
   MULTINET_TRY(Fd home, netns::openOwn());
+  Impl::Sockets sockets{std::move(attachSocket), std::move(reaperSocket),
+                        std::move(maintainSocket)};
   return std::unique_ptr<KernelAttachEngine>(new KernelAttachEngine(
-      std::make_unique<Impl>(std::move(options), clock, std::move(attachSocket),
-                             std::move(reaperSocket), std::move(home))));
+      std::make_unique<Impl>(std::move(options), clock, std::move(sockets), std::move(home))));
 }
 
 void KernelAttachEngine::attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
                                 AbortFlag abort, AttachCallback done) {
   impl_->attach(AttachTask{Desired{std::move(intent), std::move(plans)}, std::move(netns),
                            std::move(abort), std::move(done)});
+}
+
+void KernelAttachEngine::maintain(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
+                                  AbortFlag abort, UpkeepCallback done) {
+  impl_->maintain(MaintainTask{Desired{std::move(intent), std::move(plans)}, std::move(netns),
+                               std::move(abort), std::move(done)});
 }
 
 void KernelAttachEngine::detach(IntentId intent, std::optional<Fd> netns, DetachCallback done) {

@@ -1,4 +1,5 @@
-// The engine on the real kernel: one thread for adds, one for deletes and rollbacks.
+// The engine on the real kernel: one thread for adds, one for deletes and rollbacks, one that
+// keeps what is attached as it was planned, one that announces addresses.
 //
 // Why two lanes: parallel adds are slower than one worker (they meet at the RTNL lock), and one
 // delete waits 16 ms for RCU, which an add must never stand behind. Deletes are gathered and
@@ -18,6 +19,7 @@ struct EngineOptions {
   std::size_t attachQueue = 256;  ///< attaches waiting; one more is refused
   std::size_t detachQueue = 1024;
   std::string proc = "/proc";  ///< where processes, and so their namespaces, are found
+  std::size_t maintainQueue = 64;
 };
 
 class KernelAttachEngine final : public AttachEngine {
@@ -28,11 +30,13 @@ class KernelAttachEngine final : public AttachEngine {
                                                                          const Clock& clock);
   KernelAttachEngine(const KernelAttachEngine&) = delete;
   KernelAttachEngine& operator=(const KernelAttachEngine&) = delete;
-  /// Finishes what runs, refuses what waits, joins both threads.
+  /// Finishes what runs, refuses what waits, joins its threads.
   ~KernelAttachEngine() override;
 
   void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, AbortFlag abort,
               AttachCallback done) override;
+  void maintain(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, AbortFlag abort,
+                UpkeepCallback done) override;
   void detach(IntentId intent, std::optional<Fd> netns, DetachCallback done) override;
   [[nodiscard]] Result<std::vector<ObservedInterface>> observe(
       const std::optional<Fd>& netns) override;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "nodeagent/attach/default_route.h"
+#include "lib/netns/netns.h"
 #include "nodeagent/drivers/driver.h"
 
 namespace multinet::agent::attach {
@@ -37,10 +37,49 @@ Status observeHost(netlink::Socket& host, const Desired& desired, Observed& obse
 
 Status observeDetail(Pod& pod, Observed& observed) {
   MULTINET_TRY(observed.podAddresses, netlink::findAddresses(pod.socket(), 0));
-  MULTINET_TRY(observed.podRoutes, netlink::findRoutes(pod.socket(), 0));
-  MULTINET_TRY(auto cluster, netlink::findRoutes(pod.socket(), 0, kClusterTable));
-  observed.podRoutes.insert(observed.podRoutes.end(), cluster.begin(), cluster.end());
+  MULTINET_TRY(observed.podRoutes, netlink::findRoutes(pod.socket(), 0, netlink::kAllTables));
   MULTINET_TRY(observed.podRules, netlink::findRules(pod.socket()));
+  return {};
+}
+
+/// A key that isn't there (a kernel without IPv6) is left out.
+Status observeSysctls(const Pod& pod, const Desired& desired, Observed& observed) {
+  MULTINET_TRY(const auto scope, netns::Scope::enter(pod.netns()));
+  for (const InterfacePlan& interface : desired.interfaces) {
+    const LinkInfo* link = findOurs(observed, desired.intent, interface);
+    if (link == nullptr) continue;
+    Sysctls& there = observed.podSysctls[link->name];
+    for (const drivers::WriteSysctl& wanted : sysctlsOf(interface)) {
+      auto value = netns::readSysctl(wanted.family + "/conf/" + link->name + "/" + wanted.key);
+      if (value) there.emplace(wanted.family + "/" + wanted.key, std::move(*value));
+    }
+  }
+  return {};
+}
+
+/// Host ends under another name, by the pod end's idea of its peer; and where the pod has no link,
+/// whatever on the host bears the interface's mark.
+Status observeOtherEnds(netlink::Socket& host, const Desired& desired, Observed& observed) {
+  bool missing = false;
+  for (const InterfacePlan& interface : desired.interfaces) {
+    const LinkInfo* link = findOurs(observed, desired.intent, interface);
+    missing = missing || link == nullptr;
+    if (link == nullptr || !drivers::driverOf(interface.type).hasHostEnd()) continue;
+    auto end = netlink::findLink(host, {link->lower, ""});
+    if (!end && end.error().code != Code::NotFound) return fail(end.error());
+    // The index may be another namespace's and mean another link here.
+    if (end && end->kind == "veth" && end->lower == link->index) {
+      observed.hostLinks.insert_or_assign(end->name, std::move(*end));
+    }
+  }
+  if (!missing) return {};
+  MULTINET_TRY(const auto all, netlink::findLinks(host));
+  for (const LinkInfo& link : all) {
+    const auto mark = drivers::parseAlias(link.alias);
+    if (mark && mark->intent == desired.intent) {
+      observed.hostLinks.insert_or_assign(link.name, link);
+    }
+  }
   return {};
 }
 
@@ -69,6 +108,16 @@ Result<Observed> observePod(netlink::Socket& host, Pod& pod, const Desired& desi
   return observed;
 }
 
+Result<Observed> observeAttached(netlink::Socket& host, Pod& pod, const Desired& desired) {
+  Observed observed;
+  MULTINET_CHECK(observeHost(host, desired, observed));
+  MULTINET_TRY(observed.podLinks, netlink::findLinks(pod.socket()));
+  MULTINET_CHECK(observeDetail(pod, observed));
+  MULTINET_CHECK(observeOtherEnds(host, desired, observed));
+  MULTINET_CHECK(observeSysctls(pod, desired, observed));
+  return observed;
+}
+
 Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired, WallTime now) {
   MULTINET_TRY(const auto links, netlink::findLinks(pod.socket()));
   std::vector<InterfaceStatus> statuses;
@@ -80,7 +129,14 @@ Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired, 
     if (link == links.end()) {
       return fail(Code::Aborted, "NotAsPlanned", what + ": it vanished while it was made");
     }
-    InterfaceStatus status{interface, InterfaceState::Attached, link->index, "", "", now};
+    // A carrier that isn't there yet is the first look's to tell: it may be just coming.
+    InterfaceStatus status{interface,
+                           InterfaceState::Attached,
+                           link->index,
+                           "",
+                           "",
+                           now,
+                           link->carrier ? LinkState::Up : LinkState::Unknown};
     if (status.plan.mtu == 0) status.plan.mtu = link->mtu;
     // A passthru macvlan has its parent's MAC whatever was asked (macvlan_common_newlink).
     if (interface.type == LinkType::Macvlan && interface.macvlanMode == MacvlanMode::Passthru) {

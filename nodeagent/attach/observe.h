@@ -9,6 +9,12 @@ namespace multinet::agent::attach {
 /// in the pod yet; addresses, routes and rules besides where something is or a default route moves.
 [[nodiscard]] Result<Observed> observePod(netlink::Socket& host, Pod& pod, const Desired& desired);
 
+/// All that differs from a plan can be seen here: also addresses, routes, rules, sysctls and host
+/// ends wherever on the host they are. A dump of each in the pod, two requests an interface on the
+/// host, one dump there where a link is missing.
+[[nodiscard]] Result<Observed> observeAttached(netlink::Socket& host, Pod& pod,
+                                               const Desired& desired);
+
 /// What stands in the pod, compared with the plan: Internal/NotAsPlanned names the difference.
 [[nodiscard]] Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired,
                                                             WallTime now);

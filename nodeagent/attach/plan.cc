@@ -1,8 +1,10 @@
 #include "nodeagent/attach/plan.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "nodeagent/attach/default_route.h"
+#include "nodeagent/attach/source_route.h"
 #include "nodeagent/drivers/driver.h"
 
 namespace multinet::agent::attach {
@@ -17,34 +19,43 @@ const LinkInfo* byName(const std::vector<LinkInfo>& links, const std::string& na
   return found == links.end() ? nullptr : &*found;
 }
 
+bool hasIpv6(const InterfacePlan& interface) {
+  return std::any_of(interface.addresses.begin(), interface.addresses.end(),
+                     [](const AddressPlan& address) { return !address.address.address.isV4(); });
+}
+
+/// Whether a value that was found does what the wanted one is for. Programs in the pod may have
+/// reasons to be stricter with ARP, or to have no reverse path filter at all; they are left alone.
+bool serves(const drivers::WriteSysctl& wanted, const std::string& value) {
+  if (value == wanted.value) return true;
+  if (wanted.key == "rp_filter") return value == "0";
+  return wanted.key.starts_with("arp_") && value > wanted.value;  // one digit each
+}
+
 /// One interface's steps.
 class Planner {
  public:
-  Planner(const Desired& desired, const Observed& observed, const InterfacePlan& interface)
+  Planner(const Desired& desired, const Observed& observed, std::size_t position)
       : desired_(desired),
         observed_(observed),
-        interface_(interface),
-        driver_(drivers::driverOf(interface.type)),
-        alias_(drivers::aliasOf(desired.intent, interface.name.str())) {}
+        interface_(desired.interfaces[position]),
+        position_(position),
+        driver_(drivers::driverOf(interface_.type)),
+        alias_(drivers::aliasOf(desired.intent, interface_.name.str())) {}
 
   Result<std::vector<Op>> run() {
     MULTINET_TRY(const LinkInfo* parent, findParent());
     if (interface_.mtu == 0) interface_.mtu = parent->mtu;
     MULTINET_CHECK(checked(driver_.checkParent(interface_, *parent)));
     link_ = findOurs(observed_, desired_.intent, interface_);
-    if (link_ == nullptr) {
-      MULTINET_CHECK(createLink(*parent));
-    } else if (driver_.hasHostEnd()) {
-      rejoin(*parent);
-    }
+    if (link_ != nullptr && driver_.hasHostEnd()) rejoin(*parent);
+    if (link_ == nullptr) MULTINET_CHECK(createLink(*parent));
+    MULTINET_CHECK(rename());
     quieten();
     finish();
     addAddresses();
-    if (link_ == nullptr || !link_->up) add(drivers::BringUp{});
+    if (link_ == nullptr || !link_->up || renames_) add(drivers::BringUp{});
     addRoutes();
-    const auto steps =
-        planDefaultRoutes(observed_, interface_, link_ == nullptr ? 0 : link_->index);
-    ops_.insert(ops_.end(), steps.begin(), steps.end());
     return std::move(ops_);
   }
 
@@ -62,16 +73,22 @@ class Planner {
                 text() + ": the node has no device \"" + interface_.parent + "\"");
   }
 
+  [[nodiscard]] Error nameTaken() const {
+    return {Code::AlreadyExists, "NameTaken",
+            text() + ": the pod already has a link of that name, and it isn't ours"};
+  }
+
   Status createLink(const LinkInfo& parent) {
-    if (byName(observed_.podLinks, interface_.name.str()) != nullptr) {
-      return fail(Code::AlreadyExists, "NameTaken",
-                  text() + ": the pod already has a link of that name, and it isn't ours");
+    const LinkInfo* named = byName(observed_.podLinks, interface_.name.str());
+    if (named != nullptr && named->index != lost_) return fail(nameTaken());
+    // Ends of ours that stand on the host: the pod's end is gone or was moved here.
+    for (const auto& [name, link] : observed_.hostLinks) {
+      if (link.alias == alias_) add(drivers::DeleteHostLink{name});
     }
     for (unsigned salt = 0; salt < kHostNameSalts; ++salt) {
       const std::string name = drivers::hostLinkName(desired_.intent, interface_.name.str(), salt);
       const auto taken = observed_.hostLinks.find(name);
       if (taken != observed_.hostLinks.end() && taken->second.alias != alias_) continue;
-      if (taken != observed_.hostLinks.end()) add(drivers::DeleteHostLink{name});
       add(driver_.create(desired_.intent, interface_, parent, name));
       return {};
     }
@@ -80,41 +97,75 @@ class Planner {
                     " host-side names in a row belong to others");
   }
 
-  /// The host end of a link that is there belongs in the bridge.
+  /// The host end of a link that is there belongs in the bridge, up and with our mark. Where it is
+  /// out of reach the link is made anew.
   void rejoin(const LinkInfo& parent) {
-    for (const auto& [name, link] : observed_.hostLinks) {
-      if (link.alias == alias_ && link.master != parent.index) {
-        add(drivers::SetHostBridge{name, parent.name, parent.index});
-      }
+    const auto found = std::find_if(observed_.hostLinks.begin(), observed_.hostLinks.end(),
+                                    [&](const auto& entry) { return isOtherEnd(entry.second); });
+    if (found == observed_.hostLinks.end()) {
+      add(drivers::DeletePodLink{link_->index, link_->name});
+      lost_ = link_->index;
+      link_ = nullptr;
+      return;
     }
+    const auto& [name, link] = *found;
+    if (link.alias != alias_) add(drivers::MarkHostLink{name, alias_});
+    if (link.master != parent.index) {
+      add(drivers::SetHostBridge{name, parent.name, parent.index});
+    }
+    if (!link.up) add(drivers::SetHostUp{name});
+  }
+
+  [[nodiscard]] bool isOtherEnd(const LinkInfo& host) const {
+    if (host.alias == alias_) return true;
+    return host.kind == "veth" && host.index == link_->lower && host.lower == link_->index;
+  }
+
+  /// Somebody gave the link another name: it is put back, for which it goes down.
+  Status rename() {
+    if (link_ == nullptr || link_->name == interface_.name.str()) return {};
+    if (byName(observed_.podLinks, interface_.name.str()) != nullptr) return fail(nameTaken());
+    if (!link_->up) return {};
+    renames_ = true;
+    add(drivers::BringDown{});
+    return {};
   }
 
   /// Before the link is up, so that not one packet leaves by itself.
   void quieten() {
-    if (link_ != nullptr && link_->up) return;
-    const bool v6 =
-        std::any_of(interface_.addresses.begin(), interface_.addresses.end(),
-                    [](const AddressPlan& address) { return !address.address.address.isV4(); });
-    if (!v6) {
-      add(drivers::WriteSysctl{"ipv6", "disable_ipv6", "1", true});
-      return;
+    const Sysctls* there = nullptr;
+    if (link_ != nullptr) {
+      const auto found = observed_.podSysctls.find(link_->name);
+      if (found != observed_.podSysctls.end()) there = &found->second;
+      if (there == nullptr && link_->up) return;
     }
-    add(drivers::WriteSysctl{"ipv6", "disable_ipv6", "0", false});
-    add(drivers::WriteSysctl{"ipv6", "accept_ra", "0", false});
-    add(drivers::WriteSysctl{"ipv6", "autoconf", "0", false});
+    for (const drivers::WriteSysctl& wanted : sysctlsOf(interface_)) {
+      if (there != nullptr) {
+        const auto value = there->find(wanted.family + "/" + wanted.key);
+        const bool missing = value == there->end();
+        if (missing ? wanted.optional : serves(wanted, value->second)) continue;
+      }
+      add(wanted);
+    }
   }
 
   void finish() {
-    if (link_ != nullptr && link_->name == interface_.name.str() && link_->alias == alias_ &&
-        link_->mtu == interface_.mtu) {
-      return;
+    const bool named = link_ != nullptr && link_->name == interface_.name.str() &&
+                       link_->alias == alias_ && link_->mtu == interface_.mtu;
+    if (!named) add(drivers::FinishLink{interface_.name.str(), alias_, interface_.mtu});
+    // A passthru macvlan has its parent's MAC whatever was asked (macvlan_common_newlink).
+    const bool borrowed =
+        interface_.type == LinkType::Macvlan && interface_.macvlanMode == MacvlanMode::Passthru;
+    if (link_ != nullptr && !borrowed && link_->mac != interface_.mac) {
+      add(drivers::SetMac{interface_.mac});
     }
-    add(drivers::FinishLink{interface_.name.str(), alias_, interface_.mtu});
   }
 
   void addAddresses() {
     for (const AddressPlan& wanted : interface_.addresses) {
-      const bool there = link_ != nullptr &&
+      // The kernel drops IPv6 addresses of a link that goes down.
+      const bool dropped = renames_ && !wanted.address.address.isV4();
+      const bool there = link_ != nullptr && !dropped &&
                          std::any_of(observed_.podAddresses.begin(), observed_.podAddresses.end(),
                                      [&](const netlink::AddressInfo& address) {
                                        return address.linkIndex == link_->index &&
@@ -124,22 +175,34 @@ class Planner {
     }
   }
 
-  /// Those on link first: gateways of the others may lie behind them.
+  /// Those of the main table, then those that other files plan.
   void addRoutes() {
+    // Routes of a link that goes down or is made anew are gone by then.
+    const int gone = renames_ ? link_->index : lost_;
+    if (gone != 0) {
+      without_ = observed_;
+      std::erase_if(without_->podRoutes,
+                    [gone](const netlink::RouteInfo& route) { return route.linkIndex == gone; });
+    }
+    const Observed& seen = without_ ? *without_ : observed_;
+    const int index = link_ == nullptr ? 0 : link_->index;
+    // Those on link first: gateways of the others may lie behind them.
     for (const bool onLink : {true, false}) {
       for (const RoutePlan& wanted : interface_.routes) {
-        if (wanted.via.has_value() == onLink || hasRoute(wanted)) continue;
+        if (wanted.via.has_value() == onLink || hasRoute(seen, wanted)) continue;
         netlink::RouteInfo route;
         route.to = wanted.to;
         route.via = wanted.via;
         add(drivers::AddRoute{route});
       }
     }
+    append(planDefaultRoutes(seen, interface_, index));
+    append(planSourceRoutes(seen, interface_, index, position_));
   }
 
-  [[nodiscard]] bool hasRoute(const RoutePlan& wanted) const {
+  [[nodiscard]] bool hasRoute(const Observed& seen, const RoutePlan& wanted) const {
     return link_ != nullptr &&
-           std::any_of(observed_.podRoutes.begin(), observed_.podRoutes.end(),
+           std::any_of(seen.podRoutes.begin(), seen.podRoutes.end(),
                        [&](const netlink::RouteInfo& route) {
                          return route.linkIndex == link_->index && route.to == wanted.to &&
                                 route.via == wanted.via && route.table == netlink::kMainTable;
@@ -147,26 +210,52 @@ class Planner {
   }
 
   void add(drivers::Action action) { ops_.push_back(Op{interface_.name.str(), std::move(action)}); }
+  void append(std::vector<Op> steps) {
+    ops_.insert(ops_.end(), std::make_move_iterator(steps.begin()),
+                std::make_move_iterator(steps.end()));
+  }
 
   const Desired& desired_;
   const Observed& observed_;
   InterfacePlan interface_;
+  std::size_t position_;
   const drivers::Driver& driver_;
   std::string alias_;
   const LinkInfo* link_ = nullptr;
+  int lost_ = 0;          ///< index of the link that is to be removed; 0: none
+  bool renames_ = false;  ///< it goes down on the way
+  std::optional<Observed> without_;
   std::vector<Op> ops_;
 };
 
 }  // namespace
 
+std::vector<drivers::WriteSysctl> sysctlsOf(const InterfacePlan& interface) {
+  // A host answers ARP for any of its addresses on any link, and prefers its first address as the
+  // sender's (ip-sysctl.rst). Two interfaces on one wire would answer for each other. Loose reverse
+  // path filtering: what comes in by this interface may be answered by its own table alone.
+  std::vector<drivers::WriteSysctl> all = {{"ipv4", "arp_ignore", "1", false},
+                                           {"ipv4", "arp_announce", "2", false},
+                                           {"ipv4", "rp_filter", "2", false}};
+  if (!hasIpv6(interface)) {
+    all.push_back({"ipv6", "disable_ipv6", "1", true});
+    return all;
+  }
+  all.push_back({"ipv6", "disable_ipv6", "0", false});
+  all.push_back({"ipv6", "accept_ra", "0", false});
+  all.push_back({"ipv6", "autoconf", "0", false});
+  return all;
+}
+
 const LinkInfo* findOurs(const Observed& observed, const IntentId& intent,
                          const InterfacePlan& interface) {
   const drivers::Driver& driver = drivers::driverOf(interface.type);
   const std::string alias = drivers::aliasOf(intent, interface.name.str());
+  // A link without a mark of ours is known by kind and MAC: both are from the plan.
   const auto ours = [&](const LinkInfo* link) {
-    // A link that was made but not marked yet is known by kind and MAC: both are from the plan.
     return link != nullptr && link->kind == driver.kind() &&
-           (link->alias == alias || (link->alias.empty() && link->mac == interface.mac));
+           (link->alias == alias ||
+            (!drivers::parseAlias(link->alias) && link->mac == interface.mac));
   };
   const LinkInfo* named = byName(observed.podLinks, interface.name.str());
   if (ours(named)) return named;
@@ -175,14 +264,22 @@ const LinkInfo* findOurs(const Observed& observed, const IntentId& intent,
         byName(observed.podLinks, drivers::hostLinkName(intent, interface.name.str(), salt));
     if (ours(born)) return born;
   }
-  return nullptr;
+  const auto marked = std::find_if(
+      observed.podLinks.begin(), observed.podLinks.end(),
+      [&](const LinkInfo& link) { return link.alias == alias && link.kind == driver.kind(); });
+  return marked == observed.podLinks.end() ? nullptr : &*marked;
+}
+
+Result<std::vector<Op>> planInterface(const Desired& desired, const Observed& observed,
+                                      std::size_t position) {
+  return Planner(desired, observed, position).run();
 }
 
 Result<std::vector<Op>> plan(const Desired& desired, const Observed& observed) {
   // Within a stage in the order of the interfaces.
   std::map<drivers::Stage, std::vector<Op>> stages;
-  for (const InterfacePlan& interface : desired.interfaces) {
-    MULTINET_TRY(auto steps, Planner(desired, observed, interface).run());
+  for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
+    MULTINET_TRY(auto steps, planInterface(desired, observed, i));
     for (Op& op : steps) stages[drivers::stageOf(op)].push_back(std::move(op));
   }
   std::vector<Op> ops;

@@ -16,15 +16,21 @@ struct Desired {
   std::vector<InterfacePlan> interfaces;
 };
 
+/// `ipv4/arp_ignore` to its value.
+using Sysctls = std::map<std::string, std::string>;
+
 /// What the kernel says. A pod where nothing of ours is yet needs no more than its links, and its
 /// routes and addresses where a default route is to move.
 struct Observed {
-  std::map<std::string, netlink::LinkInfo> parents;    ///< devices of the host, by name
-  std::map<std::string, netlink::LinkInfo> hostLinks;  ///< by name, those that hostLinkName() makes
+  std::map<std::string, netlink::LinkInfo> parents;  ///< devices of the host, by name
+  /// By name: those that hostLinkName() makes, and the other ends of the pod's veths.
+  std::map<std::string, netlink::LinkInfo> hostLinks;
   std::vector<netlink::LinkInfo> podLinks;
   std::vector<netlink::AddressInfo> podAddresses;
-  std::vector<netlink::RouteInfo> podRoutes;  ///< of the main table and of kClusterTable
+  std::vector<netlink::RouteInfo> podRoutes;  ///< of all tables
   std::vector<netlink::RuleInfo> podRules;
+  /// Of links of ours, by their name. Those of a link that isn't here count as right once it is up.
+  std::map<std::string, Sysctls> podSysctls;
 };
 
 /// Steps in the order in which they are to be applied, by stage; empty where all is as desired.
@@ -33,9 +39,18 @@ struct Observed {
 [[nodiscard]] Result<std::vector<drivers::Op>> plan(const Desired& desired,
                                                     const Observed& observed);
 
-/// The pod's link for an interface, also where it still has the name it was born with.
+/// The steps of one interface, in no order of stages.
+[[nodiscard]] Result<std::vector<drivers::Op>> planInterface(const Desired& desired,
+                                                             const Observed& observed,
+                                                             std::size_t position);
+
+/// The pod's link for an interface, also where somebody renamed it or it still has the name it was
+/// born with.
 [[nodiscard]] const netlink::LinkInfo* findOurs(const Observed& observed, const IntentId& intent,
                                                 const InterfacePlan& interface);
+
+/// What an interface's sysctls shall be, before it is up: `ipv4/arp_ignore` and the like.
+[[nodiscard]] std::vector<drivers::WriteSysctl> sysctlsOf(const InterfacePlan& interface);
 
 /// How often another host-side name is tried before two that meet are an error.
 inline constexpr unsigned kHostNameSalts = 4;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "nodeagent/attach/default_route.h"
+#include "nodeagent/attach/source_route.h"
 
 namespace multinet::agent::attach {
 namespace {
@@ -62,6 +63,33 @@ netlink::LinkInfo attached() {
   return link;
 }
 
+/// The kernel after an attach, as far as it is looked at there.
+Observed kernelAfterAttach() {
+  Observed observed = observe();
+  observed.podLinks = {attached()};
+  observed.podAddresses = {{3, InterfaceAddress::parse("10.20.0.5/16").value(), false}};
+  netlink::LinkInfo hostEnd;
+  hostEnd.index = 9;
+  hostEnd.name = hostLinkName(IntentId("i"), "net1", 0);
+  hostEnd.kind = "veth";
+  hostEnd.alias = "multinet:i:net1";
+  hostEnd.master = 4;
+  hostEnd.lower = 3;
+  hostEnd.up = true;
+  observed.hostLinks[hostEnd.name] = hostEnd;
+  for (const auto& [to, via] :
+       {std::pair{"10.20.0.0/16", ""}, std::pair{"0.0.0.0/0", "10.20.0.1"}}) {
+    netlink::RouteInfo route;
+    route.to = prefix(to);
+    if (*via != 0) route.via = ip(via);
+    route.linkIndex = 3;
+    route.table = kSourceTableBase;
+    observed.podRoutes.push_back(route);
+  }
+  observed.podRules = {{ip("10.20.0.5"), kSourceTableBase, kSourceRulePriority, false}};
+  return observed;
+}
+
 template <class Step>
 std::vector<Step> stepsOf(const std::vector<Op>& ops) {
   std::vector<Step> steps;
@@ -92,30 +120,26 @@ TEST(Plan, StagesComeInOrderAndTheLinkComesUpAfterItsAddresses) {
 }
 
 TEST(Plan, ConvergedPlansNothing) {
-  Observed observed = observe();
-  observed.podLinks = {attached()};
-  observed.podAddresses = {{3, InterfaceAddress::parse("10.20.0.5/16").value(), false}};
-  EXPECT_TRUE(plan(desire(interface()), observed).value().empty());
+  EXPECT_TRUE(plan(desire(interface()), kernelAfterAttach()).value().empty());
 }
 
 TEST(Plan, OnlyWhatIsMissingIsPlanned) {
   InterfacePlan wanted = interface();
   wanted.routes = {{prefix("10.99.0.0/16"), ip("10.20.0.1")}, {prefix("10.98.0.0/16"), {}}};
-  Observed observed = observe();
-  observed.podLinks = {attached()};
-  observed.podAddresses = {{3, InterfaceAddress::parse("10.20.0.5/16").value(), false}};
+  Observed observed = kernelAfterAttach();
   netlink::RouteInfo there;
   there.to = prefix("10.98.0.0/16");
   there.linkIndex = 3;
-  observed.podRoutes = {there};
+  observed.podRoutes.push_back(there);
+  there.table = kSourceTableBase;
+  observed.podRoutes.push_back(there);
   const auto ops = plan(desire(wanted), observed).value();
-  ASSERT_EQ(ops.size(), 1U);
+  ASSERT_EQ(ops.size(), 2U);  // in the main table and in the interface's own
   EXPECT_EQ(std::get<AddRoute>(ops.front().action).route.to, prefix("10.99.0.0/16"));
 }
 
 TEST(Plan, TheSameAddressOnAnotherLinkDoesNotCount) {
-  Observed observed = observe();
-  observed.podLinks = {attached()};
+  Observed observed = kernelAfterAttach();
   observed.podAddresses = {{2, InterfaceAddress::parse("10.20.0.5/16").value(), false}};
   EXPECT_EQ(stepsOf<AddAddress>(plan(desire(interface()), observed).value()).size(), 1U);
 }
@@ -124,13 +148,13 @@ TEST(Plan, ALinkThatWasMadeButNotMarkedIsAdopted) {
   netlink::LinkInfo link = attached();
   link.alias.clear();
   link.up = false;
-  Observed observed = observe();
+  Observed observed = kernelAfterAttach();
   observed.podLinks = {link};
   const auto ops = plan(desire(interface()), observed).value();
   EXPECT_TRUE(stepsOf<CreateVeth>(ops).empty());
   EXPECT_EQ(stepsOf<FinishLink>(ops).size(), 1U);
   EXPECT_EQ(stepsOf<BringUp>(ops).size(), 1U);
-  EXPECT_EQ(stepsOf<WriteSysctl>(ops).size(), 1U);
+  EXPECT_EQ(stepsOf<WriteSysctl>(ops).size(), sysctlsOf(interface()).size());
 }
 
 TEST(Plan, AMacvlanStillUnderItsFirstNameIsAdopted) {
@@ -184,19 +208,107 @@ TEST(Plan, HostNamesThatMeetAreAvoidedOursAreReplaced) {
 }
 
 TEST(Plan, AHostEndOutsideItsBridgeIsPutBack) {
-  Observed observed = observe();
-  observed.podLinks = {attached()};
-  observed.podAddresses = {{3, InterfaceAddress::parse("10.20.0.5/16").value(), false}};
-  netlink::LinkInfo hostEnd;
-  hostEnd.alias = "multinet:i:net1";
-  hostEnd.master = 4;
+  Observed observed = kernelAfterAttach();
   const std::string name = hostLinkName(IntentId("i"), "net1", 0);
-  observed.hostLinks[name] = hostEnd;
-  EXPECT_TRUE(plan(desire(interface()), observed).value().empty());
   observed.hostLinks[name].master = 0;
   const auto ops = plan(desire(interface()), observed).value();
   ASSERT_EQ(ops.size(), 1U);
   EXPECT_EQ(std::get<SetHostBridge>(ops.front().action).bridgeIndex, 4);
+}
+
+TEST(Plan, AHostEndThatIsDownUnmarkedOrUnderAnotherNameIsKnownAsTheOtherEnd) {
+  Observed observed = kernelAfterAttach();
+  auto node = observed.hostLinks.extract(observed.hostLinks.begin());
+  node.key() = "somebody";
+  node.mapped().name = "somebody";
+  node.mapped().alias = "theirs";
+  node.mapped().up = false;
+  observed.podLinks[0].lower = 9;
+  observed.hostLinks.insert(std::move(node));
+  const auto ops = plan(desire(interface()), observed).value();
+  ASSERT_EQ(ops.size(), 2U);
+  EXPECT_EQ(std::get<MarkHostLink>(ops[0].action).alias, "multinet:i:net1");
+  EXPECT_EQ(std::get<SetHostUp>(ops[1].action).name, "somebody");
+}
+
+TEST(Plan, ALinkWhoseOtherEndIsOutOfReachIsMadeAnew) {
+  Observed observed = kernelAfterAttach();
+  observed.hostLinks.clear();
+  const auto ops = plan(desire(interface()), observed).value();
+  EXPECT_EQ(std::get<DeletePodLink>(ops.front().action).index, 3);
+  EXPECT_EQ(stepsOf<CreateVeth>(ops).size(), 1U);
+  EXPECT_EQ(stepsOf<AddRoute>(ops).size(), 2U) << "those of the old link go with it";
+  EXPECT_EQ(stageOf(ops.front()), Stage::Clear);
+}
+
+TEST(Plan, ALinkUnderAnotherNameIsPutBackWithWhatThatCosts) {
+  InterfacePlan wanted = interface();
+  wanted.addresses.push_back({InterfaceAddress::parse("fd00:20::5/64").value(), {}});
+  Observed observed = kernelAfterAttach();
+  observed.podAddresses.push_back({3, wanted.addresses[1].address, false});
+  observed.podLinks[0].name = "theirs";
+  const auto ops = plan(desire(wanted), observed).value();
+  EXPECT_EQ(stepsOf<BringDown>(ops).size(), 1U);
+  EXPECT_EQ(stepsOf<FinishLink>(ops).front().name, "net1");
+  ASSERT_EQ(stepsOf<AddAddress>(ops).size(), 1U) << "the kernel keeps those of IPv4";
+  EXPECT_EQ(stepsOf<AddAddress>(ops).front().address, wanted.addresses[1].address);
+  EXPECT_EQ(stepsOf<BringUp>(ops).size(), 1U);
+  EXPECT_EQ(stepsOf<AddRoute>(ops).size(), 2U);
+  observed.podLinks.push_back(attached());
+  observed.podLinks[1].alias.clear();
+  observed.podLinks[1].mac = MacAddress::derive("another");
+  EXPECT_EQ(plan(desire(wanted), observed).error().reason, "NameTaken");
+}
+
+TEST(Plan, SysctlsAreComparedOnceTheyWereRead) {
+  Observed observed = kernelAfterAttach();
+  Sysctls& there = observed.podSysctls["net1"];
+  for (const auto& wanted : sysctlsOf(interface())) {
+    there[wanted.family + "/" + wanted.key] = wanted.value;
+  }
+  EXPECT_TRUE(plan(desire(interface()), observed).value().empty());
+  there["ipv4/arp_ignore"] = "2";
+  there["ipv4/rp_filter"] = "0";
+  EXPECT_TRUE(plan(desire(interface()), observed).value().empty()) << "the pod's own, and harmless";
+  there["ipv4/arp_ignore"] = "0";
+  there.erase("ipv6/disable_ipv6");  // a kernel without IPv6
+  const auto ops = plan(desire(interface()), observed).value();
+  ASSERT_EQ(ops.size(), 1U);
+  EXPECT_EQ(std::get<WriteSysctl>(ops[0].action).key, "arp_ignore");
+}
+
+TEST(Plan, AnotherMacIsSetBackExceptWhereItIsTheParents) {
+  Observed observed = kernelAfterAttach();
+  observed.podLinks[0].mac = MacAddress::derive("forged");
+  const auto ops = plan(desire(interface()), observed).value();
+  ASSERT_EQ(ops.size(), 1U);
+  EXPECT_EQ(std::get<SetMac>(ops[0].action).mac, kMac);
+  InterfacePlan passthru = interface(LinkType::Macvlan);
+  passthru.macvlanMode = MacvlanMode::Passthru;
+  observed.podLinks[0].kind = "macvlan";
+  EXPECT_TRUE(stepsOf<SetMac>(plan(desire(passthru), observed).value()).empty());
+}
+
+TEST(Plan, EachInterfaceHasATableOfItsOwnForWhatIsAskedOfItsAddresses) {
+  Desired desired = desire(interface());
+  desired.interfaces.push_back(interface());
+  desired.interfaces[1].name = InterfaceName::parse("net2").value();
+  desired.interfaces[1].addresses = {
+      {InterfaceAddress::parse("10.30.0.5/16").value(), ip("10.30.0.1")},
+      {InterfaceAddress::parse("fd00:30::5/64").value(), {}}};
+  desired.interfaces[1].routes = {{prefix("10.99.0.0/16"), ip("10.30.0.9")}};
+  const auto ops = plan(desired, observe()).value();
+  std::vector<std::string> second;
+  for (const auto& step : stepsOf<AddRoute>(ops)) {
+    if (step.route.table != kSourceTableBase + 1) continue;
+    second.push_back(step.route.to.str() + (step.route.via ? " " + step.route.via->str() : ""));
+  }
+  EXPECT_EQ(second, (std::vector<std::string>{"10.30.0.0/16", "10.99.0.0/16 10.30.0.9",
+                                              "0.0.0.0/0 10.30.0.1"}));
+  const auto rules = stepsOf<AddRule>(ops);
+  ASSERT_EQ(rules.size(), 2U) << "none for a family without a gateway";
+  EXPECT_EQ(rules[1].rule.from, ip("10.30.0.5"));
+  EXPECT_EQ(rules[1].rule.table, kSourceTableBase + 1);
 }
 
 TEST(Plan, MtuIsTheParentsWhereNoneIsGiven) {
@@ -291,7 +403,34 @@ TEST_F(DefaultRoute, OnlyPrefixesOfTheFamilyStay) {
   for (const auto& step : stepsOf<AddRoute>(steps(0))) {
     if (step.route.to.length() > 0) kept.push_back(step.route.to);
   }
-  EXPECT_EQ(kept, std::vector<IpPrefix>{prefix("10.96.0.0/12")});
+  EXPECT_EQ(kept, (std::vector<IpPrefix>{prefix("10.96.0.0/12"), prefix("169.254.0.0/16")}));
+}
+
+TEST_F(DefaultRoute, WhatHasAWayOfItsOwnGetsNoOther) {
+  // The cluster's interface has a route there, the interface has the subnet, its plan has a route.
+  netlink::RouteInfo there = old_;
+  there.to = prefix("10.96.0.0/12");
+  observed_.podRoutes.push_back(there);
+  wanted_.clusterPrefixes.push_back(prefix("10.20.0.0/16"));
+  wanted_.clusterPrefixes.push_back(prefix("10.97.0.0/16"));
+  wanted_.clusterPrefixes.push_back(prefix("10.97.0.0/16"));
+  wanted_.routes = {{prefix("169.254.0.0/16"), {}}};
+  std::vector<IpPrefix> kept;
+  for (const auto& step : stepsOf<AddRoute>(steps(0))) {
+    if (step.route.to.length() > 0) kept.push_back(step.route.to);
+  }
+  EXPECT_EQ(kept, std::vector<IpPrefix>{prefix("10.97.0.0/16")});
+}
+
+TEST_F(DefaultRoute, ARangeThatComesLaterIsAddedAloneAfterTheMove) {
+  apply(steps(0));
+  wanted_.clusterPrefixes.push_back(prefix("10.93.0.0/24"));
+  const auto ops = steps(3);
+  ASSERT_EQ(ops.size(), 1U);
+  const auto& added = std::get<AddRoute>(ops[0].action).route;
+  EXPECT_EQ(added.to, prefix("10.93.0.0/24"));
+  EXPECT_EQ(added.via, old_.via);
+  EXPECT_EQ(added.linkIndex, old_.linkIndex);
 }
 
 TEST_F(DefaultRoute, WithoutAGatewayOrAWishNothingHappens) {

@@ -7,16 +7,67 @@ namespace {
 
 constexpr std::string_view kPrefix = "multinet:";
 
+template <class... Steps>
+bool isAny(const Action& action) {
+  return (std::holds_alternative<Steps>(action) || ...);
+}
+
+std::string textOf(const netlink::RouteInfo& route) {
+  std::string text = route.to.str();
+  if (route.via) text += " via " + route.via->str();
+  if (route.table != netlink::kMainTable) text += " in table " + std::to_string(route.table);
+  return text;
+}
+
+/// A sentence for each step.
+struct Describe {
+  std::string operator()(const DeletePodLink& step) const { return "remove link " + step.name; }
+  std::string operator()(const DeleteHostLink& step) const { return "remove link " + step.name; }
+  std::string operator()(const SetHostBridge& step) const {
+    return "put " + step.name + " into bridge " + step.bridge;
+  }
+  std::string operator()(const SetHostUp& step) const { return "set " + step.name + " up"; }
+  std::string operator()(const MarkHostLink& step) const { return "mark " + step.name; }
+  std::string operator()(const CreateVeth& step) const {
+    return "make link on bridge " + step.spec.bridge;
+  }
+  std::string operator()(const CreateMacvlan& step) const {
+    return "make link on " + step.spec.parent;
+  }
+  std::string operator()(const WriteSysctl& step) const {
+    return "set " + step.family + " " + step.key + " to " + step.value;
+  }
+  std::string operator()(const BringDown& /*step*/) const { return "set down to rename it"; }
+  std::string operator()(const FinishLink& step) const {
+    return "name " + step.name + ", mark, MTU " + std::to_string(step.mtu);
+  }
+  std::string operator()(const SetMac& step) const { return "set MAC " + step.mac.str(); }
+  std::string operator()(const AddAddress& step) const {
+    return "add address " + step.address.str();
+  }
+  std::string operator()(const BringUp& /*step*/) const { return "set up"; }
+  std::string operator()(const AddRoute& step) const { return "add route " + textOf(step.route); }
+  std::string operator()(const RemoveRoute& step) const {
+    return "remove route " + textOf(step.route);
+  }
+  std::string operator()(const AddRule& step) const {
+    return "add rule from " + step.rule.from.str() + " to table " + std::to_string(step.rule.table);
+  }
+};
+
 }  // namespace
 
 Stage stageOf(const Op& op) {
-  if (std::holds_alternative<DeleteHostLink>(op.action) ||
-      std::holds_alternative<SetHostBridge>(op.action) ||
-      std::holds_alternative<CreateVeth>(op.action) ||
-      std::holds_alternative<CreateMacvlan>(op.action)) {
+  if (isAny<DeletePodLink>(op.action)) return Stage::Clear;
+  if (isAny<DeleteHostLink, SetHostBridge, SetHostUp, MarkHostLink, CreateVeth, CreateMacvlan>(
+          op.action)) {
     return Stage::Host;
   }
-  return std::holds_alternative<WriteSysctl>(op.action) ? Stage::Sysctl : Stage::Configure;
+  return isAny<WriteSysctl>(op.action) ? Stage::Sysctl : Stage::Configure;
+}
+
+std::string describe(const Op& op) {
+  return std::visit(Describe{}, op.action);
 }
 
 std::string aliasOf(const IntentId& intent, std::string_view interface) {

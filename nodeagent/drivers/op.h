@@ -33,6 +33,20 @@ struct SetHostBridge {
   std::string bridge;  ///< for texts only
   int bridgeIndex = 0;
 };
+/// A host end that somebody took down. Has no undo, as above.
+struct SetHostUp {
+  std::string name;
+};
+/// The mark of a host end that somebody removed. Has no undo, as above.
+struct MarkHostLink {
+  std::string name;
+  std::string alias;
+};
+/// Removes a link of ours in the pod whose other end is out of reach: it is made anew. Has no undo.
+struct DeletePodLink {
+  int index = 0;
+  std::string name;
+};
 /// `net/<family>/conf/<the link>/<key>` in the pod. Goes with the link, so it needs no undo.
 struct WriteSysctl {
   std::string family;  ///< `ipv4`, `ipv6`
@@ -40,11 +54,17 @@ struct WriteSysctl {
   std::string value;
   bool optional = false;  ///< a kernel without that family has nothing to set
 };
-/// Final name, mark, MTU. The link is still down.
+/// A link that is up keeps its name on older kernels (EBUSY); IPv6 addresses and all routes of it
+/// go with this step.
+struct BringDown {};
+/// Final name, mark, MTU.
 struct FinishLink {
   std::string name;
   std::string alias;
   unsigned mtu = 0;
+};
+struct SetMac {
+  MacAddress mac;
 };
 struct AddAddress {
   InterfaceAddress address;
@@ -61,8 +81,9 @@ struct AddRule {
   netlink::RuleInfo rule;
 };
 
-using Action = std::variant<DeleteHostLink, SetHostBridge, CreateVeth, CreateMacvlan, WriteSysctl,
-                            FinishLink, AddAddress, BringUp, AddRoute, RemoveRoute, AddRule>;
+using Action = std::variant<DeletePodLink, DeleteHostLink, SetHostBridge, SetHostUp, MarkHostLink,
+                            CreateVeth, CreateMacvlan, WriteSysctl, BringDown, FinishLink, SetMac,
+                            AddAddress, BringUp, AddRoute, RemoveRoute, AddRule>;
 
 struct Op {
   std::string interface;  ///< the name it will have in the pod
@@ -70,8 +91,10 @@ struct Op {
 };
 
 /// Where a step is done. Steps of one stage go to the kernel together.
-enum class Stage { Host, Sysctl, Configure };
+enum class Stage { Clear, Host, Sysctl, Configure };
 [[nodiscard]] Stage stageOf(const Op& op);
+/// For logs and people: `add address 10.20.0.5/16`.
+[[nodiscard]] std::string describe(const Op& op);
 
 /// `multinet:<intent>:<interface>`, which an IFLA_IFALIAS carries (at most 255 bytes).
 [[nodiscard]] std::string aliasOf(const IntentId& intent, std::string_view interface);

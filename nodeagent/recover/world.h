@@ -145,9 +145,17 @@ class WorldEngine final : public attach::AttachEngine {
       failpoint::pass("world.link.before");
       make(intent, plan, sandbox);
       failpoint::pass("world.link.after");
-      statuses.push_back({plan, InterfaceState::Attached, 3, "", "", {}});
+      statuses.push_back({plan, InterfaceState::Attached, 3, "", "", {}, LinkState::Up});
     }
     done(std::move(statuses));
+  }
+  void maintain(IntentId /*intent*/, Fd /*netns*/, std::vector<InterfacePlan> plans,
+                attach::AbortFlag /*abort*/, attach::UpkeepCallback done) override {
+    attach::Upkeep upkeep;
+    for (const InterfacePlan& plan : plans) {
+      upkeep.interfaces.push_back({plan, InterfaceState::Attached, 3, "", "", {}, LinkState::Up});
+    }
+    done(std::move(upkeep));
   }
   void detach(IntentId intent, std::optional<Fd> /*netns*/, attach::DetachCallback done) override {
     for (SharedLink& link : world_.links) {

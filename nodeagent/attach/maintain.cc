@@ -1,0 +1,109 @@
+#include "nodeagent/attach/maintain.h"
+
+#include <algorithm>
+
+#include "nodeagent/attach/observe.h"
+#include "nodeagent/drivers/driver.h"
+
+namespace multinet::agent::attach {
+namespace {
+
+using netlink::LinkInfo;
+
+/// One interface's repair.
+class Repair {
+ public:
+  Repair(netlink::Socket& host, Pod& pod, const Desired& desired, AbortFlag abort)
+      : host_(host), pod_(pod), desired_(desired), abort_(std::move(abort)) {}
+
+  struct Outcome {
+    InterfaceStatus status;
+    std::vector<std::string> repairs;
+    bool touched = false;  ///< something was tried
+  };
+
+  Outcome run(const Observed& observed, std::size_t position) {
+    InterfaceStatus status;
+    status.plan = desired_.interfaces[position];
+    status.state = InterfaceState::Attached;
+    const auto ops = planInterface(desired_, observed, position);
+    if (!ops) return {broken(std::move(status), ops.error()), {}};
+    if (ops->empty()) return {std::move(status), {}};
+    Applier applier(host_, pod_, abort_, presentLinks(observed, desired_));
+    const Status applied = applier.apply(*ops);
+    for (const auto& [interface, mac] : applier.replacedMacs()) status.plan.mac = mac;
+    if (!applied) return {broken(std::move(status), applied.error()), {}, true};
+    Outcome outcome{std::move(status), {}, true};
+    for (const drivers::Op& op : *ops) {
+      outcome.repairs.push_back(op.interface + ": " + describe(op));
+    }
+    return outcome;
+  }
+
+ private:
+  static InterfaceStatus broken(InterfaceStatus status, const Error& error) {
+    status.state = InterfaceState::Failed;
+    status.link = LinkState::Down;
+    status.reason = error.reason.empty() ? "RepairFailed" : error.reason;
+    status.message = error.message;
+    return status;
+  }
+
+  netlink::Socket& host_;
+  Pod& pod_;
+  const Desired& desired_;
+  AbortFlag abort_;
+};
+
+/// What the pod's links say at the end of the look.
+void look(const std::vector<LinkInfo>& links, InterfaceStatus& status) {
+  const std::string& name = status.plan.name.str();
+  const auto link = std::find_if(links.begin(), links.end(),
+                                 [&](const LinkInfo& one) { return one.name == name; });
+  const bool isThere = link != links.end();
+  if (isThere) status.ifindex = link->index;
+  if (status.state == InterfaceState::Failed) {
+    if (!isThere) status.message += "; the pod has no link \"" + name + "\"";
+    return;
+  }
+  if (!isThere) {
+    status.state = InterfaceState::Failed;
+    status.link = LinkState::Down;
+    status.reason = "LinkLost";
+    status.message = "link \"" + name + "\" isn't in the pod any more; it is made anew";
+    return;
+  }
+  status.link = link->up && link->carrier ? LinkState::Up : LinkState::Down;
+  if (status.link == LinkState::Up) return;
+  status.reason = "NoCarrier";
+  status.message = "link \"" + name + "\" has no carrier: look at \"" + status.plan.parent +
+                   "\" on the node, and what it is plugged into";
+}
+
+}  // namespace
+
+Result<Upkeep> maintainPod(netlink::Socket& host, Pod& pod, const Desired& desired,
+                           const AbortFlag& abort) {
+  MULTINET_TRY(const Observed observed, observeAttached(host, pod, desired));
+  Upkeep upkeep;
+  bool touched = false;
+  for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
+    if (abort && abort->load()) {
+      return fail(Code::Cancelled, "Aborted", "maintain interfaces: nobody wants it any more");
+    }
+    auto outcome = Repair(host, pod, desired, abort).run(observed, i);
+    upkeep.interfaces.push_back(std::move(outcome.status));
+    std::move(outcome.repairs.begin(), outcome.repairs.end(), std::back_inserter(upkeep.repairs));
+    touched = touched || outcome.touched;
+  }
+  std::vector<LinkInfo> after;
+  if (touched) {
+    MULTINET_TRY(after, netlink::findLinks(pod.socket()));
+  }
+  for (InterfaceStatus& status : upkeep.interfaces) {
+    look(touched ? after : observed.podLinks, status);
+  }
+  return upkeep;
+}
+
+}  // namespace multinet::agent::attach

@@ -1,0 +1,14 @@
+// Keeps attached interfaces as they were planned: looks, puts right what differs, says what can't
+// be. docs/decisions/0027-drift.md has the reasons.
+#pragma once
+
+#include "nodeagent/attach/apply.h"
+
+namespace multinet::agent::attach {
+
+/// One look at a pod. Writes nothing where all is as planned; a failure at one interface keeps no
+/// other from being put right, and takes nothing back. See AttachEngine::maintain().
+[[nodiscard]] Result<Upkeep> maintainPod(netlink::Socket& host, Pod& pod, const Desired& desired,
+                                         const AbortFlag& abort);
+
+}  // namespace multinet::agent::attach
