@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "lib/api/names.h"
@@ -123,7 +124,8 @@ struct CatalogResolver::Call {
   BootTime deadline;
   std::function<void(Result<std::vector<WantedInterface>>)> done;
   BootTime begin;
-  bool answered = false;  // of the lane
+  bool answered = false;        // of the lane
+  std::optional<Error> last{};  // of the lane: what stood in the way when it was last looked at
 
   void answer(Result<std::vector<WantedInterface>> result) {
     if (!std::exchange(answered, true)) done(std::move(result));
@@ -144,13 +146,14 @@ CatalogResolver::~CatalogResolver() {
 
 void CatalogResolver::resolve(const PodRequest& request, BootTime deadline,
                               std::function<void(Result<std::vector<WantedInterface>>)> done) {
-  auto call = std::make_shared<Call>(Call{request, deadline, std::move(done), clock_.now(), false});
+  auto call = std::make_shared<Call>(Call{request, deadline, std::move(done), clock_.now()});
   if (!lane_.post([this, call] { attempt(call); })) {
     call->answer(fail(Code::Unavailable, "Stopping", "resolve networks: the agent is stopping"));
   }
   // The API server may not answer at all.
   const Duration left = std::max(Duration{}, Duration(call->deadline - clock_.now()));
   lane_.postAfter(left, [call] {
+    if (call->last) return call->answer(fail(*call->last));
     call->answer(fail(Code::Unavailable, "ApiServerAway",
                       "resolve networks: the API server doesn't answer for the namespace \"" +
                           call->request.pod.namespaceName + "\""));
@@ -189,6 +192,7 @@ void CatalogResolver::judge(const std::shared_ptr<Call>& call) {
 void CatalogResolver::again(const std::shared_ptr<Call>& call, Error error) {
   if (call->answered) return;
   if (clock_.now() + kLookAgain >= call->deadline) return call->answer(fail(std::move(error)));
+  call->last = std::move(error);
   lane_.postAfter(kLookAgain, [this, call] { attempt(call); });
 }
 
@@ -210,13 +214,39 @@ Result<std::vector<WantedInterface>> CatalogResolver::decide(const PodRequest& r
     }
     MULTINET_TRY(const networks::NetworkState* state, stateOf(*snapshot, interface));
     WantedInterface made = wanted(interface, *network, *state);
-    MULTINET_TRY(made.plan.clusterPrefixes, staysOnEth0(made.plan));
+    MULTINET_CHECK(refuseClustersRange(made));
+    MULTINET_TRY(made.plan.clusterPrefixes, clusterPrefixesOf(made.plan));
     all.push_back(std::move(made));
   }
   return all;
 }
 
-Result<std::vector<IpPrefix>> CatalogResolver::staysOnEth0(const InterfacePlan& plan) const {
+std::vector<IpPrefix> CatalogResolver::staysOnEth0(const InterfacePlan& plan) const {
+  return clusterPrefixesOf(plan).value_or(std::vector<IpPrefix>{});
+}
+
+// The interface's subnets get routes on link, which would hide the cluster's own ranges from the
+// pod: its DNS, its Services, the node that probes it.
+Status CatalogResolver::refuseClustersRange(const WantedInterface& wanted) const {
+  const auto services = caches_.servicePrefixes();  // a server without ServiceCIDRs tells none
+  const auto refuse = [&](const std::vector<IpPrefix>& ranges, const char* whose) -> Status {
+    for (const ipam::Subnet& subnet : wanted.subnets) {
+      for (const IpPrefix& range : ranges) {
+        if (!subnet.cidr.overlaps(range)) continue;
+        return fail(Code::FailedPrecondition, "RangeInUse",
+                    "interface " + wanted.plan.name.str() + ": subnet " + subnet.cidr.str() +
+                        " of network \"" + wanted.plan.network.str() + "\" overlaps " +
+                        range.str() + ", which is " + whose +
+                        ": the pod would lose its way there; give the network another subnet");
+      }
+    }
+    return {};
+  };
+  if (services) MULTINET_CHECK(refuse(*services, "the cluster's range of Services"));
+  return refuse(clusterPrefixes_, "a range of pods or nodes (--cluster-prefix of this node)");
+}
+
+Result<std::vector<IpPrefix>> CatalogResolver::clusterPrefixesOf(const InterfacePlan& plan) const {
   std::vector<IpPrefix> prefixes;
   if (!plan.defaultGatewayV4 && !plan.defaultGatewayV6) return prefixes;
   MULTINET_TRY(const std::vector<IpPrefix> services, caches_.servicePrefixes());

@@ -23,6 +23,7 @@ class CatalogResolver final : public Resolver {
   ~CatalogResolver() override;
 
   [[nodiscard]] Status ready() const override { return caches_.synced(); }
+  [[nodiscard]] std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const override;
   void resolve(const PodRequest& request, BootTime deadline,
                std::function<void(Result<std::vector<WantedInterface>>)> done) override;
 
@@ -32,7 +33,8 @@ class CatalogResolver final : public Resolver {
   void judge(const std::shared_ptr<Call>& call);
   void again(const std::shared_ptr<Call>& call, Error error);
   [[nodiscard]] Result<std::vector<WantedInterface>> decide(const PodRequest& request) const;
-  [[nodiscard]] Result<std::vector<IpPrefix>> staysOnEth0(const InterfacePlan& plan) const;
+  [[nodiscard]] Result<std::vector<IpPrefix>> clusterPrefixesOf(const InterfacePlan& plan) const;
+  [[nodiscard]] Status refuseClustersRange(const WantedInterface& wanted) const;
 
   watch::Caches& caches_;
   const networks::Networks& networks_;

@@ -14,12 +14,17 @@ class FakeResolver final : public Resolver {
  public:
   std::vector<WantedInterface> interfaces;
   std::optional<Error> error;
+  std::vector<IpPrefix> clusterPrefixes;  ///< of those that take the default route over
   async::FakeHang api;
   PodRequest last;  ///< what was asked for last
 
   [[nodiscard]] Status ready() const override {
     if (error.has_value()) return fail(*error);
     return {};
+  }
+  [[nodiscard]] std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const override {
+    return plan.defaultGatewayV4 || plan.defaultGatewayV6 ? clusterPrefixes
+                                                          : std::vector<IpPrefix>{};
   }
   void resolve(const PodRequest& request, BootTime /*deadline*/,
                std::function<void(Result<std::vector<WantedInterface>>)> done) override {

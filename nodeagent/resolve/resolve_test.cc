@@ -121,6 +121,33 @@ TEST_F(DefaultGatewayTest, WaitsForTheRangesOfServices) {
   EXPECT_EQ(late.error().reason, "CachesNotReady");
 }
 
+TEST_F(DefaultGatewayTest, ARangeThatComesLaterIsKnownToWhoAsksAgain) {
+  const CatalogResolver resolver(caches_, networks_, clock_, clusterPrefixes_);
+  const InterfacePlan plan = resolve()->at(0).plan;
+  EXPECT_EQ(resolver.staysOnEth0(plan), plan.clusterPrefixes);
+  caches_.services->push_back(prefix("10.93.0.0/24"));
+  const auto later = resolver.staysOnEth0(plan);
+  EXPECT_EQ(std::count(later.begin(), later.end(), prefix("10.93.0.0/24")), 1);
+  caches_.services = fail(Code::Unavailable, "CachesNotReady", "not answered yet");
+  EXPECT_TRUE(resolver.staysOnEth0(plan).empty());
+}
+
+TEST_F(DefaultGatewayTest, ASubnetThatWouldHideTheClustersRangesIsRefused) {
+  request_.annotations["multinet.dev/networks"] = "blue";
+  const auto refusal = [this](const char* cidr) {
+    caches_.content.networks["blue"].spec.ipam.subnets[0] = {cidr, "", {}, {}};
+    const auto resolved = resolve();
+    return resolved ? Error{Code::Ok, "", ""} : resolved.error();
+  };
+  EXPECT_EQ(refusal("10.96.0.0/24").reason, "RangeInUse");
+  EXPECT_EQ(refusal("10.0.0.0/8").reason, "RangeInUse") << "also where it is the wider one";
+  EXPECT_EQ(refusal("10.244.3.0/24").message,
+            "interface net1: subnet 10.244.3.0/24 of network \"blue\" overlaps 10.244.0.0/16, "
+            "which is a range of pods or nodes (--cluster-prefix of this node): the pod would lose "
+            "its way there; give the network another subnet");
+  EXPECT_EQ(refusal("10.20.0.0/16").reason, "");
+}
+
 TEST_F(ResolverTest, SaysAllThatAnInterfaceShallBe) {
   const auto resolved = resolve();
   ASSERT_TRUE(resolved.has_value()) << resolved.error().message;

@@ -40,6 +40,9 @@ class Resolver {
   virtual ~Resolver() = default;
   /// Whether enough is known to decide; the error says what is missing. Never waits.
   [[nodiscard]] virtual Status ready() const = 0;
+  /// The cluster's ranges whose ways stay on the pod's first interface where this one takes the
+  /// default route over, as they are known now; none where they aren't. Never waits.
+  [[nodiscard]] virtual std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const = 0;
   /// A refusal (InvalidArgument, NotFound, PermissionDenied, FailedPrecondition) names the rule;
   /// Unavailable says what the agent doesn't know yet, in less than 5 s. `done` may come on the
   /// caller's thread.
