@@ -1,9 +1,11 @@
 // A runtime in memory that does what a test scripts.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -53,6 +55,7 @@ class FakeRuntime final : public Runtime {
       }
     }
     if (error.has_value()) return done(fail(*error));
+    if (shared_) return done(Fd(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)));
     Fd fd(::memfd_create("netns", MFD_CLOEXEC));
     if (::pwrite(fd.get(), id.str().data(), id.str().size(), 0) < 0) return;
     done(std::move(fd));
@@ -89,6 +92,8 @@ class FakeRuntime final : public Runtime {
   void failRun(std::optional<Error> error) { set(runError_, std::move(error)); }
   void failTeardown(std::optional<Error> error) { set(teardownError_, std::move(error)); }
   void failNetns(std::optional<Error> error) { set(netnsError_, std::move(error)); }
+  /// All sandboxes have one network namespace.
+  void shareNetns() { shared_ = true; }
   void failList(std::optional<Error> error) { set(listError_, std::move(error)); }
   /// The next run answers with this ID.
   void repeatId(SandboxId id) {
@@ -144,6 +149,7 @@ class FakeRuntime final : public Runtime {
     return RunReply{id, "reply " + id.str()};
   }
 
+  std::atomic<bool> shared_ = false;
   mutable std::mutex mutex_;
   Sandboxes sandboxes_;
   bool holding_ = false;

@@ -33,7 +33,15 @@ Owner::Owner(const Doors& doors, Options options)
       table_(options.bootId),
       shared_{doors, std::move(options), lane_, table_},
       contests_(shared_),
-      commands_(lane_, kMaxCommands) {
+      commands_(lane_, kMaxCommands),
+      drift_(shared_, [this](const EntryPtr& entry, Drift::Work work, std::function<void()> ended) {
+        commands_.submit<void>(
+            entry->record.pod.uid,
+            [work = std::move(work)](const async::Answer<void>& answer) {
+              work([answer] { answer({}); });
+            },
+            [ended = std::move(ended)](const Status&) { ended(); });
+      }) {
   shared_.doors.addresses.onContests([this](std::vector<addresses::Contest> contests) {
     lane_.post([this, contests = std::move(contests)]() mutable {
       if (table_.recovered()) return contests_.are(std::move(contests));
@@ -149,6 +157,7 @@ void Owner::stopUnknown(const SandboxId& id, StatusCallback done) {
 
 // The books change when the runtime has stopped it, not before: it may refuse, or be too late.
 void Owner::stopKnown(const EntryPtr& entry, StatusCallback done) {
+  drift_.stopping(*entry);
   if (!entry->running) return done({});
   entry->abort->store(true);
   commands_.submit<void>(
@@ -290,6 +299,7 @@ void Owner::tick() {
   const BootTime now = shared_.doors.clock.now();
   if (table_.recovered()) {
     forgetRested();
+    drift_.tick();
     if (now >= nextRetry_) {
       nextRetry_ = now + kRetryEvery;
       retryUnfinished();

@@ -11,6 +11,7 @@
 
 #include "lib/async/command_queue.h"
 #include "nodeagent/sandbox/contests.h"
+#include "nodeagent/sandbox/drift.h"
 #include "nodeagent/sandbox/run_command.h"
 #include "nodeagent/sandbox/sandboxes.h"
 #include "nodeagent/sandbox/shared.h"
@@ -81,6 +82,7 @@ class Owner final : public Sandboxes {
   Shared shared_;
   Contests contests_;
   async::CommandQueue<PodUid> commands_;
+  Drift drift_;
   // Of the lane alone:
   std::vector<RunCallPtr> calls_;                         // unanswered
   std::vector<RunCallPtr> waiting_;                       // those of them that wait for recovery

@@ -7,6 +7,7 @@
 
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
+#include "nodeagent/sandbox/netns_check.h"
 #include "nodeagent/sandbox/rollback.h"
 
 namespace multinet::agent::sandbox {
@@ -145,7 +146,9 @@ void RunCommand::writeIntent(const std::vector<resolve::WantedInterface>& wanted
   record.bootId = shared_.options.bootId;
   record.changedAt = shared_.doors.clock.wall();
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    const std::string seed = intent_.str() + "/" + wanted[i].plan.name.str();
+    // The same for each sandbox of the pod: neighbours keep who they talk to.
+    const std::string seed = record.pod.uid.str() + "/" + wanted[i].plan.networkUid.str() + "/" +
+                             wanted[i].plan.name.str();
     InterfaceStatus status;
     status.plan = resolve::complete(wanted[i], claimed.at(i), MacAddress::derive(seed));
     record.interfaces.push_back(std::move(status));
@@ -211,8 +214,18 @@ void RunCommand::openNetns() {
         if (!netns.has_value()) {
           return self->rollBack(netns.error().within("open network namespace"));
         }
-        self->attach(std::move(*netns));
+        self->checkOwn(std::move(*netns));
       }));
+}
+
+void RunCommand::checkOwn(Fd netns) {
+  const auto held = std::make_shared<Fd>(std::move(netns));
+  checkNetns(shared_, entry_, *held, [self = shared_from_this(), held](const Status& own) {
+    if (!own.has_value()) {
+      return self->rollBack(own.error().within("open network namespace"));
+    }
+    self->attach(std::move(*held));
+  });
 }
 
 void RunCommand::attach(Fd netns) {

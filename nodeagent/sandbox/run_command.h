@@ -57,6 +57,7 @@ class RunCommand : public std::enable_shared_from_this<RunCommand> {
   void forward();
   void bind(RunReply reply);
   void openNetns();
+  void checkOwn(Fd netns);
   void attach(Fd netns);
   void writeAttached(std::vector<InterfaceStatus> statuses);
   void succeed();

@@ -43,6 +43,8 @@ struct Options {
   Duration lateWatch = std::chrono::minutes(5);
   /// What failed is tried again, what rested is forgotten.
   Duration tick = std::chrono::seconds(1);
+  /// Each attached sandbox is compared with the kernel.
+  Duration lookEvery = std::chrono::seconds(10);
   /// The table is compared with the runtime's list.
   Duration compareEvery = std::chrono::seconds(10);
 };

@@ -4,8 +4,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
+#include "lib/netns/netns.h"
 #include "nodeagent/attach/attach_engine.h"
 #include "nodeagent/journal/record.h"
 #include "nodeagent/sandbox/sandboxes.h"
@@ -23,6 +25,7 @@ struct Entry {
   bool detachOwed = false;  ///< its sandbox was stopped, or its links couldn't be removed yet
   bool doubted = false;     ///< rebuilt after the journal was lost: no new containers
   unsigned absences = 0;    ///< lists of the runtime in a row that didn't have it
+  std::optional<netns::Identity> netns{};  ///< of its sandbox, once it was opened
   /// Until then a sandbox that the runtime makes late is looked for.
   BootTime watchUntil{};
 };
