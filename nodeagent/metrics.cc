@@ -42,6 +42,10 @@ Metrics::Metrics()
                    .Name("multinet_agent_intents")
                    .Help("Sandboxes with networks by the state of their intent in the journal")
                    .Register(registry_)),
+      doubts_(prometheus::BuildGauge()
+                  .Name("multinet_agent_doubted_sandboxes")
+                  .Help("Sandboxes that run and get no container, by why their record is doubted")
+                  .Register(registry_)),
       watches_(prometheus::BuildGauge()
                    .Name("multinet_agent_watch_age_seconds")
                    .Help("Time since the API server last said something about a resource")
@@ -125,6 +129,12 @@ void Metrics::show(const Gauges& gauges) {
     const auto found = gauges.intents.find(state);
     const std::size_t count = found == gauges.intents.end() ? 0 : found->second;
     intents_.Add({{"state", std::string(name(state))}}).Set(static_cast<double>(count));
+  }
+  using journal::Doubt;
+  for (const Doubt doubt : {Doubt::Unseen, Doubt::NoLinks, Doubt::Unconfirmed}) {
+    const auto found = gauges.doubts.find(doubt);
+    const std::size_t count = found == gauges.doubts.end() ? 0 : found->second;
+    doubts_.Add({{"reason", std::string(name(doubt))}}).Set(static_cast<double>(count));
   }
   for (const watch::WatchAge& watch : gauges.watches) {
     watches_.Add({{"resource", watch.resource}}).Set(Seconds(watch.age).count());

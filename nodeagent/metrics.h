@@ -24,6 +24,7 @@ namespace multinet::agent {
 struct Gauges {
   Status ready;  ///< whether calls for networks can be served
   std::map<journal::State, std::size_t> intents;
+  std::map<journal::Doubt, std::size_t> doubts;
   std::vector<watch::WatchAge> watches;
   std::size_t reportsWaiting = 0;  ///< pods of which something isn't written to the API yet
 };
@@ -52,6 +53,7 @@ class Metrics {
   prometheus::Registry registry_;
   prometheus::Family<prometheus::Counter>& calls_;
   prometheus::Family<prometheus::Gauge>& intents_;
+  prometheus::Family<prometheus::Gauge>& doubts_;
   prometheus::Family<prometheus::Gauge>& watches_;
   prometheus::Gauge& ready_;
   prometheus::Gauge& reportsWaiting_;

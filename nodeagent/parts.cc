@@ -49,7 +49,8 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       measuredBlocks_(blocks_, metrics_, clock_),
       addresses_(measuredBlocks_, clock_, {.node = node_, .quarantine = policy_.quarantine}),
       reportApi_(client_, clock_, node_),
-      reporter_(reportApi_, cluster_, nodeReporter_, clock_, node_) {}
+      reporter_(reportApi_, cluster_, nodeReporter_, clock_, node_),
+      ownSets_(client_, node_) {}
 
 Status NetworkParts::start() {
   if (owner_ != nullptr) return {};
@@ -100,7 +101,7 @@ void NetworkParts::serve() {
       std::make_unique<Feeder>(cluster_, *networks_, addresses_, node_, policy_.clusterPrefixes);
   feeding_ = true;
   const sandbox::Doors doors{measuredRuntime_, measuredJournal_, *measured_, addresses_,
-                             *resolver_,       reporter_,        clock_};
+                             *resolver_,       reporter_,        clock_,     &ownSets_};
   owner_ = std::make_unique<sandbox::Owner>(
       doors, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   recovery_ = std::make_unique<recover::Recovery>(

@@ -18,6 +18,7 @@
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/measured.h"
 #include "nodeagent/metrics.h"
+#include "nodeagent/own_sets.h"
 #include "nodeagent/recover/recovery.h"
 #include "nodeagent/report/api_reporter.h"
 #include "nodeagent/report/kube_node_api.h"
@@ -81,6 +82,7 @@ class NetworkParts {
   addresses::LeasingAddresses addresses_;
   report::KubeReportApi reportApi_;
   report::ApiReporter reporter_;
+  KubeOwnSets ownSets_;
   // From here on by start():
   std::string bootId_;
   std::unique_ptr<attach::KernelAttachEngine> engine_;

@@ -186,7 +186,8 @@ class NodeAgent final : public Agent {
 
   /// Any thread.
   Gauges gauges() const {
-    Gauges gauges{gate_.ready(), gate_.snapshot()->intents, {}, 0};
+    const auto snapshot = gate_.snapshot();
+    Gauges gauges{gate_.ready(), snapshot->intents, snapshot->doubts, {}, 0};
     if (const NetworkParts* parts = started_) {
       gauges.watches = parts->watches();
       gauges.reportsWaiting = parts->reportsWaiting();

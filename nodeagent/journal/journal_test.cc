@@ -52,7 +52,9 @@ Record aRecord(const std::string& id) {
   record.bootId = "boot";
   record.interfaces = {anInterface()};
   record.changedAt = WallTime(std::chrono::nanoseconds(1767225600123456789));
-  record.quarantineUntil = WallTime(std::chrono::seconds(1767225660));
+  record.restsUntil = BootTime(std::chrono::seconds(660));
+  record.doubt = Doubt::Unconfirmed;
+  record.rollbackFailed = true;
   record.message = "why";
   return record;
 }
@@ -63,12 +65,52 @@ TEST(RecordTest, ReadsWhatItWrote) {
   EXPECT_EQ(*read, aRecord("a"));
 }
 
-TEST(RecordTest, ReadsTheNextFormatAndIgnoresWhatItDoesNotKnow) {
+TEST(RecordTest, ReadsTheNextFormatAndKeepsWhatItDoesNotKnow) {
   std::string text = encode(aRecord("a"));
   text.replace(text.find("\"format\":1"), 10, "\"format\":2,\"new\":{\"x\":[1]}");
-  EXPECT_EQ(decode(text).value(), aRecord("a"));
+  text.replace(text.find("\"mtu\":1450"), 10, "\"mtu\":1450,\"vlan\":7");
+  text.replace(text.find("\"attempt\":3"), 11, "\"attempt\":3,\"attempts\":[1,2]");
+  Record read = decode(text).value();
+  EXPECT_NE(read.unknown, "");
+  read.doubt = Doubt::None;
+  read.interfaces[0].plan.name = InterfaceName::parse("net1").value();
+  const std::string again = encode(read);
+  for (const char* kept : {"\"new\":{\"x\":[1]}", "\"vlan\":7", "\"attempts\":[1,2]",
+                           "\"doubt\":\"\"", "\"format\":1"}) {
+    EXPECT_NE(again.find(kept), std::string::npos) << kept << " in " << again;
+  }
+  EXPECT_EQ(decode(again).value(), read);
+  read.interfaces.clear();
+  EXPECT_EQ(encode(read).find("vlan"), std::string::npos) << "of an interface that is gone";
+  read.unknown.clear();
   text.replace(text.find("\"format\":2"), 10, "\"format\":3");
   EXPECT_EQ(decode(text).error().reason, "BadRecord");
+}
+
+TEST(RecordTest, ADoubtStandsInTheRecord) {
+  Record record = aRecord("a");
+  for (const Doubt doubt : {Doubt::None, Doubt::Unseen, Doubt::NoLinks, Doubt::Unconfirmed}) {
+    record.doubt = doubt;
+    EXPECT_EQ(decode(encode(record)).value().doubt, doubt);
+  }
+  std::string text = encode(record);
+  text.replace(text.find("\"Unconfirmed\""), 13, "\"Forged\"");
+  EXPECT_EQ(decode(text).value().doubt, Doubt::Unseen) << "a doubt that isn't known is one";
+  record.doubt = Doubt::None;
+  record.interfaces.clear();
+  EXPECT_EQ(decode(encode(record)).value().doubt, Doubt::Unseen) << "attached, and to nothing";
+}
+
+TEST(RecordTest, ARestIsNeitherLostNorLongerHoweverClocksAreSet) {
+  using std::chrono::seconds;
+  Record record = aRecord("a");
+  const BootTime now(seconds(650));
+  EXPECT_EQ(restLeft(record, "boot", now, seconds(60)), seconds(10));
+  EXPECT_EQ(restLeft(record, "boot", now + seconds(60), seconds(60)), Duration{});
+  EXPECT_EQ(restLeft(record, "boot", BootTime(seconds(1)), seconds(60)), seconds(60));
+  EXPECT_EQ(restLeft(record, "other", now + seconds(60), seconds(60)), seconds(60));
+  record.restsUntil = {};  // written by an older program
+  EXPECT_EQ(restLeft(record, "boot", now, seconds(60)), seconds(60));
 }
 
 TEST(RecordTest, SaysWhatItCannotRead) {

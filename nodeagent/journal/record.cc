@@ -1,5 +1,7 @@
 #include "nodeagent/journal/record.h"
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 namespace multinet::agent::journal {
@@ -11,6 +13,17 @@ constexpr int kFormat = 1;
 
 std::int64_t nanoseconds(WallTime time) {
   return time.time_since_epoch().count();
+}
+
+// Items that have a name, by it.
+Json byName(const Json& list) {
+  Json named = Json::object();
+  for (const Json& item : list) {
+    if (!item.is_object()) continue;
+    const auto at = item.find("name");
+    if (at != item.end() && at->is_string()) named[at->get<std::string>()] = item;
+  }
+  return named;
 }
 
 Json encodeInterface(const InterfaceStatus& status) {
@@ -49,6 +62,43 @@ Json encodeInterface(const InterfaceStatus& status) {
           {"message", status.message},
           {"attachedAt", nanoseconds(status.attachedAt)},
           {"link", name(status.link)}};
+}
+
+constexpr std::array kDoubts = {Doubt::None, Doubt::Unseen, Doubt::NoLinks, Doubt::Unconfirmed};
+
+// What `all` has and `known` hasn't, objects inside objects too; list items are told by name.
+Json beyond(const Json& all, const Json& known) {
+  Json rest = Json::object();
+  const auto keep = [&rest](const std::string& key, Json more) {
+    if (!more.empty()) rest[key] = std::move(more);
+  };
+  for (const auto& [key, value] : all.items()) {
+    const auto at = known.find(key);
+    if (at == known.end()) {
+      rest[key] = value;
+    } else if (value.is_object() && at->is_object()) {
+      keep(key, beyond(value, *at));
+    } else if (value.is_array() && at->is_array()) {
+      keep(key, beyond(byName(value), byName(*at)));
+    }
+  }
+  return rest;
+}
+
+void addTo(Json& known, const Json& rest) {
+  for (const auto& [key, value] : rest.items()) {
+    const auto at = known.find(key);
+    if (at == known.end()) {
+      known[key] = value;
+    } else if (at->is_object() && value.is_object()) {
+      addTo(*at, value);
+    } else if (at->is_array() && value.is_object()) {
+      for (Json& item : *at) {
+        const auto more = item.is_object() ? value.find(item.value("name", "")) : value.end();
+        if (more != value.end() && more->is_object()) addTo(item, *more);
+      }
+    }
+  }
 }
 
 tl::unexpected<Error> bad(const std::string& detail) {
@@ -176,25 +226,57 @@ std::string_view name(State state) {
   return "";
 }
 
-std::string encode(const Record& record) {
+std::string_view name(Doubt doubt) {
+  switch (doubt) {
+    case Doubt::None:
+      return "";
+    case Doubt::Unseen:
+      return "Unseen";
+    case Doubt::NoLinks:
+      return "NoLinks";
+    case Doubt::Unconfirmed:
+      return "Unconfirmed";
+  }
+  return "";
+}
+
+Duration restLeft(const Record& record, const std::string& bootId, BootTime now,
+                  Duration quarantine) {
+  if (record.bootId != bootId || record.restsUntil == BootTime{}) return quarantine;
+  return std::clamp(Duration(record.restsUntil - now), Duration{}, quarantine);
+}
+
+namespace {
+Json encodeKnown(const Record& record) {
   Json interfaces = Json::array();
   for (const InterfaceStatus& status : record.interfaces) {
     interfaces.push_back(encodeInterface(status));
   }
-  const Json json{{"format", kFormat},
-                  {"id", record.id.str()},
-                  {"pod",
-                   {{"uid", record.pod.uid.str()},
-                    {"namespace", record.pod.namespaceName},
-                    {"name", record.pod.name},
-                    {"attempt", record.pod.attempt}}},
-                  {"sandbox", record.sandbox.str()},
-                  {"state", static_cast<int>(record.state)},
-                  {"bootID", record.bootId},
-                  {"interfaces", std::move(interfaces)},
-                  {"changedAt", nanoseconds(record.changedAt)},
-                  {"quarantineUntil", nanoseconds(record.quarantineUntil)},
-                  {"message", record.message}};
+  return Json{{"format", kFormat},
+              {"id", record.id.str()},
+              {"pod",
+               {{"uid", record.pod.uid.str()},
+                {"namespace", record.pod.namespaceName},
+                {"name", record.pod.name},
+                {"attempt", record.pod.attempt}}},
+              {"sandbox", record.sandbox.str()},
+              {"state", static_cast<int>(record.state)},
+              {"bootID", record.bootId},
+              {"interfaces", std::move(interfaces)},
+              {"changedAt", nanoseconds(record.changedAt)},
+              {"restsUntil", record.restsUntil.time_since_epoch().count()},
+              {"doubt", name(record.doubt)},
+              {"rollbackFailed", record.rollbackFailed},
+              {"message", record.message}};
+}
+}  // namespace
+
+std::string encode(const Record& record) {
+  Json json = encodeKnown(record);
+  if (!record.unknown.empty()) {
+    const Json rest = Json::parse(record.unknown, nullptr, false);
+    if (rest.is_object()) addTo(json, rest);
+  }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -226,8 +308,18 @@ Result<Record> decode(std::string_view bytes) {
     record.interfaces.push_back(std::move(*status));
   }
   record.changedAt = time(json, "changedAt");
-  record.quarantineUntil = time(json, "quarantineUntil");
+  record.restsUntil = BootTime(Duration(member<std::int64_t>(json, "restsUntil", 0)));
+  const std::string doubt = text(json, "doubt");
+  const auto* known = std::find_if(kDoubts.begin(), kDoubts.end(),
+                                   [&doubt](Doubt one) { return name(one) == doubt; });
+  record.doubt = known == kDoubts.end() ? Doubt::Unseen : *known;
+  if (record.state == State::Attached && record.interfaces.empty() && record.doubt == Doubt::None) {
+    record.doubt = Doubt::Unseen;
+  }
+  record.rollbackFailed = member(json, "rollbackFailed", false);
   record.message = text(json, "message");
+  const Json rest = beyond(json, encodeKnown(record));
+  if (!rest.empty()) record.unknown = rest.dump(-1, ' ', false, Json::error_handler_t::replace);
   return record;
 }
 

@@ -22,23 +22,45 @@ enum class State : std::uint8_t {
 /// `INTENT`, `BOUND`, ...
 [[nodiscard]] std::string_view name(State state);
 
+/// Why a record isn't believed. Its sandbox runs on, holds its addresses and gets no container.
+enum class Doubt : std::uint8_t {
+  None,
+  Unseen,       ///< nobody could look into its namespace yet
+  NoLinks,      ///< it runs and asks for networks, and the kernel has no link of ours in it
+  Unconfirmed,  ///< the kernel has links; the API has no set of it yet, or one that says otherwise
+};
+/// `Unseen`, `NoLinks`, `Unconfirmed`; empty for None.
+[[nodiscard]] std::string_view name(Doubt doubt);
+
 struct Record {
   IntentId id;
   PodRef pod;
   SandboxId sandbox;  ///< empty until the runtime has said it
   State state = State::Intent;
-  std::string bootId;  ///< of the boot in which the links were made
+  std::string bootId;  ///< of the boot in which the links were made, or of `restsUntil`
   /// Plans and, once attached, what became of them. Their addresses are held until the record goes.
   std::vector<InterfaceStatus> interfaces;
   WallTime changedAt{};
-  /// For Detached: nobody gets the addresses before. A wall clock, since it outlives a boot.
-  WallTime quarantineUntil{};
-  std::string message;  ///< why it was rolled back
+  /// For Detached: nobody gets the addresses before, by the clock of the boot `bootId`.
+  BootTime restsUntil{};
+  Doubt doubt = Doubt::None;
+  /// Once: what is left of it shows as NOTREADY until it is gone.
+  bool rollbackFailed = false;
+  std::string message;  ///< why it was rolled back, or is doubted
+  /// JSON of what a newer program wrote and this one doesn't know: it is written again.
+  std::string unknown;
   bool operator==(const Record&) const = default;
 };
 
+/// How long the addresses of a Detached record still rest: never longer than `quarantine`, and all
+/// of it where the record is of another boot, whose clock says nothing here. The wall clock has no
+/// say: it may be set at any time.
+[[nodiscard]] Duration restLeft(const Record& record, const std::string& bootId, BootTime now,
+                                Duration quarantine);
+
 /// JSON with a format number. A reader takes its own format, the one before and the one after;
-/// what it doesn't know it ignores, what is missing has its default.
+/// what it doesn't know it keeps in `unknown`, what is missing has its default. An attached record
+/// without interfaces is in doubt whatever it says.
 [[nodiscard]] std::string encode(const Record& record);
 /// DataLoss/BadRecord says what can't be read.
 [[nodiscard]] Result<Record> decode(std::string_view text);

@@ -97,19 +97,61 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"Detached", State::Detached, "s1", "boot", Listed::Absent, Fate::Keep}),
     [](const auto& one) { return std::string(one.param.name); });
 
-TEST(HoldingsTest, RestNoLongerThanTheQuarantineHoweverTheClockWasSet) {
-  const WallTime now(seconds(1'000'000));
+TEST(HoldingsTest, RestByTheClockOfTheBootAndInFullAfterAnother) {
+  const BootTime now(seconds(1000));
   journal::Record rested = record(State::Detached, "s1");
-  rested.quarantineUntil = now + seconds(10);
-  EXPECT_EQ(holdings({rested}, now, seconds(60)).at(0).rests, seconds(10));
-  rested.quarantineUntil = now + seconds(1'000'000);
-  EXPECT_EQ(holdings({rested}, now, seconds(60)).at(0).rests, seconds(60));
-  rested.quarantineUntil = now - seconds(1);
-  EXPECT_TRUE(holdings({rested}, now, seconds(60)).empty());
-  const auto held = holdings({record(State::Bound, "s1")}, now, seconds(60));
+  rested.restsUntil = now + seconds(10);
+  EXPECT_EQ(holdings({rested}, "boot", now, seconds(60)).at(0).rests, seconds(10));
+  EXPECT_EQ(holdings({rested}, "next", now, seconds(60)).at(0).rests, seconds(60));
+  rested.restsUntil = now - seconds(1);
+  EXPECT_TRUE(holdings({rested}, "boot", now, seconds(60)).empty());
+  const auto held = holdings({record(State::Bound, "s1")}, "boot", now, seconds(60));
   ASSERT_EQ(held.size(), 1U);
   EXPECT_EQ(held[0].rests, Duration{});
   EXPECT_EQ(held[0].address, IpAddress::parse("10.9.0.5").value());
+}
+
+attach::ObservedInterface link(const std::string& intent, const std::string& address) {
+  attach::ObservedInterface made;
+  made.intent = IntentId(intent);
+  made.interface = "net1";
+  made.link = "net1";
+  made.ifindex = 3;
+  made.inPod = true;
+  made.up = true;
+  made.addresses = {InterfaceAddress::parse(address).value()};
+  return made;
+}
+
+TEST(DecideTest, TheKernelSaysWhatIsAttached) {
+  Facts known = facts(Listed::Ready);
+  known.seen.insert_or_assign(SandboxId("s1"), sandbox::Links{link("intent", "10.9.0.5/16")});
+  for (const State state : {State::Intent, State::Bound}) {
+    const char* id = state == State::Intent ? "" : "s1";
+    const auto restored = decide(record(state, id), known);
+    EXPECT_EQ(restored.fate, Fate::Keep);
+    EXPECT_EQ(restored.record.state, State::Attached);
+    EXPECT_EQ(restored.record.sandbox, SandboxId("s1"));
+    EXPECT_EQ(restored.record.interfaces.at(0).ifindex, 3);
+    EXPECT_EQ(restored.record.interfaces.at(0).state, InterfaceState::Attached);
+  }
+  known.seen.insert_or_assign(SandboxId("s1"), sandbox::Links{link("intent", "10.9.0.6/16")});
+  EXPECT_EQ(decide(record(State::Bound, "s1"), known).fate, Fate::Finish);
+  known.seen.insert_or_assign(SandboxId("s1"), sandbox::Links{});
+  EXPECT_EQ(decide(record(State::Bound, "s1"), known).fate, Fate::Finish);
+  known.seen.insert_or_assign(SandboxId("s1"), fail(Code::NotFound, "NetnsGone", "gone"));
+  EXPECT_EQ(decide(record(State::Bound, "s1"), known).fate, Fate::Finish);
+}
+
+TEST(DecideTest, ALaterIntentsSandboxIsNotAnOlderRecords) {
+  Facts known = facts(Listed::Ready);
+  known.seen.insert_or_assign(SandboxId("s1"), sandbox::Links{link("later", "10.9.0.9/16")});
+  const journal::Record older = record(State::Intent, "");
+  EXPECT_EQ(suspects({older}, known), std::vector<SandboxId>{SandboxId("s1")});
+  ASSERT_EQ(unknownSandboxes({older}, known).size(), 1U);
+  const auto restored = decide(older, known);
+  EXPECT_EQ(restored.fate, Fate::RollBack);
+  EXPECT_TRUE(restored.record.sandbox.empty()) << "it would be stopped with it";
 }
 
 TEST(UnknownSandboxesTest, OnlyThoseThatRunAskAndStandInNoRecord) {
@@ -169,14 +211,55 @@ TEST_F(RecoveryTest, KeepsWhatIsAttachedAndHoldsItsAddresses) {
   EXPECT_EQ(addresses_.held().at(IntentId("intent")).size(), 1U);
 }
 
-TEST_F(RecoveryTest, ALostJournalIsDoubtAboutWhatRuns) {
-  journal_.lost = true;
+TEST_F(RecoveryTest, WhatRunsAndStandsInNoRecordIsInDoubtAndItsAddressesAreHeld) {
+  // Not lost: a file that was cut to nothing, or an older copy of it, is a valid one.
   runtime_.put(facts(Listed::Ready).sandboxes[0]);
+  InterfacePlan plan = record(State::Attached, "s1").interfaces[0].plan;
+  plan.mac = MacAddress::derive("seed");
+  engine_.put(IntentId("made"), "s1", {plan});
   recovery_.start();
   ASSERT_TRUE(recoveredWithin(seconds(5)));
   const auto& view = owner_.snapshot()->sandboxes.at(SandboxId("s1"));
   EXPECT_EQ(view.verdict, sandbox::Verdict::Pass);
   EXPECT_FALSE(view.attached);
+  EXPECT_EQ(view.doubt, journal::Doubt::Unconfirmed);
+  EXPECT_EQ(runtime_.sandboxes().size(), 1U);
+  EXPECT_EQ(addresses_.books(), addresses::Books::Complete);
+  EXPECT_EQ(addresses_.held().at(IntentId("made")).size(), 1U);
+  const journal::Record written = journal_.records.at(IntentId("made"));
+  EXPECT_EQ(written.doubt, journal::Doubt::Unconfirmed) << "a restart must not forget it";
+  EXPECT_EQ(reporter_.told(), std::vector<std::string>{});
+}
+
+TEST_F(RecoveryTest, BooksAreIncompleteWhileNobodyCanLook) {
+  journal_.lost = true;
+  runtime_.put(facts(Listed::Ready).sandboxes[0]);
+  engine_.failObserve(Error{Code::Unavailable, "", "no"});
+  recovery_.start();
+  ASSERT_TRUE(recoveredWithin(seconds(5)));
+  EXPECT_EQ(owner_.snapshot()->sandboxes.at(SandboxId("s1")).doubt, journal::Doubt::Unseen);
+  EXPECT_EQ(addresses_.books(), addresses::Books::Incomplete);
+}
+
+TEST_F(RecoveryTest, WhatTheKernelHasHoldsItsAddressesWhoeverListsIt) {
+  journal_.lost = true;  // and the runtime lists nothing
+  engine_.put(IntentId("made"), "s1", {record(State::Attached, "s1").interfaces[0].plan});
+  recovery_.start();
+  ASSERT_TRUE(recoveredWithin(seconds(5)));
+  EXPECT_EQ(addresses_.held().at(IntentId("made")).size(), 1U);
+  EXPECT_EQ(engine_.detaches(), 0);
+}
+
+TEST_F(RecoveryTest, ABoundSandboxWithAllItsLinksNeedsNoAttach) {
+  const journal::Record bound = record(State::Bound, "s1");
+  journal_.records[IntentId("intent")] = bound;
+  runtime_.put(facts(Listed::Ready).sandboxes[0]);
+  engine_.put(IntentId("intent"), "s1", {bound.interfaces[0].plan});
+  engine_.failAttach({Code::FailedPrecondition, "ParentMissing", "the parent is gone"});
+  recovery_.start();
+  ASSERT_TRUE(recoveredWithin(seconds(5)));
+  EXPECT_TRUE(owner_.snapshot()->sandboxes.at(SandboxId("s1")).attached);
+  EXPECT_EQ(journal_.records.at(IntentId("intent")).state, State::Attached);
   EXPECT_EQ(runtime_.sandboxes().size(), 1U);
 }
 

@@ -1,5 +1,6 @@
 #include "nodeagent/recover/recovery.h"
 
+#include <set>
 #include <utility>
 
 #include "lib/base/failpoint.h"
@@ -8,6 +9,7 @@
 namespace multinet::agent::recover {
 namespace {
 constexpr std::chrono::seconds kListDeadline(10);
+constexpr std::chrono::seconds kLookDeadline(5);
 }  // namespace
 
 Recovery::Recovery(const sandbox::Doors& doors, sandbox::Owner& owner, Options options)
@@ -33,9 +35,6 @@ void Recovery::load() {
     if (!read.has_value()) return again(&Recovery::load, "JournalUnusable", read.error());
     loaded_ = std::move(*read);
     backoff_.reset();
-    // Before anything else, so that no address is given twice.
-    doors_.addresses.restore(holdings(loaded_.records, doors_.clock.wall(), options_.quarantine),
-                             addresses::Books::Complete);
     list();
   }));
 }
@@ -48,44 +47,83 @@ void Recovery::list() {
                                       return again(&Recovery::list, "RuntimeAway",
                                                    sandboxes.error());
                                     }
-                                    compare(std::move(*sandboxes));
+                                    look(std::move(*sandboxes));
                                   }));
 }
 
-void Recovery::compare(std::vector<sandbox::RuntimeSandbox> sandboxes) {
+void Recovery::look(std::vector<sandbox::RuntimeSandbox> sandboxes) {
   failpoint::pass("recover.compare.before");
-  const Facts facts{std::move(sandboxes), options_.bootId};
-  std::vector<sandbox::Restored> restored;
-  restored.reserve(loaded_.records.size());
-  if (loaded_.lost) adoptUnknown(facts, restored);
-  for (journal::Record& record : loaded_.records) {
-    restored.push_back(decide(std::move(record), facts));
-  }
-  const std::size_t count = restored.size();
-  owner_.restore(std::move(restored));
-  failpoint::pass("recover.compare.after");
-  log::info(
-      "recovered",
-      {{"intents", count}, {"sandboxes", facts.sandboxes.size()}, {"journalLost", loaded_.lost}});
+  Facts facts{std::move(sandboxes), options_.bootId, {}};
+  const auto unclear = suspects(loaded_.records, facts);
+  lookInto(doors_, lane_, unclear, doors_.clock.now() + kLookDeadline,
+           [this, facts](sandbox::Seen seen) mutable {
+             facts.seen = std::move(seen);
+             conclude(facts);
+           });
 }
 
-// Written down at once, so that a stop finds them. Their addresses stand in nobody's books: see
-// Addresses::restore for why they aren't given out again.
-void Recovery::adoptUnknown(const Facts& facts, std::vector<sandbox::Restored>& restored) {
-  for (const sandbox::RuntimeSandbox& one : unknownSandboxes(loaded_.records, facts)) {
-    journal::Record record;
-    record.id = IntentId("lost-" + one.id.str());
-    record.pod = one.pod;
-    record.sandbox = one.id;
-    record.state = journal::State::Attached;
-    record.bootId = options_.bootId;
-    record.changedAt = doors_.clock.wall();
-    record.message = "rebuilt from the runtime's list; the journal was lost";
-    doors_.journal.put(record, journal::Durability::Relaxed, [](const Status&) {});
-    log::warn("sandbox runs that the journal doesn't know",
-              {{"pod", one.pod.str()}, {"sandbox", one.id}});
-    restored.push_back({std::move(record), sandbox::Fate::Doubt});
+void Recovery::conclude(const Facts& facts) {
+  // First, so that a record which seems to be of the same sandbox finds it taken.
+  std::vector<sandbox::Restored> restored = adoptUnknown(facts);
+  const std::size_t adopted = restored.size();
+  for (const journal::Record& record : loaded_.records) {
+    restored.push_back(decide(record, facts));
+    const journal::Record& now = restored.back().record;
+    if (now == record) continue;
+    if (now.id != record.id) doors_.journal.erase(record.id, [](const Status&) {});
+    doors_.journal.put(now, journal::Durability::Relaxed, [](const Status&) {});
   }
+  const std::size_t count = restored.size();
+  const addresses::Books books = restoreAddresses(restored);
+  owner_.restore(std::move(restored), books);
+  failpoint::pass("recover.compare.after");
+  log::info("recovered", {{"intents", count},
+                          {"adopted", adopted},
+                          {"sandboxes", facts.sandboxes.size()},
+                          {"journalLost", loaded_.lost}});
+}
+
+// Written down at once, so that a stop finds them.
+std::vector<sandbox::Restored> Recovery::adoptUnknown(const Facts& facts) {
+  std::vector<sandbox::Restored> restored;
+  for (const sandbox::RuntimeSandbox& one : unknownSandboxes(loaded_.records, facts)) {
+    journal::Record record = sandbox::adopted(one, options_.bootId, doors_.clock.wall());
+    const Result<sandbox::Links>& links = facts.seen.at(one.id);
+    if (links.has_value()) record = sandbox::judge(std::move(record), *links, {});
+    // An older journal may take the intent for one that is over.
+    std::erase_if(loaded_.records, [&](const auto& other) { return other.id == record.id; });
+    doors_.journal.put(record, journal::Durability::Relaxed, [](const Status&) {});
+    log::warn("sandbox runs that the journal doesn't know", {{"pod", one.pod.str()},
+                                                             {"sandbox", one.id},
+                                                             {"intent", record.id},
+                                                             {"doubt", name(record.doubt)}});
+    restored.push_back({std::move(record), sandbox::Fate::Keep});
+  }
+  return restored;
+}
+
+addresses::Books Recovery::restoreAddresses(const std::vector<sandbox::Restored>& restored) {
+  std::vector<journal::Record> records;
+  std::set<IntentId> intents;
+  bool isUnseen = loaded_.lost;
+  for (const sandbox::Restored& one : restored) {
+    records.push_back(one.record);
+    intents.insert(one.record.id);
+    if (one.record.doubt == journal::Doubt::Unseen) isUnseen = true;
+  }
+  auto held = holdings(records, options_.bootId, doors_.clock.now(), options_.quarantine);
+  const auto everywhere = doors_.engine.observeAll();
+  addresses::Books books = addresses::Books::Complete;
+  if (everywhere.has_value()) {
+    auto more = sandbox::orphans(
+        *everywhere, [&intents](const IntentId& intent) { return intents.contains(intent); });
+    held.insert(held.end(), more.begin(), more.end());
+  } else {
+    log::warn("the node's namespaces can't be looked into", {{"error", everywhere.error()}});
+    if (isUnseen) books = addresses::Books::Incomplete;
+  }
+  doors_.addresses.restore(std::move(held), books);
+  return books;
 }
 
 }  // namespace multinet::agent::recover

@@ -1,4 +1,6 @@
-// At start: compares the journal with the runtime, then lets the owner of the sandboxes serve.
+// At start: compares the journal with the runtime and the kernel, then lets the owner of the
+// sandboxes serve. Always, not only where the journal says that it was lost: a file that was cut to
+// nothing, or an older copy of it, is a valid one.
 //
 // Until that is done calls for networks wait, bounded; plain pods never do. Nothing here needs the
 // API server.
@@ -32,8 +34,11 @@ class Recovery {
  private:
   void load();
   void list();
-  void compare(std::vector<sandbox::RuntimeSandbox> sandboxes);
-  void adoptUnknown(const Facts& facts, std::vector<sandbox::Restored>& restored);
+  void look(std::vector<sandbox::RuntimeSandbox> sandboxes);
+  void conclude(const Facts& facts);
+  [[nodiscard]] std::vector<sandbox::Restored> adoptUnknown(const Facts& facts);
+  /// Holds what the journal, the kernel and the adopted records say.
+  [[nodiscard]] addresses::Books restoreAddresses(const std::vector<sandbox::Restored>& restored);
   void again(void (Recovery::*step)(), const char* reason, const Error& error);
 
   sandbox::Doors doors_;

@@ -43,6 +43,7 @@ struct SharedLink {
   Text intent;
   Text interface;
   Text address;
+  Text mac;
   Text sandbox;
   bool used;
 };
@@ -165,13 +166,35 @@ class WorldEngine final : public attach::AttachEngine {
     }
     done({});
   }
-  Result<std::vector<attach::ObservedInterface>> observe(
-      const std::optional<Fd>& /*netns*/) override {
-    return std::vector<attach::ObservedInterface>{};
+  Result<std::vector<attach::ObservedInterface>> observe(const std::optional<Fd>& netns) override {
+    Text sandbox{};
+    if (netns && ::pread(netns->get(), sandbox.data(), sandbox.size() - 1, 0) < 0) std::abort();
+    return look([&](const SharedLink& link) { return netns && link.sandbox == sandbox; });
   }
-  Result<std::vector<attach::ObservedInterface>> observeAll() override { return observe({}); }
+  Result<std::vector<attach::ObservedInterface>> observeAll() override {
+    return look([](const SharedLink&) { return true; });
+  }
 
  private:
+  template <class Fits>
+  [[nodiscard]] std::vector<attach::ObservedInterface> look(Fits fits) const {
+    std::vector<attach::ObservedInterface> seen;
+    for (const SharedLink& link : world_.links) {
+      if (!link.used || !fits(link)) continue;
+      attach::ObservedInterface one;
+      one.intent = IntentId(text(link.intent));
+      one.interface = text(link.interface);
+      one.link = one.interface;
+      one.ifindex = 3;
+      one.inPod = true;
+      one.up = true;
+      one.mac = MacAddress::parse(text(link.mac)).value();
+      one.addresses = {InterfaceAddress::parse(text(link.address)).value()};
+      seen.push_back(std::move(one));
+    }
+    return seen;
+  }
+
   void make(const IntentId& intent, const InterfacePlan& plan, const Text& sandbox) {
     for (const SharedLink& link : world_.links) {
       const bool same =
@@ -183,6 +206,7 @@ class WorldEngine final : public attach::AttachEngine {
       assign(link.intent, intent.str());
       assign(link.interface, plan.name.str());
       assign(link.address, plan.addresses.at(0).address.str());
+      assign(link.mac, plan.mac.str());
       link.sandbox = sandbox;
       link.used = true;
       return;

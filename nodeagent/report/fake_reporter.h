@@ -1,6 +1,7 @@
 // Remembers what was told, one line each.
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <string>
 
@@ -28,8 +29,13 @@ class FakeReporter final : public Reporter {
   void nodeEvent(Notice notice) override { note("node event " + notice.reason); }
   void setNodeCondition(NodeCondition condition) override {
     const bool isTrue = condition.status == k8s::ConditionStatus::True;
-    note("node condition " + condition.type + (isTrue ? " True " : " not True ") +
-         condition.reason);
+    const std::lock_guard lock(mutex_);
+    conditions_[condition.type] = (isTrue ? "True " : "not True ") + condition.reason;
+  }
+  /// What holds of the node, by type: `True SomeReason`, `not True SomeReason`.
+  [[nodiscard]] std::map<std::string, std::string> conditions() const {
+    const std::lock_guard lock(mutex_);
+    return conditions_;
   }
   [[nodiscard]] std::vector<std::string> told() const {
     const std::lock_guard lock(mutex_);
@@ -43,6 +49,7 @@ class FakeReporter final : public Reporter {
   }
   mutable std::mutex mutex_;
   std::vector<std::string> told_;
+  std::map<std::string, std::string> conditions_;
 };
 
 }  // namespace multinet::agent::report

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/api/names.h"
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
 #include "nodeagent/sandbox/rollback.h"
@@ -18,8 +19,6 @@ constexpr std::chrono::seconds kRetryEvery(5);
 /// A journal may not open for days while pods come and go. Whose stop isn't remembered is found by
 /// comparing with the runtime.
 constexpr std::size_t kMostEndedEarly = 1024;
-/// One list without a sandbox may be a runtime that is just starting.
-constexpr unsigned kAbsencesThatCount = 2;
 
 Error tooSlow(const RunCall& call) {
   return {Code::Unavailable, "TooSlow",
@@ -41,7 +40,8 @@ Owner::Owner(const Doors& doors, Options options)
               work([answer] { answer({}); });
             },
             [ended = std::move(ended)](const Status&) { ended(); });
-      }) {
+      }),
+      census_(shared_, [this](const EntryPtr& entry) { startFate(entry, Fate::Detach); }) {
   shared_.doors.addresses.onContests([this](std::vector<addresses::Contest> contests) {
     lane_.post([this, contests = std::move(contests)]() mutable {
       if (table_.recovered()) return contests_.are(std::move(contests));
@@ -56,6 +56,7 @@ Owner::~Owner() {
 }
 
 void Owner::stop() {
+  census_.stop();
   lane_.stop();
 }
 
@@ -73,18 +74,26 @@ void Owner::waitsFor(Error what) {
   lane_.post([this, what = std::move(what)] { table_.setWaitsFor(what); });
 }
 
+// By what is known of the sandbox as well as by what the request asks: either may be incomplete.
 Status Owner::mayCreateContainer(const SandboxId& id, const RunRequest& config) const {
-  if (!asksForNetworks(config)) return {};
   const auto now = snapshot();
-  if (!now->recovered) {
-    return fail(now->waitsFor.within("create container in sandbox " + id.str()));
-  }
   const auto view = now->sandboxes.find(id);
-  if (view != now->sandboxes.end() && view->second.attached) return {};
+  const bool isKnown = view != now->sandboxes.end();
+  if (!isKnown && !asksForNetworks(config)) return {};
+  const std::string what = "create container in sandbox " + id.str();
+  if (!now->recovered) return fail(now->waitsFor.within(what));
+  if (isKnown && view->second.attached) return {};
+  if (isKnown && view->second.doubt != journal::Doubt::None) {
+    return fail(Code::FailedPrecondition, "NetworksInDoubt",
+                what + ": it isn't certain that its networks are there (" +
+                    std::string(name(view->second.doubt)) +
+                    "); it is looked at again, and deleting the pod helps");
+  }
+  const auto asked = config.annotations.find(api::kNetworksAnnotation);
   return fail(Code::FailedPrecondition, "NotAttached",
-              "create container in sandbox " + id.str() + ": the pod asks for networks \"" +
-                  config.annotations.at("multinet.dev/networks") +
-                  "\", and this sandbox doesn't have them");
+              what + ": the pod asks for networks" +
+                  (asked == config.annotations.end() ? "" : " \"" + asked->second + "\"") +
+                  ", and this sandbox doesn't have them");
 }
 
 void Owner::run(RunRequest request, Callback<RunResult> done) {
@@ -238,16 +247,20 @@ void Owner::background(const EntryPtr& entry, std::function<void(std::function<v
       });
 }
 
-void Owner::restore(std::vector<Restored> restored) {
-  lane_.post([this, restored = std::move(restored)]() mutable {
+void Owner::restore(std::vector<Restored> restored, addresses::Books books) {
+  lane_.post([this, restored = std::move(restored), books]() mutable {
+    census_.begin(books);
+    const Options& options = shared_.options;
+    const BootTime now = shared_.doors.clock.now();
     for (Restored& one : restored) {
       if (one.record.state == State::Detached) {
-        table_.rest(one.record);
+        const Duration left = restLeft(one.record, options.bootId, now, options.quarantine);
+        one.record.restsUntil = now + left;
+        table_.rest(std::move(one.record));
         continue;
       }
       const EntryPtr entry = table_.add(std::move(one.record));
       entry->forwarded = true;
-      entry->doubted = one.fate == Fate::Doubt;
       // A pod could end while nobody knew its sandbox yet.
       const SandboxId& id = entry->record.sandbox;
       const bool ended = std::find(endedEarly_.begin(), endedEarly_.end(), id) != endedEarly_.end();
@@ -266,14 +279,14 @@ void Owner::restore(std::vector<Restored> restored) {
 void Owner::reportAgain(const Entry& entry, Fate fate) {
   const journal::Record& record = entry.record;
   if (fate != Fate::Keep || record.state != State::Attached) return;
-  if (record.bootId != shared_.options.bootId) return;
+  // What the set says may be more than what is known here.
+  if (record.doubt != journal::Doubt::None || record.bootId != shared_.options.bootId) return;
   shared_.doors.reporter.attached(record.pod, record.sandbox, record.interfaces);
 }
 
 void Owner::startFate(const EntryPtr& entry, Fate fate) {
   switch (fate) {
     case Fate::Keep:
-    case Fate::Doubt:
       break;
     case Fate::Finish:
       background(entry, [this, entry](std::function<void()> done) {
@@ -306,7 +319,7 @@ void Owner::tick() {
     }
     if (now >= nextCompare_) {
       nextCompare_ = now + shared_.options.compareEvery;
-      compare();
+      census_.compare();
     }
   }
   lane_.postAfter(shared_.options.tick, [this] { tick(); });
@@ -350,31 +363,8 @@ void Owner::retryUnfinished() {
 }
 
 void Owner::forgetRested() {
-  for (const IntentId& id : table_.takeRested(shared_.doors.clock.wall())) {
+  for (const IntentId& id : table_.takeRested(shared_.doors.clock.now())) {
     shared_.doors.journal.erase(id, [](const Status&) {});
-  }
-}
-
-void Owner::compare() {
-  if (table_.all().empty()) return;
-  shared_.doors.runtime.listPodSandboxes(
-      shared_.doors.clock.now() + shared_.options.teardown,
-      onLane<std::vector<RuntimeSandbox>>(lane_, [this](Result<std::vector<RuntimeSandbox>> list) {
-        if (list.has_value()) compareWith(*list);
-      }));
-}
-
-void Owner::compareWith(const std::vector<RuntimeSandbox>& list) {
-  std::set<SandboxId> present;
-  for (const RuntimeSandbox& one : list) present.insert(one.id);
-  for (const EntryPtr& entry : table_.all()) {
-    const journal::Record& record = entry->record;
-    if (entry->running || record.sandbox.empty() || record.state == State::Rollback) continue;
-    entry->absences = present.contains(record.sandbox) ? 0 : entry->absences + 1;
-    if (entry->absences < kAbsencesThatCount) continue;
-    log::warn("sandbox is gone without a stop",
-              {{"pod", record.pod.str()}, {"sandbox", record.sandbox}});
-    startFate(entry, Fate::Detach);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/async/command_queue.h"
+#include "nodeagent/sandbox/census.h"
 #include "nodeagent/sandbox/contests.h"
 #include "nodeagent/sandbox/drift.h"
 #include "nodeagent/sandbox/run_command.h"
@@ -24,7 +25,6 @@ enum class Fate {
   Finish,    ///< the sandbox lives, its attach was cut off: complete it
   RollBack,  ///< never attached: take back what there is
   Detach,    ///< its sandbox is gone: links away, addresses into quarantine
-  Doubt,     ///< rebuilt without a journal: keep it running, start nothing new in it
 };
 
 struct Restored {
@@ -39,7 +39,8 @@ class Owner final : public Sandboxes {
   ~Owner() override;
 
   /// Once, by recovery: from now on calls for networks are served. Any thread.
-  void restore(std::vector<Restored> restored);
+  /// `books` say whether recovery knows all that sandboxes of this node hold.
+  void restore(std::vector<Restored> restored, addresses::Books books = addresses::Books::Complete);
   /// Until then: what recovery waits for, told to whoever is refused meanwhile. Any thread.
   void waitsFor(Error what);
   /// Ends the lane: what was asked and not answered gets Internal/Abandoned, intents stay in the
@@ -74,8 +75,6 @@ class Owner final : public Sandboxes {
   void refuse(const RunCall& call, const Error& error);
   void retryUnfinished();
   void forgetRested();
-  void compare();
-  void compareWith(const std::vector<RuntimeSandbox>& list);
 
   async::Lane lane_;
   Table table_;
@@ -83,6 +82,7 @@ class Owner final : public Sandboxes {
   Contests contests_;
   async::CommandQueue<PodUid> commands_;
   Drift drift_;
+  Census census_;
   // Of the lane alone:
   std::vector<RunCallPtr> calls_;                         // unanswered
   std::vector<RunCallPtr> waiting_;                       // those of them that wait for recovery

@@ -346,13 +346,36 @@ TEST_F(OwnerTest, RecoveryTakesBackWhatNeverAttached) {
 
 TEST_F(OwnerTest, DoubtKeepsAPodRunningButStartsNothingInIt) {
   startOwner();
-  owner_->restore({{interrupted(State::Attached, "s0"), Fate::Doubt}});
+  journal::Record record = interrupted(State::Attached, "s0");
+  record.doubt = journal::Doubt::Unseen;
+  owner_->restore({{record, Fate::Keep}});
   eventually("recovered", [&] { return owner_->snapshot()->recovered; });
   EXPECT_EQ(view("s0").verdict, Verdict::Pass);
-  EXPECT_EQ(owner_->mayCreateContainer(SandboxId("s0"), request()).error().code,
-            Code::FailedPrecondition);
+  EXPECT_EQ(owner_->mayCreateContainer(SandboxId("s0"), request()).error().reason,
+            "NetworksInDoubt");
+  RunRequest unaware = request();
+  unaware.annotations.clear();
+  EXPECT_FALSE(owner_->mayCreateContainer(SandboxId("s0"), unaware).has_value())
+      << "what is known of the sandbox counts too";
+  EXPECT_EQ(reporter_.told(), std::vector<std::string>{}) << "the set may know more";
   stop("s0");
   EXPECT_TRUE(owner_->snapshot()->sandboxes.empty());
+}
+
+TEST_F(OwnerTest, NotReadyAfterAFailedRollbackIsSoAfterARestartToo) {
+  engine_.failAttach({Code::Internal, "AttachFailed", "no"});
+  runtime_.failTeardown(kUnavailable);
+  startRecovered();
+  EXPECT_FALSE(run(request()).has_value());
+  EXPECT_EQ(view("s1").verdict, Verdict::NotReady);
+  owner_->stop();
+  ASSERT_EQ(journal_.records.size(), 1U);
+  const journal::Record left = journal_.records.begin()->second;
+  startOwner();
+  engine_.hold();  // the rollback's next try is under way
+  owner_->restore({{left, Fate::RollBack}});
+  eventually("recovered", [&] { return owner_->snapshot()->recovered; });
+  EXPECT_EQ(view("s1").verdict, Verdict::NotReady);
 }
 
 TEST_F(OwnerTest, AStopBeforeRecoveryIsCarriedOutByIt) {

@@ -93,7 +93,6 @@ void Rollback::removeSandbox() {
 }
 
 void Rollback::finish() {
-  entry_->rollbackFailed = false;
   if (entry_->forwarded && !entry_->answered) {
     const BootTime now = shared_.doors.clock.now();
     if (entry_->watchUntil == BootTime{}) entry_->watchUntil = now + shared_.options.lateWatch;
@@ -111,8 +110,9 @@ void Rollback::watchForLateSandbox() {
 }
 
 void Rollback::giveUp(Error error) {
-  entry_->rollbackFailed = true;
-  shared_.table.publish();
+  if (!std::exchange(entry_->record.rollbackFailed, true)) {
+    note(shared_, *entry_, journal::State::Rollback);
+  }
   log::warn("rollback not finished, will be tried again", {{"pod", entry_->record.pod.str()},
                                                            {"sandbox", entry_->record.sandbox},
                                                            {"intent", entry_->record.id},

@@ -15,4 +15,8 @@ bool asksForNetworks(const RunRequest& request) {
   return request.annotations.contains(api::kNetworksAnnotation);
 }
 
+bool asksForNetworks(const RuntimeSandbox& sandbox) {
+  return sandbox.annotations.contains(api::kNetworksAnnotation);
+}
+
 }  // namespace multinet::agent::sandbox

@@ -25,6 +25,7 @@ struct SandboxView {
   PodRef pod;
   Verdict verdict = Verdict::Pass;
   bool attached = false;  ///< CreateContainer is let through only then
+  journal::Doubt doubt = journal::Doubt::None;
   std::vector<InterfaceStatus> interfaces;
 };
 
@@ -39,6 +40,8 @@ struct Snapshot {
   std::set<std::pair<PodUid, std::uint32_t>> running;
   /// How many intents of the journal are in each state, those that only rest included.
   std::map<journal::State, std::size_t> intents{};
+  /// How many of them are in doubt, and why.
+  std::map<journal::Doubt, std::size_t> doubts{};
   /// While `recovered` is false: what stands in the way.
   Error waitsFor{Code::Unavailable, "Recovering",
                  "the agent is still comparing its journal with the runtime; try again"};
@@ -47,6 +50,8 @@ struct Snapshot {
 /// True where the pod names networks, so that its sandbox must go through Sandboxes::run(). Needs
 /// nothing but the request: a plain pod is told from others whatever is broken.
 [[nodiscard]] bool asksForNetworks(const RunRequest& request);
+/// The same of a sandbox that the runtime lists.
+[[nodiscard]] bool asksForNetworks(const RuntimeSandbox& sandbox);
 
 /// A number that no other call of this process has. Any thread.
 [[nodiscard]] CallId newCall();

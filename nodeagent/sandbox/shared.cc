@@ -31,7 +31,8 @@ void settle(const Shared& shared, const EntryPtr& entry, std::function<void()> d
   shared.doors.addresses.release(record.id);
   record.state = journal::State::Detached;
   record.changedAt = shared.doors.clock.wall();
-  record.quarantineUntil = record.changedAt + shared.options.quarantine;
+  record.restsUntil = shared.doors.clock.now() + shared.options.quarantine;
+  record.bootId = shared.options.bootId;
   shared.table.remove(record.id);
   shared.table.rest(record);
   shared.table.publish();

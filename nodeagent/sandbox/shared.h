@@ -14,6 +14,7 @@
 #include "nodeagent/resolve/resolver.h"
 #include "nodeagent/sandbox/runtime.h"
 #include "nodeagent/sandbox/table.h"
+#include "nodeagent/sandbox/testimony.h"
 
 namespace multinet::agent::sandbox {
 
@@ -26,6 +27,7 @@ struct Doors {
   resolve::Resolver& resolver;
   report::Reporter& reporter;
   const Clock& clock;
+  OwnSets* sets = nullptr;  ///< none: the API is no witness, and doubt stays
 };
 
 struct Options {

@@ -18,6 +18,16 @@ void Table::remove(const IntentId& id) {
   entries_.erase(id);
 }
 
+bool Table::rename(const IntentId& from, const IntentId& to) {
+  if (from == to) return true;
+  const auto at = entries_.find(from);
+  if (at == entries_.end() || entries_.contains(to)) return false;
+  const EntryPtr entry = at->second;
+  entries_.erase(at);
+  entries_.emplace(to, entry);
+  return true;
+}
+
 EntryPtr Table::bySandbox(const SandboxId& id) const {
   for (const auto& [intent, entry] : entries_) {
     if (!id.empty() && entry->record.sandbox == id) return entry;
@@ -59,7 +69,7 @@ bool Table::anyUnbound() const {
   });
 }
 
-std::vector<IntentId> Table::takeRested(WallTime now) {
+std::vector<IntentId> Table::takeRested(BootTime now) {
   std::vector<IntentId> rested;
   while (!resting_.empty() && resting_.begin()->first <= now) {
     rested.push_back(resting_.begin()->second.id);
@@ -86,11 +96,13 @@ SandboxView Table::view(const Entry& entry) const {
   view.interfaces = record.interfaces;
   if (entry.running) {
     view.verdict = Verdict::Hidden;
-  } else if (record.state == State::Rollback && entry.rollbackFailed) {
+  } else if (record.state == State::Rollback && record.rollbackFailed) {
     view.verdict = Verdict::NotReady;
   }
   // Links don't outlive a boot; the runtime shows such a sandbox as dead by itself.
-  view.attached = record.state == State::Attached && record.bootId == bootId_ && !entry.doubted;
+  view.attached = record.state == State::Attached && record.bootId == bootId_ &&
+                  record.doubt == journal::Doubt::None;
+  view.doubt = record.doubt;
   return view;
 }
 
@@ -102,6 +114,7 @@ void Table::publish() {
   for (const auto& [intent, entry] : entries_) {
     const journal::Record& record = entry->record;
     ++next->intents[record.state];
+    if (record.doubt != journal::Doubt::None) ++next->doubts[record.doubt];
     if (!record.sandbox.empty()) {
       next->sandboxes.insert_or_assign(record.sandbox, view(*entry));
     } else if (entry->running) {

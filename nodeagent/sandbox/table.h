@@ -18,13 +18,13 @@ namespace multinet::agent::sandbox {
 struct Entry {
   journal::Record record;
   attach::AbortFlag abort = std::make_shared<std::atomic<bool>>(false);
-  bool running = false;    ///< its RunPodSandbox is under way
-  bool forwarded = false;  ///< the runtime may have heard of it
-  bool answered = false;   ///< the runtime said yes or no: nothing can appear later
-  bool rollbackFailed = false;
-  bool detachOwed = false;  ///< its sandbox was stopped, or its links couldn't be removed yet
-  bool doubted = false;     ///< rebuilt after the journal was lost: no new containers
-  unsigned absences = 0;    ///< lists of the runtime in a row that didn't have it
+  bool running = false;      ///< its RunPodSandbox is under way
+  bool forwarded = false;    ///< the runtime may have heard of it
+  bool answered = false;     ///< the runtime said yes or no: nothing can appear later
+  bool detachOwed = false;   ///< its sandbox was stopped, or its links couldn't be removed yet
+  bool toldMissing = false;  ///< people know that the runtime lists it no more
+  bool toldBypass = false;   ///< people know that it was made without the agent
+  unsigned absences = 0;     ///< lists of the runtime in a row that didn't have it
   std::optional<netns::Identity> netns{};  ///< of its sandbox, once it was opened
   /// Until then a sandbox that the runtime makes late is looked for.
   BootTime watchUntil{};
@@ -39,21 +39,24 @@ class Table {
 
   EntryPtr add(journal::Record record);
   void remove(const IntentId& id);
+  /// False, and nothing is changed, where another entry has the new ID.
+  bool rename(const IntentId& from, const IntentId& to);
   [[nodiscard]] EntryPtr bySandbox(const SandboxId& id) const;
   [[nodiscard]] std::vector<EntryPtr> ofPod(const PodUid& uid) const;
   [[nodiscard]] std::vector<EntryPtr> all() const;
   /// True while a run is under way whose sandbox has no ID yet.
   [[nodiscard]] bool anyUnbound() const;
 
-  /// Remembers that an intent without an entry may be forgotten once its quarantine is over.
+  /// Remembers that an intent without an entry may be forgotten once its quarantine is over
+  /// (restsUntil, of this boot).
   void rest(journal::Record record) {
-    const WallTime until = record.quarantineUntil;
+    const BootTime until = record.restsUntil;
     resting_.emplace(until, std::move(record));
   }
   /// Interfaces that sandboxes of the pod had: those that are there, and those that rest.
   [[nodiscard]] std::vector<InterfacePlan> earlierOf(const PodUid& uid) const;
   /// Those whose time has come.
-  [[nodiscard]] std::vector<IntentId> takeRested(WallTime now);
+  [[nodiscard]] std::vector<IntentId> takeRested(BootTime now);
 
   /// From now on others may rely on what is missing here.
   void setRecovered();
@@ -71,7 +74,7 @@ class Table {
   bool recovered_ = false;
   Error waitsFor_ = Snapshot().waitsFor;
   std::map<IntentId, EntryPtr> entries_;
-  std::multimap<WallTime, journal::Record> resting_;
+  std::multimap<BootTime, journal::Record> resting_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_;
 };

@@ -1,0 +1,35 @@
+// This node's PodInterfaceSets as a witness: what the API believes that pods here have.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "lib/api/pod_interface_set.h"
+#include "lib/async/lane.h"
+#include "lib/base/ids.h"
+#include "lib/kube/client.h"
+#include "nodeagent/sandbox/testimony.h"
+
+namespace multinet::agent {
+
+/// A set in the agent's own words. InvalidArgument where it can't be one of ours: then it is no
+/// witness. Pure.
+[[nodiscard]] Result<sandbox::KnownSet> knownSet(const api::PodInterfaceSet& set);
+
+/// Asks the API server, one question at a time.
+class KubeOwnSets final : public sandbox::OwnSets {
+ public:
+  KubeOwnSets(std::function<Result<kube::Client*>()> client, NodeName node)
+      : client_(std::move(client)), node_(std::move(node)) {}
+
+  void list(std::function<void(Result<std::vector<sandbox::KnownSet>>)> done) override;
+
+ private:
+  [[nodiscard]] Result<std::vector<sandbox::KnownSet>> listNow();
+
+  std::function<Result<kube::Client*>()> client_;
+  const NodeName node_;
+  async::Lane lane_{"own-sets"};
+};
+
+}  // namespace multinet::agent
