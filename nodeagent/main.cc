@@ -37,6 +37,9 @@ void describe(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--underlay-interface", settings.underlayInterface, "Carries tunnels")
       ->capture_default_str();
+  app.add_option("--switch-netns", settings.switchNetns,
+                 "Where the network namespace of bridges and tunnels is kept; without: \"switch\" "
+                 "beside the socket; none: they are in the node's own namespace");
   app.add_option("--cluster-prefix", settings.clusterPrefixes,
                  "Ranges of pods and nodes, which stay on eth0 where a default gateway moves")
       ->delimiter(',');

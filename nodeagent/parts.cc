@@ -4,6 +4,7 @@
 
 #include "lib/base/failpoint.h"
 #include "lib/base/fd.h"
+#include "lib/netns/keep.h"
 #include "nodeagent/cri/runtime_client.h"
 
 namespace multinet::agent {
@@ -64,12 +65,31 @@ Status NetworkParts::start() {
   return {};
 }
 
+Result<std::optional<Fd>> NetworkParts::openSwitch() const {
+  if (settings_.switchNetns == "none") return std::optional<Fd>{};
+  std::string path = settings_.switchNetns;
+  if (path.empty()) {
+    // With a socket of systemd's making there is no path: then it is the packaged one.
+    const auto slash = settings_.listen.rfind('/');
+    path = slash == std::string::npos ? "/run/multinet" : settings_.listen.substr(0, slash);
+    path += "/switch";
+  }
+  MULTINET_TRY(Fd netns, netns::keep(path));
+  return std::optional<Fd>(std::move(netns));
+}
+
+Result<std::unique_ptr<attach::KernelAttachEngine>> NetworkParts::startEngine() const {
+  attach::EngineOptions options;
+  MULTINET_TRY(options.switchNetns, openSwitch());
+  return attach::KernelAttachEngine::start(std::move(options), clock_);
+}
+
 Status NetworkParts::startKernel() {
   constexpr const char* kReason = "KernelUnusable";
   constexpr const char* kRemedy = "run the agent as root with CAP_NET_ADMIN and CAP_SYS_ADMIN";
   if (engine_ == nullptr) {
     const Status place = failpoint::check("start.engine");
-    auto started = place ? attach::KernelAttachEngine::start({}, clock_) : fail(place.error());
+    auto started = place ? startEngine() : fail(place.error());
     if (!started)
       return fail(unusable(kReason, started.error().within("start attaching"), kRemedy));
     engine_ = std::move(*started);
@@ -80,8 +100,10 @@ Status NetworkParts::startKernel() {
     options.node = node_;
     options.underlay = settings_.underlayInterface;
     const Status place = failpoint::check("start.networks");
+    auto inner = openSwitch();
+    if (!inner) return fail(unusable(kReason, inner.error(), kRemedy));
     auto started =
-        place ? networks::startNetworks(options,
+        place ? networks::startNetworks(options, std::move(*inner),
                                         [this](std::shared_ptr<const networks::Snapshot> snapshot) {
                                           nodeReporter_.update(std::move(snapshot));
                                         })

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ class NetworkParts {
 
  private:
   [[nodiscard]] Status startKernel();
+  /// nullopt: the switch is in the node's own namespace.
+  [[nodiscard]] Result<std::optional<Fd>> openSwitch() const;
+  [[nodiscard]] Result<std::unique_ptr<attach::KernelAttachEngine>> startEngine() const;
   void serve();
   void changed();
   void blockGone(const api::IPBlock& block);

@@ -19,6 +19,9 @@ struct Settings {
   std::string stateDir = "/var/lib/multinet";
   std::string quarantine = "60s";
   std::string underlayInterface = "eth0";
+  /// Where the switch's namespace is kept; empty: beside the socket; `none`: the node's own is
+  /// used.
+  std::string switchNetns;
   std::vector<std::string> clusterPrefixes;  ///< ranges of pods and nodes
   std::string metricsListen;                 ///< empty: none
   std::string safeMode = "auto";  ///< a plain relay: on, off, or auto: after repeated crashes

@@ -91,6 +91,7 @@ Request createVeth(const VethSpec& spec) {
   message.header(upHeader());
   message.put(IFLA_IFNAME, spec.hostName);
   message.putU32(IFLA_MTU, spec.mtu);
+  if (spec.hostMac != MacAddress{}) message.put(IFLA_ADDRESS, spec.hostMac);
   if (spec.bridgeIndex != 0) message.putU32(IFLA_MASTER, u32(spec.bridgeIndex));
   message.nest(IFLA_LINKINFO, [&](Message& info) {
     info.put(IFLA_INFO_KIND, "veth");
@@ -100,7 +101,7 @@ Request createVeth(const VethSpec& spec) {
         peer.put(IFLA_IFNAME, spec.peerName);
         peer.put(IFLA_ADDRESS, spec.peerMac);
         peer.putU32(IFLA_MTU, spec.mtu);
-        peer.putU32(IFLA_NET_NS_FD, u32(spec.peerNetns));
+        if (spec.peerNetns >= 0) peer.putU32(IFLA_NET_NS_FD, u32(spec.peerNetns));
       });
     });
   });
@@ -114,7 +115,7 @@ Request createMacvlan(const MacvlanSpec& spec) {
   message.putU32(IFLA_LINK, u32(spec.parentIndex));
   message.put(IFLA_ADDRESS, spec.mac);
   message.putU32(IFLA_MTU, spec.mtu);
-  message.putU32(IFLA_NET_NS_FD, u32(spec.netns));
+  if (spec.netns >= 0) message.putU32(IFLA_NET_NS_FD, u32(spec.netns));
   message.nest(IFLA_LINKINFO, [&](Message& info) {
     info.put(IFLA_INFO_KIND, "macvlan");
     info.nest(IFLA_INFO_DATA, [&](Message& data) { data.putU32(IFLA_MACVLAN_MODE, spec.mode); });
@@ -145,6 +146,7 @@ Request createVxlan(const VxlanSpec& spec) {
   message.put(IFLA_IFNAME, spec.name);
   message.put(IFLA_ADDRESS, spec.mac);
   message.putU32(IFLA_MTU, spec.mtu);
+  if (spec.netns >= 0) message.putU32(IFLA_NET_NS_FD, u32(spec.netns));
   message.nest(IFLA_LINKINFO, [&](Message& info) {
     info.put(IFLA_INFO_KIND, "vxlan");
     info.nest(IFLA_INFO_DATA, [&](Message& data) {
@@ -204,6 +206,12 @@ Request setMaster(const LinkRef& link, int master) {
   Message message = change(link);
   message.putU32(IFLA_MASTER, u32(master));
   return {std::move(message), "set bridge of link " + text(link)};
+}
+
+Request moveLink(const LinkRef& link, int netns) {
+  Message message = change(link);
+  message.putU32(IFLA_NET_NS_FD, u32(netns));
+  return {std::move(message), "move link " + text(link)};
 }
 
 Request setGroup(const LinkRef& link, std::uint32_t group) {

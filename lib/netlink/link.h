@@ -49,8 +49,9 @@ struct VethSpec {
   std::string hostName;
   std::string bridge;   ///< for texts only
   int bridgeIndex = 0;  ///< master of the host end
+  MacAddress hostMac;   ///< zero: the kernel chooses
   std::string peerName;
-  int peerNetns = -1;  ///< descriptor of the target namespace
+  int peerNetns = -1;  ///< descriptor of the target namespace; -1: the socket's
   int peerIndex = 0;   ///< wanted ifindex there, 0: the kernel chooses
   MacAddress peerMac;
   unsigned mtu = 0;  ///< bytes, of both ends
@@ -63,7 +64,7 @@ struct MacvlanSpec {
   std::string parent;  ///< for texts only
   int parentIndex = 0;
   std::uint32_t mode = 0;  ///< MACVLAN_MODE_* of linux/if_link.h
-  int netns = -1;          ///< descriptor of the target namespace
+  int netns = -1;          ///< descriptor of the target namespace; -1: the socket's
   int index = 0;           ///< wanted ifindex there, 0: the kernel chooses
   MacAddress mac;
   unsigned mtu = 0;
@@ -83,6 +84,9 @@ struct VxlanSpec {
   MacAddress mac;
   unsigned mtu = 0;
   VxlanInfo vxlan;
+  /// Descriptor of the namespace in which the link is born; -1: the socket's. Its UDP socket and
+  /// its underlay are always in the socket's (rtnl_newlink: the link's source namespace).
+  int netns = -1;
 };
 /// Without a default destination: who gets flooded frames is in the FDB (see neighbour.h).
 [[nodiscard]] Request createVxlan(const VxlanSpec& spec);
@@ -106,6 +110,9 @@ struct LinkLabel {
 [[nodiscard]] Request relabel(int index, const LinkLabel& label);
 /// `master` 0 takes it out of its bridge.
 [[nodiscard]] Request setMaster(const LinkRef& link, int master);
+/// Puts a link into another namespace (a descriptor), under its name; it arrives down and without
+/// its bridge. Alias and MAC go with it. Bridges can't be moved.
+[[nodiscard]] Request moveLink(const LinkRef& link, int netns);
 [[nodiscard]] Request setGroup(const LinkRef& link, std::uint32_t group);
 [[nodiscard]] Request deleteLink(const LinkRef& link);
 /// All links of the group at once, for the price of one (one RCU wait: rtnl_group_dellink).

@@ -74,7 +74,7 @@ PresentLinks presentLinks(const Observed& observed, const Desired& desired) {
   return present;
 }
 
-Applier::Applier(netlink::Socket& host, Pod& pod, AbortFlag abort, PresentLinks present)
+Applier::Applier(HostSide host, Pod& pod, AbortFlag abort, PresentLinks present)
     : host_(host), pod_(pod), abort_(std::move(abort)), present_(std::move(present)) {
   for (const auto& [interface, link] : present_) index_[interface] = link.index;
 }
@@ -115,9 +115,11 @@ Status Applier::apply(const std::vector<Op>& ops) {
 
 Status Applier::create(const std::vector<const Op*>& ops) {
   std::vector<Sent> batch;
+  std::vector<Sent> onParents;
   for (const Op* op : ops) {
     MULTINET_TRY(auto made, request(*op));
-    batch.push_back({op, std::move(made)});
+    const bool onParent = std::holds_alternative<CreateMacvlan>(op->action);
+    (onParent ? onParents : batch).push_back({op, std::move(made)});
     if (const auto* veth = std::get_if<CreateVeth>(&op->action)) {
       born_[op->interface] = veth->spec.peerName;
       // In the same send as the creation, so that no crash of ours leaves a link without a mark.
@@ -126,7 +128,8 @@ Status Applier::create(const std::vector<const Op*>& ops) {
       born_[op->interface] = macvlan->spec.name;
     }
   }
-  return send(host_, batch);
+  if (!batch.empty()) MULTINET_CHECK(send(host_.ends, batch));
+  return onParents.empty() ? Status{} : send(host_.parents, onParents);
 }
 
 Status Applier::findBorn() {

@@ -27,6 +27,12 @@ class Pod {
   netlink::Socket socket_;
 };
 
+/// Sockets of the host's side, each in its namespace.
+struct HostSide {
+  netlink::Socket& ends;     ///< bridges and the host's ends of veth pairs: the switch
+  netlink::Socket& parents;  ///< parents of macvlans: the node's own
+};
+
 /// What takes an attach back, in the order in which it is to be done. Requests of the pod are for
 /// the pod's own socket; then links of the host are deleted by name.
 struct Undo {
@@ -47,7 +53,7 @@ using PresentLinks = std::map<std::string, PresentLink>;
 /// One attach or repair under way. Lives on the thread of `host`.
 class Applier {
  public:
-  Applier(netlink::Socket& host, Pod& pod, AbortFlag abort, PresentLinks present);
+  Applier(HostSide host, Pod& pod, AbortFlag abort, PresentLinks present);
 
   /// Stops at the first stage that fails. Steps that are done already (an address that is there)
   /// count as done. The first failure is the answer; undo() takes back what was done.
@@ -78,7 +84,7 @@ class Applier {
   [[nodiscard]] Result<netlink::Request> request(const drivers::Op& op) const;
   [[nodiscard]] int indexOf(const std::string& interface) const;
 
-  netlink::Socket& host_;
+  HostSide host_;
   Pod& pod_;
   AbortFlag abort_;
   PresentLinks present_;                     ///< links that we did not make

@@ -18,6 +18,7 @@
 #include "nodeagent/attach/apply.h"
 #include "nodeagent/attach/default_route.h"
 #include "nodeagent/attach/kernel_attach_engine.h"
+#include "nodeagent/attach/observe.h"
 
 namespace multinet::agent::attach {
 namespace {
@@ -493,6 +494,33 @@ TEST_F(AttachTest, CostsWhatItShould) {
       ASSERT_TRUE(detach("p" + std::to_string(i), &pods[static_cast<std::size_t>(i)]));
     }
   }
+}
+
+TEST_F(AttachTest, HostEndsAreBornInTheSwitchAndParentsStayOnTheHost) {
+  const Fd inner = netns::make().value();
+  auto sockets = [&] {
+    const auto scope = netns::Scope::enter(inner).value();
+    return netlink::Socket::open().value();
+  }();
+  run(sockets, netlink::createBridge({"br-test", mac("02:00:00:00:00:02"), 1500}));
+  run(sockets, netlink::setUp({0, "br-test"}));
+  EngineOptions options;
+  options.switchNetns = inner.duplicate().value();
+  const Fd old = makePod();
+  ASSERT_TRUE(attach("i-old", old, {onBridge("net1", 8)}));  // as an earlier version does
+  engine_ = KernelAttachEngine::start(std::move(options), clock_).value();
+  const Fd pod = makePod();
+  ASSERT_TRUE(attach("i1", pod, {onBridge("net1", 9), onMacvlan("net2", 9)}));
+  const auto marked = findMarked(sockets).value();
+  ASSERT_EQ(marked.size(), 1U);
+  EXPECT_EQ(marked[0].intent, IntentId("i1"));
+  EXPECT_EQ(findMarked(*host_).value().size(), 1U) << "that of the earlier version alone";
+  EXPECT_EQ(observe(&pod).size(), 4U);
+  // Both kinds end, wherever they are.
+  ASSERT_TRUE(detach("i1", &pod));
+  ASSERT_TRUE(detach("i-old", &old));
+  EXPECT_TRUE(findMarked(sockets).value().empty());
+  EXPECT_TRUE(findMarked(*host_).value().empty());
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "nodeagent/attach/kernel_attach_engine.h"
 
+#include <set>
+
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
 #include "lib/netns/netns.h"
@@ -26,6 +28,11 @@ struct MaintainTask {
   UpkeepCallback done;
 };
 
+Result<netlink::Socket> openIn(const Fd& netns) {
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  return netlink::Socket::open();
+}
+
 template <class Task>
 Error refused(typename Lane<Task>::Push push, std::string_view what, std::size_t capacity) {
   if (push == Lane<Task>::Push::Full) {
@@ -39,19 +46,20 @@ Error refused(typename Lane<Task>::Push push, std::string_view what, std::size_t
 
 class KernelAttachEngine::Impl {
  public:
-  /// One socket a thread, all in the host's namespace.
+  /// In the order of HostSide: the switch's socket, and the host's own.
   struct Sockets {
-    netlink::Socket attach;
-    netlink::Socket reaper;
-    netlink::Socket maintain;
+    netlink::Socket ends;
+    netlink::Socket parents;
+    HostSide side() { return {ends, parents}; }
   };
 
-  Impl(EngineOptions options, const Clock& clock, Sockets sockets, Fd home)
+  Impl(EngineOptions options, const Clock& clock, Sockets attachSockets, Sockets maintainSockets,
+       std::vector<netlink::Socket> reaperSockets, Fd home)
       : options_(std::move(options)),
         clock_(clock),
-        host_(std::move(sockets.attach)),
-        maintainHost_(std::move(sockets.maintain)),
-        reaper_(std::move(sockets.reaper)),
+        sockets_(std::move(attachSockets)),
+        maintainSockets_(std::move(maintainSockets)),
+        reaper_(std::move(reaperSockets)),
         home_(std::move(home)),
         removals_({"mn-reaper", options_.detachQueue, 256},
                   [this](std::vector<Removal> batch) { reaper_.run(std::move(batch)); }),
@@ -103,7 +111,7 @@ class KernelAttachEngine::Impl {
   }
 
   Result<std::vector<ObservedInterface>> observe(const std::optional<Fd>& netns) {
-    MULTINET_TRY(auto found, lookInto(home_));
+    MULTINET_TRY(auto found, lookAtHost());
     if (!netns) return found;
     MULTINET_TRY(Fd copy, netns->duplicate());
     MULTINET_TRY(Pod pod, Pod::open(std::move(copy)));
@@ -114,11 +122,15 @@ class KernelAttachEngine::Impl {
 
   Result<std::vector<ObservedInterface>> observeAll() {
     MULTINET_CHECK(failpoint::check("attach.observe-all"));
-    MULTINET_TRY(const netns::Identity home, netns::identity(home_));
-    MULTINET_TRY(auto found, lookInto(home_));
+    MULTINET_TRY(auto found, lookAtHost());
+    std::set<netns::Identity> hosts;
+    for (const Fd* side : hostNamespaces()) {
+      MULTINET_TRY(const netns::Identity identity, netns::identity(*side));
+      hosts.insert(identity);
+    }
     const auto look = [&](const Fd& one) -> Status {
       MULTINET_TRY(const netns::Identity identity, netns::identity(one));
-      if (identity == home) return {};
+      if (hosts.contains(identity)) return {};
       MULTINET_TRY(auto inPod, lookInto(one));
       addAsPods(std::move(inPod), found);
       return {};
@@ -128,12 +140,23 @@ class KernelAttachEngine::Impl {
   }
 
  private:
+  [[nodiscard]] std::vector<const Fd*> hostNamespaces() const {
+    if (!options_.switchNetns) return {&home_};
+    return {&home_, &*options_.switchNetns};
+  }
+
   static Result<std::vector<ObservedInterface>> lookInto(const Fd& netns) {
-    MULTINET_TRY(auto socket, [&]() -> Result<netlink::Socket> {
-      MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
-      return netlink::Socket::open();
-    }());
+    MULTINET_TRY(auto socket, openIn(netns));
     return findMarked(socket);
+  }
+
+  [[nodiscard]] Result<std::vector<ObservedInterface>> lookAtHost() const {
+    std::vector<ObservedInterface> found;
+    for (const Fd* side : hostNamespaces()) {
+      MULTINET_TRY(auto links, lookInto(*side));
+      found.insert(found.end(), links.begin(), links.end());
+    }
+    return found;
   }
 
   static void addAsPods(std::vector<ObservedInterface> inPod,
@@ -180,11 +203,11 @@ class KernelAttachEngine::Impl {
     if (Status place = failpoint::check("attach.observe.before"); !place) {
       return {fail(place.error()), {}};
     }
-    const auto observed = observePod(host_, pod, task.desired);
+    const auto observed = observePod(sockets_.side(), pod, task.desired);
     if (!observed) return {fail(observed.error()), {}};
     const auto ops = plan(task.desired, *observed);
     if (!ops) return {fail(ops.error()), {}};
-    Applier applier(host_, pod, task.abort, presentLinks(*observed, task.desired));
+    Applier applier(sockets_.side(), pod, task.abort, presentLinks(*observed, task.desired));
     Status applied = applier.apply(*ops);
     if (!applied) return {fail(applied.error()), applier.undo()};
     Desired made = task.desired;
@@ -211,16 +234,16 @@ class KernelAttachEngine::Impl {
     if (Status place = failpoint::check("maintain.before"); !place) {
       return task.done(fail(place.error()));
     }
-    auto upkeep = maintainPod(maintainHost_, *pod, task.desired, task.abort);
+    auto upkeep = maintainPod(maintainSockets_.side(), *pod, task.desired, task.abort);
     if (upkeep && !upkeep->repairs.empty()) announce(intent, *pod, upkeep->interfaces);
     task.done(std::move(upkeep));
   }
 
   EngineOptions options_;
   const Clock& clock_;
-  netlink::Socket host_;          // of the attach thread
-  netlink::Socket maintainHost_;  // of the maintain thread
-  Reaper reaper_;                 // of the reaper thread
+  Sockets sockets_;          // of the attach thread
+  Sockets maintainSockets_;  // of the maintain thread
+  Reaper reaper_;            // of the reaper thread
   Fd home_;
   Announcer announcer_;
   Lane<Removal> removals_;
@@ -233,14 +256,25 @@ KernelAttachEngine::~KernelAttachEngine() = default;
 
 Result<std::unique_ptr<KernelAttachEngine>> KernelAttachEngine::start(EngineOptions options,
                                                                       const Clock& clock) {
-  MULTINET_TRY(auto attachSocket, netlink::Socket::open());
-  MULTINET_TRY(auto reaperSocket, netlink::Socket::open());
-  MULTINET_TRY(auto maintainSocket, netlink::Socket::open());
   MULTINET_TRY(Fd home, netns::openOwn());
-  Impl::Sockets sockets{std::move(attachSocket), std::move(reaperSocket),
-                        std::move(maintainSocket)};
+  const Fd& switchNetns = options.switchNetns ? *options.switchNetns : home;
+  const auto openBoth = [&]() -> Result<Impl::Sockets> {
+    MULTINET_TRY(auto ends, openIn(switchNetns));
+    MULTINET_TRY(auto parents, openIn(home));
+    return Impl::Sockets{std::move(ends), std::move(parents)};
+  };
+  MULTINET_TRY(auto attached, openBoth());
+  MULTINET_TRY(auto maintained, openBoth());
+  std::vector<netlink::Socket> reaped;
+  MULTINET_TRY(auto reapedOwn, openIn(home));
+  reaped.push_back(std::move(reapedOwn));
+  if (options.switchNetns) {
+    MULTINET_TRY(auto reapedEnds, openIn(switchNetns));
+    reaped.push_back(std::move(reapedEnds));
+  }
   return std::unique_ptr<KernelAttachEngine>(new KernelAttachEngine(
-      std::make_unique<Impl>(std::move(options), clock, std::move(sockets), std::move(home))));
+      std::make_unique<Impl>(std::move(options), clock, std::move(attached), std::move(maintained),
+                             std::move(reaped), std::move(home))));
 }
 
 void KernelAttachEngine::attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,

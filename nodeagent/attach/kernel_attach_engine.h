@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "lib/base/clock.h"
@@ -20,12 +21,16 @@ struct EngineOptions {
   std::size_t detachQueue = 1024;
   std::string proc = "/proc";  ///< where processes, and so their namespaces, are found
   std::size_t maintainQueue = 64;
+  /// The switch's namespace: there are the bridges, and there the host's ends of veth pairs are
+  /// born. nullopt: in the host's own. Ends that an earlier version left there are found all the
+  /// same.
+  std::optional<Fd> switchNetns{};
 };
 
 class KernelAttachEngine final : public AttachEngine {
  public:
-  /// Host links live in the namespace of the calling thread, which is the host's own: an attach
-  /// into that one is refused. `clock` outlives the engine.
+  /// The namespace of the calling thread is the host's own: an attach into that one is refused.
+  /// `clock` outlives the engine.
   [[nodiscard]] static Result<std::unique_ptr<KernelAttachEngine>> start(EngineOptions options,
                                                                          const Clock& clock);
   KernelAttachEngine(const KernelAttachEngine&) = delete;

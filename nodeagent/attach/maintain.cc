@@ -13,7 +13,7 @@ using netlink::LinkInfo;
 /// One interface's repair.
 class Repair {
  public:
-  Repair(netlink::Socket& host, Pod& pod, const Desired& desired, AbortFlag abort)
+  Repair(HostSide host, Pod& pod, const Desired& desired, AbortFlag abort)
       : host_(host), pod_(pod), desired_(desired), abort_(std::move(abort)) {}
 
   struct Outcome {
@@ -49,7 +49,7 @@ class Repair {
     return status;
   }
 
-  netlink::Socket& host_;
+  HostSide host_;
   Pod& pod_;
   const Desired& desired_;
   AbortFlag abort_;
@@ -82,7 +82,7 @@ void look(const std::vector<LinkInfo>& links, InterfaceStatus& status) {
 
 }  // namespace
 
-Result<Upkeep> maintainPod(netlink::Socket& host, Pod& pod, const Desired& desired,
+Result<Upkeep> maintainPod(HostSide host, Pod& pod, const Desired& desired,
                            const AbortFlag& abort) {
   MULTINET_TRY(const Observed observed, observeAttached(host, pod, desired));
   Upkeep upkeep;

@@ -8,7 +8,7 @@ namespace multinet::agent::attach {
 
 /// One look at a pod. Writes nothing where all is as planned; a failure at one interface keeps no
 /// other from being put right, and takes nothing back. See AttachEngine::maintain().
-[[nodiscard]] Result<Upkeep> maintainPod(netlink::Socket& host, Pod& pod, const Desired& desired,
+[[nodiscard]] Result<Upkeep> maintainPod(HostSide host, Pod& pod, const Desired& desired,
                                          const AbortFlag& abort);
 
 }  // namespace multinet::agent::attach

@@ -40,7 +40,7 @@ class MaintainTest : public testing::Test {
   }
 
   Upkeep look() {
-    auto upkeep = maintainPod(host_.socket(), pod_, desired_, nullptr);
+    auto upkeep = maintainPod({host_.socket(), host_.socket()}, pod_, desired_, nullptr);
     if (!upkeep) throw std::runtime_error(upkeep.error().message);
     return std::move(*upkeep);
   }
@@ -265,7 +265,8 @@ TEST_F(MaintainTest, AMacThatAStrayLinkKeepsIsReplaced) {
 TEST_F(MaintainTest, AnAbortedLookStops) {
   const auto abort = std::make_shared<std::atomic<bool>>(true);
   inPod(netlink::setDown({0, "net1"}));
-  EXPECT_EQ(maintainPod(host_.socket(), pod_, desired_, abort).error().code, Code::Cancelled);
+  EXPECT_EQ(maintainPod({host_.socket(), host_.socket()}, pod_, desired_, abort).error().code,
+            Code::Cancelled);
   EXPECT_FALSE(link("net1").up);
 }
 

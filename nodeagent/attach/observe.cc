@@ -18,16 +18,17 @@ Result<std::optional<LinkInfo>> look(netlink::Socket& socket, const std::string&
   return fail(link.error());
 }
 
-Status observeHost(netlink::Socket& host, const Desired& desired, Observed& observed) {
+Status observeHost(HostSide host, const Desired& desired, Observed& observed) {
   for (const InterfacePlan& interface : desired.interfaces) {
     if (!interface.parent.empty() && !observed.parents.contains(interface.parent)) {
-      MULTINET_TRY(auto parent, look(host, interface.parent));
+      const bool inside = drivers::driverOf(interface.type).hasHostEnd();
+      MULTINET_TRY(auto parent, look(inside ? host.ends : host.parents, interface.parent));
       if (parent) observed.parents.emplace(interface.parent, std::move(*parent));
     }
     if (!drivers::driverOf(interface.type).hasHostEnd()) continue;
     for (unsigned salt = 0; salt < kHostNameSalts; ++salt) {
       const std::string name = drivers::hostLinkName(desired.intent, interface.name.str(), salt);
-      MULTINET_TRY(auto link, look(host, name));
+      MULTINET_TRY(auto link, look(host.ends, name));
       if (!link) break;
       observed.hostLinks.emplace(name, std::move(*link));
     }
@@ -95,7 +96,7 @@ std::string difference(const LinkInfo& link, const InterfaceStatus& status) {
 
 }  // namespace
 
-Result<Observed> observePod(netlink::Socket& host, Pod& pod, const Desired& desired) {
+Result<Observed> observePod(HostSide host, Pod& pod, const Desired& desired) {
   Observed observed;
   MULTINET_CHECK(observeHost(host, desired, observed));
   MULTINET_TRY(observed.podLinks, netlink::findLinks(pod.socket()));
@@ -108,12 +109,12 @@ Result<Observed> observePod(netlink::Socket& host, Pod& pod, const Desired& desi
   return observed;
 }
 
-Result<Observed> observeAttached(netlink::Socket& host, Pod& pod, const Desired& desired) {
+Result<Observed> observeAttached(HostSide host, Pod& pod, const Desired& desired) {
   Observed observed;
   MULTINET_CHECK(observeHost(host, desired, observed));
   MULTINET_TRY(observed.podLinks, netlink::findLinks(pod.socket()));
   MULTINET_CHECK(observeDetail(pod, observed));
-  MULTINET_CHECK(observeOtherEnds(host, desired, observed));
+  MULTINET_CHECK(observeOtherEnds(host.ends, desired, observed));
   MULTINET_CHECK(observeSysctls(pod, desired, observed));
   return observed;
 }

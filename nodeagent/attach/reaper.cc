@@ -61,6 +61,21 @@ Status Reaper::inPod(Removal& removal) {
   return deleteLinks(pod.socket(), names);
 }
 
+/// Removes what is named and what carries the mark of an intent.
+Status Reaper::onHost(netlink::Socket& host, const std::set<IntentId>& intents,
+                      std::set<std::string> doomed) {
+  Status first;
+  if (!intents.empty()) {
+    const auto marked = findMarked(host);
+    if (!marked) note(first, fail(marked.error()));
+    for (const ObservedInterface& link : marked.value_or(std::vector<ObservedInterface>{})) {
+      if (intents.contains(link.intent)) doomed.insert(link.link);
+    }
+  }
+  note(first, deleteLinks(host, {doomed.begin(), doomed.end()}));
+  return first;
+}
+
 void Reaper::run(std::vector<Removal> removals) {
   std::vector<Status> results(removals.size());
   std::set<std::string> doomed;
@@ -75,14 +90,7 @@ void Reaper::run(std::vector<Removal> removals) {
     }
   }
   Status host;
-  if (!intents.empty()) {
-    const auto marked = findMarked(host_);
-    if (!marked) note(host, fail(marked.error()));
-    for (const ObservedInterface& link : marked.value_or(std::vector<ObservedInterface>{})) {
-      if (intents.contains(link.intent)) doomed.insert(link.link);
-    }
-  }
-  note(host, deleteLinks(host_, {doomed.begin(), doomed.end()}));
+  for (netlink::Socket& side : hosts_) note(host, onHost(side, intents, doomed));
   for (std::size_t i = 0; i < removals.size(); ++i) {
     note(results[i], host);
     note(results[i],

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,13 +30,16 @@ struct Removal {
 /// Lives on the reaper thread.
 class Reaper {
  public:
-  explicit Reaper(netlink::Socket host) : host_(std::move(host)) {}
+  /// Sockets in all namespaces that may have host ends of links.
+  explicit Reaper(std::vector<netlink::Socket> hosts) : hosts_(std::move(hosts)) {}
   /// Removes all, then answers all.
   void run(std::vector<Removal> removals);
 
  private:
   [[nodiscard]] Status inPod(Removal& removal);
-  netlink::Socket host_;
+  [[nodiscard]] static Status onHost(netlink::Socket& host, const std::set<IntentId>& intents,
+                                     std::set<std::string> doomed);
+  std::vector<netlink::Socket> hosts_;
 };
 
 /// Links of the socket's namespace; those that aren't there (any more) count as deleted. One link

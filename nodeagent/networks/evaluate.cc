@@ -14,9 +14,9 @@ Check linkCheck(const DesiredNetwork& network, const Evidence& evidence) {
   const std::string kLink = "Link";
   if (evidence.refused) return failed(kLink, "KernelRefused", evidence.refused->message);
   std::vector<std::string> names = {bridgeName(network)};
-  if (network.type == LinkType::Vxlan) names.push_back(vxlanName(network));
+  if (const std::string port = portName(network); !port.empty()) names.push_back(port);
   for (const std::string& name : names) {
-    const LinkInfo* link = evidence.host.link(name);
+    const LinkInfo* link = evidence.host.inner.link(name);
     if (link == nullptr) return failed(kLink, "LinkMissing", "device " + name + " isn't there");
     if (link->alias != networkAlias(network.uid)) {
       return failed(kLink, "NameTaken",
@@ -95,8 +95,7 @@ std::string parentOf(const DesiredNetwork& network, const Site& site, const Netw
   });
   if (refused || isBlocked(network, site)) return "";
   if (network.type == LinkType::Macvlan) return site.device == nullptr ? "" : network.parent;
-  const std::string decisive = ownsBridge(network) ? "Link" : "Parent";
-  const auto check = std::ranges::find(state.checks, decisive, &Check::name);
+  const auto check = std::ranges::find(state.checks, "Link", &Check::name);
   const bool there = check->status == CheckStatus::True || check->reason == "KernelRefused";
   return there ? bridgeName(network) : "";
 }
@@ -115,7 +114,7 @@ NetworkState evaluate(const DesiredNetwork& network, const Evidence& evidence,
     state.checks.push_back(failed("Lifelines", network.refusal->reason, network.refusal->message));
   }
   state.checks.push_back(site.parent);
-  if (ownsBridge(network)) state.checks.push_back(linkCheck(network, evidence));
+  if (hasBridge(network)) state.checks.push_back(linkCheck(network, evidence));
   if (network.type == LinkType::Vxlan) {
     state.bridgeMac = bridgeMac(options.node, network.uid);
     state.underlays = site.underlays;

@@ -60,16 +60,30 @@ class Builder {
   nft::Set own6_{"own6", "ipv6_addr . inet_service", {}};
 };
 
+/// The tunnels that are there; `known`: those whose peers the API tells.
+void addTunnels(const Links& side, const Host& host, const std::set<std::string>& known,
+                const std::string& defaultUnderlay, Builder& builder) {
+  for (const auto& [name, link] : side.links) {
+    if (!link.vxlan || !parseNetworkAlias(link.alias)) continue;
+    const auto* underlay = host.link(link.vxlan->underlayIndex);
+    builder.tunnel(link.vxlan->port, underlay == nullptr ? defaultUnderlay : underlay->name);
+    if (link.vxlan->local) builder.own(*link.vxlan->local);
+    const auto flood = side.flood.find(link.index);
+    if (known.contains(name) || flood == side.flood.end()) continue;
+    for (const IpAddress& remote : flood->second) builder.peer(remote);
+  }
+}
+
 }  // namespace
 
 nft::Table guardTable(const std::vector<DesiredNetwork>& served, const Host& host,
                       const std::string& defaultUnderlay) {
   Builder builder;
-  std::set<std::string> known;  // tunnels whose peers the API tells
+  std::set<std::string> known;
   for (const DesiredNetwork& network : served) {
     if (network.type != LinkType::Vxlan) continue;
     known.insert(vxlanName(network));
-    if (network.refusal && host.link(vxlanName(network)) == nullptr) continue;  // never made
+    if (network.refusal && host.inner.link(vxlanName(network)) == nullptr) continue;  // never made
     builder.tunnel(network.port, network.underlay.empty() ? defaultUnderlay : network.underlay);
     for (const Peer& peer : network.peers) {
       for (const IpAddress& address : peer.underlay) builder.peer(address);
@@ -78,15 +92,8 @@ nft::Table guardTable(const std::vector<DesiredNetwork>& served, const Host& hos
       builder.own(address);
     }
   }
-  for (const auto& [name, link] : host.links) {
-    if (!link.vxlan || !parseNetworkAlias(link.alias)) continue;
-    const auto* underlay = host.link(link.vxlan->underlayIndex);
-    builder.tunnel(link.vxlan->port, underlay == nullptr ? defaultUnderlay : underlay->name);
-    if (link.vxlan->local) builder.own(*link.vxlan->local);
-    const auto flood = host.flood.find(link.index);
-    if (known.contains(name) || flood == host.flood.end()) continue;
-    for (const IpAddress& remote : flood->second) builder.peer(remote);
-  }
+  addTunnels(host.inner, host, known, defaultUnderlay, builder);
+  if (host.split()) addTunnels(host, host, known, defaultUnderlay, builder);
   return std::move(builder).table();
 }
 

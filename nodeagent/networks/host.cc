@@ -34,14 +34,29 @@ void takeAddress(const netlink::AddressInfo& info, Host& host) {
   host.broadcasts.insert({range.first(), range.last()});
 }
 
+Result<Links> observeLinks(netlink::Socket& socket) {
+  Links all;
+  MULTINET_TRY(auto links, netlink::findLinks(socket));
+  for (netlink::LinkInfo& link : links) {
+    std::string name = link.name;
+    all.links.emplace(std::move(name), std::move(link));
+  }
+  for (const auto& [name, link] : all.links) {
+    if (link.kind != "vxlan" || !parseNetworkAlias(link.alias)) continue;
+    MULTINET_TRY(const auto remotes, netlink::findFlood(socket, link.index));
+    all.flood[link.index] = {remotes.begin(), remotes.end()};
+  }
+  return all;
+}
+
 }  // namespace
 
-const netlink::LinkInfo* Host::link(const std::string& name) const {
+const netlink::LinkInfo* Links::link(const std::string& name) const {
   const auto found = links.find(name);
   return found == links.end() ? nullptr : &found->second;
 }
 
-const netlink::LinkInfo* Host::link(int index) const {
+const netlink::LinkInfo* Links::link(int index) const {
   for (const auto& [name, link] : links) {
     if (link.index == index) return &link;
   }
@@ -65,29 +80,28 @@ std::set<std::uint16_t> parseUdpPorts(std::string_view table) {
   return ports;
 }
 
-Result<Host> observeHost(netlink::Socket& socket) {
+Result<Host> observeHost(netlink::Socket& node, SwitchSide* inner) {
   Host host;
-  MULTINET_TRY(auto links, netlink::findLinks(socket));
-  for (netlink::LinkInfo& link : links) {
-    if (link.udpPort != 0 && !parseNetworkAlias(link.alias)) {
-      host.tunnelPorts.emplace(link.udpPort, link.name);
-    }
-    std::string name = link.name;
-    host.links.emplace(std::move(name), std::move(link));
-  }
-  MULTINET_TRY(const auto addresses, netlink::findAddresses(socket, 0));
-  for (const netlink::AddressInfo& address : addresses) takeAddress(address, host);
+  MULTINET_TRY(static_cast<Links&>(host), observeLinks(node));
   for (const auto& [name, link] : host.links) {
-    if (link.kind != "vxlan" || !parseNetworkAlias(link.alias)) continue;
-    MULTINET_TRY(const auto remotes, netlink::findFlood(socket, link.index));
-    host.flood[link.index] = {remotes.begin(), remotes.end()};
+    if (link.udpPort != 0 && !parseNetworkAlias(link.alias)) {
+      host.tunnelPorts.emplace(link.udpPort, name);
+    }
   }
+  MULTINET_TRY(const auto addresses, netlink::findAddresses(node, 0));
+  for (const netlink::AddressInfo& address : addresses) takeAddress(address, host);
+  if (inner == nullptr) {
+    host.inner = host;
+    return host;
+  }
+  MULTINET_TRY(host.inner, observeLinks(inner->socket));
+  host.switchNetns = inner->netns.get();
   return host;
 }
 
-Status observeDetail(netlink::Socket& socket, const HostDetail& detail, Host& host) {
+Status observeDetail(netlink::Socket& node, const HostDetail& detail, Host& host) {
   if (detail.routes) {
-    MULTINET_TRY(host.routed, netlink::findRoutedLinks(socket));
+    MULTINET_TRY(host.routed, netlink::findRoutedLinks(node));
   }
   if (detail.udpPorts) {
     MULTINET_TRY(host.udpPorts, findUdpPorts());

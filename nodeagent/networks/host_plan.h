@@ -5,6 +5,7 @@
 // nothing is flushed and written anew.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,9 +15,14 @@
 
 namespace multinet::agent::networks {
 
+/// Whose socket a step needs. What is born in the switch with a foot in the node's namespace (a
+/// tunnel, an uplink, a wire) is made from the node's.
+enum class Place : std::uint8_t { Switch, Node };
+
 /// Requests of one network that go to the kernel in one send, after the sysctls (key, value).
 struct HostStep {
   NetworkUid network;
+  Place place = Place::Switch;
   std::vector<std::pair<std::string, std::string>> sysctls;
   std::vector<netlink::Request> requests;
 };
@@ -30,7 +36,9 @@ struct HostPlan {
 /// up.
 enum class Guard : std::uint8_t { Refused, Committed };
 
-/// `served` is judged (see lifelines.h).
+/// `served` is judged (see lifelines.h). Links that an earlier version made in the node's namespace
+/// move into the switch, as far as links can be moved: pods' ends are, with their bridge made anew;
+/// those on a bridge of somebody else's stay there until they end.
 [[nodiscard]] HostPlan planHost(const std::vector<DesiredNetwork>& served, const Host& host,
                                 Guard guard, const NetworksOptions& options);
 

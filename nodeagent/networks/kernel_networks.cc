@@ -29,34 +29,56 @@ constexpr int kPasses = 5;
 constexpr Duration kDebounce = milliseconds(200);
 constexpr Duration kRetry = seconds(3);
 
+constexpr std::pair<const char*, const char*> kSwitchSysctls[] = {
+    {"ipv6/conf/all/disable_ipv6", "1"},      {"ipv6/conf/default/disable_ipv6", "1"},
+    {"bridge/bridge-nf-call-iptables", "0"},  {"bridge/bridge-nf-call-ip6tables", "0"},
+    {"bridge/bridge-nf-call-arptables", "0"},
+};
+
 }  // namespace
 
-Result<std::unique_ptr<Networks>> startNetworks(NetworksOptions options, ChangeCallback changed) {
-  MULTINET_TRY(std::unique_ptr<Networks> networks,
-               KernelNetworks::start(std::move(options), std::move(changed)));
+Result<std::unique_ptr<Networks>> startNetworks(NetworksOptions options,
+                                                std::optional<Fd> switchNetns,
+                                                ChangeCallback changed) {
+  MULTINET_TRY(
+      std::unique_ptr<Networks> networks,
+      KernelNetworks::start(std::move(options), std::move(switchNetns), std::move(changed)));
   return networks;
 }
 
+Result<KernelNetworks::Inner> KernelNetworks::openInner(Fd netns) {
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  MULTINET_TRY(auto socket, netlink::Socket::open());
+  MULTINET_TRY(auto events, netlink::EventSocket::open({RTNLGRP_LINK}));
+  return Inner{SwitchSide{std::move(netns), std::move(socket)}, std::move(events)};
+}
+
 Result<std::unique_ptr<KernelNetworks>> KernelNetworks::start(NetworksOptions options,
+                                                              std::optional<Fd> switchNetns,
                                                               ChangeCallback changed) {
   MULTINET_TRY(auto socket, netlink::Socket::open());
   MULTINET_TRY(auto events, netlink::EventSocket::open(
                                 {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR}));
   MULTINET_TRY(auto guard, GuardKeeper::open(options.compareEvery));
+  std::optional<Inner> inner;
+  if (switchNetns) {
+    MULTINET_TRY(inner, openInner(std::move(*switchNetns)));
+  }
   Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return fail(errnoError("start networks: eventfd", errno));
-  return std::unique_ptr<KernelNetworks>(new KernelNetworks(std::move(options), std::move(changed),
-                                                            std::move(socket), std::move(events),
-                                                            std::move(guard), std::move(wake)));
+  return std::unique_ptr<KernelNetworks>(
+      new KernelNetworks(std::move(options), std::move(changed), std::move(socket),
+                         std::move(events), std::move(inner), std::move(guard), std::move(wake)));
 }
 
 KernelNetworks::KernelNetworks(NetworksOptions options, ChangeCallback changed,
                                netlink::Socket socket, netlink::EventSocket events,
-                               GuardKeeper guard, Fd wake)
+                               std::optional<Inner> inner, GuardKeeper guard, Fd wake)
     : options_(std::move(options)),
       changed_(std::move(changed)),
       socket_(std::move(socket)),
       events_(std::move(events)),
+      inner_(std::move(inner)),
       guard_(std::move(guard)),
       wake_(std::move(wake)),
       probes_(options_, clock_),
@@ -98,13 +120,14 @@ void KernelNetworks::run() {
     takeDesired();
     if (desired_ && clock_.now() >= reconcileAt_) reconcile();
     if (desired_) probes_.turn(socket_);
-    writes_ = socket_.writes() + guard_.commits();
+    writes_ = socket_.writes() + (inner_ ? inner_->side.socket.writes() : 0) + guard_.commits();
     publish();
   }
 }
 
 void KernelNetworks::wait() {
   std::vector<pollfd> polled = {{wake_.get(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
+  if (inner_) polled.push_back({inner_->events.fd(), POLLIN, 0});
   probes_.addPolled(polled);
   int timeout = -1;
   if (desired_) {
@@ -118,15 +141,20 @@ void KernelNetworks::wait() {
 }
 
 void KernelNetworks::readEvents() {
+  readEventsOf(events_, interestIndexes_);
+  if (inner_) readEventsOf(inner_->events, innerInterestIndexes_);
+}
+
+void KernelNetworks::readEventsOf(netlink::EventSocket& events, const std::set<int>& indexes) {
   bool concerned = false;
-  const bool complete = events_.drain([&](const netlink::Frame& frame) {
+  const bool complete = events.drain([&](const netlink::Frame& frame) {
     if (frame.type == RTM_NEWLINK || frame.type == RTM_DELLINK) {
       const auto link = netlink::decodeLink(frame.payload);
       concerned = concerned || !link || interestNames_.contains(link->name) ||
-                  interestIndexes_.contains(link->index);
+                  indexes.contains(link->index);
     } else if (frame.type == RTM_NEWADDR || frame.type == RTM_DELADDR) {
       const auto address = netlink::decodeAddress(frame.payload);
-      concerned = concerned || !address || interestIndexes_.contains(address->linkIndex);
+      concerned = concerned || !address || indexes.contains(address->linkIndex);
     }
   });
   if (concerned || !complete) reconcileAt_ = std::min(reconcileAt_, clock_.now() + kDebounce);
@@ -148,7 +176,7 @@ void KernelNetworks::takeDesired() {
 
 /// What the node has, and what of the wish may be done there.
 Status KernelNetworks::look() {
-  MULTINET_TRY(Host host, observeHost(socket_));
+  MULTINET_TRY(Host host, observeHost(socket_, inner_ ? &inner_->side : nullptr));
   MULTINET_CHECK(observeDetail(socket_, detailFor(*desired_, host), host));
   host_ = std::move(host);
   served_ = judge(*desired_, host_, options_.underlay);
@@ -157,6 +185,7 @@ Status KernelNetworks::look() {
 
 void KernelNetworks::reconcile() {
   refused_.clear();
+  quietenSwitch();
   Status seen;
   bool again = true;
   for (int pass = 0; pass < kPasses && again; ++pass) {
@@ -174,7 +203,7 @@ void KernelNetworks::reconcile() {
   reconcileAt_ =
       clock_.now() + (trouble ? std::min(kRetry, options_.compareEvery) : options_.compareEvery);
   setInterest();
-  probes_.sync(served_, host_);
+  probes_.sync(served_, host_, inner_ ? &inner_->side.netns : nullptr);
   settled_ = settled_ || seen.has_value();
 }
 
@@ -197,30 +226,64 @@ bool KernelNetworks::applySteps(const HostPlan& plan) {
 /// Does the step. All its requests are tried; the first failure counts.
 std::optional<Error> KernelNetworks::refusalOf(const HostStep& step) {
   std::optional<Error> first;
-  for (const auto& [key, value] : step.sysctls) {
-    const Status written = netns::writeSysctl(key, value);
-    // A kernel without IPv6 has nothing to silence.
-    if (!written && written.error().code != Code::NotFound) first = written.error();
-  }
+  if (const Status written = writeSysctls(step); !written) first = written.error();
   if (const Status place = failpoint::check("networks.step"); !place) return place.error();
-  for (const Status& verdict : socket_.runAll(step.requests)) {
+  const bool inside = inner_ && step.place == Place::Switch;
+  for (const Status& verdict : (inside ? inner_->side.socket : socket_).runAll(step.requests)) {
     if (!first && !verdict) first = verdict.error();
   }
   return first;
 }
 
+/// Of steps in the switch.
+Status KernelNetworks::writeSysctls(const HostStep& step) {
+  if (step.sysctls.empty()) return {};
+  std::optional<netns::Scope> scope;
+  if (inner_) {
+    MULTINET_TRY(auto entered, netns::Scope::enter(inner_->side.netns));
+    scope.emplace(std::move(entered));
+  }
+  for (const auto& [key, value] : step.sysctls) {
+    const Status written = netns::writeSysctl(key, value);
+    // A kernel without IPv6 has nothing to silence.
+    if (!written && written.error().code != Code::NotFound) return written;
+  }
+  return {};
+}
+
+/// The switch speaks no IP by itself, and nobody's firewall looks into its frames. Also later: the
+/// module with these settings may be loaded at any time, and its defaults are others.
+void KernelNetworks::quietenSwitch() {
+  if (!inner_) return;
+  const auto scope = netns::Scope::enter(inner_->side.netns);
+  if (!scope) return log::error("can't enter the switch", {{"error", scope.error()}});
+  for (const auto& [key, value] : kSwitchSysctls) {
+    const auto found = netns::readSysctl(key);
+    if (!found || *found == value) continue;
+    if (const Status written = netns::writeSysctl(key, value); !written) {
+      log::warn("can't set a sysctl of the switch", {{"key", key}, {"error", written.error()}});
+    }
+  }
+}
+
 void KernelNetworks::setInterest() {
   interestNames_ = {options_.underlay};
-  interestIndexes_.clear();
   for (const DesiredNetwork& network : *desired_) {
-    for (const std::string& name : {network.underlay, network.uplink, network.parent,
-                                    network.bridge, bridgeName(network), vxlanName(network)}) {
+    for (const std::string& name :
+         {network.underlay, network.uplink, network.parent, network.bridge, bridgeName(network),
+          portName(network), wireEndName(network)}) {
       if (!name.empty()) interestNames_.insert(name);
     }
   }
-  for (const std::string& name : interestNames_) {
-    if (const auto* link = host_.link(name)) interestIndexes_.insert(link->index);
-  }
+  const auto indexesIn = [this](const Links& side) {
+    std::set<int> indexes;
+    for (const std::string& name : interestNames_) {
+      if (const auto* link = side.link(name)) indexes.insert(link->index);
+    }
+    return indexes;
+  };
+  interestIndexes_ = indexesIn(host_);
+  innerInterestIndexes_ = indexesIn(host_.inner);
 }
 
 void KernelNetworks::publish() {

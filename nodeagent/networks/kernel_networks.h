@@ -19,7 +19,9 @@ namespace multinet::agent::networks {
 
 class KernelNetworks final : public Networks {
  public:
+  /// See startNetworks().
   [[nodiscard]] static Result<std::unique_ptr<KernelNetworks>> start(NetworksOptions options,
+                                                                     std::optional<Fd> switchNetns,
                                                                      ChangeCallback changed);
   KernelNetworks(const KernelNetworks&) = delete;
   KernelNetworks& operator=(const KernelNetworks&) = delete;
@@ -32,16 +34,26 @@ class KernelNetworks final : public Networks {
   [[nodiscard]] std::uint64_t writes() const { return writes_.load(); }
 
  private:
+  /// What a room of its own namespace needs of the switch's.
+  struct Inner {
+    SwitchSide side;
+    netlink::EventSocket events;
+  };
+  [[nodiscard]] static Result<Inner> openInner(Fd netns);
   KernelNetworks(NetworksOptions options, ChangeCallback changed, netlink::Socket socket,
-                 netlink::EventSocket events, GuardKeeper guard, Fd wake);
+                 netlink::EventSocket events, std::optional<Inner> inner, GuardKeeper guard,
+                 Fd wake);
 
   // All below: the room's thread.
   void run();
   void wait();
   void readEvents();
+  void readEventsOf(netlink::EventSocket& events, const std::set<int>& indexes);
   void takeDesired();
   void reconcile();
   [[nodiscard]] Status look();
+  void quietenSwitch();
+  [[nodiscard]] Status writeSysctls(const HostStep& step);
   [[nodiscard]] bool applySteps(const HostPlan& plan);
   [[nodiscard]] std::optional<Error> refusalOf(const HostStep& step);
   void publish();
@@ -50,8 +62,9 @@ class KernelNetworks final : public Networks {
   const NetworksOptions options_;
   const ChangeCallback changed_;
   SystemClock clock_;
-  netlink::Socket socket_;
+  netlink::Socket socket_;  // of the node's namespace
   netlink::EventSocket events_;
+  std::optional<Inner> inner_;  // nullopt: the switch is in the node's namespace
   GuardKeeper guard_;
   Fd wake_;
 
@@ -69,7 +82,8 @@ class KernelNetworks final : public Networks {
   std::map<NetworkUid, Error> refused_;
   Probes probes_;
   std::set<std::string> interestNames_;
-  std::set<int> interestIndexes_;
+  std::set<int> interestIndexes_;       // of the node
+  std::set<int> innerInterestIndexes_;  // of the switch
   BootTime reconcileAt_{};
   std::thread thread_;  // last: it uses all of the above
 };

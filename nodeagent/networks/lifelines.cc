@@ -24,7 +24,7 @@ bool ours(const LinkInfo& link) {
 /// The device that the network would have for itself; empty: none.
 const std::string& takenDevice(const DesiredNetwork& network) {
   static const std::string kNone;
-  if (network.type == LinkType::Bridge && ownsBridge(network)) return network.uplink;
+  if (network.type == LinkType::Bridge && !joinsBridge(network)) return network.uplink;
   if (network.type == LinkType::Macvlan && network.macvlanMode == MacvlanMode::Passthru) {
     return network.parent;
   }
@@ -34,12 +34,23 @@ const std::string& takenDevice(const DesiredNetwork& network) {
 /// The device of others by which frames of the network leave; empty: none, or a tunnel.
 const std::string& wireOf(const DesiredNetwork& network) {
   if (network.type == LinkType::Macvlan) return network.parent;
-  return ownsBridge(network) ? network.uplink : network.bridge;
+  return joinsBridge(network) ? network.bridge : network.uplink;
 }
 
+/// In the switch or, made by an earlier version, in the node's namespace.
 const LinkInfo* tunnelOf(const DesiredNetwork& network, const Host& host) {
-  const LinkInfo* tunnel = host.link(vxlanName(network));
-  return tunnel != nullptr && tunnel->alias == networkAlias(network.uid) ? tunnel : nullptr;
+  for (const Links* side : {&host.inner, static_cast<const Links*>(&host)}) {
+    const LinkInfo* tunnel = side->link(vxlanName(network));
+    if (tunnel != nullptr && tunnel->alias == networkAlias(network.uid)) return tunnel;
+  }
+  return nullptr;
+}
+
+/// Whether a link that the test holds for is on either side.
+template <class Test>
+bool anyLink(const Host& host, Test test) {
+  const auto matches = [&](const auto& entry) { return test(entry.second); };
+  return std::ranges::any_of(host.links, matches) || std::ranges::any_of(host.inner.links, matches);
 }
 
 /// The name of a foreign device that stands on `device`, such as a VLAN.
@@ -52,16 +63,14 @@ std::optional<std::string> standsOn(const LinkInfo& device, const Host& host) {
 }
 
 bool isUnderlay(const LinkInfo& device, const Host& host, const std::string& defaultUnderlay) {
-  return device.name == defaultUnderlay ||
-         std::any_of(host.links.begin(), host.links.end(), [&](const auto& entry) {
-           return entry.second.vxlan && entry.second.vxlan->underlayIndex == device.index;
+  return device.name == defaultUnderlay || anyLink(host, [&](const LinkInfo& link) {
+           return link.vxlan && link.vxlan->underlayIndex == device.index;
          });
 }
 
 bool hasLinks(const DesiredNetwork& network, const Host& host) {
-  return ownsBridge(network) &&
-         std::any_of(host.links.begin(), host.links.end(), [&](const auto& entry) {
-           return entry.second.alias == networkAlias(network.uid);
+  return hasBridge(network) && anyLink(host, [&](const LinkInfo& link) {
+           return link.alias == networkAlias(network.uid);
          });
 }
 
@@ -148,9 +157,8 @@ std::optional<Refusal> refusePort(const DesiredNetwork& network, const Host& hos
   if (reserved) {
     return Refusal{"PortReserved", port + " is kept for well-known services" + remedy};
   }
-  const bool shared = std::any_of(host.links.begin(), host.links.end(), [&](const auto& entry) {
-    return entry.second.udpPort == network.port && ours(entry.second);
-  });
+  const bool shared = anyLink(
+      host, [&](const LinkInfo& link) { return link.udpPort == network.port && ours(link); });
   if (!shared && host.udpPorts.contains(network.port)) {
     return Refusal{"PortTaken", port + " is open on this node already" + remedy};
   }

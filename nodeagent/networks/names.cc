@@ -10,12 +10,33 @@ constexpr std::string_view kPrefix = "multinet-network:";
 }  // namespace
 
 std::string bridgeName(const DesiredNetwork& network) {
-  if (network.type == LinkType::Bridge && !network.bridge.empty()) return network.bridge;
+  if (network.type == LinkType::Bridge && !joinsBridge(network) && !network.bridge.empty()) {
+    return network.bridge;
+  }
   return drivers::hashName("mnb", network.uid.str());
 }
 
 std::string vxlanName(const DesiredNetwork& network) {
   return drivers::hashName("mnx", network.uid.str());
+}
+
+std::string uplinkName(const DesiredNetwork& network) {
+  return drivers::hashName("mnu", network.uid.str());
+}
+
+std::string wireName(const DesiredNetwork& network) {
+  return drivers::hashName("mnw", network.uid.str());
+}
+
+std::string wireEndName(const DesiredNetwork& network) {
+  return drivers::hashName("mne", network.uid.str());
+}
+
+std::string portName(const DesiredNetwork& network) {
+  if (network.type == LinkType::Vxlan) return vxlanName(network);
+  if (network.type != LinkType::Bridge) return "";
+  if (joinsBridge(network)) return wireName(network);
+  return network.uplink.empty() ? "" : uplinkName(network);
 }
 
 MacAddress bridgeMac(const NodeName& node, const NetworkUid& network) {
@@ -24,6 +45,12 @@ MacAddress bridgeMac(const NodeName& node, const NetworkUid& network) {
 
 MacAddress vxlanMac(const NodeName& node, const NetworkUid& network) {
   return MacAddress::derive("vxlan/" + node.str() + "/" + network.str());
+}
+
+MacAddress wireMac(const NodeName& node, const NetworkUid& network) {
+  auto bytes = MacAddress::derive("wire/" + node.str() + "/" + network.str()).bytes();
+  bytes[0] = 0xfe;
+  return MacAddress(bytes);
 }
 
 std::string networkAlias(const NetworkUid& network) {
@@ -35,9 +62,12 @@ std::optional<NetworkUid> parseNetworkAlias(std::string_view alias) {
   return NetworkUid(std::string(alias.substr(kPrefix.size())));
 }
 
-bool ownsBridge(const DesiredNetwork& network) {
-  return network.type == LinkType::Vxlan ||
-         (network.type == LinkType::Bridge && network.bridgeMode == BridgeMode::Own);
+bool hasBridge(const DesiredNetwork& network) {
+  return network.type != LinkType::Macvlan;
+}
+
+bool joinsBridge(const DesiredNetwork& network) {
+  return network.type == LinkType::Bridge && network.bridgeMode == BridgeMode::Existing;
 }
 
 }  // namespace multinet::agent::networks

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/base/clock.h"
+#include "lib/base/fd.h"
 #include "lib/base/ids.h"
 #include "lib/base/ip.h"
 #include "lib/base/mac.h"
@@ -142,9 +143,11 @@ class Networks {
 /// Called on the room's thread after each change of the snapshot; must not block.
 using ChangeCallback = std::function<void(std::shared_ptr<const Snapshot>)>;
 
-/// On the real kernel, in the network namespace of the calling thread. Stopping (by destruction)
-/// leaves the kernel's state as it is: pods go on, a successor adopts it.
+/// On the real kernel; the network namespace of the calling thread is the node's. Bridges, tunnels
+/// and the node's ends of pods' links are in `switchNetns`; nullopt: in the node's namespace too.
+/// Stopping (by destruction) leaves the kernel's state as it is: pods go on, a successor adopts it.
 [[nodiscard]] Result<std::unique_ptr<Networks>> startNetworks(NetworksOptions options,
+                                                              std::optional<Fd> switchNetns,
                                                               ChangeCallback changed);
 
 /// Bytes that VXLAN adds to a packet, by the family of the outer header (RFC 7348: outer IP, UDP

@@ -60,14 +60,26 @@ class Watch {
 class Node {
  public:
   explicit Node(std::string name)
-      : name_(std::move(name)), netns_(netns::make().value()), socket_(open()) {
+      : name_(std::move(name)),
+        netns_(netns::make().value()),
+        switch_(netns::make().value()),
+        socket_(open(netns_)),
+        inner_(open(switch_)) {
     up("lo");
   }
   void start(NetworksOptions options) {
     options.node = NodeName(name_);
     watch_ = std::make_unique<Watch>();
     const auto scope = netns::Scope::enter(netns_).value();
-    networks_ = KernelNetworks::start(options, watch_->callback()).value();
+    networks_ =
+        KernelNetworks::start(options, switch_.duplicate().value(), watch_->callback()).value();
+  }
+  /// As a version without a switch did: everything in the node's namespace.
+  void startWithoutSwitch(NetworksOptions options) {
+    options.node = NodeName(name_);
+    watch_ = std::make_unique<Watch>();
+    const auto scope = netns::Scope::enter(netns_).value();
+    networks_ = KernelNetworks::start(options, std::nullopt, watch_->callback()).value();
   }
   void stop() { networks_.reset(); }
   void up(const std::string& link) { run(netlink::setUp({0, link})); }
@@ -95,6 +107,22 @@ class Node {
     run(netlink::createVeth(spec));
     other.up(otherLink);
   }
+  /// An interface of a pod on a bridge of the switch.
+  void attach(const std::string& link, Node& pod, const std::string& bridge) {
+    plug(inner_, link, pod, bridge);
+  }
+  /// The same as an earlier version made it.
+  void attachOnNode(const std::string& link, Node& pod, const std::string& bridge) {
+    plug(socket_, link, pod, bridge);
+  }
+  netlink::LinkInfo inner(const std::string& link) {
+    return netlink::findLink(inner_, {0, link}).value_or(netlink::LinkInfo{});
+  }
+  void runInner(const netlink::Request& request) { must(inner_.run(request)); }
+  std::vector<IpAddress> flood(const std::string& tunnel) {
+    return netlink::findFlood(inner_, inner(tunnel).index).value_or(std::vector<IpAddress>{});
+  }
+  const Fd& switchNetns() { return switch_; }
   bool until(const std::function<bool(const Snapshot&)>& wanted, Duration limit) {
     return watch_->until(wanted, limit);
   }
@@ -103,13 +131,28 @@ class Node {
   const Fd& netns() { return netns_; }
 
  private:
-  netlink::Socket open() {
-    const auto scope = netns::Scope::enter(netns_).value();
+  static netlink::Socket open(const Fd& netns) {
+    const auto scope = netns::Scope::enter(netns).value();
     return netlink::Socket::open().value();
+  }
+  static void plug(netlink::Socket& socket, const std::string& link, Node& pod,
+                   const std::string& bridge) {
+    netlink::VethSpec spec;
+    spec.hostName = link;
+    spec.bridgeIndex = netlink::findLink(socket, {0, bridge}).value().index;
+    spec.peerName = "net1";
+    spec.peerNetns = pod.netns_.get();
+    spec.peerMac = MacAddress::derive(pod.name_ + "net1");
+    spec.mtu = 1450;
+    must(socket.run(netlink::createVeth(spec)));
+    must(socket.run(netlink::setAlias({0, link}, drivers::aliasOf(IntentId(pod.name_), "net1"))));
+    pod.up("net1");
   }
   std::string name_;
   Fd netns_;
+  Fd switch_;
   netlink::Socket socket_;
+  netlink::Socket inner_;
   std::unique_ptr<Watch> watch_;
   std::unique_ptr<KernelNetworks> networks_;
 };
@@ -151,6 +194,39 @@ bool eventually(const std::function<bool()>& wanted) {
   return false;
 }
 
+/// Sends one UDP packet; true where it arrives.
+bool delivers(Node& from, Node& to, const std::string& address, std::uint16_t port) {
+  const auto bound = [&] {
+    const auto scope = netns::Scope::enter(to.netns()).value();
+    Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_port = htons(port);
+    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
+    return fd;
+  }();
+  const auto scope = netns::Scope::enter(from.netns()).value();
+  const Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in target{};
+  target.sin_family = AF_INET;
+  target.sin_port = htons(port);
+  EXPECT_EQ(::inet_pton(AF_INET, address.c_str(), &target.sin_addr), 1);
+  const auto limit = steady_clock::now() + milliseconds(600);
+  while (steady_clock::now() < limit) {
+    static_cast<void>(
+        ::sendto(fd.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&target), sizeof target));
+    char byte = 0;
+    if (::recv(bound.get(), &byte, 1, 0) == 1 && byte == 'x') return true;  // no probe of a node
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  return false;
+}
+
+/// The first ARP request may get lost while links come up; the next one follows after a second.
+bool reaches(Node& from, Node& to, const std::string& address, std::uint16_t port) {
+  return eventually([&] { return delivers(from, to, address, port); });
+}
+
 /// Four times as fast as in service; the tests of the limits themselves use the defaults.
 NetworksOptions fast() {
   NetworksOptions options;
@@ -186,7 +262,7 @@ TEST_F(NetworksTest, ATunnelOverIpv4IsMeasured) {
   EXPECT_EQ(state->mtu, 1450U);
   EXPECT_EQ(state->parent, bridgeName(blue({})));
   EXPECT_EQ(state->underlays, std::vector<IpAddress>{ip("172.18.0.1")});
-  const auto bridge = netlink::findLink(one_.socket(), {0, state->parent}).value();
+  const auto bridge = one_.inner(state->parent);
   EXPECT_EQ(bridge.mac, state->bridgeMac);
   EXPECT_EQ(bridge.mtu, 1450U);
 }
@@ -282,7 +358,7 @@ TEST_F(NetworksTest, APathMtuLearnedFromARouterIsForgottenOnceItHeals) {
 TEST_F(NetworksTest, ASilentPeerIsNamed) {
   wireV4();
   startBoth();
-  two_.run(netlink::setDown({0, bridgeName(blue({}))}));
+  two_.runInner(netlink::setDown({0, bridgeName(blue({}))}));
   two_.stop();
   EXPECT_TRUE(one_.until(notReady("PeerUnreachable"), seconds(10)));
 }
@@ -313,17 +389,13 @@ TEST_F(NetworksTest, DriftIsRepaired) {
   wireV4();
   startBoth();
   const DesiredNetwork network = blue({});
-  one_.run(netlink::deleteLink({0, vxlanName(network)}));
-  EXPECT_TRUE(eventually([&] { return one_.has(vxlanName(network)); }));
-  one_.run(netlink::setDown({0, bridgeName(network)}));
-  EXPECT_TRUE(eventually(
-      [&] { return netlink::findLink(one_.socket(), {0, bridgeName(network)}).value().up; }));
-  const auto flood = [&] {
-    auto remotes = netlink::findFlood(one_.socket(), one_.index(vxlanName(network)));
-    return remotes.value_or(std::vector<IpAddress>{});
-  };
+  one_.runInner(netlink::deleteLink({0, vxlanName(network)}));
+  EXPECT_TRUE(eventually([&] { return one_.inner(vxlanName(network)).index != 0; }));
+  one_.runInner(netlink::setDown({0, bridgeName(network)}));
+  EXPECT_TRUE(eventually([&] { return one_.inner(bridgeName(network)).up; }));
+  const auto flood = [&] { return one_.flood(vxlanName(network)); };
   ASSERT_TRUE(eventually([&] { return flood() == std::vector<IpAddress>{ip("172.18.0.2")}; }));
-  one_.run(netlink::addFlood(one_.index(vxlanName(network)), ip("172.18.0.9")));
+  one_.runInner(netlink::addFlood(one_.inner(vxlanName(network)).index, ip("172.18.0.9")));
   EXPECT_TRUE(eventually([&] { return flood() == std::vector<IpAddress>{ip("172.18.0.2")}; }));
 }
 
@@ -334,15 +406,14 @@ TEST_F(NetworksTest, ANetworkThatIsGoneGoesOnceNoPodIsLeftInIt) {
   const std::string bridge = bridgeName(blue({}));
   ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.settled; }, seconds(5)));
   Node pod("pod");
-  one_.wire("pod0", pod, "net1");
-  one_.run(netlink::setAlias({0, "pod0"}, drivers::aliasOf(IntentId("i"), "net1")));
-  one_.run(netlink::setMaster({0, "pod0"}, one_.index(bridge)));
+  one_.attach("pod0", pod, bridge);
   one_.networks().setDesired({});
   ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
   EXPECT_EQ(one_.networks().snapshot()->leftovers.front().interfaces, 1U);
-  EXPECT_TRUE(one_.has(bridge));
-  one_.run(netlink::deleteLink({0, "pod0"}));
-  EXPECT_TRUE(eventually([&] { return !one_.has(bridge) && !one_.has(vxlanName(blue({}))); }));
+  EXPECT_NE(one_.inner(bridge).index, 0);
+  one_.runInner(netlink::deleteLink({0, "pod0"}));
+  EXPECT_TRUE(eventually(
+      [&] { return one_.inner(bridge).index == 0 && one_.inner(vxlanName(blue({}))).index == 0; }));
   EXPECT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.empty(); }, seconds(5)));
 }
 
@@ -351,16 +422,70 @@ TEST_F(NetworksTest, AForeignLinkOfThatNameIsLeftAloneAndTold) {
   DesiredNetwork network = blue({});
   network.type = LinkType::Bridge;
   network.bridge = "br-admin";
-  one_.run(netlink::createBridge({"br-admin", MacAddress::derive("x"), 1500}));
+  one_.runInner(netlink::createBridge({"br-admin", MacAddress::derive("x"), 1500}));
   one_.start(fast());
   one_.networks().setDesired({network});
   EXPECT_TRUE(one_.until(notReady("NameTaken"), seconds(5)));
   EXPECT_EQ(one_.networks().writes(), 0U);
-  network.bridgeMode = BridgeMode::Existing;
+}
+
+bool readyAsBridge(const Snapshot& snapshot) {
+  const auto* state = snapshot.find(kUid);
+  return state != nullptr && state->ready == CheckStatus::True;
+}
+
+TEST_F(NetworksTest, ANetworkJoinsABridgeOfSomebodyElsesByOneWire) {
+  one_.run(netlink::createBridge({"br-admin", MacAddress::derive("x"), 1500}));
   one_.up("br-admin");
+  one_.wire("port0", two_, "eth1");
+  one_.run(netlink::setMaster({0, "port0"}, one_.index("br-admin")));
+  two_.address("eth1", "10.60.0.2/24");
+  DesiredNetwork network = blue({});
+  network.type = LinkType::Bridge;
+  network.bridgeMode = BridgeMode::Existing;
+  network.bridge = "br-admin";
+  one_.start(fast());
   one_.networks().setDesired({network});
-  EXPECT_TRUE(one_.until([](const Snapshot& s) { return s.find(kUid)->ready == CheckStatus::True; },
-                         seconds(5)));
+  ASSERT_TRUE(one_.until(readyAsBridge, seconds(5)));
+  const std::string parent = one_.networks().snapshot()->find(kUid)->parent;
+  Node pod("pod");
+  one_.attach("pod0", pod, parent);
+  pod.address("net1", "10.60.0.9/24");
+  EXPECT_TRUE(reaches(pod, two_, "10.60.0.2", 7777));
+  // The bridge goes and comes back.
+  one_.run(netlink::deleteLink({0, "br-admin"}));
+  ASSERT_TRUE(one_.until(notReady("DeviceMissing"), seconds(5)));
+  one_.run(netlink::createBridge({"br-admin", MacAddress::derive("x"), 1500}));
+  one_.up("br-admin");
+  one_.run(netlink::setMaster({0, "port0"}, one_.index("br-admin")));
+  EXPECT_TRUE(reaches(pod, two_, "10.60.0.2", 7777));
+  // Gone with the network, and nothing else with it.
+  one_.runInner(netlink::deleteLink({0, "pod0"}));
+  one_.networks().setDesired({});
+  EXPECT_TRUE(eventually([&] { return !one_.has(wireEndName(network)); }));
+  EXPECT_TRUE(one_.has("br-admin"));
+}
+
+TEST_F(NetworksTest, AnUplinkStaysWithTheNode) {
+  one_.wire("eth1", two_, "eth1");
+  one_.up("eth1");
+  two_.address("eth1", "10.60.0.2/24");
+  DesiredNetwork network = blue({});
+  network.type = LinkType::Bridge;
+  network.uplink = "eth1";
+  one_.start(fast());
+  one_.networks().setDesired({network});
+  ASSERT_TRUE(one_.until(readyAsBridge, seconds(5)));
+  Node pod("pod");
+  one_.attach("pod0", pod, bridgeName(network));
+  pod.address("net1", "10.60.0.9/24");
+  EXPECT_TRUE(reaches(pod, two_, "10.60.0.2", 7777));
+  EXPECT_EQ(netlink::findLink(one_.socket(), {0, "eth1"}).value().master, 0);
+  one_.stop();
+  one_.start(fast());
+  one_.networks().setDesired({network});
+  ASSERT_TRUE(one_.until(readyAsBridge, seconds(5)));
+  EXPECT_EQ(one_.networks().writes(), 0U);
 }
 
 /// Sends `payload` in a VXLAN packet, with a frame of the probes' ethertype inside.
@@ -406,8 +531,8 @@ TEST_F(NetworksTest, OnlyPeersReachATunnel) {
   two_.address("eth0", "172.18.0.66/24");
   const MacAddress bridge = bridgeMac(NodeName("one"), kUid);
   auto listener = [&] {
-    const auto scope = netns::Scope::enter(one_.netns()).value();
-    return netns::PacketSocket::open(one_.index(bridgeName(blue({}))), 0x88B5).value();
+    const auto scope = netns::Scope::enter(one_.switchNetns()).value();
+    return netns::PacketSocket::open(one_.inner(bridgeName(blue({}))).index, 0x88B5).value();
   }();
   forge(two_, "172.18.0.1", bridge);  // by the underlay, from a peer's address: the control
   EXPECT_TRUE(hears(listener));
@@ -430,34 +555,6 @@ TEST_F(NetworksTest, OnlyPeersReachATunnel) {
   EXPECT_FALSE(hears(listener));
 }
 
-/// Sends one UDP packet; true where it arrives.
-bool delivers(Node& from, Node& to, const std::string& address, std::uint16_t port) {
-  const auto bound = [&] {
-    const auto scope = netns::Scope::enter(to.netns()).value();
-    Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    sockaddr_in any{};
-    any.sin_family = AF_INET;
-    any.sin_port = htons(port);
-    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
-    return fd;
-  }();
-  const auto scope = netns::Scope::enter(from.netns()).value();
-  const Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_in target{};
-  target.sin_family = AF_INET;
-  target.sin_port = htons(port);
-  EXPECT_EQ(::inet_pton(AF_INET, address.c_str(), &target.sin_addr), 1);
-  const auto limit = steady_clock::now() + milliseconds(600);
-  while (steady_clock::now() < limit) {
-    static_cast<void>(
-        ::sendto(fd.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&target), sizeof target));
-    char byte = 0;
-    if (::recv(bound.get(), &byte, 1, 0) == 1 && byte == 'x') return true;  // no probe of a node
-    std::this_thread::sleep_for(milliseconds(20));
-  }
-  return false;
-}
-
 TEST_F(NetworksTest, PlainPodsUseTheTunnelsPortAmongThemselves) {
   wireV4();
   startBoth();
@@ -473,12 +570,12 @@ TEST_F(NetworksTest, PlainPodsUseTheTunnelsPortAmongThemselves) {
   other.route("0.0.0.0/0", "10.244.1.1", "eth0");
   const auto scope = netns::Scope::enter(one_.netns()).value();
   must(netns::writeSysctl("ipv4/ip_forward", "1"));
-  EXPECT_TRUE(delivers(pod, other, "10.244.1.5", 4799));
+  EXPECT_TRUE(reaches(pod, other, "10.244.1.5", 4799));
   // To a peer's tunnel they don't get: the next node might take them for this one.
   two_.stop();
-  two_.run(netlink::deleteLink({0, vxlanName(blue({}))}));
+  two_.runInner(netlink::deleteLink({0, vxlanName(blue({}))}));
   two_.route("10.244.0.0/16", "172.18.0.1", "eth0");
-  EXPECT_TRUE(delivers(pod, two_, "172.18.0.2", 4800));
+  EXPECT_TRUE(reaches(pod, two_, "172.18.0.2", 4800));
   EXPECT_FALSE(delivers(pod, two_, "172.18.0.2", 4799));
 }
 
@@ -491,9 +588,7 @@ TEST_F(NetworksTest, TheGuardStaysAsLongAsATunnel) {
   wireV4();
   startBoth();
   Node pod("pod");
-  one_.wire("pod0", pod, "net1");
-  one_.run(netlink::setAlias({0, "pod0"}, drivers::aliasOf(IntentId("i"), "net1")));
-  one_.run(netlink::setMaster({0, "pod0"}, one_.index(bridgeName(blue({})))));
+  one_.attach("pod0", pod, bridgeName(blue({})));
   one_.networks().setDesired({});
   ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
   EXPECT_TRUE(guarded(one_));
@@ -503,7 +598,7 @@ TEST_F(NetworksTest, TheGuardStaysAsLongAsATunnel) {
   ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
   EXPECT_TRUE(guarded(one_));
   EXPECT_EQ(one_.networks().writes(), 0U);
-  one_.run(netlink::deleteLink({0, "pod0"}));
+  one_.runInner(netlink::deleteLink({0, "pod0"}));
   EXPECT_TRUE(eventually([&] { return !guarded(one_); }));
 }
 
@@ -515,10 +610,9 @@ TEST_F(NetworksTest, ANetworkThatIsNoLongerReadyGoesOnForItsPods) {
   kept.vni = 0;  // the reservation is gone too
   one_.networks().setDesired({kept});
   EXPECT_TRUE(eventually([&] {
-    return netlink::findFlood(one_.socket(), one_.index(vxlanName(kept))).value() ==
-           std::vector<IpAddress>{ip("172.18.0.9")};
+    return one_.flood(vxlanName(kept)) == std::vector<IpAddress>{ip("172.18.0.9")};
   })) << "and still follows its peers";
-  EXPECT_EQ(netlink::findLink(one_.socket(), {0, vxlanName(kept)}).value().vxlan->vni, 7001U);
+  EXPECT_EQ(one_.inner(vxlanName(kept)).vxlan->vni, 7001U);
   EXPECT_TRUE(guarded(one_));
 }
 
@@ -533,11 +627,11 @@ TEST_F(NetworksTest, WithoutAGuardThereIsNoTunnelAndNothingIsAttached) {
         return s.settled && state != nullptr && state->parent.empty();
       },
       seconds(5)));
-  EXPECT_FALSE(one_.has(vxlanName(blue({}))));
+  EXPECT_EQ(one_.inner(vxlanName(blue({}))).index, 0);
   ASSERT_TRUE(failpoint::arm(""));
   EXPECT_TRUE(
       one_.until([](const Snapshot& s) { return !s.find(kUid)->parent.empty(); }, seconds(10)));
-  EXPECT_TRUE(one_.has(vxlanName(blue({}))));
+  EXPECT_NE(one_.inner(vxlanName(blue({}))).index, 0);
 }
 
 TEST_F(NetworksTest, ThisNodesOwnAddressesAreNoPeers) {
@@ -548,9 +642,8 @@ TEST_F(NetworksTest, ThisNodesOwnAddressesAreNoPeers) {
       {blue({peer("two", "172.18.0.2"), peer("thief", "172.18.0.1"), peer("second", "172.18.0.66"),
              peer("all", "172.18.0.255"), peer("many", "224.0.0.7")})});
   ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.settled; }, seconds(5)));
-  ASSERT_TRUE(eventually([&] { return one_.has(vxlanName(blue({}))); }));
-  EXPECT_EQ(netlink::findFlood(one_.socket(), one_.index(vxlanName(blue({})))).value(),
-            std::vector<IpAddress>{ip("172.18.0.2")});
+  ASSERT_TRUE(eventually([&] { return one_.inner(vxlanName(blue({}))).index != 0; }));
+  EXPECT_EQ(one_.flood(vxlanName(blue({}))), std::vector<IpAddress>{ip("172.18.0.2")});
   const auto snapshot = one_.networks().snapshot();
   const auto& checks = snapshot->find(kUid)->checks;
   const auto told = std::find_if(checks.begin(), checks.end(), [](const Check& check) {
@@ -608,6 +701,93 @@ TEST_F(NetworksTest, APortThatSomebodyHasIsLeftToHim) {
       },
       seconds(5)));
   EXPECT_EQ(one_.networks().writes(), 0U);
+}
+
+TEST_F(NetworksTest, TheSwitchIsNobodysBusiness) {
+  wireV4();
+  startBoth();
+  Node pod("pod");
+  Node peerPod("peer-pod");
+  one_.attach("pod0", pod, bridgeName(blue({})));
+  two_.attach("pod0", peerPod, bridgeName(blue({})));
+  pod.address("net1", "10.60.0.1/24");
+  peerPod.address("net1", "10.60.0.2/24");
+  ASSERT_TRUE(reaches(pod, peerPod, "10.60.0.2", 7777));
+  {
+    const auto scope = netns::Scope::enter(one_.netns()).value();
+    auto committer = nft::Committer::open().value();
+    must(
+        committer.commit("flush ruleset\ntable inet strict {\n  chain forward {\n    type filter "
+                         "hook forward priority 0; policy drop;\n  }\n}\n"));
+    for (const char* key : {"bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"}) {
+      if (netns::readSysctl(key)) must(netns::writeSysctl(key, "1"));
+    }
+  }
+  EXPECT_TRUE(reaches(pod, peerPod, "10.60.0.2", 7777));
+  EXPECT_TRUE(eventually([&] { return guarded(one_); })) << "and the guard comes back";
+  // Another network with the same subnet, and a pod of the same address.
+  DesiredNetwork second = blue({});
+  second.name = NetworkName("green");
+  second.uid = NetworkUid("another");
+  second.vni = 7002;
+  one_.networks().setDesired({blue({peer("two", "172.18.0.2")}), second});
+  ASSERT_TRUE(eventually([&] { return one_.inner(bridgeName(second)).up; }));
+  Node twin("twin");
+  one_.attach("pod1", twin, bridgeName(second));
+  twin.address("net1", "10.60.0.1/24");
+  EXPECT_FALSE(delivers(twin, peerPod, "10.60.0.2", 7777));
+  EXPECT_TRUE(reaches(pod, peerPod, "10.60.0.2", 7777));
+  const auto scope = netns::Scope::enter(one_.switchNetns()).value();
+  EXPECT_EQ(netns::readSysctl("ipv6/conf/default/disable_ipv6").value_or("1"), "1");
+  EXPECT_EQ(netns::readSysctl("bridge/bridge-nf-call-iptables").value_or("0"), "0");
+}
+
+TEST_F(NetworksTest, WhatAnEarlierVersionMadeMovesIntoTheSwitch) {
+  wireV4();
+  one_.startWithoutSwitch(fast());
+  two_.start(fast());
+  one_.networks().setDesired({blue({peer("two", "172.18.0.2")})});
+  two_.networks().setDesired({blue({peer("one", "172.18.0.1")})});
+  ASSERT_TRUE(one_.until(ready, seconds(10)));
+  Node pod("pod");
+  Node peerPod("peer-pod");
+  one_.attachOnNode("pod0", pod, bridgeName(blue({})));
+  two_.attach("pod0", peerPod, bridgeName(blue({})));
+  pod.address("net1", "10.60.0.1/24");
+  peerPod.address("net1", "10.60.0.2/24");
+  ASSERT_TRUE(reaches(pod, peerPod, "10.60.0.2", 7777));
+  one_.stop();
+  one_.start(fast());
+  one_.networks().setDesired({blue({peer("two", "172.18.0.2")})});
+  ASSERT_TRUE(one_.until(ready, seconds(10)));
+  EXPECT_TRUE(reaches(pod, peerPod, "10.60.0.2", 7777));
+  EXPECT_TRUE(eventually([&] { return !one_.has(bridgeName(blue({}))); }));
+  EXPECT_FALSE(one_.has(vxlanName(blue({}))));
+  EXPECT_FALSE(one_.has("pod0"));
+  EXPECT_EQ(one_.inner("pod0").master, one_.inner(bridgeName(blue({}))).index);
+  EXPECT_TRUE(one_.networks().snapshot()->leftovers.empty());
+  one_.stop();
+  one_.start(fast());
+  one_.networks().setDesired({blue({peer("two", "172.18.0.2")})});
+  ASSERT_TRUE(one_.until(ready, seconds(10)));
+  EXPECT_EQ(one_.networks().writes(), 0U);
+}
+
+TEST_F(NetworksTest, ANetworkOfAnEarlierVersionThatNobodyWantsServesItsPods) {
+  wireV4();
+  one_.startWithoutSwitch(fast());
+  one_.networks().setDesired({blue({peer("two", "172.18.0.2")})});
+  ASSERT_TRUE(eventually([&] { return one_.has(vxlanName(blue({}))); }));
+  Node pod("pod");
+  one_.attachOnNode("pod0", pod, bridgeName(blue({})));
+  one_.stop();
+  one_.start(fast());
+  one_.networks().setDesired({});
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
+  EXPECT_TRUE(one_.has(vxlanName(blue({}))));
+  EXPECT_TRUE(guarded(one_));
+  one_.run(netlink::deleteLink({0, "pod0"}));
+  EXPECT_TRUE(eventually([&] { return !one_.has(bridgeName(blue({}))); }));
 }
 
 }  // namespace

@@ -59,6 +59,12 @@ netlink::LinkInfo bridgeOf(const DesiredNetwork& network, int index = 5, unsigne
   return link;
 }
 
+/// The switch in the node's own namespace.
+Host shared(Host host) {
+  host.inner = host;
+  return host;
+}
+
 Host servingHost() {
   Host host = bareHost();
   const auto bridge = bridgeOf(blue());
@@ -70,7 +76,7 @@ Host servingHost() {
   tunnel.vxlan = netlink::VxlanInfo{7001, 4799, 2, ip("10.0.0.1"), true, netlink::VxlanDf::Set};
   host.links[tunnel.name] = tunnel;
   host.flood[6] = {ip("10.0.0.2")};
-  return host;
+  return shared(host);
 }
 
 std::vector<std::string> textOf(const HostPlan& plan) {
@@ -96,7 +102,7 @@ TEST(HostPlan, ABareHostGetsItsBridgeFirst) {
 
 TEST(HostPlan, TheFloodListIsDiffed) {
   Host host = servingHost();
-  host.flood[6] = {ip("10.0.0.9")};
+  host.inner.flood[6] = {ip("10.0.0.9")};
   EXPECT_EQ(textOf(planHost({blue()}, host, Guard::Committed, options())),
             (std::vector<std::string>{"add peer 10.0.0.2 to flood list",
                                       "remove peer 10.0.0.9 from flood list"}));
@@ -104,8 +110,8 @@ TEST(HostPlan, TheFloodListIsDiffed) {
 
 TEST(HostPlan, DriftIsMended) {
   Host host = servingHost();
-  auto& bridge = host.links[bridgeName(blue())];
-  auto& tunnel = host.links[vxlanName(blue())];
+  auto& bridge = host.inner.links[bridgeName(blue())];
+  auto& tunnel = host.inner.links[vxlanName(blue())];
   bridge.mac = MacAddress::derive("edited");
   tunnel.master = 0;
   tunnel.up = false;
@@ -122,7 +128,7 @@ TEST(HostPlan, ANetworkThatIsGoneIsRemovedUnlessPodsUseIt) {
   netlink::LinkInfo port = device(9, "mnv1");
   port.master = 5;
   port.alias = drivers::aliasOf(IntentId("i"), "net1");
-  host.links["mnv1"] = port;
+  host.inner.links["mnv1"] = port;
   const HostPlan plan = planHost({}, host, Guard::Committed, options());
   EXPECT_TRUE(plan.steps.empty());
   ASSERT_EQ(plan.leftovers.size(), 1U);
@@ -134,19 +140,19 @@ TEST(HostPlan, ForeignLinksAreNeverTouched) {
   netlink::LinkInfo foreign = bridgeOf(blue());
   foreign.alias = "";
   foreign.mtu = 9000;
-  host.links[foreign.name] = foreign;
+  host.inner.links[foreign.name] = foreign;
   EXPECT_TRUE(planHost({blue()}, host, Guard::Committed, options()).steps.empty());
   foreign.alias = networkAlias(NetworkUid("another"));
-  host.links[foreign.name] = foreign;
+  host.inner.links[foreign.name] = foreign;
   const auto plan = planHost({blue()}, host, Guard::Committed, options());
   for (const HostStep& step : plan.steps) EXPECT_NE(step.network, blue().uid);
 }
 
 TEST(HostPlan, WithoutAGuardNoTunnelIsMadeOrBroughtUp) {
   Host host = servingHost();
-  host.links[vxlanName(blue())].up = false;
+  host.inner.links[vxlanName(blue())].up = false;
   EXPECT_TRUE(planHost({blue()}, host, Guard::Refused, options()).steps.empty());
-  host.links.erase(vxlanName(blue()));
+  host.inner.links.erase(vxlanName(blue()));
   EXPECT_TRUE(planHost({blue()}, host, Guard::Refused, options()).steps.empty());
   EXPECT_FALSE(planHost({blue()}, host, Guard::Committed, options()).steps.empty());
 }
@@ -157,7 +163,7 @@ TEST(HostPlan, WhatIsRefusedIsNotMadeAndWhatIsThereStays) {
   EXPECT_TRUE(planHost({network}, bareHost(), Guard::Committed, options()).steps.empty());
   Host host = servingHost();
   EXPECT_TRUE(planHost({network}, host, Guard::Committed, options()).steps.empty());
-  host.links[bridgeName(network)].up = false;  // and is kept in order
+  host.inner.links[bridgeName(network)].up = false;  // and is kept in order
   EXPECT_EQ(planHost({network}, host, Guard::Committed, options()).steps.size(), 1U);
 }
 
@@ -169,24 +175,63 @@ TEST(HostPlan, ASmallerMtuNeverShrinksWhatPodsUse) {
   netlink::LinkInfo port = device(9, "mnv1");
   port.master = 5;
   port.alias = drivers::aliasOf(IntentId("i"), "net1");
-  host.links["mnv1"] = port;
+  host.inner.links["mnv1"] = port;
   EXPECT_TRUE(planHost({network}, host, Guard::Committed, options()).steps.empty());
   EXPECT_EQ(siteOf(network, host, "eth0").mtu, 1300U) << "new interfaces get the new size";
 }
 
-TEST(HostPlan, AnUplinkJoinsTheBridge) {
+TEST(HostPlan, AnUplinkIsReachedByAMacvlanAndStaysWithTheNode) {
   DesiredNetwork network = blue();
   network.type = LinkType::Bridge;
   network.bridge = "br-blue";
   network.uplink = "eth1";
   Host host = bareHost();
   host.links["eth1"] = device(3, "eth1");
-  auto bridge = bridgeOf(network, 5, 1500);
-  host.links["br-blue"] = bridge;
+  host.inner.links["br-blue"] = bridgeOf(network, 5, 1500);
+  const std::string port = uplinkName(network);
   EXPECT_EQ(textOf(planHost({network}, host, Guard::Committed, options())),
-            std::vector<std::string>{"set bridge of link eth1"});
-  host.links["eth1"].master = 5;
+            (std::vector<std::string>{"create macvlan " + port + " on eth1", "mark link " + port,
+                                      "set bridge of link " + port}));
+  auto& made = host.inner.links[port] = device(7, port);
+  made.kind = "macvlan";
+  made.alias = networkAlias(network.uid);
+  made.master = 5;
+  made.lower = 3;
   EXPECT_TRUE(planHost({network}, host, Guard::Committed, options()).steps.empty());
+  made.lower = 4;  // the NIC was taken out and put in again
+  EXPECT_EQ(textOf(planHost({network}, host, Guard::Committed, options())),
+            std::vector<std::string>{"delete link " + port});
+}
+
+TEST(HostPlan, TunnelsAreMadeFromTheNodesSide) {
+  Host host = bareHost();
+  host.switchNetns = 99;
+  host.inner.links[bridgeName(blue())] = bridgeOf(blue());
+  const auto plan = planHost({blue()}, host, Guard::Committed, options());
+  ASSERT_EQ(plan.steps.size(), 2U);
+  EXPECT_EQ(plan.steps[0].place, Place::Node);
+  EXPECT_EQ(plan.steps[1].place, Place::Switch);
+}
+
+TEST(HostPlan, LinksOfAnEarlierVersionServeUntilTheSwitchTakesOver) {
+  Host host = servingHost();  // all of it on the node
+  host.inner = {};
+  host.switchNetns = 99;
+  auto texts = textOf(planHost({blue()}, host, Guard::Committed, options()));
+  ASSERT_EQ(texts.size(), 3U);
+  EXPECT_EQ(texts[0], "create bridge " + bridgeName(blue()));
+  host.inner.links[bridgeName(blue())] = bridgeOf(blue());
+  netlink::LinkInfo end = device(9, "mnv1");
+  end.master = 5;
+  end.alias = drivers::aliasOf(IntentId("i"), "net1");
+  host.links["mnv1"] = end;
+  texts = textOf(planHost({blue()}, host, Guard::Committed, options()));
+  EXPECT_EQ(texts, (std::vector<std::string>{
+                       "delete link " + vxlanName(blue()), "create vxlan " + vxlanName(blue()),
+                       "mark link " + vxlanName(blue()), "set bridge of link " + vxlanName(blue()),
+                       "move link mnv1", "set bridge of link mnv1", "set link mnv1 up"}));
+  // Without a guard the old tunnel stays, too.
+  EXPECT_TRUE(planHost({blue()}, host, Guard::Refused, options()).steps.empty());
 }
 
 TEST(Site, MtuIsTheUnderlaysLessTheOverheadOfTheOuterFamily) {
@@ -394,7 +439,7 @@ TEST(Guard, StaysForEachTunnelThatIsThere) {
   EXPECT_EQ(left.sets[4].elements, std::set<std::string>{"10.0.0.1 . 4799"});
   // Of a network that is wanted, the peers are those that the API tells.
   Host host = servingHost();
-  host.flood[6] = {ip("10.0.0.9")};
+  host.inner.flood[6] = {ip("10.0.0.9")};
   EXPECT_EQ(guardTable({blue()}, host, "eth0").sets[2].elements,
             std::set<std::string>{"10.0.0.2 . 4799"});
 }

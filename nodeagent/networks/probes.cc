@@ -1,6 +1,7 @@
 #include "nodeagent/networks/probes.h"
 
 #include "lib/base/log.h"
+#include "lib/netns/netns.h"
 #include "nodeagent/networks/names.h"
 #include "nodeagent/networks/path_mtu.h"
 #include "nodeagent/networks/site.h"
@@ -19,11 +20,18 @@ void sendOrTell(const DirectFrame& frame) {
 
 }  // namespace
 
-void Probes::sync(const std::vector<DesiredNetwork>& served, const Host& host) {
+Result<Prober> Probes::open(const Prober::Options& options, const Fd* switchNetns) {
+  if (switchNetns == nullptr) return Prober::open(options);
+  MULTINET_TRY(const auto scope, netns::Scope::enter(*switchNetns));
+  return Prober::open(options);
+}
+
+void Probes::sync(const std::vector<DesiredNetwork>& served, const Host& host,
+                  const Fd* switchNetns) {
   std::map<NetworkUid, Prober> next;
   for (const DesiredNetwork& network : served) {
     if (network.type != LinkType::Vxlan) continue;
-    const auto* bridge = host.link(bridgeName(network));
+    const auto* bridge = host.inner.link(bridgeName(network));
     const Site site = siteOf(network, host, options_.underlay);
     if (bridge == nullptr || bridge->alias != networkAlias(network.uid) || !site.local) continue;
     const Prober::Options wanted{bridge->index, bridgeMac(options_.node, network.uid),
@@ -34,7 +42,7 @@ void Probes::sync(const std::vector<DesiredNetwork>& served, const Host& host) {
     if (!old.empty() && old.mapped().options() == wanted) {
       next.insert(std::move(old));
     } else {
-      auto opened = Prober::open(wanted);
+      auto opened = open(wanted, switchNetns);
       if (!opened) {
         log::warn("can't probe network", {{"network", network.name}, {"error", opened.error()}});
         continue;

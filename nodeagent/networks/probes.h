@@ -17,8 +17,9 @@ class Probes {
  public:
   Probes(const NetworksOptions& options, const Clock& clock) : options_(options), clock_(clock) {}
 
-  /// One prober for each served tunnel that the host has; what is known of others is forgotten.
-  void sync(const std::vector<DesiredNetwork>& served, const Host& host);
+  /// `switchNetns` is nullptr where the switch has no namespace of its own. One prober for each
+  /// served tunnel that the host has; what is known of others is forgotten.
+  void sync(const std::vector<DesiredNetwork>& served, const Host& host, const Fd* switchNetns);
   /// A new peer isn't kept waiting, but never so soon that what is under way is taken for lost.
   void askSoon();
   /// Takes what came in. Before turn(): after a stop of this process replies may all be waiting.
@@ -32,6 +33,7 @@ class Probes {
   [[nodiscard]] std::vector<PeerReport> reports(const NetworkUid& network) const;
 
  private:
+  [[nodiscard]] static Result<Prober> open(const Prober::Options& options, const Fd* switchNetns);
   void probePaths(netlink::Socket& node);
   void useHealedPaths(netlink::Socket& node);
 

@@ -38,10 +38,21 @@ std::optional<IpAddress> firstOf(const std::vector<IpAddress>& addresses, IpFami
   return *found;
 }
 
+/// Our own link of that name: in the switch or, made by an earlier version, in the node's
+/// namespace.
+const netlink::LinkInfo* ourLink(const DesiredNetwork& network, const Host& host,
+                                 const std::string& name) {
+  for (const Links* side : {&host.inner, static_cast<const Links*>(&host)}) {
+    const auto* link = side->link(name);
+    if (link != nullptr && link->alias == networkAlias(network.uid)) return link;
+  }
+  return nullptr;
+}
+
 /// The MTU of our own bridge, if it is there.
 unsigned madeWith(const DesiredNetwork& network, const Host& host) {
-  const auto* bridge = host.link(bridgeName(network));
-  return bridge != nullptr && bridge->alias == networkAlias(network.uid) ? bridge->mtu : 0;
+  const auto* bridge = ourLink(network, host, bridgeName(network));
+  return bridge == nullptr ? 0 : bridge->mtu;
 }
 
 /// Addresses of the underlay; the tunnel's present source first, so that a new address beside it
@@ -49,7 +60,7 @@ unsigned madeWith(const DesiredNetwork& network, const Host& host) {
 void takeAddresses(const DesiredNetwork& network, const Host& host, Site& site) {
   const auto found = host.addresses.find(site.device->index);
   if (found == host.addresses.end()) return;
-  const auto* tunnel = host.link(vxlanName(network));
+  const auto* tunnel = ourLink(network, host, vxlanName(network));
   for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
     auto address = firstOf(found->second, family);
     if (!address) continue;
@@ -87,7 +98,7 @@ Site bridgeSite(const DesiredNetwork& network, const Host& host) {
   Site site;
   constexpr unsigned kEthernet = 1500;
   const unsigned made = madeWith(network, host);
-  if (network.bridgeMode == BridgeMode::Existing) {
+  if (joinsBridge(network)) {
     site.device = host.link(network.bridge);
     site.parent = deviceCheck(network.bridge, site.device);
     if (site.device == nullptr) return site;

@@ -33,14 +33,15 @@ Owner::Owner(const Doors& doors, Options options)
       shared_{doors, std::move(options), lane_, table_},
       contests_(shared_),
       commands_(lane_, kMaxCommands),
-      drift_(shared_, [this](const EntryPtr& entry, Drift::Work work, std::function<void()> ended) {
-        commands_.submit<void>(
-            entry->record.pod.uid,
-            [work = std::move(work)](const async::Answer<void>& answer) {
-              work([answer] { answer({}); });
-            },
-            [ended = std::move(ended)](const Status&) { ended(); });
-      }),
+      drift_(shared_,
+             [this](const EntryPtr& entry, Drift::Work work, std::function<void()> ended) {
+               commands_.submit<void>(
+                   entry->record.pod.uid,
+                   [work = std::move(work)](const async::Answer<void>& answer) {
+                     work([answer] { answer({}); });
+                   },
+                   [ended = std::move(ended)](const Status&) { ended(); });
+             }),
       census_(shared_, [this](const EntryPtr& entry) { startFate(entry, Fate::Detach); }) {
   shared_.doors.addresses.onContests([this](std::vector<addresses::Contest> contests) {
     lane_.post([this, contests = std::move(contests)]() mutable {

@@ -27,6 +27,8 @@ _COMMAND_SECONDS = 60
 # One process a node: lines of "netns path", each followed by a line of JSON.
 _LINKS = """
 echo; ip -j -d address
+switch=/run/multinet/switch
+[ -e $switch ] && echo && nsenter --net=$switch ip -j -d address
 for netns in /run/netns/*; do
   [ -e "$netns" ] && echo "$netns" && nsenter --net="$netns" ip -j -d address
 done

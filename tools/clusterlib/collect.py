@@ -109,6 +109,10 @@ def _machine_jobs(machine: Machine, pid: int, place: Path) -> list[_Job]:
     jobs: list[_Job] = [
         (place / "network" / name, enter(pid, argv)) for name, argv in _NETWORK_COMMANDS.items()
     ]
+    if (machine.run / "multinet" / "switch").exists():
+        for name, argv in _NETWORK_COMMANDS.items():
+            command = enter_network(pid, "/run/multinet/switch", argv)
+            jobs.append((place / "switch" / name, command))
     jobs.append((place / "processes", enter(pid, ["ps", "-eo", "pid,ppid,stat,rss,lstart,args"])))
     jobs.append((place / "mounts", enter(pid, ["cat", "/proc/1/mountinfo"])))
     netns_directory = machine.run / "netns"

@@ -98,6 +98,7 @@ class AgentTest : public testing::Test {
                                           "--runtime-endpoint=" + runtime_->endpoint(),
                                           "--runtime-state-dir=" + runtime_->stateDir(),
                                           "--state-dir=" + state(),
+                                          "--switch-netns=none",
                                           "--log-level=error"};
     for (std::string& argument : more) arguments.push_back(std::move(argument));
     process_.emplace(std::move(arguments), failpoints, inherited_);
