@@ -196,16 +196,16 @@ TEST_F(ApiReporterTest, AnInterfaceThatIsNotAsPlannedTakesReadinessAway) {
     const bool ready = std::string(one.ready) == "True";
     if (!ready) interfaces[0].reason = "NoCarrier";
     if (!ready) interfaces[0].message = "its parent has no carrier";
-    reporter_.attached(pod_, SandboxId("s1"), interfaces);
+    reporter_->attached(pod_, SandboxId("s1"), interfaces);
     settle();
     const api::PodInterface& told = api_.sets_.begin()->second.interfaces.at(0);
     EXPECT_EQ(told.linkState, one.shown);
     EXPECT_EQ(told.conditions.isTrue("Attached"), std::string(one.attached) == "True");
     EXPECT_EQ(told.conditions.isTrue("Ready"), ready);
-    EXPECT_EQ(api_.readiness_.ready, ready);
-    EXPECT_EQ(api_.readiness_.reason, ready ? "Attached" : "NoCarrier");
+    EXPECT_EQ(api_.readiness_["web-0"].ready, ready);
+    EXPECT_EQ(api_.readiness_["web-0"].reason, ready ? "Attached" : "NoCarrier");
     if (!ready) {
-      EXPECT_EQ(api_.readiness_.message, "interface net1: its parent has no carrier");
+      EXPECT_EQ(api_.readiness_["web-0"].message, "interface net1: its parent has no carrier");
     }
   }
 }

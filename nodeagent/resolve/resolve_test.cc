@@ -135,7 +135,9 @@ TEST_F(DefaultGatewayTest, ARangeThatComesLaterIsKnownToWhoAsksAgain) {
 TEST_F(DefaultGatewayTest, ASubnetThatWouldHideTheClustersRangesIsRefused) {
   request_.annotations["multinet.dev/networks"] = "blue";
   const auto refusal = [this](const char* cidr) {
-    caches_.content.networks["blue"].spec.ipam.subnets[0] = {cidr, "", {}, {}};
+    auto& spec = caches_.content.networks["blue"].spec;
+    spec.routes.clear();
+    spec.ipam.subnets = {{cidr, "", {}, {}}};
     const auto resolved = resolve();
     return resolved ? Error{Code::Ok, "", ""} : resolved.error();
   };

@@ -36,7 +36,7 @@ BootTime Drift::later(Duration about) {
 
 bool Drift::isWanted(const Entry& entry) const {
   // Rebuilt after the journal was lost: the plan is only what was found.
-  if (entry.running || entry.doubted) return false;
+  if (entry.running || entry.record.doubt != journal::Doubt::None) return false;
   return entry.record.state == journal::State::Attached &&
          entry.record.bootId == shared_.options.bootId;
 }

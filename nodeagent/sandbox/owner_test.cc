@@ -404,13 +404,14 @@ TEST_F(OwnerTest, AnAddressThatAnotherNodeMayGiveIsToldOnceForPodAndNode) {
   addresses_.contest({contest});  // before it is known whose address it is
   owner_->restore({{interrupted(State::Attached, "s0"), Fate::Keep}});
   addresses_.contest({contest});
+  eventually("the node has the condition", [&] {
+    return reporter_.conditions()["AddressesContested"] == "True BlockLeasedByAnother";
+  });
   addresses_.contest({});
   owner_->stop();
   const auto told = reporter_.told();
   EXPECT_EQ(std::count(told.begin(), told.end(), "event default/web-uid AddressContested"), 1);
-  EXPECT_THAT(told,
-              testing::Contains("node condition AddressesContested True BlockLeasedByAnother"));
-  EXPECT_EQ(told.back(), "node condition AddressesContested not True NoContest");
+  EXPECT_EQ(reporter_.conditions()["AddressesContested"], "not True NoContest");
 }
 
 TEST_F(OwnerTest, APlainPodIsNoBusinessOfOurs) {
