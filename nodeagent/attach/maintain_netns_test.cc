@@ -262,6 +262,57 @@ TEST_F(MaintainTest, AMacThatAStrayLinkKeepsIsReplaced) {
   expectAsPlanned("another MAC");
 }
 
+TEST_F(MaintainTest, AnEndFromBeforeTheSwitchIsLeftWhereItIs) {
+  const Fd inner = netns::make().value();
+  netlink::Socket ends = TestHost::socketIn(inner);
+  const auto lookFromTheSwitch = [&] {
+    return maintainPod({ends, host_.socket()}, pod_, desired_, nullptr).value();
+  };
+  const Upkeep upkeep = lookFromTheSwitch();
+  EXPECT_TRUE(upkeep.repairs.empty());
+  EXPECT_EQ(upkeep.interfaces[0].state, InterfaceState::Attached) << upkeep.interfaces[0].message;
+  expectAsPlanned("a look from the switch");
+  // What isn't as planned there is told, and nothing is made anew at a wrong place.
+  const int before = link("net1").index;
+  onHost(netlink::setMaster({hostEnd().index, ""}, 0));
+  EXPECT_EQ(lookFromTheSwitch().interfaces[0].state, InterfaceState::Failed);
+  EXPECT_EQ(link("net1").index, before);
+}
+
+TEST_F(MaintainTest, AnotherPodsEndOfTheSameIndexIsNotTaken) {
+  const Fd inner = netns::make().value();
+  netlink::Socket ends = TestHost::socketIn(inner);
+  const auto make = [&](const std::string& name) {
+    TestHost::run(ends, netlink::createBridge({name, MacAddress::derive(name), 1500}));
+    TestHost::run(ends, netlink::setUp({0, name}));
+    return netlink::findLink(ends, {0, name}).value().index;
+  };
+  make("br-test");
+  const int other = make("br-other");
+  const netlink::LinkInfo mine = link("net1");
+  while (make("filler") + 1 < mine.lower) {
+    TestHost::run(ends, netlink::deleteLink({0, "filler"}));
+  }
+  const Fd otherPod = netns::make().value();
+  netlink::VethSpec spec;
+  spec.hostName = "mnv-other";
+  spec.bridgeIndex = other;
+  spec.peerName = "net1";
+  spec.peerNetns = otherPod.get();
+  spec.peerIndex = mine.index;
+  spec.peerMac = MacAddress::derive("other");
+  spec.mtu = 1450;
+  const std::string alias = drivers::aliasOf(IntentId("other"), "net1");
+  TestHost::run(ends, netlink::createVeth(spec));
+  TestHost::run(ends, netlink::setAlias({0, spec.hostName}, alias));
+  ASSERT_EQ(netlink::findLink(ends, {0, spec.hostName}).value().index, mine.lower);
+  static_cast<void>(maintainPod({ends, host_.socket()}, pod_, desired_, nullptr));
+  const auto after = netlink::findLink(ends, {0, spec.hostName}).value();
+  EXPECT_EQ(after.alias, alias);
+  EXPECT_EQ(after.master, other);
+  EXPECT_NE(link("net1").index, mine.index) << "its own end is out of reach: made anew";
+}
+
 TEST_F(MaintainTest, AnAbortedLookStops) {
   const auto abort = std::make_shared<std::atomic<bool>>(true);
   inPod(netlink::setDown({0, "net1"}));

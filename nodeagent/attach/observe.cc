@@ -69,7 +69,9 @@ Status observeOtherEnds(netlink::Socket& host, const Desired& desired, Observed&
     auto end = netlink::findLink(host, {link->lower, ""});
     if (!end && end.error().code != Code::NotFound) return fail(end.error());
     // The index may be another namespace's and mean another link here.
-    if (end && end->kind == "veth" && end->lower == link->index) {
+    const auto mark = end ? drivers::parseAlias(end->alias) : std::nullopt;
+    const bool others = mark && mark->intent != desired.intent;
+    if (end && end->kind == "veth" && end->lower == link->index && !others) {
       observed.hostLinks.insert_or_assign(end->name, std::move(*end));
     }
   }
@@ -80,6 +82,30 @@ Status observeOtherEnds(netlink::Socket& host, const Desired& desired, Observed&
     if (mark && mark->intent == desired.intent) {
       observed.hostLinks.insert_or_assign(link.name, link);
     }
+  }
+  return {};
+}
+
+/// A pod's end that an earlier version put onto a bridge of somebody else's stays on the host until
+/// it ends. It is found there as long as it is as planned; nothing is repaired there, for an index
+/// of the host means another link in the switch.
+Status observeOldEnds(netlink::Socket& node, const Desired& desired, Observed& observed) {
+  for (const InterfacePlan& interface : desired.interfaces) {
+    if (!drivers::driverOf(interface.type).hasHostEnd() || interface.parent.empty() ||
+        observed.parents.contains(interface.parent) ||
+        findOurs(observed, desired.intent, interface) == nullptr) {
+      continue;
+    }
+    MULTINET_TRY(auto parent, look(node, interface.parent));
+    if (!parent) continue;
+    const std::string alias = drivers::aliasOf(desired.intent, interface.name.str());
+    MULTINET_TRY(const auto ports, netlink::findLinks(node, {"", parent->index}));
+    const auto end = std::find_if(ports.begin(), ports.end(), [&](const LinkInfo& port) {
+      return port.alias == alias && port.up;
+    });
+    if (end == ports.end()) continue;
+    observed.hostLinks.insert_or_assign(end->name, *end);
+    observed.parents.emplace(interface.parent, std::move(*parent));
   }
   return {};
 }
@@ -115,6 +141,7 @@ Result<Observed> observeAttached(HostSide host, Pod& pod, const Desired& desired
   MULTINET_TRY(observed.podLinks, netlink::findLinks(pod.socket()));
   MULTINET_CHECK(observeDetail(pod, observed));
   MULTINET_CHECK(observeOtherEnds(host.ends, desired, observed));
+  MULTINET_CHECK(observeOldEnds(host.parents, desired, observed));
   MULTINET_CHECK(observeSysctls(pod, desired, observed));
   return observed;
 }
