@@ -39,6 +39,7 @@ bool alreadyDone(const Op& op, const Error& error) {
   }
   if (std::holds_alternative<DeleteHostLink>(op.action) ||
       std::holds_alternative<DeletePodLink>(op.action) ||
+      std::holds_alternative<DeleteStray>(op.action) ||
       std::holds_alternative<RemoveRoute>(op.action)) {
     return error.code == Code::NotFound;
   }
@@ -118,7 +119,8 @@ Status Applier::create(const std::vector<const Op*>& ops) {
   std::vector<Sent> onParents;
   for (const Op* op : ops) {
     MULTINET_TRY(auto made, request(*op));
-    const bool onParent = std::holds_alternative<CreateMacvlan>(op->action);
+    const bool onParent = std::holds_alternative<CreateMacvlan>(op->action) ||
+                          std::holds_alternative<DeleteStray>(op->action);
     (onParent ? onParents : batch).push_back({op, std::move(made)});
     if (const auto* veth = std::get_if<CreateVeth>(&op->action)) {
       born_[op->interface] = veth->spec.peerName;
@@ -263,6 +265,7 @@ Result<netlink::Request> Applier::request(const Op& op) const {
           [](const MarkHostLink& step) -> Made {
             return netlink::setAlias({0, step.name}, step.alias);
           },
+          [](const DeleteStray& step) -> Made { return netlink::deleteLink({0, step.name}); },
           [](const DeletePodLink& step) -> Made {
             return netlink::deleteLink({step.index, step.name});
           },

@@ -58,15 +58,27 @@ Status observeSysctls(const Pod& pod, const Desired& desired, Observed& observed
   return {};
 }
 
+/// Links of the socket's namespace that bear a mark of the intent.
+Result<std::vector<LinkInfo>> markedOf(netlink::Socket& socket, const IntentId& intent) {
+  MULTINET_TRY(auto links, netlink::findLinks(socket));
+  std::erase_if(links, [&](const LinkInfo& link) {
+    const auto mark = drivers::parseAlias(link.alias);
+    return !mark || mark->intent != intent;
+  });
+  return links;
+}
+
 /// Host ends under another name, by the pod end's idea of its peer; and where the pod has no link,
 /// whatever on the host bears the interface's mark.
-Status observeOtherEnds(netlink::Socket& host, const Desired& desired, Observed& observed) {
-  bool missing = false;
+Status observeOtherEnds(HostSide host, const Desired& desired, Observed& observed) {
+  bool missingVeth = false;
+  bool missingMacvlan = false;
   for (const InterfacePlan& interface : desired.interfaces) {
     const LinkInfo* link = findOurs(observed, desired.intent, interface);
-    missing = missing || link == nullptr;
-    if (link == nullptr || !drivers::driverOf(interface.type).hasHostEnd()) continue;
-    auto end = netlink::findLink(host, {link->lower, ""});
+    const bool hasHostEnd = drivers::driverOf(interface.type).hasHostEnd();
+    if (link == nullptr) (hasHostEnd ? missingVeth : missingMacvlan) = true;
+    if (link == nullptr || !hasHostEnd) continue;
+    auto end = netlink::findLink(host.ends, {link->lower, ""});
     if (!end && end.error().code != Code::NotFound) return fail(end.error());
     // The index may be another namespace's and mean another link here.
     const auto mark = end ? drivers::parseAlias(end->alias) : std::nullopt;
@@ -75,13 +87,12 @@ Status observeOtherEnds(netlink::Socket& host, const Desired& desired, Observed&
       observed.hostLinks.insert_or_assign(end->name, std::move(*end));
     }
   }
-  if (!missing) return {};
-  MULTINET_TRY(const auto all, netlink::findLinks(host));
-  for (const LinkInfo& link : all) {
-    const auto mark = drivers::parseAlias(link.alias);
-    if (mark && mark->intent == desired.intent) {
-      observed.hostLinks.insert_or_assign(link.name, link);
-    }
+  if (missingVeth) {
+    MULTINET_TRY(const auto marked, markedOf(host.ends, desired.intent));
+    for (const LinkInfo& link : marked) observed.hostLinks.insert_or_assign(link.name, link);
+  }
+  if (missingMacvlan) {
+    MULTINET_TRY(observed.strays, markedOf(host.parents, desired.intent));
   }
   return {};
 }
@@ -140,7 +151,7 @@ Result<Observed> observeAttached(HostSide host, Pod& pod, const Desired& desired
   MULTINET_CHECK(observeHost(host, desired, observed));
   MULTINET_TRY(observed.podLinks, netlink::findLinks(pod.socket()));
   MULTINET_CHECK(observeDetail(pod, observed));
-  MULTINET_CHECK(observeOtherEnds(host.ends, desired, observed));
+  MULTINET_CHECK(observeOtherEnds(host, desired, observed));
   MULTINET_CHECK(observeOldEnds(host.parents, desired, observed));
   MULTINET_CHECK(observeSysctls(pod, desired, observed));
   return observed;

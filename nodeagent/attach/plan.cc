@@ -46,8 +46,8 @@ class Planner {
   Result<std::vector<Op>> run() {
     MULTINET_TRY(const LinkInfo* parent, findParent());
     if (interface_.mtu == 0) interface_.mtu = parent->mtu;
-    MULTINET_CHECK(checked(driver_.checkParent(interface_, *parent)));
     link_ = findOurs(observed_, desired_.intent, interface_);
+    MULTINET_CHECK(checked(driver_.checkParent(asked(*parent), *parent)));
     if (link_ != nullptr && driver_.hasHostEnd()) rejoin(*parent);
     if (link_ == nullptr) MULTINET_CHECK(createLink(*parent));
     MULTINET_CHECK(rename());
@@ -64,6 +64,14 @@ class Planner {
   [[nodiscard]] Status checked(Status status) const {
     if (status) return status;
     return fail(status.error().within(text()));
+  }
+
+  /// What the parent must carry. A bridge takes the least MTU of its ports as its own and forwards
+  /// between ports that carry more: a link that is in it already isn't broken by that.
+  [[nodiscard]] InterfacePlan asked(const LinkInfo& parent) const {
+    InterfacePlan plan = interface_;
+    if (link_ != nullptr && driver_.hasHostEnd()) plan.mtu = std::min(plan.mtu, parent.mtu);
+    return plan;
   }
 
   Result<const LinkInfo*> findParent() {
@@ -84,6 +92,9 @@ class Planner {
     // Ends of ours that stand on the host: the pod's end is gone or was moved here.
     for (const auto& [name, link] : observed_.hostLinks) {
       if (link.alias == alias_) add(drivers::DeleteHostLink{name});
+    }
+    for (const LinkInfo& link : observed_.strays) {
+      if (!driver_.hasHostEnd() && link.alias == alias_) add(drivers::DeleteStray{link.name});
     }
     for (unsigned salt = 0; salt < kHostNameSalts; ++salt) {
       const std::string name = drivers::hostLinkName(desired_.intent, interface_.name.str(), salt);

@@ -25,6 +25,8 @@ struct Observed {
   std::map<std::string, netlink::LinkInfo> parents;  ///< devices of the host, by name
   /// By name: those that hostLinkName() makes, and the other ends of the pod's veths.
   std::map<std::string, netlink::LinkInfo> hostLinks;
+  /// Where a macvlan is missing: links of the node itself that bear the pod's marks.
+  std::vector<netlink::LinkInfo> strays;
   std::vector<netlink::LinkInfo> podLinks;
   std::vector<netlink::AddressInfo> podAddresses;
   std::vector<netlink::RouteInfo> podRoutes;  ///< of all tables

@@ -336,6 +336,28 @@ TEST(Plan, ParentsThatCannotCarryAreRefused) {
             "ParentEnslaved");
 }
 
+TEST(Plan, ABridgeThatShrankUnderARunningLinkBreaksNothing) {
+  Observed observed = kernelAfterAttach();
+  observed.parents["br0"].mtu = 1400;
+  EXPECT_TRUE(plan(desire(interface()), observed).value().empty());
+  InterfacePlan macvlan = interface(LinkType::Macvlan);
+  observed.podLinks[0].kind = "macvlan";
+  EXPECT_EQ(plan(desire(macvlan), observed).error().reason, "MTUTooLarge")
+      << "the kernel cuts a macvlan's MTU with its parent's";
+}
+
+TEST(Plan, AMacvlanThatWasMovedToTheNodeIsRemovedThere) {
+  Observed observed = observe();
+  netlink::LinkInfo stray = attached();
+  stray.kind = "macvlan";
+  observed.strays = {stray};
+  const auto ops = plan(desire(interface(LinkType::Macvlan)), observed).value();
+  EXPECT_EQ(std::get<DeleteStray>(ops.front().action).name, "net1");
+  observed.strays[0].alias = "multinet:other:net1";
+  EXPECT_TRUE(
+      stepsOf<DeleteStray>(plan(desire(interface(LinkType::Macvlan)), observed).value()).empty());
+}
+
 class DefaultRoute : public testing::Test {
  protected:
   DefaultRoute() {

@@ -22,6 +22,9 @@ std::string textOf(const netlink::RouteInfo& route) {
 /// A sentence for each step.
 struct Describe {
   std::string operator()(const DeletePodLink& step) const { return "remove link " + step.name; }
+  std::string operator()(const DeleteStray& step) const {
+    return "remove link " + step.name + " from the node";
+  }
   std::string operator()(const DeleteHostLink& step) const { return "remove link " + step.name; }
   std::string operator()(const SetHostBridge& step) const {
     return "put " + step.name + " into bridge " + step.bridge;
@@ -59,8 +62,8 @@ struct Describe {
 
 Stage stageOf(const Op& op) {
   if (isAny<DeletePodLink>(op.action)) return Stage::Clear;
-  if (isAny<DeleteHostLink, SetHostBridge, SetHostUp, MarkHostLink, CreateVeth, CreateMacvlan>(
-          op.action)) {
+  if (isAny<DeleteStray, DeleteHostLink, SetHostBridge, SetHostUp, MarkHostLink, CreateVeth,
+            CreateMacvlan>(op.action)) {
     return Stage::Host;
   }
   return isAny<WriteSysctl>(op.action) ? Stage::Sysctl : Stage::Configure;

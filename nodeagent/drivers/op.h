@@ -42,6 +42,10 @@ struct MarkHostLink {
   std::string name;
   std::string alias;
 };
+/// Removes a link of ours that somebody moved out of the pod to the node itself. Has no undo.
+struct DeleteStray {
+  std::string name;
+};
 /// Removes a link of ours in the pod whose other end is out of reach: it is made anew. Has no undo.
 struct DeletePodLink {
   int index = 0;
@@ -81,9 +85,10 @@ struct AddRule {
   netlink::RuleInfo rule;
 };
 
-using Action = std::variant<DeletePodLink, DeleteHostLink, SetHostBridge, SetHostUp, MarkHostLink,
-                            CreateVeth, CreateMacvlan, WriteSysctl, BringDown, FinishLink, SetMac,
-                            AddAddress, BringUp, AddRoute, RemoveRoute, AddRule>;
+using Action =
+    std::variant<DeletePodLink, DeleteStray, DeleteHostLink, SetHostBridge, SetHostUp, MarkHostLink,
+                 CreateVeth, CreateMacvlan, WriteSysctl, BringDown, FinishLink, SetMac, AddAddress,
+                 BringUp, AddRoute, RemoveRoute, AddRule>;
 
 struct Op {
   std::string interface;  ///< the name it will have in the pod
