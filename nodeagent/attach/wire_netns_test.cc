@@ -65,7 +65,8 @@ Fd socketIn(const Fd& netns, int family, int type) {
 /// A namespace whose `nic` is a port of the bridge.
 class Machine {
  public:
-  Machine(TestHost& host, const std::string& port) : netns(netns::make().value()) {
+  Machine(TestHost& host, const std::string& port)
+      : netns(netns::make().value()), host_(host), port_(port) {
     host.makePair(port, "nic", netns);
     const int bridge = netlink::findLink(host.socket(), {0, "br-test"}).value().index;
     TestHost::run(host.socket(), netlink::setMaster({0, port}, bridge));
@@ -74,6 +75,9 @@ class Machine {
     TestHost::run(*socket, netlink::setUp({nic, "nic"}));
     TestHost::run(*socket, netlink::setUp({0, "lo"}));
   }
+  ~Machine() { host_.removeLink(port_); }
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
   void have(const std::string& address) const {
     TestHost::run(*socket, netlink::addAddress(nic, InterfaceAddress::parse(address).value()));
   }
@@ -110,6 +114,10 @@ class Machine {
   Fd netns;
   mutable std::optional<netlink::Socket> socket;
   int nic = 0;
+
+ private:
+  TestHost& host_;
+  std::string port_;
 };
 
 TEST(Announcements, ANeighbourOfTheOldMacReachesTheNewOneAtOnce) {
