@@ -131,16 +131,16 @@ void Census::hear(const Answers& answers) {
 }
 
 void Census::hearOfMissing(const Links& everywhere) {
-  const auto has = [&everywhere](const EntryPtr& entry) {
-    return std::any_of(everywhere.begin(), everywhere.end(),
-                       [&entry](const auto& link) { return link.intent == entry->record.id; });
-  };
+  std::set<IntentId> intents;
+  for (const attach::ObservedInterface& link : everywhere) intents.insert(link.intent);
+  std::set<IntentId> strangers = intents;
+  for (const EntryPtr& entry : shared_.table.all()) strangers.erase(entry->record.id);
   for (const EntryPtr& entry : shared_.table.all()) {
     if (!isMissing(*entry)) continue;
     const journal::Record& record = entry->record;
-    // Whose links they are isn't known of one that nobody could look into.
-    const bool unseen = record.doubt == Doubt::Unseen && !everywhere.empty();
-    if (unseen || has(entry)) {
+    // The links that nobody knows may be those of one that nobody could look into.
+    const bool mayHave = record.doubt == Doubt::Unseen && !strangers.empty();
+    if (mayHave || intents.contains(record.id)) {
       if (!std::exchange(entry->toldMissing, true)) {
         log::warn("the runtime lists a sandbox no more whose links are there: it stays",
                   {{"pod", record.pod.str()}, {"sandbox", record.sandbox}});
