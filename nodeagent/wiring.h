@@ -25,7 +25,7 @@ struct Settings {
   std::vector<std::string> clusterPrefixes;  ///< ranges of pods and nodes
   std::string metricsListen;                 ///< empty: none
   std::string safeMode = "auto";  ///< a plain relay: on, off, or auto: after repeated crashes
-  std::string safeModeFor = "60s";
+  std::string safeModeFor = "20s";
   std::string drain = "10s";  ///< how long it waits for a quiet moment when it is told to stop
 };
 

@@ -137,21 +137,27 @@ Result<Database::Opened> Database::open(const std::string& path,
   std::string movedTo;
   auto database = connect(path);
   if (!database.has_value() && database.error().code == Code::DataLoss) {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    movedTo = path + ".corrupt-" +
-              std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-    for (const char* suffix : {"", "-wal", "-shm"}) {
-      if (::access((path + suffix).c_str(), F_OK) != 0) continue;
-      if (std::rename((path + suffix).c_str(), (movedTo + suffix).c_str()) != 0) {
-        return fail(errnoError("move corrupt database " + path + suffix + " aside", errno));
-      }
-    }
+    MULTINET_TRY(movedTo, moveAside(path));
     found = Found::Corrupt;
     database = connect(path);
   }
   if (!database.has_value()) return fail(std::move(database).error());
   MULTINET_CHECK(database->migrate(migrations, readableAhead));
   return Opened{std::move(*database), found, movedTo};
+}
+
+Result<std::string> Database::moveAside(const std::string& path) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const std::string to =
+      path + ".corrupt-" +
+      std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    if (::access((path + suffix).c_str(), F_OK) != 0) continue;
+    if (std::rename((path + suffix).c_str(), (to + suffix).c_str()) != 0) {
+      return fail(errnoError("move corrupt database " + path + suffix + " aside", errno));
+    }
+  }
+  return to;
 }
 
 Status Database::migrate(const std::vector<std::string>& migrations, std::int64_t readableAhead) {
@@ -210,8 +216,11 @@ void Database::rollback() {
     sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
   }
 }
-void Database::checkpoint() {
-  sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+Status Database::checkpoint() {
+  const int code =
+      sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  if (code == SQLITE_OK) return {};
+  return fail(failure(handle_, "checkpoint database " + path_));
 }
 
 }  // namespace multinet::store

@@ -63,6 +63,10 @@ class Database {
                                            const std::vector<std::string>& migrations,
                                            std::int64_t readableAhead = 1);
 
+  /// Puts the file and its log out of the way, to the path that is returned; nothing where there is
+  /// none. No database may be open on it.
+  [[nodiscard]] static Result<std::string> moveAside(const std::string& path);
+
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;
   Database(const Database&) = delete;
@@ -76,8 +80,8 @@ class Database {
   [[nodiscard]] Status commit();
   /// Undoes an open transaction; nothing to do without one.
   void rollback();
-  /// Copies the log into the file; when idle.
-  void checkpoint();
+  /// Copies the log into the file; when idle. DataLoss where the file turns out to be broken.
+  [[nodiscard]] Status checkpoint();
 
  private:
   Database(sqlite3* handle, std::string path) : handle_(handle), path_(std::move(path)) {}

@@ -14,13 +14,14 @@ using store::Durability;
 /// What stood in the journal at start.
 struct Loaded {
   std::vector<Record> records;
-  /// True where there was no journal or it couldn't be read: running sandboxes may be missing.
+  /// True where there was no journal or it, or a record, couldn't be read: sandboxes may be
+  /// missing.
   bool lost = false;
 };
 
-/// Any thread may call; nothing blocks. Callbacks come on the journal's thread, each exactly once,
-/// in the order of the calls, after the commit. An error says what the disk said, and then nothing
-/// of that call was written.
+/// Any thread may call; nothing blocks. Callbacks come once each, in order, on a journal's thread.
+/// After an error nothing of the call was written; but for Unavailable/JournalSlow: a disk that
+/// hangs may still take it, in order, when it goes on.
 class Journal {
  public:
   virtual ~Journal() = default;

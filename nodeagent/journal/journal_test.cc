@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 
+#include "lib/base/failpoint.h"
 #include "lib/store/database.h"
 #include "nodeagent/journal/sqlite_journal.h"
 
@@ -260,21 +261,86 @@ TEST_F(SqliteJournalTest, ACorruptFileIsLostAndSetAside) {
   EXPECT_TRUE(put(journal, aRecord("a")).has_value());
 }
 
-TEST_F(SqliteJournalTest, OneUnreadableRecordIsDoubtNotTheEndOfAll) {
+TEST_F(SqliteJournalTest, OneUnreadableRecordIsDoubtOnceNotTheEndOfAll) {
   {
     SqliteJournal journal(path_);
     ASSERT_TRUE(load(journal).has_value());
     ASSERT_TRUE(put(journal, aRecord("a")).has_value());
   }
   {
-    auto opened = store::Database::open(path_, {""});
+    auto opened = store::Database::open(path_, {"", ""});
     ASSERT_TRUE(opened->database.execute("INSERT INTO intent VALUES('b','garbage')").has_value());
   }
+  for (const bool lost : {true, false}) {
+    SqliteJournal journal(path_);
+    const auto loaded = load(journal);
+    ASSERT_TRUE(loaded.has_value());
+    EXPECT_EQ(loaded->lost, lost) << "it is told once";
+    EXPECT_EQ(loaded->records.size(), 1U);
+  }
+  auto opened = store::Database::open(path_, {"", ""});
+  auto query = opened->database.prepare("SELECT record FROM unreadable WHERE id='b'");
+  ASSERT_TRUE(query->step().value());
+  EXPECT_EQ(query->text(0), "garbage") << "people may want to see it";
+}
+
+TEST_F(SqliteJournalTest, AFileThatBreaksWhileItIsOpenIsWrittenAnew) {
+  const auto cut = [this] { std::filesystem::resize_file(path_, 0); };
+  const auto remove = [this] {
+    for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path_ + suffix);
+  };
+  const auto replace = [this] {
+    std::filesystem::rename(path_, path_ + ".older");
+    std::filesystem::copy_file(path_ + ".older", path_);
+  };
+  int number = 0;
+  for (const std::function<void()>& damage :
+       std::vector<std::function<void()>>{cut, remove, replace}) {
+    const std::string later = "later" + std::to_string(++number);
+    {
+      SqliteJournal journal(path_);
+      ASSERT_TRUE(load(journal).has_value());
+      ASSERT_TRUE(put(journal, aRecord("a")).has_value());
+      ASSERT_TRUE(put(journal, aRecord("b")).has_value());
+      ASSERT_TRUE(erase(journal, "b").has_value());
+      damage();
+      const Status written = put(journal, aRecord(later));
+      ASSERT_TRUE(written.has_value()) << number << ": " << written.error().message;
+    }
+    SqliteJournal journal(path_);
+    const auto loaded = load(journal);
+    ASSERT_TRUE(loaded.has_value()) << number;
+    EXPECT_FALSE(loaded->lost) << number;
+    EXPECT_EQ(loaded->records.size(), 1U + static_cast<std::size_t>(number));
+  }
+}
+
+TEST_F(SqliteJournalTest, WhatCannotBePreparedIsNotHalfOpen) {
   SqliteJournal journal(path_);
+  ASSERT_TRUE(failpoint::arm("journal.prepare@1=error").has_value());
+  EXPECT_FALSE(load(journal).has_value());
+  EXPECT_FALSE(put(journal, aRecord("a")).has_value());
+  ASSERT_TRUE(failpoint::arm("").has_value());
   const auto loaded = load(journal);
   ASSERT_TRUE(loaded.has_value());
-  EXPECT_TRUE(loaded->lost);
-  EXPECT_EQ(loaded->records.size(), 1U);
+  EXPECT_TRUE(loaded->lost) << "that there was none must not be forgotten";
+  EXPECT_TRUE(put(journal, aRecord("a")).has_value());
+}
+
+TEST_F(SqliteJournalTest, ADiskThatHangsIsToldInTimeAndWritesInTheEnd) {
+  const auto patience = std::chrono::milliseconds(50);
+  {
+    SqliteJournal journal(path_, {.patience = patience});
+    ASSERT_TRUE(load(journal).has_value());
+    ASSERT_TRUE(failpoint::arm("journal.commit.before@1=delay:1000").has_value());
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(put(journal, aRecord("a")).error().reason, "JournalSlow");
+    EXPECT_EQ(put(journal, aRecord("b")).error().reason, "JournalSlow");
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(900));
+  }
+  ASSERT_TRUE(failpoint::arm("").has_value());
+  SqliteJournal journal(path_);
+  EXPECT_EQ(load(journal)->records.size(), 2U);
 }
 
 }  // namespace

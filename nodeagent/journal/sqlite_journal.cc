@@ -2,12 +2,16 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
+#include <deque>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "lib/async/answer.h"
 #include "lib/async/lane.h"
 #include "lib/base/failpoint.h"
 #include "lib/base/fd.h"
@@ -20,7 +24,9 @@ constexpr std::chrono::seconds kCheckpointWhenIdle(5);
 
 const std::vector<std::string>& migrations() {
   static const std::vector<std::string> kMigrations = {
-      "CREATE TABLE intent(id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID"};
+      "CREATE TABLE intent(id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
+      // Records that couldn't be read, for people.
+      "CREATE TABLE unreadable(id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID"};
   return kMigrations;
 }
 
@@ -37,15 +43,99 @@ struct Write {
   IntentId id;
   std::string record;  // empty: erase
   Durability durability = Durability::Synced;
-  std::function<void(Status)> done;
+  async::Answer<void> done;
+  std::uint64_t number = 0;
+};
+
+/// Which file it is and how long: a journal that is open grows and is never another.
+struct Shape {
+  dev_t device = 0;
+  ino_t inode = 0;
+  off_t size = 0;
+};
+
+std::optional<Shape> shapeOf(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return Shape{status.st_dev, status.st_ino, status.st_size};
+}
+
+/// Answers what waits for a disk that hangs. Any thread.
+class Patience {
+ public:
+  explicit Patience(Duration patience) : patience_(patience) {}
+
+  /// A write has come; numbers grow. False where the disk hangs: then it isn't waited for.
+  [[nodiscard]] bool begin(std::uint64_t number, const async::Answer<void>& done) {
+    const std::lock_guard lock(mutex_);
+    if (isStuck_) return false;
+    waiting_.push_back({number, Time::clock::now() + patience_, done});
+    if (waiting_.size() == 1) arm();
+    return true;
+  }
+
+  /// The disk has answered all up to that number.
+  void ended(std::uint64_t number) {
+    const std::lock_guard lock(mutex_);
+    isStuck_ = false;
+    while (!waiting_.empty() && waiting_.front().number <= number) waiting_.pop_front();
+  }
+
+  Status slow() const {
+    return fail(Code::Unavailable, "JournalSlow",
+                "write journal: its disk has taken nothing for " +
+                    std::to_string(patience_ / std::chrono::milliseconds(1)) +
+                    " ms; look at the disk of the agent's state directory");
+  }
+
+  void stop() { lane_.stop(); }
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  struct Waiting {
+    std::uint64_t number;
+    Time until;
+    async::Answer<void> done;
+  };
+
+  // One timer at a time: look() sets the next.
+  void arm() {
+    if (std::exchange(isArmed_, true)) return;
+    lane_.postAfter(waiting_.front().until - Time::clock::now(), [this] { look(); });
+  }
+
+  void look() {
+    std::deque<Waiting> late;
+    {
+      const std::lock_guard lock(mutex_);
+      isArmed_ = false;
+      if (waiting_.empty()) return;
+      if (Time::clock::now() < waiting_.front().until) return arm();
+      isStuck_ = true;
+      late.swap(waiting_);
+    }
+    log::error("the journal's disk hangs", {{"waiting", late.size()}});
+    for (const Waiting& one : late) one.done(slow());
+  }
+
+  const Duration patience_;
+  std::mutex mutex_;
+  std::deque<Waiting> waiting_;
+  bool isStuck_ = false;
+  bool isArmed_ = false;
+  async::Lane lane_{"journal-clock"};
 };
 
 }  // namespace
 
 class SqliteJournal::Impl {
  public:
-  explicit Impl(std::string path) : path_(std::move(path)), lane_("journal") {}
-  ~Impl() { lane_.stop(); }
+  Impl(std::string path, JournalOptions options)
+      : path_(std::move(path)), patience_(options.patience), lane_("journal") {}
+  ~Impl() {
+    lane_.stop();
+    patience_.stop();
+  }
 
   void load(std::function<void(Result<Loaded>)> done) {
     if (!lane_.post([this, done] { done(loadNow()); })) {
@@ -54,12 +144,17 @@ class SqliteJournal::Impl {
   }
 
   void write(Write write) {
+    const async::Answer<void> done = write.done;
     bool first = false;
+    bool isWaitedFor = false;
     {
       const std::lock_guard lock(mutex_);
       first = pending_.empty();
+      write.number = ++numbers_;
+      isWaitedFor = patience_.begin(write.number, done);
       pending_.push_back(std::move(write));
     }
+    if (!isWaitedFor) done(patience_.slow());
     if (!first || lane_.post([this] { flush(); })) return;
     for (const Write& refused : take()) {
       refused.done(fail(Code::Unavailable, "Stopping", "write journal: the agent is stopping"));
@@ -79,17 +174,27 @@ class SqliteJournal::Impl {
       MULTINET_TRY(lock_, lockFile(path_ + ".lock"));
     }
     MULTINET_TRY(store::Database::Opened opened, store::Database::open(path_, migrations()));
-    lost_ = opened.found != store::Found::Existing;
+    if (opened.found != store::Found::Existing) lost_ = true;
     if (opened.found == store::Found::Corrupt) {
       log::error("journal was corrupt and has been moved aside", {{"to", opened.movedTo}});
     }
-    database_.emplace(std::move(opened.database));
+    // All or nothing: one that is half open would be written to without its statements.
+    store::Database database = std::move(opened.database);
+    MULTINET_CHECK(failpoint::check("journal.prepare"));
     MULTINET_TRY(store::Statement put,
-                 database_->prepare("INSERT OR REPLACE INTO intent(id, record) VALUES(?,?)"));
-    MULTINET_TRY(store::Statement erase, database_->prepare("DELETE FROM intent WHERE id=?"));
+                 database.prepare("INSERT OR REPLACE INTO intent(id, record) VALUES(?,?)"));
+    MULTINET_TRY(store::Statement erase, database.prepare("DELETE FROM intent WHERE id=?"));
+    database_.emplace(std::move(database));
     put_.emplace(std::move(put));
     erase_.emplace(std::move(erase));
+    shape_ = shapeOf(path_);
     return {};
+  }
+
+  void close() {
+    put_.reset();
+    erase_.reset();
+    database_.reset();
   }
 
   Result<Loaded> loadNow() {
@@ -98,48 +203,109 @@ class SqliteJournal::Impl {
       return fail(std::move(opened).error().within("load journal"));
     }
     Loaded loaded;
-    loaded.lost = lost_;
-    MULTINET_TRY(store::Statement query, database_->prepare("SELECT record FROM intent"));
-    while (true) {
-      MULTINET_TRY(const bool row, query.step());
-      if (!row) break;
-      auto record = decode(query.text(0));
-      if (record.has_value()) {
-        loaded.records.push_back(std::move(*record));
-        continue;
+    std::vector<std::string> unreadable;
+    {
+      MULTINET_TRY(store::Statement query, database_->prepare("SELECT id, record FROM intent"));
+      while (true) {
+        MULTINET_TRY(const bool row, query.step());
+        if (!row) break;
+        auto record = decode(query.text(1));
+        if (record.has_value()) {
+          written_[query.text(0)] = query.text(1);
+          loaded.records.push_back(std::move(*record));
+          continue;
+        }
+        log::error("journal record can't be read and is set aside",
+                   {{"intent", query.text(0)}, {"error", record.error()}});
+        unreadable.push_back(query.text(0));
       }
-      // One unreadable record is one sandbox in doubt, not a reason to doubt all; it stays on disk.
-      log::error("journal record can't be read", {{"error", record.error()}});
-      loaded.lost = true;
+    }
+    loaded.lost = lost_ || !unreadable.empty();
+    for (const std::string& id : unreadable) {
+      if (const Status aside = setAside(id); !aside.has_value()) {
+        log::warn("journal record not set aside", {{"intent", id}, {"error", aside.error()}});
+      }
     }
     return loaded;
   }
 
+  // One unreadable record is one sandbox in doubt, once.
+  Status setAside(const std::string& id) {
+    MULTINET_TRY(store::Statement copy,
+                 database_->prepare("INSERT OR REPLACE INTO unreadable(id, record) "
+                                    "SELECT id, record FROM intent WHERE id=?"));
+    MULTINET_CHECK(database_->begin(Durability::Relaxed));
+    Status done = copy.bind(1, id).run();
+    if (done.has_value()) done = erase_->bind(1, id).run();
+    if (done.has_value()) done = database_->commit();
+    if (!done.has_value()) database_->rollback();
+    return done;
+  }
+
   void flush() {
-    std::vector<Write> writes = take();
+    const std::vector<Write> writes = take();
     if (writes.empty()) return;
-    const Status outcome = commit(writes);
+    const Status outcome = writeNow(writes);
+    patience_.ended(writes.back().number);
     for (const Write& write : writes) write.done(outcome);
     if (!checkpointDue_) {
       checkpointDue_ = true;
-      lane_.postAfter(kCheckpointWhenIdle, [this] {
-        checkpointDue_ = false;
-        if (database_.has_value()) database_->checkpoint();
-      });
+      lane_.postAfter(kCheckpointWhenIdle, [this] { checkpoint(); });
     }
   }
 
-  Status commit(const std::vector<Write>& writes) {
-    if (!database_.has_value()) {
+  Status writeNow(const std::vector<Write>& writes) {
+    if (!database_.has_value() && !broken_) {
       if (openError_.has_value()) return fail(openError_->within("write journal"));
       return fail(Code::FailedPrecondition, "JournalClosed", "write journal: it isn't open yet");
     }
+    if (database_.has_value() && !isOurs()) startAnew("it was cut short, removed or replaced");
+    Status outcome = commit(writes);
+    if (!outcome.has_value() && outcome.error().code == Code::DataLoss) {
+      startAnew(outcome.error().message);
+      outcome = commit(writes);
+    }
+    if (!outcome.has_value()) return outcome;
+    for (const Write& write : writes) {
+      if (write.record.empty()) {
+        written_.erase(write.id.str());
+      } else {
+        written_[write.id.str()] = write.record;
+      }
+    }
+    return {};
+  }
+
+  bool isOurs() const {
+    const auto now = shapeOf(path_);
+    return now.has_value() && shape_.has_value() && now->device == shape_->device &&
+           now->inode == shape_->inode && now->size >= shape_->size;
+  }
+
+  // The next commit writes all that is known.
+  void startAnew(const std::string& why) {
+    close();
+    broken_ = true;
+    const auto moved = store::Database::moveAside(path_);
+    log::error("journal is broken; it is moved aside and written anew",
+               {{"why", why}, {"to", moved.has_value() ? *moved : moved.error().message}});
+  }
+
+  Status commit(const std::vector<Write>& writes) {
+    if (broken_) {
+      MULTINET_CHECK(open());
+    }
     MULTINET_CHECK(failpoint::check("journal.commit.before"));
-    Durability durability = Durability::Relaxed;
+    Durability durability = broken_ ? Durability::Synced : Durability::Relaxed;
     for (const Write& write : writes) {
       if (write.durability == Durability::Synced) durability = Durability::Synced;
     }
     Status outcome = database_->begin(durability);
+    if (broken_) {
+      for (auto known = written_.begin(); outcome.has_value() && known != written_.end(); ++known) {
+        outcome = put_->bind(1, known->first).bind(2, known->second).run();
+      }
+    }
     for (auto write = writes.begin(); outcome.has_value() && write != writes.end(); ++write) {
       outcome = write->record.empty() ? erase_->bind(1, write->id.str()).run()
                                       : put_->bind(1, write->id.str()).bind(2, write->record).run();
@@ -149,25 +315,46 @@ class SqliteJournal::Impl {
       database_->rollback();
       return fail(outcome.error().within("write journal"));
     }
+    broken_ = false;
     failpoint::pass("journal.commit.after");
     return {};
   }
 
+  void checkpoint() {
+    checkpointDue_ = false;
+    if (!database_.has_value()) return;
+    const Status done =
+        isOurs() ? database_->checkpoint()
+                 : fail(Code::DataLoss, "Corrupt", "it was cut short, removed or replaced");
+    shape_ = shapeOf(path_);
+    if (done.has_value() || done.error().code != Code::DataLoss) return;
+    startAnew(done.error().message);
+    if (const Status written = commit({}); !written.has_value()) {
+      log::error("journal not written anew yet", {{"error", written.error()}});
+    }
+  }
+
   const std::string path_;
+  Patience patience_;
   std::mutex mutex_;
   std::vector<Write> pending_;
+  std::uint64_t numbers_ = 0;
   // Of the lane alone:
   Fd lock_;
   std::optional<store::Database> database_;
   std::optional<store::Statement> put_;
   std::optional<store::Statement> erase_;
   std::optional<Error> openError_;
+  std::map<std::string, std::string> written_;  // what the file holds, by intent
+  std::optional<Shape> shape_;
   bool lost_ = false;
+  bool broken_ = false;  // the file holds less than written_
   bool checkpointDue_ = false;
   async::Lane lane_;
 };
 
-SqliteJournal::SqliteJournal(std::string path) : impl_(std::make_unique<Impl>(std::move(path))) {}
+SqliteJournal::SqliteJournal(std::string path, JournalOptions options)
+    : impl_(std::make_unique<Impl>(std::move(path), options)) {}
 SqliteJournal::~SqliteJournal() = default;
 
 void SqliteJournal::load(std::function<void(Result<Loaded>)> done) {
@@ -175,10 +362,10 @@ void SqliteJournal::load(std::function<void(Result<Loaded>)> done) {
 }
 void SqliteJournal::put(Record record, Durability durability, std::function<void(Status)> done) {
   IntentId id = record.id;
-  impl_->write({std::move(id), encode(record), durability, std::move(done)});
+  impl_->write({std::move(id), encode(record), durability, async::Answer<void>(std::move(done))});
 }
 void SqliteJournal::erase(IntentId id, std::function<void(Status)> done) {
-  impl_->write({std::move(id), "", Durability::Relaxed, std::move(done)});
+  impl_->write({std::move(id), "", Durability::Relaxed, async::Answer<void>(std::move(done))});
 }
 
 }  // namespace multinet::agent::journal

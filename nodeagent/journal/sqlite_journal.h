@@ -2,6 +2,9 @@
 //
 // Group commit: what arrives while a commit runs goes into the next one, so that a burst of
 // sandboxes costs few syncs. A call that needs no sync rides along with those that do.
+//
+// What stands in the file is known in memory too. A file that turns out to be broken, cut short or
+// replaced while it is open is moved aside and written anew from there.
 #pragma once
 
 #include <memory>
@@ -11,10 +14,16 @@
 
 namespace multinet::agent::journal {
 
+struct JournalOptions {
+  /// A disk that has taken nothing for so long hangs: calls are answered with JournalSlow, those
+  /// after them at once, until it goes on.
+  Duration patience = std::chrono::seconds(2);
+};
+
 class SqliteJournal final : public Journal {
  public:
   /// Nothing is opened before load(). Beside `path` a lock file keeps a second agent out.
-  explicit SqliteJournal(std::string path);
+  explicit SqliteJournal(std::string path, JournalOptions options = {});
   /// Commits what waits, then joins the thread.
   ~SqliteJournal() override;
 
