@@ -50,6 +50,22 @@ Metrics::Metrics()
                    .Name("multinet_agent_watch_age_seconds")
                    .Help("Time since the API server last said something about a resource")
                    .Register(registry_)),
+      laneDepth_(prometheus::BuildGauge()
+                     .Name("multinet_agent_lane_depth")
+                     .Help("Tasks that wait for a thread of the agent")
+                     .Register(registry_)),
+      laneBusy_(prometheus::BuildGauge()
+                    .Name("multinet_agent_lane_busy_seconds")
+                    .Help("How long a thread of the agent has been at its present task")
+                    .Register(registry_)),
+      laneLongest_(prometheus::BuildGauge()
+                       .Name("multinet_agent_lane_longest_task_seconds")
+                       .Help("The longest task of a thread of the agent since its start")
+                       .Register(registry_)),
+      laneRefused_(prometheus::BuildGauge()
+                       .Name("multinet_agent_lane_refused")
+                       .Help("Tasks since the start that a thread's queue had no room or time for")
+                       .Register(registry_)),
       ready_(prometheus::BuildGauge()
                  .Name("multinet_agent_ready")
                  .Help("1 while calls for networks can be served")
@@ -138,6 +154,13 @@ void Metrics::show(const Gauges& gauges) {
   }
   for (const watch::WatchAge& watch : gauges.watches) {
     watches_.Add({{"resource", watch.resource}}).Set(Seconds(watch.age).count());
+  }
+  for (const async::LaneHealth& lane : gauges.lanes) {
+    const prometheus::Labels labels{{"lane", lane.name}};
+    laneDepth_.Add(labels).Set(static_cast<double>(lane.depth));
+    laneBusy_.Add(labels).Set(Seconds(lane.busy).count());
+    laneLongest_.Add(labels).Set(Seconds(lane.longest).count());
+    laneRefused_.Add(labels).Set(static_cast<double>(lane.refused));
   }
 }
 

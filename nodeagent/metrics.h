@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/async/lane.h"
 #include "lib/base/clock.h"
 #include "lib/http/message.h"
 #include "lib/kube/client.h"
@@ -27,6 +28,7 @@ struct Gauges {
   std::map<journal::Doubt, std::size_t> doubts;
   std::vector<watch::WatchAge> watches;
   std::size_t reportsWaiting = 0;  ///< pods of which something isn't written to the API yet
+  std::vector<async::LaneHealth> lanes{};
 };
 
 /// Any thread.
@@ -55,6 +57,10 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& intents_;
   prometheus::Family<prometheus::Gauge>& doubts_;
   prometheus::Family<prometheus::Gauge>& watches_;
+  prometheus::Family<prometheus::Gauge>& laneDepth_;
+  prometheus::Family<prometheus::Gauge>& laneBusy_;
+  prometheus::Family<prometheus::Gauge>& laneLongest_;
+  prometheus::Family<prometheus::Gauge>& laneRefused_;
   prometheus::Gauge& ready_;
   prometheus::Gauge& reportsWaiting_;
   prometheus::Family<prometheus::Counter>& apiCalls_;

@@ -10,6 +10,11 @@
 namespace multinet::agent {
 namespace {
 
+/// These never wait for the world.
+constexpr std::chrono::seconds kOwnerStuck(5);
+/// A sync on a slow disk under load takes a second or two.
+constexpr std::chrono::seconds kDiskStuck(10);
+
 Result<std::string> readBootId() {
   MULTINET_CHECK(failpoint::check("start.boot-id"));
   MULTINET_TRY(std::string text, readFile("/proc/sys/kernel/random/boot_id"));
@@ -122,12 +127,16 @@ void NetworkParts::serve() {
   feeder_ =
       std::make_unique<Feeder>(cluster_, *networks_, addresses_, node_, policy_.clusterPrefixes);
   feeding_ = true;
-  const sandbox::Doors doors{measuredRuntime_, measuredJournal_, *measured_, addresses_,
-                             *resolver_,       reporter_,        clock_,     &ownSets_};
+  const sandbox::Doors doors{measuredRuntime_, measuredJournal_, *measured_, addresses_, *resolver_,
+                             reporter_,        clock_,           &ownSets_,  &watchdog_};
   owner_ = std::make_unique<sandbox::Owner>(
       doors, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   recovery_ = std::make_unique<recover::Recovery>(
       doors, *owner_, recover::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+  watchdog_.watch(owner_->lane(), kOwnerStuck);
+  watchdog_.watch(addresses_.lane(), kOwnerStuck);
+  watchdog_.watch(journal_.lane(), kDiskStuck);
+  engine_->watchWith(watchdog_);
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
   recovery_->start();  // fail-closed: until it is done no call for networks is served
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/async/lane.h"
+#include "lib/async/watchdog.h"
 #include "lib/base/clock.h"
 #include "nodeagent/addresses/kube_blocks.h"
 #include "nodeagent/addresses/leasing_addresses.h"
@@ -55,6 +56,8 @@ class NetworkParts {
   [[nodiscard]] std::vector<watch::WatchAge> watches() const { return cluster_.watches(); }
   /// Any thread.
   [[nodiscard]] std::size_t reportsWaiting() const { return reporter_.waiting(); }
+  /// How the threads that networks need do. Any thread.
+  [[nodiscard]] std::vector<async::LaneHealth> lanes() const { return watchdog_.healths(); }
   /// Intents stay in the journal for the successor.
   void stop();
 
@@ -95,6 +98,7 @@ class NetworkParts {
   std::unique_ptr<resolve::CatalogResolver> resolver_;
   std::unique_ptr<Feeder> feeder_;
   std::atomic<bool> feeding_{false};  ///< publishes feeder_
+  async::Watchdog watchdog_;
   std::unique_ptr<sandbox::Owner> owner_;
   std::unique_ptr<recover::Recovery> recovery_;
 };

@@ -191,6 +191,7 @@ class NodeAgent final : public Agent {
     if (const NetworkParts* parts = started_) {
       gauges.watches = parts->watches();
       gauges.reportsWaiting = parts->reportsWaiting();
+      gauges.lanes = parts->lanes();
     }
     return gauges;
   }

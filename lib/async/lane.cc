@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace multinet::async {
@@ -12,7 +13,7 @@ bool Lane::post(Task task) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return false;
-    tasks_.push_back(std::move(task));
+    tasks_.push_back({std::move(task), std::chrono::steady_clock::now()});
   }
   wake_.notify_one();
   return true;
@@ -43,9 +44,13 @@ void Lane::stop() {
   }
 }
 
-std::optional<std::chrono::steady_clock::time_point> Lane::busySince() const {
+LaneHealth Lane::health() const {
+  const Time now = std::chrono::steady_clock::now();
   const std::lock_guard lock(mutex_);
-  return busySince_;
+  LaneHealth health{name_, tasks_.size(), {}, {}, longest_, done_};
+  if (!tasks_.empty()) health.age = now - tasks_.front().at;
+  if (busySince_) health.busy = now - *busySince_;
+  return health;
 }
 
 void Lane::run() {
@@ -57,7 +62,9 @@ void Lane::run() {
     task();
     task = nullptr;  // what it holds goes before the lane counts as idle, and unlocked
     lock.lock();
+    longest_ = std::max(longest_, Duration(std::chrono::steady_clock::now() - *busySince_));
     busySince_.reset();
+    ++done_;
   }
 }
 
@@ -70,7 +77,7 @@ Task Lane::next(std::unique_lock<std::mutex>& lock) {
       return task;
     }
     if (!tasks_.empty()) {
-      Task task = std::move(tasks_.front());
+      Task task = std::move(tasks_.front().task);
       tasks_.pop_front();
       return task;
     }

@@ -95,6 +95,32 @@ TEST(Lane, LetsWhatATimedTaskHeldPostWhenItIsDropped) {
   EXPECT_EQ(refused, 1) << "the task wasn't dropped by stop()";
 }
 
+TEST(Lane, TellsHowItDoes) {
+  Lane lane("health");
+  std::promise<void> entered;
+  std::promise<void> go;
+  lane.post([&] {
+    entered.set_value();
+    go.get_future().wait();
+  });
+  entered.get_future().wait();
+  lane.post([] {});
+  lane.post([] {});
+  lane.postAfter(1h, [] {});
+  const LaneHealth stuck = lane.health();
+  EXPECT_EQ(stuck.name, "health");
+  EXPECT_EQ(stuck.depth, 2U);
+  EXPECT_GT(stuck.busy, 0ns);
+  EXPECT_EQ(stuck.done, 0U);
+  go.set_value();
+  lane.stop();
+  const LaneHealth idle = lane.health();
+  EXPECT_EQ(idle.depth, 0U);
+  EXPECT_EQ(idle.busy, 0ns);
+  EXPECT_GT(idle.longest, 0ns);
+  EXPECT_EQ(idle.done, 3U);
+}
+
 TEST(Watchdog, NamesTheLaneThatHangsAndNoOther) {
   Lane idle("idle");
   Lane stuck("stuck");
@@ -113,12 +139,17 @@ TEST(Watchdog, NamesTheLaneThatHangsAndNoOther) {
     std::this_thread::sleep_for(2ms);
     stalls = watchdog.stalls();
   }
+  const Status stuckReady = watchdog.ready();
   go.set_value();
   ASSERT_EQ(stalls.size(), 1U);
   EXPECT_EQ(stalls[0].lane, "stuck");
   EXPECT_GT(stalls[0].busy, 1ms);
+  EXPECT_EQ(stuckReady.error().reason, "LaneStuck");
+  EXPECT_NE(stuckReady.error().message.find("\"stuck\""), std::string::npos);
   stuck.stop();
   EXPECT_TRUE(watchdog.stalls().empty());
+  EXPECT_TRUE(watchdog.ready().has_value());
+  EXPECT_EQ(watchdog.healths().size(), 2U);
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 // Tells which lane has been at one task for too long: a lane that hangs is seen, not guessed.
 #pragma once
 
+#include <functional>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/async/lane.h"
@@ -14,17 +17,29 @@ struct Stall {
   Duration busy{};
 };
 
-/// Watches lanes that outlive it. Built once, then read from any thread.
+/// Watches lanes that outlive it. Any thread.
 class Watchdog {
  public:
-  void watch(const Lane& lane, Duration limit) { watched_.push_back({&lane, limit}); }
+  using Look = std::function<LaneHealth()>;
+
+  void watch(const Lane& lane, Duration limit) {
+    watch([&lane] { return lane.health(); }, limit);
+  }
+  void watch(Look look, Duration limit) {
+    const std::lock_guard lock(mutex_);
+    watched_.push_back({std::move(look), limit});
+  }
   [[nodiscard]] std::vector<Stall> stalls() const;
+  [[nodiscard]] std::vector<LaneHealth> healths() const;
+  /// Unavailable/LaneStuck names the first lane that hangs.
+  [[nodiscard]] Status ready() const;
 
  private:
   struct Watched {
-    const Lane* lane;
+    Look look;
     Duration limit;
   };
+  mutable std::mutex mutex_;
   std::vector<Watched> watched_;
 };
 

@@ -2,17 +2,23 @@
 
 #include <set>
 
+#include "lib/async/intake.h"
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
 #include "lib/netns/netns.h"
 #include "nodeagent/attach/announcer.h"
-#include "nodeagent/attach/lane.h"
 #include "nodeagent/attach/maintain.h"
 #include "nodeagent/attach/observe.h"
 #include "nodeagent/attach/reaper.h"
 
 namespace multinet::agent::attach {
 namespace {
+
+template <class Task>
+using Lane = async::Intake<Task>;
+
+/// Many links at once take a second or two.
+constexpr std::chrono::seconds kStuck(15);
 
 struct AttachTask {
   Desired desired;
@@ -42,6 +48,12 @@ Error refused(typename Lane<Task>::Push push, std::string_view what, std::size_t
   return Error{Code::Unavailable, "Stopping", std::string(what) + ": the agent is stopping"};
 }
 
+void tooOld(const AttachTask& task) {
+  task.done(fail(Code::DeadlineExceeded, "QueueTooOld",
+                 "attach: it waited too long for its turn; the thread that makes links hangs or "
+                 "has too much to do"));
+}
+
 }  // namespace
 
 class KernelAttachEngine::Impl {
@@ -63,7 +75,12 @@ class KernelAttachEngine::Impl {
         home_(std::move(home)),
         removals_({"mn-reaper", options_.detachQueue, 256},
                   [this](std::vector<Removal> batch) { reaper_.run(std::move(batch)); }),
-        attaches_({"mn-attach", options_.attachQueue, 1},
+        attaches_({.name = "mn-attach",
+                   .capacity = options_.attachQueue,
+                   .batch = 1,
+                   .patience = options_.attachPatience,
+                   .tooOld = tooOld,
+                   .clock = &clock_},
                   [this](std::vector<AttachTask> batch) {
                     for (AttachTask& task : batch) run(std::move(task));
                   }),
@@ -108,6 +125,12 @@ class KernelAttachEngine::Impl {
     const auto push = removals_.push(removal);
     if (push == Lane<Removal>::Push::Taken) return;
     removal.done(fail(refused<Removal>(push, "detach", options_.detachQueue)));
+  }
+
+  void watchWith(async::Watchdog& watchdog) const {
+    watchdog.watch([this] { return attaches_.health(); }, kStuck);
+    watchdog.watch([this] { return removals_.health(); }, kStuck);
+    watchdog.watch([this] { return looks_.health(); }, kStuck);
   }
 
   Result<std::vector<ObservedInterface>> observe(const std::optional<Fd>& netns) {
@@ -292,6 +315,10 @@ void KernelAttachEngine::maintain(IntentId intent, Fd netns, std::vector<Interfa
 void KernelAttachEngine::detach(IntentId intent, std::optional<Fd> netns, DetachCallback done) {
   impl_->detach(
       Removal{std::nullopt, Detach{std::move(intent), std::move(netns)}, std::move(done)});
+}
+
+void KernelAttachEngine::watchWith(async::Watchdog& watchdog) const {
+  impl_->watchWith(watchdog);
 }
 
 Result<std::vector<ObservedInterface>> KernelAttachEngine::observe(const std::optional<Fd>& netns) {

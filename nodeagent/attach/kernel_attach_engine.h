@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "lib/async/watchdog.h"
 #include "lib/base/clock.h"
 #include "nodeagent/attach/attach_engine.h"
 
@@ -18,6 +19,8 @@ namespace multinet::agent::attach {
 
 struct EngineOptions {
   std::size_t attachQueue = 256;  ///< attaches waiting; one more is refused
+  /// An attach that waited longer for its turn is refused: whoever asked has given up.
+  Duration attachPatience = std::chrono::seconds(15);
   std::size_t detachQueue = 1024;
   std::string proc = "/proc";  ///< where processes, and so their namespaces, are found
   std::size_t maintainQueue = 64;
@@ -46,6 +49,9 @@ class KernelAttachEngine final : public AttachEngine {
   [[nodiscard]] Result<std::vector<ObservedInterface>> observe(
       const std::optional<Fd>& netns) override;
   [[nodiscard]] Result<std::vector<ObservedInterface>> observeAll() override;
+
+  /// Has its threads watched; it outlives the watchdog.
+  void watchWith(async::Watchdog& watchdog) const;
 
  private:
   class Impl;

@@ -1,6 +1,6 @@
 #include "nodeagent/attach/reaper.h"
 
-#include <set>
+#include <algorithm>
 
 #include "lib/base/failpoint.h"
 #include "lib/netlink/link.h"
@@ -22,23 +22,37 @@ void note(Status& first, Status status) {
   if (first && !status) first = std::move(status);
 }
 
+Status firstOf(const std::map<std::string, Error>& left, const std::set<std::string>& names) {
+  for (const auto& [name, error] : left) {
+    if (names.contains(name)) return fail(error);
+  }
+  return {};
+}
+
+/// False where the kernel refused: it then has deleted none of them.
+bool deleteTogether(netlink::Socket& socket, const std::set<std::string>& names) {
+  std::vector<netlink::Request> marks;
+  marks.reserve(names.size());
+  for (const std::string& name : names) marks.push_back(netlink::setGroup({0, name}, kDoomed));
+  bool all = true;
+  for (Status& verdict : socket.runAll(marks)) all = all && goneIsFine(std::move(verdict));
+  return all && goneIsFine(socket.run(netlink::deleteGroup(kDoomed)));
+}
+
 }  // namespace
 
-Status deleteLinks(netlink::Socket& socket, const std::vector<std::string>& names) {
-  if (names.empty()) return {};
-  if (names.size() > 1) {
-    std::vector<netlink::Request> marks;
-    marks.reserve(names.size());
-    for (const std::string& name : names) marks.push_back(netlink::setGroup({0, name}, kDoomed));
-    bool all = true;
-    for (Status& verdict : socket.runAll(marks)) all = all && goneIsFine(std::move(verdict));
-    if (all) return goneIsFine(socket.run(netlink::deleteGroup(kDoomed)));
-  }
-  Status first;
+std::map<std::string, Error> deleteLinks(netlink::Socket& socket,
+                                         const std::set<std::string>& names) {
+  std::map<std::string, Error> left;
+  if (names.size() > 1 && deleteTogether(socket, names)) return left;
   for (const std::string& name : names) {
-    note(first, goneIsFine(socket.run(netlink::deleteLink({0, name}))));
+    const Status gone = goneIsFine(socket.run(netlink::deleteLink({0, name})));
+    if (gone) continue;
+    left.emplace(name, gone.error());
+    // Else it would keep every later group from being deleted.
+    if (names.size() > 1) static_cast<void>(socket.run(netlink::setGroup({0, name}, 0)));
   }
-  return first;
+  return left;
 }
 
 Status Reaper::inPod(Removal& removal) {
@@ -54,49 +68,55 @@ Status Reaper::inPod(Removal& removal) {
   if (!removal.detach->netns) return {};
   MULTINET_TRY(Pod pod, Pod::open(std::move(*removal.detach->netns)));
   MULTINET_TRY(const auto marked, findMarked(pod.socket()));
-  std::vector<std::string> names;
+  std::set<std::string> names;
   for (const ObservedInterface& link : marked) {
-    if (link.intent == removal.detach->intent) names.push_back(link.link);
+    if (link.intent == removal.detach->intent) names.insert(link.link);
   }
-  return deleteLinks(pod.socket(), names);
+  return firstOf(deleteLinks(pod.socket(), names), names);
 }
 
-/// Removes what is named and what carries the mark of an intent.
-Status Reaper::onHost(netlink::Socket& host, const std::set<IntentId>& intents,
-                      std::set<std::string> doomed) {
-  Status first;
-  if (!intents.empty()) {
-    const auto marked = findMarked(host);
-    if (!marked) note(first, fail(marked.error()));
-    for (const ObservedInterface& link : marked.value_or(std::vector<ObservedInterface>{})) {
-      if (intents.contains(link.intent)) doomed.insert(link.link);
-    }
-  }
-  note(first, deleteLinks(host, {doomed.begin(), doomed.end()}));
-  return first;
-}
-
+// What can't go fails its own removal alone.
 void Reaper::run(std::vector<Removal> removals) {
   std::vector<Status> results(removals.size());
-  std::set<std::string> doomed;
-  std::set<IntentId> intents;
-  for (std::size_t i = 0; i < removals.size(); ++i) {
-    results[i] = inPod(removals[i]);
-    if (removals[i].rollback) {
-      const auto& links = removals[i].rollback->undo.hostLinks;
-      doomed.insert(links.begin(), links.end());
-    } else {
-      intents.insert(removals[i].detach->intent);
-    }
+  for (std::size_t i = 0; i < removals.size(); ++i) results[i] = inPod(removals[i]);
+  for (netlink::Socket& host : hosts_) {
+    const std::vector<std::set<std::string>> links = hostLinks(host, removals, results);
+    std::set<std::string> doomed;
+    for (const auto& of : links) doomed.insert(of.begin(), of.end());
+    const std::map<std::string, Error> left = deleteLinks(host, doomed);
+    for (std::size_t i = 0; i < removals.size(); ++i) note(results[i], firstOf(left, links[i]));
   }
-  Status host;
-  for (netlink::Socket& side : hosts_) note(host, onHost(side, intents, doomed));
   for (std::size_t i = 0; i < removals.size(); ++i) {
-    note(results[i], host);
     note(results[i],
          failpoint::check(removals[i].rollback ? "attach.rollback.after" : "detach.after"));
     removals[i].done(std::move(results[i]));
   }
+}
+
+std::vector<std::set<std::string>> Reaper::hostLinks(netlink::Socket& host,
+                                                     const std::vector<Removal>& removals,
+                                                     std::vector<Status>& results) {
+  std::vector<std::set<std::string>> links(removals.size());
+  std::map<IntentId, std::set<std::string>> marked;
+  Status looked;
+  if (std::any_of(removals.begin(), removals.end(),
+                  [](const auto& one) { return one.detach.has_value(); })) {
+    const auto found = findMarked(host);
+    if (!found) looked = fail(found.error());
+    for (const ObservedInterface& link : found.value_or(std::vector<ObservedInterface>{})) {
+      marked[link.intent].insert(link.link);
+    }
+  }
+  for (std::size_t i = 0; i < removals.size(); ++i) {
+    if (removals[i].rollback) {
+      const auto& made = removals[i].rollback->undo.hostLinks;
+      links[i].insert(made.begin(), made.end());
+    } else {
+      links[i] = marked[removals[i].detach->intent];
+      note(results[i], looked);
+    }
+  }
+  return links;
 }
 
 }  // namespace multinet::agent::attach

@@ -1,6 +1,7 @@
 // Removes links: rollbacks and detaches, many for the price of one.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -37,13 +38,17 @@ class Reaper {
 
  private:
   [[nodiscard]] Status inPod(Removal& removal);
-  [[nodiscard]] static Status onHost(netlink::Socket& host, const std::set<IntentId>& intents,
-                                     std::set<std::string> doomed);
+  /// Of each removal, on one side of the host; where the kernel couldn't be asked its result says
+  /// so.
+  [[nodiscard]] static std::vector<std::set<std::string>> hostLinks(
+      netlink::Socket& host, const std::vector<Removal>& removals, std::vector<Status>& results);
   std::vector<netlink::Socket> hosts_;
 };
 
-/// Links of the socket's namespace; those that aren't there (any more) count as deleted. One link
-/// costs 16 ms of RCU wait, a group of a hundred 25 ms.
-[[nodiscard]] Status deleteLinks(netlink::Socket& socket, const std::vector<std::string>& names);
+/// Why each of these links couldn't be deleted; empty where all are gone. Links of the socket's
+/// namespace; those that aren't there (any more) count as deleted. One link costs 16 ms of RCU
+/// wait, a group of a hundred 25 ms; where the kernel refuses a group each is tried by itself.
+[[nodiscard]] std::map<std::string, Error> deleteLinks(netlink::Socket& socket,
+                                                       const std::set<std::string>& names);
 
 }  // namespace multinet::agent::attach

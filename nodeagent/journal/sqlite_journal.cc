@@ -161,6 +161,8 @@ class SqliteJournal::Impl {
     }
   }
 
+  const async::Lane& lane() const { return lane_; }
+
  private:
   std::vector<Write> take() {
     const std::lock_guard lock(mutex_);
@@ -356,6 +358,10 @@ class SqliteJournal::Impl {
 SqliteJournal::SqliteJournal(std::string path, JournalOptions options)
     : impl_(std::make_unique<Impl>(std::move(path), options)) {}
 SqliteJournal::~SqliteJournal() = default;
+
+const async::Lane& SqliteJournal::lane() const {
+  return impl_->lane();
+}
 
 void SqliteJournal::load(std::function<void(Result<Loaded>)> done) {
   impl_->load(std::move(done));

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "lib/async/lane.h"
 #include "nodeagent/journal/journal.h"
 
 namespace multinet::agent::journal {
@@ -30,6 +31,9 @@ class SqliteJournal final : public Journal {
   void load(std::function<void(Result<Loaded>)> done) override;
   void put(Record record, Durability durability, std::function<void(Status)> done) override;
   void erase(IntentId id, std::function<void(Status)> done) override;
+
+  /// Its thread, for a watchdog.
+  [[nodiscard]] const async::Lane& lane() const;
 
  private:
   class Impl;

@@ -66,6 +66,7 @@ class FakeRuntime final : public Runtime {
     std::vector<RuntimeSandbox> list;
     {
       const std::lock_guard lock(mutex_);
+      ++lists_;
       error = listError_;
       for (const auto& [id, sandbox] : sandboxes_) list.push_back(sandbox);
     }
@@ -113,6 +114,10 @@ class FakeRuntime final : public Runtime {
   [[nodiscard]] std::map<SandboxId, RuntimeSandbox> sandboxes() const {
     const std::lock_guard lock(mutex_);
     return sandboxes_;
+  }
+  [[nodiscard]] int lists() const {
+    const std::lock_guard lock(mutex_);
+    return lists_;
   }
   [[nodiscard]] int runs() const {
     const std::lock_guard lock(mutex_);
@@ -162,6 +167,7 @@ class FakeRuntime final : public Runtime {
   std::optional<SandboxId> nextId_;
   int last_ = 0;
   int runs_ = 0;
+  int lists_ = 0;
 };
 
 }  // namespace multinet::agent::sandbox

@@ -66,6 +66,7 @@ std::shared_ptr<const Snapshot> Owner::snapshot() const {
 }
 
 Status Owner::ready() const {
+  if (const auto* watchdog = shared_.doors.watchdog) MULTINET_CHECK(watchdog->ready());
   const auto now = snapshot();
   if (!now->recovered) return fail(now->waitsFor);
   return shared_.doors.resolver.ready();
@@ -310,6 +311,7 @@ void Owner::startFate(const EntryPtr& entry, Fate fate) {
 
 void Owner::tick() {
   answerLateCalls();
+  tellStuckLanes();
   const BootTime now = shared_.doors.clock.now();
   if (table_.recovered()) {
     forgetRested();
@@ -352,15 +354,55 @@ void Owner::refuse(const RunCall& call, const Error& error) {
   call.answer(fail(told));
 }
 
+void Owner::tellStuckLanes() {
+  if (shared_.doors.watchdog == nullptr) return;
+  const Status lanes = shared_.doors.watchdog->ready();
+  if (lanes.has_value() != stuck_) return;
+  stuck_ = !stuck_;
+  if (stuck_) {
+    log::error("a thread hangs", {{"error", lanes.error()}});
+  } else {
+    log::info("no thread hangs any more", {});
+  }
+}
+
+// One list for all whose sandbox may still appear: a runtime that hangs leaves many of them, and
+// is asked no more often for it.
+void Owner::lookForLateSandboxes(std::vector<EntryPtr> entries) {
+  if (entries.empty() || std::exchange(looking_, true)) return;
+  using List = std::vector<RuntimeSandbox>;
+  shared_.doors.runtime.listPodSandboxes(
+      shared_.doors.clock.now() + shared_.options.teardown,
+      onLane<List>(lane_, [this, entries = std::move(entries)](Result<List> list) {
+        looking_ = false;
+        if (!list.has_value()) return;
+        std::set<std::pair<PodUid, std::uint32_t>> listed;
+        for (const RuntimeSandbox& one : *list) {
+          const bool isOthers = table_.bySandbox(one.id) != nullptr;
+          if (!isOthers) listed.emplace(one.pod.uid, one.pod.attempt);
+        }
+        const BootTime now = shared_.doors.clock.now();
+        for (const EntryPtr& entry : entries) {
+          const PodRef& pod = entry->record.pod;
+          const bool isThere = listed.contains({pod.uid, pod.attempt});
+          if (isThere || now >= entry->watchUntil) startFate(entry, Fate::RollBack);
+        }
+      }));
+}
+
 void Owner::retryUnfinished() {
+  std::vector<EntryPtr> late;
   for (const EntryPtr& entry : table_.all()) {
     if (entry->running) continue;
-    if (entry->record.state == State::Rollback) {
+    if (entry->watchUntil != BootTime{} && entry->record.sandbox.empty()) {
+      late.push_back(entry);
+    } else if (entry->record.state == State::Rollback) {
       startFate(entry, Fate::RollBack);
     } else if (entry->detachOwed) {
       startFate(entry, Fate::Detach);
     }
   }
+  lookForLateSandboxes(std::move(late));
 }
 
 void Owner::forgetRested() {

@@ -56,6 +56,8 @@ class Owner final : public Sandboxes {
                                           const RunRequest& config) const override;
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const override;
   [[nodiscard]] Status ready() const override;
+  /// Its lane, for a watchdog.
+  [[nodiscard]] const async::Lane& lane() const { return lane_; }
 
  private:
   void submitRun(const RunCallPtr& call);
@@ -74,6 +76,8 @@ class Owner final : public Sandboxes {
   void answerLateCalls();
   void refuse(const RunCall& call, const Error& error);
   void retryUnfinished();
+  void lookForLateSandboxes(std::vector<EntryPtr> entries);
+  void tellStuckLanes();
   void forgetRested();
 
   async::Lane lane_;
@@ -89,6 +93,8 @@ class Owner final : public Sandboxes {
   std::optional<std::vector<addresses::Contest>> heard_;  // before recovery was done
   std::set<IntentId> busy_;                               // with background work queued
   std::deque<SandboxId> endedEarly_;  // stopped or removed before recovery was done, the newest
+  bool looking_ = false;              // for late sandboxes
+  bool stuck_ = false;                // a lane hangs, and that was told
   BootTime nextRetry_{};
   BootTime nextCompare_{};
 };

@@ -49,8 +49,9 @@ class OwnerTest : public testing::Test {
   }
 
   void startOwner() {
-    owner_.emplace(Doors{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_},
-                   options_);
+    Doors doors{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_};
+    doors.watchdog = &watchdog_;
+    owner_.emplace(doors, options_);
   }
   void startRecovered() {
     startOwner();
@@ -119,6 +120,7 @@ class OwnerTest : public testing::Test {
   addresses::FakeAddresses addresses_;
   resolve::FakeResolver resolver_;
   report::FakeReporter reporter_;
+  async::Watchdog watchdog_;
   Options options_;
   std::optional<Owner> owner_;
 };

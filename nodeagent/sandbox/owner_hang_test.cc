@@ -202,6 +202,49 @@ TEST_F(OwnerHangTest, ACallThatIsCancelledWhileItWaitsForRecoveryBeginsNothing) 
   EXPECT_EQ(runtime_.runs(), 1);
 }
 
+TEST_F(OwnerHangTest, AThreadThatHangsIsShownAndNoPodWaitsForIt) {
+  std::atomic<bool> hangs = false;
+  watchdog_.watch(
+      [&hangs] {
+        async::LaneHealth health;
+        health.name = "mn-reaper";
+        if (hangs) health.busy = seconds(20);
+        return health;
+      },
+      seconds(15));
+  startRecovered();
+  passThroughTheLane();
+  EXPECT_TRUE(owner_->ready().has_value());
+  hangs = true;
+  EXPECT_EQ(owner_->ready().error().reason, "LaneStuck");
+  EXPECT_THAT(owner_->ready().error().message, testing::HasSubstr("mn-reaper"));
+  EXPECT_TRUE(run(request()).has_value()) << "others go on";
+  hangs = false;
+  EXPECT_TRUE(owner_->ready().has_value());
+}
+
+TEST_F(OwnerHangTest, LateSandboxesAreLookedForWithOneListForAll) {
+  startRecovered();
+  runtime_.failRun(kUnavailable);
+  constexpr int kPods = 50;
+  for (int i = 0; i < kPods; ++i) {
+    EXPECT_FALSE(run(request(0, "pod" + std::to_string(i))).has_value());
+  }
+  const int before = runtime_.lists();
+  clock_.advance(seconds(6));
+  eventually("looked", [&] { return runtime_.lists() > before; });
+  passThroughTheLane();
+  EXPECT_LE(runtime_.lists(), before + 2) << "one for them, one to compare";
+  runtime_.put({SandboxId("late"), request(0, "pod7").pod, true, {}, {}});
+  clock_.advance(seconds(6));
+  eventually("taken back", [&] { return runtime_.sandboxes().empty(); });
+  clock_.advance(options_.lateWatch);
+  eventually("all ended", [&] {
+    const auto intents = owner_->snapshot()->intents;
+    return !intents.contains(State::Rollback);
+  });
+}
+
 TEST_F(OwnerHangTest, TheRuntimesOwnWordsGoOnAndNothingIsSaidOfNetworks) {
   // As the real client tells it: with a reason of ours, which is no sign of whose error it is.
   const Error own{Code::NotFound, "Runtime", "failed to pull image \"pause\""};

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/async/lane.h"
+#include "lib/async/watchdog.h"
 #include "lib/base/clock.h"
 #include "nodeagent/addresses/addresses.h"
 #include "nodeagent/attach/attach_engine.h"
@@ -27,7 +28,8 @@ struct Doors {
   resolve::Resolver& resolver;
   report::Reporter& reporter;
   const Clock& clock;
-  OwnSets* sets = nullptr;  ///< none: the API is no witness, and doubt stays
+  OwnSets* sets = nullptr;                    ///< none: the API is no witness, and doubt stays
+  const async::Watchdog* watchdog = nullptr;  ///< of the threads that networks need
 };
 
 struct Options {
