@@ -52,6 +52,8 @@ INSTANTIATE_TEST_SUITE_P(
     Start, BrokenPart,
     testing::Values(Broken{"start.engine=error", "KernelUnusable", "CAP_NET_ADMIN"},
                     Broken{"start.networks=error", "KernelUnusable", "the node's networks"},
+                    Broken{"thread.files=error", "OutOfResources", "TasksMax"},
+                    Broken{"thread.recovery=error", "OutOfResources", "TasksMax"},
                     Broken{"start.boot-id=error", "BootIdUnknown", "mount /proc"},
                     Broken{"start.engine=delay:600000", "Starting", "is starting"},
                     Broken{"", "NotConnected", "kubeconfig"}));
@@ -70,6 +72,22 @@ TEST_F(AgentTest, StartsLaterWhatCouldNotStartAtFirst) {
   launch("start.engine@1=error;start.networks@1=error;start.boot-id@1=error");
   EXPECT_EQ(reason("NotConnected"), "NotConnected");
   expectPlainPodsGo();
+}
+
+TEST_F(AgentTest, StartsLaterThatForWhichThereWasNoThread) {
+  for (int nth = 1; nth <= 16; ++nth) {
+    SCOPED_TRACE(nth);
+    // The first two are the relay's own.
+    launch("thread.*@" + std::to_string(nth + 2) + "=error");
+    EXPECT_EQ(reason("NotConnected"), "NotConnected");
+    expectPlainPodsGo();
+  }
+}
+
+TEST_F(AgentTest, EndsWithAWordWhereNotEvenTheRelayHasItsThreads) {
+  launch("thread.starter=error");
+  const int status = process_->wait();
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status;
 }
 
 TEST_F(AgentTest, EndsOnlyForABadSettingOrASocketThatCantBeHad) {

@@ -122,17 +122,21 @@ Status NetworkParts::startKernel() {
 }
 
 void NetworkParts::serve() {
-  resolver_ = std::make_unique<resolve::CatalogResolver>(cluster_, *networks_, clock_,
-                                                         policy_.clusterPrefixes);
-  feeder_ =
+  // All of them before the first is kept: each may throw for want of a thread.
+  auto resolver = std::make_unique<resolve::CatalogResolver>(cluster_, *networks_, clock_,
+                                                             policy_.clusterPrefixes);
+  auto feeder =
       std::make_unique<Feeder>(cluster_, *networks_, addresses_, node_, policy_.clusterPrefixes);
-  feeding_ = true;
-  const sandbox::Doors doors{measuredRuntime_, measuredJournal_, *measured_, addresses_, *resolver_,
+  const sandbox::Doors doors{measuredRuntime_, measuredJournal_, *measured_, addresses_, *resolver,
                              reporter_,        clock_,           &ownSets_,  &watchdog_};
-  owner_ = std::make_unique<sandbox::Owner>(
+  auto owner = std::make_unique<sandbox::Owner>(
       doors, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   recovery_ = std::make_unique<recover::Recovery>(
-      doors, *owner_, recover::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+      doors, *owner, recover::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+  resolver_ = std::move(resolver);
+  feeder_ = std::move(feeder);
+  owner_ = std::move(owner);
+  feeding_ = true;
   watchdog_.watch(owner_->lane(), kOwnerStuck);
   watchdog_.watch(addresses_.lane(), kOwnerStuck);
   watchdog_.watch(journal_.lane(), kDiskStuck);

@@ -47,8 +47,9 @@ class NetworkParts {
   NetworkParts(const Settings& settings, Policy policy, std::shared_ptr<grpc::Channel> channel,
                const Clock& clock, Metrics& metrics);
 
-  /// Starts what isn't started yet. After an error it may be called again: Unavailable names the
-  /// part, the reason and what helps.
+  /// Starts what isn't started yet. After an error, or an exception of the standard library for
+  /// want of threads or memory, it may be called again: Unavailable names the part, the reason and
+  /// what helps.
   [[nodiscard]] Status start();
   /// After start() has succeeded.
   [[nodiscard]] sandbox::Sandboxes& sandboxes() { return *owner_; }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <exception>
 #include <future>
 #include <utility>
 
@@ -156,10 +157,7 @@ class NodeAgent final : public Agent {
   }
 
   void startParts() {
-    if (parts_ == nullptr) {
-      parts_ = std::make_unique<NetworkParts>(settings_, policy_.parts, channel_, clock_, metrics_);
-    }
-    if (const Status started = parts_->start(); !started) {
+    if (const Status started = makeParts(); !started) {
       const Duration wait = backoff_.next();
       log::error("can't serve pods with networks yet",
                  {{"retryMs", wait / milliseconds(1)}, {"error", started.error()}});
@@ -170,6 +168,23 @@ class NodeAgent final : public Agent {
     gate_.open(parts_->sandboxes());
     started_ = parts_.get();
     starter_.postAfter(crashes_.limits().settled, [this] { crashes_.settle(); });
+  }
+
+  /// What the standard library throws where the system has no thread or memory left must not end
+  /// the relay with it.
+  Status makeParts() {
+    try {
+      if (parts_ == nullptr) {
+        parts_ =
+            std::make_unique<NetworkParts>(settings_, policy_.parts, channel_, clock_, metrics_);
+      }
+      return parts_->start();
+    } catch (const std::exception& error) {
+      return fail(Code::Unavailable, "OutOfResources",
+                  std::string("start the parts for networks: ") + error.what() +
+                      "; raise TasksMax or MemoryMax of multinet-nodeagent.service (pids.max, "
+                      "memory.max of its cgroup) or kernel.threads-max, it is tried again");
+    }
   }
 
   /// No call of the kubelet's depends on who watches.
@@ -229,8 +244,13 @@ Result<std::unique_ptr<Agent>> start(const Settings& settings) {
   if (!socket.valid()) {
     MULTINET_TRY(socket, cri::listenAt(settings.listen));
   }
-  std::unique_ptr<Agent> agent =
-      std::make_unique<NodeAgent>(std::move(socket), settings, std::move(policy));
+  std::unique_ptr<Agent> agent;
+  try {
+    agent = std::make_unique<NodeAgent>(std::move(socket), settings, std::move(policy));
+  } catch (const std::exception& error) {  // not even the relay's threads
+    return fail(Code::Unavailable, "OutOfResources",
+                std::string("start the relay: ") + error.what());
+  }
   log::info("serving", {{"socket", settings.listen}, {"runtime", settings.runtimeEndpoint}});
   return agent;
 }

@@ -39,7 +39,8 @@ class Agent {
 };
 
 /// Serves plain pods when it returns, whatever else can't start: that is tried again, and told.
-/// Fails only for a setting that is wrong (InvalidArgument) or a socket that can't be had.
+/// Fails only for a setting that is wrong (InvalidArgument), a socket that can't be had, or where
+/// the system has not even the relay's few threads.
 [[nodiscard]] Result<std::unique_ptr<Agent>> start(const Settings& settings);
 
 }  // namespace multinet::agent

@@ -5,9 +5,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/async/start_thread.h"
+
 namespace multinet::async {
 
-Lane::Lane(std::string name) : name_(std::move(name)), thread_([this] { run(); }) {}
+// Throws std::system_error where the system gives no thread: a start tells that on, see
+// start_thread.h.
+Lane::Lane(std::string name) : name_(std::move(name)) {
+  threadDoor(name_);
+  thread_ = std::thread([this] { run(); });
+}
 
 bool Lane::post(Task task) {
   {

@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "lib/async/start_thread.h"
 #include "lib/base/log.h"
 
 namespace multinet::kube {
@@ -64,7 +65,7 @@ class EventRecorder::Impl {
               const std::string& message);
   void start() {
     if (thread_.joinable()) return;
-    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+    thread_ = async::startThread("events", [this](const std::stop_token& stop) { run(stop); });
   }
   void stop() {
     thread_.request_stop();

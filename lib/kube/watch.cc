@@ -6,6 +6,7 @@
 #include <mutex>
 #include <random>
 
+#include "lib/async/start_thread.h"
 #include "lib/base/log.h"
 #include "lib/kube/lines.h"
 #include "lib/kube/store.h"
@@ -351,7 +352,7 @@ Watch::~Watch() {
 
 void Watch::start() {
   if (thread_.joinable()) return;
-  thread_ = std::jthread([this](const std::stop_token& stop) { loop_->run(stop); });
+  thread_ = async::startThread("watch", [this](const std::stop_token& stop) { loop_->run(stop); });
 }
 
 void Watch::stop() {

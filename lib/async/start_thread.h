@@ -1,0 +1,38 @@
+// Starting threads while the system may have none left: pids.max, RLIMIT_NPROC, memory.
+#pragma once
+
+#include <chrono>
+#include <stop_token>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "lib/base/log.h"
+
+namespace multinet::async {
+
+/// What std::thread's constructor throws, thrown where the failpoint `thread.NAME` is armed with
+/// `error`. Before each thread that is made.
+void threadDoor(const std::string& name);
+
+/// Makes a thread, and where the system gives none says so once and waits until it does, since a
+/// watch or a recorder can do nothing better and an exception would end the process. For threads
+/// that are made late, on a thread that may wait; what is made at a start lets the error go up to
+/// who can tell it.
+template <class Function>
+[[nodiscard]] std::jthread startThread(const std::string& name, Function function) {
+  constexpr std::chrono::milliseconds kPause(500);
+  for (bool told = false;; told = true) {
+    try {
+      threadDoor(name);
+      return std::jthread(function);
+    } catch (const std::system_error& error) {
+      if (!told)
+        log::error("can't start a thread yet", {{"thread", name}, {"error", error.what()}});
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+}  // namespace multinet::async
