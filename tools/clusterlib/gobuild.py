@@ -28,6 +28,7 @@ class Programs:
     containerd: Path
     coredns: Path
     crictl: Path
+    critest: Path
     pause: Path
 
     def path(self) -> str:

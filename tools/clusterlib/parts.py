@@ -85,4 +85,5 @@ PARTS = (
         packages="tool",
         ldflags=("-X sigs.k8s.io/cri-tools/pkg/version.Version={version}",),
     ),
+    Part(name="critest", version_of="sigs.k8s.io/cri-tools", output="critest"),
 )
