@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusterlib import processes
-from clusterlib.inside import enter, enter_network
-from clusterlib.layout import Layout, Machine
+from clusterlib.inside import enter
+from clusterlib.layout import CONTROL_PLANE, Layout, Machine
+from collectlib import node
+from collectlib.jobs import Job, printed, run, write_index
 
 if TYPE_CHECKING:
     from clusterlib.cluster import Cluster
 
-_COMMAND_SECONDS = 30
-
-_NETWORK_COMMANDS = {
-    "link": ("ip", "-d", "-s", "link"),
-    "address": ("ip", "address"),
-    "route4": ("ip", "-4", "route", "show", "table", "all"),
-    "route6": ("ip", "-6", "route", "show", "table", "all"),
-    "rule": ("ip", "rule"),
-    "neighbour": ("ip", "neighbour"),
-    "fdb": ("bridge", "fdb"),
-    "nft": ("nft", "-a", "list", "ruleset"),
-    "sockets": ("ss", "-anp"),
-}
 _CLUSTER_KINDS = (
     "nodes,namespaces,pods,services,endpointslices,deployments,daemonsets,replicasets,statefulsets,"
     "jobs,configmaps,leases,networkpolicies,customresourcedefinitions,mutatingwebhookconfigurations,"
@@ -57,107 +44,43 @@ def collect(cluster: Cluster, target: Path) -> None:
         if pid is None:
             (place / "DEAD").write_text("the machine's process 1 doesn't run any more\n")
             continue
-        jobs += _machine_jobs(machine, pid, place)
-        if machine.name != "cp":
-            _copy_node_files(machine, place)
-            jobs += _runtime_jobs(cluster, pid, place)
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(lambda job: _save(*job), jobs))
+        jobs += _machine_jobs(cluster, machine, pid, place)
+    run(jobs)
+    notes = [
+        f"{machine.name}/{note}"
+        for machine in cluster.machines()
+        for note in node.namespaces_of_pods(target / machine.name)
+    ]
+    write_index(target, jobs, notes)
 
 
-_Job = tuple[Path, Sequence[str]]
-
-
-def _save(file: Path, argv: Sequence[str]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        done = subprocess.run(
-            list(argv), capture_output=True, timeout=_COMMAND_SECONDS, check=False
-        )
-        file.write_bytes(done.stdout)
-        if done.returncode != 0 or done.stderr:
-            note = f"exit code {done.returncode}\n".encode() + done.stderr
-            file.with_name(f"{file.name}.error").write_bytes(note)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        file.with_name(f"{file.name}.error").write_text(f"{error}\n")
-
-
-def _cluster_jobs(cluster: Cluster, target: Path) -> list[_Job]:
+def _cluster_jobs(cluster: Cluster, target: Path) -> list[Job]:
     kubectl = [str(cluster.programs.kubernetes / "kubectl")]
     kubectl += [f"--kubeconfig={cluster.layout.kubeconfig}", "--request-timeout=20s"]
-    listed = subprocess.run(
-        [*kubectl, "api-resources", "--api-group=multinet.dev", "-o", "name"],
-        capture_output=True,
-        text=True,
-        timeout=_COMMAND_SECONDS,
-        check=False,
-    )
-    own = ",".join(listed.stdout.split())
-    jobs: list[_Job] = [
-        (target / "pods.txt", [*kubectl, "get", "pods", "-A", "-o", "wide"]),
-        (target / "core.yaml", [*kubectl, "get", "-A", "-o", "yaml", _CLUSTER_KINDS]),
-        (target / "events.txt", [*kubectl, "get", "events", "-A", "--sort-by=.lastTimestamp"]),
-        (target / "pods-described.txt", [*kubectl, "describe", "pods", "-A"]),
-        (target / "api-metrics.txt", [*kubectl, "get", "--raw", "/metrics"]),
+    listed = printed([*kubectl, "api-resources", "--api-group=multinet.dev", "-o", "name"])
+    own = ",".join(listed.split())
+    jobs = [
+        Job(target / "pods.txt", [*kubectl, "get", "pods", "-A", "-o", "wide"]),
+        Job(target / "core.yaml", [*kubectl, "get", "-A", "-o", "yaml", _CLUSTER_KINDS]),
+        Job(target / "events.txt", [*kubectl, "get", "events", "-A", "--sort-by=.lastTimestamp"]),
+        Job(target / "pods-described.txt", [*kubectl, "describe", "pods", "-A"]),
+        Job(target / "api-metrics.txt", [*kubectl, "get", "--raw", "/metrics"]),
     ]
     if own:
-        jobs.append((target / "multinet.yaml", [*kubectl, "get", "-A", "-o", "yaml", own]))
+        jobs.append(Job(target / "multinet.yaml", [*kubectl, "get", "-A", "-o", "yaml", own]))
     return jobs
 
 
-def _machine_jobs(machine: Machine, pid: int, place: Path) -> list[_Job]:
-    jobs: list[_Job] = [
-        (place / "network" / name, enter(pid, argv)) for name, argv in _NETWORK_COMMANDS.items()
-    ]
-    if (machine.run / "multinet" / "switch").exists():
-        for name, argv in _NETWORK_COMMANDS.items():
-            command = enter_network(pid, "/run/multinet/switch", argv)
-            jobs.append((place / "switch" / name, command))
-    jobs.append((place / "processes", enter(pid, ["ps", "-eo", "pid,ppid,stat,rss,lstart,args"])))
-    jobs.append((place / "mounts", enter(pid, ["cat", "/proc/1/mountinfo"])))
-    netns_directory = machine.run / "netns"
-    if netns_directory.is_dir():
-        for netns in sorted(netns_directory.iterdir()):
-            for name, argv in _NETWORK_COMMANDS.items():
-                command = enter_network(pid, f"/run/netns/{netns.name}", argv)
-                jobs.append((place / "pods" / netns.name / name, command))
+def _machine_jobs(cluster: Cluster, machine: Machine, pid: int, place: Path) -> list[Job]:
+    def inside(argv: Sequence[str]) -> list[str]:
+        return enter(pid, argv)
+
+    jobs = node.network_jobs(place, inside)
+    jobs.append(Job(place / "processes", inside(["ps", "-eo", "pid,ppid,stat,rss,lstart,args"])))
+    jobs.append(Job(place / "mounts", inside(["cat", "/proc/1/mountinfo"])))
+    if machine.name != CONTROL_PLANE:
+        jobs += node.runtime_jobs(place, inside, str(cluster.programs.crictl / "crictl"))
+        # The agent's state and the pods' logs, as files.
+        node.copy(machine.var / "lib" / "multinet", place / "multinet-state")
+        node.copy(machine.var / "log" / "pods", place / "pod-logs")
     return jobs
-
-
-def _runtime_jobs(cluster: Cluster, pid: int, place: Path) -> list[_Job]:
-    crictl = [
-        str(cluster.programs.crictl / "crictl"),
-        "--runtime-endpoint=unix:///run/containerd/containerd.sock",
-    ]
-    listed = subprocess.run(
-        enter(pid, [*crictl, "pods", "--quiet"]),
-        capture_output=True,
-        text=True,
-        timeout=_COMMAND_SECONDS,
-        check=False,
-    )
-    jobs: list[_Job] = [
-        (place / "runtime" / "pods", enter(pid, [*crictl, "pods"])),
-        (place / "runtime" / "containers", enter(pid, [*crictl, "ps", "-a"])),
-        (place / "runtime" / "images", enter(pid, [*crictl, "images"])),
-    ]
-    for sandbox in listed.stdout.split():
-        command = enter(pid, [*crictl, "inspectp", sandbox])
-        jobs.append((place / "runtime" / f"{sandbox[:13]}.json", command))
-    return jobs
-
-
-def _copy_node_files(machine: Machine, place: Path) -> None:
-    """The agent's state and the pods' logs, as files."""
-    for source, name in (
-        (machine.var / "lib" / "multinet", "multinet-state"),
-        (machine.var / "log" / "pods", "pod-logs"),
-    ):
-        if source.is_dir():
-            shutil.copytree(
-                source,
-                place / name,
-                symlinks=True,
-                ignore=lambda _, names: [entry for entry in names if entry.endswith(".sock")],
-                dirs_exist_ok=True,
-            )

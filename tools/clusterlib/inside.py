@@ -11,8 +11,3 @@ def enter(pid: int, argv: Sequence[str]) -> list[str]:
     The mounts as well: a machine has its own /run, /var and /proc.
     """
     return ["nsenter", f"--target={pid}", "--all", "--", *argv]
-
-
-def enter_network(pid: int, netns: str, argv: Sequence[str]) -> list[str]:
-    """The command that runs `argv` in a network namespace known by its path in the machine."""
-    return enter(pid, ["nsenter", f"--net={netns}", "--", *argv])

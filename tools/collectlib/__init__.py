@@ -1,0 +1,1 @@
+"""What explains a failure, gathered on a node: files, an index of them, one archive."""
