@@ -7,6 +7,17 @@ from dataclasses import dataclass, field
 
 LIVE_STATES = ("INTENT", "BOUND", "ATTACHED", "DETACHING", "ROLLBACK")
 ALIAS = "multinet:"
+NETWORK_ALIAS = "multinet-network:"
+PODS_NAMESPACES = "/run/netns/"
+
+
+@dataclass(frozen=True)
+class Finding:
+    rule: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.text}"
 
 
 def plain(address: str) -> str:
@@ -30,11 +41,28 @@ class Pod:
 
 
 @dataclass(frozen=True)
+class Network:
+    """A PodNetwork."""
+
+    name: str
+    uid: str
+    ready: bool
+    port: int = 0  # of its tunnels; 0: has none
+
+
+@dataclass(frozen=True)
 class Interface:
+    """An interface as a journal plans it or a set tells it; what isn't said is empty."""
+
     name: str
     network: str
     addresses: tuple[str, ...]
     mac: str = ""
+    mtu: int = 0
+    state: str = ""  # a set's linkState
+    type: str = ""
+    network_uid: str = ""
+    parent: str = ""  # the bridge, or the parent device
 
 
 @dataclass(frozen=True)
@@ -57,6 +85,7 @@ class Block:
 
     name: str
     node: str  # empty: of a claim
+    network_uid: str = ""
 
     @property
     def network(self) -> str:
@@ -71,7 +100,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Link:
-    """A link of ours, known by its alias `multinet:<intent>:<interface>`."""
+    """A link of ours in a pod, or its end on the node: its alias is `multinet:<intent>:<interface>`."""
 
     node: str
     netns: str  # path; empty: the node's own
@@ -80,10 +109,37 @@ class Link:
     intent: str
     interface: str
     addresses: tuple[str, ...]  # without link-local ones
+    up: bool = True  # administratively
+    carrier: bool = True
+    mtu: int = 0
+    master: str = ""
+
+    @property
+    def in_pod(self) -> bool:
+        """Else it is the other end, in the node's namespace or in the switch's."""
+        return self.netns.startswith(PODS_NAMESPACES)
 
     @property
     def title(self) -> str:
         return f"link {self.name} in {self.netns or 'the namespace'} of {self.node}"
+
+
+@dataclass(frozen=True)
+class Device:
+    """A bridge, tunnel or other link that serves a network: its alias is `multinet-network:<uid>`."""
+
+    node: str
+    netns: str
+    name: str
+    network_uid: str
+    kind: str  # bridge, vxlan, ...
+    up: bool
+    master: str = ""
+    port: int = 0
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.name} in {self.netns or 'the namespace'} of {self.node}"
 
 
 @dataclass(frozen=True)
@@ -97,6 +153,7 @@ class Intent:
     sandbox: str
     state: str
     interfaces: tuple[Interface, ...]
+    doubted: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,8 +168,13 @@ class Sandbox:
 @dataclass
 class Facts:
     pods: list[Pod] = field(default_factory=list)
+    networks: list[Network] = field(default_factory=list)
     sets: list[InterfaceSet] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
     intents: list[Intent] = field(default_factory=list)
     sandboxes: list[Sandbox] = field(default_factory=list)
+    guarded: dict[str, set[int]] = field(default_factory=dict)  # UDP ports of tunnels, by node
+    node_sets: set[str] = field(default_factory=set)  # nodes that have a NodeNetworkSet
+    agents: set[str] = field(default_factory=set)  # nodes that have a journal

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from checker import history
-from checker.facts import ALIAS, Block, Facts, Intent, Interface, InterfaceSet, Link, Pod, Sandbox
+from checker.facts import (
+    ALIAS,
+    NETWORK_ALIAS,
+    Block,
+    Device,
+    Facts,
+    Intent,
+    Interface,
+    InterfaceSet,
+    Link,
+    Network,
+    Pod,
+    Sandbox,
+)
 from clusterlib.cluster import Cluster
 from clusterlib.inside import enter
+from collectlib.node import NAMESPACES
 
 REQUEST = "multinet.dev/networks"
 JOURNAL = "lib/multinet/journal.db"
@@ -24,16 +38,16 @@ STATES = {  # journal::State
     6: "ROLLBACK",
 }
 _COMMAND_SECONDS = 60
+DEFAULT_PORT = 4799
 # One process a node: lines of "netns path", each followed by a line of JSON.
-_LINKS = """
+_LINKS = f"""
 echo; ip -j -d address
-switch=/run/multinet/switch
-[ -e $switch ] && echo && nsenter --net=$switch ip -j -d address
-for netns in /run/netns/*; do
-  [ -e "$netns" ] && echo "$netns" && nsenter --net="$netns" ip -j -d address
+for netns in $({NAMESPACES}); do
+  echo "$netns" && nsenter --net="$netns" ip -j -d address
 done
 true
 """
+_GUARD = "nft -j list table inet multinet 2>&- || true"
 _SANDBOXES = """
 for id in $(crictl pods -q); do
   crictl inspectp -o go-template --template \
@@ -52,16 +66,24 @@ def gather(cluster: Cluster) -> Facts:
     """The facts of now. Take them when the cluster rests; what is under way looks like a fault."""
     facts = Facts()
     served = _kubectl(cluster, "api-resources", "--api-group=multinet.dev", "-o", "name").split()
+
+    def ours(plural: str) -> list[dict[str, Any]]:
+        kind = f"{plural}.multinet.dev"
+        return _items(cluster, kind) if kind in served else []
+
     facts.pods = [pod(entry) for entry in _items(cluster, "pods") if _lives(entry)]
-    if "podinterfacesets.multinet.dev" in served:
-        facts.sets = [interface_set(e) for e in _items(cluster, "podinterfacesets.multinet.dev")]
-    if "ipblocks.multinet.dev" in served:
-        facts.blocks = [block(entry) for entry in _items(cluster, "ipblocks.multinet.dev")]
+    facts.networks = [network(entry) for entry in ours("podnetworks")]
+    facts.sets = [interface_set(entry) for entry in ours("podinterfacesets")]
+    facts.blocks = [block(entry) for entry in ours("ipblocks")]
+    facts.node_sets = {entry["metadata"]["name"] for entry in ours("nodenetworksets")}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        for links, sandboxes, intents in pool.map(lambda name: _node(cluster, name), cluster.nodes):
-            facts.links += links
-            facts.sandboxes += sandboxes
-            facts.intents += intents
+        for seen in pool.map(lambda name: _node(cluster, name), cluster.nodes):
+            facts.links += seen.links
+            facts.devices += seen.devices
+            facts.sandboxes += seen.sandboxes
+            facts.intents += seen.intents
+            facts.guarded |= seen.guarded
+            facts.agents |= seen.agents
     return facts
 
 
@@ -96,6 +118,9 @@ def interface_set(entry: dict[str, Any]) -> InterfaceSet:
             one["podNetworkName"],
             tuple(address["address"] for address in one.get("ips", [])),
             one.get("mac", ""),
+            one.get("mtu", 0),
+            one.get("linkState", ""),
+            one.get("type", ""),
         )
         for one in entry.get("interfaces", [])
     )
@@ -105,28 +130,89 @@ def interface_set(entry: dict[str, Any]) -> InterfaceSet:
     )
 
 
+def network(entry: dict[str, Any]) -> Network:
+    meta, spec = entry["metadata"], entry["spec"]
+    conditions = entry.get("status", {}).get("conditions", [])
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    port = spec.get("vxlan", {}).get("port", DEFAULT_PORT) if spec["type"] == "VXLAN" else 0
+    return Network(meta["name"], meta["uid"], ready, port)
+
+
 def block(entry: dict[str, Any]) -> Block:
-    return Block(entry["metadata"]["name"], entry.get("spec", entry).get("nodeName", ""))
+    spec = entry.get("spec", entry)
+    return Block(entry["metadata"]["name"], spec.get("nodeName", ""), spec.get("podNetworkUID", ""))
 
 
-def links(node: str, text: str) -> list[Link]:
-    """Ours among the links that the script printed."""
-    found = []
+def _dumped(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The namespace and the fields of each link that the script printed."""
     lines = text.splitlines()
     for netns, dump in zip(lines[::2], lines[1::2], strict=True):
         for entry in json.loads(dump):
-            alias = entry.get("ifalias", "")
-            if not alias.startswith(ALIAS):
-                continue
-            intent, _, interface = alias.removeprefix(ALIAS).rpartition(":")
-            addresses = tuple(
-                f"{one['local']}/{one['prefixlen']}"
-                for one in entry.get("addr_info", [])
-                if one.get("scope") != "link"
+            yield netns, entry
+
+
+def links(node: str, text: str) -> list[Link]:
+    """Ours among the links that the script printed, those of pods."""
+    found = []
+    for netns, entry in _dumped(text):
+        alias = entry.get("ifalias", "")
+        if not alias.startswith(ALIAS):
+            continue
+        intent, _, interface = alias.removeprefix(ALIAS).rpartition(":")
+        addresses = tuple(
+            f"{one['local']}/{one['prefixlen']}"
+            for one in entry.get("addr_info", [])
+            if one.get("scope") != "link"
+        )
+        found.append(
+            Link(
+                node,
+                netns,
+                entry["ifname"],
+                entry.get("address", ""),
+                intent,
+                interface,
+                addresses,
+                up="UP" in entry.get("flags", []),
+                carrier="LOWER_UP" in entry.get("flags", []),
+                mtu=entry.get("mtu", 0),
+                master=entry.get("master", ""),
             )
-            name, mac = entry["ifname"], entry.get("address", "")
-            found.append(Link(node, netns, name, mac, intent, interface, addresses))
+        )
     return found
+
+
+def devices(node: str, text: str) -> list[Device]:
+    """Ours among the links that the script printed, those of networks."""
+    found = []
+    for netns, entry in _dumped(text):
+        alias = entry.get("ifalias", "")
+        if not alias.startswith(NETWORK_ALIAS):
+            continue
+        info = entry.get("linkinfo", {})
+        found.append(
+            Device(
+                node,
+                netns,
+                entry["ifname"],
+                alias.removeprefix(NETWORK_ALIAS),
+                info.get("info_kind", ""),
+                "UP" in entry.get("flags", []),
+                entry.get("master", ""),
+                info.get("info_data", {}).get("port", 0),
+            )
+        )
+    return found
+
+
+def guarded(text: str) -> set[int]:
+    """The ports in sets of ports of the table that was printed; none without a table."""
+    entries = json.loads(text)["nftables"] if text.strip() else []
+    sets = [entry["set"] for entry in entries if "set" in entry]
+    elements = [
+        one for each in sets if each["type"] == "inet_service" for one in each.get("elem", [])
+    ]
+    return {one for one in elements if isinstance(one, int)}
 
 
 def sandboxes(node: str, text: str) -> list[Sandbox]:
@@ -150,30 +236,40 @@ def intents(node: str, rows: list[dict[str, str]]) -> list[Intent]:
                 one["network"],
                 tuple(address["address"] for address in one["addresses"]),
                 one["mac"],
+                one.get("mtu", 0),
+                type=one.get("type", ""),
+                network_uid=one.get("networkUID", ""),
+                parent=one.get("parent", ""),
             )
             for one in record["interfaces"]
         )
         owner = record["pod"]
         title = f"{owner['namespace']}/{owner['name']}"
-        state = STATES[record["state"]]
+        state = STATES.get(record["state"], f"state {record['state']}")
+        doubted = bool(record.get("doubt", ""))  # what isn't sure; empty: nothing
         found.append(
-            Intent(node, row["id"], owner["uid"], title, record["sandbox"], state, interfaces)
+            Intent(
+                node, row["id"], owner["uid"], title, record["sandbox"], state, interfaces, doubted
+            )
         )
     return found
 
 
-def _node(cluster: Cluster, name: str) -> tuple[list[Link], list[Sandbox], list[Intent]]:
+def _node(cluster: Cluster, name: str) -> Facts:
     machine = cluster.layout.machine(name)
     node = machine.host_name
-    rows: list[dict[str, str]] = []
+    seen = Facts()
     if (machine.var / JOURNAL).exists():
         query = ["sqlite3", "-json", "-readonly", f"/var/{JOURNAL}"]
         rows = json.loads(_inside(cluster, name, [*query, "SELECT id, record FROM intent"]) or "[]")
-    return (
-        links(node, _inside(cluster, name, ["bash", "-c", _LINKS])),
-        sandboxes(node, _inside(cluster, name, ["bash", "-c", _SANDBOXES])),
-        intents(node, rows),
-    )
+        seen.intents = intents(node, rows)
+        seen.agents = {node}
+    dump = _inside(cluster, name, ["bash", "-c", _LINKS])
+    seen.links = links(node, dump)
+    seen.devices = devices(node, dump)
+    seen.guarded = {node: guarded(_inside(cluster, name, ["bash", "-c", _GUARD]))}
+    seen.sandboxes = sandboxes(node, _inside(cluster, name, ["bash", "-c", _SANDBOXES]))
+    return seen
 
 
 def _items(cluster: Cluster, kind: str) -> list[dict[str, Any]]:

@@ -9,7 +9,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from checker import gather  # noqa: E402
-from checker.facts import Intent, Interface, InterfaceSet, Link, Sandbox  # noqa: E402
+from checker.facts import (
+    Device,
+    Intent,
+    Interface,
+    InterfaceSet,
+    Link,
+    Network,
+    Sandbox,
+)  # noqa: E402
 
 ADDRESS = {"family": "inet", "local": "10.20.0.65", "prefixlen": 16, "scope": "global"}
 LOCAL = {"family": "inet6", "local": "fe80::1", "prefixlen": 64, "scope": "link"}
@@ -20,12 +28,55 @@ def test_only_links_with_our_alias_count() -> None:
         {"ifname": "eth0", "address": "aa:00:00:00:00:01", "addr_info": [ADDRESS]},
         {"ifname": "x", "ifalias": "someone:else:y", "addr_info": []},
         {"ifname": "net1", "ifalias": "multinet:i1:net1", "address": "0a:58:0a:14:00:41",
-         "addr_info": [ADDRESS, LOCAL]},
+         "flags": ["UP", "LOWER_UP"], "mtu": 1450, "addr_info": [ADDRESS, LOCAL]},
+        {"ifname": "net2", "ifalias": "multinet:i1:net2", "flags": ["NO-CARRIER", "UP"],
+         "master": "mnb1"},
     ]  # fmt: skip
     text = f"\n[]\n/run/netns/a\n{json.dumps(dump)}\n"
     assert gather.links("n1", text) == [
-        Link("n1", "/run/netns/a", "net1", "0a:58:0a:14:00:41", "i1", "net1", ("10.20.0.65/16",))
+        Link(
+            "n1", "/run/netns/a", "net1", "0a:58:0a:14:00:41", "i1", "net1", ("10.20.0.65/16",),
+            up=True, carrier=True, mtu=1450,
+        ),
+        Link("n1", "/run/netns/a", "net2", "", "i1", "net2", (), up=True, carrier=False,
+             master="mnb1"),
+    ]  # fmt: skip
+    assert gather.devices("n1", text) == []
+
+
+def test_devices_of_networks_are_read() -> None:
+    tunnel = {"ifname": "mnx1", "ifalias": "multinet-network:b1", "flags": ["UP"], "master": "mnb1",
+              "linkinfo": {"info_kind": "vxlan", "info_data": {"id": 7, "port": 4799}}}  # fmt: skip
+    bridge = {"ifname": "mnb1", "ifalias": "multinet-network:b1", "flags": [],
+              "linkinfo": {"info_kind": "bridge", "info_data": {}}}  # fmt: skip
+    text = f"/run/multinet/switch\n{json.dumps([tunnel, bridge])}\n"
+    where = ("n1", "/run/multinet/switch")
+    assert gather.devices("n1", text) == [
+        Device(*where, "mnx1", "b1", "vxlan", True, "mnb1", 4799),
+        Device(*where, "mnb1", "b1", "bridge", False),
     ]
+    assert gather.links("n1", text) == []
+
+
+def test_guarded_ports_are_read() -> None:
+    ports = {"set": {"name": "ports", "type": "inet_service", "elem": [4799, 4800]}}
+    peers = {"set": {"name": "peers4", "type": ["ipv4_addr", "inet_service"],
+                     "elem": [{"concat": ["10.90.0.12", 53]}]}}  # fmt: skip
+    empty = {"set": {"name": "others", "type": "inet_service"}}
+    text = json.dumps({"nftables": [{"metainfo": {}}, ports, peers, empty]})
+    assert gather.guarded(text) == {4799, 4800}
+    assert gather.guarded("") == set()
+
+
+def test_a_network_is_read() -> None:
+    meta = {"name": "blue", "uid": "b1"}
+    tunnel = {"metadata": meta, "spec": {"type": "VXLAN", "vxlan": {}},
+              "status": {"conditions": [{"type": "Ready", "status": "True"}]}}  # fmt: skip
+    assert gather.network(tunnel) == Network("blue", "b1", True, 4799)
+    tunnel["spec"] = {"type": "VXLAN", "vxlan": {"port": 4800}}
+    assert gather.network(tunnel).port == 4800
+    bridge = {"metadata": meta, "spec": {"type": "Bridge"}}
+    assert gather.network(bridge) == Network("blue", "b1", False, 0)
 
 
 def test_sandboxes_are_read_also_without_a_namespace() -> None:
@@ -37,11 +88,15 @@ def test_sandboxes_are_read_also_without_a_namespace() -> None:
 
 
 def test_a_journal_record_is_read() -> None:
-    interface = {"name": "net1", "network": "blue", "mac": "0a:58:0a:14:00:41",
+    interface = {"name": "net1", "network": "blue", "networkUID": "b1", "type": "VXLAN",
+                 "parent": "mnb1", "mtu": 1450, "mac": "0a:58:0a:14:00:41",
                  "addresses": [{"address": "10.20.0.65/16", "gateway": "10.20.0.1"}]}  # fmt: skip
     record = {"pod": {"uid": "u1", "namespace": "default", "name": "web", "attempt": 0},
               "sandbox": "s1", "state": 3, "interfaces": [interface]}  # fmt: skip
-    wanted = Interface("net1", "blue", ("10.20.0.65/16",), "0a:58:0a:14:00:41")
+    wanted = Interface(
+        "net1", "blue", ("10.20.0.65/16",), "0a:58:0a:14:00:41", 1450,
+        type="VXLAN", network_uid="b1", parent="mnb1",
+    )  # fmt: skip
     assert gather.intents("n1", [{"id": "i1", "record": json.dumps(record)}]) == [
         Intent("n1", "i1", "u1", "default/web", "s1", "ATTACHED", (wanted,))
     ]
@@ -51,8 +106,9 @@ def test_a_set_is_read() -> None:
     entry = {"metadata": {"namespace": "default", "name": "web-u1"}, "nodeName": "n1",
              "pod": {"name": "web", "uid": "u1"},
              "interfaces": [{"name": "net1", "podNetworkName": "blue", "type": "VXLAN",
+                             "linkState": "Up", "mtu": 1450,
                              "ips": [{"address": "10.20.0.65/16", "family": "IPv4"}]}]}  # fmt: skip
-    wanted = Interface("net1", "blue", ("10.20.0.65/16",))
+    wanted = Interface("net1", "blue", ("10.20.0.65/16",), "", 1450, "Up", "VXLAN")
     assert gather.interface_set(entry) == InterfaceSet(
         "default", "web-u1", "web", "u1", "n1", (wanted,)
     )

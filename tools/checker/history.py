@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from checker.facts import Block, plain
-from checker.rules import Finding
+from checker.facts import Block, Finding, plain
 
 OURS = "/registry/multinet.dev/"
 SETS = OURS + "podinterfacesets/"

@@ -5,83 +5,19 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from checker.facts import LIVE_STATES, Facts, Intent, Interface, Link, Sandbox, plain
+from checker import kernel
+from checker.facts import LIVE_STATES, Facts, Finding, Interface, plain
 
-
-@dataclass(frozen=True)
-class Finding:
-    rule: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.rule}: {self.text}"
+_RULES = (kernel.leaked, kernel.attached, kernel.told, kernel.twins, kernel.devices)
 
 
 def check(facts: Facts) -> list[Finding]:
     """All findings, in a stable order."""
     found: list[Finding] = []
-    for rule in (_links, _attached, _addresses, _pods, _sets, _blocks):
+    for rule in (*_RULES, _addresses, _intents, _pods, _sets, _blocks, _nodes):
         found += rule(facts)
     return sorted(set(found), key=str)
-
-
-def _links(facts: Facts) -> Iterator[Finding]:
-    """Each link of ours belongs to an intent that is under way or attached."""
-    live = {(intent.node, intent.id) for intent in facts.intents if intent.state in LIVE_STATES}
-    for link in facts.links:
-        if (link.node, link.intent) not in live:
-            yield Finding("leaked-link", f"{link.title} is of intent {link.intent}, which is over")
-
-
-def _attached(facts: Facts) -> Iterator[Finding]:
-    """What the journal calls attached is in the sandbox, with just these addresses."""
-    sandboxes = {(entry.node, entry.id): entry for entry in facts.sandboxes}
-    of_intent: dict[tuple[str, str], list[Link]] = defaultdict(list)
-    for link in facts.links:
-        if link.netns:
-            of_intent[link.node, link.intent].append(link)
-    for intent in facts.intents:
-        if intent.state != "ATTACHED":
-            continue
-        sandbox = sandboxes.get((intent.node, intent.sandbox))
-        if sandbox is None:
-            yield Finding(
-                "lost-sandbox", f"intent {intent.id} of {intent.pod}: no sandbox {intent.sandbox}"
-            )
-            continue
-        if sandbox.ready:  # the namespace of one that died is gone, and its links with it
-            yield from _compare(intent, sandbox, of_intent[intent.node, intent.id])
-
-
-def _compare(intent: Intent, sandbox: Sandbox, links: list[Link]) -> Iterator[Finding]:
-    where = f"pod {intent.pod} on {intent.node}"
-    for wanted in intent.interfaces:
-        matching = [link for link in links if link.interface == wanted.name]
-        if len(matching) != 1:
-            text = f"{where}: {len(matching)} links of {wanted.name}, want 1"
-            yield Finding("interface-count", text)
-        for link in matching:
-            yield from _compare_link(where, sandbox, wanted, link)
-    names = {wanted.name for wanted in intent.interfaces}
-    for link in links:
-        if link.interface not in names:
-            yield Finding("surplus-interface", f"{where}: {link.title} wasn't asked for")
-
-
-def _compare_link(where: str, sandbox: Sandbox, wanted: Interface, link: Link) -> Iterator[Finding]:
-    if link.netns != sandbox.netns:
-        yield Finding("wrong-namespace", f"{where}: {link.title}, want {sandbox.netns}")
-    if link.name != wanted.name:
-        yield Finding("wrong-name", f"{where}: {link.title}, want {wanted.name}")
-    if wanted.mac and link.mac != wanted.mac:
-        yield Finding("wrong-mac", f"{where}: {link.title} has {link.mac}, want {wanted.mac}")
-    has, want = set(link.addresses), set(wanted.addresses)
-    for address in sorted(want - has):
-        yield Finding("missing-address", f"{where}: {link.title} lacks {address}")
-    for address in sorted(has - want):
-        yield Finding("leaked-address", f"{where}: {link.title} has {address}, which isn't planned")
 
 
 def _addresses(facts: Facts) -> Iterator[Finding]:
@@ -102,6 +38,29 @@ def _addresses(facts: Facts) -> Iterator[Finding]:
         if len(uids) > 1:
             text = f"{address} of network {network} is held by pods {', '.join(sorted(uids))}"
             yield Finding("duplicate-address", text)
+
+
+def _intents(facts: Facts) -> Iterator[Finding]:
+    """A journal knows every sandbox that asks, is sure of what it knows, and holds addresses of
+    its node's blocks."""
+    live = [intent for intent in facts.intents if intent.state in LIVE_STATES]
+    known = {(intent.node, intent.uid) for intent in live}
+    asking = {pod.uid: pod for pod in facts.pods if pod.request}
+    for sandbox in facts.sandboxes:
+        pod = asking.get(sandbox.uid)
+        if pod is not None and sandbox.ready and (sandbox.node, sandbox.uid) not in known:
+            text = f"pod {pod.title} asks, and no journal knows its sandbox {sandbox.id[:13]}"
+            yield Finding("unknown-sandbox", text)
+    for intent in live:
+        if intent.doubted:
+            yield Finding("doubt", f"the journal of {intent.node} isn't sure of pod {intent.pod}")
+        if intent.state != "ATTACHED":
+            continue
+        for interface in intent.interfaces:
+            for address in interface.addresses:
+                if not _leased(facts, interface.network, address, intent.node):
+                    text = f"pod {intent.pod}: {address} lies in no block of {intent.node}"
+                    yield Finding("address-without-block", text)
 
 
 def _pods(facts: Facts) -> Iterator[Finding]:
@@ -154,8 +113,11 @@ def _sets(facts: Facts) -> Iterator[Finding]:
                     yield Finding("address-without-block", text)
 
 
-def _shape(interfaces: tuple[Interface, ...]) -> list[tuple[str, str, tuple[str, ...]]]:
-    return sorted((i.name, i.network, tuple(sorted(i.addresses))) for i in interfaces)
+_Shape = tuple[str, str, tuple[str, ...], str, int]
+
+
+def _shape(interfaces: tuple[Interface, ...]) -> list[_Shape]:
+    return sorted((i.name, i.network, tuple(sorted(i.addresses)), i.mac, i.mtu) for i in interfaces)
 
 
 def _leased(facts: Facts, network: str, address: str, node: str) -> bool:
@@ -167,7 +129,21 @@ def _leased(facts: Facts, network: str, address: str, node: str) -> bool:
 
 
 def _blocks(facts: Facts) -> Iterator[Finding]:
-    """Blocks of one network don't overlap."""
+    """Blocks are of networks that there are, and don't overlap within one. A node that is away keeps
+    its blocks for a while: nobody can say that it doesn't use them."""
+    networks = {network.uid for network in facts.networks}
+    nodes = {entry.node for entry in facts.sandboxes} | facts.node_sets
+    held = {
+        interface.network_uid
+        for intent in facts.intents
+        if intent.state in (*LIVE_STATES, "DETACHED")
+        for interface in intent.interfaces
+    }
+    for block in facts.blocks:
+        uid = block.network_uid
+        if uid and uid not in networks and uid not in held and block.node in nodes:
+            text = f"{block.name} of {block.node} is of network {uid}, which is gone"
+            yield Finding("leaked-block", text)
     groups: dict[tuple[str, int], list[tuple[int, int, str]]] = defaultdict(list)
     for block in facts.blocks:
         prefix = block.prefix
@@ -180,3 +156,10 @@ def _blocks(facts: Facts) -> Iterator[Finding]:
             if span[0] <= last[1]:
                 yield Finding("overlapping-blocks", f"{last[2]} and {span[2]}")
             last = max(last, span, key=lambda entry: entry[1])
+
+
+def _nodes(facts: Facts) -> Iterator[Finding]:
+    """Each node with an agent reports on the networks that there are."""
+    if any(network.ready for network in facts.networks):
+        for node in sorted(facts.agents - facts.node_sets):
+            yield Finding("missing-node-set", f"node {node} has no NodeNetworkSet")

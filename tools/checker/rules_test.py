@@ -11,25 +11,54 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from checker.facts import Block, Facts, Intent, Interface, InterfaceSet, Link, Pod, Sandbox  # noqa: E402
+from checker.facts import (  # noqa: E402
+    Block,
+    Device,
+    Facts,
+    Intent,
+    Interface,
+    InterfaceSet,
+    Link,
+    Network,
+    Pod,
+    Sandbox,
+)
 from checker.history import Event, duplicates, read  # noqa: E402
 from checker.rules import check  # noqa: E402
 
-NET1 = Interface("net1", "blue", ("10.20.0.65/16", "fd00:20::41/64"), "0a:58:0a:14:00:41")
+ADDRESSES = ("10.20.0.65/16", "fd00:20::41/64")
+MAC = "0a:58:0a:14:00:41"
+TOLD = Interface("net1", "blue", ADDRESSES, MAC, 1450, "Up", "VXLAN")
+NET1 = replace(TOLD, state="", network_uid="b1", parent="mnb1")
+SWITCH = "/run/multinet/switch"
 
 
 def healthy() -> Facts:
     """One pod on n1 with one interface, seen alike by all."""
     return Facts(
         pods=[Pod("u1", "default", "web", "n1", "blue", True, ("10.91.1.2",))],
-        sets=[InterfaceSet("default", "web-u1", "web", "u1", "n1", (NET1,))],
-        blocks=[Block("blue-v4-0a140040-26", "n1"), Block(f"blue-v6-fd000020{0:024x}-122", "n1"),
-                Block(f"blue-v6-fd000020{0x40:024x}-122", "n1")],
-        links=[Link("n1", "/run/netns/a", "net1", NET1.mac, "i1", "net1", NET1.addresses),
-               Link("n1", "", "mnh1", "", "i1", "net1", ())],
+        networks=[Network("blue", "b1", True, 4799)],
+        sets=[InterfaceSet("default", "web-u1", "web", "u1", "n1", (TOLD,))],
+        blocks=[Block("blue-v4-0a140040-26", "n1", "b1"),
+                Block(f"blue-v6-fd000020{0:024x}-122", "n1", "b1"),
+                Block(f"blue-v6-fd000020{0x40:024x}-122", "n1", "b1")],
+        links=[Link("n1", "/run/netns/a", "net1", MAC, "i1", "net1", ADDRESSES, mtu=1450),
+               Link("n1", SWITCH, "mnv1", "", "i1", "net1", (), master="mnb1")],
+        devices=[Device("n1", SWITCH, "mnb1", "b1", "bridge", True),
+                 Device("n1", SWITCH, "mnx1", "b1", "vxlan", True, "mnb1", 4799)],
         intents=[Intent("n1", "i1", "u1", "default/web", "s1", "ATTACHED", (NET1,))],
         sandboxes=[Sandbox("n1", "s1", "u1", True, "/run/netns/a")],
+        guarded={"n1": {4799}},
+        node_sets={"n1"},
+        agents={"n1"},
     )  # fmt: skip
+
+
+def in_the_nodes_namespace(facts: Facts) -> Facts:
+    """The same where the agent keeps bridges and tunnels beside the node's own links."""
+    facts.links = [replace(one, netns="") if not one.in_pod else one for one in facts.links]
+    facts.devices = [replace(one, netns="") for one in facts.devices]
+    return facts
 
 
 def rules(facts: Facts) -> set[str]:
@@ -38,6 +67,7 @@ def rules(facts: Facts) -> set[str]:
 
 def test_a_healthy_cluster_has_no_findings() -> None:
     assert check(healthy()) == []
+    assert check(in_the_nodes_namespace(healthy())) == []
     assert check(Facts()) == []
 
 
@@ -52,7 +82,14 @@ def test_links_of_an_ended_intent_are_leaks() -> None:
     [
         ({"addresses": NET1.addresses[:1]}, "missing-address"),
         ({"addresses": (*NET1.addresses, "10.20.0.9/16")}, "leaked-address"),
+        ({"addresses": ()}, "missing-address"),
         ({"mac": "0a:58:00:00:00:01"}, "wrong-mac"),
+        ({"mac": "0a:58:00:00:00:01"}, "untrue-set"),
+        ({"mtu": 9000}, "wrong-mtu"),
+        ({"mtu": 9000}, "untrue-set"),
+        ({"up": False}, "link-down"),
+        ({"up": False}, "untrue-set"),
+        ({"carrier": False}, "untrue-set"),
         ({"name": "eth7"}, "wrong-name"),
         ({"netns": "/run/netns/b"}, "wrong-namespace"),
         ({"interface": "net2"}, "interface-count"),
@@ -66,10 +103,96 @@ def test_a_wrong_link_is_found(change: dict[str, object], rule: str) -> None:
     assert rule in rules(facts)
 
 
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"master": ""}, "end-out-of-bridge"),
+        ({"master": "cni0"}, "end-out-of-bridge"),
+        ({"up": False}, "link-down"),
+        ({"interface": "net2"}, "end-count"),
+        ({"netns": ""}, "healthy"),  # no bridge of the network is there: the planned one counts
+    ],
+)
+def test_a_wrong_end_outside_of_the_pod_is_found(change: dict[str, object], rule: str) -> None:
+    facts = healthy()
+    facts.links[1] = replace(facts.links[1], **change)  # type: ignore[arg-type]
+    assert rules(facts) == ({rule} if rule != "healthy" else set())
+
+
+def test_an_end_that_is_gone_is_found_where_there_should_be_one() -> None:
+    facts = healthy()
+    facts.links.pop()
+    assert rules(facts) == {"end-count"}
+    facts.intents[0] = replace(facts.intents[0], interfaces=(replace(NET1, type="Macvlan"),))
+    assert rules(facts) == set()
+
+
+def test_a_link_that_lost_its_carrier_and_says_so_is_fine() -> None:
+    facts = healthy()
+    facts.links[0] = replace(facts.links[0], carrier=False)
+    facts.sets[0] = replace(facts.sets[0], interfaces=(replace(TOLD, state="Down"),))
+    assert rules(facts) == set()
+
+
+def with_a_second_pod(mac: str, addresses: tuple[str, ...]) -> Facts:
+    """On n2, of the same network, with these in the kernel; the journals know nothing of a clash."""
+    facts = healthy()
+    other = replace(NET1, addresses=(), mac="")
+    facts.pods.append(Pod("u2", "default", "db", "n2", "", True, ()))
+    facts.intents.append(Intent("n2", "i2", "u2", "default/db", "s2", "ATTACHED", (other,)))
+    facts.sandboxes.append(Sandbox("n2", "s2", "u2", True, "/run/netns/b"))
+    facts.links.append(Link("n2", "/run/netns/b", "net1", mac, "i2", "net1", addresses, mtu=1450))
+    facts.links.append(replace(facts.links[1], node="n2", intent="i2"))
+    return facts
+
+
+def test_twins_on_two_nodes_are_found() -> None:
+    other = "0a:58:0a:14:00:99"
+    assert rules(with_a_second_pod(other, ())) == set()
+    assert rules(with_a_second_pod(MAC, ())) == {"duplicate-mac"}
+    assert "duplicate-address" in rules(with_a_second_pod(other, ADDRESSES[:1]))
+
+
+@pytest.mark.parametrize(
+    ("index", "change", "rule"),
+    [
+        (0, {"up": False}, "device-down"),
+        (1, {"up": False}, "device-down"),
+        (1, {"master": ""}, "tunnel-out-of-bridge"),
+        (1, {"port": 4800}, "tunnel-without-guard"),
+        (1, {"network_uid": "b9"}, "leaked-device"),
+    ],
+)
+def test_a_wrong_device_is_found(index: int, change: dict[str, object], rule: str) -> None:
+    facts = healthy()
+    facts.devices[index] = replace(facts.devices[index], **change)  # type: ignore[arg-type]
+    assert rules(facts) == {rule}
+
+
+def test_guard_and_tunnel_go_together() -> None:
+    facts = healthy()
+    facts.guarded = {}
+    assert rules(facts) == {"tunnel-without-guard"}
+    facts.guarded = {"n1": {4799, 4800}}
+    assert rules(facts) == {"guard-without-tunnel"}
+    facts.networks.append(Network("red", "r1", True, 4800))
+    assert rules(facts) == set()
+
+
+def test_what_served_a_network_may_stay_while_pods_use_it() -> None:
+    facts = healthy()
+    facts.networks = []
+    assert rules(facts) == set()
+    facts.intents, facts.links, facts.sets, facts.pods = [], [], [], []
+    assert rules(facts) == {"leaked-device", "leaked-block"}
+
+
 def test_two_links_of_one_interface_are_found() -> None:
     facts = healthy()
     facts.links.append(facts.links[0])
     assert rules(facts) == {"interface-count"}
+    facts.links[2] = facts.links[1]
+    assert rules(facts) == {"end-count"}
 
 
 def test_an_address_on_two_nodes_is_found() -> None:
@@ -90,7 +213,31 @@ def test_the_same_address_on_another_network_is_fine() -> None:
 def test_a_ready_pod_without_its_networks_is_found() -> None:
     facts = healthy()
     facts.intents, facts.links, facts.sets = [], [], []
-    assert rules(facts) == {"pod-without-networks", "set-count"}
+    assert rules(facts) == {"pod-without-networks", "set-count", "unknown-sandbox"}
+
+
+def test_a_doubt_is_found() -> None:
+    facts = healthy()
+    facts.intents[0] = replace(facts.intents[0], doubted=True)
+    assert rules(facts) == {"doubt"}
+
+
+def test_a_node_without_its_report_is_found() -> None:
+    facts = healthy()
+    facts.node_sets = set()
+    assert rules(facts) == {"missing-node-set"}
+    facts.networks = [replace(facts.networks[0], ready=False)]
+    assert rules(facts) == set()
+
+
+def test_a_block_of_a_network_that_is_gone_is_found_where_its_node_lives() -> None:
+    facts = healthy()
+    facts.blocks += [
+        Block("red-v4-0a000000-24", "n1", "r1"),
+        Block("red-v4-0b000000-24", "n9", "r1"),
+    ]
+    (finding,) = check(facts)
+    assert (finding.rule, "red-v4-0a000000-24" in finding.text) == ("leaked-block", True)
 
 
 def test_a_secondary_address_in_the_pods_status_is_found() -> None:
@@ -107,9 +254,10 @@ def test_a_set_without_its_pod_is_found() -> None:
 
 def test_a_set_that_tells_something_else_is_found() -> None:
     facts = healthy()
-    wrong = replace(NET1, addresses=("10.20.0.66/16",))
-    facts.sets[0] = replace(facts.sets[0], interfaces=(wrong,))
-    assert rules(facts) == {"wrong-set"}
+    for wrong in ({"addresses": ("10.20.0.66/16",)}, {"mac": "0a:58:00:00:00:01"}, {"mtu": 1500}):
+        told = replace(TOLD, **wrong)  # type: ignore[arg-type]
+        facts.sets[0] = replace(facts.sets[0], interfaces=(told,))
+        assert "wrong-set" in rules(facts)
 
 
 def test_an_address_outside_the_nodes_blocks_is_found() -> None:
@@ -158,7 +306,10 @@ def test_history_lets_an_address_go_with_its_set_or_its_pod() -> None:
 
 def test_history_shows_blocks_that_overlapped() -> None:
     blocks = "/registry/multinet.dev/ipblocks/"
-    events = [Event(3, f"{blocks}blue-v4-0a140040-26", {}), Event(4, f"{blocks}blue-v4-0a140060-27", {})]
+    events = [
+        Event(3, f"{blocks}blue-v4-0a140040-26", {}),
+        Event(4, f"{blocks}blue-v4-0a140060-27", {}),
+    ]
     assert [f.rule for f in duplicates(events)] == ["overlapping-blocks-in-history"]
     events.insert(1, gone(4, events[0].key))
     assert duplicates(events) == []
