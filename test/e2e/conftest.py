@@ -20,6 +20,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from e2elib.cluster import REPOSITORY, Cluster, condition  # noqa: E402
+from e2elib.admission import try_out  # noqa: E402
+from e2elib.objects import network  # noqa: E402
 
 NAME = os.environ.get("MULTINET_CLUSTER", "e2e")
 ARTIFACTS = REPOSITORY / "build" / "e2e-artifacts"
@@ -87,7 +89,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     _tool("down", "--name", NAME)
     try:
         # Addresses rest for 5 s instead of 60, so that tests see them come back.
-        arguments = ["--agent", str(agent), "--agent-arg=--quarantine=5s", *images]
+        options = ["--agent-arg=--quarantine=5s", "--agent-arg=--metrics-listen=127.0.0.1:9091"]
+        arguments = ["--agent", str(agent), *options, *images]
         _tool("up", "--name", NAME, *arguments, timeout=_UP_SECONDS)
         yield Cluster(NAME)
     finally:
@@ -116,6 +119,9 @@ def deployed(cluster: Cluster) -> Cluster:
             return condition(cluster.json("deployment", name, _SYSTEM), "Available") == "True"
 
         cluster.wait(available, 60, f"deployment {_SYSTEM}/{name} to be Available")
+    # The API server hears of the certificate a little later than the servers are there.
+    probe = network("probe", "10.0.0.0/30")
+    cluster.wait(lambda: try_out(cluster, probe)[0] == 0, 30, "admission to answer")
     return cluster
 
 

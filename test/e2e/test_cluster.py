@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from e2elib.waiting import wait_until
 
 NAME = "verbs"
 TOOL = str(REPOSITORY / "tools" / "cluster")
+COLLECT = str(REPOSITORY / "tools" / "collect")
 UP = [TOOL, "up", "--name", NAME, "--nodes", "1"]
 _SECONDS = 120
 _UNUSABLE = 2
@@ -108,8 +110,20 @@ def test_up_status_collect_down(tmp_path: Path) -> None:
     assert "kubelet.log" in tool("logs", "--name", NAME).stdout
     saved = tool("collect", "--name", NAME, str(tmp_path / "all"))
     assert saved.returncode == 0, saved.stderr
-    for file in ("core.yaml", "events.txt", "n1/log/kubelet.log", "n1/network/link"):
+    for file in ("core.yaml", "events.txt", "n1/log/kubelet.log", "n1/network/link", "INDEX.txt"):
         assert (tmp_path / "all" / file).is_file(), file
+    index = (tmp_path / "all" / "INDEX.txt").read_text()
+    assert "n1/network/nft\t" in index
+    assert ": pod kube-system/coredns-" in index
+    # As a person does on a node of any cluster.
+    report = tool(
+        "node-exec", "--name", NAME, "n1", "--", COLLECT, "--output=/run/report.tar.gz"
+    )  # fmt: skip
+    assert report.returncode == 0, report.stderr
+    with tarfile.open(f"/run/multinet-cluster/{NAME}/n1/run/report.tar.gz") as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"INDEX.txt", "network/link", "network/nft", "runtime/pods", "system/boot-id"} <= names
+    assert [name for name in names if name.startswith("pods/") and name.endswith("/route4")] != []
     assert "is gone" in tool("down", "--name", NAME).stdout
     assert "wasn't there" in tool("down", "--name", NAME).stdout
 

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 from e2elib.checks import assert_clean
-from e2elib.cluster import AGENT_SOCKET, RUNTIME_SOCKET, Cluster, condition
+from e2elib.cluster import AGENT_SOCKET, Cluster, condition
 from e2elib.objects import interface, node_condition, network, vxlan, wait_served
+from e2elib.places import attached, sandboxes
 from e2elib.pods import pod
 from e2elib.traffic import Bystanders
 
@@ -38,23 +39,6 @@ def bystanders(networks: Cluster, namespace: str) -> Iterator[Bystanders]:
     yield made
     made.assert_undisturbed()
     assert_clean(networks)
-
-
-def sandboxes(cluster: Cluster, node: str, name: str) -> list[str]:
-    """IDs of a pod's running sandboxes, as the runtime tells them."""
-    listed = cluster.node_exec(
-        node, "crictl", f"--runtime-endpoint=unix://{RUNTIME_SOCKET}", "pods", "--state", "ready",
-        "--name", f"^{name}$", "-o", "json",
-    )  # fmt: skip
-    return [str(entry["id"]) for entry in json.loads(listed)["items"]]
-
-
-def attached(cluster: Cluster, node: str, sandbox: str) -> list[str]:
-    """Names of the interfaces that the agent tells of a sandbox."""
-    told = cluster.node_exec(
-        node, "crictl", f"--runtime-endpoint=unix://{AGENT_SOCKET}", "inspectp", sandbox
-    )
-    return [str(entry["name"]) for entry in json.loads(told)["multinet"].get("interfaces", [])]
 
 
 def test_a_path_mtu_that_is_cut_is_found_and_its_repair_too(networks: Cluster) -> None:
@@ -102,7 +86,7 @@ def test_pods_wait_while_the_agent_is_away(
 
             networks.wait(tried, 30, f"the kubelet to try pod {name}")
             assert condition(networks.json("pod", name, namespace), "Ready") != "True"
-        assert sandboxes(networks, node, "asks") == []
+        assert sandboxes(networks, node, namespace, "asks") == []
     finally:
         networks.start(node, "agent")
     for name in ("asks", "plain"):
@@ -117,15 +101,15 @@ def test_a_node_goes_on_without_the_api_server(
     node = networks.nodes[0]
     networks.apply(pod("victim", namespace, node=node, networks=BOTH))
     networks.wait_pod_ready("victim", namespace)
-    (before,) = sandboxes(networks, node, "victim")
+    (before,) = sandboxes(networks, node, namespace, "victim")
     networks.stop("cp", "kube-apiserver")
     try:
         agent = f"--runtime-endpoint=unix://{AGENT_SOCKET}"
         networks.node_exec(node, "crictl", agent, "stopp", before)
-        assert before not in sandboxes(networks, node, "victim")
+        assert before not in sandboxes(networks, node, namespace, "victim")
 
         def again() -> bool:
-            now = sandboxes(networks, node, "victim")
+            now = sandboxes(networks, node, namespace, "victim")
             assert len(now) == 1, now
             return now != [before] and attached(networks, node, now[0]) == ["net1", "net2"]
 
@@ -142,7 +126,7 @@ def test_a_runtime_that_dies_during_an_attach(
     node = networks.nodes[0]
     mark = networks.arm_agent(node, "sandbox.attach.before@1=delay:3000")
     networks.apply(pod("caught", namespace, node=node, networks=BOTH))
-    networks.wait(lambda: sandboxes(networks, node, "caught"), 20, "the sandbox to be there")
+    networks.wait(lambda: sandboxes(networks, node, namespace, "caught"), 20, "the sandbox to be there")
     assert " attached " not in networks.log(node, "agent")[mark:], "too late to die"
     networks.kill(node, "containerd")
     networks.wait_pod_ready("caught", namespace, timeout=60)

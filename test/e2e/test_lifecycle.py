@@ -13,6 +13,8 @@ import pytest
 from e2elib.admission import WEBHOOKS, try_out, without
 from e2elib.checks import assert_clean
 from e2elib.cluster import Cluster
+from e2elib.events import wait_event
+from e2elib.networks import Networks
 from e2elib.objects import (
     API,
     address,
@@ -31,36 +33,11 @@ SYSTEM = "multinet-system"
 QUARANTINE_SECONDS = 5  # as conftest.py starts the agents
 
 
-class Networks:
-    """The networks of one test; they go after its namespace."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.names: list[str] = []
-
-    def add(self, manifest: str) -> None:
-        self.names.append(json.loads(manifest)["metadata"]["name"])
-        self.cluster.apply(manifest)
-
-    def add_ready(self, *manifests: str) -> None:
-        for manifest in manifests:
-            self.add(manifest)
-        wait_ready(self.cluster, *self.names)
-
-    def status(self, name: str) -> dict:
-        return dict(self.cluster.json("podnetwork", name).get("status", {}))
-
-    def condition(self, name: str, kind: str) -> dict:
-        conditions = self.status(name).get("conditions", [])
-        return next((one for one in conditions if one["type"] == kind), {})
-
-
 @pytest.fixture
 def networks(deployed: Cluster) -> Iterator[Networks]:
     made = Networks(deployed)
     yield made
-    for name in made.names:
-        deployed.delete("podnetwork", name, "", "--timeout=50s")
+    made.remove()
 
 
 def one_address(name: str) -> str:
@@ -71,21 +48,6 @@ def one_address(name: str) -> str:
 
 def remove(cluster: Cluster, namespace: str, name: str, *more: str) -> None:
     cluster.delete("pod", name, namespace, "--grace-period=1", *more)
-
-
-def wait_event(cluster: Cluster, namespace: str, name: str, *words: str, timeout: float = 40) -> str:
-    """A pod's Event that has all of the words."""
-
-    def told() -> str:
-        out = cluster.kubectl(
-            "get", "events", "-n", namespace, f"--field-selector=involvedObject.name={name}",
-            "-o", 'jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}',
-        )  # fmt: skip
-        fits = [line for line in out.splitlines() if all(word in line for word in words)]
-        assert fits, out
-        return fits[0]
-
-    return cluster.wait(told, timeout, f"an Event of {namespace}/{name} with {words}")
 
 
 def test_a_deletion_waits_and_names_who_holds_the_network(

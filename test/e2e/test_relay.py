@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from e2elib.cluster import AGENT_SOCKET, RUNTIME_SOCKET, Cluster
@@ -10,6 +11,7 @@ from e2elib.pods import pod
 from e2elib.traffic import identity
 
 SERVE = "mkdir /w && hostname > /w/index.html && exec httpd -f -p 8080 -h /w"
+_GAP_SECONDS = 3  # one second, and what a busy machine adds
 STEADY = "; echo ready; trap 'exit 0' TERM; while :; do sleep 1; done"
 
 
@@ -98,6 +100,24 @@ def test_the_runtime_looks_the_same_through_the_agent(cluster: Cluster, namespac
         json.loads(ask(s, "inspectp", sandbox["id"])) for s in (AGENT_SOCKET, RUNTIME_SOCKET)
     )
     assert through["status"] == direct["status"]
+
+
+def test_an_open_stream_doesnt_hold_up_a_replacement(cluster: Cluster) -> None:
+    """A client that listens to container events must not keep the successor from answering."""
+    node = cluster.nodes[0]
+    where = f"--runtime-endpoint=unix://{AGENT_SOCKET}"
+    listens = f"crictl {where} events >/run/events.log 2>&1 & echo $!"
+    pid = cluster.node_exec(node, "sh", "-c", listens).strip()
+    asks = ("crictl", where, "-t", "10s", "version")
+    try:
+        cluster.node_exec(node, *asks)  # the stream is older than this call
+        begin = time.monotonic()
+        cluster.kill(node, "agent", "SIGTERM")
+        cluster.node_exec(node, *asks)
+        took = time.monotonic() - begin
+        assert took < _GAP_SECONDS, f"the successor answered after {took:.1f} s"
+    finally:
+        cluster.node_exec_try(node, "kill", pid)
 
 
 def without_ours(info: dict[str, object]) -> dict[str, object]:

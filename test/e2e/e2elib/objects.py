@@ -24,13 +24,14 @@ def network(name: str, *cidrs: str, **changes: Any) -> str:
 def vxlan(name: str, *cidrs: str, vni: int | None = None, **changes: Any) -> str:
     """A tunnel network; without a VNI one is allocated."""
     member = {} if vni is None else {"vni": vni}
-    made = json.loads(network(name, *cidrs, type="VXLAN", vxlan=member, **changes))
+    made = json.loads(network(name, *cidrs, **({"type": "VXLAN", "vxlan": member} | changes)))
     del made["spec"]["bridge"]
     return json.dumps(made)
 
 
 def macvlan(name: str, parent: str, *cidrs: str, **changes: Any) -> str:
-    made = json.loads(network(name, *cidrs, type="Macvlan", macvlan={"parent": parent}, **changes))
+    member = {"type": "Macvlan", "macvlan": {"parent": parent}}
+    made = json.loads(network(name, *cidrs, **(member | changes)))
     del made["spec"]["bridge"]
     return json.dumps(made)
 
@@ -104,6 +105,11 @@ def interface(cluster: Cluster, namespace: str, pod: str, name: str) -> dict[str
         return next((one for one in entry["interfaces"] if one["name"] == name), None)
 
     return dict(cluster.wait(told, 20, f"a PodInterfaceSet of {namespace}/{pod} with {name}") or {})
+
+
+def essence(told: dict[str, Any]) -> dict[str, Any]:
+    """An interface as the API tells it, without since when."""
+    return {key: value for key, value in told.items() if key not in ("conditions", "attachedAt")}
 
 
 def address(told: dict[str, Any], family: str = "IPv4") -> str:

@@ -30,3 +30,11 @@ def wait_until(
         if time.monotonic() >= deadline:
             raise AssertionError(f"wait for {what}: not within {timeout:g} s: {last}")
         time.sleep(interval)
+
+
+def hold(holds: Callable[[], object], seconds: float, what: str, interval: float = 0.5) -> None:
+    """Asks for so long; the first answer that isn't true is a failure."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert holds(), f"{what}: not any more"
+        time.sleep(interval)
