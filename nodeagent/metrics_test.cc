@@ -169,6 +169,7 @@ TEST_F(MetricsTest, ThePageListsThemAllAndNoOther) {
   metrics_.called("", 0);
   metrics_.apiCalled({"get", "namespaces", 200, seconds(2)});
   gauges_.watches = {{"pods", seconds(1)}};
+  gauges_.lanes.push_back({.name = "sandbox"});
   std::istringstream lines(text());
   std::set<std::string> shown;
   for (std::string line; std::getline(lines, line);) {

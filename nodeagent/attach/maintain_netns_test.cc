@@ -293,7 +293,8 @@ TEST_F(MaintainTest, AnotherPodsEndOfTheSameIndexIsNotTaken) {
   make("br-test");
   const int other = make("br-other");
   const netlink::LinkInfo mine = link("net1");
-  while (make("filler") + 1 < mine.lower) {
+  for (int last = other; last + 1 < mine.lower;) {
+    last = make("filler");
     TestHost::run(ends, netlink::deleteLink({0, "filler"}));
   }
   const Fd otherPod = netns::make().value();
