@@ -31,3 +31,11 @@ def test_a_file_outside_every_room_is_found():
 
 def test_a_cycle_is_found():
     assert arrows_check.cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c"]
+
+
+def test_an_arrow_that_nobody_follows_is_named():
+    files = {"lib/api/a.cc": '#include "lib/base/result.h"', "lib/kube/a_test.cc": "#include <a>"}
+    (one,) = arrows_check.unused(files, ARROWS)
+    assert one == "tools/arrows.txt: lib/api doesn't use lib/k8s; take the arrow out"
+    files["lib/api/a.cc"] += '\n#include "lib/k8s/k.h"'
+    assert arrows_check.unused(files, ARROWS) == []
