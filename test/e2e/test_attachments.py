@@ -188,7 +188,9 @@ def test_one_network_by_name_and_by_attachment_differ_as_asked(pods: Lan) -> Non
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
-    ("one", "other", "mtu"), [("san0", "net1", 1400), ("net2", "net2", 1500)], ids=["macvlan", "bridge"]
+    ("one", "other", "mtu"),
+    [("san0", "net1", 1400), ("net2", "net2", 1500)],
+    ids=["macvlan", "bridge"],
 )
 def test_pods_of_two_nodes_reach_each_other(
     pods: Lan, one: str, other: str, mtu: int, family: str

@@ -132,7 +132,9 @@ def test_bad_input_is_refused_by_the_schema(cluster: Cluster, what: str) -> None
 
 
 @pytest.mark.usefixtures("crds")
-@pytest.mark.parametrize("thing", [network(), subnets(SUBNET, {"cidr": "fd00:20::/64"}), attachment()])
+@pytest.mark.parametrize(
+    "thing", [network(), subnets(SUBNET, {"cidr": "fd00:20::/64"}), attachment()]
+)
 def test_good_input_is_taken(cluster: Cluster, thing: dict[str, Any]) -> None:
     assert try_out(cluster, thing) == (0, "")
 

@@ -65,9 +65,7 @@ def left_over() -> list[str]:
             continue  # it has ended
         if f"multinet-cluster/{NAME}/" in command:
             found.append(f"process {entry.name}: {command[:80]}")
-    found += [
-        str(path) for path in Path("/sys/fs/cgroup").rglob(f"*{NAME}-n1*") if path.is_dir()
-    ]
+    found += [str(path) for path in Path("/sys/fs/cgroup").rglob(f"*{NAME}-n1*") if path.is_dir()]
     return found
 
 

@@ -126,7 +126,9 @@ def test_a_runtime_that_dies_during_an_attach(
     node = networks.nodes[0]
     mark = networks.arm_agent(node, "sandbox.attach.before@1=delay:3000")
     networks.apply(pod("caught", namespace, node=node, networks=BOTH))
-    networks.wait(lambda: sandboxes(networks, node, namespace, "caught"), 20, "the sandbox to be there")
+    networks.wait(
+        lambda: sandboxes(networks, node, namespace, "caught"), 20, "the sandbox to be there"
+    )
     assert " attached " not in networks.log(node, "agent")[mark:], "too late to die"
     networks.kill(node, "containerd")
     networks.wait_pod_ready("caught", namespace, timeout=60)

@@ -270,9 +270,7 @@ def test_a_network_made_again_waits_for_the_blocks_of_the_old_one(
     old = deployed.json("podnetwork", "again")["metadata"]["uid"]
     deployed.apply(pod("first", namespace, node=node, networks="again"))
     deployed.wait_pod_ready("first", namespace)
-    (block,) = [
-        one for one in deployed.items("ipblocks") if one["spec"]["podNetworkUID"] == old
-    ]
+    (block,) = [one for one in deployed.items("ipblocks") if one["spec"]["podNetworkUID"] == old]
     remove(deployed, namespace, "first")
     deployed.delete("podnetwork", "again", "", "--timeout=30s")
     name = block["metadata"]["name"]

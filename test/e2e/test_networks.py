@@ -48,8 +48,9 @@ class Web:
         return found
 
     def address(self, pod: str, name: str, family: str) -> str:
-        (found,) = [ip["address"] for ip in self.interface(pod, name)["ips"]
-                    if ip["family"] == family]
+        (found,) = [
+            ip["address"] for ip in self.interface(pod, name)["ips"] if ip["family"] == family
+        ]
         return found.split("/")[0]
 
     def run(self, pod: str, *command: str) -> str:
@@ -62,11 +63,13 @@ def web(deployed: Cluster):
     deployed.kubectl("create", "namespace", namespace)
     blue = (EXAMPLES / "blue.yaml").read_text()
     storage = (EXAMPLES / "storage.yaml").read_text()  # open to namespace default only
-    networks = blue + "\n---\n" + storage.replace("metadata.name: default",
-                                                  f"metadata.name: {namespace}")
+    networks = (
+        blue + "\n---\n" + storage.replace("metadata.name: default", f"metadata.name: {namespace}")
+    )
     deployed.apply(networks)
-    deployed.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "podnetwork", "blue",
-                     "storage")
+    deployed.kubectl(
+        "wait", "--for=condition=Ready", "--timeout=30s", "podnetwork", "blue", "storage"
+    )
     deployed.kubectl("apply", "-n", namespace, "-f", "-", stdin=WEB)
     deployed.kubectl("rollout", "status", "-n", namespace, "--timeout=50s", "deployment/web")
 

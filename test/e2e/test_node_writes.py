@@ -87,12 +87,13 @@ def test_one_block_goes_to_one_node(cluster: Cluster) -> None:
     ("kind", "fields"),
     [
         ("PodInterfaceSet", {"pod": {"name": "web", "uid": "u1"}, "interfaces": []}),
-        ("NetworkPeer", {"podNetworkName": "blue", "podNetworkUID": "u2", "addresses": ["10.90.0.12"]}),
+        (
+            "NetworkPeer",
+            {"podNetworkName": "blue", "podNetworkUID": "u2", "addresses": ["10.90.0.12"]},
+        ),
     ],
 )
-def test_a_node_speaks_for_itself_only(
-    cluster: Cluster, kind: str, fields: dict[str, Any]
-) -> None:
+def test_a_node_speaks_for_itself_only(cluster: Cluster, kind: str, fields: dict[str, Any]) -> None:
     first, second = cluster.nodes[:2]
     metadata = {"name": "forged"}
     if kind == "PodInterfaceSet":

@@ -40,9 +40,7 @@ def world(deployed: Cluster) -> Iterator[Cluster]:
         yield deployed
     finally:
         deployed.kubectl("delete", "namespace", NAMESPACE, "--timeout=55s")
-        deployed.kubectl(
-            "delete", "podnetwork", *NETWORKS, "--ignore-not-found", "--timeout=50s"
-        )
+        deployed.kubectl("delete", "podnetwork", *NETWORKS, "--ignore-not-found", "--timeout=50s")
 
 
 @pytest.mark.parametrize("what", BAD_REQUESTS)
@@ -111,7 +109,9 @@ def test_the_controller_refuses_the_network(unguarded: Cluster, what: str) -> No
     def refused() -> bool:
         told = ready_condition(unguarded, bad.name)
         assert (told.get("status"), told.get("reason")) == ("False", bad.reason), told
-        return bad.reason == "Conflict" or (bad.path in told.get("message", "") and bad.says in told.get("message", ""))
+        return bad.reason == "Conflict" or (
+            bad.path in told.get("message", "") and bad.says in told.get("message", "")
+        )
 
     unguarded.wait(refused, 20, f"the controller to refuse {bad.name}")
 

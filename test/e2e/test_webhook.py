@@ -36,8 +36,10 @@ def try_out(cluster: Cluster, manifest: str) -> tuple[int, str]:
 
 def test_the_controllers_certificate_is_trusted(deployed: Cluster) -> None:
     """Both configurations call the webhook by what the controller wrote into them."""
-    for configuration in ("mutatingwebhookconfiguration/multinet-mutate",
-                          f"validatingwebhookconfiguration/{CONFIGURATION}"):
+    for configuration in (
+        "mutatingwebhookconfiguration/multinet-mutate",
+        f"validatingwebhookconfiguration/{CONFIGURATION}",
+    ):
         webhooks = json.loads(deployed.kubectl("get", configuration, "-o", "json"))["webhooks"]
         assert all(webhook["clientConfig"].get("caBundle") for webhook in webhooks)
     code, err = try_out(deployed, network("trusted", "10.77.0.0/16"))
@@ -119,8 +121,16 @@ def test_pods_that_ask_for_nothing_never_reach_it(deployed: Cluster, namespace: 
     deployment = "deployment/multinet-webhook"
     deployed.kubectl("scale", deployment, "-n", SYSTEM, "--replicas=0")
     try:
-        deployed.kubectl("wait", "-n", SYSTEM, "--for=delete", "pod",
-                         "-l", "app.kubernetes.io/name=multinet-webhook", "--timeout=40s")
+        deployed.kubectl(
+            "wait",
+            "-n",
+            SYSTEM,
+            "--for=delete",
+            "pod",
+            "-l",
+            "app.kubernetes.io/name=multinet-webhook",
+            "--timeout=40s",
+        )
         deployed.apply(pod("plain", namespace))
         code, err = try_out(deployed, pod("asks", namespace, networks="blue"))
         assert code != 0

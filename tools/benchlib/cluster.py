@@ -128,9 +128,7 @@ class BenchCluster:
             if option in changed:
                 argv[number] = f"{option}={changed[option]}"
         log = (machine.logs / "bench-agent.log").open("wb")
-        return subprocess.Popen(
-            self.inside(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
+        return subprocess.Popen(self.inside(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def make_pod(self, name: str, networks: str) -> dict[str, Any]:
         """A pod bound to the node. The kubelet must have been stopped: the benchmark plays it."""

@@ -81,7 +81,8 @@ def _lock(layout: Layout) -> int:
         except BlockingIOError as error:
             os.close(descriptor)
             raise ClusterError(
-                f"change cluster {layout.name}: another up or down of it is under way", EXIT_UNUSABLE
+                f"change cluster {layout.name}: another up or down of it is under way",
+                EXIT_UNUSABLE,
             ) from error
         if _names(layout.lock_file, descriptor):
             return descriptor

@@ -71,7 +71,9 @@ def _build_missing(progress: Progress) -> Programs:
     for number, part in enumerate(PARTS, start=1):
         target = cache_root() / "bin" / f"{part.name}-{build_key(part, go_version)}"
         if not target.is_dir():
-            with progress.step(f"build {part.name} {part.pinned_version()} ({number}/{len(PARTS)})"):
+            with progress.step(
+                f"build {part.name} {part.pinned_version()} ({number}/{len(PARTS)})"
+            ):
                 _build(part, target, go)
             _prune(part.name, target)
         directories[part.name] = target

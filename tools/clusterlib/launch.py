@@ -87,7 +87,9 @@ def _refusal(number: int) -> str:
 
 def _be_init(machine: Machine, inherited: list[int]) -> None:
     log = os.open(
-        machine.logs / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
+        machine.logs / "supervisor.log",
+        os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC,
+        0o644,
     )
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)

@@ -32,7 +32,11 @@ class Agent:
 
 
 def components(
-    layout: Layout, machine: Machine, addresses: NodeAddresses, programs: Programs, agent: Agent | None
+    layout: Layout,
+    machine: Machine,
+    addresses: NodeAddresses,
+    programs: Programs,
+    agent: Agent | None,
 ) -> list[Component]:
     """All programs of one node; also writes their configuration."""
     environment = {"PATH": programs.path(), "HOME": "/root"}

@@ -80,7 +80,12 @@ def issue(directory: Path, identity: Identity, authority: str = "ca") -> None:
     if identity.addresses:
         extensions.append("subjectAltName=" + ",".join(identity.addresses))
     argv = ["openssl", "req", "-x509", *_NEW_KEY, "-days", _DAYS, "-subj", identity.subject()]
-    argv += ["-CA", str(directory / f"{authority}.crt"), "-CAkey", str(directory / f"{authority}.key")]
+    argv += [
+        "-CA",
+        str(directory / f"{authority}.crt"),
+        "-CAkey",
+        str(directory / f"{authority}.key"),
+    ]
     for extension in extensions:
         argv += ["-addext", extension]
     argv += ["-keyout", str(directory / f"{identity.file}.key")]

@@ -18,7 +18,18 @@ _DATA_GB = 3.0
 _RUN_GB = 0.1
 _CACHE_GB = 0.5
 _GO_GB = 5.0
-_PROGRAMS = ("ip", "nft", "nsenter", "unshare", "mount", "runc", "openssl", "busybox", "cc", "sysctl")
+_PROGRAMS = (
+    "ip",
+    "nft",
+    "nsenter",
+    "unshare",
+    "mount",
+    "runc",
+    "openssl",
+    "busybox",
+    "cc",
+    "sysctl",
+)
 _BACKLOG = 128
 _MOUNTS = "mount --make-rprivate / && mount -t proc proc /proc"
 

@@ -70,7 +70,8 @@ def _fetch(wanted: str, target: Path) -> None:
     old = shutil.which("go")
     if old is None:
         raise ClusterError(
-            "fetch Go toolchain: no go program at all; tools/install-deps installs one", EXIT_UNUSABLE
+            "fetch Go toolchain: no go program at all; tools/install-deps installs one",
+            EXIT_UNUSABLE,
         )
     architecture = _ARCHITECTURES.get(platform.machine())
     if architecture is None:

@@ -75,9 +75,7 @@ def logs(cluster: Cluster, options: argparse.Namespace) -> int:
 
 def save(cluster: Cluster, options: argparse.Namespace) -> int:
     """Collects everything into the directory, or into a new one whose name is printed."""
-    target = options.directory or Path(
-        tempfile.mkdtemp(prefix=f"multinet-{cluster.layout.name}-")
-    )
+    target = options.directory or Path(tempfile.mkdtemp(prefix=f"multinet-{cluster.layout.name}-"))
     collect.collect(cluster, target.absolute())
     print(target)
     return 0

@@ -61,7 +61,9 @@ class Stage:
             check=False,
         )
         if done.returncode != 0:
-            raise ClusterError(f"run {command!r}: exit code {done.returncode}: {done.stderr.strip()}")
+            raise ClusterError(
+                f"run {command!r}: exit code {done.returncode}: {done.stderr.strip()}"
+            )
         return done.stdout.strip()
 
     def await_answer(self, command: str, wanted: str, timeout: float = COMMAND_SECONDS) -> None:

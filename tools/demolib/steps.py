@@ -99,7 +99,9 @@ def install(stage: Stage) -> None:
 
 
 def make_networks(stage: Stage) -> None:
-    stage.step("... and two networks: blue, a tunnel over all nodes; storage, a bridge of each node")
+    stage.step(
+        "... and two networks: blue, a tunnel over all nodes; storage, a bridge of each node"
+    )
     stage.run("cat crds/examples/blue.yaml")
     stage.run("kubectl apply -f crds/examples/blue.yaml -f crds/examples/storage.yaml")
     stage.run("kubectl wait --for=condition=Ready podnetwork/blue podnetwork/storage --timeout=50s")

@@ -155,7 +155,9 @@ class Cluster:
         self.agent_env(node, f"MULTINET_FAILPOINTS={failpoints}\n")
         mark = len(self.log(node, "agent"))
         self.restart_agent(node)
-        wait_until(lambda: " serving " in self.log(node, "agent")[mark:], 20, f"the agent on {node}")
+        wait_until(
+            lambda: " serving " in self.log(node, "agent")[mark:], 20, f"the agent on {node}"
+        )
         self.agent_env(node, "")
         return mark
 

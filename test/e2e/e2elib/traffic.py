@@ -15,7 +15,9 @@ _TALK = (
     f"{_PORT} >/tmp/echo; echo >/tmp/ended ) >/dev/null 2>&1 &"
 )
 _COUNT = "wc -l </tmp/echo; test ! -e /tmp/ended"
-_SUMMARY = "kill -INT $(cat /tmp/ping.pid); while kill -0 $(cat /tmp/ping.pid); do :; done; cat /tmp/ping"
+_SUMMARY = (
+    "kill -INT $(cat /tmp/ping.pid); while kill -0 $(cat /tmp/ping.pid); do :; done; cat /tmp/ping"
+)
 
 
 class Bystanders:
