@@ -233,6 +233,47 @@ def test_ways_to_the_cluster_stay_on_eth0(pods: Lan) -> None:
             pods.run("out", "ping", "-c", "1", "-w", "10", entry["address"])
 
 
+def test_the_nodes_own_addresses_stay_on_eth0(pods: Lan) -> None:
+    """Link-local ones are no router's to forward: a DNS cache of the node, a cloud's metadata."""
+    local = "169.254.20.10"
+    node = pods.cluster.nodes[0]
+    pods.cluster.node_exec(node, "ip", "address", "add", f"{local}/32", "dev", "lo")
+    try:
+        assert pods.device("out", local) == "eth0"
+        assert "0% packet loss" in pods.run("out", "ping", "-c", "2", "-w", "10", local)
+    finally:
+        pods.cluster.node_exec(node, "ip", "address", "del", f"{local}/32", "dev", "lo")
+
+
+def test_a_range_of_services_that_is_added_reaches_pods_that_run(pods: Lan) -> None:
+    cluster = pods.cluster
+    added = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "added"},
+        "spec": {"cidrs": ["10.93.0.0/24"]},
+    }
+    cluster.apply(json.dumps(added))
+    spec = {"clusterIP": "10.93.0.10", "selector": {"pod": "far"}}
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "added", "namespace": NAMESPACE},
+        "spec": spec | {"ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    try:
+        cluster.wait(lambda: cluster.apply_try(json.dumps(service))[0] == 0, 20, "the new range")
+
+        def reached() -> bool:
+            assert pods.device("out", "10.93.0.10") == "eth0"
+            return pods.run("out", "wget", "-q", "-O-", "http://10.93.0.10/").strip() == "far"
+
+        cluster.wait(reached, 40, "a pod that ran before to reach a Service of the new range")
+    finally:
+        cluster.delete("service", "added", NAMESPACE)
+        cluster.delete("servicecidr", "added", "", "--timeout=40s")
+
+
 def test_one_family_moves_alone(pods: Lan) -> None:
     assert pods.told("late", "net1")["defaultGateway"] == "IPv6"
     assert pods.device("late", OUTSIDE_V4) == "eth0"

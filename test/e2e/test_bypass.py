@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from e2elib.cluster import AGENT_SOCKET, RUNTIME_SOCKET, Cluster
+from e2elib.checks import assert_clean
+from e2elib.cluster import AGENT_SOCKET, RUNTIME_SOCKET, Cluster, condition
+from e2elib.events import wait_event
 from e2elib.networks import Networks
 from e2elib.objects import network
 from e2elib.places import node_place, pod_place
 from e2elib.pods import pod
 
 NAME = "bypassed"
+_SECONDS = 45  # 30 and what a busy machine adds
+_METRICS = "127.0.0.1:9091"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -119,3 +123,40 @@ def test_the_agent_leaves_the_nodes_own_network_alone(deployed: Cluster, namespa
     before = network_of_the_node()
     deployed.restart_agent(deployed.nodes[1])
     assert network_of_the_node() == before
+
+
+def told_of_node(cluster: Cluster, node: str, *wanted: str) -> None:
+    """Waits until the node's condition AgentBypassed is one of these."""
+
+    def told() -> bool:
+        has = condition(cluster.json("nodenetworkset", node), "AgentBypassed")
+        assert has in wanted, has
+        return True
+
+    cluster.wait(told, _SECONDS, f"AgentBypassed of {node} to be {' or '.join(wanted)}")
+
+
+def test_a_kubelet_that_goes_past_the_agent_is_noticed(deployed: Cluster, namespace: str) -> None:
+    node = deployed.nodes[0]
+    with kubelet_past_the_agent(deployed, node):
+        deployed.apply(pod("asks", namespace, node=node, networks=NAME))
+        told = wait_event(deployed, namespace, "asks", "AgentBypassed", timeout=_SECONDS)
+        assert "kubelet" in told, told
+        # It runs, as the kubelet made it; but Ready it can't become.
+        assert condition(deployed.json("pod", "asks", namespace), "Ready") != "True"
+
+        def metered() -> bool:
+            url = f"http://{_METRICS}/metrics"
+            out = deployed.node_exec(node, "busybox", "wget", "-q", "-O-", url)
+            (line,) = [one for one in out.splitlines() if one.startswith("multinet_agent_bypassed")]
+            assert float(line.split()[-1]) > 0, line
+            return True
+
+        deployed.wait(metered, 15, "the metric to count it")
+
+        told_of_node(deployed, node, "True")
+        deployed.delete("pod", "asks", namespace, "--grace-period=1", "--timeout=30s")
+    deployed.apply(pod("asks", namespace, node=node, networks=NAME))
+    deployed.wait_pod_ready("asks", namespace, 60)
+    told_of_node(deployed, node, "False", "missing")
+    assert_clean(deployed, 30)

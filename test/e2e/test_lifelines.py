@@ -4,6 +4,7 @@ of theirs gets in the way of the pods' networks."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from e2elib.admission import try_out
@@ -13,7 +14,7 @@ from e2elib.networks import Networks
 from e2elib.objects import address, interface, macvlan, network, node_condition, vxlan, wait_served
 from e2elib.ping import Pinger
 from e2elib.places import node_place
-from e2elib.pods import pod
+from e2elib.pods import WAIT_FOR_END, pod
 from e2elib.waiting import hold
 
 CONTROL_PLANE = ("10.90.0.1", "fd90::1")
@@ -81,6 +82,70 @@ def test_a_ruleset_that_is_flushed_is_made_again_and_traffic_goes_on(
 
 def without_counts(rules: str) -> str:
     return " ".join(word for word in rules.split() if not word.isdigit())
+
+
+def test_the_nodes_firewall_sees_nothing_of_the_pods_networks(
+    deployed: Cluster, networks: Networks, namespace: str
+) -> None:
+    """FORWARD drops all but the cluster's own, and bridged frames pass it (br_netfilter)."""
+    here, there = deployed.nodes
+    sysctl = deployed.node_exec_try(here, "sysctl", "-w", "net.bridge.bridge-nf-call-iptables=1")
+    if sysctl[0] != 0:
+        pytest.skip("this kernel has no br_netfilter")
+    networks.add_served(vxlan("walled", "10.44.2.0/24"), network("walled-too", "10.44.3.0/24"))
+    both = "walled, walled-too"
+    for name, node in (("asks", here), ("near", here), ("far", there)):
+        deployed.apply(pod(name, namespace, node=node, networks=both))
+    for name in ("asks", "near", "far"):
+        deployed.wait_pod_ready(name, namespace)
+    accepted = "ip saddr 10.91.0.0/16 accept; ip daddr 10.91.0.0/16 accept;"
+    rules = (
+        f"type filter hook forward priority 0; policy drop; meta nfproto ipv6 accept; {accepted}"
+    )
+    nft(deployed, here, f"table inet firewall {{ chain forward {{ {rules} }}; }}\n")
+    asks = Pinger(deployed, namespace, "asks")
+    for name, link in (("near", "net1"), ("far", "net1"), ("near", "net2")):
+        target = address(interface(deployed, namespace, name, link))
+        assert asks.reaches(target) or asks.reaches(target), f"{name} by {link}"
+
+
+def test_two_networks_with_one_subnet_share_no_flow(
+    deployed: Cluster, networks: Networks, namespace: str
+) -> None:
+    """The same addresses, the same ports, on one node, at the same time; and the node's rules, whose
+    conntrack could take them for one, see neither."""
+    node = deployed.nodes[0]
+    names = ("left", "right")
+    networks.add_served(*(network(name, "10.44.4.0/30") for name in names))
+    serve = f"while :; do (echo $NAME; sleep 3) | nc -l -p 7000; done & {WAIT_FOR_END}"
+    pods = [f"{name}-{one}" for name in names for one in ("a", "b")]
+    for each in pods:
+        name = each.partition("-")[0]
+        script = serve.replace("$NAME", name)
+        deployed.apply(pod(each, namespace, node=node, networks=name, script=script))
+    for each in pods:
+        deployed.wait_pod_ready(each, namespace)
+    # In both networks the lower address asks the higher one.
+    by_address = {
+        (each.partition("-")[0], address(interface(deployed, namespace, each, "net1"))): each
+        for each in pods
+    }
+    asking, asked = "10.44.4.1", "10.44.4.2"
+    assert {found for _, found in by_address} == {asking, asked}
+    watch = "ip saddr 10.44.4.0/30 counter; ct state invalid drop;"
+    rules = f"type filter hook forward priority 0; policy accept; {watch}"
+    nft(deployed, node, f"table inet watcher {{ chain forward {{ {rules} }}; }}\n")
+
+    def answer(name: str) -> str:
+        """What the server says over a connection that lasts for three seconds."""
+        script = f"nc -p 6000 -w 5 {asked} 7000 </dev/null"
+        asks = by_address[name, asking]
+        return deployed.pod_exec(namespace, asks, "sh", "-c", script).strip()
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert list(pool.map(answer, names)) == list(names)
+    seen = deployed.node_exec(node, "nft", "list", "table", "inet", "watcher")
+    assert "counter packets 0 bytes 0" in seen, seen
 
 
 def test_another_systems_tunnel_on_the_same_port_lives_on(

@@ -12,7 +12,9 @@ from e2elib.networks import Networks
 from e2elib.objects import (
     address,
     attachment,
+    essence,
     interface,
+    interface_sets,
     macvlan,
     network,
     vxlan,
@@ -32,6 +34,49 @@ def networks(deployed: Cluster) -> Iterator[Networks]:
 
 def counts_of(cluster: Cluster, name: str) -> dict[str, int]:
     return dict(cluster.json("podnetwork", name)["status"]["nodes"])
+
+
+def test_what_is_deleted_comes_back(deployed: Cluster, networks: Networks, namespace: str) -> None:
+    node = deployed.nodes[0]
+    networks.add_served(network("told", "10.43.1.0/24"))
+    deployed.apply(pod("known", namespace, node=node, networks="told"))
+    deployed.wait_pod_ready("known", namespace)
+    before = interface(deployed, namespace, "known", "net1")
+    deployed.kubectl("delete", "podinterfacesets", "--all", "-n", namespace)
+    deployed.delete("nodenetworkset", node)
+
+    def back() -> bool:
+        told = interface_sets(deployed, namespace).get("known")
+        assert told is not None, "no PodInterfaceSet"
+        assert [essence(one) for one in told["interfaces"]] == [essence(before)]
+        assert networks.status("told")["attachedPods"] == 1
+        return True
+
+    deployed.wait(back, _SECONDS, "the set of a live pod to be back")
+    deployed.wait(lambda: deployed.exists("nodenetworkset", node), _SECONDS, "the node's set")
+    both = {"desired": 2, "ready": 2}
+    deployed.wait(lambda: counts_of(deployed, "told") == both, 15, "both nodes to be counted")
+    assert condition(deployed.json("pod", "known", namespace), "Ready") == "True"
+
+
+def test_a_condition_that_was_taken_from_a_pod_comes_back(
+    deployed: Cluster, networks: Networks, namespace: str
+) -> None:
+    gate = "multinet.dev/networks-ready"
+    networks.add_served(network("gated", "10.43.2.0/24"))
+    deployed.apply(pod("gated", namespace, networks="gated"))
+    conditions = deployed.wait_pod_ready("gated", namespace)["status"]["conditions"]
+    index = [one["type"] for one in conditions].index(gate)
+    deployed.kubectl(
+        "patch", "pod", "gated", "-n", namespace, "--subresource=status", "--type=json",
+        "-p", f'[{{"op": "remove", "path": "/status/conditions/{index}"}}]',
+    )  # fmt: skip
+    deployed.wait(
+        lambda: condition(deployed.json("pod", "gated", namespace), gate) == "True",
+        _SECONDS,
+        f"condition {gate}",
+    )
+    deployed.wait_pod_ready("gated", namespace)
 
 
 def test_as_many_routes_as_can_be_asked_for_can_be_told(

@@ -12,12 +12,14 @@ from e2elib.checks import assert_clean
 from e2elib.cluster import AGENT_SOCKET, Cluster
 from e2elib.networks import Networks
 from e2elib.objects import interface, network
-from e2elib.places import sandboxes
+from e2elib.places import attached, sandboxes
 from e2elib.pods import pod
 from e2elib.traffic import identity
 
 NAME = "stalls"
 AGENT = f"--runtime-endpoint=unix://{AGENT_SOCKET}"
+# What the agent knows of namespaces is older than it likes by then.
+_STALE_SECONDS = 35
 _CALL_SECONDS = 10
 
 
@@ -38,6 +40,30 @@ def frozen(cluster: Cluster, machine: str, component: str) -> Iterator[None]:
         yield
     finally:
         cluster.node_exec(machine, "kill", "-CONT", pid)
+
+
+def test_a_node_goes_on_while_the_api_server_hangs(deployed: Cluster, namespace: str) -> None:
+    """Sandboxes end, and new ones of known networks come, though nobody answers a question."""
+    node = deployed.nodes[0]
+    deployed.apply(pod("victim", namespace, node=node, networks=NAME))
+    deployed.wait_pod_ready("victim", namespace)
+    (before,) = sandboxes(deployed, node, namespace, "victim")
+    with frozen(deployed, "cp", "kube-apiserver"):
+        stale_at = time.monotonic() + _STALE_SECONDS
+        deployed.wait(lambda: time.monotonic() > stale_at, _STALE_SECONDS + 5, "labels to be old")
+        begin = time.monotonic()
+        deployed.node_exec(node, "crictl", AGENT, "stopp", before)
+        assert time.monotonic() - begin < _CALL_SECONDS
+
+        def again() -> bool:
+            now = sandboxes(deployed, node, namespace, "victim")
+            assert len(now) == 1, now
+            return now != [before] and attached(deployed, node, now[0]) == ["net1"]
+
+        deployed.wait(again, 30, "the kubelet to make the sandbox again")
+    deployed.wait(lambda: deployed.exists("pod", "victim", namespace), 60, "the API server")
+    deployed.wait_pod_ready("victim", namespace, 60)
+    assert_clean(deployed, 30)
 
 
 def test_a_stop_that_was_given_up_leaves_a_pod_that_can_go_on(
