@@ -13,7 +13,9 @@ namespace {
 
 class KeepTest : public testing::Test {
  protected:
-  KeepTest() : directory_(testing::TempDir() + "/keepXXXXXX") { mkdtemp(directory_.data()); }
+  KeepTest() : directory_(testing::TempDir() + "/keepXXXXXX") {
+    EXPECT_NE(mkdtemp(directory_.data()), nullptr);
+  }
   ~KeepTest() override {
     static_cast<void>(forget(path()));
     std::filesystem::remove_all(directory_);

@@ -148,7 +148,8 @@ def test_a_kubelet_that_goes_past_the_agent_is_noticed(deployed: Cluster, namesp
         def metered() -> bool:
             url = f"http://{_METRICS}/metrics"
             out = deployed.node_exec(node, "busybox", "wget", "-q", "-O-", url)
-            (line,) = [one for one in out.splitlines() if one.startswith("multinet_agent_bypassed")]
+            counted = 'multinet_agent_doubted_sandboxes{reason="NoLinks"}'
+            (line,) = [one for one in out.splitlines() if one.startswith(counted)]
             assert float(line.split()[-1]) > 0, line
             return True
 
