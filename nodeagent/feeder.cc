@@ -1,6 +1,7 @@
 #include "nodeagent/feeder.h"
 
 #include <map>
+#include <set>
 #include <utility>
 
 #include "lib/api/names.h"
@@ -75,8 +76,12 @@ void Feeder::feed() {
     ranges.insert(ranges.end(), services->begin(), services->end());
   }
   const auto peers = caches_.peers();
-  networks_.setDesired(networks::desiredNetworks(caches_.networks(),
-                                                 networks::PeersByNetwork(peers), node_, ranges));
+  const auto all = caches_.networks();
+  networks_.setDesired(
+      networks::desiredNetworks(all, networks::PeersByNetwork(peers), node_, ranges));
+  std::set<NetworkUid> existing;
+  for (const auto& network : all) existing.emplace(network->metadata.uid);
+  addresses_.setNetworks(std::move(existing));
   addresses_.setWanted(wantedPools(caches_));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <vector>
 
 #include "lib/base/clock.h"
@@ -71,6 +72,9 @@ class Addresses {
   /// The networks that pods of this node want now: a block of each is leased ahead of the call, and
   /// empty blocks of the others go back after a while.
   virtual void setWanted(std::vector<Pool> pools) = 0;
+  /// All networks that the API has. A block of another that vanishes, and of which nothing is held
+  /// but addresses that rest, went with its network: it isn't leased again.
+  virtual void setNetworks(std::set<NetworkUid> existing) = 0;
   /// Hears of all contests there are, once when the node's blocks are known and whenever that
   /// changes. Once, before the first claim.
   virtual void onContests(std::function<void(std::vector<Contest>)> told) = 0;

@@ -49,6 +49,8 @@ class FakeAddresses final : public Addresses {
     wanted_ = std::move(pools);
   }
 
+  void setNetworks(std::set<NetworkUid> /*existing*/) override {}
+
   void onContests(std::function<void(std::vector<Contest>)> told) override {
     const std::lock_guard lock(mutex_);
     told_ = std::move(told);

@@ -58,6 +58,7 @@ class LeasingAddresses::Impl {
   void restore(std::vector<Holding> holdings, Books books) {
     carryOut(ledger_.restore(std::move(holdings), books, clock_.now()));
   }
+  void setNetworks(std::set<NetworkUid> existing) { ledger_.setNetworks(std::move(existing)); }
   void setWanted(const std::vector<Pool>& pools) {
     carryOut(ledger_.setWanted(pools, clock_.now()));
   }
@@ -171,6 +172,12 @@ void LeasingAddresses::restore(std::vector<Holding> holdings, Books books) {
 
 void LeasingAddresses::setWanted(std::vector<Pool> pools) {
   impl_->post([impl = impl_.get(), pools = std::move(pools)] { impl->setWanted(pools); });
+}
+
+void LeasingAddresses::setNetworks(std::set<NetworkUid> existing) {
+  impl_->post([impl = impl_.get(), existing = std::move(existing)]() mutable {
+    impl->setNetworks(std::move(existing));
+  });
 }
 
 void LeasingAddresses::onContests(std::function<void(std::vector<Contest>)> told) {

@@ -43,6 +43,7 @@ class LeasingAddresses final : public Addresses {
   void release(IntentId intent) override;
   void restore(std::vector<Holding> holdings, Books books) override;
   void setWanted(std::vector<Pool> pools) override;
+  void setNetworks(std::set<NetworkUid> existing) override;
   void onContests(std::function<void(std::vector<Contest>)> told) override;
 
   /// A watch saw that a block of this node's is gone: unless that was asked for, all are listed.

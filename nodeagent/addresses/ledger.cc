@@ -253,18 +253,26 @@ bool Ledger::rests(const Holding& holding) const {
   });
 }
 
-bool Ledger::inUse(const LeasedBlock& block, BootTime now) const {
-  const auto isIn = [&](const NetworkUid& network, const IpAddress& address) {
-    return isOf(network, block.networkUid) && block.prefix.contains(address);
-  };
+bool Ledger::isHeld(const LeasedBlock& block) const {
   for (const auto& [intent, held] : held_) {
     for (const Held& one : held.addresses) {
-      if (isIn(one.network, one.address)) return true;
+      if (isOf(one.network, block.networkUid) && block.prefix.contains(one.address)) return true;
     }
   }
-  return std::any_of(resting_.begin(), resting_.end(), [&](const Resting& one) {
-    return one.until > now && isIn(one.network, one.address);
-  });
+  return false;
+}
+
+bool Ledger::inUse(const LeasedBlock& block, BootTime now) const {
+  return isHeld(block) || std::any_of(resting_.begin(), resting_.end(), [&](const Resting& one) {
+           return one.until > now && isOf(one.network, block.networkUid) &&
+                  block.prefix.contains(one.address);
+         });
+}
+
+bool Ledger::isMissed(const LeasedBlock& block, BootTime now) const {
+  if (books_ == Books::Incomplete || isHeld(block)) return true;
+  const bool exists = !existing_.has_value() || existing_->contains(block.networkUid);
+  return exists && inUse(block, now);
 }
 
 }  // namespace multinet::agent::addresses

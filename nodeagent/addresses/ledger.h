@@ -79,6 +79,8 @@ class Ledger {
   /// See Addresses::restore().
   [[nodiscard]] Orders restore(std::vector<Holding> holdings, Books books, BootTime now);
   [[nodiscard]] Orders setWanted(const std::vector<Pool>& pools, BootTime now);
+  /// See Addresses::setNetworks(). Until the first call every network counts as there.
+  void setNetworks(std::set<NetworkUid> existing) { existing_ = std::move(existing); }
 
   /// A list of this node's blocks that began after every lease, return and renewal told so far.
   [[nodiscard]] Orders listed(Result<std::vector<LeasedBlock>> list, BootTime now);
@@ -166,6 +168,9 @@ class Ledger {
   void returnEmpty(BootTime now);
   void forgetPools();
   [[nodiscard]] bool inUse(const LeasedBlock& block, BootTime now) const;
+  [[nodiscard]] bool isHeld(const LeasedBlock& block) const;
+  /// Whether a block that vanished is to be leased again.
+  [[nodiscard]] bool isMissed(const LeasedBlock& block, BootTime now) const;
   [[nodiscard]] bool usable(const Own& own) const;
   void tellContests();
   [[nodiscard]] static Error unavailable(const Error& error);
@@ -182,6 +187,7 @@ class Ledger {
   std::map<NetworkUid, NetworkPool> pools_;
   std::map<OwnKey, Own> own_;  // also of networks whose spec isn't known yet
   std::set<NetworkUid> wanted_;
+  std::optional<std::set<NetworkUid>> existing_;
   std::map<IntentId, HeldByIntent> held_;
   std::vector<Resting> resting_;
   std::list<Pending> pending_;

@@ -7,6 +7,12 @@
 #include "nodeagent/addresses/ledger.h"
 
 namespace multinet::agent::addresses {
+namespace {
+
+/// Between the word of a block and that of its network: two watches.
+constexpr std::chrono::seconds kNetworksWait(2);
+
+}  // namespace
 
 Orders Ledger::listed(Result<std::vector<LeasedBlock>> list, BootTime now) {
   if (!list.has_value()) {
@@ -201,12 +207,18 @@ void Ledger::adopt(const LeasedBlock& block, bool fresh, BootTime now) {
 // Gone from the API server. What pods hold of it they keep, so nobody else may lease it.
 void Ledger::lose(Own& own, BootTime now) {
   const LeasedBlock block = own.lease;
-  const bool used = inUse(block, now) || books_ == Books::Incomplete;
+  const bool used = isMissed(block, now);
   log::error("leased block is gone from the API server",
              {{"network", block.network}, {"block", block.prefix.str()}, {"used", used}});
   if (!used) return drop({block.networkUid, block.prefix});
-  own.standing = Standing::Renewing;
   own.emptyFrom.reset();
+  if (existing_.has_value() && !isHeld(block)) {
+    // Its network may be going: that is told by another watch. Looked at again soon.
+    own.standing = Standing::Lost;
+    own.nextTry = now + kNetworksWait;
+    return;
+  }
+  own.standing = Standing::Renewing;
   orders_.renewals.push_back(block);
 }
 
@@ -220,7 +232,7 @@ void Ledger::renewLost(BootTime now) {
   for (auto at = own_.begin(); at != own_.end();) {
     Own& own = (at++)->second;
     if (own.standing != Standing::Lost) continue;
-    if (!inUse(own.lease, now) && books_ == Books::Complete) {
+    if (!isMissed(own.lease, now)) {
       drop({own.lease.networkUid, own.lease.prefix});
     } else if (own.nextTry <= now) {
       own.standing = Standing::Renewing;

@@ -58,6 +58,7 @@ class World {
     return got(claim(intent, pool, pod));
   }
   void release(const std::string& intent) { carryOut(ledger_.release(IntentId(intent), now)); }
+  void networks(std::set<NetworkUid> existing) { ledger_.setNetworks(std::move(existing)); }
   void want(const std::vector<Pool>& pools) { carryOut(ledger_.setWanted(pools, now)); }
   void pass(Duration time) {
     now += time;
@@ -207,6 +208,37 @@ TEST_F(LedgerTest, ABlockThatVanishedEmptyIsForgotten) {
   world.list();
   EXPECT_TRUE(store_.blocks.empty());
   EXPECT_EQ(world.ledger().blocks(), 0U);
+}
+
+// The controller collects the blocks of a network that was deleted, while addresses of it rest.
+TEST_F(LedgerTest, ABlockThatWentWithItsNetworkIsNotLeasedAgain) {
+  for (const bool networkStays : {false, true}) {
+    World world(store_);
+    world.start();
+    const Pool pool = poolOf("10.20.0.0/24");
+    world.networks({pool.uid});
+    world.claimNow("a", pool);
+    const LeasedBlock block = store_.blocks.begin()->second;
+    world.release("a");
+    lose(block);
+    world.list();
+    EXPECT_TRUE(store_.blocks.empty()) << "it isn't known yet whether its network goes too";
+    if (!networkStays) world.networks({});
+    world.pass(seconds(5));
+    EXPECT_EQ(store_.blocks.size(), networkStays ? 1U : 0U);
+    EXPECT_EQ(world.ledger().blocks(), networkStays ? 1U : 0U);
+    store_.blocks.clear();
+  }
+}
+
+TEST_F(LedgerTest, ABlockOfAPodThatRunsIsLeasedAgainWhateverItsNetworkIs) {
+  World world(store_);
+  world.start();
+  world.networks({});
+  world.claimNow("a", poolOf("10.20.0.0/24"));
+  lose(store_.blocks.begin()->second);
+  world.list();
+  EXPECT_EQ(store_.blocks.size(), 1U);
 }
 
 TEST_F(LedgerTest, ABlockThatAnotherNodeHasByThenIsContestedAndGivesNothing) {
