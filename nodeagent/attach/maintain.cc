@@ -55,6 +55,22 @@ class Repair {
   AbortFlag abort_;
 };
 
+/// A link below IPv6's least MTU has lost its addresses and its sysctls (net/ipv6/addrconf.c,
+/// NETDEV_CHANGEMTU), so its MTU comes before all else. What was put right.
+std::vector<std::string> raiseMtus(Pod& pod, const Desired& desired, const Observed& observed) {
+  constexpr unsigned kLeastOfIpv6 = 1280;  // RFC 8200, 5
+  std::vector<std::string> raised;
+  for (const InterfacePlan& plan : desired.interfaces) {
+    const LinkInfo* link = findOurs(observed, desired.intent, plan);
+    if (link == nullptr || link->mtu >= kLeastOfIpv6 || plan.mtu < kLeastOfIpv6) continue;
+    // Where the kernel refuses, the repair that follows does too, and says so.
+    if (!pod.socket().run(netlink::setMtu({link->index, link->name}, plan.mtu))) continue;
+    raised.push_back(plan.name.str() + ": raise its MTU from " + std::to_string(link->mtu) +
+                     " to " + std::to_string(plan.mtu));
+  }
+  return raised;
+}
+
 /// What the pod's links say at the end of the look.
 void look(const std::vector<LinkInfo>& links, InterfaceStatus& status) {
   const std::string& name = status.plan.name.str();
@@ -84,9 +100,13 @@ void look(const std::vector<LinkInfo>& links, InterfaceStatus& status) {
 
 Result<Upkeep> maintainPod(HostSide host, Pod& pod, const Desired& desired,
                            const AbortFlag& abort) {
-  MULTINET_TRY(const Observed observed, observeAttached(host, pod, desired));
+  MULTINET_TRY(Observed observed, observeAttached(host, pod, desired));
   Upkeep upkeep;
-  bool touched = false;
+  upkeep.repairs = raiseMtus(pod, desired, observed);
+  bool touched = !upkeep.repairs.empty();
+  if (touched) {
+    MULTINET_TRY(observed, observeAttached(host, pod, desired));
+  }
   for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
     if (abort && abort->load()) {
       return fail(Code::Cancelled, "Aborted", "maintain interfaces: nobody wants it any more");

@@ -133,6 +133,9 @@ std::vector<MaintainTest::Tampering> MaintainTest::tamperings() {
       {"macvlan's MAC changed",
        [this] { inPod(netlink::setMac({0, "net2"}, MacAddress::derive("forged2"))); }},
       {"MTU changed", [this] { inPod(netlink::setMtu({0, "net1"}, 1300)); }},
+      {"MTU below IPv6's least", [this] { inPod(netlink::setMtu({0, "net1"}, 1000)); }},
+      {"MTU of the macvlan below IPv6's least",
+       [this] { inPod(netlink::setMtu({0, "net2"}, 1279)); }},
       {"mark removed", [this] { inPod(netlink::setAlias({0, "net2"}, "mine now")); }},
       {"sysctl changed", [this] { write("ipv4/conf/net1/arp_ignore", "0"); }},
       {"IPv6 switched off", [this] { write("ipv6/conf/net1/disable_ipv6", "1"); }},
@@ -194,7 +197,15 @@ TEST_F(MaintainTest, SeveralAtOnceArePutRightByOneLook) {
     std::string names;
     for (int i = 0; i < 3; ++i) {
       const Tampering& one = all[random() % all.size()];
-      names += std::string(one.name) + ", ";
+      // A link without its mark and with another MAC can't be known for ours: it is told, not taken.
+      const std::string name = one.name;
+      const bool unmarks = name.find("mark removed") != std::string::npos;
+      const bool remacs = name.find("MAC changed") != std::string::npos;
+      if ((unmarks && names.find("MAC changed") != std::string::npos) ||
+          (remacs && names.find("mark removed") != std::string::npos)) {
+        continue;
+      }
+      names += name + ", ";
       try {
         one.act();
       } catch (const std::exception&) {
