@@ -63,8 +63,10 @@ Result<const networks::NetworkState*> stateOf(const networks::Snapshot& snapshot
   const networks::NetworkState* state = snapshot.find(interface.networkUid);
   const bool isThere = state != nullptr && !state->parent.empty() && state->mtu > 0;
   if (isThere) return state;
-  const std::string detail =
-      state == nullptr || state->message.empty() ? "not made yet" : state->message;
+  // With the reason that stands in the node's NodeNetworkSet, which the docs are sorted by.
+  const std::string detail = state == nullptr || state->message.empty()
+                                 ? "not made yet"
+                                 : state->reason + ": " + state->message;
   return fail(Code::Unavailable, "NetworkNotOnNode",
               "interface " + interface.name.str() + ": network \"" + interface.network.str() +
                   "\" is not ready on this node: " + detail);
