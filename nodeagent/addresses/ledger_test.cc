@@ -33,7 +33,7 @@ std::string addressOf(const Result<std::vector<Claimed>>& result) {
 class World {
  public:
   explicit World(FakeBlockStore& store, const char* node = "n1")
-      : store_(store), api_(store, NodeName(node)), node_(node), ledger_(LedgerOptions{}) {}
+      : api_(store, NodeName(node)), node_(node), ledger_(LedgerOptions{}) {}
 
   void start(std::vector<Holding> holdings = {}, Books books = Books::Complete) {
     carryOut(ledger_.restore(std::move(holdings), books, now));
@@ -90,7 +90,6 @@ class World {
     }
   }
 
-  FakeBlockStore& store_;
   FakeBlockApi api_;
   NodeName node_;
   Ledger ledger_;

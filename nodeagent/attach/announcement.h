@@ -14,7 +14,6 @@ namespace multinet::agent::attach {
 struct Announcement {
   std::uint16_t ethertype = 0;
   netns::EthernetFrame frame;
-  bool operator==(const Announcement&) const = default;
 };
 
 /// IPv4: an ARP request for the address by itself (RFC 5227, 2.3), which every neighbour with an
