@@ -47,10 +47,11 @@ Census::Questions Census::questions(const std::vector<RuntimeSandbox>& list) {
   std::set<SandboxId> present;
   std::set<SandboxId> unknown;
   for (const RuntimeSandbox& one : list) {
-    present.insert(one.id);
     const EntryPtr entry = shared_.table.bySandbox(one.id);
+    const bool isDoubted = entry != nullptr && entry->record.doubt != Doubt::None;
+    // Who goes past the agent stops past it too: of such a sandbox a stop is never heard.
+    if (one.ready || !isDoubted) present.insert(one.id);
     if (entry != nullptr) {
-      const bool isDoubted = entry->record.doubt != Doubt::None;
       if (isDoubted && one.ready && entry->record.state == State::Attached) {
         questions.look.push_back(one);
       }

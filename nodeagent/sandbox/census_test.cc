@@ -107,6 +107,22 @@ TEST_F(CensusTest, ASandboxMadeWithoutTheAgentIsFoundAndTold) {
              [&] { return reporter_.conditions()["AgentBypassed"] == "not True NoneFound"; });
 }
 
+TEST_F(CensusTest, AStopThatWentPastTheAgentEndsTheDoubt) {
+  start();
+  runtime_.put(stranger());
+  rounds(3);
+  eventually("condition", [&] {
+    return reporter_.conditions()["AgentBypassed"] == "True SandboxesWithoutNetworks";
+  });
+  RuntimeSandbox stopped = stranger();
+  stopped.ready = false;  // the kubelet keeps a dead one for a while
+  runtime_.put(stopped);
+  rounds(4);
+  eventually("condition ends",
+             [&] { return reporter_.conditions()["AgentBypassed"] == "not True NoneFound"; });
+  EXPECT_TRUE(owner_->snapshot()->sandboxes.empty());
+}
+
 TEST_F(CensusTest, WithoutTheApiNobodyIsCalledBypassed) {
   sets_.failWith(Error{Code::Unavailable, "NotConnected", "away"});
   start();
