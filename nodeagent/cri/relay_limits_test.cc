@@ -35,7 +35,7 @@ TEST(Hop, IsWhatGrpcWritesItselfAndNothingElse) {
 }
 
 TEST_F(RelayTest, KeepsCodeWordsAndDetailsOfLongErrors) {
-  for (const std::size_t size : {9'000, 60'000, 400'000}) {
+  for (const unsigned size : {9'000U, 60'000U, 400'000U}) {
     const std::string words = std::string(size, 'w') + "\xc3\xa9%\n";
     runtime.status = grpc::Status(grpc::StatusCode::NOT_FOUND, words, std::string(size, '\1'));
     const auto reply = call(cri("StartContainer"), "x");

@@ -136,7 +136,6 @@ class Cluster::View final : public api::Catalog {
 Cluster::Cluster(ClusterOptions options, const Clock& clock, std::function<void()> changed,
                  OwnChanged own)
     : options_(std::move(options)),
-      clock_(clock),
       changed_(std::move(changed)),
       own_(std::move(own)),
       view_(std::make_unique<View>(*this)),

@@ -85,7 +85,6 @@ class Cluster final : public Caches, public OwnObjects {
   [[nodiscard]] Result<k8s::StringMap> fetchLabels(const std::string& name) const;
 
   const ClusterOptions options_;
-  const Clock& clock_;
   std::function<void()> changed_;
   OwnChanged own_;
   std::unique_ptr<View> view_;
