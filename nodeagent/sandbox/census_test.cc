@@ -1,6 +1,5 @@
 #include "nodeagent/sandbox/census.h"
 
-#include "nodeagent/sandbox/fake_own_sets.h"
 #include "nodeagent/sandbox/owner_fixture.h"
 
 namespace multinet::agent::sandbox {
@@ -48,8 +47,6 @@ class CensusTest : public OwnerTest {
     const auto all = reporter_.told();
     return std::find(all.begin(), all.end(), what) != all.end();
   }
-
-  FakeOwnSets sets_;
 };
 
 TEST_F(CensusTest, ARuntimeThatListsNothingTakesNothingAway) {

@@ -15,6 +15,7 @@
 #include "nodeagent/journal/fake_journal.h"
 #include "nodeagent/report/fake_reporter.h"
 #include "nodeagent/resolve/fake_resolver.h"
+#include "nodeagent/sandbox/fake_own_sets.h"
 #include "nodeagent/sandbox/fake_runtime.h"
 #include "nodeagent/sandbox/owner.h"
 
@@ -122,6 +123,7 @@ class OwnerTest : public testing::Test {
   report::FakeReporter reporter_;
   async::Watchdog watchdog_;
   Options options_;
+  FakeOwnSets sets_;
   std::optional<Owner> owner_;
 };
 

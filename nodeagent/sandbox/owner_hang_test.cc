@@ -203,23 +203,23 @@ TEST_F(OwnerHangTest, ACallThatIsCancelledWhileItWaitsForRecoveryBeginsNothing) 
 }
 
 TEST_F(OwnerHangTest, AThreadThatHangsIsShownAndNoPodWaitsForIt) {
-  std::atomic<bool> hangs = false;
+  const auto hangs = std::make_shared<std::atomic<bool>>(false);  // asked for until the owner ends
   watchdog_.watch(
-      [&hangs] {
+      [hangs] {
         async::LaneHealth health;
         health.name = "mn-reaper";
-        if (hangs) health.busy = seconds(20);
+        if (*hangs) health.busy = seconds(20);
         return health;
       },
       seconds(15));
   startRecovered();
   passThroughTheLane();
   EXPECT_TRUE(owner_->ready().has_value());
-  hangs = true;
+  *hangs = true;
   EXPECT_EQ(owner_->ready().error().reason, "LaneStuck");
   EXPECT_THAT(owner_->ready().error().message, testing::HasSubstr("mn-reaper"));
   EXPECT_TRUE(run(request()).has_value()) << "others go on";
-  hangs = false;
+  *hangs = false;
   EXPECT_TRUE(owner_->ready().has_value());
 }
 
