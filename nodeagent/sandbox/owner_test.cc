@@ -46,7 +46,7 @@ TEST_F(OwnerTest, StopReleasesAndForgetsAfterQuarantine) {
   EXPECT_EQ(engine_.detaches(), 1);
   EXPECT_EQ(journal_.records.begin()->second.state, State::Detached);
   clock_.advance(seconds(61));
-  std::this_thread::sleep_for(milliseconds(50));
+  eventually("forgotten", [&] { return !owner_->snapshot()->intents.contains(State::Detached); });
   owner_->stop();
   EXPECT_TRUE(journal_.records.empty());
 }

@@ -105,7 +105,7 @@ def test_a_node_goes_on_without_the_api_server(
     networks.stop("cp", "kube-apiserver")
     try:
         agent = f"--runtime-endpoint=unix://{AGENT_SOCKET}"
-        networks.node_exec(node, "crictl", agent, "stopp", before)
+        networks.node_exec(node, "crictl", agent, "-t", "20s", "stopp", before)
         assert before not in sandboxes(networks, node, namespace, "victim")
 
         def again() -> bool:

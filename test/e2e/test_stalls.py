@@ -52,7 +52,7 @@ def test_a_node_goes_on_while_the_api_server_hangs(deployed: Cluster, namespace:
         stale_at = time.monotonic() + _STALE_SECONDS
         deployed.wait(lambda: time.monotonic() > stale_at, _STALE_SECONDS + 5, "labels to be old")
         begin = time.monotonic()
-        deployed.node_exec(node, "crictl", AGENT, "stopp", before)
+        deployed.node_exec(node, "crictl", AGENT, "-t", "20s", "stopp", before)
         assert time.monotonic() - begin < _CALL_SECONDS
 
         def again() -> bool:
