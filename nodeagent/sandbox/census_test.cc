@@ -19,7 +19,9 @@ class CensusTest : public OwnerTest {
   // At least one whole round; the owner's ticks are real time.
   void rounds(int count) {
     for (int i = 0; i < count; ++i) {
+      const int before = runtime_.lists();
       clock_.advance(options_.compareEvery + seconds(1));
+      eventually("a round", [&] { return runtime_.lists() > before; });
       std::this_thread::sleep_for(milliseconds(30));
     }
   }
