@@ -197,7 +197,8 @@ TEST_F(MaintainTest, SeveralAtOnceArePutRightByOneLook) {
     std::string names;
     for (int i = 0; i < 3; ++i) {
       const Tampering& one = all[random() % all.size()];
-      // A link without its mark and with another MAC can't be known for ours: it is told, not taken.
+      // A link without its mark and with another MAC can't be known for ours: it is told, not
+      // taken.
       const std::string name = one.name;
       const bool unmarks = name.find("mark removed") != std::string::npos;
       const bool remacs = name.find("MAC changed") != std::string::npos;
