@@ -17,18 +17,6 @@ Wish wishOf(const api::PodNetwork& network) {
   return ready ? Wish::Serve : Wish::Keep;
 }
 
-LinkType linkTypeOf(api::NetworkType type) {
-  switch (type) {
-    case api::NetworkType::Vxlan:
-      return LinkType::Vxlan;
-    case api::NetworkType::Bridge:
-      return LinkType::Bridge;
-    case api::NetworkType::Macvlan:
-      return LinkType::Macvlan;
-  }
-  return LinkType::Bridge;
-}
-
 std::optional<Peer> peerOf(const api::NetworkPeer& peer) {
   Peer out;
   out.node = NodeName(peer.nodeName);
@@ -69,20 +57,6 @@ void fillVxlan(DesiredNetwork& out, const api::PodNetwork& network, const PeersB
             [](const Peer& a, const Peer& b) { return a.node < b.node; });
 }
 
-MacvlanMode modeOf(api::MacvlanMode mode) {
-  switch (mode) {
-    case api::MacvlanMode::Bridge:
-      return MacvlanMode::Bridge;
-    case api::MacvlanMode::Private:
-      return MacvlanMode::Private;
-    case api::MacvlanMode::Vepa:
-      return MacvlanMode::Vepa;
-    case api::MacvlanMode::Passthru:
-      return MacvlanMode::Passthru;
-  }
-  return MacvlanMode::Bridge;
-}
-
 void fillRanges(DesiredNetwork& out, const api::PodNetwork& network,
                 const std::vector<IpPrefix>& clusterRanges) {
   for (const api::Subnet& subnet : network.spec.ipam.subnets) {
@@ -102,6 +76,32 @@ void fillBridge(DesiredNetwork& out, const api::BridgeSpec& spec) {
 }
 
 }  // namespace
+
+LinkType linkTypeOf(api::NetworkType type) {
+  switch (type) {
+    case api::NetworkType::Vxlan:
+      return LinkType::Vxlan;
+    case api::NetworkType::Bridge:
+      return LinkType::Bridge;
+    case api::NetworkType::Macvlan:
+      return LinkType::Macvlan;
+  }
+  return LinkType::Bridge;
+}
+
+MacvlanMode macvlanModeOf(api::MacvlanMode mode) {
+  switch (mode) {
+    case api::MacvlanMode::Bridge:
+      return MacvlanMode::Bridge;
+    case api::MacvlanMode::Private:
+      return MacvlanMode::Private;
+    case api::MacvlanMode::Vepa:
+      return MacvlanMode::Vepa;
+    case api::MacvlanMode::Passthru:
+      return MacvlanMode::Passthru;
+  }
+  return MacvlanMode::Bridge;
+}
 
 PeersByNetwork::PeersByNetwork(const std::vector<std::shared_ptr<const api::NetworkPeer>>& peers) {
   for (const auto& peer : peers) byUid_[peer->podNetworkUID].push_back(peer.get());
@@ -138,7 +138,7 @@ std::vector<DesiredNetwork> desiredNetworks(
       case LinkType::Macvlan:
         if (!network->spec.macvlan) continue;
         out.parent = network->spec.macvlan->parent;
-        out.macvlanMode = modeOf(network->spec.macvlan->mode);
+        out.macvlanMode = macvlanModeOf(network->spec.macvlan->mode);
         break;
     }
     desired.push_back(std::move(out));

@@ -7,6 +7,7 @@
 
 #include "lib/api/names.h"
 #include "lib/api/resolve.h"
+#include "nodeagent/networks/desired.h"
 #include "nodeagent/resolve/admitted.h"
 
 namespace multinet::agent::resolve {
@@ -18,32 +19,6 @@ constexpr std::chrono::milliseconds kLookAgain(50);
 constexpr std::chrono::seconds kCacheLag(1);
 /// The kubelet's mark of where it has a pod from; a static pod's is `file` or `http`.
 constexpr const char* kConfigSource = "kubernetes.io/config.source";
-
-LinkType linkType(api::NetworkType type) {
-  switch (type) {
-    case api::NetworkType::Vxlan:
-      return LinkType::Vxlan;
-    case api::NetworkType::Bridge:
-      return LinkType::Bridge;
-    case api::NetworkType::Macvlan:
-      return LinkType::Macvlan;
-  }
-  return LinkType::Bridge;
-}
-
-MacvlanMode macvlanMode(api::MacvlanMode mode) {
-  switch (mode) {
-    case api::MacvlanMode::Bridge:
-      return MacvlanMode::Bridge;
-    case api::MacvlanMode::Private:
-      return MacvlanMode::Private;
-    case api::MacvlanMode::Vepa:
-      return MacvlanMode::Vepa;
-    case api::MacvlanMode::Passthru:
-      return MacvlanMode::Passthru;
-  }
-  return MacvlanMode::Bridge;
-}
 
 Status refuseStaticPod(const PodRequest& request) {
   const auto source = request.annotations.find(kConfigSource);
@@ -80,8 +55,9 @@ WantedInterface wanted(const api::ResolvedInterface& interface, const api::PodNe
   plan.network = interface.network;
   plan.networkUid = interface.networkUid;
   if (interface.item.kind == api::RequestKind::Attachment) plan.attachment = interface.item.name;
-  plan.type = linkType(interface.type);
-  if (network.spec.macvlan.has_value()) plan.macvlanMode = macvlanMode(network.spec.macvlan->mode);
+  plan.type = networks::linkTypeOf(interface.type);
+  if (network.spec.macvlan.has_value())
+    plan.macvlanMode = networks::macvlanModeOf(network.spec.macvlan->mode);
   plan.parent = state.parent;
   plan.mtu = interface.mtu.has_value() ? std::min(static_cast<unsigned>(*interface.mtu), state.mtu)
                                        : state.mtu;
