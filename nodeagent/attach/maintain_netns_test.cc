@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <linux/rtnetlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 
 #include <algorithm>
@@ -94,6 +95,15 @@ std::vector<MaintainTest::Tampering> MaintainTest::tamperings() {
     }
     throw std::runtime_error("no such route");
   };
+  const auto removeConnected = [this](const std::string& link, bool v4) {
+    const auto routes = netlink::findRoutes(pod_.socket(), this->link(link).index).value();
+    for (const auto& route : routes) {
+      if (route.to.isV4() == v4 && !route.via && route.protocol == RTPROT_KERNEL) {
+        return inPod(netlink::removeRoute(route));
+      }
+    }
+    throw std::runtime_error("no connected route");
+  };
   return {
       {"veth deleted", [this] { inPod(netlink::deleteLink({0, "net1"})); }},
       {"macvlan deleted", [this] { inPod(netlink::deleteLink({0, "net2"})); }},
@@ -124,6 +134,9 @@ std::vector<MaintainTest::Tampering> MaintainTest::tamperings() {
                                       desired_.interfaces[0].addresses[1].address));
        }},
       {"route removed", [removeRoute] { removeRoute(netlink::kMainTable, true); }},
+      {"connected route removed", [removeConnected] { removeConnected("net1", true); }},
+      {"IPv6 connected route removed", [removeConnected] { removeConnected("net1", false); }},
+      {"macvlan's connected route removed", [removeConnected] { removeConnected("net2", true); }},
       {"source route removed", [removeRoute] { removeRoute(kSourceTableBase, true); }},
       {"IPv6 source route removed", [removeRoute] { removeRoute(kSourceTableBase, false); }},
       {"rule removed",

@@ -1,5 +1,6 @@
 #include "nodeagent/attach/plan.h"
 
+#include <linux/rtnetlink.h>
 #include <algorithm>
 #include <optional>
 
@@ -12,6 +13,8 @@ namespace {
 
 using drivers::Op;
 using netlink::LinkInfo;
+
+constexpr std::uint32_t kMetricOfConnectedV6 = 256;  // IP6_RT_PRIO_ADDRCONF
 
 const LinkInfo* byName(const std::vector<LinkInfo>& links, const std::string& name) {
   const auto found = std::find_if(links.begin(), links.end(),
@@ -176,12 +179,7 @@ class Planner {
     for (const AddressPlan& wanted : interface_.addresses) {
       // The kernel drops IPv6 addresses of a link that goes down.
       const bool dropped = renames_ && !wanted.address.address.isV4();
-      const bool there = link_ != nullptr && !dropped &&
-                         std::any_of(observed_.podAddresses.begin(), observed_.podAddresses.end(),
-                                     [&](const netlink::AddressInfo& address) {
-                                       return address.linkIndex == link_->index &&
-                                              address.address == wanted.address;
-                                     });
+      const bool there = link_ != nullptr && !dropped && hasAddress(wanted.address);
       if (!there) add(drivers::AddAddress{wanted.address});
     }
   }
@@ -197,6 +195,7 @@ class Planner {
     }
     const Observed& seen = without_ ? *without_ : observed_;
     const int index = link_ == nullptr ? 0 : link_->index;
+    addConnected(seen);
     // Those on link first: gateways of the others may lie behind them.
     for (const bool onLink : {true, false}) {
       for (const RoutePlan& wanted : interface_.routes) {
@@ -209,6 +208,30 @@ class Planner {
     }
     append(planDefaultRoutes(seen, interface_, index));
     append(planSourceRoutes(seen, interface_, index, position_));
+  }
+
+  /// The kernel makes an address's subnet reachable when the address comes or its link goes up, and
+  /// never again. Somebody removed that route alone.
+  void addConnected(const Observed& seen) {
+    if (link_ == nullptr || !link_->up || renames_) return;
+    for (const AddressPlan& wanted : interface_.addresses) {
+      const IpPrefix subnet(wanted.address.address, wanted.address.length);
+      if (!hasAddress(wanted.address) || hasRoute(seen, {subnet, std::nullopt})) continue;
+      // As the kernel writes it (fib_add_ifaddr, addrconf_prefix_route).
+      netlink::RouteInfo route;
+      route.to = subnet;
+      route.protocol = RTPROT_KERNEL;
+      if (subnet.isV4()) route.source = wanted.address.address;
+      if (!subnet.isV4()) route.metric = kMetricOfConnectedV6;
+      add(drivers::AddRoute{route});
+    }
+  }
+
+  [[nodiscard]] bool hasAddress(const InterfaceAddress& wanted) const {
+    return std::any_of(observed_.podAddresses.begin(), observed_.podAddresses.end(),
+                       [&](const netlink::AddressInfo& address) {
+                         return address.linkIndex == link_->index && address.address == wanted;
+                       });
   }
 
   [[nodiscard]] bool hasRoute(const Observed& seen, const RoutePlan& wanted) const {

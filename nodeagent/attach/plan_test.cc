@@ -1,6 +1,7 @@
 #include "nodeagent/attach/plan.h"
 
 #include <gtest/gtest.h>
+#include <linux/rtnetlink.h>
 
 #include <algorithm>
 
@@ -86,6 +87,10 @@ Observed kernelAfterAttach() {
     route.table = kSourceTableBase;
     observed.podRoutes.push_back(route);
   }
+  netlink::RouteInfo connected;
+  connected.to = prefix("10.20.0.0/16");
+  connected.linkIndex = 3;
+  observed.podRoutes.push_back(connected);
   observed.podRules = {{ip("10.20.0.5"), kSourceTableBase, kSourceRulePriority, false}};
   return observed;
 }
@@ -136,6 +141,21 @@ TEST(Plan, OnlyWhatIsMissingIsPlanned) {
   const auto ops = plan(desire(wanted), observed).value();
   ASSERT_EQ(ops.size(), 2U);  // in the main table and in the interface's own
   EXPECT_EQ(std::get<AddRoute>(ops.front().action).route.to, prefix("10.99.0.0/16"));
+}
+
+TEST(Plan, AConnectedRouteThatSomebodyRemovedComesBackAsTheKernelWritesIt) {
+  Observed observed = kernelAfterAttach();
+  std::erase_if(observed.podRoutes, [](const netlink::RouteInfo& route) {
+    return route.table == netlink::kMainTable && !route.via;
+  });
+  const auto routes = stepsOf<AddRoute>(plan(desire(interface()), observed).value());
+  ASSERT_EQ(routes.size(), 1U);
+  EXPECT_EQ(routes[0].route.to, prefix("10.20.0.0/16"));
+  EXPECT_EQ(routes[0].route.source, ip("10.20.0.5"));
+  EXPECT_EQ(routes[0].route.protocol, RTPROT_KERNEL);
+  // With its address, or with the link that comes up, the kernel makes it by itself.
+  observed.podAddresses.clear();
+  EXPECT_TRUE(stepsOf<AddRoute>(plan(desire(interface()), observed).value()).empty());
 }
 
 TEST(Plan, TheSameAddressOnAnotherLinkDoesNotCount) {
