@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 #include <linux/rtnetlink.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
 
 #include <algorithm>
