@@ -197,9 +197,9 @@ Request setAlias(const LinkRef& link, const std::string& alias) {
 Request relabel(int index, const LinkLabel& label) {
   Message message = change(LinkRef{index, {}});
   message.putU32(IFLA_MTU, label.mtu);
-  message.put(IFLA_IFNAME, label.name);
+  if (!label.name.empty()) message.put(IFLA_IFNAME, label.name);
   message.put(IFLA_IFALIAS, label.alias);
-  return {std::move(message), "name link " + label.name};
+  return {std::move(message), "label link " + (label.name.empty() ? label.alias : label.name)};
 }
 
 Request setMaster(const LinkRef& link, int master) {

@@ -101,7 +101,8 @@ struct LinkRef {
 [[nodiscard]] Request setMtu(const LinkRef& link, unsigned mtu);
 [[nodiscard]] Request setMac(const LinkRef& link, const MacAddress& mac);
 [[nodiscard]] Request setAlias(const LinkRef& link, const std::string& alias);
-/// Name, alias and MTU at once; a link that is renamed must be down.
+/// Name, alias and MTU at once. An empty name leaves it as it is: before Linux 6.2 a link that is
+/// up refuses a name, even the one that it has (dev_change_name in net/core/dev.c).
 struct LinkLabel {
   std::string name;
   std::string alias;

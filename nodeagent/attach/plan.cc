@@ -164,9 +164,10 @@ class Planner {
   }
 
   void finish() {
-    const bool named = link_ != nullptr && link_->name == interface_.name.str() &&
-                       link_->alias == alias_ && link_->mtu == interface_.mtu;
-    if (!named) add(drivers::FinishLink{interface_.name.str(), alias_, interface_.mtu});
+    const bool named = link_ != nullptr && link_->name == interface_.name.str();
+    if (!named || link_->alias != alias_ || link_->mtu != interface_.mtu) {
+      add(drivers::FinishLink{named ? "" : interface_.name.str(), alias_, interface_.mtu});
+    }
     // A passthru macvlan has its parent's MAC whatever was asked (macvlan_common_newlink).
     const bool borrowed =
         interface_.type == LinkType::Macvlan && interface_.macvlanMode == MacvlanMode::Passthru;

@@ -194,6 +194,20 @@ TEST(Plan, AMacvlanStillUnderItsFirstNameIsAdopted) {
   EXPECT_EQ(stepsOf<FinishLink>(ops).front().name, "net1");
 }
 
+TEST(Plan, ALinkThatHasItsNameIsNotNamedAgain) {
+  // Older kernels refuse any name while the link is up.
+  for (const auto& spoil : {+[](netlink::LinkInfo& link) { link.mtu = 1300; },
+                            +[](netlink::LinkInfo& link) { link.alias = "mine now"; }}) {
+    Observed observed = kernelAfterAttach();
+    spoil(observed.podLinks.at(0));
+    const auto ops = plan(desire(interface()), observed).value();
+    ASSERT_EQ(stepsOf<FinishLink>(ops).size(), 1U);
+    EXPECT_EQ(stepsOf<FinishLink>(ops).front().name, "");
+    EXPECT_EQ(stepsOf<FinishLink>(ops).front().mtu, interface().mtu);
+    EXPECT_TRUE(stepsOf<BringDown>(ops).empty());
+  }
+}
+
 TEST(Plan, AnotherLinkOfThatNameIsNeverTouched) {
   for (const char* alias : {"", "multinet:other:net1"}) {
     netlink::LinkInfo link = attached();

@@ -42,7 +42,8 @@ struct Describe {
   }
   std::string operator()(const BringDown& /*step*/) const { return "set down to rename it"; }
   std::string operator()(const FinishLink& step) const {
-    return "name " + step.name + ", mark, MTU " + std::to_string(step.mtu);
+    return (step.name.empty() ? "" : "name " + step.name + ", ") + "mark, MTU " +
+           std::to_string(step.mtu);
   }
   std::string operator()(const SetMac& step) const { return "set MAC " + step.mac.str(); }
   std::string operator()(const AddAddress& step) const {

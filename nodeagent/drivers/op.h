@@ -61,7 +61,7 @@ struct WriteSysctl {
 /// A link that is up keeps its name on older kernels (EBUSY); IPv6 addresses and all routes of it
 /// go with this step.
 struct BringDown {};
-/// Final name, mark, MTU.
+/// Final name, mark, MTU. A link that has its name already gets none.
 struct FinishLink {
   std::string name;
   std::string alias;
