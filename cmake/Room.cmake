@@ -6,6 +6,7 @@
 #   *_test.cc        one binary `lib_kube_test`, label unit
 #   *_netns_test.cc  one binary, label netns: runs in user, network and mount namespaces of its own
 #   *_fault_test.cc  one binary, label fault
+#   *_vm_test.cc     one binary, label vm: runs as root on another kernel, in a virtual machine
 #   *_fuzz.cc        one libFuzzer binary each (presets asan and fuzz), label fuzz
 #   *_bench.cc       left to bench/
 #   main.cc          left to multinet_program()
@@ -13,7 +14,7 @@
 include(GoogleTest)
 
 # `cmake --build <tree> --target unit_tests` builds what one label runs, and no more.
-foreach(label unit netns fault fuzz)
+foreach(label unit netns fault fuzz vm)
   add_custom_target(${label}_tests)
 endforeach()
 
@@ -43,11 +44,11 @@ function(multinet_room path)
     target_link_libraries(${target} ${scope} ${dependency_target})
   endforeach()
 
-  foreach(kind unit netns fault)
+  foreach(kind unit netns fault vm)
     set(tests ${sources})
     if(kind STREQUAL "unit")
       list(FILTER tests INCLUDE REGEX "_test\\.cc$")
-      list(FILTER tests EXCLUDE REGEX "_(netns|fault)_test\\.cc$")
+      list(FILTER tests EXCLUDE REGEX "_(netns|fault|vm)_test\\.cc$")
       set(binary ${target}_test)
     else()
       list(FILTER tests INCLUDE REGEX "_${kind}_test\\.cc$")
@@ -105,6 +106,12 @@ function(multinet_test binary kind target deps link)
     list(TRANSFORM headers REPLACE "(.+)" "SHELL:-include \\1")
     target_compile_options(${binary} PRIVATE ${headers})
   endif()
+  set_property(TARGET ${kind}_tests APPEND PROPERTY MULTINET_PROGRAMS "$<TARGET_FILE:${binary}>")
+  add_dependencies(${kind}_tests ${binary})
+  if(kind STREQUAL "vm")
+    multinet_vm_test(${binary} "$<TARGET_FILE:${binary}>")
+    return()
+  endif()
   set(timeout 60)
   if(kind STREQUAL "netns")
     set_target_properties(${binary} PROPERTIES CROSSCOMPILING_EMULATOR
@@ -112,9 +119,19 @@ function(multinet_test binary kind target deps link)
   elseif(kind STREQUAL "fault")
     set(timeout 240)
   endif()
-  add_dependencies(${kind}_tests ${binary})
   gtest_discover_tests(${binary} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     TEST_PREFIX "${binary}." PROPERTIES LABELS ${kind} TIMEOUT ${timeout})
+endfunction()
+
+# multinet_vm_test(NAME PROGRAMS...): test binaries that share a virtual machine; tools/vm counts the
+# tests in them. Modules load by themselves, as on a node; those of links and nftables are there.
+function(multinet_vm_test name)
+  if(MULTINET_SANITIZE)
+    return() # The sanitizers' trees run what needs no kernel of its own.
+  endif()
+  add_test(NAME vm.${name} COMMAND "${PROJECT_SOURCE_DIR}/tools/vm" run ${ARGN} COMMAND_EXPAND_LISTS)
+  set_tests_properties(vm.${name} PROPERTIES LABELS vm TIMEOUT 420 SKIP_RETURN_CODE 77
+    ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
 endfunction()
 
 # A libFuzzer binary; `ctest -L fuzz` runs it for a bounded time over its kept corpus.

@@ -35,6 +35,7 @@ TARGETS = {
 RUNS = (
     Run("release", "unit", needs_cluster=True),  # CRI is compared with the modules it is built of
     Run("release", "netns"),
+    Run("release", "vm"),
     Run("release", "fault", jobs=1),
     Run("asan", "unit"),
     Run("asan", "fault", jobs=1),

@@ -1,7 +1,7 @@
 """What a run of ctest did, test by test, read from the JUnit file that ctest writes.
 
-ctest counts programs. One that is pytest holds many tests; they count one by one, so that a skip
-inside doesn't hide behind a program that passed.
+ctest counts programs. One that is pytest, or ends with a line as pytest does (tools/vm), holds many
+tests; they count one by one, so that a skip inside doesn't hide behind a program that passed.
 """
 
 from __future__ import annotations
