@@ -14,7 +14,7 @@ from benchlib.stats import percentile
 _LEFT, _WIDTH, _RIGHT, _LINE = 300, 460, 90, 24
 _LEAST = 0.02
 """Milliseconds at which the scale ends; a difference may be nothing at all, or less."""
-_COLOURS = {"P1": "#4477aa", "P2": "#228833", "P4": "#aa3377"}
+_COLOURS = {"P1": "#4477aa", "P2": "#228833", "P4": "#aa3377", "SW": "#997700"}
 
 
 def svg(results: Results) -> str:
@@ -40,11 +40,12 @@ def svg(results: Results) -> str:
 
 
 def _panels(rows: Sequence[Row]) -> list[list[Row]]:
-    """Attaches of both kinds; whole calls; the agent's part of them."""
+    """Attaches of both kinds; ways between pods; whole calls; the agent's part of them."""
     measured = [row for row in rows if not row.missing]
     calls = [row for row in measured if row.group == "P4"]
     panels = [
-        [row for row in measured if row.group != "P4"],
+        [row for row in measured if row.group not in ("P4", "SW")],
+        [row for row in measured if row.group == "SW"],
         [row for row in calls if not row.what.startswith(" ")],
         [row for row in calls if row.what.startswith(" ")],
     ]
