@@ -10,6 +10,7 @@
 namespace multinet::netlink {
 
 inline constexpr std::uint32_t kMainTable = 254;  ///< RT_TABLE_MAIN
+inline constexpr std::uint8_t kKernelsRoute = 2;  ///< RTPROT_KERNEL
 
 /// One unicast route. Fields not named here are the kernel's defaults.
 struct RouteInfo {

@@ -1,6 +1,5 @@
 #include "nodeagent/attach/plan.h"
 
-#include <linux/rtnetlink.h>
 #include <algorithm>
 #include <optional>
 
@@ -221,7 +220,7 @@ class Planner {
       // As the kernel writes it (fib_add_ifaddr, addrconf_prefix_route).
       netlink::RouteInfo route;
       route.to = subnet;
-      route.protocol = RTPROT_KERNEL;
+      route.protocol = netlink::kKernelsRoute;
       if (subnet.isV4()) route.source = wanted.address.address;
       if (!subnet.isV4()) route.metric = kMetricOfConnectedV6;
       add(drivers::AddRoute{route});
