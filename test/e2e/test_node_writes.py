@@ -1,17 +1,23 @@
-"""A node's credentials write what speaks of that node, and nothing else: a stolen one takes no other
-node's addresses."""
+"""A node's credentials write what speaks of that node, under the name that says so, and nothing else: a
+stolen one takes no other node's addresses, names or deletions, and reaches no other tenant's pods."""
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from e2elib.cluster import REPOSITORY, Cluster
 
 API = "multinet.dev/v1alpha1"
-PARTS = ("deploy/namespace.yaml", "deploy/rbac/nodes.yaml", "deploy/policies/node-writes.yaml")
+PARTS = (
+    "deploy/namespace.yaml",
+    "deploy/rbac/nodes.yaml",
+    "deploy/policies/node-writes.yaml",
+    "deploy/policies/request-keys.yaml",
+)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +109,197 @@ def test_a_node_speaks_for_itself_only(cluster: Cluster, kind: str, fields: dict
     assert code != 0
     assert "for itself only" in err
     assert first in err
+
+
+def peer(node: str) -> dict[str, Any]:
+    return {
+        "apiVersion": API,
+        "kind": "NetworkPeer",
+        "metadata": {"name": f"blue.{node}"},
+        "podNetworkName": "blue",
+        "podNetworkUID": "u2",
+        "nodeName": node,
+        "underlayIPs": ["10.90.0.12"],
+    }
+
+
+def interface_set(node: str) -> dict[str, Any]:
+    pod = {"name": "web", "uid": "12345678-aaaa-4bbb-8ccc-ddddeeeeffff"}
+    return {
+        "apiVersion": API,
+        "kind": "PodInterfaceSet",
+        "metadata": {
+            "name": "web-12345678",
+            "namespace": "default",
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", **pod}],
+        },
+        "pod": pod,
+        "nodeName": node,
+        "interfaces": [],
+    }
+
+
+def node_set(node: str) -> dict[str, Any]:
+    return {
+        "apiVersion": API,
+        "kind": "NodeNetworkSet",
+        "metadata": {"name": node},
+        "spec": {"nodeName": node},
+    }
+
+
+def named(name: str) -> Callable[[dict[str, Any]], None]:
+    return lambda thing: thing["metadata"].update(name=name)
+
+
+def finalized(thing: dict[str, Any]) -> None:
+    thing["metadata"]["finalizers"] = ["example.com/never"]
+
+
+def owned(thing: dict[str, Any]) -> None:
+    owner = {"apiVersion": "v1", "kind": "Namespace", "name": "default", "uid": "u9"}
+    thing["metadata"]["ownerReferences"] = [owner]
+
+
+def holding_its_owner_up(thing: dict[str, Any]) -> None:
+    thing["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] = True
+
+
+def with_cidr(cidr: str) -> Callable[[dict[str, Any]], None]:
+    return lambda thing: thing["spec"].update(cidr=cidr)
+
+
+def both(*changes: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    def change(thing: dict[str, Any]) -> None:
+        for one in changes:
+            one(thing)
+
+    return change
+
+
+def make_block(node: str) -> dict[str, Any]:
+    return block("10.20.0.128", node)
+
+
+# Each change makes of what a node may write something that it may not.
+FORGED = [
+    (peer, named("blue.other"), "metadata.name: want"),
+    (peer, named("red.{node}"), "metadata.name: want"),
+    (peer, finalized, "metadata.finalizers"),
+    (peer, owned, "metadata.ownerReferences"),
+    (interface_set, named("db-12345678"), "metadata.name: want the pod"),
+    (interface_set, named("web-87654321"), "metadata.name: want the pod"),
+    (interface_set, finalized, "metadata.finalizers"),
+    (interface_set, owned, "metadata.ownerReferences"),
+    (interface_set, holding_its_owner_up, "metadata.ownerReferences"),
+    (node_set, finalized, "metadata.finalizers"),
+    (node_set, owned, "metadata.ownerReferences"),
+    (node_set, named("other"), "other"),
+    (make_block, named("blue-v4-0a1400ff-26"), "made of network and prefix"),
+    (make_block, named("blue-v4-deadbeef-26"), "made of network and prefix"),
+    (
+        make_block,
+        both(with_cidr("fd20::40/122"), named("blue-v6-fd20000000000000000000000000ff40-122")),
+        "made of network and prefix",
+    ),
+    (make_block, finalized, "metadata.finalizers"),
+    (make_block, owned, "metadata.ownerReferences"),
+]
+
+
+@pytest.mark.usefixtures("bound_nodes")
+@pytest.mark.parametrize("make", [peer, interface_set, node_set, make_block])
+def test_a_node_writes_what_is_its_own(
+    cluster: Cluster, make: Callable[[str], dict[str, Any]]
+) -> None:
+    node = cluster.nodes[0]
+    thing = make(node)
+    assert write(cluster, node, "create", thing, "--dry-run=server") == (0, "")
+    other = make(cluster.nodes[1])
+    code, err = write(cluster, node, "create", other, "--dry-run=server")
+    assert code != 0
+    assert "itself only" in err
+
+
+@pytest.mark.usefixtures("bound_nodes")
+def test_a_block_of_ipv6_is_named_by_all_of_its_digits(cluster: Cluster) -> None:
+    node = cluster.nodes[0]
+    thing = make_block(node)
+    both(with_cidr("fd20::40/122"), named("blue-v6-fd200000000000000000000000000040-122"))(thing)
+    assert write(cluster, node, "create", thing, "--dry-run=server") == (0, "")
+
+
+@pytest.mark.usefixtures("bound_nodes")
+@pytest.mark.parametrize(("make", "forge", "word"), FORGED)
+def test_a_node_forges_no_name_owner_or_finalizer(
+    cluster: Cluster,
+    make: Callable[[str], dict[str, Any]],
+    forge: Callable[[dict[str, Any]], None],
+    word: str,
+) -> None:
+    node = cluster.nodes[0]
+    thing = copy.deepcopy(make(node))
+    forge(thing)
+    thing["metadata"]["name"] = thing["metadata"]["name"].format(node=node)
+    code, err = write(cluster, node, "create", thing, "--dry-run=server")
+    assert code != 0
+    assert word in err
+
+
+NETWORK = {
+    "apiVersion": API,
+    "kind": "PodNetwork",
+    "metadata": {"name": "cut"},
+    "spec": {
+        "type": "VXLAN",
+        "vxlan": {},
+        "ipam": {"subnets": [{"cidr": "10.30.0.0/16"}, {"cidr": "10.31.0.0/24", "blockSize": 28}]},
+        "access": {"namespaces": {"from": "All"}},
+    },
+}
+
+
+@pytest.mark.usefixtures("bound_nodes")
+def test_a_block_is_as_its_network_cuts_them(cluster: Cluster) -> None:
+    node = cluster.nodes[0]
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(NETWORK))
+    try:
+        uid = cluster.kubectl("get", "podnetwork", "cut", "-o", "jsonpath={.metadata.uid}")
+
+        def lease(address: str, length: int, of: str = uid.strip()) -> tuple[int, str]:
+            thing = block(address, node)
+            digits = "".join(f"{int(part):02x}" for part in address.split("."))
+            thing["metadata"]["name"] = f"cut-v4-{digits}-{length}"
+            thing["spec"].update(podNetworkName="cut", podNetworkUID=of, cidr=f"{address}/{length}")
+            return write(cluster, node, "create", thing, "--dry-run=server")
+
+        assert lease("10.30.0.64", 26) == (0, "")
+        assert lease("10.31.0.16", 28) == (0, "")
+        # One that large would leave no other node an address.
+        assert "no block of a subnet" in lease("10.30.0.0", 16)[1]
+        assert "no block of a subnet" in lease("10.30.0.0", 17)[1]
+        assert "no block of a subnet" in lease("10.31.0.0", 26)[1]
+        assert "no block of a subnet" in lease("10.32.0.0", 26)[1]
+        assert "has the UID" in lease("10.30.0.64", 26, of="another")[1]
+    finally:
+        cluster.kubectl("delete", "podnetwork", "cut", "--wait=false")
+
+
+@pytest.mark.usefixtures("bound_nodes")
+def test_whoever_places_a_pod_asks_for_no_network(cluster: Cluster) -> None:
+    binding = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {
+            "name": "web",
+            "namespace": "default",
+            "annotations": {"multinet.dev/networks": "blue"},
+        },
+        "target": {"apiVersion": "v1", "kind": "Node", "name": cluster.nodes[0]},
+    }
+    code, _, err = cluster.kubectl_try("create", "-f", "-", stdin=json.dumps(binding))
+    assert code != 0
+    assert "a Binding brings no request" in err
 
 
 @pytest.mark.usefixtures("bound_nodes")
