@@ -1,7 +1,5 @@
 #include "bench/timed_relay.h"
 
-#include <grpcpp/channel.h>
-
 #include <utility>
 
 #include "nodeagent/cri/interceptor.h"
@@ -37,7 +35,7 @@ Result<std::unique_ptr<TimedRelay>> TimedRelay::start(const std::string& listen,
 }
 
 TimedRelay::TimedRelay(Fd socket, const std::string& runtime)
-    : server_(makeServer({.runtime = runtimeChannel(runtime),
+    : server_(makeServer({.runtime = runtime,
                           .interceptorOf = [this](std::string_view method, auto&&,
                                                   auto) -> std::unique_ptr<Interceptor> {
                             if (!method.ends_with("/RunPodSandbox")) return nullptr;

@@ -98,7 +98,7 @@ class NodeAgent final : public Agent {
         channel_(cri::runtimeChannel(settings.runtimeEndpoint)),
         gate_(timers_),
         podNetworks_(cri::makePodNetworks(gate_)),
-        server_(cri::makeServer({.runtime = channel_,
+        server_(cri::makeServer({.runtime = settings.runtimeEndpoint,
                                  .interceptorOf = cri::interceptors(
                                      {.sandboxes = &gate_, .clock = &clock_, .timers = &timers_}),
                                  .podNetworks = podNetworks_.get(),

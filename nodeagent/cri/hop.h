@@ -10,4 +10,7 @@ namespace multinet::agent::cri {
 /// deadline and status carry over) and for what HTTP/2 forbids or makes of the connection.
 [[nodiscard]] bool belongsToTheHop(std::string_view key);
 
+/// True for what HTTP/2 forbids in headers (RFC 9113, section 8.2.2): it is of one connection.
+[[nodiscard]] bool ofTheConnection(std::string_view key);
+
 }  // namespace multinet::agent::cri

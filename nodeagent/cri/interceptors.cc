@@ -252,14 +252,14 @@ class NoStream final : public Interceptor {
 }  // namespace
 
 InterceptorOf interceptors(Context context) {
-  return [context](std::string_view method, sandbox::CallMetadata metadata,
+  return [context](std::string_view method, const MetadataOf& metadata,
                    std::chrono::system_clock::time_point deadline) -> std::unique_ptr<Interceptor> {
     constexpr std::string_view kService = "/runtime.v1.RuntimeService/";
     if (!method.starts_with(kService)) return nullptr;
     method.remove_prefix(kService.size());
     if (method == "RunPodSandbox") {
       return std::make_unique<RunPodSandbox>(
-          context, CallInfo{std::move(metadata), bootDeadline(*context.clock, deadline)});
+          context, CallInfo{metadata(), bootDeadline(*context.clock, deadline)});
     }
     if (method == "RestorePod") return std::make_unique<RestorePod>(context);
     if (method == "CreateContainer") return std::make_unique<CreateContainer>(context);

@@ -24,7 +24,7 @@ class PodNetworksTest : public testing::Test {
  protected:
   PodNetworksTest() {
     service = makePodNetworks(sandboxes);
-    server = makeServer({.runtime = runtimeChannel("unix:" + directory + "/nobody"),
+    server = makeServer({.runtime = "unix:" + directory + "/nobody",
                          .interceptorOf = {},
                          .podNetworks = service.get()});
     auto socket = listenAt(directory + "/agent");

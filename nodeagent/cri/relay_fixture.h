@@ -91,7 +91,7 @@ class RelayTest : public testing::Test {
     builder.AddListeningPort("unix:" + path("runtime"), grpc::InsecureServerCredentials());
     runtimeServer = builder.BuildAndStart();
     server = makeServer(
-        {.runtime = runtimeChannel("unix:" + path("runtime")),
+        {.runtime = "unix:" + path("runtime"),
          .interceptorOf = interceptors(
              {.sandboxes = &sandboxes, .clock = &clock, .timers = &timers, .ownerLimit = 50ms}),
          .podNetworks = nullptr});

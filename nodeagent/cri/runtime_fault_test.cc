@@ -47,7 +47,7 @@ class RuntimeFault : public testing::Test {
   /// Puts the agent between: the kubelet calls it, it calls the runtime.
   support::Kubelet kubelet() {
     server = makeServer(
-        {.runtime = runtimeChannel(runtime.endpoint()),
+        {.runtime = runtime.endpoint(),
          .interceptorOf = interceptors(
              {.sandboxes = &sandboxes, .clock = &clock, .timers = &timers, .ownerLimit = 100ms}),
          .podNetworks = nullptr});

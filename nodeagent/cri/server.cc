@@ -2,12 +2,15 @@
 
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/server_posix.h>
+#include <sys/socket.h>
 
+#include <array>
+#include <cerrno>
 #include <utility>
 
-#include "nodeagent/cri/call.h"
-#include "nodeagent/cri/calls.h"
 #include "nodeagent/cri/pod_networks.h"
+#include "nodeagent/cri/relay.h"
+#include "proto/cri-multinet/v1alpha1/pod_networks.grpc.pb.h"
 
 namespace multinet::agent::cri {
 namespace {
@@ -22,68 +25,65 @@ constexpr int kConnectMillis = 20'000;
 // a long status message exceeds, and then its code is lost.
 constexpr int kMetadataBytes = 16 << 20;
 
-class Relay final : public grpc::CallbackGenericService {
+/// gRPC's server of the agent's own service. Made when somebody calls it first, which few do.
+class OwnServer {
  public:
-  Relay(std::shared_ptr<grpc::Channel> runtime, InterceptorOf interceptorOf, CallObserver called)
-      : stub_(std::move(runtime)),
-        interceptorOf_(std::move(interceptorOf)),
-        called_(std::move(called)) {}
-
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override {
-    return Call::start(context, {&stub_, called_, calls_}, interceptorOf(*context));
+  explicit OwnServer(PodNetworksService& service) : service_(service) {}
+  ~OwnServer() {
+    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
   }
-  Calls& calls() { return calls_; }
+  OwnServer(const OwnServer&) = delete;
+  OwnServer& operator=(const OwnServer&) = delete;
+
+  /// A connection to it. On the relay's thread.
+  Result<Fd> connect() {
+    if (server_ == nullptr) {
+      grpc::ServerBuilder builder;
+      builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytes);
+      builder.RegisterService(&service_.service());
+      server_ = builder.BuildAndStart();
+    }
+    std::array<int, 2> pair{};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair.data()) != 0) {
+      return fail(errnoError("connect to the agent's own service", errno));
+    }
+    grpc::AddInsecureChannelFromFd(server_.get(), pair[0]);
+    return Fd(pair[1]);
+  }
 
  private:
-  std::unique_ptr<Interceptor> interceptorOf(const grpc::GenericCallbackServerContext& context) {
-    if (!interceptorOf_) return nullptr;
-    std::multimap<std::string, std::string> metadata;
-    for (const auto& [key, value] : context.client_metadata()) {
-      metadata.emplace(std::string(key.data(), key.size()),
-                       std::string(value.data(), value.size()));
-    }
-    return interceptorOf_(context.method(), std::move(metadata), context.deadline());
-  }
-
-  grpc::GenericStub stub_;
-  InterceptorOf interceptorOf_;
-  CallObserver called_;
-  Calls calls_;
+  PodNetworksService& service_;
+  std::unique_ptr<grpc::Server> server_;
 };
 
-class GrpcServer final : public Server {
+class RelayServer final : public Server {
  public:
-  explicit GrpcServer(ServerOptions options)
-      : relay_(std::move(options.runtime), std::move(options.interceptorOf),
-               std::move(options.called)),
-        podNetworks_(options.podNetworks) {
-    grpc::ServerBuilder builder;
-    // The ends enforce their own limits; a smaller one here would be ours alone.
-    builder.SetMaxReceiveMessageSize(-1);
-    builder.SetMaxSendMessageSize(-1);
-    builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMetadataBytes);
-    if (podNetworks_ != nullptr) builder.RegisterService(&podNetworks_->service());
-    builder.RegisterCallbackGenericService(&relay_);
-    server_ = builder.BuildAndStart();
+  explicit RelayServer(ServerOptions options) : podNetworks_(options.podNetworks) {
+    RelayOptions relay{.runtime = std::move(options.runtime),
+                       .interceptorOf = std::move(options.interceptorOf),
+                       .called = std::move(options.called),
+                       .ownService = {},
+                       .connectOwn = {}};
+    if (podNetworks_ != nullptr) {
+      own_ = std::make_unique<OwnServer>(*podNetworks_);
+      relay.ownService =
+          std::string("/") + multinet::cri::v1alpha1::PodNetworks::service_full_name() + "/";
+      relay.connectOwn = [this] { return own_->connect(); };
+    }
+    relay_ = std::make_unique<Relay>(std::move(relay));
   }
 
-  void add(Fd connection) override {
-    grpc::AddInsecureChannelFromFd(server_.get(), connection.release());
-  }
-
-  void awaitQuiet(std::chrono::milliseconds limit) override { relay_.calls().awaitQuiet(limit); }
-
+  void add(Fd connection) override { relay_->add(std::move(connection)); }
+  void awaitQuiet(std::chrono::milliseconds limit) override { relay_->awaitQuiet(limit); }
   void stop(std::chrono::milliseconds drain) override {
-    relay_.calls().endStreams();
     if (podNetworks_ != nullptr) podNetworks_->endWatches();
-    server_->Shutdown(std::chrono::system_clock::now() + drain);
+    relay_->stop(drain);
   }
 
  private:
-  Relay relay_;
   PodNetworksService* podNetworks_;
-  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<OwnServer> own_;
+  std::unique_ptr<Relay> relay_;
 };
 
 }  // namespace
@@ -102,7 +102,7 @@ std::shared_ptr<grpc::Channel> runtimeChannel(const std::string& endpoint) {
 }
 
 std::unique_ptr<Server> makeServer(ServerOptions options) {
-  return std::make_unique<GrpcServer>(std::move(options));
+  return std::make_unique<RelayServer>(std::move(options));
 }
 
 }  // namespace multinet::agent::cri

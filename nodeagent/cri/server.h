@@ -27,18 +27,21 @@ class PodNetworksService;
 /// calls the runtime itself would see it.
 [[nodiscard]] std::shared_ptr<grpc::Channel> runtimeChannel(const std::string& endpoint);
 
+/// The call's metadata, put together for those who ask.
+using MetadataOf = std::function<std::multimap<std::string, std::string>()>;
+
 /// Makes the interceptor of a call of this method (`/runtime.v1.RuntimeService/Status`); null where
 /// bytes pass as they are.
-using InterceptorOf = std::function<std::unique_ptr<Interceptor>(
-    std::string_view method, std::multimap<std::string, std::string> metadata,
-    std::chrono::system_clock::time_point deadline)>;
+using InterceptorOf =
+    std::function<std::unique_ptr<Interceptor>(std::string_view method, const MetadataOf& metadata,
+                                               std::chrono::system_clock::time_point deadline)>;
 
-/// Told of each relayed call when its status is decided, with its method and gRPC's code. On gRPC's
-/// threads, which it must not block.
+/// Told of each relayed call when its status is decided, with its method and gRPC's code. On the
+/// relay's thread, which it must not block.
 using CallObserver = std::function<void(std::string_view method, int code)>;
 
 struct ServerOptions {
-  std::shared_ptr<grpc::Channel> runtime;
+  std::string runtime;                        ///< endpoint, as for runtimeChannel()
   InterceptorOf interceptorOf;                ///< empty: a plain relay
   PodNetworksService* podNetworks = nullptr;  ///< served beside the relay; outlives the server
   CallObserver called{};                      ///< empty: nobody counts

@@ -1,0 +1,163 @@
+#include "nodeagent/cri/grpc_wire.h"
+
+#include <charconv>
+#include <cstdint>
+
+namespace multinet::agent::cri {
+namespace {
+
+constexpr std::size_t kPrefixBytes = 5;
+constexpr int kOk = 0;
+constexpr int kCancelled = 1;
+constexpr int kUnknown = 2;
+constexpr int kResourceExhausted = 8;
+constexpr int kInternal = 13;
+constexpr int kUnavailable = 14;
+constexpr int kLastCode = 16;
+
+std::string percentEncoded(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    if (byte >= 0x20 && byte <= 0x7e && letter != '%') {
+      encoded.push_back(letter);
+      continue;
+    }
+    encoded.push_back('%');
+    encoded.push_back(kDigits[byte >> 4U]);
+    encoded.push_back(kDigits[byte & 0xfU]);
+  }
+  return encoded;
+}
+
+/// RFC 4648, section 4; padded or not. What isn't base64 ends it.
+std::string base64Decoded(std::string_view text) {
+  std::string bytes;
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const char letter : text) {
+    std::uint32_t value = 0;
+    if (letter >= 'A' && letter <= 'Z') {
+      value = static_cast<std::uint32_t>(letter - 'A');
+    } else if (letter >= 'a' && letter <= 'z') {
+      value = static_cast<std::uint32_t>(letter - 'a') + 26;
+    } else if (letter >= '0' && letter <= '9') {
+      value = static_cast<std::uint32_t>(letter - '0') + 52;
+    } else if (letter == '+' || letter == '-') {
+      value = 62;
+    } else if (letter == '/' || letter == '_') {
+      value = 63;
+    } else {
+      break;
+    }
+    bits = bits << 6U | value;
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes.push_back(static_cast<char>(bits >> static_cast<unsigned>(count) & 0xffU));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+bool MessageReader::whole() const {
+  if (bytes_.size() < kPrefixBytes) return false;
+  return bytes_.size() - kPrefixBytes >= http2::number32(std::string_view(bytes_).substr(1));
+}
+
+Result<std::optional<std::string>> MessageReader::next() {
+  if (!bytes_.empty() && bytes_.front() != '\0') {
+    return fail(Code::Unimplemented, "Compressed",
+                "read message: it is compressed, which nobody asked for");
+  }
+  if (!whole()) return std::nullopt;
+  const std::size_t size = http2::number32(std::string_view(bytes_).substr(1));
+  std::string message;
+  if (bytes_.size() == kPrefixBytes + size) {
+    message = std::move(bytes_);
+    message.erase(0, kPrefixBytes);
+    bytes_.clear();
+  } else {
+    message = bytes_.substr(kPrefixBytes, size);
+    bytes_.erase(0, kPrefixBytes + size);
+  }
+  return message;
+}
+
+std::string framed(std::string_view message) {
+  std::string bytes;
+  bytes.reserve(kPrefixBytes + message.size());
+  bytes.push_back('\0');
+  http2::appendNumber32(bytes, static_cast<std::uint32_t>(message.size()));
+  bytes.append(message);
+  return bytes;
+}
+
+std::optional<std::chrono::nanoseconds> parseTimeout(std::string_view text) {
+  constexpr std::size_t kMostDigits = 8;
+  if (text.size() < 2 || text.size() > kMostDigits + 1) return std::nullopt;
+  std::int64_t number = 0;
+  const auto* end = text.data() + text.size() - 1;
+  const auto parsed = std::from_chars(text.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end || number < 0) return std::nullopt;
+  switch (*end) {
+    case 'H':
+      // More than a year is as good as none, and hours overflow.
+      if (number > 24 * 366) return std::nullopt;
+      return std::chrono::hours(number);
+    case 'M':
+      return std::chrono::minutes(number);
+    case 'S':
+      return std::chrono::seconds(number);
+    case 'm':
+      return std::chrono::milliseconds(number);
+    case 'u':
+      return std::chrono::microseconds(number);
+    case 'n':
+      return std::chrono::nanoseconds(number);
+    default:
+      return std::nullopt;
+  }
+}
+
+http2::Headers trailersOf(int code, std::string_view message, bool head) {
+  http2::Headers headers;
+  if (head) headers = {{":status", "200"}, {"content-type", "application/grpc"}};
+  headers.emplace_back("grpc-status", std::to_string(code));
+  if (!message.empty()) headers.emplace_back("grpc-message", percentEncoded(message));
+  return headers;
+}
+
+int statusOf(const http2::Headers& trailers) {
+  const auto text = http2::valueOf(trailers, "grpc-status");
+  int code = kUnknown;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), code);
+  if (text.empty() || parsed.ec != std::errc() || code < kOk || code > kLastCode) return kUnknown;
+  return code;
+}
+
+int statusOf(http2::ErrorCode code) {
+  switch (code) {
+    case http2::ErrorCode::Cancel:
+      return kCancelled;
+    case http2::ErrorCode::RefusedStream:
+      return kUnavailable;
+    case http2::ErrorCode::EnhanceYourCalm:
+      return kResourceExhausted;
+    default:
+      return kInternal;
+  }
+}
+
+std::multimap<std::string, std::string> metadataOf(const http2::Headers& headers) {
+  std::multimap<std::string, std::string> metadata;
+  for (const auto& [key, value] : headers) {
+    if (key.starts_with(':')) continue;
+    metadata.emplace(key, key.ends_with("-bin") ? base64Decoded(value) : value);
+  }
+  return metadata;
+}
+
+}  // namespace multinet::agent::cri

@@ -1,0 +1,207 @@
+#include "nodeagent/cri/relay.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "lib/base/log.h"
+#include "nodeagent/cri/exchange.h"
+
+namespace multinet::agent::cri {
+namespace {
+
+using std::chrono::milliseconds;
+using Role = http2::Connection::Role;
+
+constexpr std::size_t kBufferBytes = 256U << 10U;
+constexpr int kEvents = 64;
+/// How often a stop looks whether all has ended.
+constexpr milliseconds kLook(5);
+
+/// `unix:///path`, `unix:/path`, `unix:path`, as gRPC has it.
+Result<sockaddr_un> addressOf(std::string_view endpoint) {
+  constexpr std::string_view kScheme = "unix:";
+  std::string_view path = endpoint;
+  const bool known = path.starts_with(kScheme);
+  if (known) path.remove_prefix(kScheme.size());
+  if (path.starts_with("//")) path.remove_prefix(2);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (!known || path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return fail(Code::InvalidArgument, "RuntimeEndpoint",
+                "connect to the runtime at \"" + std::string(endpoint) +
+                    "\": must be unix:// and the path of a socket");
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+}  // namespace
+
+Relay::Relay(RelayOptions options)
+    : options_(std::move(options)), poll_(epoll_create1(EPOLL_CLOEXEC)) {
+  if (const auto address = addressOf(options_.runtime); !address) {
+    log::error("no call can be relayed", {{"error", address.error()}});
+  }
+  epoll_event event{};
+  event.events = EPOLLIN;  // data.ptr stays null: the inbox
+  epoll_ctl(poll_.get(), EPOLL_CTL_ADD, inbox_->descriptor(), &event);
+  thread_ = std::thread([this] { run(); });
+}
+
+Relay::~Relay() {
+  stop(milliseconds(0));
+}
+
+void Relay::add(Fd connection) {
+  const auto shared = std::make_shared<Fd>(std::move(connection));
+  inbox_->post([this, shared] { adopt(std::move(*shared), Role::Server); });
+}
+
+void Relay::awaitQuiet(milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  quiet_.wait_for(lock, limit, [this] { return finite_ == 0; });
+}
+
+void Relay::stop(milliseconds drain) {
+  if (!thread_.joinable()) return;
+  inbox_->post([this, until = std::chrono::steady_clock::now() + drain] { beginStop(until); });
+  thread_.join();
+}
+
+// All that follows runs on the relay's thread.
+
+void Relay::run() {
+  pthread_setname_np(pthread_self(), "cri-relay");
+  inbox_->belong();
+  buffer_.resize(kBufferBytes);
+  while (!stopsAt_ || !drained()) {
+    std::array<epoll_event, kEvents> events{};
+    const int limit = stopsAt_ ? static_cast<int>(kLook.count()) : -1;
+    const int count = epoll_wait(poll_.get(), events.data(), kEvents, limit);
+    for (int i = 0; i < count; ++i) {
+      const auto& event = events.at(static_cast<std::size_t>(i));
+      auto* peer = static_cast<Peer*>(event.data.ptr);
+      if (peer == nullptr) {
+        inbox_->runAll();
+        continue;
+      }
+      if ((event.events & EPOLLOUT) != 0) peer->unblock();
+      if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0 && !peer->gone()) peer->read(buffer_);
+    }
+    writeAll();
+    dropGone();
+  }
+  inbox_->close();
+  for (const auto& peer : peers_) peer->close("the agent is stopping");
+  peers_.clear();
+}
+
+void Relay::writeAll() {
+  // What one writes opens the window of another.
+  for (bool again = true; again;) {
+    again = false;
+    // By number: closing one may open another.
+    for (std::size_t i = 0; i < peers_.size(); ++i) again = peers_[i]->write() || again;
+  }
+  for (const auto& peer : peers_) poll(*peer);
+}
+
+void Relay::poll(Peer& peer) {
+  const std::uint32_t wanted = peer.blocked() ? EPOLLIN | EPOLLOUT : EPOLLIN;
+  if (peer.gone() || peer.polled == wanted) return;
+  epoll_event event{};
+  event.events = wanted;
+  event.data.ptr = &peer;
+  const int operation = std::exchange(peer.polled, wanted) == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  if (epoll_ctl(poll_.get(), operation, peer.descriptor(), &event) == 0) return;
+  log::error("can't poll a connection", {{"error", errnoError("poll", errno)}});
+  peer.close("it can't be polled");
+}
+
+void Relay::dropGone() {
+  if (runtime_ != nullptr && runtime_->gone()) runtime_ = nullptr;
+  if (own_ != nullptr && own_->gone()) own_ = nullptr;
+  std::erase_if(peers_, [this](const std::unique_ptr<Peer>& peer) {
+    // A runtime that takes no more calls keeps those that it has.
+    const bool over = !peer->ofKubelet() && peer.get() != runtime_ && peer.get() != own_ &&
+                      peer->http2().streams() == 0 && peer->http2().output().empty();
+    return peer->gone() || over;
+  });
+}
+
+Peer& Relay::adopt(Fd socket, Role role) {
+  peers_.push_back(std::make_unique<Peer>(*this, std::move(socket), role));
+  poll(*peers_.back());
+  return *peers_.back();
+}
+
+Result<Peer*> Relay::peerFor(std::string_view method) {
+  const bool own = !options_.ownService.empty() && method.starts_with(options_.ownService);
+  Peer*& peer = own ? own_ : runtime_;
+  if (peer != nullptr && !peer->gone() && !peer->http2().closing()) return peer;
+  MULTINET_TRY(Fd socket, own ? options_.connectOwn() : connectRuntime());
+  peer = &adopt(std::move(socket), Role::Client);
+  return peer;
+}
+
+Result<Fd> Relay::connectRuntime() const {
+  MULTINET_TRY(const auto address, addressOf(options_.runtime));
+  Fd connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
+  // At once or not at all: a unix socket has no handshake that could take time.
+  if (!connection.valid() || connect(connection.get(), generic, sizeof(address)) != 0) {
+    return fail(errnoError("connect to the runtime at " + options_.runtime, errno));
+  }
+  return connection;
+}
+
+void Relay::began(const Exchange& call) {
+  if (call.endless()) return;
+  const std::lock_guard lock(mutex_);
+  ++finite_;
+}
+
+void Relay::ended(const Exchange& call, std::string_view method, int code) {
+  if (options_.called) options_.called(method, code);
+  if (call.endless()) return;
+  const std::lock_guard lock(mutex_);
+  if (--finite_ == 0) quiet_.notify_all();
+}
+
+void Relay::beginStop(Time until) {
+  stopsAt_ = until;
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    Peer& peer = *peers_[i];
+    if (!peer.ofKubelet()) continue;
+    peer.http2().goAway();
+    for (const auto& call : peer.calls()) {
+      if (call->endless()) call->endNow();
+    }
+  }
+}
+
+bool Relay::drained() {
+  if (std::chrono::steady_clock::now() >= *stopsAt_) {
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+      if (!peers_[i]->ofKubelet()) continue;
+      for (const auto& call : peers_[i]->calls()) call->endNow();
+    }
+    writeAll();
+    return true;
+  }
+  return std::all_of(peers_.begin(), peers_.end(), [](const std::unique_ptr<Peer>& peer) {
+    return !peer->ofKubelet() || (peer->http2().drained() && peer->http2().output().empty());
+  });
+}
+
+}  // namespace multinet::agent::cri
