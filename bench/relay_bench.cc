@@ -1,195 +1,250 @@
-// What the relay adds to a call: the program multinet-nodeagent between a caller and a runtime, and
-// the same calls without it. The runtime is this program's own and answers at once, so that only
-// gRPC, the sockets and the relay are measured. A line of JSON for each call of each round:
+// What a relay adds to a call, and what it costs: the agent's, a peer's, and one that only copies
+// bytes, between a caller and a runtime, and the same calls without any. Prints lines of JSON:
 //
-//   multinet-bench-relay build/release/bin/multinet-nodeagent --rounds 200
-//   {"call":"version","way":"relay","ms":0.31}
-#include <grpcpp/generic/async_generic_service.h>
+//   {"call": "Version", "way": "agent", "round": 0, "milliseconds": 0.31}        one call at a time
+//   {"call": "Version", "way": "agent", "round": 0, "calls": 480, "cpu": 0.06}   seconds of the
+//   relay
+//   {"way": "agent", "when": "afterwards", "rssKiB": 20480, "anonymousKiB": 6000, "highestKiB":
+//   21000}
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <array>
 #include <filesystem>
-#include <fstream>
 #include <future>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
+#include "bench/child.h"
 #include "bench/in_turn.h"
+#include "bench/pump.h"
+#include "bench/relay_runtime.h"
 #include "nodeagent/cri/bytes.h"
 #include "nodeagent/cri/server.h"
 
 namespace multinet::bench {
 namespace {
 
-using agent::cri::bufferOf;
+using Json = nlohmann::json;
 
-/// One kind of call: what the runtime answers, and how often.
-struct Kind {
-  const char* name;
-  const char* method;
-  std::size_t bytes;  ///< of each message of the answer
-  int messages;
-};
-
-// A container in a list is about 700 bytes on containerd.
-constexpr std::array kKinds = {
-    Kind{"version", "/runtime.v1.RuntimeService/Version", 64, 1},
-    Kind{"list of 500 containers", "/runtime.v1.RuntimeService/ListContainers", 350'000, 1},
-    Kind{"16 MiB", "/runtime.v1.RuntimeService/Status16", 16U << 20U, 1},
-    Kind{"stream of 1000", "/runtime.v1.RuntimeService/StreamContainers", 256, 1000}};
-
-/// Answers each method as its kind says.
-class Runtime final : public grpc::CallbackGenericService {
- public:
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override {
-    for (const Kind& kind : kKinds) {
-      if (context->method() == kind.method) return new Reactor(kind);
-    }
-    return CallbackGenericService::CreateReactor(context);
-  }
-
- private:
-  class Reactor final : public grpc::ServerGenericBidiReactor {
-   public:
-    explicit Reactor(const Kind& kind) : left_(kind.messages), answer_(answerOf(kind)) {
-      StartRead(&request_);
-    }
-    void OnReadDone(bool ok) override { ok ? next() : Finish(grpc::Status::CANCELLED); }
-    void OnWriteDone(bool ok) override { ok ? next() : Finish(grpc::Status::CANCELLED); }
-    void OnDone() override { delete this; }
-
-   private:
-    static grpc::ByteBuffer answerOf(const Kind& kind) {
-      return bufferOf(std::string(kind.bytes, 'r'));
-    }
-    void next() {
-      if (left_-- == 0) return Finish(grpc::Status::OK);
-      sent_ = answer_;
-      StartWrite(&sent_);
-    }
-    int left_;
-    grpc::ByteBuffer request_;
-    grpc::ByteBuffer answer_;
-    grpc::ByteBuffer sent_;
-  };
-};
+constexpr int kWarmUp = 3;
+/// So that what a way leaves behind has an end before the next one's processors are counted.
+constexpr std::chrono::milliseconds kPause(2);
+constexpr std::chrono::seconds kUntilServed(20);
+constexpr std::chrono::milliseconds kAskAgain(20);
 
 /// Reads one answer to its end.
 class Reader final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  Reader(grpc::GenericStub& stub, const char* method) : request_(bufferOf("")) {
+  Reader(grpc::GenericStub& stub, const char* method) : request_(agent::cri::bufferOf("")) {
     stub.PrepareBidiStreamingCall(&context_, method, {}, this);
     StartWriteLast(&request_, grpc::WriteOptions());
     StartRead(&reply_);
     StartCall();
   }
   void OnReadDone(bool ok) override {
-    if (ok) StartRead(&reply_);
+    if (!ok) return;
+    ++messages_;
+    StartRead(&reply_);
   }
   void OnDone(const grpc::Status& status) override { done_.set_value(status); }
-  grpc::Status wait() { return done_.get_future().get(); }
+  /// OK only where all messages came.
+  grpc::Status wait(int messages) {
+    auto status = done_.get_future().get();
+    if (!status.ok() || messages_ == messages) return status;
+    return {grpc::StatusCode::DATA_LOSS, "an answer isn't whole"};
+  }
 
  private:
   grpc::ClientContext context_;
   grpc::ByteBuffer request_;
   grpc::ByteBuffer reply_;
+  int messages_ = 0;
   std::promise<grpc::Status> done_;
 };
 
-/// The program under test; ends with this object.
-class Agent {
- public:
-  Agent(const std::string& program, const std::string& directory) {
-    std::vector<std::string> words = {program,
-                                      "--node-name=bench",
-                                      "--safe-mode=on",
-                                      "--log-level=error",
-                                      "--listen=" + directory + "/agent",
-                                      "--runtime-endpoint=unix:" + directory + "/runtime",
-                                      "--state-dir=" + directory + "/state"};
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    if (posix_spawn(&pid_, program.c_str(), nullptr, nullptr, argv.data(), environ) != 0) pid_ = 0;
-  }
-  ~Agent() {
-    if (pid_ <= 0) return;
-    kill(pid_, SIGTERM);
-    waitpid(pid_, nullptr, 0);
-  }
-  Agent(const Agent&) = delete;
-  Agent& operator=(const Agent&) = delete;
+/// One way to the runtime: itself, or through a relay.
+struct Way {
+  std::string name;
+  std::unique_ptr<grpc::GenericStub> stub;
+  std::optional<Child> relay;
 
- private:
-  pid_t pid_ = 0;
-};
-
-int measure(const std::string& program, int rounds, const std::string& directory) {
-  Runtime runtime;
-  grpc::ServerBuilder builder;
-  builder.SetMaxReceiveMessageSize(-1);
-  builder.SetMaxSendMessageSize(-1);
-  builder.RegisterCallbackGenericService(&runtime);
-  builder.AddListeningPort("unix:" + directory + "/runtime", grpc::InsecureServerCredentials());
-  const auto server = builder.BuildAndStart();
-  const Agent agent(program, directory);
-  const std::array<const char*, 2> ways = {"direct", "relay"};
-  std::array stubs = {
-      grpc::GenericStub(agent::cri::runtimeChannel("unix:" + directory + "/runtime")),
-      grpc::GenericStub(agent::cri::runtimeChannel("unix:" + directory + "/agent"))};
-  // Until the agent listens.
-  for (int i = 0; i < 500 && !Reader(stubs[1], kKinds.front().method).wait().ok(); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  [[nodiscard]] Status call(const CallKind& kind) const {
+    const auto status = Reader(*stub, kind.method).wait(kind.messages);
+    if (status.ok()) return {};
+    return fail(Code::Internal, "Failed",
+                "call " + std::string(kind.name) + ", " + name + ": " + status.error_message());
   }
-  for (const Kind& kind : kKinds) {
-    const int times = kind.bytes > (1U << 20U) ? rounds / 10 + 1 : rounds;
-    const auto done =
-        inTurn(ways.size(), {.rounds = times, .limit = std::chrono::seconds(60), .warmUp = 5},
-               [&](std::size_t way, std::optional<int> round) -> Status {
-                 const auto begin = Steady::now();
-                 const auto status = Reader(stubs.at(way), kind.method).wait();
-                 const auto took = Steady::now() - begin;
-                 if (!status.ok()) return fail(Code::Internal, "Failed", status.error_message());
-                 if (round) {
-                   std::cout << nlohmann::json{{"call", kind.name},
-                                               {"way", ways.at(way)},
-                                               {"ms", milliseconds(took)}}
-                             << "\n";
-                 }
-                 return {};
-               });
-    if (!done) {
-      std::cerr << kind.name << ": " << done.error().message << "\n";
-      return 1;
+  [[nodiscard]] Status awaitServed() const {
+    const auto until = Steady::now() + kUntilServed;
+    while (true) {
+      auto served = call(kCallKinds.front());
+      if (served || Steady::now() > until) return served;
+      std::this_thread::sleep_for(kAskAgain);
     }
   }
-  server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
-  return 0;
+  /// As many callers at once as the kind says.
+  [[nodiscard]] Status load(const CallKind& kind) const {
+    std::vector<std::future<Status>> callers;
+    for (int caller = 0; caller < kind.atOnce; ++caller) {
+      callers.push_back(std::async(std::launch::async, [&]() -> Status {
+        for (int i = 0; i < kind.calls; ++i) MULTINET_CHECK(call(kind));
+        return {};
+      }));
+    }
+    Status all;
+    for (auto& caller : callers) {
+      if (auto one = caller.get(); !one) all = std::move(one);
+    }
+    return all;
+  }
+};
+
+struct Arguments {
+  std::string agent;
+  std::string proxy;
+  std::string only;
+  int rounds = 200;
+  int loads = 20;
+  int seconds = 15;
+};
+
+Result<std::vector<Way>> start(const Arguments& arguments, const std::string& directory) {
+  const auto stubAt = [&](const std::string& name) {
+    return std::make_unique<grpc::GenericStub>(
+        agent::cri::runtimeChannel("unix:" + directory + "/" + name));
+  };
+  std::vector<Way> ways;
+  ways.push_back({"direct", stubAt("runtime"), std::nullopt});
+  MULTINET_TRY(Child pump, Child::start({"/proc/self/exe", "pump", directory + "/pump",
+                                         directory + "/runtime"}));
+  ways.push_back({"pump", stubAt("pump"), std::move(pump)});
+  if (!arguments.proxy.empty()) {
+    MULTINET_TRY(Child proxy, Child::start({arguments.proxy, "-listen", directory + "/proxy",
+                                            "-runtime", directory + "/runtime"}));
+    ways.push_back({"proxy", stubAt("proxy"), std::move(proxy)});
+  }
+  MULTINET_TRY(Child agent, Child::start({arguments.agent, "--node-name=bench", "--safe-mode=on",
+                                          "--log-level=error", "--listen=" + directory + "/agent",
+                                          "--runtime-endpoint=unix:" + directory + "/runtime",
+                                          "--state-dir=" + directory + "/state"}));
+  ways.push_back({"agent", stubAt("agent"), std::move(agent)});
+  for (const Way& way : ways) MULTINET_CHECK(way.awaitServed());
+  return ways;
+}
+
+Status measureLatency(const std::vector<Way>& ways, const CallKind& kind,
+                      const Arguments& arguments) {
+  const Bounds bounds{arguments.rounds, std::chrono::seconds(arguments.seconds), kWarmUp};
+  return inTurn(ways.size(), bounds, [&](std::size_t which, std::optional<int> round) -> Status {
+    const auto begin = Steady::now();
+    MULTINET_CHECK(ways[which].call(kind));
+    const auto took = Steady::now() - begin;
+    if (round) {
+      std::cout << Json{{"call", kind.name},
+                        {"way", ways[which].name},
+                        {"round", *round},
+                        {"milliseconds", milliseconds(took)}}
+                << "\n";
+    }
+    return {};
+  });
+}
+
+/// Of the relays only: what nobody stands between has nobody whose processors are counted.
+Status measureLoad(const std::vector<Way>& ways, const CallKind& kind, const Arguments& arguments) {
+  const Bounds bounds{arguments.loads, std::chrono::seconds(arguments.seconds), kWarmUp};
+  return inTurn(ways.size(), bounds, [&](std::size_t which, std::optional<int> round) -> Status {
+    const Way& way = ways[which];
+    if (!way.relay) return {};
+    std::this_thread::sleep_for(kPause);
+    const auto before = way.relay->used();
+    MULTINET_CHECK(way.load(kind));
+    std::this_thread::sleep_for(kPause);
+    const auto used = std::chrono::duration<double>(way.relay->used() - before).count();
+    if (round) {
+      std::cout << Json{{"call", kind.name},
+                        {"way", way.name},
+                        {"round", *round},
+                        {"calls", kind.atOnce * kind.calls},
+                        {"cpu", used}}
+                << "\n";
+    }
+    return {};
+  });
+}
+
+Status tellMemory(const std::vector<Way>& ways, const char* when) {
+  for (const Way& way : ways) {
+    if (!way.relay) continue;
+    MULTINET_TRY(const ChildMemory memory, way.relay->memory());
+    std::cout << Json{{"way", way.name},
+                      {"when", when},
+                      {"rssKiB", memory.resident},
+                      {"anonymousKiB", memory.anonymous},
+                      {"highestKiB", memory.highest}}
+              << "\n";
+  }
+  return {};
+}
+
+Status measureAll(const Arguments& arguments, const std::string& directory) {
+  MULTINET_TRY(const Child runtime,
+               Child::start({"/proc/self/exe", "runtime", "unix:" + directory + "/runtime"}));
+  MULTINET_TRY(const auto ways, start(arguments, directory));
+  MULTINET_CHECK(tellMemory(ways, "idle"));
+  for (const CallKind& kind : kCallKinds) {
+    if (!arguments.only.empty() && arguments.only != kind.name) continue;
+    MULTINET_CHECK(measureLatency(ways, kind, arguments));
+    MULTINET_CHECK(measureLoad(ways, kind, arguments));
+  }
+  return tellMemory(ways, "afterwards");
+}
+
+int measure(const Arguments& arguments) {
+  std::string directory = "/tmp/multinet-bench-XXXXXX";
+  if (mkdtemp(directory.data()) == nullptr) return 1;
+  const auto measured = measureAll(arguments, directory);
+  std::filesystem::remove_all(directory);
+  std::cout.flush();
+  if (measured) return 0;
+  std::cerr << "multinet-bench-relay: " << measured.error().message << "\n";
+  return 1;
 }
 
 }  // namespace
 }  // namespace multinet::bench
 
 int main(int argc, char** argv) {
-  CLI::App app("What the relay adds to a call");
-  std::string program;
-  int rounds = 200;
-  app.add_option("agent", program, "multinet-nodeagent")->required()->check(CLI::ExistingFile);
-  app.add_option("--rounds", rounds, "Calls of each kind and way")->capture_default_str();
+  CLI::App app("What a relay adds to a call, and what it costs");
+  app.require_subcommand(1);
+  std::string endpoint;
+  auto* runtime = app.add_subcommand("runtime", "The runtime that answers at once");
+  runtime->add_option("endpoint", endpoint)->required();
+  std::string listen;
+  auto* pump = app.add_subcommand("pump", "Copies bytes between sockets: what no relay is below");
+  pump->add_option("listen", listen)->required();
+  pump->add_option("runtime", endpoint)->required();
+  multinet::bench::Arguments arguments;
+  auto* measure = app.add_subcommand("measure", "Starts everything and measures it");
+  measure->add_option("agent", arguments.agent, "multinet-nodeagent")
+      ->required()
+      ->check(CLI::ExistingFile);
+  measure->add_option("--proxy", arguments.proxy, "The peer: grpcproxy")->check(CLI::ExistingFile);
+  measure->add_option("--only", arguments.only, "One kind of call");
+  measure->add_option("--rounds", arguments.rounds, "One call at a time, of each kind and way")
+      ->capture_default_str();
+  measure->add_option("--loads", arguments.loads, "Rounds of many callers")->capture_default_str();
+  measure->add_option("--seconds", arguments.seconds, "Bound of each part")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  std::string directory = "/tmp/multinet-bench-XXXXXX";
-  if (mkdtemp(directory.data()) == nullptr) return 1;
-  const int code = multinet::bench::measure(program, rounds, directory);
-  std::filesystem::remove_all(directory);
-  std::cout.flush();
-  _exit(code);  // gRPC's own end may wait
+  if (*runtime) {
+    multinet::bench::RelayRuntime(endpoint).wait();
+    return 0;
+  }
+  if (*pump) return multinet::bench::pump(listen, endpoint) ? 0 : 1;
+  _exit(multinet::bench::measure(arguments));  // gRPC's own end may wait
 }

@@ -8,7 +8,7 @@ namespace {
 
 /// Above this, data waits with its stream until some of it is written.
 constexpr std::size_t kOutputBytes = 512U << 10U;
-/// An empty buffer larger than this is given back.
+/// What a connection without streams keeps.
 constexpr std::size_t kKeptBytes = 64U << 10U;
 /// grpc-go's bound of metadata, which is what kubelets and runtimes have, and as much again for its
 /// coding.
@@ -456,7 +456,6 @@ void Connection::pump() {
     } else {
       stream->waiting.clear();
       stream->begin = 0;
-      if (stream->waiting.capacity() > kKeptBytes) stream->waiting.shrink_to_fit();
       finish(id, *stream);
     }
     if (size > 0) events_.sent(id, size);
@@ -522,8 +521,8 @@ void Connection::wrote(std::size_t bytes) {
   written_ += bytes;
   if (written_ == output_.size()) {
     output_.clear();
-    if (output_.capacity() > kKeptBytes) output_.shrink_to_fit();
     written_ = 0;
+    if (streams_.empty() && output_.capacity() > kKeptBytes) output_.shrink_to_fit();
   } else if (written_ > kOutputBytes) {
     output_.erase(0, written_);
     written_ = 0;
