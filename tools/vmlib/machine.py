@@ -19,7 +19,7 @@ from vmlib.kernel import Kernel
 
 QEMU = "qemu-system-x86_64"
 EXIT_SKIPPED = 77
-BOOT_SECONDS = 60.0
+BOOT_SECONDS = 120.0
 _MEMORY = "1G"
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 60
