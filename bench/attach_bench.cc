@@ -27,14 +27,13 @@ struct Arguments {
 constexpr int kWarmUp = 6;
 
 Status measureAll(const Arguments& arguments) {
-  const auto type =
-      arguments.kind == "macvlan" ? agent::LinkType::Macvlan : agent::LinkType::Bridge;
+  const LinkKind kind = arguments.kind == "macvlan" ? LinkKind::Macvlan : LinkKind::Veth;
   MULTINET_CHECK(makeParents());
   std::vector<std::unique_ptr<Contender>> contenders(2);
-  MULTINET_TRY(contenders[0], makeEngine(planOf(type, 1)));
-  MULTINET_TRY(contenders[1], makeNetlink(planOf(type, 2)));
+  MULTINET_TRY(contenders[0], makeEngine(planOf(kind, 1)));
+  MULTINET_TRY(contenders[1], makeNetlink(planOf(kind, 2)));
   if (!arguments.plugins.empty()) {
-    MULTINET_TRY(auto cni, makeCni(planOf(type, 3), arguments.plugins, arguments.leases));
+    MULTINET_TRY(auto cni, makeCni(planOf(kind, 3), arguments.plugins, arguments.leases));
     contenders.push_back(std::move(cni));
   }
   const Bounds bounds{arguments.rounds, std::chrono::seconds(arguments.seconds), kWarmUp};

@@ -15,7 +15,6 @@ namespace multinet::bench {
 namespace {
 
 using agent::InterfacePlan;
-using agent::LinkType;
 
 constexpr const char* kBridge = "br-bench";
 constexpr const char* kParent = "parent0";
@@ -70,6 +69,10 @@ class Engine final : public Contender {
   InterfacePlan plan_;
 };
 
+bool isMacvlan(const InterfacePlan& plan) {
+  return std::holds_alternative<agent::drivers::macvlan::Link>(plan.link);
+}
+
 class Netlink final : public Contender {
  public:
   Netlink(netlink::Socket host, int parent, Fd pod, InterfacePlan plan)
@@ -77,7 +80,7 @@ class Netlink final : public Contender {
   [[nodiscard]] std::string name() const override { return "netlink"; }
 
   Status attach() override {
-    MULTINET_CHECK(host_.run(plan_.type == LinkType::Macvlan ? macvlan() : veth()));
+    MULTINET_CHECK(host_.run(isMacvlan(plan_) ? macvlan() : veth()));
     MULTINET_TRY(netlink::Socket inside, openIn(pod_));
     MULTINET_TRY(const auto born, netlink::findLink(inside, {0, plan_.name.str()}));
     std::vector<netlink::Request> requests;
@@ -159,22 +162,26 @@ std::string cniConfig(const InterfacePlan& plan, const std::string& leases) {
       {"mtu", plan.mtu},
       {"ipam",
        {{"type", "host-local"}, {"dataDir", leases}, {"ranges", ranges}, {"routes", routes}}}};
-  if (plan.type == LinkType::Macvlan) {
-    config.update({{"type", "macvlan"}, {"master", plan.parent}, {"mode", "bridge"}});
+  if (isMacvlan(plan)) {
+    config.update(
+        {{"type", "macvlan"}, {"master", agent::parentOf(plan.link)}, {"mode", "bridge"}});
   } else {
-    config.update({{"type", "bridge"}, {"bridge", plan.parent}});
+    config.update({{"type", "bridge"}, {"bridge", agent::parentOf(plan.link)}});
   }
   return config.dump();
 }
 
 }  // namespace
 
-InterfacePlan planOf(LinkType type, unsigned number) {
+InterfacePlan planOf(LinkKind kind, unsigned number) {
   InterfacePlan plan;
   plan.name = InterfaceName::parse("net1").value();
   plan.network = NetworkName("bench");
-  plan.type = type;
-  plan.parent = type == LinkType::Macvlan ? kParent : kBridge;
+  if (kind == LinkKind::Macvlan) {
+    plan.link = agent::drivers::macvlan::Link{kParent};
+  } else {
+    plan.link = agent::drivers::bridge::Link{kBridge};
+  }
   plan.mac = MacAddress::derive("bench" + std::to_string(number));
   plan.mtu = kMtu;
   for (const char* subnet : {"10.20.200.0/16", "fd00:20::c800/64"}) {
@@ -213,14 +220,14 @@ Result<std::unique_ptr<Contender>> makeEngine(InterfacePlan plan) {
 
 Result<std::unique_ptr<Contender>> makeNetlink(InterfacePlan plan) {
   MULTINET_TRY(netlink::Socket host, netlink::Socket::open());
-  MULTINET_TRY(const auto parent, netlink::findLink(host, {0, plan.parent}));
+  MULTINET_TRY(const auto parent, netlink::findLink(host, {0, agent::parentOf(plan.link)}));
   MULTINET_TRY(Fd pod, makePod());
   return std::make_unique<Netlink>(std::move(host), parent.index, std::move(pod), std::move(plan));
 }
 
 Result<std::unique_ptr<Contender>> makeCni(const InterfacePlan& plan, const std::string& plugins,
                                            const std::string& leases) {
-  const std::string program = plan.type == LinkType::Macvlan ? "macvlan" : "bridge";
+  const std::string program = isMacvlan(plan) ? "macvlan" : "bridge";
   MULTINET_TRY(auto plugin, CniPlugin::prepare(plugins + "/" + program, cniConfig(plan, leases)));
   MULTINET_TRY(Fd pod, makePod());
   return std::make_unique<Cni>(std::move(plugin), std::move(pod));

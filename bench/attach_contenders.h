@@ -20,9 +20,11 @@ class Contender {
   [[nodiscard]] virtual Status detach() = 0;
 };
 
+enum class LinkKind : std::uint8_t { Veth, Macvlan };
+
 /// The interface that each makes: name, MAC, MTU, an IPv4 and an IPv6 address, a route, up.
 /// `number` tells the contenders' addresses apart.
-[[nodiscard]] agent::InterfacePlan planOf(agent::LinkType type, unsigned number);
+[[nodiscard]] agent::InterfacePlan planOf(LinkKind kind, unsigned number);
 
 /// Makes the devices that the plans name as parents, in the calling thread's namespace.
 [[nodiscard]] Status makeParents();

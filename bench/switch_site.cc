@@ -15,7 +15,7 @@
 #include "lib/netns/netns.h"
 #include "lib/nft/committer.h"
 #include "nodeagent/attach/kernel_attach_engine.h"
-#include "nodeagent/networks/names.h"
+#include "nodeagent/drivers/names.h"
 #include "nodeagent/networks/networks.h"
 
 namespace multinet::bench {
@@ -98,15 +98,18 @@ std::vector<DesiredNetwork> networksOf(const Node& peer, IpAddress underlay, Lay
   DesiredNetwork vxlan;
   vxlan.name = NetworkName("vxlan");
   vxlan.uid = kVxlan;
-  vxlan.vni = 7001;
-  vxlan.peers = {
-      {NodeName(peer.name), {underlay}, agent::networks::bridgeMac(NodeName(peer.name), kVxlan)}};
+  agent::drivers::vxlan::Network tunnel;
+  tunnel.vni = 7001;
+  tunnel.peers = {
+      {NodeName(peer.name), {underlay}, agent::drivers::bridgeMac(NodeName(peer.name), kVxlan)}};
+  vxlan.network = std::move(tunnel);
   DesiredNetwork bridge;
   bridge.name = NetworkName("bridge");
   bridge.uid = kBridge;
-  bridge.type = agent::LinkType::Bridge;
+  agent::drivers::bridge::Network made;
+  if (layout == Layout::Switch) made.spec.uplink = kUplink;
+  bridge.network = std::move(made);
   bridge.mtu = kMtu;
-  if (layout == Layout::Switch) bridge.uplink = kUplink;
   return {vxlan, bridge};
 }
 
@@ -137,7 +140,7 @@ class Networks {
     const auto ready = [this] {
       if (!last_ || last_->networks.size() != 2) return false;
       return std::ranges::all_of(last_->networks, [](const auto& network) {
-        return network.ready == CheckStatus::True && !network.parent.empty();
+        return network.ready == CheckStatus::True && network.link.has_value();
       });
     };
     if (changed_.wait_for(lock, kPatience, ready)) return last_;
@@ -160,8 +163,7 @@ Result<agent::InterfacePlan> planOf(Pod pod, Net net, const agent::networks::Net
   MULTINET_TRY(plan.name, InterfaceName::parse(net == Net::Vxlan ? "net1" : "net2"));
   plan.network = state.name;
   plan.networkUid = state.uid;
-  plan.type = state.type;
-  plan.parent = state.parent;
+  plan.link = *state.link;  // ready networks have one
   plan.mtu = state.mtu;
   const std::string address = Site::addressOf(pod, net);
   plan.mac = MacAddress::derive(address);
@@ -202,7 +204,8 @@ Status attachAll(const Node& node, Layout layout, const Snapshot& networks,
 /// The NIC of the Bridge network as versions before the switch had it.
 Status enslaveUplink(const Node& node, const Snapshot& networks) {
   MULTINET_TRY(netlink::Socket socket, openIn(node.netns));
-  MULTINET_TRY(const auto bridge, netlink::findLink(socket, {0, networks.find(kBridge)->parent}));
+  const std::string& name = agent::parentOf(*networks.find(kBridge)->link);
+  MULTINET_TRY(const auto bridge, netlink::findLink(socket, {0, name}));
   MULTINET_CHECK(socket.run(netlink::setMaster({0, kUplink}, bridge.index)));
   return socket.run(netlink::setUp({0, kUplink}));
 }

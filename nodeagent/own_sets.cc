@@ -7,17 +7,6 @@
 namespace multinet::agent {
 namespace {
 
-LinkType typeOf(api::NetworkType type) {
-  switch (type) {
-    case api::NetworkType::Vxlan:
-      return LinkType::Vxlan;
-    case api::NetworkType::Macvlan:
-      return LinkType::Macvlan;
-    default:
-      return LinkType::Bridge;
-  }
-}
-
 Result<std::optional<IpAddress>> optionalAddress(const std::string& text) {
   if (text.empty()) return std::optional<IpAddress>{};
   MULTINET_TRY(const IpAddress address, IpAddress::parse(text));
@@ -30,7 +19,7 @@ Result<InterfaceStatus> statusOf(const api::PodInterface& told) {
   MULTINET_TRY(plan.name, InterfaceName::parse(told.name));
   plan.network = NetworkName(told.podNetworkName);
   plan.attachment = told.attachmentName;
-  plan.type = typeOf(told.type);
+  plan.link = linkOfType(told.type);
   if (!told.mac.empty()) {
     MULTINET_TRY(plan.mac, MacAddress::parse(told.mac));
   }

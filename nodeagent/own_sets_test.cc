@@ -14,7 +14,7 @@ TEST(KnownSetTest, IsWhatWasReported) {
   plan.name = InterfaceName::parse("net1").value();
   plan.network = NetworkName("blue");
   plan.attachment = "nas";
-  plan.type = LinkType::Vxlan;
+  plan.link = drivers::vxlan::Link{};
   plan.mac = MacAddress::derive("seed");
   plan.mtu = 1450;
   plan.addresses = {

@@ -61,15 +61,6 @@ nlohmann::json KindTraits<api::NetworkIdentifier>::encode(const api::NetworkIden
 
 namespace multinet::api {
 
-std::string_view name(NetworkType type) {
-  return k8s::spell(type);
-}
-std::string_view name(BridgeMode mode) {
-  return k8s::spell(mode);
-}
-std::string_view name(MacvlanMode mode) {
-  return k8s::spell(mode);
-}
 std::string_view name(DefaultGateway gateway) {
   return k8s::spell(gateway);
 }

@@ -13,6 +13,7 @@
 #include "lib/k8s/kind_names.h"
 #include "lib/k8s/metadata.h"
 #include "lib/k8s/selector.h"
+#include "lib/k8s/spelling.h"
 
 namespace multinet::api {
 
@@ -21,10 +22,48 @@ enum class BridgeMode : std::uint8_t { Own, Existing };
 enum class MacvlanMode : std::uint8_t { Bridge, Private, Vepa, Passthru };
 enum class AccessFrom : std::uint8_t { None, All, Selector };
 
+}  // namespace multinet::api
+
+namespace multinet::k8s {
+
+template <>
+inline constexpr std::array kSpellings<api::NetworkType>{
+    std::pair{api::NetworkType::Vxlan, std::string_view("VXLAN")},
+    std::pair{api::NetworkType::Bridge, std::string_view("Bridge")},
+    std::pair{api::NetworkType::Macvlan, std::string_view("Macvlan")},
+};
+template <>
+inline constexpr std::array kSpellings<api::BridgeMode>{
+    std::pair{api::BridgeMode::Own, std::string_view("Own")},
+    std::pair{api::BridgeMode::Existing, std::string_view("Existing")},
+};
+template <>
+inline constexpr std::array kSpellings<api::MacvlanMode>{
+    std::pair{api::MacvlanMode::Bridge, std::string_view("Bridge")},
+    std::pair{api::MacvlanMode::Private, std::string_view("Private")},
+    std::pair{api::MacvlanMode::Vepa, std::string_view("VEPA")},
+    std::pair{api::MacvlanMode::Passthru, std::string_view("Passthru")},
+};
+template <>
+inline constexpr std::array kSpellings<api::AccessFrom>{
+    std::pair{api::AccessFrom::None, std::string_view("None")},
+    std::pair{api::AccessFrom::All, std::string_view("All")},
+    std::pair{api::AccessFrom::Selector, std::string_view("Selector")},
+};
+}  // namespace multinet::k8s
+
+namespace multinet::api {
+
 /// `VXLAN`, `Bridge`, `Macvlan`.
-[[nodiscard]] std::string_view name(NetworkType type);
-[[nodiscard]] std::string_view name(BridgeMode mode);
-[[nodiscard]] std::string_view name(MacvlanMode mode);
+[[nodiscard]] constexpr std::string_view name(NetworkType type) {
+  return k8s::spell(type);
+}
+[[nodiscard]] constexpr std::string_view name(BridgeMode mode) {
+  return k8s::spell(mode);
+}
+[[nodiscard]] constexpr std::string_view name(MacvlanMode mode) {
+  return k8s::spell(mode);
+}
 
 struct Underlay {
   std::string interface;  ///< empty: the agent's own choice (its flag)

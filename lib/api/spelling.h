@@ -1,4 +1,4 @@
-// How the API spells our enums.
+// How the API spells the enums of our kinds; those of PodNetwork stand beside it.
 #pragma once
 
 #include <array>
@@ -11,30 +11,6 @@
 
 namespace multinet::k8s {
 
-template <>
-inline constexpr std::array kSpellings<api::NetworkType>{
-    std::pair{api::NetworkType::Vxlan, std::string_view("VXLAN")},
-    std::pair{api::NetworkType::Bridge, std::string_view("Bridge")},
-    std::pair{api::NetworkType::Macvlan, std::string_view("Macvlan")},
-};
-template <>
-inline constexpr std::array kSpellings<api::BridgeMode>{
-    std::pair{api::BridgeMode::Own, std::string_view("Own")},
-    std::pair{api::BridgeMode::Existing, std::string_view("Existing")},
-};
-template <>
-inline constexpr std::array kSpellings<api::MacvlanMode>{
-    std::pair{api::MacvlanMode::Bridge, std::string_view("Bridge")},
-    std::pair{api::MacvlanMode::Private, std::string_view("Private")},
-    std::pair{api::MacvlanMode::Vepa, std::string_view("VEPA")},
-    std::pair{api::MacvlanMode::Passthru, std::string_view("Passthru")},
-};
-template <>
-inline constexpr std::array kSpellings<api::AccessFrom>{
-    std::pair{api::AccessFrom::None, std::string_view("None")},
-    std::pair{api::AccessFrom::All, std::string_view("All")},
-    std::pair{api::AccessFrom::Selector, std::string_view("Selector")},
-};
 template <>
 inline constexpr std::array kSpellings<api::DefaultGateway>{
     std::pair{api::DefaultGateway::None, std::string_view("None")},

@@ -29,30 +29,9 @@
 #include "lib/base/result.h"
 #include "lib/k8s/kind.h"
 #include "lib/k8s/metadata.h"
+#include "lib/k8s/spelling.h"
 
 namespace multinet::k8s {
-
-/// Specialise for each enum: its values and how the API spells them.
-template <class E>
-inline constexpr std::array<std::pair<E, std::string_view>, 0> kSpellings{};
-
-/// As the API spells it.
-template <class E>
-[[nodiscard]] constexpr std::string_view spell(E value) {
-  for (const auto& [known, text] : kSpellings<E>) {
-    if (known == value) return text;
-  }
-  return "";
-}
-
-/// Nothing where the API has no such word.
-template <class E>
-[[nodiscard]] constexpr std::optional<E> unspell(std::string_view text) {
-  for (const auto& [known, spelling] : kSpellings<E>) {
-    if (spelling == text) return known;
-  }
-  return std::nullopt;
-}
 
 namespace detail {
 

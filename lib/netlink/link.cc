@@ -82,7 +82,6 @@ Result<LinkInfo> decodeLink(Bytes payload) {
   if (link.kind == "vxlan") link.vxlan = decodeVxlan(data);
   if (link.vxlan) link.udpPort = link.vxlan->port;
   if (link.kind == "geneve") link.udpPort = data.u16Network(IFLA_GENEVE_PORT).value_or(0);
-  if (link.kind == "macvlan") link.macvlanMode = data.u32(IFLA_MACVLAN_MODE);
   return link;
 }
 
@@ -108,19 +107,39 @@ Request createVeth(const VethSpec& spec) {
   return {std::move(message), "create veth " + spec.peerName + " on bridge " + spec.bridge};
 }
 
-Request createMacvlan(const MacvlanSpec& spec) {
+Request createStacked(const StackedSpec& spec) {
   Message message(RTM_NEWLINK, kCreate);
   message.header(linkHeader(spec.index));
   message.put(IFLA_IFNAME, spec.name);
   message.putU32(IFLA_LINK, u32(spec.parentIndex));
-  message.put(IFLA_ADDRESS, spec.mac);
-  message.putU32(IFLA_MTU, spec.mtu);
+  if (spec.mac != MacAddress{}) message.put(IFLA_ADDRESS, spec.mac);
+  if (spec.mtu != 0) message.putU32(IFLA_MTU, spec.mtu);
   if (spec.netns >= 0) message.putU32(IFLA_NET_NS_FD, u32(spec.netns));
   message.nest(IFLA_LINKINFO, [&](Message& info) {
-    info.put(IFLA_INFO_KIND, "macvlan");
-    info.nest(IFLA_INFO_DATA, [&](Message& data) { data.putU32(IFLA_MACVLAN_MODE, spec.mode); });
+    info.put(IFLA_INFO_KIND, spec.kind);
+    info.nest(IFLA_INFO_DATA, [&](Message& data) {
+      for (const LinkOption& option : spec.options) {
+        if (const auto* narrow = std::get_if<std::uint16_t>(&option.value)) {
+          data.putU16(option.attribute, *narrow);
+        } else {
+          data.putU32(option.attribute, std::get<std::uint32_t>(option.value));
+        }
+      }
+    });
   });
-  return {std::move(message), "create macvlan " + spec.name + " on " + spec.parent};
+  return {std::move(message), "create " + spec.kind + " " + spec.name + " on " + spec.parent};
+}
+
+Request createMacvlan(const MacvlanSpec& spec) {
+  return createStacked({.kind = "macvlan",
+                        .name = spec.name,
+                        .parent = spec.parent,
+                        .parentIndex = spec.parentIndex,
+                        .options = {{IFLA_MACVLAN_MODE, spec.mode}},
+                        .netns = spec.netns,
+                        .index = spec.index,
+                        .mac = spec.mac,
+                        .mtu = spec.mtu});
 }
 
 Request createBridge(const BridgeSpec& spec) {

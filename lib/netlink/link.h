@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "lib/netlink/socket.h"
@@ -36,8 +37,7 @@ struct LinkInfo {
   int lower = 0;  ///< IFLA_LINK: parent or veth peer, an index in `lowerNetns` if that is set
   std::optional<std::int32_t> lowerNetns;
   std::optional<VxlanInfo> vxlan;
-  std::uint16_t udpPort = 0;                 ///< at which a VXLAN or GENEVE link listens
-  std::optional<std::uint32_t> macvlanMode;  ///< MACVLAN_MODE_*
+  std::uint16_t udpPort = 0;  ///< at which a VXLAN or GENEVE link listens
   bool operator==(const LinkInfo&) const = default;
 };
 
@@ -58,6 +58,25 @@ struct VethSpec {
 };
 /// The host end comes up at once. The peer cannot (ENOTCONN from the kernel's veth_newlink).
 [[nodiscard]] Request createVeth(const VethSpec& spec);
+
+/// A number that a kind of link takes: `IFLA_MACVLAN_MODE` and the like of linux/if_link.h.
+struct LinkOption {
+  std::uint16_t attribute = 0;
+  std::variant<std::uint16_t, std::uint32_t> value;
+};
+/// A link that stands on another one: a macvlan, an ipvlan, a VLAN.
+struct StackedSpec {
+  std::string kind;  ///< the kernel's word
+  std::string name;
+  std::string parent;  ///< for texts only
+  int parentIndex = 0;
+  std::vector<LinkOption> options;
+  int netns = -1;    ///< descriptor of the namespace in which it is born; -1: the socket's
+  int index = 0;     ///< wanted ifindex there, 0: the kernel chooses
+  MacAddress mac;    ///< zero: the kernel chooses, or takes the parent's
+  unsigned mtu = 0;  ///< bytes; 0: the parent's
+};
+[[nodiscard]] Request createStacked(const StackedSpec& spec);
 
 struct MacvlanSpec {
   std::string name;

@@ -32,18 +32,29 @@ bool macIsTaken(const Op* op, const Status& verdict) {
   return asks && !verdict && verdict.error().code == Code::Unavailable;
 }
 
-/// A verdict that leaves the kernel as the step wanted it.
+/// The code of a verdict that leaves the kernel as the step wanted it; Ok where there is none.
+struct DoneCode {
+  Code operator()(const AddAddress&) const { return Code::AlreadyExists; }
+  Code operator()(const AddRule&) const { return Code::AlreadyExists; }
+  Code operator()(const DeleteHostLink&) const { return Code::NotFound; }
+  Code operator()(const DeletePodLink&) const { return Code::NotFound; }
+  Code operator()(const DeleteStray&) const { return Code::NotFound; }
+  Code operator()(const RemoveRoute&) const { return Code::NotFound; }
+  Code operator()(const SetHostBridge&) const { return Code::Ok; }
+  Code operator()(const SetHostUp&) const { return Code::Ok; }
+  Code operator()(const MarkHostLink&) const { return Code::Ok; }
+  Code operator()(const CreateLink&) const { return Code::Ok; }
+  Code operator()(const WriteSysctl&) const { return Code::Ok; }
+  Code operator()(const BringDown&) const { return Code::Ok; }
+  Code operator()(const FinishLink&) const { return Code::Ok; }
+  Code operator()(const SetMac&) const { return Code::Ok; }
+  Code operator()(const BringUp&) const { return Code::Ok; }
+  Code operator()(const AddRoute&) const { return Code::Ok; }
+};
+
 bool alreadyDone(const Op& op, const Error& error) {
-  if (std::holds_alternative<AddAddress>(op.action) || std::holds_alternative<AddRule>(op.action)) {
-    return error.code == Code::AlreadyExists;
-  }
-  if (std::holds_alternative<DeleteHostLink>(op.action) ||
-      std::holds_alternative<DeletePodLink>(op.action) ||
-      std::holds_alternative<DeleteStray>(op.action) ||
-      std::holds_alternative<RemoveRoute>(op.action)) {
-    return error.code == Code::NotFound;
-  }
-  return false;
+  const Code done = std::visit(DoneCode{}, op.action);
+  return done != Code::Ok && error.code == done;
 }
 
 Error about(const Op& op, const Error& error) {
@@ -119,16 +130,15 @@ Status Applier::create(const std::vector<const Op*>& ops) {
   std::vector<Sent> onParents;
   for (const Op* op : ops) {
     MULTINET_TRY(auto made, request(*op));
-    const bool onParent = std::holds_alternative<CreateMacvlan>(op->action) ||
-                          std::holds_alternative<DeleteStray>(op->action);
+    const auto* creation = std::get_if<CreateLink>(&op->action);
+    const bool onParent = std::holds_alternative<DeleteStray>(op->action) ||
+                          (creation != nullptr && creation->place == Place::Node);
     (onParent ? onParents : batch).push_back({op, std::move(made)});
-    if (const auto* veth = std::get_if<CreateVeth>(&op->action)) {
-      born_[op->interface] = veth->spec.peerName;
-      // In the same send as the creation, so that no crash of ours leaves a link without a mark.
-      batch.push_back({nullptr, netlink::setAlias({0, veth->spec.hostName}, veth->alias)});
-    } else if (const auto* macvlan = std::get_if<CreateMacvlan>(&op->action)) {
-      born_[op->interface] = macvlan->spec.name;
-    }
+    if (creation == nullptr) continue;
+    born_[op->interface] = creation->bornAs;
+    if (creation->hostEnd.empty()) continue;
+    // In the same send as the creation, so that no crash of ours leaves a link without a mark.
+    batch.push_back({nullptr, netlink::setAlias({0, creation->hostEnd}, creation->alias)});
   }
   if (!batch.empty()) MULTINET_CHECK(send(host_.ends, batch));
   return onParents.empty() ? Status{} : send(host_.parents, onParents);
@@ -251,16 +261,7 @@ Result<netlink::Request> Applier::request(const Op& op) const {
           [](const SetHostBridge& step) -> Made {
             return netlink::setMaster({0, step.name}, step.bridgeIndex);
           },
-          [&](const CreateVeth& step) -> Made {
-            netlink::VethSpec spec = step.spec;
-            spec.peerNetns = pod_.netns().get();
-            return netlink::createVeth(spec);
-          },
-          [&](const CreateMacvlan& step) -> Made {
-            netlink::MacvlanSpec spec = step.spec;
-            spec.netns = pod_.netns().get();
-            return netlink::createMacvlan(spec);
-          },
+          [&](const CreateLink& step) -> Made { return step.request(step, pod_.netns().get()); },
           [](const SetHostUp& step) -> Made { return netlink::setUp({0, step.name}); },
           [](const MarkHostLink& step) -> Made {
             return netlink::setAlias({0, step.name}, step.alias);
@@ -296,9 +297,12 @@ Undo Applier::undo() const {
     const Op& op = *entry;
     const int index = indexOf(op.interface);
     std::visit(
-        Match{[&](const CreateVeth& step) { undo.hostLinks.push_back(step.spec.hostName); },
-              [&](const CreateMacvlan& step) {
-                undo.pod.push_back(netlink::deleteLink({index, step.spec.name}));
+        Match{[&](const CreateLink& step) {
+                if (step.hostEnd.empty()) {
+                  undo.pod.push_back(netlink::deleteLink({index, step.bornAs}));
+                } else {
+                  undo.hostLinks.push_back(step.hostEnd);
+                }
               },
               [&](const AddAddress& step) {
                 if (!made(op)) undo.pod.push_back(netlink::removeAddress(index, step.address));
@@ -311,7 +315,11 @@ Undo Applier::undo() const {
               },
               [&](const RemoveRoute& step) { undo.pod.push_back(netlink::addRoute(step.route)); },
               [&](const AddRule& step) { undo.pod.push_back(netlink::removeRule(step.rule)); },
-              [](const auto&) {}},
+              // What goes with the link, or was like that when it was made.
+              [](const DeletePodLink&) {}, [](const DeleteStray&) {}, [](const DeleteHostLink&) {},
+              [](const SetHostBridge&) {}, [](const SetHostUp&) {}, [](const MarkHostLink&) {},
+              [](const WriteSysctl&) {}, [](const BringDown&) {}, [](const FinishLink&) {},
+              [](const SetMac&) {}, [](const BringUp&) {}},
         op.action);
   }
   return undo;

@@ -46,8 +46,7 @@ InterfacePlan onBridge(const std::string& name, unsigned number) {
   InterfacePlan plan;
   plan.name = InterfaceName::parse(name).value();
   plan.network = NetworkName("blue");
-  plan.type = LinkType::Bridge;
-  plan.parent = "br-test";
+  plan.link = drivers::bridge::Link{"br-test"};
   plan.mac = MacAddress::derive(name + std::to_string(number));
   plan.mtu = 1450;
   plan.addresses = {address("10.20.0." + std::to_string(number) + "/16", "10.20.255.1"),
@@ -57,8 +56,7 @@ InterfacePlan onBridge(const std::string& name, unsigned number) {
 
 InterfacePlan onMacvlan(const std::string& name, unsigned number) {
   InterfacePlan plan = onBridge(name, number);
-  plan.type = LinkType::Macvlan;
-  plan.parent = "parent0";
+  plan.link = drivers::macvlan::Link{"parent0"};
   plan.addresses = {address("10.30.0." + std::to_string(number) + "/16")};
   return plan;
 }
@@ -364,10 +362,10 @@ TEST_F(AttachTest, DetachTakesOnlyItsOwn) {
 TEST_F(AttachTest, SaysWhatIsWrongWithTheParent) {
   const Fd pod = makePod();
   InterfacePlan plan = onBridge("net1", 5);
-  plan.parent = "br-gone";
+  plan.link = drivers::bridge::Link{"br-gone"};
   EXPECT_EQ(attach("i8", pod, {plan}).error().message,
             "attach interface net1: the node has no device \"br-gone\"");
-  plan.parent = "parent0";
+  plan.link = drivers::bridge::Link{"parent0"};
   EXPECT_EQ(attach("i8", pod, {plan}).error().reason, "ParentNotBridge");
   plan = onBridge("net1", 5);
   plan.mtu = 9000;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "nodeagent/attach/observe.h"
-#include "nodeagent/drivers/driver.h"
 
 namespace multinet::agent::attach {
 namespace {
@@ -92,7 +91,7 @@ void look(const std::vector<LinkInfo>& links, InterfaceStatus& status) {
   status.link = link->up && link->carrier ? LinkState::Up : LinkState::Down;
   if (status.link == LinkState::Up) return;
   status.reason = "NoCarrier";
-  status.message = "link \"" + name + "\" has no carrier: look at \"" + status.plan.parent +
+  status.message = "link \"" + name + "\" has no carrier: look at \"" + parentOf(status.plan.link) +
                    "\" on the node, and what it is plugged into";
 }
 

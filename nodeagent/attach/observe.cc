@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "lib/netns/netns.h"
-#include "nodeagent/drivers/driver.h"
+#include "nodeagent/drivers/op.h"
 
 namespace multinet::agent::attach {
 namespace {
@@ -20,17 +20,19 @@ Result<std::optional<LinkInfo>> look(netlink::Socket& socket, const std::string&
 
 Status observeHost(HostSide host, const Desired& desired, Observed& observed) {
   for (const InterfacePlan& interface : desired.interfaces) {
-    if (!interface.parent.empty() && !observed.parents.contains(interface.parent)) {
-      const bool inside = drivers::driverOf(interface.type).hasHostEnd();
-      MULTINET_TRY(auto parent, look(inside ? host.ends : host.parents, interface.parent));
-      if (parent) observed.parents.emplace(interface.parent, std::move(*parent));
+    const drivers::LinkTraits traits = traitsOf(interface.link);
+    const std::string& name = parentOf(interface.link);
+    if (!name.empty() && !observed.parents.contains(name)) {
+      const bool inside = traits.parentAt == drivers::Place::Switch;
+      MULTINET_TRY(auto parent, look(inside ? host.ends : host.parents, name));
+      if (parent) observed.parents.emplace(name, std::move(*parent));
     }
-    if (!drivers::driverOf(interface.type).hasHostEnd()) continue;
+    if (!traits.hasHostEnd) continue;
     for (unsigned salt = 0; salt < kHostNameSalts; ++salt) {
-      const std::string name = drivers::hostLinkName(desired.intent, interface.name.str(), salt);
-      MULTINET_TRY(auto link, look(host.ends, name));
+      const std::string end = drivers::hostLinkName(desired.intent, interface.name.str(), salt);
+      MULTINET_TRY(auto link, look(host.ends, end));
       if (!link) break;
-      observed.hostLinks.emplace(name, std::move(*link));
+      observed.hostLinks.emplace(end, std::move(*link));
     }
   }
   return {};
@@ -75,7 +77,7 @@ Status observeOtherEnds(HostSide host, const Desired& desired, Observed& observe
   bool missingMacvlan = false;
   for (const InterfacePlan& interface : desired.interfaces) {
     const LinkInfo* link = findOurs(observed, desired.intent, interface);
-    const bool hasHostEnd = drivers::driverOf(interface.type).hasHostEnd();
+    const bool hasHostEnd = traitsOf(interface.link).hasHostEnd;
     if (link == nullptr) (hasHostEnd ? missingVeth : missingMacvlan) = true;
     if (link == nullptr || !hasHostEnd) continue;
     auto end = netlink::findLink(host.ends, {link->lower, ""});
@@ -102,12 +104,12 @@ Status observeOtherEnds(HostSide host, const Desired& desired, Observed& observe
 /// of the host means another link in the switch.
 Status observeOldEnds(netlink::Socket& node, const Desired& desired, Observed& observed) {
   for (const InterfacePlan& interface : desired.interfaces) {
-    if (!drivers::driverOf(interface.type).hasHostEnd() || interface.parent.empty() ||
-        observed.parents.contains(interface.parent) ||
+    const std::string& name = parentOf(interface.link);
+    if (!traitsOf(interface.link).hasHostEnd || name.empty() || observed.parents.contains(name) ||
         findOurs(observed, desired.intent, interface) == nullptr) {
       continue;
     }
-    MULTINET_TRY(auto parent, look(node, interface.parent));
+    MULTINET_TRY(auto parent, look(node, name));
     if (!parent) continue;
     const std::string alias = drivers::aliasOf(desired.intent, interface.name.str());
     MULTINET_TRY(const auto ports, netlink::findLinks(node, {"", parent->index}));
@@ -116,7 +118,7 @@ Status observeOldEnds(netlink::Socket& node, const Desired& desired, Observed& o
     });
     if (end == ports.end()) continue;
     observed.hostLinks.insert_or_assign(end->name, *end);
-    observed.parents.emplace(interface.parent, std::move(*parent));
+    observed.parents.emplace(name, std::move(*parent));
   }
   return {};
 }
@@ -177,10 +179,7 @@ Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired, 
                            now,
                            link->carrier ? LinkState::Up : LinkState::Unknown};
     if (status.plan.mtu == 0) status.plan.mtu = link->mtu;
-    // A passthru macvlan has its parent's MAC whatever was asked (macvlan_common_newlink).
-    if (interface.type == LinkType::Macvlan && interface.macvlanMode == MacvlanMode::Passthru) {
-      status.plan.mac = link->mac;
-    }
+    if (!traitsOf(interface.link).hasOwnMac) status.plan.mac = link->mac;
     if (const std::string wrong = difference(*link, status); !wrong.empty()) {
       return fail(Code::Internal, "NotAsPlanned", what + ": " + wrong);
     }

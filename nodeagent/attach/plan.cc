@@ -5,7 +5,6 @@
 
 #include "nodeagent/attach/default_route.h"
 #include "nodeagent/attach/source_route.h"
-#include "nodeagent/drivers/driver.h"
 
 namespace multinet::agent::attach {
 namespace {
@@ -42,15 +41,17 @@ class Planner {
         observed_(observed),
         interface_(desired.interfaces[position]),
         position_(position),
-        driver_(drivers::driverOf(interface_.type)),
+        traits_(traitsOf(interface_.link)),
         alias_(drivers::aliasOf(desired.intent, interface_.name.str())) {}
 
   Result<std::vector<Op>> run() {
     MULTINET_TRY(const LinkInfo* parent, findParent());
     if (interface_.mtu == 0) interface_.mtu = parent->mtu;
     link_ = findOurs(observed_, desired_.intent, interface_);
-    MULTINET_CHECK(checked(driver_.checkParent(asked(*parent), *parent)));
-    if (link_ != nullptr && driver_.hasHostEnd()) rejoin(*parent);
+    MULTINET_CHECK(checked(
+        std::visit([&](const auto& link) { return link.checkParent(askedMtu(*parent), *parent); },
+                   interface_.link)));
+    if (link_ != nullptr && traits_.hasHostEnd) rejoin(*parent);
     if (link_ == nullptr) MULTINET_CHECK(createLink(*parent));
     MULTINET_CHECK(rename());
     quieten();
@@ -70,17 +71,16 @@ class Planner {
 
   /// What the parent must carry. A bridge takes the least MTU of its ports as its own and forwards
   /// between ports that carry more: a link that is in it already isn't broken by that.
-  [[nodiscard]] InterfacePlan asked(const LinkInfo& parent) const {
-    InterfacePlan plan = interface_;
-    if (link_ != nullptr && driver_.hasHostEnd()) plan.mtu = std::min(plan.mtu, parent.mtu);
-    return plan;
+  [[nodiscard]] unsigned askedMtu(const LinkInfo& parent) const {
+    const bool isPort = link_ != nullptr && traits_.hasHostEnd;
+    return isPort ? std::min(interface_.mtu, parent.mtu) : interface_.mtu;
   }
 
   Result<const LinkInfo*> findParent() {
-    const auto found = observed_.parents.find(interface_.parent);
+    const auto found = observed_.parents.find(parentOf(interface_.link));
     if (found != observed_.parents.end()) return &found->second;
     return fail(Code::FailedPrecondition, "ParentMissing",
-                text() + ": the node has no device \"" + interface_.parent + "\"");
+                text() + ": the node has no device \"" + parentOf(interface_.link) + "\"");
   }
 
   [[nodiscard]] Error nameTaken() const {
@@ -96,13 +96,15 @@ class Planner {
       if (link.alias == alias_) add(drivers::DeleteHostLink{name});
     }
     for (const LinkInfo& link : observed_.strays) {
-      if (!driver_.hasHostEnd() && link.alias == alias_) add(drivers::DeleteStray{link.name});
+      if (!traits_.hasHostEnd && link.alias == alias_) add(drivers::DeleteStray{link.name});
     }
     for (unsigned salt = 0; salt < kHostNameSalts; ++salt) {
       const std::string name = drivers::hostLinkName(desired_.intent, interface_.name.str(), salt);
       const auto taken = observed_.hostLinks.find(name);
       if (taken != observed_.hostLinks.end() && taken->second.alias != alias_) continue;
-      add(driver_.create(desired_.intent, interface_, parent, name));
+      const drivers::NewLink made{desired_.intent, interface_.name, interface_.mac, interface_.mtu,
+                                  name};
+      add(std::visit([&](const auto& link) { return link.create(made, parent); }, interface_.link));
       return {};
     }
     return fail(Code::AlreadyExists, "NameTaken",
@@ -167,10 +169,7 @@ class Planner {
     if (!named || link_->alias != alias_ || link_->mtu != interface_.mtu) {
       add(drivers::FinishLink{named ? "" : interface_.name.str(), alias_, interface_.mtu});
     }
-    // A passthru macvlan has its parent's MAC whatever was asked (macvlan_common_newlink).
-    const bool borrowed =
-        interface_.type == LinkType::Macvlan && interface_.macvlanMode == MacvlanMode::Passthru;
-    if (link_ != nullptr && !borrowed && link_->mac != interface_.mac) {
+    if (link_ != nullptr && traits_.hasOwnMac && link_->mac != interface_.mac) {
       add(drivers::SetMac{interface_.mac});
     }
   }
@@ -253,7 +252,7 @@ class Planner {
   const Observed& observed_;
   InterfacePlan interface_;
   std::size_t position_;
-  const drivers::Driver& driver_;
+  drivers::LinkTraits traits_;
   std::string alias_;
   const LinkInfo* link_ = nullptr;
   int lost_ = 0;          ///< index of the link that is to be removed; 0: none
@@ -283,11 +282,11 @@ std::vector<drivers::WriteSysctl> sysctlsOf(const InterfacePlan& interface) {
 
 const LinkInfo* findOurs(const Observed& observed, const IntentId& intent,
                          const InterfacePlan& interface) {
-  const drivers::Driver& driver = drivers::driverOf(interface.type);
+  const drivers::LinkTraits traits = traitsOf(interface.link);
   const std::string alias = drivers::aliasOf(intent, interface.name.str());
   // A link without a mark of ours is known by kind and MAC: both are from the plan.
   const auto ours = [&](const LinkInfo* link) {
-    return link != nullptr && link->kind == driver.kind() &&
+    return link != nullptr && link->kind == traits.kind &&
            (link->alias == alias ||
             (!drivers::parseAlias(link->alias) && link->mac == interface.mac));
   };
@@ -300,7 +299,7 @@ const LinkInfo* findOurs(const Observed& observed, const IntentId& intent,
   }
   const auto marked = std::find_if(
       observed.podLinks.begin(), observed.podLinks.end(),
-      [&](const LinkInfo& link) { return link.alias == alias && link.kind == driver.kind(); });
+      [&](const LinkInfo& link) { return link.alias == alias && link.kind == traits.kind; });
   return marked == observed.podLinks.end() ? nullptr : &*marked;
 }
 

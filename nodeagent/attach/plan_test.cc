@@ -20,19 +20,19 @@ IpAddress ip(const std::string& text) {
   return IpAddress::parse(text).value();
 }
 const MacAddress kMac = MacAddress::derive("net1");
+const Link kMacvlan = macvlan::Link{"br0"};
 
-InterfacePlan interface(LinkType type = LinkType::Bridge) {
+InterfacePlan interface(Link link = bridge::Link{"br0"}) {
   InterfacePlan plan;
   plan.name = InterfaceName::parse("net1").value();
-  plan.type = type;
-  plan.parent = "br0";
+  plan.link = std::move(link);
   plan.mac = kMac;
   plan.mtu = 1450;
   plan.addresses = {{InterfaceAddress::parse("10.20.0.5/16").value(), ip("10.20.0.1")}};
   return plan;
 }
 
-netlink::LinkInfo bridge() {
+netlink::LinkInfo bridgeLink() {
   netlink::LinkInfo link;
   link.index = 4;
   link.name = "br0";
@@ -45,7 +45,7 @@ netlink::LinkInfo bridge() {
 Desired desire(InterfacePlan plan) {
   return {IntentId("i"), {std::move(plan)}};
 }
-Observed observe(const netlink::LinkInfo& parent = bridge()) {
+Observed observe(const netlink::LinkInfo& parent = bridgeLink()) {
   Observed observed;
   observed.parents["br0"] = parent;
   return observed;
@@ -112,7 +112,7 @@ TEST(Plan, StagesComeInOrderAndTheLinkComesUpAfterItsAddresses) {
   const auto ops = plan(desired, observe()).value();
   EXPECT_TRUE(std::is_sorted(ops.begin(), ops.end(),
                              [](const Op& a, const Op& b) { return stageOf(a) < stageOf(b); }));
-  EXPECT_EQ(stepsOf<CreateVeth>(ops).size(), 2U);
+  EXPECT_EQ(stepsOf<CreateLink>(ops).size(), 2U);
   EXPECT_EQ(ops[0].interface, "net1");
   EXPECT_EQ(ops[1].interface, "net2");
   const auto position = [&](std::size_t action) {
@@ -171,15 +171,15 @@ TEST(Plan, ALinkThatWasMadeButNotMarkedIsAdopted) {
   Observed observed = kernelAfterAttach();
   observed.podLinks = {link};
   const auto ops = plan(desire(interface()), observed).value();
-  EXPECT_TRUE(stepsOf<CreateVeth>(ops).empty());
+  EXPECT_TRUE(stepsOf<CreateLink>(ops).empty());
   EXPECT_EQ(stepsOf<FinishLink>(ops).size(), 1U);
   EXPECT_EQ(stepsOf<BringUp>(ops).size(), 1U);
   EXPECT_EQ(stepsOf<WriteSysctl>(ops).size(), sysctlsOf(interface()).size());
 }
 
 TEST(Plan, AMacvlanStillUnderItsFirstNameIsAdopted) {
-  InterfacePlan wanted = interface(LinkType::Macvlan);
-  netlink::LinkInfo parent = bridge();
+  InterfacePlan wanted = interface(kMacvlan);
+  netlink::LinkInfo parent = bridgeLink();
   parent.kind = "";
   netlink::LinkInfo link = attached();
   link.kind = "macvlan";
@@ -189,7 +189,7 @@ TEST(Plan, AMacvlanStillUnderItsFirstNameIsAdopted) {
   Observed observed = observe(parent);
   observed.podLinks = {link};
   const auto ops = plan(desire(wanted), observed).value();
-  EXPECT_TRUE(stepsOf<CreateMacvlan>(ops).empty());
+  EXPECT_TRUE(stepsOf<CreateLink>(ops).empty());
   ASSERT_EQ(stepsOf<FinishLink>(ops).size(), 1U);
   EXPECT_EQ(stepsOf<FinishLink>(ops).front().name, "net1");
 }
@@ -226,14 +226,14 @@ TEST(Plan, HostNamesThatMeetAreAvoidedOursAreReplaced) {
   taken.alias = "multinet:other:net1";
   Observed observed = observe();
   observed.hostLinks[first] = taken;
-  const auto avoided = stepsOf<CreateVeth>(plan(desire(interface()), observed).value());
-  EXPECT_EQ(avoided.front().spec.hostName, hostLinkName(IntentId("i"), "net1", 1));
+  const auto avoided = stepsOf<CreateLink>(plan(desire(interface()), observed).value());
+  EXPECT_EQ(avoided.front().hostEnd, hostLinkName(IntentId("i"), "net1", 1));
 
   observed.hostLinks[first].alias = "multinet:i:net1";
   const auto ops = plan(desire(interface()), observed).value();
   ASSERT_EQ(stepsOf<DeleteHostLink>(ops).size(), 1U);
   EXPECT_EQ(stepsOf<DeleteHostLink>(ops).front().name, first);
-  EXPECT_EQ(stepsOf<CreateVeth>(ops).front().spec.hostName, first);
+  EXPECT_EQ(stepsOf<CreateLink>(ops).front().hostEnd, first);
 
   for (unsigned salt = 0; salt < kHostNameSalts; ++salt) {
     observed.hostLinks[hostLinkName(IntentId("i"), "net1", salt)] = taken;
@@ -270,7 +270,7 @@ TEST(Plan, ALinkWhoseOtherEndIsOutOfReachIsMadeAnew) {
   observed.hostLinks.clear();
   const auto ops = plan(desire(interface()), observed).value();
   EXPECT_EQ(std::get<DeletePodLink>(ops.front().action).index, 3);
-  EXPECT_EQ(stepsOf<CreateVeth>(ops).size(), 1U);
+  EXPECT_EQ(stepsOf<CreateLink>(ops).size(), 1U);
   EXPECT_EQ(stepsOf<AddRoute>(ops).size(), 2U) << "those of the old link go with it";
   EXPECT_EQ(stageOf(ops.front()), Stage::Clear);
 }
@@ -317,8 +317,7 @@ TEST(Plan, AnotherMacIsSetBackExceptWhereItIsTheParents) {
   const auto ops = plan(desire(interface()), observed).value();
   ASSERT_EQ(ops.size(), 1U);
   EXPECT_EQ(std::get<SetMac>(ops[0].action).mac, kMac);
-  InterfacePlan passthru = interface(LinkType::Macvlan);
-  passthru.macvlanMode = MacvlanMode::Passthru;
+  const InterfacePlan passthru = interface(macvlan::Link{"br0", api::MacvlanMode::Passthru});
   observed.podLinks[0].kind = "macvlan";
   EXPECT_TRUE(stepsOf<SetMac>(plan(desire(passthru), observed).value()).empty());
 }
@@ -349,34 +348,33 @@ TEST(Plan, MtuIsTheParentsWhereNoneIsGiven) {
   InterfacePlan wanted = interface();
   wanted.mtu = 0;
   const auto ops = plan(desire(wanted), observe()).value();
-  EXPECT_EQ(stepsOf<CreateVeth>(ops).front().spec.mtu, 1500U);
+  EXPECT_EQ(stepsOf<CreateLink>(ops).front().mtu, 1500U);
 }
 
 TEST(Plan, ParentsThatCannotCarryAreRefused) {
   Observed observed;
   EXPECT_EQ(plan(desire(interface()), observed).error().reason, "ParentMissing");
-  netlink::LinkInfo parent = bridge();
+  netlink::LinkInfo parent = bridgeLink();
   parent.kind = "vxlan";
   EXPECT_EQ(plan(desire(interface()), observe(parent)).error().reason, "ParentNotBridge");
-  parent = bridge();
+  parent = bridgeLink();
   parent.up = false;
   EXPECT_EQ(plan(desire(interface()), observe(parent)).error().reason, "ParentDown");
-  parent = bridge();
+  parent = bridgeLink();
   parent.mtu = 1400;
   EXPECT_EQ(plan(desire(interface()), observe(parent)).error().reason, "MTUTooLarge");
-  parent = bridge();
+  parent = bridgeLink();
   parent.master = 9;
-  EXPECT_EQ(plan(desire(interface(LinkType::Macvlan)), observe(parent)).error().reason,
-            "ParentEnslaved");
+  EXPECT_EQ(plan(desire(interface(kMacvlan)), observe(parent)).error().reason, "ParentEnslaved");
 }
 
 TEST(Plan, ABridgeThatShrankUnderARunningLinkBreaksNothing) {
   Observed observed = kernelAfterAttach();
   observed.parents["br0"].mtu = 1400;
   EXPECT_TRUE(plan(desire(interface()), observed).value().empty());
-  InterfacePlan macvlan = interface(LinkType::Macvlan);
+  InterfacePlan onDevice = interface(kMacvlan);
   observed.podLinks[0].kind = "macvlan";
-  EXPECT_EQ(plan(desire(macvlan), observed).error().reason, "MTUTooLarge")
+  EXPECT_EQ(plan(desire(onDevice), observed).error().reason, "MTUTooLarge")
       << "the kernel cuts a macvlan's MTU with its parent's";
 }
 
@@ -385,11 +383,10 @@ TEST(Plan, AMacvlanThatWasMovedToTheNodeIsRemovedThere) {
   netlink::LinkInfo stray = attached();
   stray.kind = "macvlan";
   observed.strays = {stray};
-  const auto ops = plan(desire(interface(LinkType::Macvlan)), observed).value();
+  const auto ops = plan(desire(interface(kMacvlan)), observed).value();
   EXPECT_EQ(std::get<DeleteStray>(ops.front().action).name, "net1");
   observed.strays[0].alias = "multinet:other:net1";
-  EXPECT_TRUE(
-      stepsOf<DeleteStray>(plan(desire(interface(LinkType::Macvlan)), observed).value()).empty());
+  EXPECT_TRUE(stepsOf<DeleteStray>(plan(desire(interface(kMacvlan)), observed).value()).empty());
 }
 
 class DefaultRoute : public testing::Test {

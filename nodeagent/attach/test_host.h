@@ -104,8 +104,7 @@ class TestHost {
   InterfacePlan plan;
   plan.name = InterfaceName::parse(name).value();
   plan.network = NetworkName("blue");
-  plan.type = LinkType::Bridge;
-  plan.parent = "br-test";
+  plan.link = drivers::bridge::Link{"br-test"};
   plan.mac = MacAddress::derive(name + n);
   plan.mtu = 1450;
   plan.addresses = {
@@ -118,8 +117,7 @@ class TestHost {
 [[nodiscard]] inline InterfacePlan testMacvlanPlan(const std::string& name,
                                                    const std::string& prefix, unsigned number) {
   InterfacePlan plan = testBridgePlan(name, number);
-  plan.type = LinkType::Macvlan;
-  plan.parent = "parent0";
+  plan.link = drivers::macvlan::Link{"parent0"};
   plan.addresses = {
       {InterfaceAddress::parse(prefix + std::to_string(number) + "/16").value(), std::nullopt}};
   return plan;

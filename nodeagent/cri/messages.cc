@@ -29,21 +29,6 @@ void addRoutes(Message& message, const std::vector<RoutePlan>& routes) {
   }
 }
 
-void setType(wire::InterfaceRequest& request, const InterfacePlan& plan) {
-  switch (plan.type) {
-    case LinkType::Vxlan:
-      request.mutable_vxlan()->set_bridge(plan.parent);
-      return;
-    case LinkType::Bridge:
-      request.mutable_bridge()->set_bridge(plan.parent);
-      return;
-    case LinkType::Macvlan:
-      request.mutable_macvlan()->set_parent(plan.parent);
-      request.mutable_macvlan()->set_mode(std::string(name(plan.macvlanMode)));
-      return;
-  }
-}
-
 wire::InterfaceState stateOf(InterfaceState state) {
   switch (state) {
     case InterfaceState::Pending:
@@ -77,7 +62,7 @@ wire::PodNetworksConfig configOf(const std::vector<InterfacePlan>& interfaces) {
     request.set_name(plan.name.str());
     setReference(*request.mutable_network(), plan.network.str(), plan.networkUid.str());
     if (!plan.attachment.empty()) setReference(*request.mutable_attachment(), plan.attachment, "");
-    setType(request, plan);
+    std::visit([&](const auto& link) { link.toWire(request); }, plan.link);
     addAddresses(request, plan.addresses);
     request.set_mac(plan.mac.str());
     request.set_mtu(plan.mtu);
@@ -121,9 +106,7 @@ wire::PodNetworksStatus statusOf(const std::vector<InterfaceStatus>& interfaces,
 wire::MultiNetworkFeatures features() {
   wire::MultiNetworkFeatures result;
   result.add_schema_versions(kSchemaVersion);
-  for (const auto type : {LinkType::Vxlan, LinkType::Bridge, LinkType::Macvlan}) {
-    result.add_drivers(std::string(name(type)));
-  }
+  for (const auto type : knownTypes()) result.add_drivers(std::string(api::name(type)));
   return result;
 }
 

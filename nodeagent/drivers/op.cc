@@ -7,10 +7,25 @@ namespace {
 
 constexpr std::string_view kPrefix = "multinet:";
 
-template <class... Steps>
-bool isAny(const Action& action) {
-  return (std::holds_alternative<Steps>(action) || ...);
-}
+/// Of each step: one that is forgotten here doesn't compile.
+struct StageOf {
+  Stage operator()(const DeletePodLink&) const { return Stage::Clear; }
+  Stage operator()(const DeleteStray&) const { return Stage::Host; }
+  Stage operator()(const DeleteHostLink&) const { return Stage::Host; }
+  Stage operator()(const SetHostBridge&) const { return Stage::Host; }
+  Stage operator()(const SetHostUp&) const { return Stage::Host; }
+  Stage operator()(const MarkHostLink&) const { return Stage::Host; }
+  Stage operator()(const CreateLink&) const { return Stage::Host; }
+  Stage operator()(const WriteSysctl&) const { return Stage::Sysctl; }
+  Stage operator()(const BringDown&) const { return Stage::Configure; }
+  Stage operator()(const FinishLink&) const { return Stage::Configure; }
+  Stage operator()(const SetMac&) const { return Stage::Configure; }
+  Stage operator()(const AddAddress&) const { return Stage::Configure; }
+  Stage operator()(const BringUp&) const { return Stage::Configure; }
+  Stage operator()(const AddRoute&) const { return Stage::Configure; }
+  Stage operator()(const RemoveRoute&) const { return Stage::Configure; }
+  Stage operator()(const AddRule&) const { return Stage::Configure; }
+};
 
 std::string textOf(const netlink::RouteInfo& route) {
   std::string text = route.to.str();
@@ -31,11 +46,8 @@ struct Describe {
   }
   std::string operator()(const SetHostUp& step) const { return "set " + step.name + " up"; }
   std::string operator()(const MarkHostLink& step) const { return "mark " + step.name; }
-  std::string operator()(const CreateVeth& step) const {
-    return "make link on bridge " + step.spec.bridge;
-  }
-  std::string operator()(const CreateMacvlan& step) const {
-    return "make link on " + step.spec.parent;
+  std::string operator()(const CreateLink& step) const {
+    return std::string("make link on ") + (step.hostEnd.empty() ? "" : "bridge ") + step.parent;
   }
   std::string operator()(const WriteSysctl& step) const {
     return "set " + step.family + " " + step.key + " to " + step.value;
@@ -62,12 +74,7 @@ struct Describe {
 }  // namespace
 
 Stage stageOf(const Op& op) {
-  if (isAny<DeletePodLink>(op.action)) return Stage::Clear;
-  if (isAny<DeleteStray, DeleteHostLink, SetHostBridge, SetHostUp, MarkHostLink, CreateVeth,
-            CreateMacvlan>(op.action)) {
-    return Stage::Host;
-  }
-  return isAny<WriteSysctl>(op.action) ? Stage::Sysctl : Stage::Configure;
+  return std::visit(StageOf{}, op.action);
 }
 
 std::string describe(const Op& op) {

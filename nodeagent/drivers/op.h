@@ -8,19 +8,26 @@
 #include "lib/base/ids.h"
 #include "lib/netlink/link.h"
 #include "lib/netlink/route.h"
+#include "nodeagent/drivers/network.h"
 
 namespace multinet::agent::drivers {
 
-/// A veth pair: host end in the bridge, pod end born in the pod. `spec.peerNetns` is filled in when
-/// it is applied. Undone by deleting the host end.
-struct CreateVeth {
-  netlink::VethSpec spec;
-  std::string alias;
-};
-/// A macvlan born in the pod under `spec.name`, which is unique on the host too: older kernels look
-/// a new link's name up in the caller's namespace. FinishLink gives the name it is to have.
-struct CreateMacvlan {
-  netlink::MacvlanSpec spec;
+/// The pod's link, born in the pod. Undone by deleting the end that stays on the host, or the link
+/// itself. Where nothing stays there it is born under a name that is unique on the host too: older
+/// kernels look a new link's name up in the caller's namespace. FinishLink gives the name it is to
+/// have.
+struct CreateLink {
+  Place place = Place::Switch;  ///< where the parent is
+  std::string parent;           ///< for texts only
+  int parentIndex = 0;
+  std::string bornAs;   ///< in the pod
+  std::string hostEnd;  ///< name of the end that stays in the switch; empty: none does
+  std::string alias;    ///< of the host end
+  MacAddress mac;
+  unsigned mtu = 0;
+  std::uint32_t mode = 0;  ///< the kernel's number, of kinds that have one
+  /// Of the type: what is sent. `podNetns` is a descriptor.
+  netlink::Request (*request)(const CreateLink& step, int podNetns) = nullptr;
 };
 /// Removes what stands in the way and is ours: a host end whose pod is gone. Has no undo.
 struct DeleteHostLink {
@@ -85,10 +92,9 @@ struct AddRule {
   netlink::RuleInfo rule;
 };
 
-using Action =
-    std::variant<DeletePodLink, DeleteStray, DeleteHostLink, SetHostBridge, SetHostUp, MarkHostLink,
-                 CreateVeth, CreateMacvlan, WriteSysctl, BringDown, FinishLink, SetMac, AddAddress,
-                 BringUp, AddRoute, RemoveRoute, AddRule>;
+using Action = std::variant<DeletePodLink, DeleteStray, DeleteHostLink, SetHostBridge, SetHostUp,
+                            MarkHostLink, CreateLink, WriteSysctl, BringDown, FinishLink, SetMac,
+                            AddAddress, BringUp, AddRoute, RemoveRoute, AddRule>;
 
 struct Op {
   std::string interface;  ///< the name it will have in the pod

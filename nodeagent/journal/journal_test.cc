@@ -23,9 +23,7 @@ InterfaceStatus anInterface() {
   plan.network = NetworkName("blue");
   plan.networkUid = NetworkUid("uid-blue");
   plan.attachment = "nas";
-  plan.type = LinkType::Macvlan;
-  plan.macvlanMode = MacvlanMode::Vepa;
-  plan.parent = "eth1";
+  plan.link = drivers::macvlan::Link{"eth1", api::MacvlanMode::Vepa};
   plan.mac = MacAddress::derive("seed");
   plan.mtu = 1450;
   plan.addresses = {

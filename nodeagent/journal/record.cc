@@ -42,26 +42,29 @@ Json encodeInterface(const InterfaceStatus& status) {
   }
   Json clusterPrefixes = Json::array();
   for (const IpPrefix& prefix : plan.clusterPrefixes) clusterPrefixes.push_back(prefix.str());
-  return {{"name", plan.name.str()},
-          {"network", plan.network.str()},
-          {"networkUID", plan.networkUid.str()},
-          {"attachment", plan.attachment},
-          {"type", name(plan.type)},
-          {"macvlanMode", name(plan.macvlanMode)},
-          {"parent", plan.parent},
-          {"mac", plan.mac.str()},
-          {"mtu", plan.mtu},
-          {"addresses", std::move(addresses)},
-          {"routes", std::move(routes)},
-          {"defaultGatewayV4", plan.defaultGatewayV4},
-          {"defaultGatewayV6", plan.defaultGatewayV6},
-          {"clusterPrefixes", std::move(clusterPrefixes)},
-          {"state", name(status.state)},
-          {"ifindex", status.ifindex},
-          {"reason", status.reason},
-          {"message", status.message},
-          {"attachedAt", nanoseconds(status.attachedAt)},
-          {"link", name(status.link)}};
+  Json json{{"name", plan.name.str()},
+            {"network", plan.network.str()},
+            {"networkUID", plan.networkUid.str()},
+            {"attachment", plan.attachment},
+            {"type", api::name(typeOf(plan.link))},
+            // Earlier versions look for one in every record, whatever its type.
+            {"macvlanMode", api::name(api::MacvlanMode::Bridge)},
+            {"mac", plan.mac.str()},
+            {"mtu", plan.mtu},
+            {"addresses", std::move(addresses)},
+            {"routes", std::move(routes)},
+            {"defaultGatewayV4", plan.defaultGatewayV4},
+            {"defaultGatewayV6", plan.defaultGatewayV6},
+            {"clusterPrefixes", std::move(clusterPrefixes)},
+            {"state", name(status.state)},
+            {"ifindex", status.ifindex},
+            {"reason", status.reason},
+            {"message", status.message},
+            {"attachedAt", nanoseconds(status.attachedAt)},
+            {"link", name(status.link)}};
+  const auto form = std::visit([](const auto& link) { return link.form(); }, plan.link);
+  for (const auto& [key, value] : form) json[key] = value;
+  return json;
 }
 
 constexpr std::array kDoubts = {Doubt::None, Doubt::Unseen, Doubt::NoLinks, Doubt::Unconfirmed};
@@ -167,6 +170,15 @@ Status decodeDefaultGateway(const Json& json, InterfacePlan& plan) {
   return {};
 }
 
+/// What is text of it: all that a type keeps there.
+drivers::LinkForm formOf(const Json& json) {
+  drivers::LinkForm form;
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_string()) form.emplace(key, value.get<std::string>());
+  }
+  return form;
+}
+
 InterfaceState parseState(std::string_view text) {
   for (const auto state :
        {InterfaceState::Pending, InterfaceState::Attached, InterfaceState::Failed}) {
@@ -190,9 +202,7 @@ Result<InterfaceStatus> decodeInterface(const Json& json) {
   plan.network = NetworkName(text(json, "network"));
   plan.networkUid = NetworkUid(text(json, "networkUID"));
   plan.attachment = text(json, "attachment");
-  MULTINET_TRY(plan.type, parseLinkType(text(json, "type")));
-  MULTINET_TRY(plan.macvlanMode, parseMacvlanMode(text(json, "macvlanMode")));
-  plan.parent = text(json, "parent");
+  MULTINET_TRY(plan.link, linkOfForm(text(json, "type"), formOf(json)));
   MULTINET_TRY(plan.mac, MacAddress::parse(text(json, "mac")));
   plan.mtu = member<unsigned>(json, "mtu", 0);
   MULTINET_CHECK(decodeAddresses(json, plan));

@@ -11,18 +11,9 @@
 #include "lib/base/ids.h"
 #include "lib/base/ip.h"
 #include "lib/base/mac.h"
+#include "nodeagent/model/types.h"
 
 namespace multinet::agent {
-
-/// Kinds of link that the agent can make. Spelled in the API as VXLAN, Bridge, Macvlan.
-enum class LinkType : std::uint8_t { Vxlan, Bridge, Macvlan };
-enum class MacvlanMode : std::uint8_t { Bridge, Private, Vepa, Passthru };
-
-/// `VXLAN`, `Bridge`, `Macvlan`: the spelling of PodNetwork.spec.type.
-[[nodiscard]] std::string_view name(LinkType type);
-[[nodiscard]] Result<LinkType> parseLinkType(std::string_view text);
-[[nodiscard]] std::string_view name(MacvlanMode mode);
-[[nodiscard]] Result<MacvlanMode> parseMacvlanMode(std::string_view text);
 
 struct AddressPlan {
   InterfaceAddress address;          ///< with the length of the subnet, not of the block
@@ -42,9 +33,7 @@ struct InterfacePlan {
   NetworkName network;
   NetworkUid networkUid;
   std::string attachment;  ///< PodNetworkAttachment's name, empty where the pod named the network
-  LinkType type = LinkType::Bridge;
-  MacvlanMode macvlanMode = MacvlanMode::Bridge;  ///< for Macvlan only
-  std::string parent;  ///< the node's bridge (VXLAN, Bridge) or parent device (Macvlan)
+  Link link;               ///< what it is made of, and on which device or bridge of the node
   MacAddress mac;
   unsigned mtu = 0;  ///< bytes
   std::vector<AddressPlan> addresses;

@@ -13,10 +13,6 @@
 
 namespace multinet::agent::networks {
 
-/// The API's words in the agent's.
-[[nodiscard]] LinkType linkTypeOf(api::NetworkType type);
-[[nodiscard]] MacvlanMode macvlanModeOf(api::MacvlanMode mode);
-
 /// The peers of each network, grouped once: a look for each network at all peers would be work of
 /// networks x peers at every event. The objects outlive it.
 class PeersByNetwork {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "nodeagent/networks/test_networks.h"
+
 namespace multinet::agent::networks {
 namespace {
 
@@ -38,22 +40,23 @@ std::vector<DesiredNetwork> desired(const api::PodNetwork& network,
 }
 
 TEST(DesiredNetworks, TakesTheReservedVniAndThePeersOfTheSameNetwork) {
-  const auto networks =
+  auto networks =
       desired(blue(), {peer("n1", "u1", "10.90.0.11"), peer("n2", "u1", "10.90.0.12"),
                        peer("n3", "older", "10.90.0.13"), peer("n4", "u1", "not-an-address")});
   ASSERT_EQ(networks.size(), 1U);
-  EXPECT_EQ(networks[0].vni, 7001U);
-  EXPECT_EQ(networks[0].port, 4799);
-  ASSERT_EQ(networks[0].peers.size(), 1U);
-  EXPECT_EQ(networks[0].peers[0].node, NodeName("n2"));
+  EXPECT_EQ(tunnelOf(networks[0]).vni, 7001U);
+  EXPECT_EQ(tunnelOf(networks[0]).port, 4799);
+  ASSERT_EQ(tunnelOf(networks[0]).peers.size(), 1U);
+  EXPECT_EQ(tunnelOf(networks[0]).peers[0].node, NodeName("n2"));
 }
 
 TEST(DesiredNetworks, WaitsForTheReservationOfAVni) {
   api::PodNetwork network = blue();
   network.status.vni.reset();
   network.spec.vxlan->vni = 7001;
-  EXPECT_EQ(desired(network).at(0).vni, 0U);
-  EXPECT_EQ(desired(network).at(0).wish, Wish::Keep);
+  auto waiting = desired(network);
+  EXPECT_EQ(tunnelOf(waiting.at(0)).vni, 0U);
+  EXPECT_EQ(waiting.at(0).wish, Wish::Keep);
 }
 
 TEST(DesiredNetworks, WhatIsNotReadyIsOnlyKept) {
@@ -78,9 +81,9 @@ TEST(DesiredNetworks, LooksAtEachPeerAFewTimesHoweverManyNetworksThereAre) {
       }
     }
     const PeersByNetwork grouped(peers);
-    const auto all = desiredNetworks(networks, grouped, NodeName("n1"), {});
+    auto all = desiredNetworks(networks, grouped, NodeName("n1"), {});
     ASSERT_EQ(all.size(), count);
-    EXPECT_EQ(all.back().peers.size(), 2U);
+    EXPECT_EQ(tunnelOf(all.back()).peers.size(), 2U);
     EXPECT_EQ(grouped.looks(), 2 * peers.size()) << count;
   }
 }

@@ -1,22 +1,13 @@
 // From what was observed and measured to what is said of a network. Pure.
 #pragma once
 
-#include <optional>
-#include <vector>
-
-#include "nodeagent/networks/host.h"
-#include "nodeagent/networks/peer_health.h"
+#include "nodeagent/drivers/network.h"
+#include "nodeagent/networks/networks.h"
 
 namespace multinet::agent::networks {
 
-struct Evidence {
-  const Host& host;                   ///< the network is judged on it
-  std::vector<PeerReport> peers;      ///< of this network
-  std::optional<Error> refused;       ///< the kernel's last refusal of a step for this network
-  std::optional<Error> guardRefused;  ///< of the rules around tunnels
-};
-
-[[nodiscard]] NetworkState evaluate(const DesiredNetwork& network, const Evidence& evidence,
+[[nodiscard]] NetworkState evaluate(const DesiredNetwork& network, const drivers::Host& host,
+                                    const drivers::Findings& findings,
                                     const NetworksOptions& options);
 
 }  // namespace multinet::agent::networks

@@ -1,9 +1,13 @@
 #include "nodeagent/networks/guard.h"
 
-#include "nodeagent/networks/names.h"
-#include "nodeagent/networks/site.h"
+#include "nodeagent/drivers/names.h"
+#include "nodeagent/drivers/vxlan/vxlan.h"
+#include "nodeagent/networks/ground.h"
 
 namespace multinet::agent::networks {
+
+namespace vxlan = drivers::vxlan;
+
 namespace {
 
 // Before the cluster's own filter chains (0). Both hooks come after the destination NAT of
@@ -64,7 +68,7 @@ class Builder {
 void addTunnels(const Links& side, const Host& host, const std::set<std::string>& known,
                 const std::string& defaultUnderlay, Builder& builder) {
   for (const auto& [name, link] : side.links) {
-    if (!link.vxlan || !parseNetworkAlias(link.alias)) continue;
+    if (!link.vxlan || !drivers::parseNetworkAlias(link.alias)) continue;
     const auto* underlay = host.link(link.vxlan->underlayIndex);
     builder.tunnel(link.vxlan->port, underlay == nullptr ? defaultUnderlay : underlay->name);
     if (link.vxlan->local) builder.own(*link.vxlan->local);
@@ -81,16 +85,17 @@ nft::Table guardTable(const std::vector<DesiredNetwork>& served, const Host& hos
   Builder builder;
   std::set<std::string> known;
   for (const DesiredNetwork& network : served) {
-    if (network.type != LinkType::Vxlan) continue;
-    known.insert(vxlanName(network));
-    if (network.refusal && host.inner.link(vxlanName(network)) == nullptr) continue;  // never made
-    builder.tunnel(network.port, network.underlay.empty() ? defaultUnderlay : network.underlay);
-    for (const Peer& peer : network.peers) {
+    const auto* tunnel = std::get_if<vxlan::Network>(&network.network);
+    if (tunnel == nullptr) continue;
+    const std::string name = vxlan::tunnelName(network.uid);
+    known.insert(name);
+    if (network.refusal && host.inner.link(name) == nullptr) continue;  // never made
+    builder.tunnel(tunnel->port, tunnel->underlay.empty() ? defaultUnderlay : tunnel->underlay);
+    for (const vxlan::Peer& peer : tunnel->peers) {
       for (const IpAddress& address : peer.underlay) builder.peer(address);
     }
-    for (const IpAddress& address : siteOf(network, host, defaultUnderlay).underlays) {
-      builder.own(address);
-    }
+    const auto ground = groundOf(network, host, defaultUnderlay);
+    for (const IpAddress& address : tunnel->tunnelSite(ground).underlays) builder.own(address);
   }
   addTunnels(host.inner, host, known, defaultUnderlay, builder);
   if (host.split()) addTunnels(host, host, known, defaultUnderlay, builder);

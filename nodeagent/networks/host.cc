@@ -6,7 +6,7 @@
 #include "lib/netlink/address.h"
 #include "lib/netlink/neighbour.h"
 #include "lib/netlink/route.h"
-#include "nodeagent/networks/names.h"
+#include "nodeagent/drivers/names.h"
 
 namespace multinet::agent::networks {
 namespace {
@@ -42,7 +42,7 @@ Result<Links> observeLinks(netlink::Socket& socket) {
     all.links.emplace(std::move(name), std::move(link));
   }
   for (const auto& [name, link] : all.links) {
-    if (link.kind != "vxlan" || !parseNetworkAlias(link.alias)) continue;
+    if (link.kind != "vxlan" || !drivers::parseNetworkAlias(link.alias)) continue;
     MULTINET_TRY(const auto remotes, netlink::findFlood(socket, link.index));
     all.flood[link.index] = {remotes.begin(), remotes.end()};
   }
@@ -50,18 +50,6 @@ Result<Links> observeLinks(netlink::Socket& socket) {
 }
 
 }  // namespace
-
-const netlink::LinkInfo* Links::link(const std::string& name) const {
-  const auto found = links.find(name);
-  return found == links.end() ? nullptr : &found->second;
-}
-
-const netlink::LinkInfo* Links::link(int index) const {
-  for (const auto& [name, link] : links) {
-    if (link.index == index) return &link;
-  }
-  return nullptr;
-}
 
 std::set<std::uint16_t> parseUdpPorts(std::string_view table) {
   // "  sl  local_address rem_address ..." and then "  12: 0100007F:0035 00000000:0000 ..."
@@ -84,7 +72,7 @@ Result<Host> observeHost(netlink::Socket& node, SwitchSide* inner) {
   Host host;
   MULTINET_TRY(static_cast<Links&>(host), observeLinks(node));
   for (const auto& [name, link] : host.links) {
-    if (link.udpPort != 0 && !parseNetworkAlias(link.alias)) {
+    if (link.udpPort != 0 && !drivers::parseNetworkAlias(link.alias)) {
       host.tunnelPorts.emplace(link.udpPort, name);
     }
   }

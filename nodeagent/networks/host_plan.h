@@ -5,36 +5,22 @@
 // nothing is flushed and written anew.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <utility>
 #include <vector>
 
+#include "nodeagent/drivers/network.h"
 #include "nodeagent/networks/host.h"
 #include "nodeagent/networks/networks.h"
 
 namespace multinet::agent::networks {
 
-/// Whose socket a step needs. What is born in the switch with a foot in the node's namespace (a
-/// tunnel, an uplink, a wire) is made from the node's.
-enum class Place : std::uint8_t { Switch, Node };
-
-/// Requests of one network that go to the kernel in one send, after the sysctls (key, value).
-struct HostStep {
-  NetworkUid network;
-  Place place = Place::Switch;
-  std::vector<std::pair<std::string, std::string>> sysctls;
-  std::vector<netlink::Request> requests;
-};
+using drivers::Guard;
+using drivers::HostStep;
+using drivers::Place;
 
 struct HostPlan {
   std::vector<HostStep> steps;
   std::vector<Leftover> leftovers;
 };
-
-/// Whether the rules around tunnels are in the kernel: without them no tunnel is made or brought
-/// up.
-enum class Guard : std::uint8_t { Refused, Committed };
 
 /// `served` is judged (see lifelines.h). Links that an earlier version made in the node's namespace
 /// move into the switch, as far as links can be moved: pods' ends are, with their bridge made anew;

@@ -13,8 +13,8 @@
 #include "lib/base/log.h"
 #include "lib/netlink/address.h"
 #include "lib/netns/netns.h"
+#include "nodeagent/networks/ground.h"
 #include "nodeagent/networks/lifelines.h"
-#include "nodeagent/networks/names.h"
 
 namespace multinet::agent::networks {
 namespace {
@@ -269,12 +269,13 @@ void KernelNetworks::quietenSwitch() {
 void KernelNetworks::setInterest() {
   interestNames_ = {options_.underlay};
   for (const DesiredNetwork& network : *desired_) {
-    for (const std::string& name :
-         {network.underlay, network.uplink, network.parent, network.bridge, bridgeName(network),
-          portName(network), wireEndName(network)}) {
-      if (!name.empty()) interestNames_.insert(name);
+    auto names = std::visit([](const auto& one) { return one.devices(); }, network.network);
+    for (const Place place : {Place::Switch, Place::Node}) {
+      std::ranges::move(linksOf(network, place), std::back_inserter(names));
     }
+    interestNames_.insert(names.begin(), names.end());
   }
+  interestNames_.erase("");
   const auto indexesIn = [this](const Links& side) {
     std::set<int> indexes;
     for (const std::string& name : interestNames_) {
@@ -292,11 +293,11 @@ void KernelNetworks::publish() {
   next.settled = settled_;
   next.leftovers = leftovers_;
   for (const DesiredNetwork& network : served_) {
-    Evidence evidence{host_, probes_.reports(network.uid), std::nullopt, guard_.refused()};
+    drivers::Findings findings{probes_.reports(network.uid), std::nullopt, guard_.refused()};
     if (const auto refused = refused_.find(network.uid); refused != refused_.end()) {
-      evidence.refused = refused->second;
+      findings.refused = refused->second;
     }
-    next.networks.push_back(evaluate(network, evidence, options_));
+    next.networks.push_back(evaluate(network, host_, findings, options_));
   }
   std::shared_ptr<const Snapshot> published;
   {

@@ -19,26 +19,18 @@ namespace multinet::agent::networks {
                                                   const netlink::LinkInfo& device, const Host& host,
                                                   const std::string& defaultUnderlay);
 
-/// Why the network's tunnel can't have its UDP port: another device or a socket has it, or it is
-/// one that well-known services have. `host` with UDP ports where the tunnel isn't there yet.
-[[nodiscard]] std::optional<Refusal> refusePort(const DesiredNetwork& network, const Host& host);
-
 /// Why pods must not get routes to the network's subnets: they would hide the cluster's Services,
 /// pods or nodes. A network with a wire of its own may lie in the nodes' range: that wire may well
 /// be the nodes'.
 [[nodiscard]] std::optional<Refusal> refuseRange(const DesiredNetwork& network, const Host& host,
                                                  const std::string& defaultUnderlay);
 
-/// Why no tunnel may send to `remote`: one of this node's addresses (each frame would come back and
-/// teach the bridge that everybody lives behind the tunnel), or no host's at all. nullopt: it may.
-[[nodiscard]] std::optional<std::string> whyNoRemote(const IpAddress& remote, const Host& host);
-
 /// What judge() needs besides: nothing, where all tunnels are made and no device is to be taken.
 [[nodiscard]] HostDetail detailFor(const std::vector<DesiredNetwork>& desired, const Host& host);
 
 /// The networks that are to be served on this host: those that are wished, and those that are to be
-/// kept and have links here. Each with its refusal, and without addresses of peers that no tunnel
-/// may send to.
+/// kept and have links here. Each with its refusal; what its type has to say of that is settled
+/// (for a tunnel, addresses of peers to which it may not send are left out).
 [[nodiscard]] std::vector<DesiredNetwork> judge(const std::vector<DesiredNetwork>& desired,
                                                 const Host& host,
                                                 const std::string& defaultUnderlay);

@@ -5,10 +5,13 @@
 #include <algorithm>
 
 #include "nodeagent/drivers/op.h"
-#include "nodeagent/networks/names.h"
+#include "nodeagent/networks/host.h"
+#include "nodeagent/networks/test_networks.h"
 
 namespace multinet::agent::networks {
 namespace {
+
+using drivers::vxlan::whyNoRemote;
 
 IpAddress ip(const std::string& text) {
   return IpAddress::parse(text).value();
@@ -42,25 +45,18 @@ Host node() {
 }
 
 DesiredNetwork tunnel(std::uint16_t port = 4799) {
-  DesiredNetwork network;
-  network.name = NetworkName("blue");
-  network.uid = NetworkUid("u-blue");
-  network.vni = 7001;
-  network.port = port;
+  DesiredNetwork network = testTunnel("blue", "u-blue");
+  tunnelOf(network).port = port;
   return network;
 }
 DesiredNetwork bridgeOn(const std::string& uplink) {
-  DesiredNetwork network = tunnel();
-  network.type = LinkType::Bridge;
-  network.uplink = uplink;
-  return network;
+  return asBridge(tunnel(), {"", api::BridgeMode::Own, uplink});
+}
+DesiredNetwork macvlanOn(const std::string& parent, api::MacvlanMode mode) {
+  return asMacvlan(tunnel(), {parent, mode});
 }
 DesiredNetwork passthru(const std::string& parent) {
-  DesiredNetwork network = tunnel();
-  network.type = LinkType::Macvlan;
-  network.macvlanMode = MacvlanMode::Passthru;
-  network.parent = parent;
-  return network;
+  return macvlanOn(parent, api::MacvlanMode::Passthru);
 }
 
 std::string reason(const DesiredNetwork& network, const Host& host) {
@@ -84,8 +80,7 @@ TEST(Lifelines, TheNodesOwnDevicesMayNot) {
     EXPECT_NE(message(network, node()).find("eth0"), std::string::npos);
     EXPECT_NE(message(network, node()).find("10.0.0.1"), std::string::npos);
   }
-  DesiredNetwork shared = passthru("eth0");
-  shared.macvlanMode = MacvlanMode::Bridge;
+  const DesiredNetwork shared = macvlanOn("eth0", api::MacvlanMode::Bridge);
   EXPECT_EQ(reason(shared, node()), "") << "a shared parent keeps its addresses";
 }
 
@@ -164,7 +159,7 @@ TEST(Lifelines, PodsKeepTheirWayToTheCluster) {
   network.covered = {prefix("10.92.0.0/16")};
   EXPECT_EQ(reason(network, node()), "RangeInUse");
   EXPECT_NE(message(network, node()).find("10.92.0.0/16"), std::string::npos);
-  network.uplink = "eth1";
+  network = asBridge(network, {"", api::BridgeMode::Own, "eth1"});
   EXPECT_EQ(reason(network, node()), "RangeInUse") << "Services lie behind no wire";
   network = tunnel();
   network.subnets = {prefix("10.0.0.0/24")};
@@ -189,14 +184,15 @@ TEST(Lifelines, NoTunnelSendsToItsOwnNodeOrToNoHost) {
 
 TEST(Lifelines, UnusablePeersAreLeftOutAndNamed) {
   DesiredNetwork network = tunnel();
-  network.peers = {{NodeName("thief"), {ip("10.0.0.1")}, {}},
-                   {NodeName("half"), {ip("224.0.0.1"), ip("10.0.0.3")}, {}},
-                   {NodeName("good"), {ip("10.0.0.2")}, {}}};
-  const auto served = judge({network}, node(), "eth0");
-  ASSERT_EQ(served.front().peers.size(), 2U);
-  EXPECT_EQ(served.front().peers[0].underlay, std::vector<IpAddress>{ip("10.0.0.3")});
-  ASSERT_EQ(served.front().refusedPeers.size(), 2U);
-  EXPECT_NE(served.front().refusedPeers[0].find("thief"), std::string::npos);
+  tunnelOf(network).peers = {{NodeName("thief"), {ip("10.0.0.1")}, {}},
+                             {NodeName("half"), {ip("224.0.0.1"), ip("10.0.0.3")}, {}},
+                             {NodeName("good"), {ip("10.0.0.2")}, {}}};
+  auto served = judge({network}, node(), "eth0");
+  const auto& judged = tunnelOf(served.front());
+  ASSERT_EQ(judged.peers.size(), 2U);
+  EXPECT_EQ(judged.peers[0].underlay, std::vector<IpAddress>{ip("10.0.0.3")});
+  ASSERT_EQ(judged.refusedPeers.size(), 2U);
+  EXPECT_NE(judged.refusedPeers[0].find("thief"), std::string::npos);
 }
 
 TEST(Judge, KeepsWhatIsThereAndMakesNothingThatNobodyWants) {
@@ -206,15 +202,15 @@ TEST(Judge, KeepsWhatIsThereAndMakesNothingThatNobodyWants) {
   Host host = node();
   add(host, 5, bridgeName(network), "bridge").alias = networkAlias(network.uid);
   EXPECT_EQ(reason(network, host), "");
-  network.vni = 0;
+  tunnelOf(network).vni = 0;
   EXPECT_EQ(reason(network, host), "not served") << "nothing tells which tunnel it would be";
   auto& link = add(host, 6, vxlanName(network), "vxlan");
   link.alias = networkAlias(network.uid);
   link.vxlan = netlink::VxlanInfo{7001, 4800, 2, ip("10.0.0.1"), true, netlink::VxlanDf::Set};
-  const auto served = judge({network}, host, "eth0");
+  auto served = judge({network}, host, "eth0");
   ASSERT_EQ(served.size(), 1U);
-  EXPECT_EQ(served[0].vni, 7001U);
-  EXPECT_EQ(served[0].port, 4800);
+  EXPECT_EQ(tunnelOf(served[0]).vni, 7001U);
+  EXPECT_EQ(tunnelOf(served[0]).port, 4800);
 }
 
 TEST(Host, ReadsPortsOfTheKernelsTable) {

@@ -8,12 +8,15 @@
 #include "nodeagent/networks/evaluate.h"
 #include "nodeagent/networks/guard.h"
 #include "nodeagent/networks/host_plan.h"
-#include "nodeagent/networks/names.h"
+#include "nodeagent/networks/peer_health.h"
 #include "nodeagent/networks/probe_frame.h"
-#include "nodeagent/networks/site.h"
+#include "nodeagent/networks/test_networks.h"
 
 namespace multinet::agent::networks {
 namespace {
+
+using drivers::Host;
+using drivers::vxlan::TunnelSite;
 
 IpAddress ip(const std::string& text) {
   return IpAddress::parse(text).value();
@@ -26,12 +29,21 @@ NetworksOptions options() {
 }
 
 DesiredNetwork blue() {
-  DesiredNetwork network;
-  network.name = NetworkName("blue");
-  network.uid = NetworkUid("u-blue");
-  network.vni = 7001;
-  network.peers = {{NodeName("two"), {ip("10.0.0.2"), ip("fd00::2")}, MacAddress::derive("two")}};
-  return network;
+  return testTunnel(
+      "blue", "u-blue",
+      {{NodeName("two"), {ip("10.0.0.2"), ip("fd00::2")}, MacAddress::derive("two")}});
+}
+
+TunnelSite tunnelSite(const DesiredNetwork& network, const Host& host,
+                      const std::string& underlay) {
+  return std::get<drivers::vxlan::Network>(network.network)
+      .tunnelSite(groundOf(network, host, underlay));
+}
+
+/// As the fixed parts of this test see it.
+NetworkState judged(const DesiredNetwork& network, const Host& host,
+                    const drivers::Findings& findings) {
+  return evaluate(network, host, findings, options());
 }
 
 netlink::LinkInfo device(int index, const std::string& name, unsigned mtu = 1500) {
@@ -177,14 +189,11 @@ TEST(HostPlan, ASmallerMtuNeverShrinksWhatPodsUse) {
   port.alias = drivers::aliasOf(IntentId("i"), "net1");
   host.inner.links["mnv1"] = port;
   EXPECT_TRUE(planHost({network}, host, Guard::Committed, options()).steps.empty());
-  EXPECT_EQ(siteOf(network, host, "eth0").mtu, 1300U) << "new interfaces get the new size";
+  EXPECT_EQ(tunnelSite(network, host, "eth0").mtu, 1300U) << "new interfaces get the new size";
 }
 
 TEST(HostPlan, AnUplinkIsReachedByAMacvlanAndStaysWithTheNode) {
-  DesiredNetwork network = blue();
-  network.type = LinkType::Bridge;
-  network.bridge = "br-blue";
-  network.uplink = "eth1";
+  const DesiredNetwork network = asBridge(blue(), {"br-blue", api::BridgeMode::Own, "eth1"});
   Host host = bareHost();
   host.links["eth1"] = device(3, "eth1");
   host.inner.links["br-blue"] = bridgeOf(network, 5, 1500);
@@ -236,17 +245,17 @@ TEST(HostPlan, LinksOfAnEarlierVersionServeUntilTheSwitchTakesOver) {
 
 TEST(Site, MtuIsTheUnderlaysLessTheOverheadOfTheOuterFamily) {
   Host host = bareHost();
-  EXPECT_EQ(siteOf(blue(), host, "eth0").mtu, 1450U);
+  EXPECT_EQ(tunnelSite(blue(), host, "eth0").mtu, 1450U);
   host.addresses[2] = {ip("fd00::1")};
-  EXPECT_EQ(siteOf(blue(), host, "eth0").mtu, 1430U);
+  EXPECT_EQ(tunnelSite(blue(), host, "eth0").mtu, 1430U);
   host.links["eth0"].mtu = 9000;
-  EXPECT_EQ(siteOf(blue(), host, "eth0").mtu, 8930U);
+  EXPECT_EQ(tunnelSite(blue(), host, "eth0").mtu, 8930U);
 }
 
 TEST(Site, AnUnderlayThatShrinksIsAFaultAndNoNewSize) {
   Host host = servingHost();
   host.links["eth0"].mtu = 1400;
-  const Site site = siteOf(blue(), host, "eth0");
+  const TunnelSite site = tunnelSite(blue(), host, "eth0");
   EXPECT_EQ(site.mtu, 1450U);
   EXPECT_EQ(site.parent.reason, "PathMTUTooSmall");
   EXPECT_NE(site.parent.message.find("1500"), std::string::npos) << site.parent.message;
@@ -255,34 +264,29 @@ TEST(Site, AnUnderlayThatShrinksIsAFaultAndNoNewSize) {
 
 TEST(Site, SaysWhatIsWrongWithADevice) {
   Host host = bareHost();
-  EXPECT_EQ(siteOf(blue(), host, "eth7").parent.reason, "DeviceMissing");
+  EXPECT_EQ(tunnelSite(blue(), host, "eth7").parent.reason, "DeviceMissing");
   host.links["eth0"].carrier = false;
-  EXPECT_EQ(siteOf(blue(), host, "eth0").parent.reason, "NoCarrier");
+  EXPECT_EQ(tunnelSite(blue(), host, "eth0").parent.reason, "NoCarrier");
   host.links["eth0"].up = false;
-  EXPECT_EQ(siteOf(blue(), host, "eth0").parent.reason, "DeviceDown");
+  EXPECT_EQ(tunnelSite(blue(), host, "eth0").parent.reason, "DeviceDown");
   host.addresses.clear();
-  EXPECT_EQ(siteOf(blue(), host, "eth0").parent.reason, "NoUnderlayAddress");
-  DesiredNetwork macvlan = blue();
-  macvlan.type = LinkType::Macvlan;
-  macvlan.parent = "eth0";
+  EXPECT_EQ(tunnelSite(blue(), host, "eth0").parent.reason, "NoUnderlayAddress");
+  DesiredNetwork macvlan = asMacvlan(blue(), {"eth0", api::MacvlanMode::Bridge});
   macvlan.mtu = 9000;
   host = bareHost();
-  EXPECT_EQ(siteOf(macvlan, host, "").parent.reason, "PathMTUTooSmall");
+  EXPECT_EQ(networks::siteOf(macvlan, host, "").parent.reason, "PathMTUTooSmall");
   host.links["eth0"].master = 4;
-  EXPECT_EQ(siteOf(macvlan, host, "").parent.reason, "DeviceEnslaved");
-  DesiredNetwork existing = blue();
-  existing.type = LinkType::Bridge;
-  existing.bridgeMode = BridgeMode::Existing;
-  existing.bridge = "eth0";
-  EXPECT_EQ(siteOf(existing, host, "").parent.reason, "NotABridge");
+  EXPECT_EQ(networks::siteOf(macvlan, host, "").parent.reason, "DeviceEnslaved");
+  const DesiredNetwork existing = asBridge(blue(), {"eth0", api::BridgeMode::Existing, ""});
+  EXPECT_EQ(networks::siteOf(existing, host, "").parent.reason, "NotABridge");
 }
 
 TEST(Site, ANewAddressBesideItDoesNotMoveATunnel) {
   Host host = servingHost();
   host.addresses[2] = {ip("10.0.0.100"), ip("10.0.0.1")};
-  EXPECT_EQ(siteOf(blue(), host, "eth0").local, ip("10.0.0.1"));
+  EXPECT_EQ(tunnelSite(blue(), host, "eth0").local, ip("10.0.0.1"));
   host.addresses[2] = {ip("10.0.0.100")};
-  EXPECT_EQ(siteOf(blue(), host, "eth0").local, ip("10.0.0.100"));
+  EXPECT_EQ(tunnelSite(blue(), host, "eth0").local, ip("10.0.0.100"));
 }
 
 std::vector<PeerReport> reports(std::initializer_list<PeerState> states) {
@@ -294,7 +298,7 @@ std::vector<PeerReport> reports(std::initializer_list<PeerState> states) {
 }
 
 NetworkState stateWith(const std::vector<PeerReport>& peers, const Host& host = servingHost()) {
-  return evaluate(blue(), {host, peers, std::nullopt, std::nullopt}, options());
+  return judged(blue(), host, {peers, std::nullopt, std::nullopt});
 }
 
 TEST(Evaluate, ReadinessFollowsWhatWasMeasured) {
@@ -322,41 +326,40 @@ TEST(Evaluate, WithoutPeersThePeersCheckIsNeverTrue) {
 
 TEST(Evaluate, WhatIsMissingOrRefusedIsNotReady) {
   EXPECT_EQ(stateWith({}, bareHost()).reason, "LinkMissing");
-  EXPECT_EQ(stateWith({}, bareHost()).parent, "");
+  EXPECT_EQ(parentOf(stateWith({}, bareHost())), "");
   const Error refused{Code::Internal, "X", "create vxlan: no"};
-  Evidence evidence{servingHost(), reports({PeerState::Answers}), refused, std::nullopt};
-  EXPECT_EQ(evaluate(blue(), evidence, options()).reason, "KernelRefused");
-  evidence.refused.reset();
-  evidence.guardRefused = refused;
-  EXPECT_EQ(evaluate(blue(), evidence, options()).reason, "RulesRefused");
+  drivers::Findings findings{reports({PeerState::Answers}), refused, std::nullopt};
+  EXPECT_EQ(judged(blue(), servingHost(), findings).reason, "KernelRefused");
+  findings.refused.reset();
+  findings.guardRefused = refused;
+  EXPECT_EQ(judged(blue(), servingHost(), findings).reason, "RulesRefused");
 }
 
 TEST(Evaluate, WhatProtectsGatesAndWhatMeasuresDoesNot) {
-  EXPECT_EQ(stateWith(reports({PeerState::Silent})).parent, bridgeName(blue()));
+  EXPECT_EQ(parentOf(stateWith(reports({PeerState::Silent}))), bridgeName(blue()));
   Host host = servingHost();
   host.links["eth0"].carrier = false;
-  EXPECT_EQ(stateWith({}, host).parent, bridgeName(blue()));
+  EXPECT_EQ(parentOf(stateWith({}, host)), bridgeName(blue()));
   const Error no{Code::Internal, "X", "no"};
-  EXPECT_EQ(evaluate(blue(), {servingHost(), {}, std::nullopt, no}, options()).parent, "");
+  EXPECT_EQ(parentOf(judged(blue(), servingHost(), {{}, std::nullopt, no})), "");
   DesiredNetwork refused = blue();
   refused.refusal = Refusal{"PortTaken", "UDP port 4799 belongs to device vx9"};
-  const auto state = evaluate(refused, {servingHost(), {}, std::nullopt, std::nullopt}, options());
-  EXPECT_EQ(state.parent, "");
+  const auto state = judged(refused, servingHost(), {});
+  EXPECT_EQ(parentOf(state), "");
   EXPECT_EQ(state.ready, CheckStatus::False);
   EXPECT_EQ(state.reason, "PortTaken");
   DesiredNetwork large = blue();
   large.mtu = 9000;
-  const auto jumbo = evaluate(large, {servingHost(), {}, std::nullopt, std::nullopt}, options());
-  EXPECT_EQ(jumbo.parent, "");
+  const auto jumbo = judged(large, servingHost(), {});
+  EXPECT_EQ(parentOf(jumbo), "");
   EXPECT_EQ(jumbo.reason, "PathMTUTooSmall");
 }
 
 TEST(Evaluate, AnUnusablePeerIsToldAndDoesNotDecide) {
   DesiredNetwork network = blue();
-  network.refusedPeers = {"peer x: 10.0.0.1 is this node's own address"};
+  tunnelOf(network).refusedPeers = {"peer x: 10.0.0.1 is this node's own address"};
   const auto state =
-      evaluate(network, {servingHost(), reports({PeerState::Answers}), std::nullopt, std::nullopt},
-               options());
+      judged(network, servingHost(), {reports({PeerState::Answers}), std::nullopt, std::nullopt});
   EXPECT_EQ(state.ready, CheckStatus::True);
   const auto check = std::ranges::find(state.checks, "PeerAddresses", &Check::name);
   ASSERT_NE(check, state.checks.end());
@@ -415,8 +418,8 @@ TEST(ProbeFrame, ReadsWhatItWritesAndNothingElse) {
 TEST(Guard, OnlyElementsChangeWithTheNetworks) {
   DesiredNetwork second = blue();
   second.uid = NetworkUid("u-second");
-  second.port = 4800;
-  second.underlay = "eth1";
+  tunnelOf(second).port = 4800;
+  tunnelOf(second).underlay = "eth1";
   const auto one = guardTable({blue()}, bareHost(), "eth0");
   const auto two = guardTable({blue(), second}, bareHost(), "eth0");
   EXPECT_TRUE(nft::sameShape(one, two));
@@ -426,8 +429,7 @@ TEST(Guard, OnlyElementsChangeWithTheNetworks) {
   EXPECT_EQ(one.sets[3].elements, std::set<std::string>{"fd00::2 . 4799"});
   EXPECT_EQ(one.sets[4].elements, std::set<std::string>{"10.0.0.1 . 4799"});
   EXPECT_EQ(one.sets[5].elements, std::set<std::string>{"fd00::1 . 4799"});
-  DesiredNetwork bridge = blue();
-  bridge.type = LinkType::Bridge;
+  const DesiredNetwork bridge = asBridge(blue(), {});
   EXPECT_TRUE(guardsNothing(guardTable({bridge}, bareHost(), "eth0")));
 }
 

@@ -2,20 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
-#include "lib/base/ids.h"
-#include "nodeagent/networks/site.h"
+#include "nodeagent/drivers/network.h"
 
 namespace multinet::agent::networks {
 
-enum class PeerState : std::uint8_t {
-  Probing,       ///< nothing is known yet
-  Answers,       ///< small and full-size frames come back
-  FullSizeLost,  ///< small ones do, full-size ones don't
-  Silent,        ///< not even small ones
-};
+using drivers::PeerReport;
+using drivers::PeerState;
 
 /// Two exchanges, small and full-size, each with a nonce that only the peer has seen. One answer is
 /// enough to count as there; `losses` in a row to count as lost.
@@ -46,17 +39,5 @@ class PeerHealth {
   Lane small_;
   Lane full_;
 };
-
-struct PeerReport {
-  NodeName node;
-  std::string address;  ///< of the underlay, for texts
-  PeerState state = PeerState::Probing;
-  bool operator==(const PeerReport&) const = default;
-};
-
-/// The check `Peers`: Unknown/NotProbed without peers, Unknown/Probing before the first verdict,
-/// False/PeerUnreachable or False/PathMTUTooSmall with peer and size, else True.
-[[nodiscard]] Check peersCheck(const std::vector<PeerReport>& peers, unsigned mtu,
-                               unsigned overhead);
 
 }  // namespace multinet::agent::networks

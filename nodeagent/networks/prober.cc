@@ -35,13 +35,13 @@ Result<Prober> Prober::open(const Options& options) {
   return Prober(options, std::move(socket));
 }
 
-void Prober::setPeers(const std::vector<Peer>& peers, IpFamily outer) {
+void Prober::setPeers(const std::vector<drivers::vxlan::Peer>& peers, IpFamily outer) {
   known_.clear();
-  std::vector<std::pair<std::size_t, const Peer*>> candidates;
-  for (const Peer& peer : peers) {
+  std::vector<std::pair<std::size_t, const drivers::vxlan::Peer*>> candidates;
+  for (const drivers::vxlan::Peer& peer : peers) {
     if (peer.bridgeMac == MacAddress{}) continue;  // not known yet: nothing to send to
     known_.push_back(peer.bridgeMac);
-    if (remoteOf(peer, IpAddress(outer, 0))) {
+    if (drivers::vxlan::remoteOf(peer, IpAddress(outer, 0))) {
       candidates.emplace_back(weight(options_.mac, peer.bridgeMac), &peer);
     }
   }
@@ -53,7 +53,7 @@ void Prober::setPeers(const std::vector<Peer>& peers, IpFamily outer) {
 
   std::map<MacAddress, Asked> next;
   for (const auto& [order, peer] : candidates) {
-    const IpAddress remote = *remoteOf(*peer, IpAddress(outer, 0));
+    const IpAddress remote = *drivers::vxlan::remoteOf(*peer, IpAddress(outer, 0));
     PeerReport report{peer->node, remote.str(), PeerState::Probing};
     const auto old = asked_.find(peer->bridgeMac);
     next.emplace(peer->bridgeMac,

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "lib/netns/packet_socket.h"
+#include "nodeagent/drivers/vxlan/vxlan.h"
 #include "nodeagent/networks/networks.h"
 #include "nodeagent/networks/path_mtu.h"
 #include "nodeagent/networks/peer_health.h"
@@ -34,7 +35,7 @@ class Prober {
   [[nodiscard]] static Result<Prober> open(const Options& options);
 
   /// What is known of peers that stay is kept.
-  void setPeers(const std::vector<Peer>& peers, IpFamily outer);
+  void setPeers(const std::vector<drivers::vxlan::Peer>& peers, IpFamily outer);
   /// One round of requests.
   void ask();
   /// What hasn't been answered since counts as lost.

@@ -2,9 +2,10 @@
 
 #include "lib/base/log.h"
 #include "lib/netns/netns.h"
-#include "nodeagent/networks/names.h"
+#include "nodeagent/drivers/names.h"
+#include "nodeagent/drivers/vxlan/vxlan.h"
+#include "nodeagent/networks/ground.h"
 #include "nodeagent/networks/path_mtu.h"
-#include "nodeagent/networks/site.h"
 
 namespace multinet::agent::networks {
 namespace {
@@ -30,14 +31,16 @@ void Probes::sync(const std::vector<DesiredNetwork>& served, const Host& host,
                   const Fd* switchNetns) {
   std::map<NetworkUid, Prober> next;
   for (const DesiredNetwork& network : served) {
-    if (network.type != LinkType::Vxlan) continue;
-    const auto* bridge = host.inner.link(bridgeName(network));
-    const Site site = siteOf(network, host, options_.underlay);
-    if (bridge == nullptr || bridge->alias != networkAlias(network.uid) || !site.local) continue;
-    const Prober::Options wanted{bridge->index, bridgeMac(options_.node, network.uid),
+    const auto* tunnel = std::get_if<drivers::vxlan::Network>(&network.network);
+    if (tunnel == nullptr) continue;
+    const auto* bridge = host.inner.link(drivers::ownBridgeName(network.uid));
+    const auto site = tunnel->tunnelSite(groundOf(network, host, options_.underlay));
+    const bool ours = bridge != nullptr && bridge->alias == drivers::networkAlias(network.uid);
+    if (!ours || !site.local) continue;
+    const Prober::Options wanted{bridge->index, drivers::bridgeMac(options_.node, network.uid),
                                  site.mtu,      options_.losses,
-                                 *site.local,   network.port,
-                                 network.vni};
+                                 *site.local,   tunnel->port,
+                                 tunnel->vni};
     auto old = probers_.extract(network.uid);
     if (!old.empty() && old.mapped().options() == wanted) {
       next.insert(std::move(old));
@@ -50,7 +53,7 @@ void Probes::sync(const std::vector<DesiredNetwork>& served, const Host& host,
       next.emplace(network.uid, std::move(*opened));
       askSoon();
     }
-    next.at(network.uid).setPeers(network.peers, site.local->family());
+    next.at(network.uid).setPeers(tunnel->peers, site.local->family());
   }
   probers_ = std::move(next);
 }
@@ -87,7 +90,7 @@ void Probes::probePaths(netlink::Socket& node) {
     for (const PeerReport& report : prober.reports()) {
       const auto remote = IpAddress::parse(report.address);
       if (report.state != PeerState::FullSizeLost || !remote) continue;
-      const unsigned needed = prober.options().mtu + vxlanOverhead(remote->family());
+      const unsigned needed = prober.options().mtu + drivers::vxlan::overhead(remote->family());
       // Without a learned value the tunnel's own probes tell.
       if (hasSmallPath(node, *remote, needed).value_or(false)) {
         sendOrTell(prober.askDirectly(report.node));
@@ -99,7 +102,7 @@ void Probes::probePaths(netlink::Socket& node) {
 void Probes::useHealedPaths(netlink::Socket& node) {
   for (auto& [uid, prober] : probers_) {
     for (const IpAddress& remote : prober.takeHealed()) {
-      const unsigned needed = prober.options().mtu + vxlanOverhead(remote.family());
+      const unsigned needed = prober.options().mtu + drivers::vxlan::overhead(remote.family());
       if (clock_.now() < forgetAt_ || !hasSmallPath(node, remote, needed).value_or(false)) continue;
       forgetAt_ = clock_.now() + kForgetEvery;
       const Status done = forgetPathMtus(remote.family());

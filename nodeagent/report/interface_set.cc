@@ -7,18 +7,6 @@
 namespace multinet::agent::report {
 namespace {
 
-api::NetworkType typeOf(LinkType type) {
-  switch (type) {
-    case LinkType::Vxlan:
-      return api::NetworkType::Vxlan;
-    case LinkType::Bridge:
-      return api::NetworkType::Bridge;
-    case LinkType::Macvlan:
-      return api::NetworkType::Macvlan;
-  }
-  return api::NetworkType::Bridge;
-}
-
 api::DefaultGateway defaultGatewayOf(const InterfacePlan& plan) {
   if (plan.defaultGatewayV4 && plan.defaultGatewayV6) return api::DefaultGateway::Dual;
   if (plan.defaultGatewayV4) return api::DefaultGateway::IPv4;
@@ -56,7 +44,7 @@ api::PodInterface interfaceOf(const InterfaceStatus& status, WallTime now) {
   out.name = plan.name.str();
   out.podNetworkName = plan.network.str();
   out.attachmentName = plan.attachment;
-  out.type = typeOf(plan.type);
+  out.type = typeOf(plan.link);
   out.mac = plan.mac.str();
   out.mtu = static_cast<std::int32_t>(plan.mtu);
   out.linkState = linkStateOf(status);

@@ -15,7 +15,7 @@ networks::Snapshot blue() {
   networks::NetworkState state;
   state.name = NetworkName("blue");
   state.uid = NetworkUid("u1");
-  state.type = LinkType::Vxlan;
+  state.type = api::NetworkType::Vxlan;
   state.bridgeMac = MacAddress::derive("blue");
   state.underlays = {IpAddress::parse("10.90.0.11").value()};
   state.ready = networks::CheckStatus::True;
@@ -94,7 +94,7 @@ TEST(Peers, OnlyTunnelsThatEndHereAreTold) {
   snapshot.networks[0].underlays.clear();
   EXPECT_TRUE(peersOf(snapshot, NodeName("n1")).empty());
   snapshot = blue();
-  snapshot.networks[0].type = LinkType::Bridge;
+  snapshot.networks[0].type = api::NetworkType::Bridge;
   EXPECT_TRUE(peersOf(snapshot, NodeName("n1")).empty());
 }
 

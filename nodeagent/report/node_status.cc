@@ -103,7 +103,7 @@ std::map<std::string, api::NetworkPeer> peersOf(const networks::Snapshot& snapsh
                                                 const NodeName& node) {
   std::map<std::string, api::NetworkPeer> peers;
   for (const networks::NetworkState& state : snapshot.networks) {
-    const bool tunnel = state.type == LinkType::Vxlan && !state.underlays.empty() &&
+    const bool tunnel = state.type == api::NetworkType::Vxlan && !state.underlays.empty() &&
                         state.bridgeMac != MacAddress();
     if (!tunnel) continue;
     api::NetworkPeer peer;

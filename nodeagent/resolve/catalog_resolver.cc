@@ -7,7 +7,6 @@
 
 #include "lib/api/names.h"
 #include "lib/api/resolve.h"
-#include "nodeagent/networks/desired.h"
 #include "nodeagent/resolve/admitted.h"
 
 namespace multinet::agent::resolve {
@@ -36,7 +35,7 @@ bool isReplaced(const Error& error) {
 Result<const networks::NetworkState*> stateOf(const networks::Snapshot& snapshot,
                                               const api::ResolvedInterface& interface) {
   const networks::NetworkState* state = snapshot.find(interface.networkUid);
-  const bool isThere = state != nullptr && !state->parent.empty() && state->mtu > 0;
+  const bool isThere = state != nullptr && state->link && state->mtu > 0;
   if (isThere) return state;
   // With the reason that stands in the node's NodeNetworkSet, which the docs are sorted by.
   const std::string detail = state == nullptr || state->message.empty()
@@ -55,10 +54,7 @@ WantedInterface wanted(const api::ResolvedInterface& interface, const api::PodNe
   plan.network = interface.network;
   plan.networkUid = interface.networkUid;
   if (interface.item.kind == api::RequestKind::Attachment) plan.attachment = interface.item.name;
-  plan.type = networks::linkTypeOf(interface.type);
-  if (network.spec.macvlan.has_value())
-    plan.macvlanMode = networks::macvlanModeOf(network.spec.macvlan->mode);
-  plan.parent = state.parent;
+  plan.link = *state.link;
   plan.mtu = interface.mtu.has_value() ? std::min(static_cast<unsigned>(*interface.mtu), state.mtu)
                                        : state.mtu;
   for (const api::ResolvedRoute& route : interface.routes) {

@@ -39,8 +39,8 @@ networks::Snapshot onNode() {
   networks::NetworkState state;
   state.name = NetworkName("blue");
   state.uid = NetworkUid("uid-blue");
-  state.type = LinkType::Macvlan;
-  state.parent = "eth1";
+  state.type = api::NetworkType::Macvlan;
+  state.link = drivers::macvlan::Link{"eth1", api::MacvlanMode::Vepa};
   state.mtu = 1400;
   snapshot.networks.push_back(state);
   return snapshot;
@@ -157,9 +157,7 @@ TEST_F(ResolverTest, SaysAllThatAnInterfaceShallBe) {
   const WantedInterface& wanted = resolved->at(0);
   EXPECT_EQ(wanted.plan.name.str(), "net1");
   EXPECT_EQ(wanted.plan.networkUid.str(), "uid-blue");
-  EXPECT_EQ(wanted.plan.type, LinkType::Macvlan);
-  EXPECT_EQ(wanted.plan.macvlanMode, MacvlanMode::Vepa);
-  EXPECT_EQ(wanted.plan.parent, "eth1");
+  EXPECT_EQ(wanted.plan.link, Link(drivers::macvlan::Link{"eth1", api::MacvlanMode::Vepa}));
   EXPECT_EQ(wanted.plan.mtu, 1400U);
   ASSERT_EQ(wanted.plan.routes.size(), 1U);
   ASSERT_EQ(wanted.subnets.size(), 2U);

@@ -36,7 +36,7 @@ std::vector<InterfaceStatus> fromKernel(const Links& links) {
     if (!name.has_value()) continue;
     InterfaceStatus status;
     status.plan.name = std::move(*name);
-    status.plan.type = link.kind == "macvlan" ? LinkType::Macvlan : LinkType::Bridge;
+    status.plan.link = linkOfKind(link.kind);
     status.plan.mac = link.mac;
     status.plan.mtu = link.mtu;
     for (const InterfaceAddress& address : link.addresses) {

@@ -1,0 +1,233 @@
+#include <linux/if_link.h>
+
+#include <algorithm>
+
+#include "nodeagent/drivers/bridge/bridge.h"
+#include "nodeagent/drivers/hash_name.h"
+#include "nodeagent/drivers/names.h"
+#include "nodeagent/drivers/own_bridge.h"
+
+namespace multinet::agent::drivers::bridge {
+namespace {
+
+using netlink::LinkInfo;
+using netlink::LinkRef;
+
+/// High enough that no bridge takes it for its own (a bridge takes its ports' lowest).
+MacAddress wireMac(const NodeName& node, const NetworkUid& network) {
+  auto bytes = MacAddress::derive("wire/" + node.str() + "/" + network.str()).bytes();
+  bytes[0] = 0xfe;
+  return MacAddress(bytes);
+}
+
+/// The steps for one network.
+class Planner {
+ public:
+  Planner(const Network& network, const Ground& ground, const NodeName& node)
+      : network_(network),
+        ground_(ground),
+        node_(node),
+        site_(network.site(ground)),
+        own_(ground, site_, node, {network.bridgeName(ground.uid), network.portName(ground.uid)}) {}
+
+  std::vector<HostStep> run() {
+    if (site_.mtu == 0) return {};
+    if (const LinkInfo* bridge = own_.keep()) {
+      if (network_.joins()) {
+        planWire(*bridge);
+      } else if (!network_.spec.uplink.empty()) {
+        planUplink(*bridge);
+      }
+      own_.movePods(*bridge, !own_.blocked());
+    }
+    return std::move(own_).take();
+  }
+
+ private:
+  /// A Passthru macvlan on the NIC, which stays with the node.
+  void planUplink(const LinkInfo& bridge) {
+    const LinkInfo* device = site_.device;
+    if (device == nullptr || ground_.refused) return;
+    if (const LinkInfo* old = ground_.host.link(network_.bridgeName(ground_.uid));
+        old != nullptr && own_.isOurs(*old) && device->master == old->index) {
+      own_.step(Place::Node, {netlink::setMaster(ref(*device), 0)});  // of an earlier version
+    }
+    if (!device->up) own_.step(Place::Node, {netlink::setUp(ref(*device))});
+    const LinkInfo* port = ground_.host.inner.link(uplinkName(ground_.uid));
+    if (port == nullptr) return createUplink(*device, bridge);
+    if (!own_.keepPort(*port, bridge)) return;
+    if (port->lower != device->index) return own_.step({netlink::deleteLink(ref(*port))});
+    own_.keepMtu(*port, bridge);
+    own_.bringUp(*port);
+  }
+
+  void createUplink(const LinkInfo& device, const LinkInfo& bridge) {
+    if (own_.blocked()) return;
+    netlink::MacvlanSpec spec;
+    spec.name = uplinkName(ground_.uid);
+    spec.parent = device.name;
+    spec.parentIndex = device.index;
+    spec.mode = MACVLAN_MODE_PASSTHRU;
+    spec.netns = ground_.host.switchNetns;
+    spec.mac = device.mac;
+    spec.mtu = std::min(own_.mtuOf(bridge), device.mtu);
+    own_.step(Place::Node, {netlink::createMacvlan(spec)});
+    own_.adopt(spec.name, bridge);
+  }
+
+  /// A wire between our bridge and the one that the network joins.
+  void planWire(const LinkInfo& bridge) {
+    const LinkInfo* device = site_.device;
+    if (device == nullptr || device->kind != "bridge") return;
+    const LinkInfo* port = ground_.host.inner.link(wireName(ground_.uid));
+    if (port == nullptr) return createWire(*device, bridge);
+    if (!own_.keepPort(*port, bridge)) return;
+    own_.keepMtu(*port, bridge);
+    own_.bringUp(*port);
+    if (const LinkInfo* far = ground_.host.link(wireEndName(ground_.uid))) {
+      keepWireEnd(*far, *device);
+    }
+  }
+
+  void createWire(const LinkInfo& device, const LinkInfo& bridge) {
+    if (own_.blocked()) return;
+    netlink::VethSpec spec;
+    spec.hostName = wireEndName(ground_.uid);
+    spec.bridge = device.name;
+    spec.bridgeIndex = device.index;
+    spec.hostMac = wireMac(node_, ground_.uid);
+    spec.peerName = wireName(ground_.uid);
+    spec.peerNetns = ground_.host.switchNetns;
+    spec.peerMac = portMac(node_, ground_.uid);
+    spec.mtu = own_.mtuOf(bridge);
+    const LinkRef end{0, spec.hostName};
+    own_.step(Place::Node, {netlink::createVeth(spec), netlink::setAlias(end, own_.alias())});
+    own_.adopt(spec.peerName, bridge);
+  }
+
+  void keepWireEnd(const LinkInfo& end, const LinkInfo& device) {
+    std::vector<netlink::Request> requests;
+    if (!own_.isOurs(end)) requests.push_back(netlink::setAlias(ref(end), own_.alias()));
+    if (end.master != device.index) requests.push_back(netlink::setMaster(ref(end), device.index));
+    if (end.mtu < site_.mtu && !own_.blocked()) {
+      requests.push_back(netlink::setMtu(ref(end), site_.mtu));
+    }
+    if (!end.up) requests.push_back(netlink::setUp(ref(end)));
+    if (!requests.empty()) own_.step(Place::Node, std::move(requests));
+  }
+
+  const Network& network_;
+  const Ground& ground_;
+  const NodeName& node_;
+  Site site_;
+  OwnBridge own_;
+};
+
+/// The MTU of our own bridge, if it is there.
+unsigned madeWith(const Network& network, const Ground& ground) {
+  const auto* bridge = ownLink(ground.host, ground.uid, network.bridgeName(ground.uid));
+  return bridge == nullptr ? 0 : bridge->mtu;
+}
+
+Site joinedSite(const Network& network, const Ground& ground) {
+  const std::string& name = network.spec.name;
+  Site site;
+  site.device = ground.host.link(name);
+  site.parent = deviceCheck(name, site.device);
+  if (site.device == nullptr) return site;
+  if (site.device->kind != "bridge") {
+    site.parent =
+        failed("Parent", "NotABridge",
+               "device " + name + " is of kind \"" + site.device->kind + "\", it must be a bridge");
+  }
+  // A bridge without ports has no carrier and works all the same.
+  if (site.parent.reason == "NoCarrier") {
+    site.parent = passed("Parent", "DeviceUp", "device " + name + " is up");
+  }
+  site.mtu = ground.mtu != 0 ? ground.mtu : site.device->mtu;
+  checkCarries(0, site);
+  return site;
+}
+
+Site uplinkSite(const Network& network, const Ground& ground) {
+  const std::string& name = network.spec.uplink;
+  Site site;
+  site.device = ground.host.link(name);
+  site.parent = deviceCheck(name, site.device);
+  if (site.device == nullptr) return site;
+  const auto* bridge = ground.host.link(network.bridgeName(ground.uid));
+  if (site.device->master != 0 && (bridge == nullptr || site.device->master != bridge->index)) {
+    site.parent =
+        failed("Parent", "UplinkTaken", "device " + name + " is a port of another device");
+  }
+  const unsigned made = madeWith(network, ground);
+  site.mtu = ground.mtu != 0 ? ground.mtu : made != 0 ? made : site.device->mtu;
+  checkCarries(0, site);
+  return site;
+}
+
+}  // namespace
+
+std::string uplinkName(const NetworkUid& network) {
+  return hashName("mnu", network.str());
+}
+std::string wireName(const NetworkUid& network) {
+  return hashName("mnw", network.str());
+}
+std::string wireEndName(const NetworkUid& network) {
+  return hashName("mne", network.str());
+}
+
+std::optional<Network> Network::of(const api::PodNetwork& network,
+                                   const std::vector<const api::NetworkPeer*>& /*peers*/,
+                                   const NodeName& /*node*/) {
+  return Network{network.spec.bridge.value_or(api::BridgeSpec{})};
+}
+
+std::string Network::bridgeName(const NetworkUid& uid) const {
+  return joins() || spec.name.empty() ? ownBridgeName(uid) : spec.name;
+}
+
+std::string Network::portName(const NetworkUid& uid) const {
+  if (joins()) return wireName(uid);
+  return spec.uplink.empty() ? "" : uplinkName(uid);
+}
+
+std::vector<std::string> Network::links(Place place, const NetworkUid& uid) const {
+  if (place == Place::Node) {
+    return joins() ? std::vector{wireEndName(uid)} : std::vector<std::string>{};
+  }
+  std::vector<std::string> names = {bridgeName(uid)};
+  if (std::string port = portName(uid); !port.empty()) names.push_back(std::move(port));
+  return names;
+}
+
+/// A network's own MTU, once its bridge was made with it, stays.
+Site Network::site(const Ground& ground) const {
+  if (joins()) return joinedSite(*this, ground);
+  if (!spec.uplink.empty()) return uplinkSite(*this, ground);
+  constexpr unsigned kEthernet = 1500;
+  const unsigned made = madeWith(*this, ground);
+  Site site;
+  site.parent = passed("Parent", "NoUplink", "the bridge needs no other device");
+  site.mtu = ground.mtu != 0 ? ground.mtu : made != 0 ? made : kEthernet;
+  return site;
+}
+
+std::vector<HostStep> Network::steps(const Ground& ground, const NodeName& node,
+                                     Guard /*guard*/) const {
+  return Planner(*this, ground, node).run();
+}
+
+std::vector<Check> Network::checks(const Ground& ground, const Site& /*site*/,
+                                   const Findings& findings) const {
+  return {linkCheck(ground, findings, links(Place::Switch, ground.uid)), peersUnmeasured()};
+}
+
+std::optional<Link> Network::link(const Ground& ground, const Site& /*site*/,
+                                  const std::vector<Check>& checks) const {
+  if (!bridgeIsThere(checks)) return std::nullopt;
+  return Link{bridgeName(ground.uid)};
+}
+
+}  // namespace multinet::agent::drivers::bridge

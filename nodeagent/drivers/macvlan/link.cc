@@ -1,0 +1,78 @@
+#include <linux/if_link.h>
+
+#include "nodeagent/drivers/macvlan/macvlan.h"
+#include "proto/cri-multinet/v1alpha1/pod_networks.pb.h"
+
+namespace multinet::agent::drivers::macvlan {
+namespace {
+
+std::uint32_t kernelMode(api::MacvlanMode mode) {
+  switch (mode) {
+    case api::MacvlanMode::Private:
+      return MACVLAN_MODE_PRIVATE;
+    case api::MacvlanMode::Vepa:
+      return MACVLAN_MODE_VEPA;
+    case api::MacvlanMode::Passthru:
+      return MACVLAN_MODE_PASSTHRU;
+    case api::MacvlanMode::Bridge:
+      break;
+  }
+  return MACVLAN_MODE_BRIDGE;
+}
+
+netlink::Request requestOf(const CreateLink& step, int podNetns) {
+  netlink::MacvlanSpec spec;
+  spec.name = step.bornAs;
+  spec.parent = step.parent;
+  spec.parentIndex = step.parentIndex;
+  spec.mode = step.mode;
+  spec.netns = podNetns;
+  spec.mac = step.mac;
+  spec.mtu = step.mtu;
+  return netlink::createMacvlan(spec);
+}
+
+}  // namespace
+
+Status Link::checkParent(unsigned mtu, const netlink::LinkInfo& parent) const {
+  // A bridge's port has its one receive handler taken (the kernel would say EBUSY).
+  if (parent.master != 0) {
+    return fail(Code::FailedPrecondition, "ParentEnslaved",
+                "attach to " + parent.name + ": it is a port of another device, name that one");
+  }
+  return checkCarries(mtu, parent);
+}
+
+CreateLink Link::create(const NewLink& link, const netlink::LinkInfo& parent) const {
+  CreateLink step;
+  step.place = Place::Node;
+  step.parent = parent.name;
+  step.parentIndex = parent.index;
+  step.bornAs = link.hostName;
+  step.mac = link.mac;
+  step.mtu = link.mtu;
+  step.mode = kernelMode(mode);
+  step.request = requestOf;
+  return step;
+}
+
+void Link::toWire(cri::v1alpha1::InterfaceRequest& request) const {
+  request.mutable_macvlan()->set_parent(device);
+  request.mutable_macvlan()->set_mode(std::string(api::name(mode)));
+}
+
+LinkForm Link::form() const {
+  return {{"parent", device}, {"macvlanMode", std::string(api::name(mode))}};
+}
+
+Result<Link> Link::ofForm(const LinkForm& form) {
+  const std::string text = textOf(form, "macvlanMode");
+  const auto mode = k8s::unspell<api::MacvlanMode>(text);
+  if (!mode) {
+    return fail(Code::InvalidArgument, "InvalidMode",
+                "mode \"" + text + "\": must be Bridge, Private, VEPA or Passthru");
+  }
+  return Link{textOf(form, "parent"), *mode};
+}
+
+}  // namespace multinet::agent::drivers::macvlan

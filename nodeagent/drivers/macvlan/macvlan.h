@@ -1,0 +1,65 @@
+// Type Macvlan: each pod has a MAC of its own on a device of the node. On a node there is nothing
+// of it but that device; its links are born in pods.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/api/pod_network.h"
+#include "nodeagent/drivers/link.h"
+
+namespace multinet::api {
+struct NetworkPeer;
+}  // namespace multinet::api
+
+namespace multinet::agent::drivers::macvlan {
+
+struct Link {
+  static constexpr api::NetworkType kType = api::NetworkType::Macvlan;
+  std::string device;
+  api::MacvlanMode mode = api::MacvlanMode::Bridge;
+  bool operator==(const Link&) const = default;
+
+  /// A passthru macvlan has its parent's MAC whatever was asked (macvlan_common_newlink).
+  [[nodiscard]] LinkTraits traits() const {
+    return {"macvlan", Place::Node, false, mode != api::MacvlanMode::Passthru};
+  }
+  [[nodiscard]] const std::string& parent() const { return device; }
+  [[nodiscard]] Status checkParent(unsigned mtu, const netlink::LinkInfo& parent) const;
+  [[nodiscard]] CreateLink create(const NewLink& link, const netlink::LinkInfo& parent) const;
+  void toWire(cri::v1alpha1::InterfaceRequest& request) const;
+  [[nodiscard]] LinkForm form() const;
+  [[nodiscard]] static Result<Link> ofForm(const LinkForm& form);
+};
+
+struct Network {
+  static constexpr api::NetworkType kType = api::NetworkType::Macvlan;
+  api::MacvlanSpec spec;
+  bool operator==(const Network&) const = default;
+
+  [[nodiscard]] static std::optional<Network> of(const api::PodNetwork& network,
+                                                 const std::vector<const api::NetworkPeer*>& peers,
+                                                 const NodeName& node);
+  [[nodiscard]] bool isComplete() const { return true; }
+  [[nodiscard]] bool settle(const Ground& /*ground*/) { return true; }
+  [[nodiscard]] HostDetail detail(const Ground& /*ground*/) const {
+    return {.routes = !takenDevice().empty()};
+  }
+  [[nodiscard]] std::optional<Refusal> refuse(const Ground& /*ground*/) const { return {}; }
+  [[nodiscard]] std::string takenDevice() const {
+    return spec.mode == api::MacvlanMode::Passthru ? spec.parent : "";
+  }
+  [[nodiscard]] std::string wire() const { return spec.parent; }
+  [[nodiscard]] std::vector<std::string> devices() const { return {spec.parent}; }
+  [[nodiscard]] std::vector<std::string> links(Place place, const NetworkUid& uid) const;
+  [[nodiscard]] Site site(const Ground& ground) const;
+  [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,
+                                            Guard guard) const;
+  [[nodiscard]] std::vector<Check> checks(const Ground& ground, const Site& site,
+                                          const Findings& findings) const;
+  [[nodiscard]] std::optional<Link> link(const Ground& ground, const Site& site,
+                                         const std::vector<Check>& checks) const;
+};
+
+}  // namespace multinet::agent::drivers::macvlan
