@@ -98,12 +98,25 @@ TEST(Codec, RefusesWhatTheSchemaRefuses) {
   };
   EXPECT_EQ(message(R"({"spec": {}})"), "decode PodNetwork: spec.type: is required");
   EXPECT_EQ(message(R"({"metadata": {}})"), "decode PodNetwork: spec: is required");
-  EXPECT_EQ(message(R"({"spec": {"type": "Foo"}})"),
-            "decode PodNetwork: spec.type: is \"Foo\", must be one of VXLAN, Bridge, Macvlan");
+  EXPECT_EQ(message(R"({"spec": {"type": 7}})"),
+            "decode PodNetwork: spec.type: must be a string, is a number");
+  EXPECT_EQ(message(R"({"spec": {"type": "Bridge", "bridge": {"mode": "Foo"}}})"),
+            "decode PodNetwork: spec.bridge.mode: is \"Foo\", must be one of Own, Existing");
   EXPECT_EQ(message(R"({"spec": {"type": "Bridge", "mtu": 4294967296}})"),
             "decode PodNetwork: spec.mtu: must be a whole number from -2147483648 to 2147483647");
   EXPECT_EQ(message(R"({"spec": {"type": "Bridge", "ipam": {"subnets": [{"gateway": "x"}]}}})"),
             "decode PodNetwork: spec.ipam.subnets[0].cidr: is required");
+}
+
+TEST(Codec, ReadsATypeOfANewerVersionAsUnknown) {
+  const auto network = k8s::decodeText<PodNetwork>(R"({"spec": {"type": "Foo"}})");
+  ASSERT_TRUE(network) << network.error().message;
+  EXPECT_EQ(network->spec.type, NetworkType::Unknown);
+  const auto set = k8s::decodeText<PodInterfaceSet>(
+      R"({"pod": {"name": "a", "uid": "u"}, "nodeName": "n",
+          "interfaces": [{"name": "net1", "podNetworkName": "blue", "type": "Foo"}]})");
+  ASSERT_TRUE(set) << set.error().message;
+  EXPECT_EQ(set->interfaces.at(0).type, NetworkType::Unknown);
 }
 
 /// YAML as the API server would hand it on: plain numbers and booleans typed, the rest text.

@@ -17,7 +17,9 @@
 
 namespace multinet::api {
 
-enum class NetworkType : std::uint8_t { Vxlan, Bridge, Macvlan };
+/// `Unknown`: of a newer version. The object is read all the same, so that what stands of it on
+/// nodes isn't taken for gone; nothing new is made of it.
+enum class NetworkType : std::uint8_t { Vxlan, Bridge, Macvlan, Unknown };
 enum class BridgeMode : std::uint8_t { Own, Existing };
 enum class MacvlanMode : std::uint8_t { Bridge, Private, Vepa, Passthru };
 enum class AccessFrom : std::uint8_t { None, All, Selector };
@@ -32,6 +34,9 @@ inline constexpr std::array kSpellings<api::NetworkType>{
     std::pair{api::NetworkType::Bridge, std::string_view("Bridge")},
     std::pair{api::NetworkType::Macvlan, std::string_view("Macvlan")},
 };
+template <>
+inline constexpr std::optional<api::NetworkType> kUnknownWord<api::NetworkType> =
+    api::NetworkType::Unknown;
 template <>
 inline constexpr std::array kSpellings<api::BridgeMode>{
     std::pair{api::BridgeMode::Own, std::string_view("Own")},
@@ -54,9 +59,9 @@ inline constexpr std::array kSpellings<api::AccessFrom>{
 
 namespace multinet::api {
 
-/// `VXLAN`, `Bridge`, `Macvlan`.
+/// `VXLAN`, `Bridge`, `Macvlan`; `unknown`.
 [[nodiscard]] constexpr std::string_view name(NetworkType type) {
-  return k8s::spell(type);
+  return type == NetworkType::Unknown ? "unknown" : k8s::spell(type);
 }
 [[nodiscard]] constexpr std::string_view name(BridgeMode mode) {
   return k8s::spell(mode);

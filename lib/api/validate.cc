@@ -38,12 +38,20 @@ std::string memberOf(NetworkType type) {
       return "bridge";
     case NetworkType::Macvlan:
       return "macvlan";
+    case NetworkType::Unknown:
+      break;
   }
   return "";
 }
 
 Report checkUnion(const PodNetworkSpec& spec) {
   Report report;
+  if (spec.type == NetworkType::Unknown) {
+    note(report, Violation{"spec.type", "", "is none that this version of Multinet knows",
+                           "upgrade this part of Multinet to the version of the CRDs",
+                           "TypeUnknown", Code::FailedPrecondition});
+    return report;
+  }
   const std::array members{
       std::pair{NetworkType::Vxlan, spec.vxlan.has_value()},
       std::pair{NetworkType::Bridge, spec.bridge.has_value()},

@@ -532,5 +532,13 @@ TEST(ToError, LeadsWithWhatCannotHeal) {
   EXPECT_EQ(toError({}).code, Code::Ok);
 }
 
+TEST(ValidateNetwork, ATypeOfANewerVersionIsToldAsThat) {
+  PodNetwork network = goodNetwork();
+  network.spec.type = NetworkType::Unknown;
+  const auto violations = validate(network).violations;
+  ASSERT_EQ(violations.size(), 1U);
+  EXPECT_EQ(violations[0].reason, "TypeUnknown");
+}
+
 }  // namespace
 }  // namespace multinet::api

@@ -126,6 +126,8 @@ void Decoder::value(simdjson::dom::element element, T& out, const detail::Path& 
     detail::read(element, text, path, failure);
     if (const auto known = unspell<T>(text)) {
       out = *known;
+    } else if (kUnknownWord<T> && !failure.error) {
+      out = *kUnknownWord<T>;
     } else {
       std::string words;
       for (const auto& [_, word] : kSpellings<T>)

@@ -12,6 +12,11 @@ namespace multinet::k8s {
 template <class E>
 inline constexpr std::array<std::pair<E, std::string_view>, 0> kSpellings{};
 
+/// Specialise for an enum to which a newer server may add words: as what those are read. The value
+/// has no spelling, and is never written.
+template <class E>
+inline constexpr std::optional<E> kUnknownWord{};
+
 /// As the API spells it.
 template <class E>
 [[nodiscard]] constexpr std::string_view spell(E value) {

@@ -109,6 +109,23 @@ TEST(Codec, ReadsAVxlanLink) {
   EXPECT_TRUE(link.vxlan->learning);
 }
 
+TEST(Codec, ReadsAVlanAsItIsAskedFor) {
+  const Request request = createStacked({.kind = "vlan",
+                                         .name = "mnl0",
+                                         .parent = "eth1",
+                                         .parentIndex = 3,
+                                         .options = {{IFLA_VLAN_ID, std::uint16_t{100}}},
+                                         .mtu = 1500});
+  EXPECT_EQ(request.what, "create vlan mnl0 on eth1");
+  const Buffer bytes = request.message.encode(1);
+  const auto link = decodeLink(std::span(bytes).subspan(sizeof(nlmsghdr))).value();
+  EXPECT_EQ(link.kind, "vlan");
+  EXPECT_EQ(link.lower, 3);
+  EXPECT_EQ(link.vlanId, 100);
+  EXPECT_EQ(link.mtu, 1500U);
+  EXPECT_EQ(link.mac, MacAddress{}) << "the parent's";
+}
+
 TEST(Codec, TruncatedAtEveryByteIsAnErrorOrLessNeverMore) {
   const Buffer whole = vxlanLink();
   for (std::size_t size = 0; size < whole.size(); ++size) {

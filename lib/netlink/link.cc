@@ -81,6 +81,7 @@ Result<LinkInfo> decodeLink(Bytes payload) {
   const Attributes data = info.nested(IFLA_INFO_DATA);
   if (link.kind == "vxlan") link.vxlan = decodeVxlan(data);
   if (link.vxlan) link.udpPort = link.vxlan->port;
+  if (link.kind == "vlan") link.vlanId = data.u16(IFLA_VLAN_ID);
   if (link.kind == "geneve") link.udpPort = data.u16Network(IFLA_GENEVE_PORT).value_or(0);
   return link;
 }

@@ -37,7 +37,8 @@ struct LinkInfo {
   int lower = 0;  ///< IFLA_LINK: parent or veth peer, an index in `lowerNetns` if that is set
   std::optional<std::int32_t> lowerNetns;
   std::optional<VxlanInfo> vxlan;
-  std::uint16_t udpPort = 0;  ///< at which a VXLAN or GENEVE link listens
+  std::optional<std::uint16_t> vlanId;  ///< of an 802.1Q device
+  std::uint16_t udpPort = 0;            ///< at which a VXLAN or GENEVE link listens
   bool operator==(const LinkInfo&) const = default;
 };
 
@@ -66,14 +67,14 @@ struct LinkOption {
 };
 /// A link that stands on another one: a macvlan, an ipvlan, a VLAN.
 struct StackedSpec {
-  std::string kind;  ///< the kernel's word
-  std::string name;
-  std::string parent;  ///< for texts only
+  std::string kind{};  ///< the kernel's word
+  std::string name{};
+  std::string parent{};  ///< for texts only
   int parentIndex = 0;
-  std::vector<LinkOption> options;
+  std::vector<LinkOption> options{};
   int netns = -1;    ///< descriptor of the namespace in which it is born; -1: the socket's
   int index = 0;     ///< wanted ifindex there, 0: the kernel chooses
-  MacAddress mac;    ///< zero: the kernel chooses, or takes the parent's
+  MacAddress mac{};  ///< zero: the kernel chooses, or takes the parent's
   unsigned mtu = 0;  ///< bytes; 0: the parent's
 };
 [[nodiscard]] Request createStacked(const StackedSpec& spec);

@@ -47,6 +47,7 @@ void Announcer::send(const IntentId& intent, std::uint64_t number) {
   if (found == jobs_.end() || found->second.number != number) return;
   Job& job = found->second;
   for (const InterfaceStatus& interface : job.interfaces) {
+    if (!traitsOf(interface.plan.link).isAnnounced) continue;
     for (const AddressPlan& address : interface.plan.addresses) {
       const Status sent = sendOne(job.netns, interface.ifindex,
                                   announcementOf(address.address.address, interface.plan.mac));

@@ -21,15 +21,25 @@ struct Match : Cases... {
 };
 
 /// A link whose sandbox just ended still stands on its parent while the kernel takes its namespace
-/// apart (cleanup_net). Until then a macvlan of that MAC can't come up.
-constexpr unsigned kMacTries = 15;
-constexpr std::chrono::milliseconds kMacWait(20);
+/// apart (cleanup_net). Until then a macvlan of that MAC can't come up, and an ipvlan can't have
+/// that address.
+constexpr unsigned kHeldTries = 15;
+constexpr std::chrono::milliseconds kHeldWait(20);
+
+bool isBusy(const Op* op, const Status& verdict) {
+  return op != nullptr && !verdict && verdict.error().code == Code::Unavailable;
+}
 
 /// EADDRINUSE, EBUSY before Linux 5.16: macvlan_open and macvlan_sync_address.
 bool macIsTaken(const Op* op, const Status& verdict) {
-  const bool asks = op != nullptr && (std::holds_alternative<BringUp>(op->action) ||
-                                      std::holds_alternative<SetMac>(op->action));
-  return asks && !verdict && verdict.error().code == Code::Unavailable;
+  return isBusy(op, verdict) && (std::holds_alternative<BringUp>(op->action) ||
+                                 std::holds_alternative<SetMac>(op->action));
+}
+
+/// EADDRINUSE: ipvlan_addr4_validator_event and its sister of IPv6.
+bool isHeld(const Op* op, const Status& verdict) {
+  return macIsTaken(op, verdict) ||
+         (isBusy(op, verdict) && std::holds_alternative<AddAddress>(op->action));
 }
 
 /// The code of a verdict that leaves the kernel as the step wanted it; Ok where there is none.
@@ -184,12 +194,12 @@ Status Applier::send(netlink::Socket& socket, const std::vector<Sent>& batch) {
   std::vector<Sent> left = batch;
   for (unsigned attempt = 0;; ++attempt) {
     Status sent = sendOnce(socket, left);
-    const bool taken = std::any_of(left.begin(), left.end(),
-                                   [](const Sent& one) { return macIsTaken(one.op, one.verdict); });
-    if (!taken || attempt > kMacTries) return sent;
+    const bool held = std::any_of(left.begin(), left.end(),
+                                  [](const Sent& one) { return isHeld(one.op, one.verdict); });
+    if (!held || attempt > kHeldTries) return sent;
     MULTINET_CHECK(checkAbort());
-    if (attempt < kMacTries) {
-      std::this_thread::sleep_for(kMacWait);
+    if (attempt < kHeldTries) {
+      std::this_thread::sleep_for(kHeldWait);
     } else {
       MULTINET_CHECK(freeMac(left));
     }

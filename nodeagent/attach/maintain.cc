@@ -77,6 +77,7 @@ void look(const std::vector<LinkInfo>& links, InterfaceStatus& status) {
                                  [&](const LinkInfo& one) { return one.name == name; });
   const bool isThere = link != links.end();
   if (isThere) status.ifindex = link->index;
+  if (isThere && !traitsOf(status.plan.link).hasOwnMac) status.plan.mac = link->mac;
   if (status.state == InterfaceState::Failed) {
     if (!isThere) status.message += "; the pod has no link \"" + name + "\"";
     return;

@@ -290,12 +290,17 @@ const LinkInfo* findOurs(const Observed& observed, const IntentId& intent,
            (link->alias == alias ||
             (!drivers::parseAlias(link->alias) && link->mac == interface.mac));
   };
+  // A name that a link was born with is from the intent, so it says as much as a MAC.
+  const auto bornOurs = [&](const LinkInfo* link) {
+    return ours(link) || (link != nullptr && link->kind == traits.kind && !traits.hasOwnMac &&
+                          link->alias.empty());
+  };
   const LinkInfo* named = byName(observed.podLinks, interface.name.str());
   if (ours(named)) return named;
   for (unsigned salt = 0; salt < kHostNameSalts; ++salt) {
     const LinkInfo* born =
         byName(observed.podLinks, drivers::hostLinkName(intent, interface.name.str(), salt));
-    if (ours(born)) return born;
+    if (bornOurs(born)) return born;
   }
   const auto marked = std::find_if(
       observed.podLinks.begin(), observed.podLinks.end(),

@@ -208,6 +208,22 @@ TEST(Plan, ALinkThatHasItsNameIsNotNamedAgain) {
   }
 }
 
+TEST(Plan, ALinkWithoutAMacOfItsOwnIsKnownByTheNameItWasBornWith) {
+  const InterfacePlan wanted = interface(macvlan::Link{"br0", api::MacvlanMode::Passthru});
+  netlink::LinkInfo parent = bridgeLink();
+  parent.kind = "";
+  netlink::LinkInfo link = attached();
+  link.kind = "macvlan";
+  link.mac = MacAddress::derive("the parent's");
+  link.alias.clear();
+  link.name = hostLinkName(IntentId("i"), "net1", 0);
+  Observed observed = observe(parent);
+  observed.podLinks = {link};
+  EXPECT_TRUE(stepsOf<CreateLink>(plan(desire(wanted), observed).value()).empty());
+  observed.podLinks[0].name = "net1";
+  EXPECT_EQ(plan(desire(wanted), observed).error().reason, "NameTaken");
+}
+
 TEST(Plan, AnotherLinkOfThatNameIsNeverTouched) {
   for (const char* alias : {"", "multinet:other:net1"}) {
     netlink::LinkInfo link = attached();

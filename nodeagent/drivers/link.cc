@@ -58,4 +58,24 @@ CreateLink createVeth(const NewLink& link, const netlink::LinkInfo& parent) {
   return step;
 }
 
+Status checkDeviceParent(unsigned mtu, const netlink::LinkInfo& parent) {
+  // A bridge's port has its one receive handler taken (the kernel would say EBUSY).
+  if (parent.master != 0) {
+    return fail(Code::FailedPrecondition, "ParentEnslaved",
+                "attach to " + parent.name + ": it is a port of another device, name that one");
+  }
+  return checkCarries(mtu, parent);
+}
+
+CreateLink createOn(const NewLink& link, const netlink::LinkInfo& parent, Place place) {
+  CreateLink step;
+  step.place = place;
+  step.parent = parent.name;
+  step.parentIndex = parent.index;
+  step.bornAs = link.hostName;
+  step.mac = link.mac;
+  step.mtu = link.mtu;
+  return step;
+}
+
 }  // namespace multinet::agent::drivers

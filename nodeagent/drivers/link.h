@@ -22,6 +22,8 @@ struct LinkTraits {
   bool hasHostEnd = false;
   /// False where the link has its parent's MAC, whatever was asked.
   bool hasOwnMac = true;
+  /// False where nobody on the wire looks for the link's addresses by ARP or ND.
+  bool isAnnounced = true;
 };
 
 /// A link that is to be made.
@@ -50,5 +52,13 @@ using LinkForm = std::map<std::string, std::string>;
 /// FailedPrecondition where the parent is no bridge or can't carry the interface.
 [[nodiscard]] Status checkVethParent(unsigned mtu, const netlink::LinkInfo& parent);
 [[nodiscard]] CreateLink createVeth(const NewLink& link, const netlink::LinkInfo& parent);
+
+// A link that is born in the pod and stands on a device: what Macvlan puts into pods.
+
+/// FailedPrecondition where the parent is a port of another device or can't carry the interface.
+[[nodiscard]] Status checkDeviceParent(unsigned mtu, const netlink::LinkInfo& parent);
+/// All but the kernel's mode and the request. `place` is the parent's.
+[[nodiscard]] CreateLink createOn(const NewLink& link, const netlink::LinkInfo& parent,
+                                  Place place);
 
 }  // namespace multinet::agent::drivers

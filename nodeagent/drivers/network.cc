@@ -36,6 +36,20 @@ void checkCarries(unsigned overhead, Site& site) {
                  std::to_string(site.mtu + overhead));
 }
 
+Site deviceSite(const Ground& ground, const std::string& device) {
+  Site site;
+  site.device = ground.host.link(device);
+  site.parent = deviceCheck(device, site.device);
+  if (site.device == nullptr) return site;
+  site.mtu = ground.mtu != 0 ? ground.mtu : site.device->mtu;
+  if (site.device->master != 0) {
+    site.parent =
+        failed(kParent, "DeviceEnslaved", "device " + device + " is a port of another device");
+  }
+  checkCarries(0, site);
+  return site;
+}
+
 Check linkCheck(const Ground& ground, const Findings& findings,
                 const std::vector<std::string>& names) {
   if (findings.refused) return failed(kLink, "KernelRefused", findings.refused->message);

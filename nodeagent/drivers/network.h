@@ -6,6 +6,7 @@
 // class and no answer by default, so a question that a new type doesn't answer doesn't compile.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -48,9 +49,19 @@ struct Site {
 
 /// The check `Parent` of a device: whether it is there, up and has a carrier.
 [[nodiscard]] Check deviceCheck(const std::string& device, const netlink::LinkInfo* link);
+/// Of a device of the node on which pods' links stand: there, no port of another, with the MTU.
+[[nodiscard]] Site deviceSite(const Ground& ground, const std::string& device);
 /// Sets `site.carries`. `overhead`: bytes that the type adds to a packet. Told in `site.parent`
 /// also where the device has a lesser trouble, which may pass by itself.
 void checkCarries(unsigned overhead, Site& site);
+
+/// Something of the node that not every two networks can have at once.
+struct Claim {
+  enum class Sharing : std::uint8_t { SameManner, Nobody };
+  std::string what;  ///< `device eth1`
+  std::string as;    ///< the manner: `macvlan`
+  Sharing sharing = Sharing::Nobody;
+};
 
 /// Requests of one network that go to the kernel in one send, after the sysctls (key, value).
 struct HostStep {

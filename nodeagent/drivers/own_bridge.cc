@@ -21,6 +21,11 @@ unsigned interfacesIn(const Links& side, const LinkInfo& bridge) {
       }));
 }
 
+unsigned madeWith(const Ground& ground, const std::string& bridge) {
+  const LinkInfo* made = ownLink(ground.host, ground.uid, bridge);
+  return made == nullptr ? 0 : made->mtu;
+}
+
 OwnBridge::OwnBridge(const Ground& ground, const Site& site, const NodeName& node, Names names)
     : ground_(ground),
       site_(site),

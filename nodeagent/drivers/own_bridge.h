@@ -15,6 +15,9 @@ namespace multinet::agent::drivers {
 /// Interfaces of pods in a bridge.
 [[nodiscard]] unsigned interfacesIn(const Links& side, const netlink::LinkInfo& bridge);
 
+/// The MTU of the network's own bridge; 0: it isn't there.
+[[nodiscard]] unsigned madeWith(const Ground& ground, const std::string& bridge);
+
 /// Collects the steps for one network. What it is given outlives it.
 class OwnBridge {
  public:

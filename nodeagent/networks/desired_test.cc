@@ -1,6 +1,7 @@
 #include "nodeagent/networks/desired.h"
 
 #include <gtest/gtest.h>
+#include <simdjson.h>
 
 #include "nodeagent/networks/test_networks.h"
 
@@ -64,6 +65,17 @@ TEST(DesiredNetworks, WhatIsNotReadyIsOnlyKept) {
   EXPECT_EQ(desired(network).at(0).wish, Wish::Serve);
   network.status.conditions = {};
   EXPECT_EQ(desired(network).at(0).wish, Wish::Keep);
+}
+
+TEST(DesiredNetworks, OneOfATypeOfANewerVersionIsNotGone) {
+  const std::string json = R"({"metadata":{"name":"blue","uid":"u1"},"spec":{"type":"Teleport"},)"
+                           R"("status":{"conditions":[{"type":"Ready","status":"True"}]}})";
+  simdjson::dom::parser parser;
+  const auto network = k8s::KindTraits<api::PodNetwork>::decode(parser.parse(json));
+  ASSERT_TRUE(network) << network.error().message;
+  const auto all = desired(*network);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].network, Network(drivers::newer::Network{}));
 }
 
 TEST(DesiredNetworks, LooksAtEachPeerAFewTimesHoweverManyNetworksThereAre) {

@@ -21,9 +21,11 @@ namespace multinet::agent::networks {
 
 /// Names of the network's own links, by where they are.
 [[nodiscard]] inline std::vector<std::string> linksOf(const DesiredNetwork& network,
+                                                      const drivers::Host& host,
                                                       drivers::Place place) {
-  return std::visit([&](const auto& one) { return one.links(place, network.uid); },
-                    network.network);
+  static const std::string kNoUnderlay;
+  const auto ground = groundOf(network, host, kNoUnderlay);
+  return std::visit([&](const auto& one) { return one.links(place, ground); }, network.network);
 }
 
 }  // namespace multinet::agent::networks

@@ -31,7 +31,7 @@ class Removals {
     std::set<std::pair<std::string, std::string>> expected;  // name and alias
     for (const DesiredNetwork& network : served_) {
       for (const Place each : names) {
-        for (const std::string& name : linksOf(network, each)) {
+        for (const std::string& name : linksOf(network, host_, each)) {
           expected.insert({name, drivers::networkAlias(network.uid)});
         }
       }
@@ -71,7 +71,7 @@ class Removals {
     if (place == Place::Switch) return false;
     const auto network = std::ranges::find(served_, uid, &DesiredNetwork::uid);
     if (network == served_.end()) return false;
-    const auto names = linksOf(*network, Place::Switch);
+    const auto names = linksOf(*network, host_, Place::Switch);
     return std::ranges::any_of(
         names, [this](const std::string& name) { return host_.inner.link(name) == nullptr; });
   }

@@ -271,7 +271,7 @@ void KernelNetworks::setInterest() {
   for (const DesiredNetwork& network : *desired_) {
     auto names = std::visit([](const auto& one) { return one.devices(); }, network.network);
     for (const Place place : {Place::Switch, Place::Node}) {
-      std::ranges::move(linksOf(network, place), std::back_inserter(names));
+      std::ranges::move(linksOf(network, host_, place), std::back_inserter(names));
     }
     interestNames_.insert(names.begin(), names.end());
   }

@@ -1,6 +1,7 @@
 #include "nodeagent/networks/lifelines.h"
 
 #include <algorithm>
+#include <map>
 
 #include "nodeagent/drivers/names.h"
 #include "nodeagent/networks/ground.h"
@@ -63,6 +64,31 @@ std::optional<Refusal> refusalOf(const DesiredNetwork& network, const Host& host
   return refuseRange(network, host, defaultUnderlay);
 }
 
+/// Who has what of the node. Of two networks that can't both have it the first keeps it: admission
+/// and controller decide by age before it comes to this.
+class Claims {
+ public:
+  std::optional<Refusal> take(const DesiredNetwork& network) {
+    const auto claim = std::visit([](const auto& one) { return one.claim(); }, network.network);
+    if (!claim) return std::nullopt;
+    const auto [found, isNew] = held_.try_emplace(claim->what, Held{*claim, network.name});
+    const auto& [theirs, owner] = found->second;
+    const bool shared = theirs.sharing == drivers::Claim::Sharing::SameManner &&
+                        claim->sharing == theirs.sharing && claim->as == theirs.as;
+    if (isNew || shared) return std::nullopt;
+    return Refusal{"DeviceTaken", claim->what + " is had by network \"" + owner.str() + "\" as " +
+                                      theirs.as + ", it can't be had as " + claim->as +
+                                      " besides; name another device"};
+  }
+
+ private:
+  struct Held {
+    drivers::Claim claim;
+    NetworkName owner;
+  };
+  std::map<std::string, Held> held_;
+};
+
 }  // namespace
 
 std::optional<Refusal> refuseDevice(const DesiredNetwork& network, const LinkInfo& device,
@@ -124,6 +150,7 @@ HostDetail detailFor(const std::vector<DesiredNetwork>& desired, const Host& hos
 std::vector<DesiredNetwork> judge(const std::vector<DesiredNetwork>& desired, const Host& host,
                                   const std::string& defaultUnderlay) {
   std::vector<DesiredNetwork> served;
+  Claims claims;
   for (const DesiredNetwork& wished : desired) {
     if (wished.wish == Wish::Keep && !hasLinks(wished, host)) continue;
     DesiredNetwork network = wished;
@@ -131,6 +158,7 @@ std::vector<DesiredNetwork> judge(const std::vector<DesiredNetwork>& desired, co
     const bool settled = std::visit([&](auto& one) { return one.settle(ground); }, network.network);
     if (!settled) continue;
     network.refusal = refusalOf(network, host, defaultUnderlay);
+    if (!network.refusal) network.refusal = claims.take(network);
     served.push_back(std::move(network));
   }
   return served;

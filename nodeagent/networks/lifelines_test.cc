@@ -127,6 +127,30 @@ TEST(Lifelines, AnUplinkThatIsOursAlreadyStays) {
   EXPECT_EQ(reason(bridgeOn("eth1"), host), "");
 }
 
+TEST(Lifelines, OneDeviceIsHadInOneMannerOnly) {
+  const auto second = [](DesiredNetwork network) {
+    network.name = NetworkName("green");
+    network.uid = NetworkUid("u-green");
+    return network;
+  };
+  const auto shared = [](const char* parent) {
+    return macvlanOn(parent, api::MacvlanMode::Private);
+  };
+  const auto reasonOfSecond = [&](const DesiredNetwork& one, const DesiredNetwork& two) {
+    const auto served = judge({one, second(two)}, node(), "eth0");
+    EXPECT_FALSE(served.at(0).refusal);
+    return served.at(1).refusal ? served[1].refusal->reason : "";
+  };
+  EXPECT_EQ(reasonOfSecond(shared("eth1"), shared("eth1")), "");
+  EXPECT_EQ(reasonOfSecond(shared("eth1"), passthru("eth1")), "DeviceTaken");
+  EXPECT_EQ(reasonOfSecond(bridgeOn("eth1"), shared("eth1")), "DeviceTaken");
+  EXPECT_EQ(reasonOfSecond(bridgeOn("eth1"), bridgeOn("eth1")), "DeviceTaken");
+  EXPECT_EQ(reasonOfSecond(bridgeOn("eth1"), shared("eth0")), "");
+  EXPECT_EQ(reasonOfSecond(tunnel(), tunnel()), "");
+  const auto served = judge({bridgeOn("eth1"), second(shared("eth1"))}, node(), "eth0");
+  EXPECT_NE(served.at(1).refusal->message.find("network \"blue\""), std::string::npos);
+}
+
 TEST(Lifelines, PortsOfOthersAreLeftToThem) {
   EXPECT_EQ(reason(tunnel(), node()), "");
   EXPECT_EQ(reason(tunnel(53), node()), "PortReserved");

@@ -147,6 +147,23 @@ TEST(HostPlan, ANetworkThatIsGoneIsRemovedUnlessPodsUseIt) {
   EXPECT_EQ(plan.leftovers.front(), (Leftover{NetworkUid("u-blue"), bridgeName(blue()), 1}));
 }
 
+TEST(HostPlan, ANetworkOfATypeOfANewerVersionIsLeftAsItIs) {
+  DesiredNetwork network = blue();
+  network.network = drivers::newer::Network{};
+  for (const int switchNetns : {-1, 99}) {
+    Host host = servingHost();
+    host.switchNetns = switchNetns;
+    const HostPlan plan = planHost({network}, host, Guard::Committed, options());
+    EXPECT_TRUE(plan.steps.empty()) << switchNetns;
+    EXPECT_TRUE(plan.leftovers.empty()) << switchNetns;
+  }
+  const NetworkState state = judged(network, servingHost(), {});
+  EXPECT_EQ(state.ready, CheckStatus::False);
+  EXPECT_EQ(state.reason, "TypeUnknown");
+  EXPECT_NE(state.message.find("upgrade"), std::string::npos);
+  EXPECT_FALSE(state.link);
+}
+
 TEST(HostPlan, ForeignLinksAreNeverTouched) {
   Host host = bareHost();
   netlink::LinkInfo foreign = bridgeOf(blue());

@@ -39,7 +39,7 @@ using drivers::vxlan::Peer;
 
 /// Of a network that has a bridge of its own.
 [[nodiscard]] inline std::string bridgeName(const DesiredNetwork& network) {
-  return linksOf(network, drivers::Place::Switch).at(0);
+  return linksOf(network, drivers::Host{}, drivers::Place::Switch).at(0);
 }
 [[nodiscard]] inline std::string vxlanName(const DesiredNetwork& network) {
   return drivers::vxlan::tunnelName(network.uid);

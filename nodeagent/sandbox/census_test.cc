@@ -180,6 +180,27 @@ TEST(JudgeTest, ASetOfAnotherSandboxSaysNothing) {
   EXPECT_EQ(judge(record, {}, {older}).doubt, Doubt::NoLinks);
 }
 
+TEST(JudgeTest, AMacThatIsTheParentsTellsNothing) {
+  InterfaceStatus one;
+  one.plan.name = InterfaceName::parse("net1").value();
+  one.plan.mac = MacAddress::derive("the old parent");
+  const Link own = drivers::macvlan::Link{"eth1"};
+  const Link parents = drivers::macvlan::Link{"eth1", api::MacvlanMode::Passthru};
+  attach::ObservedInterface link;
+  link.intent = IntentId("a");
+  link.interface = "net1";
+  link.mac = MacAddress::derive("the new parent");
+  journal::Record record;
+  record.pod.uid = PodUid("ux");
+  record.sandbox = SandboxId("x1");
+  for (const auto& [kind, doubt] :
+       {std::pair{own, Doubt::Unconfirmed}, std::pair{parents, Doubt::None}}) {
+    one.plan.link = kind;
+    const KnownSet set{PodUid("ux"), SandboxId("x1"), {one}};
+    EXPECT_EQ(judge(record, {link}, {set}).doubt, doubt);
+  }
+}
+
 TEST(JudgeTest, LinksOfTwoIntentsAreNeverBelieved) {
   InterfaceStatus one;
   one.plan.name = InterfaceName::parse("net1").value();

@@ -18,7 +18,9 @@ std::set<InterfaceAddress> addressesOf(const InterfacePlan& plan) {
 
 bool agrees(const InterfacePlan& plan, const attach::ObservedInterface& link) {
   const std::set<InterfaceAddress> seen(link.addresses.begin(), link.addresses.end());
-  const bool sameMac = plan.mac == MacAddress{} || plan.mac == link.mac;
+  // One that is the parent's changes with it.
+  const bool sameMac =
+      plan.mac == MacAddress{} || plan.mac == link.mac || !traitsOf(plan.link).hasOwnMac;
   return plan.name.str() == link.interface && sameMac && addressesOf(plan) == seen;
 }
 

@@ -49,10 +49,11 @@ struct Network {
     return {.routes = !takenDevice().empty()};
   }
   [[nodiscard]] std::optional<Refusal> refuse(const Ground& /*ground*/) const { return {}; }
+  [[nodiscard]] std::optional<Claim> claim() const;
   [[nodiscard]] std::string takenDevice() const { return joins() ? "" : spec.uplink; }
   [[nodiscard]] std::string wire() const { return joins() ? spec.name : spec.uplink; }
   [[nodiscard]] std::vector<std::string> devices() const { return {spec.name, spec.uplink}; }
-  [[nodiscard]] std::vector<std::string> links(Place place, const NetworkUid& uid) const;
+  [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   [[nodiscard]] Site site(const Ground& ground) const;
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,
                                             Guard guard) const;

@@ -123,12 +123,6 @@ class Planner {
   OwnBridge own_;
 };
 
-/// The MTU of our own bridge, if it is there.
-unsigned madeWith(const Network& network, const Ground& ground) {
-  const auto* bridge = ownLink(ground.host, ground.uid, network.bridgeName(ground.uid));
-  return bridge == nullptr ? 0 : bridge->mtu;
-}
-
 Site joinedSite(const Network& network, const Ground& ground) {
   const std::string& name = network.spec.name;
   Site site;
@@ -160,7 +154,7 @@ Site uplinkSite(const Network& network, const Ground& ground) {
     site.parent =
         failed("Parent", "UplinkTaken", "device " + name + " is a port of another device");
   }
-  const unsigned made = madeWith(network, ground);
+  const unsigned made = madeWith(ground, network.bridgeName(ground.uid));
   site.mtu = ground.mtu != 0 ? ground.mtu : made != 0 ? made : site.device->mtu;
   checkCarries(0, site);
   return site;
@@ -193,13 +187,18 @@ std::string Network::portName(const NetworkUid& uid) const {
   return spec.uplink.empty() ? "" : uplinkName(uid);
 }
 
-std::vector<std::string> Network::links(Place place, const NetworkUid& uid) const {
+std::vector<std::string> Network::links(Place place, const Ground& ground) const {
   if (place == Place::Node) {
-    return joins() ? std::vector{wireEndName(uid)} : std::vector<std::string>{};
+    return joins() ? std::vector{wireEndName(ground.uid)} : std::vector<std::string>{};
   }
-  std::vector<std::string> names = {bridgeName(uid)};
-  if (std::string port = portName(uid); !port.empty()) names.push_back(std::move(port));
+  std::vector<std::string> names = {bridgeName(ground.uid)};
+  if (std::string port = portName(ground.uid); !port.empty()) names.push_back(std::move(port));
   return names;
+}
+
+std::optional<Claim> Network::claim() const {
+  if (takenDevice().empty()) return std::nullopt;
+  return Claim{"device " + takenDevice(), "the uplink of a bridge", Claim::Sharing::Nobody};
 }
 
 /// A network's own MTU, once its bridge was made with it, stays.
@@ -207,7 +206,7 @@ Site Network::site(const Ground& ground) const {
   if (joins()) return joinedSite(*this, ground);
   if (!spec.uplink.empty()) return uplinkSite(*this, ground);
   constexpr unsigned kEthernet = 1500;
-  const unsigned made = madeWith(*this, ground);
+  const unsigned made = madeWith(ground, bridgeName(ground.uid));
   Site site;
   site.parent = passed("Parent", "NoUplink", "the bridge needs no other device");
   site.mtu = ground.mtu != 0 ? ground.mtu : made != 0 ? made : kEthernet;
@@ -221,7 +220,7 @@ std::vector<HostStep> Network::steps(const Ground& ground, const NodeName& node,
 
 std::vector<Check> Network::checks(const Ground& ground, const Site& /*site*/,
                                    const Findings& findings) const {
-  return {linkCheck(ground, findings, links(Place::Switch, ground.uid)), peersUnmeasured()};
+  return {linkCheck(ground, findings, links(Place::Switch, ground)), peersUnmeasured()};
 }
 
 std::optional<Link> Network::link(const Ground& ground, const Site& /*site*/,

@@ -34,23 +34,8 @@ netlink::Request requestOf(const CreateLink& step, int podNetns) {
 
 }  // namespace
 
-Status Link::checkParent(unsigned mtu, const netlink::LinkInfo& parent) const {
-  // A bridge's port has its one receive handler taken (the kernel would say EBUSY).
-  if (parent.master != 0) {
-    return fail(Code::FailedPrecondition, "ParentEnslaved",
-                "attach to " + parent.name + ": it is a port of another device, name that one");
-  }
-  return checkCarries(mtu, parent);
-}
-
 CreateLink Link::create(const NewLink& link, const netlink::LinkInfo& parent) const {
-  CreateLink step;
-  step.place = Place::Node;
-  step.parent = parent.name;
-  step.parentIndex = parent.index;
-  step.bornAs = link.hostName;
-  step.mac = link.mac;
-  step.mtu = link.mtu;
+  CreateLink step = createOn(link, parent, Place::Node);
   step.mode = kernelMode(mode);
   step.request = requestOf;
   return step;

@@ -26,7 +26,9 @@ struct Link {
     return {"macvlan", Place::Node, false, mode != api::MacvlanMode::Passthru};
   }
   [[nodiscard]] const std::string& parent() const { return device; }
-  [[nodiscard]] Status checkParent(unsigned mtu, const netlink::LinkInfo& parent) const;
+  [[nodiscard]] Status checkParent(unsigned mtu, const netlink::LinkInfo& parent) const {
+    return checkDeviceParent(mtu, parent);
+  }
   [[nodiscard]] CreateLink create(const NewLink& link, const netlink::LinkInfo& parent) const;
   void toWire(cri::v1alpha1::InterfaceRequest& request) const;
   [[nodiscard]] LinkForm form() const;
@@ -47,12 +49,13 @@ struct Network {
     return {.routes = !takenDevice().empty()};
   }
   [[nodiscard]] std::optional<Refusal> refuse(const Ground& /*ground*/) const { return {}; }
+  [[nodiscard]] std::optional<Claim> claim() const;
   [[nodiscard]] std::string takenDevice() const {
     return spec.mode == api::MacvlanMode::Passthru ? spec.parent : "";
   }
   [[nodiscard]] std::string wire() const { return spec.parent; }
   [[nodiscard]] std::vector<std::string> devices() const { return {spec.parent}; }
-  [[nodiscard]] std::vector<std::string> links(Place place, const NetworkUid& uid) const;
+  [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   [[nodiscard]] Site site(const Ground& ground) const;
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,
                                             Guard guard) const;

@@ -9,22 +9,20 @@ std::optional<Network> Network::of(const api::PodNetwork& network,
   return Network{*network.spec.macvlan};
 }
 
-std::vector<std::string> Network::links(Place /*place*/, const NetworkUid& /*uid*/) const {
+std::vector<std::string> Network::links(Place /*place*/, const Ground& /*ground*/) const {
   return {};
 }
 
-Site Network::site(const Ground& ground) const {
-  Site site;
-  site.device = ground.host.link(spec.parent);
-  site.parent = deviceCheck(spec.parent, site.device);
-  if (site.device == nullptr) return site;
-  site.mtu = ground.mtu != 0 ? ground.mtu : site.device->mtu;
-  if (site.device->master != 0) {
-    site.parent = failed("Parent", "DeviceEnslaved",
-                         "device " + spec.parent + " is a port of another device");
+std::optional<Claim> Network::claim() const {
+  // The kernel has one receive handler a device.
+  if (!takenDevice().empty()) {
+    return Claim{"device " + spec.parent, "Passthru", Claim::Sharing::Nobody};
   }
-  checkCarries(0, site);
-  return site;
+  return Claim{"device " + spec.parent, "macvlan", Claim::Sharing::SameManner};
+}
+
+Site Network::site(const Ground& ground) const {
+  return deviceSite(ground, spec.parent);
 }
 
 std::vector<HostStep> Network::steps(const Ground& /*ground*/, const NodeName& /*node*/,

@@ -181,9 +181,9 @@ std::optional<Network> Network::of(const api::PodNetwork& network,
   return out;
 }
 
-std::vector<std::string> Network::links(Place place, const NetworkUid& uid) const {
+std::vector<std::string> Network::links(Place place, const Ground& ground) const {
   if (place == Place::Node) return {};
-  return {ownBridgeName(uid), tunnelName(uid)};
+  return {ownBridgeName(ground.uid), tunnelName(ground.uid)};
 }
 
 TunnelSite Network::tunnelSite(const Ground& ground) const {
@@ -200,8 +200,7 @@ TunnelSite Network::tunnelSite(const Ground& ground) const {
   }
   const unsigned added = overhead(site.local->family());
   const unsigned carried = site.device->mtu > added ? site.device->mtu - added : 0;
-  const auto* bridge = ownLink(ground.host, ground.uid, ownBridgeName(ground.uid));
-  const unsigned made = bridge == nullptr ? 0 : bridge->mtu;
+  const unsigned made = madeWith(ground, ownBridgeName(ground.uid));
   site.mtu = ground.mtu != 0 ? ground.mtu : made != 0 ? made : carried;
   checkCarries(added, site);
   return site;

@@ -65,7 +65,7 @@ Check peersCheck(const std::vector<PeerReport>& peers, unsigned mtu, unsigned ov
 
 std::vector<Check> Network::checks(const Ground& ground, const Site& site,
                                    const Findings& findings) const {
-  std::vector<Check> all = {linkCheck(ground, findings, links(Place::Switch, ground.uid))};
+  std::vector<Check> all = {linkCheck(ground, findings, links(Place::Switch, ground))};
   all.push_back(findings.guardRefused
                     ? failed("Guard", "RulesRefused", findings.guardRefused->message)
                     : passed("Guard", "RulesCommitted", "tunnel packets are guarded"));

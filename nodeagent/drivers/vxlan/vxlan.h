@@ -67,10 +67,11 @@ struct Network {
   bool settle(const Ground& ground);
   [[nodiscard]] HostDetail detail(const Ground& ground) const;
   [[nodiscard]] std::optional<Refusal> refuse(const Ground& ground) const;
+  [[nodiscard]] std::optional<Claim> claim() const { return {}; }
   [[nodiscard]] std::string takenDevice() const { return ""; }
   [[nodiscard]] std::string wire() const { return ""; }
   [[nodiscard]] std::vector<std::string> devices() const { return {underlay}; }
-  [[nodiscard]] std::vector<std::string> links(Place place, const NetworkUid& uid) const;
+  [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   [[nodiscard]] Site site(const Ground& ground) const { return tunnelSite(ground); }
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,
                                             Guard guard) const;
