@@ -103,12 +103,12 @@ TEST_F(NetworksTest, TheGuardStaysAsLongAsATunnel) {
   Node pod("pod");
   one_.attach("pod0", pod, bridgeName(blue({})));
   one_.networks().setDesired({});
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(20)));
   EXPECT_TRUE(guarded(one_));
   one_.stop();
   one_.start(fast());  // a successor knows no more than the kernel
   one_.networks().setDesired({});
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(20)));
   EXPECT_TRUE(guarded(one_));
   EXPECT_EQ(one_.networks().writes(), 0U);
   one_.runInner(netlink::deleteLink({0, "pod0"}));
@@ -139,7 +139,7 @@ TEST_F(NetworksTest, WithoutAGuardThereIsNoTunnelAndNothingIsAttached) {
         const auto* state = s.find(kUid);
         return s.settled && state != nullptr && !state->link;
       },
-      seconds(5)));
+      seconds(20)));
   EXPECT_EQ(one_.inner(vxlanName(blue({}))).index, 0);
   ASSERT_TRUE(failpoint::arm(""));
   EXPECT_TRUE(
@@ -154,7 +154,7 @@ TEST_F(NetworksTest, ThisNodesOwnAddressesAreNoPeers) {
   one_.networks().setDesired(
       {blue({peer("two", "172.18.0.2"), peer("thief", "172.18.0.1"), peer("second", "172.18.0.66"),
              peer("all", "172.18.0.255"), peer("many", "224.0.0.7")})});
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.settled; }, seconds(5)));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.settled; }, seconds(20)));
   ASSERT_TRUE(eventually([&] { return one_.inner(vxlanName(blue({}))).index != 0; }));
   EXPECT_EQ(one_.flood(vxlanName(blue({}))), std::vector<IpAddress>{ip("172.18.0.2")});
   const auto snapshot = one_.networks().snapshot();
@@ -182,7 +182,7 @@ TEST_F(NetworksTest, APortThatSomebodyHasIsLeftToHim) {
   DesiredNetwork network = blue({});
   tunnelOf(network).port = 8472;
   one_.networks().setDesired({network});
-  EXPECT_TRUE(one_.until(notReady("PortTaken"), seconds(5)));
+  EXPECT_TRUE(one_.until(notReady("PortTaken"), seconds(20)));
   EXPECT_FALSE(guarded(one_));
   const Fd socket = [&] {
     const auto scope = netns::Scope::enter(one_.netns()).value();
@@ -199,7 +199,7 @@ TEST_F(NetworksTest, APortThatSomebodyHasIsLeftToHim) {
       [](const Snapshot& s) {
         return s.find(kUid)->message.find("UDP port 6081 is open") != std::string::npos;
       },
-      seconds(5)));
+      seconds(20)));
   EXPECT_EQ(one_.networks().writes(), 0U);
 }
 

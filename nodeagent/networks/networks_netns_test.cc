@@ -34,17 +34,17 @@ TEST_F(NetworksTest, ANetworkThatIsGoneGoesOnceNoPodIsLeftInIt) {
   one_.start(fast());
   one_.networks().setDesired({blue({})});
   const std::string bridge = bridgeName(blue({}));
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.settled; }, seconds(5)));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.settled; }, seconds(20)));
   Node pod("pod");
   one_.attach("pod0", pod, bridge);
   one_.networks().setDesired({});
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(20)));
   EXPECT_EQ(one_.networks().snapshot()->leftovers.front().interfaces, 1U);
   EXPECT_NE(one_.inner(bridge).index, 0);
   one_.runInner(netlink::deleteLink({0, "pod0"}));
   EXPECT_TRUE(eventually(
       [&] { return one_.inner(bridge).index == 0 && one_.inner(vxlanName(blue({}))).index == 0; }));
-  EXPECT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.empty(); }, seconds(5)));
+  EXPECT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.empty(); }, seconds(20)));
 }
 
 TEST_F(NetworksTest, AForeignLinkOfThatNameIsLeftAloneAndTold) {
@@ -53,7 +53,7 @@ TEST_F(NetworksTest, AForeignLinkOfThatNameIsLeftAloneAndTold) {
   one_.runInner(netlink::createBridge({"br-admin", MacAddress::derive("x"), 1500}));
   one_.start(fast());
   one_.networks().setDesired({network});
-  EXPECT_TRUE(one_.until(notReady("NameTaken"), seconds(5)));
+  EXPECT_TRUE(one_.until(notReady("NameTaken"), seconds(20)));
   EXPECT_EQ(one_.networks().writes(), 0U);
 }
 
@@ -66,7 +66,7 @@ TEST_F(NetworksTest, ANetworkJoinsABridgeOfSomebodyElsesByOneWire) {
   const DesiredNetwork network = asBridge(blue({}), {"br-admin", api::BridgeMode::Existing, ""});
   one_.start(fast());
   one_.networks().setDesired({network});
-  ASSERT_TRUE(one_.until(readyAsBridge, seconds(5)));
+  ASSERT_TRUE(one_.until(readyAsBridge, seconds(20)));
   const std::string parent = parentOf(*one_.networks().snapshot()->find(kUid));
   Node pod("pod");
   one_.attach("pod0", pod, parent);
@@ -74,7 +74,7 @@ TEST_F(NetworksTest, ANetworkJoinsABridgeOfSomebodyElsesByOneWire) {
   EXPECT_TRUE(reaches(pod, two_, "10.60.0.2", 7777));
   // The bridge goes and comes back.
   one_.run(netlink::deleteLink({0, "br-admin"}));
-  ASSERT_TRUE(one_.until(notReady("DeviceMissing"), seconds(5)));
+  ASSERT_TRUE(one_.until(notReady("DeviceMissing"), seconds(20)));
   one_.run(netlink::createBridge({"br-admin", MacAddress::derive("x"), 1500}));
   one_.up("br-admin");
   one_.run(netlink::setMaster({0, "port0"}, one_.index("br-admin")));
@@ -93,7 +93,7 @@ TEST_F(NetworksTest, AnUplinkStaysWithTheNode) {
   const DesiredNetwork network = asBridge(blue({}), {"", api::BridgeMode::Own, "eth1"});
   one_.start(fast());
   one_.networks().setDesired({network});
-  ASSERT_TRUE(one_.until(readyAsBridge, seconds(5)));
+  ASSERT_TRUE(one_.until(readyAsBridge, seconds(20)));
   Node pod("pod");
   one_.attach("pod0", pod, bridgeName(network));
   pod.address("net1", "10.60.0.9/24");
@@ -102,7 +102,7 @@ TEST_F(NetworksTest, AnUplinkStaysWithTheNode) {
   one_.stop();
   one_.start(fast());
   one_.networks().setDesired({network});
-  ASSERT_TRUE(one_.until(readyAsBridge, seconds(5)));
+  ASSERT_TRUE(one_.until(readyAsBridge, seconds(20)));
   EXPECT_EQ(one_.networks().writes(), 0U);
 }
 
@@ -111,7 +111,7 @@ TEST_F(NetworksTest, TheNodesNicIsNoUplink) {
   const DesiredNetwork network = asBridge(blue({}), {"", api::BridgeMode::Own, "eth0"});
   one_.start(fast());
   one_.networks().setDesired({network});
-  EXPECT_TRUE(one_.until(notReady("DeviceInUse"), seconds(5)));
+  EXPECT_TRUE(one_.until(notReady("DeviceInUse"), seconds(20)));
   EXPECT_EQ(netlink::findLink(one_.socket(), {0, "eth0"}).value().master, 0);
   EXPECT_FALSE(one_.networks().snapshot()->find(kUid)->link);
   EXPECT_EQ(one_.networks().writes(), 0U);
@@ -197,7 +197,7 @@ TEST_F(NetworksTest, ANetworkOfAnEarlierVersionThatNobodyWantsServesItsPods) {
   one_.stop();
   one_.start(fast());
   one_.networks().setDesired({});
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(5)));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(20)));
   EXPECT_TRUE(one_.has(vxlanName(blue({}))));
   EXPECT_TRUE(guarded(one_));
   one_.run(netlink::deleteLink({0, "pod0"}));
