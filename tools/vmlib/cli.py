@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -14,6 +15,7 @@ from clusterlib.errors import EXIT_FAILED, ClusterError, told
 from clusterlib.progress import Progress
 from vmlib import gtest, initramfs, kernel, machine
 
+EXIT_TERMINATED = 143
 _TEST_SECONDS = 60
 _RUN_SECONDS = 400
 _WELCOME = """
@@ -68,6 +70,8 @@ def _options() -> argparse.ArgumentParser:
 
 def main() -> int:
     options = _options().parse_args()
+    # So that what lies in the scratch directory goes too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     try:
         machine.check()
         with tempfile.TemporaryDirectory(prefix="multinet-vm-") as scratch:
