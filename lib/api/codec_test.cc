@@ -24,6 +24,7 @@ TEST(Codec, KeepsEverything) {
   network.spec.enabled = false;
   network.spec.vxlan = VxlanSpec{7001, 4799, Underlay{"eth1"}};
   network.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Passthru};
+  network.spec.vlan = VlanSpec{"eth1", 100};
   network.spec.access.namespaces = {
       AccessFrom::Selector,
       k8s::LabelSelector{{{"a", "b"}}, {{"c", k8s::SelectorOperator::NotIn, {"d"}}}}};

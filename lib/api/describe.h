@@ -39,6 +39,12 @@ void describe(V& v, typename V::template Ref<MacvlanSpec> spec) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<VlanSpec> spec) {
+  v.required("parent", spec.parent);
+  v.required("id", spec.id);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<Subnet> subnet) {
   v.required("cidr", subnet.cidr);
   v.field("gateway", subnet.gateway);
@@ -81,6 +87,7 @@ void describe(V& v, typename V::template Ref<PodNetworkSpec> spec) {
   v.field("vxlan", spec.vxlan);
   v.field("bridge", spec.bridge);
   v.field("macvlan", spec.macvlan);
+  v.field("vlan", spec.vlan);
   v.field("mtu", spec.mtu);
   v.field("ipam", spec.ipam);
   v.field("routes", spec.routes);

@@ -19,7 +19,7 @@ namespace multinet::api {
 
 /// `Unknown`: of a newer version. The object is read all the same, so that what stands of it on
 /// nodes isn't taken for gone; nothing new is made of it.
-enum class NetworkType : std::uint8_t { Vxlan, Bridge, Macvlan, Unknown };
+enum class NetworkType : std::uint8_t { Vxlan, Bridge, Macvlan, Vlan, Unknown };
 enum class BridgeMode : std::uint8_t { Own, Existing };
 enum class MacvlanMode : std::uint8_t { Bridge, Private, Vepa, Passthru };
 enum class AccessFrom : std::uint8_t { None, All, Selector };
@@ -33,6 +33,7 @@ inline constexpr std::array kSpellings<api::NetworkType>{
     std::pair{api::NetworkType::Vxlan, std::string_view("VXLAN")},
     std::pair{api::NetworkType::Bridge, std::string_view("Bridge")},
     std::pair{api::NetworkType::Macvlan, std::string_view("Macvlan")},
+    std::pair{api::NetworkType::Vlan, std::string_view("VLAN")},
 };
 template <>
 inline constexpr std::optional<api::NetworkType> kUnknownWord<api::NetworkType> =
@@ -59,7 +60,7 @@ inline constexpr std::array kSpellings<api::AccessFrom>{
 
 namespace multinet::api {
 
-/// `VXLAN`, `Bridge`, `Macvlan`; `unknown`.
+/// `VXLAN`, `Bridge`, `Macvlan`, `VLAN`; `unknown`.
 [[nodiscard]] constexpr std::string_view name(NetworkType type) {
   return type == NetworkType::Unknown ? "unknown" : k8s::spell(type);
 }
@@ -93,6 +94,12 @@ struct MacvlanSpec {
   std::string parent;
   MacvlanMode mode = MacvlanMode::Bridge;
   bool operator==(const MacvlanSpec&) const = default;
+};
+
+struct VlanSpec {
+  std::string parent;
+  std::int32_t id = 0;  ///< 1 to 4094
+  bool operator==(const VlanSpec&) const = default;
 };
 
 struct Subnet {
@@ -138,6 +145,7 @@ struct PodNetworkSpec {
   std::optional<VxlanSpec> vxlan;
   std::optional<BridgeSpec> bridge;
   std::optional<MacvlanSpec> macvlan;
+  std::optional<VlanSpec> vlan;
   std::optional<std::int32_t> mtu;  ///< bytes; absent: what the underlay leaves
   Ipam ipam;
   std::vector<Route> routes;

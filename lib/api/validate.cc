@@ -38,6 +38,8 @@ std::string memberOf(NetworkType type) {
       return "bridge";
     case NetworkType::Macvlan:
       return "macvlan";
+    case NetworkType::Vlan:
+      return "vlan";
     case NetworkType::Unknown:
       break;
   }
@@ -56,6 +58,7 @@ Report checkUnion(const PodNetworkSpec& spec) {
       std::pair{NetworkType::Vxlan, spec.vxlan.has_value()},
       std::pair{NetworkType::Bridge, spec.bridge.has_value()},
       std::pair{NetworkType::Macvlan, spec.macvlan.has_value()},
+      std::pair{NetworkType::Vlan, spec.vlan.has_value()},
   };
   for (const auto& [type, present] : members) {
     const std::string member = memberOf(type);
@@ -172,12 +175,21 @@ Report checkBridge(const BridgeSpec& bridge) {
   return report;
 }
 
+/// 0 and 4095 have meanings of their own (IEEE 802.1Q, 9.6).
+std::optional<Violation> checkVlan(std::optional<std::int32_t> id, const std::string& path) {
+  return checkRange(id, path, 1, 4094, "VLANOutOfRange");
+}
+
 Report checkMember(const PodNetworkSpec& spec) {
   Report report = checkUnion(spec);
   if (spec.vxlan) report.append(checkVxlan(*spec.vxlan));
   if (spec.bridge) report.append(checkBridge(*spec.bridge));
   if (spec.macvlan) {
     note(report, parts::checkDeviceName(spec.macvlan->parent, "spec.macvlan.parent"));
+  }
+  if (spec.vlan) {
+    note(report, parts::checkDeviceName(spec.vlan->parent, "spec.vlan.parent"));
+    note(report, checkVlan(spec.vlan->id, "spec.vlan.id"));
   }
   return report;
 }
@@ -250,6 +262,10 @@ Report keepMember(const PodNetworkSpec& before, const PodNetworkSpec& after) {
     keep(report, "spec.macvlan.parent", before.macvlan->parent, after.macvlan->parent);
     keep(report, "spec.macvlan.mode", std::string(name(before.macvlan->mode)),
          std::string(name(after.macvlan->mode)));
+  }
+  if (before.vlan && after.vlan) {
+    keep(report, "spec.vlan.parent", before.vlan->parent, after.vlan->parent);
+    keep(report, "spec.vlan.id", textOf(before.vlan->id), textOf(after.vlan->id));
   }
   return report;
 }

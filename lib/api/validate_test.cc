@@ -44,7 +44,32 @@ void vxlan(PodNetwork& network, VxlanSpec spec) {
   network.spec.vxlan = std::move(spec);
 }
 
+void vlan(PodNetwork& network, std::int32_t id) {
+  network.spec.type = NetworkType::Vlan;
+  network.spec.bridge.reset();
+  network.spec.vlan = VlanSpec{"eth1", id};
+}
+
 const std::vector<BadNetwork> kBadNetworks{
+    {"VLAN 0", [](auto& n) { vlan(n, 0); },
+     "spec.vlan.id: \"0\" is out of range; write a number from 1 to 4094", "VLANOutOfRange"},
+    {"VLAN 4095", [](auto& n) { vlan(n, 4095); },
+     "spec.vlan.id: \"4095\" is out of range; write a number from 1 to 4094", "VLANOutOfRange"},
+    {"VLAN on no device",
+     [](auto& n) {
+       vlan(n, 100);
+       n.spec.vlan->parent = "lo";
+     },
+     "spec.vlan.parent: \"lo\"", "InvalidDeviceName"},
+    {"VLAN of another type", [](auto& n) { n.spec.vlan = VlanSpec{"eth1", 100}; },
+     "spec.vlan: \"vlan\" belongs to type VLAN, the type is Bridge; write spec.bridge only",
+     "UnionMemberMismatch"},
+    {"no VLAN",
+     [](auto& n) {
+       vlan(n, 100);
+       n.spec.vlan.reset();
+     },
+     "spec.vlan: is missing, the type is VLAN; write spec.vlan", "UnionMemberMissing"},
     {"name with a dot", [](auto& n) { n.metadata.name = "a.b"; },
      "metadata.name: \"a.b\" can't name a network; write at most 63 of a-z, 0-9 and '-', which "
      "begins and ends with a letter or digit",
@@ -327,6 +352,14 @@ TEST(ValidateNetworkUpdate, RefusesWhatNeverChanges) {
   EXPECT_EQ(validateUpdate(wire, rewired).violations.size(), 2U);
 }
 
+TEST(ValidateNetworkUpdate, ASegmentStaysWhatItIs) {
+  PodNetwork before = goodNetwork();
+  vlan(before, 100);
+  PodNetwork after = before;
+  after.spec.vlan = VlanSpec{"eth2", 101};
+  EXPECT_EQ(validateUpdate(before, after).violations.size(), 2U);
+}
+
 TEST(ValidateNetworkUpdate, TakesWhatMayChange) {
   PodNetwork after = goodNetwork();
   after.spec.enabled = false;
@@ -406,6 +439,37 @@ TEST(Conflicts, AreWhatTwoNetworksCannotShare) {
               ElementsAre("DeviceTaken"));
   EXPECT_THAT(reasons(conflicts(uplink, wire("a", 50, MacvlanMode::Bridge))),
               ElementsAre("DeviceTaken"));
+}
+
+TEST(Conflicts, ASegmentIsOneNetworksAndLeavesTheRestOfTheDevice) {
+  using ::testing::ElementsAre;
+  using ::testing::IsEmpty;
+  const auto segment = [](const char* name, int second, std::int32_t id) {
+    PodNetwork network = otherNetwork(name, second);
+    vlan(network, id);
+    return network;
+  };
+  const auto macvlan = [](const char* name, int second, MacvlanMode mode) {
+    PodNetwork network = otherNetwork(name, second);
+    network.spec.type = NetworkType::Macvlan;
+    network.spec.bridge.reset();
+    network.spec.macvlan = MacvlanSpec{"eth1", mode};
+    return network;
+  };
+  EXPECT_THAT(reasons(conflicts(segment("a", 50, 100), segment("b", 50, 101))), IsEmpty())
+      << "other wires, whatever their subnets";
+  const auto same = conflicts(segment("a", 50, 100), segment("b", 51, 100));
+  ASSERT_THAT(reasons(same), ElementsAre("VLANTaken"));
+  EXPECT_EQ(same[0].str(),
+            "spec.vlan.id: \"100\" is taken by network \"b\" on device \"eth1\"; choose another");
+  EXPECT_THAT(reasons(conflicts(segment("a", 50, 100), macvlan("b", 50, MacvlanMode::Bridge))),
+              IsEmpty());
+  const auto whole = conflicts(segment("a", 50, 100), macvlan("b", 51, MacvlanMode::Passthru));
+  ASSERT_THAT(reasons(whole), ElementsAre("DeviceTaken"));
+  EXPECT_EQ(whole[0].path, "spec.vlan.parent");
+  PodNetwork uplink = otherNetwork("b", 51);
+  uplink.spec.bridge->uplink = "eth1";
+  EXPECT_THAT(reasons(conflicts(uplink, segment("a", 50, 100))), ElementsAre("DeviceTaken"));
 }
 
 TEST(Conflicts, TheOlderKeepsItsPlace) {

@@ -37,6 +37,11 @@ using drivers::vxlan::Peer;
   return network;
 }
 
+[[nodiscard]] inline DesiredNetwork asVlan(DesiredNetwork network, api::VlanSpec spec) {
+  network.network = drivers::vlan::Network{std::move(spec)};
+  return network;
+}
+
 /// Of a network that has a bridge of its own.
 [[nodiscard]] inline std::string bridgeName(const DesiredNetwork& network) {
   return linksOf(network, drivers::Host{}, drivers::Place::Switch).at(0);
@@ -49,6 +54,10 @@ using drivers::vxlan::Peer;
 }
 [[nodiscard]] inline std::string wireEndName(const DesiredNetwork& network) {
   return drivers::bridge::wireEndName(network.uid);
+}
+
+[[nodiscard]] inline std::string vlanName(const DesiredNetwork& network) {
+  return linksOf(network, drivers::Host{}, drivers::Place::Switch).at(1);
 }
 
 /// What pods are put onto; empty where nothing may be.
