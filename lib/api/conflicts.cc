@@ -36,13 +36,15 @@ std::optional<Wire> wireOf(const PodNetwork& network) {
   const PodNetworkSpec& spec = network.spec;
   if (spec.macvlan) {
     const bool whole = spec.macvlan->mode == MacvlanMode::Passthru;
-    return Wire{spec.macvlan->parent, 0, whole ? "" : "macvlan", "spec.macvlan.parent", ""};
+    return Wire{spec.macvlan->parent, spec.macvlan->vlan.value_or(0), whole ? "" : "macvlan",
+                "spec.macvlan.parent", "spec.macvlan.vlan"};
   }
   if (spec.vlan) {
     return Wire{spec.vlan->parent, spec.vlan->id, "", "spec.vlan.parent", "spec.vlan.id"};
   }
   if (spec.bridge && !spec.bridge->uplink.empty()) {
-    return Wire{spec.bridge->uplink, 0, "", "spec.bridge.uplink", ""};
+    return Wire{spec.bridge->uplink, spec.bridge->vlan.value_or(0), "", "spec.bridge.uplink",
+                "spec.bridge.vlan"};
   }
   return std::nullopt;
 }

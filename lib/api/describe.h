@@ -30,12 +30,14 @@ void describe(V& v, typename V::template Ref<BridgeSpec> spec) {
   v.field("name", spec.name);
   v.field("mode", spec.mode);
   v.field("uplink", spec.uplink);
+  v.field("vlan", spec.vlan);
 }
 
 template <class V>
 void describe(V& v, typename V::template Ref<MacvlanSpec> spec) {
   v.required("parent", spec.parent);
   v.field("mode", spec.mode);
+  v.field("vlan", spec.vlan);
 }
 
 template <class V>

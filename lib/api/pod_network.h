@@ -86,13 +86,15 @@ struct VxlanSpec {
 struct BridgeSpec {
   std::string name;  ///< of the device on the node; empty in mode Own: the agent's choice
   BridgeMode mode = BridgeMode::Own;
-  std::string uplink;  ///< a device of the node that becomes a port; empty: none
+  std::string uplink;                  ///< a device of the node that becomes a port; empty: none
+  std::optional<std::int32_t> vlan{};  ///< of the uplink, 1 to 4094; absent: frames without a tag
   bool operator==(const BridgeSpec&) const = default;
 };
 
 struct MacvlanSpec {
   std::string parent;
   MacvlanMode mode = MacvlanMode::Bridge;
+  std::optional<std::int32_t> vlan{};  ///< of the parent, 1 to 4094; absent: frames without a tag
   bool operator==(const MacvlanSpec&) const = default;
 };
 

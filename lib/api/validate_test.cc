@@ -64,6 +64,22 @@ const std::vector<BadNetwork> kBadNetworks{
     {"VLAN of another type", [](auto& n) { n.spec.vlan = VlanSpec{"eth1", 100}; },
      "spec.vlan: \"vlan\" belongs to type VLAN, the type is Bridge; write spec.bridge only",
      "UnionMemberMismatch"},
+    {"a tag on no uplink", [](auto& n) { n.spec.bridge->vlan = 100; },
+     "spec.bridge.vlan: \"100\" is a tag on no uplink; name the uplink, or leave the vlan out",
+     "VLANWithoutUplink"},
+    {"a tag out of range on an uplink",
+     [](auto& n) {
+       n.spec.bridge->uplink = "eth1";
+       n.spec.bridge->vlan = 5000;
+     },
+     "spec.bridge.vlan: \"5000\" is out of range", "VLANOutOfRange"},
+    {"a tag out of range under macvlans",
+     [](auto& n) {
+       n.spec.type = NetworkType::Macvlan;
+       n.spec.bridge.reset();
+       n.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Bridge, 0};
+     },
+     "spec.macvlan.vlan: \"0\" is out of range", "VLANOutOfRange"},
     {"no VLAN",
      [](auto& n) {
        vlan(n, 100);
@@ -358,6 +374,18 @@ TEST(ValidateNetworkUpdate, ASegmentStaysWhatItIs) {
   PodNetwork after = before;
   after.spec.vlan = VlanSpec{"eth2", 101};
   EXPECT_EQ(validateUpdate(before, after).violations.size(), 2U);
+  PodNetwork bridge = goodNetwork();
+  bridge.spec.bridge->uplink = "eth1";
+  PodNetwork tagged = bridge;
+  tagged.spec.bridge->vlan = 100;
+  EXPECT_EQ(validateUpdate(bridge, tagged).violations.at(0).path, "spec.bridge.vlan");
+  PodNetwork macvlan = goodNetwork();
+  macvlan.spec.type = NetworkType::Macvlan;
+  macvlan.spec.bridge.reset();
+  macvlan.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Bridge, 100};
+  PodNetwork retagged = macvlan;
+  retagged.spec.macvlan->vlan = 101;
+  EXPECT_EQ(validateUpdate(macvlan, retagged).violations.at(0).path, "spec.macvlan.vlan");
 }
 
 TEST(ValidateNetworkUpdate, TakesWhatMayChange) {
@@ -470,6 +498,19 @@ TEST(Conflicts, ASegmentIsOneNetworksAndLeavesTheRestOfTheDevice) {
   PodNetwork uplink = otherNetwork("b", 51);
   uplink.spec.bridge->uplink = "eth1";
   EXPECT_THAT(reasons(conflicts(uplink, segment("a", 50, 100))), ElementsAre("DeviceTaken"));
+  uplink.spec.bridge->vlan = 100;
+  EXPECT_THAT(reasons(conflicts(uplink, segment("a", 50, 100))), ElementsAre("VLANTaken"));
+  EXPECT_THAT(reasons(conflicts(uplink, segment("a", 51, 101))), IsEmpty());
+  EXPECT_THAT(reasons(conflicts(uplink, macvlan("a", 51, MacvlanMode::Private))), IsEmpty());
+  PodNetwork tagged = macvlan("a", 50, MacvlanMode::Private);
+  tagged.spec.macvlan->vlan = 100;
+  EXPECT_THAT(reasons(conflicts(tagged, uplink)), ElementsAre("VLANTaken"));
+  PodNetwork second = macvlan("c", 52, MacvlanMode::Private);
+  second.spec.macvlan->vlan = 100;
+  EXPECT_THAT(reasons(conflicts(tagged, second)), ElementsAre("VLANTaken"))
+      << "each has a VLAN device of its own, and the kernel makes one of a tag";
+  tagged.spec.macvlan->mode = MacvlanMode::Passthru;
+  EXPECT_THAT(reasons(conflicts(tagged, macvlan("b", 51, MacvlanMode::Bridge))), IsEmpty());
 }
 
 TEST(Conflicts, TheOlderKeepsItsPlace) {

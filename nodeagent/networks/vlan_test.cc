@@ -166,5 +166,52 @@ TEST(Vlan, ReadinessSaysWhatIsMissing) {
   EXPECT_EQ(state(host).reason, "DeviceEnslaved");
 }
 
+TEST(VlanOfABridge, TheUplinkKeepsItsAddresses) {
+  api::BridgeSpec spec{"br-office", api::BridgeMode::Own, "eth1"};
+  EXPECT_EQ(refused(asBridge(segment(), spec), node()), "DeviceInUse");
+  spec.vlan = 100;
+  const DesiredNetwork network = asBridge(segment(), spec);
+  EXPECT_EQ(refused(network, node()), "");
+  Host host = node();
+  auto bridge = ours(device(5, "br-office", "bridge"));
+  bridge.mac = bridgeMac(NodeName("one"), network.uid);
+  host.inner.links[bridge.name] = bridge;
+  const std::string port = vlanName(network);
+  EXPECT_EQ(port, vlanName(segment())) << "the same device as the type's";
+  EXPECT_EQ(steps(network, host).at(0), "create vlan " + port + " on eth1");
+  host.inner.links[port] = serving().inner.links.at(port);
+  EXPECT_TRUE(steps(network, host).empty());
+  EXPECT_EQ(parentOf(evaluate(network, host, {}, options())), "br-office");
+  const auto served = judge({network, segment()}, node(), "eth0");
+  EXPECT_TRUE(served.at(1).refusal) << "one network has the segment";
+}
+
+TEST(VlanOfAMacvlan, PodsStandOnAVlanDeviceInTheSwitch) {
+  const DesiredNetwork network = asMacvlan(segment(), {"eth1", api::MacvlanMode::Passthru, 100});
+  EXPECT_EQ(refused(network, node()), "") << "it has its segment alone, not the device";
+  const std::string name = linksOf(network, node(), Place::Switch).at(0);
+  Host host = node();
+  EXPECT_EQ(steps(network, host),
+            (std::vector<std::string>{"create vlan " + name + " on eth1", "mark link " + name}));
+  EXPECT_EQ(evaluate(network, host, {}, options()).reason, "LinkMissing");
+  auto made = ours(device(7, name, "vlan"));
+  made.vlanId = 100;
+  made.lower = 3;
+  made.up = false;
+  host.inner.links[name] = made;
+  EXPECT_EQ(steps(network, host), std::vector<std::string>{"set link " + name + " up"});
+  host.inner.links[name].up = true;
+  EXPECT_TRUE(steps(network, host).empty());
+  const NetworkState state = evaluate(network, host, {}, options());
+  EXPECT_EQ(state.ready, CheckStatus::True);
+  ASSERT_TRUE(state.link);
+  EXPECT_EQ(*state.link, Link(drivers::macvlan::Link{name, api::MacvlanMode::Passthru, 100}));
+  EXPECT_EQ(traitsOf(*state.link).parentAt, Place::Switch);
+  DesiredNetwork small = network;
+  small.mtu = 1300;
+  EXPECT_TRUE(steps(small, host).empty()) << "what runs on it isn't shrunk";
+  EXPECT_FALSE(planHost({}, host, Guard::Refused, options()).steps.empty());
+}
+
 }  // namespace
 }  // namespace multinet::agent::networks

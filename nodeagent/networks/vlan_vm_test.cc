@@ -118,5 +118,41 @@ TEST_F(VlanNetns, GoneWithTheNetworkAndNothingElseWithIt) {
   EXPECT_TRUE(one_.has("eth1"));
 }
 
+TEST_F(VlanNetns, ABridgesUplinkTakesATag) {
+  wireNodes();
+  api::BridgeSpec spec{"br-office", api::BridgeMode::Own, "eth1"};
+  spec.vlan = 100;
+  serve(one_, {asBridge(segment(100), spec)});
+  serve(two_, {segment(100)});
+  Node here("here");
+  Node there("there");
+  plug(one_, here, "pod0", asBridge(segment(100), spec), "10.60.0.1/24");
+  plug(two_, there, "pod0", segment(100), "10.60.0.2/24");
+  EXPECT_TRUE(reaches(here, there, "10.60.0.2", 7777, 1472));
+  EXPECT_TRUE(reaches(one_, two_, "172.18.0.2", 7777));
+}
+
+TEST_F(VlanNetns, MacvlansStandOnATag) {
+  wireNodes();
+  const DesiredNetwork network = asMacvlan(segment(100), {"eth1", api::MacvlanMode::Bridge, 100});
+  serve(one_, {network});
+  serve(two_, {segment(100)});
+  Node here("here");
+  Node there("there");
+  const std::string parent = parentOf(*one_.networks().snapshot()->find(kUid));
+  one_.runInner(netlink::createMacvlan({.name = "net1",
+                                        .parent = parent,
+                                        .parentIndex = one_.inner(parent).index,
+                                        .mode = MACVLAN_MODE_BRIDGE,
+                                        .netns = here.netns().get(),
+                                        .mac = MacAddress::derive("here"),
+                                        .mtu = 1500}));
+  here.address("net1", "10.60.0.1/24");
+  here.up("net1");
+  plug(two_, there, "pod0", segment(100), "10.60.0.2/24");
+  EXPECT_TRUE(reaches(here, there, "10.60.0.2", 7777, 1472));
+  EXPECT_TRUE(reaches(one_, two_, "172.18.0.2", 7777));
+}
+
 }  // namespace
 }  // namespace multinet::agent::networks

@@ -66,6 +66,26 @@ bool isMadeFor(const LinkInfo& device, const LinkInfo& parent, std::uint16_t id)
   return device.kind == "vlan" && device.lower == parent.index && device.vlanId == id;
 }
 
+void keepDevice(const Ground& ground, const Site& site, std::uint16_t id, OwnBridge& own) {
+  const std::string name = deviceName(ground.uid);
+  const LinkInfo* device = ground.host.inner.link(name);
+  if (device == nullptr) {
+    if (own.blocked() || site.device->master != 0) return;
+    own.step(Place::Node, {createDevice(ground, *site.device, id, site.mtu)});
+    own.step({netlink::setAlias({0, name}, own.alias())});
+    return;
+  }
+  // The name is a hash of the UID: without a mark it is one that was just made.
+  if (device->alias.empty()) own.step({netlink::setAlias(ref(*device), own.alias())});
+  if (!own.isOurs(*device)) return;
+  if (!isMadeFor(*device, *site.device, id)) return own.step({netlink::deleteLink(ref(*device))});
+  if (device->mtu < site.mtu && !own.blocked()) {
+    own.step({netlink::setMtu(ref(*device), site.mtu)});
+  }
+  // It follows its parent, down as well (vlan_device_event).
+  if (site.device->up) own.bringUp(*device);
+}
+
 void keepPort(const Ground& ground, const Site& site, std::uint16_t id, const LinkInfo& bridge,
               OwnBridge& own) {
   if (site.device == nullptr || ground.refused) return;

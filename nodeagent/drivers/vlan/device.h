@@ -36,6 +36,9 @@ struct Tag {
 [[nodiscard]] bool isMadeFor(const netlink::LinkInfo& device, const netlink::LinkInfo& parent,
                              std::uint16_t id);
 
+/// Makes the device and keeps it, for links of pods that stand on it. Its MTU only grows: the
+/// kernel would cut theirs with it. `own` without a bridge.
+void keepDevice(const Ground& ground, const Site& site, std::uint16_t id, OwnBridge& own);
 /// Makes the device and keeps it as the bridge's port that leads out of the node.
 void keepPort(const Ground& ground, const Site& site, std::uint16_t id,
               const netlink::LinkInfo& bridge, OwnBridge& own);
