@@ -39,6 +39,10 @@ std::optional<Wire> wireOf(const PodNetwork& network) {
     return Wire{spec.macvlan->parent, spec.macvlan->vlan.value_or(0), whole ? "" : "macvlan",
                 "spec.macvlan.parent", "spec.macvlan.vlan"};
   }
+  if (spec.ipvlan) {
+    return Wire{spec.ipvlan->parent, 0, "ipvlan " + std::string(name(spec.ipvlan->mode)),
+                "spec.ipvlan.parent", ""};
+  }
   if (spec.vlan) {
     return Wire{spec.vlan->parent, spec.vlan->id, "", "spec.vlan.parent", "spec.vlan.id"};
   }
@@ -69,7 +73,14 @@ std::optional<Violation> wireConflict(const PodNetwork& network, const PodNetwor
   const bool tagged = mine->vlan != 0 || theirs->vlan != 0;
   if (tagged && leavesTags(*mine) && leavesTags(*theirs)) return std::nullopt;
   if (!tagged && !mine->manner.empty() && mine->manner == theirs->manner) return std::nullopt;
-  return taken(mine->devicePath, mine->device, other, "DeviceTaken");
+  Violation whole = taken(mine->devicePath, mine->device, other, "DeviceTaken");
+  if (!mine->manner.empty() && !theirs->manner.empty()) {
+    whole.detail = "carries " + theirs->manner + " for " + quoted(other) +
+                   ", and a device carries one kind and mode only, not " + mine->manner +
+                   " besides";
+    whole.remedy = "choose another device, or the same type and mode";
+  }
+  return whole;
 }
 
 /// Devices that only one network can have: a bridge of its own, and what wireConflict() tells.

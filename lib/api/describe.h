@@ -47,6 +47,12 @@ void describe(V& v, typename V::template Ref<VlanSpec> spec) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<IpvlanSpec> spec) {
+  v.required("parent", spec.parent);
+  v.field("mode", spec.mode);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<Subnet> subnet) {
   v.required("cidr", subnet.cidr);
   v.field("gateway", subnet.gateway);
@@ -90,6 +96,7 @@ void describe(V& v, typename V::template Ref<PodNetworkSpec> spec) {
   v.field("bridge", spec.bridge);
   v.field("macvlan", spec.macvlan);
   v.field("vlan", spec.vlan);
+  v.field("ipvlan", spec.ipvlan);
   v.field("mtu", spec.mtu);
   v.field("ipam", spec.ipam);
   v.field("routes", spec.routes);

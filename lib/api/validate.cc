@@ -40,6 +40,8 @@ std::string memberOf(NetworkType type) {
       return "macvlan";
     case NetworkType::Vlan:
       return "vlan";
+    case NetworkType::IPVlan:
+      return "ipvlan";
     case NetworkType::Unknown:
       break;
   }
@@ -59,6 +61,7 @@ Report checkUnion(const PodNetworkSpec& spec) {
       std::pair{NetworkType::Bridge, spec.bridge.has_value()},
       std::pair{NetworkType::Macvlan, spec.macvlan.has_value()},
       std::pair{NetworkType::Vlan, spec.vlan.has_value()},
+      std::pair{NetworkType::IPVlan, spec.ipvlan.has_value()},
   };
   for (const auto& [type, present] : members) {
     const std::string member = memberOf(type);
@@ -198,6 +201,9 @@ Report checkMember(const PodNetworkSpec& spec) {
     note(report, parts::checkDeviceName(spec.vlan->parent, "spec.vlan.parent"));
     note(report, checkVlan(spec.vlan->id, "spec.vlan.id"));
   }
+  if (spec.ipvlan) {
+    note(report, parts::checkDeviceName(spec.ipvlan->parent, "spec.ipvlan.parent"));
+  }
   return report;
 }
 
@@ -275,6 +281,11 @@ Report keepMember(const PodNetworkSpec& before, const PodNetworkSpec& after) {
   if (before.vlan && after.vlan) {
     keep(report, "spec.vlan.parent", before.vlan->parent, after.vlan->parent);
     keep(report, "spec.vlan.id", textOf(before.vlan->id), textOf(after.vlan->id));
+  }
+  if (before.ipvlan && after.ipvlan) {
+    keep(report, "spec.ipvlan.parent", before.ipvlan->parent, after.ipvlan->parent);
+    keep(report, "spec.ipvlan.mode", std::string(name(before.ipvlan->mode)),
+         std::string(name(after.ipvlan->mode)));
   }
   return report;
 }

@@ -50,7 +50,27 @@ void vlan(PodNetwork& network, std::int32_t id) {
   network.spec.vlan = VlanSpec{"eth1", id};
 }
 
+void ipvlan(PodNetwork& network, IpvlanMode mode) {
+  network.spec.type = NetworkType::IPVlan;
+  network.spec.bridge.reset();
+  network.spec.ipvlan = IpvlanSpec{"eth1", mode};
+}
+
 const std::vector<BadNetwork> kBadNetworks{
+    {"ipvlan on no device",
+     [](auto& n) {
+       ipvlan(n, IpvlanMode::L2);
+       n.spec.ipvlan->parent = "lo";
+     },
+     "spec.ipvlan.parent: \"lo\"", "InvalidDeviceName"},
+    {"ipvlan of another type", [](auto& n) { n.spec.ipvlan = IpvlanSpec{"eth1", IpvlanMode::L3}; },
+     "spec.ipvlan: \"ipvlan\" belongs to type IPVlan, the type is Bridge", "UnionMemberMismatch"},
+    {"no ipvlan",
+     [](auto& n) {
+       ipvlan(n, IpvlanMode::L2);
+       n.spec.ipvlan.reset();
+     },
+     "spec.ipvlan: is missing, the type is IPVlan; write spec.ipvlan", "UnionMemberMissing"},
     {"VLAN 0", [](auto& n) { vlan(n, 0); },
      "spec.vlan.id: \"0\" is out of range; write a number from 1 to 4094", "VLANOutOfRange"},
     {"VLAN 4095", [](auto& n) { vlan(n, 4095); },
@@ -388,6 +408,14 @@ TEST(ValidateNetworkUpdate, ASegmentStaysWhatItIs) {
   EXPECT_EQ(validateUpdate(macvlan, retagged).violations.at(0).path, "spec.macvlan.vlan");
 }
 
+TEST(ValidateNetworkUpdate, AnIpvlanStaysWhatItIs) {
+  PodNetwork before = goodNetwork();
+  ipvlan(before, IpvlanMode::L2);
+  PodNetwork after = before;
+  after.spec.ipvlan = IpvlanSpec{"eth2", IpvlanMode::L3S};
+  EXPECT_EQ(validateUpdate(before, after).violations.size(), 2U);
+}
+
 TEST(ValidateNetworkUpdate, TakesWhatMayChange) {
   PodNetwork after = goodNetwork();
   after.spec.enabled = false;
@@ -511,6 +539,39 @@ TEST(Conflicts, ASegmentIsOneNetworksAndLeavesTheRestOfTheDevice) {
       << "each has a VLAN device of its own, and the kernel makes one of a tag";
   tagged.spec.macvlan->mode = MacvlanMode::Passthru;
   EXPECT_THAT(reasons(conflicts(tagged, macvlan("b", 51, MacvlanMode::Bridge))), IsEmpty());
+}
+
+TEST(Conflicts, ADeviceCarriesIpvlansOfOneMode) {
+  using ::testing::ElementsAre;
+  using ::testing::IsEmpty;
+  const auto shared = [](const char* name, int second, IpvlanMode mode) {
+    PodNetwork network = otherNetwork(name, second);
+    ipvlan(network, mode);
+    return network;
+  };
+  EXPECT_THAT(reasons(conflicts(shared("a", 50, IpvlanMode::L3), shared("b", 51, IpvlanMode::L3))),
+              IsEmpty());
+  EXPECT_THAT(reasons(conflicts(shared("a", 50, IpvlanMode::L2), shared("b", 50, IpvlanMode::L2))),
+              ElementsAre("OverlappingNetworks", "OverlappingNetworks"));
+  const auto modes = conflicts(shared("a", 50, IpvlanMode::L2), shared("b", 51, IpvlanMode::L3S));
+  ASSERT_THAT(reasons(modes), ElementsAre("DeviceTaken"));
+  EXPECT_EQ(
+      modes[0].str(),
+      "spec.ipvlan.parent: \"eth1\" carries ipvlan L3S for network \"b\", and a device carries "
+      "one kind and mode only, not ipvlan L2 besides; choose another device, or the same type "
+      "and mode");
+  PodNetwork macvlan = otherNetwork("b", 51);
+  macvlan.spec.type = NetworkType::Macvlan;
+  macvlan.spec.bridge.reset();
+  macvlan.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Bridge};
+  EXPECT_THAT(reasons(conflicts(shared("a", 50, IpvlanMode::L2), macvlan)),
+              ElementsAre("DeviceTaken"));
+  macvlan.spec.macvlan->vlan = 100;
+  EXPECT_THAT(reasons(conflicts(shared("a", 50, IpvlanMode::L2), macvlan)), IsEmpty());
+  PodNetwork uplink = otherNetwork("b", 51);
+  uplink.spec.bridge->uplink = "eth1";
+  EXPECT_THAT(reasons(conflicts(uplink, shared("a", 50, IpvlanMode::L2))),
+              ElementsAre("DeviceTaken"));
 }
 
 TEST(Conflicts, TheOlderKeepsItsPlace) {

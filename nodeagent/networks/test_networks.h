@@ -42,6 +42,11 @@ using drivers::vxlan::Peer;
   return network;
 }
 
+[[nodiscard]] inline DesiredNetwork asIpvlan(DesiredNetwork network, api::IpvlanSpec spec) {
+  network.network = drivers::ipvlan::Network{std::move(spec)};
+  return network;
+}
+
 /// Of a network that has a bridge of its own.
 [[nodiscard]] inline std::string bridgeName(const DesiredNetwork& network) {
   return linksOf(network, drivers::Host{}, drivers::Place::Switch).at(0);
