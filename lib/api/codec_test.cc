@@ -23,7 +23,9 @@ TEST(Codec, KeepsEverything) {
   PodNetwork network = testing::goodNetwork();
   network.spec.enabled = false;
   network.spec.vxlan = VxlanSpec{7001, 4799, Underlay{"eth1"}};
-  network.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Passthru};
+  network.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Passthru, 100};
+  network.spec.vlan = VlanSpec{"eth1", 100};
+  network.spec.ipvlan = IpvlanSpec{"eth1", IpvlanMode::L3S};
   network.spec.access.namespaces = {
       AccessFrom::Selector,
       k8s::LabelSelector{{{"a", "b"}}, {{"c", k8s::SelectorOperator::NotIn, {"d"}}}}};

@@ -22,23 +22,68 @@ Violation taken(const std::string& path, const std::string& value, const PodNetw
       path, value, "is taken by " + quoted(other), "choose another", reason, Code::AlreadyExists};
 }
 
-/// The device of the node that carries a network's frames out; empty: none that has a name.
-std::string wire(const PodNetwork& network) {
-  if (network.spec.macvlan) return network.spec.macvlan->parent;
-  if (network.spec.bridge) return network.spec.bridge->uplink;
-  return "";
-}
+/// How a network uses the device of the nodes that carries its frames out.
+struct Wire {
+  std::string device;
+  std::int32_t vlan = 0;  ///< 0: frames without a tag
+  std::string manner;     ///< of links that share the device, the kernel's word; empty: they don't
+  std::string devicePath;
+  std::string vlanPath;
+};
 
-std::string wirePath(const PodNetwork& network) {
-  return network.spec.macvlan ? "spec.macvlan.parent" : "spec.bridge.uplink";
+/// nullopt: no device that has a name.
+std::optional<Wire> wireOf(const PodNetwork& network) {
+  const PodNetworkSpec& spec = network.spec;
+  if (spec.macvlan) {
+    const bool whole = spec.macvlan->mode == MacvlanMode::Passthru;
+    return Wire{spec.macvlan->parent, spec.macvlan->vlan.value_or(0), whole ? "" : "macvlan",
+                "spec.macvlan.parent", "spec.macvlan.vlan"};
+  }
+  if (spec.ipvlan) {
+    return Wire{spec.ipvlan->parent, 0, "ipvlan " + std::string(name(spec.ipvlan->mode)),
+                "spec.ipvlan.parent", ""};
+  }
+  if (spec.vlan) {
+    return Wire{spec.vlan->parent, spec.vlan->id, "", "spec.vlan.parent", "spec.vlan.id"};
+  }
+  if (spec.bridge && !spec.bridge->uplink.empty()) {
+    return Wire{spec.bridge->uplink, spec.bridge->vlan.value_or(0), "", "spec.bridge.uplink",
+                "spec.bridge.vlan"};
+  }
+  return std::nullopt;
 }
 
 std::string bridgeOf(const PodNetwork& network) {
   return network.spec.bridge ? network.spec.bridge->name : "";
 }
 
-/// Devices that only one network can have: a bridge of its own, and an uplink: a port of one
-/// bridge can't be a port of another nor a macvlan's parent (the kernel has one receive handler).
+/// Frames without a tag have one receiver on a device: a bridge's port, macvlans (the kernel has
+/// one receive handler). Each tag has one, too.
+std::optional<Violation> wireConflict(const PodNetwork& network, const PodNetwork& other) {
+  const auto mine = wireOf(network);
+  const auto theirs = wireOf(other);
+  if (!mine || !theirs || mine->device != theirs->device) return std::nullopt;
+  if (mine->vlan != 0 && mine->vlan == theirs->vlan) {
+    Violation same = taken(mine->vlanPath, std::to_string(mine->vlan), other, "VLANTaken");
+    same.detail += " on device \"" + mine->device + "\"";
+    return same;
+  }
+  // A segment takes nothing from those that share the rest of the device.
+  const auto leavesTags = [](const Wire& wire) { return wire.vlan != 0 || !wire.manner.empty(); };
+  const bool tagged = mine->vlan != 0 || theirs->vlan != 0;
+  if (tagged && leavesTags(*mine) && leavesTags(*theirs)) return std::nullopt;
+  if (!tagged && !mine->manner.empty() && mine->manner == theirs->manner) return std::nullopt;
+  Violation whole = taken(mine->devicePath, mine->device, other, "DeviceTaken");
+  if (!mine->manner.empty() && !theirs->manner.empty()) {
+    whole.detail = "carries " + theirs->manner + " for " + quoted(other) +
+                   ", and a device carries one kind and mode only, not " + mine->manner +
+                   " besides";
+    whole.remedy = "choose another device, or the same type and mode";
+  }
+  return whole;
+}
+
+/// Devices that only one network can have: a bridge of its own, and what wireConflict() tells.
 Violations deviceConflicts(const PodNetwork& network, const PodNetwork& other) {
   Violations out;
   const std::string bridge = bridgeOf(network);
@@ -48,24 +93,16 @@ Violations deviceConflicts(const PodNetwork& network, const PodNetwork& other) {
   if (!bridge.empty() && bridge == bridgeOf(other) && !bothExisting) {
     out.push_back(taken("spec.bridge.name", bridge, other, "BridgeTaken"));
   }
-  const std::string device = wire(network);
-  const bool bothMacvlan = network.spec.macvlan && other.spec.macvlan;
-  if (!device.empty() && device == wire(other) && !bothMacvlan) {
-    out.push_back(taken(wirePath(network), device, other, "DeviceTaken"));
-  }
-  if (network.spec.macvlan && other.spec.macvlan && device == wire(other)) {
-    const bool passthru = network.spec.macvlan->mode == MacvlanMode::Passthru ||
-                          other.spec.macvlan->mode == MacvlanMode::Passthru;
-    if (passthru) out.push_back(taken("spec.macvlan.parent", device, other, "DeviceTaken"));
-  }
+  if (auto wire = wireConflict(network, other)) out.push_back(std::move(*wire));
   return out;
 }
 
 bool sameDomain(const PodNetwork& network, const PodNetwork& other) {
   const auto vni = vniOf(network);
   if (vni && vni == vniOf(other)) return true;
-  const std::string device = wire(network);
-  if (!device.empty() && device == wire(other)) return true;
+  const auto mine = wireOf(network);
+  const auto theirs = wireOf(other);
+  if (mine && theirs && mine->device == theirs->device && mine->vlan == theirs->vlan) return true;
   const std::string bridge = bridgeOf(network);
   return !bridge.empty() && bridge == bridgeOf(other);
 }

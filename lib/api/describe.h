@@ -30,10 +30,24 @@ void describe(V& v, typename V::template Ref<BridgeSpec> spec) {
   v.field("name", spec.name);
   v.field("mode", spec.mode);
   v.field("uplink", spec.uplink);
+  v.field("vlan", spec.vlan);
 }
 
 template <class V>
 void describe(V& v, typename V::template Ref<MacvlanSpec> spec) {
+  v.required("parent", spec.parent);
+  v.field("mode", spec.mode);
+  v.field("vlan", spec.vlan);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<VlanSpec> spec) {
+  v.required("parent", spec.parent);
+  v.required("id", spec.id);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<IpvlanSpec> spec) {
   v.required("parent", spec.parent);
   v.field("mode", spec.mode);
 }
@@ -81,6 +95,8 @@ void describe(V& v, typename V::template Ref<PodNetworkSpec> spec) {
   v.field("vxlan", spec.vxlan);
   v.field("bridge", spec.bridge);
   v.field("macvlan", spec.macvlan);
+  v.field("vlan", spec.vlan);
+  v.field("ipvlan", spec.ipvlan);
   v.field("mtu", spec.mtu);
   v.field("ipam", spec.ipam);
   v.field("routes", spec.routes);

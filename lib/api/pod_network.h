@@ -19,9 +19,10 @@ namespace multinet::api {
 
 /// `Unknown`: of a newer version. The object is read all the same, so that what stands of it on
 /// nodes isn't taken for gone; nothing new is made of it.
-enum class NetworkType : std::uint8_t { Vxlan, Bridge, Macvlan, Unknown };
+enum class NetworkType : std::uint8_t { Vxlan, Bridge, Macvlan, Vlan, IPVlan, Unknown };
 enum class BridgeMode : std::uint8_t { Own, Existing };
 enum class MacvlanMode : std::uint8_t { Bridge, Private, Vepa, Passthru };
+enum class IpvlanMode : std::uint8_t { L2, L3, L3S };
 enum class AccessFrom : std::uint8_t { None, All, Selector };
 
 }  // namespace multinet::api
@@ -33,6 +34,8 @@ inline constexpr std::array kSpellings<api::NetworkType>{
     std::pair{api::NetworkType::Vxlan, std::string_view("VXLAN")},
     std::pair{api::NetworkType::Bridge, std::string_view("Bridge")},
     std::pair{api::NetworkType::Macvlan, std::string_view("Macvlan")},
+    std::pair{api::NetworkType::Vlan, std::string_view("VLAN")},
+    std::pair{api::NetworkType::IPVlan, std::string_view("IPVlan")},
 };
 template <>
 inline constexpr std::optional<api::NetworkType> kUnknownWord<api::NetworkType> =
@@ -50,6 +53,12 @@ inline constexpr std::array kSpellings<api::MacvlanMode>{
     std::pair{api::MacvlanMode::Passthru, std::string_view("Passthru")},
 };
 template <>
+inline constexpr std::array kSpellings<api::IpvlanMode>{
+    std::pair{api::IpvlanMode::L2, std::string_view("L2")},
+    std::pair{api::IpvlanMode::L3, std::string_view("L3")},
+    std::pair{api::IpvlanMode::L3S, std::string_view("L3S")},
+};
+template <>
 inline constexpr std::array kSpellings<api::AccessFrom>{
     std::pair{api::AccessFrom::None, std::string_view("None")},
     std::pair{api::AccessFrom::All, std::string_view("All")},
@@ -59,7 +68,7 @@ inline constexpr std::array kSpellings<api::AccessFrom>{
 
 namespace multinet::api {
 
-/// `VXLAN`, `Bridge`, `Macvlan`; `unknown`.
+/// `VXLAN`, `Bridge`, `Macvlan`, `VLAN`, `IPVlan`; `unknown`.
 [[nodiscard]] constexpr std::string_view name(NetworkType type) {
   return type == NetworkType::Unknown ? "unknown" : k8s::spell(type);
 }
@@ -67,6 +76,9 @@ namespace multinet::api {
   return k8s::spell(mode);
 }
 [[nodiscard]] constexpr std::string_view name(MacvlanMode mode) {
+  return k8s::spell(mode);
+}
+[[nodiscard]] constexpr std::string_view name(IpvlanMode mode) {
   return k8s::spell(mode);
 }
 
@@ -85,14 +97,28 @@ struct VxlanSpec {
 struct BridgeSpec {
   std::string name;  ///< of the device on the node; empty in mode Own: the agent's choice
   BridgeMode mode = BridgeMode::Own;
-  std::string uplink;  ///< a device of the node that becomes a port; empty: none
+  std::string uplink;                  ///< a device of the node that becomes a port; empty: none
+  std::optional<std::int32_t> vlan{};  ///< of the uplink, 1 to 4094; absent: frames without a tag
   bool operator==(const BridgeSpec&) const = default;
 };
 
 struct MacvlanSpec {
   std::string parent;
   MacvlanMode mode = MacvlanMode::Bridge;
+  std::optional<std::int32_t> vlan{};  ///< of the parent, 1 to 4094; absent: frames without a tag
   bool operator==(const MacvlanSpec&) const = default;
+};
+
+struct VlanSpec {
+  std::string parent;
+  std::int32_t id = 0;  ///< 1 to 4094
+  bool operator==(const VlanSpec&) const = default;
+};
+
+struct IpvlanSpec {
+  std::string parent;
+  IpvlanMode mode = IpvlanMode::L2;
+  bool operator==(const IpvlanSpec&) const = default;
 };
 
 struct Subnet {
@@ -138,6 +164,8 @@ struct PodNetworkSpec {
   std::optional<VxlanSpec> vxlan;
   std::optional<BridgeSpec> bridge;
   std::optional<MacvlanSpec> macvlan;
+  std::optional<VlanSpec> vlan;
+  std::optional<IpvlanSpec> ipvlan;
   std::optional<std::int32_t> mtu;  ///< bytes; absent: what the underlay leaves
   Ipam ipam;
   std::vector<Route> routes;

@@ -132,6 +132,7 @@ TEST(SchemaDefaults, AreTheStructs) {
   const auto wordAt = [](const YAML::Node& node) { return node["default"].as<std::string>(); };
   EXPECT_EQ(wordAt(spec["bridge"]["properties"]["mode"]), k8s::spell(BridgeSpec{}.mode));
   EXPECT_EQ(wordAt(spec["macvlan"]["properties"]["mode"]), k8s::spell(MacvlanSpec{}.mode));
+  EXPECT_EQ(wordAt(spec["ipvlan"]["properties"]["mode"]), k8s::spell(IpvlanSpec{}.mode));
   EXPECT_EQ(wordAt(spec["access"]["properties"]["namespaces"]["properties"]["from"]),
             k8s::spell(NamespaceAccess{}.from));
 }

@@ -38,6 +38,10 @@ std::string memberOf(NetworkType type) {
       return "bridge";
     case NetworkType::Macvlan:
       return "macvlan";
+    case NetworkType::Vlan:
+      return "vlan";
+    case NetworkType::IPVlan:
+      return "ipvlan";
     case NetworkType::Unknown:
       break;
   }
@@ -56,6 +60,8 @@ Report checkUnion(const PodNetworkSpec& spec) {
       std::pair{NetworkType::Vxlan, spec.vxlan.has_value()},
       std::pair{NetworkType::Bridge, spec.bridge.has_value()},
       std::pair{NetworkType::Macvlan, spec.macvlan.has_value()},
+      std::pair{NetworkType::Vlan, spec.vlan.has_value()},
+      std::pair{NetworkType::IPVlan, spec.ipvlan.has_value()},
   };
   for (const auto& [type, present] : members) {
     const std::string member = memberOf(type);
@@ -148,6 +154,11 @@ Report checkVxlan(const VxlanSpec& vxlan) {
   return report;
 }
 
+/// 0 and 4095 have meanings of their own (IEEE 802.1Q, 9.6).
+std::optional<Violation> checkVlan(std::optional<std::int32_t> id, const std::string& path) {
+  return checkRange(id, path, 1, 4094, "VLANOutOfRange");
+}
+
 Report checkBridge(const BridgeSpec& bridge) {
   Report report;
   if (!bridge.name.empty()) note(report, parts::checkDeviceName(bridge.name, "spec.bridge.name"));
@@ -169,6 +180,12 @@ Report checkBridge(const BridgeSpec& bridge) {
     note(report, Violation{"spec.bridge.uplink", bridge.uplink, "is the bridge itself",
                            "name another device", "UplinkIsBridge", Code::InvalidArgument});
   }
+  note(report, checkVlan(bridge.vlan, "spec.bridge.vlan"));
+  if (bridge.vlan && bridge.uplink.empty()) {
+    note(report, Violation{"spec.bridge.vlan", std::to_string(*bridge.vlan),
+                           "is a tag on no uplink", "name the uplink, or leave the vlan out",
+                           "VLANWithoutUplink", Code::InvalidArgument});
+  }
   return report;
 }
 
@@ -178,6 +195,14 @@ Report checkMember(const PodNetworkSpec& spec) {
   if (spec.bridge) report.append(checkBridge(*spec.bridge));
   if (spec.macvlan) {
     note(report, parts::checkDeviceName(spec.macvlan->parent, "spec.macvlan.parent"));
+    note(report, checkVlan(spec.macvlan->vlan, "spec.macvlan.vlan"));
+  }
+  if (spec.vlan) {
+    note(report, parts::checkDeviceName(spec.vlan->parent, "spec.vlan.parent"));
+    note(report, checkVlan(spec.vlan->id, "spec.vlan.id"));
+  }
+  if (spec.ipvlan) {
+    note(report, parts::checkDeviceName(spec.ipvlan->parent, "spec.ipvlan.parent"));
   }
   return report;
 }
@@ -243,6 +268,7 @@ Report keepMember(const PodNetworkSpec& before, const PodNetworkSpec& after) {
   if (before.bridge && after.bridge) {
     keep(report, "spec.bridge.name", before.bridge->name, after.bridge->name);
     keep(report, "spec.bridge.uplink", before.bridge->uplink, after.bridge->uplink);
+    keep(report, "spec.bridge.vlan", textOf(before.bridge->vlan), textOf(after.bridge->vlan));
     keep(report, "spec.bridge.mode", std::string(name(before.bridge->mode)),
          std::string(name(after.bridge->mode)));
   }
@@ -250,6 +276,16 @@ Report keepMember(const PodNetworkSpec& before, const PodNetworkSpec& after) {
     keep(report, "spec.macvlan.parent", before.macvlan->parent, after.macvlan->parent);
     keep(report, "spec.macvlan.mode", std::string(name(before.macvlan->mode)),
          std::string(name(after.macvlan->mode)));
+    keep(report, "spec.macvlan.vlan", textOf(before.macvlan->vlan), textOf(after.macvlan->vlan));
+  }
+  if (before.vlan && after.vlan) {
+    keep(report, "spec.vlan.parent", before.vlan->parent, after.vlan->parent);
+    keep(report, "spec.vlan.id", textOf(before.vlan->id), textOf(after.vlan->id));
+  }
+  if (before.ipvlan && after.ipvlan) {
+    keep(report, "spec.ipvlan.parent", before.ipvlan->parent, after.ipvlan->parent);
+    keep(report, "spec.ipvlan.mode", std::string(name(before.ipvlan->mode)),
+         std::string(name(after.ipvlan->mode)));
   }
   return report;
 }

@@ -44,7 +44,68 @@ void vxlan(PodNetwork& network, VxlanSpec spec) {
   network.spec.vxlan = std::move(spec);
 }
 
+void vlan(PodNetwork& network, std::int32_t id) {
+  network.spec.type = NetworkType::Vlan;
+  network.spec.bridge.reset();
+  network.spec.vlan = VlanSpec{"eth1", id};
+}
+
+void ipvlan(PodNetwork& network, IpvlanMode mode) {
+  network.spec.type = NetworkType::IPVlan;
+  network.spec.bridge.reset();
+  network.spec.ipvlan = IpvlanSpec{"eth1", mode};
+}
+
 const std::vector<BadNetwork> kBadNetworks{
+    {"ipvlan on no device",
+     [](auto& n) {
+       ipvlan(n, IpvlanMode::L2);
+       n.spec.ipvlan->parent = "lo";
+     },
+     "spec.ipvlan.parent: \"lo\"", "InvalidDeviceName"},
+    {"ipvlan of another type", [](auto& n) { n.spec.ipvlan = IpvlanSpec{"eth1", IpvlanMode::L3}; },
+     "spec.ipvlan: \"ipvlan\" belongs to type IPVlan, the type is Bridge", "UnionMemberMismatch"},
+    {"no ipvlan",
+     [](auto& n) {
+       ipvlan(n, IpvlanMode::L2);
+       n.spec.ipvlan.reset();
+     },
+     "spec.ipvlan: is missing, the type is IPVlan; write spec.ipvlan", "UnionMemberMissing"},
+    {"VLAN 0", [](auto& n) { vlan(n, 0); },
+     "spec.vlan.id: \"0\" is out of range; write a number from 1 to 4094", "VLANOutOfRange"},
+    {"VLAN 4095", [](auto& n) { vlan(n, 4095); },
+     "spec.vlan.id: \"4095\" is out of range; write a number from 1 to 4094", "VLANOutOfRange"},
+    {"VLAN on no device",
+     [](auto& n) {
+       vlan(n, 100);
+       n.spec.vlan->parent = "lo";
+     },
+     "spec.vlan.parent: \"lo\"", "InvalidDeviceName"},
+    {"VLAN of another type", [](auto& n) { n.spec.vlan = VlanSpec{"eth1", 100}; },
+     "spec.vlan: \"vlan\" belongs to type VLAN, the type is Bridge; write spec.bridge only",
+     "UnionMemberMismatch"},
+    {"a tag on no uplink", [](auto& n) { n.spec.bridge->vlan = 100; },
+     "spec.bridge.vlan: \"100\" is a tag on no uplink; name the uplink, or leave the vlan out",
+     "VLANWithoutUplink"},
+    {"a tag out of range on an uplink",
+     [](auto& n) {
+       n.spec.bridge->uplink = "eth1";
+       n.spec.bridge->vlan = 5000;
+     },
+     "spec.bridge.vlan: \"5000\" is out of range", "VLANOutOfRange"},
+    {"a tag out of range under macvlans",
+     [](auto& n) {
+       n.spec.type = NetworkType::Macvlan;
+       n.spec.bridge.reset();
+       n.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Bridge, 0};
+     },
+     "spec.macvlan.vlan: \"0\" is out of range", "VLANOutOfRange"},
+    {"no VLAN",
+     [](auto& n) {
+       vlan(n, 100);
+       n.spec.vlan.reset();
+     },
+     "spec.vlan: is missing, the type is VLAN; write spec.vlan", "UnionMemberMissing"},
     {"name with a dot", [](auto& n) { n.metadata.name = "a.b"; },
      "metadata.name: \"a.b\" can't name a network; write at most 63 of a-z, 0-9 and '-', which "
      "begins and ends with a letter or digit",
@@ -327,6 +388,34 @@ TEST(ValidateNetworkUpdate, RefusesWhatNeverChanges) {
   EXPECT_EQ(validateUpdate(wire, rewired).violations.size(), 2U);
 }
 
+TEST(ValidateNetworkUpdate, ASegmentStaysWhatItIs) {
+  PodNetwork before = goodNetwork();
+  vlan(before, 100);
+  PodNetwork after = before;
+  after.spec.vlan = VlanSpec{"eth2", 101};
+  EXPECT_EQ(validateUpdate(before, after).violations.size(), 2U);
+  PodNetwork bridge = goodNetwork();
+  bridge.spec.bridge->uplink = "eth1";
+  PodNetwork tagged = bridge;
+  tagged.spec.bridge->vlan = 100;
+  EXPECT_EQ(validateUpdate(bridge, tagged).violations.at(0).path, "spec.bridge.vlan");
+  PodNetwork macvlan = goodNetwork();
+  macvlan.spec.type = NetworkType::Macvlan;
+  macvlan.spec.bridge.reset();
+  macvlan.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Bridge, 100};
+  PodNetwork retagged = macvlan;
+  retagged.spec.macvlan->vlan = 101;
+  EXPECT_EQ(validateUpdate(macvlan, retagged).violations.at(0).path, "spec.macvlan.vlan");
+}
+
+TEST(ValidateNetworkUpdate, AnIpvlanStaysWhatItIs) {
+  PodNetwork before = goodNetwork();
+  ipvlan(before, IpvlanMode::L2);
+  PodNetwork after = before;
+  after.spec.ipvlan = IpvlanSpec{"eth2", IpvlanMode::L3S};
+  EXPECT_EQ(validateUpdate(before, after).violations.size(), 2U);
+}
+
 TEST(ValidateNetworkUpdate, TakesWhatMayChange) {
   PodNetwork after = goodNetwork();
   after.spec.enabled = false;
@@ -405,6 +494,83 @@ TEST(Conflicts, AreWhatTwoNetworksCannotShare) {
   EXPECT_THAT(reasons(conflicts(wire("a", 50, MacvlanMode::Bridge), uplink)),
               ElementsAre("DeviceTaken"));
   EXPECT_THAT(reasons(conflicts(uplink, wire("a", 50, MacvlanMode::Bridge))),
+              ElementsAre("DeviceTaken"));
+}
+
+TEST(Conflicts, ASegmentIsOneNetworksAndLeavesTheRestOfTheDevice) {
+  using ::testing::ElementsAre;
+  using ::testing::IsEmpty;
+  const auto segment = [](const char* name, int second, std::int32_t id) {
+    PodNetwork network = otherNetwork(name, second);
+    vlan(network, id);
+    return network;
+  };
+  const auto macvlan = [](const char* name, int second, MacvlanMode mode) {
+    PodNetwork network = otherNetwork(name, second);
+    network.spec.type = NetworkType::Macvlan;
+    network.spec.bridge.reset();
+    network.spec.macvlan = MacvlanSpec{"eth1", mode};
+    return network;
+  };
+  EXPECT_THAT(reasons(conflicts(segment("a", 50, 100), segment("b", 50, 101))), IsEmpty())
+      << "other wires, whatever their subnets";
+  const auto same = conflicts(segment("a", 50, 100), segment("b", 51, 100));
+  ASSERT_THAT(reasons(same), ElementsAre("VLANTaken"));
+  EXPECT_EQ(same[0].str(),
+            "spec.vlan.id: \"100\" is taken by network \"b\" on device \"eth1\"; choose another");
+  EXPECT_THAT(reasons(conflicts(segment("a", 50, 100), macvlan("b", 50, MacvlanMode::Bridge))),
+              IsEmpty());
+  const auto whole = conflicts(segment("a", 50, 100), macvlan("b", 51, MacvlanMode::Passthru));
+  ASSERT_THAT(reasons(whole), ElementsAre("DeviceTaken"));
+  EXPECT_EQ(whole[0].path, "spec.vlan.parent");
+  PodNetwork uplink = otherNetwork("b", 51);
+  uplink.spec.bridge->uplink = "eth1";
+  EXPECT_THAT(reasons(conflicts(uplink, segment("a", 50, 100))), ElementsAre("DeviceTaken"));
+  uplink.spec.bridge->vlan = 100;
+  EXPECT_THAT(reasons(conflicts(uplink, segment("a", 50, 100))), ElementsAre("VLANTaken"));
+  EXPECT_THAT(reasons(conflicts(uplink, segment("a", 51, 101))), IsEmpty());
+  EXPECT_THAT(reasons(conflicts(uplink, macvlan("a", 51, MacvlanMode::Private))), IsEmpty());
+  PodNetwork tagged = macvlan("a", 50, MacvlanMode::Private);
+  tagged.spec.macvlan->vlan = 100;
+  EXPECT_THAT(reasons(conflicts(tagged, uplink)), ElementsAre("VLANTaken"));
+  PodNetwork second = macvlan("c", 52, MacvlanMode::Private);
+  second.spec.macvlan->vlan = 100;
+  EXPECT_THAT(reasons(conflicts(tagged, second)), ElementsAre("VLANTaken"))
+      << "each has a VLAN device of its own, and the kernel makes one of a tag";
+  tagged.spec.macvlan->mode = MacvlanMode::Passthru;
+  EXPECT_THAT(reasons(conflicts(tagged, macvlan("b", 51, MacvlanMode::Bridge))), IsEmpty());
+}
+
+TEST(Conflicts, ADeviceCarriesIpvlansOfOneMode) {
+  using ::testing::ElementsAre;
+  using ::testing::IsEmpty;
+  const auto shared = [](const char* name, int second, IpvlanMode mode) {
+    PodNetwork network = otherNetwork(name, second);
+    ipvlan(network, mode);
+    return network;
+  };
+  EXPECT_THAT(reasons(conflicts(shared("a", 50, IpvlanMode::L3), shared("b", 51, IpvlanMode::L3))),
+              IsEmpty());
+  EXPECT_THAT(reasons(conflicts(shared("a", 50, IpvlanMode::L2), shared("b", 50, IpvlanMode::L2))),
+              ElementsAre("OverlappingNetworks", "OverlappingNetworks"));
+  const auto modes = conflicts(shared("a", 50, IpvlanMode::L2), shared("b", 51, IpvlanMode::L3S));
+  ASSERT_THAT(reasons(modes), ElementsAre("DeviceTaken"));
+  EXPECT_EQ(
+      modes[0].str(),
+      "spec.ipvlan.parent: \"eth1\" carries ipvlan L3S for network \"b\", and a device carries "
+      "one kind and mode only, not ipvlan L2 besides; choose another device, or the same type "
+      "and mode");
+  PodNetwork macvlan = otherNetwork("b", 51);
+  macvlan.spec.type = NetworkType::Macvlan;
+  macvlan.spec.bridge.reset();
+  macvlan.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Bridge};
+  EXPECT_THAT(reasons(conflicts(shared("a", 50, IpvlanMode::L2), macvlan)),
+              ElementsAre("DeviceTaken"));
+  macvlan.spec.macvlan->vlan = 100;
+  EXPECT_THAT(reasons(conflicts(shared("a", 50, IpvlanMode::L2), macvlan)), IsEmpty());
+  PodNetwork uplink = otherNetwork("b", 51);
+  uplink.spec.bridge->uplink = "eth1";
+  EXPECT_THAT(reasons(conflicts(uplink, shared("a", 50, IpvlanMode::L2))),
               ElementsAre("DeviceTaken"));
 }
 

@@ -29,6 +29,10 @@ Status sendOne(const Fd& netns, int linkIndex, const Announcement& announcement)
 
 void Announcer::announce(const IntentId& intent, Fd netns,
                          std::vector<InterfaceStatus> interfaces) {
+  std::erase_if(interfaces, [](const InterfaceStatus& interface) {
+    return !traitsOf(interface.plan.link).isAnnounced;
+  });
+  if (interfaces.empty()) return;
   auto held = std::make_shared<Fd>(std::move(netns));  // std::function wants copies
   lane_.post([this, intent, held, interfaces = std::move(interfaces)]() mutable {
     if (jobs_.size() >= kMost && !jobs_.contains(intent)) return;
@@ -47,7 +51,6 @@ void Announcer::send(const IntentId& intent, std::uint64_t number) {
   if (found == jobs_.end() || found->second.number != number) return;
   Job& job = found->second;
   for (const InterfaceStatus& interface : job.interfaces) {
-    if (!traitsOf(interface.plan.link).isAnnounced) continue;
     for (const AddressPlan& address : interface.plan.addresses) {
       const Status sent = sendOne(job.netns, interface.ifindex,
                                   announcementOf(address.address.address, interface.plan.mac));

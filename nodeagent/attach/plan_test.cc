@@ -327,6 +327,29 @@ TEST(Plan, SysctlsAreComparedOnceTheyWereRead) {
   EXPECT_EQ(std::get<WriteSysctl>(ops[0].action).key, "arp_ignore");
 }
 
+TEST(Plan, AnIpvlanHasItsParentsMacAndIsAnnouncedWhereThereIsArp) {
+  InterfacePlan wanted = interface(ipvlan::Link{"br0", api::IpvlanMode::L3});
+  netlink::LinkInfo parent = bridgeLink();
+  parent.kind = "";
+  parent.mac = MacAddress::derive("the parent's");
+  const auto ops = plan(desire(wanted), observe(parent)).value();
+  ASSERT_EQ(stepsOf<CreateLink>(ops).size(), 1U);
+  const CreateLink made = stepsOf<CreateLink>(ops).front();
+  EXPECT_EQ(made.place, Place::Node);
+  EXPECT_EQ(made.hostEnd, "");
+  EXPECT_EQ(made.request(made, 9).what, "create ipvlan " + made.bornAs + " on br0");
+  EXPECT_TRUE(stepsOf<SetMac>(ops).empty());
+  Observed observed = kernelAfterAttach();
+  observed.parents["br0"] = parent;
+  observed.podLinks[0].kind = "ipvlan";
+  observed.podLinks[0].mac = MacAddress::derive("another parent's");
+  EXPECT_TRUE(plan(desire(wanted), observed).value().empty());
+  EXPECT_FALSE(traitsOf(wanted.link).isAnnounced);
+  EXPECT_TRUE(traitsOf(ipvlan::Link{"br0", api::IpvlanMode::L2}).isAnnounced);
+  parent.master = 9;
+  EXPECT_EQ(plan(desire(wanted), observe(parent)).error().reason, "ParentEnslaved");
+}
+
 TEST(Plan, AnotherMacIsSetBackExceptWhereItIsTheParents) {
   Observed observed = kernelAfterAttach();
   observed.podLinks[0].mac = MacAddress::derive("forged");

@@ -23,7 +23,7 @@ InterfaceStatus anInterface() {
   plan.network = NetworkName("blue");
   plan.networkUid = NetworkUid("uid-blue");
   plan.attachment = "nas";
-  plan.link = drivers::macvlan::Link{"eth1", api::MacvlanMode::Vepa};
+  plan.link = drivers::macvlan::Link{"eth1", api::MacvlanMode::Vepa, 100};
   plan.mac = MacAddress::derive("seed");
   plan.mtu = 1450;
   plan.addresses = {

@@ -6,17 +6,21 @@
 #include <variant>
 
 #include "nodeagent/drivers/bridge/bridge.h"
+#include "nodeagent/drivers/ipvlan/ipvlan.h"
 #include "nodeagent/drivers/macvlan/macvlan.h"
 #include "nodeagent/drivers/newer/newer.h"
+#include "nodeagent/drivers/vlan/vlan.h"
 #include "nodeagent/drivers/vxlan/vxlan.h"
 
 namespace multinet::agent {
 
 /// What an interface of a pod is made of.
-using Link = std::variant<drivers::bridge::Link, drivers::vxlan::Link, drivers::macvlan::Link>;
+using Link = std::variant<drivers::bridge::Link, drivers::vxlan::Link, drivers::macvlan::Link,
+                          drivers::vlan::Link, drivers::ipvlan::Link>;
 /// What a node has of a network.
-using Network = std::variant<drivers::vxlan::Network, drivers::bridge::Network,
-                             drivers::macvlan::Network, drivers::newer::Network>;
+using Network =
+    std::variant<drivers::vxlan::Network, drivers::bridge::Network, drivers::macvlan::Network,
+                 drivers::vlan::Network, drivers::ipvlan::Network, drivers::newer::Network>;
 
 [[nodiscard]] inline api::NetworkType typeOf(const Link& link) {
   return std::visit([](const auto& one) { return one.kType; }, link);

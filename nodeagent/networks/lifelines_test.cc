@@ -151,6 +151,27 @@ TEST(Lifelines, OneDeviceIsHadInOneMannerOnly) {
   EXPECT_NE(served.at(1).refusal->message.find("network \"blue\""), std::string::npos);
 }
 
+TEST(Lifelines, IpvlansOfADeviceAreOfOneMode) {
+  const auto shared = [](const char* name, api::IpvlanMode mode) {
+    return asIpvlan(testTunnel(name, name), {"eth0", mode});
+  };
+  const auto reasonOfSecond = [&](const DesiredNetwork& one, const DesiredNetwork& two) {
+    const auto served = judge({one, two}, node(), "eth0");
+    EXPECT_FALSE(served.at(0).refusal) << "beside the node's addresses";
+    return served.at(1).refusal ? served[1].refusal->reason : "";
+  };
+  using enum api::IpvlanMode;
+  EXPECT_EQ(reasonOfSecond(shared("a", L3), shared("b", L3)), "");
+  EXPECT_EQ(reasonOfSecond(shared("a", L2), shared("b", L3)), "DeviceTaken");
+  EXPECT_EQ(reasonOfSecond(shared("a", L2), macvlanOn("eth0", api::MacvlanMode::Bridge)),
+            "DeviceTaken");
+  const auto served = judge({shared("a", L2), shared("b", L3S)}, node(), "eth0");
+  EXPECT_NE(served.at(1).refusal->message.find("ipvlan in mode L2"), std::string::npos);
+  Host host = node();
+  add(host, 9, "mv0", "macvlan").lower = 2;
+  EXPECT_EQ(reason(shared("a", L2), host), "DeviceInUse") << "the kernel has one receive handler";
+}
+
 TEST(Lifelines, PortsOfOthersAreLeftToThem) {
   EXPECT_EQ(reason(tunnel(), node()), "");
   EXPECT_EQ(reason(tunnel(53), node()), "PortReserved");

@@ -37,6 +37,16 @@ using drivers::vxlan::Peer;
   return network;
 }
 
+[[nodiscard]] inline DesiredNetwork asVlan(DesiredNetwork network, api::VlanSpec spec) {
+  network.network = drivers::vlan::Network{std::move(spec)};
+  return network;
+}
+
+[[nodiscard]] inline DesiredNetwork asIpvlan(DesiredNetwork network, api::IpvlanSpec spec) {
+  network.network = drivers::ipvlan::Network{std::move(spec)};
+  return network;
+}
+
 /// Of a network that has a bridge of its own.
 [[nodiscard]] inline std::string bridgeName(const DesiredNetwork& network) {
   return linksOf(network, drivers::Host{}, drivers::Place::Switch).at(0);
@@ -49,6 +59,10 @@ using drivers::vxlan::Peer;
 }
 [[nodiscard]] inline std::string wireEndName(const DesiredNetwork& network) {
   return drivers::bridge::wireEndName(network.uid);
+}
+
+[[nodiscard]] inline std::string vlanName(const DesiredNetwork& network) {
+  return linksOf(network, drivers::Host{}, drivers::Place::Switch).at(1);
 }
 
 /// What pods are put onto; empty where nothing may be.

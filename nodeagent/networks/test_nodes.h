@@ -188,8 +188,9 @@ inline bool eventually(const std::function<bool()>& wanted) {
   return false;
 }
 
-/// Sends one UDP packet; true where it arrives.
-inline bool delivers(Node& from, Node& to, const std::string& address, std::uint16_t port) {
+/// Sends one UDP packet of `size` bytes that nobody may fragment; true where it arrives.
+inline bool delivers(Node& from, Node& to, const std::string& address, std::uint16_t port,
+                     std::size_t size = 1) {
   const auto bound = [&] {
     const auto scope = netns::Scope::enter(to.netns()).value();
     Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -205,10 +206,13 @@ inline bool delivers(Node& from, Node& to, const std::string& address, std::uint
   target.sin_family = AF_INET;
   target.sin_port = htons(port);
   EXPECT_EQ(::inet_pton(AF_INET, address.c_str(), &target.sin_addr), 1);
+  const int whole = IP_PMTUDISC_DO;
+  EXPECT_EQ(::setsockopt(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, &whole, sizeof whole), 0);
+  const std::string packet(size, 'x');
   const auto limit = steady_clock::now() + milliseconds(600);
   while (steady_clock::now() < limit) {
-    static_cast<void>(
-        ::sendto(fd.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&target), sizeof target));
+    static_cast<void>(::sendto(fd.get(), packet.data(), packet.size(), 0,
+                               reinterpret_cast<sockaddr*>(&target), sizeof target));
     char byte = 0;
     if (::recv(bound.get(), &byte, 1, 0) == 1 && byte == 'x') return true;  // no probe of a node
     std::this_thread::sleep_for(milliseconds(20));
@@ -217,8 +221,9 @@ inline bool delivers(Node& from, Node& to, const std::string& address, std::uint
 }
 
 /// The first ARP request may get lost while links come up; the next one follows after a second.
-inline bool reaches(Node& from, Node& to, const std::string& address, std::uint16_t port) {
-  return eventually([&] { return delivers(from, to, address, port); });
+inline bool reaches(Node& from, Node& to, const std::string& address, std::uint16_t port,
+                    std::size_t size = 1) {
+  return eventually([&] { return delivers(from, to, address, port, size); });
 }
 
 /// Four times as fast as in service; the tests of the limits themselves use the defaults.

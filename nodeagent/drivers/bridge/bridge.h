@@ -48,10 +48,11 @@ struct Network {
   [[nodiscard]] HostDetail detail(const Ground& /*ground*/) const {
     return {.routes = !takenDevice().empty()};
   }
-  [[nodiscard]] std::optional<Refusal> refuse(const Ground& /*ground*/) const { return {}; }
+  [[nodiscard]] std::optional<Refusal> refuse(const Ground& ground) const;
   [[nodiscard]] std::optional<Claim> claim() const;
-  [[nodiscard]] std::string takenDevice() const { return joins() ? "" : spec.uplink; }
-  [[nodiscard]] std::string wire() const { return joins() ? spec.name : spec.uplink; }
+  [[nodiscard]] std::string takenDevice() const { return joins() || spec.vlan ? "" : spec.uplink; }
+  /// The node's own addresses on an uplink are on the wire of frames without a tag.
+  [[nodiscard]] std::string wire() const { return joins() ? spec.name : takenDevice(); }
   [[nodiscard]] std::vector<std::string> devices() const { return {spec.name, spec.uplink}; }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   [[nodiscard]] Site site(const Ground& ground) const;

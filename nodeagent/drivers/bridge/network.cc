@@ -6,6 +6,7 @@
 #include "nodeagent/drivers/hash_name.h"
 #include "nodeagent/drivers/names.h"
 #include "nodeagent/drivers/own_bridge.h"
+#include "nodeagent/drivers/vlan/device.h"
 
 namespace multinet::agent::drivers::bridge {
 namespace {
@@ -18,6 +19,11 @@ MacAddress wireMac(const NodeName& node, const NetworkUid& network) {
   auto bytes = MacAddress::derive("wire/" + node.str() + "/" + network.str()).bytes();
   bytes[0] = 0xfe;
   return MacAddress(bytes);
+}
+
+/// Of a network with `vlan`.
+vlan::Tag tagOf(const api::BridgeSpec& spec) {
+  return {spec.uplink, static_cast<std::uint16_t>(spec.vlan.value_or(0))};
 }
 
 /// The steps for one network.
@@ -35,6 +41,8 @@ class Planner {
     if (const LinkInfo* bridge = own_.keep()) {
       if (network_.joins()) {
         planWire(*bridge);
+      } else if (network_.spec.vlan) {
+        vlan::keepPort(ground_, site_, tagOf(network_.spec).id, *bridge, own_);
       } else if (!network_.spec.uplink.empty()) {
         planUplink(*bridge);
       }
@@ -184,6 +192,7 @@ std::string Network::bridgeName(const NetworkUid& uid) const {
 
 std::string Network::portName(const NetworkUid& uid) const {
   if (joins()) return wireName(uid);
+  if (spec.vlan) return vlan::deviceName(uid);
   return spec.uplink.empty() ? "" : uplinkName(uid);
 }
 
@@ -196,7 +205,12 @@ std::vector<std::string> Network::links(Place place, const Ground& ground) const
   return names;
 }
 
+std::optional<Refusal> Network::refuse(const Ground& ground) const {
+  return spec.vlan ? vlan::refuse(ground, tagOf(spec)) : std::nullopt;
+}
+
 std::optional<Claim> Network::claim() const {
+  if (spec.vlan) return vlan::claimOf(tagOf(spec));
   if (takenDevice().empty()) return std::nullopt;
   return Claim{"device " + takenDevice(), "the uplink of a bridge", Claim::Sharing::Nobody};
 }
@@ -204,6 +218,7 @@ std::optional<Claim> Network::claim() const {
 /// A network's own MTU, once its bridge was made with it, stays.
 Site Network::site(const Ground& ground) const {
   if (joins()) return joinedSite(*this, ground);
+  if (spec.vlan) return vlan::siteOn(ground, tagOf(spec), madeWith(ground, bridgeName(ground.uid)));
   if (!spec.uplink.empty()) return uplinkSite(*this, ground);
   constexpr unsigned kEthernet = 1500;
   const unsigned made = madeWith(ground, bridgeName(ground.uid));

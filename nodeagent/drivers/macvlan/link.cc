@@ -1,5 +1,7 @@
 #include <linux/if_link.h>
 
+#include <charconv>
+
 #include "nodeagent/drivers/macvlan/macvlan.h"
 #include "proto/cri-multinet/v1alpha1/pod_networks.pb.h"
 
@@ -35,7 +37,7 @@ netlink::Request requestOf(const CreateLink& step, int podNetns) {
 }  // namespace
 
 CreateLink Link::create(const NewLink& link, const netlink::LinkInfo& parent) const {
-  CreateLink step = createOn(link, parent, Place::Node);
+  CreateLink step = createOn(link, parent, place());
   step.mode = kernelMode(mode);
   step.request = requestOf;
   return step;
@@ -44,10 +46,13 @@ CreateLink Link::create(const NewLink& link, const netlink::LinkInfo& parent) co
 void Link::toWire(cri::v1alpha1::InterfaceRequest& request) const {
   request.mutable_macvlan()->set_parent(device);
   request.mutable_macvlan()->set_mode(std::string(api::name(mode)));
+  request.mutable_macvlan()->set_vlan(vlan);
 }
 
 LinkForm Link::form() const {
-  return {{"parent", device}, {"macvlanMode", std::string(api::name(mode))}};
+  LinkForm form = {{"parent", device}, {"macvlanMode", std::string(api::name(mode))}};
+  if (vlan != 0) form["vlan"] = std::to_string(vlan);
+  return form;
 }
 
 Result<Link> Link::ofForm(const LinkForm& form) {
@@ -57,7 +62,13 @@ Result<Link> Link::ofForm(const LinkForm& form) {
     return fail(Code::InvalidArgument, "InvalidMode",
                 "mode \"" + text + "\": must be Bridge, Private, VEPA or Passthru");
   }
-  return Link{textOf(form, "parent"), *mode};
+  const std::string tag = textOf(form, "vlan");
+  std::uint16_t vlan = 0;
+  if (!tag.empty() &&
+      std::from_chars(tag.data(), tag.data() + tag.size(), vlan).ec != std::errc{}) {
+    return fail(Code::InvalidArgument, "InvalidVLAN", "vlan \"" + tag + "\": must be a number");
+  }
+  return Link{textOf(form, "parent"), *mode, vlan};
 }
 
 }  // namespace multinet::agent::drivers::macvlan

@@ -1,5 +1,6 @@
-// Type Macvlan: each pod has a MAC of its own on a device of the node. On a node there is nothing
-// of it but that device; its links are born in pods.
+// Type Macvlan: each pod has a MAC of its own on a device of the node. Its links are born in pods;
+// on a node there is nothing of it but that device or, with `vlan`, a VLAN device on that in the
+// switch.
 #pragma once
 
 #include <optional>
@@ -17,14 +18,16 @@ namespace multinet::agent::drivers::macvlan {
 
 struct Link {
   static constexpr api::NetworkType kType = api::NetworkType::Macvlan;
-  std::string device;
+  std::string device;  ///< of the node; with `vlan` the switch's, on a device of the node
   api::MacvlanMode mode = api::MacvlanMode::Bridge;
+  std::uint16_t vlan = 0;  ///< 0: frames without a tag
   bool operator==(const Link&) const = default;
 
   /// A passthru macvlan has its parent's MAC whatever was asked (macvlan_common_newlink).
   [[nodiscard]] LinkTraits traits() const {
-    return {"macvlan", Place::Node, false, mode != api::MacvlanMode::Passthru};
+    return {"macvlan", place(), false, mode != api::MacvlanMode::Passthru};
   }
+  [[nodiscard]] Place place() const { return vlan == 0 ? Place::Node : Place::Switch; }
   [[nodiscard]] const std::string& parent() const { return device; }
   [[nodiscard]] Status checkParent(unsigned mtu, const netlink::LinkInfo& parent) const {
     return checkDeviceParent(mtu, parent);
@@ -48,12 +51,13 @@ struct Network {
   [[nodiscard]] HostDetail detail(const Ground& /*ground*/) const {
     return {.routes = !takenDevice().empty()};
   }
-  [[nodiscard]] std::optional<Refusal> refuse(const Ground& /*ground*/) const { return {}; }
+  [[nodiscard]] std::optional<Refusal> refuse(const Ground& ground) const;
   [[nodiscard]] std::optional<Claim> claim() const;
   [[nodiscard]] std::string takenDevice() const {
-    return spec.mode == api::MacvlanMode::Passthru ? spec.parent : "";
+    return spec.mode == api::MacvlanMode::Passthru && !spec.vlan ? spec.parent : "";
   }
-  [[nodiscard]] std::string wire() const { return spec.parent; }
+  /// The node's own addresses on a parent are on the wire of frames without a tag.
+  [[nodiscard]] std::string wire() const { return spec.vlan ? "" : spec.parent; }
   [[nodiscard]] std::vector<std::string> devices() const { return {spec.parent}; }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   [[nodiscard]] Site site(const Ground& ground) const;
