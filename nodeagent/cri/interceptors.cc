@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "lib/base/log.h"
 #include "nodeagent/cri/bytes.h"
 #include "nodeagent/cri/container_events.h"
 #include "nodeagent/cri/decode.h"
@@ -46,9 +47,14 @@ class RunPodSandbox final : public Interceptor {
     }
     decoded->metadata = std::move(info_.metadata);
     decoded->deadline = info_.deadline;
-    decoded->call = call_;
+    decoded->id = sandbox::newIntentId();
+    decoded->abort = abort_;
     decoded->arrived = context_.clock->now();
-    running_ = true;
+    if (log::isOn(log::Level::Debug)) {
+      log::debug("pod sandbox asked for", {{"pod", decoded->pod.str()},
+                                           {"intent", decoded->id},
+                                           {"trace", sandbox::traceId(decoded->metadata)}});
+    }
     const auto* sandboxes = context_.sandboxes;
     context_.sandboxes->run(std::move(*decoded), [decide,
                                                   sandboxes](Result<sandbox::RunResult> result) {
@@ -57,15 +63,12 @@ class RunPodSandbox final : public Interceptor {
                              runReplySuffix(result->interfaces, sandboxes->snapshot()->bootId))});
     });
   }
-  void cancelled() override {
-    if (running_) context_.sandboxes->abort(call_);
-  }
+  void cancelled() override { abort_->store(true); }
 
  private:
   Context context_;
   CallInfo info_;
-  const sandbox::CallId call_ = sandbox::newCall();
-  std::atomic<bool> running_ = false;
+  const attach::AbortFlag abort_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 class RestorePod final : public Interceptor {
@@ -129,9 +132,9 @@ class StopPodSandbox final : public Interceptor {
 
  private:
   /// Calls `act` once: with the owner's answer or, after the limit, with Unavailable.
-  sandbox::StatusCallback onceWithin(sandbox::StatusCallback act) {
+  async::Answer<void> onceWithin(async::Answer<void> act) {
     auto given = std::make_shared<std::atomic<bool>>(false);
-    sandbox::StatusCallback once = [given, act = std::move(act)](Status result) {
+    async::Answer<void> once = [given, act = std::move(act)](Status result) {
       if (!given->exchange(true)) act(std::move(result));
     };
     context_.timers->postAfter(context_.ownerLimit, [once, id = id_] {

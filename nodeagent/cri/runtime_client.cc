@@ -59,7 +59,7 @@ class Client final : public sandbox::Runtime {
 
   void runPodSandbox(const sandbox::RunRequest& request,
                      const std::vector<InterfacePlan>& interfaces,
-                     sandbox::Callback<sandbox::RunReply> done) override {
+                     async::Answer<sandbox::RunReply> done) override {
     call("RunPodSandbox", request.bytes + runRequestSuffix(interfaces), request.deadline,
          request.metadata, [done = std::move(done)](Result<std::string> bytes) {
            if (!bytes) {
@@ -76,32 +76,27 @@ class Client final : public sandbox::Runtime {
          });
   }
 
-  void stopPodSandbox(const SandboxId& id, BootTime deadline,
-                      sandbox::StatusCallback done) override {
+  void stopPodSandbox(const SandboxId& id, BootTime deadline, async::Answer<void> done) override {
     subset::StopPodSandboxRequest request;
     request.set_pod_sandbox_id(id.str());
     callForStatus("StopPodSandbox", request.SerializeAsString(), deadline, std::move(done));
   }
 
-  void removePodSandbox(const SandboxId& id, BootTime deadline,
-                        sandbox::StatusCallback done) override {
+  void removePodSandbox(const SandboxId& id, BootTime deadline, async::Answer<void> done) override {
     subset::RemovePodSandboxRequest request;
     request.set_pod_sandbox_id(id.str());
     callForStatus("RemovePodSandbox", request.SerializeAsString(), deadline, std::move(done));
   }
 
-  void sandboxNetns(const SandboxId& id, BootTime deadline, sandbox::Callback<Fd> done) override {
-    const bool posted = files_.post([this, id, deadline, done] {
-      auto netns = netnsOfBundle(stateDir_, id);
-      // Without a bundle the runtime is another one, or keeps its state elsewhere: ask it.
-      if (netns || netns.error().code != Code::NotFound) return done(std::move(netns));
-      askForNetns(id, deadline, done);
-    });
-    if (!posted) done(fail(Code::Unavailable, "Stopping", "find network namespace: stopping"));
+  void sandboxNetns(const SandboxId& id, BootTime deadline, async::Answer<Fd> done) override {
+    auto netns = netnsOfBundle(stateDir_, id);
+    // Without a bundle the runtime is another one, or keeps its state elsewhere: ask it.
+    if (netns || netns.error().code != Code::NotFound) return done(std::move(netns));
+    askForNetns(id, deadline, done);
   }
 
   void listPodSandboxes(BootTime deadline,
-                        sandbox::Callback<std::vector<sandbox::RuntimeSandbox>> done) override {
+                        async::Answer<std::vector<sandbox::RuntimeSandbox>> done) override {
     call("ListPodSandbox", "", deadline, {}, [done = std::move(done)](Result<std::string> bytes) {
       if (!bytes) return done(fail(std::move(bytes).error()));
       subset::ListPodSandboxResponse reply;
@@ -128,7 +123,7 @@ class Client final : public sandbox::Runtime {
     grpc::ByteBuffer reply;
   };
 
-  void askForNetns(const SandboxId& id, BootTime deadline, const sandbox::Callback<Fd>& done) {
+  void askForNetns(const SandboxId& id, BootTime deadline, const async::Answer<Fd>& done) {
     subset::PodSandboxStatusRequest request;
     request.set_pod_sandbox_id(id.str());
     request.set_verbose(true);
@@ -150,7 +145,7 @@ class Client final : public sandbox::Runtime {
   }
 
   void callForStatus(const std::string& method, const std::string& request, BootTime deadline,
-                     sandbox::StatusCallback done) {
+                     async::Answer<void> done) {
     call(method, request, deadline, {}, [done = std::move(done)](const Result<std::string>& bytes) {
       if (!bytes) return done(fail(bytes.error()));
       done({});

@@ -240,7 +240,7 @@ TEST_F(RuntimeFault, GivesNoContainerToAnAdoptedSandboxWithoutItsNetworks) {
   // What is left when the agent died between the runtime's reply and the attach.
   const support::KubeletPod pod{"u1", "web", {{"multinet.dev/networks", "blue"}}};
   sandboxes.onRun = [this](sandbox::RunRequest request,
-                           const sandbox::Callback<sandbox::RunResult>& done) {
+                           const async::Answer<sandbox::RunResult>& done) {
     client->runPodSandbox(request, {}, [done](Result<sandbox::RunReply>) {
       done(fail(Code::Internal, "Died", "run sandbox: the agent died"));
     });

@@ -27,7 +27,7 @@ class FakeResolver final : public Resolver {
                                                           : std::vector<IpPrefix>{};
   }
   void resolve(const PodRequest& request, BootTime /*deadline*/,
-               std::function<void(Result<std::vector<WantedInterface>>)> done) override {
+               async::Answer<std::vector<WantedInterface>> done) override {
     last = request;
     api.pass([this, done = std::move(done)] {
       if (error.has_value()) return done(fail(*error));

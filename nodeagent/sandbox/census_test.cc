@@ -11,7 +11,9 @@ class CensusTest : public OwnerTest {
  protected:
   void start(std::vector<Restored> restored = {},
              addresses::Books books = addresses::Books::Complete) {
+    lane_.emplace("sandbox");
     owner_.emplace(
+        *lane_,
         Doors{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_, &sets_},
         options_);
     owner_->restore(std::move(restored), books);
