@@ -61,6 +61,14 @@ class Answer {
   std::shared_ptr<Giver> once_;
 };
 
+/// At once where it is called on the lane, else in its turn. False after Lane::stop().
+template <class Work>
+bool runOn(Lane& lane, Work work) {
+  if (!lane.onThread()) return lane.post(std::move(work));
+  work();
+  return true;
+}
+
 /// Goes on with `next` on the lane: at once where it is answered there, else in its turn. After the
 /// lane has stopped nothing comes. The lane outlives the answer and its copies.
 template <class T, class Next>

@@ -57,17 +57,17 @@ TEST(OnLaneTest, GoesOnAtOnceOnTheLaneAndInItsTurnElsewhere) {
   EXPECT_EQ(order.size(), 3U);
 }
 
-TEST(LaneTest, RunsAtOnceWhatIsAskedOnIt) {
+TEST(RunOnTest, IsAtOnceOnTheLane) {
   Lane lane("lane");
   std::promise<bool> wasAtOnce;
-  lane.run([&] {
+  runOn(lane, [&] {
     bool done = false;
-    lane.run([&] { done = true; });
+    runOn(lane, [&] { done = true; });
     wasAtOnce.set_value(done);
   });
   EXPECT_TRUE(wasAtOnce.get_future().get());
   lane.stop();
-  EXPECT_FALSE(lane.run([] {}));
+  EXPECT_FALSE(runOn(lane, [] {}));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace multinet::async {
 // start_thread.h.
 Lane::Lane(std::string name) : name_(std::move(name)) {
   threadDoor(name_);
-  thread_ = std::thread([this] { loop(); });
+  thread_ = std::thread([this] { run(); });
 }
 
 bool Lane::post(Task task) {
@@ -60,7 +60,7 @@ LaneHealth Lane::health() const {
   return health;
 }
 
-void Lane::loop() {
+void Lane::run() {
   pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
   std::unique_lock lock(mutex_);
   while (Task task = next(lock)) {

@@ -11,7 +11,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <utility>
 
 #include "lib/base/clock.h"
 
@@ -42,13 +41,6 @@ class Lane {
 
   /// False after stop(): the task was dropped.
   bool post(Task task);
-  /// At once where it is called on the lane, else post().
-  template <class Work>
-  bool run(Work work) {
-    if (!onThread()) return post(std::move(work));
-    work();
-    return true;
-  }
   /// Runs after `delay`, measured by the steady clock.
   bool postAfter(Duration delay, Task task);
   /// Runs what was posted before, drops what waits for its time, ends the thread. Not from a task,
@@ -64,7 +56,7 @@ class Lane {
     Task task;
     Time at;
   };
-  void loop();
+  void run();
   [[nodiscard]] Task next(std::unique_lock<std::mutex>& lock);
 
   std::string name_;

@@ -8,6 +8,8 @@
 #include <atomic>
 #include <memory>
 
+#include "lib/base/log_level.h"
+
 namespace multinet::log {
 namespace {
 

@@ -40,8 +40,6 @@ using Fields = std::initializer_list<Field>;
 void init(Format format, Level level);
 /// `debug`, `info`, `warn` or `error`.
 [[nodiscard]] Result<Level> parseLevel(std::string_view text);
-/// Whether lines of that level are written: where fields are dear to make.
-[[nodiscard]] bool isOn(Level level);
 /// Writes out what is buffered; before `_exit`.
 void flush();
 

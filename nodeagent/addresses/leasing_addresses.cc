@@ -43,7 +43,7 @@ class LeasingAddresses::Impl {
 
   template <class Work>
   void run(Work work) {
-    lane_.run(std::move(work));
+    async::runOn(lane_, std::move(work));
   }
 
   void claim(ClaimRequest request, ClaimAnswer done) {

@@ -191,8 +191,8 @@ class PodSandboxStatus final : public Interceptor {
     const auto found = snapshot->sandboxes.find(id_);
     if (found == snapshot->sandboxes.end()) return decide(Forward{std::move(message)});
     const auto& view = found->second;
-    std::string suffix = statusSuffix(view.interfaces, snapshot->bootId);
-    if (verbose_) suffix += verboseSuffix(view.interfaces, snapshot->bootId);
+    std::string suffix = statusSuffix(*view.interfaces, snapshot->bootId);
+    if (verbose_) suffix += verboseSuffix(*view.interfaces, snapshot->bootId);
     if (view.verdict == sandbox::Verdict::NotReady) suffix += notReadySuffix();
     decide(Forward{appended(message, suffix)});
   }

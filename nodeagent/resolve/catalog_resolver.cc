@@ -118,7 +118,7 @@ CatalogResolver::CatalogResolver(async::Lane& lane, watch::Caches& caches,
 void CatalogResolver::resolve(const PodRequest& request, BootTime deadline,
                               async::Answer<std::vector<WantedInterface>> done) {
   auto call = std::make_shared<Call>(Call{request, deadline, std::move(done), clock_.now()});
-  if (!lane_.run([this, call] { attempt(call); })) {
+  if (!async::runOn(lane_, [this, call] { attempt(call); })) {
     call->answer(fail(Code::Unavailable, "Stopping", "resolve networks: the agent is stopping"));
   }
   if (lane_.onThread() && call->answered) return;
@@ -192,6 +192,10 @@ Result<std::vector<WantedInterface>> CatalogResolver::decide(const PodRequest& r
     all.push_back(std::move(made));
   }
   return all;
+}
+
+bool CatalogResolver::anyNetwork() const {
+  return !caches_.synced().has_value() || !caches_.networks().empty();
 }
 
 std::vector<IpPrefix> CatalogResolver::staysOnEth0(const InterfacePlan& plan) const {

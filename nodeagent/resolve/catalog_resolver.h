@@ -22,6 +22,7 @@ class CatalogResolver final : public Resolver {
                   const Clock& clock, std::vector<IpPrefix> clusterPrefixes);
 
   [[nodiscard]] Status ready() const override { return caches_.synced(); }
+  [[nodiscard]] bool anyNetwork() const override;
   [[nodiscard]] std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const override;
   void resolve(const PodRequest& request, BootTime deadline,
                async::Answer<std::vector<WantedInterface>> done) override;

@@ -1,6 +1,7 @@
 // Gives every pod with the annotation the interfaces that a test wants.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <utility>
 
@@ -17,11 +18,13 @@ class FakeResolver final : public Resolver {
   std::vector<IpPrefix> clusterPrefixes;  ///< of those that take the default route over
   async::FakeHang api;
   PodRequest last;  ///< what was asked for last
+  std::atomic<bool> networks = true;
 
   [[nodiscard]] Status ready() const override {
     if (error.has_value()) return fail(*error);
     return {};
   }
+  [[nodiscard]] bool anyNetwork() const override { return networks; }
   [[nodiscard]] std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const override {
     return plan.defaultGatewayV4 || plan.defaultGatewayV6 ? clusterPrefixes
                                                           : std::vector<IpPrefix>{};

@@ -40,6 +40,8 @@ class Resolver {
   virtual ~Resolver() = default;
   /// Whether enough is known to decide; the error says what is missing. Never waits.
   [[nodiscard]] virtual Status ready() const = 0;
+  /// False where it is known that the cluster has no network at all. Never waits.
+  [[nodiscard]] virtual bool anyNetwork() const = 0;
   /// The cluster's ranges whose ways stay on the pod's first interface where this one takes the
   /// default route over, as they are known now; none where they aren't. Never waits.
   [[nodiscard]] virtual std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const = 0;

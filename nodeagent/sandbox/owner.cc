@@ -298,10 +298,7 @@ void Owner::tick() {
       nextRetry_ = now + kRetryEvery;
       retryUnfinished();
     }
-    if (now >= nextCompare_) {
-      nextCompare_ = now + shared_.options.compareEvery;
-      census_.compare();
-    }
+    census_.tick();
   }
   lane_.postAfter(shared_.options.tick, [this] { tick(); });
 }

@@ -92,7 +92,6 @@ class Owner final : public Sandboxes {
   bool looking_ = false;              // for late sandboxes
   bool stuck_ = false;                // a lane hangs, and that was told
   BootTime nextRetry_{};
-  BootTime nextCompare_{};
 };
 
 }  // namespace multinet::agent::sandbox

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lib/base/log.h"
+#include "lib/base/log_level.h"
 #include "nodeagent/sandbox/netns_check.h"
 #include "nodeagent/sandbox/rollback.h"
 

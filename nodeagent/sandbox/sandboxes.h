@@ -26,7 +26,9 @@ struct SandboxView {
   Verdict verdict = Verdict::Pass;
   bool attached = false;  ///< CreateContainer is let through only then
   journal::Doubt doubt = journal::Doubt::None;
-  std::vector<InterfaceStatus> interfaces;
+  /// Shared by the pictures of a sandbox that doesn't change. Never null.
+  std::shared_ptr<const std::vector<InterfaceStatus>> interfaces =
+      std::make_shared<const std::vector<InterfaceStatus>>();
 };
 
 /// An immutable picture, published after each change. Read by Status, List and the CreateContainer

@@ -52,6 +52,9 @@ struct Options {
   Duration lookEvery = std::chrono::seconds(10);
   /// The table is compared with the runtime's list.
   Duration compareEvery = std::chrono::seconds(10);
+  /// The same where there is nothing to compare: no intent, and no network in the cluster. What was
+  /// made past the agent there is found within this time and one compareEvery.
+  Duration quietEvery = std::chrono::minutes(5);
 };
 
 struct Shared {
