@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "lib/base/log.h"
+#include "lib/base/log_level.h"
 #include "nodeagent/cri/bytes.h"
 #include "nodeagent/cri/container_events.h"
 #include "nodeagent/cri/decode.h"
@@ -19,8 +19,8 @@ namespace subset = multinet::cri::subset;
 using DecideRequest = std::function<void(RequestDecision)>;
 using DecideReply = std::function<void(ReplyDecision)>;
 
-Refuse refusal(const Error& error) {
-  return {grpc::Status(static_cast<grpc::StatusCode>(error.code), error.message)};
+Refuse refusal(const Error& error, const std::string& details = "") {
+  return {grpc::Status(static_cast<grpc::StatusCode>(error.code), error.message, details)};
 }
 
 Refuse malformed(std::string_view what) {
@@ -56,9 +56,10 @@ class RunPodSandbox final : public Interceptor {
                                            {"trace", sandbox::traceId(decoded->metadata)}});
     }
     const auto* sandboxes = context_.sandboxes;
-    context_.sandboxes->run(std::move(*decoded), [decide,
-                                                  sandboxes](Result<sandbox::RunResult> result) {
-      if (!result) return decide(refusal(result.error()));
+    const auto details = decoded->errorDetails;
+    context_.sandboxes->run(std::move(*decoded), [decide, sandboxes, details](
+                                                     const Result<sandbox::RunResult>& result) {
+      if (!result) return decide(refusal(result.error(), *details));
       decide(Answer{bufferOf(result->reply.bytes +
                              runReplySuffix(result->interfaces, sandboxes->snapshot()->bootId))});
     });
@@ -105,7 +106,8 @@ class CreateContainer final : public Interceptor {
 };
 
 /// Tells the owner before and after. An end isn't ours to refuse: an owner that hangs is waited for
-/// briefly, and what the runtime says is what the kubelet gets. The books catch up by themselves.
+/// briefly before, and what the runtime says is what the kubelet gets. After it nobody waits: links
+/// and addresses go by themselves, in the pod's own order.
 class StopPodSandbox final : public Interceptor {
  public:
   explicit StopPodSandbox(Context context) : context_(context) {}
@@ -124,10 +126,8 @@ class StopPodSandbox final : public Interceptor {
   }
 
   void reply(grpc::ByteBuffer message, DecideReply decide) override {
-    if (!involved_) return decide(Forward{std::move(message)});
-    const auto once = onceWithin(
-        [decide, message = std::move(message)](const Status&) { decide(Forward{message}); });
-    context_.sandboxes->afterStop(id_, once);
+    if (involved_) context_.sandboxes->afterStop(id_, [](const Status&) {});
+    decide(Forward{std::move(message)});
   }
 
  private:

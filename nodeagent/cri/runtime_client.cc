@@ -60,20 +60,23 @@ class Client final : public sandbox::Runtime {
   void runPodSandbox(const sandbox::RunRequest& request,
                      const std::vector<InterfacePlan>& interfaces,
                      async::Answer<sandbox::RunReply> done) override {
-    call("RunPodSandbox", request.bytes + runRequestSuffix(interfaces), request.deadline,
-         request.metadata, [done = std::move(done)](Result<std::string> bytes) {
-           if (!bytes) {
-             // Without a reason of ours: the kubelet and people get the runtime's own words.
-             bytes.error().reason.clear();
-             return done(fail(std::move(bytes).error()));
-           }
-           subset::RunPodSandboxResponse reply;
-           if (!reply.ParseFromString(*bytes) || reply.pod_sandbox_id().empty()) {
-             return done(fail(Code::Internal, "Malformed",
-                              "run pod sandbox: the runtime's reply names no sandbox"));
-           }
-           done(sandbox::RunReply{SandboxId(reply.pod_sandbox_id()), std::move(*bytes)});
-         });
+    call(
+        "RunPodSandbox", request.bytes + runRequestSuffix(interfaces), request.deadline,
+        request.metadata,
+        [done = std::move(done)](Result<std::string> bytes) {
+          if (!bytes) {
+            // Without a reason of ours: the kubelet and people get the runtime's own words.
+            bytes.error().reason.clear();
+            return done(fail(std::move(bytes).error()));
+          }
+          subset::RunPodSandboxResponse reply;
+          if (!reply.ParseFromString(*bytes) || reply.pod_sandbox_id().empty()) {
+            return done(fail(Code::Internal, "Malformed",
+                             "run pod sandbox: the runtime's reply names no sandbox"));
+          }
+          done(sandbox::RunReply{SandboxId(reply.pod_sandbox_id()), std::move(*bytes)});
+        },
+        request.errorDetails);
   }
 
   void stopPodSandbox(const SandboxId& id, BootTime deadline, async::Answer<void> done) override {
@@ -152,8 +155,10 @@ class Client final : public sandbox::Runtime {
     });
   }
 
+  /// `details`: where those of an error go, if anywhere.
   void call(const std::string& method, const std::string& request, BootTime deadline,
-            const sandbox::CallMetadata& metadata, std::function<void(Result<std::string>)> done) {
+            const sandbox::CallMetadata& metadata, async::Answer<std::string> done,
+            std::shared_ptr<std::string> details = nullptr) {
     auto exchange = std::make_shared<Exchange>();
     exchange->request = bufferOf(request);
     const auto left =
@@ -164,9 +169,10 @@ class Client final : public sandbox::Runtime {
     }
     stub_.UnaryCall(&exchange->context, "/runtime.v1.RuntimeService/" + method, {},
                     &exchange->request, &exchange->reply,
-                    [exchange, done = std::move(done)](const grpc::Status& status) {
-                      if (!status.ok()) return done(fail(errorOf(status)));
-                      done(bytesOf(exchange->reply));
+                    [exchange, done = std::move(done), details](const grpc::Status& status) {
+                      if (status.ok()) return done(bytesOf(exchange->reply));
+                      if (details) *details = status.error_details();
+                      done(fail(errorOf(status)));
                     });
   }
 

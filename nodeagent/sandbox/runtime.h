@@ -36,6 +36,9 @@ struct RunRequest {
   std::string bytes;  ///< the serialized RunPodSandboxRequest
   CallMetadata metadata;
   BootTime deadline{};
+  /// What came with the runtime's own error (grpc-status-details-bin): written before that error is
+  /// answered, and the kubelet's to read.
+  std::shared_ptr<std::string> errorDetails = std::make_shared<std::string>();
 };
 
 /// What the runtime answered: the new sandbox and the serialized RunPodSandboxResponse.
