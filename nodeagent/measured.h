@@ -23,8 +23,7 @@ class Stopwatch {
 
   /// `done`, with the call's outcome and time told before.
   template <class T>
-  [[nodiscard]] std::function<void(Result<T>)> timed(const char* call,
-                                                     std::function<void(Result<T>)> done) const {
+  [[nodiscard]] async::Answer<T> timed(const char* call, async::Answer<T> done) const {
     return [this, call, begin = clock_.now(), done = std::move(done)](Result<T> result) {
       tell(call, result ? Code::Ok : result.error().code, clock_.now() - begin);
       done(std::move(result));
@@ -56,10 +55,10 @@ class MeasuredEngine final : public attach::AttachEngine {
       : engine_(engine), metrics_(metrics), watch_("kernel", metrics, clock) {}
 
   void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, attach::AbortFlag abort,
-              attach::AttachCallback done) override;
+              async::Answer<std::vector<InterfaceStatus>> done) override;
   void maintain(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
-                attach::AbortFlag abort, attach::UpkeepCallback done) override;
-  void detach(IntentId intent, std::optional<Fd> netns, attach::DetachCallback done) override;
+                attach::AbortFlag abort, async::Answer<attach::Upkeep> done) override;
+  void detach(IntentId intent, std::optional<Fd> netns, async::Answer<void> done) override;
   [[nodiscard]] Result<std::vector<attach::ObservedInterface>> observe(
       const std::optional<Fd>& netns) override;
   [[nodiscard]] Result<std::vector<attach::ObservedInterface>> observeAll() override;
@@ -75,10 +74,10 @@ class MeasuredJournal final : public journal::Journal {
   MeasuredJournal(journal::Journal& journal, Metrics& metrics, const Clock& clock)
       : journal_(journal), watch_("journal", metrics, clock) {}
 
-  void load(std::function<void(Result<journal::Loaded>)> done) override;
+  void load(async::Answer<journal::Loaded> done) override;
   void put(journal::Record record, journal::Durability durability,
-           std::function<void(Status)> done) override;
-  void erase(IntentId id, std::function<void(Status)> done) override;
+           async::Answer<void> done) override;
+  void erase(IntentId id, async::Answer<void> done) override;
 
  private:
   journal::Journal& journal_;
@@ -92,14 +91,12 @@ class MeasuredRuntime final : public sandbox::Runtime {
 
   void runPodSandbox(const sandbox::RunRequest& request,
                      const std::vector<InterfacePlan>& interfaces,
-                     sandbox::Callback<sandbox::RunReply> done) override;
-  void stopPodSandbox(const SandboxId& id, BootTime deadline,
-                      sandbox::StatusCallback done) override;
-  void removePodSandbox(const SandboxId& id, BootTime deadline,
-                        sandbox::StatusCallback done) override;
-  void sandboxNetns(const SandboxId& id, BootTime deadline, sandbox::Callback<Fd> done) override;
+                     async::Answer<sandbox::RunReply> done) override;
+  void stopPodSandbox(const SandboxId& id, BootTime deadline, async::Answer<void> done) override;
+  void removePodSandbox(const SandboxId& id, BootTime deadline, async::Answer<void> done) override;
+  void sandboxNetns(const SandboxId& id, BootTime deadline, async::Answer<Fd> done) override;
   void listPodSandboxes(BootTime deadline,
-                        sandbox::Callback<std::vector<sandbox::RuntimeSandbox>> done) override;
+                        async::Answer<std::vector<sandbox::RuntimeSandbox>> done) override;
 
  private:
   sandbox::Runtime& runtime_;

@@ -59,7 +59,7 @@ Result<sandbox::KnownSet> knownSet(const api::PodInterfaceSet& set) {
   return known;
 }
 
-void KubeOwnSets::list(std::function<void(Result<std::vector<sandbox::KnownSet>>)> done) {
+void KubeOwnSets::list(async::Answer<std::vector<sandbox::KnownSet>> done) {
   const bool posted = lane_.post([this, done] { done(listNow()); });
   if (!posted) done(fail(Code::Unavailable, "Stopping", "list own sets: the agent is stopping"));
 }

@@ -22,7 +22,7 @@ class KubeOwnSets final : public sandbox::OwnSets {
   KubeOwnSets(std::function<Result<kube::Client*>()> client, NodeName node)
       : client_(std::move(client)), node_(std::move(node)) {}
 
-  void list(std::function<void(Result<std::vector<sandbox::KnownSet>>)> done) override;
+  void list(async::Answer<std::vector<sandbox::KnownSet>> done) override;
 
  private:
   [[nodiscard]] Result<std::vector<sandbox::KnownSet>> listNow();

@@ -53,7 +53,6 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       nodeReporter_(nodeApi_, cluster_, clock_, node_),
       blocks_(client_, node_),
       measuredBlocks_(blocks_, metrics_, clock_),
-      addresses_(measuredBlocks_, clock_, {.node = node_, .quarantine = policy_.quarantine}),
       reportApi_(client_, clock_, node_),
       reporter_(reportApi_, cluster_, nodeReporter_, clock_, node_),
       ownSets_(client_, node_) {}
@@ -123,22 +122,27 @@ Status NetworkParts::startKernel() {
 
 void NetworkParts::serve() {
   // All of them before the first is kept: each may throw for want of a thread.
-  auto resolver = std::make_unique<resolve::CatalogResolver>(cluster_, *networks_, clock_,
+  auto lane = std::make_unique<async::Lane>("sandbox");
+  auto addresses = std::make_unique<addresses::LeasingAddresses>(
+      *lane, measuredBlocks_, clock_,
+      addresses::LeaseOptions{.node = node_, .quarantine = policy_.quarantine});
+  auto resolver = std::make_unique<resolve::CatalogResolver>(*lane, cluster_, *networks_, clock_,
                                                              policy_.clusterPrefixes);
   auto feeder =
-      std::make_unique<Feeder>(cluster_, *networks_, addresses_, node_, policy_.clusterPrefixes);
-  const sandbox::Doors doors{measuredRuntime_, measuredJournal_, *measured_, addresses_, *resolver,
+      std::make_unique<Feeder>(cluster_, *networks_, *addresses, node_, policy_.clusterPrefixes);
+  const sandbox::Doors doors{measuredRuntime_, measuredJournal_, *measured_, *addresses, *resolver,
                              reporter_,        clock_,           &ownSets_,  &watchdog_};
   auto owner = std::make_unique<sandbox::Owner>(
-      doors, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+      *lane, doors, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   recovery_ = std::make_unique<recover::Recovery>(
       doors, *owner, recover::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+  lane_ = std::move(lane);
+  addresses_ = std::move(addresses);
   resolver_ = std::move(resolver);
   feeder_ = std::move(feeder);
   owner_ = std::move(owner);
   feeding_ = true;
-  watchdog_.watch(owner_->lane(), kOwnerStuck);
-  watchdog_.watch(addresses_.lane(), kOwnerStuck);
+  watchdog_.watch(*lane_, kOwnerStuck);
   watchdog_.watch(journal_.lane(), kDiskStuck);
   engine_->watchWith(watchdog_);
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
@@ -150,7 +154,8 @@ void NetworkParts::changed() {
 }
 
 void NetworkParts::blockGone(const api::IPBlock& block) {
-  if (auto gone = addresses::leasedBlock(block)) addresses_.blockGone(std::move(*gone));
+  if (!feeding_) return;
+  if (auto gone = addresses::leasedBlock(block)) addresses_->blockGone(std::move(*gone));
 }
 
 void NetworkParts::stop() {

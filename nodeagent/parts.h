@@ -87,7 +87,6 @@ class NetworkParts {
   report::NodeReporter nodeReporter_;
   addresses::KubeBlocks blocks_;
   MeasuredBlocks measuredBlocks_;
-  addresses::LeasingAddresses addresses_;
   report::KubeReportApi reportApi_;
   report::ApiReporter reporter_;
   KubeOwnSets ownSets_;
@@ -96,9 +95,12 @@ class NetworkParts {
   std::unique_ptr<attach::KernelAttachEngine> engine_;
   std::unique_ptr<MeasuredEngine> measured_;
   std::unique_ptr<networks::Networks> networks_;
+  /// Of the owner, and of what it asks without a change of threads.
+  std::unique_ptr<async::Lane> lane_;
+  std::unique_ptr<addresses::LeasingAddresses> addresses_;
   std::unique_ptr<resolve::CatalogResolver> resolver_;
   std::unique_ptr<Feeder> feeder_;
-  std::atomic<bool> feeding_{false};  ///< publishes feeder_
+  std::atomic<bool> feeding_{false};  ///< publishes feeder_ and addresses_
   async::Watchdog watchdog_;
   std::unique_ptr<sandbox::Owner> owner_;
   std::unique_ptr<recover::Recovery> recovery_;

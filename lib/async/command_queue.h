@@ -28,7 +28,8 @@ class CommandQueue {
   CommandQueue(const CommandQueue&) = delete;
   CommandQueue& operator=(const CommandQueue&) = delete;
 
-  /// Any thread. `start` runs on the lane; `done` is called on the thread that answers. A full
+  /// Any thread. `start` runs on the lane, before the call returns where it comes from there and no
+  /// other command of the key is under way; `done` is called on the thread that answers. A full
   /// queue answers ResourceExhausted at once, a closed one and a stopped lane Unavailable.
   template <class T>
   void submit(Key key, std::function<void(Answer<T>)> start, std::function<void(Result<T>)> done) {
@@ -40,6 +41,7 @@ class CommandQueue {
                                 },
                                 [done](Error error) { done(fail(std::move(error))); }});
     if (!admitted) return done(fail(std::move(admitted).error()));
+    if (lane_.onThread()) return startNext(key);
     if (!lane_.post([this, key] { startNext(key); })) close();
   }
 

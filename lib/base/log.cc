@@ -8,10 +8,18 @@
 #include <atomic>
 #include <memory>
 
+#include "lib/base/log_level.h"
+
 namespace multinet::log {
 namespace {
 
 std::atomic<bool> json{false};
+
+spdlog::level::level_enum levelOf(Level level) {
+  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                   spdlog::level::warn, spdlog::level::err};
+  return kLevels[static_cast<int>(level)];
+}
 
 // Keeps a line a line: quotes values that hold a space or worse, escapes control characters.
 void appendQuoted(std::string& out, std::string_view value) {
@@ -76,14 +84,16 @@ void init(Format format, Level level) {
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   auto logger = std::make_shared<spdlog::async_logger>(
       "multinet", sink, spdlog::thread_pool(), spdlog::async_overflow_policy::overrun_oldest);
-  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                   spdlog::level::warn, spdlog::level::err};
-  logger->set_level(kLevels[static_cast<int>(level)]);
+  logger->set_level(levelOf(level));
   logger->set_pattern(format == Format::Json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
                                              : "%Y-%m-%dT%H:%M:%S.%eZ %^%L%$ %v",
                       spdlog::pattern_time_type::utc);
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
+}
+
+bool isOn(Level level) {
+  return spdlog::default_logger_raw()->should_log(levelOf(level));
 }
 
 Result<Level> parseLevel(std::string_view text) {

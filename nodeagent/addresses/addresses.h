@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "lib/async/answer.h"
 #include "lib/base/clock.h"
 #include "lib/ipam/subnet.h"
 #include "nodeagent/model/interface.h"
@@ -53,16 +54,18 @@ struct Contest {
 /// Addresses of one interface, with the length of the subnet and its gateway, IPv4 before IPv6.
 using Claimed = std::vector<AddressPlan>;
 
-/// Any thread may call; nothing blocks; callbacks come on the implementation's thread.
+/// Any thread may call; nothing blocks. They live on the lane of the sandboxes' owner: what is
+/// asked there is done before the call returns, and answers come there.
 class Addresses {
  public:
   virtual ~Addresses() = default;
 
-  /// All or none. Waits for a lease until `deadline` where no block has room. A pod whose earlier
-  /// sandbox is gone gets the addresses that it had. ResourceExhausted/PoolExhausted names the pool
-  /// with its numbers; Unavailable says what is being waited for. Results are in order of `wants`.
+  /// All or none; answered before the call returns where the blocks have room. Waits for a lease
+  /// until `deadline` where no block has room. A pod whose earlier sandbox is gone gets the
+  /// addresses that it had. ResourceExhausted/PoolExhausted names the pool with its numbers;
+  /// Unavailable says what is being waited for. Results are in order of `wants`.
   virtual void claim(IntentId intent, PodUid pod, std::vector<Want> wants, BootTime deadline,
-                     std::function<void(Result<std::vector<Claimed>>)> done) = 0;
+                     async::Answer<std::vector<Claimed>> done) = 0;
   /// Into quarantine with all that the intent holds. Without effect for an intent that holds none.
   virtual void release(IntentId intent) = 0;
   /// Before the first claim is answered, and again when more is known: what an intent in `holdings`

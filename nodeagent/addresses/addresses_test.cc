@@ -34,8 +34,12 @@ class AddressesTest : public testing::Test {
     options_.confirmEvery = milliseconds(2);
     options_.retryEvery = milliseconds(2);
   }
+  void make() {
+    lane_.emplace("sandbox");
+    addresses_.emplace(*lane_, api_, clock_, options_);
+  }
   void start() {
-    addresses_.emplace(api_, clock_, options_);
+    make();
     addresses_->restore({}, Books::Complete);
   }
   std::future<Result<std::vector<Claimed>>> submit(const std::string& intent, const Pool& from,
@@ -94,6 +98,7 @@ class AddressesTest : public testing::Test {
   FakeBlockStore store_;
   FakeBlockApi api_;
   LeaseOptions options_;
+  std::optional<async::Lane> lane_;
   std::optional<LeasingAddresses> addresses_;
 };
 
@@ -132,7 +137,8 @@ TEST_F(AddressesTest, TwoNodesShareAPoolToItsLastAddressAndThenSayWithNumbers) {
   FakeBlockApi otherApi(store_, NodeName("n2"));
   LeaseOptions otherOptions = options_;
   otherOptions.node = NodeName("n2");
-  LeasingAddresses other(otherApi, clock_, otherOptions);
+  async::Lane lane("other");
+  LeasingAddresses other(lane, otherApi, clock_, otherOptions);
   other.restore({}, Books::Complete);
   std::set<std::string> seen;
   const Pool small = pool({"10.20.0.0/28"});
@@ -171,7 +177,7 @@ TEST_F(AddressesTest, QuarantineKeepsAnAddressFromOthersButNotFromItsOwnPod) {
 
 TEST_F(AddressesTest, ARestartKeepsWhatTheJournalHolds) {
   own({"10.20.0.4/32", "10.20.0.5/32"});
-  addresses_.emplace(api_, clock_, options_);
+  make();
   const Pool two = pool({"10.20.0.4/31"});
   auto early = submit("early", two, "pod-x");
   addresses_->restore({{IntentId("old"), PodUid("pod-a"), net1(), NetworkUid("uid-blue"),
@@ -188,7 +194,7 @@ TEST_F(AddressesTest, ARestartKeepsWhatTheJournalHolds) {
 
 TEST_F(AddressesTest, IncompleteBooksGiveAndReturnNothingOfTheBlocksOfBefore) {
   own({"10.20.0.4/32", "10.20.0.5/32"});
-  addresses_.emplace(api_, clock_, options_);
+  make();
   addresses_->restore({}, Books::Incomplete);
   const Pool two = pool({"10.20.0.4/31"});
   for (std::string told; told != "AddressesUnknown";) {
@@ -215,7 +221,7 @@ TEST_F(AddressesTest, IncompleteBooksGiveAndReturnNothingOfTheBlocksOfBefore) {
 
 TEST_F(AddressesTest, AnAddressThatTwoIntentsHoldIsFreeWhenBothAreGone) {
   own({"10.20.0.4/32"});
-  addresses_.emplace(api_, clock_, options_);
+  make();
   const auto holding = [](const char* intent, const char* pod) {
     return Holding{IntentId(intent),
                    PodUid(pod),

@@ -18,17 +18,19 @@ class FakeAddresses final : public Addresses {
   async::FakeHang api;
 
   void claim(IntentId intent, PodUid /*pod*/, std::vector<Want> wants, BootTime /*deadline*/,
-             std::function<void(Result<std::vector<Claimed>>)> done) override {
+             async::Answer<std::vector<Claimed>> done) override {
     std::vector<Claimed> all;
+    std::optional<Error> error;
     {
       const std::lock_guard lock(mutex_);
-      if (error_.has_value()) return done(fail(*error_));
-      for (std::size_t i = 0; i < wants.size(); ++i) {
+      error = error_;
+      for (std::size_t i = 0; !error && i < wants.size(); ++i) {
         const IpAddress address(IpFamily::V4, (10U << 24U) + (9U << 16U) + ++last_);
         held_[intent].insert(address);
         all.push_back({AddressPlan{{address, 16}, std::nullopt}});
       }
     }
+    if (error.has_value()) return done(fail(*error));
     api.pass([all = std::move(all), done = std::move(done)] { done(all); });
   }
   void release(IntentId intent) override {

@@ -11,7 +11,7 @@
 namespace multinet::agent::addresses {
 namespace {
 
-using ClaimCallback = std::function<void(Result<std::vector<Claimed>>)>;
+using ClaimAnswer = async::Answer<std::vector<Claimed>>;
 
 LedgerOptions ledgerOptions(const LeaseOptions& options) {
   LedgerOptions made;
@@ -26,13 +26,13 @@ LedgerOptions ledgerOptions(const LeaseOptions& options) {
 // Carries out what the ledger orders. All but the calls to the API server happens on lane_.
 class LeasingAddresses::Impl {
  public:
-  Impl(BlockApi& api, const Clock& clock, LeaseOptions options)
-      : api_(api),
+  Impl(async::Lane& lane, BlockApi& api, const Clock& clock, LeaseOptions options)
+      : lane_(lane),
+        api_(api),
         clock_(clock),
         options_(std::move(options)),
         ledger_(ledgerOptions(options_)),
-        calls_("leases"),
-        lane_("addresses") {
+        calls_("leases") {
     lane_.post([this] { confirm(); });
     lane_.postAfter(options_.housekeepEvery, [this] { housekeep(); });
   }
@@ -41,16 +41,19 @@ class LeasingAddresses::Impl {
     lane_.stop();
   }
 
-  void post(async::Task task) { lane_.post(std::move(task)); }
-  const async::Lane& books() const { return lane_; }
+  template <class Work>
+  void run(Work work) {
+    async::runOn(lane_, std::move(work));
+  }
 
-  void claim(ClaimRequest request, ClaimCallback done) {
+  void claim(ClaimRequest request, ClaimAnswer done) {
     const BootTime now = clock_.now();
     const BootTime deadline = request.deadline;
-    request.ticket = ++tickets_;
-    claims_.emplace(request.ticket, std::move(done));
+    const Ticket ticket = ++tickets_;
+    request.ticket = ticket;
+    claims_.emplace(ticket, std::move(done));
     carryOut(ledger_.claim(std::move(request), now));
-    if (!claims_.contains(tickets_)) return;
+    if (!claims_.contains(ticket)) return;
     lane_.postAfter(std::max(Duration{}, Duration(deadline - now)),
                     [this] { carryOut(ledger_.housekeep(clock_.now())); });
   }
@@ -132,66 +135,62 @@ class LeasingAddresses::Impl {
     carryOut(ledger_.housekeep(clock_.now()));
   }
 
+  async::Lane& lane_;
   BlockApi& api_;
   const Clock& clock_;
   const LeaseOptions options_;
   // Of lane_ alone:
   Ledger ledger_;
   Ticket tickets_ = 0;
-  std::map<Ticket, ClaimCallback> claims_;
+  std::map<Ticket, ClaimAnswer> claims_;
   std::function<void(std::vector<Contest>)> contestsTold_;
   std::uint64_t confirms_ = 0;
   bool confirming_ = false;
   bool confirmAgain_ = false;
   async::Lane calls_;
-  async::Lane lane_;
 };
 
-LeasingAddresses::LeasingAddresses(BlockApi& api, const Clock& clock, LeaseOptions options)
-    : impl_(std::make_unique<Impl>(api, clock, std::move(options))) {}
+LeasingAddresses::LeasingAddresses(async::Lane& lane, BlockApi& api, const Clock& clock,
+                                   LeaseOptions options)
+    : impl_(std::make_unique<Impl>(lane, api, clock, std::move(options))) {}
 LeasingAddresses::~LeasingAddresses() = default;
 
 void LeasingAddresses::claim(IntentId intent, PodUid pod, std::vector<Want> wants,
-                             BootTime deadline,
-                             std::function<void(Result<std::vector<Claimed>>)> done) {
-  impl_->post(
+                             BootTime deadline, async::Answer<std::vector<Claimed>> done) {
+  impl_->run(
       [impl = impl_.get(),
        request = ClaimRequest{0, std::move(intent), std::move(pod), std::move(wants), deadline},
        done = std::move(done)]() mutable { impl->claim(std::move(request), std::move(done)); });
 }
 
 void LeasingAddresses::release(IntentId intent) {
-  impl_->post([impl = impl_.get(), intent = std::move(intent)] { impl->release(intent); });
+  impl_->run([impl = impl_.get(), intent = std::move(intent)] { impl->release(intent); });
 }
 
 void LeasingAddresses::restore(std::vector<Holding> holdings, Books books) {
-  impl_->post([impl = impl_.get(), holdings = std::move(holdings), books]() mutable {
+  impl_->run([impl = impl_.get(), holdings = std::move(holdings), books]() mutable {
     impl->restore(std::move(holdings), books);
   });
 }
 
 void LeasingAddresses::setWanted(std::vector<Pool> pools) {
-  impl_->post([impl = impl_.get(), pools = std::move(pools)] { impl->setWanted(pools); });
+  impl_->run([impl = impl_.get(), pools = std::move(pools)] { impl->setWanted(pools); });
 }
 
 void LeasingAddresses::setNetworks(std::set<NetworkUid> existing) {
-  impl_->post([impl = impl_.get(), existing = std::move(existing)]() mutable {
+  impl_->run([impl = impl_.get(), existing = std::move(existing)]() mutable {
     impl->setNetworks(std::move(existing));
   });
 }
 
 void LeasingAddresses::onContests(std::function<void(std::vector<Contest>)> told) {
-  impl_->post([impl = impl_.get(), told = std::move(told)]() mutable {
+  impl_->run([impl = impl_.get(), told = std::move(told)]() mutable {
     impl->onContests(std::move(told));
   });
 }
 
 void LeasingAddresses::blockGone(LeasedBlock block) {
-  impl_->post([impl = impl_.get(), block = std::move(block)] { impl->blockGone(block); });
-}
-
-const async::Lane& LeasingAddresses::lane() const {
-  return impl_->books();
+  impl_->run([impl = impl_.get(), block = std::move(block)] { impl->blockGone(block); });
 }
 
 }  // namespace multinet::agent::addresses

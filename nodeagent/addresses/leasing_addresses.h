@@ -1,8 +1,9 @@
 // Addresses from blocks that are leased by creating IPBlocks.
 //
-// Two lanes: one owns the books and never waits; the other makes the calls to the API server. Once
-// a block has room, a claim costs no call. Blocks are leased ahead for networks that pods of this
-// node want and when one runs low; an empty one goes back after a while.
+// The books live on the lane of the sandboxes' owner and never wait; the calls to the API server
+// are made on another. Once a block has room, a claim costs no call and no change of threads.
+// Blocks are leased ahead for networks that pods of this node want and when one runs low; an empty
+// one goes back after a while.
 //
 // A block is used only for a time after the API server last confirmed it: a node that is cut off
 // for longer may have lost its blocks to another.
@@ -34,12 +35,13 @@ struct LeaseOptions {
 
 class LeasingAddresses final : public Addresses {
  public:
-  /// `api` and `clock` outlive it. Starts by listing this node's blocks.
-  LeasingAddresses(BlockApi& api, const Clock& clock, LeaseOptions options);
+  /// `lane`, `api` and `clock` outlive it. Starts by listing this node's blocks.
+  LeasingAddresses(async::Lane& lane, BlockApi& api, const Clock& clock, LeaseOptions options);
+  /// Stops the lane.
   ~LeasingAddresses() override;
 
   void claim(IntentId intent, PodUid pod, std::vector<Want> wants, BootTime deadline,
-             std::function<void(Result<std::vector<Claimed>>)> done) override;
+             async::Answer<std::vector<Claimed>> done) override;
   void release(IntentId intent) override;
   void restore(std::vector<Holding> holdings, Books books) override;
   void setWanted(std::vector<Pool> pools) override;
@@ -48,8 +50,6 @@ class LeasingAddresses final : public Addresses {
 
   /// A watch saw that a block of this node's is gone: unless that was asked for, all are listed.
   void blockGone(LeasedBlock block);
-  /// The lane of the books, for a watchdog.
-  [[nodiscard]] const async::Lane& lane() const;
 
  private:
   class Impl;

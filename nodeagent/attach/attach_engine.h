@@ -2,20 +2,17 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "lib/async/answer.h"
 #include "lib/base/fd.h"
 #include "lib/base/ids.h"
 #include "nodeagent/model/interface.h"
 
 namespace multinet::agent::attach {
-
-using AttachCallback = std::function<void(Result<std::vector<InterfaceStatus>>)>;
-using DetachCallback = std::function<void(Status)>;
 
 /// What a look at attached interfaces found and did.
 struct Upkeep {
@@ -26,7 +23,6 @@ struct Upkeep {
   /// planned: then nothing was written.
   std::vector<std::string> repairs;
 };
-using UpkeepCallback = std::function<void(Result<Upkeep>)>;
 
 /// Raised by whoever no longer wants an attach; looked at before each step.
 using AbortFlag = std::shared_ptr<std::atomic<bool>>;
@@ -46,19 +42,19 @@ struct ObservedInterface {
   bool operator==(const ObservedInterface&) const = default;
 };
 
-/// All calls may come from any thread and return at once. Each callback is called exactly once: on
-/// a thread of the engine, or on the caller's before the call returns where a queue is full
-/// (ResourceExhausted/QueueFull) or the engine is stopped (Unavailable/Stopping). Callbacks must
-/// not block. Adds wait only for adds, deletes only for deletes.
+/// All calls may come from any thread and return at once. Answers come on a thread of the engine,
+/// or on the caller's before the call returns where a queue is full (ResourceExhausted/QueueFull)
+/// or the engine is stopped (Unavailable/Stopping); they must not block. Adds wait only for adds,
+/// deletes only for deletes.
 class AttachEngine {
  public:
   virtual ~AttachEngine() = default;
 
   /// All of the interfaces, or none: on failure what was made is taken back, in reverse, before the
-  /// callback. Idempotent: what is already as planned is left alone. The error's message names
+  /// answer. Idempotent: what is already as planned is left alone. The error's message names
   /// the interface and the kernel's reason; Cancelled where `abort` was raised in time.
   virtual void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, AbortFlag abort,
-                      AttachCallback done) = 0;
+                      async::Answer<std::vector<InterfaceStatus>> done) = 0;
 
   /// Compares attached interfaces with their plans and puts right what differs, each interface by
   /// itself; nothing is ever taken back from a running pod. What can't be put right is in the
@@ -66,11 +62,11 @@ class AttachEngine {
   /// and Cancelled where `abort` was raised. Never together with attach() or detach() of that
   /// intent. Waits for no attach, and no attach waits for it.
   virtual void maintain(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
-                        AbortFlag abort, UpkeepCallback done) = 0;
+                        AbortFlag abort, async::Answer<Upkeep> done) = 0;
 
   /// Removes every link of that intent: on the host, and in `netns` where it is given. Nothing left
   /// to remove is success.
-  virtual void detach(IntentId intent, std::optional<Fd> netns, DetachCallback done) = 0;
+  virtual void detach(IntentId intent, std::optional<Fd> netns, async::Answer<void> done) = 0;
 
   /// What of ours is there now: on the host, and in `netns` where it is given. Blocks for one or
   /// two dumps (about 1 ms for 500 links); for recovery and checks, not for the way of a call.

@@ -18,7 +18,7 @@ namespace multinet::agent::attach {
 class FakeAttachEngine final : public AttachEngine {
  public:
   void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, AbortFlag abort,
-              AttachCallback done) override {
+              async::Answer<std::vector<InterfaceStatus>> done) override {
     auto finish = [this, intent, where = textOf(netns), plans = std::move(plans),
                    abort = std::move(abort),
                    done = std::move(done)] { done(finishAttach(intent, where, plans, abort)); };
@@ -26,13 +26,13 @@ class FakeAttachEngine final : public AttachEngine {
   }
 
   void maintain(IntentId intent, Fd /*netns*/, std::vector<InterfacePlan> plans, AbortFlag abort,
-                UpkeepCallback done) override {
+                async::Answer<Upkeep> done) override {
     auto finish = [this, intent, plans = std::move(plans), abort = std::move(abort),
                    done = std::move(done)] { done(finishMaintain(intent, plans, abort)); };
     hand(std::move(finish));
   }
 
-  void detach(IntentId intent, std::optional<Fd> /*netns*/, DetachCallback done) override {
+  void detach(IntentId intent, std::optional<Fd> /*netns*/, async::Answer<void> done) override {
     auto finish = [this, intent, done = std::move(done)] {
       Status answer;
       {

@@ -24,14 +24,14 @@ struct AttachTask {
   Desired desired;
   Fd netns;
   AbortFlag abort;
-  AttachCallback done;
+  async::Answer<std::vector<InterfaceStatus>> done;
 };
 
 struct MaintainTask {
   Desired desired;
   Fd netns;
   AbortFlag abort;
-  UpkeepCallback done;
+  async::Answer<Upkeep> done;
 };
 
 Result<netlink::Socket> openIn(const Fd& netns) {
@@ -203,7 +203,7 @@ class KernelAttachEngine::Impl {
   }
 
   /// Answers the attach with its own error once all is taken back, or with both errors.
-  static DetachCallback afterRollback(AttachTask& task, const Error& error) {
+  static async::Answer<void> afterRollback(AttachTask& task, const Error& error) {
     return
         [error, intent = task.desired.intent, done = std::move(task.done)](const Status& undone) {
           if (undone) return done(fail(error));
@@ -301,18 +301,19 @@ Result<std::unique_ptr<KernelAttachEngine>> KernelAttachEngine::start(EngineOpti
 }
 
 void KernelAttachEngine::attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
-                                AbortFlag abort, AttachCallback done) {
+                                AbortFlag abort, async::Answer<std::vector<InterfaceStatus>> done) {
   impl_->attach(AttachTask{Desired{std::move(intent), std::move(plans)}, std::move(netns),
                            std::move(abort), std::move(done)});
 }
 
 void KernelAttachEngine::maintain(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
-                                  AbortFlag abort, UpkeepCallback done) {
+                                  AbortFlag abort, async::Answer<Upkeep> done) {
   impl_->maintain(MaintainTask{Desired{std::move(intent), std::move(plans)}, std::move(netns),
                                std::move(abort), std::move(done)});
 }
 
-void KernelAttachEngine::detach(IntentId intent, std::optional<Fd> netns, DetachCallback done) {
+void KernelAttachEngine::detach(IntentId intent, std::optional<Fd> netns,
+                                async::Answer<void> done) {
   impl_->detach(
       Removal{std::nullopt, Detach{std::move(intent), std::move(netns)}, std::move(done)});
 }

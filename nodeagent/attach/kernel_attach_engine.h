@@ -42,10 +42,10 @@ class KernelAttachEngine final : public AttachEngine {
   ~KernelAttachEngine() override;
 
   void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, AbortFlag abort,
-              AttachCallback done) override;
+              async::Answer<std::vector<InterfaceStatus>> done) override;
   void maintain(IntentId intent, Fd netns, std::vector<InterfacePlan> plans, AbortFlag abort,
-                UpkeepCallback done) override;
-  void detach(IntentId intent, std::optional<Fd> netns, DetachCallback done) override;
+                async::Answer<Upkeep> done) override;
+  void detach(IntentId intent, std::optional<Fd> netns, async::Answer<void> done) override;
   [[nodiscard]] Result<std::vector<ObservedInterface>> observe(
       const std::optional<Fd>& netns) override;
   [[nodiscard]] Result<std::vector<ObservedInterface>> observeAll() override;

@@ -25,7 +25,7 @@ struct Detach {
 struct Removal {
   std::optional<Rollback> rollback;
   std::optional<Detach> detach;
-  DetachCallback done;
+  async::Answer<void> done;
 };
 
 /// Lives on the reaper thread.

@@ -82,7 +82,7 @@ JudgedEvent judgeEvent(const std::string& event, const sandbox::Snapshot& snapsh
   judged.known = true;
   judged.hidden = view.verdict == sandbox::Verdict::Hidden;
   if (!decoded.has_pod_sandbox_status()) return judged;
-  judged.suffix = eventSuffix(view.interfaces, snapshot.bootId);
+  judged.suffix = eventSuffix(*view.interfaces, snapshot.bootId);
   if (view.verdict == sandbox::Verdict::NotReady) judged.suffix += eventNotReadySuffix();
   return judged;
 }

@@ -132,7 +132,8 @@ void Exchange::requestDecided(RequestDecision decision) {
     if (!openRuntime(false)) return;
     runtime_.peer->http2().sendData(runtime_.stream, framed(bytesOf(forward->message)), true);
   } else if (const auto* refuse = std::get_if<Refuse>(&decision)) {
-    fail(refuse->status.error_code(), refuse->status.error_message());
+    fail(refuse->status.error_code(), refuse->status.error_message(),
+         refuse->status.error_details());
   } else {
     sendHead();
     auto& kubelet = kubelet_.peer->http2();
@@ -227,7 +228,8 @@ void Exchange::replyDecided(ReplyDecision decision) {
 void Exchange::finishReply() {
   const int code = statusOf(*trailers_);
   if (refusal_ && code == grpc::StatusCode::OK) {
-    return fail(refusal_->status.error_code(), refusal_->status.error_message());
+    return fail(refusal_->status.error_code(), refusal_->status.error_message(),
+                refusal_->status.error_details());
   }
   if (head_) sendHead();
   kubelet_.peer->http2().sendHeaders(kubelet_.stream, *trailers_, true);
@@ -261,9 +263,9 @@ void Exchange::replyReset(http2::ErrorCode code) {
 
 // Its end
 
-void Exchange::fail(int code, std::string_view message) {
+void Exchange::fail(int code, std::string_view message, std::string_view details) {
   if (ended_) return;
-  const auto trailers = trailersOf(code, message, !headSent_);
+  const auto trailers = trailersOf(code, message, !headSent_, details);
   kubelet_.peer->http2().sendHeaders(kubelet_.stream, trailers, true);
   end(code);
 }

@@ -43,7 +43,7 @@ class Exchange final : public std::enable_shared_from_this<Exchange> {
   void replyReset(http2::ErrorCode code);
 
   /// Ends it with a status of ours.
-  void fail(int code, std::string_view message);
+  void fail(int code, std::string_view message, std::string_view details = {});
   /// Ends it with Unavailable: the kubelet asks again, and gets the agent's successor.
   void endNow();
   /// Whether it goes on until somebody ends it, as the runtime's stream of events does.

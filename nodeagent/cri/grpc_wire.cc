@@ -31,6 +31,23 @@ std::string percentEncoded(std::string_view text) {
   return encoded;
 }
 
+/// RFC 4648, section 4, not padded: as gRPC sends it.
+std::string base64Encoded(std::string_view bytes) {
+  constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const char byte : bytes) {
+    bits = (bits << 8U) | static_cast<unsigned char>(byte);
+    for (count += 8; count >= 6; count -= 6) {
+      text += kLetters[(bits >> static_cast<unsigned>(count - 6)) & 63U];
+    }
+  }
+  if (count > 0) text += kLetters[(bits << static_cast<unsigned>(6 - count)) & 63U];
+  return text;
+}
+
 /// RFC 4648, section 4; padded or not. What isn't base64 ends it.
 std::string base64Decoded(std::string_view text) {
   std::string bytes;
@@ -122,11 +139,12 @@ std::optional<std::chrono::nanoseconds> parseTimeout(std::string_view text) {
   }
 }
 
-http2::Headers trailersOf(int code, std::string_view message, bool head) {
+http2::Headers trailersOf(int code, std::string_view message, bool head, std::string_view details) {
   http2::Headers headers;
   if (head) headers = {{":status", "200"}, {"content-type", "application/grpc"}};
   headers.emplace_back("grpc-status", std::to_string(code));
   if (!message.empty()) headers.emplace_back("grpc-message", percentEncoded(message));
+  if (!details.empty()) headers.emplace_back("grpc-status-details-bin", base64Encoded(details));
   return headers;
 }
 

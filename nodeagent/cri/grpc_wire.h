@@ -34,8 +34,10 @@ class MessageReader {
 /// `grpc-timeout`: up to eight digits and a unit.
 [[nodiscard]] std::optional<std::chrono::nanoseconds> parseTimeout(std::string_view text);
 
-/// Trailers with a status. With `head` they are the whole response, without data before them.
-[[nodiscard]] http2::Headers trailersOf(int code, std::string_view message, bool head);
+/// Trailers with a status; `details` as bytes. With `head` they are the whole response, without
+/// data before them.
+[[nodiscard]] http2::Headers trailersOf(int code, std::string_view message, bool head,
+                                        std::string_view details = {});
 /// The status in trailers: Unknown where there is none, as for gRPC itself.
 [[nodiscard]] int statusOf(const http2::Headers& trailers);
 /// What gRPC makes of a stream that was reset.

@@ -55,6 +55,15 @@ TEST(GrpcWire, WritesAndReadsStatuses) {
   EXPECT_EQ(statusOf(http2::ErrorCode::Cancel), 1);
 }
 
+TEST(GrpcWire, SendsDetailsOfAStatusOfAnyLength) {
+  for (const std::string& sent : {std::string("\0", 1), std::string("\0\1", 2),
+                                  std::string("\0\1\xff", 3), std::string("\xff\xfe\xfd\xfc", 4)}) {
+    const auto trailers = trailersOf(5, "", false, sent);
+    EXPECT_EQ(metadataOf(trailers).find("grpc-status-details-bin")->second, sent);
+  }
+  EXPECT_EQ(metadataOf(trailersOf(5, "", false)).count("grpc-status-details-bin"), 0U);
+}
+
 TEST(GrpcWire, GivesMetadataAsTheBytesThatItIs) {
   const auto metadata = metadataOf({{":path", "/p"},
                                     {"x-trace", "a"},

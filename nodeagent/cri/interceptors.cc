@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "lib/base/log_level.h"
 #include "nodeagent/cri/bytes.h"
 #include "nodeagent/cri/container_events.h"
 #include "nodeagent/cri/decode.h"
@@ -18,8 +19,8 @@ namespace subset = multinet::cri::subset;
 using DecideRequest = std::function<void(RequestDecision)>;
 using DecideReply = std::function<void(ReplyDecision)>;
 
-Refuse refusal(const Error& error) {
-  return {grpc::Status(static_cast<grpc::StatusCode>(error.code), error.message)};
+Refuse refusal(const Error& error, const std::string& details = "") {
+  return {grpc::Status(static_cast<grpc::StatusCode>(error.code), error.message, details)};
 }
 
 Refuse malformed(std::string_view what) {
@@ -46,26 +47,29 @@ class RunPodSandbox final : public Interceptor {
     }
     decoded->metadata = std::move(info_.metadata);
     decoded->deadline = info_.deadline;
-    decoded->call = call_;
+    decoded->id = sandbox::newIntentId();
+    decoded->abort = abort_;
     decoded->arrived = context_.clock->now();
-    running_ = true;
+    if (log::isOn(log::Level::Debug)) {
+      log::debug("pod sandbox asked for", {{"pod", decoded->pod.str()},
+                                           {"intent", decoded->id},
+                                           {"trace", sandbox::traceId(decoded->metadata)}});
+    }
     const auto* sandboxes = context_.sandboxes;
-    context_.sandboxes->run(std::move(*decoded), [decide,
-                                                  sandboxes](Result<sandbox::RunResult> result) {
-      if (!result) return decide(refusal(result.error()));
+    const auto details = decoded->errorDetails;
+    context_.sandboxes->run(std::move(*decoded), [decide, sandboxes, details](
+                                                     const Result<sandbox::RunResult>& result) {
+      if (!result) return decide(refusal(result.error(), *details));
       decide(Answer{bufferOf(result->reply.bytes +
                              runReplySuffix(result->interfaces, sandboxes->snapshot()->bootId))});
     });
   }
-  void cancelled() override {
-    if (running_) context_.sandboxes->abort(call_);
-  }
+  void cancelled() override { abort_->store(true); }
 
  private:
   Context context_;
   CallInfo info_;
-  const sandbox::CallId call_ = sandbox::newCall();
-  std::atomic<bool> running_ = false;
+  const attach::AbortFlag abort_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 class RestorePod final : public Interceptor {
@@ -102,7 +106,8 @@ class CreateContainer final : public Interceptor {
 };
 
 /// Tells the owner before and after. An end isn't ours to refuse: an owner that hangs is waited for
-/// briefly, and what the runtime says is what the kubelet gets. The books catch up by themselves.
+/// briefly before, and what the runtime says is what the kubelet gets. After it nobody waits: links
+/// and addresses go by themselves, in the pod's own order.
 class StopPodSandbox final : public Interceptor {
  public:
   explicit StopPodSandbox(Context context) : context_(context) {}
@@ -121,17 +126,15 @@ class StopPodSandbox final : public Interceptor {
   }
 
   void reply(grpc::ByteBuffer message, DecideReply decide) override {
-    if (!involved_) return decide(Forward{std::move(message)});
-    const auto once = onceWithin(
-        [decide, message = std::move(message)](const Status&) { decide(Forward{message}); });
-    context_.sandboxes->afterStop(id_, once);
+    if (involved_) context_.sandboxes->afterStop(id_, [](const Status&) {});
+    decide(Forward{std::move(message)});
   }
 
  private:
   /// Calls `act` once: with the owner's answer or, after the limit, with Unavailable.
-  sandbox::StatusCallback onceWithin(sandbox::StatusCallback act) {
+  async::Answer<void> onceWithin(async::Answer<void> act) {
     auto given = std::make_shared<std::atomic<bool>>(false);
-    sandbox::StatusCallback once = [given, act = std::move(act)](Status result) {
+    async::Answer<void> once = [given, act = std::move(act)](Status result) {
       if (!given->exchange(true)) act(std::move(result));
     };
     context_.timers->postAfter(context_.ownerLimit, [once, id = id_] {
@@ -188,8 +191,8 @@ class PodSandboxStatus final : public Interceptor {
     const auto found = snapshot->sandboxes.find(id_);
     if (found == snapshot->sandboxes.end()) return decide(Forward{std::move(message)});
     const auto& view = found->second;
-    std::string suffix = statusSuffix(view.interfaces, snapshot->bootId);
-    if (verbose_) suffix += verboseSuffix(view.interfaces, snapshot->bootId);
+    std::string suffix = statusSuffix(*view.interfaces, snapshot->bootId);
+    if (verbose_) suffix += verboseSuffix(*view.interfaces, snapshot->bootId);
     if (view.verdict == sandbox::Verdict::NotReady) suffix += notReadySuffix();
     decide(Forward{appended(message, suffix)});
   }

@@ -15,8 +15,7 @@ struct Context {
   sandbox::Sandboxes* sandboxes = nullptr;
   const Clock* clock = nullptr;
   async::Lane* timers = nullptr;  ///< ends waits for an owner that doesn't answer
-  /// How long StopPodSandbox waits for the owner, before and again after the runtime stopped the
-  /// sandbox, and goes on without.
+  /// How long StopPodSandbox waits for the owner before the runtime is asked, and goes on without.
   Duration ownerLimit = std::chrono::milliseconds(800);
 };
 

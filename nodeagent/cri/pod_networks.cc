@@ -27,7 +27,7 @@ wire::PodSandboxNetworks networksOf(const SandboxId& id, const sandbox::SandboxV
   networks.set_pod_name(view.pod.name);
   networks.set_attempt(view.pod.attempt);
   auto& status = *networks.mutable_status();
-  status = statusOf(view.interfaces, bootId);
+  status = statusOf(*view.interfaces, bootId);
   // Before the first interface is made there is none that isn't attached.
   if (!view.attached && status.state() == wire::POD_NETWORKS_STATE_ATTACHED) {
     status.set_state(wire::POD_NETWORKS_STATE_PENDING);

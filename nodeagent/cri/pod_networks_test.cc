@@ -48,7 +48,7 @@ class PodNetworksTest : public testing::Test {
     InterfaceStatus interface;
     interface.state = InterfaceState::Attached;
     interface.message = message;
-    view.interfaces.push_back(interface);
+    view.interfaces = std::make_shared<const std::vector<InterfaceStatus>>(1, interface);
   }
   static sandbox::Snapshot recovered() {
     return {.recovered = true, .bootId = "boot", .sandboxes = {}, .running = {}};
@@ -107,7 +107,8 @@ TEST_F(PodNetworksTest, GetsAndLists) {
   EXPECT_EQ(networks.attempt(), 3U);
   EXPECT_EQ(networks.status().boot_id(), "boot");
   EXPECT_EQ(networks.status().state(), wire::POD_NETWORKS_STATE_ATTACHED);
-  snapshot.sandboxes[SandboxId("s2")].interfaces.clear();
+  snapshot.sandboxes[SandboxId("s2")].interfaces =
+      std::make_shared<const std::vector<InterfaceStatus>>();
   snapshot.sandboxes[SandboxId("s2")].attached = false;
   sandboxes.publish(snapshot);
   ASSERT_TRUE(get("s2", response).ok());

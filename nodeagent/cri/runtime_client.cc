@@ -59,49 +59,47 @@ class Client final : public sandbox::Runtime {
 
   void runPodSandbox(const sandbox::RunRequest& request,
                      const std::vector<InterfacePlan>& interfaces,
-                     sandbox::Callback<sandbox::RunReply> done) override {
-    call("RunPodSandbox", request.bytes + runRequestSuffix(interfaces), request.deadline,
-         request.metadata, [done = std::move(done)](Result<std::string> bytes) {
-           if (!bytes) {
-             // Without a reason of ours: the kubelet and people get the runtime's own words.
-             bytes.error().reason.clear();
-             return done(fail(std::move(bytes).error()));
-           }
-           subset::RunPodSandboxResponse reply;
-           if (!reply.ParseFromString(*bytes) || reply.pod_sandbox_id().empty()) {
-             return done(fail(Code::Internal, "Malformed",
-                              "run pod sandbox: the runtime's reply names no sandbox"));
-           }
-           done(sandbox::RunReply{SandboxId(reply.pod_sandbox_id()), std::move(*bytes)});
-         });
+                     async::Answer<sandbox::RunReply> done) override {
+    call(
+        "RunPodSandbox", request.bytes + runRequestSuffix(interfaces), request.deadline,
+        request.metadata,
+        [done = std::move(done)](Result<std::string> bytes) {
+          if (!bytes) {
+            // Without a reason of ours: the kubelet and people get the runtime's own words.
+            bytes.error().reason.clear();
+            return done(fail(std::move(bytes).error()));
+          }
+          subset::RunPodSandboxResponse reply;
+          if (!reply.ParseFromString(*bytes) || reply.pod_sandbox_id().empty()) {
+            return done(fail(Code::Internal, "Malformed",
+                             "run pod sandbox: the runtime's reply names no sandbox"));
+          }
+          done(sandbox::RunReply{SandboxId(reply.pod_sandbox_id()), std::move(*bytes)});
+        },
+        request.errorDetails);
   }
 
-  void stopPodSandbox(const SandboxId& id, BootTime deadline,
-                      sandbox::StatusCallback done) override {
+  void stopPodSandbox(const SandboxId& id, BootTime deadline, async::Answer<void> done) override {
     subset::StopPodSandboxRequest request;
     request.set_pod_sandbox_id(id.str());
     callForStatus("StopPodSandbox", request.SerializeAsString(), deadline, std::move(done));
   }
 
-  void removePodSandbox(const SandboxId& id, BootTime deadline,
-                        sandbox::StatusCallback done) override {
+  void removePodSandbox(const SandboxId& id, BootTime deadline, async::Answer<void> done) override {
     subset::RemovePodSandboxRequest request;
     request.set_pod_sandbox_id(id.str());
     callForStatus("RemovePodSandbox", request.SerializeAsString(), deadline, std::move(done));
   }
 
-  void sandboxNetns(const SandboxId& id, BootTime deadline, sandbox::Callback<Fd> done) override {
-    const bool posted = files_.post([this, id, deadline, done] {
-      auto netns = netnsOfBundle(stateDir_, id);
-      // Without a bundle the runtime is another one, or keeps its state elsewhere: ask it.
-      if (netns || netns.error().code != Code::NotFound) return done(std::move(netns));
-      askForNetns(id, deadline, done);
-    });
-    if (!posted) done(fail(Code::Unavailable, "Stopping", "find network namespace: stopping"));
+  void sandboxNetns(const SandboxId& id, BootTime deadline, async::Answer<Fd> done) override {
+    auto netns = netnsOfBundle(stateDir_, id);
+    // Without a bundle the runtime is another one, or keeps its state elsewhere: ask it.
+    if (netns || netns.error().code != Code::NotFound) return done(std::move(netns));
+    askForNetns(id, deadline, done);
   }
 
   void listPodSandboxes(BootTime deadline,
-                        sandbox::Callback<std::vector<sandbox::RuntimeSandbox>> done) override {
+                        async::Answer<std::vector<sandbox::RuntimeSandbox>> done) override {
     call("ListPodSandbox", "", deadline, {}, [done = std::move(done)](Result<std::string> bytes) {
       if (!bytes) return done(fail(std::move(bytes).error()));
       subset::ListPodSandboxResponse reply;
@@ -128,7 +126,7 @@ class Client final : public sandbox::Runtime {
     grpc::ByteBuffer reply;
   };
 
-  void askForNetns(const SandboxId& id, BootTime deadline, const sandbox::Callback<Fd>& done) {
+  void askForNetns(const SandboxId& id, BootTime deadline, const async::Answer<Fd>& done) {
     subset::PodSandboxStatusRequest request;
     request.set_pod_sandbox_id(id.str());
     request.set_verbose(true);
@@ -150,15 +148,17 @@ class Client final : public sandbox::Runtime {
   }
 
   void callForStatus(const std::string& method, const std::string& request, BootTime deadline,
-                     sandbox::StatusCallback done) {
+                     async::Answer<void> done) {
     call(method, request, deadline, {}, [done = std::move(done)](const Result<std::string>& bytes) {
       if (!bytes) return done(fail(bytes.error()));
       done({});
     });
   }
 
+  /// `details`: where those of an error go, if anywhere.
   void call(const std::string& method, const std::string& request, BootTime deadline,
-            const sandbox::CallMetadata& metadata, std::function<void(Result<std::string>)> done) {
+            const sandbox::CallMetadata& metadata, async::Answer<std::string> done,
+            std::shared_ptr<std::string> details = nullptr) {
     auto exchange = std::make_shared<Exchange>();
     exchange->request = bufferOf(request);
     const auto left =
@@ -169,9 +169,10 @@ class Client final : public sandbox::Runtime {
     }
     stub_.UnaryCall(&exchange->context, "/runtime.v1.RuntimeService/" + method, {},
                     &exchange->request, &exchange->reply,
-                    [exchange, done = std::move(done)](const grpc::Status& status) {
-                      if (!status.ok()) return done(fail(errorOf(status)));
-                      done(bytesOf(exchange->reply));
+                    [exchange, done = std::move(done), details](const grpc::Status& status) {
+                      if (status.ok()) return done(bytesOf(exchange->reply));
+                      if (details) *details = status.error_details();
+                      done(fail(errorOf(status)));
                     });
   }
 

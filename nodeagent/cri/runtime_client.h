@@ -20,15 +20,16 @@ namespace multinet::agent::cri {
 /// The network namespace of a sandbox from its task bundle below containerd's state directory:
 /// NotFound where bundle or namespace are gone, FailedPrecondition where the path is no network
 /// namespace, the host's own, or not the one in which the sandbox's first process is (`init.pid`,
-/// which the shims of runc and gVisor write; without it that isn't checked). Reads files: not on
-/// gRPC's threads.
+/// which the shims of runc and gVisor write; without it that isn't checked). Reads files below
+/// /run, which is memory: 50 us.
 [[nodiscard]] Result<Fd> netnsOfBundle(const std::string& stateDir, const SandboxId& id);
 
 /// Opens a path as a network namespace, checked like that; `process` is the sandbox's first process
 /// where it is known.
 [[nodiscard]] Result<Fd> openNetns(const std::string& path, std::optional<pid_t> process = {});
 
-/// Calls `channel`; files are read on `files`. Both outlive it and its calls.
+/// Calls `channel`; what a reply of the runtime names is opened on `files`. Both outlive it and its
+/// calls.
 [[nodiscard]] std::unique_ptr<sandbox::Runtime> makeRuntimeClient(
     std::shared_ptr<grpc::Channel> channel, const Clock& clock, async::Lane& files,
     std::string stateDir);

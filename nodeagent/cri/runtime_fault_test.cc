@@ -64,6 +64,7 @@ class RuntimeFault : public testing::Test {
     sandbox::RunRequest decoded;
     decoded.bytes = request.SerializeAsString();
     decoded.deadline = clock.now() + limit;
+    details = decoded.errorDetails;
     std::promise<Result<sandbox::RunReply>> answer;
     client->runPodSandbox(decoded, {}, [&](Result<sandbox::RunReply> result) {
       answer.set_value(std::move(result));
@@ -91,6 +92,7 @@ class RuntimeFault : public testing::Test {
   sandbox::FakeSandboxes sandboxes;
   support::Runtime runtime{directory};
   std::unique_ptr<sandbox::Runtime> client;
+  std::shared_ptr<std::string> details;  // of the last run's error
   std::unique_ptr<Server> server;
   std::unique_ptr<Listener> listener;
 };
@@ -110,6 +112,24 @@ TEST_F(RuntimeFault, OpensTheNamespaceOfTheBundleAndNoticesThatItVanished) {
   const auto gone = netnsOf(made->id);
   ASSERT_FALSE(gone.has_value());
   EXPECT_EQ(gone.error().code, Code::NotFound) << gone.error().message;
+}
+
+TEST_F(RuntimeFault, TheDetailsOfItsErrorReachTheKubeletUnchanged) {
+  const support::Fault refuses{.code = static_cast<int>(Code::FailedPrecondition)};
+  runtime.inject("RunPodSandbox", refuses);
+  const std::string sent("its\0details", 11);
+  EXPECT_EQ(run().error().code, Code::FailedPrecondition);
+  EXPECT_EQ(*details, sent);
+  // From the owner on.
+  sandboxes.onRun = [this](const sandbox::RunRequest& request,
+                           const async::Answer<sandbox::RunResult>& done) {
+    client->runPodSandbox(
+        request, {}, [done](const Result<sandbox::RunReply>& reply) { done(fail(reply.error())); });
+  };
+  runtime.inject("RunPodSandbox", refuses);
+  const auto result = kubelet().sync({"u1", "web", {{"multinet.dev/networks", "blue"}}});
+  EXPECT_EQ(result.failedCall, "RunPodSandbox");
+  EXPECT_EQ(result.status.error_details(), sent);
 }
 
 TEST_F(RuntimeFault, RefusesANamespaceThatIsAnotherPods) {
@@ -240,7 +260,7 @@ TEST_F(RuntimeFault, GivesNoContainerToAnAdoptedSandboxWithoutItsNetworks) {
   // What is left when the agent died between the runtime's reply and the attach.
   const support::KubeletPod pod{"u1", "web", {{"multinet.dev/networks", "blue"}}};
   sandboxes.onRun = [this](sandbox::RunRequest request,
-                           const sandbox::Callback<sandbox::RunResult>& done) {
+                           const async::Answer<sandbox::RunResult>& done) {
     client->runPodSandbox(request, {}, [done](Result<sandbox::RunReply>) {
       done(fail(Code::Internal, "Died", "run sandbox: the agent died"));
     });

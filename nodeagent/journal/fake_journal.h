@@ -19,21 +19,21 @@ class FakeJournal final : public Journal {
   int synced = 0;              ///< how many calls needed a sync
   async::FakeHang disk;        ///< what is written is there at once, what is answered may hang
 
-  void load(std::function<void(Result<Loaded>)> done) override {
+  void load(async::Answer<Loaded> done) override {
     if (error.has_value()) return done(fail(*error));
     Loaded loaded;
     loaded.lost = lost;
     for (const auto& [id, record] : records) loaded.records.push_back(record);
     done(std::move(loaded));
   }
-  void put(Record record, Durability durability, std::function<void(Status)> done) override {
+  void put(Record record, Durability durability, async::Answer<void> done) override {
     if (error.has_value()) return done(fail(*error));
     if (durability == Durability::Synced) ++synced;
     const IntentId id = record.id;
     records.insert_or_assign(id, std::move(record));
     disk.pass([done = std::move(done)] { done({}); });
   }
-  void erase(IntentId id, std::function<void(Status)> done) override {
+  void erase(IntentId id, async::Answer<void> done) override {
     if (error.has_value()) return done(fail(*error));
     records.erase(id);
     done({});

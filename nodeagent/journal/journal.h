@@ -1,9 +1,9 @@
 // What the agent has promised and done, on disk before any side effect.
 #pragma once
 
-#include <functional>
 #include <vector>
 
+#include "lib/async/answer.h"
 #include "lib/store/database.h"
 #include "nodeagent/journal/record.h"
 
@@ -19,7 +19,7 @@ struct Loaded {
   bool lost = false;
 };
 
-/// Any thread may call; nothing blocks. Callbacks come once each, in order, on a journal's thread.
+/// Any thread may call; nothing blocks. Answers come in order, on a journal's thread.
 /// After an error nothing of the call was written; but for Unavailable/JournalSlow: a disk that
 /// hangs may still take it, in order, when it goes on.
 class Journal {
@@ -27,11 +27,11 @@ class Journal {
   virtual ~Journal() = default;
   /// Opens the file if need be and reads it whole. May be tried again after an error; calls before
   /// the first success fail with FailedPrecondition/JournalClosed or with why it couldn't open.
-  virtual void load(std::function<void(Result<Loaded>)> done) = 0;
+  virtual void load(async::Answer<Loaded> done) = 0;
   /// Writes or replaces the record of that intent.
-  virtual void put(Record record, Durability durability, std::function<void(Status)> done) = 0;
+  virtual void put(Record record, Durability durability, async::Answer<void> done) = 0;
   /// Forgets an intent.
-  virtual void erase(IntentId id, std::function<void(Status)> done) = 0;
+  virtual void erase(IntentId id, async::Answer<void> done) = 0;
 };
 
 }  // namespace multinet::agent::journal

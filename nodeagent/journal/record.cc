@@ -250,6 +250,11 @@ std::string_view name(Doubt doubt) {
   return "";
 }
 
+bool isReleased(const Record& record) {
+  return record.state == State::Detached ||
+         (record.state == State::Rollback && record.restsUntil != BootTime{});
+}
+
 Duration restLeft(const Record& record, const std::string& bootId, BootTime now,
                   Duration quarantine) {
   if (record.bootId != bootId || record.restsUntil == BootTime{}) return quarantine;

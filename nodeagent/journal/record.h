@@ -41,7 +41,8 @@ struct Record {
   /// Plans and, once attached, what became of them. Their addresses are held until the record goes.
   std::vector<InterfaceStatus> interfaces;
   WallTime changedAt{};
-  /// For Detached: nobody gets the addresses before, by the clock of the boot `bootId`.
+  /// For Detached, and for a Rollback whose addresses are released already: nobody gets them
+  /// before, by the clock of the boot `bootId`.
   BootTime restsUntil{};
   Doubt doubt = Doubt::None;
   /// Once: what is left of it shows as NOTREADY until it is gone.
@@ -52,7 +53,10 @@ struct Record {
   bool operator==(const Record&) const = default;
 };
 
-/// How long the addresses of a Detached record still rest: never longer than `quarantine`, and all
+/// True where nothing is held any more: its addresses rest until `restsUntil`.
+[[nodiscard]] bool isReleased(const Record& record);
+
+/// How long the addresses of a released record still rest: never longer than `quarantine`, and all
 /// of it where the record is of another boot, whose clock says nothing here. The wall clock has no
 /// say: it may be set at any time.
 [[nodiscard]] Duration restLeft(const Record& record, const std::string& bootId, BootTime now,

@@ -137,7 +137,7 @@ class SqliteJournal::Impl {
     patience_.stop();
   }
 
-  void load(std::function<void(Result<Loaded>)> done) {
+  void load(async::Answer<Loaded> done) {
     if (!lane_.post([this, done] { done(loadNow()); })) {
       done(fail(Code::Unavailable, "Stopping", "load journal: the agent is stopping"));
     }
@@ -363,14 +363,14 @@ const async::Lane& SqliteJournal::lane() const {
   return impl_->lane();
 }
 
-void SqliteJournal::load(std::function<void(Result<Loaded>)> done) {
+void SqliteJournal::load(async::Answer<Loaded> done) {
   impl_->load(std::move(done));
 }
-void SqliteJournal::put(Record record, Durability durability, std::function<void(Status)> done) {
+void SqliteJournal::put(Record record, Durability durability, async::Answer<void> done) {
   IntentId id = record.id;
   impl_->write({std::move(id), encode(record), durability, async::Answer<void>(std::move(done))});
 }
-void SqliteJournal::erase(IntentId id, std::function<void(Status)> done) {
+void SqliteJournal::erase(IntentId id, async::Answer<void> done) {
   impl_->write({std::move(id), "", Durability::Relaxed, async::Answer<void>(std::move(done))});
 }
 

@@ -28,9 +28,9 @@ class SqliteJournal final : public Journal {
   /// Commits what waits, then joins the thread.
   ~SqliteJournal() override;
 
-  void load(std::function<void(Result<Loaded>)> done) override;
-  void put(Record record, Durability durability, std::function<void(Status)> done) override;
-  void erase(IntentId id, std::function<void(Status)> done) override;
+  void load(async::Answer<Loaded> done) override;
+  void put(Record record, Durability durability, async::Answer<void> done) override;
+  void erase(IntentId id, async::Answer<void> done) override;
 
   /// Its thread, for a watchdog.
   [[nodiscard]] const async::Lane& lane() const;

@@ -38,6 +38,20 @@ bool isNamed(const SandboxId& id, const std::vector<Record>& records) {
   });
 }
 
+/// A sandbox that has ended, of whose record the journal may have lost the end: it may have been
+/// attached, and had containers. It keeps what it has until the kubelet ends it, and gets nothing.
+sandbox::Restored leave(Record record, const RuntimeSandbox& found, const Facts& facts) {
+  record.sandbox = found.id;
+  record.state = State::Attached;
+  for (InterfaceStatus& status : record.interfaces) status.state = InterfaceState::Attached;
+  // Links don't outlive a boot; of this boot's nobody knows.
+  if (record.bootId == facts.bootId) {
+    record.doubt = Doubt::Unseen;
+    record.message = "it ended before the journal said that its networks were there";
+  }
+  return {std::move(record), Fate::Keep};
+}
+
 /// What the kernel has of a record that stopped short of ATTACHED.
 sandbox::Restored finish(Record record, const RuntimeSandbox& found, const Facts& facts) {
   const sandbox::Links* links = linksIn(found.id, facts);
@@ -70,8 +84,8 @@ sandbox::Restored decide(Record record, const Facts& facts) {
   switch (record.state) {
     case State::Intent:
     case State::Bound: {
-      // Links don't outlive a boot, and a sandbox that doesn't run has no place for new ones.
-      if (!runs || record.bootId != facts.bootId) return {std::move(record), Fate::RollBack};
+      if (found == nullptr) return {std::move(record), Fate::RollBack};
+      if (!runs || record.bootId != facts.bootId) return leave(std::move(record), *found, facts);
       return finish(std::move(record), *found, facts);
     }
     case State::Rollback:
@@ -135,7 +149,7 @@ std::vector<addresses::Holding> holdings(const std::vector<Record>& records,
   std::vector<addresses::Holding> all;
   for (const Record& record : records) {
     Duration rests{};
-    if (record.state == State::Detached) {
+    if (isReleased(record)) {
       rests = restLeft(record, bootId, now, quarantine);
       if (rests <= Duration{}) continue;
     }

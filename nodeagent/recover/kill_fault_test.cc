@@ -4,7 +4,8 @@
 //
 // The agent's parts are the real ones (owner, recovery, journal in sqlite, addresses); the runtime,
 // the kernel and the kubelet are of memory that outlives the killed process. A second kill, during
-// recovery and the retry, is tried as well.
+// recovery and the retry, is tried as well. The same with a journal that loses all that wasn't
+// synced, and with a power cut: another boot, no links, no sandbox that runs.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -36,14 +37,64 @@ ipam::Subnet subnet() {
   return {IpPrefix::parse("10.20.0.0/28").value(), {}, {}, 28U};
 }
 
+/// What becomes of what the journal was told without a sync.
+enum class Unsynced { Kept, Lost };
+
+/// Keeps what needs no sync to itself until something does: a process that dies takes it along.
+class TailJournal final : public journal::Journal {
+ public:
+  TailJournal(journal::Journal& disk, Unsynced unsynced) : disk_(disk), unsynced_(unsynced) {}
+
+  void load(async::Answer<journal::Loaded> done) override { disk_.load(std::move(done)); }
+  void put(journal::Record record, journal::Durability durability,
+           async::Answer<void> done) override {
+    if (unsynced_ == Unsynced::Lost && durability == journal::Durability::Relaxed) {
+      return keep(
+          [this, record = std::move(record)] {
+            disk_.put(record, journal::Durability::Relaxed, [](const Status&) {});
+          },
+          done);
+    }
+    flush();
+    disk_.put(std::move(record), durability, std::move(done));
+  }
+  void erase(IntentId id, async::Answer<void> done) override {
+    if (unsynced_ == Unsynced::Kept) return disk_.erase(std::move(id), std::move(done));
+    keep([this, id = std::move(id)] { disk_.erase(id, [](const Status&) {}); }, done);
+  }
+  void flush() {
+    std::vector<std::function<void()>> tail;
+    {
+      const std::lock_guard lock(mutex_);
+      tail.swap(tail_);
+    }
+    for (const auto& write : tail) write();
+  }
+
+ private:
+  void keep(std::function<void()> write, const async::Answer<void>& done) {
+    {
+      const std::lock_guard lock(mutex_);
+      tail_.push_back(std::move(write));
+    }
+    done({});
+  }
+
+  journal::Journal& disk_;
+  const Unsynced unsynced_;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> tail_;
+};
+
 /// One process of the agent, and the kubelet that talks to it.
 class Process {
  public:
-  Process(World& world, const std::string& journal)
+  Process(World& world, const std::string& journal, Unsynced unsynced)
       : world_(world),
         runtime_(world),
         engine_(world),
-        journal_(std::make_unique<journal::SqliteJournal>(journal)),
+        disk_(std::make_unique<journal::SqliteJournal>(journal)),
+        journal_(*disk_, unsynced),
         blocks_(store_, NodeName("n1")) {
     const IpPrefix block = subnet().cidr;
     store_.blocks[{NetworkName("blue"), block}] = {NetworkName("blue"), NetworkUid("uid-blue"),
@@ -56,16 +107,16 @@ class Process {
       wanted.subnets = {subnet()};
       resolver_.interfaces.push_back(wanted);
     }
-    addresses_.emplace(blocks_, clock_, addresses::LeaseOptions{.node = NodeName("n1")});
-    const sandbox::Doors doors{runtime_,  *journal_, engine_, *addresses_,
+    addresses_.emplace(lane_, blocks_, clock_, addresses::LeaseOptions{.node = NodeName("n1")});
+    const sandbox::Doors doors{runtime_,  journal_,  engine_, *addresses_,
                                resolver_, reporter_, clock_};
     sandbox::Options options;
-    options.bootId = "boot";
+    options.bootId = "boot" + std::to_string(world_.boot);
     options.lateWatch = Duration{};
     options.tick = milliseconds(5);
     options.compareEvery = milliseconds(20);
-    owner_.emplace(doors, options);
-    recovery_.emplace(doors, *owner_, Options{.bootId = "boot"});
+    owner_.emplace(lane_, doors, options);
+    recovery_.emplace(doors, *owner_, Options{.bootId = options.bootId});
     recovery_->start();
   }
 
@@ -101,7 +152,8 @@ class Process {
   void stop() {
     recovery_.reset();
     owner_->stop();
-    journal_.reset();  // its last callbacks find a lane that takes no more
+    journal_.flush();
+    disk_.reset();  // its last callbacks find a lane that takes no more
   }
 
  private:
@@ -119,9 +171,14 @@ class Process {
     return request;
   }
 
-  // kuberuntime: adopt the newest READY sandbox; none: attempt + 1 of the newest that is visible.
+  // kuberuntime: adopt the newest READY sandbox; none: stop those that are dead, and make attempt +
+  // 1 of the newest that is visible.
   bool syncPod() {
     const auto seen = owner_->snapshot();
+    if (!seen->recovered) {
+      std::this_thread::sleep_for(milliseconds(1));
+      return false;
+    }
     std::uint32_t attempt = 0;
     for (const SharedSandbox& one : world_.sandboxes) {
       if (!one.used) continue;
@@ -135,6 +192,7 @@ class Process {
         return false;
       }
       attempt = std::max(attempt, one.attempt + 1);
+      if (!one.ready) stop(SandboxId(text(one.id)));
     }
     std::promise<bool> promise;
     owner_->run(request(attempt), [&promise](const Result<sandbox::RunResult>& result) {
@@ -143,15 +201,18 @@ class Process {
     return promise.get_future().get();
   }
 
-  void stopAndRemove(const SandboxId& id) {
-    const auto wait = [](const std::function<void(sandbox::StatusCallback)>& call) {
-      std::promise<void> promise;
-      call([&promise](const Status&) { promise.set_value(); });
-      promise.get_future().get();
-    };
+  static void wait(const std::function<void(async::Answer<void>)>& call) {
+    std::promise<void> promise;
+    call([&promise](const Status&) { promise.set_value(); });
+    promise.get_future().get();
+  }
+  void stop(const SandboxId& id) {
     wait([&](auto done) { owner_->beforeStop(id, std::move(done)); });
     wait([&](auto done) { runtime_.stopPodSandbox(id, {}, std::move(done)); });
     wait([&](auto done) { owner_->afterStop(id, std::move(done)); });
+  }
+  void stopAndRemove(const SandboxId& id) {
+    stop(id);
     wait([&](auto done) { runtime_.removePodSandbox(id, {}, std::move(done)); });
     owner_->afterRemove(id);
   }
@@ -160,11 +221,13 @@ class Process {
   SystemClock clock_;
   WorldRuntime runtime_;
   WorldEngine engine_;
-  std::unique_ptr<journal::SqliteJournal> journal_;
+  std::unique_ptr<journal::SqliteJournal> disk_;
+  TailJournal journal_;
   addresses::FakeBlockStore store_;
   addresses::FakeBlockApi blocks_;
   resolve::FakeResolver resolver_;
   report::FakeReporter reporter_;
+  async::Lane lane_{"sandbox"};
   std::optional<addresses::LeasingAddresses> addresses_;
   std::optional<sandbox::Owner> owner_;
   std::optional<Recovery> recovery_;
@@ -172,7 +235,7 @@ class Process {
 
 enum class Until { Attached, Stopped };
 
-class KillLoop : public testing::Test {
+class KillLoop : public testing::TestWithParam<Unsynced> {
  protected:
   void SetUp() override {
     std::string pattern = testing::TempDir() + "/killXXXXXX";
@@ -198,7 +261,7 @@ class KillLoop : public testing::Test {
       if (!failpoint::arm(failpoints).has_value()) _exit(kGaveUp);
       bool done = false;
       {
-        Process process(*world_, directory_ + "/journal.db");
+        Process process(*world_, directory_ + "/journal.db", GetParam());
         done = process.script();
         if (done && until == Until::Stopped) done = process.teardown();
         process.stop();  // what is posted gets written
@@ -266,7 +329,7 @@ class KillLoop : public testing::Test {
   World* world_ = nullptr;
 };
 
-TEST_F(KillLoop, AnyStepOfAnAttach) {
+TEST_P(KillLoop, AnyStepOfAnAttach) {
   int steps = 0;
   for (int step = 1;; ++step) {
     // The second kill: in recovery and the retry, at a step that moves along with the first.
@@ -288,7 +351,7 @@ TEST_F(KillLoop, AnyStepOfAnAttach) {
   }
 }
 
-TEST_F(KillLoop, AnyStepOfADetach) {
+TEST_P(KillLoop, AnyStepOfADetach) {
   int steps = 0;
   for (int step = 1;; ++step) {
     for (const int second : {0, 1 + step % 7}) {
@@ -309,6 +372,27 @@ TEST_F(KillLoop, AnyStepOfADetach) {
     steps = step;
   }
 }
+
+// The kubelet had its answer or not; the node comes up again without links and with dead sandboxes.
+TEST_P(KillLoop, APowerCutAtAnyStepOfAnAttachAndAfterIt) {
+  bool wasKilled = true;
+  for (int step = 1; wasKilled; ++step) {
+    reset();
+    const std::string where = "power cut at step " + std::to_string(step);
+    wasKilled = run("*@" + std::to_string(step) + "=kill", Until::Attached);
+    world_->powerCut();
+    ASSERT_FALSE(run("", Until::Attached)) << where;
+    expectOneSet(where);
+    ASSERT_FALSE(run("", Until::Stopped)) << where;
+    expectNothingLeft(where);
+    if (HasFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Journal, KillLoop, testing::Values(Unsynced::Kept, Unsynced::Lost),
+                         [](const auto& one) {
+                           return one.param == Unsynced::Kept ? "Whole" : "LosesItsTail";
+                         });
 
 }  // namespace
 }  // namespace multinet::agent::recover

@@ -72,8 +72,8 @@ class Agent {
  public:
   explicit Agent(Outside& outside)
       : reporter_(outside.sets),
-        addresses_(outside.blocks, outside.clock, leases()),
-        owner_(doors(outside), options()),
+        addresses_(lane_, outside.blocks, outside.clock, leases()),
+        owner_(lane_, doors(outside), options()),
         recovery_(
             doors(outside), owner_,
             {.bootId = "boot", .firstWait = milliseconds(1), .longestWait = milliseconds(2)}) {
@@ -109,6 +109,7 @@ class Agent {
 
   SetWriter reporter_;
   resolve::FakeResolver resolver_;
+  async::Lane lane_{"sandbox"};
   addresses::LeasingAddresses addresses_;
   sandbox::Owner owner_;
   Recovery recovery_;
@@ -246,7 +247,7 @@ class Story {
 
   void stop(int pod) {
     const SandboxId id = runs_.at(pod);
-    const auto wait = [](const std::function<void(sandbox::StatusCallback)>& call) {
+    const auto wait = [](const std::function<void(async::Answer<void>)>& call) {
       const auto promise = std::make_shared<std::promise<void>>();
       auto done = promise->get_future();
       call([promise](const Status&) { promise->set_value(); });

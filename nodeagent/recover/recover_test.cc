@@ -80,12 +80,14 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"IntentNeverHeard", State::Intent, "", "boot", Listed::Absent, Fate::RollBack},
         Case{"IntentMade", State::Intent, "", "boot", Listed::Ready, Fate::Finish},
-        Case{"IntentMadeAndDead", State::Intent, "", "boot", Listed::NotReady, Fate::RollBack},
+        Case{"IntentMadeAndDead", State::Intent, "", "boot", Listed::NotReady, Fate::Keep},
         Case{"BoundRuns", State::Bound, "s1", "boot", Listed::Ready, Fate::Finish},
-        Case{"BoundDead", State::Bound, "s1", "boot", Listed::NotReady, Fate::RollBack},
+        Case{"BoundDead", State::Bound, "s1", "boot", Listed::NotReady, Fate::Keep},
         Case{"BoundGone", State::Bound, "s1", "boot", Listed::Absent, Fate::RollBack},
         Case{"BoundOtherId", State::Bound, "s9", "boot", Listed::Ready, Fate::RollBack},
-        Case{"BoundOtherBoot", State::Bound, "s1", "earlier", Listed::Ready, Fate::RollBack},
+        Case{"BoundOtherBoot", State::Bound, "s1", "earlier", Listed::NotReady, Fate::Keep},
+        Case{"IntentOtherBoot", State::Intent, "", "earlier", Listed::NotReady, Fate::Keep},
+        Case{"IntentOtherBootGone", State::Intent, "", "earlier", Listed::Absent, Fate::RollBack},
         Case{"AttachedRuns", State::Attached, "s1", "boot", Listed::Ready, Fate::Keep},
         Case{"AttachedDead", State::Attached, "s1", "boot", Listed::NotReady, Fate::Keep},
         Case{"AttachedNotListed", State::Attached, "s1", "boot", Listed::Absent, Fate::Keep},
@@ -96,6 +98,32 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"Rollback", State::Rollback, "s1", "boot", Listed::Ready, Fate::RollBack},
         Case{"Detached", State::Detached, "s1", "boot", Listed::Absent, Fate::Keep}),
     [](const auto& one) { return std::string(one.param.name); });
+
+// The last that a journal said before a power cut may be INTENT where the pod had been attached.
+TEST(Decide, WhatHasEndedKeepsItsAddressesAndIsTheKubeletsToRemove) {
+  for (const State state : {State::Intent, State::Bound}) {
+    const char* id = state == State::Intent ? "" : "s1";
+    const auto cut = decide(record(state, id, "earlier"), facts(Listed::NotReady)).record;
+    EXPECT_EQ(cut.state, State::Attached);
+    EXPECT_EQ(cut.sandbox, SandboxId("s1"));
+    EXPECT_EQ(cut.bootId, "earlier") << "so it gets no container";
+    EXPECT_EQ(cut.interfaces.at(0).state, InterfaceState::Attached) << "for its next sandbox";
+    EXPECT_EQ(holdings({cut}, "boot", BootTime(seconds(9)), seconds(60)).at(0).rests, Duration{});
+    const auto dead = decide(record(state, id), facts(Listed::NotReady)).record;
+    EXPECT_EQ(dead.doubt, journal::Doubt::Unseen) << "so it gets no container";
+    EXPECT_EQ(holdings({dead}, "boot", BootTime(seconds(9)), seconds(60)).at(0).rests, Duration{});
+  }
+}
+
+TEST(HoldingsTest, OfARollbackThatWaitsForALateSandboxRest) {
+  const BootTime now(seconds(1000));
+  journal::Record watched = record(State::Rollback, "");
+  EXPECT_EQ(holdings({watched}, "boot", now, seconds(60)).at(0).rests, Duration{}) << "not yet";
+  watched.restsUntil = now + seconds(10);
+  EXPECT_EQ(holdings({watched}, "boot", now, seconds(60)).at(0).rests, seconds(10));
+  watched.restsUntil = now;
+  EXPECT_TRUE(holdings({watched}, "boot", now, seconds(60)).empty());
+}
 
 TEST(HoldingsTest, RestByTheClockOfTheBootAndInFullAfterAnother) {
   const BootTime now(seconds(1000));
@@ -168,7 +196,7 @@ class RecoveryTest : public testing::Test {
  protected:
   RecoveryTest()
       : doors_{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_},
-        owner_(doors_, {.bootId = "boot"}),
+        owner_(lane_, doors_, {.bootId = "boot"}),
         recovery_(
             doors_, owner_,
             {.bootId = "boot", .firstWait = milliseconds(1), .longestWait = milliseconds(2)}) {}
@@ -190,6 +218,7 @@ class RecoveryTest : public testing::Test {
   resolve::FakeResolver resolver_;
   report::FakeReporter reporter_;
   sandbox::Doors doors_;
+  async::Lane lane_{"sandbox"};
   sandbox::Owner owner_;
   Recovery recovery_;
 };

@@ -50,8 +50,17 @@ struct SharedLink {
 struct World {
   std::array<SharedSandbox, 64> sandboxes;
   std::array<SharedLink, 128> links;
-  int made;   ///< sandboxes so far
+  int made;  ///< sandboxes so far
+  int boot;
   int phase;  ///< how far the kubelet's script came
+
+  /// The node starts again: what ran runs no more, and the kubelet looks anew.
+  void powerCut() {
+    for (SharedSandbox& one : sandboxes) one.ready = false;
+    for (SharedLink& link : links) link.used = false;
+    ++boot;
+    phase = 0;
+  }
 
   static World* map() {
     void* memory =
@@ -67,11 +76,11 @@ class WorldRuntime final : public sandbox::Runtime {
 
   void runPodSandbox(const sandbox::RunRequest& request,
                      const std::vector<InterfacePlan>& /*plans*/,
-                     sandbox::Callback<sandbox::RunReply> done) override {
+                     async::Answer<sandbox::RunReply> done) override {
     done(make(request.pod));
   }
   void stopPodSandbox(const SandboxId& id, BootTime /*deadline*/,
-                      sandbox::StatusCallback done) override {
+                      async::Answer<void> done) override {
     for (SharedSandbox& one : world_.sandboxes) {
       if (one.used && text(one.id) == id.str()) one.ready = false;
     }
@@ -81,14 +90,13 @@ class WorldRuntime final : public sandbox::Runtime {
     done({});
   }
   void removePodSandbox(const SandboxId& id, BootTime /*deadline*/,
-                        sandbox::StatusCallback done) override {
+                        async::Answer<void> done) override {
     for (SharedSandbox& one : world_.sandboxes) {
       if (one.used && text(one.id) == id.str()) one.used = false;
     }
     done({});
   }
-  void sandboxNetns(const SandboxId& id, BootTime /*deadline*/,
-                    sandbox::Callback<Fd> done) override {
+  void sandboxNetns(const SandboxId& id, BootTime /*deadline*/, async::Answer<Fd> done) override {
     for (const SharedSandbox& one : world_.sandboxes) {
       if (!one.used || !one.ready || text(one.id) != id.str()) continue;
       Fd fd(memfd_create("netns", MFD_CLOEXEC));
@@ -97,7 +105,7 @@ class WorldRuntime final : public sandbox::Runtime {
     done(fail(Code::NotFound, "SandboxGone", "open netns: sandbox " + id.str() + " is gone"));
   }
   void listPodSandboxes(BootTime /*deadline*/,
-                        sandbox::Callback<std::vector<sandbox::RuntimeSandbox>> done) override {
+                        async::Answer<std::vector<sandbox::RuntimeSandbox>> done) override {
     std::vector<sandbox::RuntimeSandbox> list;
     for (const SharedSandbox& one : world_.sandboxes) {
       if (!one.used) continue;
@@ -138,7 +146,8 @@ class WorldEngine final : public attach::AttachEngine {
   explicit WorldEngine(World& world) : world_(world) {}
 
   void attach(IntentId intent, Fd netns, std::vector<InterfacePlan> plans,
-              attach::AbortFlag /*abort*/, attach::AttachCallback done) override {
+              attach::AbortFlag /*abort*/,
+              async::Answer<std::vector<InterfaceStatus>> done) override {
     Text sandbox{};
     if (::pread(netns.get(), sandbox.data(), sandbox.size() - 1, 0) < 0) std::abort();
     std::vector<InterfaceStatus> statuses;
@@ -151,14 +160,14 @@ class WorldEngine final : public attach::AttachEngine {
     done(std::move(statuses));
   }
   void maintain(IntentId /*intent*/, Fd /*netns*/, std::vector<InterfacePlan> plans,
-                attach::AbortFlag /*abort*/, attach::UpkeepCallback done) override {
+                attach::AbortFlag /*abort*/, async::Answer<attach::Upkeep> done) override {
     attach::Upkeep upkeep;
     for (const InterfacePlan& plan : plans) {
       upkeep.interfaces.push_back({plan, InterfaceState::Attached, 3, "", "", {}, LinkState::Up});
     }
     done(std::move(upkeep));
   }
-  void detach(IntentId intent, std::optional<Fd> /*netns*/, attach::DetachCallback done) override {
+  void detach(IntentId intent, std::optional<Fd> /*netns*/, async::Answer<void> done) override {
     for (SharedLink& link : world_.links) {
       if (!link.used || text(link.intent) != intent.str()) continue;
       link.used = false;

@@ -96,7 +96,7 @@ std::vector<ipam::Subnet> subnetsOf(const api::PodNetwork& network) {
 struct CatalogResolver::Call {
   PodRequest request;
   BootTime deadline;
-  std::function<void(Result<std::vector<WantedInterface>>)> done;
+  async::Answer<std::vector<WantedInterface>> done;
   BootTime begin;
   bool answered = false;        // of the lane
   std::optional<Error> last{};  // of the lane: what stood in the way when it was last looked at
@@ -106,24 +106,22 @@ struct CatalogResolver::Call {
   }
 };
 
-CatalogResolver::CatalogResolver(watch::Caches& caches, const networks::Networks& networks,
-                                 const Clock& clock, std::vector<IpPrefix> clusterPrefixes)
-    : caches_(caches),
+CatalogResolver::CatalogResolver(async::Lane& lane, watch::Caches& caches,
+                                 const networks::Networks& networks, const Clock& clock,
+                                 std::vector<IpPrefix> clusterPrefixes)
+    : lane_(lane),
+      caches_(caches),
       networks_(networks),
       clock_(clock),
-      clusterPrefixes_(std::move(clusterPrefixes)),
-      lane_("resolve") {}
-
-CatalogResolver::~CatalogResolver() {
-  lane_.stop();
-}
+      clusterPrefixes_(std::move(clusterPrefixes)) {}
 
 void CatalogResolver::resolve(const PodRequest& request, BootTime deadline,
-                              std::function<void(Result<std::vector<WantedInterface>>)> done) {
+                              async::Answer<std::vector<WantedInterface>> done) {
   auto call = std::make_shared<Call>(Call{request, deadline, std::move(done), clock_.now()});
-  if (!lane_.post([this, call] { attempt(call); })) {
+  if (!async::runOn(lane_, [this, call] { attempt(call); })) {
     call->answer(fail(Code::Unavailable, "Stopping", "resolve networks: the agent is stopping"));
   }
+  if (lane_.onThread() && call->answered) return;
   // The API server may not answer at all.
   const Duration left = std::max(Duration{}, Duration(call->deadline - clock_.now()));
   lane_.postAfter(left, [call] {
@@ -142,12 +140,13 @@ void CatalogResolver::attempt(const std::shared_ptr<Call>& call) {
   if (auto synced = caches_.synced(); !synced.has_value()) {
     return again(call, std::move(synced).error());
   }
-  caches_.needNamespace(call->request.pod.namespaceName, [this, call](Status known) {
-    lane_.post([this, call, known = std::move(known)] {
-      if (!known.has_value() && known.error().transient()) return again(call, known.error());
-      judge(call);
-    });
-  });
+  caches_.needNamespace(call->request.pod.namespaceName,
+                        async::onLane<void>(lane_, [this, call](const Status& known) {
+                          if (!known.has_value() && known.error().transient()) {
+                            return again(call, known.error());
+                          }
+                          judge(call);
+                        }));
 }
 
 void CatalogResolver::judge(const std::shared_ptr<Call>& call) {
@@ -193,6 +192,10 @@ Result<std::vector<WantedInterface>> CatalogResolver::decide(const PodRequest& r
     all.push_back(std::move(made));
   }
   return all;
+}
+
+bool CatalogResolver::anyNetwork() const {
+  return !caches_.synced().has_value() || !caches_.networks().empty();
 }
 
 std::vector<IpPrefix> CatalogResolver::staysOnEth0(const InterfacePlan& plan) const {

@@ -17,15 +17,15 @@ namespace multinet::agent::resolve {
 class CatalogResolver final : public Resolver {
  public:
   /// `clusterPrefixes`: the ranges of pods and nodes, as the command line says them. All others
-  /// outlive it.
-  CatalogResolver(watch::Caches& caches, const networks::Networks& networks, const Clock& clock,
-                  std::vector<IpPrefix> clusterPrefixes);
-  ~CatalogResolver() override;
+  /// outlive it; the lane stops before it goes.
+  CatalogResolver(async::Lane& lane, watch::Caches& caches, const networks::Networks& networks,
+                  const Clock& clock, std::vector<IpPrefix> clusterPrefixes);
 
   [[nodiscard]] Status ready() const override { return caches_.synced(); }
+  [[nodiscard]] bool anyNetwork() const override;
   [[nodiscard]] std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const override;
   void resolve(const PodRequest& request, BootTime deadline,
-               std::function<void(Result<std::vector<WantedInterface>>)> done) override;
+               async::Answer<std::vector<WantedInterface>> done) override;
 
  private:
   struct Call;
@@ -36,11 +36,11 @@ class CatalogResolver final : public Resolver {
   [[nodiscard]] Result<std::vector<IpPrefix>> clusterPrefixesOf(const InterfacePlan& plan) const;
   [[nodiscard]] Status refuseClustersRange(const WantedInterface& wanted) const;
 
+  async::Lane& lane_;
   watch::Caches& caches_;
   const networks::Networks& networks_;
   const Clock& clock_;
   const std::vector<IpPrefix> clusterPrefixes_;
-  async::Lane lane_;
 };
 
 }  // namespace multinet::agent::resolve

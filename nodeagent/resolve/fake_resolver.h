@@ -1,6 +1,7 @@
 // Gives every pod with the annotation the interfaces that a test wants.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <utility>
 
@@ -17,17 +18,19 @@ class FakeResolver final : public Resolver {
   std::vector<IpPrefix> clusterPrefixes;  ///< of those that take the default route over
   async::FakeHang api;
   PodRequest last;  ///< what was asked for last
+  std::atomic<bool> networks = true;
 
   [[nodiscard]] Status ready() const override {
     if (error.has_value()) return fail(*error);
     return {};
   }
+  [[nodiscard]] bool anyNetwork() const override { return networks; }
   [[nodiscard]] std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const override {
     return plan.defaultGatewayV4 || plan.defaultGatewayV6 ? clusterPrefixes
                                                           : std::vector<IpPrefix>{};
   }
   void resolve(const PodRequest& request, BootTime /*deadline*/,
-               std::function<void(Result<std::vector<WantedInterface>>)> done) override {
+               async::Answer<std::vector<WantedInterface>> done) override {
     last = request;
     api.pass([this, done = std::move(done)] {
       if (error.has_value()) return done(fail(*error));

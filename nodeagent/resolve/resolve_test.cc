@@ -56,12 +56,15 @@ class ResolverTest : public testing::Test {
     request_.annotations["multinet.dev/networks"] = "blue";
   }
   Result<std::vector<WantedInterface>> resolve(Duration wait = seconds(4)) {
-    CatalogResolver resolver(caches_, networks_, clock_, clusterPrefixes_);
+    async::Lane lane("sandbox");
+    CatalogResolver resolver(lane, caches_, networks_, clock_, clusterPrefixes_);
     std::promise<Result<std::vector<WantedInterface>>> promise;
     resolver.resolve(
         request_, clock_.now() + wait,
         [&](Result<std::vector<WantedInterface>> result) { promise.set_value(std::move(result)); });
-    return promise.get_future().get();
+    auto result = promise.get_future().get();
+    lane.stop();
+    return result;
   }
 
   SystemClock clock_;
@@ -122,7 +125,8 @@ TEST_F(DefaultGatewayTest, WaitsForTheRangesOfServices) {
 }
 
 TEST_F(DefaultGatewayTest, ARangeThatComesLaterIsKnownToWhoAsksAgain) {
-  const CatalogResolver resolver(caches_, networks_, clock_, clusterPrefixes_);
+  async::Lane lane("sandbox");
+  const CatalogResolver resolver(lane, caches_, networks_, clock_, clusterPrefixes_);
   const InterfacePlan plan = resolve()->at(0).plan;
   EXPECT_EQ(resolver.staysOnEth0(plan), plan.clusterPrefixes);
   caches_.services->push_back(prefix("10.93.0.0/24"));
@@ -225,7 +229,8 @@ TEST_F(ResolverTest, SaysWhatTheNodeLacksWhenItTakesTooLong) {
 }
 
 TEST_F(ResolverTest, IsReadyOnceTheClusterIsKnown) {
-  const CatalogResolver resolver(caches_, networks_, clock_, {});
+  async::Lane lane("sandbox");
+  const CatalogResolver resolver(lane, caches_, networks_, clock_, {});
   EXPECT_TRUE(resolver.ready().has_value());
   caches_.error = Error{Code::Unavailable, "NotConnected", "no kubeconfig"};
   EXPECT_EQ(resolver.ready().error().reason, "NotConnected");
@@ -281,7 +286,8 @@ TEST_F(AdmittedTest, NeverGetsANetworkMadeAgainUnderTheName) {
 
 TEST_F(AdmittedTest, WaitsAMomentForACacheThatIsBehind) {
   admitted("net1=blue@uid-new");
-  CatalogResolver resolver(caches_, networks_, clock_, {});
+  async::Lane lane("sandbox");
+  CatalogResolver resolver(lane, caches_, networks_, clock_, {});
   std::promise<Result<std::vector<WantedInterface>>> promise;
   int looks = 0;
   caches_.onNeed = [&] {
@@ -294,6 +300,7 @@ TEST_F(AdmittedTest, WaitsAMomentForACacheThatIsBehind) {
   resolver.resolve(request_, clock_.now() + seconds(60),
                    [&](auto result) { promise.set_value(std::move(result)); });
   const auto resolved = promise.get_future().get();
+  lane.stop();
   ASSERT_TRUE(resolved.has_value()) << resolved.error().message;
   EXPECT_EQ(resolved->at(0).plan.networkUid.str(), "uid-new");
 }

@@ -2,11 +2,11 @@
 // own caches: what the webhook decided is never taken on trust.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "lib/async/answer.h"
 #include "lib/base/clock.h"
 #include "lib/ipam/subnet.h"
 #include "nodeagent/model/interface.h"
@@ -34,20 +34,22 @@ struct WantedInterface {
 [[nodiscard]] InterfacePlan complete(const WantedInterface& wanted,
                                      const std::vector<AddressPlan>& addresses, MacAddress mac);
 
-/// Any thread may call; nothing blocks.
+/// Any thread may call; nothing blocks. It lives on the lane of the sandboxes' owner.
 class Resolver {
  public:
   virtual ~Resolver() = default;
   /// Whether enough is known to decide; the error says what is missing. Never waits.
   [[nodiscard]] virtual Status ready() const = 0;
+  /// False where it is known that the cluster has no network at all. Never waits.
+  [[nodiscard]] virtual bool anyNetwork() const = 0;
   /// The cluster's ranges whose ways stay on the pod's first interface where this one takes the
   /// default route over, as they are known now; none where they aren't. Never waits.
   [[nodiscard]] virtual std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const = 0;
   /// A refusal (InvalidArgument, NotFound, PermissionDenied, FailedPrecondition) names the rule;
-  /// Unavailable says what the agent doesn't know yet, in less than 5 s. `done` may come on the
-  /// caller's thread.
+  /// Unavailable says what the agent doesn't know yet, in less than 5 s. Called on the lane it is
+  /// answered before the call returns where all is known, and later on the lane where it isn't.
   virtual void resolve(const PodRequest& request, BootTime deadline,
-                       std::function<void(Result<std::vector<WantedInterface>>)> done) = 0;
+                       async::Answer<std::vector<WantedInterface>> done) = 0;
 };
 
 }  // namespace multinet::agent::resolve

@@ -32,8 +32,20 @@ bool asks(const RuntimeSandbox& sandbox) {
 Census::Census(const Shared& shared, std::function<void(const EntryPtr&)> gone)
     : shared_(shared), gone_(std::move(gone)), lane_("census") {}
 
+bool Census::isQuiet() const {
+  return shared_.table.isEmpty() && seenUnknown_.empty() && books_ == Books::Complete &&
+         !shared_.doors.resolver.anyNetwork();
+}
+
+void Census::tick() {
+  const Options& options = shared_.options;
+  const Duration every = isQuiet() ? options.quietEvery : options.compareEvery;
+  if (!last_ || shared_.doors.clock.now() - *last_ >= every) compare();
+}
+
 void Census::compare() {
   if (std::exchange(underWay_, true)) return;
+  last_ = shared_.doors.clock.now();
   using List = std::vector<RuntimeSandbox>;
   shared_.doors.runtime.listPodSandboxes(shared_.doors.clock.now() + shared_.options.teardown,
                                          onLane<List>(shared_.lane, [this](Result<List> list) {

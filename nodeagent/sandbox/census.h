@@ -29,12 +29,15 @@ class Census {
   ~Census() { stop(); }
   /// Whether recovery found out all that is held.
   void begin(addresses::Books books) { books_ = books; }
-  /// Once a round is over. Without effect while one is under way.
-  void compare();
+  /// When it is time for a round. Without effect while one is under way.
+  void tick();
   /// Before the sandbox lane ends.
   void stop() { lane_.stop(); }
 
  private:
+  void compare();
+  /// Nobody here has or may get networks: lists of the runtime would be in vain.
+  [[nodiscard]] bool isQuiet() const;
   /// What a round asks the kernel.
   struct Questions {
     std::vector<RuntimeSandbox> look;
@@ -62,6 +65,7 @@ class Census {
   std::function<void(const EntryPtr&)> gone_;
   addresses::Books books_ = addresses::Books::Incomplete;
   bool underWay_ = false;
+  std::optional<BootTime> last_;     // when the last round began
   std::set<SandboxId> seenUnknown_;  // by the last list
   bool askingApi_ = false;
   BootTime nextAsk_{};

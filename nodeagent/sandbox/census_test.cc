@@ -11,7 +11,9 @@ class CensusTest : public OwnerTest {
  protected:
   void start(std::vector<Restored> restored = {},
              addresses::Books books = addresses::Books::Complete) {
+    lane_.emplace("sandbox");
     owner_.emplace(
+        *lane_,
         Doors{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_, &sets_},
         options_);
     owner_->restore(std::move(restored), books);
@@ -153,7 +155,7 @@ TEST_F(CensusTest, KernelAndSetTogetherEndADoubt) {
   rounds(3);
   eventually("believed", [&] { return view("x1").attached; });
   EXPECT_TRUE(told("attached default/web-ux x1 2"));
-  EXPECT_EQ(view("x1").interfaces.at(0).plan.network, NetworkName("blue"));
+  EXPECT_EQ(view("x1").interfaces->at(0).plan.network, NetworkName("blue"));
   stop("x1");
   EXPECT_TRUE(engine_.attached().empty());
   EXPECT_TRUE(addresses_.held().empty());
@@ -219,6 +221,32 @@ TEST(JudgeTest, LinksOfTwoIntentsAreNeverBelieved) {
   EXPECT_EQ(judge(record, {first, second}, {set}).doubt, Doubt::Unconfirmed);
   second.intent = IntentId("a");
   EXPECT_EQ(judge(record, {first, second}, {set}).doubt, Doubt::None);
+}
+
+TEST_F(CensusTest, ANodeWithoutNetworksIsLeftAloneAndABypassIsFoundThereToo) {
+  resolver_.networks = false;
+  start();
+  eventually("the first round", [&] { return runtime_.lists() == 1; });
+  runtime_.put(stranger());
+  clock_.advance(options_.quietEvery - seconds(1));
+  std::promise<void> ticked;
+  owner_->afterStop(SandboxId("nobody's"), [&](const Status&) { ticked.set_value(); });
+  ticked.get_future().get();
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(runtime_.lists(), 1) << "nothing is asked in vain";
+  clock_.advance(seconds(1));
+  eventually("seen", [&] { return runtime_.lists() == 2; });
+  clock_.advance(options_.compareEvery);
+  eventually("adopted", [&] { return owner_->snapshot()->sandboxes.contains(SandboxId("x1")); });
+}
+
+TEST_F(CensusTest, TheFirstNetworkEndsTheQuiet) {
+  resolver_.networks = false;
+  start();
+  eventually("the first round", [&] { return runtime_.lists() == 1; });
+  clock_.advance(options_.compareEvery);
+  resolver_.networks = true;
+  eventually("another", [&] { return runtime_.lists() == 2; });
 }
 
 }  // namespace

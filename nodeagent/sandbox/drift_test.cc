@@ -57,7 +57,8 @@ TEST_F(DriftTest, TroubleIsToldOnceAnEpisodeAndSoIsItsEnd) {
   EXPECT_EQ(told("event default/web-uid NoCarrier"), 1U);
   EXPECT_EQ(told("attached default/web-uid s1 1"), 2U) << "the set says what is wrong";
   EXPECT_EQ(record().interfaces.at(0).link, LinkState::Down);
-  EXPECT_EQ(owner_->snapshot()->sandboxes.at(SandboxId("s1")).interfaces.at(0).reason, "NoCarrier");
+  EXPECT_EQ(owner_->snapshot()->sandboxes.at(SandboxId("s1")).interfaces->at(0).reason,
+            "NoCarrier");
   engine_.disturb(nullptr);
   look();
   EXPECT_EQ(told("attached default/web-uid s1 1"), 3U);

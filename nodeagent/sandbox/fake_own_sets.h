@@ -13,7 +13,7 @@ namespace multinet::agent::sandbox {
 /// Answers on the caller's thread. Thread-safe.
 class FakeOwnSets final : public OwnSets {
  public:
-  void list(std::function<void(Result<std::vector<KnownSet>>)> done) override {
+  void list(async::Answer<std::vector<KnownSet>> done) override {
     std::optional<Error> error;
     std::vector<KnownSet> sets;
     {

@@ -21,7 +21,7 @@ namespace multinet::agent::sandbox {
 class FakeRuntime final : public Runtime {
  public:
   void runPodSandbox(const RunRequest& request, const std::vector<InterfacePlan>& /*interfaces*/,
-                     Callback<RunReply> done) override {
+                     async::Answer<RunReply> done) override {
     std::function<void()> finish = [this, request, done = std::move(done)] {
       done(makeSandbox(request));
     };
@@ -35,16 +35,18 @@ class FakeRuntime final : public Runtime {
     }
     finish();
   }
-  void stopPodSandbox(const SandboxId& id, BootTime /*deadline*/, StatusCallback done) override {
+  void stopPodSandbox(const SandboxId& id, BootTime /*deadline*/,
+                      async::Answer<void> done) override {
     done(change(id, [](auto& sandboxes, auto at) {
       at->second.ready = false;
       (void)sandboxes;
     }));
   }
-  void removePodSandbox(const SandboxId& id, BootTime /*deadline*/, StatusCallback done) override {
+  void removePodSandbox(const SandboxId& id, BootTime /*deadline*/,
+                        async::Answer<void> done) override {
     done(change(id, [](auto& sandboxes, auto at) { sandboxes.erase(at); }));
   }
-  void sandboxNetns(const SandboxId& id, BootTime /*deadline*/, Callback<Fd> done) override {
+  void sandboxNetns(const SandboxId& id, BootTime /*deadline*/, async::Answer<Fd> done) override {
     std::optional<Error> error;
     {
       const std::lock_guard lock(mutex_);
@@ -61,7 +63,7 @@ class FakeRuntime final : public Runtime {
     done(std::move(fd));
   }
   void listPodSandboxes(BootTime /*deadline*/,
-                        Callback<std::vector<RuntimeSandbox>> done) override {
+                        async::Answer<std::vector<RuntimeSandbox>> done) override {
     std::optional<Error> error;
     std::vector<RuntimeSandbox> list;
     {

@@ -1,8 +1,8 @@
 // Sandboxes as a test wants them: answers what it was told, remembers what it was asked.
 #pragma once
 
+#include <algorithm>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,15 +17,15 @@ namespace multinet::agent::sandbox {
 class FakeSandboxes final : public Sandboxes {
  public:
   /// How run() answers; by default it never does.
-  std::function<void(RunRequest, Callback<RunResult>)> onRun;
+  std::function<void(RunRequest, async::Answer<RunResult>)> onRun;
   /// While true, beforeStop() and afterStop() never answer: the owner hangs.
   bool hangs = false;
 
-  void run(RunRequest request, Callback<RunResult> done) override {
+  void run(RunRequest request, async::Answer<RunResult> done) override {
     note("run " + request.pod.str());
     {
       const std::lock_guard lock(mutex_);
-      pods_.emplace(request.call, request.pod);
+      aborts_.push_back(request.abort);
     }
     if (onRun) {
       onRun(std::move(request), std::move(done));
@@ -34,16 +34,11 @@ class FakeSandboxes final : public Sandboxes {
       unanswered_.push_back(std::move(done));
     }
   }
-  void abort(CallId call) override {
-    const std::lock_guard lock(mutex_);
-    const auto of = pods_.find(call);
-    calls_.push_back("abort " + (of == pods_.end() ? "nobody" : of->second.str()));
-  }
-  void beforeStop(const SandboxId& id, StatusCallback done) override {
+  void beforeStop(const SandboxId& id, async::Answer<void> done) override {
     note("beforeStop " + id.str());
     if (!hangs) done({});
   }
-  void afterStop(const SandboxId& id, StatusCallback done) override {
+  void afterStop(const SandboxId& id, async::Answer<void> done) override {
     note("afterStop " + id.str());
     if (!hangs) done({});
   }
@@ -70,6 +65,12 @@ class FakeSandboxes final : public Sandboxes {
     const std::lock_guard lock(mutex_);
     snapshot_ = std::make_shared<const Snapshot>(std::move(snapshot));
   }
+  /// How many of the runs were aborted since.
+  [[nodiscard]] std::size_t aborted() const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(std::count_if(aborts_.begin(), aborts_.end(),
+                                                  [](const auto& abort) { return abort->load(); }));
+  }
   /// What it was asked, in order, for example `beforeStop 4f1c`.
   [[nodiscard]] std::vector<std::string> calls() const {
     const std::lock_guard lock(mutex_);
@@ -85,8 +86,8 @@ class FakeSandboxes final : public Sandboxes {
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
   std::vector<std::string> calls_;
-  std::map<CallId, PodRef> pods_;
-  std::vector<Callback<RunResult>> unanswered_;
+  std::vector<attach::AbortFlag> aborts_;
+  std::vector<async::Answer<RunResult>> unanswered_;
 };
 
 }  // namespace multinet::agent::sandbox

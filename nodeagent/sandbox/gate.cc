@@ -1,6 +1,5 @@
 #include "nodeagent/sandbox/gate.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace multinet::agent::sandbox {
@@ -45,7 +44,7 @@ void Gate::close(const Error& reason) {
   }
 }
 
-void Gate::run(RunRequest request, Callback<RunResult> done) {
+void Gate::run(RunRequest request, async::Answer<RunResult> done) {
   std::unique_lock lock(mutex_);
   if (owner_ != nullptr) {
     Sandboxes& owner = *owner_;
@@ -83,25 +82,12 @@ Sandboxes* Gate::owner() const {
   return owner_;
 }
 
-void Gate::abort(CallId call) {
-  if (Sandboxes* open = owner()) open->abort(call);
-  std::unique_lock lock(mutex_);
-  const auto held = std::find_if(held_.begin(), held_.end(), [call](const auto& one) {
-    return one.second.request.call == call;
-  });
-  if (held == held_.end()) return;
-  const Held gone = std::move(held->second);
-  held_.erase(held);
-  lock.unlock();
-  gone.done(refusal({Code::Cancelled, "Aborted", "the call was cancelled"}, gone.request.pod));
-}
-
-void Gate::beforeStop(const SandboxId& id, StatusCallback done) {
+void Gate::beforeStop(const SandboxId& id, async::Answer<void> done) {
   if (Sandboxes* open = owner()) return open->beforeStop(id, std::move(done));
   done({});
 }
 
-void Gate::afterStop(const SandboxId& id, StatusCallback done) {
+void Gate::afterStop(const SandboxId& id, async::Answer<void> done) {
   if (Sandboxes* open = owner()) return open->afterStop(id, std::move(done));
   done({});
 }

@@ -28,10 +28,9 @@ class Gate final : public Sandboxes {
   /// Refuses calls for networks with this reason, those that wait too. Without effect once open.
   void close(const Error& reason);
 
-  void run(RunRequest request, Callback<RunResult> done) override;
-  void abort(CallId call) override;
-  void beforeStop(const SandboxId& id, StatusCallback done) override;
-  void afterStop(const SandboxId& id, StatusCallback done) override;
+  void run(RunRequest request, async::Answer<RunResult> done) override;
+  void beforeStop(const SandboxId& id, async::Answer<void> done) override;
+  void afterStop(const SandboxId& id, async::Answer<void> done) override;
   void afterRemove(const SandboxId& id) override;
   [[nodiscard]] Status mayCreateContainer(const SandboxId& id,
                                           const RunRequest& config) const override;
@@ -41,7 +40,7 @@ class Gate final : public Sandboxes {
  private:
   struct Held {
     RunRequest request;
-    Callback<RunResult> done;
+    async::Answer<RunResult> done;
   };
 
   [[nodiscard]] Sandboxes* owner() const;

@@ -19,8 +19,7 @@ class GateTest : public testing::Test {
 
   void patience(Duration time) { gate_.emplace(timers_, time); }
   std::future<Result<RunResult>> submit(const char* uid = "uid") {
-    RunRequest request = ofPod(uid);
-    request.call = newCall();
+    const RunRequest request = ofPod(uid);
     auto promise = std::make_shared<std::promise<Result<RunResult>>>();
     auto future = promise->get_future();
     gate_->run(request, [promise](Result<RunResult> r) { promise->set_value(std::move(r)); });
@@ -47,7 +46,7 @@ TEST_F(GateTest, CallsOfAStartUnderWayGoToTheOwner) {
   auto call = submit();
   EXPECT_TRUE(waits(call));
   EXPECT_EQ(gate_->ready().error().reason, "Starting");
-  owner_.onRun = [](const RunRequest&, const Callback<RunResult>& done) { done(RunResult{}); };
+  owner_.onRun = [](const RunRequest&, const async::Answer<RunResult>& done) { done(RunResult{}); };
   gate_->open(owner_);
   EXPECT_TRUE(call.get().has_value());
   EXPECT_TRUE(submit().get().has_value());
@@ -83,18 +82,6 @@ TEST_F(GateTest, AFailedStartRefusesCallsForNetworksAlone) {
   EXPECT_EQ(gate_->snapshot(), owner_.snapshot());
   gate_->afterRemove(SandboxId("s"));
   EXPECT_EQ(owner_.calls().back(), "afterRemove s");
-}
-
-TEST_F(GateTest, AnAbortEndsTheWaitOfThatCallAlone) {
-  patience(seconds(60));
-  auto gone = submit();
-  const CallId last = newCall() - 1;
-  auto other = submit();  // for the same pod
-  gate_->abort(last);
-  EXPECT_EQ(gone.get().error().code, Code::Cancelled);
-  EXPECT_TRUE(waits(other));
-  gate_->close(broken_);
-  EXPECT_FALSE(other.get().has_value());
 }
 
 }  // namespace

@@ -20,18 +20,14 @@ constexpr std::chrono::seconds kRetryEvery(5);
 /// comparing with the runtime.
 constexpr std::size_t kMostEndedEarly = 1024;
 
-Error tooSlow(const RunCall& call) {
-  return {Code::Unavailable, "TooSlow",
-          "a call for it waits too long for " + std::string(call.waitsFor) + "; try again"};
-}
-
 }  // namespace
 
-Owner::Owner(const Doors& doors, Options options)
-    : lane_("sandbox"),
+Owner::Owner(async::Lane& lane, const Doors& doors, Options options)
+    : lane_(lane),
       table_(options.bootId),
       shared_{doors, std::move(options), lane_, table_},
       contests_(shared_),
+      calls_(shared_),
       commands_(lane_, kMaxCommands),
       drift_(shared_,
              [this](const EntryPtr& entry, Drift::Work work, std::function<void()> ended) {
@@ -98,57 +94,40 @@ Status Owner::mayCreateContainer(const SandboxId& id, const RunRequest& config) 
                   ", and this sandbox doesn't have them");
 }
 
-void Owner::run(RunRequest request, Callback<RunResult> done) {
-  const async::Answer<RunResult> answer(std::move(done));
-  lane_.post([this, request = std::move(request), answer]() mutable {
-    const auto call = std::make_shared<RunCall>(RunCall{std::move(request), answer});
+void Owner::run(RunRequest request, async::Answer<RunResult> done) {
+  const auto call = std::make_shared<RunCall>(RunCall{std::move(request), std::move(done)});
+  lane_.post([this, call] {
     BootTime& arrived = call->request.arrived;
     if (arrived == BootTime{}) arrived = shared_.doors.clock.now();
     call->answerBy = arrived + shared_.options.decisionWait;
-    calls_.push_back(call);
     if (table_.recovered()) return submitRun(call);
-    waiting_.push_back(call);
+    calls_.addWaiting(call);
   });
 }
 
 void Owner::submitRun(const RunCallPtr& call) {
-  // Behind one that hangs it would only fill the queue, which ends need too.
-  for (const RunCallPtr& older : calls_) {
-    if (!older->late || older->request.pod.uid != call->request.pod.uid) continue;
-    std::erase(calls_, RunCallPtr(call));
-    return refuse(*call, tooSlow(*older));
-  }
+  if (!calls_.add(call)) return;
   commands_.submit<void>(
       call->request.pod.uid,
       [this, call](async::Answer<void> ended) {
         RunCommand::start(shared_, call, std::move(ended));
       },
       [this, call](const Status& ended) {
-        std::erase(calls_, call);
+        calls_.ended(call);
         if (!ended.has_value()) call->answer(fail(ended.error()));  // the queue refused it
       });
 }
 
-void Owner::abort(CallId id) {
-  lane_.post([this, id] {
-    for (const RunCallPtr& call : calls_) {
-      if (call->request.call == id) call->abort->store(true);
-    }
-  });
-}
-
-void Owner::beforeStop(const SandboxId& id, StatusCallback done) {
-  const async::Answer<void> answer(std::move(done));
-  const StatusCallback reply = [answer](Status status) { answer(std::move(status)); };
-  lane_.post([this, id, reply] {
-    if (const EntryPtr entry = table_.bySandbox(id)) return stopKnown(entry, reply);
-    if (table_.anyUnbound()) return stopUnknown(id, reply);
-    reply({});
+void Owner::beforeStop(const SandboxId& id, async::Answer<void> done) {
+  lane_.post([this, id, done = std::move(done)] {
+    if (const EntryPtr entry = table_.bySandbox(id)) return stopKnown(entry, done);
+    if (table_.anyUnbound()) return stopUnknown(id, done);
+    done({});
   });
 }
 
 // The sandbox may be one that a run under way is about to learn of.
-void Owner::stopUnknown(const SandboxId& id, StatusCallback done) {
+void Owner::stopUnknown(const SandboxId& id, async::Answer<void> done) {
   shared_.doors.runtime.listPodSandboxes(
       shared_.doors.clock.now() + shared_.options.decisionWait,
       onLane<std::vector<RuntimeSandbox>>(
@@ -167,7 +146,7 @@ void Owner::stopUnknown(const SandboxId& id, StatusCallback done) {
 }
 
 // The books change when the runtime has stopped it, not before: it may refuse, or be too late.
-void Owner::stopKnown(const EntryPtr& entry, StatusCallback done) {
+void Owner::stopKnown(const EntryPtr& entry, async::Answer<void> done) {
   drift_.stopping(*entry);
   if (!entry->running) return done({});
   entry->abort->store(true);
@@ -177,16 +156,15 @@ void Owner::stopKnown(const EntryPtr& entry, StatusCallback done) {
       [done = std::move(done)](const Status&) { done({}); });
 }
 
-void Owner::afterStop(const SandboxId& id, StatusCallback done) {
-  const async::Answer<void> answer(std::move(done));
-  lane_.post([this, id, answer] {
+void Owner::afterStop(const SandboxId& id, async::Answer<void> done) {
+  lane_.post([this, id, done = std::move(done)] {
     const EntryPtr entry = table_.bySandbox(id);
     if (entry == nullptr) {
       if (!table_.recovered()) {
         endedEarly_.push_back(id);
         if (endedEarly_.size() > kMostEndedEarly) endedEarly_.pop_front();
       }
-      return answer({});
+      return done({});
     }
     entry->detachOwed = true;  // until it is done, tick() sees to it
     background(
@@ -194,7 +172,7 @@ void Owner::afterStop(const SandboxId& id, StatusCallback done) {
         [this, entry](std::function<void()> ended) {
           detach(entry, [ended = std::move(ended)](const Status&) { ended(); });
         },
-        [answer] { answer({}); });
+        [done] { done({}); });
   });
 }
 
@@ -202,7 +180,7 @@ void Owner::afterRemove(const SandboxId& id) {
   afterStop(id, [](const Status&) {});
 }
 
-void Owner::detach(const EntryPtr& entry, std::function<void(Status)> done) {
+void Owner::detach(const EntryPtr& entry, async::Answer<void> done) {
   const State state = entry->record.state;
   if (state == State::Detached) return done({});
   if (state == State::Rollback) return Rollback::start(shared_, entry, "stopped", std::move(done));
@@ -273,7 +251,7 @@ void Owner::restore(std::vector<Restored> restored, addresses::Books books) {
     endedEarly_.clear();
     table_.setRecovered();
     if (heard_) contests_.are(*std::exchange(heard_, std::nullopt));
-    for (const RunCallPtr& call : std::exchange(waiting_, {})) submitRun(call);
+    for (const RunCallPtr& call : calls_.takeWaiting()) submitRun(call);
   });
 }
 
@@ -292,7 +270,7 @@ void Owner::startFate(const EntryPtr& entry, Fate fate) {
       break;
     case Fate::Finish:
       background(entry, [this, entry](std::function<void()> done) {
-        RunCommand::resume(shared_, entry, async::Answer<void>([done](const Status&) { done(); }));
+        RunCommand::resume(shared_, entry, [done](const Status&) { done(); });
       });
       break;
     case Fate::RollBack:
@@ -310,7 +288,7 @@ void Owner::startFate(const EntryPtr& entry, Fate fate) {
 }
 
 void Owner::tick() {
-  answerLateCalls();
+  calls_.answerLate();
   tellStuckLanes();
   const BootTime now = shared_.doors.clock.now();
   if (table_.recovered()) {
@@ -320,38 +298,9 @@ void Owner::tick() {
       nextRetry_ = now + kRetryEvery;
       retryUnfinished();
     }
-    if (now >= nextCompare_) {
-      nextCompare_ = now + shared_.options.compareEvery;
-      census_.compare();
-    }
+    census_.tick();
   }
   lane_.postAfter(shared_.options.tick, [this] { tick(); });
-}
-
-// What a call waits for may hang: a disk, the API server, the kernel, an older call for its pod.
-// The kubelet is told in time; what was begun is taken back when the wait ends.
-void Owner::answerLateCalls() {
-  const BootTime now = shared_.doors.clock.now();
-  for (const RunCallPtr& call : std::vector<RunCallPtr>(calls_)) {
-    if (!call->answerBy || now < *call->answerBy) continue;
-    call->answerBy.reset();
-    call->abort->store(true);
-    if (std::erase(waiting_, call) > 0) {
-      std::erase(calls_, call);
-      refuse(*call, table_.snapshot()->waitsFor);
-    } else {
-      call->late = true;
-      refuse(*call, tooSlow(*call));
-    }
-  }
-}
-
-void Owner::refuse(const RunCall& call, const Error& error) {
-  const PodRef& pod = call.request.pod;
-  const Error told = error.within("attach networks of pod " + pod.str());
-  log::warn("call not served", {{"pod", pod.str()}, {"error", told}});
-  shared_.doors.reporter.refused(pod, error);
-  call.answer(fail(told));
 }
 
 void Owner::tellStuckLanes() {

@@ -13,6 +13,7 @@
 #include "nodeagent/sandbox/census.h"
 #include "nodeagent/sandbox/contests.h"
 #include "nodeagent/sandbox/drift.h"
+#include "nodeagent/sandbox/open_calls.h"
 #include "nodeagent/sandbox/run_command.h"
 #include "nodeagent/sandbox/sandboxes.h"
 #include "nodeagent/sandbox/shared.h"
@@ -35,7 +36,8 @@ struct Restored {
 /// All state lives on one lane; commands are FIFO per pod UID. See sandboxes.h for the calls.
 class Owner final : public Sandboxes {
  public:
-  Owner(const Doors& doors, Options options);
+  /// `lane` is its own, and that of the addresses and the resolver; it outlives the owner.
+  Owner(async::Lane& lane, const Doors& doors, Options options);
   ~Owner() override;
 
   /// Once, by recovery: from now on calls for networks are served. Any thread.
@@ -47,23 +49,20 @@ class Owner final : public Sandboxes {
   /// journal for the successor.
   void stop();
 
-  void run(RunRequest request, Callback<RunResult> done) override;
-  void abort(CallId call) override;
-  void beforeStop(const SandboxId& id, StatusCallback done) override;
-  void afterStop(const SandboxId& id, StatusCallback done) override;
+  void run(RunRequest request, async::Answer<RunResult> done) override;
+  void beforeStop(const SandboxId& id, async::Answer<void> done) override;
+  void afterStop(const SandboxId& id, async::Answer<void> done) override;
   void afterRemove(const SandboxId& id) override;
   [[nodiscard]] Status mayCreateContainer(const SandboxId& id,
                                           const RunRequest& config) const override;
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const override;
   [[nodiscard]] Status ready() const override;
-  /// Its lane, for a watchdog.
-  [[nodiscard]] const async::Lane& lane() const { return lane_; }
 
  private:
   void submitRun(const RunCallPtr& call);
-  void stopUnknown(const SandboxId& id, StatusCallback done);
-  void stopKnown(const EntryPtr& entry, StatusCallback done);
-  void detach(const EntryPtr& entry, std::function<void(Status)> done);
+  void stopUnknown(const SandboxId& id, async::Answer<void> done);
+  void stopKnown(const EntryPtr& entry, async::Answer<void> done);
+  void detach(const EntryPtr& entry, async::Answer<void> done);
   /// In the pod's own order. `ended` when it was done, or at once where such work is queued
   /// already.
   void background(
@@ -73,30 +72,26 @@ class Owner final : public Sandboxes {
   void reportAgain(const Entry& entry, Fate fate);
 
   void tick();
-  void answerLateCalls();
-  void refuse(const RunCall& call, const Error& error);
   void retryUnfinished();
   void lookForLateSandboxes(std::vector<EntryPtr> entries);
   void tellStuckLanes();
   void forgetRested();
 
-  async::Lane lane_;
+  async::Lane& lane_;
   Table table_;
   Shared shared_;
   Contests contests_;
+  OpenCalls calls_;
   async::CommandQueue<PodUid> commands_;
   Drift drift_;
   Census census_;
   // Of the lane alone:
-  std::vector<RunCallPtr> calls_;                         // unanswered
-  std::vector<RunCallPtr> waiting_;                       // those of them that wait for recovery
   std::optional<std::vector<addresses::Contest>> heard_;  // before recovery was done
   std::set<IntentId> busy_;                               // with background work queued
   std::deque<SandboxId> endedEarly_;  // stopped or removed before recovery was done, the newest
   bool looking_ = false;              // for late sandboxes
   bool stuck_ = false;                // a lane hangs, and that was told
   BootTime nextRetry_{};
-  BootTime nextCompare_{};
 };
 
 }  // namespace multinet::agent::sandbox

@@ -52,7 +52,9 @@ class OwnerTest : public testing::Test {
   void startOwner() {
     Doors doors{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_};
     doors.watchdog = &watchdog_;
-    owner_.emplace(doors, options_);
+    owner_.reset();
+    lane_.emplace("sandbox");
+    owner_.emplace(*lane_, doors, options_);
   }
   void startRecovered() {
     startOwner();
@@ -63,10 +65,6 @@ class OwnerTest : public testing::Test {
     RunRequest request;
     request.pod = {PodUid(uid), "default", "web-" + uid, attempt};
     request.annotations["multinet.dev/networks"] = "blue";
-    return request;
-  }
-  static RunRequest called(CallId call, RunRequest request) {
-    request.call = call;
     return request;
   }
   std::future<Result<RunResult>> submit(const RunRequest& request) {
@@ -124,6 +122,7 @@ class OwnerTest : public testing::Test {
   async::Watchdog watchdog_;
   Options options_;
   FakeOwnSets sets_;
+  std::optional<async::Lane> lane_;
   std::optional<Owner> owner_;
 };
 

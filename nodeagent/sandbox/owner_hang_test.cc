@@ -164,10 +164,11 @@ TEST_F(OwnerHangTest, AnEndThatTheQueueRefusedIsMadeUpFor) {
 TEST_F(OwnerHangTest, TheCancelOfASecondCallLeavesTheFirstAlone) {
   startRecovered();
   runtime_.hold();
-  Answer first = submit(called(1, request()));
+  Answer first = submit(request());
   eventually("forwarded", [&] { return runtime_.runs() == 1; });
-  Answer second = submit(called(2, request()));
-  owner_->abort(2);
+  const RunRequest another = request();
+  Answer second = submit(another);
+  another.abort->store(true);
   passThroughTheLane();
   runtime_.release();
   EXPECT_TRUE(first.get().has_value());
@@ -179,10 +180,11 @@ TEST_F(OwnerHangTest, TheCancelOfASecondCallLeavesTheFirstAlone) {
 TEST_F(OwnerHangTest, TheCancelOfTheFirstLeavesTheSecondAlone) {
   startRecovered();
   runtime_.hold();
-  Answer first = submit(called(1, request()));
+  const RunRequest one = request();
+  Answer first = submit(one);
   eventually("forwarded", [&] { return runtime_.runs() == 1; });
-  Answer second = submit(called(2, request()));
-  owner_->abort(1);
+  Answer second = submit(request());
+  one.abort->store(true);
   passThroughTheLane();
   runtime_.release();
   EXPECT_EQ(first.get().error().code, Code::Cancelled);
@@ -193,9 +195,10 @@ TEST_F(OwnerHangTest, TheCancelOfTheFirstLeavesTheSecondAlone) {
 
 TEST_F(OwnerHangTest, ACallThatIsCancelledWhileItWaitsForRecoveryBeginsNothing) {
   startOwner();
-  Answer gone = submit(called(1, request()));
-  Answer stays = submit(called(2, request()));
-  owner_->abort(1);
+  const RunRequest one = request();
+  Answer gone = submit(one);
+  Answer stays = submit(request());
+  one.abort->store(true);
   owner_->restore({});
   EXPECT_EQ(gone.get().error().code, Code::Cancelled);
   EXPECT_TRUE(stays.get().has_value());

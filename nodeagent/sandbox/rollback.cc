@@ -15,96 +15,111 @@ bool isGone(const Status& status) {
 }  // namespace
 
 void Rollback::start(const Shared& shared, EntryPtr entry, const std::string& why,
-                     std::function<void(Status)> done) {
+                     async::Answer<void> done) {
   failpoint::pass("sandbox.rollback.before");
   if (entry->record.message.empty()) entry->record.message = why;
   if (entry->record.state != journal::State::Rollback) {
     note(shared, *entry, journal::State::Rollback);
   }
   const std::shared_ptr<Rollback> rollback(new Rollback(shared, std::move(entry), std::move(done)));
-  rollback->findSandbox();
+  rollback->back();
 }
 
-BootTime Rollback::deadline() const {
-  return shared_.doors.clock.now() + shared_.options.teardown;
+void Rollback::back() {
+  while (at_ > 0) {
+    const Step& step = way()[--at_];
+    if (step.undo == nullptr) continue;
+    passPlace(step.undoName, "before");
+    return (this->*step.undo)();
+  }
+  done_({});
 }
 
-void Rollback::findSandbox() {
-  if (!entry_->record.sandbox.empty()) return openNetns();
-  if (!entry_->forwarded) return detach(std::nullopt);
+void Rollback::undone() {
+  passPlace(way()[at_].undoName, "after");
+  back();
+}
+
+void Rollback::detach() {
+  findSandbox([self = shared_from_this()] {
+    if (self->entry_->record.sandbox.empty()) return self->detachIn(std::nullopt);
+    self->shared_.doors.runtime.sandboxNetns(
+        self->entry_->record.sandbox, self->deadline(),
+        onLane<Fd>(self->shared_.lane, [self](Result<Fd> netns) {
+          // Without it the links inside die with the sandbox.
+          self->detachIn(netns.has_value() ? std::optional<Fd>(std::move(*netns)) : std::nullopt);
+        }));
+  });
+}
+
+void Rollback::findSandbox(const std::function<void()>& found) {
+  if (!entry_->record.sandbox.empty() || !entry_->forwarded) return found();
   shared_.doors.runtime.listPodSandboxes(
-      deadline(),
-      onLane<std::vector<RuntimeSandbox>>(
-          shared_.lane, [self = shared_from_this()](Result<std::vector<RuntimeSandbox>> list) {
-            if (!list.has_value()) return self->giveUp(list.error().within("list sandboxes"));
-            for (const RuntimeSandbox& one : *list) {
-              const PodRef& pod = self->entry_->record.pod;
-              if (one.pod.uid != pod.uid || one.pod.attempt != pod.attempt) continue;
-              if (self->shared_.table.bySandbox(one.id) != nullptr) continue;
-              self->entry_->record.sandbox = one.id;
-              note(self->shared_, *self->entry_, journal::State::Rollback);
-              return self->openNetns();
-            }
-            self->detach(std::nullopt);
-          }));
+      deadline(), onLane<std::vector<RuntimeSandbox>>(
+                      shared_.lane,
+                      [self = shared_from_this(), found](Result<std::vector<RuntimeSandbox>> list) {
+                        if (!list.has_value())
+                          return self->giveUp(list.error().within("list sandboxes"));
+                        for (const RuntimeSandbox& one : *list) {
+                          const PodRef& pod = self->entry_->record.pod;
+                          if (one.pod.uid != pod.uid || one.pod.attempt != pod.attempt) continue;
+                          if (self->shared_.table.bySandbox(one.id) != nullptr) continue;
+                          self->entry_->record.sandbox = one.id;
+                          note(self->shared_, *self->entry_, journal::State::Rollback);
+                          break;
+                        }
+                        found();
+                      }));
 }
 
-void Rollback::openNetns() {
-  shared_.doors.runtime.sandboxNetns(
-      entry_->record.sandbox, deadline(),
-      onLane<Fd>(shared_.lane, [self = shared_from_this()](Result<Fd> netns) {
-        // Without it the links inside die with the sandbox.
-        self->detach(netns.has_value() ? std::optional<Fd>(std::move(*netns)) : std::nullopt);
-      }));
-}
-
-void Rollback::detach(std::optional<Fd> netns) {
-  failpoint::pass("sandbox.rollback-detach.before");
+void Rollback::detachIn(std::optional<Fd> netns) {
   shared_.doors.engine.detach(
       entry_->record.id, std::move(netns),
-      onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
-        failpoint::pass("sandbox.rollback-detach.after");
+      onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
         if (!status.has_value()) return self->giveUp(status.error().within("remove links"));
-        if (self->entry_->record.sandbox.empty()) return self->finish();
-        self->stopSandbox();
+        self->undone();
       }));
 }
 
 void Rollback::stopSandbox() {
-  failpoint::pass("sandbox.rollback-stop.before");
+  if (entry_->record.sandbox.empty()) return undone();
   shared_.doors.runtime.stopPodSandbox(
       entry_->record.sandbox, deadline(),
-      onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
-        failpoint::pass("sandbox.rollback-stop.after");
+      onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
         if (!isGone(status)) return self->giveUp(status.error().within("stop sandbox"));
-        self->removeSandbox();
+        self->undone();
       }));
 }
 
 void Rollback::removeSandbox() {
+  if (entry_->record.sandbox.empty()) return undone();
   shared_.doors.runtime.removePodSandbox(
       entry_->record.sandbox, deadline(),
-      onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
-        failpoint::pass("sandbox.rollback-remove.after");
+      onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
         if (!isGone(status)) return self->giveUp(status.error().within("remove sandbox"));
         self->entry_->answered = true;
-        self->finish();
+        self->undone();
       }));
 }
 
-void Rollback::finish() {
+void Rollback::release() {
   if (entry_->forwarded && !entry_->answered) {
     const BootTime now = shared_.doors.clock.now();
     if (entry_->watchUntil == BootTime{}) entry_->watchUntil = now + shared_.options.lateWatch;
     if (now < entry_->watchUntil) return watchForLateSandbox();
   }
-  settle(shared_, entry_, [self = shared_from_this()] { self->done_({}); });
+  settle(shared_, entry_, [self = shared_from_this()] { self->undone(); });
 }
 
+// No link was ever made for a sandbox without an ID, so the addresses rest already. They stand in
+// the record until it goes: a successor must know of their quarantine.
 void Rollback::watchForLateSandbox() {
-  // No link was ever made for a sandbox without an ID, so the addresses may go now.
   shared_.doors.addresses.release(entry_->record.id);
-  entry_->record.interfaces.clear();
+  journal::Record& record = entry_->record;
+  if (!isReleased(record)) {
+    record.restsUntil = shared_.doors.clock.now() + shared_.options.quarantine;
+    record.bootId = shared_.options.bootId;
+  }
   note(shared_, *entry_, journal::State::Rollback);
   done_({});
 }
@@ -118,6 +133,10 @@ void Rollback::giveUp(Error error) {
                                                            {"intent", entry_->record.id},
                                                            {"error", error}});
   done_(fail(std::move(error)));
+}
+
+BootTime Rollback::deadline() const {
+  return shared_.doors.clock.now() + shared_.options.teardown;
 }
 
 }  // namespace multinet::agent::sandbox

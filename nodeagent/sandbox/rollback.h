@@ -1,12 +1,14 @@
-// Takes back what a run left: links, then the sandbox, then the addresses. Each step may find
-// nothing to do, so it can run twice and die half-way.
+// Takes back what a run left: its steps in reverse (way.h). Each may find nothing to do, so a
+// rollback can run twice and die half-way.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "nodeagent/sandbox/shared.h"
+#include "nodeagent/sandbox/way.h"
 
 namespace multinet::agent::sandbox {
 
@@ -16,24 +18,34 @@ class Rollback : public std::enable_shared_from_this<Rollback> {
   /// left is a sandbox that the runtime hasn't made yet (the entry then waits until `watchUntil`);
   /// an error when it must be tried again, and then the sandbox shows as NOTREADY.
   static void start(const Shared& shared, EntryPtr entry, const std::string& why,
-                    std::function<void(Status)> done);
+                    async::Answer<void> done);
 
  private:
-  Rollback(const Shared& shared, EntryPtr entry, std::function<void(Status)> done)
+  friend std::span<const Step> way();
+
+  Rollback(const Shared& shared, EntryPtr entry, async::Answer<void> done)
       : shared_(shared), entry_(std::move(entry)), done_(std::move(done)) {}
-  void findSandbox();
-  void openNetns();
-  void detach(std::optional<Fd> netns);
+
+  // What takes a step back. Each ends with undone() or giveUp().
+  void detach();
   void stopSandbox();
   void removeSandbox();
-  void finish();
-  void watchForLateSandbox();
+  void release();
+
+  /// Goes on with the step before.
+  void back();
+  void undone();
   void giveUp(Error error);
+
+  void findSandbox(const std::function<void()>& found);
+  void detachIn(std::optional<Fd> netns);
+  void watchForLateSandbox();
   [[nodiscard]] BootTime deadline() const;
 
   Shared shared_;
   EntryPtr entry_;
-  std::function<void(Status)> done_;
+  async::Answer<void> done_;
+  std::size_t at_ = way().size();  ///< the step that is being taken back
 };
 
 }  // namespace multinet::agent::sandbox

@@ -1,12 +1,11 @@
 #include "nodeagent/sandbox/run_command.h"
 
 #include <algorithm>
-#include <array>
-#include <random>
+#include <cstdio>
 #include <utility>
 
-#include "lib/base/failpoint.h"
 #include "lib/base/log.h"
+#include "lib/base/log_level.h"
 #include "nodeagent/sandbox/netns_check.h"
 #include "nodeagent/sandbox/rollback.h"
 
@@ -14,17 +13,6 @@ namespace multinet::agent::sandbox {
 namespace {
 
 using journal::State;
-
-IntentId newIntentId() {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::random_device random;
-  std::string text;
-  for (int word = 0; word < 2; ++word) {
-    std::uint32_t value = random();
-    for (int digit = 0; digit < 8; ++digit, value >>= 4U) text += kDigits[value & 0xfU];
-  }
-  return IntentId(text);
-}
 
 resolve::PodRequest podRequest(const RunRequest& request, std::vector<InterfacePlan> earlier) {
   return {request.pod, request.labels, request.annotations, request.hostNetwork,
@@ -41,147 +29,175 @@ Error explained(const Error& error, const PodRef& pod) {
   return error.within("attach networks of pod " + pod.str());
 }
 
+std::vector<InterfacePlan> plansOf(const journal::Record& record) {
+  std::vector<InterfacePlan> plans;
+  plans.reserve(record.interfaces.size());
+  for (const InterfaceStatus& status : record.interfaces) plans.push_back(status.plan);
+  return plans;
+}
+
+std::size_t positionOf(void (RunCommand::*run)()) {
+  const auto steps = way();
+  const auto at =
+      std::find_if(steps.begin(), steps.end(), [run](const Step& step) { return step.run == run; });
+  return static_cast<std::size_t>(at - steps.begin());
+}
+
 }  // namespace
 
 void RunCommand::start(const Shared& shared, RunCallPtr call, async::Answer<void> ended) {
   const std::shared_ptr<RunCommand> command(
       new RunCommand(shared, std::move(call), std::move(ended)));
-  if (command->endsByAbort()) return;
-  command->intent_ = newIntentId();
-  shared.doors.reporter.starting(command->call_->request.pod);
-  command->settleOlder();
+  RunRequest& request = command->call_->request;
+  if (request.id.empty()) request.id = newIntentId();
+  if (!request.abort->load()) shared.doors.reporter.starting(request.pod);
+  command->go();
 }
 
 void RunCommand::resume(const Shared& shared, EntryPtr entry, async::Answer<void> ended) {
-  const auto call = std::make_shared<RunCall>(
-      RunCall{{}, async::Answer<RunResult>([](const Result<RunResult>&) {}), entry->abort});
-  call->request.pod = entry->record.pod;
-  call->request.deadline = shared.doors.clock.now() + shared.options.teardown;
+  RunRequest request;
+  request.id = entry->record.id;
+  request.pod = entry->record.pod;
+  request.abort = entry->abort;
+  request.deadline = shared.doors.clock.now() + shared.options.teardown;
+  const auto call =
+      std::make_shared<RunCall>(RunCall{std::move(request), [](const Result<RunResult>&) {}});
   const std::shared_ptr<RunCommand> command(new RunCommand(shared, call, std::move(ended)));
-  command->intent_ = entry->record.id;
   command->entry_ = std::move(entry);
   command->entry_->forwarded = true;
-  command->openNetns();
+  command->at_ = positionOf(&RunCommand::openNetns);
+  command->go();
+}
+
+void RunCommand::go() {
+  const Step& step = way()[at_];
+  since_ = shared_.doors.clock.now();
+  if (call_->request.abort->load()) {
+    return failed({Code::Cancelled, "Aborted", "the call was cancelled or the pod is stopping"});
+  }
+  if (!step.waitsFor.empty()) call_->waitsFor = step.waitsFor;
+  passPlace(step.name, "before");
+  (this->*step.run)();
+}
+
+void RunCommand::leave() {
+  const std::string_view step = way()[at_].name;
+  passPlace(step, "after");
+  took_.push_back({step, shared_.doors.clock.now() - since_});
+  if (log::isOn(log::Level::Debug)) {
+    log::debug("step ended", {{"intent", call_->request.id}, {"step", step}});
+  }
+}
+
+void RunCommand::passed() {
+  leave();
+  if (++at_ < way().size()) go();
+}
+
+void RunCommand::failed(const Error& error, Whose whose) {
+  leave();
+  if (entry_ == nullptr) return refuse(error);
+  rollBack(error, whose);
+}
+
+template <class T, class Keep>
+async::Answer<T> RunCommand::keeping(Keep keep) {
+  return onLane<T>(shared_.lane, [self = shared_from_this(), keep](Result<T> result) mutable {
+    if (!result.has_value()) return self->failed(result.error());
+    keep(std::move(*result));
+    self->passed();
+  });
 }
 
 // The same (pod, attempt) may come again: a retry, or a runtime that lost its sandboxes. What the
 // earlier one left is taken back first, unless the runtime still has it.
 void RunCommand::settleOlder() {
-  call_->waitsFor = "what an earlier sandbox of this attempt left";
   const PodRef& pod = call_->request.pod;
   for (const EntryPtr& older : shared_.table.ofPod(pod.uid)) {
     if (older->record.pod.attempt == pod.attempt) return settleOne(older);
   }
-  resolve();
+  passed();
 }
 
 void RunCommand::settleOne(const EntryPtr& older) {
   const auto takeBack = [self = shared_from_this(), older] {
-    Rollback::start(self->shared_, older, "superseded", [self, older](Status status) {
-      if (!status.has_value()) {
-        return self->refuse({Code::Unavailable, "RollbackPending",
-                             "take back the earlier sandbox: " + status.error().message});
-      }
-      self->resolve();
+    Rollback::start(self->shared_, older, "superseded", [self](const Status& status) {
+      if (status.has_value()) return self->passed();
+      self->failed({Code::Unavailable, "RollbackPending",
+                    "take back the earlier sandbox: " + status.error().message});
     });
   };
   if (older->record.state == State::Rollback || older->record.sandbox.empty()) return takeBack();
+  using List = std::vector<RuntimeSandbox>;
   shared_.doors.runtime.listPodSandboxes(
       decisionDeadline(),
-      onLane<std::vector<RuntimeSandbox>>(
-          shared_.lane,
-          [self = shared_from_this(), older, takeBack](Result<std::vector<RuntimeSandbox>> list) {
-            if (!list.has_value()) return self->refuse(list.error().within("list sandboxes"));
-            const SandboxId& id = older->record.sandbox;
-            const bool isThere = std::any_of(list->begin(), list->end(),
-                                             [&](const auto& one) { return one.id == id; });
-            if (!isThere) return takeBack();
-            self->refuse({Code::Unavailable, "SandboxExists",
-                          "sandbox " + id.str() + " of this attempt exists; use it or stop it"});
-          }));
+      onLane<List>(shared_.lane, [self = shared_from_this(), older, takeBack](Result<List> list) {
+        if (!list.has_value()) return self->failed(list.error().within("list sandboxes"));
+        const SandboxId& id = older->record.sandbox;
+        const bool isThere =
+            std::any_of(list->begin(), list->end(), [&](const auto& one) { return one.id == id; });
+        if (!isThere) return takeBack();
+        self->failed({Code::Unavailable, "SandboxExists",
+                      "sandbox " + id.str() + " of this attempt exists; use it or stop it"});
+      }));
 }
 
 void RunCommand::resolve() {
-  if (endsByAbort()) return;
-  call_->waitsFor = "the definitions of its networks";
-  failpoint::pass("sandbox.resolve.before");
   shared_.doors.resolver.resolve(
       podRequest(call_->request, shared_.table.earlierOf(call_->request.pod.uid)),
-      decisionDeadline(),
-      onLane<std::vector<resolve::WantedInterface>>(
-          shared_.lane,
-          [self = shared_from_this()](Result<std::vector<resolve::WantedInterface>> wanted) {
-            failpoint::pass("sandbox.resolve.after");
-            if (!wanted.has_value()) return self->refuse(wanted.error());
-            self->claim(std::move(*wanted));
-          }));
+      decisionDeadline(), keeping<std::vector<resolve::WantedInterface>>([this](auto wanted) {
+        wanted_ = std::move(wanted);
+      }));
 }
 
-void RunCommand::claim(std::vector<resolve::WantedInterface> wanted) {
-  if (endsByAbort()) return;
-  call_->waitsFor = "addresses";
-  failpoint::pass("sandbox.claim.before");
+void RunCommand::claim() {
   std::vector<addresses::Want> wants;
-  wants.reserve(wanted.size());
-  for (const resolve::WantedInterface& one : wanted) {
+  wants.reserve(wanted_.size());
+  for (const resolve::WantedInterface& one : wanted_) {
     wants.push_back({one.plan.name, {one.plan.network, one.plan.networkUid, one.subnets}});
   }
-  shared_.doors.addresses.claim(
-      intent_, call_->request.pod.uid, std::move(wants), decisionDeadline(),
-      onLane<std::vector<addresses::Claimed>>(
-          shared_.lane, [self = shared_from_this(), wanted = std::move(wanted)](
-                            Result<std::vector<addresses::Claimed>> claimed) {
-            failpoint::pass("sandbox.claim.after");
-            if (!claimed.has_value()) return self->refuse(claimed.error());
-            self->writeIntent(wanted, *claimed);
-          }));
+  shared_.doors.addresses.claim(call_->request.id, call_->request.pod.uid, std::move(wants),
+                                decisionDeadline(),
+                                keeping<std::vector<addresses::Claimed>>(
+                                    [this](auto claimed) { claimed_ = std::move(claimed); }));
 }
 
-void RunCommand::writeIntent(const std::vector<resolve::WantedInterface>& wanted,
-                             const std::vector<addresses::Claimed>& claimed) {
+void RunCommand::writeIntent() {
   journal::Record record;
-  record.id = intent_;
+  record.id = call_->request.id;
   record.pod = call_->request.pod;
   record.state = State::Intent;
   record.bootId = shared_.options.bootId;
   record.changedAt = shared_.doors.clock.wall();
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
+  for (std::size_t i = 0; i < wanted_.size(); ++i) {
     // The same for each sandbox of the pod: neighbours keep who they talk to.
-    const std::string seed = record.pod.uid.str() + "/" + wanted[i].plan.networkUid.str() + "/" +
-                             wanted[i].plan.name.str();
+    const std::string seed = record.pod.uid.str() + "/" + wanted_[i].plan.networkUid.str() + "/" +
+                             wanted_[i].plan.name.str();
     InterfaceStatus status;
-    status.plan = resolve::complete(wanted[i], claimed.at(i), MacAddress::derive(seed));
+    status.plan = resolve::complete(wanted_[i], claimed_.at(i), MacAddress::derive(seed));
     record.interfaces.push_back(std::move(status));
   }
   entry_ = shared_.table.add(std::move(record));
-  entry_->abort = call_->abort;
+  entry_->abort = call_->request.abort;
   entry_->running = true;
   shared_.table.publish();
-  call_->waitsFor = "the journal: its disk doesn't answer";
-  failpoint::pass("sandbox.intent.before");
-  shared_.doors.journal.put(entry_->record, journal::Durability::Synced,
-                            onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
-                              failpoint::pass("sandbox.intent.after");
-                              if (!status.has_value()) return self->rollBack(status.error());
-                              self->forward();
-                            }));
+  shared_.doors.journal.put(
+      entry_->record, journal::Durability::Synced,
+      onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
+        if (!status.has_value()) return self->failed(status.error());
+        self->passed();
+      }));
 }
 
 void RunCommand::forward() {
-  if (endsByAbort()) return;
   entry_->forwarded = true;
-  std::vector<InterfacePlan> plans;
-  plans.reserve(entry_->record.interfaces.size());
-  for (const InterfaceStatus& status : entry_->record.interfaces) plans.push_back(status.plan);
   call_->answerBy.reset();
-  failpoint::pass("sandbox.forward.before");
   shared_.doors.runtime.runPodSandbox(
-      call_->request, plans,
+      call_->request, plansOf(entry_->record),
       onLane<RunReply>(shared_.lane, [self = shared_from_this()](Result<RunReply> reply) {
-        failpoint::pass("sandbox.forward.after");
         if (reply.has_value()) return self->bind(std::move(*reply));
         self->entry_->answered = isFinal(reply.error());
-        self->rollBack(reply.error(), Whose::Runtimes);
+        self->failed(reply.error(), Whose::Runtimes);
       }));
 }
 
@@ -190,111 +206,74 @@ void RunCommand::bind(RunReply reply) {
   call_->answerBy = shared_.doors.clock.now() + shared_.options.attachWait;
   if (reply.id.empty() || shared_.table.bySandbox(reply.id) != nullptr) {
     // Not ours to stop: whoever has that sandbox keeps it.
-    return rollBack({Code::Internal, "SandboxIdRepeated",
-                     "bind sandbox: the runtime answered with the ID \"" + reply.id.str() +
-                         "\", which " + (reply.id.empty() ? "is empty" : "another pod has")});
+    return failed({Code::Internal, "SandboxIdRepeated",
+                   "bind sandbox: the runtime answered with the ID \"" + reply.id.str() +
+                       "\", which " + (reply.id.empty() ? "is empty" : "another pod has")});
   }
   entry_->record.sandbox = reply.id;
   replyBytes_ = std::move(reply.bytes);
-  failpoint::pass("sandbox.bound.before");
+  passed();
+}
+
+void RunCommand::writeBound() {
   note(shared_, *entry_, State::Bound);
-  failpoint::pass("sandbox.bound.after");
-  openNetns();
+  passed();
 }
 
 void RunCommand::openNetns() {
-  if (endsByAbort()) return;
-  call_->waitsFor = "the runtime to tell the sandbox's network namespace";
-  failpoint::pass("sandbox.netns.before");
   const BootTime deadline = shared_.doors.clock.now() + shared_.options.teardown;
-  shared_.doors.runtime.sandboxNetns(
-      entry_->record.sandbox, deadline,
-      onLane<Fd>(shared_.lane, [self = shared_from_this()](Result<Fd> netns) {
-        failpoint::pass("sandbox.netns.after");
-        if (!netns.has_value()) {
-          return self->rollBack(netns.error().within("open network namespace"));
-        }
-        self->checkOwn(std::move(*netns));
-      }));
+  const auto check = [self = shared_from_this()](Result<Fd> netns) {
+    if (!netns.has_value()) return self->failed(netns.error().within("open network namespace"));
+    self->netns_ = std::move(*netns);
+    checkNetns(self->shared_, self->entry_, self->netns_, [self](const Status& own) {
+      if (own.has_value()) return self->passed();
+      self->failed(own.error().within("open network namespace"));
+    });
+  };
+  shared_.doors.runtime.sandboxNetns(entry_->record.sandbox, deadline,
+                                     onLane<Fd>(shared_.lane, check));
 }
 
-void RunCommand::checkOwn(Fd netns) {
-  const auto held = std::make_shared<Fd>(std::move(netns));
-  checkNetns(shared_, entry_, *held, [self = shared_from_this(), held](const Status& own) {
-    if (!own.has_value()) {
-      return self->rollBack(own.error().within("open network namespace"));
-    }
-    self->attach(std::move(*held));
-  });
-}
-
-void RunCommand::attach(Fd netns) {
-  if (endsByAbort()) return;
-  std::vector<InterfacePlan> plans;
-  for (const InterfaceStatus& status : entry_->record.interfaces) plans.push_back(status.plan);
-  call_->waitsFor = "the kernel to make its links";
-  failpoint::pass("sandbox.attach.before");
+void RunCommand::attach() {
   shared_.doors.engine.attach(
-      intent_, std::move(netns), std::move(plans), call_->abort,
-      onLane<std::vector<InterfaceStatus>>(
-          shared_.lane, [self = shared_from_this()](Result<std::vector<InterfaceStatus>> done) {
-            failpoint::pass("sandbox.attach.after");
-            if (!done.has_value()) return self->rollBack(done.error());
-            self->writeAttached(std::move(*done));
-          }));
+      call_->request.id, std::move(netns_), plansOf(entry_->record), call_->request.abort,
+      keeping<std::vector<InterfaceStatus>>([this](auto made) { statuses_ = std::move(made); }));
 }
 
-void RunCommand::writeAttached(std::vector<InterfaceStatus> statuses) {
-  if (endsByAbort()) return;
-  for (InterfaceStatus& status : statuses) status.attachedAt = shared_.doors.clock.wall();
-  journal::Record record = entry_->record;
-  record.interfaces = std::move(statuses);
-  record.state = State::Attached;
-  record.bootId = shared_.options.bootId;
-  record.changedAt = shared_.doors.clock.wall();
-  call_->waitsFor = "the journal: its disk doesn't answer";
-  failpoint::pass("sandbox.attached.before");
-  shared_.doors.journal.put(
-      record, journal::Durability::Synced,
-      onLane<void>(shared_.lane, [self = shared_from_this(), record](Status status) {
-        failpoint::pass("sandbox.attached.after");
-        if (!status.has_value()) return self->rollBack(status.error());
-        self->entry_->record = record;
-        self->succeed();
-      }));
+// Not waited for: until it is on disk, the links themselves say that they are all there.
+void RunCommand::writeAttached() {
+  for (InterfaceStatus& status : statuses_) status.attachedAt = shared_.doors.clock.wall();
+  entry_->record.interfaces = std::move(statuses_);
+  entry_->record.bootId = shared_.options.bootId;
+  note(shared_, *entry_, State::Attached);
+  passed();
 }
 
-void RunCommand::succeed() {
+void RunCommand::answer() {
   entry_->running = false;
   shared_.table.publish();
   const journal::Record& record = entry_->record;
+  shared_.doors.reporter.attached(record.pod, record.sandbox, record.interfaces);
+  end(RunResult{{record.sandbox, replyBytes_}, record.interfaces});
   log::info("attached", {{"pod", record.pod.str()},
                          {"sandbox", record.sandbox},
-                         {"intent", intent_},
-                         {"interfaces", record.interfaces.size()}});
-  shared_.doors.reporter.attached(record.pod, record.sandbox, record.interfaces);
-  failpoint::pass("sandbox.answer.before");
-  end(RunResult{{record.sandbox, replyBytes_}, record.interfaces});
-  failpoint::pass("sandbox.answer.after");
-}
-
-bool RunCommand::endsByAbort() {
-  if (!call_->abort->load()) return false;
-  const Error error{Code::Cancelled, "Aborted", "the call was cancelled or the pod is stopping"};
-  if (entry_ == nullptr) {
-    refuse(error);
-  } else {
-    rollBack(error);
-  }
-  return true;
+                         {"intent", record.id},
+                         {"trace", traceId(call_->request.metadata)},
+                         {"interfaces", record.interfaces.size()},
+                         {"steps", trace()}});
+  passed();
 }
 
 void RunCommand::refuse(const Error& error) {
-  const PodRef& pod = call_->request.pod;
-  shared_.doors.addresses.release(intent_);
-  const Error told = explained(error, pod);
-  log::warn("refused", {{"pod", pod.str()}, {"error", told}});
-  if (error.code != Code::Cancelled) shared_.doors.reporter.refused(pod, error);
+  const RunRequest& request = call_->request;
+  shared_.doors.addresses.release(request.id);
+  const Error told = explained(error, request.pod);
+  log::warn("refused", {{"pod", request.pod.str()},
+                        {"intent", request.id},
+                        {"trace", traceId(request.metadata)},
+                        {"steps", trace()},
+                        {"error", told}});
+  if (error.code != Code::Cancelled) shared_.doors.reporter.refused(request.pod, error);
   end(fail(told));
 }
 
@@ -304,16 +283,20 @@ void RunCommand::rollBack(const Error& error, Whose whose) {
   const PodRef& pod = call_->request.pod;
   log::warn("run failed, rolling back", {{"pod", pod.str()},
                                          {"sandbox", entry_->record.sandbox},
-                                         {"intent", intent_},
+                                         {"intent", entry_->record.id},
+                                         {"trace", traceId(call_->request.metadata)},
+                                         {"steps", trace()},
                                          {"error", error}});
   const bool ours = whose == Whose::Ours;
-  const auto done = [self = shared_from_this(), pod, error, ours](const Status&) {
-    self->entry_->running = false;
-    self->shared_.table.publish();
-    if (ours && error.code != Code::Cancelled) self->shared_.doors.reporter.refused(pod, error);
-    self->end(fail(ours ? explained(error, pod) : error));
-  };
-  Rollback::start(shared_, entry_, error.message, done);
+  Rollback::start(shared_, entry_, error.message,
+                  [self = shared_from_this(), pod, error, ours](const Status&) {
+                    self->entry_->running = false;
+                    self->shared_.table.publish();
+                    if (ours && error.code != Code::Cancelled) {
+                      self->shared_.doors.reporter.refused(pod, error);
+                    }
+                    self->end(fail(ours ? explained(error, pod) : error));
+                  });
 }
 
 void RunCommand::end(Result<RunResult> result) {
@@ -326,6 +309,17 @@ BootTime RunCommand::decisionDeadline() const {
       call_->answerBy.value_or(shared_.doors.clock.now() + shared_.options.decisionWait);
   const BootTime kubelets = call_->request.deadline;
   return kubelets == BootTime{} ? bound : std::min(bound, kubelets);
+}
+
+std::string RunCommand::trace() const {
+  std::string text;
+  for (const Took& one : took_) {
+    const std::chrono::duration<double, std::milli> time = one.time;
+    std::array<char, 32> number{};
+    std::snprintf(number.data(), number.size(), " %.2f", time.count());
+    text += (text.empty() ? "" : " ") + std::string(one.step) + number.data();
+  }
+  return text;
 }
 
 }  // namespace multinet::agent::sandbox

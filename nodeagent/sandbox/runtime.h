@@ -3,31 +3,31 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "lib/async/answer.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/result.h"
+#include "nodeagent/attach/attach_engine.h"
 #include "nodeagent/model/interface.h"
 
 namespace multinet::agent::sandbox {
 
-template <class T>
-using Callback = std::function<void(Result<T>)>;
-using StatusCallback = std::function<void(Status)>;
-
 /// Metadata of the kubelet's call that goes on to the runtime (trace context and the like).
 using CallMetadata = std::multimap<std::string, std::string>;
 
-/// One call of the kubelet's. Two calls for the same pod and attempt are two.
-using CallId = std::uint64_t;
-
 /// RunPodSandbox as the kubelet sent it: what was read of it, and its bytes.
 struct RunRequest {
-  CallId call = 0;     ///< of newCall(); zero where nobody cancels it
+  /// Of newIntentId(): no two calls have the same, nor have two of one pod and attempt. In each log
+  /// line about the call, in the journal, in the alias of each link. Empty: the owner makes one.
+  IntentId id;
+  /// Raised, on any thread, when nobody wants the call any more: it ends or is taken back on our
+  /// own time.
+  attach::AbortFlag abort = std::make_shared<std::atomic<bool>>(false);
   BootTime arrived{};  ///< when the agent got it; zero: when the owner did
   PodRef pod;
   std::map<std::string, std::string> labels;
@@ -36,6 +36,9 @@ struct RunRequest {
   std::string bytes;  ///< the serialized RunPodSandboxRequest
   CallMetadata metadata;
   BootTime deadline{};
+  /// What came with the runtime's own error (grpc-status-details-bin): written before that error is
+  /// answered, and the kubelet's to read.
+  std::shared_ptr<std::string> errorDetails = std::make_shared<std::string>();
 };
 
 /// What the runtime answered: the new sandbox and the serialized RunPodSandboxResponse.
@@ -53,21 +56,24 @@ struct RuntimeSandbox {
   std::map<std::string, std::string> annotations;
 };
 
-/// All calls return at once; callbacks come on a thread of the implementation and must not block
-/// it. Each callback is called exactly once. Errors carry the runtime's own code and message.
+/// All calls return at once; answers come on a thread of the implementation and must not block it.
+/// Errors carry the runtime's own code and message.
 class Runtime {
  public:
   virtual ~Runtime() = default;
   /// Forwards with the extension that describes `interfaces` appended to the config.
   virtual void runPodSandbox(const RunRequest& request,
                              const std::vector<InterfacePlan>& interfaces,
-                             Callback<RunReply> done) = 0;
-  virtual void stopPodSandbox(const SandboxId& id, BootTime deadline, StatusCallback done) = 0;
-  virtual void removePodSandbox(const SandboxId& id, BootTime deadline, StatusCallback done) = 0;
+                             async::Answer<RunReply> done) = 0;
+  virtual void stopPodSandbox(const SandboxId& id, BootTime deadline, async::Answer<void> done) = 0;
+  virtual void removePodSandbox(const SandboxId& id, BootTime deadline,
+                                async::Answer<void> done) = 0;
   /// An open network namespace of the sandbox, checked to be one and not the host's own. NotFound
-  /// where the sandbox or its namespace is gone.
-  virtual void sandboxNetns(const SandboxId& id, BootTime deadline, Callback<Fd> done) = 0;
-  virtual void listPodSandboxes(BootTime deadline, Callback<std::vector<RuntimeSandbox>> done) = 0;
+  /// where the sandbox or its namespace is gone. Answered before the call returns where the
+  /// runtime's files tell it: they are read on the caller's thread, for some 50 us.
+  virtual void sandboxNetns(const SandboxId& id, BootTime deadline, async::Answer<Fd> done) = 0;
+  virtual void listPodSandboxes(BootTime deadline,
+                                async::Answer<std::vector<RuntimeSandbox>> done) = 0;
 };
 
 }  // namespace multinet::agent::sandbox

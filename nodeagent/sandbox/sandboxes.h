@@ -26,7 +26,9 @@ struct SandboxView {
   Verdict verdict = Verdict::Pass;
   bool attached = false;  ///< CreateContainer is let through only then
   journal::Doubt doubt = journal::Doubt::None;
-  std::vector<InterfaceStatus> interfaces;
+  /// Shared by the pictures of a sandbox that doesn't change. Never null.
+  std::shared_ptr<const std::vector<InterfaceStatus>> interfaces =
+      std::make_shared<const std::vector<InterfaceStatus>>();
 };
 
 /// An immutable picture, published after each change. Read by Status, List and the CreateContainer
@@ -53,8 +55,11 @@ struct Snapshot {
 /// The same of a sandbox that the runtime lists.
 [[nodiscard]] bool asksForNetworks(const RuntimeSandbox& sandbox);
 
-/// A number that no other call of this process has. Any thread.
-[[nodiscard]] CallId newCall();
+/// An intent's ID that nobody else has, of this process or another. Any thread.
+[[nodiscard]] IntentId newIntentId();
+/// The ID of the kubelet's trace that a call belongs to (`traceparent`, W3C Trace Context); empty
+/// where there is none.
+[[nodiscard]] std::string traceId(const CallMetadata& metadata);
 
 /// The answer to RunPodSandbox: the runtime's bytes (cri appends the extension) and the interfaces.
 struct RunResult {
@@ -67,18 +72,15 @@ class Sandboxes {
   virtual ~Sandboxes() = default;
   /// Attach all or none, then answer. Whatever hangs (disk, API server, kernel), it is answered
   /// within 5 s until the runtime is asked, and within 20 s from the runtime's reply. Cancelling is
-  /// by abort(): the call still completes.
-  virtual void run(RunRequest request, Callback<RunResult> done) = 0;
-  /// That call of the kubelet's is gone: finish or roll back on our own time. Other calls for the
-  /// same pod stay.
-  virtual void abort(CallId call) = 0;
+  /// by the request's abort flag: the call still completes.
+  virtual void run(RunRequest request, async::Answer<RunResult> done) = 0;
   /// Called for each StopPodSandbox before it is forwarded; `done` says that it may go on. Aborts
   /// an attach under way and changes nothing else: the runtime may still refuse. Sandboxes without
   /// a request answer at once.
-  virtual void beforeStop(const SandboxId& id, StatusCallback done) = 0;
+  virtual void beforeStop(const SandboxId& id, async::Answer<void> done) = 0;
   /// The runtime stopped the sandbox: links go, addresses go into quarantine. `done` when that is
   /// so; nobody's end may depend on it.
-  virtual void afterStop(const SandboxId& id, StatusCallback done) = 0;
+  virtual void afterStop(const SandboxId& id, async::Answer<void> done) = 0;
   /// The runtime removed it: forget.
   virtual void afterRemove(const SandboxId& id) = 0;
   /// Whether a sandbox may get containers; FailedPrecondition says why not.

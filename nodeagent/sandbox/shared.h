@@ -1,10 +1,11 @@
 // What all steps of the sandbox owner work with. They run on its lane alone.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 
+#include "lib/async/answer.h"
 #include "lib/async/lane.h"
 #include "lib/async/watchdog.h"
 #include "lib/base/clock.h"
@@ -51,6 +52,9 @@ struct Options {
   Duration lookEvery = std::chrono::seconds(10);
   /// The table is compared with the runtime's list.
   Duration compareEvery = std::chrono::seconds(10);
+  /// The same where there is nothing to compare: no intent, and no network in the cluster. What was
+  /// made past the agent there is found within this time and one compareEvery.
+  Duration quietEvery = std::chrono::minutes(5);
 };
 
 struct Shared {
@@ -60,15 +64,7 @@ struct Shared {
   Table& table;
 };
 
-/// A callback that goes on with `next` on the lane.
-template <class T>
-[[nodiscard]] std::function<void(Result<T>)> onLane(async::Lane& lane,
-                                                    std::function<void(Result<T>)> next) {
-  return [&lane, next = std::move(next)](Result<T> result) {
-    auto held = std::make_shared<Result<T>>(std::move(result));  // std::function wants copies
-    lane.post([next, held] { next(std::move(*held)); });
-  };
-}
+using async::onLane;
 
 /// Writes the entry's record without waiting: what comes after it in the journal comes after it on
 /// disk, and each step can be found again without it.

@@ -89,11 +89,15 @@ void Table::setWaitsFor(Error what) {
   publish();
 }
 
-SandboxView Table::view(const Entry& entry) const {
+// What doesn't change isn't copied: a picture is taken several times for each pod that comes.
+SandboxView Table::view(Entry& entry) const {
   const journal::Record& record = entry.record;
   SandboxView view;
   view.pod = record.pod;
-  view.interfaces = record.interfaces;
+  if (entry.shown == nullptr || *entry.shown != record.interfaces) {
+    entry.shown = std::make_shared<const std::vector<InterfaceStatus>>(record.interfaces);
+  }
+  view.interfaces = entry.shown;
   if (entry.running) {
     view.verdict = Verdict::Hidden;
   } else if (record.state == State::Rollback && record.rollbackFailed) {

@@ -28,6 +28,8 @@ struct Entry {
   std::optional<netns::Identity> netns{};  ///< of its sandbox, once it was opened
   /// Until then a sandbox that the runtime makes late is looked for.
   BootTime watchUntil{};
+  /// The record's interfaces as the last picture has them.
+  std::shared_ptr<const std::vector<InterfaceStatus>> shown{};
 };
 /// Shared between the table and the steps under way, which outlive any one call.
 using EntryPtr = std::shared_ptr<Entry>;
@@ -44,6 +46,8 @@ class Table {
   [[nodiscard]] EntryPtr bySandbox(const SandboxId& id) const;
   [[nodiscard]] std::vector<EntryPtr> ofPod(const PodUid& uid) const;
   [[nodiscard]] std::vector<EntryPtr> all() const;
+  /// No intent at all, resting ones included.
+  [[nodiscard]] bool isEmpty() const { return entries_.empty() && resting_.empty(); }
   /// True while a run is under way whose sandbox has no ID yet.
   [[nodiscard]] bool anyUnbound() const;
 
@@ -68,7 +72,7 @@ class Table {
   [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
 
  private:
-  [[nodiscard]] SandboxView view(const Entry& entry) const;
+  [[nodiscard]] SandboxView view(Entry& entry) const;
 
   std::string bootId_;
   bool recovered_ = false;

@@ -33,7 +33,7 @@ class OwnSets {
   virtual ~OwnSets() = default;
   /// Returns at once; `done` comes exactly once, on a thread of the implementation, after at most
   /// 30 s. Unavailable where the API server is away.
-  virtual void list(std::function<void(Result<std::vector<KnownSet>>)> done) = 0;
+  virtual void list(async::Answer<std::vector<KnownSet>> done) = 0;
 };
 
 /// A record for a sandbox that stands in none, in doubt.

@@ -111,7 +111,8 @@ class Runtime::State {
    private:
     void answer() {
       if (fault_.code != 0) {
-        return end(grpc::Status(static_cast<grpc::StatusCode>(fault_.code), "scripted"));
+        return end(grpc::Status(static_cast<grpc::StatusCode>(fault_.code), "scripted",
+                                std::string("its\0details", 11)));
       }
       if (method_ == "GetContainerEvents") {
         const std::lock_guard lock(state_.mutex_);
