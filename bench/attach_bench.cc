@@ -11,6 +11,7 @@
 
 #include "bench/attach_contenders.h"
 #include "bench/in_turn.h"
+#include "bench/many_contenders.h"
 #include "lib/base/log.h"
 
 namespace multinet::bench {
@@ -20,22 +21,15 @@ struct Arguments {
   std::string kind;
   std::string plugins;
   std::string leases;
+  std::string multus;
   int rounds = 100;
   int seconds = 20;
 };
 
 constexpr int kWarmUp = 6;
 
-Status measureAll(const Arguments& arguments) {
-  const LinkKind kind = arguments.kind == "macvlan" ? LinkKind::Macvlan : LinkKind::Veth;
-  MULTINET_CHECK(makeParents());
-  std::vector<std::unique_ptr<Contender>> contenders(2);
-  MULTINET_TRY(contenders[0], makeEngine(planOf(kind, 1)));
-  MULTINET_TRY(contenders[1], makeNetlink(planOf(kind, 2)));
-  if (!arguments.plugins.empty()) {
-    MULTINET_TRY(auto cni, makeCni(planOf(kind, 3), arguments.plugins, arguments.leases));
-    contenders.push_back(std::move(cni));
-  }
+Status measure(const std::vector<std::unique_ptr<Contender>>& contenders,
+               const Arguments& arguments) {
   const Bounds bounds{arguments.rounds, std::chrono::seconds(arguments.seconds), kWarmUp};
   return inTurn(contenders.size(), bounds,
                 [&](std::size_t which, std::optional<int> round) -> Status {
@@ -54,6 +48,24 @@ Status measureAll(const Arguments& arguments) {
                 });
 }
 
+Status measureAll(const Arguments& arguments) {
+  const LinkKind kind = arguments.kind == "macvlan" ? LinkKind::Macvlan : LinkKind::Veth;
+  MULTINET_CHECK(makeParents());
+  if (!arguments.multus.empty()) {
+    MULTINET_TRY(const auto contenders,
+                 makeMany(arguments.multus, arguments.plugins, arguments.leases));
+    return measure(contenders, arguments);
+  }
+  std::vector<std::unique_ptr<Contender>> contenders(2);
+  MULTINET_TRY(contenders[0], makeEngine(planOf(kind, 1)));
+  MULTINET_TRY(contenders[1], makeNetlink(planOf(kind, 2)));
+  if (!arguments.plugins.empty()) {
+    MULTINET_TRY(auto cni, makeCni(planOf(kind, 3), arguments.plugins, arguments.leases));
+    contenders.push_back(std::move(cni));
+  }
+  return measure(contenders, arguments);
+}
+
 }  // namespace
 }  // namespace multinet::bench
 
@@ -63,6 +75,7 @@ int main(int argc, char** argv) {
   app.add_option("kind", arguments.kind)->required()->check(CLI::IsMember({"macvlan", "veth"}));
   app.add_option("--plugins", arguments.plugins, "Directory of the CNI plugins; none without");
   app.add_option("--leases", arguments.leases, "Directory in which host-local keeps its leases");
+  app.add_option("--multus", arguments.multus, "Instead: 1, 4, 16 macvlans, beside this program");
   app.add_option("--rounds", arguments.rounds)->capture_default_str();
   app.add_option("--seconds", arguments.seconds)->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -23,16 +23,6 @@ constexpr unsigned kMtu = 1500;
 /// MACVLAN_MODE_BRIDGE
 constexpr std::uint32_t kMacvlanBridge = 4;
 
-/// A namespace without duplicate address detection: the CNI macvlan plugin would wait a second for
-/// it, and what is to be compared is the work.
-Result<Fd> makePod() {
-  MULTINET_TRY(Fd netns, netns::make());
-  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
-  MULTINET_CHECK(netns::writeSysctl("ipv6/conf/all/accept_dad", "0"));
-  MULTINET_CHECK(netns::writeSysctl("ipv6/conf/default/accept_dad", "0"));
-  return netns;
-}
-
 Result<netlink::Socket> openIn(const Fd& netns) {
   MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
   return netlink::Socket::open();
@@ -138,8 +128,8 @@ class Cni final : public Contender {
  public:
   Cni(CniPlugin plugin, Fd pod) : plugin_(std::move(plugin)), pod_(std::move(pod)) {}
   [[nodiscard]] std::string name() const override { return "cni"; }
-  Status attach() override { return plugin_.run("ADD", pod_); }
-  Status detach() override { return plugin_.run("DEL", pod_); }
+  Status attach() override { return plugin_.run("ADD", "net1", pod_); }
+  Status detach() override { return plugin_.run("DEL", "net1", pod_); }
 
  private:
   CniPlugin plugin_;
@@ -172,6 +162,14 @@ std::string cniConfig(const InterfacePlan& plan, const std::string& leases) {
 }
 
 }  // namespace
+
+Result<Fd> makePod() {
+  MULTINET_TRY(Fd netns, netns::make());
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  MULTINET_CHECK(netns::writeSysctl("ipv6/conf/all/accept_dad", "0"));
+  MULTINET_CHECK(netns::writeSysctl("ipv6/conf/default/accept_dad", "0"));
+  return netns;
+}
 
 InterfacePlan planOf(LinkKind kind, unsigned number) {
   InterfacePlan plan;
@@ -228,7 +226,8 @@ Result<std::unique_ptr<Contender>> makeNetlink(InterfacePlan plan) {
 Result<std::unique_ptr<Contender>> makeCni(const InterfacePlan& plan, const std::string& plugins,
                                            const std::string& leases) {
   const std::string program = isMacvlan(plan) ? "macvlan" : "bridge";
-  MULTINET_TRY(auto plugin, CniPlugin::prepare(plugins + "/" + program, cniConfig(plan, leases)));
+  MULTINET_TRY(auto plugin,
+               CniPlugin::prepare(plugins + "/" + program, plugins, cniConfig(plan, leases)));
   MULTINET_TRY(Fd pod, makePod());
   return std::make_unique<Cni>(std::move(plugin), std::move(pod));
 }

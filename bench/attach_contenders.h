@@ -26,6 +26,10 @@ enum class LinkKind : std::uint8_t { Veth, Macvlan };
 /// `number` tells the contenders' addresses apart.
 [[nodiscard]] agent::InterfacePlan planOf(LinkKind kind, unsigned number);
 
+/// A namespace without duplicate address detection: the CNI macvlan plugin would wait a second for
+/// it, and what is to be compared is the work.
+[[nodiscard]] Result<Fd> makePod();
+
 /// Makes the devices that the plans name as parents, in the calling thread's namespace.
 [[nodiscard]] Status makeParents();
 

@@ -8,7 +8,6 @@
 
 #include <array>
 #include <cerrno>
-#include <filesystem>
 #include <utility>
 #include <vector>
 
@@ -52,22 +51,24 @@ Result<int> spawnAndWait(const std::string& program, std::vector<std::string> en
 
 }  // namespace
 
-Result<CniPlugin> CniPlugin::prepare(std::string program, const std::string& config) {
+Result<CniPlugin> CniPlugin::prepare(std::string program, std::string plugins,
+                                     const std::string& config) {
   MULTINET_TRY(Fd input, memoryFile("cni-config"));
   MULTINET_TRY(Fd output, memoryFile("cni-result"));
   if (write(input.get(), config.data(), config.size()) != static_cast<ssize_t>(config.size())) {
     return fail(errnoError("write configuration for " + program, errno));
   }
-  return CniPlugin(std::move(program), std::move(input), std::move(output));
+  return CniPlugin(std::move(program), std::move(plugins), std::move(input), std::move(output));
 }
 
-Status CniPlugin::run(const std::string& command, const Fd& netns) const {
-  const std::string directory = std::filesystem::path(program_).parent_path();
-  MULTINET_TRY(const int status,
-               spawnAndWait(program_,
-                            {"CNI_COMMAND=" + command, "CNI_CONTAINERID=bench", "CNI_IFNAME=net1",
-                             "CNI_NETNS=" + pathOf(netns), "CNI_PATH=" + directory, "CNI_ARGS="},
-                            pathOf(config_), pathOf(output_)));
+Status CniPlugin::run(const std::string& command, const std::string& interface,
+                      const Fd& netns) const {
+  MULTINET_TRY(
+      const int status,
+      spawnAndWait(program_,
+                   {"CNI_COMMAND=" + command, "CNI_CONTAINERID=bench", "CNI_IFNAME=" + interface,
+                    "CNI_NETNS=" + pathOf(netns), "CNI_PATH=" + plugins_, "CNI_ARGS="},
+                   pathOf(config_), pathOf(output_)));
   if (status == 0) return {};
   const auto said = readFile(pathOf(output_));
   return fail(Code::Internal, "PluginFailed",

@@ -9,18 +9,24 @@ namespace multinet::bench {
 
 class CniPlugin {
  public:
-  /// `program` lies in a directory with the plugins that it calls itself (host-local); `config` is
-  /// the network's configuration (JSON).
-  [[nodiscard]] static Result<CniPlugin> prepare(std::string program, const std::string& config);
+  /// `plugins` is the directory of those that it calls itself (host-local); `config` is the
+  /// network's configuration (JSON).
+  [[nodiscard]] static Result<CniPlugin> prepare(std::string program, std::string plugins,
+                                                 const std::string& config);
 
-  /// Adds or removes (`ADD`, `DEL`) the interface net1; from the start of the program to its end.
-  /// The error holds what it printed.
-  [[nodiscard]] Status run(const std::string& command, const Fd& netns) const;
+  /// Adds or removes (`ADD`, `DEL`) the interface of that name; from the start of the program to
+  /// its end. The error holds what it printed.
+  [[nodiscard]] Status run(const std::string& command, const std::string& interface,
+                           const Fd& netns) const;
 
  private:
-  CniPlugin(std::string program, Fd config, Fd output)
-      : program_(std::move(program)), config_(std::move(config)), output_(std::move(output)) {}
+  CniPlugin(std::string program, std::string plugins, Fd config, Fd output)
+      : program_(std::move(program)),
+        plugins_(std::move(plugins)),
+        config_(std::move(config)),
+        output_(std::move(output)) {}
   std::string program_;
+  std::string plugins_;
   Fd config_;
   Fd output_;
 };

@@ -12,8 +12,8 @@
 namespace multinet::bench {
 namespace {
 
-/// The kubelet's own for calls that make and end sandboxes is longer still.
-constexpr std::chrono::seconds kDeadline(60);
+/// The kubelet's own for calls that make and end sandboxes.
+constexpr std::chrono::seconds kDeadline(240);
 
 }  // namespace
 

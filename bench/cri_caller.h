@@ -9,7 +9,7 @@
 
 namespace multinet::bench {
 
-/// One thread at a time.
+/// Any number of threads at once.
 class CriCaller {
  public:
   /// `unix:///run/containerd/containerd.sock`

@@ -7,6 +7,7 @@
 #include <functional>
 #include <numeric>
 #include <optional>
+#include <random>
 #include <vector>
 
 #include "lib/base/result.h"
@@ -29,11 +30,12 @@ struct Bounds {
 /// Measures one contender; without a round it is for warming up.
 using Measure = std::function<Status(std::size_t contender, std::optional<int> round)>;
 
-/// The orders are all permutations, one after the other. The first failure ends it.
+/// The orders are drawn, the same ones in each run. The first failure ends it.
 [[nodiscard]] inline Status inTurn(std::size_t contenders, const Bounds& bounds,
                                    const Measure& measure) {
   std::vector<std::size_t> order(contenders);
   std::iota(order.begin(), order.end(), 0U);
+  std::mt19937 orders;  // NOLINT(cert-msc51-cpp): the same ones in each run
   std::optional<Steady::time_point> until;
   for (int round = -bounds.warmUp; round < bounds.rounds; ++round) {
     if (round == 0) until = Steady::now() + bounds.limit;
@@ -41,7 +43,7 @@ using Measure = std::function<Status(std::size_t contender, std::optional<int> r
     for (const std::size_t contender : order) {
       MULTINET_CHECK(measure(contender, round < 0 ? std::nullopt : std::optional(round)));
     }
-    std::next_permutation(order.begin(), order.end());
+    std::shuffle(order.begin(), order.end(), orders);
   }
   return {};
 }

@@ -3,17 +3,22 @@
 //
 //   {"rounds": 100, "seconds": 90, "warmUp": 2, "pauseMilliseconds": 50,
 //    "relay": {"listen": "/run/relay.sock", "runtime": "unix:///run/containerd/containerd.sock"},
-//    "cases": [{"name": "one", "endpoint": "unix:///...", "request": {RunPodSandboxRequest}}]}
+//    "cases": [{"name": "one", "endpoint": "unix:///...", "requests": [{RunPodSandboxRequest}]}]}
 //
 // and gets a line for each call: {"case": "one", "round": 0, "milliseconds": 108.1,
-// "behindRelay": 106.9}. With `relay` the program serves it; what passes there is timed too.
+// "behindRelay": 106.9}. With `relay` the program serves it; what passes there is timed too. With
+// `"storm": true` all requests of a case are sent at once, and a line tells of all of them.
 #include <google/protobuf/util/json_util.h>
 
 #include <chrono>
+#include <future>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "bench/cri_caller.h"
 #include "bench/in_turn.h"
@@ -31,41 +36,58 @@ using Json = nlohmann::json;
 constexpr std::chrono::seconds kUntilServed(60);
 constexpr std::chrono::milliseconds kAskAgain(200);
 
-/// One pod on one way to the runtime.
-class Case {
- public:
-  static Result<Case> of(const Json& json) {
-    Case made(json.at("name"), json.at("endpoint"));
-    const auto parsed =
-        google::protobuf::util::JsonStringToMessage(json.at("request").dump(), &made.request_);
-    if (parsed.ok()) return made;
-    return fail(Code::InvalidArgument, "Request",
-                "read request of case " + made.name_ + ": " + std::string(parsed.message()));
-  }
-  [[nodiscard]] const std::string& name() const { return name_; }
+struct Times {
+  Steady::duration run{};
+  Steady::duration stop{};
+};
 
-  /// A sandbox from its making to its removal; only the making is timed.
-  Result<Steady::duration> cycle() {
+/// One pod on one way to the runtime.
+class Pod {
+ public:
+  static Result<Pod> of(CriCaller& caller, const Json& request) {
+    Pod made(caller);
+    const auto parsed = google::protobuf::util::JsonStringToMessage(request.dump(), &made.request_);
+    if (parsed.ok()) return made;
+    return fail(Code::InvalidArgument, "Request", "read request: " + std::string(parsed.message()));
+  }
+
+  /// Makes its next sandbox.
+  Result<Steady::duration> run() {
     const auto bytes = request_.SerializeAsString();
     auto& metadata = *request_.mutable_config()->mutable_metadata();
     metadata.set_attempt(metadata.attempt() + 1);
     const auto begin = Steady::now();
-    auto reply = caller_->call("RunPodSandbox", bytes);
+    MULTINET_TRY(const auto reply, caller_->call("RunPodSandbox", bytes));
     const auto took = Steady::now() - begin;
-    if (!reply) return fail(reply.error().within("case " + name_));
     subset::RunPodSandboxResponse made;
-    if (!made.ParseFromString(*reply)) {
-      return fail(Code::Internal, "Malformed", "case " + name_ + ": read reply: no valid message");
+    if (!made.ParseFromString(reply)) {
+      return fail(Code::Internal, "Malformed", "read reply: no valid message");
     }
-    subset::StopPodSandboxRequest stop;
-    stop.set_pod_sandbox_id(made.pod_sandbox_id());
-    MULTINET_CHECK(caller_->call("StopPodSandbox", stop.SerializeAsString()));
-    subset::RemovePodSandboxRequest remove;
-    remove.set_pod_sandbox_id(made.pod_sandbox_id());
-    MULTINET_CHECK(caller_->call("RemovePodSandbox", remove.SerializeAsString()));
+    sandbox_ = made.pod_sandbox_id();
     return took;
   }
-
+  Result<Steady::duration> stop() {
+    subset::StopPodSandboxRequest stop;
+    stop.set_pod_sandbox_id(sandbox_);
+    const auto begin = Steady::now();
+    MULTINET_CHECK(caller_->call("StopPodSandbox", stop.SerializeAsString()));
+    return Steady::now() - begin;
+  }
+  Result<Steady::duration> remove() {
+    subset::RemovePodSandboxRequest remove;
+    remove.set_pod_sandbox_id(sandbox_);
+    const auto begin = Steady::now();
+    MULTINET_CHECK(caller_->call("RemovePodSandbox", remove.SerializeAsString()));
+    return Steady::now() - begin;
+  }
+  /// A sandbox from its making to its removal.
+  Result<Times> cycle() {
+    Times times;
+    MULTINET_TRY(times.run, run());
+    MULTINET_TRY(times.stop, stop());
+    MULTINET_CHECK(remove());
+    return times;
+  }
   /// Until it works once.
   Status waitUntilServed() {
     const auto until = Steady::now() + kUntilServed;
@@ -78,13 +100,83 @@ class Case {
   }
 
  private:
-  Case(std::string name, const std::string& endpoint)
-      : name_(std::move(name)), caller_(std::make_unique<CriCaller>(endpoint)) {}
+  explicit Pod(CriCaller& caller) : caller_(&caller) {}
 
-  std::string name_;
-  std::unique_ptr<CriCaller> caller_;
+  CriCaller* caller_;
   RunPodSandboxRequest request_;
+  std::string sandbox_;
 };
+
+/// One way to the runtime, and the pods that are made on it.
+struct Case {
+  std::string name;
+  std::unique_ptr<CriCaller> caller;
+  std::vector<Pod> pods;
+
+  static Result<Case> of(const Json& json) {
+    Case made{json.at("name"), std::make_unique<CriCaller>(json.at("endpoint")), {}};
+    for (const Json& request : json.at("requests")) {
+      MULTINET_TRY(Pod pod, Pod::of(*made.caller, request));
+      made.pods.push_back(std::move(pod));
+    }
+    return made;
+  }
+};
+
+/// What all pods of a case did at once.
+struct Storm {
+  Steady::duration wall{};
+  std::size_t failed = 0;
+};
+
+Storm atOnce(std::vector<Pod>& pods, Result<Steady::duration> (Pod::*act)()) {
+  Storm storm;
+  std::vector<std::future<Result<Steady::duration>>> calls;
+  const auto begin = Steady::now();
+  for (Pod& pod : pods) {
+    calls.push_back(std::async(std::launch::async, [&pod, act] { return (pod.*act)(); }));
+  }
+  for (auto& call : calls) {
+    const auto took = call.get();
+    if (!took && storm.failed++ == 0) {
+      std::cerr << "the first that failed: " << took.error().message << "\n";
+    }
+  }
+  storm.wall = Steady::now() - begin;
+  return storm;
+}
+
+/// All pods of a case at once: made, stopped, removed.
+Status measureStorm(Case& storming, std::optional<int> round) {
+  const Storm made = atOnce(storming.pods, &Pod::run);
+  const Storm stopped = atOnce(storming.pods, &Pod::stop);
+  const Storm removed = atOnce(storming.pods, &Pod::remove);
+  if (!round) return {};
+  std::cout << Json{{"case", storming.name},
+                    {"round", *round},
+                    {"milliseconds", milliseconds(made.wall)},
+                    {"stopMilliseconds", milliseconds(stopped.wall)},
+                    {"failed", made.failed + stopped.failed + removed.failed}}
+                   .dump()
+            << "\n";
+  return {};
+}
+
+Status measureOne(Case& one, std::optional<int> round, const TimedRelay* relay) {
+  auto took = one.pods.front().cycle();
+  if (!took) return fail(std::move(took).error().within("case " + one.name));
+  if (!round) return {};
+  Json line = {{"case", one.name},
+               {"round", *round},
+               {"milliseconds", milliseconds(took->run)},
+               {"stopMilliseconds", milliseconds(took->stop)}};
+  if (relay != nullptr) {
+    line["behindRelay"] = milliseconds(relay->lastRun());
+    line["stopBehindRelay"] = milliseconds(relay->lastStop());
+  }
+  std::cout << line.dump() << "\n";
+  return {};
+}
 
 Status measureAll(const Json& wanted) {
   std::unique_ptr<TimedRelay> relay;
@@ -95,19 +187,15 @@ Status measureAll(const Json& wanted) {
   for (const Json& json : wanted.at("cases")) {
     MULTINET_TRY(Case made, Case::of(json));
     cases.push_back(std::move(made));
-    MULTINET_CHECK(cases.back().waitUntilServed());
+    MULTINET_CHECK(cases.back().pods.front().waitUntilServed());
   }
+  const bool storms = wanted.value("storm", false);
   const std::chrono::milliseconds pause(wanted.at("pauseMilliseconds").get<int>());
   const Bounds bounds{wanted.at("rounds"), std::chrono::seconds(wanted.at("seconds").get<int>()),
                       wanted.at("warmUp")};
   return inTurn(cases.size(), bounds, [&](std::size_t which, std::optional<int> round) -> Status {
-    MULTINET_TRY(const auto took, cases[which].cycle());
-    if (round) {
-      Json line = {
-          {"case", cases[which].name()}, {"round", *round}, {"milliseconds", milliseconds(took)}};
-      if (relay) line["behindRelay"] = milliseconds(relay->last());
-      std::cout << line.dump() << "\n";
-    }
+    MULTINET_CHECK(storms ? measureStorm(cases[which], round)
+                          : measureOne(cases[which], round, relay.get()));
     // What follows a call without anybody waiting (reports to the API, a dying namespace) ends
     // before the next one.
     std::this_thread::sleep_for(pause);

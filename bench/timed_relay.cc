@@ -38,8 +38,13 @@ TimedRelay::TimedRelay(Fd socket, const std::string& runtime)
     : server_(makeServer({.runtime = runtime,
                           .interceptorOf = [this](std::string_view method, auto&&,
                                                   auto) -> std::unique_ptr<Interceptor> {
-                            if (!method.ends_with("/RunPodSandbox")) return nullptr;
-                            return std::make_unique<Stopwatch>(last_);
+                            if (method.ends_with("/RunPodSandbox")) {
+                              return std::make_unique<Stopwatch>(lastRun_);
+                            }
+                            if (method.ends_with("/StopPodSandbox")) {
+                              return std::make_unique<Stopwatch>(lastStop_);
+                            }
+                            return nullptr;
                           }})),
       listener_(std::move(socket), [this](Fd connection) { server_->add(std::move(connection)); }) {
 }

@@ -1,4 +1,5 @@
-// Stands between the agent and the runtime and takes the time that RunPodSandbox spends behind it.
+// Stands between the agent and the runtime and takes the time that RunPodSandbox and
+// StopPodSandbox spend behind it.
 //
 // A sandbox takes the runtime 100 ms, give or take 10, and the agent adds a hundredth of that: two
 // calls, one with and one without the agent, would need thousands of pairs to show it. With the
@@ -22,11 +23,13 @@ class TimedRelay {
                                                                  const std::string& runtime);
   TimedRelay(Fd socket, const std::string& runtime);
 
-  /// Of the last RunPodSandbox that was answered.
-  [[nodiscard]] Steady::duration last() const { return Steady::duration(last_); }
+  /// Of the last RunPodSandbox that was answered, and of the last StopPodSandbox.
+  [[nodiscard]] Steady::duration lastRun() const { return Steady::duration(lastRun_); }
+  [[nodiscard]] Steady::duration lastStop() const { return Steady::duration(lastStop_); }
 
  private:
-  std::atomic<Steady::rep> last_ = 0;
+  std::atomic<Steady::rep> lastRun_ = 0;
+  std::atomic<Steady::rep> lastStop_ = 0;
   std::unique_ptr<agent::cri::Server> server_;
   agent::cri::Listener listener_;
 };

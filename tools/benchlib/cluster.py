@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -130,9 +130,34 @@ class BenchCluster:
         log = (machine.logs / "bench-agent.log").open("wb")
         return subprocess.Popen(self.inside(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def make_pod(self, name: str, networks: str) -> dict[str, Any]:
-        """A pod bound to the node. The kubelet must have been stopped: the benchmark plays it."""
-        pod = {
+    def agent_log(self) -> list[str]:
+        """What the agent of start_agent_before() said."""
+        machine, _ = self.node
+        return (machine.logs / "bench-agent.log").read_text(errors="replace").splitlines()
+
+    def make_networks(self, networks: Sequence[dict[str, Any]]) -> None:
+        """Makes them and waits until they work."""
+        for network in networks:
+            self.kubectl("apply", "-f", "-", stdin=json.dumps(network))
+        names = [str(network["metadata"]["name"]) for network in networks]
+        self.kubectl(
+            "wait", "--for=condition=Ready", "--timeout=60s", "podnetwork", *names, timeout=70
+        )
+
+    def make_pods(self, networks: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """Pods by name, with the networks that they ask for, bound to the node.
+
+        The kubelet must have been stopped: the benchmark plays it.
+        """
+        pods = [self._pod(name, asked) for name, asked in networks.items()]
+        listed = {"apiVersion": "v1", "kind": "List", "items": pods}
+        made = self.kubectl(
+            "create", "-o", "json", "-f", "-", stdin=json.dumps(listed), timeout=120
+        )
+        return {pod["metadata"]["name"]: pod for pod in _documents(made)}
+
+    def _pod(self, name: str, networks: str) -> dict[str, Any]:
+        return {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
@@ -142,5 +167,15 @@ class BenchCluster:
             },
             "spec": {**_POD, "nodeName": self.node[0].host_name},
         }
-        made = self.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(pod))
-        return dict(json.loads(made))
+
+
+def _documents(text: str) -> list[dict[str, Any]]:
+    """What kubectl prints of several objects: one after the other."""
+    decoder = json.JSONDecoder()
+    found = []
+    text = text.strip()
+    while text:
+        one, end = decoder.raw_decode(text)
+        found.append(one)
+        text = text[end:].lstrip()
+    return found

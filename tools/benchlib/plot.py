@@ -7,14 +7,24 @@ import statistics
 from collections.abc import Callable, Sequence
 from html import escape
 
+from benchlib import stacks
 from benchlib.report import is_quiet
 from benchlib.rows import Results, Row
 from benchlib.stats import percentile
 
-_LEFT, _WIDTH, _RIGHT, _LINE = 300, 460, 90, 24
+_LEFT, _WIDTH, _RIGHT, _LINE = 400, 460, 90, 24
 _LEAST = 0.02
 """Milliseconds at which the scale ends; a difference may be nothing at all, or less."""
-_COLOURS = {"P1": "#4477aa", "P2": "#228833", "P4": "#aa3377", "SW": "#997700"}
+_COLOURS = {
+    "P1": "#4477aa",
+    "P2": "#228833",
+    "P3": "#66ccee",
+    "P4": "#aa3377",
+    "P5": "#ee6677",
+    "P6": "#ccbb44",
+    "P7": "#bbbbbb",
+    "SW": "#997700",
+}
 
 
 def svg(results: Results) -> str:
@@ -24,6 +34,9 @@ def svg(results: Results) -> str:
     for rows in _panels(results.rows):
         parts.append(_panel(rows, top))
         top += _LINE * len(rows) + 46
+    if results.steps:
+        parts.append(stacks.panel(results.steps, top))
+        top += stacks.height(results.steps)
     quiet = "" if is_quiet(results) else " (THE MACHINE WAS BUSY: NOT VALID)"
     title = f"{results.date}, {results.machine['cores']} cores, {results.machine['kernel']}{quiet}"
     width = _LEFT + _WIDTH + _RIGHT
@@ -40,21 +53,19 @@ def svg(results: Results) -> str:
 
 
 def _panels(rows: Sequence[Row]) -> list[list[Row]]:
-    """Attaches of both kinds; ways between pods; whole calls; the agent's part of them."""
-    measured = [row for row in rows if not row.missing]
-    calls = [row for row in measured if row.group == "P4"]
-    panels = [
-        [row for row in measured if row.group not in ("P4", "SW")],
-        [row for row in measured if row.group == "SW"],
-        [row for row in calls if not row.what.startswith(" ")],
-        [row for row in calls if row.what.startswith(" ")],
-    ]
+    """What belongs together, each with a scale of its own; first whole calls, then parts of them."""
+    measured = [row for row in rows if not row.missing and len(row.values) > 1]
+    panels = []
+    for groups in (("P1", "P2", "P3"), ("SW",), ("P4",), ("P5",), ("P6", "P7")):
+        ours = [row for row in measured if row.group in groups]
+        panels.append([row for row in ours if not row.what.startswith(" ")])
+        panels.append([row for row in ours if row.what.startswith(" ")])
     return [panel for panel in panels if panel]
 
 
 def _panel(rows: Sequence[Row], top: int) -> str:
-    lowest = max(_LEAST, min(percentile(row.milliseconds, 0.05) for row in rows) * 0.9)
-    highest = max(percentile(row.milliseconds, 0.95) for row in rows) * 1.1
+    lowest = max(_LEAST, min(percentile(row.values, 0.05) for row in rows) * 0.9)
+    highest = max(percentile(row.values, 0.95) for row in rows) * 1.1
 
     def across(value: float) -> float:
         bounded = min(max(value, lowest), highest)
@@ -67,7 +78,7 @@ def _panel(rows: Sequence[Row], top: int) -> str:
         parts.append(f'<path d="M{x:.1f} {top}V{bottom}" stroke="#dddddd"/>')
         parts.append(
             f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle" fill="#555555">'
-            f"{tick:g} ms</text>"
+            f"{tick:g} {rows[0].unit}</text>"
         )
     for number, row in enumerate(rows):
         parts.append(_box(row, top + _LINE * number + _LINE // 2, across))
@@ -75,7 +86,7 @@ def _panel(rows: Sequence[Row], top: int) -> str:
 
 
 def _box(row: Row, y: int, across: Callable[[float], float]) -> str:
-    values = row.milliseconds
+    values = row.values
     low, first, third, high = (across(percentile(values, p)) for p in (0.05, 0.25, 0.75, 0.95))
     median = statistics.median(values)
     colour = _COLOURS[row.group]
@@ -85,7 +96,7 @@ def _box(row: Row, y: int, across: Callable[[float], float]) -> str:
         f'<rect x="{first:.1f}" y="{y - 6}" width="{max(1.0, third - first):.1f}" height="12" '
         f'fill="{colour}" fill-opacity="0.35" stroke="{colour}"/>'
         f'<path d="M{across(median):.1f} {y - 7}v14" stroke="#000000" stroke-width="2"/>'
-        f'<text x="{high + 6:.1f}" y="{y + 4}">{median:.3g} ms</text>'
+        f'<text x="{high + 6:.1f}" y="{y + 4}">{median:.3g} {row.unit}</text>'
     )
 
 

@@ -13,7 +13,10 @@ SHARES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 @dataclass(frozen=True)
 class Comparison:
-    """A difference (`ms`) or a factor (`x`) to another row of the same rounds, and its bar."""
+    """A difference (`ms`) or a factor (`x`) to another row of the same rounds, and its bar.
+
+    Without another row (`to` is empty) the bar is that of the row's own figure.
+    """
 
     to: str
     unit: str
@@ -35,18 +38,21 @@ class Row:
 
     group: str
     what: str
-    milliseconds: Sequence[float] = ()
+    values: Sequence[float] = ()
     comparisons: Sequence[Comparison] = ()
     missing: str = ""
+    unit: str = "ms"
+    """Of the values."""
 
     def as_json(self) -> dict[str, object]:
         shown: dict[str, object] = {"group": self.group, "what": self.what}
         if self.missing:
             return {**shown, "missing": self.missing}
         shown |= {
-            "count": len(self.milliseconds),
-            "milliseconds": {
-                f"p{share:.0%}".rstrip("%"): round(percentile(self.milliseconds, share), 4)
+            "count": len(self.values),
+            "unit": self.unit,
+            "values": {
+                f"p{share:.0%}".rstrip("%"): round(percentile(self.values, share), 4)
                 for share in SHARES
             },
             "comparisons": [
@@ -84,3 +90,5 @@ class Results:
     busy: dict[str, float] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
+    steps: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Of the agent's part of a call: milliseconds by case and by step."""

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchlib import steps, storm
 from benchlib.cluster import BenchCluster
 from benchlib.program import samples_of
 from benchlib.rows import Comparison, Row
-from benchlib.stats import added
+from benchlib.stats import Estimate, added, estimate, percentile
 from clusterlib.node import AGENT_SOCKET, RUNTIME_SOCKET
 
 GROUP = "P4"
 ALONE = "runtime alone"
-# case: what the pod asks for, and how much the agent may add, in milliseconds
-CASES = {
-    "none": ("", 0.3),
-    "one": ("blue", 1.6),
-    "two": ("blue, lan", 2.1),
-}
+# case: what the pod asks for
+CASES = {"none": "", "one": "blue", "two": "blue, lan"}
+NONE_AT_MOST = 0.35
+"""Milliseconds that the agent may add to a pod that asks for nothing."""
+P99_AT_MOST = 1.05
+STOP_AT_MOST = 1.0
 _SHOWN = {"none": "no interface", "one": "one interface", "two": "two interfaces"}
 _RELAY_SOCKET = "/run/multinet/bench-runtime.sock"
 _OTHER_AGENT_SOCKET = "/run/multinet/bench-agent.sock"
 _WARM_UP = 2
 _PAUSE_MILLISECONDS = 60
 _SLACK_SECONDS = 300
+
+
+@dataclass
+class AgentsPart:
+    """Of one call, without the runtime: what it takes, of what it consists, what a stop takes."""
+
+    rows: list[Row] = field(default_factory=list)
+    stops: list[Row] = field(default_factory=list)
+    steps: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 class SandboxBench:
@@ -38,72 +50,121 @@ class SandboxBench:
         self._cluster = cluster
         self._program = program
         cluster.stop("kubelet")
-        self._pods = {
-            case: cluster.make_pod(f"bench-{case}", networks)
-            for case, (networks, _) in CASES.items()
-        }
+        pods = cluster.make_pods({_name(case): asked for case, asked in CASES.items()})
+        self._pods = {case: pods[_name(case)] for case in CASES}
 
     def in_turn(self, rounds: int, seconds: int) -> list[Row]:
         """Both ways, call by call, as the kubelet would see them."""
         cases = [self._case(ALONE, RUNTIME_SOCKET, "none")]
         cases += [self._case(case, AGENT_SOCKET, case) for case in CASES]
-        took = self._run(cases, rounds, seconds, "milliseconds")
+        took = self._run(cases, rounds, seconds)["milliseconds"]
         rows = [Row(GROUP, "RunPodSandbox, runtime alone", took[ALONE])]
         for case in CASES:
-            compared = Comparison(ALONE, "ms", added(took[case], took[ALONE]))
+            ratio = percentile(took[case], 0.99) / percentile(took[ALONE], 0.99)
+            compared = [
+                Comparison(ALONE, "ms", added(took[case], took[ALONE])),
+                Comparison("its P99", "x", Estimate(ratio, ratio, ratio), P99_AT_MOST),
+            ]
             what = f"RunPodSandbox, agent, {_SHOWN[case]}"
-            rows.append(Row(GROUP, what, took[case], [compared]))
+            rows.append(Row(GROUP, what, took[case], compared))
         return rows
 
-    def agents_part(self, rounds: int, seconds: int) -> list[Row]:
+    def agents_part(self, rounds: int, seconds: int, bars: Mapping[str, float]) -> AgentsPart:
         """The same with the runtime's own time taken out of each call.
 
         A relay before the runtime times it. The relay costs something too: what it costs by itself
-        is what the agent's calls are compared with.
+        is what the agent's calls are compared with. `bars`: how much the agent may add.
         """
         relay = {"listen": _RELAY_SOCKET, "runtime": f"unix://{RUNTIME_SOCKET}"}
         agent = self._cluster.start_agent_before(_OTHER_AGENT_SOCKET, f"unix://{_RELAY_SOCKET}")
         try:
             cases = [self._case("relay", _RELAY_SOCKET, "none")]
             cases += [self._case(case, _OTHER_AGENT_SOCKET, case) for case in CASES]
-            took = self._run(cases, rounds, seconds, "outsideOfTheRuntime", relay)
+            took = self._run(cases, rounds, seconds, relay)
         finally:
             agent.kill()
             agent.wait()
-        rows = []
-        for case, (_, at_most) in CASES.items():
-            compared = Comparison(ALONE, "ms", added(took[case], took["relay"]), at_most)
-            part = [a - b for a, b in zip(took[case], took["relay"], strict=True)]
-            rows.append(Row(GROUP, f"  the agent's part, {_SHOWN[case]}", part, [compared]))
-        return rows
+        traced = steps.medians(self._cluster.agent_log())
+        part = AgentsPart()
+        for case in CASES:
+            run, stop = (_own(took[field], case) for field in ("outside", "stopOutside"))
+            compared = Comparison(ALONE, "ms", estimate(run), bars.get(case))
+            part.rows.append(Row(GROUP, f"  the agent's part, {_SHOWN[case]}", run, [compared]))
+            compared = Comparison(ALONE, "ms", estimate(stop), STOP_AT_MOST)
+            what = f"  the agent's part of a stop, {_SHOWN[case]}"
+            part.stops.append(Row("P7", what, stop, [compared]))
+            own = traced.get(_name(case), {})
+            part.steps[_SHOWN[case]] = steps.with_rest(own, statistics.median(run))
+        return part
+
+    def storm(self, rounds: int, seconds: int) -> list[dict[str, Any]]:
+        """All pods of a node at once, on the runtime alone and through the agent, in turn."""
+        self._cluster.make_networks(storm.manifests())
+        asked = ", ".join(storm.NETWORKS)
+        pods = self._cluster.make_pods({f"storm-{i}": asked for i in range(storm.PODS)})
+        plain = [
+            {**pod, "metadata": {"name": f"plain-{i}", "namespace": "default", "uid": f"plain-{i}"}}
+            for i, pod in enumerate(pods.values())
+        ]
+        cases = [
+            _case_of(storm.ALONE, RUNTIME_SOCKET, plain),
+            _case_of(storm.AGENT, AGENT_SOCKET, list(pods.values())),
+        ]
+        return self._lines(cases, rounds, seconds, {"storm": True, "warmUp": 1})
 
     def _case(self, name: str, socket: str, pod: str) -> dict[str, Any]:
-        request = {"config": sandbox_config(self._pods[pod])}
-        return {"name": name, "endpoint": f"unix://{socket}", "request": request}
+        return _case_of(name, socket, [self._pods[pod]])
 
     def _run(
         self,
         cases: Sequence[dict[str, Any]],
         rounds: int,
         seconds: int,
-        field: str,
         relay: dict[str, str] | None = None,
-    ) -> dict[str, list[float]]:
+    ) -> dict[str, dict[str, list[float]]]:
+        """By figure and by case, a value a round."""
+        more = {"relay": relay} if relay else {}
+        took: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for line in self._lines(cases, rounds, seconds, more):
+            case = line["case"]
+            took["milliseconds"][case].append(line["milliseconds"])
+            took["outside"][case].append(line["milliseconds"] - line.get("behindRelay", 0))
+            behind = line.get("stopBehindRelay", 0)
+            took["stopOutside"][case].append(line["stopMilliseconds"] - behind)
+        return took
+
+    def _lines(
+        self,
+        cases: Sequence[dict[str, Any]],
+        rounds: int,
+        seconds: int,
+        more: Mapping[str, Any],
+    ) -> list[dict[str, Any]]:
         wanted = {
             "rounds": rounds,
             "seconds": seconds,
             "warmUp": _WARM_UP,
             "pauseMilliseconds": _PAUSE_MILLISECONDS,
             "cases": cases,
+            **more,
         }
-        if relay:
-            wanted["relay"] = relay
         command = self._cluster.inside([str(self._program)])
-        took: dict[str, list[float]] = defaultdict(list)
-        for line in samples_of(command, json.dumps(wanted), seconds + _SLACK_SECONDS):
-            line["outsideOfTheRuntime"] = line["milliseconds"] - line.get("behindRelay", 0)
-            took[line["case"]].append(line[field])
-        return took
+        return samples_of(command, json.dumps(wanted), seconds + _SLACK_SECONDS)
+
+
+def _name(case: str) -> str:
+    """The pod's."""
+    return f"bench-{case}"
+
+
+def _case_of(name: str, socket: str, pods: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    requests = [{"config": sandbox_config(pod)} for pod in pods]
+    return {"name": name, "endpoint": f"unix://{socket}", "requests": requests}
+
+
+def _own(took: Mapping[str, list[float]], case: str) -> list[float]:
+    """Round by round, without what the relay before the runtime costs by itself."""
+    return [a - b for a, b in zip(took[case], took["relay"], strict=True)]
 
 
 def sandbox_config(pod: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,27 +58,32 @@ def build_key(part: Part, go_version: str) -> str:
 
 
 def build_all(progress: Progress) -> Programs:
-    """Builds what the cache lacks; returns where everything is. One run builds, others wait."""
+    """What the cluster is made of."""
+    return Programs(**build(PARTS, progress), pause=_build_pause())
+
+
+def build(parts: Sequence[Part], progress: Progress) -> dict[str, Path]:
+    """Builds what the cache lacks; returns where each part is. One run builds, others wait."""
     cache_root().mkdir(parents=True, exist_ok=True)
     with open(cache_root() / "build.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _build_missing(progress)
+        return _build_missing(parts, progress)
 
 
-def _build_missing(progress: Progress) -> Programs:
+def _build_missing(parts: Sequence[Part], progress: Progress) -> dict[str, Path]:
     go = toolchain.find_go(progress)
     go_version = run([str(go), "env", "GOVERSION"], env=toolchain.go_environment(go)).stdout.strip()
     directories = {}
-    for number, part in enumerate(PARTS, start=1):
+    for number, part in enumerate(parts, start=1):
         target = cache_root() / "bin" / f"{part.name}-{build_key(part, go_version)}"
         if not target.is_dir():
             with progress.step(
-                f"build {part.name} {part.pinned_version()} ({number}/{len(PARTS)})"
+                f"build {part.name} {part.pinned_version()} ({number}/{len(parts)})"
             ):
                 _build(part, target, go)
             _prune(part.name, target)
         directories[part.name] = target
-    return Programs(**directories, pause=_build_pause())
+    return directories
 
 
 def _build(part: Part, target: Path, go: Path) -> None:

@@ -20,7 +20,7 @@ KUBERNETES_PROGRAMS = (
 
 @dataclass(frozen=True)
 class Part:
-    """One Go module under test/e2e/go and what comes out of it.
+    """One Go module under `root` and what comes out of it.
 
     `packages` is what `go build` gets (`tool` means every tool line in go.mod). `version_of` names
     the module whose version `{version}` in `ldflags` stands for. `links` are further names of the
@@ -34,10 +34,11 @@ class Part:
     ldflags: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     output: str = field(default="")
+    root: Path = GO_MODULES
 
     @property
     def directory(self) -> Path:
-        return GO_MODULES / self.name
+        return self.root / self.name
 
     def pinned_version(self) -> str:
         """The version of the part's main module, as its go.mod says."""

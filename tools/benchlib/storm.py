@@ -1,0 +1,78 @@
+"""P6 and P7: all the pods of a node at once, and their end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchlib.rows import Comparison, Memory, Row
+from benchlib.stats import Estimate, factor
+from clusterlib.errors import ClusterError
+
+PODS = 110
+"""What a kubelet takes unless it is configured otherwise."""
+NETWORKS = ("blue", "storm-a", "storm-b", "storm-c")
+ALONE, AGENT = "alone", "agent"
+WALL_AT_MOST = 1.02
+MEMORY_AT_MOST = 64.0
+
+
+def manifests() -> list[dict[str, Any]]:
+    """The networks beside blue: tunnels and a macvlan, each with room for all pods twice."""
+    return [
+        _network("storm-a", {"type": "VXLAN", "vxlan": {}}, "10.31.0.0/16"),
+        _network("storm-b", {"type": "VXLAN", "vxlan": {}}, "10.32.0.0/16"),
+        _network("storm-c", {"type": "Macvlan", "macvlan": {"parent": "eth1"}}, "10.33.0.0/16"),
+    ]
+
+
+def _network(name: str, kind: dict[str, Any], subnet: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "multinet.dev/v1alpha1",
+        "kind": "PodNetwork",
+        "metadata": {"name": name},
+        "spec": {
+            **kind,
+            "ipam": {"subnets": [{"cidr": subnet}]},
+            "access": {"namespaces": {"from": "All"}},
+        },
+    }
+
+
+def rows_of(lines: Sequence[Mapping[str, Any]], agent: Memory | None) -> list[Row]:
+    made: dict[str, list[float]] = defaultdict(list)
+    stopped: dict[str, list[float]] = defaultdict(list)
+    failed = 0
+    for line in lines:
+        made[line["case"]].append(line["milliseconds"] / 1000)
+        stopped[line["case"]].append(line["stopMilliseconds"] / 1000)
+        failed += line["failed"]
+    if not made[AGENT]:
+        raise ClusterError("measure a storm: no round was done")
+    what = f"{PODS} pods at once"
+    rows = []
+    for group, took, act in (("P6", made, "made"), ("P7", stopped, "stopped")):
+        compared = [
+            Comparison("runtime alone", "x", factor(took[AGENT], took[ALONE]), WALL_AT_MOST)
+        ]
+        rows.append(Row(group, f"{what} {act}: runtime alone", took[ALONE], unit="s"))
+        rows.append(
+            Row(group, f"{what} {act}: agent, 4 interfaces each", took[AGENT], compared, unit="s")
+        )
+    none = Comparison("", "", Estimate(failed, failed, failed), 0)
+    rows.append(Row("P6", "  calls that failed", [failed], [none], unit=""))
+    if agent is not None:
+        mebibytes = agent.peak / 1024
+        size = Comparison("", "MiB", Estimate(mebibytes, mebibytes, mebibytes), MEMORY_AT_MOST)
+        rows.append(
+            Row("P6", "  the agent's highest resident memory", [mebibytes], [size], unit="MiB")
+        )
+    rows.append(
+        Row(
+            "P6",
+            "  Multus thick's memory",
+            missing="its daemon wants a cluster of its own, with its kinds and roles",
+        )
+    )
+    return rows
