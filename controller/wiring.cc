@@ -10,8 +10,8 @@
 
 #include "controller/caches.h"
 #include "controller/certificate_door.h"
-#include "controller/loop.h"
 #include "controller/writer.h"
+#include "lib/async/loop.h"
 #include "lib/base/log.h"
 #include "lib/http/health.h"
 #include "lib/http/server.h"
@@ -82,8 +82,8 @@ class Controller::Impl {
         door_(*client_, settings.nameSpace),
         writer_(*client_, clock_, [this] { return elector_.leading(); }),
         elector_(*client_, clock_, leaderOptions()),
-        passes_({.name = "pass"}, [this] { return pass(); }),
-        certificates_({.name = "certificates"}, [this] { return certificates(); }),
+        passes_({.name = "pass"}, clock_, [this] { return pass(); }),
+        certificates_({.name = "certificates"}, clock_, [this] { return certificates(); }),
         caches_(*client_, [this] { passes_.wake(); }) {}
 
   /// Health first, so that a start that hangs can be seen; caches before the election, so that a
@@ -158,8 +158,8 @@ class Controller::Impl {
   KubeCertificateDoor door_;
   Writer writer_;
   kube::LeaderElector elector_;
-  Loop passes_;
-  Loop certificates_;
+  async::Loop passes_;
+  async::Loop certificates_;
   Caches caches_;
   std::unique_ptr<http::Server> server_;
 };

@@ -14,6 +14,10 @@ namespace {
 constexpr std::chrono::seconds kOwnerStuck(5);
 /// A sync on a slow disk under load takes a second or two.
 constexpr std::chrono::seconds kDiskStuck(10);
+/// A look at a node with hundreds of networks, and all that it finds to do.
+constexpr std::chrono::seconds kKernelStuck(30);
+/// Above the deadlines of all calls that one report makes to a server that doesn't answer.
+constexpr std::chrono::minutes kReportStuck(3);
 
 Result<std::string> readBootId() {
   MULTINET_CHECK(failpoint::check("start.boot-id"));
@@ -141,6 +145,9 @@ void NetworkParts::serve() {
   watchdog_.watch(addresses_.lane(), kOwnerStuck);
   watchdog_.watch(journal_.lane(), kDiskStuck);
   engine_->watchWith(watchdog_);
+  watchdog_.watch([this] { return networks_->health(); }, kKernelStuck);
+  watchdog_.watch([this] { return reporter_.health(); }, kReportStuck);
+  watchdog_.watch([this] { return nodeReporter_.health(); }, kReportStuck);
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
   recovery_->start();  // fail-closed: until it is done no call for networks is served
 }

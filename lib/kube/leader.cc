@@ -1,6 +1,5 @@
 #include "lib/kube/leader.h"
 
-#include <condition_variable>
 #include <mutex>
 
 #include "lib/base/log.h"
@@ -180,29 +179,26 @@ void LeaderElector::Impl::release() {
 }
 
 LeaderElector::LeaderElector(Client& client, const Clock& clock, LeaderOptions options)
-    : impl_(std::make_unique<Impl>(client, clock, std::move(options))) {}
+    : impl_(std::make_unique<Impl>(client, clock, std::move(options))), clock_(clock) {}
 
 LeaderElector::~LeaderElector() {
   stop();
 }
 
 void LeaderElector::start() {
-  if (thread_.joinable()) return;
-  thread_ = std::jthread([this](const std::stop_token& stop) {
-    std::mutex mutex;
-    std::condition_variable_any wake;
-    while (!stop.stop_requested()) {
-      const auto wait = impl_->step();
-      std::unique_lock lock(mutex);
-      wake.wait_for(lock, stop, wait, [] { return false; });
-    }
-    impl_->release();
-  });
+  if (lane_ != nullptr) return;
+  lane_ = std::make_unique<async::Lane>("leader", clock_);
+  lane_->post([this] { turn(); });
+}
+
+void LeaderElector::turn() {
+  lane_->postAfter(impl_->step(), [this] { turn(); });
 }
 
 void LeaderElector::stop() {
-  thread_.request_stop();
-  if (thread_.joinable()) thread_.join();
+  if (lane_ == nullptr) return;
+  lane_->post([this] { impl_->release(); });
+  lane_->stop();
 }
 
 bool LeaderElector::leading() const {

@@ -5,8 +5,8 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 
+#include "lib/async/lane.h"
 #include "lib/base/clock.h"
 #include "lib/kube/client.h"
 
@@ -34,6 +34,7 @@ class LeaderElector {
   LeaderElector(const LeaderElector&) = delete;
   LeaderElector& operator=(const LeaderElector&) = delete;
 
+  /// Once, for good: steps on a lane of its own, by the clock.
   void start();
   void stop();
   /// True while we lead and the last renewal is younger than renewDeadline. Thread-safe; ask again
@@ -47,8 +48,11 @@ class LeaderElector {
 
  private:
   class Impl;
+  void turn();
+
   std::unique_ptr<Impl> impl_;
-  std::jthread thread_;
+  const Clock& clock_;
+  std::unique_ptr<async::Lane> lane_;
 };
 
 }  // namespace multinet::kube

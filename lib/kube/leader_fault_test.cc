@@ -131,7 +131,6 @@ class EventsTest : public ::testing::Test {
 TEST_F(EventsTest, CountsWhatHappensAgain) {
   EventRecorder recorder(*client_, clock_, {"agent", "n1"});
   recorder.record(pod_, Severity::Warning, "NetworkRefused", "network blue isn't granted");
-  recorder.start();
   const auto until = std::chrono::steady_clock::now() + seconds(5);
   while (events().empty() && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(milliseconds(2));
@@ -172,7 +171,6 @@ TEST_F(EventsTest, NeverHoldsACallerUp) {
   EventOptions options{"agent", "n1"};
   options.queueLimit = 5;
   EventRecorder recorder(*client_, clock_, options);
-  recorder.start();
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < 100; ++i) {
     recorder.record({"v1", "Pod", {"shop", "web-" + std::to_string(i)}, std::to_string(i)},

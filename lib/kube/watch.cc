@@ -352,7 +352,10 @@ Watch::~Watch() {
 
 void Watch::start() {
   if (thread_.joinable()) return;
-  thread_ = async::startThread("watch", [this](const std::stop_token& stop) { loop_->run(stop); });
+  thread_ = async::patiently("watch", [this] {
+    async::threadDoor("watch");
+    return std::jthread([this](const std::stop_token& stop) { loop_->run(stop); });
+  });
 }
 
 void Watch::stop() {

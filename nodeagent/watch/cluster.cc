@@ -143,7 +143,7 @@ Cluster::Cluster(ClusterOptions options, const Clock& clock, std::function<void(
       backoff_(std::chrono::milliseconds(500), std::chrono::seconds(10)),
       namespaces_(options_.namespaces, clock,
                   [this](const std::string& name) { return fetchLabels(name); }),
-      lane_("cluster") {
+      lane_("cluster", clock) {
   if (!own_.pod) own_.pod = [](const std::string&) {};
   if (!own_.node) own_.node = [](const std::string&) {};
 }
