@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/observe/kinds.h"
+#include "lib/api/names.h"
 #include "lib/base/log.h"
 
 namespace multinet::controller {
@@ -108,7 +109,7 @@ void Writer::createIdentifier(const IdentifierWish& wish) {
   const auto kind = kindOf<Identifier>();
   json object = {{"apiVersion", kind.apiVersion()},
                  {"kind", std::string(kind.kind)},
-                 {"metadata", {{"name", identifierName(wish.vni)}}},
+                 {"metadata", {{"name", api::vxlanIdentifierName(wish.vni)}}},
                  {"spec",
                   {{"kind", "VXLAN"},
                    {"id", wish.vni},
@@ -147,14 +148,14 @@ void Writer::writeFinalizers(const Meta& meta, const std::vector<std::string>& f
 
 void Writer::addFinalizer(const Meta& meta) {
   auto finalizers = meta.finalizers;
-  finalizers.emplace_back(kInUseFinalizer);
+  finalizers.emplace_back(api::kInUseFinalizer);
   writeFinalizers(meta, finalizers);
 }
 
 void Writer::removeFinalizer(const Meta& meta, const Writes& writes) {
   if (!unusedIndeed(meta, writes)) return;
   auto finalizers = meta.finalizers;
-  std::erase(finalizers, kInUseFinalizer);
+  std::erase(finalizers, api::kInUseFinalizer);
   const auto before = written_;
   writeFinalizers(meta, finalizers);
   if (written_ != before) log::info("network is released", {{"network", meta.name}});

@@ -133,10 +133,6 @@ class Planner {
 
 }  // namespace
 
-std::string identifierName(std::uint32_t vni) {
-  return "vxlan-" + std::to_string(vni);
-}
-
 IdentifierPlan planIdentifiers(const std::vector<Network>& networks,
                                const std::vector<Identifier>& identifiers) {
   return Planner(networks, identifiers).run();

@@ -14,9 +14,6 @@ namespace multinet::controller {
 inline constexpr std::uint32_t kFirstAutomaticVni = 100000;
 inline constexpr std::uint32_t kAutomaticVnis = 100000;
 
-/// `vxlan-7001`
-[[nodiscard]] std::string identifierName(std::uint32_t vni);
-
 /// A NetworkIdentifier to create.
 struct IdentifierWish {
   std::uint32_t vni = 0;

@@ -1,5 +1,7 @@
 #include "controller/identifiers/plan.h"
 
+#include "lib/api/names.h"
+
 namespace multinet::controller {
 namespace {
 
@@ -15,7 +17,7 @@ Network tunnel(const std::string& name, int second, std::optional<std::uint32_t>
 
 Identifier identifier(std::uint32_t vni, const std::string& network) {
   Identifier result;
-  result.meta.name = identifierName(vni);
+  result.meta.name = api::vxlanIdentifierName(vni);
   result.meta.uid = "id-" + std::to_string(vni);
   result.vni = vni;
   result.networkName = network;

@@ -1,5 +1,7 @@
 #include "controller/pass/pass.h"
 
+#include "lib/api/names.h"
+
 namespace multinet::controller {
 namespace {
 
@@ -47,7 +49,7 @@ struct World {
   void apply(const Writes& writes) {
     for (const auto& wish : writes.createIdentifiers) {
       Identifier made;
-      made.meta.name = identifierName(wish.vni);
+      made.meta.name = api::vxlanIdentifierName(wish.vni);
       made.vni = wish.vni;
       made.networkName = wish.networkName;
       made.networkUid = wish.networkUid;
