@@ -48,7 +48,8 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       cluster_({.kubeconfig = settings.kubeconfig,
                 .node = node_,
                 .observer = [this](const kube::CallRecord& call) { metrics_.apiCalled(call); },
-                .blockGone = [this](const api::IPBlock& block) { blockGone(block); }},
+                .blockGone = [this](const api::IPBlock& block) { blockGone(block); },
+                .storeWentBack = [this] { storeWentBack(); }},
                clock_, [this] { changed(); },
                {.pod = [this](const std::string& uid) { reporter_.changed(uid); },
                 .node = [this](const std::string& peer) { nodeReporter_.changed(peer); }}),
@@ -158,6 +159,13 @@ void NetworkParts::changed() {
 
 void NetworkParts::blockGone(const api::IPBlock& block) {
   if (auto gone = addresses::leasedBlock(block)) addresses_.blockGone(std::move(*gone));
+}
+
+void NetworkParts::storeWentBack() {
+  addresses_.storeWentBack();
+  reporter_.nodeEvent({kube::Severity::Warning, "StoreRestored",
+                       "the API server's store was put back to an earlier state: this node leases "
+                       "again what its pods hold, and no new block of addresses for two minutes"});
 }
 
 void NetworkParts::stop() {
