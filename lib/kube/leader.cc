@@ -47,7 +47,7 @@ class LeaderElector::Impl {
   void release();
   [[nodiscard]] bool leading() const {
     const std::lock_guard lock(mutex_);
-    return leading_ && clock_.now() - renewedAt_ < options_.renewDeadline;
+    return leadsNow();
   }
   [[nodiscard]] std::string holder() const {
     const std::lock_guard lock(mutex_);
@@ -55,6 +55,10 @@ class LeaderElector::Impl {
   }
 
  private:
+  /// Under the lock. Time alone ends it.
+  [[nodiscard]] bool leadsNow() const {
+    return leading_ && clock_.now() - renewedAt_ < options_.renewDeadline;
+  }
   /// True if the lease is ours after this try.
   Result<bool> attempt();
   Result<std::string> write(const Lease& found);
@@ -136,15 +140,16 @@ void LeaderElector::Impl::settle(bool ours, BootTime asOf) {
   bool ended = false;
   {
     const std::lock_guard lock(mutex_);
-    began = ours && !leading_;
-    ended = !ours && leading_;
+    // What lapsed by the clock has ended, also where it begins again at once.
+    began = ours && !leadsNow();
+    ended = leading_ && (!ours || began);
     leading_ = ours;
     if (ours) renewedAt_ = asOf;
   }
-  if (began) log::info("leads", {{"lease", options_.name}, {"identity", options_.identity}});
   if (ended) log::warn("leads no more", {{"lease", options_.name}});
-  if (began && options_.started) options_.started();
   if (ended && options_.stopped) options_.stopped();
+  if (began) log::info("leads", {{"lease", options_.name}, {"identity", options_.identity}});
+  if (began && options_.started) options_.started();
 }
 
 Duration LeaderElector::Impl::step() {

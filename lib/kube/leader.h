@@ -19,7 +19,10 @@ struct LeaderOptions {
   Duration leaseDuration = std::chrono::seconds(15);
   Duration renewDeadline = std::chrono::seconds(10);  ///< gives up leading; under leaseDuration
   Duration retryPeriod = std::chrono::seconds(2);
-  std::function<void()> started = {};  ///< on the elector's thread; must not block
+  /// On the elector's thread; must not block. Called each time that leading begins, also again
+  /// after it lapsed by the clock alone; by then it may have lapsed once more: a loop that finds
+  /// leading() false asks again by itself.
+  std::function<void()> started = {};
   std::function<void()> stopped = {};  ///< leading is over; work must end at once
 };
 

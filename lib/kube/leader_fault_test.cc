@@ -86,6 +86,16 @@ TEST_F(LeaderTest, StopsLeadingWhenTheServerStaysAway) {
   EXPECT_THAT(told_, ::testing::ElementsAre("+first", "-first"));
 }
 
+TEST_F(LeaderTest, TellsAlsoALapseThatTheNextRenewalEnds) {
+  LeaderElector first(*client_, clock_, as("first"));
+  static_cast<void>(first.step());
+  clock_.advance(seconds(12));  // the process was stopped, or the server didn't answer
+  EXPECT_FALSE(first.leading());
+  static_cast<void>(first.step());
+  EXPECT_TRUE(first.leading());
+  EXPECT_THAT(told_, ::testing::ElementsAre("+first", "-first", "+first"));
+}
+
 TEST_F(LeaderTest, KeepsLeadingThroughALostReply) {
   LeaderElector first(*client_, clock_, as("first"));
   static_cast<void>(first.step());

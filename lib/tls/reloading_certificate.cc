@@ -73,6 +73,15 @@ WallTime ReloadingCertificate::notAfter() const {
   return notAfter_;
 }
 
+Status ReloadingCertificate::usable(WallTime now) const {
+  if (!loaded()) return lastResult();
+  const WallTime end = notAfter();
+  if (now < end) return {};
+  return fail(Code::Unavailable, "CertificateExpired",
+              "serve certificate in " + options_.directory + ": it ended at " + formatTime(end) +
+                  " and no newer one has come");
+}
+
 Status ReloadingCertificate::lastResult() const {
   const std::lock_guard lock(mutex_);
   return lastResult_;

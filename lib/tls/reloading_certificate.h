@@ -52,6 +52,8 @@ class ReloadingCertificate {
   [[nodiscard]] bool loaded() const { return context() != nullptr; }
   /// End of the certificate in service; the epoch where there is none.
   [[nodiscard]] WallTime notAfter() const;
+  /// Unavailable where there is none to serve, or where it ended before `now`: clients refuse it.
+  [[nodiscard]] Status usable(WallTime now) const;
   /// What came of the newest attempt.
   [[nodiscard]] Status lastResult() const;
 
