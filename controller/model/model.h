@@ -32,10 +32,11 @@ struct Meta {
 struct Network {
   Meta meta;
   bool enabled = true;
-  bool tunnel = false;                  // needs a VNI
-  std::optional<std::uint32_t> vni;     // as the spec asks; absent: to be allocated
-  bool holdsFinalizer = false;          // api::kInUseFinalizer
-  std::vector<std::string> violations;  // what lib/api says, one sentence each
+  bool tunnel = false;                   // needs a VNI
+  std::optional<std::uint32_t> vni;      // as the spec asks; absent: to be allocated
+  std::optional<std::uint32_t> usedVni;  // as the status says: nodes have tunnels of it
+  bool holdsFinalizer = false;           // api::kInUseFinalizer
+  std::vector<std::string> violations;   // what lib/api says, one sentence each
 };
 
 /// A NetworkIdentifier.

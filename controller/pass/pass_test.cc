@@ -97,6 +97,16 @@ TEST(Pass, ConvergesAndThenWritesNothing) {
   EXPECT_FALSE(world.plan().again) << "an idle cluster is looked at again only when it changes";
 }
 
+TEST(Pass, ALostIdentifierIsMadeAgainAndTakesNothingFromTheNetwork) {
+  World world;
+  world.converge();
+  world.snapshot.identifiers.clear();
+  const auto writes = world.plan();
+  ASSERT_EQ(writes.createIdentifiers.size(), 1U);
+  EXPECT_EQ(writes.createIdentifiers[0].vni, 7001U);
+  EXPECT_TRUE(writes.networks.empty()) << "agents would end its tunnels";
+}
+
 TEST(Pass, AVerdictOfAnOlderGenerationIsWrittenAgain) {
   World world;
   world.converge();
