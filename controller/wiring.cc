@@ -178,7 +178,11 @@ class Controller::Impl {
       metrics_->writingPasses.Increment();
       MULTINET_CHECK(writer_.carryOut(writes));
     }
-    return writes.again;
+    auto again = writes.again;
+    if (const auto refused = writer_.again(); refused && (!again || *refused < *again)) {
+      again = refused;
+    }
+    return again;
   }
 
   Result<std::optional<Duration>> certificates() {
