@@ -2,18 +2,18 @@
 
 namespace multinet::controller {
 
-template <class Use>
-void Caches::each(const Use& use) {
-  use("podnetworks", networks_);
-  use("podnetworkattachments", attachments_);
-  use("networkidentifiers", identifiers_);
-  use("pods", pods_);
-  use("podinterfacesets", sets_);
-  use("nodenetworksets", nodeSets_);
-  use("networkpeers", peers_);
-  use("ipblocks", blocks_);
-  use("nodes", nodes_);
-  use("namespaces", namespaces_);
+template <class Self, class Use>
+void Caches::each(Self& self, const Use& use) {
+  use("podnetworks", self.networks_);
+  use("podnetworkattachments", self.attachments_);
+  use("networkidentifiers", self.identifiers_);
+  use("pods", self.pods_);
+  use("podinterfacesets", self.sets_);
+  use("nodenetworksets", self.nodeSets_);
+  use("networkpeers", self.peers_);
+  use("ipblocks", self.blocks_);
+  use("nodes", self.nodes_);
+  use("namespaces", self.namespaces_);
 }
 
 Caches::Caches(kube::Client& client, const std::function<void()>& changed)
@@ -27,7 +27,7 @@ Caches::Caches(kube::Client& client, const std::function<void()>& changed)
       blocks_(client, {}),
       nodes_(client, {}),
       namespaces_(client, {}) {
-  each([&]<class T>(const char* /*name*/, kube::Informer<T>& informer) {
+  each(*this, [&]<class T>(const char* /*name*/, kube::Informer<T>& informer) {
     informer.addHandler({.added = [changed](const T&) { changed(); },
                          .updated = [changed](const T&, const T&) { changed(); },
                          .deleted = [changed](const T&) { changed(); }});
@@ -35,24 +35,32 @@ Caches::Caches(kube::Client& client, const std::function<void()>& changed)
 }
 
 void Caches::start() {
-  each([](const char* /*name*/, auto& informer) { informer.start(); });
+  each(*this, [](const char* /*name*/, auto& informer) { informer.start(); });
 }
 
 void Caches::stop() {
-  each([](const char* /*name*/, auto& informer) { informer.stop(); });
+  each(*this, [](const char* /*name*/, auto& informer) { informer.stop(); });
 }
 
 Status Caches::synced() const {
+  return ready(Duration::max());
+}
+
+Status Caches::ready(Duration oldest) const {
   Status status;
-  // `each` hands out references that can be changed; asking changes nothing.
-  const_cast<Caches*>(this)->each([&](const char* name, const auto& informer) {
-    if (!status.has_value() || informer.synced()) return;
-    status = fail(Code::Unavailable, "NotSynced",
-                  "read " + std::string(name) + ": " +
-                      (informer.health().lastError.empty() ? "the first list is under way"
-                                                           : informer.health().lastError));
+  each(*this, [&](const char* /*name*/, const auto& informer) {
+    if (status) status = informer.ready(oldest);
   });
   return status;
+}
+
+std::map<std::string, Duration> Caches::ages() const {
+  std::map<std::string, Duration> ages;
+  const auto now = std::chrono::steady_clock::now();
+  each(*this, [&](const char* name, const auto& informer) {
+    if (const auto heard = informer.health().heardAt) ages[name] = now - *heard;
+  });
+  return ages;
 }
 
 Observed Caches::observe() const {

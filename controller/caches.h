@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <string>
 
 #include "controller/observe/snapshot.h"
 #include "lib/kube/informer.h"
@@ -17,13 +19,17 @@ class Caches {
   void stop();
   /// Names the first cache that isn't filled yet.
   [[nodiscard]] Status synced() const;
+  /// As above, and the first of which the server has said nothing for longer than `oldest`.
+  [[nodiscard]] Status ready(Duration oldest) const;
+  /// How long ago the server last said something of a resource.
+  [[nodiscard]] std::map<std::string, Duration> ages() const;
   /// Null-free lists of everything, without waiting for the server.
   [[nodiscard]] Observed observe() const;
 
  private:
   /// Calls `use(name, informer)` for each.
-  template <class Use>
-  void each(const Use& use);
+  template <class Self, class Use>
+  static void each(Self& self, const Use& use);
 
   kube::Informer<SeenNetwork> networks_;
   kube::Informer<SeenAttachment> attachments_;

@@ -118,28 +118,28 @@ Status KubeCertificateDoor::replaceSecret(const std::string& name, const Version
   return statusOf(client_.raw().update(kSecret, std::move(object), kube::Subresource::None));
 }
 
-Result<std::optional<std::vector<std::string>>> KubeCertificateDoor::readBundles(
+Result<std::optional<VersionedBundles>> KubeCertificateDoor::readBundles(
     const std::string& configuration) {
   MULTINET_TRY(const auto object, read(configurationKind(configuration), {"", configuration}));
   if (!object) return std::nullopt;
-  std::vector<std::string> bundles;
+  VersionedBundles seen{{}, stringAt(*object, "/metadata/resourceVersion")};
   for (const auto& webhook : webhooksOf(*object)) {
     const auto bundle = fromBase64(stringAt(webhook, "/clientConfig/caBundle"));
-    bundles.push_back(bundle.has_value() ? *bundle : std::string());
+    seen.bundles.push_back(bundle.has_value() ? *bundle : std::string());
   }
-  return bundles;
+  return seen;
 }
 
-Status KubeCertificateDoor::writeBundle(const std::string& configuration,
-                                        const std::string& bundle) {
+Status KubeCertificateDoor::writeBundle(const std::string& configuration, const std::string& bundle,
+                                        const std::string& resourceVersion) {
   const auto kind = configurationKind(configuration);
   MULTINET_TRY(const auto object, read(kind, {"", configuration}));
   if (!object) return {};
   auto webhooks = webhooksOf(*object);
   for (auto& webhook : webhooks) webhook["clientConfig"]["caBundle"] = toBase64(bundle);
-  const json patch = {
-      {"metadata", {{"resourceVersion", stringAt(*object, "/metadata/resourceVersion")}}},
-      {"webhooks", std::move(webhooks)}};
+  // The version that the plan looked at, not the one just read.
+  const json patch = {{"metadata", {{"resourceVersion", resourceVersion}}},
+                      {"webhooks", std::move(webhooks)}};
   return statusOf(client_.raw().patch(kind, {"", configuration}, kube::PatchType::Merge, patch,
                                       kube::Subresource::None, kube::Conflicts::Refuse));
 }

@@ -17,10 +17,10 @@ class KubeCertificateDoor final : public CertificateDoor {
   [[nodiscard]] Status createSecret(const std::string& name, const SecretData& data) override;
   [[nodiscard]] Status replaceSecret(const std::string& name,
                                      const VersionedSecret& secret) override;
-  [[nodiscard]] Result<std::optional<std::vector<std::string>>> readBundles(
+  [[nodiscard]] Result<std::optional<VersionedBundles>> readBundles(
       const std::string& configuration) override;
-  [[nodiscard]] Status writeBundle(const std::string& configuration,
-                                   const std::string& bundle) override;
+  [[nodiscard]] Status writeBundle(const std::string& configuration, const std::string& bundle,
+                                   const std::string& resourceVersion) override;
 
  private:
   [[nodiscard]] Result<std::optional<nlohmann::json>> read(const kube::Kind& kind,

@@ -10,11 +10,14 @@
 
 #include "controller/caches.h"
 #include "controller/certificate_door.h"
-#include "controller/loop.h"
+#include "controller/leading.h"
 #include "controller/writer.h"
+#include "lib/api/server.h"
+#include "lib/async/loop.h"
 #include "lib/base/log.h"
 #include "lib/http/health.h"
 #include "lib/http/server.h"
+#include "lib/kube/discovery.h"
 #include "lib/kube/leader.h"
 
 namespace multinet::controller {
@@ -54,7 +57,26 @@ struct Metrics {
                                    .Help("1 while this replica leads")
                                    .Register(registry)
                                    .Add({});
+  prometheus::Family<prometheus::Gauge>& lastTurn =
+      prometheus::BuildGauge()
+          .Name("multinet_controller_loop_last_turn_timestamp_seconds")
+          .Help("When a loop's last turn ended that succeeded")
+          .Register(registry);
+  prometheus::Family<prometheus::Gauge>& notAfter =
+      prometheus::BuildGauge()
+          .Name("multinet_controller_certificate_not_after_timestamp_seconds")
+          .Help("When a certificate ends, as the leader last saw it")
+          .Register(registry);
+  prometheus::Family<prometheus::Gauge>& watchAge =
+      prometheus::BuildGauge()
+          .Name("multinet_controller_watch_age_seconds")
+          .Help("Since the API server last said something of a resource")
+          .Register(registry);
 };
+
+double secondsOf(WallTime time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
 
 kube::ClientOptions clientOptions(Metrics& metrics) {
   kube::ClientOptions options;
@@ -82,16 +104,21 @@ class Controller::Impl {
         door_(*client_, settings.nameSpace),
         writer_(*client_, clock_, [this] { return elector_.leading(); }),
         elector_(*client_, clock_, leaderOptions()),
-        passes_({.name = "pass"}, [this] { return pass(); }),
-        certificates_({.name = "certificates"}, [this] { return certificates(); }),
+        passes_({.name = "pass"}, clock_, whileLeading(elector_, [this] { return pass(); })),
+        certificates_({.name = "certificates"}, clock_,
+                      whileLeading(elector_, [this] { return certificates(); })),
         caches_(*client_, [this] { passes_.wake(); }) {}
 
   /// Health first, so that a start that hangs can be seen; caches before the election, so that a
   /// new leader works at once.
   Status start() {
-    auto router =
-        http::healthRouter({{"caches", [this] { return caches_.synced(); }}}, metrics_->registry);
-    MULTINET_TRY(server_, http::Server::start({.listen = settings_.healthListen}, router));
+    const http::Router router = http::healthRouter(
+        {{"caches", [this] { return caches_.ready(kube::kOldCache); }}}, metrics_->registry);
+    const http::Handler health = [this, router](const http::Request& request) {
+      show();
+      return router(request);
+    };
+    MULTINET_TRY(server_, http::Server::start({.listen = settings_.healthListen}, health));
     caches_.start();
     passes_.start();
     certificates_.start();
@@ -115,22 +142,35 @@ class Controller::Impl {
     options.name = kLeaseName;
     options.identity = identity();
     options.started = [this] {
-      log::info("leading", {});
-      metrics_->leading.Set(1);
       passes_.wake();
       certificates_.wake();
-    };
-    options.stopped = [this] {
-      log::info("not leading any more", {});
-      metrics_->leading.Set(0);
     };
     return options;
   }
 
+  /// Before each look at the metrics. Any thread.
+  void show() {
+    metrics_->leading.Set(elector_.leading() ? 1 : 0);
+    for (const async::Loop* loop : {&passes_, &certificates_}) {
+      const auto last = loop->lastTurn();
+      if (last) metrics_->lastTurn.Add({{"loop", loop->name()}}).Set(secondsOf(*last));
+    }
+    for (const auto& [resource, age] : caches_.ages()) {
+      metrics_->watchAge.Add({{"resource", resource}})
+          .Set(std::chrono::duration<double>(age).count());
+    }
+  }
+  void showEnd(const char* certificate, const std::optional<WallTime>& end) {
+    if (end) metrics_->notAfter.Add({{"certificate", certificate}}).Set(secondsOf(*end));
+  }
+
   Result<std::optional<Duration>> pass() {
-    if (!elector_.leading()) return std::nullopt;
     // A view of which a part is missing would delete what that part protects.
     if (!caches_.synced().has_value()) return Duration(std::chrono::seconds(1));
+    if (!serverFits_) {
+      MULTINET_CHECK(kube::requireServer(*client_, {1, api::kOldestMinor}, api::kWhyOldest));
+      serverFits_ = true;
+    }
     metrics_->passes.Increment();
     const auto snapshot = makeSnapshot(caches_.observe(), memory_, clock_.now());
     const auto writes = planPass(snapshot, clock_.wall(), clock_.now());
@@ -138,15 +178,20 @@ class Controller::Impl {
       metrics_->writingPasses.Increment();
       MULTINET_CHECK(writer_.carryOut(writes));
     }
-    return writes.again;
+    auto again = writes.again;
+    if (const auto refused = writer_.again(); refused && (!again || *refused < *again)) {
+      again = refused;
+    }
+    return again;
   }
 
   Result<std::optional<Duration>> certificates() {
-    if (!elector_.leading()) return std::nullopt;
     const auto service = "multinet-webhook." + settings_.nameSpace;
-    const auto wrote =
-        keepCertificates(door_, {service + ".svc", service + ".svc.cluster.local"}, clock_);
-    if (!wrote.has_value()) return fail(wrote.error());
+    MULTINET_TRY(const Kept kept,
+                 keepCertificates(door_, {service + ".svc", service + ".svc.cluster.local"}, clock_,
+                                  [this] { return elector_.leading(); }));
+    showEnd("ca", kept.authorityEnds);
+    showEnd("webhook", kept.servingEnds);
     return kCertificatePeriod;
   }
 
@@ -154,12 +199,13 @@ class Controller::Impl {
   SystemClock clock_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<kube::Client> client_;
-  NodeMemory memory_;  // the pass's thread only
+  NodeMemory memory_;        // the pass's thread only
+  bool serverFits_ = false;  // likewise
   KubeCertificateDoor door_;
   Writer writer_;
   kube::LeaderElector elector_;
-  Loop passes_;
-  Loop certificates_;
+  async::Loop passes_;
+  async::Loop certificates_;
   Caches caches_;
   std::unique_ptr<http::Server> server_;
 };

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "controller/observe/kinds.h"
+#include "lib/api/names.h"
 #include "lib/base/log.h"
 
 namespace multinet::controller {
@@ -51,6 +51,18 @@ json conditionsJson(const std::vector<ConditionWish>& wishes,
   return list;
 }
 
+constexpr Duration kFirstWait = std::chrono::seconds(30);
+constexpr Duration kLongestWait = std::chrono::minutes(10);
+
+/// The server's word on what the object is: the same write again gets the same answer.
+bool isRefusal(const Error& error) {
+  return error.code == Code::InvalidArgument || error.code == Code::PermissionDenied;
+}
+
+std::string objectOf(const kube::Kind& kind, const Meta& meta) {
+  return std::string(kind.kind) + " " + meta.namespaceName + "/" + meta.name + " " + meta.uid;
+}
+
 /// What the next pass will find out by itself.
 bool lostRace(const Error& error) {
   return error.code == Code::Aborted || error.code == Code::AlreadyExists ||
@@ -68,6 +80,8 @@ Writer::Writer(kube::Client& client, const Clock& clock, std::function<bool()> l
 
 Status Writer::carryOut(const Writes& writes) {
   first_ = {};
+  networks_.reset();
+  sets_.reset();
   for (const auto& wish : writes.createIdentifiers) createIdentifier(wish);
   for (const auto& meta : writes.addFinalizer) addFinalizer(meta);
   const auto now = clock_.wall();
@@ -92,81 +106,117 @@ Status Writer::carryOut(const Writes& writes) {
   removeAll(kindOf<Block>(), writes.removeBlocks);
   removeAll(kindOf<SeenPeer>(), writes.removePeers);
   removeAll(kindOf<SeenNodeSet>(), writes.removeNodeSets);
+  // What was due has been tried again, or isn't wanted any more.
+  std::erase_if(refused_, [&](const auto& one) { return one.second.until <= clock_.now(); });
   return first_;
 }
 
-void Writer::note(const Status& status) {
+void Writer::note(const std::string& object, const Status& status) {
   if (status.has_value()) {
     ++written_;
-  } else if (!lostRace(status.error()) && first_.has_value()) {
-    first_ = status;
+    refused_.erase(object);
+  } else if (isRefusal(status.error())) {
+    Refused& refused = refused_[object];
+    refused.wait = std::clamp(refused.wait * 2, kFirstWait, kLongestWait);
+    refused.until = clock_.now() + refused.wait;
+    log::error("the server refuses a write", {{"object", object}, {"error", status.error()}});
+  } else if (!lostRace(status.error())) {
+    noteRead(status.error());
   }
 }
 
+void Writer::noteRead(const Error& error) {
+  if (first_.has_value()) first_ = fail(error);
+}
+
+bool Writer::mayTry(const std::string& object) const {
+  if (!leading_()) return false;
+  const auto refused = refused_.find(object);
+  return refused == refused_.end() || refused->second.until <= clock_.now();
+}
+
+std::optional<Duration> Writer::again() const {
+  std::optional<Duration> first;
+  const BootTime now = clock_.now();
+  for (const auto& [object, refused] : refused_) {
+    if (refused.until <= now) continue;
+    const Duration left = refused.until - now;
+    if (!first || left < *first) first = left;
+  }
+  return first;
+}
+
 void Writer::createIdentifier(const IdentifierWish& wish) {
-  if (!leading_()) return;
   const auto kind = kindOf<Identifier>();
-  json object = {{"apiVersion", kind.apiVersion()},
-                 {"kind", std::string(kind.kind)},
-                 {"metadata", {{"name", identifierName(wish.vni)}}},
-                 {"spec",
-                  {{"kind", "VXLAN"},
-                   {"id", wish.vni},
-                   {"podNetworkName", wish.networkName},
-                   {"podNetworkUID", wish.networkUid}}}};
-  const auto made = client_.raw().create(kind, std::move(object), [&](std::string_view body) {
-    const auto existing = kube::decodeJson<Identifier>(body);
+  const std::string name = api::vxlanIdentifierName(wish.vni);
+  const std::string object = std::string(kind.kind) + " " + name;
+  if (!mayTry(object)) return;
+  json body = {{"apiVersion", kind.apiVersion()},
+               {"kind", std::string(kind.kind)},
+               {"metadata", {{"name", name}}},
+               {"spec",
+                {{"kind", "VXLAN"},
+                 {"id", wish.vni},
+                 {"podNetworkName", wish.networkName},
+                 {"podNetworkUID", wish.networkUid}}}};
+  const auto made = client_.raw().create(kind, std::move(body), [&](std::string_view there) {
+    const auto existing = kube::decodeJson<Identifier>(there);
     return existing.has_value() && existing->networkUid == wish.networkUid;
   });
   if (made.has_value()) {
     log::info("reserved VNI", {{"network", wish.networkName}, {"vni", wish.vni}});
-    note({});
+    note(object, {});
   } else {
-    note(fail(made.error()));
+    note(object, fail(made.error()));
   }
 }
 
 void Writer::writeStatus(const kube::Kind& kind, const Meta& meta, nlohmann::json status) {
-  if (!leading_()) return;
+  const std::string object = objectOf(kind, meta);
+  if (!mayTry(object)) return;
   const json patch = {{"metadata", preconditions(meta)}, {"status", std::move(status)}};
   const auto done =
       client_.raw().patch(kind, {meta.namespaceName, meta.name}, kube::PatchType::Merge, patch,
                           kube::Subresource::Status, kube::Conflicts::Refuse);
-  note(done.has_value() ? Status() : fail(done.error()));
+  note(object, done.has_value() ? Status() : fail(done.error()));
 }
 
 void Writer::writeFinalizers(const Meta& meta, const std::vector<std::string>& finalizers) {
-  if (!leading_()) return;
+  const std::string object = objectOf(kindOf<SeenNetwork>(), meta) + " finalizers";
+  if (!mayTry(object)) return;
   json metadata = preconditions(meta);
   metadata["finalizers"] = finalizers;
   const auto done = client_.raw().patch(kindOf<SeenNetwork>(), {"", meta.name},
                                         kube::PatchType::Merge, {{"metadata", metadata}},
                                         kube::Subresource::None, kube::Conflicts::Refuse);
-  note(done.has_value() ? Status() : fail(done.error()));
+  note(object, done.has_value() ? Status() : fail(done.error()));
 }
 
 void Writer::addFinalizer(const Meta& meta) {
   auto finalizers = meta.finalizers;
-  finalizers.emplace_back(kInUseFinalizer);
+  finalizers.emplace_back(api::kInUseFinalizer);
   writeFinalizers(meta, finalizers);
 }
 
 void Writer::removeFinalizer(const Meta& meta, const Writes& writes) {
   if (!unusedIndeed(meta, writes)) return;
   auto finalizers = meta.finalizers;
-  std::erase(finalizers, kInUseFinalizer);
+  std::erase(finalizers, api::kInUseFinalizer);
   const auto before = written_;
   writeFinalizers(meta, finalizers);
   if (written_ != before) log::info("network is released", {{"network", meta.name}});
 }
 
 bool Writer::unusedIndeed(const Meta& network, const Writes& writes) {
-  const auto sets = client_.list<InterfaceSet>();
-  if (!sets.has_value()) {
-    note(fail(sets.error()));
-    return false;
+  if (!sets_) {
+    auto sets = client_.list<InterfaceSet>();
+    if (!sets.has_value()) {
+      noteRead(sets.error());
+      return false;
+    }
+    sets_ = std::move(*sets);
   }
-  return std::ranges::none_of(*sets, [&](const InterfaceSet& set) {
+  return std::ranges::none_of(*sets_, [&](const InterfaceSet& set) {
     const bool misfit = std::ranges::any_of(
         writes.suspectSets, [&](const auto& one) { return one.meta.uid == set.meta.uid; });
     return !misfit && std::ranges::any_of(set.interfaces, [&](const auto& interface) {
@@ -178,7 +228,7 @@ bool Writer::unusedIndeed(const Meta& network, const Writes& writes) {
 void Writer::removeSuspect(const InterfaceSet& set) {
   const auto body = client_.get<SeenPod>({set.meta.namespaceName, set.podName});
   if (!body.has_value() && body.error().code != Code::NotFound) {
-    note(fail(body.error()));
+    noteRead(body.error());
     return;
   }
   const auto pod = body.has_value() ? std::optional(body->pod) : std::nullopt;
@@ -190,37 +240,41 @@ bool Writer::goneIndeed(const Deletion& deletion) {
     const auto node = client_.get<SeenNode>({"", deletion.goneNode});
     if (node.has_value()) return false;
     if (node.error().code != Code::NotFound) {
-      note(fail(node.error()));
+      noteRead(node.error());
       return false;
     }
   }
   if (deletion.goneNetworkUid.empty()) return true;
-  const auto networks = client_.list<SeenNetwork>();
-  if (!networks.has_value()) {
-    note(fail(networks.error()));
-    return false;
+  if (!networks_) {
+    auto networks = client_.list<SeenNetwork>();
+    if (!networks.has_value()) {
+      noteRead(networks.error());
+      return false;
+    }
+    networks_ = std::move(*networks);
   }
-  return std::ranges::none_of(*networks, [&](const auto& network) {
+  return std::ranges::none_of(*networks_, [&](const auto& network) {
     return network.state.network.meta.uid == deletion.goneNetworkUid;
   });
 }
 
 void Writer::removeAll(const kube::Kind& kind, const std::vector<Deletion>& deletions) {
   for (const auto& deletion : deletions) {
-    if (goneIndeed(deletion)) remove(kind, deletion);
+    if (mayTry(objectOf(kind, deletion.meta)) && goneIndeed(deletion)) remove(kind, deletion);
   }
 }
 
 void Writer::remove(const kube::Kind& kind, const Deletion& deletion) {
-  if (!leading_()) return;
   const auto& meta = deletion.meta;
+  const std::string object = objectOf(kind, meta);
+  if (!mayTry(object)) return;
   const auto done =
       client_.raw().remove(kind, {meta.namespaceName, meta.name}, {meta.uid, meta.resourceVersion});
   if (done.has_value()) {
     log::info("deleted object",
               {{"kind", kind.kind}, {"object", meta.name}, {"why", deletion.why}});
   }
-  note(done);
+  note(object, done);
 }
 
 }  // namespace multinet::controller

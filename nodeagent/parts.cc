@@ -14,6 +14,10 @@ namespace {
 constexpr std::chrono::seconds kOwnerStuck(5);
 /// A sync on a slow disk under load takes a second or two.
 constexpr std::chrono::seconds kDiskStuck(10);
+/// A look at a node with hundreds of networks, and all that it finds to do.
+constexpr std::chrono::seconds kKernelStuck(30);
+/// Above the deadlines of all calls that one report makes to a server that doesn't answer.
+constexpr std::chrono::minutes kReportStuck(3);
 
 Result<std::string> readBootId() {
   MULTINET_CHECK(failpoint::check("start.boot-id"));
@@ -44,7 +48,8 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       cluster_({.kubeconfig = settings.kubeconfig,
                 .node = node_,
                 .observer = [this](const kube::CallRecord& call) { metrics_.apiCalled(call); },
-                .blockGone = [this](const api::IPBlock& block) { blockGone(block); }},
+                .blockGone = [this](const api::IPBlock& block) { blockGone(block); },
+                .storeWentBack = [this] { storeWentBack(); }},
                clock_, [this] { changed(); },
                {.pod = [this](const std::string& uid) { reporter_.changed(uid); },
                 .node = [this](const std::string& peer) { nodeReporter_.changed(peer); }}),
@@ -145,6 +150,9 @@ void NetworkParts::serve() {
   watchdog_.watch(*lane_, kOwnerStuck);
   watchdog_.watch(journal_.lane(), kDiskStuck);
   engine_->watchWith(watchdog_);
+  watchdog_.watch([this] { return networks_->health(); }, kKernelStuck);
+  watchdog_.watch([this] { return reporter_.health(); }, kReportStuck);
+  watchdog_.watch([this] { return nodeReporter_.health(); }, kReportStuck);
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
   recovery_->start();  // fail-closed: until it is done no call for networks is served
 }
@@ -156,6 +164,13 @@ void NetworkParts::changed() {
 void NetworkParts::blockGone(const api::IPBlock& block) {
   if (!feeding_) return;
   if (auto gone = addresses::leasedBlock(block)) addresses_->blockGone(std::move(*gone));
+}
+
+void NetworkParts::storeWentBack() {
+  addresses_.storeWentBack();
+  reporter_.nodeEvent({kube::Severity::Warning, "StoreRestored",
+                       "the API server's store was put back to an earlier state: this node leases "
+                       "again what its pods hold, and no new block of addresses for two minutes"});
 }
 
 void NetworkParts::stop() {

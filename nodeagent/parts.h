@@ -70,6 +70,7 @@ class NetworkParts {
   void serve();
   void changed();
   void blockGone(const api::IPBlock& block);
+  void storeWentBack();
 
   const Settings settings_;
   const Policy policy_;

@@ -19,13 +19,10 @@ void InformerView::stop() {
   namespaces_.stop();
 }
 
-Status InformerView::synced() const {
-  std::string missing;
-  if (!networks_.synced()) missing += " podnetworks";
-  if (!attachments_.synced()) missing += " podnetworkattachments";
-  if (!namespaces_.synced()) missing += " namespaces";
-  if (missing.empty()) return {};
-  return fail(Code::Unavailable, "NotSynced", "list objects: not answered yet:" + missing);
+Status InformerView::ready() const {
+  MULTINET_CHECK(networks_.ready(kube::kOldCache));
+  MULTINET_CHECK(attachments_.ready(kube::kOldCache));
+  return namespaces_.ready(kube::kOldCache);
 }
 
 std::optional<api::PodNetwork> InformerView::network(std::string_view name) const {

@@ -15,8 +15,9 @@ class InformerView final : public View {
   explicit InformerView(kube::Client& client);
   void start();
   void stop();
-  /// Unavailable/NotSynced names the kinds whose first list hasn't come.
-  [[nodiscard]] Status synced() const;
+  /// Unavailable, and names the kind, where its first list hasn't come (NotSynced) or the server
+  /// has been silent about it for minutes (CacheOld).
+  [[nodiscard]] Status ready() const;
 
   [[nodiscard]] std::optional<api::PodNetwork> network(std::string_view name) const override;
   [[nodiscard]] std::optional<api::PodNetworkAttachment> attachment(

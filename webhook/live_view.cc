@@ -14,15 +14,13 @@ std::optional<T> ask(kube::Client& client, const kube::ObjectKey& key, const Cac
   return cached();
 }
 
-constexpr int kBadRequest = 400;
-
 }  // namespace
 
 std::optional<api::PodNetwork> LiveView::network(std::string_view name) const {
   const auto [at, isNew] = networks_.try_emplace(std::string(name));
   if (isNew) {
-    at->second =
-        ask<api::PodNetwork>(client_, {"", at->first}, [&] { return caches_.network(name); });
+    const auto cached = [&] { return caches_.network(name); };
+    at->second = mayAsk() ? ask<api::PodNetwork>(client_, {"", at->first}, cached) : cached();
   }
   return at->second;
 }
@@ -32,9 +30,9 @@ std::optional<api::PodNetworkAttachment> LiveView::attachment(std::string_view n
   const auto [at, isNew] =
       attachments_.try_emplace(std::pair(std::string(namespaceName), std::string(name)));
   if (isNew) {
-    at->second = ask<api::PodNetworkAttachment>(client_, {at->first.first, at->first.second}, [&] {
-      return caches_.attachment(namespaceName, name);
-    });
+    const auto cached = [&] { return caches_.attachment(namespaceName, name); };
+    const kube::ObjectKey key{at->first.first, at->first.second};
+    at->second = mayAsk() ? ask<api::PodNetworkAttachment>(client_, key, cached) : cached();
   }
   return at->second;
 }
@@ -42,18 +40,23 @@ std::optional<api::PodNetworkAttachment> LiveView::attachment(std::string_view n
 std::optional<k8s::StringMap> LiveView::namespaceLabels(std::string_view name) const {
   const auto [at, isNew] = labels_.try_emplace(std::string(name));
   if (isNew) {
-    const auto found = client_.get<k8s::Namespace>({"", at->first});
-    at->second = found ? std::optional(found->metadata.labels) : caches_.namespaceLabels(name);
+    at->second = caches_.namespaceLabels(name);
+    if (!mayAsk()) return at->second;
+    if (auto found = client_.get<k8s::Namespace>({"", at->first})) {
+      at->second = std::move(found->metadata.labels);
+    }
   }
   return at->second;
 }
 
 std::vector<api::PodNetwork> LiveView::networks() const {
+  if (!mayAsk()) return caches_.networks();
   auto all = client_.list<api::PodNetwork>();
   return all ? std::move(*all) : caches_.networks();
 }
 
 std::optional<std::vector<api::ClusterRange>> LiveView::clusterRanges() const {
+  if (!mayAsk()) return std::nullopt;
   std::vector<api::ClusterRange> ranges;
   const auto add = [&](const std::string& text, api::RangeUse use, const std::string& owner) {
     if (const auto prefix = IpPrefix::parse(text)) ranges.push_back({*prefix, use, owner});
@@ -66,6 +69,7 @@ std::optional<std::vector<api::ClusterRange>> LiveView::clusterRanges() const {
       for (const auto& cidr : one.spec.cidrs) add(cidr, api::RangeUse::Services, one.metadata.name);
     }
   }
+  if (!mayAsk()) return std::nullopt;
   const auto nodes = client_.list<k8s::Node>();
   if (!nodes) return std::nullopt;
   for (const k8s::Node& node : *nodes) {
@@ -78,14 +82,6 @@ std::optional<std::vector<api::ClusterRange>> LiveView::clusterRanges() const {
     }
   }
   return ranges;
-}
-
-Verdict judgeFreshly(const Judge& judge, const Review& review, const View& caches,
-                     kube::Client& client) {
-  if (review.resource == "podnetworks") return judge(review, LiveView(client, caches));
-  Verdict verdict = judge(review, caches);
-  if (verdict.allowed || verdict.code == kBadRequest) return verdict;
-  return judge(review, LiveView(client, caches));
 }
 
 }  // namespace multinet::webhook

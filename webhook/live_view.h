@@ -5,25 +5,33 @@
 // refused by a cache alone.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "lib/base/clock.h"
 #include "lib/kube/client.h"
-#include "webhook/admission/review.h"
 #include "webhook/admission/view.h"
 
 namespace multinet::webhook {
 
-/// Asks the API server, each thing once; what it doesn't answer is as the caches have it. For one
-/// review, on one thread; its calls block, at most for the client's deadline.
+/// What one review may cost the API server and whoever waits for the answer.
+struct LookBudget {
+  BootTime until = BootTime::max();
+  int calls = 20;  ///< a pod's 16 networks, its namespace, and some attachments
+};
+
+/// Asks the API server, each thing once, as far as the budget goes; what isn't asked or answered is
+/// as the caches have it. For one review, on one thread; its calls block, at most for the client's
+/// deadline.
 class LiveView final : public View {
  public:
-  /// Both outlive it.
-  LiveView(kube::Client& client, const View& caches) : client_(client), caches_(caches) {}
+  /// All outlive it.
+  LiveView(kube::Client& client, const View& caches, const Clock& clock = kSystemClock,
+           LookBudget budget = {})
+      : client_(client), caches_(caches), clock_(clock), budget_(budget) {}
 
   [[nodiscard]] std::optional<api::PodNetwork> network(std::string_view name) const override;
   [[nodiscard]] std::optional<api::PodNetworkAttachment> attachment(
@@ -34,19 +42,17 @@ class LiveView final : public View {
   [[nodiscard]] std::optional<std::vector<api::ClusterRange>> clusterRanges() const override;
 
  private:
+  /// Spends one call.
+  [[nodiscard]] bool mayAsk() const { return clock_.now() < budget_.until && budget_.calls-- > 0; }
+
   kube::Client& client_;
   const View& caches_;
+  const Clock& clock_;
+  mutable LookBudget budget_;
   mutable std::map<std::string, std::optional<api::PodNetwork>> networks_;
   mutable std::map<std::pair<std::string, std::string>, std::optional<api::PodNetworkAttachment>>
       attachments_;
   mutable std::map<std::string, std::optional<k8s::StringMap>> labels_;
 };
-
-using Judge = std::function<Verdict(const Review&, const View&)>;
-
-/// Decides by the caches, and refuses only what the API server's own state refuses too. Networks,
-/// which are rare and judged by what no cache holds, are decided by the API server's state alone.
-[[nodiscard]] Verdict judgeFreshly(const Judge& judge, const Review& review, const View& caches,
-                                   kube::Client& client);
 
 }  // namespace multinet::webhook

@@ -1,4 +1,4 @@
-// Refusals by a cache that lags, against a real server.
+// The API server's own word, of a real server.
 #include "webhook/live_view.h"
 
 #include <gtest/gtest.h>
@@ -7,7 +7,6 @@
 #include "lib/k8s/core.h"
 #include "test/support/apiserver.h"
 #include "webhook/admission/fake_view.h"
-#include "webhook/admission/validate.h"
 
 namespace multinet::webhook {
 namespace {
@@ -26,36 +25,10 @@ class LiveViewTest : public ::testing::Test {
     options.deadline = std::chrono::milliseconds(500);
     return kube::connect(config, options).value();
   }
-  Verdict judge(const Judge& rule) { return judgeFreshly(rule, {}, caches_, *client_); }
-  /// Refuses where the network isn't there.
-  static Verdict needsBlue(const Review& /*review*/, const View& view) {
-    return view.network("blue") ? Verdict{} : Verdict::refuse(422, "Invalid", "no blue");
-  }
-
   ApiServer server_;
   std::unique_ptr<kube::Client> client_ = connect(server_);
   FakeView caches_;
 };
-
-TEST_F(LiveViewTest, NobodyIsRefusedByACacheAlone) {
-  EXPECT_FALSE(judge(needsBlue).allowed);
-  ASSERT_TRUE(client_->create(goodNetwork("blue")));
-  EXPECT_TRUE(judge(needsBlue).allowed);
-}
-
-TEST_F(LiveViewTest, WhatTheCachesAllowAsksNobody) {
-  caches_.catalog.networks["blue"] = goodNetwork("blue");
-  EXPECT_TRUE(judge(needsBlue).allowed);
-  EXPECT_TRUE(server_.requests().empty());
-}
-
-TEST_F(LiveViewTest, WhatIsNoReviewAsksNobody) {
-  const auto refused = judge([](const Review&, const View&) {
-    return Verdict::refuse(400, "BadRequest", "object is missing");
-  });
-  EXPECT_FALSE(refused.allowed);
-  EXPECT_TRUE(server_.requests().empty());
-}
 
 TEST_F(LiveViewTest, AsksForEachThingOnce) {
   ASSERT_TRUE(client_->create(goodAttachment("nas", "blue")));
@@ -66,6 +39,18 @@ TEST_F(LiveViewTest, AsksForEachThingOnce) {
     EXPECT_TRUE(view.attachment("default", "nas"));
   }
   EXPECT_EQ(server_.requests().size(), before + 2);
+}
+
+TEST_F(LiveViewTest, AsksNoMoreThanItsBudget) {
+  caches_.catalog.networks["blue"] = goodNetwork("blue");
+  const LiveView few(*client_, caches_, kSystemClock, {.calls = 3});
+  for (int i = 0; i < 16; ++i) EXPECT_FALSE(few.network("net-" + std::to_string(i)));
+  EXPECT_TRUE(few.network("blue")) << "as the caches have it";
+  EXPECT_EQ(server_.requests().size(), 3U);
+  const LiveView late(*client_, caches_, kSystemClock, {.until = kSystemClock.now()});
+  EXPECT_TRUE(late.network("blue"));
+  EXPECT_FALSE(late.clusterRanges());
+  EXPECT_EQ(server_.requests().size(), 3U);
 }
 
 TEST_F(LiveViewTest, SeesWhichNetworksAreGone) {

@@ -8,11 +8,13 @@
 #include "webhook/wiring.h"
 
 #include <prometheus/counter.h>
+#include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
 #include <array>
 #include <atomic>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -22,16 +24,13 @@
 #include "lib/kube/client.h"
 #include "webhook/admission/validate.h"
 #include "webhook/informer_view.h"
-#include "webhook/live_view.h"
 #include "webhook/mutate/mutate.h"
+#include "webhook/reviews.h"
 
 namespace multinet::webhook {
 namespace {
 
-/// Well under the three seconds that the API server waits for a verdict, with one retry.
-constexpr Duration kAskDeadline = std::chrono::milliseconds(700);
-
-/// Counts and times what `inner` decides, under the name of its path.
+/// Counts and times the verdicts of one path.
 class Measured {
  public:
   Measured(prometheus::Registry& registry, const std::string& path)
@@ -45,17 +44,13 @@ class Measured {
                      .Register(registry),
                  path) {}
 
-  Decide wrap(Decide inner) {
-    return [this, inner = std::move(inner)](const Review& review) {
-      const auto began = std::chrono::steady_clock::now();
-      Verdict verdict = inner(review);
-      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-      seconds_.Observe(took.count());
+  [[nodiscard]] Reviews::Observer observer() {
+    return [this](const Review& review, const Verdict& verdict, Duration took) {
+      seconds_.Observe(std::chrono::duration<double>(took).count());
       (verdict.allowed ? allowed_ : refused_).Increment();
       if (!verdict.allowed) {
         log::info("refused", {{"resource", review.resource}, {"message", verdict.message}});
       }
-      return verdict;
     };
   }
 
@@ -75,30 +70,40 @@ class Measured {
 }  // namespace
 
 struct Webhook::Parts {
-  Parts(std::unique_ptr<kube::Client> c, std::unique_ptr<kube::Client> a, const Settings& s)
+  Parts(std::unique_ptr<kube::Client> c, const Settings& s)
       : settings(s),
         client(std::move(c)),
-        asking(std::move(a)),
         view(*client),
         mutateMeasure(registry, "mutate"),
         validateMeasure(registry, "validate"),
         connections(registry, "multinet_webhook"),
-        certificate({.directory = s.certificateDirectory}, [](const Status& result) {
-          if (result)
-            log::info("certificate loaded");
-          else
-            log::warn("certificate not loaded", {{"error", result.error()}});
-        }) {}
+        notAfter(prometheus::BuildGauge()
+                     .Name("multinet_webhook_certificate_not_after_timestamp_seconds")
+                     .Help("When the certificate in service ends; 0 where there is none")
+                     .Register(registry)
+                     .Add({})),
+        certificate({.directory = s.certificateDirectory},
+                    [](const Status& result) {
+                      if (result)
+                        log::info("certificate loaded");
+                      else
+                        log::warn("certificate not loaded", {{"error", result.error()}});
+                    }),
+        reviews(client->raw().transport(), view, kSystemClock) {}
+  ~Parts() { reviews.stop(); }
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
 
   Settings settings;
   prometheus::Registry registry;
   std::unique_ptr<kube::Client> client;
-  std::unique_ptr<kube::Client> asking;  // for reviews: its calls end soon
   InformerView view;
   Measured mutateMeasure;
   Measured validateMeasure;
   http::ServerMetrics connections;
+  prometheus::Gauge& notAfter;
   tls::ReloadingCertificate certificate;
+  Reviews reviews;
   std::atomic<bool> leaving{false};
   std::unique_ptr<http::Server> health;
   std::unique_ptr<http::Server> server;
@@ -112,10 +117,7 @@ Result<std::unique_ptr<Webhook>> Webhook::start(const Settings& settings) {
   MULTINET_TRY(auto config, kube::loadConfig(settings.kubeconfig, ""));
   config.userAgent = "multinet-webhook";
   MULTINET_TRY(auto client, kube::connect(config));
-  kube::ClientOptions quick;
-  quick.deadline = kAskDeadline;
-  MULTINET_TRY(auto asking, kube::connect(config, std::move(quick)));
-  auto made = std::make_unique<Parts>(std::move(client), std::move(asking), settings);
+  auto made = std::make_unique<Parts>(std::move(client), settings);
   Parts& parts = *made;
   parts.view.start();
 
@@ -126,30 +128,34 @@ Result<std::unique_ptr<Webhook>> Webhook::start(const Settings& settings) {
           return fail(Code::Unavailable, "Leaving", "serve: this replica is going away");
         }},
        {"certificate",
-        [&parts]() -> Status {
-          if (parts.certificate.loaded()) return {};
-          return parts.certificate.lastResult();
-        }},
-       {"caches", [&parts] { return parts.view.synced(); }}},
+        [&parts]() -> Status { return parts.certificate.usable(kSystemClock.wall()); }},
+       {"caches", [&parts] { return parts.view.ready(); }}},
       parts.registry);
   const http::Handler health = [&parts, ready](const http::Request& request) {
     if (const http::Server* server = parts.counted) parts.connections.show(server->counts());
+    parts.notAfter.Set(
+        std::chrono::duration<double>(parts.certificate.notAfter().time_since_epoch()).count());
     return ready(request);
   };
   MULTINET_TRY(parts.health,
                http::Server::start({.listen = settings.healthListen, .threads = 1}, health));
 
-  http::Router router;
-  router.add("POST", "/mutate", reviewHandler(parts.mutateMeasure.wrap([&parts](const Review& r) {
-               return judgeFreshly(mutate, r, parts.view, *parts.asking);
-             })));
-  router.add("POST", "/validate",
-             reviewHandler(parts.validateMeasure.wrap([&parts](const Review& r) {
-               return judgeFreshly(validate, r, parts.view, *parts.asking);
-             })));
+  const std::map<std::string, http::AsyncHandler> paths = {
+      {"/mutate", parts.reviews.handler(mutate, parts.mutateMeasure.observer())},
+      {"/validate", parts.reviews.handler(validate, parts.validateMeasure.observer())}};
+  http::Router others;  // of the two only with another method
+  for (const auto& [path, handler] : paths) {
+    others.add("POST", path, [](const http::Request&) { return http::Response{}; });
+  }
+  const http::AsyncHandler route = [paths, others](const http::Request& request,
+                                                   const http::Reply& reply) {
+    const auto path = request.method == "POST" ? paths.find(request.path) : paths.end();
+    if (path == paths.end()) return reply(others(request));
+    path->second(request, reply);
+  };
   MULTINET_TRY(parts.server,
-               http::Server::start({.listen = settings.listen, .certificate = &parts.certificate},
-                                   std::move(router)));
+               http::Server::startAsync(
+                   {.listen = settings.listen, .certificate = &parts.certificate}, route));
   parts.counted = parts.server.get();
   log::info("webhook listens", {{"port", parts.server->port()}});
   return std::unique_ptr<Webhook>(new Webhook(std::move(made)));
@@ -160,6 +166,7 @@ void Webhook::stop() {
   std::this_thread::sleep_for(parts_->settings.leaveTime);
   const bool clean = parts_->server->drain(std::chrono::seconds(10));
   log::info("webhook drained", {{"clean", clean}});
+  parts_->reviews.stop();
   parts_->health->drain(std::chrono::seconds(1));
   parts_->view.stop();
 }

@@ -30,13 +30,18 @@ class FakeCertificateDoor final : public CertificateDoor {
     log.push_back("replace " + name);
     return {};
   }
-  Result<std::optional<std::vector<std::string>>> readBundles(const std::string& name) override {
+  Result<std::optional<VersionedBundles>> readBundles(const std::string& name) override {
     const auto found = bundles.find(name);
     if (found == bundles.end()) return std::nullopt;
-    return found->second;
+    return VersionedBundles{found->second, std::to_string(versions[name])};
   }
-  Status writeBundle(const std::string& name, const std::string& bundle) override {
+  Status writeBundle(const std::string& name, const std::string& bundle,
+                     const std::string& resourceVersion) override {
     if (beforeWrite) beforeWrite();
+    if (std::to_string(versions[name]) != resourceVersion) {
+      return fail(Code::Aborted, "Conflict", "patch " + name);
+    }
+    ++versions[name];
     for (auto& one : bundles[name]) one = bundle;
     log.push_back("bundle " + name);
     return {};
@@ -44,7 +49,8 @@ class FakeCertificateDoor final : public CertificateDoor {
 
   std::map<std::string, VersionedSecret> secrets;
   std::map<std::string, std::vector<std::string>> bundles;
-  std::function<void()> beforeWrite;  // what another leader does just before
+  std::map<std::string, int> versions;  ///< of the configurations
+  std::function<void()> beforeWrite;    // what another leader does just before
   std::vector<std::string> log;
   int revision = 0;
 };

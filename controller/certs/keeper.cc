@@ -12,6 +12,7 @@ struct Seen {
   CertificateObservation observation;
   std::optional<VersionedSecret> authority;
   std::optional<VersionedSecret> serving;
+  std::map<std::string, std::string> versions;  ///< of the configurations
 };
 
 Result<Seen> look(CertificateDoor& door, const std::vector<std::string>& dnsNames) {
@@ -23,7 +24,9 @@ Result<Seen> look(CertificateDoor& door, const std::vector<std::string>& dnsName
   if (seen.serving) seen.observation.serving = seen.serving->data;
   for (const std::string name : {kMutateConfiguration, kValidateConfiguration}) {
     MULTINET_TRY(auto bundles, door.readBundles(name));
-    if (bundles) seen.observation.bundles[name] = std::move(*bundles);
+    if (!bundles) continue;
+    seen.observation.bundles[name] = std::move(bundles->bundles);
+    seen.versions[name] = std::move(bundles->resourceVersion);
   }
   return seen;
 }
@@ -34,23 +37,37 @@ Status writeSecret(CertificateDoor& door, const std::string& name, const SecretD
   return door.replaceSecret(name, {data, before->resourceVersion});
 }
 
+std::optional<WallTime> endOf(const std::optional<SecretData>& secret, const std::string& key) {
+  if (!secret || !secret->contains(key)) return std::nullopt;
+  const auto info = tls::parseCertificate(secret->at(key));
+  return info ? std::optional(info->notAfter) : std::nullopt;
+}
+
 Status carryOut(CertificateDoor& door, const Seen& seen, const CertificatePlan& plan) {
   if (!plan.why.empty()) log::info("certificates change", {{"why", plan.why}});
   if (plan.authority) return writeSecret(door, kAuthoritySecret, *plan.authority, seen.authority);
   // Trust before use: the bundles come before the certificate that needs them.
-  for (const auto& name : plan.configurations) MULTINET_CHECK(door.writeBundle(name, plan.bundle));
+  for (const auto& name : plan.configurations) {
+    MULTINET_CHECK(door.writeBundle(name, plan.bundle, seen.versions.at(name)));
+  }
   if (plan.serving) return writeSecret(door, kServingSecret, *plan.serving, seen.serving);
   return {};
 }
 
 }  // namespace
 
-Result<bool> keepCertificates(CertificateDoor& door, const std::vector<std::string>& dnsNames,
-                              const Clock& clock) {
+Result<Kept> keepCertificates(CertificateDoor& door, const std::vector<std::string>& dnsNames,
+                              const Clock& clock, const std::function<bool()>& mayWrite) {
   for (int step = 0; step < kMaxSteps; ++step) {
     MULTINET_TRY(const auto seen, look(door, dnsNames));
     MULTINET_TRY(const auto plan, planCertificates(seen.observation, clock.wall()));
-    if (plan.converged()) return step > 0;
+    if (plan.converged()) {
+      return Kept{step > 0, endOf(seen.observation.authority, "ca.crt"),
+                  endOf(seen.observation.serving, "tls.crt")};
+    }
+    if (!mayWrite()) {
+      return fail(Code::Aborted, "NotLeading", "keep certificates: another replica leads by now");
+    }
     MULTINET_CHECK(carryOut(door, seen, plan));
   }
   return fail(Code::Aborted, "NotConverging",

@@ -1,6 +1,7 @@
 // Carries out planCertificates against the API server, one step after the other.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,6 +23,12 @@ struct VersionedSecret {
   std::string resourceVersion;
 };
 
+/// The caBundle (PEM) of each webhook of a configuration, with its version.
+struct VersionedBundles {
+  std::vector<std::string> bundles;
+  std::string resourceVersion;
+};
+
 /// The few objects that certificates live in. Every call blocks, with a deadline of its own.
 class CertificateDoor {
  public:
@@ -34,17 +41,29 @@ class CertificateDoor {
   /// Aborted where it changed meanwhile.
   [[nodiscard]] virtual Status replaceSecret(const std::string& name,
                                              const VersionedSecret& secret) = 0;
-  /// The caBundle (PEM) of each webhook; absent: there is no such configuration.
-  [[nodiscard]] virtual Result<std::optional<std::vector<std::string>>> readBundles(
+  /// Absent: there is no such configuration.
+  [[nodiscard]] virtual Result<std::optional<VersionedBundles>> readBundles(
       const std::string& configuration) = 0;
+  /// Into each of its webhooks. Aborted where the configuration isn't of that version any more: who
+  /// was held up since the look may undo a rotation.
   [[nodiscard]] virtual Status writeBundle(const std::string& configuration,
-                                           const std::string& bundle) = 0;
+                                           const std::string& bundle,
+                                           const std::string& resourceVersion) = 0;
 };
 
-/// Steps until nothing is left to do. True where anything was written. A leader that lost a race
-/// gets Aborted or AlreadyExists, and reads the winner's state the next time.
-[[nodiscard]] Result<bool> keepCertificates(CertificateDoor& door,
+/// What a look at the certificates found, or has made.
+struct Kept {
+  bool wrote = false;
+  std::optional<WallTime> authorityEnds;
+  std::optional<WallTime> servingEnds;
+};
+
+/// Steps until nothing is left to do; asks `mayWrite` before each. A leader that lost a race gets
+/// Aborted or AlreadyExists, and reads the winner's state the next time; one that may write no more
+/// gets Aborted/NotLeading.
+[[nodiscard]] Result<Kept> keepCertificates(CertificateDoor& door,
                                             const std::vector<std::string>& dnsNames,
-                                            const Clock& clock);
+                                            const Clock& clock,
+                                            const std::function<bool()>& mayWrite);
 
 }  // namespace multinet::controller

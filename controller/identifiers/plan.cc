@@ -26,6 +26,15 @@ std::vector<const Network*> byAge(const std::vector<Network>& networks) {
   return sorted;
 }
 
+bool uses(const Network& network, std::uint32_t vni) {
+  return network.usedVni == vni;
+}
+
+/// For a reservation that isn't there. A verdict on the spec takes nothing that is in use.
+bool mayReserve(const Network& network, std::uint32_t vni) {
+  return !network.meta.deleted && (network.violations.empty() || uses(network, vni));
+}
+
 bool mayAsk(const Network& network) {
   return !network.meta.deleted && network.violations.empty();
 }
@@ -51,8 +60,11 @@ class Planner {
   /// Who should have each VNI: the oldest of those that name it and the one that was given it.
   void claim() {
     for (const auto* network : networks_) {
-      const auto wanted = network->vni ? network->vni : givenTo(*network);
-      if (!wanted || !(mayAsk(*network) || holds(*network, *wanted))) continue;
+      const auto given = givenTo(*network);
+      const auto wanted = network->vni ? network->vni : given ? given : network->usedVni;
+      if (!wanted) continue;
+      const bool has = holds(*network, *wanted) || uses(*network, *wanted);
+      if (!mayAsk(*network) && !has) continue;
       const auto [winner, first] = winners_.emplace(*wanted, network);
       if (!first && network->vni) plan_.losers[network->meta.uid] = winner->second->meta.name;
     }
@@ -83,8 +95,9 @@ class Planner {
   void createExplicit() {
     for (const auto& [vni, network] : winners_) {
       // While a loser's identifier is still there, its removal comes first.
-      if (identifiers_.contains(vni) || !mayAsk(*network)) continue;
+      if (identifiers_.contains(vni) || !mayReserve(*network, vni)) continue;
       plan_.create.push_back({vni, network->meta.name, network->meta.uid});
+      if (uses(*network, vni)) plan_.held.emplace(network->meta.uid, vni);
     }
   }
 
@@ -132,10 +145,6 @@ class Planner {
 };
 
 }  // namespace
-
-std::string identifierName(std::uint32_t vni) {
-  return "vxlan-" + std::to_string(vni);
-}
 
 IdentifierPlan planIdentifiers(const std::vector<Network>& networks,
                                const std::vector<Identifier>& identifiers) {

@@ -14,9 +14,6 @@ namespace multinet::controller {
 inline constexpr std::uint32_t kFirstAutomaticVni = 100000;
 inline constexpr std::uint32_t kAutomaticVnis = 100000;
 
-/// `vxlan-7001`
-[[nodiscard]] std::string identifierName(std::uint32_t vni);
-
 /// A NetworkIdentifier to create.
 struct IdentifierWish {
   std::uint32_t vni = 0;
@@ -27,7 +24,7 @@ struct IdentifierWish {
 struct IdentifierPlan {
   std::vector<IdentifierWish> create;
   std::vector<Deletion> remove;
-  /// Network UID -> the VNI that is reserved for it now.
+  /// Network UID -> the VNI that is reserved for it now, or that it uses and is reserved again.
   std::map<std::string, std::uint32_t> held;
   /// Network UID -> name of the network that has its VNI.
   std::map<std::string, std::string> losers;
@@ -37,7 +34,9 @@ struct IdentifierPlan {
 
 /// Pure. Networks that are invalid get nothing; those being deleted keep what they hold. Of two
 /// that ask for one VNI the younger loses, also when it came first to the store. An identifier is
-/// removed when its network is gone or lost it; one pass later the winner creates its own.
+/// removed when its network is gone or lost it; one pass later the winner creates its own. A
+/// network keeps the VNI that it uses, also where its identifier is gone or it has become invalid:
+/// its tunnels carry traffic.
 [[nodiscard]] IdentifierPlan planIdentifiers(const std::vector<Network>& networks,
                                              const std::vector<Identifier>& identifiers);
 

@@ -1,5 +1,7 @@
 #include "controller/identifiers/plan.h"
 
+#include "lib/api/names.h"
+
 namespace multinet::controller {
 namespace {
 
@@ -15,7 +17,7 @@ Network tunnel(const std::string& name, int second, std::optional<std::uint32_t>
 
 Identifier identifier(std::uint32_t vni, const std::string& network) {
   Identifier result;
-  result.meta.name = identifierName(vni);
+  result.meta.name = api::vxlanIdentifierName(vni);
   result.meta.uid = "id-" + std::to_string(vni);
   result.vni = vni;
   result.networkName = network;
@@ -38,6 +40,37 @@ TEST(PlanIdentifiers, ReservesTheVniThatTheSpecNames) {
   EXPECT_EQ(plan.create[0].vni, 7001U);
   EXPECT_EQ(plan.create[0].networkUid, "uid-blue");
   EXPECT_TRUE(plan.held.empty()) << "not held before the store has it";
+}
+
+TEST(PlanIdentifiers, ANetworkKeepsTheVniThatItUsesWhenIdentifiersAreLost) {
+  auto blue = tunnel("blue", 1, 7001);
+  auto red = tunnel("red", 2);
+  auto green = tunnel("green", 3);
+  blue.usedVni = 7001;
+  red.usedVni = 100007;  // not what its UID would begin with
+  green.usedVni = 100008;
+  green.violations = {"a rule of a newer version"};
+  const auto plan = planIdentifiers({blue, red, green}, {});
+  EXPECT_EQ(plan.create.size(), 3U);
+  EXPECT_EQ(plan.held.at("uid-blue"), 7001U) << "not given up for a moment either";
+  EXPECT_EQ(plan.held.at("uid-red"), 100007U);
+  EXPECT_EQ(plan.held.at("uid-green"), 100008U);
+  const auto again = planIdentifiers({blue, red, green}, applied({}, plan));
+  EXPECT_TRUE(again.create.empty());
+  EXPECT_TRUE(again.remove.empty());
+  EXPECT_EQ(again.held, plan.held);
+}
+
+TEST(PlanIdentifiers, AVniThatAnOlderNetworkNamesIsGivenUpAllTheSame) {
+  const auto old = tunnel("old", 1, 100007);
+  auto young = tunnel("young", 2);
+  young.usedVni = 100007;
+  const auto plan = planIdentifiers({old, young}, {});
+  ASSERT_EQ(plan.create.size(), 2U);
+  EXPECT_FALSE(plan.held.contains("uid-young"));
+  for (const auto& wish : plan.create) {
+    EXPECT_EQ(wish.vni == 100007, wish.networkName == "old") << wish.networkName;
+  }
 }
 
 TEST(PlanIdentifiers, WritesNothingOnceConverged) {

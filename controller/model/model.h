@@ -28,17 +28,15 @@ struct Meta {
 /// Orders rivals: the older first, of the same second the smaller UID. The later one loses.
 [[nodiscard]] bool olderThan(const Meta& left, const Meta& right);
 
-/// Holds a PodNetwork while pods use it.
-inline constexpr auto kInUseFinalizer = "multinet.dev/in-use";
-
 /// A PodNetwork.
 struct Network {
   Meta meta;
   bool enabled = true;
-  bool tunnel = false;                  // needs a VNI
-  std::optional<std::uint32_t> vni;     // as the spec asks; absent: to be allocated
-  bool holdsFinalizer = false;          // kInUseFinalizer
-  std::vector<std::string> violations;  // what lib/api says, one sentence each
+  bool tunnel = false;                   // needs a VNI
+  std::optional<std::uint32_t> vni;      // as the spec asks; absent: to be allocated
+  std::optional<std::uint32_t> usedVni;  // as the status says: nodes have tunnels of it
+  bool holdsFinalizer = false;           // api::kInUseFinalizer
+  std::vector<std::string> violations;   // what lib/api says, one sentence each
 };
 
 /// A NetworkIdentifier.

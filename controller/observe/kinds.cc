@@ -5,6 +5,7 @@
 #include <span>
 
 #include "controller/observe/json.h"
+#include "lib/api/names.h"
 #include "lib/api/validate.h"
 
 namespace multinet::controller {
@@ -124,8 +125,8 @@ Result<SeenNetwork> ReadOnlyTraits<SeenNetwork>::decode(const Element& object) {
   if (const auto vni = json::number(object, "/spec/vxlan/vni"); network.tunnel && vni) {
     network.vni = static_cast<std::uint32_t>(*vni);
   }
-  network.holdsFinalizer =
-      std::ranges::find(network.meta.finalizers, kInUseFinalizer) != network.meta.finalizers.end();
+  network.holdsFinalizer = std::ranges::find(network.meta.finalizers, api::kInUseFinalizer) !=
+                           network.meta.finalizers.end();
   readStatus(object, seen.state);
   judge(object, seen);
   return seen;

@@ -55,7 +55,10 @@ class Pass {
   void identifiers() {
     std::vector<Network> networks;
     networks.reserve(snapshot_.networks.size());
-    for (const auto& state : snapshot_.networks) networks.push_back(state.network);
+    for (const auto& state : snapshot_.networks) {
+      networks.push_back(state.network);
+      if (state.network.tunnel) networks.back().usedVni = state.status.vni;
+    }
     vnis_ = planIdentifiers(networks, snapshot_.identifiers);
     writes_.createIdentifiers = vnis_.create;
     writes_.removeIdentifiers = vnis_.remove;

@@ -1,5 +1,7 @@
 #include "controller/pass/pass.h"
 
+#include "lib/api/names.h"
+
 namespace multinet::controller {
 namespace {
 
@@ -47,7 +49,7 @@ struct World {
   void apply(const Writes& writes) {
     for (const auto& wish : writes.createIdentifiers) {
       Identifier made;
-      made.meta.name = identifierName(wish.vni);
+      made.meta.name = api::vxlanIdentifierName(wish.vni);
       made.vni = wish.vni;
       made.networkName = wish.networkName;
       made.networkUid = wish.networkUid;
@@ -93,6 +95,16 @@ TEST(Pass, ConvergesAndThenWritesNothing) {
   EXPECT_EQ(world.snapshot.attachments[0].status.attachedPods, 1);
   EXPECT_TRUE(world.plan().empty());
   EXPECT_FALSE(world.plan().again) << "an idle cluster is looked at again only when it changes";
+}
+
+TEST(Pass, ALostIdentifierIsMadeAgainAndTakesNothingFromTheNetwork) {
+  World world;
+  world.converge();
+  world.snapshot.identifiers.clear();
+  const auto writes = world.plan();
+  ASSERT_EQ(writes.createIdentifiers.size(), 1U);
+  EXPECT_EQ(writes.createIdentifiers[0].vni, 7001U);
+  EXPECT_TRUE(writes.networks.empty()) << "agents would end its tunnels";
 }
 
 TEST(Pass, AVerdictOfAnOlderGenerationIsWrittenAgain) {

@@ -64,14 +64,12 @@ TEST(Codec, KeepsEverything) {
   node.spec.nodeName = "n1";
   node.status.networks = {
       {"blue", "u1", {}, {{"PeerMTU", k8s::ConditionStatus::Unknown, "NotProbed", "no peer"}}}};
-  node.status.links = {{"eth0", "0a:58:0a:14:00:05", 1500, LinkState::Up}};
   expectSameAgain(node);
 
   NetworkPeer peer;
   peer.metadata.name = "blue.n1";
   peer.podNetworkName = "blue";
   peer.underlayIPs = {"10.0.0.1", "fd00::1"};
-  peer.port = 4799;
   expectSameAgain(peer);
   expectSameAgain(IPBlock{{}, {"blue", "u1", "10.20.0.64/26", "n1"}});
   expectSameAgain(NetworkIdentifier{{}, {IdentifierKind::Vxlan, 7001, "blue", "u1"}});

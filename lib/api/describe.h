@@ -203,14 +203,6 @@ void describe(V& v, typename V::template Ref<NodeNetwork> network) {
 }
 
 template <class V>
-void describe(V& v, typename V::template Ref<NodeLink> link) {
-  v.required("name", link.name);
-  v.field("mac", link.mac);
-  v.field("mtu", link.mtu);
-  v.field("linkState", link.linkState);
-}
-
-template <class V>
 void describe(V& v, typename V::template Ref<NodeNetworkSetSpec> spec) {
   v.required("nodeName", spec.nodeName);
 }
@@ -220,7 +212,6 @@ void describe(V& v, typename V::template Ref<NodeNetworkSetStatus> status) {
   v.field("conditions", status.conditions.items);
   v.field("networks", status.networks);
   v.field("omittedNetworks", status.omittedNetworks);
-  v.field("links", status.links);
 }
 
 template <class V>
@@ -238,7 +229,6 @@ void describe(V& v, typename V::template Ref<NetworkPeer> peer) {
   v.required("nodeName", peer.nodeName);
   v.field("underlayIPs", peer.underlayIPs);
   v.field("bridgeMAC", peer.bridgeMAC);
-  v.field("port", peer.port);
 }
 
 template <class V>

@@ -19,7 +19,6 @@ struct NetworkPeer {
   std::string nodeName;
   std::vector<std::string> underlayIPs;
   std::string bridgeMAC;
-  std::optional<std::int32_t> port;  ///< UDP, of VXLAN
   bool operator==(const NetworkPeer&) const = default;
 };
 

@@ -1,4 +1,4 @@
-// NodeNetworkSet: what one node measured of its networks and links; its name is the node's.
+// NodeNetworkSet: what one node measured of its networks; its name is the node's.
 #pragma once
 
 #include <cstdint>
@@ -26,14 +26,6 @@ struct NodeNetwork {
   bool operator==(const NodeNetwork&) const = default;
 };
 
-struct NodeLink {
-  std::string name;
-  std::string mac;
-  std::int32_t mtu = 0;
-  LinkState linkState = LinkState::Unknown;
-  bool operator==(const NodeLink&) const = default;
-};
-
 struct NodeNetworkSetSpec {
   std::string nodeName;  ///< equals metadata.name
   bool operator==(const NodeNetworkSetSpec&) const = default;
@@ -43,7 +35,6 @@ struct NodeNetworkSetStatus {
   k8s::Conditions conditions;  ///< of the node as a whole: AgentBypassed, ...
   std::vector<NodeNetwork> networks;
   std::int32_t omittedNetworks = 0;  ///< that the list has no room for
-  std::vector<NodeLink> links;
   bool operator==(const NodeNetworkSetStatus&) const = default;
 };
 

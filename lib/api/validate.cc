@@ -352,16 +352,4 @@ Report validateUpdate(const PodNetwork& before, const PodNetwork& after) {
   return report;
 }
 
-std::optional<Violation> checkUnderlay(const PodNetwork& network, std::int32_t underlayMtu,
-                                       IpFamily underlayFamily) {
-  const std::int32_t extra = overhead(network.spec.type, underlayFamily);
-  const std::int32_t most = underlayMtu - extra;
-  if (!network.spec.mtu || *network.spec.mtu <= most) return std::nullopt;
-  std::string detail = "is above the underlay's " + std::to_string(underlayMtu);
-  if (extra > 0) detail += " less " + std::to_string(extra) + " for the tunnel";
-  return Violation{"spec.mtu",        std::to_string(*network.spec.mtu),
-                   std::move(detail), "write " + std::to_string(most) + " or less",
-                   "MTUTooLarge",     Code::InvalidArgument};
-}
-
 }  // namespace multinet::api

@@ -27,12 +27,6 @@ inline constexpr std::int32_t kMinVxlanPort = 1024;
 /// was wrong before and stays as it is isn't told again: an object of other rules can be ended.
 [[nodiscard]] Report validateUpdate(const PodNetwork& before, const PodNetwork& after);
 
-/// Whether an MTU that a network asks for fits its underlay. Nothing where it does, or where the
-/// network doesn't ask.
-[[nodiscard]] std::optional<Violation> checkUnderlay(const PodNetwork& network,
-                                                     std::int32_t underlayMtu,
-                                                     IpFamily underlayFamily);
-
 /// Why two networks can't both be served: one VNI, one device, one L2 domain with overlapping
 /// subnets. Paths are those of `network`; the message names `other`. VNIs in effect
 /// (status.vni) count as those of the spec.

@@ -429,21 +429,6 @@ TEST(ValidateNetworkUpdate, TakesWhatMayChange) {
   EXPECT_EQ(all(validateUpdate(goodNetwork(), after).violations), "");
 }
 
-TEST(CheckUnderlay, LeavesRoomForTheTunnel) {
-  PodNetwork network = goodNetwork();
-  vxlan(network, {});
-  network.spec.mtu = 1450;
-  EXPECT_FALSE(checkUnderlay(network, 1500, IpFamily::V4));
-  const auto broken = checkUnderlay(network, 1500, IpFamily::V6);
-  ASSERT_TRUE(broken);
-  EXPECT_EQ(broken->str(),
-            "spec.mtu: \"1450\" is above the underlay's 1500 less 70 for the tunnel; write 1430 or "
-            "less");
-  EXPECT_TRUE(checkUnderlay(goodNetwork(), 1400, IpFamily::V4));
-  network.spec.mtu.reset();
-  EXPECT_FALSE(checkUnderlay(network, 600, IpFamily::V4));
-}
-
 std::vector<std::string> reasons(const Violations& violations) {
   std::vector<std::string> out;
   for (const auto& violation : violations) out.push_back(violation.reason);

@@ -25,11 +25,13 @@ class Intake {
     /// behind needn't wait for them. Without `tooOld` all are worked.
     Duration patience{};
     std::function<void(Item)> tooOld{};
-    const Clock* clock = nullptr;  ///< for ages; outlives the intake. None: the kernel's
+    const Clock* clock = &kSystemClock;  ///< outlives the intake
   };
 
   Intake(Options options, std::function<void(std::vector<Item>)> work)
-      : options_(std::move(options)), work_(std::move(work)), lane_(options_.name) {}
+      : options_(std::move(options)),
+        work_(std::move(work)),
+        lane_(options_.name, *options_.clock) {}
   Intake(const Intake&) = delete;
   Intake& operator=(const Intake&) = delete;
   ~Intake() { static_cast<void>(stop()); }
@@ -90,9 +92,7 @@ class Intake {
     BootTime at;
   };
 
-  [[nodiscard]] BootTime now() const {
-    return options_.clock == nullptr ? SystemClock().now() : options_.clock->now();
-  }
+  [[nodiscard]] BootTime now() const { return options_.clock->now(); }
 
   void workOff() {
     std::vector<Item> batch;

@@ -34,7 +34,7 @@ class IntakeTest : public testing::Test {
   // What waited is worked off before the last item comes.
   void finish() {
     go_.set_value();
-    while (intake_->health().depth > 0) std::this_thread::sleep_for(1ms);
+    while (intake_->health().depth > 0) std::this_thread::yield();
     static_cast<void>(intake_->stop());
   }
 
@@ -51,9 +51,10 @@ TEST_F(IntakeTest, GathersInOrderAndRefusesWhatIsTooMuch) {
   for (int i = 1; i <= 3; ++i) EXPECT_EQ(push(i), Ints::Push::Taken);
   EXPECT_EQ(push(4), Ints::Push::Full);
   intake_->force(5);
+  clock_.advance(3s);
   const LaneHealth health = intake_->health();
   EXPECT_EQ(health.depth, 4U);
-  EXPECT_GT(health.busy, 0ns);
+  EXPECT_EQ(health.busy, 3s);
   EXPECT_EQ(health.refused, 1U);
   finish();
   EXPECT_EQ(batches_, (std::vector<std::vector<int>>{{0}, {1, 2}, {3, 5}}));
@@ -77,7 +78,7 @@ TEST_F(IntakeTest, StopGivesBackWhatWaited) {
   start({.name = "intake", .capacity = 9, .batch = 1, .patience = 1h});
   EXPECT_EQ(push(1), Ints::Push::Taken);
   auto left = std::async(std::launch::async, [this] { return intake_->stop(); });
-  while (intake_->health().depth > 0) std::this_thread::sleep_for(1ms);
+  while (intake_->health().depth > 0) std::this_thread::yield();
   go_.set_value();
   EXPECT_EQ(left.get(), std::deque<int>{1});
   EXPECT_EQ(batches_, (std::vector<std::vector<int>>{{0}}));

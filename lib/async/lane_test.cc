@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/async/watchdog.h"
+#include "lib/base/fake_clock.h"
 
 namespace multinet::async {
 namespace {
@@ -47,18 +48,28 @@ TEST(Lane, TakesTasksOfManyThreadsWithoutLosingOne) {
 }
 
 TEST(Lane, RunsLateTasksByTheirTimeNotByTheirOrder) {
-  Lane lane("timed");
+  FakeClock clock;
+  Lane lane("timed", clock);
   std::promise<void> done;
   std::vector<int> seen;
-  lane.postAfter(60ms, [&] {
+  lane.postAfter(60s, [&] {
     seen.push_back(2);
     done.set_value();
   });
-  lane.postAfter(20ms, [&] { seen.push_back(1); });
+  lane.postAfter(20s, [&] { seen.push_back(1); });
+  const auto letRun = [&lane] {
+    std::promise<void> turn;
+    lane.post([&] { turn.set_value(); });
+    turn.get_future().wait();
+  };
+  auto finished = done.get_future();
   lane.post([&] { seen.push_back(0); });
-  const auto begin = std::chrono::steady_clock::now();
-  ASSERT_EQ(done.get_future().wait_for(5s), std::future_status::ready);
-  EXPECT_GE(std::chrono::steady_clock::now() - begin, 50ms);
+  letRun();
+  clock.advance(59s);
+  letRun();
+  EXPECT_EQ(finished.wait_for(0s), std::future_status::timeout) << "before its time";
+  clock.advance(1s);
+  ASSERT_EQ(finished.wait_for(5s), std::future_status::ready);
   lane.stop();
   EXPECT_EQ(seen, (std::vector<int>{0, 1, 2}));
 }
@@ -96,7 +107,8 @@ TEST(Lane, LetsWhatATimedTaskHeldPostWhenItIsDropped) {
 }
 
 TEST(Lane, TellsHowItDoes) {
-  Lane lane("health");
+  FakeClock clock;
+  Lane lane("health", clock);
   std::promise<void> entered;
   std::promise<void> go;
   lane.post([&] {
@@ -105,28 +117,32 @@ TEST(Lane, TellsHowItDoes) {
   });
   entered.get_future().wait();
   lane.post([] {});
+  clock.advance(2s);
   lane.post([] {});
   lane.postAfter(1h, [] {});
+  clock.advance(1s);
   const LaneHealth stuck = lane.health();
   EXPECT_EQ(stuck.name, "health");
   EXPECT_EQ(stuck.depth, 2U);
-  EXPECT_GT(stuck.busy, 0ns);
+  EXPECT_EQ(stuck.age, Duration(3s));
+  EXPECT_EQ(stuck.busy, Duration(3s));
   EXPECT_EQ(stuck.done, 0U);
   go.set_value();
   lane.stop();
   const LaneHealth idle = lane.health();
   EXPECT_EQ(idle.depth, 0U);
   EXPECT_EQ(idle.busy, 0ns);
-  EXPECT_GT(idle.longest, 0ns);
+  EXPECT_EQ(idle.longest, Duration(3s));
   EXPECT_EQ(idle.done, 3U);
 }
 
 TEST(Watchdog, NamesTheLaneThatHangsAndNoOther) {
-  Lane idle("idle");
-  Lane stuck("stuck");
+  FakeClock clock;
+  Lane idle("idle", clock);
+  Lane stuck("stuck", clock);
   Watchdog watchdog;
-  watchdog.watch(idle, 1ms);
-  watchdog.watch(stuck, 1ms);
+  watchdog.watch(idle, 1s);
+  watchdog.watch(stuck, 1s);
   std::promise<void> entered;
   std::promise<void> go;
   stuck.post([&] {
@@ -134,16 +150,15 @@ TEST(Watchdog, NamesTheLaneThatHangsAndNoOther) {
     go.get_future().wait();
   });
   entered.get_future().wait();
-  std::vector<Stall> stalls;
-  for (int i = 0; i < 500 && stalls.empty(); ++i) {
-    std::this_thread::sleep_for(2ms);
-    stalls = watchdog.stalls();
-  }
+  clock.advance(1s);
+  EXPECT_TRUE(watchdog.ready().has_value()) << "it may be so long";
+  clock.advance(1s);
+  const std::vector<Stall> stalls = watchdog.stalls();
   const Status stuckReady = watchdog.ready();
   go.set_value();
   ASSERT_EQ(stalls.size(), 1U);
   EXPECT_EQ(stalls[0].lane, "stuck");
-  EXPECT_GT(stalls[0].busy, 1ms);
+  EXPECT_EQ(stalls[0].busy, Duration(2s));
   EXPECT_EQ(stuckReady.error().reason, "LaneStuck");
   EXPECT_NE(stuckReady.error().message.find("\"stuck\""), std::string::npos);
   stuck.stop();

@@ -16,17 +16,16 @@ namespace multinet::async {
 /// `error`. Before each thread that is made.
 void threadDoor(const std::string& name);
 
-/// Makes a thread, and where the system gives none says so once and waits until it does, since a
-/// watch or a recorder can do nothing better and an exception would end the process. For threads
-/// that are made late, on a thread that may wait; what is made at a start lets the error go up to
+/// Makes what needs a thread, and where the system gives none says so once and waits until it does,
+/// since a watch or a recorder can do nothing better and an exception would end the process. For
+/// what is made late, on a thread that may wait; what is made at a start lets the error go up to
 /// who can tell it.
-template <class Function>
-[[nodiscard]] std::jthread startThread(const std::string& name, Function function) {
+template <class Make>
+[[nodiscard]] auto patiently(const std::string& name, Make make) {
   constexpr std::chrono::milliseconds kPause(500);
   for (bool told = false;; told = true) {
     try {
-      threadDoor(name);
-      return std::jthread(function);
+      return make();
     } catch (const std::system_error& error) {
       if (!told)
         log::error("can't start a thread yet", {{"thread", name}, {"error", error.what()}});

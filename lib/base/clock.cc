@@ -37,6 +37,12 @@ WallTime SystemClock::wall() const {
   return WallTime(read(CLOCK_REALTIME));
 }
 
+// The wait itself counts no suspend: it may end late by one, as all timers do.
+void SystemClock::waitUntil(std::condition_variable_any& wake, std::unique_lock<std::mutex>& lock,
+                            BootTime at) const {
+  wake.wait_for(lock, at - now());
+}
+
 std::string formatTime(WallTime time) {
   return format(utc(time)) + "Z";
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <string>
 
 #include "lib/base/result.h"
@@ -20,6 +22,9 @@ class Clock {
   virtual ~Clock() = default;
   [[nodiscard]] virtual BootTime now() const = 0;
   [[nodiscard]] virtual WallTime wall() const = 0;
+  /// Waits until `wake` is notified or `at` has come, perhaps shorter: the caller looks again.
+  virtual void waitUntil(std::condition_variable_any& wake, std::unique_lock<std::mutex>& lock,
+                         BootTime at) const = 0;
 };
 
 /// The kernel's clocks.
@@ -27,7 +32,12 @@ class SystemClock final : public Clock {
  public:
   [[nodiscard]] BootTime now() const override;
   [[nodiscard]] WallTime wall() const override;
+  void waitUntil(std::condition_variable_any& wake, std::unique_lock<std::mutex>& lock,
+                 BootTime at) const override;
 };
+
+/// For whoever is given no other.
+inline const SystemClock kSystemClock{};
 
 /// RFC 3339 in UTC with whole seconds, as Kubernetes writes `metav1.Time`.
 [[nodiscard]] std::string formatTime(WallTime time);

@@ -48,15 +48,46 @@ class Connection {
 /// What all connections of a server share, and who they are. Thread-safe.
 class Connections {
  public:
-  Connections(const Limits& l, Handler h) : limits(l), handler(std::move(h)) {}
+  Connections(const Limits& l, AsyncHandler h) : limits(l), handler(std::move(h)) {}
 
-  void add(Connection* key, const std::weak_ptr<Connection>& connection) {
+  /// Whether one more of this source may come. Where there is no room, another is cut for it.
+  bool admit(const std::string& source) {
+    std::shared_ptr<Connection> cut;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto own = ofSource_.find(source);
+      const bool sourceIsFull = own != ofSource_.end() && own->second >= limits.perSource;
+      if (!sourceIsFull && staying_ < limits.connections) return true;
+      Entry* idlest = findIdlest(sourceIsFull ? &source : nullptr);
+      if (idlest == nullptr) return false;
+      leave(*idlest);
+      cut = idlest->connection.lock();
+    }
+    ++evicted;
+    if (cut) cut->cut();
+    return true;
+  }
+  void add(Connection* key, const std::weak_ptr<Connection>& connection,
+           const std::string& source) {
     const std::lock_guard lock(mutex_);
-    open_.emplace(key, connection);
+    open_.emplace(key, Entry{connection, source, std::chrono::steady_clock::now()});
+    ++staying_;
+    ++ofSource_[source];
+  }
+  /// A step of a connection's life: one that is busy isn't cut for others.
+  enum class Step { Waits, IsAnswered };
+  void note(Connection* key, Step step) {
+    const std::lock_guard lock(mutex_);
+    Entry& entry = open_.at(key);
+    entry.isBusy = step == Step::IsAnswered;
+    entry.since = std::chrono::steady_clock::now();
   }
   void remove(Connection* key) {
     const std::lock_guard lock(mutex_);
-    open_.erase(key);
+    const auto found = open_.find(key);
+    if (found == open_.end()) return;  // it never started
+    leave(found->second);
+    open_.erase(found);
     if (open_.empty()) emptied_.notify_all();
   }
   [[nodiscard]] std::size_t size() const {
@@ -68,8 +99,8 @@ class Connections {
     std::vector<std::shared_ptr<Connection>> held;
     {
       const std::lock_guard lock(mutex_);
-      for (const auto& [key, weak] : open_) {
-        if (auto connection = weak.lock()) held.push_back(std::move(connection));
+      for (const auto& [key, entry] : open_) {
+        if (auto connection = entry.connection.lock()) held.push_back(std::move(connection));
       }
     }
     for (const auto& connection : held) call(*connection);
@@ -80,19 +111,53 @@ class Connections {
   }
 
   const Limits limits;
-  const Handler handler;
+  const AsyncHandler handler;
   std::atomic<bool> draining{false};
   std::atomic<std::uint64_t> accepted{0};
   std::atomic<std::uint64_t> refusedByCap{0};
+  std::atomic<std::uint64_t> evicted{0};
   std::atomic<std::uint64_t> handshakeFailed{0};
   std::atomic<std::uint64_t> timedOut{0};
   std::atomic<std::uint64_t> malformed{0};
   std::atomic<std::uint64_t> answered{0};
 
  private:
+  struct Entry {
+    std::weak_ptr<Connection> connection;
+    std::string source;
+    std::chrono::steady_clock::time_point since;
+    bool isBusy = false;
+    bool leaves = false;  ///< it was cut, and counts no more
+  };
+
+  // Both under the lock.
+  void leave(Entry& entry) {
+    if (std::exchange(entry.leaves, true)) return;
+    --staying_;
+    const auto own = ofSource_.find(entry.source);
+    if (--own->second == 0) ofSource_.erase(own);
+  }
+  /// Of one source, or of the one that has most. Looks at all; only while there is no room.
+  [[nodiscard]] Entry* findIdlest(const std::string* source) {
+    Entry* idlest = nullptr;
+    std::size_t most = 0;
+    for (auto& [key, entry] : open_) {
+      if (entry.isBusy || entry.leaves || (source != nullptr && entry.source != *source)) continue;
+      const std::size_t siblings = ofSource_.at(entry.source);
+      const bool isBetter =
+          idlest == nullptr || siblings > most || (siblings == most && entry.since < idlest->since);
+      if (!isBetter) continue;
+      idlest = &entry;
+      most = siblings;
+    }
+    return idlest;
+  }
+
   mutable std::mutex mutex_;
   std::condition_variable emptied_;
-  std::unordered_map<Connection*, std::weak_ptr<Connection>> open_;
+  std::unordered_map<Connection*, Entry> open_;
+  std::size_t staying_ = 0;
+  std::unordered_map<std::string, std::size_t> ofSource_;
 };
 
 /// Reads requests one after the other and answers them. Runs on its socket's strand.
@@ -103,8 +168,9 @@ class StreamConnection final : public Connection,
 
  public:
   template <class... Arguments>
-  explicit StreamConnection(Connections& all, Arguments&&... arguments)
+  StreamConnection(Connections& all, std::string source, Arguments&&... arguments)
       : all_(all),
+        source_(std::move(source)),
         stream_(std::forward<Arguments>(arguments)...),
         buffer_(all.limits.header + kReadSize) {}
   ~StreamConnection() override { all_.remove(this); }
@@ -112,7 +178,7 @@ class StreamConnection final : public Connection,
   StreamConnection& operator=(const StreamConnection&) = delete;
 
   void start() {
-    all_.add(this, this->weak_from_this());
+    all_.add(this, this->weak_from_this(), source_);
     net::dispatch(stream_.get_executor(), [self = this->shared_from_this()] { self->handshake(); });
   }
   void closeIfIdle() override {
@@ -164,6 +230,7 @@ class StreamConnection final : public Connection,
     if (all_.draining) return close();
     if (buffer_.size() > 0) return readHeader();
     idle_ = true;
+    all_.note(this, Connections::Step::Waits);
     tcp().expires_after(limit);
     stream_.async_read_some(buffer_.prepare(kReadSize), then(&StreamConnection::onFirstBytes));
   }
@@ -204,18 +271,28 @@ class StreamConnection final : public Connection,
     keepAlive_ = message.keep_alive();
     head_ = message.method() == beast::http::verb::head;
     version_ = message.version();
-    answer(call(request));
+    all_.note(this, Connections::Step::IsAnswered);
+    tcp().expires_never();
+    call(request);
   }
 
-  Response call(const Request& request) noexcept {
+  /// The answer comes on any thread and goes on here.
+  void call(const Request& request) noexcept {
+    const auto given = std::make_shared<std::atomic<bool>>(false);
+    const auto reply = [self = this->shared_from_this(), given](Response response) {
+      if (given->exchange(true)) return;
+      net::post(self->stream_.get_executor(), [self, response = std::move(response)]() mutable {
+        self->answer(std::move(response));
+      });
+    };
     try {
-      return all_.handler(request);
+      return all_.handler(request, reply);
     } catch (const std::exception& error) {
       log::error("handler failed", {{"path", request.path}, {"error", error.what()}});
     } catch (...) {
       log::error("handler failed", {{"path", request.path}});
     }
-    return {500, "text/plain; charset=utf-8", "internal error\n"};
+    reply({500, "text/plain; charset=utf-8", "internal error\n"});
   }
 
   /// Not a request that can be answered in full: says why where HTTP allows, then closes.
@@ -307,6 +384,7 @@ class StreamConnection final : public Connection,
   using Message = beast::http::response<beast::http::string_body>;
 
   Connections& all_;
+  const std::string source_;
   Stream stream_;
   beast::flat_buffer buffer_;
   std::optional<beast::http::request_parser<beast::http::string_body>> parser_;

@@ -66,6 +66,7 @@ void ServerMetrics::show(const ServerCounts& counts) {
   };
   add("accepted", shown_.accepted, counts.accepted);
   add("refused-by-cap", shown_.refusedByCap, counts.refusedByCap);
+  add("evicted", shown_.evicted, counts.evicted);
   add("handshake-failed", shown_.handshakeFailed, counts.handshakeFailed);
   add("timed-out", shown_.timedOut, counts.timedOut);
   add("malformed", shown_.malformed, counts.malformed);

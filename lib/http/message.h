@@ -20,8 +20,17 @@ struct Response {
   std::string body;
 };
 
-/// Answers one request. Called on an I/O thread, from several at once; must not block for long.
-/// An exception is answered with 500 and goes no further.
+/// Takes the answer to one request, on any thread. The first call counts; who lets all copies go
+/// without one closes the connection.
+using Reply = std::function<void(Response)>;
+
+/// Answers one request, now or later; never blocks, since it is called on an I/O thread. An
+/// exception is answered with 500 and goes no further. What keeps a Reply is gone before the server
+/// is.
+using AsyncHandler = std::function<void(const Request&, Reply)>;
+
+/// Answers one request at once. Called on an I/O thread, from several at once; must not block for
+/// long. An exception is answered with 500 and goes no further.
 using Handler = std::function<Response(const Request&)>;
 
 }  // namespace multinet::http

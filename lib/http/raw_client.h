@@ -14,8 +14,8 @@ namespace multinet::http::testing {
 
 class RawClient {
  public:
-  /// Connects to the loopback address; reads give up after 5 s.
-  explicit RawClient(std::uint16_t port);
+  /// Connects to the loopback address, from `source`; reads give up after 5 s.
+  explicit RawClient(std::uint16_t port, const char* source = "127.0.0.1");
   /// Handshake, accepting any certificate. False where it failed.
   [[nodiscard]] bool startTls();
   bool send(std::string_view bytes);

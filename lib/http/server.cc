@@ -56,7 +56,7 @@ Error listenError(const std::string& text, const ErrorCode& error) {
 
 class Server::Impl {
  public:
-  Impl(ServerOptions options, Handler handler)
+  Impl(ServerOptions options, AsyncHandler handler)
       : options_(std::move(options)),
         connections_(options_.limits, std::move(handler)),
         context_(static_cast<int>(options_.threads)),
@@ -98,6 +98,7 @@ class Server::Impl {
   [[nodiscard]] ServerCounts counts() const {
     return {.accepted = connections_.accepted,
             .refusedByCap = connections_.refusedByCap,
+            .evicted = connections_.evicted,
             .handshakeFailed = connections_.handshakeFailed,
             .timedOut = connections_.timedOut,
             .malformed = connections_.malformed,
@@ -166,15 +167,16 @@ class Server::Impl {
   }
 
   void begin(Tcp::socket socket) {
-    if (connections_.size() >= options_.limits.connections) {
+    ErrorCode ignored;
+    const auto source = socket.remote_endpoint(ignored).address().to_string();
+    if (!connections_.admit(source)) {
       ++connections_.refusedByCap;
       return;  // the socket closes here
     }
     ++connections_.accepted;
-    ErrorCode ignored;
     socket.set_option(Tcp::no_delay(true), ignored);
     if (options_.certificate == nullptr) {
-      std::make_shared<PlainConnection>(connections_, std::move(socket))->start();
+      std::make_shared<PlainConnection>(connections_, source, std::move(socket))->start();
       return;
     }
     const auto context = options_.certificate->context();
@@ -184,7 +186,8 @@ class Server::Impl {
     }
     // Takes the reference just counted; the connection's SSL object holds one of its own.
     net::ssl::context wrapped(context.get());
-    std::make_shared<TlsConnection>(connections_, beast::tcp_stream(std::move(socket)), wrapped)
+    std::make_shared<TlsConnection>(connections_, source, beast::tcp_stream(std::move(socket)),
+                                    wrapped)
         ->start();
   }
 
@@ -201,6 +204,13 @@ Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Handler handler) {
+  return startAsync(std::move(options),
+                    [handler = std::move(handler)](const Request& request, const Reply& reply) {
+                      reply(handler(request));
+                    });
+}
+
+Result<std::unique_ptr<Server>> Server::startAsync(ServerOptions options, AsyncHandler handler) {
   const std::string listen = options.listen;
   try {
     auto impl = std::make_unique<Impl>(std::move(options), std::move(handler));

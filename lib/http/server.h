@@ -20,7 +20,11 @@ namespace multinet::http {
 struct Limits {
   std::size_t body = 3U << 20U;  ///< bytes; more is answered 413 (etcd takes 1.5 MiB an object)
   std::uint32_t header = 16U << 10U;  ///< bytes of request line and header; more is answered 431
-  std::size_t connections = 1024;     ///< more are closed at once
+  /// At one more than this the idlest connection of the source (address) that has most is closed
+  /// for it, so that nobody keeps others out by keeping connections open. One whose request is
+  /// being answered is never closed so.
+  std::size_t connections = 1024;
+  std::size_t perSource = 512;  ///< likewise, among those of one source
   Duration handshake = std::chrono::seconds(5);
   Duration headerTime = std::chrono::seconds(5);  ///< from its first byte to its last
   Duration bodyTime = std::chrono::seconds(10);
@@ -40,7 +44,8 @@ struct ServerOptions {
 /// What happened since the start; for metrics.
 struct ServerCounts {
   std::uint64_t accepted = 0;
-  std::uint64_t refusedByCap = 0;
+  std::uint64_t refusedByCap = 0;  ///< all were being answered
+  std::uint64_t evicted = 0;       ///< closed for another
   std::uint64_t handshakeFailed = 0;
   std::uint64_t timedOut = 0;
   std::uint64_t malformed = 0;
@@ -55,6 +60,8 @@ class Server {
   /// Binds and starts its threads. Unavailable/ListenFailed names the address and the reason.
   [[nodiscard]] static Result<std::unique_ptr<Server>> start(ServerOptions options,
                                                              Handler handler);
+  [[nodiscard]] static Result<std::unique_ptr<Server>> startAsync(ServerOptions options,
+                                                                  AsyncHandler handler);
   /// Cuts whatever is still open.
   ~Server();
   Server(const Server&) = delete;

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "lib/http/raw_client.h"
@@ -156,17 +157,85 @@ TEST(ServerTest, CutsSlowClients) {
   EXPECT_EQ(server->counts().timedOut, 4U);
 }
 
-TEST(ServerTest, ClosesWhatIsAboveTheCap) {
-  const auto server = plainServer({.connections = 2});
-  RawClient one(server->port());
-  RawClient two(server->port());
-  one.send(get("/"));
-  two.send(get("/"));
-  EXPECT_THAT(one.readAnswer(), StartsWith("HTTP/1.1 200"));
-  EXPECT_THAT(two.readAnswer(), StartsWith("HTTP/1.1 200"));
-  RawClient three(server->port());
-  EXPECT_TRUE(three.closedWithin(3));
+TEST(ServerTest, ClosesWhatIsAboveTheCapWhereAllAreAnswered) {
+  std::promise<void> entered;
+  std::promise<void> go;
+  const auto released = go.get_future().share();
+  const auto server = Server::start({.listen = "127.0.0.1:0", .limits = {.connections = 1}},
+                                    [&](const Request&) -> Response {
+                                      entered.set_value();
+                                      released.wait();
+                                      return {200, "text/plain", "done"};
+                                    })
+                          .value();
+  RawClient busy(server->port());
+  busy.send(get("/"));
+  entered.get_future().wait();
+  RawClient other(server->port());
+  EXPECT_TRUE(other.closedWithin(3));
   EXPECT_EQ(server->counts().refusedByCap, 1U);
+  go.set_value();
+  EXPECT_THAT(busy.readAnswer(), EndsWith("done"));
+}
+
+// Whoever keeps connections open, each with a request now and then, keeps nobody out.
+TEST(ServerTest, TheIdlestOfTheSourceThatHasMostMakesRoom) {
+  const auto server = plainServer({.connections = 8});
+  RawClient modest(server->port(), "127.0.0.1");
+  modest.send(get("/"));
+  EXPECT_THAT(modest.readAnswer(), StartsWith("HTTP/1.1 200"));
+  std::vector<RawClient> greedy;
+  for (int i = 0; i < 20; ++i) {
+    greedy.emplace_back(server->port(), "127.0.0.2");
+    greedy.back().send(get("/"));
+    EXPECT_THAT(greedy.back().readAnswer(), StartsWith("HTTP/1.1 200")) << i;
+  }
+  RawClient late(server->port(), "127.0.0.3");
+  late.send(get("/"));
+  EXPECT_THAT(late.readAnswer(), StartsWith("HTTP/1.1 200"));
+  modest.send(get("/"));
+  EXPECT_THAT(modest.readAnswer(), StartsWith("HTTP/1.1 200")) << "it is idler, but alone";
+  EXPECT_TRUE(greedy.front().closedWithin(3));
+  EXPECT_EQ(server->counts().refusedByCap, 0U);
+  EXPECT_EQ(server->counts().evicted, 14U);
+}
+
+TEST(ServerTest, OneSourceHasItsOwnCap) {
+  const auto server = plainServer({.connections = 100, .perSource = 2});
+  RawClient other(server->port(), "127.0.0.1");
+  std::vector<RawClient> greedy;
+  for (int i = 0; i < 3; ++i) {
+    greedy.emplace_back(server->port(), "127.0.0.2");
+    greedy.back().send(get("/"));
+    EXPECT_THAT(greedy.back().readAnswer(), StartsWith("HTTP/1.1 200")) << i;
+  }
+  EXPECT_TRUE(greedy.front().closedWithin(3));
+  other.send(get("/"));
+  EXPECT_THAT(other.readAnswer(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(ServerTest, AnAnswerMayComeLaterAndFromAnotherThread) {
+  std::promise<Reply> asked;
+  const auto server =
+      Server::startAsync({.listen = "127.0.0.1:0", .threads = 1}, [&](const Request& request,
+                                                                      Reply reply) {
+        if (request.path == "/later") {
+          return asked.set_value(std::move(reply));
+        }
+        reply({200, "text/plain", "now"});
+      }).value();
+  RawClient waiting(server->port());
+  waiting.send(get("/later"));
+  Reply reply = asked.get_future().get();
+  RawClient other(server->port());
+  other.send(get("/"));
+  EXPECT_THAT(other.readAnswer(), EndsWith("now")) << "nobody waits behind it";
+  reply({200, "text/plain", "late"});
+  reply({200, "text/plain", "twice"});
+  reply = nullptr;
+  EXPECT_THAT(waiting.readAnswer(), EndsWith("late"));
+  waiting.send(get("/"));
+  EXPECT_THAT(waiting.readAnswer(), EndsWith("now"));
 }
 
 TEST(ServerTest, DrainAnswersWhatIsUnderWayAndClosesTheRest) {

@@ -180,11 +180,14 @@ TEST_F(ClientTest, EndsAStreamWhenAskedAndWhenItFallsSilent) {
   server_.inject({Fault::Stall, "GET", "watch=1", 2});
   auto& transport = client_->raw().transport();
   const auto none = [](std::string_view) -> Status { return {}; };
-  EXPECT_EQ(transport.stream(watch, milliseconds(50), none, {}).error().code,
+  EXPECT_EQ(transport.stream(watch, [] { return milliseconds(50); }, none, {}).error().code,
             Code::DeadlineExceeded);
   std::stop_source stop;
   std::jthread stopper([&] { stop.request_stop(); });
-  EXPECT_EQ(transport.stream(watch, seconds(30), none, stop.get_token()).error().code,
+  EXPECT_EQ(transport.stream(
+                         watch, [] { return seconds(30); }, none, stop.get_token())
+                .error()
+                .code,
             Code::Cancelled);
 }
 
@@ -203,13 +206,14 @@ TEST_F(ClientTest, HoldsTheServerBackWhileTheReaderIsSlow) {
   const HttpRequest watch{Method::Get,
                           "/apis/test.dev/v1/notes?watch=1&sendInitialEvents=true&timeoutSeconds=1",
                           "", ""};
-  const auto ended = client_->raw().transport().stream(watch, seconds(5),
-                                                       [&](std::string_view chunk) -> Status {
-                                                         bytes += chunk.size();
-                                                         std::this_thread::yield();
-                                                         return {};
-                                                       },
-                                                       {});
+  const auto ended = client_->raw().transport().stream(
+      watch, [] { return seconds(5); },
+      [&](std::string_view chunk) -> Status {
+        bytes += chunk.size();
+        std::this_thread::yield();
+        return {};
+      },
+      {});
   ASSERT_TRUE(ended) << ended.error().message;
   EXPECT_GT(bytes, 16U << 20U);
 }
@@ -266,10 +270,19 @@ TEST_F(TlsTest, RefusesACertificateAndAKeyThatDontFit) {
   EXPECT_EQ(refused.error().reason, "BadCredentials");
 }
 
-TEST(Discovery, ReadsWhatThereIs) {
+TEST(Discovery, RefusesAServerThatIsTooOldAndNoOther) {
   ApiServer server;
   const auto client = connect(plain(server), quick()).value();
-  EXPECT_FALSE(serves(*client, {"nothing.dev", "v1", "things", "Thing"}).value());
+  EXPECT_TRUE(requireServer(*client, {1, 31}, "serves it"));
+  const Status old = requireServer(*client, {1, 99}, "has selectable fields");
+  ASSERT_FALSE(old);
+  EXPECT_EQ(old.error().reason, kServerTooOld);
+  EXPECT_EQ(old.error().message,
+            "use API server: its version is 1.37; 1.99 is the oldest that has selectable fields");
+  server.set(ApiServer::Presence::Away);
+  const Status away = requireServer(*client, {1, 99}, "");
+  ASSERT_FALSE(away);
+  EXPECT_NE(away.error().reason, kServerTooOld) << "unknown isn't old";
 }
 
 }  // namespace

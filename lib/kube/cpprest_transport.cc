@@ -313,8 +313,8 @@ class CpprestTransport final : public Transport {
       : config_(std::move(config)), identity_(std::move(identity)) {}
 
   Result<HttpResponse> call(const HttpRequest& request, Duration deadline) override;
-  Result<HttpResponse> stream(const HttpRequest& request, Duration inactivity, const ByteSink& sink,
-                              const std::stop_token& stop) override;
+  Result<HttpResponse> stream(const HttpRequest& request, const std::function<Duration()>& patience,
+                              const ByteSink& sink, const std::stop_token& stop) override;
 
  private:
   enum class Purpose { Read, Write, Stream };
@@ -326,8 +326,9 @@ class CpprestTransport final : public Transport {
                                     const std::shared_ptr<const Credentials>& credentials);
   http::http_request build(const HttpRequest& request, const Credentials& credentials) const;
   Error failed(const HttpRequest& request, Code code, const std::string& why) const;
-  Result<HttpResponse> pump(const HttpRequest& request, Exchange& exchange, Duration inactivity,
-                            const ByteSink& sink, const std::stop_token& stop) const;
+  Result<HttpResponse> pump(const HttpRequest& request, Exchange& exchange,
+                            const std::function<Duration()>& patience, const ByteSink& sink,
+                            const std::stop_token& stop) const;
 
   const Config config_;
   const std::unique_ptr<Identity> identity_;
@@ -420,9 +421,11 @@ Result<HttpResponse> CpprestTransport::call(const HttpRequest& request, Duration
 }
 
 Result<HttpResponse> CpprestTransport::pump(const HttpRequest& request, Exchange& exchange,
-                                            Duration inactivity, const ByteSink& sink,
+                                            const std::function<Duration()>& patience,
+                                            const ByteSink& sink,
                                             const std::stop_token& stop) const {
   for (;;) {
+    const Duration inactivity = patience();
     const bool came = exchange.wait(stop, std::chrono::steady_clock::now() + inactivity);
     if (stop.stop_requested()) return fail(failed(request, Code::Cancelled, "stopped"));
     if (!came) {
@@ -445,14 +448,15 @@ Result<HttpResponse> CpprestTransport::pump(const HttpRequest& request, Exchange
   }
 }
 
-Result<HttpResponse> CpprestTransport::stream(const HttpRequest& request, Duration inactivity,
+Result<HttpResponse> CpprestTransport::stream(const HttpRequest& request,
+                                              const std::function<Duration()>& patience,
                                               const ByteSink& sink, const std::stop_token& stop) {
   try {
     const auto credentials = identity_->current();
     const auto exchange = std::make_shared<Exchange>(0);
     const Running running(clientFor(Purpose::Stream, credentials), build(request, *credentials),
                           exchange);
-    auto response = pump(request, *exchange, inactivity, sink, stop);
+    auto response = pump(request, *exchange, patience, sink, stop);
     if (response.has_value() && response->status == http::status_codes::Unauthorized) {
       identity_->refused();
     }

@@ -1,6 +1,7 @@
 #include "lib/kube/discovery.h"
 
 #include <charconv>
+#include <utility>
 
 namespace multinet::kube {
 
@@ -20,24 +21,15 @@ Result<ServerVersion> serverVersion(Client& client) {
   return version;
 }
 
-Result<bool> serves(Client& client, const Kind& kind) {
-  const auto path = (kind.group.empty() ? "/api/" : "/apis/") + kind.apiVersion();
-  const auto body = client.raw().getPath(path);
-  if (!body.has_value()) {
-    if (body.error().code == Code::NotFound) return false;
-    return fail(body.error());
-  }
-  bool found = false;
-  MULTINET_CHECK(withJson(*body, [&](const simdjson::dom::element& root) -> Status {
-    simdjson::dom::array resources;
-    if (root["resources"].get(resources)) return {};
-    for (const auto resource : resources) {
-      std::string_view name;
-      if (!resource["name"].get(name) && name == kind.plural) found = true;
-    }
-    return {};
-  }));
-  return found;
+Status requireServer(Client& client, const ServerVersion& least, const std::string& why) {
+  MULTINET_TRY(const ServerVersion found, serverVersion(client));
+  if (std::pair(found.major, found.minor) >= std::pair(least.major, least.minor)) return {};
+  const auto text = [](const ServerVersion& version) {
+    return std::to_string(version.major) + "." + std::to_string(version.minor);
+  };
+  return fail(Code::FailedPrecondition, kServerTooOld,
+              "use API server: its version is " + text(found) + "; " + text(least) +
+                  " is the oldest that " + why);
 }
 
 }  // namespace multinet::kube

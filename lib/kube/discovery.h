@@ -1,7 +1,6 @@
 // What this API server has.
 #pragma once
 
-#include <set>
 #include <string>
 
 #include "lib/kube/client.h"
@@ -13,8 +12,10 @@ struct ServerVersion {
   int minor = 0;
 };
 [[nodiscard]] Result<ServerVersion> serverVersion(Client& client);
-
-/// True if the server serves this kind at this version. NotFound of the group is false, no error.
-[[nodiscard]] Result<bool> serves(Client& client, const Kind& kind);
+inline constexpr const char* kServerTooOld = "ServerTooOld";
+/// FailedPrecondition/ServerTooOld where the server is older; `why` says what it lacks. Where it
+/// doesn't say its version, the error of the call.
+[[nodiscard]] Status requireServer(Client& client, const ServerVersion& least,
+                                   const std::string& why);
 
 }  // namespace multinet::kube

@@ -1,13 +1,12 @@
 #include "lib/kube/events.h"
 
 #include <array>
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <mutex>
 #include <random>
-#include <thread>
 
+#include "lib/async/lane.h"
 #include "lib/async/start_thread.h"
 #include "lib/base/log.h"
 
@@ -59,17 +58,20 @@ std::string hexName() {
 class EventRecorder::Impl {
  public:
   Impl(Client& client, const Clock& clock, EventOptions options)
-      : client_(client), clock_(clock), options_(std::move(options)) {}
+      : client_(client),
+        clock_(clock),
+        options_(std::move(options)),
+        lane_(async::patiently("events", [] { return std::make_unique<async::Lane>("events"); })) {}
 
   void record(const ObjectReference& about, Severity severity, const std::string& reason,
               const std::string& message);
-  void start() {
-    if (thread_.joinable()) return;
-    thread_ = async::startThread("events", [this](const std::stop_token& stop) { run(stop); });
-  }
+  /// Sends what is left, for as long as kFarewell.
   void stop() {
-    thread_.request_stop();
-    if (thread_.joinable()) thread_.join();
+    {
+      const std::lock_guard lock(mutex_);
+      if (!until_) until_ = std::chrono::steady_clock::now() + kFarewell;
+    }
+    lane_->stop();
   }
   [[nodiscard]] std::uint64_t dropped() const {
     const std::lock_guard lock(mutex_);
@@ -77,8 +79,8 @@ class EventRecorder::Impl {
   }
 
  private:
-  void run(const std::stop_token& stop);
-  std::optional<Waiting> next(const std::stop_token& stop);
+  std::optional<Waiting> next();
+  void sendNext();
   Status send(const Waiting& waiting);
   Json eventOf(const Waiting& waiting, const std::string& nameSpace, const std::string& name) const;
   /// Under the lock: may one more about this subject go out?
@@ -89,13 +91,13 @@ class EventRecorder::Impl {
   const EventOptions options_;
 
   mutable std::mutex mutex_;
-  std::condition_variable_any wake_;
   std::deque<Waiting> waiting_;
   std::map<std::string, Bucket> buckets_;
   std::uint64_t dropped_ = 0;
+  std::optional<std::chrono::steady_clock::time_point> until_;  ///< once it is to stop
 
-  std::map<EventKey, Sent> sent_;  // of the thread
-  std::jthread thread_;
+  std::map<EventKey, Sent> sent_;      // of the lane
+  std::unique_ptr<async::Lane> lane_;  // last: it uses all of the above
 };
 
 bool EventRecorder::Impl::allowed(const std::string& subject) {
@@ -135,33 +137,28 @@ void EventRecorder::Impl::record(const ObjectReference& about, Severity severity
     }
     waiting_.push_back({key, about, 1, clock_.wall()});
   }
-  wake_.notify_one();
+  lane_->post([this] { sendNext(); });
 }
 
-std::optional<Waiting> EventRecorder::Impl::next(const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
-  wake_.wait(lock, stop, [this] { return !waiting_.empty(); });
-  if (waiting_.empty()) return std::nullopt;
+std::optional<Waiting> EventRecorder::Impl::next() {
+  const std::lock_guard lock(mutex_);
+  if (waiting_.empty()) return std::nullopt;  // it was dropped for a newer one
   auto first = std::move(waiting_.front());
   waiting_.pop_front();
-  return first;
+  if (!until_ || std::chrono::steady_clock::now() < *until_) return first;
+  ++dropped_;
+  return std::nullopt;
 }
 
-void EventRecorder::Impl::run(const std::stop_token& stop) {
-  auto until = std::chrono::steady_clock::time_point::max();
-  while (std::chrono::steady_clock::now() < until) {
-    const auto waiting = next(stop);
-    if (!waiting) return;
-    if (stop.stop_requested()) {
-      until = std::min(until, std::chrono::steady_clock::now() + kFarewell);
-    }
-    if (const auto done = send(*waiting); !done.has_value()) {
-      log::warn("lost an event", {{"about", waiting->about.key.str()},
-                                  {"reason", waiting->key.reason},
-                                  {"error", done.error()}});
-      const std::lock_guard lock(mutex_);
-      ++dropped_;
-    }
+void EventRecorder::Impl::sendNext() {
+  const auto waiting = next();
+  if (!waiting) return;
+  if (const auto done = send(*waiting); !done.has_value()) {
+    log::warn("lost an event", {{"about", waiting->about.key.str()},
+                                {"reason", waiting->key.reason},
+                                {"error", done.error()}});
+    const std::lock_guard lock(mutex_);
+    ++dropped_;
   }
 }
 
@@ -226,9 +223,6 @@ EventRecorder::EventRecorder(Client& client, const Clock& clock, EventOptions op
     : impl_(std::make_unique<Impl>(client, clock, std::move(options))) {}
 EventRecorder::~EventRecorder() {
   impl_->stop();
-}
-void EventRecorder::start() {
-  impl_->start();
 }
 void EventRecorder::stop() {
   impl_->stop();

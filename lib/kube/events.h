@@ -33,13 +33,13 @@ struct EventOptions {
 /// A reason is a stable CamelCase word that docs list; a message says what, why and the remedy.
 class EventRecorder {
  public:
+  /// Waits until the system gives it a thread.
   EventRecorder(Client& client, const Clock& clock, EventOptions options);
   /// Tries for a second to send what waits.
   ~EventRecorder();
   EventRecorder(const EventRecorder&) = delete;
   EventRecorder& operator=(const EventRecorder&) = delete;
 
-  void start();
   void stop();
   void record(const ObjectReference& about, Severity severity, const std::string& reason,
               const std::string& message);

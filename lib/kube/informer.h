@@ -39,6 +39,11 @@ class Informer final : private WatchSink {
 
   /// True once the first whole list is in the cache and its handlers have run.
   [[nodiscard]] bool synced() const { return store_.synced(); }
+  /// Unavailable where the cache isn't filled yet (NotSynced), or where the server has said nothing
+  /// for longer than `oldest` (CacheOld): what is in it may be long untrue.
+  [[nodiscard]] Status ready(Duration oldest) const {
+    return readinessOf(kindOf<T>().plural, synced(), watch_.health(), oldest);
+  }
   /// Waits at most `deadline`; false if it wasn't synced by then.
   [[nodiscard]] bool waitSynced(Duration deadline) const { return store_.waitSynced(deadline); }
 

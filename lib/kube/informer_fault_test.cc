@@ -213,6 +213,31 @@ TEST_P(InformerTest, BelievesAnOlderStoreOnlyWhenItStaysSo) {
   EXPECT_EQ(deleted_, 1);
 }
 
+// As a server does whose store was put back without a connection being cut.
+TEST_P(InformerTest, ListsAfterSilenceAndSeesAnOlderStoreSo) {
+  put("a", "one");
+  start(options());
+  ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+  put("b", "two");
+  ASSERT_TRUE(eventually([&] { return informer_->size() == 2; }));
+  remove("a");
+  ASSERT_TRUE(eventually([&] { return informer_->size() == 1; }));
+  server_.store().goBackTo(50);
+  put("c", "of the older store");
+  EXPECT_TRUE(eventually([&] { return agrees(); })) << informer_->health().lastError;
+}
+
+TEST_P(InformerTest, WaitsAsLongAsTheServerAsks) {
+  put("a", "one");
+  server_.inject({.fault = Fault::TooManyRequests, .method = "GET", .targetContains = "watch=1"});
+  const auto begin = std::chrono::steady_clock::now();
+  start(options());
+  ASSERT_TRUE(informer_->waitSynced(seconds(10)));
+  put("b", "two");
+  ASSERT_TRUE(eventually([&] { return agrees(); }));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, seconds(1)) << "Retry-After: 1";
+}
+
 TEST_P(InformerTest, FollowsASelection) {
   put("a", "mine");
   put("b", "theirs");
@@ -251,6 +276,25 @@ TEST_P(FallbackTest, ListsInPagesWhereTheServerHasNoStreamedLists) {
   EXPECT_EQ(requestsWith("sendInitialEvents"), 1);
 }
 
+TEST(Watch, WaitsForBookmarksLongerThanForInitialEvents) {
+  ApiServer server({.certificate = {}, .key = {}, .bookmarkEvery = milliseconds(600)});
+  Config config;
+  config.server = server.url();
+  const auto client = connect(config).value();
+  WatchOptions options;
+  options.initialSilence = milliseconds(200);
+  Informer<FakeNote> informer(*client, options);
+  informer.start();
+  ASSERT_TRUE(informer.waitSynced(seconds(5)));
+  const auto first = informer.health().heardAt;
+  const auto until = std::chrono::steady_clock::now() + seconds(10);
+  while (informer.health().heardAt == first && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+  EXPECT_NE(informer.health().heardAt, first) << "no bookmark came";
+  EXPECT_EQ(informer.health().failures, 0U) << informer.health().lastError;
+}
+
 class PagedTest : public InformerTest {};
 INSTANTIATE_TEST_SUITE_P(Lists, PagedTest, ::testing::Values(InitialList::Paged));
 
@@ -260,7 +304,7 @@ TEST_P(PagedTest, DeletesNothingOnTheWordOfAnOldList) {
   ASSERT_TRUE(informer_->waitSynced(seconds(5)));
   put("b", "two");
   ASSERT_TRUE(eventually([&] { return informer_->size() == 2; }));
-  server_.inject({Fault::OldList, "GET", "limit=", 1});
+  server_.inject({Fault::OldList, "GET", "limit=2", 1});
   server_.set(ApiServer::Presence::Away);
   server_.store().compact();
   server_.set(ApiServer::Presence::Here);

@@ -1,6 +1,5 @@
 #include "lib/kube/leader.h"
 
-#include <condition_variable>
 #include <mutex>
 
 #include "lib/base/log.h"
@@ -48,7 +47,7 @@ class LeaderElector::Impl {
   void release();
   [[nodiscard]] bool leading() const {
     const std::lock_guard lock(mutex_);
-    return leading_ && clock_.now() - renewedAt_ < options_.renewDeadline;
+    return leadsNow();
   }
   [[nodiscard]] std::string holder() const {
     const std::lock_guard lock(mutex_);
@@ -56,6 +55,10 @@ class LeaderElector::Impl {
   }
 
  private:
+  /// Under the lock. Time alone ends it.
+  [[nodiscard]] bool leadsNow() const {
+    return leading_ && clock_.now() - renewedAt_ < options_.renewDeadline;
+  }
   /// True if the lease is ours after this try.
   Result<bool> attempt();
   Result<std::string> write(const Lease& found);
@@ -137,15 +140,16 @@ void LeaderElector::Impl::settle(bool ours, BootTime asOf) {
   bool ended = false;
   {
     const std::lock_guard lock(mutex_);
-    began = ours && !leading_;
-    ended = !ours && leading_;
+    // What lapsed by the clock has ended, also where it begins again at once.
+    began = ours && !leadsNow();
+    ended = leading_ && (!ours || began);
     leading_ = ours;
     if (ours) renewedAt_ = asOf;
   }
-  if (began) log::info("leads", {{"lease", options_.name}, {"identity", options_.identity}});
   if (ended) log::warn("leads no more", {{"lease", options_.name}});
-  if (began && options_.started) options_.started();
   if (ended && options_.stopped) options_.stopped();
+  if (began) log::info("leads", {{"lease", options_.name}, {"identity", options_.identity}});
+  if (began && options_.started) options_.started();
 }
 
 Duration LeaderElector::Impl::step() {
@@ -180,29 +184,26 @@ void LeaderElector::Impl::release() {
 }
 
 LeaderElector::LeaderElector(Client& client, const Clock& clock, LeaderOptions options)
-    : impl_(std::make_unique<Impl>(client, clock, std::move(options))) {}
+    : impl_(std::make_unique<Impl>(client, clock, std::move(options))), clock_(clock) {}
 
 LeaderElector::~LeaderElector() {
   stop();
 }
 
 void LeaderElector::start() {
-  if (thread_.joinable()) return;
-  thread_ = std::jthread([this](const std::stop_token& stop) {
-    std::mutex mutex;
-    std::condition_variable_any wake;
-    while (!stop.stop_requested()) {
-      const auto wait = impl_->step();
-      std::unique_lock lock(mutex);
-      wake.wait_for(lock, stop, wait, [] { return false; });
-    }
-    impl_->release();
-  });
+  if (lane_ != nullptr) return;
+  lane_ = std::make_unique<async::Lane>("leader", clock_);
+  lane_->post([this] { turn(); });
+}
+
+void LeaderElector::turn() {
+  lane_->postAfter(impl_->step(), [this] { turn(); });
 }
 
 void LeaderElector::stop() {
-  thread_.request_stop();
-  if (thread_.joinable()) thread_.join();
+  if (lane_ == nullptr) return;
+  lane_->post([this] { impl_->release(); });
+  lane_->stop();
 }
 
 bool LeaderElector::leading() const {

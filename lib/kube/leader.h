@@ -5,8 +5,8 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 
+#include "lib/async/lane.h"
 #include "lib/base/clock.h"
 #include "lib/kube/client.h"
 
@@ -19,7 +19,10 @@ struct LeaderOptions {
   Duration leaseDuration = std::chrono::seconds(15);
   Duration renewDeadline = std::chrono::seconds(10);  ///< gives up leading; under leaseDuration
   Duration retryPeriod = std::chrono::seconds(2);
-  std::function<void()> started = {};  ///< on the elector's thread; must not block
+  /// On the elector's thread; must not block. Called each time that leading begins, also again
+  /// after it lapsed by the clock alone; by then it may have lapsed once more: a loop that finds
+  /// leading() false asks again by itself.
+  std::function<void()> started = {};
   std::function<void()> stopped = {};  ///< leading is over; work must end at once
 };
 
@@ -34,6 +37,7 @@ class LeaderElector {
   LeaderElector(const LeaderElector&) = delete;
   LeaderElector& operator=(const LeaderElector&) = delete;
 
+  /// Once, for good: steps on a lane of its own, by the clock.
   void start();
   void stop();
   /// True while we lead and the last renewal is younger than renewDeadline. Thread-safe; ask again
@@ -47,8 +51,11 @@ class LeaderElector {
 
  private:
   class Impl;
+  void turn();
+
   std::unique_ptr<Impl> impl_;
-  std::jthread thread_;
+  const Clock& clock_;
+  std::unique_ptr<async::Lane> lane_;
 };
 
 }  // namespace multinet::kube

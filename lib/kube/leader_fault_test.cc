@@ -86,6 +86,16 @@ TEST_F(LeaderTest, StopsLeadingWhenTheServerStaysAway) {
   EXPECT_THAT(told_, ::testing::ElementsAre("+first", "-first"));
 }
 
+TEST_F(LeaderTest, TellsAlsoALapseThatTheNextRenewalEnds) {
+  LeaderElector first(*client_, clock_, as("first"));
+  static_cast<void>(first.step());
+  clock_.advance(seconds(12));  // the process was stopped, or the server didn't answer
+  EXPECT_FALSE(first.leading());
+  static_cast<void>(first.step());
+  EXPECT_TRUE(first.leading());
+  EXPECT_THAT(told_, ::testing::ElementsAre("+first", "-first", "+first"));
+}
+
 TEST_F(LeaderTest, KeepsLeadingThroughALostReply) {
   LeaderElector first(*client_, clock_, as("first"));
   static_cast<void>(first.step());
@@ -131,7 +141,6 @@ class EventsTest : public ::testing::Test {
 TEST_F(EventsTest, CountsWhatHappensAgain) {
   EventRecorder recorder(*client_, clock_, {"agent", "n1"});
   recorder.record(pod_, Severity::Warning, "NetworkRefused", "network blue isn't granted");
-  recorder.start();
   const auto until = std::chrono::steady_clock::now() + seconds(5);
   while (events().empty() && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(milliseconds(2));
@@ -172,7 +181,6 @@ TEST_F(EventsTest, NeverHoldsACallerUp) {
   EventOptions options{"agent", "n1"};
   options.queueLimit = 5;
   EventRecorder recorder(*client_, clock_, options);
-  recorder.start();
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < 100; ++i) {
     recorder.record({"v1", "Pod", {"shop", "web-" + std::to_string(i)}, std::to_string(i)},

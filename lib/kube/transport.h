@@ -46,9 +46,10 @@ class Transport {
   [[nodiscard]] virtual Result<HttpResponse> call(const HttpRequest& request,
                                                   Duration deadline) = 0;
   /// Blocks until the server ends the stream, `stop` is asked for (Cancelled) or nothing at all
-  /// came for `inactivity` (DeadlineExceeded). A status other than 200 returns its body, at most
-  /// 64 KiB, without calling `sink`; otherwise `body` stays empty.
-  [[nodiscard]] virtual Result<HttpResponse> stream(const HttpRequest& request, Duration inactivity,
+  /// came for `patience()` (DeadlineExceeded), which is asked before each wait. A status other than
+  /// 200 returns its body, at most 64 KiB, without calling `sink`; otherwise `body` stays empty.
+  [[nodiscard]] virtual Result<HttpResponse> stream(const HttpRequest& request,
+                                                    const std::function<Duration()>& patience,
                                                     const ByteSink& sink,
                                                     const std::stop_token& stop) = 0;
 };

@@ -16,10 +16,9 @@ namespace {
 
 /// Far above etcd's limit for an object (1.5 MiB), which events carry with their old form at most.
 constexpr std::size_t kLongestEvent = 64U << 20U;
-/// Between the events of a streamed list; a server that doesn't know of them stays silent.
-constexpr Duration kInitialSilence = std::chrono::seconds(30);
 /// A watch that ends earlier and brought nothing counts as a failure.
 constexpr Duration kShortestWatch = std::chrono::seconds(1);
+constexpr const char* kStoreWentBack = "StoreWentBack";
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 SteadyTime steadyNow() {
@@ -53,6 +52,11 @@ class Watch::Loop {
  private:
   Status step(const std::stop_token& stop);
   Status listPages();
+  /// Whether the store is as new as what was seen: asked once after each cut, since a watch of a
+  /// revision that the store hasn't reached yet stays silent instead of failing.
+  Status askRevision();
+  /// The next list is to be believed though it is older.
+  Error storeWentBack(std::uint64_t now);
   Status watch(const std::stop_token& stop);
   Status follow(const HttpRequest& request, const std::stop_token& stop);
   Status line(std::string_view text);
@@ -66,7 +70,7 @@ class Watch::Loop {
   void advance(const simdjson::dom::element& object);
   [[nodiscard]] HttpRequest watchRequest();
   [[nodiscard]] Duration jitter(Duration least, Duration most);
-  [[nodiscard]] Duration longestBackoff(const Error& error) const;
+  [[nodiscard]] Duration longestBackoff(const Error& error);
   void pause(Duration duration, const std::stop_token& stop);
   void note(const std::function<void(WatchHealth&)>& change);
 
@@ -80,6 +84,9 @@ class Watch::Loop {
   bool needsList_ = true;
   bool inList_ = false;     ///< between listBegin and its end
   bool unbounded_ = false;  ///< the server doesn't know our revision: ask for whatever it has
+  bool wasCut_ = false;     ///< askRevision() comes first
+  std::optional<SteadyTime> refusedSince_;
+  Duration retryAfter_{};  ///< that the server asked for in its last answer
   int wentBack_ = 0;
   std::uint64_t revision_ = 0;
   SteadyTime compareAt_{};
@@ -102,10 +109,17 @@ Duration Watch::Loop::jitter(Duration least, Duration most) {
       std::uniform_int_distribution<Duration::rep>(least.count(), most.count())(random_));
 }
 
-Duration Watch::Loop::longestBackoff(const Error& error) const {
+Duration Watch::Loop::longestBackoff(const Error& error) {
   const bool refused = error.code == Code::PermissionDenied || error.code == Code::NotFound;
-  const Duration most =
-      refused ? std::min(options_.backoffMost, options_.backoffRefused) : options_.backoffMost;
+  if (!refused) {
+    refusedSince_.reset();
+    return std::max(options_.backoffMost, options_.backoffFirst);
+  }
+  const SteadyTime now = steadyNow();
+  if (!refusedSince_) refusedSince_ = now;
+  const bool soon = now - *refusedSince_ < options_.refusedSoon;
+  const Duration most = soon ? std::min(options_.backoffMost, options_.backoffRefused)
+                             : std::max(options_.refusedLater, options_.backoffRefused);
   return std::max(most, options_.backoffFirst);
 }
 
@@ -119,11 +133,13 @@ void Watch::Loop::pause(Duration duration, const std::stop_token& stop) {
 void Watch::Loop::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     progress_ = false;
+    retryAfter_ = {};
     const auto done = step(stop);
     if (std::exchange(inList_, false)) sink_.listAborted();
     if (stop.stop_requested()) return;
     if (progress_) {
       backoff_ = {};
+      refusedSince_.reset();
       if (!std::exchange(trouble_, "").empty()) {
         log::info("watch works again", {{"resource", kind_.plural}});
       }
@@ -141,22 +157,27 @@ void Watch::Loop::run(const std::stop_token& stop) {
       log::warn("watch failed, trying again",
                 {{"resource", kind_.plural}, {"error", done.error()}});
     }
-    pause(jitter(backoff_ / 2, backoff_), stop);
+    // All who were told the same time don't come back at it.
+    pause(std::max(jitter(backoff_ / 2, backoff_), jitter(retryAfter_, retryAfter_ * 5 / 4)), stop);
   }
 }
 
 Status Watch::Loop::step(const std::stop_token& stop) {
   if (compareAt_ != SteadyTime{} && steadyNow() >= compareAt_) needsList_ = true;
+  if (wasCut_ && !needsList_) MULTINET_CHECK(askRevision());
+  wasCut_ = false;
   if (needsList_ && mode_ == InitialList::Paged) return listPages();
   return watch(stop);
 }
 
 void Watch::Loop::learn(const Error& error) {
   const bool tooNew = error.message.find("Too large resource version") != std::string::npos;
+  // Silence: what a watch that should have spoken held back, nobody knows.
   if (error.reason == "Expired" || error.reason == "Gone" || error.code == Code::OutOfRange ||
-      tooNew) {
+      error.code == Code::DeadlineExceeded || error.reason == kStoreWentBack || tooNew) {
     needsList_ = true;
   }
+  wasCut_ = true;
   if (tooNew) unbounded_ = true;
   // 400 and 422: the server or its store has no streamed lists.
   if (needsList_ && mode_ == InitialList::Streamed &&
@@ -164,6 +185,26 @@ void Watch::Loop::learn(const Error& error) {
     mode_ = InitialList::Paged;
     log::info("lists in pages", {{"resource", kind_.plural}, {"reason", error.message}});
   }
+}
+
+Error Watch::Loop::storeWentBack(std::uint64_t now) {
+  wentBack_ = 1;
+  unbounded_ = true;
+  return {Code::Unavailable, kStoreWentBack,
+          "watch " + std::string(kind_.plural) + ": the store is at revision " +
+              std::to_string(now) + ", and " + std::to_string(revision_) + " was seen"};
+}
+
+Status Watch::Loop::askRevision() {
+  MULTINET_TRY(const auto page, client_.listPage(kind_, options_.selection, 1, "", ""));
+  std::uint64_t now = 0;
+  MULTINET_CHECK(withJson(page, [&now](const simdjson::dom::element& root) -> Status {
+    now = revisionOf(textAt(root, "/metadata/resourceVersion"));
+    return {};
+  }));
+  if (now < revision_) return fail(storeWentBack(now));
+  wentBack_ = 0;
+  return {};
 }
 
 Status Watch::Loop::listPages() {
@@ -263,9 +304,12 @@ Status Watch::Loop::watch(const std::stop_token& stop) {
 Status Watch::Loop::follow(const HttpRequest& request, const std::stop_token& stop) {
   const auto begin = steadyNow();
   LineSplitter splitter(kLongestEvent);
-  const auto silence = needsList_ ? std::min(options_.silence, kInitialSilence) : options_.silence;
+  // The initial events come at once; what follows on the same stream may take a minute.
+  const auto patience = [this] {
+    return inList_ ? std::min(options_.silence, options_.initialSilence) : options_.silence;
+  };
   const auto response = client_.transport().stream(
-      request, silence,
+      request, patience,
       [&](std::string_view bytes) {
         return splitter.feed(bytes, [this](std::string_view text) { return line(text); });
       },
@@ -274,6 +318,7 @@ Status Watch::Loop::follow(const HttpRequest& request, const std::stop_token& st
       {"watch", kind_.plural, response.has_value() ? response->status : 0, steadyNow() - begin});
   const auto what = "watch " + std::string(kind_.plural);
   if (!response.has_value()) return fail(response.error().within(what));
+  retryAfter_ = response->retryAfter.value_or(Duration::zero());
   if (response->status != 200) return fail(errorOf(*response, what));
   if (splitter.partial() > 0) {
     return fail(Code::Unavailable, "Cut", what + ": the stream ended in the middle of an event");
@@ -326,6 +371,8 @@ Status Watch::Loop::change(EventType type, const simdjson::dom::element& object)
 
 Status Watch::Loop::bookmark(const simdjson::dom::element& object) {
   if (!inList_) {
+    const auto now = revisionOf(textAt(object, "/metadata/resourceVersion"));
+    if (now < revision_) return fail(storeWentBack(now));
     advance(object);
     return {};
   }
@@ -343,6 +390,21 @@ Status Watch::Loop::errorEvent(const simdjson::dom::element& object) {
                       "watch " + std::string(kind_.plural)));
 }
 
+Status readinessOf(std::string_view resource, bool synced, const WatchHealth& health,
+                   Duration oldest) {
+  const std::string what = "read " + std::string(resource) + ": ";
+  if (!synced) {
+    return fail(Code::Unavailable, "NotSynced",
+                what + (health.lastError.empty() ? "not answered yet" : health.lastError));
+  }
+  const Duration age = health.heardAt ? steadyNow() - *health.heardAt : Duration::max();
+  if (age <= oldest) return {};
+  return fail(Code::Unavailable, "CacheOld",
+              what + "the API server has said nothing for " +
+                  std::to_string(age / std::chrono::seconds(1)) + " s" +
+                  (health.lastError.empty() ? "" : ": " + health.lastError));
+}
+
 Watch::Watch(RawClient& client, Kind kind, WatchOptions options, WatchSink& sink)
     : loop_(std::make_unique<Loop>(client, kind, std::move(options), sink)) {}
 
@@ -352,7 +414,10 @@ Watch::~Watch() {
 
 void Watch::start() {
   if (thread_.joinable()) return;
-  thread_ = async::startThread("watch", [this](const std::stop_token& stop) { loop_->run(stop); });
+  thread_ = async::patiently("watch", [this] {
+    async::threadDoor("watch");
+    return std::jthread([this](const std::stop_token& stop) { loop_->run(stop); });
+  });
 }
 
 void Watch::stop() {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "lib/base/clock.h"
@@ -37,19 +38,26 @@ struct WatchOptions {
   Selection selection;
   InitialList initialList = InitialList::Streamed;
   int pageSize = 500;
-  /// Nothing heard for so long, not even a bookmark (about one a minute): the watch is dead.
-  Duration silence = std::chrono::seconds(150);
+  /// Nothing heard for so long, not even a bookmark (one a minute): the watch is dead, and what it
+  /// held back is unknown, so that all is listed.
+  Duration silence = std::chrono::seconds(90);
+  /// Between the events of a streamed list; a server that doesn't know of them stays silent.
+  Duration initialSilence = std::chrono::seconds(30);
   /// How long one watch lasts before it is asked for again, jittered to 1 to 2 times this.
   Duration lifetime = std::chrono::minutes(5);
   Duration backoffFirst = std::chrono::milliseconds(200);
   Duration backoffMost = std::chrono::seconds(30);
   /// While the server refuses (403) or doesn't know the kind (404): somebody may be about to apply
-  /// RBAC or CRDs, and such an answer costs the server little.
+  /// RBAC or CRDs, and such an answer costs the server little. After refusedSoon of it nobody is:
+  /// then `refusedLater` is the longest.
   Duration backoffRefused = std::chrono::seconds(5);
+  Duration refusedSoon = std::chrono::minutes(2);
+  Duration refusedLater = std::chrono::minutes(1);
   /// A full list at such intervals, jittered, finds what a watch lost. Zero: never.
   Duration compareEvery = std::chrono::minutes(30);
-  /// The store's revision went back (restored from a backup), seen in two lists in a row. Called on
-  /// the watch's thread before the older state is handed on.
+  /// The store's revision went back (restored from a backup), seen twice: after a watch that was
+  /// cut the server is asked for its revision, and after a silent one for all. Called on the
+  /// watch's thread before the older state is handed on.
   std::function<void(const std::string& before, const std::string& now)> onRevisionWentBack;
 };
 
@@ -65,6 +73,13 @@ struct WatchHealth {
   /// When the server last sent a list, an event or a bookmark.
   std::optional<std::chrono::steady_clock::time_point> heardAt;
 };
+
+/// Bookmarks come each minute, and a watch that is silent for longer than WatchOptions::silence is
+/// asked anew: a server that is there is heard far more often than this.
+inline constexpr Duration kOldCache = std::chrono::minutes(5);
+/// What a cache of `resource` says of itself: see Informer::ready.
+[[nodiscard]] Status readinessOf(std::string_view resource, bool synced, const WatchHealth& health,
+                                 Duration oldest);
 
 /// One thread from `start` to `stop`. `client` and `sink` outlive it.
 class Watch {

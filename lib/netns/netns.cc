@@ -84,10 +84,6 @@ Result<Fd> openPath(const std::string& path) {
   return fd;
 }
 
-Result<Fd> openPid(pid_t pid) {
-  return openPath("/proc/" + std::to_string(pid) + "/ns/net");
-}
-
 Result<Fd> openOwn() {
   return openPath(kOwn);
 }

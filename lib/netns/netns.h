@@ -20,8 +20,6 @@ struct Identity {
 /// Opens a network namespace by path. InvalidArgument where the path is something else (a file, a
 /// link to another kind of namespace); NotFound where it is gone.
 [[nodiscard]] Result<Fd> openPath(const std::string& path);
-/// Of a process. NotFound where it is gone.
-[[nodiscard]] Result<Fd> openPid(pid_t pid);
 /// Of the calling thread.
 [[nodiscard]] Result<Fd> openOwn();
 /// A new one, owned by the calling thread's user namespace; it lives as long as descriptors or

@@ -53,11 +53,12 @@ ReloadingCertificate::ReloadingCertificate(Options options, Observer observer)
       lastResult_(fail(Code::Unavailable, "NotRead", "read certificate: not tried yet")) {
   watchDirectory();  // before the read, so that nothing that happens between is lost
   reload();
-  thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  runner_ = std::make_unique<async::Runner>("certificate", kSystemClock,
+                                            [this] { return waitForChange(); });
 }
 
 ReloadingCertificate::~ReloadingCertificate() {
-  thread_.request_stop();
+  stopping_ = true;
   const std::uint64_t one = 1;
   static_cast<void>(!write(wake_.get(), &one, sizeof one));
 }
@@ -72,6 +73,15 @@ WallTime ReloadingCertificate::notAfter() const {
   return notAfter_;
 }
 
+Status ReloadingCertificate::usable(WallTime now) const {
+  if (!loaded()) return lastResult();
+  const WallTime end = notAfter();
+  if (now < end) return {};
+  return fail(Code::Unavailable, "CertificateExpired",
+              "serve certificate in " + options_.directory + ": it ended at " + formatTime(end) +
+                  " and no newer one has come");
+}
+
 Status ReloadingCertificate::lastResult() const {
   const std::lock_guard lock(mutex_);
   return lastResult_;
@@ -83,20 +93,20 @@ void ReloadingCertificate::watchDirectory() {
                              IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_ONLYDIR);
 }
 
-void ReloadingCertificate::run(const std::stop_token& stop) {
+async::Task ReloadingCertificate::waitForChange() {
   const int timeout = static_cast<int>(
       std::chrono::duration_cast<std::chrono::milliseconds>(options_.poll).count());
-  while (!stop.stop_requested()) {
-    std::array<pollfd, 2> waits{{{inotify_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
-    if (::poll(waits.data(), waits.size(), timeout) < 0 && errno != EINTR) return;
-    if (stop.stop_requested()) return;
+  std::array<pollfd, 2> waits{{{inotify_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}}};
+  if (::poll(waits.data(), waits.size(), timeout) < 0 && errno != EINTR) return nullptr;
+  if (stopping_) return nullptr;
+  return [this] {
     // What happened doesn't matter, only that something did: the files say the rest.
     std::array<char, 4096> events{};
     while (read(inotify_.get(), events.data(), events.size()) > 0) {
     }
     watchDirectory();
     reload();
-  }
+  };
 }
 
 void ReloadingCertificate::reload() {

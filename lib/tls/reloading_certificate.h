@@ -11,8 +11,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 
+#include "lib/async/runner.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/result.h"
@@ -52,11 +52,13 @@ class ReloadingCertificate {
   [[nodiscard]] bool loaded() const { return context() != nullptr; }
   /// End of the certificate in service; the epoch where there is none.
   [[nodiscard]] WallTime notAfter() const;
+  /// Unavailable where there is none to serve, or where it ended before `now`: clients refuse it.
+  [[nodiscard]] Status usable(WallTime now) const;
   /// What came of the newest attempt.
   [[nodiscard]] Status lastResult() const;
 
  private:
-  void run(const std::stop_token& stop);
+  [[nodiscard]] async::Task waitForChange();
   void reload();
   [[nodiscard]] Status readAndSwap();
   void watchDirectory();
@@ -65,13 +67,14 @@ class ReloadingCertificate {
   Observer observer_;
   Fd inotify_;
   Fd wake_;
+  std::atomic<bool> stopping_ = false;
   int watch_ = -1;
   std::string seen_;  // content of the last attempt; only the watching thread after construction
   mutable std::mutex mutex_;
   ServerContext context_;
   WallTime notAfter_{};
   Status lastResult_;
-  std::jthread thread_;  // last: it uses all of the above
+  std::unique_ptr<async::Runner> runner_;  // last: it uses all of the above
 };
 
 }  // namespace multinet::tls

@@ -69,12 +69,11 @@ class LeasingAddresses::Impl {
     contestsTold_ = std::move(told);
   }
   void blockGone(const LeasedBlock& block) {
-    if (!ledger_.relies(block)) return;
-    if (confirming_) {
-      confirmAgain_ = true;  // the list under way may be older than what was seen
-    } else {
-      confirm();
-    }
+    if (ledger_.relies(block)) confirmSoon();
+  }
+  void storeWentBack() {
+    carryOut(ledger_.storeWentBack(clock_.now()));
+    confirmSoon();
   }
 
  private:
@@ -109,6 +108,14 @@ class LeasingAddresses::Impl {
     if (orders.contests && contestsTold_) contestsTold_(std::move(*orders.contests));
     if (orders.retrySoon) {
       lane_.postAfter(options_.retryEvery, [this] { carryOut(ledger_.retry(clock_.now())); });
+    }
+  }
+
+  void confirmSoon() {
+    if (confirming_) {
+      confirmAgain_ = true;  // the list under way may be older than what was seen
+    } else {
+      confirm();
     }
   }
 
@@ -191,6 +198,10 @@ void LeasingAddresses::onContests(std::function<void(std::vector<Contest>)> told
 
 void LeasingAddresses::blockGone(LeasedBlock block) {
   impl_->run([impl = impl_.get(), block = std::move(block)] { impl->blockGone(block); });
+}
+
+void LeasingAddresses::storeWentBack() {
+  impl_->run([impl = impl_.get()] { impl->storeWentBack(); });
 }
 
 }  // namespace multinet::agent::addresses

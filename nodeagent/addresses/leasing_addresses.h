@@ -50,6 +50,8 @@ class LeasingAddresses final : public Addresses {
 
   /// A watch saw that a block of this node's is gone: unless that was asked for, all are listed.
   void blockGone(LeasedBlock block);
+  /// A watch saw that the API server's store was put back to an earlier state.
+  void storeWentBack();
 
  private:
   class Impl;

@@ -19,6 +19,10 @@ bool needs(const ClaimRequest& claim, const LeaseKey& key) {
 
 const Error kNotListed{Code::Unavailable, "Starting",
                        "claim addresses: this node's blocks haven't been listed yet"};
+const Error kSettling{
+    Code::Unavailable, "StoreRestored",
+    "claim addresses: the API server's store was put back to an earlier state; new "
+    "blocks are leased once every node has had two minutes to lease its own again"};
 const Error kUnknown{Code::Unavailable, "AddressesUnknown",
                      "claim addresses: sandboxes run on this node whose addresses aren't known "
                      "yet, so its blocks give none; see docs/troubleshooting.md"};
@@ -84,6 +88,7 @@ Orders Ledger::restore(std::vector<Holding> holdings, Books books, BootTime now)
       if (key.first == uid) pool.add(own.lease, own.confirmed);
     }
     occupy(pool, now);
+    leaseHeld(pool);
   }
   reseal();
   retryPending(now);
@@ -100,6 +105,11 @@ Orders Ledger::setWanted(const std::vector<Pool>& pools, BootTime now) {
   return takeOrders();
 }
 
+Orders Ledger::storeWentBack(BootTime now) {
+  settledAt_ = now + options_.settle;
+  return takeOrders();
+}
+
 Orders Ledger::retry(BootTime now) {
   retryPending(now);
   return takeOrders();
@@ -111,6 +121,11 @@ Orders Ledger::housekeep(BootTime now) {
   std::erase_if(full_, [now](const auto& one) { return one.second.until <= now; });
   failLate(now);
   if (listed_ && restored_) {
+    if (settledAt_ != BootTime::min() && settledAt_ <= now) {
+      settledAt_ = BootTime::min();
+      retryPending(now);
+      for (const NetworkUid& uid : wanted_) keepRoom(uid, now);
+    }
     renewLost(now);
     // What looks empty may not be, while not all that is held is known.
     if (pending_.empty() && books_ == Books::Complete) returnEmpty(now);
@@ -153,6 +168,10 @@ bool Ledger::tryClaim(Pending& claim, BootTime now) {
 
 // True where the answer is known already: a pool that had no block left a moment ago.
 bool Ledger::waitForLeases(Pending& claim, const std::vector<LeaseKey>& missing, BootTime now) {
+  if (now < settledAt_) {
+    claim.waitsFor = kSettling;
+    return false;
+  }
   for (const LeaseKey& key : missing) {
     const auto full = full_.find(key);
     if (full == full_.end() || full->second.until <= now) {

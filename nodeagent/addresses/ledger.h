@@ -36,6 +36,9 @@ struct LedgerOptions {
   /// Between two tries to lease a block again that vanished, or that another node has.
   Duration renewEvery = std::chrono::seconds(5);
   Duration contestEvery = std::chrono::minutes(1);
+  /// After a store was put back: longer than it takes each node to see that and to lease again what
+  /// its pods hold, which is what a watch may stay silent and then back off.
+  Duration settle = std::chrono::minutes(2);
 };
 
 /// Leases are sought for a family of a network.
@@ -87,6 +90,12 @@ class Ledger {
   [[nodiscard]] Orders leased(const LeaseKey& key, Result<LeasedBlock> result, BootTime now);
   [[nodiscard]] Orders returned(const LeasedBlock& block, const Status& status, BootTime now);
   [[nodiscard]] Orders renewed(const LeasedBlock& block, Result<LeasedBlock> result, BootTime now);
+
+  /// The API server's store was put back to an earlier state: blocks leased since are gone from it,
+  /// though pods hold addresses of them, on every node. Own ones are leased again as soon as they
+  /// are seen to be gone; no other is until `settle` has passed. Claims wait, or get an address of
+  /// a block that is here.
+  [[nodiscard]] Orders storeWentBack(BootTime now);
 
   /// Tries again what waits.
   [[nodiscard]] Orders retry(BootTime now);
@@ -160,6 +169,8 @@ class Ledger {
   void occupy(NetworkPool& pool, BootTime now);
   void reseal();
   void keepRoom(const NetworkUid& uid, BootTime now);
+  /// Leases the blocks of addresses that pods hold though the API server knows no block for them.
+  void leaseHeld(const NetworkPool& pool);
   void startLease(const LeaseKey& key, BootTime now);
   void adopt(const LeasedBlock& block, bool fresh, BootTime now);
   void lose(Own& own, BootTime now);
@@ -194,6 +205,7 @@ class Ledger {
   std::set<LeaseKey> leasing_;
   std::map<LeaseKey, BootTime> aheadPaused_;
   std::map<LeaseKey, Full> full_;
+  BootTime settledAt_ = BootTime::min();  ///< no new lease before
   std::vector<Contest> contests_;
   Orders orders_;
 };

@@ -39,6 +39,7 @@ Orders Ledger::listed(Result<std::vector<LeasedBlock>> list, BootTime now) {
     if (!own_.contains(key)) adopt(block, false, now);
   }
   listed_ = true;
+  for (const auto& [uid, pool] : pools_) leaseHeld(pool);
   reseal();
   tellContests();
   if (!orders_.contests) orders_.contests = contests_;  // whoever shows them hears after a start
@@ -127,6 +128,7 @@ void Ledger::place(const Pool& pool, BootTime now) {
     if (key.first == pool.uid) at->second.add(own.lease, own.confirmed);
   }
   occupy(at->second, now);
+  leaseHeld(at->second);
   reseal();
 }
 
@@ -180,7 +182,35 @@ void Ledger::keepRoom(const NetworkUid& uid, BootTime now) {
   }
 }
 
+// After a restart on a store that was put back: only the journal knows of such a block.
+void Ledger::leaseHeld(const NetworkPool& pool) {
+  if (!listed_ || !restored_) return;
+  const NetworkUid& uid = pool.pool().uid;
+  const auto isCovered = [&](const IpAddress& address) {
+    return std::any_of(own_.begin(), own_.end(), [&](const auto& one) {
+      return one.first.first == uid && one.first.second.contains(address);
+    });
+  };
+  for (const auto& [intent, held] : held_) {
+    for (const Held& one : held.addresses) {
+      if (one.network != uid || isCovered(one.address)) continue;
+      for (const ipam::Subnet& subnet : pool.pool().subnets) {
+        if (!subnet.cidr.contains(one.address)) continue;
+        const IpPrefix prefix(one.address, subnet.blockLength());
+        log::error("no block is leased for an address that a pod holds",
+                   {{"network", pool.pool().network}, {"block", prefix.str()}});
+        Own& own = own_[{uid, prefix}];
+        own.lease = {pool.pool().network, uid, prefix, NodeName(), ""};
+        own.standing = Standing::Renewing;
+        orders_.renewals.push_back(own.lease);
+        break;
+      }
+    }
+  }
+}
+
 void Ledger::startLease(const LeaseKey& key, BootTime now) {
+  if (now < settledAt_) return;
   const auto full = full_.find(key);
   if (full != full_.end() && now < full->second.until) return;
   if (!leasing_.insert(key).second) return;

@@ -40,6 +40,7 @@ class World {
     list();
   }
   void list() { carryOut(ledger_.listed(api_.listOwn(), now)); }
+  void storeWentBack() { carryOut(ledger_.storeWentBack(now)); }
   Ticket claim(const std::string& intent, const Pool& pool, const std::string& pod = "") {
     const Ticket ticket = ++tickets_;
     carryOut(ledger_.claim({ticket,
@@ -195,6 +196,50 @@ TEST_F(LedgerTest, ABlockThatVanishedUnderPodsIsLeasedAgainByItsName) {
   }
   ASSERT_TRUE(world.contests.has_value());
   EXPECT_TRUE(world.contests->empty());
+}
+
+// Two nodes, of which the second has leased since the backup; the first sees the restore first, and
+// needs a block.
+TEST_F(LedgerTest, AfterARestoreNobodyLeasesWhatAnotherNodesPodsHold) {
+  World first(store_, "n1");
+  World second(store_, "n2");
+  first.start();
+  second.start();
+  const Pool pool = poolOf("10.20.0.0/31");  // two blocks of one address
+  const std::string held = second.claimNow("b", pool);
+  ASSERT_NE(held, "waits");
+  store_.blocks.clear();
+  first.storeWentBack();
+  first.list();
+  const Ticket ticket = first.claim("a", pool);
+  EXPECT_EQ(first.got(ticket), "waits");
+  EXPECT_TRUE(store_.blocks.empty());
+  first.pass(seconds(5));
+  EXPECT_EQ(first.got(ticket), "StoreRestored");
+  second.storeWentBack();
+  second.list();
+  EXPECT_EQ(store_.blocks.size(), 1U) << "its own come back at once";
+  first.pass(minutes(2));
+  const std::string given = first.claimNow("a2", pool);
+  EXPECT_NE(given, held);
+  EXPECT_EQ(store_.blocks.size(), 2U);
+  EXPECT_EQ(second.contests, std::vector<Contest>());
+}
+
+TEST_F(LedgerTest, AfterARestartOnARestoredStoreTheJournalsBlocksAreLeasedAgain) {
+  World world(store_);
+  const Pool pool = poolOf("10.20.0.0/24");
+  world.start({holds("a", "10.20.0.77")});
+  EXPECT_TRUE(store_.blocks.empty()) << "how the network is cut isn't known yet";
+  world.want({pool});
+  bool isLeased = false;
+  for (const auto& [key, block] : store_.blocks) {
+    isLeased = isLeased || block.prefix.contains(IpAddress::parse("10.20.0.77").value());
+  }
+  EXPECT_TRUE(isLeased);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_NE(world.claimNow("b" + std::to_string(i), pool), "10.20.0.77");
+  }
 }
 
 TEST_F(LedgerTest, ABlockThatVanishedEmptyIsForgotten) {

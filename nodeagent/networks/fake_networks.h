@@ -18,6 +18,7 @@ class FakeNetworks final : public Networks {
     const std::lock_guard lock(mutex_);
     return snapshot_;
   }
+  [[nodiscard]] async::LaneHealth health() const override { return {}; }
   void publish(Snapshot snapshot) {
     const std::lock_guard lock(mutex_);
     snapshot_ = std::make_shared<const Snapshot>(std::move(snapshot));

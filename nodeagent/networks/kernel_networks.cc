@@ -2,7 +2,6 @@
 
 #include <linux/rtnetlink.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -82,17 +81,11 @@ KernelNetworks::KernelNetworks(NetworksOptions options, ChangeCallback changed,
       guard_(std::move(guard)),
       wake_(std::move(wake)),
       probes_(options_, clock_),
-      thread_([this] { run(); }) {
-  pthread_setname_np(thread_.native_handle(), "mn-networks");
-}
+      runner_("mn-networks", clock_, [this] { return wait(); }) {}
 
 KernelNetworks::~KernelNetworks() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
+  stopping_ = true;
   static_cast<void>(::eventfd_write(wake_.get(), 1));
-  thread_.join();
 }
 
 void KernelNetworks::setDesired(std::vector<DesiredNetwork> networks) {
@@ -108,24 +101,17 @@ std::shared_ptr<const Snapshot> KernelNetworks::snapshot() const {
   return snapshot_;
 }
 
-void KernelNetworks::run() {
-  while (true) {
-    wait();
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopping_) return;
-    }
-    readEvents();
-    probes_.receive();
-    takeDesired();
-    if (desired_ && clock_.now() >= reconcileAt_) reconcile();
-    if (desired_) probes_.turn(socket_);
-    writes_ = socket_.writes() + (inner_ ? inner_->side.socket.writes() : 0) + guard_.commits();
-    publish();
-  }
+void KernelNetworks::turn() {
+  readEvents();
+  probes_.receive();
+  takeDesired();
+  if (desired_ && clock_.now() >= reconcileAt_) reconcile();
+  if (desired_) probes_.turn(socket_);
+  writes_ = socket_.writes() + (inner_ ? inner_->side.socket.writes() : 0) + guard_.commits();
+  publish();
 }
 
-void KernelNetworks::wait() {
+async::Task KernelNetworks::wait() {
   std::vector<pollfd> polled = {{wake_.get(), POLLIN, 0}, {events_.fd(), POLLIN, 0}};
   if (inner_) polled.push_back({inner_->events.fd(), POLLIN, 0});
   probes_.addPolled(polled);
@@ -138,6 +124,8 @@ void KernelNetworks::wait() {
   static_cast<void>(::poll(polled.data(), polled.size(), timeout));
   eventfd_t count = 0;
   static_cast<void>(::eventfd_read(wake_.get(), &count));
+  if (stopping_) return nullptr;
+  return [this] { turn(); };
 }
 
 void KernelNetworks::readEvents() {

@@ -6,8 +6,8 @@
 #include <mutex>
 #include <optional>
 #include <set>
-#include <thread>
 
+#include "lib/async/runner.h"
 #include "lib/netlink/socket.h"
 #include "nodeagent/networks/evaluate.h"
 #include "nodeagent/networks/guard_keeper.h"
@@ -32,6 +32,7 @@ class KernelNetworks final : public Networks {
   /// Netlink requests and nftables transactions that changed something, so far: tests assert that a
   /// state that is as desired costs none. Any thread.
   [[nodiscard]] std::uint64_t writes() const { return writes_.load(); }
+  [[nodiscard]] async::LaneHealth health() const override { return runner_.health(); }
 
  private:
   /// What a room of its own namespace needs of the switch's.
@@ -45,8 +46,8 @@ class KernelNetworks final : public Networks {
                  Fd wake);
 
   // All below: the room's thread.
-  void run();
-  void wait();
+  [[nodiscard]] async::Task wait();
+  void turn();
   void readEvents();
   void readEventsOf(netlink::EventSocket& events, const std::set<int>& indexes);
   void takeDesired();
@@ -68,10 +69,10 @@ class KernelNetworks final : public Networks {
   GuardKeeper guard_;
   Fd wake_;
 
-  mutable std::mutex mutex_;  // guards the next three
+  mutable std::mutex mutex_;  // guards the next two
   std::optional<std::vector<DesiredNetwork>> incoming_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;
   std::atomic<std::uint64_t> writes_{0};
 
   std::optional<std::vector<DesiredNetwork>> desired_;
@@ -85,7 +86,7 @@ class KernelNetworks final : public Networks {
   std::set<int> interestIndexes_;       // of the node
   std::set<int> innerInterestIndexes_;  // of the switch
   BootTime reconcileAt_{};
-  std::thread thread_;  // last: it uses all of the above
+  async::Runner runner_;  // last: it uses all of the above
 };
 
 }  // namespace multinet::agent::networks

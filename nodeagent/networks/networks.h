@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/async/runner.h"
 #include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "lib/base/ids.h"
@@ -98,6 +99,8 @@ class Networks {
   /// first call nothing is touched.
   virtual void setDesired(std::vector<DesiredNetwork> networks) = 0;
   [[nodiscard]] virtual std::shared_ptr<const Snapshot> snapshot() const = 0;
+  /// Of its thread.
+  [[nodiscard]] virtual async::LaneHealth health() const = 0;
 };
 
 /// Called on the room's thread after each change of the snapshot; must not block.

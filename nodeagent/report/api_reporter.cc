@@ -40,13 +40,12 @@ ApiReporter::ApiReporter(ReportApi& api, const watch::OwnObjects& own, NodeNews&
       name_(std::move(name)),
       options_(options),
       begin_(clock.now()),
-      queue_(clock, {.first = kFirstRetry, .most = kMostRetry}),
-      workers_("report", queue_, [this](const PodUid& uid) { return write(uid); }) {
+      workers_("report", clock, {.first = kFirstRetry, .most = kMostRetry},
+               [this](const PodUid& uid) { return write(uid); }) {
   workers_.start(options_.workers);
 }
 
 ApiReporter::~ApiReporter() {
-  queue_.shutDown();
   workers_.stop();
 }
 
@@ -121,7 +120,7 @@ void ApiReporter::changed(const std::string& podUid) {
       if (podUid.empty() || uid.str() == podUid) uids.push_back(uid);
     }
   }
-  for (const PodUid& uid : uids) queue_.addAfter(uid, options_.repairAfter);
+  for (const PodUid& uid : uids) workers_.addAfter(uid, options_.repairAfter);
 }
 
 std::size_t ApiReporter::waiting() const {
@@ -150,7 +149,7 @@ void ApiReporter::tell(const PodRef& pod, Told told) {
     }
     told_.insert_or_assign(pod.uid, std::move(told));
   }
-  queue_.add(pod.uid);
+  workers_.add(pod.uid);
   tellUsed();
 }
 
@@ -167,19 +166,19 @@ bool ApiReporter::stillBlind() const {
   return clock_.now() - begin_ < options_.watchPatience;
 }
 
-Result<kube::Outcome> ApiReporter::write(const PodUid& uid) {
+Result<async::Outcome> ApiReporter::write(const PodUid& uid) {
   Told told;
   {
     const std::lock_guard lock(mutex_);
     const auto found = told_.find(uid);
-    if (found == told_.end()) return kube::Outcome{};
+    if (found == told_.end()) return async::Outcome{};
     told = found->second;
   }
   const auto seen = own_.pod(told.pod.namespaceName, told.pod.name);
   const bool setIsKnown =
       !told.set || own_.interfaceSet(told.pod.namespaceName, told.set->metadata.name).known;
   // Right after a start: what is there may well be what shall be.
-  if ((!seen.known || !setIsKnown) && stillBlind()) return kube::Outcome{kLookAgain};
+  if ((!seen.known || !setIsKnown) && stillBlind()) return async::Outcome{kLookAgain};
   const bool podIsThere = !seen.known || isOf(seen, told.pod);
 
   const Status set = writeSet(told, podIsThere);
@@ -191,8 +190,8 @@ Result<kube::Outcome> ApiReporter::write(const PodUid& uid) {
     if (*status) continue;
     if (!isRefusal(status->error())) return fail(status->error());
   }
-  if (set && readiness) return kube::Outcome{};
-  return kube::Outcome{options_.refusedAgain};
+  if (set && readiness) return async::Outcome{};
+  return async::Outcome{options_.refusedAgain};
 }
 
 Status ApiReporter::writeSet(Told& told, bool podIsThere) {

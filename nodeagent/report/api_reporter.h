@@ -15,10 +15,9 @@
 
 #include "lib/api/names.h"
 #include "lib/api/pod_interface_set.h"
+#include "lib/async/workers.h"
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
-#include "lib/kube/work_queue.h"
-#include "lib/kube/worker.h"
 #include "nodeagent/report/reporter.h"
 #include "nodeagent/watch/own_objects.h"
 
@@ -90,6 +89,8 @@ class ApiReporter final : public Reporter {
 
   /// Pods of which something isn't written yet, for metrics and tests.
   [[nodiscard]] std::size_t waiting() const;
+  /// Of its threads.
+  [[nodiscard]] async::LaneHealth health() const { return workers_.health(); }
 
  private:
   /// What shall be said of a pod, and how far that is.
@@ -110,7 +111,7 @@ class ApiReporter final : public Reporter {
 
   void tell(const PodRef& pod, Told told);
   void tellUsed();
-  [[nodiscard]] Result<kube::Outcome> write(const PodUid& uid);
+  [[nodiscard]] Result<async::Outcome> write(const PodUid& uid);
   [[nodiscard]] Status writeSet(Told& told, bool podIsThere);
   [[nodiscard]] Status writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen);
   void tellRefusal(Told& told, const Error& error);
@@ -128,8 +129,7 @@ class ApiReporter final : public Reporter {
   std::uint64_t version_ = 0;
   std::map<PodUid, Told> told_;
   std::map<PodUid, SandboxId> current_;  ///< whose set is, or is about to be, in the API
-  kube::WorkQueue<PodUid> queue_;
-  kube::Workers<PodUid> workers_;
+  async::Workers<PodUid> workers_;
 };
 
 }  // namespace multinet::agent::report

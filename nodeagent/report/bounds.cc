@@ -167,7 +167,6 @@ api::NodeNetworkSetStatus fitted(api::NodeNetworkSetStatus status,
                                  const std::set<NetworkUid>& used) {
   status.omittedNetworks = static_cast<std::int32_t>(cutNetworks(status.networks, used));
   cutChecks(status.networks);
-  cutList(status.links, limits::kLinks);
   fitConditions(status.conditions, limits::kNodeConditions);
   for (api::NodeNetwork& network : status.networks) {
     fitConditions(network.conditions, limits::kConditions);

@@ -22,7 +22,6 @@ inline constexpr std::size_t kConditions = 8;  ///< of an interface, or of a net
 inline constexpr std::size_t kNodeConditions = 16;
 inline constexpr std::size_t kNetworks = 512;
 inline constexpr std::size_t kChecks = 16;
-inline constexpr std::size_t kLinks = 256;
 inline constexpr std::size_t kUnderlays = 2;
 inline constexpr std::size_t kMessage = 1024;  ///< of a check; conditions take more than is useful
 inline constexpr std::size_t kReason = 128;

@@ -114,7 +114,6 @@ Result<kube::Client*> KubeReportApi::connected() {
     events_ = std::make_unique<kube::EventRecorder>(
         *client, clock_,
         kube::EventOptions{.component = "multinet-nodeagent", .host = node_.str()});
-    events_->start();
   }
   for (const auto& [about, notice] : early_) {
     events_->record(about, notice.severity, notice.reason, notice.message);

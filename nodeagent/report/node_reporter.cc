@@ -12,7 +12,7 @@ const std::string kSet;  ///< key of the NodeNetworkSet: no peer has an empty na
 // Metadata belongs to the server.
 bool sameFacts(const api::NetworkPeer& a, const api::NetworkPeer& b) {
   return a.podNetworkUID == b.podNetworkUID && a.underlayIPs == b.underlayIPs &&
-         a.bridgeMAC == b.bridgeMAC && a.port == b.port;
+         a.bridgeMAC == b.bridgeMAC;
 }
 
 /// What a peer never changes.
@@ -40,13 +40,13 @@ NodeReporter::NodeReporter(NodeApi& api, const watch::OwnObjects& own, const Clo
       node_(std::move(node)),
       options_(options),
       begin_(clock.now()),
-      queue_(clock, {.first = std::chrono::milliseconds(200), .most = std::chrono::seconds(15)}),
-      workers_("node report", queue_, [this](const std::string& key) { return write(key); }) {
+      workers_("node report", clock,
+               {.first = std::chrono::milliseconds(200), .most = std::chrono::seconds(15)},
+               [this](const std::string& key) { return write(key); }) {
   workers_.start(options_.workers);
 }
 
 NodeReporter::~NodeReporter() {
-  queue_.shutDown();
   workers_.stop();
 }
 
@@ -71,8 +71,8 @@ void NodeReporter::update(std::shared_ptr<const networks::Snapshot> snapshot) {
       for (std::string& name : own_.ownPeerNames()) names.insert(std::move(name));
     }
   }
-  for (const std::string& name : names) queue_.add(name);
-  queue_.add(kSet);
+  for (const std::string& name : names) workers_.add(name);
+  workers_.add(kSet);
 }
 
 void NodeReporter::setNodeCondition(NodeCondition condition) {
@@ -82,7 +82,7 @@ void NodeReporter::setNodeCondition(NodeCondition condition) {
     if (!isNew && place->second == condition) return;
     place->second = std::move(condition);
   }
-  queue_.add(kSet);
+  workers_.add(kSet);
 }
 
 // Which networks are told first matters only where not all can be; the next change tells it.
@@ -92,8 +92,8 @@ void NodeReporter::setUsedNetworks(std::set<NetworkUid> uids) {
 }
 
 void NodeReporter::changed(const std::string& peer) {
-  if (!peer.empty()) return queue_.addAfter(peer, options_.repairAfter);
-  queue_.addAfter(kSet, options_.repairAfter);
+  if (!peer.empty()) return workers_.addAfter(peer, options_.repairAfter);
+  workers_.addAfter(kSet, options_.repairAfter);
   // The Node may be back, and with it everything else is to be written.
   std::vector<std::string> names;
   {
@@ -101,14 +101,14 @@ void NodeReporter::changed(const std::string& peer) {
     for (const auto& [name, wanted] : peers_) names.push_back(name);
   }
   for (std::string& name : own_.ownPeerNames()) names.push_back(std::move(name));
-  for (const std::string& name : names) queue_.addAfter(name, options_.repairAfter);
+  for (const std::string& name : names) workers_.addAfter(name, options_.repairAfter);
 }
 
-Result<kube::Outcome> NodeReporter::write(const std::string& key) {
+Result<async::Outcome> NodeReporter::write(const std::string& key) {
   // Its return is told to changed().
   const auto node = own_.node();
-  if (node.known && node.object == nullptr) return kube::Outcome{};
-  Result<kube::Outcome> outcome;
+  if (node.known && node.object == nullptr) return async::Outcome{};
+  Result<async::Outcome> outcome;
   if (key == kSet) {
     NodeView view;
     {
@@ -123,14 +123,14 @@ Result<kube::Outcome> NodeReporter::write(const std::string& key) {
   log::error("the server refuses what this node tells",
              {{"object", key == kSet ? "NodeNetworkSet " + node_.str() : "NetworkPeer " + key},
               {"error", outcome.error()}});
-  return kube::Outcome{options_.refusedAgain};
+  return async::Outcome{options_.refusedAgain};
 }
 
-Result<kube::Outcome> NodeReporter::writeSet(const NodeView& view) {
-  if (!view.networks.settled && view.conditions.empty()) return kube::Outcome{};
+Result<async::Outcome> NodeReporter::writeSet(const NodeView& view) {
+  if (!view.networks.settled && view.conditions.empty()) return async::Outcome{};
   const auto seen = own_.nodeSet();
   if (!seen.known && clock_.now() - begin_ < options_.watchPatience) {
-    return kube::Outcome{kLookAgain};
+    return async::Outcome{kLookAgain};
   }
   if (seen.object != nullptr) {
     // The watch may be behind our own last write.
@@ -139,7 +139,7 @@ Result<kube::Outcome> NodeReporter::writeSet(const NodeView& view) {
                                     updated.error().code == Code::NotFound);
     if (!stale) {
       MULTINET_CHECK(updated);
-      return kube::Outcome{};
+      return async::Outcome{};
     }
   }
   auto there = api_.getNodeSet(node_);
@@ -151,7 +151,7 @@ Result<kube::Outcome> NodeReporter::writeSet(const NodeView& view) {
   }
   if (!there) return fail(there.error());
   MULTINET_CHECK(updateSet(std::move(*there), view));
-  return kube::Outcome{};
+  return async::Outcome{};
 }
 
 Status NodeReporter::updateSet(api::NodeNetworkSet set, const NodeView& view) {

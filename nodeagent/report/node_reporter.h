@@ -16,10 +16,9 @@
 
 #include "lib/api/network_peer.h"
 #include "lib/api/node_network_set.h"
+#include "lib/async/workers.h"
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
-#include "lib/kube/work_queue.h"
-#include "lib/kube/worker.h"
 #include "nodeagent/networks/networks.h"
 #include "nodeagent/report/reporter.h"
 #include "nodeagent/watch/own_objects.h"
@@ -84,10 +83,12 @@ class NodeReporter final : public NodeNews {
   void changed(const std::string& peer);
 
   /// Works one key at once (a peer's name; empty: the set), for tests without threads.
-  [[nodiscard]] Result<kube::Outcome> write(const std::string& key);
+  [[nodiscard]] Result<async::Outcome> write(const std::string& key);
+  /// Of its threads.
+  [[nodiscard]] async::LaneHealth health() const { return workers_.health(); }
 
  private:
-  [[nodiscard]] Result<kube::Outcome> writeSet(const NodeView& view);
+  [[nodiscard]] Result<async::Outcome> writeSet(const NodeView& view);
   [[nodiscard]] Status updateSet(api::NodeNetworkSet set, const NodeView& view);
   [[nodiscard]] Status writePeer(const std::string& name);
 
@@ -100,8 +101,7 @@ class NodeReporter final : public NodeNews {
   std::mutex mutex_;
   NodeView view_;
   std::map<std::string, api::NetworkPeer> peers_;  ///< of view_, once that is settled
-  kube::WorkQueue<std::string> queue_;
-  kube::Workers<std::string> workers_;
+  async::Workers<std::string> workers_;
 };
 
 }  // namespace multinet::agent::report

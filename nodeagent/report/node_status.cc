@@ -76,7 +76,6 @@ void tellLeftovers(k8s::Conditions& conditions, const std::vector<networks::Left
 api::NodeNetworkSetStatus nodeStatus(const api::NodeNetworkSetStatus& before, const NodeView& view,
                                      WallTime now) {
   api::NodeNetworkSetStatus status;
-  status.links = before.links;
   status.conditions = before.conditions;
   const WallTime second = std::chrono::floor<std::chrono::seconds>(now);  // as the API keeps it
   for (const auto& [type, condition] : view.conditions) {

@@ -3,22 +3,15 @@
 #include <utility>
 
 #include "lib/api/names.h"
+#include "lib/api/server.h"
 #include "lib/base/log.h"
+#include "lib/kube/discovery.h"
 #include "lib/kube/informer.h"
 
 namespace multinet::agent::watch {
 namespace {
 
-// A pod waits for what these bring: a node that joins before the CRDs are applied must not find
-// them half a minute later.
-kube::WatchOptions watchOptions() {
-  kube::WatchOptions options;
-  options.backoffMost = std::chrono::seconds(5);
-  return options;
-}
-
-kube::WatchOptions where(const char* field, const NodeName& node) {
-  kube::WatchOptions options = watchOptions();
+kube::WatchOptions where(kube::WatchOptions options, const char* field, const NodeName& node) {
   options.selection.fieldSelector = std::string(field) + "=" + node.str();
   return options;
 }
@@ -60,18 +53,18 @@ struct Cluster::Informers {
   };
 
   Informers(std::unique_ptr<kube::Client> made, std::unique_ptr<kube::Client> quick,
-            const NodeName& node)
+            const NodeName& node, const kube::WatchOptions& options)
       : client(std::move(made)),
         reader(std::move(quick)),
-        pods(*client, where("spec.nodeName", node)),
-        networks(*client, watchOptions()),
-        attachments(*client, watchOptions()),
-        peers(*client, watchOptions()),
-        blocks(*client, where("spec.nodeName", node)),
-        serviceCidrs(*client, watchOptions()),
-        interfaceSets(*client, where("nodeName", node)),
-        nodeSets(*client, where("metadata.name", node)),
-        nodes(*client, where("metadata.name", node)) {
+        pods(*client, where(options, "spec.nodeName", node)),
+        networks(*client, options),
+        attachments(*client, options),
+        peers(*client, options),
+        blocks(*client, where(options, "spec.nodeName", node)),
+        serviceCidrs(*client, options),
+        interfaceSets(*client, where(options, "nodeName", node)),
+        nodeSets(*client, where(options, "metadata.name", node)),
+        nodes(*client, where(options, "metadata.name", node)) {
     add(networks, "PodNetworks", true);
     add(attachments, "PodNetworkAttachments", true);
     // Without them a start would empty the flood lists of tunnels that carry traffic.
@@ -143,7 +136,7 @@ Cluster::Cluster(ClusterOptions options, const Clock& clock, std::function<void(
       backoff_(std::chrono::milliseconds(500), std::chrono::seconds(10)),
       namespaces_(options_.namespaces, clock,
                   [this](const std::string& name) { return fetchLabels(name); }),
-      lane_("cluster") {
+      lane_("cluster", clock) {
   if (!own_.pod) own_.pod = [](const std::string&) {};
   if (!own_.node) own_.node = [](const std::string&) {};
 }
@@ -163,6 +156,17 @@ void Cluster::stop() {
   for (const Informers::One& one : owned_->all) one.stop();
 }
 
+// A pod waits for what these bring: a node that joins before the CRDs are applied must not find
+// them half a minute later.
+kube::WatchOptions Cluster::watchOptions() const {
+  kube::WatchOptions options;
+  options.backoffMost = std::chrono::seconds(5);
+  options.onRevisionWentBack = [this](const std::string& /*before*/, const std::string& /*now*/) {
+    options_.storeWentBack();
+  };
+  return options;
+}
+
 Result<std::unique_ptr<Cluster::Informers>> Cluster::makeInformers() const {
   MULTINET_TRY(const kube::Config config, kube::loadKubeconfig(options_.kubeconfig, ""));
   kube::ClientOptions options;
@@ -172,7 +176,10 @@ Result<std::unique_ptr<Cluster::Informers>> Cluster::makeInformers() const {
   options.deadline = kReadDeadline;
   options.maxRetryAfter = kReadRetryAfter;
   MULTINET_TRY(auto reader, kube::connect(config, options));
-  return std::make_unique<Informers>(std::move(client), std::move(reader), options_.node);
+  const Status fits = kube::requireServer(*reader, {1, api::kOldestMinor}, api::kWhyOldest);
+  if (!fits && fits.error().reason == kube::kServerTooOld) return fail(fits.error());
+  return std::make_unique<Informers>(std::move(client), std::move(reader), options_.node,
+                                     watchOptions());
 }
 
 void Cluster::connect() {

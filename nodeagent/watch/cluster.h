@@ -16,6 +16,7 @@
 #include "lib/async/lane.h"
 #include "lib/base/ids.h"
 #include "lib/kube/client.h"
+#include "lib/kube/watch.h"
 #include "nodeagent/watch/caches.h"
 #include "nodeagent/watch/namespaces.h"
 #include "nodeagent/watch/own_objects.h"
@@ -30,6 +31,9 @@ struct ClusterOptions {
   kube::CallObserver observer{};
   /// Hears of blocks of this node's that are gone, on a thread of the watch; must not block.
   std::function<void(const api::IPBlock&)> blockGone = [](const api::IPBlock&) {};
+  /// Hears, likewise, that the API server's store was put back to an earlier state, before what
+  /// that changes is told; from several watches.
+  std::function<void()> storeWentBack = [] {};
 };
 
 /// How long ago the API server last said something about a resource.
@@ -80,6 +84,7 @@ class Cluster final : public Caches, public OwnObjects {
 
   void connect();
   [[nodiscard]] Result<std::unique_ptr<Informers>> makeInformers() const;
+  [[nodiscard]] kube::WatchOptions watchOptions() const;
   void tellChanges();
   void tellOwnChanges();
   [[nodiscard]] Result<k8s::StringMap> fetchLabels(const std::string& name) const;

@@ -9,16 +9,16 @@ Namespaces::Namespaces(NamespaceOptions options, const Clock& clock, Fetch fetch
     : options_(options),
       clock_(clock),
       fetch_(std::move(fetch)),
-      queue_(clock),
-      workers_("namespaces", queue_, [this](const std::string& name) {
-        this->fetch(name);
-        return Result<kube::Outcome>();  // whoever still wants it asks again
-      }) {
+      workers_("namespaces", clock, {},
+               [this](const std::string& name) {
+                 this->fetch(name);
+                 return Result<async::Outcome>();  // whoever still wants it asks again
+               }),
+      timers_("namespaces", clock) {
   workers_.start(options_.workers);
 }
 
 void Namespaces::stop() {
-  queue_.shutDown();
   workers_.stop();
   timers_.stop();
 }
@@ -44,7 +44,7 @@ void Namespaces::need(const std::string& name, std::function<void(Status)> done)
     }
   }
   if (id == 0) return done({});
-  queue_.add(name);
+  workers_.add(name);
   if (isKnown) timers_.postAfter(options_.patience, [this, name, id] { answer(name, id); });
 }
 

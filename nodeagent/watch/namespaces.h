@@ -10,10 +10,9 @@
 #include <vector>
 
 #include "lib/async/lane.h"
+#include "lib/async/workers.h"
 #include "lib/base/clock.h"
 #include "lib/k8s/metadata.h"
-#include "lib/kube/work_queue.h"
-#include "lib/kube/worker.h"
 
 namespace multinet::agent::watch {
 
@@ -69,9 +68,8 @@ class Namespaces {
   std::map<std::string, std::vector<Waiter>> waiting_;
   std::uint64_t waiters_ = 0;
 
-  kube::WorkQueue<std::string> queue_;
-  kube::Workers<std::string> workers_;
-  async::Lane timers_{"namespaces"};  // never blocks
+  async::Workers<std::string> workers_;
+  async::Lane timers_;  // never blocks
 };
 
 }  // namespace multinet::agent::watch

@@ -237,6 +237,7 @@ void ApiServer::Impl::stall() {
 
 StoreAnswer ApiServer::Impl::carryOut(const Ask& ask) {
   const auto& path = ask.path;
+  if (ask.target == "/version") return {200, {{"major", "1"}, {"minor", "37"}}};
   if (path.collection.empty()) return failure(404, "NotFound", "no such path");
   if (ask.method != "GET" && ask.method != "DELETE" && ask.body.is_discarded()) {
     return failure(400, "BadRequest", "the body is no JSON");
@@ -312,7 +313,8 @@ bool ApiServer::Impl::watch(Stream& stream, const Ask& ask, std::optional<Fault>
     return Json{{"type", type}, {"object", object}}.dump() + "\n";
   };
   auto revision = ask.number("resourceVersion");
-  if (revision > store.revision()) {
+  // A list waits for the future and gives up; a watch of the future just waits, and says nothing.
+  if (revision > store.revision() && ask.at("sendInitialEvents") == "true") {
     write(rendered(failure(504, "Timeout", "Too large resource version"), ""));
     return true;
   }
@@ -348,7 +350,7 @@ bool ApiServer::Impl::watch(Stream& stream, const Ask& ask, std::optional<Fault>
       stall();
       return false;
     }
-    if (events.empty()) bookmark(false);
+    if (events.empty() && store.revision() >= revision) bookmark(false);
     for (const auto& change : events) {
       revision = change.revision;
       if (change.path.collection != ask.path.collection) continue;

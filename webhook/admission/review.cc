@@ -180,17 +180,15 @@ std::string encodeAnswer(const std::string& uid, const Verdict& verdict) {
   return answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-http::Handler reviewHandler(Decide decide) {
-  return [decide = std::move(decide)](const http::Request& request) -> http::Response {
-    const auto refuse = [](const Error& error) {
-      return http::Response{400, "text/plain; charset=utf-8", error.message + "\n"};
-    };
-    const auto root = parseStrictly(request.body);
-    if (!root) return refuse(root.error());
-    const auto review = decodeReview(*root);
-    if (!review) return refuse(review.error());
-    return {200, "application/json", encodeAnswer(review->uid, decide(*review))};
+http::Response answerReview(std::string_view body, const Decide& decide) {
+  const auto refuse = [](const Error& error) {
+    return http::Response{400, "text/plain; charset=utf-8", error.message + "\n"};
   };
+  const auto root = parseStrictly(body);
+  if (!root) return refuse(root.error());
+  const auto review = decodeReview(*root);
+  if (!review) return refuse(review.error());
+  return {200, "application/json", encodeAnswer(review->uid, decide(*review))};
 }
 
 }  // namespace multinet::webhook

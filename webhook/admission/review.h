@@ -49,7 +49,7 @@ struct Verdict {
   [[nodiscard]] static Verdict refuse(int code, std::string reason, std::string message);
 };
 
-/// Decides one review. Thread-safe; blocks at most for the few calls of a LiveView.
+/// Decides one review. Thread-safe.
 using Decide = std::function<Verdict(const Review&)>;
 
 /// Parses JSON as strictly as a decision about security must: valid UTF-8, no key twice in one
@@ -63,7 +63,7 @@ using Decide = std::function<Verdict(const Review&)>;
 /// The AdmissionReview that answers `uid`.
 [[nodiscard]] std::string encodeAnswer(const std::string& uid, const Verdict& verdict);
 
-/// POST of a review, answered; 400 for what isn't one.
-[[nodiscard]] http::Handler reviewHandler(Decide decide);
+/// POST of a review, answered; 400 for what isn't one. `body` is read on the caller's thread.
+[[nodiscard]] http::Response answerReview(std::string_view body, const Decide& decide);
 
 }  // namespace multinet::webhook

@@ -9,8 +9,7 @@ namespace {
 using testing::HasSubstr;
 
 http::Response post(const std::string& body, Verdict verdict = {}) {
-  const auto handler = reviewHandler([&](const Review&) { return verdict; });
-  return handler({.method = "POST", .path = "/", .query = {}, .contentType = {}, .body = body});
+  return answerReview(body, [&](const Review&) { return verdict; });
 }
 
 nlohmann::json good() {

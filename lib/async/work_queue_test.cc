@@ -1,14 +1,16 @@
-#include "lib/kube/work_queue.h"
+#include "lib/async/work_queue.h"
 
 #include <rapidcheck.h>
 
+#include <array>
 #include <atomic>
+#include <future>
 #include <thread>
 
+#include "lib/async/workers.h"
 #include "lib/base/fake_clock.h"
-#include "lib/kube/worker.h"
 
-namespace multinet::kube {
+namespace multinet::async {
 namespace {
 
 using std::chrono::milliseconds;
@@ -88,9 +90,10 @@ TEST(WorkQueue, TellsDepthAndAge) {
 }
 
 TEST(WorkQueue, WakesAWaiterForANewKeyForADueOneAndForTheEnd) {
-  const SystemClock clock;
+  FakeClock clock;
   WorkQueue<std::string> queue(clock);
   queue.addAfter("late", milliseconds(20));
+  std::jthread time([&] { clock.advance(milliseconds(20)); });
   EXPECT_EQ(queue.get(), "late");
   std::jthread adder([&] { queue.add("now"); });
   EXPECT_EQ(queue.get(), "now");
@@ -98,14 +101,6 @@ TEST(WorkQueue, WakesAWaiterForANewKeyForADueOneAndForTheEnd) {
   EXPECT_EQ(queue.get(), std::nullopt);
   queue.add("after");
   EXPECT_EQ(queue.tryGet(), std::nullopt);
-}
-
-TEST(WorkQueue, EndsAWaitWhenAsked) {
-  const SystemClock clock;
-  WorkQueue<std::string> queue(clock);
-  std::jthread waiter(
-      [&](const std::stop_token& stop) { EXPECT_EQ(queue.get(stop), std::nullopt); });
-  waiter.request_stop();
 }
 
 // Under any sequence: no key in two hands, none lost, none from nowhere.
@@ -168,31 +163,26 @@ TEST(WorkQueue, LosesNoKeyAndNeverHandsOneOutTwice) {
 
 TEST(Workers, RetryAFailureAndForgetASuccess) {
   FakeClock clock;
-  WorkQueue<std::string> queue(clock);
   int calls = 0;
-  Workers<std::string> workers("test", queue, [&](const std::string&) -> Result<Outcome> {
+  Workers<std::string> workers("test", clock, {}, [&](const std::string&) -> Result<Outcome> {
     if (++calls < 3) return fail(Code::Unavailable, "Down", "reach server: it is down");
     return Outcome{};
   });
-  queue.add("a");
+  workers.add("a");
   for (int i = 0; i < 3; ++i) {
-    const auto key = queue.tryGet();
-    ASSERT_TRUE(key.has_value()) << i;
-    workers.one(*key);
+    ASSERT_TRUE(workers.workOne()) << i;
     clock.advance(seconds(1));
   }
   EXPECT_EQ(calls, 3);
-  EXPECT_EQ(queue.failures("a"), 0);
-  EXPECT_EQ(queue.tryGet(), std::nullopt);
+  EXPECT_EQ(workers.failures("a"), 0);
+  EXPECT_FALSE(workers.workOne());
 }
 
 TEST(Workers, NeverWorkOneKeyOnTwoThreads) {
-  const SystemClock clock;
-  WorkQueue<int> queue(clock);
   std::array<std::atomic<int>, 3> inHands{};
   std::atomic<int> worked = 0;
   std::atomic<bool> overlapped = false;
-  Workers<int> workers("test", queue, [&](int key) -> Result<Outcome> {
+  Workers<int> workers("test", kSystemClock, {}, [&](int key) -> Result<Outcome> {
     auto& hands = inHands.at(static_cast<std::size_t>(key));
     if (++hands > 1) overlapped = true;
     std::this_thread::yield();
@@ -201,14 +191,42 @@ TEST(Workers, NeverWorkOneKeyOnTwoThreads) {
     return Outcome{};
   });
   workers.start(4);
-  for (int i = 0; i < 300; ++i) queue.add(i % 3);
+  for (int i = 0; i < 300; ++i) workers.add(i % 3);
   const auto until = std::chrono::steady_clock::now() + seconds(10);
-  const auto idle = [&] { return queue.stats().depth + queue.stats().processing == 0; };
+  const auto idle = [&] { return workers.stats().depth + workers.stats().processing == 0; };
   while (!idle() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
   EXPECT_TRUE(idle());
   EXPECT_FALSE(overlapped);
   EXPECT_GE(worked, 3);
 }
 
+// A worker that hangs leaves the others all that is there, also what only time makes ready.
+TEST(Workers, LeaveNoDueKeyToAWorkerThatHangs) {
+  FakeClock clock;
+  std::promise<void> hung;
+  std::promise<void> go;
+  std::promise<void> late;
+  Workers<std::string> workers("test", clock, {}, [&](const std::string& key) -> Result<Outcome> {
+    if (key == "hangs") {
+      hung.set_value();
+      go.get_future().wait();
+    } else {
+      late.set_value();
+    }
+    return Outcome{};
+  });
+  workers.start(2);
+  workers.addAfter("late", seconds(5));  // one of the two waits for its time
+  workers.add("hangs");                  // and may be the one that is woken
+  hung.get_future().wait();
+  clock.advance(seconds(5));
+  EXPECT_EQ(late.get_future().wait_for(seconds(10)), std::future_status::ready);
+  EXPECT_EQ(workers.health().depth, 0U);
+  clock.advance(seconds(3));
+  EXPECT_EQ(workers.health().busy, Duration(seconds(3)) + Duration(seconds(5)));
+  go.set_value();
+  workers.stop();
+}
+
 }  // namespace
-}  // namespace multinet::kube
+}  // namespace multinet::async

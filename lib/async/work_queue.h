@@ -9,12 +9,10 @@
 #include <optional>
 #include <random>
 #include <set>
-#include <stop_token>
-#include <unordered_map>
 
 #include "lib/base/clock.h"
 
-namespace multinet::kube {
+namespace multinet::async {
 
 struct BackoffOptions {
   Duration first = std::chrono::milliseconds(100);
@@ -36,6 +34,7 @@ struct QueueStats {
 template <class Key>
 class WorkQueue {
  public:
+  /// `clock` outlives it.
   explicit WorkQueue(const Clock& clock, BackoffOptions backoff = {})
       : clock_(clock), backoff_(backoff), random_(std::random_device{}()) {}
 
@@ -48,8 +47,8 @@ class WorkQueue {
   void forget(const Key& key);
   [[nodiscard]] int failures(const Key& key) const;
 
-  /// Waits for a key. Empty once shut down or `stop` is asked for.
-  [[nodiscard]] std::optional<Key> get(const std::stop_token& stop = {});
+  /// Waits for a key. Empty once shut down.
+  [[nodiscard]] std::optional<Key> get();
   /// A key that is ready now, without waiting.
   [[nodiscard]] std::optional<Key> tryGet();
   /// Every key that was got is given back exactly once.
@@ -86,6 +85,6 @@ class WorkQueue {
   bool down_ = false;
 };
 
-}  // namespace multinet::kube
+}  // namespace multinet::async
 
-#include "lib/kube/work_queue_inl.h"
+#include "lib/async/work_queue_inl.h"

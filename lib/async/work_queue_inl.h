@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "lib/kube/work_queue.h"
+#include "lib/async/work_queue.h"
 
-namespace multinet::kube {
+namespace multinet::async {
 
 template <class Key>
 void WorkQueue<Key>::enqueue(const Key& key) {
@@ -98,18 +98,18 @@ int WorkQueue<Key>::failures(const Key& key) const {
 }
 
 template <class Key>
-std::optional<Key> WorkQueue<Key>::get(const std::stop_token& stop) {
+std::optional<Key> WorkQueue<Key>::get() {
   std::unique_lock lock(mutex_);
-  while (!down_ && !stop.stop_requested()) {
-    if (auto key = take()) return key;
-    const auto woken = [this] { return down_ || !ready_.empty(); };
+  while (!down_) {
+    if (auto key = take()) {
+      // Whoever waits on sees to what is left: only one was woken.
+      if (!ready_.empty() || !delayed_.empty()) wake_.notify_one();
+      return key;
+    }
     if (delayed_.empty()) {
-      // A new delayed key must cut this wait short as well, so it has no predicate on ready_ alone.
-      wake_.wait(lock, stop, [&] { return woken() || !delayed_.empty(); });
+      wake_.wait(lock);
     } else {
-      const auto due = delayed_.begin()->first;
-      wake_.wait_for(lock, stop, due - clock_.now(),
-                     [&] { return woken() || delayed_.empty() || delayed_.begin()->first < due; });
+      clock_.waitUntil(wake_, lock, BootTime(delayed_.begin()->first));
     }
   }
   return std::nullopt;
@@ -153,4 +153,4 @@ QueueStats WorkQueue<Key>::stats() const {
   return stats;
 }
 
-}  // namespace multinet::kube
+}  // namespace multinet::async
