@@ -195,6 +195,12 @@ Result<std::vector<WantedInterface>> CatalogResolver::decide(const PodRequest& r
   return all;
 }
 
+std::optional<Link> CatalogResolver::linkOf(const NetworkUid& network) const {
+  const auto snapshot = networks_.snapshot();
+  const networks::NetworkState* state = snapshot->find(network);
+  return state == nullptr ? std::nullopt : state->link;
+}
+
 std::vector<IpPrefix> CatalogResolver::staysOnEth0(const InterfacePlan& plan) const {
   return clusterPrefixesOf(plan).value_or(std::vector<IpPrefix>{});
 }
