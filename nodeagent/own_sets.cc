@@ -18,6 +18,7 @@ Result<InterfaceStatus> statusOf(const api::PodInterface& told) {
   InterfacePlan& plan = status.plan;
   MULTINET_TRY(plan.name, InterfaceName::parse(told.name));
   plan.network = NetworkName(told.podNetworkName);
+  plan.networkUid = NetworkUid(told.podNetworkUID);
   plan.attachment = told.attachmentName;
   plan.link = linkOfType(told.type);
   if (!told.mac.empty()) {

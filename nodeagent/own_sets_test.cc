@@ -13,6 +13,7 @@ TEST(KnownSetTest, IsWhatWasReported) {
   InterfacePlan& plan = status.plan;
   plan.name = InterfaceName::parse("net1").value();
   plan.network = NetworkName("blue");
+  plan.networkUid = NetworkUid("uid-blue");
   plan.attachment = "nas";
   plan.link = drivers::vxlan::Link{};
   plan.mac = MacAddress::derive("seed");

@@ -74,15 +74,18 @@ Status NetworkParts::start() {
   return {};
 }
 
+std::string NetworkParts::switchPath() const {
+  if (settings_.switchNetns == "none") return "";
+  if (!settings_.switchNetns.empty()) return settings_.switchNetns;
+  // With a socket of systemd's making there is no path: then it is the packaged one.
+  const auto slash = settings_.listen.rfind('/');
+  const bool bare = slash == std::string::npos;
+  return (bare ? "/run/multinet" : settings_.listen.substr(0, slash)) + "/switch";
+}
+
 Result<std::optional<Fd>> NetworkParts::openSwitch() const {
-  if (settings_.switchNetns == "none") return std::optional<Fd>{};
-  std::string path = settings_.switchNetns;
-  if (path.empty()) {
-    // With a socket of systemd's making there is no path: then it is the packaged one.
-    const auto slash = settings_.listen.rfind('/');
-    path = slash == std::string::npos ? "/run/multinet" : settings_.listen.substr(0, slash);
-    path += "/switch";
-  }
+  const std::string path = switchPath();
+  if (path.empty()) return std::optional<Fd>{};
   MULTINET_TRY(Fd netns, netns::keep(path));
   return std::optional<Fd>(std::move(netns));
 }
@@ -108,6 +111,7 @@ Status NetworkParts::startKernel() {
     networks::NetworksOptions options;
     options.node = node_;
     options.underlay = settings_.underlayInterface;
+    options.switchPath = switchPath();
     const Status place = failpoint::check("start.networks");
     auto inner = openSwitch();
     if (!inner) return fail(unusable(kReason, inner.error(), kRemedy));

@@ -64,6 +64,8 @@ class NetworkParts {
 
  private:
   [[nodiscard]] Status startKernel();
+  /// Where the switch is mounted; empty: it is in the node's own namespace.
+  [[nodiscard]] std::string switchPath() const;
   /// nullopt: the switch is in the node's own namespace.
   [[nodiscard]] Result<std::optional<Fd>> openSwitch() const;
   [[nodiscard]] Result<std::unique_ptr<attach::KernelAttachEngine>> startEngine() const;

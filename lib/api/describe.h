@@ -165,6 +165,7 @@ template <class V>
 void describe(V& v, typename V::template Ref<PodInterface> interface) {
   v.required("name", interface.name);
   v.required("podNetworkName", interface.podNetworkName);
+  v.field("podNetworkUID", interface.podNetworkUID);
   v.field("attachmentName", interface.attachmentName);
   v.required("type", interface.type);
   v.field("mac", interface.mac);

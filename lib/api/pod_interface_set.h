@@ -30,6 +30,7 @@ struct PodInterfaceAddress {
 struct PodInterface {
   std::string name;
   std::string podNetworkName;
+  std::string podNetworkUID;   ///< tells a network from one made again under its name; may be empty
   std::string attachmentName;  ///< empty: the pod named the network itself
   NetworkType type = NetworkType::Bridge;
   std::string mac;

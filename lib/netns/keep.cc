@@ -24,6 +24,12 @@ Status makeFile(const std::string& path, const std::string& what) {
   return file.valid() ? Status{} : fail(errnoError(what, errno));
 }
 
+Status mountAt(const Fd& netns, const std::string& path, const std::string& what) {
+  const std::string source = "/proc/self/fd/" + std::to_string(netns.get());
+  if (::mount(source.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) == 0) return {};
+  return fail(errnoError(what, errno));
+}
+
 }  // namespace
 
 Result<Fd> keep(const std::string& path) {
@@ -38,11 +44,20 @@ Result<Fd> keep(const std::string& path) {
   }
   MULTINET_CHECK(makeFile(path, what));
   MULTINET_TRY(Fd made, make());
-  const std::string source = "/proc/self/fd/" + std::to_string(made.get());
-  if (::mount(source.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) != 0) {
-    return fail(errnoError(what, errno));
-  }
+  MULTINET_CHECK(mountAt(made, path, what));
   return made;
+}
+
+Result<bool> keepAgain(const Fd& netns, const std::string& path) {
+  const std::string what = "keep network namespace at " + path;
+  MULTINET_TRY(const auto wanted, identity(netns));
+  if (const auto there = openPath(path)) {
+    MULTINET_TRY(const auto found, identity(*there));
+    if (found == wanted) return false;
+  }
+  MULTINET_CHECK(makeFile(path, what));
+  MULTINET_CHECK(mountAt(netns, path, what));
+  return true;
 }
 
 Status forget(const std::string& path) {

@@ -13,6 +13,10 @@ namespace multinet::netns {
 /// the mount namespace of whoever comes next. InvalidArgument where it is the calling thread's own.
 [[nodiscard]] Result<Fd> keep(const std::string& path);
 
+/// Mounts a kept namespace at `path` again where somebody took its mount away: true then, false
+/// where it is there. Without it the links would end with the process that holds the descriptor.
+[[nodiscard]] Result<bool> keepAgain(const Fd& netns, const std::string& path);
+
 /// Takes the mount and its file away; with the last descriptor the namespace and its links go.
 /// Nothing there is success.
 [[nodiscard]] Status forget(const std::string& path);

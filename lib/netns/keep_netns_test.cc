@@ -45,6 +45,16 @@ TEST_F(KeepTest, WhatIsForgottenIsGone) {
   EXPECT_NE(identity(other).value(), first);
 }
 
+TEST_F(KeepTest, AMountThatSomebodyTookAwayComesBack) {
+  const Fd made = keep(path()).value();
+  EXPECT_FALSE(keepAgain(made, path()).value());
+  ASSERT_TRUE(forget(path()));
+  EXPECT_TRUE(keepAgain(made, path()).value());
+  const auto another = netns::make().value();
+  EXPECT_TRUE(keepAgain(another, path()).value()) << "another namespace in its place";
+  EXPECT_EQ(identity(keep(path()).value()).value(), identity(another).value());
+}
+
 TEST_F(KeepTest, AFileThatIsNoNamespaceIsMountedOver) {
   std::filesystem::create_directories(directory_ + "/run");
   std::FILE* file = std::fopen(path().c_str(), "w");

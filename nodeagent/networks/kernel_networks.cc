@@ -11,6 +11,7 @@
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
 #include "lib/netlink/address.h"
+#include "lib/netns/keep.h"
 #include "lib/netns/netns.h"
 #include "nodeagent/networks/ground.h"
 #include "nodeagent/networks/lifelines.h"
@@ -173,6 +174,7 @@ Status KernelNetworks::look() {
 
 void KernelNetworks::reconcile() {
   refused_.clear();
+  keepSwitch();
   quietenSwitch();
   Status seen;
   bool again = true;
@@ -193,6 +195,19 @@ void KernelNetworks::reconcile() {
   setInterest();
   probes_.sync(served_, host_, inner_ ? &inner_->side.netns : nullptr);
   settled_ = settled_ || seen.has_value();
+}
+
+/// Without its mount the switch, and each pod's link in it, would end with this process.
+void KernelNetworks::keepSwitch() {
+  if (!inner_ || options_.switchPath.empty()) return;
+  const auto mounted = netns::keepAgain(inner_->side.netns, options_.switchPath);
+  if (!mounted) {
+    log::error("the switch isn't mounted: an end of this agent ends the links of its pods",
+               {{"path", options_.switchPath}, {"error", mounted.error()}});
+  } else if (*mounted) {
+    log::warn("mounted the switch again, somebody took its mount away",
+              {{"path", options_.switchPath}});
+  }
 }
 
 /// True where another look is worth it.

@@ -53,6 +53,7 @@ class KernelNetworks final : public Networks {
   void takeDesired();
   void reconcile();
   [[nodiscard]] Status look();
+  void keepSwitch();
   void quietenSwitch();
   [[nodiscard]] Status writeSysctls(const HostStep& step);
   [[nodiscard]] bool applySteps(const HostPlan& plan);

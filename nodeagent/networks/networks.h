@@ -87,7 +87,8 @@ struct NetworksOptions {
   std::string underlay = "eth0";
   Duration compareEvery = std::chrono::seconds(15);  ///< whole state, besides events
   Duration probeEvery = std::chrono::seconds(2);
-  unsigned losses = 3;  ///< probes of a peer in a row until it counts as unreachable
+  unsigned losses = 3;     ///< probes of a peer in a row until it counts as unreachable
+  std::string switchPath;  ///< where the switch's namespace is mounted; empty: nowhere
 };
 
 /// Level-driven: the newest desired state wins. Owns a thread, which alone touches the kernel. Any

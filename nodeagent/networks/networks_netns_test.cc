@@ -1,4 +1,7 @@
 // What is made of networks on a node, kept and removed, for real.
+#include <unistd.h>
+
+#include "lib/netns/keep.h"
 #include "lib/nft/committer.h"
 #include "nodeagent/networks/test_nodes.h"
 
@@ -27,6 +30,25 @@ TEST_F(NetworksTest, DriftIsRepaired) {
   ASSERT_TRUE(eventually([&] { return flood() == std::vector<IpAddress>{ip("172.18.0.2")}; }));
   one_.runInner(netlink::addFlood(one_.inner(vxlanName(network)).index, ip("172.18.0.9")));
   EXPECT_TRUE(eventually([&] { return flood() == std::vector<IpAddress>{ip("172.18.0.2")}; }));
+}
+
+TEST_F(NetworksTest, TheSwitchIsMountedAgainWhereSomebodyTookItsMountAway) {
+  wireV4();
+  const std::string path = testing::TempDir() + "/switch-" + std::to_string(::getpid());
+  NetworksOptions options = fast();
+  options.switchPath = path;
+  one_.start(options);
+  one_.networks().setDesired({blue({peer("two", "172.18.0.2")})});
+  const auto isMounted = [&] {
+    const auto mounted = netns::openPath(path);
+    return mounted &&
+           netns::identity(*mounted).value() == netns::identity(one_.switchNetns()).value();
+  };
+  EXPECT_TRUE(eventually(isMounted));
+  ASSERT_TRUE(netns::forget(path));
+  EXPECT_TRUE(eventually(isMounted));
+  one_.stop();
+  EXPECT_TRUE(netns::forget(path));
 }
 
 TEST_F(NetworksTest, ANetworkThatIsGoneGoesOnceNoPodIsLeftInIt) {

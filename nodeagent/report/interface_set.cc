@@ -43,6 +43,7 @@ api::PodInterface interfaceOf(const InterfaceStatus& status, WallTime now) {
   api::PodInterface out;
   out.name = plan.name.str();
   out.podNetworkName = plan.network.str();
+  out.podNetworkUID = plan.networkUid.str();
   out.attachmentName = plan.attachment;
   out.type = typeOf(plan.link);
   out.mac = plan.mac.str();

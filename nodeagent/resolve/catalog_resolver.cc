@@ -198,6 +198,12 @@ bool CatalogResolver::anyNetwork() const {
   return !caches_.synced().has_value() || !caches_.networks().empty();
 }
 
+std::optional<Link> CatalogResolver::linkOf(const NetworkUid& network) const {
+  const auto snapshot = networks_.snapshot();
+  const networks::NetworkState* state = snapshot->find(network);
+  return state == nullptr ? std::nullopt : state->link;
+}
+
 std::vector<IpPrefix> CatalogResolver::staysOnEth0(const InterfacePlan& plan) const {
   return clusterPrefixesOf(plan).value_or(std::vector<IpPrefix>{});
 }

@@ -23,6 +23,7 @@ class CatalogResolver final : public Resolver {
 
   [[nodiscard]] Status ready() const override { return caches_.synced(); }
   [[nodiscard]] bool anyNetwork() const override;
+  [[nodiscard]] std::optional<Link> linkOf(const NetworkUid& network) const override;
   [[nodiscard]] std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const override;
   void resolve(const PodRequest& request, BootTime deadline,
                async::Answer<std::vector<WantedInterface>> done) override;

@@ -16,6 +16,7 @@ class FakeResolver final : public Resolver {
   std::vector<WantedInterface> interfaces;
   std::optional<Error> error;
   std::vector<IpPrefix> clusterPrefixes;  ///< of those that take the default route over
+  std::map<NetworkUid, Link> links;       ///< that this node has of networks
   async::FakeHang api;
   PodRequest last;  ///< what was asked for last
   std::atomic<bool> networks = true;
@@ -28,6 +29,10 @@ class FakeResolver final : public Resolver {
   [[nodiscard]] std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const override {
     return plan.defaultGatewayV4 || plan.defaultGatewayV6 ? clusterPrefixes
                                                           : std::vector<IpPrefix>{};
+  }
+  [[nodiscard]] std::optional<Link> linkOf(const NetworkUid& network) const override {
+    const auto found = links.find(network);
+    return found == links.end() ? std::nullopt : std::optional<Link>(found->second);
   }
   void resolve(const PodRequest& request, BootTime /*deadline*/,
                async::Answer<std::vector<WantedInterface>> done) override {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,9 @@ class Resolver {
   /// The cluster's ranges whose ways stay on the pod's first interface where this one takes the
   /// default route over, as they are known now; none where they aren't. Never waits.
   [[nodiscard]] virtual std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const = 0;
+  /// What an interface of that network is made of on this node. For plans that were rebuilt after
+  /// the journal was lost; none where the network isn't there (yet, or any more). Never waits.
+  [[nodiscard]] virtual std::optional<Link> linkOf(const NetworkUid& network) const = 0;
   /// A refusal (InvalidArgument, NotFound, PermissionDenied, FailedPrecondition) names the rule;
   /// Unavailable says what the agent doesn't know yet, in less than 5 s. Called on the lane it is
   /// answered before the call returns where all is known, and later on the lane where it isn't.

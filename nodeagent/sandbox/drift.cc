@@ -35,7 +35,7 @@ BootTime Drift::later(Duration about) {
 }
 
 bool Drift::isWanted(const Entry& entry) const {
-  // Rebuilt after the journal was lost: the plan is only what was found.
+  // In doubt the plan is only what was found.
   if (entry.running || entry.record.doubt != journal::Doubt::None) return false;
   return entry.record.state == journal::State::Attached &&
          entry.record.bootId == shared_.options.bootId;
@@ -83,6 +83,7 @@ void Drift::ended(const IntentId& intent) {
 
 void Drift::look(const EntryPtr& entry, const std::function<void()>& done) {
   if (!isWanted(*entry) || looks_[entry->record.id].abort->load()) return done();
+  if (!isComplete(*entry)) return done();
   shared_.doors.runtime.sandboxNetns(
       entry->record.sandbox, shared_.doors.clock.now() + kNetnsWait,
       onLane<Fd>(shared_.lane, [this, entry, done](Result<Fd> netns) {
@@ -91,6 +92,19 @@ void Drift::look(const EntryPtr& entry, const std::function<void()>& done) {
         if (netns.error().code != Code::NotFound) troubled(*entry, netns.error());
         done();
       }));
+}
+
+bool Drift::isComplete(Entry& entry) {
+  bool filled = false;
+  for (InterfaceStatus& status : entry.record.interfaces) {
+    if (!parentOf(status.plan.link).empty()) continue;
+    auto link = shared_.doors.resolver.linkOf(status.plan.networkUid);
+    if (!link) return false;
+    status.plan.link = std::move(*link);
+    filled = true;
+  }
+  if (filled) note(shared_, entry, entry.record.state);
+  return true;
 }
 
 std::vector<InterfacePlan> Drift::plansOf(const Entry& entry) const {

@@ -49,6 +49,43 @@ TEST_F(DriftTest, WhatIsWellIsLookedAtAndNotToldAgain) {
   EXPECT_EQ(told("attached default/web-uid s1 1"), 1U);
 }
 
+/// The same after its journal was lost: of the link its kind is known, and its network.
+class RebuiltDriftTest : public OwnerTest {
+ protected:
+  RebuiltDriftTest() {
+    resolver_.interfaces.pop_back();
+    resolver_.interfaces[0].plan.link = linkOfKind("veth");
+  }
+  void runAndLook() {
+    startRecovered();
+    EXPECT_TRUE(run(request()).has_value());
+    for (int i = 0; i < 20; ++i) {
+      clock_.advance(seconds(1));
+      std::promise<void> turn;
+      owner_->beforeStop(SandboxId("unknown"), [&turn](const Status&) { turn.set_value(); });
+      turn.get_future().get();
+    }
+  }
+};
+
+TEST_F(RebuiltDriftTest, APlanThatSaysTooLittleIsNotHeldAgainstThePod) {
+  runAndLook();
+  EXPECT_TRUE(engine_.maintained().empty());
+  EXPECT_EQ(journal_.records.begin()->second.interfaces.at(0).state, InterfaceState::Attached);
+}
+
+TEST_F(RebuiltDriftTest, TheNodesNetworkSaysWhatItsLinkStandsOn) {
+  const Link link = drivers::vxlan::Link{"mnbblue"};
+  resolver_.links.emplace(NetworkUid("uid-blue"), link);
+  runAndLook();
+  eventually("a look", [&] {
+    clock_.advance(seconds(1));
+    return !engine_.maintained().empty();
+  });
+  eventually("the whole plan in the journal",
+             [&] { return journal_.records.begin()->second.interfaces.at(0).plan.link == link; });
+}
+
 TEST_F(DriftTest, TroubleIsToldOnceAnEpisodeAndSoIsItsEnd) {
   look();
   engine_.disturb(noCarrier);

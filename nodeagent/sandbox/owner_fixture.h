@@ -36,6 +36,7 @@ class OwnerTest : public testing::Test {
       wanted.plan.name = InterfaceName::parse(name).value();
       wanted.plan.network = NetworkName("blue");
       wanted.plan.networkUid = NetworkUid("uid-blue");
+      wanted.plan.link = drivers::bridge::Link{"br0"};
       resolver_.interfaces.push_back(wanted);
     }
     options_.bootId = "boot";

@@ -20,7 +20,8 @@ namespace multinet::agent::sandbox {
 /// Links of ours.
 using Links = std::vector<attach::ObservedInterface>;
 
-/// A PodInterfaceSet of this node. Its plans have no network UID and no parent: it doesn't tell.
+/// A PodInterfaceSet of this node. Its plans have no parent, and no network UID where an earlier
+/// version wrote it: it doesn't tell.
 struct KnownSet {
   PodUid pod;
   SandboxId sandbox;
