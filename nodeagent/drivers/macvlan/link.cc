@@ -41,7 +41,7 @@ CreateLink Link::create(const NewLink& link, const netlink::LinkInfo& parent) co
   return step;
 }
 
-void Link::toWire(cri::v1alpha1::InterfaceRequest& request) const {
+void Link::toWire(multinet::cri::v1alpha1::InterfaceRequest& request) const {
   request.mutable_macvlan()->set_parent(device);
   request.mutable_macvlan()->set_mode(std::string(api::name(mode)));
 }

@@ -3,7 +3,7 @@
 
 namespace multinet::agent::drivers::vxlan {
 
-void Link::toWire(cri::v1alpha1::InterfaceRequest& request) const {
+void Link::toWire(multinet::cri::v1alpha1::InterfaceRequest& request) const {
   request.mutable_vxlan()->set_bridge(bridge);
 }
 
