@@ -171,7 +171,7 @@ void NetworkParts::blockGone(const api::IPBlock& block) {
 }
 
 void NetworkParts::storeWentBack() {
-  addresses_.storeWentBack();
+  if (feeding_) addresses_->storeWentBack();
   reporter_.nodeEvent({kube::Severity::Warning, "StoreRestored",
                        "the API server's store was put back to an earlier state: this node leases "
                        "again what its pods hold, and no new block of addresses for two minutes"});

@@ -34,7 +34,7 @@ struct Link {
     return checkDeviceParent(mtu, parent);
   }
   [[nodiscard]] CreateLink create(const NewLink& link, const netlink::LinkInfo& parent) const;
-  void toWire(cri::v1alpha1::InterfaceRequest& request) const;
+  void toWire(multinet::cri::v1alpha1::InterfaceRequest& request) const;
   [[nodiscard]] LinkForm form() const;
   [[nodiscard]] static Result<Link> ofForm(const LinkForm& form);
 };

@@ -38,7 +38,7 @@ CreateLink Link::create(const NewLink& link, const netlink::LinkInfo& parent) co
   return step;
 }
 
-void Link::toWire(cri::v1alpha1::InterfaceRequest& request) const {
+void Link::toWire(multinet::cri::v1alpha1::InterfaceRequest& request) const {
   request.mutable_ipvlan()->set_parent(device);
   request.mutable_ipvlan()->set_mode(std::string(api::name(mode)));
 }

@@ -3,7 +3,7 @@
 
 namespace multinet::agent::drivers::vlan {
 
-void Link::toWire(cri::v1alpha1::InterfaceRequest& request) const {
+void Link::toWire(multinet::cri::v1alpha1::InterfaceRequest& request) const {
   request.mutable_vlan()->set_bridge(bridge);
 }
 

@@ -29,7 +29,7 @@ struct Link {
   [[nodiscard]] CreateLink create(const NewLink& link, const netlink::LinkInfo& parent) const {
     return createVeth(link, parent);
   }
-  void toWire(cri::v1alpha1::InterfaceRequest& request) const;
+  void toWire(multinet::cri::v1alpha1::InterfaceRequest& request) const;
   [[nodiscard]] LinkForm form() const { return {{"parent", bridge}}; }
   [[nodiscard]] static Result<Link> ofForm(const LinkForm& form) {
     return Link{textOf(form, "parent")};
