@@ -8,8 +8,10 @@ namespace {
 
 /// Above this, data waits with its stream until some of it is written.
 constexpr std::size_t kOutputBytes = 512U << 10U;
-/// What a connection without streams keeps.
-constexpr std::size_t kKeptBytes = 64U << 10U;
+/// What a connection without streams keeps, so that a next long answer needs no new pages.
+constexpr std::size_t kKeptBytes = 1U << 20U;
+/// Of what waits, so much is cut off at once.
+constexpr std::size_t kCutBytes = 64U << 10U;
 /// grpc-go's bound of metadata, which is what kubelets and runtimes have, and as much again for its
 /// coding.
 constexpr std::size_t kHeaderBytes = 16U << 20U;
@@ -449,7 +451,7 @@ void Connection::pump() {
     const auto size = appendData(id, *stream, piece, all && stream->endsAfter && !stream->trailers);
     stream->begin += size;
     if (stream->left() > 0) {
-      if (stream->begin > std::max(kKeptBytes, stream->left())) {
+      if (stream->begin > std::max(kCutBytes, stream->left())) {
         stream->waiting.erase(0, std::exchange(stream->begin, 0));
       }
       push(id, *stream);

@@ -12,8 +12,8 @@
 namespace multinet::agent::cri {
 namespace {
 
-/// How often a socket is read before others have their turn.
-constexpr int kReads = 4;
+/// What may wait for one who doesn't read: the longest headers twice over. Data has its windows.
+constexpr std::size_t kMostOutput = 64U << 20U;
 
 }  // namespace
 
@@ -35,18 +35,17 @@ std::vector<std::shared_ptr<Exchange>> Peer::calls() const {
 }
 
 void Peer::read(std::string& buffer) {
-  for (int i = 0; i < kReads && !gone_; ++i) {
-    const auto size = recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && errno == EAGAIN) return;
-    if (size <= 0) return close("the connection broke");
-    const auto length = static_cast<std::size_t>(size);
-    if (const auto taken = http2_.receive(std::string_view(buffer).substr(0, length)); !taken) {
-      static_cast<void>(write());  // it says why
-      return close(taken.error().message);
-    }
-    if (length < buffer.size()) return;
+  // Once: what came is handed on before more is taken, so that a long answer is under way on both
+  // sides at once.
+  const auto size = recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size <= 0) return close("the connection broke");
+  const auto bytes = std::string_view(buffer).substr(0, static_cast<std::size_t>(size));
+  if (const auto taken = http2_.receive(bytes); !taken) {
+    static_cast<void>(write());  // it says why
+    return close(taken.error().message);
   }
+  if (http2_.output().size() > kMostOutput) close("nobody reads on the other end");
 }
 
 bool Peer::write() {
