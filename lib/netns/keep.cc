@@ -62,10 +62,9 @@ Result<bool> keepAgain(const Fd& netns, const std::string& path) {
 
 Status forget(const std::string& path) {
   const std::string what = "forget network namespace at " + path;
-  // EINVAL: nothing is mounted there.
-  if (::umount2(path.c_str(), MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT) {
-    return fail(errnoError(what, errno));
-  }
+  // One may lie on another, see keepAgain(). EINVAL: nothing is mounted there any more.
+  while (::umount2(path.c_str(), MNT_DETACH) == 0) continue;
+  if (errno != EINVAL && errno != ENOENT) return fail(errnoError(what, errno));
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail(errnoError(what, errno));
   return {};
 }

@@ -88,7 +88,7 @@ TEST_F(PodNetworksTest, SaysWhatItCanAndWaitsForRecoveryWithTheRest) {
   limit(context);
   wire::GetCapabilitiesResponse capabilities;
   ASSERT_TRUE(stub->GetCapabilities(&context, {}, &capabilities).ok());
-  EXPECT_EQ(capabilities.features().drivers_size(), 3);
+  EXPECT_EQ(capabilities.features().drivers_size(), static_cast<int>(knownTypes().size()));
   wire::GetResponse response;
   EXPECT_EQ(get("s1", response).error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(listed(""), -1);

@@ -67,20 +67,20 @@ TEST(RecordTest, ReadsWhatItWrote) {
 TEST(RecordTest, ReadsTheNextFormatAndKeepsWhatItDoesNotKnow) {
   std::string text = encode(aRecord("a"));
   text.replace(text.find("\"format\":1"), 10, "\"format\":2,\"new\":{\"x\":[1]}");
-  text.replace(text.find("\"mtu\":1450"), 10, "\"mtu\":1450,\"vlan\":7");
+  text.replace(text.find("\"mtu\":1450"), 10, "\"mtu\":1450,\"later\":7");
   text.replace(text.find("\"attempt\":3"), 11, "\"attempt\":3,\"attempts\":[1,2]");
   Record read = decode(text).value();
   EXPECT_NE(read.unknown, "");
   read.doubt = Doubt::None;
   read.interfaces[0].plan.name = InterfaceName::parse("net1").value();
   const std::string again = encode(read);
-  for (const char* kept : {"\"new\":{\"x\":[1]}", "\"vlan\":7", "\"attempts\":[1,2]",
+  for (const char* kept : {"\"new\":{\"x\":[1]}", "\"later\":7", "\"attempts\":[1,2]",
                            "\"doubt\":\"\"", "\"format\":1"}) {
     EXPECT_NE(again.find(kept), std::string::npos) << kept << " in " << again;
   }
   EXPECT_EQ(decode(again).value(), read);
   read.interfaces.clear();
-  EXPECT_EQ(encode(read).find("vlan"), std::string::npos) << "of an interface that is gone";
+  EXPECT_EQ(encode(read).find("later"), std::string::npos) << "of an interface that is gone";
   read.unknown.clear();
   text.replace(text.find("\"format\":2"), 10, "\"format\":3");
   EXPECT_EQ(decode(text).error().reason, "BadRecord");
