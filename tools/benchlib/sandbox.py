@@ -110,7 +110,7 @@ class SandboxBench:
             _case_of(storm.ALONE, RUNTIME_SOCKET, plain),
             _case_of(storm.AGENT, AGENT_SOCKET, list(pods.values())),
         ]
-        return self._lines(cases, rounds, seconds, {"storm": True, "warmUp": 1})
+        return self._lines(cases, rounds, seconds, {"storm": True, "warmUp": 0})
 
     def _case(self, name: str, socket: str, pod: str) -> dict[str, Any]:
         return _case_of(name, socket, [self._pods[pod]])

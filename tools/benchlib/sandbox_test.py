@@ -1,0 +1,82 @@
+"""The rows of P4, P6 and P7, of what the measuring program prints."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchlib import sandbox, storm  # noqa: E402
+from benchlib.rows import Memory  # noqa: E402
+
+LOG = ['I attached pod=default/bench-one sandbox=s steps="resolve 0.10 forward 99.00 attach 1.00"']
+
+
+class Cluster:
+    """A node without anything on it."""
+
+    def stop(self, component: str) -> None:
+        assert component == "kubelet"
+
+    def make_pods(self, networks: dict[str, str]) -> dict[str, dict[str, Any]]:
+        metadata = {"namespace": "default", "uid": "u"}
+        return {name: {"metadata": {**metadata, "name": name}} for name in networks}
+
+    def start_agent_before(self, listen: str, runtime: str) -> subprocess.Popen[bytes]:
+        assert listen and runtime.startswith("unix://")
+        return subprocess.Popen(["true"])
+
+    def inside(self, command: list[str]) -> list[str]:
+        return command
+
+    def agent_log(self) -> list[str]:
+        return LOG
+
+
+def test_the_agents_part_is_what_neither_runtime_nor_relay_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outside = {"relay": 0.5, "none": 0.75, "one": 2.0, "two": 3.0}
+    lines = [
+        {
+            "case": case,
+            "round": number,
+            "milliseconds": 100 + own,
+            "behindRelay": 100,
+            "stopMilliseconds": 80 + own,
+            "stopBehindRelay": 80,
+        }
+        for number in range(10)
+        for case, own in outside.items()
+    ]
+    monkeypatch.setattr(sandbox, "samples_of", lambda *_: [dict(line) for line in lines])
+    bench = sandbox.SandboxBench(Cluster(), Path("program"))  # type: ignore[arg-type]
+    part = bench.agents_part(10, 10, {"none": 0.35, "one": 1.0})
+    verdicts = [row.comparisons[0].verdict() for row in part.rows]
+    assert verdicts == ["met", "missed", ""]
+    assert [row.comparisons[0].verdict() for row in part.stops] == ["met", "missed", "missed"]
+    steps = part.steps["one interface"]
+    assert {name: round(time, 2) for name, time in steps.items()} == {
+        "resolve": 0.1,
+        "attach": 1.0,
+        "relay and the rest": 0.4,
+    }
+
+
+def test_a_storm_tells_both_walls_failures_and_memory() -> None:
+    lines = [
+        {"case": case, "round": 0, "milliseconds": took, "stopMilliseconds": took, "failed": failed}
+        for case, took, failed in (("alone", 10_000, 0), ("agent", 11_000, 2))
+    ]
+    agent = Memory("multinet-nodeagent", "after the storm", 1, 1, 40 * 1024)
+    rows = {row.what.strip(): row for row in storm.rows_of(lines, agent)}
+    assert rows["110 pods at once made: agent, 4 interfaces each"].comparisons[0].verdict() == (
+        "missed"
+    )
+    assert rows["calls that failed"].comparisons[0].verdict() == "missed"
+    assert rows["the agent's highest resident memory"].comparisons[0].verdict() == "met"
