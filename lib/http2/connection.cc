@@ -55,6 +55,16 @@ Status Connection::error(ErrorCode code, std::string what) {
 }
 
 Status Connection::receive(std::string_view bytes) {
+  MULTINET_CHECK(take(bytes));
+  // After all of the bytes: a client may send what it had begun right behind its answer.
+  if (knows_ && lastTaken_ == kLastStream) {
+    lastTaken_ = newest_;
+    appendGoAway(output_, lastTaken_, ErrorCode::NoError);
+  }
+  return {};
+}
+
+Status Connection::take(std::string_view bytes) {
   if (!preface_.empty()) {
     const auto size = std::min(preface_.size(), bytes.size());
     if (bytes.substr(0, size) != preface_.substr(0, size)) {
@@ -303,9 +313,7 @@ Status Connection::takeReset(const FrameHeader& header, std::string_view payload
 
 void Connection::takePing(const FrameHeader& header, std::string_view payload) {
   if (!header.has(kAck)) return appendPing(output_, payload, kAck);
-  if (role_ != Role::Server || payload != kLastPing || lastTaken_ != kLastStream) return;
-  lastTaken_ = newest_;
-  appendGoAway(output_, lastTaken_, ErrorCode::NoError);
+  if (role_ == Role::Server && closing_ && payload == kLastPing) knows_ = true;
 }
 
 void Connection::takeGoAway(std::string_view payload) {

@@ -97,6 +97,7 @@ class Connection {
   };
 
   [[nodiscard]] Status error(ErrorCode code, std::string what);
+  [[nodiscard]] Status take(std::string_view bytes);
   [[nodiscard]] Status takeFrame(const FrameHeader& header, std::string_view payload);
   [[nodiscard]] Status takeData(const FrameHeader& header, std::string_view payload);
   [[nodiscard]] Status takeHeaders(const FrameHeader& header, std::string_view payload);
@@ -142,6 +143,7 @@ class Connection {
   StreamId lastTaken_ = kLastStream;
   std::size_t started_ = 0;
   bool closing_ = false;
+  bool knows_ = false;  ///< the other end answered the ping behind goAway()
   bool firstBlock_ = true;
 
   std::uint32_t peerStreams_ = UINT32_MAX;

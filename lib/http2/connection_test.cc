@@ -184,6 +184,20 @@ TEST_F(Http2, GoesAwayWithoutLosingACall) {
   EXPECT_EQ(client.ended, (std::vector<StreamId>{before, crossing}));
 }
 
+TEST_F(Http2, TakesACallRightBehindTheAnswerToItsGoAway) {
+  talk();
+  server.connection.goAway();
+  const auto crossing = open();
+  const std::string call(client.connection.output());
+  client.connection.wrote(call.size());
+  ASSERT_TRUE(client.connection.receive(server.connection.output()).has_value());
+  server.connection.wrote(server.connection.output().size());
+  const std::string answer(client.connection.output());
+  client.connection.wrote(answer.size());
+  ASSERT_TRUE(server.connection.receive(answer + call).has_value());
+  EXPECT_EQ(server.blocks.count(crossing), 1U);
+}
+
 TEST_F(Http2, TellsWhichStreamsTheOtherEndNeverTook) {
   const auto taken = open();
   const auto refused = open();

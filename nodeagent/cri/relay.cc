@@ -27,6 +27,10 @@ constexpr int kEvents = 64;
 /// How often a stop looks whether all has ended.
 constexpr milliseconds kLook(5);
 
+/// How long a caller without calls may take to end its connection. Who finds it ended from here
+/// can't know whether what he is sending was taken.
+constexpr milliseconds kParting(200);
+
 /// `unix:///path`, `unix:/path`, `unix:path`, as gRPC has it.
 Result<sockaddr_un> addressOf(std::string_view endpoint) {
   constexpr std::string_view kScheme = "unix:";
@@ -199,9 +203,15 @@ bool Relay::drained() {
     writeAll();
     return true;
   }
-  return std::all_of(peers_.begin(), peers_.end(), [](const std::unique_ptr<Peer>& peer) {
-    return !peer->ofKubelet() || (peer->http2().drained() && peer->http2().output().empty());
-  });
+  bool callers = false;
+  for (const auto& peer : peers_) {
+    if (!peer->ofKubelet()) continue;
+    if (!peer->http2().drained() || !peer->http2().output().empty()) return false;
+    callers = true;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (!drainedAt_) drainedAt_ = now;
+  return !callers || now >= *drainedAt_ + kParting;
 }
 
 }  // namespace multinet::agent::cri

@@ -78,6 +78,7 @@ class Relay {
   Peer* runtime_ = nullptr;  ///< the newest connection to it; older ones end their calls
   Peer* own_ = nullptr;
   std::optional<Time> stopsAt_;
+  std::optional<Time> drainedAt_;
 
   std::mutex mutex_;
   std::condition_variable quiet_;
