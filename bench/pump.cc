@@ -1,18 +1,16 @@
 #include "bench/pump.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <memory>
 #include <thread>
 
 #include "lib/base/fd.h"
 #include "nodeagent/cri/listener.h"
+#include "nodeagent/cri/unix_socket.h"
 
 namespace multinet::bench {
 namespace {
@@ -21,11 +19,10 @@ constexpr std::size_t kBufferBytes = 256U << 10U;
 
 Result<Fd> connectTo(const std::string& path) {
   Fd connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof(address.sun_path) - 1));
-  const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
-  if (connect(connection.get(), generic, sizeof(address)) == 0) return connection;
+  const auto address = agent::cri::unixAddress(path).value_or(sockaddr_un{});
+  if (connect(connection.get(), agent::cri::generic(address), sizeof(address)) == 0) {
+    return connection;
+  }
   return fail(errnoError("connect to " + path, errno));
 }
 

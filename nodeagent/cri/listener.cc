@@ -5,18 +5,17 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "lib/base/log.h"
+#include "nodeagent/cri/unix_socket.h"
 
 namespace multinet::agent::cri {
 namespace {
@@ -26,19 +25,10 @@ constexpr int kFirstInherited = 3;  // sd_listen_fds(3)
 constexpr int kPauseMillis = 100;   // out of descriptors and the like: try again, don't spin
 
 Result<sockaddr_un> addressOf(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return fail(Code::InvalidArgument, "SocketPath",
-                "listen at \"" + path + "\": a socket's path has 1 to " +
-                    std::to_string(sizeof(address.sun_path) - 1) + " bytes");
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return address;
-}
-
-const sockaddr* generic(const sockaddr_un& address) {
-  return static_cast<const sockaddr*>(static_cast<const void*>(&address));
+  if (const auto address = unixAddress(path)) return *address;
+  return fail(Code::InvalidArgument, "SocketPath",
+              "listen at \"" + path + "\": a socket's path has 1 to " +
+                  std::to_string(sizeof(sockaddr_un::sun_path) - 1) + " bytes");
 }
 
 Status removeStale(const std::string& path, const sockaddr_un& address) {

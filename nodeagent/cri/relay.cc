@@ -4,17 +4,16 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "lib/base/log.h"
 #include "nodeagent/cri/exchange.h"
+#include "nodeagent/cri/unix_socket.h"
 
 namespace multinet::agent::cri {
 namespace {
@@ -26,7 +25,6 @@ constexpr std::size_t kBufferBytes = 256U << 10U;
 constexpr int kEvents = 64;
 /// How often a stop looks whether all has ended.
 constexpr milliseconds kLook(5);
-
 /// How long a caller without calls may take to end its connection. Who finds it ended from here
 /// can't know whether what he is sending was taken.
 constexpr milliseconds kParting(200);
@@ -38,15 +36,11 @@ Result<sockaddr_un> addressOf(std::string_view endpoint) {
   const bool known = path.starts_with(kScheme);
   if (known) path.remove_prefix(kScheme.size());
   if (path.starts_with("//")) path.remove_prefix(2);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (!known || path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return fail(Code::InvalidArgument, "RuntimeEndpoint",
-                "connect to the runtime at \"" + std::string(endpoint) +
-                    "\": must be unix:// and the path of a socket");
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return address;
+  const auto address = unixAddress(path);
+  if (known && address) return *address;
+  return fail(Code::InvalidArgument, "RuntimeEndpoint",
+              "connect to the runtime at \"" + std::string(endpoint) +
+                  "\": must be unix:// and the path of a socket");
 }
 
 }  // namespace
@@ -161,9 +155,8 @@ Result<Peer*> Relay::peerFor(std::string_view method) {
 Result<Fd> Relay::connectRuntime() const {
   MULTINET_TRY(const auto address, addressOf(options_.runtime));
   Fd connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
   // At once or not at all: a unix socket has no handshake that could take time.
-  if (!connection.valid() || connect(connection.get(), generic, sizeof(address)) != 0) {
+  if (!connection.valid() || connect(connection.get(), generic(address), sizeof(address)) != 0) {
     return fail(errnoError("connect to the runtime at " + options_.runtime, errno));
   }
   return connection;
