@@ -101,6 +101,16 @@ void Exchange::requestHeaders(const http2::Headers& trailers, bool end) {
   if (runtime_.peer != nullptr) runtime_.peer->http2().sendHeaders(runtime_.stream, trailers, end);
 }
 
+template <class Decision>
+std::function<void(Decision)> Exchange::obeying(void (Exchange::*obey)(Decision)) {
+  return [call = shared_from_this(), obey](Decision decision) {
+    if (call->inbox_->onThread()) return ((*call).*obey)(std::move(decision));
+    call->inbox_->post([call, obey, kept = std::make_shared<Decision>(std::move(decision))] {
+      ((*call).*obey)(std::move(*kept));
+    });
+  };
+}
+
 void Exchange::readRequest(bool end) {
   auto message = requestReader_.next();
   if (!message) {
@@ -108,12 +118,7 @@ void Exchange::readRequest(bool end) {
   }
   if (*message) {
     asked_ = true;
-    interceptor_->request(bufferOf(**message), [call = shared_from_this()](RequestDecision d) {
-      if (call->inbox_->onThread()) return call->requestDecided(std::move(d));
-      call->inbox_->post([call, decision = std::make_shared<RequestDecision>(std::move(d))] {
-        call->requestDecided(std::move(*decision));
-      });
-    });
+    interceptor_->request(bufferOf(**message), obeying(&Exchange::requestDecided));
     return;
   }
   if (!end) return;
@@ -197,12 +202,7 @@ void Exchange::readReplies() {
       }
       if (*message) {
         deciding_ = true;
-        interceptor_->reply(bufferOf(**message), [call = shared_from_this()](ReplyDecision d) {
-          if (call->inbox_->onThread()) return call->replyDecided(std::move(d));
-          call->inbox_->post([call, decision = std::make_shared<ReplyDecision>(std::move(d))] {
-            call->replyDecided(std::move(*decision));
-          });
-        });
+        interceptor_->reply(bufferOf(**message), obeying(&Exchange::replyDecided));
         continue;
       }
     }

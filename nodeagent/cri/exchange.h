@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +58,9 @@ class Exchange final : public std::enable_shared_from_this<Exchange> {
 
   /// False where that failed, and the call with it.
   [[nodiscard]] bool openRuntime(bool end);
+  /// Takes a decision from any thread and obeys it on the relay's.
+  template <class Decision>
+  [[nodiscard]] std::function<void(Decision)> obeying(void (Exchange::*obey)(Decision));
   void readRequest(bool end);
   void requestDecided(RequestDecision decision);
   void readReplies();
