@@ -25,6 +25,18 @@ Check deviceCheck(const std::string& device, const netlink::LinkInfo* link) {
   return passed(kParent, "DeviceUp", "device " + device + " is up");
 }
 
+Site siteOf(const Ground& ground, const std::string& device) {
+  Site site;
+  site.device = ground.host.link(device);
+  site.parent = deviceCheck(device, site.device);
+  return site;
+}
+
+unsigned networkMtu(const Ground& ground, unsigned made, unsigned carried) {
+  if (ground.mtu != 0) return ground.mtu;
+  return made != 0 ? made : carried;
+}
+
 void checkCarries(unsigned overhead, Site& site) {
   site.carries = site.mtu + overhead <= site.device->mtu;
   const bool minor = site.parent.status == CheckStatus::True || site.parent.reason == "NoCarrier";
@@ -37,11 +49,9 @@ void checkCarries(unsigned overhead, Site& site) {
 }
 
 Site deviceSite(const Ground& ground, const std::string& device) {
-  Site site;
-  site.device = ground.host.link(device);
-  site.parent = deviceCheck(device, site.device);
+  Site site = siteOf(ground, device);
   if (site.device == nullptr) return site;
-  site.mtu = ground.mtu != 0 ? ground.mtu : site.device->mtu;
+  site.mtu = networkMtu(ground, 0, site.device->mtu);
   if (site.device->master != 0) {
     site.parent =
         failed(kParent, "DeviceEnslaved", "device " + device + " is a port of another device");
@@ -69,7 +79,7 @@ Check peersUnmeasured() {
   return unknown("Peers", "NotProbed", "what lies behind this network isn't probed");
 }
 
-bool bridgeIsThere(const std::vector<Check>& checks) {
+bool linkIsThere(const std::vector<Check>& checks) {
   const auto check = std::ranges::find(checks, kLink, &Check::name);
   return check != checks.end() &&
          (check->status == CheckStatus::True || check->reason == "KernelRefused");

@@ -16,6 +16,10 @@
 #include "nodeagent/drivers/check.h"
 #include "nodeagent/drivers/host.h"
 
+namespace multinet::api {
+struct NetworkPeer;
+}  // namespace multinet::api
+
 namespace multinet::agent::drivers {
 
 /// Whose socket a step needs. What is born in the switch with a foot in the node's namespace (a
@@ -46,6 +50,12 @@ struct Site {
 /// True where nothing new may be made of the network and no pod attached to it: it would take a
 /// lifeline of the node, or large frames would vanish. What is there stays.
 [[nodiscard]] bool isBlocked(const Ground& ground, const Site& site);
+
+/// A site on a device of the node, without its MTU yet; without a device where the node has none.
+[[nodiscard]] Site siteOf(const Ground& ground, const std::string& device);
+/// Of a network: its own MTU; else the one that it was made with, which stays (0: it isn't made);
+/// else what the device below carries.
+[[nodiscard]] unsigned networkMtu(const Ground& ground, unsigned made, unsigned carried);
 
 /// The check `Parent` of a device: whether it is there, up and has a carrier.
 [[nodiscard]] Check deviceCheck(const std::string& device, const netlink::LinkInfo* link);
@@ -97,7 +107,7 @@ struct Findings {
                               const std::vector<std::string>& names);
 /// The check `Peers` of a type whose far side nobody measures.
 [[nodiscard]] Check peersUnmeasured();
-/// Whether pods can be put onto the network's bridge, by its check `Link`.
-[[nodiscard]] bool bridgeIsThere(const std::vector<Check>& checks);
+/// Whether pods can be put onto what the check `Link` looked at.
+[[nodiscard]] bool linkIsThere(const std::vector<Check>& checks);
 
 }  // namespace multinet::agent::drivers

@@ -9,10 +9,6 @@
 #include "lib/api/pod_network.h"
 #include "nodeagent/drivers/link.h"
 
-namespace multinet::api {
-struct NetworkPeer;
-}  // namespace multinet::api
-
 namespace multinet::agent::drivers::bridge {
 
 struct Link {

@@ -133,9 +133,7 @@ class Planner {
 
 Site joinedSite(const Network& network, const Ground& ground) {
   const std::string& name = network.spec.name;
-  Site site;
-  site.device = ground.host.link(name);
-  site.parent = deviceCheck(name, site.device);
+  Site site = siteOf(ground, name);
   if (site.device == nullptr) return site;
   if (site.device->kind != "bridge") {
     site.parent =
@@ -146,16 +144,14 @@ Site joinedSite(const Network& network, const Ground& ground) {
   if (site.parent.reason == "NoCarrier") {
     site.parent = passed("Parent", "DeviceUp", "device " + name + " is up");
   }
-  site.mtu = ground.mtu != 0 ? ground.mtu : site.device->mtu;
+  site.mtu = networkMtu(ground, 0, site.device->mtu);
   checkCarries(0, site);
   return site;
 }
 
 Site uplinkSite(const Network& network, const Ground& ground) {
   const std::string& name = network.spec.uplink;
-  Site site;
-  site.device = ground.host.link(name);
-  site.parent = deviceCheck(name, site.device);
+  Site site = siteOf(ground, name);
   if (site.device == nullptr) return site;
   const auto* bridge = ground.host.link(network.bridgeName(ground.uid));
   if (site.device->master != 0 && (bridge == nullptr || site.device->master != bridge->index)) {
@@ -163,7 +159,7 @@ Site uplinkSite(const Network& network, const Ground& ground) {
         failed("Parent", "UplinkTaken", "device " + name + " is a port of another device");
   }
   const unsigned made = madeWith(ground, network.bridgeName(ground.uid));
-  site.mtu = ground.mtu != 0 ? ground.mtu : made != 0 ? made : site.device->mtu;
+  site.mtu = networkMtu(ground, made, site.device->mtu);
   checkCarries(0, site);
   return site;
 }
@@ -224,7 +220,7 @@ Site Network::site(const Ground& ground) const {
   const unsigned made = madeWith(ground, bridgeName(ground.uid));
   Site site;
   site.parent = passed("Parent", "NoUplink", "the bridge needs no other device");
-  site.mtu = ground.mtu != 0 ? ground.mtu : made != 0 ? made : kEthernet;
+  site.mtu = networkMtu(ground, made, kEthernet);
   return site;
 }
 
@@ -240,7 +236,7 @@ std::vector<Check> Network::checks(const Ground& ground, const Site& /*site*/,
 
 std::optional<Link> Network::link(const Ground& ground, const Site& /*site*/,
                                   const std::vector<Check>& checks) const {
-  if (!bridgeIsThere(checks)) return std::nullopt;
+  if (!linkIsThere(checks)) return std::nullopt;
   return Link{bridgeName(ground.uid)};
 }
 

@@ -10,9 +10,10 @@ std::optional<Network> Network::of(const api::PodNetwork& network,
 }
 
 std::optional<Refusal> Network::refuse(const Ground& ground) const {
+  const auto* parent = ground.host.link(spec.parent);
+  if (parent == nullptr) return std::nullopt;  // told as the check of the parent
   for (const auto& [name, link] : ground.host.links) {
-    const auto* parent = ground.host.link(spec.parent);
-    const bool onIt = parent != nullptr && link.lower == parent->index && !link.lowerNetns;
+    const bool onIt = link.lower == parent->index && !link.lowerNetns;
     if (!onIt || isMarked(link) || (link.kind != "macvlan" && link.kind != "macvtap")) continue;
     return Refusal{"DeviceInUse", "device " + spec.parent + " carries " + link.kind + " " + name +
                                       ", beside which there can be no ipvlan; name another device"};

@@ -63,7 +63,7 @@ std::optional<Link> Network::link(const Ground& ground, const Site& site,
                                   const std::vector<Check>& checks) const {
   if (site.device == nullptr) return std::nullopt;
   if (!spec.vlan) return Link{spec.parent, spec.mode};
-  if (!bridgeIsThere(checks)) return std::nullopt;
+  if (!linkIsThere(checks)) return std::nullopt;
   return Link{vlan::deviceName(ground.uid), spec.mode, tagOf(spec).id};
 }
 

@@ -9,10 +9,6 @@
 #include "lib/api/pod_network.h"
 #include "nodeagent/drivers/network.h"
 
-namespace multinet::api {
-struct NetworkPeer;
-}  // namespace multinet::api
-
 namespace multinet::agent::drivers::newer {
 
 struct Network {

@@ -38,15 +38,13 @@ std::optional<Refusal> refuse(const Ground& ground, const Tag& tag) {
 }
 
 Site siteOn(const Ground& ground, const Tag& tag, unsigned made) {
-  Site site;
-  site.device = ground.host.link(tag.parent);
-  site.parent = deviceCheck(tag.parent, site.device);
+  Site site = siteOf(ground, tag.parent);
   if (site.device == nullptr) return site;
   if (site.device->master != 0) {
     site.parent = failed("Parent", "DeviceEnslaved",
                          "device " + tag.parent + " is a port of another device; name that one");
   }
-  site.mtu = ground.mtu != 0 ? ground.mtu : made != 0 ? made : site.device->mtu;
+  site.mtu = networkMtu(ground, made, site.device->mtu);
   checkCarries(0, site);
   return site;
 }

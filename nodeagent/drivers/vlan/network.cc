@@ -52,7 +52,7 @@ std::vector<Check> Network::checks(const Ground& ground, const Site& /*site*/,
 
 std::optional<Link> Network::link(const Ground& ground, const Site& /*site*/,
                                   const std::vector<Check>& checks) const {
-  if (!bridgeIsThere(checks)) return std::nullopt;
+  if (!linkIsThere(checks)) return std::nullopt;
   return Link{ownBridgeName(ground.uid)};
 }
 

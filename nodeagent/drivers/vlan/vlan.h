@@ -10,10 +10,6 @@
 #include "lib/api/pod_network.h"
 #include "nodeagent/drivers/link.h"
 
-namespace multinet::api {
-struct NetworkPeer;
-}  // namespace multinet::api
-
 namespace multinet::agent::drivers::vlan {
 
 struct Link {

@@ -189,8 +189,7 @@ std::vector<std::string> Network::links(Place place, const Ground& ground) const
 TunnelSite Network::tunnelSite(const Ground& ground) const {
   const std::string& name = underlay.empty() ? ground.underlay : underlay;
   TunnelSite site;
-  site.device = ground.host.link(name);
-  site.parent = deviceCheck(name, site.device);
+  static_cast<Site&>(site) = siteOf(ground, name);
   if (site.device == nullptr) return site;
   takeAddresses(ground, site);
   if (!site.local) {
@@ -201,7 +200,7 @@ TunnelSite Network::tunnelSite(const Ground& ground) const {
   const unsigned added = overhead(site.local->family());
   const unsigned carried = site.device->mtu > added ? site.device->mtu - added : 0;
   const unsigned made = madeWith(ground, ownBridgeName(ground.uid));
-  site.mtu = ground.mtu != 0 ? ground.mtu : made != 0 ? made : carried;
+  site.mtu = networkMtu(ground, made, carried);
   checkCarries(added, site);
   return site;
 }
