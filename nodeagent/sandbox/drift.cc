@@ -83,7 +83,7 @@ void Drift::ended(const IntentId& intent) {
 
 void Drift::look(const EntryPtr& entry, const std::function<void()>& done) {
   if (!isWanted(*entry) || looks_[entry->record.id].abort->load()) return done();
-  if (!isComplete(*entry)) return done();
+  if (!completePlans(*entry)) return done();
   shared_.doors.runtime.sandboxNetns(
       entry->record.sandbox, shared_.doors.clock.now() + kNetnsWait,
       onLane<Fd>(shared_.lane, [this, entry, done](Result<Fd> netns) {
@@ -94,7 +94,7 @@ void Drift::look(const EntryPtr& entry, const std::function<void()>& done) {
       }));
 }
 
-bool Drift::isComplete(Entry& entry) {
+bool Drift::completePlans(Entry& entry) {
   bool filled = false;
   for (InterfaceStatus& status : entry.record.interfaces) {
     if (!parentOf(status.plan.link).empty()) continue;

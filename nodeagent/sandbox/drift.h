@@ -47,7 +47,7 @@ class Drift {
   [[nodiscard]] bool isWanted(const Entry& entry) const;
   /// A plan that was rebuilt after the journal was lost doesn't say what its link stands on: the
   /// node's network does, once it is there. False until then: there is nothing to compare with.
-  [[nodiscard]] bool isComplete(Entry& entry);
+  [[nodiscard]] bool completePlans(Entry& entry);
   [[nodiscard]] std::vector<InterfacePlan> plansOf(const Entry& entry) const;
   [[nodiscard]] BootTime later(Duration about);
 

@@ -11,10 +11,6 @@ std::shared_ptr<const Snapshot> shut(const Error& reason) {
   return std::make_shared<const Snapshot>(std::move(snapshot));
 }
 
-Result<RunResult> refusal(const Error& reason, const PodRef& pod) {
-  return fail(reason.within("attach networks of pod " + pod.str()));
-}
-
 }  // namespace
 
 Gate::Gate(async::Lane& timers, Duration patience)
@@ -40,7 +36,7 @@ void Gate::close(const Error& reason) {
     closed_ = shut(reason);
   }
   for (const Held& held : take()) {
-    held.done(refusal(reason, held.request.pod));
+    held.done(fail(attachError(held.request.pod, reason)));
   }
 }
 
@@ -54,7 +50,7 @@ void Gate::run(RunRequest request, async::Answer<RunResult> done) {
   if (!starting_) {
     const Error reason = closed_->waitsFor;
     lock.unlock();
-    return done(refusal(reason, request.pod));
+    return done(fail(attachError(request.pod, reason)));
   }
   const std::uint64_t turn = ++turns_;
   held_.emplace(turn, Held{std::move(request), std::move(done)});
@@ -67,7 +63,7 @@ void Gate::expire(std::uint64_t turn) {
   const auto late = held_.extract(turn);
   const Error reason = closed_->waitsFor;
   lock.unlock();
-  if (!late.empty()) late.mapped().done(refusal(reason, late.mapped().request.pod));
+  if (!late.empty()) late.mapped().done(fail(attachError(late.mapped().request.pod, reason)));
 }
 
 std::vector<Gate::Held> Gate::take() {

@@ -59,7 +59,7 @@ void OpenCalls::answerLate() {
 
 void OpenCalls::refuse(const RunCall& call, const Error& error) const {
   const PodRef& pod = call.request.pod;
-  const Error told = error.within("attach networks of pod " + pod.str());
+  const Error told = attachError(pod, error);
   log::warn("call not served", {{"pod", pod.str()}, {"intent", call.request.id}, {"error", told}});
   shared_.doors.reporter.refused(pod, error);
   call.answer(fail(told));

@@ -25,10 +25,6 @@ bool isFinal(const Error& error) {
          error.code != Code::Cancelled;
 }
 
-Error explained(const Error& error, const PodRef& pod) {
-  return error.within("attach networks of pod " + pod.str());
-}
-
 std::vector<InterfacePlan> plansOf(const journal::Record& record) {
   std::vector<InterfacePlan> plans;
   plans.reserve(record.interfaces.size());
@@ -267,7 +263,7 @@ void RunCommand::answer() {
 void RunCommand::refuse(const Error& error) {
   const RunRequest& request = call_->request;
   shared_.doors.addresses.release(request.id);
-  const Error told = explained(error, request.pod);
+  const Error told = attachError(request.pod, error);
   log::warn("refused", {{"pod", request.pod.str()},
                         {"intent", request.id},
                         {"trace", traceId(request.metadata)},
@@ -295,7 +291,7 @@ void RunCommand::rollBack(const Error& error, Whose whose) {
                     if (ours && error.code != Code::Cancelled) {
                       self->shared_.doors.reporter.refused(pod, error);
                     }
-                    self->end(fail(ours ? explained(error, pod) : error));
+                    self->end(fail(ours ? attachError(pod, error) : error));
                   });
 }
 

@@ -26,6 +26,10 @@ std::string traceId(const CallMetadata& metadata) {
   return parent->second.substr(kBegin, kLength);
 }
 
+Error attachError(const PodRef& pod, const Error& why) {
+  return why.within("attach networks of pod " + pod.str());
+}
+
 bool asksForNetworks(const RunRequest& request) {
   return request.annotations.contains(api::kNetworksAnnotation);
 }

@@ -67,6 +67,9 @@ struct RunResult {
   std::vector<InterfaceStatus> interfaces;
 };
 
+/// What the kubelet is told of a call that isn't served.
+[[nodiscard]] Error attachError(const PodRef& pod, const Error& why);
+
 class Sandboxes {
  public:
   virtual ~Sandboxes() = default;
