@@ -207,15 +207,20 @@ void Writer::removeFinalizer(const Meta& meta, const Writes& writes) {
   if (written_ != before) log::info("network is released", {{"network", meta.name}});
 }
 
-bool Writer::unusedIndeed(const Meta& network, const Writes& writes) {
-  if (!sets_) {
-    auto sets = client_.list<InterfaceSet>();
-    if (!sets.has_value()) {
-      noteRead(sets.error());
-      return false;
-    }
-    sets_ = std::move(*sets);
+template <class T>
+bool Writer::listOnce(std::optional<std::vector<T>>& kept) {
+  if (kept) return true;
+  auto listed = client_.list<T>();
+  if (!listed.has_value()) {
+    noteRead(listed.error());
+    return false;
   }
+  kept = std::move(*listed);
+  return true;
+}
+
+bool Writer::unusedIndeed(const Meta& network, const Writes& writes) {
+  if (!listOnce(sets_)) return false;
   return std::ranges::none_of(*sets_, [&](const InterfaceSet& set) {
     const bool misfit = std::ranges::any_of(
         writes.suspectSets, [&](const auto& one) { return one.meta.uid == set.meta.uid; });
@@ -245,14 +250,7 @@ bool Writer::goneIndeed(const Deletion& deletion) {
     }
   }
   if (deletion.goneNetworkUid.empty()) return true;
-  if (!networks_) {
-    auto networks = client_.list<SeenNetwork>();
-    if (!networks.has_value()) {
-      noteRead(networks.error());
-      return false;
-    }
-    networks_ = std::move(*networks);
-  }
+  if (!listOnce(networks_)) return false;
   return std::ranges::none_of(*networks_, [&](const auto& network) {
     return network.state.network.meta.uid == deletion.goneNetworkUid;
   });

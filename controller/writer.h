@@ -46,6 +46,9 @@ class Writer {
   void addFinalizer(const Meta& meta);
   void removeFinalizer(const Meta& meta, const Writes& writes);
   void writeFinalizers(const Meta& meta, const std::vector<std::string>& finalizers);
+  /// False where it couldn't be read.
+  template <class T>
+  [[nodiscard]] bool listOnce(std::optional<std::vector<T>>& kept);
   /// False also where it couldn't be found out.
   [[nodiscard]] bool unusedIndeed(const Meta& network, const Writes& writes);
   void removeSuspect(const InterfaceSet& set);

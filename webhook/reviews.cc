@@ -71,7 +71,7 @@ http::AsyncHandler Reviews::handler(Judge judge, Observer observer) {
 }
 
 void Reviews::answer(const Path& path, const http::Request& request, http::Reply reply) {
-  Look look{request.body, {}, clock_.now(), &path.judge, &path.observer, {}, reply};
+  Look look{{}, {}, clock_.now(), &path.judge, &path.observer, {}, {}};
   bool again = false;
   http::Response response = answerReview(request.body, [&](const Review& review) {
     Verdict verdict = path.judge(review, caches_);
@@ -86,7 +86,9 @@ void Reviews::answer(const Path& path, const http::Request& request, http::Reply
     return verdict;
   });
   if (!again) return reply(std::move(response));
-  if (!wait(look)) reply(std::move(look.busy));
+  look.body = request.body;
+  look.reply = std::move(reply);
+  if (!wait(look)) look.reply(std::move(look.busy));
 }
 
 bool Reviews::wait(Look& look) {
