@@ -1,15 +1,14 @@
 #include "bench/attach_contenders.h"
 
-#include <future>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "bench/cni_plugin.h"
+#include "bench/engine_contender.h"
 #include "lib/netlink/address.h"
 #include "lib/netlink/link.h"
 #include "lib/netlink/route.h"
 #include "lib/netns/netns.h"
-#include "nodeagent/attach/kernel_attach_engine.h"
 
 namespace multinet::bench {
 namespace {
@@ -27,37 +26,6 @@ Result<netlink::Socket> openIn(const Fd& netns) {
   MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
   return netlink::Socket::open();
 }
-
-class Engine final : public Contender {
- public:
-  Engine(std::unique_ptr<agent::attach::KernelAttachEngine> engine, Fd pod, InterfacePlan plan)
-      : engine_(std::move(engine)), pod_(std::move(pod)), plan_(std::move(plan)) {}
-  [[nodiscard]] std::string name() const override { return "engine"; }
-
-  Status attach() override {
-    MULTINET_TRY(Fd netns, pod_.duplicate());
-    std::promise<Status> answer;
-    auto future = answer.get_future();
-    engine_->attach(intent_, std::move(netns), {plan_}, nullptr, [&](auto result) {
-      answer.set_value(result ? Status() : fail(result.error()));
-    });
-    return future.get();
-  }
-  Status detach() override {
-    MULTINET_TRY(Fd netns, pod_.duplicate());
-    std::promise<Status> answer;
-    auto future = answer.get_future();
-    engine_->detach(intent_, std::move(netns),
-                    [&](Status status) { answer.set_value(std::move(status)); });
-    return future.get();
-  }
-
- private:
-  const IntentId intent_{"0123456789abcdef"};
-  std::unique_ptr<agent::attach::KernelAttachEngine> engine_;
-  Fd pod_;
-  InterfacePlan plan_;
-};
 
 bool isMacvlan(const InterfacePlan& plan) {
   return std::holds_alternative<agent::drivers::macvlan::Link>(plan.link);
@@ -213,7 +181,8 @@ Result<std::unique_ptr<Contender>> makeEngine(InterfacePlan plan) {
   static const SystemClock clock;
   MULTINET_TRY(auto engine, agent::attach::KernelAttachEngine::start({}, clock));
   MULTINET_TRY(Fd pod, makePod());
-  return std::make_unique<Engine>(std::move(engine), std::move(pod), std::move(plan));
+  return std::make_unique<EngineContender>("engine", "0123456789abcdef", std::move(engine),
+                                           std::move(pod), std::vector{std::move(plan)});
 }
 
 Result<std::unique_ptr<Contender>> makeNetlink(InterfacePlan plan) {

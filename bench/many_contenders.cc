@@ -1,12 +1,11 @@
 #include "bench/many_contenders.h"
 
 #include <array>
-#include <future>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "bench/cni_plugin.h"
-#include "nodeagent/attach/kernel_attach_engine.h"
+#include "bench/engine_contender.h"
 
 namespace multinet::bench {
 namespace {
@@ -38,38 +37,6 @@ std::vector<InterfacePlan> plansOf(unsigned count, unsigned number) {
   }
   return plans;
 }
-
-class Engine final : public Contender {
- public:
-  Engine(std::shared_ptr<KernelAttachEngine> engine, Fd pod, std::vector<InterfacePlan> plans)
-      : engine_(std::move(engine)), pod_(std::move(pod)), plans_(std::move(plans)) {}
-  [[nodiscard]] std::string name() const override {
-    return "engine " + std::to_string(plans_.size());
-  }
-  Status attach() override {
-    MULTINET_TRY(Fd netns, pod_.duplicate());
-    std::promise<Status> answer;
-    auto future = answer.get_future();
-    engine_->attach(intent_, std::move(netns), plans_, nullptr, [&](auto result) {
-      answer.set_value(result ? Status() : fail(result.error()));
-    });
-    return future.get();
-  }
-  Status detach() override {
-    MULTINET_TRY(Fd netns, pod_.duplicate());
-    std::promise<Status> answer;
-    auto future = answer.get_future();
-    engine_->detach(intent_, std::move(netns),
-                    [&](Status status) { answer.set_value(std::move(status)); });
-    return future.get();
-  }
-
- private:
-  const IntentId intent_{"fedcba9876543210"};
-  std::shared_ptr<KernelAttachEngine> engine_;
-  Fd pod_;
-  std::vector<InterfacePlan> plans_;
-};
 
 class Multus final : public Contender {
  public:
@@ -129,7 +96,9 @@ Result<std::vector<std::unique_ptr<Contender>>> makeMany(const std::string& mult
   for (const unsigned count : kCounts) {
     MULTINET_TRY(Fd pod, makePod());
     auto plans = plansOf(count, ++number);
-    contenders.push_back(std::make_unique<Engine>(engine, std::move(pod), plans));
+    contenders.push_back(std::make_unique<EngineContender>("engine " + std::to_string(plans.size()),
+                                                           "fedcba9876543210", engine,
+                                                           std::move(pod), plans));
     plans = plansOf(count, ++number);
     MULTINET_TRY(auto plugin,
                  CniPlugin::prepare(multus, plugins, multusConfig(plans, plugins, leases)));
