@@ -201,7 +201,12 @@ TEST(ServerTest, TheIdlestOfTheSourceThatHasMostMakesRoom) {
 }
 
 TEST(ServerTest, OneSourceHasItsOwnCap) {
-  const auto server = plainServer({.connections = 100, .perSource = 2});
+  // One thread: who got an answer waits again before the next connection is looked at.
+  const auto server =
+      Server::start(
+          {.listen = "127.0.0.1:0", .limits = {.connections = 100, .perSource = 2}, .threads = 1},
+          echo)
+          .value();
   RawClient other(server->port(), "127.0.0.1");
   std::vector<RawClient> greedy;
   for (int i = 0; i < 3; ++i) {

@@ -45,6 +45,7 @@ TEST_F(OwnerTest, StopReleasesAndForgetsAfterQuarantine) {
   owner_->afterRemove(SandboxId("s1"));
   EXPECT_EQ(engine_.detaches(), 1);
   EXPECT_EQ(journal_.records.begin()->second.state, State::Detached);
+  eventually("resting", [&] { return owner_->snapshot()->intents.contains(State::Detached); });
   clock_.advance(seconds(61));
   eventually("forgotten", [&] { return !owner_->snapshot()->intents.contains(State::Detached); });
   owner_->stop();
