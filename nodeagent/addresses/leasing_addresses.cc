@@ -123,15 +123,16 @@ class LeasingAddresses::Impl {
   void confirm() {
     confirming_ = true;
     calls_.post([this] {
+      const BootTime asked = clock_.now();
       auto listed = api_.listOwn();
-      lane_.post([this, listed = std::move(listed)]() mutable {
+      lane_.post([this, asked, listed = std::move(listed)]() mutable {
         confirming_ = false;
         const std::uint64_t turn = ++confirms_;
         lane_.postAfter(listed.has_value() ? options_.confirmEvery : options_.retryEvery,
                         [this, turn] {
                           if (turn == confirms_) confirm();
                         });
-        carryOut(ledger_.listed(std::move(listed), clock_.now()));
+        carryOut(ledger_.listed(std::move(listed), asked, clock_.now()));
         if (std::exchange(confirmAgain_, false)) confirm();
       });
     });

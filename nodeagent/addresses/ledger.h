@@ -85,8 +85,9 @@ class Ledger {
   /// See Addresses::setNetworks(). Until the first call every network counts as there.
   void setNetworks(std::set<NetworkUid> existing) { existing_ = std::move(existing); }
 
-  /// A list of this node's blocks that began after every lease, return and renewal told so far.
-  [[nodiscard]] Orders listed(Result<std::vector<LeasedBlock>> list, BootTime now);
+  /// A list of this node's blocks that began, at `asked`, after every lease, return and renewal
+  /// told so far. What it says was so then: an answer may be long on its way.
+  [[nodiscard]] Orders listed(Result<std::vector<LeasedBlock>> list, BootTime asked, BootTime now);
   [[nodiscard]] Orders leased(const LeaseKey& key, Result<LeasedBlock> result, BootTime now);
   [[nodiscard]] Orders returned(const LeasedBlock& block, const Status& status, BootTime now);
   [[nodiscard]] Orders renewed(const LeasedBlock& block, Result<LeasedBlock> result, BootTime now);
@@ -172,7 +173,7 @@ class Ledger {
   /// Leases the blocks of addresses that pods hold though the API server knows no block for them.
   void leaseHeld(const NetworkPool& pool);
   void startLease(const LeaseKey& key, BootTime now);
-  void adopt(const LeasedBlock& block, bool fresh, BootTime now);
+  void adopt(const LeasedBlock& block, bool fresh, BootTime confirmed, BootTime now);
   void lose(Own& own, BootTime now);
   void drop(const OwnKey& key);
   void renewLost(BootTime now);

@@ -14,7 +14,7 @@ constexpr std::chrono::seconds kNetworksWait(2);
 
 }  // namespace
 
-Orders Ledger::listed(Result<std::vector<LeasedBlock>> list, BootTime now) {
+Orders Ledger::listed(Result<std::vector<LeasedBlock>> list, BootTime asked, BootTime now) {
   if (!list.has_value()) {
     if (listed_) return takeOrders();
     for (Pending& claim : pending_) claim.waitsFor = unavailable(list.error());
@@ -30,13 +30,13 @@ Orders Ledger::listed(Result<std::vector<LeasedBlock>> list, BootTime now) {
     if (own.standing == Standing::Returning || own.standing == Standing::Renewing) continue;
     const OwnKey key{own.lease.networkUid, own.lease.prefix};
     if (const auto found = there.find(key); found != there.end()) {
-      adopt(found->second, own.fresh, now);
+      adopt(found->second, own.fresh, asked, now);
     } else if (own.standing == Standing::Ours) {
       lose(own, now);
     }
   }
   for (const auto& [key, block] : there) {
-    if (!own_.contains(key)) adopt(block, false, now);
+    if (!own_.contains(key)) adopt(block, false, asked, now);
   }
   listed_ = true;
   for (const auto& [uid, pool] : pools_) leaseHeld(pool);
@@ -54,7 +54,7 @@ Orders Ledger::leased(const LeaseKey& key, Result<LeasedBlock> result, BootTime 
     log::info("leased block", {{"network", result->network}, {"block", result->prefix.str()}});
     aheadPaused_.erase(key);
     full_.erase(key);
-    adopt(*result, true, now);
+    adopt(*result, true, now, now);
     reseal();
     retryPending(now);
     return takeOrders();
@@ -97,7 +97,7 @@ Orders Ledger::renewed(const LeasedBlock& block, Result<LeasedBlock> result, Boo
   Own& own = at->second;
   if (result.has_value()) {
     log::warn("block leased again", {{"network", block.network}, {"block", block.prefix.str()}});
-    adopt(*result, own.fresh, now);
+    adopt(*result, own.fresh, now, now);
   } else if (result.error().code == Code::AlreadyExists) {
     if (!own.contested) {
       log::error("another node has leased a block of which pods of this node hold addresses",
@@ -217,20 +217,20 @@ void Ledger::startLease(const LeaseKey& key, BootTime now) {
   orders_.leases.push_back({key, pools_.at(key.first).pool()});
 }
 
-void Ledger::adopt(const LeasedBlock& block, bool fresh, BootTime now) {
+void Ledger::adopt(const LeasedBlock& block, bool fresh, BootTime confirmed, BootTime now) {
   Own& own = own_[{block.networkUid, block.prefix}];
   own.lease = block;
-  own.confirmed = now;
+  own.confirmed = std::max(own.confirmed, confirmed);
   own.fresh = own.fresh || fresh;
   own.standing = Standing::Ours;
   own.contested = false;
   const auto pool = pools_.find(block.networkUid);
   if (pool == pools_.end()) return;
   if (pool->second.has(block.prefix)) {
-    pool->second.confirm(block.prefix, now);
+    pool->second.confirm(block.prefix, own.confirmed);
     return;
   }
-  pool->second.add(block, now);
+  pool->second.add(block, own.confirmed);
   occupy(pool->second, now);
 }
 

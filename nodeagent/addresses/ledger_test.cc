@@ -39,7 +39,8 @@ class World {
     carryOut(ledger_.restore(std::move(holdings), books, now));
     list();
   }
-  void list() { carryOut(ledger_.listed(api_.listOwn(), now)); }
+  void list() { listAskedAt(now); }
+  void listAskedAt(BootTime asked) { carryOut(ledger_.listed(api_.listOwn(), asked, now)); }
   void storeWentBack() { carryOut(ledger_.storeWentBack(now)); }
   Ticket claim(const std::string& intent, const Pool& pool, const std::string& pod = "") {
     const Ticket ticket = ++tickets_;
@@ -140,6 +141,21 @@ TEST_F(LedgerTest, BlocksOfBeforeARestartStayWhileAPodHoldsThem) {
   EXPECT_EQ(store_.blocks.size(), 1U) << "its quarantine counts as use";
   after.pass(minutes(6));
   EXPECT_TRUE(store_.blocks.empty());
+}
+
+TEST_F(LedgerTest, AnAnswerThatWasLongOnItsWayConfirmsForWhenItWasAsked) {
+  World world(store_);
+  world.start();
+  ASSERT_NE(world.claimNow("a", poolOf("10.20.0.0/16")), "waits");
+  const BootTime asked = world.now;
+  world.now += LedgerOptions{}.confirmedFor + seconds(1);
+  world.listAskedAt(asked);
+  store_.error = Error{Code::Unavailable, "", "away"};
+  const Ticket late = world.claim("b", poolOf("10.20.0.0/16"));
+  EXPECT_EQ(world.got(late), "waits");
+  store_.error.reset();
+  world.list();
+  EXPECT_NE(world.got(late), "waits");
 }
 
 TEST_F(LedgerTest, NetworksThatAreGoneLeaveTheBooks) {
