@@ -58,25 +58,30 @@ class EchoRuntime final : public grpc::CallbackGenericService {
     }
     void OnReadDone(bool ok) override {
       if (runtime_.hangs && ok) return;
-      if (!ok) return Finish(runtime_.status);
+      if (!ok) return end(runtime_.status);
       if (!runtime_.answer.empty()) message_ = bufferOf(runtime_.answer);
       next();
     }
-    void OnWriteDone(bool ok) override { ok ? next() : Finish(runtime_.status); }
+    void OnWriteDone(bool ok) override { ok ? next() : end(runtime_.status); }
     void OnCancel() override {
       ++runtime_.cancels;
-      if (runtime_.hangs) Finish(grpc::Status::CANCELLED);
+      if (runtime_.hangs) end(grpc::Status::CANCELLED);
     }
     void OnDone() override { delete this; }
 
    private:
     void next() {
       if (left_-- > 0 && runtime_.status.ok()) return StartWrite(&message_);
-      Finish(runtime_.status);
+      end(runtime_.status);
+    }
+    /// Once: a call that is cancelled ends by what was under way too.
+    void end(const grpc::Status& how) {
+      if (!ended_.exchange(true)) Finish(how);
     }
     EchoRuntime& runtime_;
     grpc::ByteBuffer message_;
     int left_;
+    std::atomic<bool> ended_ = false;
   };
 };
 
