@@ -35,17 +35,18 @@ Result<std::unique_ptr<TimedRelay>> TimedRelay::start(const std::string& listen,
 }
 
 TimedRelay::TimedRelay(Fd socket, const std::string& runtime)
-    : server_(makeServer({.runtime = runtime,
-                          .interceptorOf = [this](std::string_view method, auto&&,
-                                                  auto) -> std::unique_ptr<Interceptor> {
-                            if (method.ends_with("/RunPodSandbox")) {
-                              return std::make_unique<Stopwatch>(lastRun_);
-                            }
-                            if (method.ends_with("/StopPodSandbox")) {
-                              return std::make_unique<Stopwatch>(lastStop_);
-                            }
-                            return nullptr;
-                          }})),
+    : server_(std::make_unique<Server>(
+          ServerOptions{.runtime = runtime,
+                        .interceptorOf = [this](std::string_view method, auto&&,
+                                                auto) -> std::unique_ptr<Interceptor> {
+                          if (method.ends_with("/RunPodSandbox")) {
+                            return std::make_unique<Stopwatch>(lastRun_);
+                          }
+                          if (method.ends_with("/StopPodSandbox")) {
+                            return std::make_unique<Stopwatch>(lastStop_);
+                          }
+                          return nullptr;
+                        }})),
       listener_(std::move(socket), [this](Fd connection) { server_->add(std::move(connection)); }) {
 }
 

@@ -34,11 +34,12 @@ Error unusable(const char* reason, const Error& error, const char* remedy) {
 
 NetworkParts::NetworkParts(const Settings& settings, Policy policy,
                            std::shared_ptr<grpc::Channel> channel, const Clock& clock,
-                           Metrics& metrics)
+                           Metrics& metrics, async::Watchdog& watchdog)
     : settings_(settings),
       policy_(std::move(policy)),
       clock_(clock),
       metrics_(metrics),
+      watchdog_(watchdog),
       node_(settings.nodeName),
       runtime_(
           cri::makeRuntimeClient(std::move(channel), clock_, files_, settings.runtimeStateDir)),

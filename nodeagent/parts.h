@@ -42,10 +42,10 @@ class NetworkParts {
     std::vector<IpPrefix> clusterPrefixes;
   };
 
-  /// Fails never and touches nothing yet. `channel` goes to the runtime; `clock` and `metrics`
-  /// outlive it.
+  /// Fails never and touches nothing yet. `channel` goes to the runtime; `clock`, `metrics` and
+  /// `watchdog` outlive it.
   NetworkParts(const Settings& settings, Policy policy, std::shared_ptr<grpc::Channel> channel,
-               const Clock& clock, Metrics& metrics);
+               const Clock& clock, Metrics& metrics, async::Watchdog& watchdog);
 
   /// Starts what isn't started yet. After an error, or an exception of the standard library for
   /// want of threads or memory, it may be called again: Unavailable names the part, the reason and
@@ -57,8 +57,6 @@ class NetworkParts {
   [[nodiscard]] std::vector<watch::WatchAge> watches() const { return cluster_.watches(); }
   /// Any thread.
   [[nodiscard]] std::size_t reportsWaiting() const { return reporter_.waiting(); }
-  /// How the threads that networks need do. Any thread.
-  [[nodiscard]] std::vector<async::LaneHealth> lanes() const { return watchdog_.healths(); }
   /// Intents stay in the journal for the successor.
   void stop();
 
@@ -78,6 +76,7 @@ class NetworkParts {
   const Policy policy_;
   const Clock& clock_;
   Metrics& metrics_;
+  async::Watchdog& watchdog_;
   const NodeName node_;
   async::Lane files_{"files"};
   std::unique_ptr<sandbox::Runtime> runtime_;
@@ -104,7 +103,6 @@ class NetworkParts {
   std::unique_ptr<resolve::CatalogResolver> resolver_;
   std::unique_ptr<Feeder> feeder_;
   std::atomic<bool> feeding_{false};  ///< publishes feeder_ and addresses_
-  async::Watchdog watchdog_;
   std::unique_ptr<sandbox::Owner> owner_;
   std::unique_ptr<recover::Recovery> recovery_;
 };

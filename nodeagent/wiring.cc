@@ -11,6 +11,7 @@
 
 #include "lib/async/backoff.h"
 #include "lib/async/lane.h"
+#include "lib/async/watchdog.h"
 #include "lib/base/calls.h"
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
@@ -39,6 +40,11 @@ constexpr seconds kMetricsRetry(10);
 /// How long the parts for networks may take to stop. What they leave is found by the successor, as
 /// after a crash.
 constexpr milliseconds kStop(300);
+/// These never wait for the world.
+constexpr seconds kRelayStuck(5);
+/// It opens the kernel's doors.
+constexpr seconds kStarterStuck(30);
+constexpr seconds kTellStuck(1);
 
 /// `60s`, `500ms`, `5m`.
 Result<Duration> parseDuration(const char* flag, std::string_view text) {
@@ -97,21 +103,25 @@ class NodeAgent final : public Agent {
         policy_(std::move(policy)),
         channel_(cri::runtimeChannel(settings.runtimeEndpoint)),
         gate_(timers_),
-        podNetworks_(cri::makePodNetworks(gate_)),
-        server_(cri::makeServer({.runtime = settings.runtimeEndpoint,
-                                 .interceptorOf = cri::interceptors(
-                                     {.sandboxes = &gate_, .clock = &clock_, .timers = &timers_}),
-                                 .podNetworks = podNetworks_.get(),
-                                 .called = [this](std::string_view method,
-                                                  int code) { metrics_.called(method, code); }})),
+        podNetworks_(gate_),
+        server_(
+            {.runtime = settings.runtimeEndpoint,
+             .interceptorOf =
+                 cri::interceptors({.sandboxes = &gate_, .clock = &clock_, .timers = &timers_}),
+             .podNetworks = &podNetworks_,
+             .called = [this](std::string_view method, int code) { metrics_.called(method, code); },
+             .clock = &clock_}),
         // Plain pods are served from here on.
-        listener_(std::move(socket),
-                  [this](Fd connection) { server_->add(std::move(connection)); }),
+        listener_(std::move(socket), [this](Fd connection) { server_.add(std::move(connection)); }),
         crashes_(settings.stateDir + "/starts", clock_),
         backoff_(milliseconds(500), seconds(30)) {
     calls::observe([this](const calls::Call& call) {
       metrics_.passed(call.door, call.call, call.code, call.took);
     });
+    watchdog_.watch([this] { return server_.health(); }, kRelayStuck);
+    watchdog_.watch(timers_, kRelayStuck);
+    watchdog_.watch(starter_, kStarterStuck);
+    tellStuck();
     starter_.post([this] { begin(); });
     if (!settings_.metricsListen.empty()) starter_.post([this] { serveMetrics(); });
   }
@@ -120,9 +130,9 @@ class NodeAgent final : public Agent {
     starter_.post([this] { crashes_.end(); });
     // The successor starts when this process has ended, and nobody is served in between: so serve
     // on until nobody waits, then be quick.
-    server_->awaitQuiet(std::chrono::duration_cast<milliseconds>(policy_.drain));
+    server_.awaitQuiet(std::chrono::duration_cast<milliseconds>(policy_.drain));
     listener_.stop();  // first, so that no call comes to a server that ends
-    server_->stop(kLastCalls);
+    server_.stop(kLastCalls);
     // A start that hangs must not keep the process from ending.
     const auto stopped = std::make_shared<std::promise<void>>();
     starter_.post([this, stopped] {
@@ -133,6 +143,14 @@ class NodeAgent final : public Agent {
   }
 
  private:
+  /// On a lane that never waits.
+  void tellStuck() {
+    timers_.postAfter(kTellStuck, [this] {
+      watchdog_.tell();
+      tellStuck();
+    });
+  }
+
   // All that follows runs on the starter's lane.
 
   void begin() {
@@ -175,8 +193,8 @@ class NodeAgent final : public Agent {
   Status makeParts() {
     try {
       if (parts_ == nullptr) {
-        parts_ =
-            std::make_unique<NetworkParts>(settings_, policy_.parts, channel_, clock_, metrics_);
+        parts_ = std::make_unique<NetworkParts>(settings_, policy_.parts, channel_, clock_,
+                                                metrics_, watchdog_);
       }
       return parts_->start();
     } catch (const std::exception& error) {
@@ -202,11 +220,10 @@ class NodeAgent final : public Agent {
   /// Any thread.
   Gauges gauges() const {
     const auto snapshot = gate_.snapshot();
-    Gauges gauges{gate_.ready(), snapshot->intents, snapshot->doubts, {}, 0};
+    Gauges gauges{gate_.ready(), snapshot->intents, snapshot->doubts, {}, 0, watchdog_.healths()};
     if (const NetworkParts* parts = started_) {
       gauges.watches = parts->watches();
       gauges.reportsWaiting = parts->reportsWaiting();
-      gauges.lanes = parts->lanes();
     }
     return gauges;
   }
@@ -215,11 +232,12 @@ class NodeAgent final : public Agent {
   const Policy policy_;
   SystemClock clock_;
   Metrics metrics_;
+  async::Watchdog watchdog_;
   async::Lane timers_{"timers"};
   std::shared_ptr<grpc::Channel> channel_;
   sandbox::Gate gate_;
-  std::unique_ptr<cri::PodNetworksService> podNetworks_;
-  std::unique_ptr<cri::Server> server_;
+  cri::PodNetworksService podNetworks_;
+  cri::Server server_;
   cri::Listener listener_;
   CrashCount crashes_;
   async::Backoff backoff_;

@@ -1,5 +1,7 @@
 #include "lib/async/watchdog.h"
 
+#include "lib/base/log.h"
+
 namespace multinet::async {
 
 std::vector<Stall> Watchdog::stalls() const {
@@ -28,6 +30,17 @@ Status Watchdog::ready() const {
               "thread \"" + stuck.front().lane + "\" of the agent has been at one task for " +
                   std::to_string(seconds.count()) +
                   " s: what it waits for hangs (see the kernel's log and the disk)");
+}
+
+void Watchdog::tell() {
+  const Status lanes = ready();
+  if (lanes.has_value() != told_) return;
+  told_ = !told_;
+  if (told_) {
+    log::error("a thread hangs", {{"error", lanes.error()}});
+  } else {
+    log::info("no thread hangs any more", {});
+  }
 }
 
 }  // namespace multinet::async

@@ -33,6 +33,9 @@ class Watchdog {
   [[nodiscard]] std::vector<LaneHealth> healths() const;
   /// Unavailable/LaneStuck names the first lane that hangs.
   [[nodiscard]] Status ready() const;
+  /// Logs once that a lane hangs, and once that none does any more. For one thread that calls it
+  /// again and again.
+  void tell();
 
  private:
   struct Watched {
@@ -41,6 +44,7 @@ class Watchdog {
   };
   mutable std::mutex mutex_;
   std::vector<Watched> watched_;
+  bool told_ = false;  ///< of the thread that tells
 };
 
 }  // namespace multinet::async

@@ -136,12 +136,13 @@ class Watch final : public grpc::ServerWriteReactor<wire::WatchResponse> {
   grpc::Alarm alarm_;
 };
 
-class Service final : public wire::PodNetworks::CallbackService, public PodNetworksService {
- public:
-  explicit Service(const sandbox::Sandboxes& sandboxes) : sandboxes_(sandboxes) {}
+}  // namespace
 
-  grpc::Service& service() override { return *this; }
-  void endWatches() override { watches_.end = true; }
+class PodNetworksService::Calls final : public wire::PodNetworks::CallbackService {
+ public:
+  explicit Calls(const sandbox::Sandboxes& sandboxes) : sandboxes_(sandboxes) {}
+
+  void endWatches() { watches_.end = true; }
 
   grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* context,
                                             const wire::GetCapabilitiesRequest*,
@@ -194,10 +195,17 @@ class Service final : public wire::PodNetworks::CallbackService, public PodNetwo
   Watches watches_;
 };
 
-}  // namespace
+PodNetworksService::PodNetworksService(const sandbox::Sandboxes& sandboxes)
+    : calls_(std::make_unique<Calls>(sandboxes)) {}
 
-std::unique_ptr<PodNetworksService> makePodNetworks(const sandbox::Sandboxes& sandboxes) {
-  return std::make_unique<Service>(sandboxes);
+PodNetworksService::~PodNetworksService() = default;
+
+grpc::Service& PodNetworksService::service() {
+  return *calls_;
+}
+
+void PodNetworksService::endWatches() {
+  calls_->endWatches();
 }
 
 }  // namespace multinet::agent::cri

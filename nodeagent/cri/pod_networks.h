@@ -13,19 +13,25 @@ namespace multinet::agent::cri {
 /// How many Watch calls may be open; one more gets ResourceExhausted.
 inline constexpr int kMostWatches = 64;
 
-class PodNetworksService {
- public:
-  virtual ~PodNetworksService() = default;
-  /// What a server registers.
-  [[nodiscard]] virtual grpc::Service& service() = 0;
-  /// Open watches, and new ones, end with Unavailable within a look (250 ms). Any thread.
-  virtual void endWatches() = 0;
-};
-
 /// Answers from the published snapshot, so it never waits for the owner. Until the journal has been
 /// compared with the runtime Get and List are Unavailable, and a Watch says nothing: half a list
-/// would read as pods that are gone. `sandboxes` outlives it; it outlives its server.
-[[nodiscard]] std::unique_ptr<PodNetworksService> makePodNetworks(
-    const sandbox::Sandboxes& sandboxes);
+/// would read as pods that are gone.
+class PodNetworksService {
+ public:
+  /// `sandboxes` outlives it; it outlives its server.
+  explicit PodNetworksService(const sandbox::Sandboxes& sandboxes);
+  ~PodNetworksService();
+  PodNetworksService(const PodNetworksService&) = delete;
+  PodNetworksService& operator=(const PodNetworksService&) = delete;
+
+  /// What a server registers.
+  [[nodiscard]] grpc::Service& service();
+  /// Open watches, and new ones, end with Unavailable within a look (250 ms). Any thread.
+  void endWatches();
+
+ private:
+  class Calls;
+  std::unique_ptr<Calls> calls_;
+};
 
 }  // namespace multinet::agent::cri

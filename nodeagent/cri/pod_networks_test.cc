@@ -23,10 +23,10 @@ using namespace std::chrono_literals;
 class PodNetworksTest : public testing::Test {
  protected:
   PodNetworksTest() {
-    service = makePodNetworks(sandboxes);
-    server = makeServer({.runtime = "unix:" + directory + "/nobody",
-                         .interceptorOf = {},
-                         .podNetworks = service.get()});
+    service = std::make_unique<PodNetworksService>(sandboxes);
+    server = std::make_unique<Server>(ServerOptions{.runtime = "unix:" + directory + "/nobody",
+                                                    .interceptorOf = {},
+                                                    .podNetworks = service.get()});
     auto socket = listenAt(directory + "/agent");
     EXPECT_TRUE(socket.has_value());
     listener = std::make_unique<Listener>(std::move(*socket),

@@ -1,13 +1,11 @@
 #include "nodeagent/cri/relay.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -22,7 +20,6 @@ using std::chrono::milliseconds;
 using Role = http2::Connection::Role;
 
 constexpr std::size_t kBufferBytes = 256U << 10U;
-constexpr int kEvents = 64;
 /// How often a stop looks whether all has ended.
 constexpr milliseconds kLook(5);
 /// How long a caller without calls may take to end its connection. Who finds it ended from here
@@ -43,17 +40,24 @@ Result<sockaddr_un> addressOf(std::string_view endpoint) {
                   "\": must be unix:// and the path of a socket");
 }
 
+Fd makePoll(const Inbox& inbox) {
+  Fd poll(epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{};
+  event.events = EPOLLIN;  // data.ptr stays null: the inbox
+  epoll_ctl(poll.get(), EPOLL_CTL_ADD, inbox.descriptor(), &event);
+  return poll;
+}
+
 }  // namespace
 
 Relay::Relay(RelayOptions options)
-    : options_(std::move(options)), poll_(epoll_create1(EPOLL_CLOEXEC)) {
+    : options_(std::move(options)),
+      poll_(makePoll(*inbox_)),
+      buffer_(kBufferBytes, '\0'),
+      runner_("cri-relay", *options_.clock, [this] { return next(); }) {
   if (const auto address = addressOf(options_.runtime); !address) {
     log::error("no call can be relayed", {{"error", address.error()}});
   }
-  epoll_event event{};
-  event.events = EPOLLIN;  // data.ptr stays null: the inbox
-  epoll_ctl(poll_.get(), EPOLL_CTL_ADD, inbox_->descriptor(), &event);
-  thread_ = std::thread([this] { run(); });
 }
 
 Relay::~Relay() {
@@ -71,37 +75,42 @@ void Relay::awaitQuiet(milliseconds limit) {
 }
 
 void Relay::stop(milliseconds drain) {
-  if (!thread_.joinable()) return;
+  if (std::exchange(stopped_, true)) return;
   inbox_->post([this, until = std::chrono::steady_clock::now() + drain] { beginStop(until); });
-  thread_.join();
+  runner_.join();
 }
 
 // All that follows runs on the relay's thread.
 
-void Relay::run() {
-  pthread_setname_np(pthread_self(), "cri-relay");
+async::Task Relay::next() {
+  if (ended_) return nullptr;
   inbox_->belong();
-  buffer_.resize(kBufferBytes);
-  while (!stopsAt_ || !drained()) {
-    std::array<epoll_event, kEvents> events{};
-    const int limit = stopsAt_ ? static_cast<int>(kLook.count()) : -1;
-    const int count = epoll_wait(poll_.get(), events.data(), kEvents, limit);
-    for (int i = 0; i < count; ++i) {
-      const auto& event = events.at(static_cast<std::size_t>(i));
-      auto* peer = static_cast<Peer*>(event.data.ptr);
-      if (peer == nullptr) {
-        inbox_->runAll();
-        continue;
-      }
-      if ((event.events & EPOLLOUT) != 0) peer->unblock();
-      if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0 && !peer->gone()) peer->read(buffer_);
+  const int limit = stopsAt_ ? static_cast<int>(kLook.count()) : -1;
+  const int count = epoll_wait(poll_.get(), events_.data(), kEvents, limit);
+  return [this, count] { turn(count); };
+}
+
+void Relay::turn(int events) {
+  for (int i = 0; i < events; ++i) {
+    const epoll_event& event = events_.at(static_cast<std::size_t>(i));
+    auto* peer = static_cast<Peer*>(event.data.ptr);
+    if (peer == nullptr) {
+      inbox_->runAll();
+      continue;
     }
-    writeAll();
-    dropGone();
+    if ((event.events & EPOLLOUT) != 0) peer->unblock();
+    if ((event.events & ~std::uint32_t{EPOLLOUT}) != 0 && !peer->gone()) peer->read(buffer_);
   }
+  writeAll();
+  dropGone();
+  if (stopsAt_ && drained()) end();
+}
+
+void Relay::end() {
   inbox_->close();
   for (const auto& peer : peers_) peer->close("the agent is stopping");
   peers_.clear();
+  ended_ = true;
 }
 
 void Relay::writeAll() {

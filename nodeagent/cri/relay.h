@@ -3,6 +3,9 @@
 // wake-ups and no message put together (see docs/decisions).
 #pragma once
 
+#include <sys/epoll.h>
+
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -11,9 +14,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
+#include "lib/async/runner.h"
 #include "lib/base/result.h"
 #include "nodeagent/cri/inbox.h"
 #include "nodeagent/cri/peer.h"
@@ -29,6 +32,7 @@ struct RelayOptions {
   /// there is none.
   std::string ownService;
   std::function<Result<Fd>()> connectOwn;
+  const Clock* clock = &kSystemClock;  ///< measures the thread; outlives the relay
 };
 
 class Relay {
@@ -46,6 +50,8 @@ class Relay {
   void awaitQuiet(std::chrono::milliseconds limit);
   /// Ends endless calls, takes no new ones, gives what is under way until `drain`. Once.
   void stop(std::chrono::milliseconds drain);
+  /// Of its thread: a task is all that one poll has found to do. Costs no lock.
+  [[nodiscard]] async::LaneHealth health() const { return runner_.health(); }
 
   // The relay's own:
 
@@ -58,8 +64,13 @@ class Relay {
 
  private:
   using Time = std::chrono::steady_clock::time_point;
+  static constexpr int kEvents = 64;
 
-  void run();
+  /// Polls.
+  [[nodiscard]] async::Task next();
+  /// What the poll has found.
+  void turn(int events);
+  void end();
   /// Until no connection has anything to write that its socket takes.
   void writeAll();
   void poll(Peer& peer);
@@ -73,18 +84,21 @@ class Relay {
   const RelayOptions options_;
   const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   Fd poll_;
+  std::array<epoll_event, kEvents> events_{};
   std::string buffer_;
   std::vector<std::unique_ptr<Peer>> peers_;
   Peer* runtime_ = nullptr;  ///< the newest connection to it; older ones end their calls
   Peer* own_ = nullptr;
   std::optional<Time> stopsAt_;
   std::optional<Time> drainedAt_;
+  bool ended_ = false;
 
   std::mutex mutex_;
   std::condition_variable quiet_;
   std::size_t finite_ = 0;  ///< guarded by mutex_
 
-  std::thread thread_;
+  bool stopped_ = false;  ///< of whoever stops it
+  async::Runner runner_;  // last: it uses all of the above
 };
 
 }  // namespace multinet::agent::cri

@@ -95,11 +95,11 @@ class RelayTest : public testing::Test {
     builder.RegisterCallbackGenericService(&runtime);
     builder.AddListeningPort("unix:" + path("runtime"), grpc::InsecureServerCredentials());
     runtimeServer = builder.BuildAndStart();
-    server = makeServer(
-        {.runtime = "unix:" + path("runtime"),
-         .interceptorOf = interceptors(
-             {.sandboxes = &sandboxes, .clock = &clock, .timers = &timers, .ownerLimit = 50ms}),
-         .podNetworks = nullptr});
+    server = std::make_unique<Server>(ServerOptions{
+        .runtime = "unix:" + path("runtime"),
+        .interceptorOf = interceptors(
+            {.sandboxes = &sandboxes, .clock = &clock, .timers = &timers, .ownerLimit = 50ms}),
+        .podNetworks = nullptr});
     auto socket = listenAt(path("agent"));
     EXPECT_TRUE(socket.has_value());
     listener = std::make_unique<Listener>(std::move(*socket),

@@ -2,8 +2,11 @@
 // the other gets.
 #include "nodeagent/cri/relay_fixture.h"
 
+#include <future>
 #include <thread>
 
+#include "lib/async/watchdog.h"
+#include "lib/base/fake_clock.h"
 #include "nodeagent/cri/sandbox_list.h"
 
 namespace multinet::agent::cri {
@@ -63,6 +66,39 @@ TEST_F(RelayTest, IsUnavailableWhileTheRuntimeIsAwayAndComesBack) {
   }
   EXPECT_TRUE(back);
   again->Shutdown(std::chrono::system_clock::now() + 2s);
+}
+
+TEST_F(RelayTest, AThreadOfTheRelaysThatHangsIsSeen) {
+  FakeClock time;
+  std::promise<void> entered;
+  std::promise<void> go;
+  Server stuck({.runtime = "unix:" + path("runtime"),
+                .interceptorOf = [&](auto&&...) -> std::unique_ptr<Interceptor> {
+                  entered.set_value();
+                  go.get_future().wait();
+                  return nullptr;
+                },
+                .clock = &time});
+  async::Watchdog watchdog;
+  watchdog.watch([&] { return stuck.health(); }, 5s);
+  Listener accepts(*listenAt(path("stuck")), [&](Fd fd) { stuck.add(std::move(fd)); });
+  stub = std::make_unique<grpc::GenericStub>(runtimeChannel("unix:" + path("stuck")));
+  auto version = std::async(std::launch::async, [&] { return call(cri("Version"), "v"); });
+  entered.get_future().wait();
+  time.advance(5s);
+  EXPECT_TRUE(watchdog.ready().has_value()) << "it may be so long";
+  time.advance(1s);
+  ASSERT_EQ(watchdog.stalls().size(), 1U);
+  EXPECT_EQ(watchdog.stalls()[0].lane, "cri-relay");
+  EXPECT_EQ(watchdog.healths()[0].busy, 6s);
+  go.set_value();
+  EXPECT_TRUE(version.get().status.ok());
+  for (int i = 0; i < 500 && stuck.health().busy != 0s; ++i) std::this_thread::sleep_for(1ms);
+  EXPECT_TRUE(watchdog.ready().has_value());
+  EXPECT_EQ(stuck.health().longest, 6s);
+  EXPECT_GT(stuck.health().done, 0U);
+  accepts.stop();
+  stuck.stop(0ms);
 }
 
 TEST_F(RelayTest, LetsPlainPodsPassWhileTheOwnerHangs) {

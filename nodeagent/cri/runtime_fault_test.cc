@@ -46,11 +46,11 @@ class RuntimeFault : public testing::Test {
 
   /// Puts the agent between: the kubelet calls it, it calls the runtime.
   support::Kubelet kubelet() {
-    server = makeServer(
-        {.runtime = runtime.endpoint(),
-         .interceptorOf = interceptors(
-             {.sandboxes = &sandboxes, .clock = &clock, .timers = &timers, .ownerLimit = 100ms}),
-         .podNetworks = nullptr});
+    server = std::make_unique<Server>(ServerOptions{
+        .runtime = runtime.endpoint(),
+        .interceptorOf = interceptors(
+            {.sandboxes = &sandboxes, .clock = &clock, .timers = &timers, .ownerLimit = 100ms}),
+        .podNetworks = nullptr});
     auto socket = listenAt(directory + "/agent.sock");
     EXPECT_TRUE(socket.has_value());
     listener = std::make_unique<Listener>(std::move(*socket),

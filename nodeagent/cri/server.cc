@@ -25,15 +25,17 @@ constexpr int kConnectMillis = 20'000;
 // a long status message exceeds, and then its code is lost.
 constexpr int kMetadataBytes = 16 << 20;
 
+}  // namespace
+
 /// gRPC's server of the agent's own service. Made when somebody calls it first, which few do.
-class OwnServer {
+class Server::OwnService {
  public:
-  explicit OwnServer(PodNetworksService& service) : service_(service) {}
-  ~OwnServer() {
+  explicit OwnService(PodNetworksService& service) : service_(service) {}
+  ~OwnService() {
     if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
   }
-  OwnServer(const OwnServer&) = delete;
-  OwnServer& operator=(const OwnServer&) = delete;
+  OwnService(const OwnService&) = delete;
+  OwnService& operator=(const OwnService&) = delete;
 
   /// A connection to it. On the relay's thread.
   Result<Fd> connect() {
@@ -56,37 +58,40 @@ class OwnServer {
   std::unique_ptr<grpc::Server> server_;
 };
 
-class RelayServer final : public Server {
- public:
-  explicit RelayServer(ServerOptions options) : podNetworks_(options.podNetworks) {
-    RelayOptions relay{.runtime = std::move(options.runtime),
-                       .interceptorOf = std::move(options.interceptorOf),
-                       .called = std::move(options.called),
-                       .ownService = {},
-                       .connectOwn = {}};
-    if (podNetworks_ != nullptr) {
-      own_ = std::make_unique<OwnServer>(*podNetworks_);
-      relay.ownService =
-          std::string("/") + multinet::cri::v1alpha1::PodNetworks::service_full_name() + "/";
-      relay.connectOwn = [this] { return own_->connect(); };
-    }
-    relay_ = std::make_unique<Relay>(std::move(relay));
+Server::Server(ServerOptions options) : podNetworks_(options.podNetworks) {
+  RelayOptions relay{.runtime = std::move(options.runtime),
+                     .interceptorOf = std::move(options.interceptorOf),
+                     .called = std::move(options.called),
+                     .ownService = {},
+                     .connectOwn = {},
+                     .clock = options.clock};
+  if (podNetworks_ != nullptr) {
+    own_ = std::make_unique<OwnService>(*podNetworks_);
+    relay.ownService =
+        std::string("/") + multinet::cri::v1alpha1::PodNetworks::service_full_name() + "/";
+    relay.connectOwn = [this] { return own_->connect(); };
   }
+  relay_ = std::make_unique<Relay>(std::move(relay));
+}
 
-  void add(Fd connection) override { relay_->add(std::move(connection)); }
-  void awaitQuiet(std::chrono::milliseconds limit) override { relay_->awaitQuiet(limit); }
-  void stop(std::chrono::milliseconds drain) override {
-    if (podNetworks_ != nullptr) podNetworks_->endWatches();
-    relay_->stop(drain);
-  }
+Server::~Server() = default;
 
- private:
-  PodNetworksService* podNetworks_;
-  std::unique_ptr<OwnServer> own_;
-  std::unique_ptr<Relay> relay_;
-};
+void Server::add(Fd connection) {
+  relay_->add(std::move(connection));
+}
 
-}  // namespace
+void Server::awaitQuiet(std::chrono::milliseconds limit) {
+  relay_->awaitQuiet(limit);
+}
+
+void Server::stop(std::chrono::milliseconds drain) {
+  if (podNetworks_ != nullptr) podNetworks_->endWatches();
+  relay_->stop(drain);
+}
+
+async::LaneHealth Server::health() const {
+  return relay_->health();
+}
 
 std::shared_ptr<grpc::Channel> runtimeChannel(const std::string& endpoint) {
   grpc::ChannelArguments arguments;
@@ -99,10 +104,6 @@ std::shared_ptr<grpc::Channel> runtimeChannel(const std::string& endpoint) {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMillis);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLastReconnectMillis);
   return grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments);
-}
-
-std::unique_ptr<Server> makeServer(ServerOptions options) {
-  return std::make_unique<RelayServer>(std::move(options));
 }
 
 }  // namespace multinet::agent::cri

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "lib/async/runner.h"
+#include "lib/base/clock.h"
 #include "lib/base/fd.h"
 #include "nodeagent/cri/interceptor.h"
 
@@ -18,6 +20,7 @@ class Channel;
 namespace multinet::agent::cri {
 
 class PodNetworksService;
+class Relay;
 
 /// A connection to the runtime at `endpoint` (`unix:///run/containerd/containerd.sock`): messages
 /// of any size, metadata of 16 MiB, the authority that runtimes expect, no retries (RunPodSandbox
@@ -45,22 +48,33 @@ struct ServerOptions {
   InterceptorOf interceptorOf;                ///< empty: a plain relay
   PodNetworksService* podNetworks = nullptr;  ///< served beside the relay; outlives the server
   CallObserver called{};                      ///< empty: nobody counts
+  const Clock* clock = &kSystemClock;         ///< measures its thread; outlives the server
 };
 
+/// Never listens by itself: connections come from a Listener. Any thread.
 class Server {
  public:
-  virtual ~Server() = default;
+  explicit Server(ServerOptions options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
   /// Takes over a connection.
-  virtual void add(Fd connection) = 0;
+  void add(Fd connection);
   /// Waits, `limit` at most, for a moment when no call is under way; streams without an end don't
   /// count. Goes on serving meanwhile, new calls too, since there is no successor yet.
-  virtual void awaitQuiet(std::chrono::milliseconds limit) = 0;
+  void awaitQuiet(std::chrono::milliseconds limit);
   /// Ends: takes no new calls, ends streams with Unavailable, gives what is under way until `drain`
   /// and cancels it then. What still runs a moment later is left to `_exit`.
-  virtual void stop(std::chrono::milliseconds drain) = 0;
-};
+  void stop(std::chrono::milliseconds drain);
+  /// Of its thread, which every call of the kubelet's needs.
+  [[nodiscard]] async::LaneHealth health() const;
 
-/// Never listens by itself: connections come from a Listener.
-[[nodiscard]] std::unique_ptr<Server> makeServer(ServerOptions options);
+ private:
+  class OwnService;
+  PodNetworksService* podNetworks_;
+  std::unique_ptr<OwnService> own_;
+  std::unique_ptr<Relay> relay_;
+};
 
 }  // namespace multinet::agent::cri

@@ -28,7 +28,8 @@ class Node {
  public:
   Node(const std::string& directory, const std::string& runtime, milliseconds delay)
       : link_(directory + "/link", runtime, delay),
-        server_(makeServer({.runtime = "unix:" + directory + "/link", .interceptorOf = {}})),
+        server_(std::make_unique<Server>(
+            ServerOptions{.runtime = "unix:" + directory + "/link", .interceptorOf = {}})),
         listener_(*listenAt(directory + "/agent"), [this](Fd fd) { server_->add(std::move(fd)); }),
         kubelet_(runtimeChannel("unix:" + directory + "/agent")) {}
   ~Node() {

@@ -289,7 +289,6 @@ void Owner::startFate(const EntryPtr& entry, Fate fate) {
 
 void Owner::tick() {
   calls_.answerLate();
-  tellStuckLanes();
   const BootTime now = shared_.doors.clock.now();
   if (table_.recovered()) {
     forgetRested();
@@ -301,18 +300,6 @@ void Owner::tick() {
     census_.tick();
   }
   lane_.postAfter(shared_.options.tick, [this] { tick(); });
-}
-
-void Owner::tellStuckLanes() {
-  if (shared_.doors.watchdog == nullptr) return;
-  const Status lanes = shared_.doors.watchdog->ready();
-  if (lanes.has_value() != stuck_) return;
-  stuck_ = !stuck_;
-  if (stuck_) {
-    log::error("a thread hangs", {{"error", lanes.error()}});
-  } else {
-    log::info("no thread hangs any more", {});
-  }
 }
 
 // One list for all whose sandbox may still appear: a runtime that hangs leaves many of them, and

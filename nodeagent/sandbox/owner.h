@@ -74,7 +74,6 @@ class Owner final : public Sandboxes {
   void tick();
   void retryUnfinished();
   void lookForLateSandboxes(std::vector<EntryPtr> entries);
-  void tellStuckLanes();
   void forgetRested();
 
   async::Lane& lane_;
@@ -90,7 +89,6 @@ class Owner final : public Sandboxes {
   std::set<IntentId> busy_;                               // with background work queued
   std::deque<SandboxId> endedEarly_;  // stopped or removed before recovery was done, the newest
   bool looking_ = false;              // for late sandboxes
-  bool stuck_ = false;                // a lane hangs, and that was told
   BootTime nextRetry_{};
 };
 
