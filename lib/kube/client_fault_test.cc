@@ -7,6 +7,7 @@
 #include "lib/kube/access.h"
 #include "lib/kube/discovery.h"
 #include "lib/kube/fake_kind.h"
+#include "lib/kube/kept_connections.h"
 #include "lib/tls/certificate.h"
 #include "test/support/apiserver.h"
 
@@ -33,6 +34,11 @@ ClientOptions quick() {
 
 FakeNote note(const std::string& name, const std::string& text) {
   return {"default", name, "", "", text};
+}
+
+HttpRequest posting(const std::string& name) {
+  return {Method::Post, "/apis/test.dev/v1/namespaces/default/notes", "",
+          R"({"metadata":{"namespace":"default","name":")" + name + R"("}})"};
 }
 
 class ClientTest : public ::testing::Test {
@@ -127,6 +133,53 @@ TEST_F(ClientTest, DoesNotTakeAForeignObjectForItsOwn) {
   const auto refused = client_->create<FakeNote>(
       note("a", "mine"), [](const FakeNote& found) { return found.text == "mine"; });
   EXPECT_EQ(refused.error().code, Code::AlreadyExists);
+}
+
+TEST_F(ClientTest, WritesGoOneByOneOverOneConnection) {
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(client_->create(note(name, "x")));
+  ASSERT_TRUE(client_->remove<FakeNote>({"default", "b"}));
+  EXPECT_EQ(server_.connections(), 1);
+}
+
+TEST_F(ClientTest, SendsAWriteOnceOverAUsedConnectionToo) {
+  const auto transport = makeTransport(plain(server_)).value();
+  ASSERT_EQ(transport->call(posting("a"), seconds(2))->status, 201);
+  server_.inject({Fault::LoseReply, "POST", "/notes"});
+  const auto lost = transport->call(posting("b"), seconds(2));
+  ASSERT_FALSE(lost.has_value());
+  EXPECT_EQ(lost.error().code, Code::Unavailable);
+  EXPECT_EQ(server_.requests().size(), 2U);
+  EXPECT_EQ(transport->call(posting("b"), seconds(2))->status, 409)
+      << "the lost one was carried out";
+}
+
+TEST_F(ClientTest, WritesOverNoConnectionThatTheServerHasEnded) {
+  ASSERT_TRUE(client_->create(note("a", "x")));
+  server_.set(ApiServer::Presence::Away);
+  server_.set(ApiServer::Presence::Here);
+  ASSERT_TRUE(client_->create(note("b", "x")));
+  EXPECT_EQ(server_.requests().size(), 2U) << "nothing was sent twice";
+}
+
+TEST_F(ClientTest, AWriteThatStallsCostsItsOwnDeadlineOnly) {
+  const auto transport = makeTransport(plain(server_)).value();
+  ASSERT_EQ(transport->call(posting("a"), seconds(2))->status, 201);
+  server_.inject({Fault::Stall, "POST", "/notes"});
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(transport->call(posting("b"), milliseconds(300)).error().code, Code::DeadlineExceeded);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(2));
+  EXPECT_EQ(transport->call(posting("c"), seconds(2))->status, 201);
+}
+
+TEST_F(ClientTest, WritesToAServerThatHasAName) {
+  Config config = plain(server_);
+  const std::string address = "127.0.0.1";
+  config.server.replace(config.server.find(address), address.size(), "localhost");
+  ASSERT_TRUE(connect(config, quick()).value()->create(note("a", "x")));
+  config.server = "http://nowhere.invalid:1";
+  const auto lost = connect(config, quick()).value()->create(note("a", "x"));
+  ASSERT_FALSE(lost.has_value());
+  EXPECT_THAT(lost.error().message, ::testing::HasSubstr("nowhere.invalid"));
 }
 
 TEST_F(ClientTest, CountsADeletionWhoseReplyWasLostAsDone) {
@@ -229,11 +282,17 @@ class TlsTest : public ::testing::Test {
     server_ = std::make_unique<ApiServer>(
         testing::ApiServerOptions{leaf.certificatePem, leaf.keyPem, milliseconds(100)});
   }
-  [[nodiscard]] Result<FakeNote> get(const std::string& authority) const {
+  [[nodiscard]] Config trusting(const std::string& authority) const {
     Config config;
     config.server = server_->url();
     config.certificateAuthority.inlined = authority;
-    return connect(config, quick()).value()->get<FakeNote>({"default", "a"});
+    return config;
+  }
+  [[nodiscard]] Result<FakeNote> get(const std::string& authority) const {
+    return connect(trusting(authority), quick()).value()->get<FakeNote>({"default", "a"});
+  }
+  [[nodiscard]] Result<FakeNote> create(const std::string& authority) const {
+    return connect(trusting(authority), quick()).value()->create(note("a", "x"));
   }
 
   tls::KeyPair ca_;
@@ -243,10 +302,26 @@ class TlsTest : public ::testing::Test {
 
 TEST_F(TlsTest, TrustsTheKubeconfigsAuthority) {
   EXPECT_EQ(get(ca_.certificatePem).error().code, Code::NotFound);
+  EXPECT_TRUE(create(ca_.certificatePem));
+}
+
+TEST_F(TlsTest, AWriteShowsTheIdentityThatIsRightNow) {
+  KeptConnections connections(trusting(ca_.certificatePem));
+  Config renewed = trusting(ca_.certificatePem);
+  renewed.clientCertificate.inlined = other_.certificatePem;
+  renewed.clientKey.inlined = other_.keyPem;
+  const HttpRequest remove{Method::Delete, "/apis/test.dev/v1/namespaces/default/notes/a", "", ""};
+  for (const Config& config : {trusting(ca_.certificatePem), renewed, renewed}) {
+    const auto gone = connections.call(remove, Credentials::read(config).value(), seconds(5));
+    ASSERT_TRUE(gone) << gone.error().message;
+    EXPECT_EQ(gone->status, 404);
+  }
+  EXPECT_EQ(server_->connections(), 2);
 }
 
 TEST_F(TlsTest, TrustsNoOtherAuthority) {
   EXPECT_EQ(get(other_.certificatePem).error().code, Code::Unavailable);
+  EXPECT_EQ(create(other_.certificatePem).error().code, Code::Unavailable);
   EXPECT_TRUE(server_->requests().empty());
 }
 
@@ -256,6 +331,7 @@ TEST_F(TlsTest, ChecksTheServersName) {
   server_ = std::make_unique<ApiServer>(
       testing::ApiServerOptions{leaf.certificatePem, leaf.keyPem, milliseconds(100)});
   EXPECT_EQ(get(ca_.certificatePem).error().code, Code::Unavailable);
+  EXPECT_EQ(create(ca_.certificatePem).error().code, Code::Unavailable);
   EXPECT_TRUE(server_->requests().empty());
 }
 

@@ -1,4 +1,5 @@
-// The transport over cpprestsdk's client; nothing else in the tree includes it. What it needs:
+// The transport over cpprestsdk's client, which reads and watches; writes go by kept_connections.h.
+// Nothing else in the tree includes the library. What it needs:
 //  - one thread for all of the library's I/O, timers and continuations, and cancellation posted to
 //    that thread: cpprest closes a socket from the canceller's thread otherwise, while an SSL
 //    operation may run (cpprestsdk #1547, #1109);
@@ -14,7 +15,6 @@
 #include <cpprest/http_client.h>
 #include <pplx/threadpool.h>
 
-#include <charconv>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
@@ -22,6 +22,8 @@
 
 #include "lib/base/log.h"
 #include "lib/kube/identity.h"
+#include "lib/kube/kept_connections.h"
+#include "lib/kube/retry_after.h"
 #include "lib/kube/transport.h"
 
 namespace multinet::kube {
@@ -235,30 +237,9 @@ class ResponseBuffer final
   const std::shared_ptr<Exchange> exchange_;
 };
 
-http::method methodOf(Method method) {
-  switch (method) {
-    case Method::Get:
-      return http::methods::GET;
-    case Method::Post:
-      return http::methods::POST;
-    case Method::Put:
-      return http::methods::PUT;
-    case Method::Patch:
-      return http::methods::PATCH;
-    case Method::Delete:
-      return http::methods::DEL;
-  }
-  return http::methods::GET;
-}
-
 std::optional<Duration> retryAfter(const http::http_headers& headers) {
   const auto found = headers.find("Retry-After");
-  if (found == headers.end()) return std::nullopt;
-  unsigned seconds = 0;
-  const auto& text = found->second;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return std::chrono::seconds(seconds);
+  return found == headers.end() ? std::nullopt : retryAfterOf(found->second);
 }
 
 /// What a failed task says. Never throws.
@@ -310,32 +291,35 @@ class Running {
 class CpprestTransport final : public Transport {
  public:
   CpprestTransport(Config config, std::unique_ptr<Identity> identity)
-      : config_(std::move(config)), identity_(std::move(identity)) {}
+      : config_(std::move(config)), identity_(std::move(identity)), writes_(config_) {}
 
   Result<HttpResponse> call(const HttpRequest& request, Duration deadline) override;
   Result<HttpResponse> stream(const HttpRequest& request, const std::function<Duration()>& patience,
                               const ByteSink& sink, const std::stop_token& stop) override;
 
  private:
-  enum class Purpose { Read, Write, Stream };
+  enum class Purpose { Read, Stream };
 
   /// The client for connections of these credentials; made anew after a rotation. Watches share no
-  /// pool with calls. Writes have a connection each: on a used one the library repeats a request
-  /// whose reply was lost, and nobody hears of it (cpprestsdk #592).
+  /// pool with calls. Writes aren't the library's: on a used connection it repeats a request whose
+  /// reply was lost, and nobody hears of it (cpprestsdk #592).
   std::shared_ptr<Client> clientFor(Purpose purpose,
                                     const std::shared_ptr<const Credentials>& credentials);
   http::http_request build(const HttpRequest& request, const Credentials& credentials) const;
   Error failed(const HttpRequest& request, Code code, const std::string& why) const;
+  Result<HttpResponse> write(const HttpRequest& request,
+                             const std::shared_ptr<const Credentials>& credentials,
+                             Duration deadline);
   Result<HttpResponse> pump(const HttpRequest& request, Exchange& exchange,
                             const std::function<Duration()>& patience, const ByteSink& sink,
                             const std::stop_token& stop) const;
 
   const Config config_;
   const std::unique_ptr<Identity> identity_;
+  KeptConnections writes_;
   std::mutex mutex_;
   std::shared_ptr<const Credentials> clientsOf_;
   std::shared_ptr<Client> reading_;
-  std::shared_ptr<Client> writing_;
   std::shared_ptr<Client> streaming_;
 };
 
@@ -359,27 +343,20 @@ std::shared_ptr<Client> CpprestTransport::clientFor(
   const std::lock_guard lock(mutex_);
   if (!clientsOf_ || !clientsOf_->sameConnection(*credentials)) {
     reading_ = makeClient(config_.server, credentials);
-    writing_ = makeClient(config_.server, credentials);
     streaming_ = makeClient(config_.server, credentials);
     clientsOf_ = credentials;
   }
-  if (purpose == Purpose::Stream) return streaming_;
-  return purpose == Purpose::Read ? reading_ : writing_;
+  return purpose == Purpose::Stream ? streaming_ : reading_;
 }
 
 http::http_request CpprestTransport::build(const HttpRequest& request,
                                            const Credentials& credentials) const {
-  http::http_request built(methodOf(request.method));
+  http::http_request built(http::methods::GET);
   built.set_request_uri(web::uri(request.target));
   auto& headers = built.headers();
   headers.add("Accept", "application/json");
   headers.add("User-Agent", config_.userAgent);
-  if (request.method != Method::Get) headers.add("Connection", "close");
   if (!credentials.token().empty()) headers.add("Authorization", "Bearer " + credentials.token());
-  if (!request.body.empty()) {
-    built.set_body(request.body,
-                   request.contentType.empty() ? "application/json" : request.contentType);
-  }
   return built;
 }
 
@@ -401,10 +378,11 @@ std::string milliseconds(Duration duration) {
 Result<HttpResponse> CpprestTransport::call(const HttpRequest& request, Duration deadline) {
   try {
     const auto credentials = identity_->current();
-    const auto purpose = request.method == Method::Get ? Purpose::Read : Purpose::Write;
+    if (request.method != Method::Get) return write(request, credentials, deadline);
     const auto exchange = std::make_shared<Exchange>(kLongestBody);
     const auto until = std::chrono::steady_clock::now() + deadline;
-    const Running running(clientFor(purpose, credentials), build(request, *credentials), exchange);
+    const Running running(clientFor(Purpose::Read, credentials), build(request, *credentials),
+                          exchange);
     if (!exchange->wait({}, until)) {
       return fail(failed(request, Code::DeadlineExceeded,
                          "no whole answer within " + milliseconds(deadline)));
@@ -418,6 +396,21 @@ Result<HttpResponse> CpprestTransport::call(const HttpRequest& request, Duration
   } catch (const std::exception& error) {
     return fail(failed(request, Code::InvalidArgument, error.what()));
   }
+}
+
+Result<HttpResponse> CpprestTransport::write(const HttpRequest& request,
+                                             const std::shared_ptr<const Credentials>& credentials,
+                                             Duration deadline) {
+  auto response = writes_.call(request, credentials, deadline);
+  if (!response) {
+    const Error& error = response.error();
+    const bool isLate = error.code == Code::DeadlineExceeded;
+    return fail(
+        failed(request, error.code,
+               isLate ? "no whole answer within " + milliseconds(deadline) : error.message));
+  }
+  if (response->status == http::status_codes::Unauthorized) identity_->refused();
+  return response;
 }
 
 Result<HttpResponse> CpprestTransport::pump(const HttpRequest& request, Exchange& exchange,

@@ -61,6 +61,7 @@ void ApiReporter::starting(const PodRef& pod) {
   Told told;
   told.readiness = {false, "Attaching", "the pod's networks are being attached"};
   told.announced = true;
+  told.announceAt = clock_.now() + options_.announceAfter;
   tell(pod, std::move(told));
 }
 
@@ -162,6 +163,12 @@ void ApiReporter::tellUsed() {
   node_.setUsedNetworks(std::move(used));
 }
 
+Duration ApiReporter::keptBack(const Told& told, const watch::Seen<k8s::Pod>& seen) const {
+  if (!told.announced || told.readinessWritten || told.deleteSet) return {};
+  const bool says = isOf(seen, told.pod) && seen.object->status.conditions.find(api::kReadyGate);
+  return says ? Duration{} : std::max(Duration{}, Duration(told.announceAt - clock_.now()));
+}
+
 bool ApiReporter::stillBlind() const {
   return clock_.now() - begin_ < options_.watchPatience;
 }
@@ -179,6 +186,7 @@ Result<async::Outcome> ApiReporter::write(const PodUid& uid) {
       !told.set || own_.interfaceSet(told.pod.namespaceName, told.set->metadata.name).known;
   // Right after a start: what is there may well be what shall be.
   if ((!seen.known || !setIsKnown) && stillBlind()) return async::Outcome{kLookAgain};
+  if (const Duration left = keptBack(told, seen); left > Duration{}) return async::Outcome{left};
   const bool podIsThere = !seen.known || isOf(seen, told.pod);
 
   const Status set = writeSet(told, podIsThere);
@@ -224,8 +232,10 @@ Status ApiReporter::writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen
   if (sameStatus && !told.readySince) told.readySince = there->lastTransitionTime;
   const bool isThere = sameStatus && (told.announced || (there->reason == told.readiness.reason &&
                                                          there->message == told.readiness.message));
+  // Of a pod that is being deleted the kubelet itself says that it serves no more.
+  const bool ends = told.deleteSet && isOf(seen, told.pod) && seen.object->metadata.deleting();
   // Without a picture of the pod once is enough.
-  if (isThere || (!isOf(seen, told.pod) && told.readinessWritten)) {
+  if (isThere || ends || (!isOf(seen, told.pod) && told.readinessWritten)) {
     told.readinessWritten = true;
     return {};
   }

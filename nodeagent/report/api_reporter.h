@@ -58,6 +58,9 @@ struct ReportOptions {
   /// Between a change at the API and the look at it: others' changes come in bursts, and our own
   /// need a moment to come back by the watch.
   Duration repairAfter = std::chrono::seconds(1);
+  /// An attach that is done by then isn't announced: most are, and the server is spared a write for
+  /// each. A pod that counts as ready is told at once to be so no more.
+  Duration announceAfter = std::chrono::seconds(10);
   /// What the server refuses for its content is tried again so seldom: it won't change its mind.
   Duration refusedAgain = std::chrono::minutes(1);
   /// So long after the start the watches are waited for before anything is written blindly.
@@ -102,6 +105,7 @@ class ApiReporter final : public Reporter {
     bool deleteSet = false;
     Readiness readiness;
     bool announced = false;  ///< only a beginning: it replaces no verdict that is there
+    BootTime announceAt{};   ///< and is told from then on
     std::optional<WallTime> readySince;
     bool setWritten = false;        ///< once, or seen to be there
     bool readinessWritten = false;  ///< likewise
@@ -116,6 +120,8 @@ class ApiReporter final : public Reporter {
   [[nodiscard]] Status writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen);
   void tellRefusal(Told& told, const Error& error);
   [[nodiscard]] bool stillBlind() const;
+  /// How long an announcement is still kept back, since its pod may be ready any moment.
+  [[nodiscard]] Duration keptBack(const Told& told, const watch::Seen<k8s::Pod>& seen) const;
   void keep(const PodUid& uid, const Told& told, bool isFollowed);
 
   ReportApi& api_;

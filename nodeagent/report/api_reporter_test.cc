@@ -56,8 +56,10 @@ class FakeApi final : public ReportApi {
     events_.push_back("node " + notice.reason);
   }
   /// The pod as the kubelet and we have it.
-  void put(const PodRef& ref, const std::optional<Readiness>& readiness, WallTime since = {}) {
+  void put(const PodRef& ref, const std::optional<Readiness>& readiness, WallTime since = {},
+           std::optional<WallTime> deleted = std::nullopt) {
     k8s::Pod pod;
+    pod.metadata.deletionTimestamp = deleted;
     pod.metadata.name = ref.name;
     pod.metadata.nameSpace = ref.namespaceName;
     pod.metadata.uid = ref.uid.str();
@@ -125,7 +127,7 @@ class ApiReporterTest : public ::testing::Test {
   }
   void restartAgent() {
     reporter_.reset();
-    reporter_ = std::make_unique<ApiReporter>(api_, own_, news_, clock_, NodeName("n1"), quick());
+    reporter_ = std::make_unique<ApiReporter>(api_, own_, news_, clock_, NodeName("n1"), options_);
   }
   static std::vector<InterfaceStatus> oneInterface() {
     InterfaceStatus status;
@@ -142,12 +144,13 @@ class ApiReporterTest : public ::testing::Test {
 
   const PodRef pod_{PodUid("12345678-aaaa"), "default", "web-0", 0};
   const std::string setName_ = "web-0-12345678";
+  ReportOptions options_ = quick();
   SystemClock clock_;
   watch::FakeOwnObjects own_;
   FakeApi api_{own_};
   FakeNews news_;
   std::unique_ptr<ApiReporter> reporter_ =
-      std::make_unique<ApiReporter>(api_, own_, news_, clock_, NodeName("n1"), quick());
+      std::make_unique<ApiReporter>(api_, own_, news_, clock_, NodeName("n1"), options_);
 };
 
 TEST_F(ApiReporterTest, WritesTheSetAndTheConditionOnceTheServerIsBack) {
@@ -291,6 +294,43 @@ TEST_F(ApiReporterTest, NothingIsWrittenWhereAllIsEqual) {
   settle();
   EXPECT_EQ(api_.calls(), before);
   EXPECT_EQ(callsAfterALook(), 0);
+}
+
+TEST_F(ApiReporterTest, AnnouncesOnlyAnAttachThatTakesLong) {
+  api_.put(pod_, std::nullopt);
+  reporter_->starting(pod_);
+  std::this_thread::sleep_for(20ms);
+  EXPECT_EQ(api_.calls(), 0);
+  reporter_->attached(pod_, SandboxId("s1"), oneInterface());
+  settle();
+  EXPECT_EQ(api_.calls(), 2) << "the set, and that the pod is ready";
+}
+
+TEST_F(ApiReporterTest, AnnouncesAnAttachThatTakesLongAndOneOfAPodThatCountsAsReady) {
+  api_.put(pod_, std::nullopt);
+  options_.announceAfter = 10ms;
+  restartAgent();
+  reporter_->starting(pod_);
+  eventually("told", [this] { return api_.calls() == 1; });
+  EXPECT_EQ(api_.readiness_["web-0"].reason, "Attaching");
+  api_.put(pod_, Readiness{true, "Attached", "all networks are attached"});
+  options_.announceAfter = 1h;
+  restartAgent();
+  reporter_->starting(pod_);
+  eventually("told at once", [this] { return api_.calls() == 2; });
+  EXPECT_FALSE(api_.readiness_["web-0"].ready);
+}
+
+TEST_F(ApiReporterTest, TheEndOfAPodThatIsBeingDeletedCostsOneWrite) {
+  api_.put(pod_, std::nullopt);
+  reporter_->attached(pod_, SandboxId("s1"), oneInterface());
+  settle();
+  api_.put(pod_, api_.readiness_["web-0"], {}, WallTime(1h));
+  const int before = api_.calls();
+  reporter_->detached(pod_, SandboxId("s1"));
+  settle();
+  EXPECT_EQ(api_.calls(), before + 1);
+  EXPECT_TRUE(api_.sets_.empty());
 }
 
 TEST_F(ApiReporterTest, RetriesOfARefusedPodWriteNothing) {

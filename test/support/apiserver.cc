@@ -106,6 +106,10 @@ class ApiServer::Impl {
     const std::lock_guard lock(mutex_);
     return requests_;
   }
+  int connections() const {
+    const std::lock_guard lock(mutex_);
+    return taken_;
+  }
   std::string lastAuthorization() const {
     const std::lock_guard lock(mutex_);
     return authorization_;
@@ -137,6 +141,7 @@ class ApiServer::Impl {
   std::map<std::string, StoreAnswer> firstLists_;
   std::string authorization_;
   std::set<int> sockets_;
+  int taken_ = 0;
   std::atomic<bool> ending_ = false;
   std::atomic<bool> away_ = false;
   std::list<std::jthread> connections_;
@@ -182,6 +187,7 @@ void ApiServer::Impl::connection(tcp::socket socket) {
   {
     const std::lock_guard lock(mutex_);
     sockets_.insert(handle);
+    ++taken_;
   }
   try {
     if (options_.certificate.empty()) {
@@ -402,6 +408,9 @@ void ApiServer::set(Presence presence) {
 }
 std::vector<std::string> ApiServer::requests() const {
   return impl_->requests();
+}
+int ApiServer::connections() const {
+  return impl_->connections();
 }
 std::string ApiServer::lastAuthorization() const {
   return impl_->lastAuthorization();

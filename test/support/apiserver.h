@@ -60,6 +60,8 @@ class ApiServer {
   void set(Presence presence);
   /// Each request so far: `GET /api/v1/pods?limit=500`.
   [[nodiscard]] std::vector<std::string> requests() const;
+  /// How many connections it has taken so far.
+  [[nodiscard]] int connections() const;
   /// The header Authorization of the last request.
   [[nodiscard]] std::string lastAuthorization() const;
 
