@@ -148,7 +148,7 @@ class Connection {
         stream_));
     serves_ = parser.get().keep_alive() && buffer_.size() == 0;
     HttpResponse response;
-    response.status = parser.get().result_int();
+    response.status = static_cast<int>(parser.get().result_int());
     const auto retry = parser.get()[http::field::retry_after];
     response.retryAfter = retryAfterOf({retry.data(), retry.size()});
     response.body = std::move(parser.get().body());
