@@ -9,6 +9,9 @@ from pathlib import Path
 
 _BYTES = 2048
 _WARM_UP = 10
+_PAUSE = 0.1
+"""About what lies between two pods. A disk, and a machine, that did nothing meanwhile take twice to
+three times as long as with one commit right after the other."""
 
 
 def synced_commits(directory: Path, rounds: int) -> list[float]:
@@ -20,6 +23,7 @@ def synced_commits(directory: Path, rounds: int) -> list[float]:
         database.execute("PRAGMA synchronous=FULL")
         database.execute("CREATE TABLE records (id INTEGER PRIMARY KEY, bytes BLOB)")
         for number in range(_WARM_UP + rounds):
+            time.sleep(_PAUSE)
             begin = time.perf_counter()
             database.execute("INSERT INTO records (bytes) VALUES (?)", (b"r" * _BYTES,))
             if number >= _WARM_UP:
