@@ -20,6 +20,12 @@ class Finding:
         return f"{self.rule}: {self.text}"
 
 
+def connected(address: str) -> str:
+    """The prefix that an address makes reachable; of one without neighbours none."""
+    network = ipaddress.ip_interface(address).network
+    return "" if network.num_addresses == 1 else str(network)
+
+
 def plain(address: str) -> str:
     """An address without its length, in its one canonical spelling."""
     return str(ipaddress.ip_interface(address).ip)
@@ -63,6 +69,7 @@ class Interface:
     type: str = ""
     network_uid: str = ""
     parent: str = ""  # the bridge, or the parent device
+    routes: tuple[str, ...] = ()  # destinations beside those of its addresses
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class Link:
     carrier: bool = True
     mtu: int = 0
     master: str = ""
+    routes: frozenset[str] = frozenset()  # destinations, each with its length
 
     @property
     def in_pod(self) -> bool:

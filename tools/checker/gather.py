@@ -47,6 +47,16 @@ for netns in $({NAMESPACES}); do
 done
 true
 """
+# The same of the pods' routes, whatever their table. A namespace without IPv6 has none to print.
+_ROUTES = f"""
+for netns in $({NAMESPACES}); do
+  for family in -4 -6; do
+    echo "$netns"
+    nsenter --net="$netns" ip $family -j route show table all type unicast | grep . || echo '[]'
+  done
+done
+true
+"""
 _GUARD = "nft -j list table inet multinet 2>&- || true"
 _SANDBOXES = """
 for id in $(crictl pods -q); do
@@ -151,7 +161,24 @@ def _dumped(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield netns, entry
 
 
-def links(node: str, text: str) -> list[Link]:
+Routes = dict[tuple[str, str], set[str]]
+
+
+def routes(text: str) -> Routes:
+    """The destinations that are reached by each link, by its namespace and name."""
+    found: Routes = {}
+    # Each namespace is printed twice, once a family.
+    lines = text.splitlines()
+    for number, (netns, dump) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
+        everywhere, host = ("::/0", "/128") if number % 2 else ("0.0.0.0/0", "/32")
+        for entry in json.loads(dump):
+            where = found.setdefault((netns, entry.get("dev", "")), set())
+            to = everywhere if entry["dst"] == "default" else str(entry["dst"])
+            where.add(to if "/" in to else to + host)
+    return found
+
+
+def links(node: str, text: str, ways: Routes | None = None) -> list[Link]:
     """Ours among the links that the script printed, those of pods."""
     found = []
     for netns, entry in _dumped(text):
@@ -177,6 +204,7 @@ def links(node: str, text: str) -> list[Link]:
                 carrier="LOWER_UP" in entry.get("flags", []),
                 mtu=entry.get("mtu", 0),
                 master=entry.get("master", ""),
+                routes=frozenset((ways or {}).get((netns, entry["ifname"]), ())),
             )
         )
     return found
@@ -240,6 +268,7 @@ def intents(node: str, rows: list[dict[str, str]]) -> list[Intent]:
                 type=one.get("type", ""),
                 network_uid=one.get("networkUID", ""),
                 parent=one.get("parent", ""),
+                routes=_planned_routes(one),
             )
             for one in record["interfaces"]
         )
@@ -255,6 +284,13 @@ def intents(node: str, rows: list[dict[str, str]]) -> list[Intent]:
     return found
 
 
+def _planned_routes(interface: dict[str, Any]) -> tuple[str, ...]:
+    planned = [one["to"] for one in interface.get("routes", [])]
+    planned += ["0.0.0.0/0"] if interface.get("defaultGatewayV4") else []
+    planned += ["::/0"] if interface.get("defaultGatewayV6") else []
+    return tuple(planned)
+
+
 def _node(cluster: Cluster, name: str) -> Facts:
     machine = cluster.layout.machine(name)
     node = machine.host_name
@@ -265,7 +301,8 @@ def _node(cluster: Cluster, name: str) -> Facts:
         seen.intents = intents(node, rows)
         seen.agents = {node}
     dump = _inside(cluster, name, ["bash", "-c", _LINKS])
-    seen.links = links(node, dump)
+    ways = routes(_inside(cluster, name, ["bash", "-c", _ROUTES]))
+    seen.links = links(node, dump, ways)
     seen.devices = devices(node, dump)
     seen.guarded = {node: guarded(_inside(cluster, name, ["bash", "-c", _GUARD]))}
     seen.sandboxes = sandboxes(node, _inside(cluster, name, ["bash", "-c", _SANDBOXES]))

@@ -44,6 +44,26 @@ def test_only_links_with_our_alias_count() -> None:
     assert gather.devices("n1", text) == []
 
 
+def test_routes_are_those_of_each_link_and_family() -> None:
+    four = [{"dst": "10.20.0.0/16", "dev": "net1"}, {"dst": "10.9.0.1", "dev": "net1"},
+            {"dst": "default", "dev": "eth0"}, {"dst": "default", "dev": "net1", "table": "101"}]  # fmt: skip
+    six = [{"dst": "fd00:20::/64", "dev": "net1"}, {"dst": "default", "dev": "eth0"}]
+    text = f"/run/netns/a\n{json.dumps(four)}\n/run/netns/a\n{json.dumps(six)}\n"
+    found = gather.routes(text)
+    assert found == {
+        ("/run/netns/a", "net1"): {
+            "10.20.0.0/16",
+            "10.9.0.1/32",
+            "0.0.0.0/0",
+            "fd00:20::/64",
+        },
+        ("/run/netns/a", "eth0"): {"0.0.0.0/0", "::/0"},
+    }
+    link = {"ifname": "net1", "ifalias": "multinet:i1:net1"}
+    (one,) = gather.links("n1", f"/run/netns/a\n{json.dumps([link])}\n", found)
+    assert one.routes == found["/run/netns/a", "net1"]
+
+
 def test_devices_of_networks_are_read() -> None:
     tunnel = {"ifname": "mnx1", "ifalias": "multinet-network:b1", "flags": ["UP"], "master": "mnb1",
               "linkinfo": {"info_kind": "vxlan", "info_data": {"id": 7, "port": 4799}}}  # fmt: skip

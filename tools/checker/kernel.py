@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from checker.facts import LIVE_STATES, Device, Facts, Finding, Intent, Interface, Link, Sandbox
+from checker.facts import (
+    LIVE_STATES,
+    Device,
+    Facts,
+    Finding,
+    Intent,
+    Interface,
+    Link,
+    Sandbox,
+    connected,
+)
 
 BRIDGED = ("VXLAN", "Bridge")
 
@@ -67,6 +77,9 @@ def _compare_link(where: str, sandbox: Sandbox, wanted: Interface, link: Link) -
     if not link.up:
         yield Finding("link-down", f"{where}: {link.title} is down")
     has, want = set(link.addresses), set(wanted.addresses)
+    ways = {connected(address) for address in has & want} | set(wanted.routes)
+    for destination in sorted(ways - link.routes - {""}) if link.up else ():
+        yield Finding("missing-route", f"{where}: {link.title} has no route to {destination}")
     for address in sorted(want - has):
         yield Finding("missing-address", f"{where}: {link.title} lacks {address}")
     for address in sorted(has - want):

@@ -29,7 +29,8 @@ from checker.rules import check  # noqa: E402
 ADDRESSES = ("10.20.0.65/16", "fd00:20::41/64")
 MAC = "0a:58:0a:14:00:41"
 TOLD = Interface("net1", "blue", ADDRESSES, MAC, 1450, "Up", "VXLAN")
-NET1 = replace(TOLD, state="", network_uid="b1", parent="mnb1")
+NET1 = replace(TOLD, state="", network_uid="b1", parent="mnb1", routes=("10.9.0.0/24",))
+ROUTES = frozenset(("10.20.0.0/16", "fd00:20::/64", "10.9.0.0/24"))
 SWITCH = "/run/multinet/switch"
 
 
@@ -42,7 +43,8 @@ def healthy() -> Facts:
         blocks=[Block("blue-v4-0a140040-26", "n1", "b1"),
                 Block(f"blue-v6-fd000020{0:024x}-122", "n1", "b1"),
                 Block(f"blue-v6-fd000020{0x40:024x}-122", "n1", "b1")],
-        links=[Link("n1", "/run/netns/a", "net1", MAC, "i1", "net1", ADDRESSES, mtu=1450),
+        links=[Link("n1", "/run/netns/a", "net1", MAC, "i1", "net1", ADDRESSES, mtu=1450,
+                    routes=ROUTES),
                Link("n1", SWITCH, "mnv1", "", "i1", "net1", (), master="mnb1")],
         devices=[Device("n1", SWITCH, "mnb1", "b1", "bridge", True),
                  Device("n1", SWITCH, "mnx1", "b1", "vxlan", True, "mnb1", 4799)],
@@ -90,6 +92,8 @@ def test_links_of_an_ended_intent_are_leaks() -> None:
         ({"up": False}, "link-down"),
         ({"up": False}, "untrue-set"),
         ({"carrier": False}, "untrue-set"),
+        ({"routes": ROUTES - {"10.20.0.0/16"}}, "missing-route"),
+        ({"routes": ROUTES - {"10.9.0.0/24"}}, "missing-route"),
         ({"name": "eth7"}, "wrong-name"),
         ({"netns": "/run/netns/b"}, "wrong-namespace"),
         ({"interface": "net2"}, "interface-count"),
@@ -137,7 +141,7 @@ def test_a_link_that_lost_its_carrier_and_says_so_is_fine() -> None:
 def with_a_second_pod(mac: str, addresses: tuple[str, ...]) -> Facts:
     """On n2, of the same network, with these in the kernel; the journals know nothing of a clash."""
     facts = healthy()
-    other = replace(NET1, addresses=(), mac="")
+    other = replace(NET1, addresses=(), mac="", routes=())
     facts.pods.append(Pod("u2", "default", "db", "n2", "", True, ()))
     facts.intents.append(Intent("n2", "i2", "u2", "default/db", "s2", "ATTACHED", (other,)))
     facts.sandboxes.append(Sandbox("n2", "s2", "u2", True, "/run/netns/b"))
