@@ -35,6 +35,8 @@ using Tls = beast::ssl_stream<beast::tcp_stream>;
 using TlsContext = std::shared_ptr<asio::ssl::context>;
 
 constexpr std::size_t kLongestBody = 256U << 20U;
+/// The server's warnings come as headers.
+constexpr std::uint32_t kLongestHeaders = 256U << 10U;
 constexpr auto kIdle = std::chrono::seconds(30);
 constexpr std::size_t kMostIdle = 8;
 
@@ -133,6 +135,7 @@ class Connection {
   Result<HttpResponse> exchange(const http::request<http::string_body>& request, Time until) {
     http::response_parser<http::string_body> parser;
     parser.body_limit(kLongestBody);
+    parser.header_limit(kLongestHeaders);
     MULTINET_CHECK(std::visit(
         [&](auto& stream) {
           return await(until,
