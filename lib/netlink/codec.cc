@@ -116,6 +116,10 @@ void Message::endNest(std::size_t start) {
   std::memcpy(payload_.data() + start, &narrow, sizeof narrow);
 }
 
+void Message::withoutAck() {
+  flags_ &= static_cast<std::uint16_t>(~NLM_F_ACK);
+}
+
 std::vector<std::uint8_t> Message::encode(std::uint32_t sequence) const {
   const nlmsghdr header{static_cast<std::uint32_t>(sizeof(nlmsghdr) + payload_.size()), type_,
                         static_cast<std::uint16_t>(flags_ | NLM_F_REQUEST), sequence, 0};

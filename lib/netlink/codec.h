@@ -50,6 +50,9 @@ class Message {
     return *this;
   }
 
+  /// Answered only where the kernel refuses it.
+  void withoutAck();
+
   [[nodiscard]] std::uint16_t type() const { return type_; }
   [[nodiscard]] std::uint16_t flags() const { return flags_; }
   /// False once an attribute outgrew its 16-bit length: such a message is never sent.

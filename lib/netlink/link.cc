@@ -76,6 +76,13 @@ Result<LinkInfo> decodeLink(Bytes payload) {
   if (const auto id = attributes.u32(IFLA_LINK_NETNSID)) {
     link.lowerNetns = static_cast<std::int32_t>(*id);
   }
+  const Attributes families = attributes.nested(IFLA_AF_SPEC);
+  if (const auto conf = families.nested(AF_INET6).find(IFLA_INET6_CONF)) {
+    link.inet6.resize(conf->size() / sizeof link.inet6[0]);
+    if (!link.inet6.empty()) {
+      std::memcpy(link.inet6.data(), conf->data(), link.inet6.size() * sizeof link.inet6[0]);
+    }
+  }
   const Attributes info = attributes.nested(IFLA_LINKINFO);
   link.kind = info.text(IFLA_INFO_KIND).value_or("");
   const Attributes data = info.nested(IFLA_INFO_DATA);
@@ -216,10 +223,20 @@ Request setAlias(const LinkRef& link, const std::string& alias) {
 
 Request relabel(int index, const LinkLabel& label) {
   Message message = change(LinkRef{index, {}});
-  message.putU32(IFLA_MTU, label.mtu);
+  if (label.mtu != 0) message.putU32(IFLA_MTU, label.mtu);
   if (!label.name.empty()) message.put(IFLA_IFNAME, label.name);
-  message.put(IFLA_IFALIAS, label.alias);
-  return {std::move(message), "label link " + (label.name.empty() ? label.alias : label.name)};
+  if (!label.alias.empty()) message.put(IFLA_IFALIAS, label.alias);
+  if (!label.inet.empty()) {
+    message.nest(IFLA_AF_SPEC, [&](Message& families) {
+      families.nest(AF_INET, [&](Message& inet) {
+        inet.nest(IFLA_INET_CONF, [&](Message& conf) {
+          for (const InetConf& one : label.inet) conf.putU32(one.key, one.value);
+        });
+      });
+    });
+  }
+  const std::string& told = label.name.empty() ? label.alias : label.name;
+  return {std::move(message), "label link " + (told.empty() ? text({index, {}}) : told)};
 }
 
 Request setMaster(const LinkRef& link, int master) {

@@ -39,6 +39,9 @@ struct LinkInfo {
   std::optional<VxlanInfo> vxlan;
   std::optional<std::uint16_t> vlanId;  ///< of an 802.1Q device
   std::uint16_t udpPort = 0;            ///< at which a VXLAN or GENEVE link listens
+  /// What stands below `/proc/sys/net/ipv6/conf/<link>/`, by DEVCONF_* of linux/ipv6.h; empty where
+  /// the link has no IPv6.
+  std::vector<std::int32_t> inet6{};
   bool operator==(const LinkInfo&) const = default;
 };
 
@@ -111,22 +114,24 @@ struct VxlanSpec {
 /// Without a default destination: who gets flooded frames is in the FDB (see neighbour.h).
 [[nodiscard]] Request createVxlan(const VxlanSpec& spec);
 
-/// Names a link of the socket's namespace by index or, where that is 0, by name.
-struct LinkRef {
-  int index = 0;
-  std::string name;
-};
 [[nodiscard]] Request setUp(const LinkRef& link);
 [[nodiscard]] Request setDown(const LinkRef& link);
 [[nodiscard]] Request setMtu(const LinkRef& link, unsigned mtu);
 [[nodiscard]] Request setMac(const LinkRef& link, const MacAddress& mac);
 [[nodiscard]] Request setAlias(const LinkRef& link, const std::string& alias);
-/// Name, alias and MTU at once. An empty name leaves it as it is: before Linux 6.2 a link that is
-/// up refuses a name, even the one that it has (dev_change_name in net/core/dev.c).
+/// A number below `/proc/sys/net/ipv4/conf/<link>/`, by the kernel's name for it: IPV4_DEVCONF_* of
+/// linux/ip.h. IPv6 has none that can be set so.
+struct InetConf {
+  std::uint16_t key = 0;
+  std::uint32_t value = 0;
+};
+/// What is set at once; what is empty or 0 stays as it is. Before Linux 6.2 a link that is up
+/// refuses a name, even the one that it has (dev_change_name in net/core/dev.c).
 struct LinkLabel {
-  std::string name;
-  std::string alias;
+  std::string name{};
+  std::string alias{};
   unsigned mtu = 0;
+  std::vector<InetConf> inet{};
 };
 [[nodiscard]] Request relabel(int index, const LinkLabel& label);
 /// `master` 0 takes it out of its bridge.

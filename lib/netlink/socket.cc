@@ -2,10 +2,13 @@
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "lib/base/calls.h"
 
@@ -100,8 +103,25 @@ Error refusal(std::string_view what, const Ack& ack) {
   return error;
 }
 
+namespace {
+
+Reply replyOf(const Frame& frame, const std::string& what) {
+  if (frame.type != NLMSG_ERROR) {
+    return std::vector<std::uint8_t>(frame.payload.begin(), frame.payload.end());
+  }
+  const Result<Ack> ack = parseAck(frame);
+  if (!ack) return fail(ack.error().within(what));
+  if (ack->errorNumber != 0) return fail(refusal(what, *ack));
+  return {};
+}
+
+}  // namespace
+
 Socket::Socket(Fd fd, Duration timeout)
-    : fd_(std::move(fd)), timeout_(timeout), buffer_(kBufferSize) {}
+    : fd_(std::move(fd)),
+      timeout_(timeout),
+      size_(kBufferSize),
+      buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(size_)) {}
 
 Result<Socket> Socket::open(Duration timeout) {
   MULTINET_TRY(Fd fd, openRoute(0));
@@ -123,16 +143,16 @@ Status Socket::send(const std::vector<std::uint8_t>& bytes, std::string_view wha
 
 Result<std::vector<Frame>> Socket::receive(BootTime deadline, std::string_view what) {
   while (true) {
-    const ssize_t size =
-        ::recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_TRUNC | MSG_DONTWAIT);
+    const ssize_t size = ::recv(fd_.get(), buffer_.get(), size_, MSG_TRUNC | MSG_DONTWAIT);
     if (size >= 0) {
-      if (static_cast<std::size_t>(size) > buffer_.size()) {
-        buffer_.resize(static_cast<std::size_t>(size) * 2);
+      if (static_cast<std::size_t>(size) > size_) {
+        size_ = static_cast<std::size_t>(size) * 2;
+        buffer_ = std::make_unique_for_overwrite<std::uint8_t[]>(size_);
         return fail(Code::DataLoss, "Truncated",
                     std::string(what) + ": a netlink reply of " + std::to_string(size) +
                         " bytes did not fit the buffer");
       }
-      return parseFrames(Bytes(buffer_).first(static_cast<std::size_t>(size)));
+      return parseFrames(Bytes(buffer_.get(), static_cast<std::size_t>(size)));
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return fail(refusal(what, Ack{errno, "receive from netlink"}));
@@ -147,31 +167,43 @@ Result<std::vector<Frame>> Socket::receive(BootTime deadline, std::string_view w
 }
 
 Status Socket::run(const Request& request) {
-  std::vector<Status> verdicts(1);
-  return calls::timed("netlink", "change", [&] {
-    sendChunk({request}, 0, 1, verdicts);
-    return verdicts.front();
+  return calls::timed("netlink", "change", [&]() -> Status {
+    std::vector<Reply> replies(1);
+    sendChunk({request}, 0, 1, replies);
+    if (replies.front()) return {};
+    return fail(std::move(replies.front()).error());
   });
 }
 
 std::vector<Status> Socket::runAll(const std::vector<Request>& requests) {
   std::vector<Status> verdicts(requests.size());
-  for (std::size_t from = 0; from < requests.size(); from += kBatch) {
-    // Each has a verdict of its own; that of the first that failed is the batch's.
-    static_cast<void>(calls::timed("netlink", "batch", [&]() -> Status {
-      const std::size_t to = std::min(from + kBatch, requests.size());
-      sendChunk(requests, from, to, verdicts);
-      for (std::size_t i = from; i < to; ++i) MULTINET_CHECK(verdicts[i]);
-      return {};
-    }));
+  std::vector<Reply> replies = exchange(requests);
+  for (std::size_t i = 0; i < replies.size(); ++i) {
+    if (!replies[i]) verdicts[i] = fail(std::move(replies[i]).error());
   }
   return verdicts;
 }
 
+std::vector<Reply> Socket::exchange(const std::vector<Request>& requests) {
+  std::vector<Reply> replies(requests.size());
+  for (std::size_t from = 0; from < requests.size(); from += kBatch) {
+    // Each has a verdict of its own; that of the first that failed is the batch's.
+    static_cast<void>(calls::timed("netlink", "batch", [&]() -> Status {
+      const std::size_t to = std::min(from + kBatch, requests.size());
+      sendChunk(requests, from, to, replies);
+      for (std::size_t i = from; i < to; ++i) {
+        if (!replies[i]) return fail(replies[i].error());
+      }
+      return {};
+    }));
+  }
+  return replies;
+}
+
 void Socket::sendChunk(const std::vector<Request>& requests, std::size_t from, std::size_t to,
-                       std::vector<Status>& verdicts) {
+                       std::vector<Reply>& replies) {
   const auto failAll = [&](const Error& error) {
-    for (std::size_t i = from; i < to; ++i) verdicts[i] = fail(error.within(requests[i].what));
+    for (std::size_t i = from; i < to; ++i) replies[i] = fail(error.within(requests[i].what));
   };
   const std::uint32_t first = sequence_ + 1;
   std::vector<std::uint8_t> bytes;
@@ -180,57 +212,68 @@ void Socket::sendChunk(const std::vector<Request>& requests, std::size_t from, s
       return failAll(Error{Code::InvalidArgument, "TooLong", "attribute above 64 KiB"});
     }
     Message message = requests[i].message;
+    // The kernel answers in order, so the last answer tells of those before it that they were done.
+    if (i + 1 < to) message.withoutAck();
     const auto encoded = message.encode(++sequence_);
     bytes.insert(bytes.end(), encoded.begin(), encoded.end());
     writes_ += changes(message) ? 1 : 0;
   }
   if (Status sent = send(bytes, "run batch"); !sent) return failAll(sent.error());
 
-  for (std::size_t i = from; i < to; ++i) {
-    verdicts[i] = fail(Code::DeadlineExceeded, "NetlinkTimeout",
-                       requests[i].what + ": the kernel did not answer in time");
-  }
+  const std::uint32_t count = sequence_ + 1 - first;
+  std::vector<std::optional<Reply>> answers(count);
   const BootTime deadline = now() + timeout_;
-  for (std::size_t open = to - from; open > 0;) {
+  while (!answers.back()) {
     auto frames = receive(deadline, requests[from].what);
-    if (!frames) {
-      if (frames.error().code != Code::DeadlineExceeded) failAll(frames.error());
-      return;
-    }
+    if (!frames && frames.error().code != Code::DeadlineExceeded) return failAll(frames.error());
+    if (!frames) break;
     for (const Frame& frame : *frames) {
       const std::uint32_t offset = frame.sequence - first;  // answers to older requests wrap high
-      if (frame.type != NLMSG_ERROR || offset >= to - from) continue;
-      const Request& request = requests[from + offset];
-      const Result<Ack> ack = parseAck(frame);
-      if (!ack) {
-        verdicts[from + offset] = fail(ack.error().within(request.what));
-      } else if (ack->errorNumber != 0) {
-        verdicts[from + offset] = fail(refusal(request.what, *ack));
-      } else {
-        verdicts[from + offset] = Status{};
-      }
-      --open;
+      if (offset < count) answers[offset] = replyOf(frame, requests[from + offset].what);
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (answers[i]) {
+      replies[from + i] = *std::move(answers[i]);
+    } else if (!answers.back()) {
+      replies[from + i] = fail(Code::DeadlineExceeded, "NetlinkTimeout",
+                               requests[from + i].what + ": the kernel did not answer in time");
     }
   }
 }
 
-Result<std::vector<std::uint8_t>> Socket::get(const Request& request) {
-  return calls::timed("netlink", "get", [&]() -> Result<std::vector<std::uint8_t>> {
+Reply Socket::get(const Request& request) {
+  return calls::timed("netlink", "get", [&]() -> Reply {
     const std::uint32_t sequence = ++sequence_;
     MULTINET_CHECK(send(request.message.encode(sequence), request.what));
     const BootTime deadline = now() + timeout_;
     while (true) {
       MULTINET_TRY(const auto frames, receive(deadline, request.what));
       for (const Frame& frame : frames) {
-        if (frame.sequence != sequence) continue;
-        if (frame.type == NLMSG_ERROR) {
-          MULTINET_TRY(const Ack ack, parseAck(frame));
-          return fail(refusal(request.what, ack));
-        }
-        return std::vector<std::uint8_t>(frame.payload.begin(), frame.payload.end());
+        if (frame.sequence == sequence) return replyOf(frame, request.what);
       }
     }
   });
+}
+
+Result<Glance> Socket::glance(const LinkRef& link) const {
+  const std::string what = "look at link " + link.name;
+  const auto ask = [&](unsigned long question, ifreq& query) -> Status {
+    if (::ioctl(fd_.get(), question, &query) == 0) return {};
+    return fail(refusal(what, Ack{errno, ""}));
+  };
+  ifreq query{};
+  query.ifr_ifindex = link.index;
+  MULTINET_CHECK(ask(SIOCGIFNAME, query));
+  if (link.name != query.ifr_name) {
+    return fail(Code::NotFound, "NoDevice",
+                what + ": index " + std::to_string(link.index) + " is now " + query.ifr_name);
+  }
+  MULTINET_CHECK(ask(SIOCGIFFLAGS, query));
+  Glance glance{(query.ifr_flags & IFF_UP) != 0, 0};
+  MULTINET_CHECK(ask(SIOCGIFMTU, query));
+  glance.mtu = static_cast<unsigned>(query.ifr_mtu);
+  return glance;
 }
 
 Status Socket::dump(const Request& request, const std::function<void(const Frame&)>& each) {

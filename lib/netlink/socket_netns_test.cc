@@ -3,10 +3,13 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
 
+#include "lib/base/fd.h"
 #include "lib/netlink/address.h"
 #include "lib/netlink/link.h"
 #include "lib/netlink/neighbour.h"
@@ -94,6 +97,48 @@ TEST_F(SocketTest, ABatchGoesOnAfterAFailureAndSaysWhichItWas) {
   EXPECT_FALSE(verdicts[3]);
   EXPECT_EQ(link("b0").mtu, 1400U);
   EXPECT_TRUE(link("b0").up);
+}
+
+TEST_F(SocketTest, ASendAsksForObjectsAsTheyAreAtTheirPlaceInIt) {
+  bridge("b0");
+  const auto replies = socket_.exchange(
+      {getLink({0, "b0"}), setMtu({0, "b0"}, 1400), getLink({0, "gone"}), getLink({0, "b0"})});
+  ASSERT_EQ(replies.size(), 4U);
+  EXPECT_EQ(decodeLink(replies[0].value())->mtu, 1500U);
+  EXPECT_TRUE(replies[1].value().empty());
+  EXPECT_EQ(replies[2].error().code, Code::NotFound);
+  EXPECT_EQ(decodeLink(replies[3].value())->mtu, 1400U);
+  // Nothing of it is left over for the next.
+  EXPECT_TRUE(socket_.run(setUp({0, "b0"})));
+}
+
+TEST_F(SocketTest, AGlanceTellsWhatMayChangeOfALinkThatIsKnown) {
+  bridge("b0");
+  const LinkRef known{link("b0").index, "b0"};
+  EXPECT_FALSE(socket_.glance(known)->up);
+  must(setUp(known));
+  must(setMtu(known, 1400));
+  EXPECT_TRUE(socket_.glance(known)->up);
+  EXPECT_EQ(socket_.glance(known)->mtu, 1400U);
+  EXPECT_EQ(socket_.glance({known.index, "b1"}).error().code, Code::NotFound);
+  must(deleteLink(known));
+  EXPECT_EQ(socket_.glance(known).error().code, Code::NotFound);
+}
+
+TEST_F(SocketTest, SettingsOfALinkAreSetAndReadAsNumbers) {
+  bridge("b0");
+  const int index = link("b0").index;
+  must(relabel(index, {.inet = {{IPV4_DEVCONF_ARP_IGNORE, 1}, {IPV4_DEVCONF_RP_FILTER, 2}}}));
+  EXPECT_EQ(link("b0").name, "b0");
+  const auto file = [](const std::string& key) {
+    return readFile("/proc/sys/net/" + key, 16).value();
+  };
+  EXPECT_EQ(file("ipv4/conf/b0/arp_ignore"), "1\n");
+  EXPECT_EQ(file("ipv4/conf/b0/rp_filter"), "2\n");
+  const auto inet6 = link("b0").inet6;
+  ASSERT_GT(inet6.size(), std::size_t{DEVCONF_DISABLE_IPV6});
+  EXPECT_EQ(std::to_string(inet6[DEVCONF_ACCEPT_RA]) + "\n", file("ipv6/conf/b0/accept_ra"));
+  EXPECT_EQ(std::to_string(inet6[DEVCONF_DISABLE_IPV6]) + "\n", file("ipv6/conf/b0/disable_ipv6"));
 }
 
 TEST_F(SocketTest, ABatchAboveOneSendIsAnsweredWhole) {

@@ -69,6 +69,11 @@ Result<std::vector<std::string>> ofProcesses(const std::string& proc) {
   return paths;
 }
 
+Status goInto(const Fd& netns) {
+  if (::setns(netns.get(), CLONE_NEWNET) == 0) return {};
+  return fail(errnoError("enter network namespace", errno));
+}
+
 /// True of a process that has ended, or has given its namespaces back (a zombie).
 bool isGone(int error) {
   return error == ENOENT || error == ESRCH;
@@ -133,16 +138,25 @@ Result<Identity> identity(const Fd& netns) {
   return Identity{status.st_dev, status.st_ino};
 }
 
+Result<Home> openHome() {
+  MULTINET_TRY(Fd own, openOwn());
+  MULTINET_TRY(const Identity itself, identity(own));
+  return Home{std::move(own), itself};
+}
+
 Result<Scope> Scope::enter(const Fd& netns) {
   MULTINET_TRY(Fd home, openOwn());
-  if (::setns(netns.get(), CLONE_NEWNET) != 0) {
-    return fail(errnoError("enter network namespace", errno));
-  }
+  MULTINET_CHECK(goInto(netns));
   return Scope(std::move(home));
 }
 
+Result<Scope> Scope::enter(const Fd& netns, const Home& home) {
+  MULTINET_CHECK(goInto(netns));
+  return Scope(home);
+}
+
 Scope::~Scope() {
-  if (!home_.valid() || ::setns(home_.get(), CLONE_NEWNET) == 0) return;
+  if (home_ < 0 || ::setns(home_, CLONE_NEWNET) == 0) return;
   std::perror("multinet: return from a pod's network namespace");
   std::abort();
 }

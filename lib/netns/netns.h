@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "lib/base/fd.h"
 
@@ -37,20 +38,34 @@ struct Identity {
 /// InvalidArgument where the descriptor isn't a network namespace.
 [[nodiscard]] Result<Identity> identity(const Fd& netns);
 
+/// The namespace of a thread, opened and identified once, for one that leaves it often.
+struct Home {
+  Fd netns;
+  Identity identity;
+};
+/// Of the calling thread.
+[[nodiscard]] Result<Home> openHome();
+
 /// Moves the calling thread into a namespace until the end of the scope. A thread that can't get
 /// back would do its next work in a pod's namespace: then the process aborts.
 class Scope {
  public:
   [[nodiscard]] static Result<Scope> enter(const Fd& netns);
-  Scope(Scope&& other) noexcept : home_(std::move(other.home_)) {}
+  /// The same without a look at where the thread is, which costs four times the way there and back:
+  /// it is at `home`, which outlives the scope.
+  [[nodiscard]] static Result<Scope> enter(const Fd& netns, const Home& home);
+  Scope(Scope&& other) noexcept
+      : opened_(std::move(other.opened_)), home_(std::exchange(other.home_, -1)) {}
   Scope& operator=(Scope&&) = delete;
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
   ~Scope();
 
  private:
-  explicit Scope(Fd home) : home_(std::move(home)) {}
-  Fd home_;
+  explicit Scope(Fd home) : opened_(std::move(home)), home_(opened_.get()) {}
+  explicit Scope(const Home& home) : home_(home.netns.get()) {}
+  Fd opened_;  ///< none where somebody else keeps it
+  int home_;   ///< -1: moved away
 };
 
 /// Writes `/proc/sys/net/<key>` of the calling thread's namespace, for example
