@@ -27,45 +27,54 @@ Status sendOne(const Fd& netns, int linkIndex, const Announcement& announcement)
 
 }  // namespace
 
-void Announcer::announce(const IntentId& intent, Fd netns,
-                         std::vector<InterfaceStatus> interfaces) {
-  std::erase_if(interfaces, [](const InterfaceStatus& interface) {
-    return !traitsOf(interface.plan.link).isAnnounced;
-  });
-  if (interfaces.empty()) return;
-  auto held = std::make_shared<Fd>(std::move(netns));  // std::function wants copies
-  lane_.post([this, intent, held, interfaces = std::move(interfaces)]() mutable {
-    if (jobs_.size() >= kMost && !jobs_.contains(intent)) return;
-    const std::uint64_t number = ++numbers_;
-    jobs_.insert_or_assign(intent, Job{std::move(*held), std::move(interfaces), 0, number});
-    lane_.postAfter(kPauses.front(), [this, intent, number] { send(intent, number); });
-  });
+std::optional<Announcer::Ticket> Announcer::hold(const IntentId& intent, Fd netns,
+                                                 const std::vector<InterfaceStatus>& interfaces) {
+  std::vector<Told> addresses;
+  for (const InterfaceStatus& interface : interfaces) {
+    const InterfacePlan& plan = interface.plan;
+    if (!traitsOf(plan.link).isAnnounced) continue;
+    for (const AddressPlan& one : plan.addresses) {
+      addresses.push_back({plan.name.str(), interface.ifindex, plan.mac, one.address.address});
+    }
+  }
+  if (addresses.empty()) return std::nullopt;
+  auto held = std::make_shared<const Held>(Held{std::move(netns), std::move(addresses)});
+  const std::lock_guard lock(mutex_);
+  if (jobs_.size() >= kMost && !jobs_.contains(intent)) return std::nullopt;
+  const std::uint64_t number = ++numbers_;
+  jobs_.insert_or_assign(intent, Job{std::move(held), number});
+  return Ticket{intent, number};
+}
+
+void Announcer::start(const Ticket& ticket) {
+  lane_.postAfter(kPauses.front(), [this, ticket] { send(ticket, 0); });
 }
 
 void Announcer::cancel(const IntentId& intent) {
-  lane_.post([this, intent] { jobs_.erase(intent); });
+  const std::lock_guard lock(mutex_);
+  jobs_.erase(intent);
 }
 
-void Announcer::send(const IntentId& intent, std::uint64_t number) {
-  const auto found = jobs_.find(intent);
-  if (found == jobs_.end() || found->second.number != number) return;
-  Job& job = found->second;
-  for (const InterfaceStatus& interface : job.interfaces) {
-    for (const AddressPlan& address : interface.plan.addresses) {
-      const Status sent = sendOne(job.netns, interface.ifindex,
-                                  announcementOf(address.address.address, interface.plan.mac));
-      if (sent) continue;
-      log::debug("address not announced", {{"intent", intent},
-                                           {"interface", interface.plan.name.str()},
-                                           {"address", address.address.str()},
-                                           {"error", sent.error()}});
-    }
+void Announcer::send(const Ticket& ticket, std::size_t round) {
+  const bool last = round + 1 == kPauses.size();
+  std::shared_ptr<const Held> held;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = jobs_.find(ticket.intent);
+    if (found == jobs_.end() || found->second.number != ticket.number) return;
+    held = found->second.held;
+    if (last) jobs_.erase(found);
   }
-  if (++job.round == kPauses.size()) {
-    jobs_.erase(found);
-    return;
+  for (const Told& one : held->addresses) {
+    const Status sent = sendOne(held->netns, one.ifindex, announcementOf(one.address, one.mac));
+    if (sent) continue;
+    log::debug("address not announced", {{"intent", ticket.intent},
+                                         {"interface", one.interface},
+                                         {"address", one.address.str()},
+                                         {"error", sent.error()}});
   }
-  lane_.postAfter(kPauses.at(job.round), [this, intent, number] { send(intent, number); });
+  if (last) return;
+  lane_.postAfter(kPauses.at(round + 1), [this, ticket, round] { send(ticket, round + 1); });
 }
 
 }  // namespace multinet::agent::attach

@@ -5,7 +5,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "lib/async/lane.h"
@@ -22,27 +27,44 @@ class Announcer {
   Announcer(const Announcer&) = delete;
   Announcer& operator=(const Announcer&) = delete;
 
-  /// Three times: at once, after 1 s and after 3 s, since the first may meet a link whose other end
-  /// isn't ready. Where too many wait already nothing is sent: neighbours learn by their own
-  /// probes.
-  void announce(const IntentId& intent, Fd netns, std::vector<InterfaceStatus> interfaces);
+  /// What is held, to be started once.
+  struct Ticket {
+    IntentId intent;
+    std::uint64_t number = 0;
+  };
+  /// Takes note, wakes nobody. nullopt where nothing is to be sent, or too many wait already:
+  /// then neighbours learn by their own probes.
+  [[nodiscard]] std::optional<Ticket> hold(const IntentId& intent, Fd netns,
+                                           const std::vector<InterfaceStatus>& interfaces);
+  /// Sends three times: at once, after 1 s and after 3 s, since the first may meet a link whose
+  /// other end isn't ready. Nothing where it was cancelled or held anew since.
+  void start(const Ticket& ticket);
   /// Sends nothing more for it and lets go of its namespace, which an open descriptor keeps alive.
   void cancel(const IntentId& intent);
   /// Ends the thread; what waits isn't sent.
   void stop() { lane_.stop(); }
 
  private:
-  struct Job {
+  struct Told {
+    std::string interface;
+    int ifindex = 0;
+    MacAddress mac;
+    IpAddress address;
+  };
+  struct Held {
     Fd netns;
-    std::vector<InterfaceStatus> interfaces;
-    std::size_t round = 0;
+    std::vector<Told> addresses;
+  };
+  struct Job {
+    std::shared_ptr<const Held> held;
     std::uint64_t number = 0;
   };
 
-  void send(const IntentId& intent, std::uint64_t number);
+  void send(const Ticket& ticket, std::size_t round);
 
-  std::map<IntentId, Job> jobs_;  // of the lane
-  std::uint64_t numbers_ = 0;     // of the lane
+  std::mutex mutex_;
+  std::map<IntentId, Job> jobs_;
+  std::uint64_t numbers_ = 0;
   async::Lane lane_{"mn-announce"};
 };
 

@@ -67,6 +67,16 @@ bool alreadyDone(const Op& op, const Error& error) {
   return done != Code::Ok && error.code == done;
 }
 
+/// Of sysctls that are set by a request.
+std::vector<netlink::InetConf> inetOf(const std::vector<const Op*>& sysctls) {
+  std::vector<netlink::InetConf> all;
+  for (const Op* op : sysctls) {
+    const auto& sysctl = std::get<WriteSysctl>(op->action);
+    all.push_back({sysctl.number, static_cast<std::uint32_t>(std::stoul(sysctl.value))});
+  }
+  return all;
+}
+
 Error about(const Op& op, const Error& error) {
   return error.within("attach interface " + op.interface);
 }
@@ -74,16 +84,25 @@ Error about(const Op& op, const Error& error) {
 }  // namespace
 
 Result<Pod> Pod::open(Fd netns) {
+  MULTINET_TRY(const auto home, netns::openHome());
+  MULTINET_TRY(Pod pod, open(std::move(netns), home));
+  pod.home_ = nullptr;
+  return pod;
+}
+
+Result<Pod> Pod::open(Fd netns, const netns::Home& home) {
   MULTINET_TRY(const auto target, netns::identity(netns));
-  MULTINET_TRY(const Fd own, netns::openOwn());
-  MULTINET_TRY(const auto home, netns::identity(own));
-  if (target == home) {
+  if (target == home.identity) {
     return fail(Code::InvalidArgument, "HostNetns",
                 "open pod's network namespace: it is the host's own");
   }
-  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns, home));
   MULTINET_TRY(auto socket, netlink::Socket::open());
-  return Pod(std::move(netns), std::move(socket));
+  return Pod(std::move(netns), &home, std::move(socket));
+}
+
+Result<netns::Scope> Pod::enter() const {
+  return home_ == nullptr ? netns::Scope::enter(netns_) : netns::Scope::enter(netns_, *home_);
 }
 
 PresentLinks presentLinks(const Observed& observed, const Desired& desired) {
@@ -155,17 +174,37 @@ Status Applier::create(const std::vector<const Op*>& ops) {
 }
 
 Status Applier::findBorn() {
+  std::vector<netlink::Request> requests;
+  for (const auto& [interface, name] : born_) requests.push_back(netlink::getLink({0, name}));
+  const std::vector<netlink::Reply> replies = pod_.socket().exchange(requests);
+  auto reply = replies.begin();
   for (const auto& [interface, name] : born_) {
-    auto link = netlink::findLink(pod_.socket(), {0, name});
+    const auto link = (reply++)->and_then(netlink::decodeLink);
     if (!link) return fail(link.error().within("attach interface " + interface));
     index_[interface] = link->index;
+    bornInet6_[interface] = link->inet6;
   }
   return {};
 }
 
+/// Its namespace may give a new link what it is to have. A write that isn't needed costs more than
+/// its time: that of disable_ipv6 doesn't wait for the RTNL lock but tries again and again, and may
+/// keep who holds it from the processor (addrconf_sysctl_disable).
+bool Applier::isBornWith(const Op& op) const {
+  const auto& sysctl = std::get<WriteSysctl>(op.action);
+  const auto conf = bornInet6_.find(op.interface);
+  return conf != bornInet6_.end() && sysctl.number < conf->second.size() &&
+         std::to_string(conf->second[sysctl.number]) == sysctl.value;
+}
+
 Status Applier::writeSysctls(const std::vector<const Op*>& ops) {
-  MULTINET_TRY(const auto scope, netns::Scope::enter(pod_.netns()));
+  std::optional<netns::Scope> scope;
   for (const Op* op : ops) {
+    if (isBornWith(*op)) continue;
+    if (!scope) {
+      MULTINET_TRY(auto entered, pod_.enter());
+      scope.emplace(std::move(entered));
+    }
     const auto& sysctl = std::get<WriteSysctl>(op->action);
     const auto born = born_.find(op->interface);
     const auto present = present_.find(op->interface);
@@ -183,17 +222,57 @@ Status Applier::writeSysctls(const std::vector<const Op*>& ops) {
 
 Status Applier::configure(const std::vector<const Op*>& ops) {
   std::vector<Sent> batch;
-  for (const Op* op : ops) {
-    MULTINET_TRY(auto made, request(*op));
-    batch.push_back({op, std::move(made)});
+  batch.reserve(ops.size());
+  Looks looks;
+  for (auto op = ops.begin(); op != ops.end(); ++op) {
+    const auto ofLink = [&](const Op* one) { return one->interface == (*op)->interface; };
+    if (stageOf(**op) == Stage::Configure) looks.insert((*op)->interface);
+    const auto end = std::find_if_not(op, ops.end(), [&](const Op* one) {
+      return ofLink(one) && std::holds_alternative<WriteSysctl>(one->action);
+    });
+    if (end == op) {
+      MULTINET_TRY(auto made, request(**op));
+      batch.push_back({*op, std::move(made)});
+      continue;
+    }
+    // All in one message, for each tells the whole system of a change.
+    netlink::LinkLabel label{.inet = inetOf({op, end})};
+    op = end - 1;
+    if (end != ops.end() && ofLink(*end)) {
+      if (const auto* finish = std::get_if<FinishLink>(&(*end)->action)) {
+        label.name = finish->name;
+        label.alias = finish->alias;
+        label.mtu = finish->mtu;
+        op = end;
+      }
+    }
+    batch.push_back({*op, netlink::relabel(indexOf((*op)->interface), label)});
   }
-  return send(pod_.socket(), batch);
+  return send(pod_.socket(), batch, looks);
 }
 
-Status Applier::send(netlink::Socket& socket, const std::vector<Sent>& batch) {
+/// Takes the other names where all of the batch are links whose first ones are taken: by a link of
+/// the host, as it seems, since the pod had none.
+bool Applier::takeOtherNames(std::vector<Sent>& batch) {
+  for (Sent& sent : batch) {
+    const auto* step = sent.op == nullptr ? nullptr : std::get_if<CreateLink>(&sent.op->action);
+    if (step == nullptr || step->elseAs.empty() ||
+        sent.verdict.error().code != Code::AlreadyExists ||
+        born_[sent.op->interface] == step->elseAs) {
+      return false;
+    }
+    CreateLink other = *step;
+    other.bornAs = born_[sent.op->interface] = step->elseAs;
+    sent.request = other.request(other, pod_.netns().get());
+  }
+  return !batch.empty();
+}
+
+Status Applier::send(netlink::Socket& socket, const std::vector<Sent>& batch, const Looks& looks) {
   std::vector<Sent> left = batch;
   for (unsigned attempt = 0;; ++attempt) {
-    Status sent = sendOnce(socket, left);
+    Status sent = sendOnce(socket, left, looks);
+    if (takeOtherNames(left)) sent = sendOnce(socket, left, looks);
     const bool held = std::any_of(left.begin(), left.end(),
                                   [](const Sent& one) { return isHeld(one.op, one.verdict); });
     if (!held || attempt > kHeldTries) return sent;
@@ -229,17 +308,25 @@ Status Applier::freeMac(std::vector<Sent>& batch) {
 }
 
 /// Leaves in `batch` what has still to be done.
-Status Applier::sendOnce(netlink::Socket& socket, std::vector<Sent>& batch) {
+Status Applier::sendOnce(netlink::Socket& socket, std::vector<Sent>& batch, const Looks& looks) {
   std::vector<netlink::Request> requests;
-  requests.reserve(batch.size());
+  requests.reserve(batch.size() + looks.size());
   for (const Sent& sent : batch) requests.push_back(sent.request);
-  const std::vector<Status> verdicts = socket.runAll(requests);
+  for (const std::string& name : looks) requests.push_back(netlink::getLink({0, name}));
+  const std::vector<netlink::Reply> replies = socket.exchange(requests);
+  auto reply = replies.begin() + static_cast<std::ptrdiff_t>(batch.size());
+  for (const std::string& name : looks) {
+    seen_.erase(name);
+    const netlink::Reply& one = *reply++;
+    if (!one) continue;
+    if (auto link = netlink::decodeLink(*one)) seen_.emplace(name, std::move(*link));
+  }
   std::vector<Sent> left;
   Status first;
   const Op* op = nullptr;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (batch[i].op != nullptr) op = batch[i].op;
-    const Status& verdict = verdicts[i];
+    const Status verdict = replies[i] ? Status{} : Status(fail(replies[i].error()));
     // No answer: it may have been done, so it is taken back too.
     if (batch[i].op != nullptr && (verdict || verdict.error().code == Code::DeadlineExceeded)) {
       done_.push_back(*op);
@@ -292,10 +379,8 @@ Result<netlink::Request> Applier::request(const Op& op) const {
           [&](const AddRoute& step) -> Made { return netlink::addRoute(routed(step.route)); },
           [&](const RemoveRoute& step) -> Made { return netlink::removeRoute(step.route); },
           [&](const AddRule& step) -> Made { return netlink::addRule(step.rule); },
-          [&](const WriteSysctl& step) -> Made {
-            return fail(
-                Code::Internal, "NotARequest",
-                "attach interface " + op.interface + ": " + step.key + " is no netlink request");
+          [&](const WriteSysctl& /*step*/) -> Made {
+            return netlink::relabel(index, {.inet = inetOf({&op})});
           }},
       op.action);
 }
@@ -309,7 +394,7 @@ Undo Applier::undo() const {
     std::visit(
         Match{[&](const CreateLink& step) {
                 if (step.hostEnd.empty()) {
-                  undo.pod.push_back(netlink::deleteLink({index, step.bornAs}));
+                  undo.pod.push_back(netlink::deleteLink({index, born_.at(op.interface)}));
                 } else {
                   undo.hostLinks.push_back(step.hostEnd);
                 }

@@ -3,11 +3,14 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "lib/base/fd.h"
+#include "lib/netlink/link.h"
 #include "lib/netlink/socket.h"
+#include "lib/netns/netns.h"
 #include "nodeagent/attach/attach_engine.h"
 #include "nodeagent/attach/plan.h"
 
@@ -18,12 +21,18 @@ class Pod {
  public:
   /// InvalidArgument where `netns` is no network namespace or is the calling thread's own.
   [[nodiscard]] static Result<Pod> open(Fd netns);
+  /// The same for a thread that is at `home`, which outlives the pod.
+  [[nodiscard]] static Result<Pod> open(Fd netns, const netns::Home& home);
+  /// Moves the calling thread there, which is the one that opened it or at the same home.
+  [[nodiscard]] Result<netns::Scope> enter() const;
   [[nodiscard]] netlink::Socket& socket() { return socket_; }
   [[nodiscard]] const Fd& netns() const { return netns_; }
 
  private:
-  Pod(Fd netns, netlink::Socket socket) : netns_(std::move(netns)), socket_(std::move(socket)) {}
+  Pod(Fd netns, const netns::Home* home, netlink::Socket socket)
+      : netns_(std::move(netns)), home_(home), socket_(std::move(socket)) {}
   Fd netns_;
+  const netns::Home* home_;
   netlink::Socket socket_;
 };
 
@@ -63,6 +72,9 @@ class Applier {
   [[nodiscard]] const std::map<std::string, MacAddress>& replacedMacs() const {
     return replacedMacs_;
   }
+  /// Links of the pod as they were when all of them had been configured, by the interface's name;
+  /// those with nothing to configure aren't there.
+  [[nodiscard]] const std::map<std::string, netlink::LinkInfo>& seen() const { return seen_; }
   /// To be asked after apply(); steps with an unknown outcome are taken back too.
   [[nodiscard]] Undo undo() const;
 
@@ -76,10 +88,16 @@ class Applier {
   [[nodiscard]] Status checkAbort() const;
   [[nodiscard]] Status create(const std::vector<const drivers::Op*>& ops);
   [[nodiscard]] Status findBorn();
+  [[nodiscard]] bool isBornWith(const drivers::Op& op) const;
   [[nodiscard]] Status writeSysctls(const std::vector<const drivers::Op*>& ops);
   [[nodiscard]] Status configure(const std::vector<const drivers::Op*>& ops);
-  [[nodiscard]] Status send(netlink::Socket& socket, const std::vector<Sent>& batch);
-  [[nodiscard]] Status sendOnce(netlink::Socket& socket, std::vector<Sent>& batch);
+  /// Links of the pod that are looked at in the same send, after all else in it, by name.
+  using Looks = std::set<std::string>;
+  [[nodiscard]] Status send(netlink::Socket& socket, const std::vector<Sent>& batch,
+                            const Looks& looks = {});
+  [[nodiscard]] Status sendOnce(netlink::Socket& socket, std::vector<Sent>& batch,
+                                const Looks& looks);
+  [[nodiscard]] bool takeOtherNames(std::vector<Sent>& batch);
   [[nodiscard]] Status freeMac(std::vector<Sent>& batch);
   [[nodiscard]] Result<netlink::Request> request(const drivers::Op& op) const;
   [[nodiscard]] int indexOf(const std::string& interface) const;
@@ -90,7 +108,9 @@ class Applier {
   PresentLinks present_;                     ///< links that we did not make
   std::map<std::string, std::string> born_;  ///< links that we made: interface to first name
   std::map<std::string, int> index_;
+  std::map<std::string, std::vector<std::int32_t>> bornInet6_;
   std::map<std::string, MacAddress> replacedMacs_;
+  std::map<std::string, netlink::LinkInfo> seen_;
   std::vector<drivers::Op> done_;
 };
 

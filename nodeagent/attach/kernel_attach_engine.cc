@@ -66,7 +66,7 @@ class KernelAttachEngine::Impl {
   };
 
   Impl(EngineOptions options, const Clock& clock, Sockets attachSockets, Sockets maintainSockets,
-       std::vector<netlink::Socket> reaperSockets, Fd home)
+       std::vector<netlink::Socket> reaperSockets, netns::Home home)
       : options_(std::move(options)),
         clock_(clock),
         sockets_(std::move(attachSockets)),
@@ -164,8 +164,8 @@ class KernelAttachEngine::Impl {
 
  private:
   [[nodiscard]] std::vector<const Fd*> hostNamespaces() const {
-    if (!options_.switchNetns) return {&home_};
-    return {&home_, &*options_.switchNetns};
+    if (!options_.switchNetns) return {&home_.netns};
+    return {&home_.netns, &*options_.switchNetns};
   }
 
   static Result<std::vector<ObservedInterface>> lookInto(const Fd& netns) {
@@ -191,11 +191,20 @@ class KernelAttachEngine::Impl {
   }
 
   void run(AttachTask task) {
-    auto pod = Pod::open(std::move(task.netns));
+    auto pod = Pod::open(std::move(task.netns), home_);
     if (!pod) return task.done(fail(pod.error().within("attach " + task.desired.intent.str())));
-    auto [result, undo, changed] = attempt(task, *pod);
-    if (result && changed) announce(task.desired.intent, *pod, *result);
-    if (result || undo.empty()) return task.done(std::move(result));
+    Outcome outcome = attempt(task, *pod);
+    // Where nothing was made a whole look at the parents may say what is wrong with one.
+    if (!outcome.result && parents_.forget() && outcome.undo.empty()) outcome = attempt(task, *pod);
+    auto& [result, undo, changed] = outcome;
+    if (result || undo.empty()) {
+      // Before the answer, after which it may be cancelled; what wakes a thread comes after it.
+      const auto ticket =
+          result && changed ? hold(task.desired.intent, *pod, *result) : std::nullopt;
+      task.done(std::move(result));
+      if (ticket) announcer_.start(*ticket);
+      return;
+    }
     log::warn("attach failed, taking it back",
               {{"intent", task.desired.intent}, {"error", result.error()}});
     removals_.force(Removal{Rollback{std::move(*pod), std::move(undo)}, std::nullopt,
@@ -226,48 +235,46 @@ class KernelAttachEngine::Impl {
     if (Status place = failpoint::check("attach.observe.before"); !place) {
       return {fail(place.error()), {}};
     }
-    const auto observed = observePod(sockets_.side(), pod, task.desired);
+    const auto observed = observePod(sockets_.side(), parents_, pod, task.desired);
     if (!observed) return {fail(observed.error()), {}};
     const auto ops = plan(task.desired, *observed);
     if (!ops) return {fail(ops.error()), {}};
     Applier applier(sockets_.side(), pod, task.abort, presentLinks(*observed, task.desired));
     Status applied = applier.apply(*ops);
     if (!applied) return {fail(applied.error()), applier.undo()};
-    Desired made = task.desired;
-    for (InterfacePlan& interface : made.interfaces) {
-      const auto other = applier.replacedMacs().find(interface.name.str());
-      if (other != applier.replacedMacs().end()) interface.mac = other->second;
-    }
-    auto statuses = readBack(pod, made, clock_.wall());
+    auto statuses = readBack(pod, task.desired, applier, clock_.wall());
     if (!statuses) return {fail(statuses.error()), applier.undo()};
     return {std::move(statuses), {}, !ops->empty()};
   }
 
-  void announce(const IntentId& intent, const Pod& pod,
-                const std::vector<InterfaceStatus>& interfaces) {
-    if (auto netns = pod.netns().duplicate()) {
-      announcer_.announce(intent, std::move(*netns), interfaces);
-    }
+  std::optional<Announcer::Ticket> hold(const IntentId& intent, const Pod& pod,
+                                        const std::vector<InterfaceStatus>& interfaces) {
+    auto netns = pod.netns().duplicate();
+    if (!netns) return std::nullopt;
+    return announcer_.hold(intent, std::move(*netns), interfaces);
   }
 
   void maintainNow(MaintainTask task) {
     const IntentId& intent = task.desired.intent;
-    auto pod = Pod::open(std::move(task.netns));
+    auto pod = Pod::open(std::move(task.netns), home_);
     if (!pod) return task.done(fail(pod.error().within("maintain " + intent.str())));
     if (Status place = failpoint::check("maintain.before"); !place) {
       return task.done(fail(place.error()));
     }
     auto upkeep = maintainPod(maintainSockets_.side(), *pod, task.desired, task.abort);
-    if (upkeep && !upkeep->repairs.empty()) announce(intent, *pod, upkeep->interfaces);
+    const auto ticket =
+        upkeep && !upkeep->repairs.empty() ? hold(intent, *pod, upkeep->interfaces) : std::nullopt;
     task.done(std::move(upkeep));
+    if (ticket) announcer_.start(*ticket);
   }
 
   EngineOptions options_;
   const Clock& clock_;
   Sockets sockets_;          // of the attach thread
+  Parents parents_;          // of the attach thread
   Sockets maintainSockets_;  // of the maintain thread
   Reaper reaper_;            // of the reaper thread
-  Fd home_;
+  netns::Home home_;         // of all threads
   Announcer announcer_;
   Lane<Removal> removals_;
   Lane<AttachTask> attaches_;  // after those that it pushes into
@@ -279,17 +286,17 @@ KernelAttachEngine::~KernelAttachEngine() = default;
 
 Result<std::unique_ptr<KernelAttachEngine>> KernelAttachEngine::start(EngineOptions options,
                                                                       const Clock& clock) {
-  MULTINET_TRY(Fd home, netns::openOwn());
-  const Fd& switchNetns = options.switchNetns ? *options.switchNetns : home;
+  MULTINET_TRY(netns::Home home, netns::openHome());
+  const Fd& switchNetns = options.switchNetns ? *options.switchNetns : home.netns;
   const auto openBoth = [&]() -> Result<Impl::Sockets> {
     MULTINET_TRY(auto ends, openIn(switchNetns));
-    MULTINET_TRY(auto parents, openIn(home));
+    MULTINET_TRY(auto parents, openIn(home.netns));
     return Impl::Sockets{std::move(ends), std::move(parents)};
   };
   MULTINET_TRY(auto attached, openBoth());
   MULTINET_TRY(auto maintained, openBoth());
   std::vector<netlink::Socket> reaped;
-  MULTINET_TRY(auto reapedOwn, openIn(home));
+  MULTINET_TRY(auto reapedOwn, openIn(home.netns));
   reaped.push_back(std::move(reapedOwn));
   if (options.switchNetns) {
     MULTINET_TRY(auto reapedEnds, openIn(switchNetns));

@@ -18,13 +18,14 @@ Result<std::optional<LinkInfo>> look(netlink::Socket& socket, const std::string&
   return fail(link.error());
 }
 
-Status observeHost(HostSide host, const Desired& desired, Observed& observed) {
+Status observeHost(HostSide host, Parents& parents, const Desired& desired, Observed& observed) {
   for (const InterfacePlan& interface : desired.interfaces) {
     const drivers::LinkTraits traits = traitsOf(interface.link);
     const std::string& name = parentOf(interface.link);
     if (!name.empty() && !observed.parents.contains(name)) {
       const bool inside = traits.parentAt == drivers::Place::Switch;
-      MULTINET_TRY(auto parent, look(inside ? host.ends : host.parents, name));
+      MULTINET_TRY(auto parent,
+                   parents.find(inside ? host.ends : host.parents, traits.parentAt, name));
       if (parent) observed.parents.emplace(name, std::move(*parent));
     }
     if (!traits.hasHostEnd) continue;
@@ -47,7 +48,7 @@ Status observeDetail(Pod& pod, Observed& observed) {
 
 /// A key that isn't there (a kernel without IPv6) is left out.
 Status observeSysctls(const Pod& pod, const Desired& desired, Observed& observed) {
-  MULTINET_TRY(const auto scope, netns::Scope::enter(pod.netns()));
+  MULTINET_TRY(const auto scope, pod.enter());
   for (const InterfacePlan& interface : desired.interfaces) {
     const LinkInfo* link = findOurs(observed, desired.intent, interface);
     if (link == nullptr) continue;
@@ -135,9 +136,9 @@ std::string difference(const LinkInfo& link, const InterfaceStatus& status) {
 
 }  // namespace
 
-Result<Observed> observePod(HostSide host, Pod& pod, const Desired& desired) {
+Result<Observed> observePod(HostSide host, Parents& parents, Pod& pod, const Desired& desired) {
   Observed observed;
-  MULTINET_CHECK(observeHost(host, desired, observed));
+  MULTINET_CHECK(observeHost(host, parents, desired, observed));
   MULTINET_TRY(observed.podLinks, netlink::findLinks(pod.socket()));
   const bool detailed = std::any_of(
       desired.interfaces.begin(), desired.interfaces.end(), [&](const InterfacePlan& interface) {
@@ -150,7 +151,8 @@ Result<Observed> observePod(HostSide host, Pod& pod, const Desired& desired) {
 
 Result<Observed> observeAttached(HostSide host, Pod& pod, const Desired& desired) {
   Observed observed;
-  MULTINET_CHECK(observeHost(host, desired, observed));
+  Parents parents;
+  MULTINET_CHECK(observeHost(host, parents, desired, observed));
   MULTINET_TRY(observed.podLinks, netlink::findLinks(pod.socket()));
   MULTINET_CHECK(observeDetail(pod, observed));
   MULTINET_CHECK(observeOtherEnds(host, desired, observed));
@@ -159,15 +161,20 @@ Result<Observed> observeAttached(HostSide host, Pod& pod, const Desired& desired
   return observed;
 }
 
-Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired, WallTime now) {
-  MULTINET_TRY(const auto links, netlink::findLinks(pod.socket()));
+Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired,
+                                              const Applier& applied, WallTime now) {
   std::vector<InterfaceStatus> statuses;
+  statuses.reserve(desired.interfaces.size());
   for (const InterfacePlan& interface : desired.interfaces) {
     const std::string what = "attach interface " + interface.name.str();
-    const auto link = std::find_if(links.begin(), links.end(), [&](const LinkInfo& candidate) {
-      return candidate.name == interface.name.str();
-    });
-    if (link == links.end()) {
+    std::optional<LinkInfo> link;
+    const auto seen = applied.seen().find(interface.name.str());
+    if (seen != applied.seen().end()) {
+      link = seen->second;
+    } else {
+      MULTINET_TRY(link, look(pod.socket(), interface.name.str()));
+    }
+    if (!link) {
       return fail(Code::Aborted, "NotAsPlanned", what + ": it vanished while it was made");
     }
     // A carrier that isn't there yet is the first look's to tell: it may be just coming.
@@ -178,6 +185,8 @@ Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired, 
                            "",
                            now,
                            link->carrier ? LinkState::Up : LinkState::Unknown};
+    const auto other = applied.replacedMacs().find(interface.name.str());
+    if (other != applied.replacedMacs().end()) status.plan.mac = other->second;
     if (status.plan.mtu == 0) status.plan.mtu = link->mtu;
     if (!traitsOf(interface.link).hasOwnMac) status.plan.mac = link->mac;
     if (const std::string wrong = difference(*link, status); !wrong.empty()) {

@@ -1,5 +1,8 @@
 #include "nodeagent/attach/plan.h"
 
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -13,6 +16,8 @@ using drivers::Op;
 using netlink::LinkInfo;
 
 constexpr std::uint32_t kMetricOfConnectedV6 = 256;  // IP6_RT_PRIO_ADDRCONF
+/// Steps of one interface with both families, seldom more.
+constexpr std::size_t kUsual = 24;
 
 const LinkInfo* byName(const std::vector<LinkInfo>& links, const std::string& name) {
   const auto found = std::find_if(links.begin(), links.end(),
@@ -42,7 +47,9 @@ class Planner {
         interface_(desired.interfaces[position]),
         position_(position),
         traits_(traitsOf(interface_.link)),
-        alias_(drivers::aliasOf(desired.intent, interface_.name.str())) {}
+        alias_(drivers::aliasOf(desired.intent, interface_.name.str())) {
+    ops_.reserve(kUsual);
+  }
 
   Result<std::vector<Op>> run() {
     MULTINET_TRY(const LinkInfo* parent, findParent());
@@ -267,16 +274,17 @@ std::vector<drivers::WriteSysctl> sysctlsOf(const InterfacePlan& interface) {
   // A host answers ARP for any of its addresses on any link, and prefers its first address as the
   // sender's (ip-sysctl.rst). Two interfaces on one wire would answer for each other. Loose reverse
   // path filtering: what comes in by this interface may be answered by its own table alone.
-  std::vector<drivers::WriteSysctl> all = {{"ipv4", "arp_ignore", "1", false},
-                                           {"ipv4", "arp_announce", "2", false},
-                                           {"ipv4", "rp_filter", "2", false}};
+  std::vector<drivers::WriteSysctl> all = {
+      {"ipv4", "arp_ignore", "1", false, IPV4_DEVCONF_ARP_IGNORE},
+      {"ipv4", "arp_announce", "2", false, IPV4_DEVCONF_ARP_ANNOUNCE},
+      {"ipv4", "rp_filter", "2", false, IPV4_DEVCONF_RP_FILTER}};
   if (!hasIpv6(interface)) {
-    all.push_back({"ipv6", "disable_ipv6", "1", true});
+    all.push_back({"ipv6", "disable_ipv6", "1", true, DEVCONF_DISABLE_IPV6});
     return all;
   }
-  all.push_back({"ipv6", "disable_ipv6", "0", false});
-  all.push_back({"ipv6", "accept_ra", "0", false});
-  all.push_back({"ipv6", "autoconf", "0", false});
+  all.push_back({"ipv6", "disable_ipv6", "0", false, DEVCONF_DISABLE_IPV6});
+  all.push_back({"ipv6", "accept_ra", "0", false, DEVCONF_ACCEPT_RA});
+  all.push_back({"ipv6", "autoconf", "0", false, DEVCONF_AUTOCONF});
   return all;
 }
 
@@ -295,6 +303,10 @@ const LinkInfo* findOurs(const Observed& observed, const IntentId& intent,
     return ours(link) || (link != nullptr && link->kind == traits.kind && !traits.hasOwnMac &&
                           link->alias.empty());
   };
+  if (std::none_of(observed.podLinks.begin(), observed.podLinks.end(),
+                   [&](const LinkInfo& link) { return link.kind == traits.kind; })) {
+    return nullptr;
+  }
   const LinkInfo* named = byName(observed.podLinks, interface.name.str());
   if (ours(named)) return named;
   for (unsigned salt = 0; salt < kHostNameSalts; ++salt) {
@@ -314,16 +326,22 @@ Result<std::vector<Op>> planInterface(const Desired& desired, const Observed& ob
 }
 
 Result<std::vector<Op>> plan(const Desired& desired, const Observed& observed) {
-  // Within a stage in the order of the interfaces.
-  std::map<drivers::Stage, std::vector<Op>> stages;
+  std::vector<std::vector<Op>> interfaces;
+  std::size_t count = 0;
   for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
     MULTINET_TRY(auto steps, planInterface(desired, observed, i));
-    for (Op& op : steps) stages[drivers::stageOf(op)].push_back(std::move(op));
+    count += steps.size();
+    interfaces.push_back(std::move(steps));
   }
   std::vector<Op> ops;
-  for (auto& [stage, steps] : stages) {
-    ops.insert(ops.end(), std::make_move_iterator(steps.begin()),
-               std::make_move_iterator(steps.end()));
+  ops.reserve(count);
+  using drivers::Stage;
+  for (const Stage stage : {Stage::Clear, Stage::Host, Stage::Sysctl, Stage::Configure}) {
+    for (auto& steps : interfaces) {
+      for (Op& op : steps) {
+        if (drivers::stageOf(op) == stage) ops.push_back(std::move(op));
+      }
+    }
   }
   return ops;
 }

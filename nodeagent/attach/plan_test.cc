@@ -177,6 +177,20 @@ TEST(Plan, ALinkThatWasMadeButNotMarkedIsAdopted) {
   EXPECT_EQ(stepsOf<WriteSysctl>(ops).size(), sysctlsOf(interface()).size());
 }
 
+TEST(Plan, AMacvlanIsBornWithItsNameUnlessOnlyThatNameTellsWhoseItIs) {
+  netlink::LinkInfo parent = bridgeLink();
+  parent.kind = "";
+  const std::string unique = hostLinkName(IntentId("i"), "net1", 0);
+  const auto birth = [&](Link link) {
+    return stepsOf<CreateLink>(plan(desire(interface(std::move(link))), observe(parent)).value())
+        .at(0);
+  };
+  EXPECT_EQ(birth(kMacvlan).bornAs, "net1");
+  EXPECT_EQ(birth(kMacvlan).elseAs, unique);
+  EXPECT_EQ(birth(macvlan::Link{"br0", api::MacvlanMode::Passthru}).bornAs, unique);
+  EXPECT_EQ(birth(ipvlan::Link{"br0"}).bornAs, unique);
+}
+
 TEST(Plan, AMacvlanStillUnderItsFirstNameIsAdopted) {
   InterfacePlan wanted = interface(kMacvlan);
   netlink::LinkInfo parent = bridgeLink();

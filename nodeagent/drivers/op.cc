@@ -16,7 +16,9 @@ struct StageOf {
   Stage operator()(const SetHostUp&) const { return Stage::Host; }
   Stage operator()(const MarkHostLink&) const { return Stage::Host; }
   Stage operator()(const CreateLink&) const { return Stage::Host; }
-  Stage operator()(const WriteSysctl&) const { return Stage::Sysctl; }
+  Stage operator()(const WriteSysctl& step) const {
+    return step.family == "ipv4" ? Stage::Configure : Stage::Sysctl;
+  }
   Stage operator()(const BringDown&) const { return Stage::Configure; }
   Stage operator()(const FinishLink&) const { return Stage::Configure; }
   Stage operator()(const SetMac&) const { return Stage::Configure; }

@@ -13,14 +13,16 @@
 namespace multinet::agent::drivers {
 
 /// The pod's link, born in the pod. Undone by deleting the end that stays on the host, or the link
-/// itself. Where nothing stays there it is born under a name that is unique on the host too: older
-/// kernels look a new link's name up in the caller's namespace. FinishLink gives the name it is to
-/// have.
+/// itself. FinishLink gives it the name that it is to have, where it was born under another one.
 struct CreateLink {
   Place place = Place::Switch;  ///< where the parent is
   std::string parent;           ///< for texts only
   int parentIndex = 0;
-  std::string bornAs;   ///< in the pod
+  std::string bornAs;  ///< in the pod
+  /// The name instead, unique on the host too, where the kernel says that `bornAs` is taken: before
+  /// Linux 6.15 it looks a new link's name up in the caller's namespace (__rtnl_newlink). Empty:
+  /// none.
+  std::string elseAs;
   std::string hostEnd;  ///< name of the end that stays in the switch; empty: none does
   std::string alias;    ///< of the host end
   MacAddress mac;
@@ -58,12 +60,14 @@ struct DeletePodLink {
   int index = 0;
   std::string name;
 };
-/// `net/<family>/conf/<the link>/<key>` in the pod. Goes with the link, so it needs no undo.
+/// `net/<family>/conf/<the link>/<key>` in the pod. Goes with the link, so it needs no undo. IPv4's
+/// go to the kernel with all that the link gets; IPv6's are files, written before that.
 struct WriteSysctl {
   std::string family;  ///< `ipv4`, `ipv6`
   std::string key;
   std::string value;
-  bool optional = false;  ///< a kernel without that family has nothing to set
+  bool optional = false;     ///< a kernel without that family has nothing to set
+  std::uint16_t number = 0;  ///< IPV4_DEVCONF_* of linux/ip.h, DEVCONF_* of linux/ipv6.h
 };
 /// A link that is up keeps its name on older kernels (EBUSY); IPv6 addresses and all routes of it
 /// go with this step.

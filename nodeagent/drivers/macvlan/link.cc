@@ -1,6 +1,7 @@
 #include <linux/if_link.h>
 
 #include <charconv>
+#include <utility>
 
 #include "nodeagent/drivers/macvlan/macvlan.h"
 #include "proto/cri-multinet/v1alpha1/pod_networks.pb.h"
@@ -39,6 +40,10 @@ netlink::Request requestOf(const CreateLink& step, int podNetns) {
 CreateLink Link::create(const NewLink& link, const netlink::LinkInfo& parent) const {
   CreateLink step = createOn(link, parent, place());
   step.mode = kernelMode(mode);
+  // Until it has its mark it is known by its MAC, or else by the name that it was born with.
+  if (traits().hasOwnMac) {
+    step.elseAs = std::exchange(step.bornAs, link.name.str());
+  }
   step.request = requestOf;
   return step;
 }
