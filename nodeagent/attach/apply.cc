@@ -78,6 +78,9 @@ std::vector<netlink::InetConf> inetOf(const std::vector<const Op*>& sysctls) {
 }
 
 Error about(const Op& op, const Error& error) {
+  const bool names = std::holds_alternative<CreateLink>(op.action) ||
+                     std::holds_alternative<FinishLink>(op.action);
+  if (names && error.code == Code::AlreadyExists) return nameTaken(op.interface);
   return error.within("attach interface " + op.interface);
 }
 

@@ -124,6 +124,17 @@ Status observeOldEnds(netlink::Socket& node, const Desired& desired, Observed& o
   return {};
 }
 
+/// Of links that may be ours: then the kernel needn't describe the others. All where kinds differ.
+netlink::LinkFilter ours(const Desired& desired) {
+  netlink::LinkFilter filter;
+  for (const InterfacePlan& interface : desired.interfaces) {
+    const std::string_view kind = traitsOf(interface.link).kind;
+    if (!filter.kind.empty() && filter.kind != kind) return {};
+    filter.kind = kind;
+  }
+  return filter;
+}
+
 std::string difference(const LinkInfo& link, const InterfaceStatus& status) {
   const InterfacePlan& plan = status.plan;
   if (!link.up) return "it is down";
@@ -139,7 +150,7 @@ std::string difference(const LinkInfo& link, const InterfaceStatus& status) {
 Result<Observed> observePod(HostSide host, Parents& parents, Pod& pod, const Desired& desired) {
   Observed observed;
   MULTINET_CHECK(observeHost(host, parents, desired, observed));
-  MULTINET_TRY(observed.podLinks, netlink::findLinks(pod.socket()));
+  MULTINET_TRY(observed.podLinks, netlink::findLinks(pod.socket(), ours(desired)));
   const bool detailed = std::any_of(
       desired.interfaces.begin(), desired.interfaces.end(), [&](const InterfacePlan& interface) {
         return interface.defaultGatewayV4 || interface.defaultGatewayV6 ||

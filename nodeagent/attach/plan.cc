@@ -90,14 +90,9 @@ class Planner {
                 text() + ": the node has no device \"" + parentOf(interface_.link) + "\"");
   }
 
-  [[nodiscard]] Error nameTaken() const {
-    return {Code::AlreadyExists, "NameTaken",
-            text() + ": the pod already has a link of that name, and it isn't ours"};
-  }
-
   Status createLink(const LinkInfo& parent) {
     const LinkInfo* named = byName(observed_.podLinks, interface_.name.str());
-    if (named != nullptr && named->index != lost_) return fail(nameTaken());
+    if (named != nullptr && named->index != lost_) return fail(nameTaken(interface_.name.str()));
     // Ends of ours that stand on the host: the pod's end is gone or was moved here.
     for (const auto& [name, link] : observed_.hostLinks) {
       if (link.alias == alias_) add(drivers::DeleteHostLink{name});
@@ -146,7 +141,9 @@ class Planner {
   /// Somebody gave the link another name: it is put back, for which it goes down.
   Status rename() {
     if (link_ == nullptr || link_->name == interface_.name.str()) return {};
-    if (byName(observed_.podLinks, interface_.name.str()) != nullptr) return fail(nameTaken());
+    if (byName(observed_.podLinks, interface_.name.str()) != nullptr) {
+      return fail(nameTaken(interface_.name.str()));
+    }
     if (!link_->up) return {};
     renames_ = true;
     add(drivers::BringDown{});
@@ -269,6 +266,12 @@ class Planner {
 };
 
 }  // namespace
+
+Error nameTaken(const std::string& interface) {
+  return {Code::AlreadyExists, "NameTaken",
+          "attach interface " + interface +
+              ": the pod already has a link of that name, and it isn't ours"};
+}
 
 std::vector<drivers::WriteSysctl> sysctlsOf(const InterfacePlan& interface) {
   // A host answers ARP for any of its addresses on any link, and prefers its first address as the

@@ -27,6 +27,7 @@ struct Observed {
   std::map<std::string, netlink::LinkInfo> hostLinks;
   /// Where a macvlan is missing: links of the node itself that bear the pod's marks.
   std::vector<netlink::LinkInfo> strays;
+  /// At least those of the interfaces' kinds; of any other one the kernel refuses the name.
   std::vector<netlink::LinkInfo> podLinks;
   std::vector<netlink::AddressInfo> podAddresses;
   std::vector<netlink::RouteInfo> podRoutes;  ///< of all tables
@@ -53,6 +54,9 @@ struct Observed {
 
 /// What an interface's sysctls shall be, before it is up: `ipv4/arp_ignore` and the like.
 [[nodiscard]] std::vector<drivers::WriteSysctl> sysctlsOf(const InterfacePlan& interface);
+
+/// A link that isn't ours has the interface's name.
+[[nodiscard]] Error nameTaken(const std::string& interface);
 
 /// How often another host-side name is tried before two that meet are an error.
 inline constexpr unsigned kHostNameSalts = 4;

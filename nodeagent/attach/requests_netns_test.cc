@@ -94,6 +94,20 @@ TEST_F(RequestsTest, AParentThatIsKnownIsStillLookedAt) {
   EXPECT_EQ(reason(), "attached") << "by another device of that name";
 }
 
+TEST_F(RequestsTest, ANameThatALinkOfAnotherKindHasIsRefused) {
+  netlink::Socket inside = TestHost::socketIn(pod_);
+  for (const char* name : {"net1", "net2"}) {
+    TestHost::run(inside, netlink::createBridge({name, MacAddress::derive(name), 1500}));
+  }
+  const auto before = netlink::findLinks(inside).value().size();
+  for (const Desired& desired : {veth_, macvlan_}) {
+    EXPECT_EQ(host_.attach(desired, pod_).error().reason, "NameTaken") << desired.intent.str();
+    EXPECT_EQ(netlink::findLinks(inside).value().size(), before);
+  }
+  for (const char* name : {"net1", "net2"}) TestHost::run(inside, netlink::deleteLink({0, name}));
+  for (const Desired& desired : {veth_, macvlan_}) EXPECT_TRUE(host_.attach(desired, pod_));
+}
+
 TEST_F(RequestsTest, WhatTheNamespaceSetsAnotherWayIsSetForTheLink) {
   const auto scope = netns::Scope::enter(pod_).value();
   for (const char* key : {"disable_ipv6", "accept_ra", "autoconf"}) {
