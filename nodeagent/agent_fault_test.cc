@@ -77,8 +77,8 @@ TEST_F(AgentTest, StartsLaterWhatCouldNotStartAtFirst) {
 TEST_F(AgentTest, StartsLaterThatForWhichThereWasNoThread) {
   for (int nth = 1; nth <= 16; ++nth) {
     SCOPED_TRACE(nth);
-    // The first two are the relay's own.
-    launch("thread.*@" + std::to_string(nth + 2) + "=error");
+    // The first three are the relay's own.
+    launch("thread.*@" + std::to_string(nth + 3) + "=error");
     EXPECT_EQ(reason("NotConnected"), "NotConnected");
     expectPlainPodsGo();
   }
