@@ -16,7 +16,7 @@
 #include "lib/nft/committer.h"
 #include "nodeagent/attach/kernel_attach_engine.h"
 #include "nodeagent/drivers/names.h"
-#include "nodeagent/networks/networks.h"
+#include "nodeagent/networks/kernel_networks.h"
 
 namespace multinet::bench {
 namespace {
@@ -126,12 +126,12 @@ class Networks {
       MULTINET_TRY(inner, node.inner.duplicate());
     }
     MULTINET_TRY(const auto scope, netns::Scope::enter(node.netns));
-    MULTINET_TRY(networks_, agent::networks::startNetworks(std::move(options), std::move(inner),
-                                                           [this](const auto& changed) {
-                                                             const std::lock_guard lock(mutex_);
-                                                             last_ = changed;
-                                                             changed_.notify_all();
-                                                           }));
+    MULTINET_TRY(networks_, agent::networks::KernelNetworks::start(
+                                std::move(options), std::move(inner), [this](const auto& changed) {
+                                  const std::lock_guard lock(mutex_);
+                                  last_ = changed;
+                                  changed_.notify_all();
+                                }));
     return {};
   }
   void wish(std::vector<DesiredNetwork> desired) { networks_->setDesired(std::move(desired)); }
@@ -155,7 +155,8 @@ class Networks {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::shared_ptr<const Snapshot> last_;
-  std::unique_ptr<agent::networks::Networks> networks_;  // last: its thread uses all of the above
+  std::unique_ptr<agent::networks::KernelNetworks>
+      networks_;  // last: its thread uses all of the above
 };
 
 Result<agent::InterfacePlan> planOf(Pod pod, Net net, const agent::networks::NetworkState& state) {

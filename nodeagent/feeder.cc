@@ -7,7 +7,7 @@
 #include "lib/api/names.h"
 #include "lib/api/request.h"
 #include "nodeagent/networks/desired.h"
-#include "nodeagent/resolve/catalog_resolver.h"
+#include "nodeagent/resolve/resolver.h"
 
 namespace multinet::agent {
 namespace {
@@ -50,14 +50,14 @@ std::vector<addresses::Pool> wantedPools(const watch::Caches& caches) {
   return out;
 }
 
-Feeder::Feeder(const watch::Caches& caches, networks::Networks& networks,
-               addresses::Addresses& addresses, NodeName node,
-               std::vector<IpPrefix> clusterPrefixes)
+Feeder::Feeder(const watch::Caches& caches, Serve serve, addresses::Addresses& addresses,
+               NodeName node, std::vector<IpPrefix> clusterPrefixes, const Clock& clock)
     : caches_(caches),
-      networks_(networks),
+      serve_(std::move(serve)),
       addresses_(addresses),
       node_(std::move(node)),
-      clusterPrefixes_(std::move(clusterPrefixes)) {}
+      clusterPrefixes_(std::move(clusterPrefixes)),
+      lane_("feeder", clock) {}
 
 void Feeder::changed() {
   if (waiting_.exchange(true)) return;
@@ -77,8 +77,7 @@ void Feeder::feed() {
   }
   const auto peers = caches_.peers();
   const auto all = caches_.networks();
-  networks_.setDesired(
-      networks::desiredNetworks(all, networks::PeersByNetwork(peers), node_, ranges));
+  serve_(networks::desiredNetworks(all, networks::PeersByNetwork(peers), node_, ranges));
   std::set<NetworkUid> existing;
   for (const auto& network : all) existing.emplace(network->metadata.uid);
   addresses_.setNetworks(std::move(existing));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <vector>
 
 #include "lib/async/lane.h"
@@ -20,8 +21,10 @@ namespace multinet::agent {
 /// `clusterPrefixes`: the ranges of pods and nodes, as the command line says them.
 class Feeder {
  public:
-  Feeder(const watch::Caches& caches, networks::Networks& networks, addresses::Addresses& addresses,
-         NodeName node, std::vector<IpPrefix> clusterPrefixes);
+  /// `serve` gets the networks of this node, on the feeder's thread.
+  using Serve = std::function<void(std::vector<networks::DesiredNetwork>)>;
+  Feeder(const watch::Caches& caches, Serve serve, addresses::Addresses& addresses, NodeName node,
+         std::vector<IpPrefix> clusterPrefixes, const Clock& clock);
 
   /// Any thread; returns at once.
   void changed();
@@ -32,12 +35,12 @@ class Feeder {
   void feed();
 
   const watch::Caches& caches_;
-  networks::Networks& networks_;
+  const Serve serve_;
   addresses::Addresses& addresses_;
   const NodeName node_;
   const std::vector<IpPrefix> clusterPrefixes_;
   std::atomic<bool> waiting_{false};
-  async::Lane lane_{"feeder"};
+  async::Lane lane_;
 };
 
 }  // namespace multinet::agent

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 #include <thread>
 
-#include "nodeagent/addresses/fake_addresses.h"
+#include "lib/base/fake_clock.h"
+#include "nodeagent/addresses/fake_block_api.h"
 #include "nodeagent/networks/fake_networks.h"
 #include "nodeagent/watch/fake_caches.h"
 
@@ -55,14 +57,29 @@ class FeederTest : public testing::Test {
   static bool eventually(Condition condition) {
     const auto end = std::chrono::steady_clock::now() + seconds(10);
     while (!condition() && std::chrono::steady_clock::now() < end) {
-      std::this_thread::sleep_for(milliseconds(1));
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
     return condition();
+  }
+  /// Of what blocks are leased ahead.
+  std::set<std::string> leased() {
+    const std::lock_guard lock(store_.mutex);
+    std::set<std::string> names;
+    for (const auto& [key, block] : store_.blocks) names.insert(block.network.str());
+    return names;
+  }
+  Feeder::Serve serve() {
+    return
+        [this](std::vector<networks::DesiredNetwork> all) { networks_.setDesired(std::move(all)); };
   }
 
   watch::FakeCaches caches_;
   networks::FakeNetworks networks_;
-  addresses::FakeAddresses addresses_;
+  FakeClock clock_;
+  addresses::FakeBlockStore store_;
+  addresses::FakeBlockApi blocks_{store_, NodeName("n1")};
+  async::Lane lane_{"sandbox", clock_};
+  addresses::Addresses addresses_{lane_, blocks_, clock_, {.node = NodeName("n1")}};
 };
 
 TEST_F(FeederTest, PoolsAreThoseThatPodsOfTheNodeName) {
@@ -93,20 +110,22 @@ TEST_F(FeederTest, CarriesABurstOnceAndNothingOfHalfAPicture) {
   caches_.podList = {pod("blue")};
   caches_.error = Error{Code::Unavailable, "CachesNotReady", "read PodNetworks: not answered yet"};
   {
-    Feeder feeder(caches_, networks_, addresses_, NodeName("n1"), {});
+    Feeder feeder(caches_, serve(), addresses_, NodeName("n1"), {}, clock_);
     feeder.changed();
     feeder.stop();  // drops what waits
   }
   EXPECT_TRUE(networks_.desired().empty());
   caches_.error.reset();
-  Feeder feeder(caches_, networks_, addresses_, NodeName("n1"), {});
+  Feeder feeder(caches_, serve(), addresses_, NodeName("n1"), {}, clock_);
+  addresses_.restore({}, addresses::Books::Complete);
   for (int i = 0; i < 100; ++i) feeder.changed();
-  EXPECT_TRUE(eventually([this] { return !addresses_.wanted().empty(); }));
+  clock_.advance(milliseconds(50));
+  EXPECT_TRUE(eventually([this] { return !leased().empty(); }));
   const auto desired = networks_.desired();
   EXPECT_EQ(desired.size(), 4U);
   EXPECT_EQ(std::ranges::count(desired, networks::Wish::Serve, &networks::DesiredNetwork::wish), 3)
       << "networks that are Ready";
-  EXPECT_EQ(addresses_.wanted().at(0).network, NetworkName("blue"));
+  EXPECT_EQ(leased(), std::set<std::string>{"blue"}) << "what a pod wants, once";
   feeder.stop();
 }
 

@@ -17,19 +17,21 @@ namespace multinet::agent {
 [[nodiscard]] Result<sandbox::KnownSet> knownSet(const api::PodInterfaceSet& set);
 
 /// Asks the API server, one question at a time.
-class KubeOwnSets final : public sandbox::OwnSets {
+class KubeOwnSets {
  public:
-  KubeOwnSets(std::function<Result<kube::Client*>()> client, NodeName node)
-      : client_(std::move(client)), node_(std::move(node)) {}
+  /// `clock` outlives it.
+  KubeOwnSets(std::function<Result<kube::Client*>()> client, NodeName node, const Clock& clock)
+      : client_(std::move(client)), node_(std::move(node)), lane_("own-sets", clock) {}
 
-  void list(async::Answer<std::vector<sandbox::KnownSet>> done) override;
+  /// See sandbox::OwnSets.
+  void list(async::Answer<std::vector<sandbox::KnownSet>> done);
 
  private:
   [[nodiscard]] Result<std::vector<sandbox::KnownSet>> listNow();
 
   std::function<Result<kube::Client*>()> client_;
   const NodeName node_;
-  async::Lane lane_{"own-sets"};
+  async::Lane lane_;
 };
 
 }  // namespace multinet::agent

@@ -41,10 +41,11 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       metrics_(metrics),
       watchdog_(watchdog),
       node_(settings.nodeName),
+      files_("files", clock_),
       runtime_(
           cri::makeRuntimeClient(std::move(channel), clock_, files_, settings.runtimeStateDir)),
       measuredRuntime_(*runtime_, metrics_, clock_),
-      journal_(settings.stateDir + "/journal.db"),
+      journal_(settings.stateDir + "/journal.db", {.clock = &clock_}),
       measuredJournal_(journal_, metrics_, clock_),
       cluster_({.kubeconfig = settings.kubeconfig,
                 .node = node_,
@@ -60,8 +61,8 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       blocks_(client_, node_),
       measuredBlocks_(blocks_, metrics_, clock_),
       reportApi_(client_, clock_, node_),
-      reporter_(reportApi_, cluster_, nodeReporter_, clock_, node_),
-      ownSets_(client_, node_) {}
+      reporter_(reportApi_, cluster_, nodeReporter_.news(), clock_, node_),
+      ownSets_(client_, node_, clock_) {}
 
 Status NetworkParts::start() {
   if (owner_ != nullptr) return {};
@@ -116,12 +117,12 @@ Status NetworkParts::startKernel() {
     const Status place = failpoint::check("start.networks");
     auto inner = openSwitch();
     if (!inner) return fail(unusable(kReason, inner.error(), kRemedy));
-    auto started =
-        place ? networks::startNetworks(options, std::move(*inner),
-                                        [this](std::shared_ptr<const networks::Snapshot> snapshot) {
-                                          nodeReporter_.update(std::move(snapshot));
-                                        })
-              : fail(place.error());
+    auto started = place ? networks::KernelNetworks::start(
+                               options, std::move(*inner),
+                               [this](std::shared_ptr<const networks::Snapshot> snapshot) {
+                                 nodeReporter_.update(std::move(snapshot));
+                               })
+                         : fail(place.error());
     if (!started) {
       return fail(unusable(kReason, started.error().within("start the node's networks"), kRemedy));
     }
@@ -132,16 +133,27 @@ Status NetworkParts::startKernel() {
 
 void NetworkParts::serve() {
   // All of them before the first is kept: each may throw for want of a thread.
-  auto lane = std::make_unique<async::Lane>("sandbox");
-  auto addresses = std::make_unique<addresses::LeasingAddresses>(
+  auto lane = std::make_unique<async::Lane>("sandbox", clock_);
+  auto addresses = std::make_unique<addresses::Addresses>(
       *lane, measuredBlocks_, clock_,
       addresses::LeaseOptions{.node = node_, .quarantine = policy_.quarantine});
-  auto resolver = std::make_unique<resolve::CatalogResolver>(*lane, cluster_, *networks_, clock_,
-                                                             policy_.clusterPrefixes);
-  auto feeder =
-      std::make_unique<Feeder>(cluster_, *networks_, *addresses, node_, policy_.clusterPrefixes);
-  const sandbox::Doors doors{measuredRuntime_, measuredJournal_, *measured_, *addresses, *resolver,
-                             reporter_,        clock_,           &ownSets_,  &watchdog_};
+  auto resolver = std::make_unique<resolve::Resolver>(
+      *lane, cluster_, [this] { return networks_->snapshot(); }, clock_, policy_.clusterPrefixes);
+  auto feeder = std::make_unique<Feeder>(
+      cluster_,
+      [this](std::vector<networks::DesiredNetwork> all) { networks_->setDesired(std::move(all)); },
+      *addresses, node_, policy_.clusterPrefixes, clock_);
+  const sandbox::Doors doors{measuredRuntime_,
+                             measuredJournal_,
+                             *measured_,
+                             *addresses,
+                             *resolver,
+                             [this](report::News news) { reporter_.tell(std::move(news)); },
+                             clock_,
+                             [this](async::Answer<std::vector<sandbox::KnownSet>> done) {
+                               ownSets_.list(std::move(done));
+                             },
+                             &watchdog_};
   auto owner = std::make_unique<sandbox::Owner>(
       *lane, doors, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   recovery_ = std::make_unique<recover::Recovery>(

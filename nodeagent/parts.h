@@ -13,20 +13,21 @@
 #include "lib/async/lane.h"
 #include "lib/async/watchdog.h"
 #include "lib/base/clock.h"
+#include "nodeagent/addresses/addresses.h"
 #include "nodeagent/addresses/kube_blocks.h"
-#include "nodeagent/addresses/leasing_addresses.h"
 #include "nodeagent/attach/kernel_attach_engine.h"
 #include "nodeagent/feeder.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/measured.h"
 #include "nodeagent/metrics.h"
+#include "nodeagent/networks/kernel_networks.h"
 #include "nodeagent/own_sets.h"
 #include "nodeagent/recover/recovery.h"
 #include "nodeagent/report/api_reporter.h"
 #include "nodeagent/report/kube_node_api.h"
 #include "nodeagent/report/kube_report_api.h"
 #include "nodeagent/report/node_reporter.h"
-#include "nodeagent/resolve/catalog_resolver.h"
+#include "nodeagent/resolve/resolver.h"
 #include "nodeagent/sandbox/owner.h"
 #include "nodeagent/watch/cluster.h"
 #include "nodeagent/wiring.h"
@@ -52,7 +53,7 @@ class NetworkParts {
   /// what helps.
   [[nodiscard]] Status start();
   /// After start() has succeeded.
-  [[nodiscard]] sandbox::Sandboxes& sandboxes() { return *owner_; }
+  [[nodiscard]] sandbox::Owner& owner() { return *owner_; }
   /// Any thread.
   [[nodiscard]] std::vector<watch::WatchAge> watches() const { return cluster_.watches(); }
   /// Any thread.
@@ -78,7 +79,7 @@ class NetworkParts {
   Metrics& metrics_;
   async::Watchdog& watchdog_;
   const NodeName node_;
-  async::Lane files_{"files"};
+  async::Lane files_;
   std::unique_ptr<sandbox::Runtime> runtime_;
   MeasuredRuntime measuredRuntime_;
   journal::SqliteJournal journal_;
@@ -96,11 +97,11 @@ class NetworkParts {
   std::string bootId_;
   std::unique_ptr<attach::KernelAttachEngine> engine_;
   std::unique_ptr<MeasuredEngine> measured_;
-  std::unique_ptr<networks::Networks> networks_;
+  std::unique_ptr<networks::KernelNetworks> networks_;
   /// Of the owner, and of what it asks without a change of threads.
   std::unique_ptr<async::Lane> lane_;
-  std::unique_ptr<addresses::LeasingAddresses> addresses_;
-  std::unique_ptr<resolve::CatalogResolver> resolver_;
+  std::unique_ptr<addresses::Addresses> addresses_;
+  std::unique_ptr<resolve::Resolver> resolver_;
   std::unique_ptr<Feeder> feeder_;
   std::atomic<bool> feeding_{false};  ///< publishes feeder_ and addresses_
   std::unique_ptr<sandbox::Owner> owner_;

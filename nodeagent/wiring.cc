@@ -24,7 +24,7 @@
 #include "nodeagent/cri/server.h"
 #include "nodeagent/metrics.h"
 #include "nodeagent/parts.h"
-#include "nodeagent/sandbox/gate.h"
+#include "nodeagent/sandbox/sandboxes.h"
 
 namespace multinet::agent {
 namespace {
@@ -94,20 +94,20 @@ struct Policy {
 
 // The diagram. Members are made from top to bottom; each needs only those above it. The relay comes
 // first and needs neither kernel nor disk nor API server; the rest starts on a lane of its own and
-// opens the gate when it is there. Destruction never happens: the process leaves by `_exit` after
-// stop().
+// is opened to the kubelet's calls when it is there. Destruction never happens: the process leaves
+// by `_exit` after stop().
 class NodeAgent final : public Agent {
  public:
   NodeAgent(Fd socket, const Settings& settings, Policy policy)
       : settings_(settings),
         policy_(std::move(policy)),
         channel_(cri::runtimeChannel(settings.runtimeEndpoint)),
-        gate_(timers_),
-        podNetworks_(gate_),
+        sandboxes_(timers_),
+        podNetworks_(sandboxes_),
         server_(
             {.runtime = settings.runtimeEndpoint,
-             .interceptorOf =
-                 cri::interceptors({.sandboxes = &gate_, .clock = &clock_, .timers = &timers_}),
+             .interceptorOf = cri::interceptors(
+                 {.sandboxes = &sandboxes_, .clock = &clock_, .timers = &timers_}),
              .podNetworks = &podNetworks_,
              .called = [this](std::string_view method, int code) { metrics_.called(method, code); },
              .clock = &clock_}),
@@ -161,9 +161,9 @@ class NodeAgent final : public Agent {
     }
     if (why == nullptr) return startParts();
     const bool ends = policy_.safeMode == SafeMode::Auto;
-    gate_.close({Code::FailedPrecondition, "SafeMode",
-                 std::string("the agent is in safe mode (") + why +
-                     "): plain pods start, pods with networks don't; see docs/safe-mode.md"});
+    sandboxes_.close({Code::FailedPrecondition, "SafeMode",
+                      std::string("the agent is in safe mode (") + why +
+                          "): plain pods start, pods with networks don't; see docs/safe-mode.md"});
     log::error("safe mode: a plain relay, pods with networks are refused",
                {{"why", why}, {"seconds", ends ? policy_.safeModeFor / seconds(1) : -1}});
     if (!ends) return;
@@ -179,11 +179,11 @@ class NodeAgent final : public Agent {
       const Duration wait = backoff_.next();
       log::error("can't serve pods with networks yet",
                  {{"retryMs", wait / milliseconds(1)}, {"error", started.error()}});
-      gate_.close(started.error());
+      sandboxes_.close(started.error());
       starter_.postAfter(wait, [this] { startParts(); });
       return;
     }
-    gate_.open(parts_->sandboxes());
+    sandboxes_.open(parts_->owner());
     started_ = parts_.get();
     starter_.postAfter(crashes_.limits().settled, [this] { crashes_.settle(); });
   }
@@ -219,8 +219,9 @@ class NodeAgent final : public Agent {
 
   /// Any thread.
   Gauges gauges() const {
-    const auto snapshot = gate_.snapshot();
-    Gauges gauges{gate_.ready(), snapshot->intents, snapshot->doubts, {}, 0, watchdog_.healths()};
+    const auto snapshot = sandboxes_.snapshot();
+    Gauges gauges{sandboxes_.ready(), snapshot->intents, snapshot->doubts, {}, 0,
+                  watchdog_.healths()};
     if (const NetworkParts* parts = started_) {
       gauges.watches = parts->watches();
       gauges.reportsWaiting = parts->reportsWaiting();
@@ -233,9 +234,9 @@ class NodeAgent final : public Agent {
   SystemClock clock_;
   Metrics metrics_;
   async::Watchdog watchdog_;
-  async::Lane timers_{"timers"};
+  async::Lane timers_{"timers", clock_};
   std::shared_ptr<grpc::Channel> channel_;
-  sandbox::Gate gate_;
+  sandbox::Sandboxes sandboxes_;
   cri::PodNetworksService podNetworks_;
   cri::Server server_;
   cri::Listener listener_;
@@ -244,7 +245,7 @@ class NodeAgent final : public Agent {
   std::unique_ptr<NetworkParts> parts_;
   std::atomic<const NetworkParts*> started_{nullptr};
   std::unique_ptr<http::Server> metricsServer_;
-  async::Lane starter_{"starter"};
+  async::Lane starter_{"starter", clock_};
 };
 
 }  // namespace

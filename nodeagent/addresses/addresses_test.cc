@@ -3,8 +3,8 @@
 #include <future>
 
 #include "lib/base/fake_clock.h"
+#include "nodeagent/addresses/addresses.h"
 #include "nodeagent/addresses/fake_block_api.h"
-#include "nodeagent/addresses/leasing_addresses.h"
 
 namespace multinet::agent::addresses {
 namespace {
@@ -99,7 +99,7 @@ class AddressesTest : public testing::Test {
   FakeBlockApi api_;
   LeaseOptions options_;
   std::optional<async::Lane> lane_;
-  std::optional<LeasingAddresses> addresses_;
+  std::optional<Addresses> addresses_;
 };
 
 TEST_F(AddressesTest, GivesOneAddressOfEachFamilyWithTheSubnetsLength) {
@@ -138,7 +138,7 @@ TEST_F(AddressesTest, TwoNodesShareAPoolToItsLastAddressAndThenSayWithNumbers) {
   LeaseOptions otherOptions = options_;
   otherOptions.node = NodeName("n2");
   async::Lane lane("other");
-  LeasingAddresses other(lane, otherApi, clock_, otherOptions);
+  Addresses other(lane, otherApi, clock_, otherOptions);
   other.restore({}, Books::Complete);
   std::set<std::string> seen;
   const Pool small = pool({"10.20.0.0/28"});

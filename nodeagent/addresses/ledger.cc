@@ -256,6 +256,16 @@ Error Ledger::withUsage(const Error& error, const LeaseKey& key) const {
 
 // --- holdings ---
 
+std::vector<Holding> Ledger::held() const {
+  std::vector<Holding> all;
+  for (const auto& [intent, held] : held_) {
+    for (const Held& one : held.addresses) {
+      all.push_back({intent, held.pod, one.interface, one.network, one.address});
+    }
+  }
+  return all;
+}
+
 bool Ledger::heldByAnyone(const Held& what) const {
   return std::any_of(held_.begin(), held_.end(), [&](const auto& holder) {
     const auto& all = holder.second.addresses;

@@ -109,6 +109,9 @@ class Ledger {
   [[nodiscard]] std::size_t pools() const { return pools_.size(); }
   /// Blocks in the books, those on their way out included.
   [[nodiscard]] std::size_t blocks() const { return own_.size(); }
+  /// What is in use: without what rests.
+  [[nodiscard]] std::vector<Holding> held() const;
+  [[nodiscard]] Books books() const { return books_; }
 
  private:
   struct Held {

@@ -37,7 +37,7 @@ bool hasExtension(const subset::ContainerEventResponse& event) {
 TEST_F(RelayTest, EventsOfPlainPodsPassByteForByte) {
   auto snapshot = running("other");
   snapshot.sandboxes[SandboxId("known")].attached = true;
-  sandboxes.publish(snapshot);
+  sandboxes.show(snapshot);
   for (const std::string& bytes :
        {eventOf("s1", "u1").SerializeAsString(), std::string("\xff\xff no event")}) {
     runtime.answer = bytes;
@@ -49,7 +49,7 @@ TEST_F(RelayTest, EventsOfASandboxWithNetworksSayWhatItGot) {
   auto snapshot = recovered();
   snapshot.sandboxes[SandboxId("s1")].attached = true;
   snapshot.sandboxes[SandboxId("bad")].verdict = sandbox::Verdict::NotReady;
-  sandboxes.publish(snapshot);
+  sandboxes.show(snapshot);
   subset::ContainerEventResponse shown;
   runtime.answer = eventOf("s1", "u1").SerializeAsString();
   ASSERT_TRUE(shown.ParseFromString(call(cri("GetContainerEvents"), "").bytes));
@@ -67,33 +67,37 @@ TEST_F(RelayTest, EventsOfASandboxWithNetworksSayWhatItGot) {
 }
 
 TEST_F(RelayTest, AnEventOfAHiddenSandboxWaitsUntilItIsShown) {
-  sandboxes.publish(running("u1"));
+  sandboxes.show(running("u1"));
   runtime.answer = eventOf("s1", "u1").SerializeAsString();
   auto waits =
       std::async(std::launch::async, [this] { return call(cri("GetContainerEvents"), ""); });
-  EXPECT_EQ(waits.wait_for(200ms), std::future_status::timeout);
+  EXPECT_EQ(waits.wait_for(40ms), std::future_status::timeout);
+  timePasses = true;
   auto attached = recovered();
   attached.sandboxes[SandboxId("s1")].attached = true;
-  sandboxes.publish(attached);
+  sandboxes.show(attached);
   subset::ContainerEventResponse shown;
   ASSERT_TRUE(shown.ParseFromString(waits.get().bytes));
   EXPECT_TRUE(hasExtension(shown));
 }
 
 TEST_F(RelayTest, AnEventOfASandboxThatWasRolledBackIsNeverShown) {
-  sandboxes.publish(running("u1"));
+  sandboxes.show(running("u1"));
   runtime.answer = eventOf("s1", "u1").SerializeAsString();
   auto waits =
       std::async(std::launch::async, [this] { return call(cri("GetContainerEvents"), ""); });
-  EXPECT_EQ(waits.wait_for(200ms), std::future_status::timeout);
-  sandboxes.publish(recovered());
+  EXPECT_EQ(waits.wait_for(40ms), std::future_status::timeout);
+  timePasses = true;
+  sandboxes.show(recovered());
   EXPECT_EQ(waits.get().bytes, "");
 }
 
 TEST_F(RelayTest, AnEventIsHeldForABoundedTime) {
-  sandboxes.publish(running("u1"));
+  sandboxes.show(running("u1"));
   runtime.answer = eventOf("s1", "u1").SerializeAsString();
+  timePasses = true;
   EXPECT_EQ(call(cri("GetContainerEvents"), "", 60s).bytes, "");
+  timePasses = false;
   EXPECT_EQ(call(cri("GetContainerEvents"), "", 200ms).status.error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
 }

@@ -96,7 +96,8 @@ class CreateContainer final : public Interceptor {
   void request(grpc::ByteBuffer message, DecideRequest decide) override {
     auto decoded = decodeCreate(bytesOf(message));
     if (!decoded) return decide(refusal(decoded.error()));
-    const auto may = context_.sandboxes->mayCreateContainer(decoded->id, decoded->config);
+    const auto may =
+        sandbox::mayCreateContainer(*context_.sandboxes->snapshot(), decoded->id, decoded->config);
     if (!may) return decide(refusal(may.error()));
     decide(Forward{std::move(message)});
   }

@@ -12,7 +12,7 @@
 #include "nodeagent/cri/listener.h"
 #include "nodeagent/cri/messages.h"
 #include "nodeagent/cri/server.h"
-#include "nodeagent/sandbox/fake_sandboxes.h"
+#include "nodeagent/sandbox/sandboxes.h"
 #include "proto/cri-multinet/v1alpha1/pod_networks.grpc.pb.h"
 
 namespace multinet::agent::cri {
@@ -76,7 +76,8 @@ class PodNetworksTest : public testing::Test {
     std::string name = "/tmp/multinet-service-XXXXXX";
     return std::string(mkdtemp(name.data()));
   }();
-  sandbox::FakeSandboxes sandboxes;
+  async::Lane timers{"timers"};
+  sandbox::Sandboxes sandboxes{timers};
   std::unique_ptr<PodNetworksService> service;
   std::unique_ptr<Server> server;
   std::unique_ptr<Listener> listener;
@@ -98,7 +99,7 @@ TEST_F(PodNetworksTest, GetsAndLists) {
   auto snapshot = recovered();
   add(snapshot, "s1", "u1", "");
   add(snapshot, "s2", "u2", "");
-  sandboxes.publish(snapshot);
+  sandboxes.show(snapshot);
   wire::GetResponse response;
   ASSERT_TRUE(get("s1", response).ok());
   const auto& networks = response.pod_networks();
@@ -110,7 +111,7 @@ TEST_F(PodNetworksTest, GetsAndLists) {
   snapshot.sandboxes[SandboxId("s2")].interfaces =
       std::make_shared<const std::vector<InterfaceStatus>>();
   snapshot.sandboxes[SandboxId("s2")].attached = false;
-  sandboxes.publish(snapshot);
+  sandboxes.show(snapshot);
   ASSERT_TRUE(get("s2", response).ok());
   EXPECT_EQ(response.pod_networks().status().state(), wire::POD_NETWORKS_STATE_PENDING);
   EXPECT_EQ(get("s3", response).error_code(), grpc::StatusCode::NOT_FOUND);
@@ -125,7 +126,7 @@ TEST_F(PodNetworksTest, WatchesFromTheFirstPodToTheLast) {
   const auto stream = stub->Watch(&context, {});
   auto snapshot = recovered();
   add(snapshot, "s1", "u1", "");
-  sandboxes.publish(snapshot);
+  sandboxes.show(snapshot);
   const auto expect = [&](wire::WatchResponse::Type type, const std::string& id) {
     wire::WatchResponse response;
     ASSERT_TRUE(stream->Read(&response)) << id;
@@ -134,21 +135,21 @@ TEST_F(PodNetworksTest, WatchesFromTheFirstPodToTheLast) {
   };
   expect(wire::WatchResponse::ADDED, "s1");
   expect(wire::WatchResponse::BOOKMARK, "");
-  sandboxes.publish(snapshot);  // says the same: nobody is told
+  sandboxes.show(snapshot);  // says the same: nobody is told
   add(snapshot, "s1", "u1", "one more");
   add(snapshot, "s2", "u2", "");
-  sandboxes.publish(snapshot);
+  sandboxes.show(snapshot);
   expect(wire::WatchResponse::MODIFIED, "s1");
   expect(wire::WatchResponse::ADDED, "s2");
   snapshot.sandboxes.erase(SandboxId("s1"));
-  sandboxes.publish(snapshot);
+  sandboxes.show(snapshot);
   expect(wire::WatchResponse::DELETED, "s1");
   context.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(PodNetworksTest, BoundsTheWatchesAndFreesTheirPlaces) {
-  sandboxes.publish(recovered());
+  sandboxes.show(recovered());
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
   std::vector<std::unique_ptr<grpc::ClientReader<wire::WatchResponse>>> streams;
   const auto opens = [&] {

@@ -19,7 +19,7 @@
 #include "nodeagent/cri/hop.h"
 #include "nodeagent/cri/interceptors.h"
 #include "nodeagent/cri/listener.h"
-#include "nodeagent/sandbox/fake_sandboxes.h"
+#include "nodeagent/sandbox/fake_node.h"
 #include "proto/cri-multinet/internal/cri_subset.pb.h"
 
 namespace multinet::agent::cri {
@@ -131,7 +131,11 @@ class RelayTest : public testing::Test {
     std::promise<grpc::Status> done;
     stub->UnaryCall(&context, method, {}, &sent, &received,
                     [&done](grpc::Status status) { done.set_value(std::move(status)); });
-    Reply reply{done.get_future().get(), {}, {}};
+    auto ended = done.get_future();
+    while (ended.wait_for(1ms) != std::future_status::ready) {
+      if (timePasses) clock.advance(20ms);
+    }
+    Reply reply{ended.get(), {}, {}};
     reply.bytes = bytesOf(received);
     for (const auto& [key, value] : context.GetServerTrailingMetadata()) {
       reply.trailers.emplace(std::string(key.data(), key.size()),
@@ -156,9 +160,22 @@ class RelayTest : public testing::Test {
     std::string name = "/tmp/multinet-relay-XXXXXX";
     return std::string(mkdtemp(name.data()));
   }();
-  SystemClock clock;
-  async::Lane timers{"cri-timers"};
-  sandbox::FakeSandboxes sandboxes;
+  /// Serves; the owner of the sandboxes then is that of `node`.
+  void open() {
+    node.start();
+    sandboxes.open(*node.owner);
+  }
+  void openRecovered() {
+    open();
+    node.owner->restore({});
+    node.onLane([] {});
+  }
+
+  sandbox::FakeNode node;
+  FakeClock& clock = node.clock;
+  std::atomic<bool> timePasses = false;  ///< while a call waits
+  async::Lane timers{"cri-timers", clock};
+  sandbox::Sandboxes sandboxes{timers};
   EchoRuntime runtime;
   std::unique_ptr<grpc::Server> runtimeServer;
   std::unique_ptr<Server> server;

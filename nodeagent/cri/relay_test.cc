@@ -102,38 +102,42 @@ TEST_F(RelayTest, AThreadOfTheRelaysThatHangsIsSeen) {
 }
 
 TEST_F(RelayTest, LetsPlainPodsPassWhileTheOwnerHangs) {
-  sandboxes.hangs = true;
+  open();
+  std::promise<void> go = node.hang();
   const auto request = runRequest(false);
   EXPECT_EQ(call(cri("RunPodSandbox"), request).bytes, request);
   subset::StopPodSandboxRequest stop;
   stop.set_pod_sandbox_id("s1");
+  timePasses = true;
   EXPECT_EQ(call(cri("StopPodSandbox"), stop.SerializeAsString()).bytes, stop.SerializeAsString());
-  sandboxes.publish({.recovered = true, .bootId = "b", .sandboxes = {}, .running = {}});
-  EXPECT_TRUE(call(cri("StopPodSandbox"), stop.SerializeAsString()).status.ok());
-  EXPECT_EQ(sandboxes.calls(), (std::vector<std::string>{"beforeStop s1", "afterStop s1"}));
+  timePasses = false;
+  go.set_value();
+  node.owner->restore({});
+  node.onLane([] {});
+  go = node.hang();
+  EXPECT_TRUE(call(cri("StopPodSandbox"), stop.SerializeAsString()).status.ok())
+      << "it is none of the owner's, who isn't asked";
 }
 
 TEST_F(RelayTest, AnswersARequestWithItsNetworksAndNeverForwardsItItself) {
-  sandboxes.onRun = [](sandbox::RunRequest request, const async::Answer<sandbox::RunResult>& done) {
-    EXPECT_EQ(request.pod.str(), "default/web");
+  openRecovered();
+  node.runtime.replyBytes = [](const SandboxId& id) {
     subset::RunPodSandboxResponse response;
-    response.set_pod_sandbox_id("s1");
-    done(sandbox::RunResult{{SandboxId("s1"), response.SerializeAsString()}, {}});
+    response.set_pod_sandbox_id(id.str());
+    return response.SerializeAsString();
   };
   const auto reply = call(cri("RunPodSandbox"), runRequest(true));
   subset::RunPodSandboxResponse response;
   ASSERT_TRUE(response.ParseFromString(reply.bytes));
   EXPECT_EQ(response.pod_sandbox_id(), "s1");
   EXPECT_GT(reply.bytes.size(), 4U);
+  EXPECT_EQ(node.runtime.sandboxes().at(SandboxId("s1")).pod.str(), "default/web");
+  EXPECT_EQ(node.engine.attached().size(), 1U);
   EXPECT_EQ(runtime.calls, 0);
 }
 
 TEST_F(RelayTest, NeverForwardsARequestOfAPodInTheNodesOwnNetwork) {
-  sandboxes.onRun = [](const sandbox::RunRequest& request,
-                       const async::Answer<sandbox::RunResult>& done) {
-    EXPECT_TRUE(request.hostNetwork);
-    done(fail(Code::InvalidArgument, "HostNetwork", "spec.hostNetwork: \"true\""));
-  };
+  openRecovered();
   subset::RunPodSandboxRequest run;
   ASSERT_TRUE(run.ParseFromString(runRequest(true)));
   run.mutable_config()
@@ -144,14 +148,19 @@ TEST_F(RelayTest, NeverForwardsARequestOfAPodInTheNodesOwnNetwork) {
   EXPECT_EQ(call(cri("RunPodSandbox"), run.SerializeAsString()).status.error_code(),
             grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(runtime.calls, 0);
+  EXPECT_EQ(node.runtime.runs(), 0);
 }
 
 TEST_F(RelayTest, AbortsWhenTheCallerGoesAway) {
+  openRecovered();
+  node.runtime.hold();
   EXPECT_EQ(call(cri("RunPodSandbox"), runRequest(true), 100ms).status.error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
-  for (int i = 0; i < 200 && sandboxes.aborted() == 0; ++i) std::this_thread::sleep_for(10ms);
-  EXPECT_EQ(sandboxes.aborted(), 1U);
-  EXPECT_EQ(sandboxes.calls(), std::vector<std::string>{"run default/web"});
+  server->awaitQuiet(10s);
+  node.runtime.release();
+  node.onLane([] {});
+  EXPECT_EQ(node.runtime.runs(), 1);
+  EXPECT_TRUE(node.runtime.sandboxes().empty()) << "taken back";
   EXPECT_EQ(runtime.calls, 0);
 }
 
@@ -162,12 +171,13 @@ TEST_F(RelayTest, RefusesContainersInASandboxWithoutItsNetworks) {
   request.set_pod_sandbox_id("s1");
   *request.mutable_sandbox_config() = run.config();
   const auto bytes = request.SerializeAsString();
+  sandbox::Snapshot snapshot{.recovered = true, .bootId = "b", .sandboxes = {}, .running = {}};
+  sandboxes.show(snapshot);
   EXPECT_EQ(call(cri("CreateContainer"), bytes).status.error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(runtime.calls, 0);
-  sandbox::Snapshot snapshot{.recovered = true, .bootId = "b", .sandboxes = {}, .running = {}};
   snapshot.sandboxes[SandboxId("s1")].attached = true;
-  sandboxes.publish(snapshot);
+  sandboxes.show(snapshot);
   EXPECT_EQ(call(cri("CreateContainer"), bytes).bytes, bytes);
 }
 
@@ -189,7 +199,7 @@ TEST_F(RelayTest, ShowsVerdictsInStatusAndAddsTheCondition) {
   sandbox::Snapshot snapshot{.recovered = true, .bootId = "b", .sandboxes = {}, .running = {}};
   snapshot.sandboxes[SandboxId("bad")].verdict = sandbox::Verdict::NotReady;
   snapshot.sandboxes[SandboxId("new")].verdict = sandbox::Verdict::Hidden;
-  sandboxes.publish(snapshot);
+  sandboxes.show(snapshot);
   subset::PodSandboxStatusResponse ready;
   ready.mutable_status()->mutable_network()->set_ip("10.0.0.1");
   runtime.answer = ready.SerializeAsString();
@@ -205,13 +215,14 @@ TEST_F(RelayTest, ShowsVerdictsInStatusAndAddsTheCondition) {
   request.set_pod_sandbox_id("new");
   EXPECT_EQ(call(cri("PodSandboxStatus"), request.SerializeAsString()).status.error_code(),
             grpc::StatusCode::NOT_FOUND);
-  subset::StatusResponse node;
-  node.mutable_status()->add_conditions()->set_type("NetworkReady");
-  runtime.answer = node.SerializeAsString();
-  ASSERT_TRUE(node.ParseFromString(call(cri("Status"), "").bytes));
-  ASSERT_EQ(node.status().conditions_size(), 2);
-  EXPECT_EQ(node.status().conditions(1).type(), "MultiNetworkReady");
-  EXPECT_TRUE(node.status().conditions(1).status());
+  openRecovered();
+  subset::StatusResponse status;
+  status.mutable_status()->add_conditions()->set_type("NetworkReady");
+  runtime.answer = status.SerializeAsString();
+  ASSERT_TRUE(status.ParseFromString(call(cri("Status"), "").bytes));
+  ASSERT_EQ(status.status().conditions_size(), 2);
+  EXPECT_EQ(status.status().conditions(1).type(), "MultiNetworkReady");
+  EXPECT_TRUE(status.status().conditions(1).status());
 }
 
 TEST(SandboxList, AppliesTheFilterAfterTheVerdicts) {

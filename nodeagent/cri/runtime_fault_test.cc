@@ -17,7 +17,7 @@
 #include "nodeagent/cri/listener.h"
 #include "nodeagent/cri/runtime_client.h"
 #include "nodeagent/cri/server.h"
-#include "nodeagent/sandbox/fake_sandboxes.h"
+#include "nodeagent/sandbox/owner_fixture.h"
 #include "test/support/cri/kubelet.h"
 #include "test/support/cri/netns.h"
 #include "test/support/cri/runtime.h"
@@ -77,6 +77,21 @@ class RuntimeFault : public testing::Test {
                          [&](Result<Fd> result) { answer.set_value(std::move(result)); });
     return answer.get_future().get();
   }
+  /// From now on there is an owner, over the runtime.
+  void open() {
+    owned.emplace(client.get());
+    owned->start();
+    sandboxes.open(*owned->owner);
+  }
+  /// It knows that sandbox as one that has its networks.
+  void recover(const std::string& id) {
+    owned->owner->restore(
+        {{sandbox::interrupted(journal::State::Attached, id.c_str()), sandbox::Fate::Keep}});
+  }
+  bool isKnown(const std::string& id) {
+    owned->onLane([] {});
+    return owned->owner->snapshot()->sandboxes.contains(SandboxId(id));
+  }
   static ino_t inodeOf(const std::string& path) {
     struct stat status{};
     return stat(path.c_str(), &status) == 0 ? status.st_ino : 0;
@@ -89,10 +104,11 @@ class RuntimeFault : public testing::Test {
   SystemClock clock;
   async::Lane files{"files"};
   async::Lane timers{"timers"};
-  sandbox::FakeSandboxes sandboxes;
+  sandbox::Sandboxes sandboxes{timers};
   support::Runtime runtime{directory};
   std::unique_ptr<sandbox::Runtime> client;
-  std::shared_ptr<std::string> details;  // of the last run's error
+  std::optional<sandbox::FakeNode> owned;  // of the owner, once there is one
+  std::shared_ptr<std::string> details;    // of the last run's error
   std::unique_ptr<Server> server;
   std::unique_ptr<Listener> listener;
 };
@@ -121,11 +137,8 @@ TEST_F(RuntimeFault, TheDetailsOfItsErrorReachTheKubeletUnchanged) {
   EXPECT_EQ(run().error().code, Code::FailedPrecondition);
   EXPECT_EQ(*details, sent);
   // From the owner on.
-  sandboxes.onRun = [this](const sandbox::RunRequest& request,
-                           const async::Answer<sandbox::RunResult>& done) {
-    client->runPodSandbox(
-        request, {}, [done](const Result<sandbox::RunReply>& reply) { done(fail(reply.error())); });
-  };
+  open();
+  owned->owner->restore({});
   runtime.inject("RunPodSandbox", refuses);
   const auto result = kubelet().sync({"u1", "web", {{"multinet.dev/networks", "blue"}}});
   EXPECT_EQ(result.failedCall, "RunPodSandbox");
@@ -257,15 +270,10 @@ TEST_F(RuntimeFault, LetsTheKubeletAdoptASandboxWhoseReplyWasLost) {
 
 TEST_F(RuntimeFault, GivesNoContainerToAnAdoptedSandboxWithoutItsNetworks) {
   auto node = kubelet();
-  // What is left when the agent died between the runtime's reply and the attach.
   const support::KubeletPod pod{"u1", "web", {{"multinet.dev/networks", "blue"}}};
-  sandboxes.onRun = [this](sandbox::RunRequest request,
-                           const async::Answer<sandbox::RunResult>& done) {
-    client->runPodSandbox(request, {}, [done](Result<sandbox::RunReply>) {
-      done(fail(Code::Internal, "Died", "run sandbox: the agent died"));
-    });
-  };
-  EXPECT_EQ(node.sync(pod).failedCall, "RunPodSandbox");
+  // What is left when the agent died between the runtime's reply and the attach.
+  ASSERT_TRUE(node.sync({"u1", "web", {}}).status.ok());
+  sandboxes.show({.recovered = true, .bootId = "b", .sandboxes = {}, .running = {}});
   const auto adopted = node.sync(pod);
   EXPECT_TRUE(adopted.adopted);
   EXPECT_EQ(adopted.failedCall, "CreateContainer");
@@ -273,7 +281,7 @@ TEST_F(RuntimeFault, GivesNoContainerToAnAdoptedSandboxWithoutItsNetworks) {
   // Recovery gave up on it: the kubelet makes another, with the next attempt.
   sandbox::Snapshot snapshot{.recovered = true, .bootId = "b", .sandboxes = {}, .running = {}};
   snapshot.sandboxes[SandboxId(adopted.sandbox)].verdict = sandbox::Verdict::NotReady;
-  sandboxes.publish(snapshot);
+  sandboxes.show(snapshot);
   const auto next = node.sync(pod);
   EXPECT_FALSE(next.adopted);
   EXPECT_EQ(next.attempt, adopted.attempt + 1);
@@ -284,7 +292,7 @@ TEST_F(RuntimeFault, ShowsNoSandboxWhoseOwnCallIsUnderWay) {
   const support::KubeletPod pod{"u1", "web", {}};
   ASSERT_TRUE(node.sync(pod).status.ok());
   EXPECT_EQ(node.list(pod).size(), 1U);
-  sandboxes.publish(
+  sandboxes.show(
       {.recovered = true, .bootId = "b", .sandboxes = {}, .running = {{PodUid("u1"), 0}}});
   EXPECT_TRUE(node.list(pod).empty());
 }
@@ -293,12 +301,15 @@ TEST_F(RuntimeFault, StopsAndRemovesWhileTheOwnerHangs) {
   auto node = kubelet();
   const support::KubeletPod pod{"u1", "web", {}};
   ASSERT_TRUE(node.sync(pod).status.ok());
-  sandboxes.hangs = true;  // and it hasn't recovered: any sandbox may be one of its own
+  open();  // and it hasn't recovered: any sandbox may be one of its own
+  std::promise<void> go = owned->hang();
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_TRUE(node.kill(pod).ok());
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
   EXPECT_TRUE(runtime.sandboxes().empty());
-  EXPECT_EQ(sandboxes.calls().back(), "afterRemove sandbox1");
+  go.set_value();
+  recover("sandbox1");
+  EXPECT_FALSE(isKnown("sandbox1")) << "its end was told";
 }
 
 TEST_F(RuntimeFault, EndsASandboxOfTheOwnersWhileTheOwnerHangs) {
@@ -306,10 +317,10 @@ TEST_F(RuntimeFault, EndsASandboxOfTheOwnersWhileTheOwnerHangs) {
   const support::KubeletPod pod{"u1", "web", {}};
   const auto made = node.sync(pod);
   ASSERT_TRUE(made.status.ok());
-  sandbox::Snapshot snapshot{.recovered = true, .bootId = "b", .sandboxes = {}, .running = {}};
-  snapshot.sandboxes[SandboxId(made.sandbox)].attached = true;
-  sandboxes.publish(snapshot);
-  sandboxes.hangs = true;
+  open();
+  recover(made.sandbox);
+  ASSERT_TRUE(isKnown(made.sandbox));
+  std::promise<void> go = owned->hang();
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_TRUE(node.kill(pod).ok()) << "our books are no reason to refuse an end";
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
@@ -320,10 +331,13 @@ TEST_F(RuntimeFault, TellsTheOwnerNothingOfAStopThatTheRuntimeRefused) {
   auto node = kubelet();
   const support::KubeletPod pod{"u1", "web", {}};
   ASSERT_TRUE(node.sync(pod).status.ok());
+  open();
+  recover("sandbox1");
   runtime.inject("StopPodSandbox", {.code = 13});
   EXPECT_EQ(node.kill(pod).error_code(), grpc::StatusCode::INTERNAL);
-  EXPECT_EQ(sandboxes.calls().back(), "beforeStop sandbox1");
+  EXPECT_TRUE(isKnown("sandbox1"));
   EXPECT_TRUE(node.kill(pod).ok());
+  EXPECT_FALSE(isKnown("sandbox1"));
 }
 
 TEST_F(RuntimeFault, HoldsBackTheRuntimeForASlowReaderWithoutHurtingOthers) {

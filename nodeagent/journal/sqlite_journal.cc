@@ -63,13 +63,14 @@ std::optional<Shape> shapeOf(const std::string& path) {
 /// Answers what waits for a disk that hangs. Any thread.
 class Patience {
  public:
-  explicit Patience(Duration patience) : patience_(patience) {}
+  Patience(Duration patience, const Clock& clock)
+      : patience_(patience), clock_(clock), lane_("journal-clock", clock) {}
 
   /// A write has come; numbers grow. False where the disk hangs: then it isn't waited for.
   [[nodiscard]] bool begin(std::uint64_t number, const async::Answer<void>& done) {
     const std::lock_guard lock(mutex_);
     if (isStuck_) return false;
-    waiting_.push_back({number, Time::clock::now() + patience_, done});
+    waiting_.push_back({number, clock_.now() + patience_, done});
     if (waiting_.size() == 1) arm();
     return true;
   }
@@ -91,17 +92,16 @@ class Patience {
   void stop() { lane_.stop(); }
 
  private:
-  using Time = std::chrono::steady_clock::time_point;
   struct Waiting {
     std::uint64_t number;
-    Time until;
+    BootTime until;
     async::Answer<void> done;
   };
 
   // One timer at a time: look() sets the next.
   void arm() {
     if (std::exchange(isArmed_, true)) return;
-    lane_.postAfter(waiting_.front().until - Time::clock::now(), [this] { look(); });
+    lane_.postAfter(waiting_.front().until - clock_.now(), [this] { look(); });
   }
 
   void look() {
@@ -110,7 +110,7 @@ class Patience {
       const std::lock_guard lock(mutex_);
       isArmed_ = false;
       if (waiting_.empty()) return;
-      if (Time::clock::now() < waiting_.front().until) return arm();
+      if (clock_.now() < waiting_.front().until) return arm();
       isStuck_ = true;
       late.swap(waiting_);
     }
@@ -119,11 +119,12 @@ class Patience {
   }
 
   const Duration patience_;
+  const Clock& clock_;
   std::mutex mutex_;
   std::deque<Waiting> waiting_;
   bool isStuck_ = false;
   bool isArmed_ = false;
-  async::Lane lane_{"journal-clock"};
+  async::Lane lane_;
 };
 
 }  // namespace
@@ -131,7 +132,9 @@ class Patience {
 class SqliteJournal::Impl {
  public:
   Impl(std::string path, JournalOptions options)
-      : path_(std::move(path)), patience_(options.patience), lane_("journal") {}
+      : path_(std::move(path)),
+        patience_(options.patience, *options.clock),
+        lane_("journal", *options.clock) {}
   ~Impl() {
     lane_.stop();
     patience_.stop();

@@ -19,6 +19,7 @@ struct JournalOptions {
   /// A disk that has taken nothing for so long hangs: calls are answered with JournalSlow, those
   /// after them at once, until it goes on.
   Duration patience = std::chrono::seconds(2);
+  const Clock* clock = &kSystemClock;  ///< outlives the journal
 };
 
 class SqliteJournal final : public Journal {

@@ -7,18 +7,18 @@
 
 namespace multinet::agent::networks {
 
-/// Shows what a test publishes and remembers what was desired. Thread-safe.
-class FakeNetworks final : public Networks {
+/// In the place of KernelNetworks: shows what a test publishes, remembers what was desired.
+/// Thread-safe.
+class FakeNetworks {
  public:
-  void setDesired(std::vector<DesiredNetwork> networks) override {
+  void setDesired(std::vector<DesiredNetwork> networks) {
     const std::lock_guard lock(mutex_);
     desired_ = std::move(networks);
   }
-  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const override {
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const {
     const std::lock_guard lock(mutex_);
     return snapshot_;
   }
-  [[nodiscard]] async::LaneHealth health() const override { return {}; }
   void publish(Snapshot snapshot) {
     const std::lock_guard lock(mutex_);
     snapshot_ = std::make_shared<const Snapshot>(std::move(snapshot));

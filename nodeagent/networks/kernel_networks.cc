@@ -37,15 +37,6 @@ constexpr std::pair<const char*, const char*> kSwitchSysctls[] = {
 
 }  // namespace
 
-Result<std::unique_ptr<Networks>> startNetworks(NetworksOptions options,
-                                                std::optional<Fd> switchNetns,
-                                                ChangeCallback changed) {
-  MULTINET_TRY(
-      std::unique_ptr<Networks> networks,
-      KernelNetworks::start(std::move(options), std::move(switchNetns), std::move(changed)));
-  return networks;
-}
-
 Result<KernelNetworks::Inner> KernelNetworks::openInner(Fd netns) {
   MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
   MULTINET_TRY(auto socket, netlink::Socket::open());

@@ -17,22 +17,29 @@
 
 namespace multinet::agent::networks {
 
-class KernelNetworks final : public Networks {
+/// Level-driven: the newest desired state wins. Owns a thread, which alone touches the kernel. Any
+/// thread may call.
+class KernelNetworks {
  public:
-  /// See startNetworks().
+  /// The network namespace of the calling thread is the node's. Bridges, tunnels and the node's
+  /// ends of pods' links are in `switchNetns`; nullopt: in the node's namespace too. Stopping (by
+  /// destruction) leaves the kernel's state as it is: pods go on, a successor adopts it.
   [[nodiscard]] static Result<std::unique_ptr<KernelNetworks>> start(NetworksOptions options,
                                                                      std::optional<Fd> switchNetns,
                                                                      ChangeCallback changed);
   KernelNetworks(const KernelNetworks&) = delete;
   KernelNetworks& operator=(const KernelNetworks&) = delete;
-  ~KernelNetworks() override;
+  ~KernelNetworks();
 
-  void setDesired(std::vector<DesiredNetwork> networks) override;
-  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const override;
+  /// The complete set: a network that is missing is removed (unless pods still use it). Until the
+  /// first call nothing is touched.
+  void setDesired(std::vector<DesiredNetwork> networks);
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
   /// Netlink requests and nftables transactions that changed something, so far: tests assert that a
   /// state that is as desired costs none. Any thread.
   [[nodiscard]] std::uint64_t writes() const { return writes_.load(); }
-  [[nodiscard]] async::LaneHealth health() const override { return runner_.health(); }
+  /// Of its thread.
+  [[nodiscard]] async::LaneHealth health() const { return runner_.health(); }
 
  private:
   /// What a room of its own namespace needs of the switch's.

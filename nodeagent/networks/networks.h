@@ -7,9 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "lib/async/runner.h"
 #include "lib/base/clock.h"
-#include "lib/base/fd.h"
 #include "lib/base/ids.h"
 #include "lib/base/ip.h"
 #include "lib/base/mac.h"
@@ -91,27 +89,7 @@ struct NetworksOptions {
   std::string switchPath;  ///< where the switch's namespace is mounted; empty: nowhere
 };
 
-/// Level-driven: the newest desired state wins. Owns a thread, which alone touches the kernel. Any
-/// thread may call.
-class Networks {
- public:
-  virtual ~Networks() = default;
-  /// The complete set: a network that is missing is removed (unless pods still use it). Until the
-  /// first call nothing is touched.
-  virtual void setDesired(std::vector<DesiredNetwork> networks) = 0;
-  [[nodiscard]] virtual std::shared_ptr<const Snapshot> snapshot() const = 0;
-  /// Of its thread.
-  [[nodiscard]] virtual async::LaneHealth health() const = 0;
-};
-
 /// Called on the room's thread after each change of the snapshot; must not block.
 using ChangeCallback = std::function<void(std::shared_ptr<const Snapshot>)>;
-
-/// On the real kernel; the network namespace of the calling thread is the node's. Bridges, tunnels
-/// and the node's ends of pods' links are in `switchNetns`; nullopt: in the node's namespace too.
-/// Stopping (by destruction) leaves the kernel's state as it is: pods go on, a successor adopts it.
-[[nodiscard]] Result<std::unique_ptr<Networks>> startNetworks(NetworksOptions options,
-                                                              std::optional<Fd> switchNetns,
-                                                              ChangeCallback changed);
 
 }  // namespace multinet::agent::networks

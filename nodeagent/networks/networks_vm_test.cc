@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "lib/netns/netns.h"
-#include "nodeagent/networks/networks.h"
+#include "nodeagent/networks/kernel_networks.h"
 
 namespace multinet::agent::networks {
 namespace {
@@ -61,7 +61,8 @@ TEST(NetworksOnANode, AFirewallForBridgesThatIsLoadedLaterSeesNothingOfTheSwitch
   options.compareEvery = std::chrono::milliseconds(500);
   const auto scope = netns::Scope::enter(node).value();
   const auto networks =
-      startNetworks(options, inner.duplicate().value(), [](const auto& /*snapshot*/) {}).value();
+      KernelNetworks::start(options, inner.duplicate().value(), [](const auto& /*snapshot*/) {
+      }).value();
   networks->setDesired({});
   ASSERT_TRUE(eventually([&] { return networks->snapshot()->settled; }));
   ASSERT_EQ(seesBridges(inner), "") << "the module is still there";

@@ -15,13 +15,12 @@
 #include <set>
 #include <thread>
 
+#include "nodeagent/addresses/addresses.h"
 #include "nodeagent/addresses/fake_block_api.h"
-#include "nodeagent/addresses/leasing_addresses.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/recover/recovery.h"
 #include "nodeagent/recover/world.h"
-#include "nodeagent/report/fake_reporter.h"
-#include "nodeagent/resolve/fake_resolver.h"
+#include "nodeagent/sandbox/fake_node.h"
 
 namespace multinet::agent::recover {
 namespace {
@@ -32,10 +31,6 @@ using std::chrono::seconds;
 constexpr int kAttachedPhase = 1;
 constexpr int kStoppedPhase = 2;
 constexpr int kGaveUp = 3;  // exit code: the kubelet's script did not end in time
-
-ipam::Subnet subnet() {
-  return {IpPrefix::parse("10.20.0.0/28").value(), {}, {}, 28U};
-}
 
 /// What becomes of what the journal was told without a sync.
 enum class Unsynced { Kept, Lost };
@@ -96,20 +91,27 @@ class Process {
         disk_(std::make_unique<journal::SqliteJournal>(journal)),
         journal_(*disk_, unsynced),
         blocks_(store_, NodeName("n1")) {
-    const IpPrefix block = subnet().cidr;
-    store_.blocks[{NetworkName("blue"), block}] = {NetworkName("blue"), NetworkUid("uid-blue"),
-                                                   block, NodeName("n1"), "block"};
-    for (const char* name : {"net1", "net2"}) {
-      resolve::WantedInterface wanted;
-      wanted.plan.name = InterfaceName::parse(name).value();
-      wanted.plan.network = NetworkName("blue");
-      wanted.plan.networkUid = NetworkUid("uid-blue");
-      wanted.subnets = {subnet()};
-      resolver_.interfaces.push_back(wanted);
+    networks::Snapshot onNode;
+    for (const auto& [name, range] :
+         {std::pair{"blue", "10.20.0.0/28"}, std::pair{"green", "10.21.0.0/28"}}) {
+      caches_.content.networks[name] = sandbox::FakeNode::network(name, range);
+      caches_.content.networks[name].spec.ipam.subnets[0].blockSize = 28;
+      networks::NetworkState state;
+      state.name = NetworkName(name);
+      state.uid = NetworkUid(std::string("uid-") + name);
+      state.link = drivers::macvlan::Link{"eth1", api::MacvlanMode::Bridge};
+      state.mtu = 1400;
+      onNode.networks.push_back(state);
+      const IpPrefix block = IpPrefix::parse(range).value();
+      store_.blocks[{state.name, block}] = {state.name, state.uid, block, NodeName("n1"), name};
     }
+    caches_.content.namespaces["default"] = {};
+    networks_.publish(onNode);
+    resolver_.emplace(
+        lane_, caches_, [this] { return networks_.snapshot(); }, clock_, std::vector<IpPrefix>{});
     addresses_.emplace(lane_, blocks_, clock_, addresses::LeaseOptions{.node = NodeName("n1")});
-    const sandbox::Doors doors{runtime_,  journal_,  engine_, *addresses_,
-                               resolver_, reporter_, clock_};
+    const sandbox::Doors doors{runtime_,   journal_,         engine_, *addresses_,
+                               *resolver_, reporter_.tell(), clock_};
     sandbox::Options options;
     options.bootId = "boot" + std::to_string(world_.boot);
     options.lateWatch = Duration{};
@@ -166,7 +168,7 @@ class Process {
   sandbox::RunRequest request(std::uint32_t attempt) const {
     sandbox::RunRequest request;
     request.pod = {PodUid("uid"), "default", "web", attempt};
-    request.annotations["multinet.dev/networks"] = "blue";
+    request.annotations["multinet.dev/networks"] = "blue,green";
     request.deadline = clock_.now() + seconds(5);
     return request;
   }
@@ -186,7 +188,7 @@ class Process {
       const bool known = view != seen->sandboxes.end();
       if (known && view->second.verdict == sandbox::Verdict::Hidden) continue;
       if (one.ready && !(known && view->second.verdict == sandbox::Verdict::NotReady)) {
-        if (owner_->mayCreateContainer(SandboxId(text(one.id)), request(0)).has_value())
+        if (sandbox::mayCreateContainer(*seen, SandboxId(text(one.id)), request(0)).has_value())
           return true;
         std::this_thread::sleep_for(milliseconds(2));  // CreateContainer failed: look again
         return false;
@@ -225,10 +227,12 @@ class Process {
   TailJournal journal_;
   addresses::FakeBlockStore store_;
   addresses::FakeBlockApi blocks_;
-  resolve::FakeResolver resolver_;
+  watch::FakeCaches caches_;
+  networks::FakeNetworks networks_;
   report::FakeReporter reporter_;
   async::Lane lane_{"sandbox"};
-  std::optional<addresses::LeasingAddresses> addresses_;
+  std::optional<addresses::Addresses> addresses_;
+  std::optional<resolve::Resolver> resolver_;
   std::optional<sandbox::Owner> owner_;
   std::optional<Recovery> recovery_;
 };

@@ -10,20 +10,14 @@
 #include <algorithm>
 #include <future>
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <thread>
+#include <variant>
 
-#include "lib/base/fake_clock.h"
-#include "nodeagent/addresses/fake_block_api.h"
-#include "nodeagent/addresses/leasing_addresses.h"
-#include "nodeagent/attach/fake_attach_engine.h"
-#include "nodeagent/journal/fake_journal.h"
 #include "nodeagent/recover/recovery.h"
-#include "nodeagent/report/fake_reporter.h"
-#include "nodeagent/resolve/fake_resolver.h"
-#include "nodeagent/sandbox/fake_own_sets.h"
-#include "nodeagent/sandbox/fake_runtime.h"
+#include "nodeagent/sandbox/fake_node.h"
 
 namespace multinet::agent::recover {
 namespace {
@@ -34,85 +28,53 @@ using std::chrono::seconds;
 constexpr int kPods = 5;
 constexpr int kSteps = 30;
 
-ipam::Subnet subnet() {
-  return {IpPrefix::parse("10.20.0.0/24").value(), {}, {}, 29U};
-}
-
-/// What is told of an attach is what the API has.
-class SetWriter final : public report::Reporter {
+/// What an agent that dies leaves behind, and who goes on without it.
+class Outside : public sandbox::FakeNode {
  public:
-  explicit SetWriter(sandbox::FakeOwnSets& sets) : sets_(sets) {}
-  void starting(const PodRef&) override {}
-  void attached(const PodRef& pod, const SandboxId& sandbox,
-                std::vector<InterfaceStatus> interfaces) override {
-    sets_.put({pod.uid, sandbox, std::move(interfaces)});
+  Outside() {
+    // Small blocks, so that one that leaks is missed.
+    caches.content.networks["blue"].spec.ipam.subnets = {small("10.20.0.0/24")};
+    caches.content.networks["green"].spec.ipam.subnets = {small("10.21.0.0/24")};
+    store.blocks.clear();
+    leases.confirmEvery = leases.retryEvery = leases.housekeepEvery = milliseconds(2);
+    // What is told of an attach is what the API has.
+    tell = [this](const report::News& news) {
+      const auto* attached = std::get_if<report::Attached>(&news);
+      if (attached != nullptr) {
+        sets.put({attached->pod.uid, attached->sandbox, attached->interfaces});
+      }
+    };
   }
-  void detached(const PodRef&, const SandboxId&) override {}
-  void refused(const PodRef&, const Error&) override {}
-  void event(const PodRef&, report::Notice) override {}
-  void nodeEvent(report::Notice) override {}
-  void setNodeCondition(report::NodeCondition) override {}
 
  private:
-  sandbox::FakeOwnSets& sets_;
-};
-
-/// What an agent that dies leaves behind, and who goes on without it.
-struct Outside {
-  FakeClock clock;
-  sandbox::FakeRuntime runtime;
-  attach::FakeAttachEngine engine;
-  journal::FakeJournal disk;
-  addresses::FakeBlockStore store;
-  addresses::FakeBlockApi blocks{store, NodeName("n1")};
-  sandbox::FakeOwnSets sets;
+  static api::Subnet small(const char* cidr) {
+    api::Subnet subnet;
+    subnet.cidr = cidr;
+    subnet.blockSize = 29;
+    return subnet;
+  }
 };
 
 class Agent {
  public:
-  explicit Agent(Outside& outside)
-      : reporter_(outside.sets),
-        addresses_(lane_, outside.blocks, outside.clock, leases()),
-        owner_(lane_, doors(outside), options()),
-        recovery_(
-            doors(outside), owner_,
-            {.bootId = "boot", .firstWait = milliseconds(1), .longestWait = milliseconds(2)}) {
-    for (const char* name : {"net1", "net2"}) {
-      resolve::WantedInterface wanted;
-      wanted.plan.name = InterfaceName::parse(name).value();
-      wanted.plan.network = NetworkName("blue");
-      wanted.plan.networkUid = NetworkUid("uid-blue");
-      wanted.subnets = {subnet()};
-      resolver_.interfaces.push_back(wanted);
-    }
-    recovery_.start();
+  explicit Agent(Outside& outside) : outside_(outside) {
+    outside.make();
+    recovery_.emplace(
+        outside.doors(), *outside.owner,
+        Options{.bootId = "boot", .firstWait = milliseconds(1), .longestWait = milliseconds(2)});
+    recovery_->start();
   }
-  sandbox::Owner& owner() { return owner_; }
+  ~Agent() {
+    recovery_.reset();
+    outside_.end();
+  }
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+  sandbox::Owner& owner() { return *outside_.owner; }
 
  private:
-  static addresses::LeaseOptions leases() {
-    addresses::LeaseOptions options;
-    options.node = NodeName("n1");
-    options.confirmEvery = options.retryEvery = options.housekeepEvery = milliseconds(2);
-    return options;
-  }
-  static sandbox::Options options() {
-    sandbox::Options options;
-    options.bootId = "boot";
-    options.tick = milliseconds(2);
-    return options;
-  }
-  sandbox::Doors doors(Outside& outside) {
-    return {outside.runtime, outside.disk, outside.engine, addresses_,
-            resolver_,       reporter_,    outside.clock,  &outside.sets};
-  }
-
-  SetWriter reporter_;
-  resolve::FakeResolver resolver_;
-  async::Lane lane_{"sandbox"};
-  addresses::LeasingAddresses addresses_;
-  sandbox::Owner owner_;
-  Recovery recovery_;
+  Outside& outside_;
+  std::optional<Recovery> recovery_;
 };
 
 class Story {
@@ -168,7 +130,7 @@ class Story {
     const auto snapshot = agent_->owner().snapshot();
     for (const auto& [id, view] : snapshot->sandboxes) {
       if (view.doubt == journal::Doubt::None) continue;
-      EXPECT_FALSE(agent_->owner().mayCreateContainer(id, {}).has_value()) << where;
+      EXPECT_FALSE(sandbox::mayCreateContainer(*snapshot, id, {}).has_value()) << where;
     }
   }
 
@@ -208,8 +170,8 @@ class Story {
   }
   void restart(const std::function<void(journal::FakeJournal&)>& damage) {
     end();
-    outside_.disk.lost = false;
-    damage(outside_.disk);
+    outside_.journal.lost = false;
+    damage(outside_.journal);
     begin();
   }
 
@@ -228,7 +190,7 @@ class Story {
     sandbox::RunRequest request;
     const std::string name = "p" + std::to_string(pod);
     request.pod = {PodUid(name), "default", name, attempts_[pod]};
-    request.annotations["multinet.dev/networks"] = "blue";
+    request.annotations["multinet.dev/networks"] = "blue,green";
     return request;
   }
 

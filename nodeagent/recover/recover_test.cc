@@ -1,13 +1,10 @@
 #include <gtest/gtest.h>
 
-#include "lib/base/fake_clock.h"
-#include "nodeagent/addresses/fake_addresses.h"
-#include "nodeagent/attach/fake_attach_engine.h"
-#include "nodeagent/journal/fake_journal.h"
+#include <optional>
+#include <thread>
+
 #include "nodeagent/recover/recovery.h"
-#include "nodeagent/report/fake_reporter.h"
-#include "nodeagent/resolve/fake_resolver.h"
-#include "nodeagent/sandbox/fake_runtime.h"
+#include "nodeagent/sandbox/fake_node.h"
 
 namespace multinet::agent::recover {
 namespace {
@@ -194,50 +191,54 @@ TEST(UnknownSandboxesTest, OnlyThoseThatRunAskAndStandInNoRecord) {
 
 class RecoveryTest : public testing::Test {
  protected:
-  RecoveryTest()
-      : doors_{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_},
-        owner_(lane_, doors_, {.bootId = "boot"}),
-        recovery_(
-            doors_, owner_,
-            {.bootId = "boot", .firstWait = milliseconds(1), .longestWait = milliseconds(2)}) {}
-
-  bool recoveredWithin(milliseconds time) const {
-    const auto end = std::chrono::steady_clock::now() + time;
-    while (std::chrono::steady_clock::now() < end) {
-      if (owner_.snapshot()->recovered) return true;
-      std::this_thread::sleep_for(milliseconds(1));
-    }
-    return false;
+  RecoveryTest() {
+    node_.make();
+    recovery_.emplace(
+        node_.doors(), *node_.owner,
+        Options{.bootId = "boot", .firstWait = milliseconds(1), .longestWait = milliseconds(2)});
   }
 
-  FakeClock clock_;
-  sandbox::FakeRuntime runtime_;
-  journal::FakeJournal journal_;
-  attach::FakeAttachEngine engine_;
-  addresses::FakeAddresses addresses_;
-  resolve::FakeResolver resolver_;
-  report::FakeReporter reporter_;
-  sandbox::Doors doors_;
-  async::Lane lane_{"sandbox"};
-  sandbox::Owner owner_;
-  Recovery recovery_;
+  bool isRecovered() const { return node_.owner->snapshot()->recovered; }
+  /// While time passes.
+  template <class Condition>
+  bool eventually(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + seconds(10);
+    while (!condition() && std::chrono::steady_clock::now() < end) {
+      node_.ticks(1);
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+    return condition();
+  }
+  bool recovers() {
+    recovery_->start();
+    return eventually([this] { return isRecovered(); });
+  }
+  sandbox::SandboxView view() const {
+    return node_.owner->snapshot()->sandboxes.at(SandboxId("s1"));
+  }
+
+  sandbox::FakeNode node_;
+  sandbox::FakeRuntime& runtime_ = node_.runtime;
+  journal::FakeJournal& journal_ = node_.journal;
+  attach::FakeAttachEngine& engine_ = node_.engine;
+  std::optional<Recovery> recovery_;
 };
 
 TEST_F(RecoveryTest, WaitsForTheRuntimeThenServes) {
   runtime_.failList(Error{Code::Unavailable, "", "runtime is away"});
-  recovery_.start();
-  EXPECT_FALSE(recoveredWithin(milliseconds(30)));
+  recovery_->start();
+  EXPECT_TRUE(eventually([this] { return runtime_.lists() > 3; }));
+  EXPECT_FALSE(isRecovered());
   runtime_.failList(std::nullopt);
-  EXPECT_TRUE(recoveredWithin(seconds(5)));
+  EXPECT_TRUE(eventually([this] { return isRecovered(); }));
 }
 
 TEST_F(RecoveryTest, KeepsWhatIsAttachedAndHoldsItsAddresses) {
   journal_.records[IntentId("intent")] = record(State::Attached, "s1");
   runtime_.put(facts(Listed::Ready).sandboxes[0]);
-  recovery_.start();
-  ASSERT_TRUE(recoveredWithin(seconds(5)));
-  EXPECT_TRUE(owner_.snapshot()->sandboxes.at(SandboxId("s1")).attached);
-  EXPECT_EQ(addresses_.held().at(IntentId("intent")).size(), 1U);
+  ASSERT_TRUE(recovers());
+  EXPECT_TRUE(view().attached);
+  EXPECT_EQ(node_.held().at(IntentId("intent")).size(), 1U);
 }
 
 TEST_F(RecoveryTest, WhatRunsAndStandsInNoRecordIsInDoubtAndItsAddressesAreHeld) {
@@ -246,36 +247,33 @@ TEST_F(RecoveryTest, WhatRunsAndStandsInNoRecordIsInDoubtAndItsAddressesAreHeld)
   InterfacePlan plan = record(State::Attached, "s1").interfaces[0].plan;
   plan.mac = MacAddress::derive("seed");
   engine_.put(IntentId("made"), "s1", {plan});
-  recovery_.start();
-  ASSERT_TRUE(recoveredWithin(seconds(5)));
-  const auto& view = owner_.snapshot()->sandboxes.at(SandboxId("s1"));
-  EXPECT_EQ(view.verdict, sandbox::Verdict::Pass);
-  EXPECT_FALSE(view.attached);
-  EXPECT_EQ(view.doubt, journal::Doubt::Unconfirmed);
+  ASSERT_TRUE(recovers());
+  const sandbox::SandboxView seen = view();
+  EXPECT_EQ(seen.verdict, sandbox::Verdict::Pass);
+  EXPECT_FALSE(seen.attached);
+  EXPECT_EQ(seen.doubt, journal::Doubt::Unconfirmed);
   EXPECT_EQ(runtime_.sandboxes().size(), 1U);
-  EXPECT_EQ(addresses_.books(), addresses::Books::Complete);
-  EXPECT_EQ(addresses_.held().at(IntentId("made")).size(), 1U);
+  EXPECT_EQ(node_.books(), addresses::Books::Complete);
+  EXPECT_EQ(node_.held().at(IntentId("made")).size(), 1U);
   const journal::Record written = journal_.records.at(IntentId("made"));
   EXPECT_EQ(written.doubt, journal::Doubt::Unconfirmed) << "a restart must not forget it";
-  EXPECT_EQ(reporter_.told(), std::vector<std::string>{});
+  EXPECT_EQ(node_.reporter.told(), std::vector<std::string>{});
 }
 
 TEST_F(RecoveryTest, BooksAreIncompleteWhileNobodyCanLook) {
   journal_.lost = true;
   runtime_.put(facts(Listed::Ready).sandboxes[0]);
   engine_.failObserve(Error{Code::Unavailable, "", "no"});
-  recovery_.start();
-  ASSERT_TRUE(recoveredWithin(seconds(5)));
-  EXPECT_EQ(owner_.snapshot()->sandboxes.at(SandboxId("s1")).doubt, journal::Doubt::Unseen);
-  EXPECT_EQ(addresses_.books(), addresses::Books::Incomplete);
+  ASSERT_TRUE(recovers());
+  EXPECT_EQ(view().doubt, journal::Doubt::Unseen);
+  EXPECT_EQ(node_.books(), addresses::Books::Incomplete);
 }
 
 TEST_F(RecoveryTest, WhatTheKernelHasHoldsItsAddressesWhoeverListsIt) {
   journal_.lost = true;  // and the runtime lists nothing
   engine_.put(IntentId("made"), "s1", {record(State::Attached, "s1").interfaces[0].plan});
-  recovery_.start();
-  ASSERT_TRUE(recoveredWithin(seconds(5)));
-  EXPECT_EQ(addresses_.held().at(IntentId("made")).size(), 1U);
+  ASSERT_TRUE(recovers());
+  EXPECT_EQ(node_.held().at(IntentId("made")).size(), 1U);
   EXPECT_EQ(engine_.detaches(), 0);
 }
 
@@ -285,9 +283,8 @@ TEST_F(RecoveryTest, ABoundSandboxWithAllItsLinksNeedsNoAttach) {
   runtime_.put(facts(Listed::Ready).sandboxes[0]);
   engine_.put(IntentId("intent"), "s1", {bound.interfaces[0].plan});
   engine_.failAttach({Code::FailedPrecondition, "ParentMissing", "the parent is gone"});
-  recovery_.start();
-  ASSERT_TRUE(recoveredWithin(seconds(5)));
-  EXPECT_TRUE(owner_.snapshot()->sandboxes.at(SandboxId("s1")).attached);
+  ASSERT_TRUE(recovers());
+  EXPECT_TRUE(view().attached);
   EXPECT_EQ(journal_.records.at(IntentId("intent")).state, State::Attached);
   EXPECT_EQ(runtime_.sandboxes().size(), 1U);
 }

@@ -17,7 +17,7 @@ Recovery::Recovery(const sandbox::Doors& doors, sandbox::Owner& owner, Options o
       owner_(owner),
       options_(std::move(options)),
       backoff_(options_.firstWait, options_.longestWait),
-      lane_("recovery") {}
+      lane_("recovery", doors.clock) {}
 
 void Recovery::start() {
   lane_.post([this] { load(); });

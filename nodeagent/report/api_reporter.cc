@@ -31,11 +31,11 @@ bool isOf(const watch::Seen<k8s::Pod>& seen, const PodRef& pod) {
 
 }  // namespace
 
-ApiReporter::ApiReporter(ReportApi& api, const watch::OwnObjects& own, NodeNews& node,
+ApiReporter::ApiReporter(ReportApi& api, const watch::OwnObjects& own, NodeNews node,
                          const Clock& clock, NodeName name, ReportOptions options)
     : api_(api),
       own_(own),
-      node_(node),
+      node_(std::move(node)),
       clock_(clock),
       name_(std::move(name)),
       options_(options),
@@ -47,6 +47,21 @@ ApiReporter::ApiReporter(ReportApi& api, const watch::OwnObjects& own, NodeNews&
 
 ApiReporter::~ApiReporter() {
   workers_.stop();
+}
+
+void ApiReporter::tell(News news) {
+  struct Hear {
+    ApiReporter& self;
+    void operator()(const Starting& one) const { self.starting(one.pod); }
+    void operator()(const Attached& one) const {
+      self.attached(one.pod, one.sandbox, one.interfaces);
+    }
+    void operator()(const Detached& one) const { self.detached(one.pod, one.sandbox); }
+    void operator()(const Refused& one) const { self.refused(one.pod, one.error); }
+    void operator()(const PodEvent& one) const { self.event(one.pod, one.notice); }
+    void operator()(NodeCondition& one) const { self.node_.setNodeCondition(std::move(one)); }
+  };
+  std::visit(Hear{*this}, news);
 }
 
 void ApiReporter::starting(const PodRef& pod) {
@@ -66,7 +81,7 @@ void ApiReporter::starting(const PodRef& pod) {
 }
 
 void ApiReporter::attached(const PodRef& pod, const SandboxId& sandbox,
-                           std::vector<InterfaceStatus> interfaces) {
+                           const std::vector<InterfaceStatus>& interfaces) {
   Told told;
   told.sandbox = sandbox;
   told.set = fitted(interfaceSet(pod, name_, sandbox, interfaces, clock_.wall()));
@@ -101,16 +116,12 @@ void ApiReporter::refused(const PodRef& pod, const Error& error) {
   tell(pod, std::move(told));
 }
 
-void ApiReporter::event(const PodRef& pod, Notice notice) {
+void ApiReporter::event(const PodRef& pod, const Notice& notice) {
   api_.recordEvent(pod, notice);
 }
 
-void ApiReporter::nodeEvent(Notice notice) {
+void ApiReporter::nodeEvent(const Notice& notice) {
   api_.recordNodeEvent(notice);
-}
-
-void ApiReporter::setNodeCondition(NodeCondition condition) {
-  node_.setNodeCondition(std::move(condition));
 }
 
 void ApiReporter::changed(const std::string& podUid) {

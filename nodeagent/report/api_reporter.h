@@ -7,10 +7,12 @@
 // a restart of the agent costs it nothing. Nothing on the way of a pod waits for any of this.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "lib/api/names.h"
@@ -71,21 +73,24 @@ struct ReportOptions {
 /// True where all of them are attached and up; else it names the first that isn't. Pure.
 [[nodiscard]] Readiness readinessOf(const std::vector<InterfaceStatus>& interfaces);
 
-class ApiReporter final : public Reporter {
+/// Any thread may call; nothing blocks, nothing fails.
+class ApiReporter {
  public:
   /// All it is given outlives it. Starts its threads.
-  ApiReporter(ReportApi& api, const watch::OwnObjects& own, NodeNews& node, const Clock& clock,
+  ApiReporter(ReportApi& api, const watch::OwnObjects& own, NodeNews node, const Clock& clock,
               NodeName name, ReportOptions options = {});
-  ~ApiReporter() override;
+  ~ApiReporter();
+  ApiReporter(const ApiReporter&) = delete;
+  ApiReporter& operator=(const ApiReporter&) = delete;
 
-  void starting(const PodRef& pod) override;
+  void tell(News news);
+  void starting(const PodRef& pod);
   void attached(const PodRef& pod, const SandboxId& sandbox,
-                std::vector<InterfaceStatus> interfaces) override;
-  void detached(const PodRef& pod, const SandboxId& sandbox) override;
-  void refused(const PodRef& pod, const Error& error) override;
-  void event(const PodRef& pod, Notice notice) override;
-  void nodeEvent(Notice notice) override;
-  void setNodeCondition(NodeCondition condition) override;
+                const std::vector<InterfaceStatus>& interfaces);
+  void detached(const PodRef& pod, const SandboxId& sandbox);
+  void refused(const PodRef& pod, const Error& error);
+  void event(const PodRef& pod, const Notice& notice);
+  void nodeEvent(const Notice& notice);
 
   /// What the watches saw of a pod or its set changed; empty: they have just seen all. Any thread.
   void changed(const std::string& podUid);
@@ -126,7 +131,7 @@ class ApiReporter final : public Reporter {
 
   ReportApi& api_;
   const watch::OwnObjects& own_;
-  NodeNews& node_;
+  const NodeNews node_;
   const Clock& clock_;
   const NodeName name_;
   const ReportOptions options_;

@@ -6,7 +6,7 @@
 #include <future>
 #include <thread>
 
-#include "lib/base/clock.h"
+#include "lib/base/fake_clock.h"
 #include "nodeagent/watch/fake_own_objects.h"
 
 namespace multinet::agent::report {
@@ -90,10 +90,11 @@ class FakeApi final : public ReportApi {
   std::shared_future<void> release_ = released_.get_future().share();
 };
 
-class FakeNews final : public NodeNews {
- public:
-  void setNodeCondition(NodeCondition condition) override { last_ = std::move(condition); }
-  void setUsedNetworks(std::set<NetworkUid> uids) override { used_ = std::move(uids); }
+struct FakeNews {
+  NodeNews news() {
+    return {.setNodeCondition = [this](NodeCondition one) { last_ = std::move(one); },
+            .setUsedNetworks = [this](std::set<NetworkUid> uids) { used_ = std::move(uids); }};
+  }
   NodeCondition last_;
   std::set<NetworkUid> used_;
 };
@@ -107,12 +108,14 @@ class ApiReporterTest : public ::testing::Test {
     options.watchPatience = 50ms;
     return options;
   }
+  /// While time passes.
   template <class Condition>
-  static void eventually(const char* what, const Condition& condition) {
+  void eventually(const char* what, const Condition& condition) {
     const auto deadline = std::chrono::steady_clock::now() + 10s;
     while (!condition()) {
       ASSERT_LT(std::chrono::steady_clock::now(), deadline) << what;
-      std::this_thread::sleep_for(1ms);
+      clock_.advance(5ms);
+      std::this_thread::sleep_for(100us);
     }
   }
   void settle() {
@@ -121,13 +124,15 @@ class ApiReporterTest : public ::testing::Test {
   /// What the watches would say, and the time for it to be looked at.
   int callsAfterALook() {
     const int before = api_.calls();
+    const auto looks = reporter_->health().done;
     reporter_->changed("");
-    std::this_thread::sleep_for(30ms);  // nothing is to happen: there is nothing to wait for
+    eventually("a look", [&] { return reporter_->health().done > looks; });
     return api_.calls() - before;
   }
   void restartAgent() {
     reporter_.reset();
-    reporter_ = std::make_unique<ApiReporter>(api_, own_, news_, clock_, NodeName("n1"), options_);
+    reporter_ =
+        std::make_unique<ApiReporter>(api_, own_, news_.news(), clock_, NodeName("n1"), options_);
   }
   static std::vector<InterfaceStatus> oneInterface() {
     InterfaceStatus status;
@@ -145,12 +150,12 @@ class ApiReporterTest : public ::testing::Test {
   const PodRef pod_{PodUid("12345678-aaaa"), "default", "web-0", 0};
   const std::string setName_ = "web-0-12345678";
   ReportOptions options_ = quick();
-  SystemClock clock_;
+  FakeClock clock_;
   watch::FakeOwnObjects own_;
   FakeApi api_{own_};
   FakeNews news_;
   std::unique_ptr<ApiReporter> reporter_ =
-      std::make_unique<ApiReporter>(api_, own_, news_, clock_, NodeName("n1"), options_);
+      std::make_unique<ApiReporter>(api_, own_, news_.news(), clock_, NodeName("n1"), options_);
 };
 
 TEST_F(ApiReporterTest, WritesTheSetAndTheConditionOnceTheServerIsBack) {
@@ -225,7 +230,7 @@ TEST_F(ApiReporterTest, OtherRoomsPutEventsOnPodsAndTheNodeAndSetItsConditions) 
   reporter_->nodeEvent({kube::Severity::Warning, "AgentBypassed", "the kubelet goes past it"});
   EXPECT_EQ(api_.events_, (std::vector<std::string>{"Contested", "node AgentBypassed"}));
   const NodeCondition condition{"AgentBypassed", k8s::ConditionStatus::True, "Seen", "it does"};
-  reporter_->setNodeCondition(condition);
+  reporter_->tell(condition);
   EXPECT_EQ(news_.last_, condition);
 }
 
@@ -299,7 +304,7 @@ TEST_F(ApiReporterTest, NothingIsWrittenWhereAllIsEqual) {
 TEST_F(ApiReporterTest, AnnouncesOnlyAnAttachThatTakesLong) {
   api_.put(pod_, std::nullopt);
   reporter_->starting(pod_);
-  std::this_thread::sleep_for(20ms);
+  eventually("a look", [this] { return reporter_->health().done > 0; });
   EXPECT_EQ(api_.calls(), 0);
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
   settle();
@@ -390,7 +395,11 @@ TEST_F(ApiReporterTest, AGonePodsSetIsLeftToTheCollectorAndForgotten) {
   EXPECT_EQ(callsAfterALook(), 0);
   reporter_->detached(pod_, SandboxId("s1"));
   settle();
-  EXPECT_EQ(callsAfterALook(), 0);
+  const int before = api_.calls();
+  reporter_->changed("");
+  clock_.advance(1s);
+  restartAgent();  // its threads have ended
+  EXPECT_EQ(api_.calls(), before);
 }
 
 TEST_F(ApiReporterTest, WithoutWatchesItWritesBlindlyAfterAWhile) {

@@ -9,28 +9,11 @@
 
 namespace multinet::agent::report {
 
-/// Thread-safe.
-class FakeReporter final : public Reporter {
+/// Thread-safe. It outlives whoever has its tell().
+class FakeReporter {
  public:
-  void starting(const PodRef& pod) override { note("starting " + pod.str()); }
-  void attached(const PodRef& pod, const SandboxId& sandbox,
-                std::vector<InterfaceStatus> interfaces) override {
-    note("attached " + pod.str() + " " + sandbox.str() + " " + std::to_string(interfaces.size()));
-  }
-  void detached(const PodRef& pod, const SandboxId& sandbox) override {
-    note("detached " + pod.str() + " " + sandbox.str());
-  }
-  void refused(const PodRef& pod, const Error& error) override {
-    note("refused " + pod.str() + " " + error.reason);
-  }
-  void event(const PodRef& pod, Notice notice) override {
-    note("event " + pod.str() + " " + notice.reason);
-  }
-  void nodeEvent(Notice notice) override { note("node event " + notice.reason); }
-  void setNodeCondition(NodeCondition condition) override {
-    const bool isTrue = condition.status == k8s::ConditionStatus::True;
-    const std::lock_guard lock(mutex_);
-    conditions_[condition.type] = (isTrue ? "True " : "not True ") + condition.reason;
+  [[nodiscard]] Tell tell() {
+    return [this](const News& news) { std::visit([this](const auto& one) { hear(one); }, news); };
   }
   /// What holds of the node, by type: `True SomeReason`, `not True SomeReason`.
   [[nodiscard]] std::map<std::string, std::string> conditions() const {
@@ -43,6 +26,19 @@ class FakeReporter final : public Reporter {
   }
 
  private:
+  void hear(const Starting& one) { note("starting " + one.pod.str()); }
+  void hear(const Attached& one) {
+    note("attached " + one.pod.str() + " " + one.sandbox.str() + " " +
+         std::to_string(one.interfaces.size()));
+  }
+  void hear(const Detached& one) { note("detached " + one.pod.str() + " " + one.sandbox.str()); }
+  void hear(const Refused& one) { note("refused " + one.pod.str() + " " + one.error.reason); }
+  void hear(const PodEvent& one) { note("event " + one.pod.str() + " " + one.notice.reason); }
+  void hear(const NodeCondition& condition) {
+    const bool isTrue = condition.status == k8s::ConditionStatus::True;
+    const std::lock_guard lock(mutex_);
+    conditions_[condition.type] = (isTrue ? "True " : "not True ") + condition.reason;
+  }
   void note(std::string line) {
     const std::lock_guard lock(mutex_);
     told_.push_back(std::move(line));

@@ -75,6 +75,12 @@ void NodeReporter::update(std::shared_ptr<const networks::Snapshot> snapshot) {
   workers_.add(kSet);
 }
 
+NodeNews NodeReporter::news() {
+  return {
+      .setNodeCondition = [this](NodeCondition one) { setNodeCondition(std::move(one)); },
+      .setUsedNetworks = [this](std::set<NetworkUid> uids) { setUsedNetworks(std::move(uids)); }};
+}
+
 void NodeReporter::setNodeCondition(NodeCondition condition) {
   {
     const std::lock_guard lock(mutex_);

@@ -64,20 +64,24 @@ struct NodeReportOptions {
   int workers = 2;
 };
 
-class NodeReporter final : public NodeNews {
+/// Any thread may call; nothing blocks, nothing fails.
+class NodeReporter {
  public:
   /// All it is given outlives it. Starts its threads.
   NodeReporter(NodeApi& api, const watch::OwnObjects& own, const Clock& clock, NodeName node,
                NodeReportOptions options = {});
-  ~NodeReporter() override;
+  ~NodeReporter();
   NodeReporter(const NodeReporter&) = delete;
   NodeReporter& operator=(const NodeReporter&) = delete;
 
   /// Any thread; returns at once; only the newest counts. Peers are written only once a snapshot
   /// is settled: before that a running node's peers would be deleted.
   void update(std::shared_ptr<const networks::Snapshot> snapshot);
-  void setNodeCondition(NodeCondition condition) override;
-  void setUsedNetworks(std::set<NetworkUid> uids) override;
+  void setNodeCondition(NodeCondition condition);
+  /// It outlives whoever has that.
+  [[nodiscard]] NodeNews news();
+  /// Networks whose interfaces pods have here: they are told first where not all can be.
+  void setUsedNetworks(std::set<NetworkUid> uids);
 
   /// What the watches saw of this peer, or of the Node or the NodeNetworkSet (empty), changed.
   void changed(const std::string& peer);

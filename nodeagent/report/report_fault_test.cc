@@ -38,7 +38,8 @@ struct Reporting {
         nodeApi([this] { return cluster.client(); }),
         reportApi([this] { return cluster.client(); }, clock, NodeName("n1")),
         node(nodeApi, cluster, clock, NodeName("n1"), {.repairAfter = milliseconds(100)}),
-        pods(reportApi, cluster, node, clock, NodeName("n1"), {.repairAfter = milliseconds(100)}) {
+        pods(reportApi, cluster, node.news(), clock, NodeName("n1"),
+             {.repairAfter = milliseconds(100)}) {
     cluster.start();
   }
   ~Reporting() { cluster.stop(); }

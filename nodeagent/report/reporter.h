@@ -1,8 +1,10 @@
 // What became of a pod's networks, told to the API: off the call, retried, only the newest counts.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "lib/k8s/conditions.h"
@@ -20,7 +22,9 @@ struct Notice {
   bool operator==(const Notice&) const = default;
 };
 
-/// A condition of the node as a whole, shown in its NodeNetworkSet: `AgentBypassed`.
+/// A condition of the node as a whole, shown in its NodeNetworkSet: `AgentBypassed`. Stays until it
+/// is said otherwise; saying the same again costs nothing. Whoever says True once says True or
+/// False after each start too: until then the set keeps what the last agent said.
 struct NodeCondition {
   std::string type;
   k8s::ConditionStatus status = k8s::ConditionStatus::Unknown;
@@ -29,39 +33,44 @@ struct NodeCondition {
   bool operator==(const NodeCondition&) const = default;
 };
 
-/// Any thread may call; nothing blocks, nothing fails.
-class NodeConditions {
- public:
-  virtual ~NodeConditions() = default;
-  /// Stays until it is said otherwise; saying the same again costs nothing. Whoever says True once
-  /// says True or False after each start too: until then the set keeps what the last agent said.
-  virtual void setNodeCondition(NodeCondition condition) = 0;
+/// A new sandbox is being made: the pod's networks aren't ready.
+struct Starting {
+  PodRef pod;
+};
+/// All interfaces are in the sandbox: the pod's set is written, its networks are ready.
+struct Attached {
+  PodRef pod;
+  SandboxId sandbox;
+  std::vector<InterfaceStatus> interfaces;
+};
+/// That sandbox is gone. A later sandbox of the pod isn't touched by it.
+struct Detached {
+  PodRef pod;
+  SandboxId sandbox;
+};
+/// The pod can't have its networks: an Event that names the rule or the interface.
+struct Refused {
+  PodRef pod;
+  Error error;
+};
+/// An Event on the pod.
+struct PodEvent {
+  PodRef pod;
+  Notice notice;
 };
 
-/// What the reporter of pods tells the reporter of the node.
-class NodeNews : public NodeConditions {
- public:
+/// What became of a pod's networks, or of the node: said once, where it happens.
+using News = std::variant<Starting, Attached, Detached, Refused, PodEvent, NodeCondition>;
+
+/// Where news go. Any thread may call; nothing blocks, nothing fails: what can't be written now is
+/// written later, and what is lost or altered is written again.
+using Tell = std::function<void(News)>;
+
+/// What the reporter of pods hears that is the reporter of the node's.
+struct NodeNews {
+  std::function<void(NodeCondition)> setNodeCondition;
   /// Networks whose interfaces pods have here: they are told first where not all can be.
-  virtual void setUsedNetworks(std::set<NetworkUid> uids) = 0;
-};
-
-/// Any thread may call; nothing blocks, nothing fails: a report that can't be written now is
-/// written later, and one that is lost or altered is written again.
-class Reporter : public NodeConditions {
- public:
-  /// A new sandbox is being made: the pod's networks aren't ready.
-  virtual void starting(const PodRef& pod) = 0;
-  /// All interfaces are in the sandbox: the pod's set is written, its networks are ready.
-  virtual void attached(const PodRef& pod, const SandboxId& sandbox,
-                        std::vector<InterfaceStatus> interfaces) = 0;
-  /// That sandbox is gone. A later sandbox of the pod isn't touched by it.
-  virtual void detached(const PodRef& pod, const SandboxId& sandbox) = 0;
-  /// The pod can't have its networks: an Event that names the rule or the interface.
-  virtual void refused(const PodRef& pod, const Error& error) = 0;
-  /// An Event on the pod.
-  virtual void event(const PodRef& pod, Notice notice) = 0;
-  /// An Event on this node.
-  virtual void nodeEvent(Notice notice) = 0;
+  std::function<void(std::set<NetworkUid>)> setUsedNetworks;
 };
 
 }  // namespace multinet::agent::report

@@ -2,15 +2,20 @@
 // own caches: what the webhook decided is never taken on trust.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/async/answer.h"
+#include "lib/async/lane.h"
 #include "lib/base/clock.h"
 #include "lib/ipam/subnet.h"
 #include "nodeagent/model/interface.h"
+#include "nodeagent/networks/networks.h"
+#include "nodeagent/watch/caches.h"
 
 namespace multinet::agent::resolve {
 
@@ -35,25 +40,51 @@ struct WantedInterface {
 [[nodiscard]] InterfacePlan complete(const WantedInterface& wanted,
                                      const std::vector<AddressPlan>& addresses, MacAddress mac);
 
-/// Any thread may call; nothing blocks. It lives on the lane of the sandboxes' owner.
+/// What a network's spec says to its interfaces. Pure; the spec has passed the rules.
+[[nodiscard]] std::vector<ipam::Subnet> subnetsOf(const api::PodNetwork& network);
+
+/// What the node has of its networks now.
+using NetworksNow = std::function<std::shared_ptr<const networks::Snapshot>()>;
+
+/// Over the caches of this node. Any thread may call; nothing blocks. It lives on the lane of the
+/// sandboxes' owner.
 class Resolver {
  public:
-  virtual ~Resolver() = default;
+  /// `clusterPrefixes`: the ranges of pods and nodes, as the command line says them. `networks` is
+  /// asked on the lane. All others outlive it; the lane stops before it goes.
+  Resolver(async::Lane& lane, watch::Caches& caches, NetworksNow networks, const Clock& clock,
+           std::vector<IpPrefix> clusterPrefixes);
+
   /// Whether enough is known to decide; the error says what is missing. Never waits.
-  [[nodiscard]] virtual Status ready() const = 0;
+  [[nodiscard]] Status ready() const { return caches_.synced(); }
   /// False where it is known that the cluster has no network at all. Never waits.
-  [[nodiscard]] virtual bool anyNetwork() const = 0;
+  [[nodiscard]] bool anyNetwork() const;
   /// The cluster's ranges whose ways stay on the pod's first interface where this one takes the
   /// default route over, as they are known now; none where they aren't. Never waits.
-  [[nodiscard]] virtual std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const = 0;
+  [[nodiscard]] std::vector<IpPrefix> staysOnEth0(const InterfacePlan& plan) const;
   /// What an interface of that network is made of on this node. For plans that were rebuilt after
   /// the journal was lost; none where the network isn't there (yet, or any more). Never waits.
-  [[nodiscard]] virtual std::optional<Link> linkOf(const NetworkUid& network) const = 0;
+  [[nodiscard]] std::optional<Link> linkOf(const NetworkUid& network) const;
   /// A refusal (InvalidArgument, NotFound, PermissionDenied, FailedPrecondition) names the rule;
   /// Unavailable says what the agent doesn't know yet, in less than 5 s. Called on the lane it is
   /// answered before the call returns where all is known, and later on the lane where it isn't.
-  virtual void resolve(const PodRequest& request, BootTime deadline,
-                       async::Answer<std::vector<WantedInterface>> done) = 0;
+  void resolve(const PodRequest& request, BootTime deadline,
+               async::Answer<std::vector<WantedInterface>> done);
+
+ private:
+  struct Call;
+  void attempt(const std::shared_ptr<Call>& call);
+  void judge(const std::shared_ptr<Call>& call);
+  void again(const std::shared_ptr<Call>& call, Error error);
+  [[nodiscard]] Result<std::vector<WantedInterface>> decide(const PodRequest& request) const;
+  [[nodiscard]] Result<std::vector<IpPrefix>> clusterPrefixesOf(const InterfacePlan& plan) const;
+  [[nodiscard]] Status refuseClustersRange(const WantedInterface& wanted) const;
+
+  async::Lane& lane_;
+  watch::Caches& caches_;
+  const NetworksNow networks_;
+  const Clock& clock_;
+  const std::vector<IpPrefix> clusterPrefixes_;
 };
 
 }  // namespace multinet::agent::resolve

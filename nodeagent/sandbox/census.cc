@@ -30,7 +30,7 @@ bool asks(const RuntimeSandbox& sandbox) {
 }  // namespace
 
 Census::Census(const Shared& shared, std::function<void(const EntryPtr&)> gone)
-    : shared_(shared), gone_(std::move(gone)), lane_("census") {}
+    : shared_(shared), gone_(std::move(gone)), lane_("census", shared.doors.clock) {}
 
 bool Census::isQuiet() const {
   return shared_.table.isEmpty() && seenUnknown_.empty() && books_ == Books::Complete &&
@@ -49,9 +49,14 @@ void Census::compare() {
   using List = std::vector<RuntimeSandbox>;
   shared_.doors.runtime.listPodSandboxes(shared_.doors.clock.now() + shared_.options.teardown,
                                          onLane<List>(shared_.lane, [this](Result<List> list) {
-                                           underWay_ = false;
-                                           if (list.has_value()) ask(questions(*list));
+                                           if (!list.has_value()) return roundEnds();
+                                           ask(questions(*list));
                                          }));
+}
+
+void Census::roundEnds() {
+  underWay_ = false;
+  ++rounds_;
 }
 
 Census::Questions Census::questions(const std::vector<RuntimeSandbox>& list) {
@@ -90,8 +95,10 @@ Census::Questions Census::questions(const std::vector<RuntimeSandbox>& list) {
 }
 
 void Census::ask(Questions questions) {
-  if (questions.look.empty() && !questions.everywhere) return tellCondition();
-  underWay_ = true;
+  if (questions.look.empty() && !questions.everywhere) {
+    tellCondition();
+    return roundEnds();
+  }
   lane_.post([this, questions = std::move(questions)] {
     std::vector<SandboxId> ids;
     for (const RuntimeSandbox& one : questions.look) ids.push_back(one.id);
@@ -100,8 +107,9 @@ void Census::ask(Questions questions) {
       Answers answers{questions.look, std::move(seen), {}};
       if (questions.everywhere) answers.everywhere = shared_.doors.engine.observeAll();
       shared_.lane.post([this, answers = std::move(answers)] {
-        underWay_ = false;
+        underWay_ = false;  // what is heard may begin the next
         hear(answers);
+        ++rounds_;
       });
     });
   });
@@ -213,7 +221,7 @@ void Census::replace(const EntryPtr& entry, journal::Record judged) {
   if (old != record.id) shared_.doors.journal.erase(old, [](const Status&) {});
   shared_.doors.journal.put(record, journal::Durability::Relaxed, [](const Status&) {});
   if (record.doubt == Doubt::None) {
-    shared_.doors.reporter.attached(record.pod, record.sandbox, record.interfaces);
+    shared_.doors.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
   }
 }
 
@@ -226,7 +234,7 @@ void Census::tellBypass(Entry& entry) {
                       "the node agent. Point the kubelet's containerRuntimeEndpoint at the "
                       "agent's socket, then delete the pod"};
   log::error("agent bypassed", {{"error", why}});
-  shared_.doors.reporter.refused(record.pod, why);
+  shared_.doors.tell(report::Refused{record.pod, why});
 }
 
 void Census::tellCondition() {
@@ -240,27 +248,27 @@ void Census::tellCondition() {
   if (toldBypassed_ == bypassed) return;
   toldBypassed_ = bypassed;
   if (bypassed == 0) {
-    shared_.doors.reporter.setNodeCondition(
-        {"AgentBypassed", k8s::ConditionStatus::False, "NoneFound",
-         "every sandbox that asks for networks was made through the agent"});
+    shared_.doors.tell(
+        report::NodeCondition{"AgentBypassed", k8s::ConditionStatus::False, "NoneFound",
+                              "every sandbox that asks for networks was made through the agent"});
     return;
   }
-  shared_.doors.reporter.setNodeCondition(
-      {"AgentBypassed", k8s::ConditionStatus::True, "SandboxesWithoutNetworks",
-       std::to_string(bypassed) + " sandboxes, such as that of pod " + example +
-           ", ask for networks and have none; point the kubelet at the agent's socket and delete "
-           "the pods"});
+  shared_.doors.tell(report::NodeCondition{
+      "AgentBypassed", k8s::ConditionStatus::True, "SandboxesWithoutNetworks",
+      std::to_string(bypassed) + " sandboxes, such as that of pod " + example +
+          ", ask for networks and have none; point the kubelet at the agent's socket and delete "
+          "the pods"});
 }
 
 // Its answer is for the next round.
 void Census::askApi() {
   const BootTime now = shared_.doors.clock.now();
-  if (shared_.doors.sets == nullptr || askingApi_) return;
+  if (!shared_.doors.sets || askingApi_) return;
   if (sets_.has_value() && now < nextAsk_) return;
   askingApi_ = true;
   nextAsk_ = now + kAskApiEvery;
   using Sets = std::vector<KnownSet>;
-  shared_.doors.sets->list(onLane<Sets>(shared_.lane, [this](Result<Sets> sets) {
+  shared_.doors.sets(onLane<Sets>(shared_.lane, [this](Result<Sets> sets) {
     askingApi_ = false;
     if (!sets.has_value()) return;
     const bool isFirst = !sets_.has_value();

@@ -8,6 +8,7 @@
 //   bypassed   it has no link of ours, and the API no set: it was made without the agent
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <optional>
@@ -31,11 +32,14 @@ class Census {
   void begin(addresses::Books books) { books_ = books; }
   /// When it is time for a round. Without effect while one is under way.
   void tick();
+  /// Rounds that have ended. Any thread.
+  [[nodiscard]] std::uint64_t rounds() const { return rounds_; }
   /// Before the sandbox lane ends.
   void stop() { lane_.stop(); }
 
  private:
   void compare();
+  void roundEnds();
   /// Nobody here has or may get networks: lists of the runtime would be in vain.
   [[nodiscard]] bool isQuiet() const;
   /// What a round asks the kernel.
@@ -65,6 +69,7 @@ class Census {
   std::function<void(const EntryPtr&)> gone_;
   addresses::Books books_ = addresses::Books::Incomplete;
   bool underWay_ = false;
+  std::atomic<std::uint64_t> rounds_ = 0;
   std::optional<BootTime> last_;     // when the last round began
   std::set<SandboxId> seenUnknown_;  // by the last list
   bool askingApi_ = false;

@@ -11,20 +11,15 @@ class CensusTest : public OwnerTest {
  protected:
   void start(std::vector<Restored> restored = {},
              addresses::Books books = addresses::Books::Complete) {
-    lane_.emplace("sandbox");
-    owner_.emplace(
-        *lane_,
-        Doors{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_, &sets_},
-        options_);
+    node_.start(books);
     owner_->restore(std::move(restored), books);
   }
-  // At least one whole round; the owner's ticks are real time.
+  // Whole rounds.
   void rounds(int count) {
     for (int i = 0; i < count; ++i) {
-      const int before = runtime_.lists();
+      const auto before = owner_->comparisons();
       clock_.advance(options_.compareEvery + seconds(1));
-      eventually("a round", [&] { return runtime_.lists() > before; });
-      std::this_thread::sleep_for(milliseconds(30));
+      ticking("a round", [&] { return owner_->comparisons() > before; });
     }
   }
   static RuntimeSandbox stranger(const std::string& id = "x1", const std::string& uid = "ux") {
@@ -64,9 +59,9 @@ TEST_F(CensusTest, ARuntimeThatListsNothingTakesNothingAway) {
   rounds(2);
   EXPECT_EQ(engine_.attached().size(), 2U);
   EXPECT_EQ(engine_.detaches(), 0);
-  EXPECT_EQ(addresses_.held().size(), 2U);
+  EXPECT_EQ(held().size(), 2U);
   EXPECT_TRUE(view("s1").attached);
-  EXPECT_TRUE(owner_->mayCreateContainer(SandboxId("s1"), request(0, "a")).has_value());
+  EXPECT_TRUE(mayCreateContainer("s1", request(0, "a")).has_value());
 }
 
 TEST_F(CensusTest, NothingIsGoneWhileTheKernelCantBeAsked) {
@@ -76,10 +71,10 @@ TEST_F(CensusTest, NothingIsGoneWhileTheKernelCantBeAsked) {
   engine_.loseNetns("s1");
   engine_.failObserve(Error{Code::Unavailable, "", "no"});
   rounds(4);
-  EXPECT_EQ(addresses_.held().size(), 1U);
+  EXPECT_EQ(held().size(), 1U);
   engine_.failObserve(std::nullopt);
   rounds(1);
-  eventually("gone", [&] { return addresses_.held().empty(); });
+  eventually("gone", [&] { return held().empty(); });
 }
 
 TEST_F(CensusTest, ASandboxMadeWithoutTheAgentIsFoundAndTold) {
@@ -94,7 +89,7 @@ TEST_F(CensusTest, ASandboxMadeWithoutTheAgentIsFoundAndTold) {
   eventually("condition", [&] {
     return reporter_.conditions()["AgentBypassed"] == "True SandboxesWithoutNetworks";
   });
-  EXPECT_FALSE(owner_->mayCreateContainer(SandboxId("x1"), request()).has_value());
+  EXPECT_FALSE(mayCreateContainer("x1", request()).has_value());
   EXPECT_EQ(owner_->snapshot()->doubts.at(Doubt::NoLinks), 1U);
   EXPECT_EQ(journal_.records.begin()->second.doubt, Doubt::NoLinks);
   EXPECT_EQ(runtime_.sandboxes().size(), 1U) << "it isn't ours to stop";
@@ -144,8 +139,8 @@ TEST_F(CensusTest, KernelAndSetTogetherEndADoubt) {
   start({{record, Fate::Keep}}, addresses::Books::Incomplete);
   rounds(2);
   eventually("seen", [&] { return doubt() == Doubt::Unconfirmed; });
-  EXPECT_EQ(addresses_.held().at(IntentId("made")).size(), 2U);
-  EXPECT_EQ(addresses_.books(), addresses::Books::Complete);
+  EXPECT_EQ(held().at(IntentId("made")).size(), 2U);
+  EXPECT_EQ(node_.books(), addresses::Books::Complete);
   EXPECT_FALSE(view("x1").attached);
   EXPECT_TRUE(journal_.records.contains(IntentId("made")));
   EXPECT_FALSE(journal_.records.contains(record.id))
@@ -158,7 +153,7 @@ TEST_F(CensusTest, KernelAndSetTogetherEndADoubt) {
   EXPECT_EQ(view("x1").interfaces->at(0).plan.network, NetworkName("blue"));
   stop("x1");
   EXPECT_TRUE(engine_.attached().empty());
-  EXPECT_TRUE(addresses_.held().empty());
+  EXPECT_TRUE(held().empty());
 }
 
 TEST_F(CensusTest, ASetThatSaysMoreThanTheKernelIsNeverOverwritten) {
@@ -170,7 +165,7 @@ TEST_F(CensusTest, ASetThatSaysMoreThanTheKernelIsNeverOverwritten) {
   EXPECT_EQ(doubt(), Doubt::Unconfirmed);
   EXPECT_FALSE(told("attached default/web-ux x1 1"));
   EXPECT_FALSE(told("refused default/web-ux AgentBypassed"));
-  EXPECT_EQ(addresses_.held().at(IntentId("made")).size(), 2U) << "those of the set are held too";
+  EXPECT_EQ(held().at(IntentId("made")).size(), 2U) << "those of the set are held too";
   EXPECT_LE(sets_.asked(), 3) << "a doubt that lasts doesn't ask the API at each round";
 }
 
@@ -224,29 +219,26 @@ TEST(JudgeTest, LinksOfTwoIntentsAreNeverBelieved) {
 }
 
 TEST_F(CensusTest, ANodeWithoutNetworksIsLeftAloneAndABypassIsFoundThereToo) {
-  resolver_.networks = false;
+  caches_.content.networks.clear();
   start();
-  eventually("the first round", [&] { return runtime_.lists() == 1; });
+  ticking("the first round", [&] { return runtime_.lists() == 1; });
   runtime_.put(stranger());
   clock_.advance(options_.quietEvery - seconds(1));
-  std::promise<void> ticked;
-  owner_->afterStop(SandboxId("nobody's"), [&](const Status&) { ticked.set_value(); });
-  ticked.get_future().get();
-  std::this_thread::sleep_for(milliseconds(20));
+  node_.ticks(10);
   EXPECT_EQ(runtime_.lists(), 1) << "nothing is asked in vain";
   clock_.advance(seconds(1));
-  eventually("seen", [&] { return runtime_.lists() == 2; });
+  ticking("seen", [&] { return runtime_.lists() == 2; });
   clock_.advance(options_.compareEvery);
-  eventually("adopted", [&] { return owner_->snapshot()->sandboxes.contains(SandboxId("x1")); });
+  ticking("adopted", [&] { return owner_->snapshot()->sandboxes.contains(SandboxId("x1")); });
 }
 
 TEST_F(CensusTest, TheFirstNetworkEndsTheQuiet) {
-  resolver_.networks = false;
+  const auto networks = std::exchange(caches_.content.networks, {});
   start();
-  eventually("the first round", [&] { return runtime_.lists() == 1; });
+  ticking("the first round", [&] { return runtime_.lists() == 1; });
   clock_.advance(options_.compareEvery);
-  resolver_.networks = true;
-  eventually("another", [&] { return runtime_.lists() == 2; });
+  node_.onLane([&] { caches_.content.networks = networks; });
+  ticking("another", [&] { return runtime_.lists() == 2; });
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ void Contests::are(std::vector<addresses::Contest> contests) {
     if (isNew) tellPod(one);
   }
   known_ = std::move(contests);
-  shared_.doors.reporter.setNodeCondition(condition(known_));
+  shared_.doors.tell(condition(known_));
 }
 
 void Contests::tellPod(const addresses::Contest& contest) const {
@@ -39,11 +39,12 @@ void Contests::tellPod(const addresses::Contest& contest) const {
                                                {"network", contest.network},
                                                {"address", contest.address.str()},
                                                {"block", contest.block.str()}});
-    shared_.doors.reporter.event(
-        pod, {kube::Severity::Warning, "AddressContested",
-              "address " + contest.address.str() + " of network \"" + contest.network.str() +
-                  "\": another node has leased its block " + contest.block.str() +
-                  " and may give it to a pod; delete this pod"});
+    shared_.doors.tell(
+        report::PodEvent{pod,
+                         {kube::Severity::Warning, "AddressContested",
+                          "address " + contest.address.str() + " of network \"" +
+                              contest.network.str() + "\": another node has leased its block " +
+                              contest.block.str() + " and may give it to a pod; delete this pod"}});
   }
 }
 

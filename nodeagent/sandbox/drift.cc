@@ -149,7 +149,8 @@ void Drift::take(Entry& entry, attach::Upkeep upkeep) {
   if (upkeep.interfaces == entry.record.interfaces) return;
   const auto before = std::exchange(entry.record.interfaces, std::move(upkeep.interfaces));
   note(shared_, entry, entry.record.state);
-  shared_.doors.reporter.attached(entry.record.pod, entry.record.sandbox, entry.record.interfaces);
+  shared_.doors.tell(
+      report::Attached{entry.record.pod, entry.record.sandbox, entry.record.interfaces});
   tell(entry, before);
 }
 
@@ -164,7 +165,8 @@ void Drift::tell(const Entry& entry, const std::vector<InterfaceStatus>& before)
                                                {"interface", now.plan.name.str()},
                                                {"reason", now.reason},
                                                {"detail", now.message}});
-      shared_.doors.reporter.event(entry.record.pod, {kube::Severity::Warning, now.reason, what});
+      shared_.doors.tell(
+          report::PodEvent{entry.record.pod, {kube::Severity::Warning, now.reason, what}});
     } else if (isWell(now) && !isWell(before[i])) {
       log::info("interface is as planned again",
                 {{"pod", entry.record.pod.str()}, {"interface", now.plan.name.str()}});

@@ -7,10 +7,22 @@ namespace {
 class DriftTest : public OwnerTest {
  protected:
   DriftTest() {
-    resolver_.interfaces.pop_back();
-    resolver_.interfaces[0].plan.defaultGatewayV4 = true;
+    api::PodNetwork& blue = caches_.content.networks["blue"];
+    blue.spec.allow.defaultGateway = true;
+    blue.spec.ipam.subnets[0].gateway = "10.9.0.1";
+    api::PodNetworkAttachment out;
+    out.metadata.name = "out";
+    out.metadata.nameSpace = "default";
+    out.spec.podNetworkName = "blue";
+    out.spec.defaultGateway = api::DefaultGateway::IPv4;
+    caches_.content.attachments[{"default", "out"}] = out;
     startRecovered();
     EXPECT_TRUE(run(request()).has_value());
+  }
+  static RunRequest request(std::uint32_t attempt = 0, const std::string& uid = "uid") {
+    RunRequest request = OwnerTest::request(attempt, uid);
+    request.annotations["multinet.dev/networks"] = "attachment/out";
+    return request;
   }
 
   /// Lets the time of a look come, and waits for the look.
@@ -18,9 +30,9 @@ class DriftTest : public OwnerTest {
     const std::size_t before = engine_.maintained().size();
     eventually("a look", [&] {
       clock_.advance(seconds(1));
+      settle();
       return engine_.maintained().size() > before;
     });
-    settle();
   }
   /// A look's steps come one after the other through the lane.
   void settle() {
@@ -52,13 +64,17 @@ TEST_F(DriftTest, WhatIsWellIsLookedAtAndNotToldAgain) {
 /// The same after its journal was lost: of the link its kind is known, and its network.
 class RebuiltDriftTest : public OwnerTest {
  protected:
-  RebuiltDriftTest() {
-    resolver_.interfaces.pop_back();
-    resolver_.interfaces[0].plan.link = linkOfKind("veth");
+  RebuiltDriftTest() { link(linkOfKind("veth")); }
+  void link(std::optional<Link> link) {
+    node_.onNode.networks[0].link = std::move(link);
+    node_.networks.publish(node_.onNode);
   }
   void runAndLook() {
     startRecovered();
-    EXPECT_TRUE(run(request()).has_value());
+    RunRequest one = request();
+    one.annotations["multinet.dev/networks"] = "blue";
+    EXPECT_TRUE(run(one).has_value());
+    link(std::nullopt);
     for (int i = 0; i < 20; ++i) {
       clock_.advance(seconds(1));
       std::promise<void> turn;
@@ -75,15 +91,15 @@ TEST_F(RebuiltDriftTest, APlanThatSaysTooLittleIsNotHeldAgainstThePod) {
 }
 
 TEST_F(RebuiltDriftTest, TheNodesNetworkSaysWhatItsLinkStandsOn) {
-  const Link link = drivers::vxlan::Link{"mnbblue"};
-  resolver_.links.emplace(NetworkUid("uid-blue"), link);
+  const Link whole = drivers::vxlan::Link{"mnbblue"};
   runAndLook();
+  link(whole);
   eventually("a look", [&] {
     clock_.advance(seconds(1));
     return !engine_.maintained().empty();
   });
   eventually("the whole plan in the journal",
-             [&] { return journal_.records.begin()->second.interfaces.at(0).plan.link == link; });
+             [&] { return journal_.records.begin()->second.interfaces.at(0).plan.link == whole; });
 }
 
 TEST_F(DriftTest, TroubleIsToldOnceAnEpisodeAndSoIsItsEnd) {
@@ -113,14 +129,19 @@ TEST_F(DriftTest, AnAttachsTimeStays) {
 }
 
 TEST_F(DriftTest, ARangeThatTheClusterGotLaterReachesARunningPod) {
-  resolver_.clusterPrefixes = {IpPrefix::parse("10.93.0.0/24").value()};
+  const auto services = [this](std::vector<IpPrefix> ranges) {
+    node_.onLane([&] { caches_.services = std::move(ranges); });
+  };
+  const std::vector<IpPrefix> ranges = {IpPrefix::parse("10.93.0.0/24").value(),
+                                        node_.clusterPrefixes[0]};
+  services({ranges[0]});
   look();
-  EXPECT_EQ(engine_.maintained().back().at(0).clusterPrefixes, resolver_.clusterPrefixes);
-  EXPECT_EQ(record().interfaces.at(0).plan.clusterPrefixes, resolver_.clusterPrefixes);
+  EXPECT_EQ(engine_.maintained().back().at(0).clusterPrefixes, ranges);
+  EXPECT_EQ(record().interfaces.at(0).plan.clusterPrefixes, ranges);
   // One that is gone stays where it is: the API server may just not say it.
-  resolver_.clusterPrefixes.clear();
+  services({});
   look();
-  EXPECT_EQ(engine_.maintained().back().at(0).clusterPrefixes.size(), 1U);
+  EXPECT_EQ(engine_.maintained().back().at(0).clusterPrefixes.size(), 2U);
 }
 
 TEST_F(DriftTest, AStopIsNotRacedByARepair) {
@@ -129,11 +150,11 @@ TEST_F(DriftTest, AStopIsNotRacedByARepair) {
   settle();
   const std::size_t before = engine_.maintained().size();
   clock_.advance(seconds(20));
-  std::this_thread::sleep_for(milliseconds(20));  // ten ticks
+  node_.ticks(10);
   EXPECT_EQ(engine_.maintained().size(), before) << "no look at a sandbox that is being stopped";
   stop("s1");
   clock_.advance(seconds(60));
-  std::this_thread::sleep_for(milliseconds(20));
+  node_.ticks(10);
   EXPECT_EQ(engine_.maintained().size(), before);
 }
 
@@ -143,7 +164,7 @@ TEST_F(DriftTest, AStopThatTheRuntimeRefusedBringsLooksBack) {
   settle();
   const std::size_t before = engine_.maintained().size();
   clock_.advance(seconds(31));
-  eventually("looks again", [&] { return engine_.maintained().size() > before; });
+  ticking("looks again", [&] { return engine_.maintained().size() > before; });
 }
 
 TEST_F(DriftTest, AStopEndsALookUnderWayAndItsResultCountsNoMore) {

@@ -11,9 +11,13 @@
 namespace multinet::agent::sandbox {
 
 /// Answers on the caller's thread. Thread-safe.
-class FakeOwnSets final : public OwnSets {
+class FakeOwnSets {
  public:
-  void list(async::Answer<std::vector<KnownSet>> done) override {
+  /// It outlives whoever has that.
+  [[nodiscard]] OwnSets door() {
+    return [this](async::Answer<std::vector<KnownSet>> done) { list(done); };
+  }
+  void list(const async::Answer<std::vector<KnownSet>>& done) {
     std::optional<Error> error;
     std::vector<KnownSet> sets;
     {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -75,6 +76,11 @@ class FakeRuntime final : public Runtime {
     if (error.has_value()) return done(fail(*error));
     done(std::move(list));
   }
+
+  /// What a run answers beside the ID.
+  std::function<std::string(const SandboxId&)> replyBytes = [](const SandboxId& id) {
+    return "reply " + id.str();
+  };
 
   /// Runs are answered, and made, when release() is called.
   void hold() {
@@ -153,7 +159,7 @@ class FakeRuntime final : public Runtime {
     }
     nextId_.reset();
     if (lostReply_.has_value()) return fail(*std::exchange(lostReply_, std::nullopt));
-    return RunReply{id, "reply " + id.str()};
+    return RunReply{id, replyBytes(id)};
   }
 
   std::atomic<bool> shared_ = false;

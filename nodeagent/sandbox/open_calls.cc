@@ -61,7 +61,7 @@ void OpenCalls::refuse(const RunCall& call, const Error& error) const {
   const PodRef& pod = call.request.pod;
   const Error told = attachError(pod, error);
   log::warn("call not served", {{"pod", pod.str()}, {"intent", call.request.id}, {"error", told}});
-  shared_.doors.reporter.refused(pod, error);
+  shared_.doors.tell(report::Refused{pod, error});
   call.answer(fail(told));
 }
 

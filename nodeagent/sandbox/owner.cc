@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "lib/api/names.h"
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
 #include "nodeagent/sandbox/rollback.h"
@@ -70,28 +69,6 @@ Status Owner::ready() const {
 
 void Owner::waitsFor(Error what) {
   lane_.post([this, what = std::move(what)] { table_.setWaitsFor(what); });
-}
-
-// By what is known of the sandbox as well as by what the request asks: either may be incomplete.
-Status Owner::mayCreateContainer(const SandboxId& id, const RunRequest& config) const {
-  const auto now = snapshot();
-  const auto view = now->sandboxes.find(id);
-  const bool isKnown = view != now->sandboxes.end();
-  if (!isKnown && !asksForNetworks(config)) return {};
-  const std::string what = "create container in sandbox " + id.str();
-  if (!now->recovered) return fail(now->waitsFor.within(what));
-  if (isKnown && view->second.attached) return {};
-  if (isKnown && view->second.doubt != journal::Doubt::None) {
-    return fail(Code::FailedPrecondition, "NetworksInDoubt",
-                what + ": it isn't certain that its networks are there (" +
-                    std::string(name(view->second.doubt)) +
-                    "); it is looked at again, and deleting the pod helps");
-  }
-  const auto asked = config.annotations.find(api::kNetworksAnnotation);
-  return fail(Code::FailedPrecondition, "NotAttached",
-              what + ": the pod asks for networks" +
-                  (asked == config.annotations.end() ? "" : " \"" + asked->second + "\"") +
-                  ", and this sandbox doesn't have them");
 }
 
 void Owner::run(RunRequest request, async::Answer<RunResult> done) {
@@ -205,7 +182,7 @@ void Owner::detach(const EntryPtr& entry, async::Answer<void> done) {
           log::info(
               "detached",
               {{"pod", record.pod.str()}, {"sandbox", record.sandbox}, {"intent", record.id}});
-          shared_.doors.reporter.detached(record.pod, record.sandbox);
+          shared_.doors.tell(report::Detached{record.pod, record.sandbox});
           done({});
         });
       }));
@@ -261,7 +238,7 @@ void Owner::reportAgain(const Entry& entry, Fate fate) {
   if (fate != Fate::Keep || record.state != State::Attached) return;
   // What the set says may be more than what is known here.
   if (record.doubt != journal::Doubt::None || record.bootId != shared_.options.bootId) return;
-  shared_.doors.reporter.attached(record.pod, record.sandbox, record.interfaces);
+  shared_.doors.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
 }
 
 void Owner::startFate(const EntryPtr& entry, Fate fate) {

@@ -33,12 +33,14 @@ struct Restored {
   Fate fate = Fate::Keep;
 };
 
-/// All state lives on one lane; commands are FIFO per pod UID. See sandboxes.h for the calls.
-class Owner final : public Sandboxes {
+/// All state lives on one lane; commands are FIFO per pod UID. Any thread may call.
+class Owner {
  public:
   /// `lane` is its own, and that of the addresses and the resolver; it outlives the owner.
   Owner(async::Lane& lane, const Doors& doors, Options options);
-  ~Owner() override;
+  ~Owner();
+  Owner(const Owner&) = delete;
+  Owner& operator=(const Owner&) = delete;
 
   /// Once, by recovery: from now on calls for networks are served. Any thread.
   /// `books` say whether recovery knows all that sandboxes of this node hold.
@@ -49,14 +51,24 @@ class Owner final : public Sandboxes {
   /// journal for the successor.
   void stop();
 
-  void run(RunRequest request, async::Answer<RunResult> done) override;
-  void beforeStop(const SandboxId& id, async::Answer<void> done) override;
-  void afterStop(const SandboxId& id, async::Answer<void> done) override;
-  void afterRemove(const SandboxId& id) override;
-  [[nodiscard]] Status mayCreateContainer(const SandboxId& id,
-                                          const RunRequest& config) const override;
-  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const override;
-  [[nodiscard]] Status ready() const override;
+  /// Attach all or none, then answer. Whatever hangs (disk, API server, kernel), it is answered
+  /// within 5 s until the runtime is asked, and within 20 s from the runtime's reply. Cancelling is
+  /// by the request's abort flag: the call still completes.
+  void run(RunRequest request, async::Answer<RunResult> done);
+  /// Called for each StopPodSandbox before it is forwarded; `done` says that it may go on. Aborts
+  /// an attach under way and changes nothing else: the runtime may still refuse. Sandboxes without
+  /// a request answer at once.
+  void beforeStop(const SandboxId& id, async::Answer<void> done);
+  /// The runtime stopped the sandbox: links go, addresses go into quarantine. `done` when that is
+  /// so; nobody's end may depend on it.
+  void afterStop(const SandboxId& id, async::Answer<void> done);
+  /// The runtime removed it: forget.
+  void afterRemove(const SandboxId& id);
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+  /// Whether calls for networks can be served now; the error says to people why not.
+  [[nodiscard]] Status ready() const;
+  /// How often the sandboxes were compared with what runtime, kernel and API say. Any thread.
+  [[nodiscard]] std::uint64_t comparisons() const { return census_.rounds(); }
 
  private:
   void submitRun(const RunCallPtr& call);

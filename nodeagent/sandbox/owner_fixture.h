@@ -1,23 +1,14 @@
-// The owner among fakes, for tests.
+// An owner on a node of fakes, for its tests.
 #pragma once
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
-#include <optional>
 #include <string>
 #include <thread>
 
-#include "lib/base/fake_clock.h"
-#include "nodeagent/addresses/fake_addresses.h"
-#include "nodeagent/attach/fake_attach_engine.h"
-#include "nodeagent/journal/fake_journal.h"
-#include "nodeagent/report/fake_reporter.h"
-#include "nodeagent/resolve/fake_resolver.h"
-#include "nodeagent/sandbox/fake_own_sets.h"
-#include "nodeagent/sandbox/fake_runtime.h"
-#include "nodeagent/sandbox/owner.h"
+#include "nodeagent/sandbox/fake_node.h"
 
 namespace multinet::agent::sandbox {
 
@@ -27,46 +18,18 @@ using std::chrono::seconds;
 
 inline const Error kUnavailable{Code::Unavailable, "Runtime", "runtime is away"};
 
-/// Each test begins with startOwner() or startRecovered().
+/// Each test begins with startOwner() or startRecovered(). Time stands still but for what the test
+/// adds.
 class OwnerTest : public testing::Test {
  protected:
-  OwnerTest() {
-    for (const char* name : {"net1", "net2"}) {
-      resolve::WantedInterface wanted;
-      wanted.plan.name = InterfaceName::parse(name).value();
-      wanted.plan.network = NetworkName("blue");
-      wanted.plan.networkUid = NetworkUid("uid-blue");
-      wanted.plan.link = drivers::bridge::Link{"br0"};
-      resolver_.interfaces.push_back(wanted);
-    }
-    options_.bootId = "boot";
-    options_.tick = milliseconds(2);
-  }
-  ~OwnerTest() override {
-    runtime_.release();
-    engine_.release();
-    journal_.disk.release();
-    resolver_.api.release();
-    addresses_.api.release();
-  }
-
-  void startOwner() {
-    Doors doors{runtime_, journal_, engine_, addresses_, resolver_, reporter_, clock_};
-    doors.watchdog = &watchdog_;
-    owner_.reset();
-    lane_.emplace("sandbox");
-    owner_.emplace(*lane_, doors, options_);
-  }
+  void startOwner() { node_.start(); }
   void startRecovered() {
     startOwner();
     owner_->restore({});
   }
 
   static RunRequest request(std::uint32_t attempt = 0, const std::string& uid = "uid") {
-    RunRequest request;
-    request.pod = {PodUid(uid), "default", "web-" + uid, attempt};
-    request.annotations["multinet.dev/networks"] = "blue";
-    return request;
+    return FakeNode::request(attempt, uid);
   }
   std::future<Result<RunResult>> submit(const RunRequest& request) {
     auto promise = std::make_shared<std::promise<Result<RunResult>>>();
@@ -90,41 +53,51 @@ class OwnerTest : public testing::Test {
       promise.get_future().get();
     }
   }
-  // Waits for what happens on the owner's own ticks.
+  // Waits for what other threads do; no time passes.
   template <class Condition>
   static void eventually(const char* what, Condition condition) {
     const auto end = std::chrono::steady_clock::now() + seconds(10);
     while (!condition()) {
       ASSERT_LT(std::chrono::steady_clock::now(), end) << what;
-      std::this_thread::sleep_for(milliseconds(1));
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
+  }
+  // The same of what comes with the owner's next ticks.
+  template <class Condition>
+  void ticking(const char* what, Condition condition) {
+    eventually(what, [&] {
+      node_.ticks(1);
+      return condition();
+    });
   }
   SandboxView view(const std::string& id) const {
     const auto snapshot = owner_->snapshot();
     const auto found = snapshot->sandboxes.find(SandboxId(id));
     return found == snapshot->sandboxes.end() ? SandboxView{} : found->second;
   }
-  void expectNothingLeft() const {
+  Status mayCreateContainer(const std::string& id, const RunRequest& config) const {
+    return sandbox::mayCreateContainer(*owner_->snapshot(), SandboxId(id), config);
+  }
+  std::map<IntentId, std::set<IpAddress>> held() { return node_.held(); }
+  void expectNothingLeft() {
     EXPECT_TRUE(engine_.attached().empty());
-    EXPECT_TRUE(addresses_.held().empty());
+    EXPECT_TRUE(held().empty());
     EXPECT_TRUE(runtime_.sandboxes().empty());
     EXPECT_TRUE(owner_->snapshot()->sandboxes.empty());
     EXPECT_TRUE(owner_->snapshot()->running.empty());
     for (const auto& [id, record] : journal_.records) EXPECT_EQ(record.state, State::Detached);
   }
 
-  FakeClock clock_;
-  FakeRuntime runtime_;
-  journal::FakeJournal journal_;
-  attach::FakeAttachEngine engine_;
-  addresses::FakeAddresses addresses_;
-  resolve::FakeResolver resolver_;
-  report::FakeReporter reporter_;
-  async::Watchdog watchdog_;
-  Options options_;
-  FakeOwnSets sets_;
-  std::optional<async::Lane> lane_;
-  std::optional<Owner> owner_;
+  FakeNode node_;
+  FakeClock& clock_ = node_.clock;
+  FakeRuntime& runtime_ = node_.runtime;
+  journal::FakeJournal& journal_ = node_.journal;
+  attach::FakeAttachEngine& engine_ = node_.engine;
+  watch::FakeCaches& caches_ = node_.caches;
+  report::FakeReporter& reporter_ = node_.reporter;
+  FakeOwnSets& sets_ = node_.sets;
+  Options& options_ = node_.options;
+  std::optional<Owner>& owner_ = node_.owner;
 };
 
 /// A record as a process that died may have left it.

@@ -21,22 +21,11 @@ class OwnerHangTest : public OwnerTest {
   }
 };
 
-// Each thing of ours that a call waits for before the runtime is asked.
-class BeforeTheRuntimeTest : public OwnerHangTest, public testing::WithParamInterface<const char*> {
- protected:
-  async::FakeHang& hang() {
-    const std::string name = GetParam();
-    if (name == "resolver") return resolver_.api;
-    if (name == "addresses") return addresses_.api;
-    return journal_.disk;
-  }
-};
-
-TEST_P(BeforeTheRuntimeTest, ACallIsAnsweredInTimeAndLeavesNothing) {
+TEST_F(OwnerHangTest, ADiskThatHangsIsAnsweredForInTimeAndLeavesNothing) {
   startRecovered();
-  hang().hang();
+  journal_.disk.hang();
   Answer call = submit(request());
-  eventually("it waits", [&] { return hang().held() == 1; });
+  eventually("it waits", [&] { return journal_.disk.held() == 1; });
   clock_.advance(options_.decisionWait - milliseconds(1));
   passThroughTheLane();
   EXPECT_FALSE(answered(call));
@@ -50,7 +39,7 @@ TEST_P(BeforeTheRuntimeTest, ACallIsAnsweredInTimeAndLeavesNothing) {
   // The next ones don't queue behind it, and another pod's end isn't held up.
   const auto again = run(request(1));
   EXPECT_EQ(again.error().reason, "TooSlow");
-  hang().release();
+  journal_.disk.release();
   eventually("taken back", [&] { return run(request(2)).has_value(); });
   stop("s1");
   EXPECT_EQ(runtime_.runs(), 1);
@@ -59,9 +48,42 @@ TEST_P(BeforeTheRuntimeTest, ACallIsAnsweredInTimeAndLeavesNothing) {
   expectNothingLeft();
 }
 
-INSTANTIATE_TEST_SUITE_P(Waits, BeforeTheRuntimeTest,
-                         testing::Values("resolver", "addresses", "journal"),
-                         [](const auto& one) { return std::string(one.param); });
+TEST_F(OwnerHangTest, AnApiServerThatTellsNoNamespaceIsAnsweredForInTimeAndLeavesNothing) {
+  startRecovered();
+  caches_.api.hang();
+  Answer call = submit(request());
+  eventually("it waits", [&] { return caches_.api.held() == 1; });
+  clock_.advance(options_.decisionWait - milliseconds(1));
+  passThroughTheLane();
+  EXPECT_FALSE(answered(call));
+  clock_.advance(milliseconds(1));
+  EXPECT_EQ(call.get().error().code, Code::Unavailable);
+  caches_.api.release();
+  eventually("served", [&] { return run(request(1)).has_value(); });
+  EXPECT_EQ(runtime_.runs(), 1);
+  EXPECT_EQ(held().size(), 1U);
+}
+
+TEST_F(OwnerHangTest, AnApiServerThatLeasesNothingIsAnsweredForInTimeAndLeavesNothing) {
+  node_.store.blocks.clear();
+  startRecovered();
+  eventually("asked for its blocks", [&] {
+    const std::lock_guard lock(node_.store.mutex);
+    return node_.store.calls > 0;
+  });
+  std::unique_lock hang(node_.store.mutex);
+  Answer call = submit(request());
+  passThroughTheLane();
+  clock_.advance(options_.decisionWait - milliseconds(1));
+  passThroughTheLane();
+  EXPECT_FALSE(answered(call));
+  clock_.advance(milliseconds(1));
+  EXPECT_EQ(call.get().error().code, Code::Unavailable);
+  EXPECT_TRUE(held().empty());
+  hang.unlock();
+  eventually("served", [&] { return run(request(1)).has_value(); });
+  EXPECT_EQ(runtime_.runs(), 1);
+}
 
 TEST_F(OwnerHangTest, OneLimitHoldsForAllThatIsOurs) {
   startOwner();
@@ -71,9 +93,9 @@ TEST_F(OwnerHangTest, OneLimitHoldsForAllThatIsOurs) {
   Answer call = submit(early);
   passThroughTheLane();
   clock_.advance(seconds(1));  // for recovery
-  resolver_.api.hang();
+  caches_.api.hang();
   owner_->restore({});
-  eventually("it waits", [&] { return resolver_.api.held() == 1; });
+  eventually("it waits", [&] { return caches_.api.held() == 1; });
   clock_.advance(options_.decisionWait - seconds(3));
   EXPECT_EQ(call.get().error().reason, "TooSlow");
 }
@@ -84,7 +106,7 @@ TEST_F(OwnerHangTest, TheRuntimesTimeIsNotOurs) {
   Answer call = submit(request());
   eventually("forwarded", [&] { return runtime_.runs() == 1; });
   clock_.advance(minutes(3));
-  std::this_thread::sleep_for(milliseconds(20));
+  node_.ticks(10);
   EXPECT_FALSE(answered(call));
   runtime_.release();
   EXPECT_TRUE(call.get().has_value());
@@ -145,7 +167,7 @@ TEST_F(OwnerHangTest, AStopThatTheRuntimeRefusesChangesNothing) {
   passThroughTheLane();
   // The runtime says no, or the kubelet gave up: nothing more is heard of it.
   EXPECT_TRUE(view("s1").attached);
-  EXPECT_TRUE(owner_->mayCreateContainer(SandboxId("s1"), request()).has_value());
+  EXPECT_TRUE(mayCreateContainer("s1", request()).has_value());
   EXPECT_EQ(journal_.records.begin()->second.state, State::Attached);
   stop("s1");  // the next one goes well
   EXPECT_TRUE(engine_.attached().empty());
@@ -158,7 +180,7 @@ TEST_F(OwnerHangTest, AnEndThatTheQueueRefusedIsMadeUpFor) {
   stop("s1");
   engine_.answerDetach({});
   clock_.advance(seconds(6));
-  eventually("detached", [&] { return addresses_.held().empty(); });
+  eventually("detached", [&] { return held().empty(); });
 }
 
 TEST_F(OwnerHangTest, TheCancelOfASecondCallLeavesTheFirstAlone) {
@@ -207,7 +229,7 @@ TEST_F(OwnerHangTest, ACallThatIsCancelledWhileItWaitsForRecoveryBeginsNothing) 
 
 TEST_F(OwnerHangTest, AThreadThatHangsIsShownAndNoPodWaitsForIt) {
   const auto hangs = std::make_shared<std::atomic<bool>>(false);  // asked for until the owner ends
-  watchdog_.watch(
+  node_.watchdog.watch(
       [hangs] {
         async::LaneHealth health;
         health.name = "mn-reaper";

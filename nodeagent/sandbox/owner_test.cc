@@ -3,16 +3,20 @@
 namespace multinet::agent::sandbox {
 namespace {
 
-TEST_F(OwnerTest, ASandboxsNetworksAreToldToTheResolverOfTheNextAttempt) {
+TEST_F(OwnerTest, ThePodsNextAttemptNeverGetsANetworkMadeAgainUnderTheName) {
   startRecovered();
   ASSERT_TRUE(run(request(0)).has_value());
-  EXPECT_TRUE(resolver_.last.earlier.empty());
   stop("s1");
-  ASSERT_TRUE(run(request(1)).has_value());
-  ASSERT_EQ(resolver_.last.earlier.size(), 2U);
-  EXPECT_EQ(resolver_.last.earlier[0].networkUid.str(), "uid-blue");
-  ASSERT_TRUE(run(request(0, "other")).has_value());
-  EXPECT_TRUE(resolver_.last.earlier.empty()) << "another pod's";
+  node_.onLane([&] { caches_.content.networks["blue"].metadata.uid = "uid-new"; });
+  node_.onNode.networks[0].uid = NetworkUid("uid-new");
+  node_.networks.publish(node_.onNode);
+  auto refused = submit(request(1));
+  eventually("refused", [&] {
+    clock_.advance(milliseconds(50));  // the caches may be behind
+    return refused.wait_for(seconds(0)) == std::future_status::ready;
+  });
+  EXPECT_EQ(refused.get().error().reason, "NetworkReplaced");
+  EXPECT_TRUE(run(request(0, "other")).has_value()) << "another pod had none before";
 }
 
 TEST_F(OwnerTest, AttachesAllInterfacesAndAnswersWithTheRuntimesBytes) {
@@ -28,7 +32,7 @@ TEST_F(OwnerTest, AttachesAllInterfacesAndAnswersWithTheRuntimesBytes) {
   EXPECT_EQ(journal_.synced, 1) << "one commit is waited for";
   ASSERT_EQ(journal_.records.size(), 1U);
   EXPECT_EQ(journal_.records.begin()->second.state, State::Attached);
-  EXPECT_TRUE(owner_->mayCreateContainer(SandboxId("s1"), request()).has_value());
+  EXPECT_TRUE(mayCreateContainer("s1", request()).has_value());
   EXPECT_EQ(reporter_.told(), (std::vector<std::string>{"starting default/web-uid",
                                                         "attached default/web-uid s1 2"}));
 }
@@ -38,8 +42,8 @@ TEST_F(OwnerTest, StopReleasesAndForgetsAfterQuarantine) {
   ASSERT_TRUE(run(request()).has_value());
   stop("s1");
   EXPECT_TRUE(engine_.attached().empty());
-  EXPECT_TRUE(addresses_.held().empty());
-  EXPECT_FALSE(owner_->mayCreateContainer(SandboxId("s1"), request()).has_value());
+  EXPECT_TRUE(held().empty());
+  EXPECT_FALSE(mayCreateContainer("s1", request()).has_value());
   EXPECT_EQ(reporter_.told().back(), "detached default/web-uid s1");
   stop("s1");
   owner_->afterRemove(SandboxId("s1"));
@@ -47,13 +51,13 @@ TEST_F(OwnerTest, StopReleasesAndForgetsAfterQuarantine) {
   EXPECT_EQ(journal_.records.begin()->second.state, State::Detached);
   eventually("resting", [&] { return owner_->snapshot()->intents.contains(State::Detached); });
   clock_.advance(seconds(61));
-  eventually("forgotten", [&] { return !owner_->snapshot()->intents.contains(State::Detached); });
+  ticking("forgotten", [&] { return !owner_->snapshot()->intents.contains(State::Detached); });
   owner_->stop();
   EXPECT_TRUE(journal_.records.empty());
 }
 
 TEST_F(OwnerTest, ARefusalChangesNothingAndIsTold) {
-  resolver_.error = Error{Code::NotFound, "NetworkNotFound", "network \"blue\": does not exist"};
+  caches_.content.networks.erase("blue");
   startRecovered();
   const auto result = run(request());
   ASSERT_FALSE(result.has_value());
@@ -65,9 +69,10 @@ TEST_F(OwnerTest, ARefusalChangesNothingAndIsTold) {
 }
 
 TEST_F(OwnerTest, NoAddressesMeansNoSandbox) {
-  addresses_.failWith(Error{Code::ResourceExhausted, "PoolExhausted", "all 254 are taken"});
+  caches_.content.networks["blue"] = FakeNode::network("blue", "10.9.0.0/24");
+  node_.store.blocks.begin()->second.node = NodeName("n2");
   startRecovered();
-  EXPECT_EQ(run(request()).error().code, Code::ResourceExhausted);
+  EXPECT_EQ(run(request()).error().reason, "PoolExhausted");
   EXPECT_EQ(runtime_.runs(), 0);
 }
 
@@ -115,7 +120,7 @@ TEST_F(OwnerTest, ASandboxThatTheRuntimeMakesLateIsTakenBackToo) {
   runtime_.failRun(kUnavailable);
   startRecovered();
   EXPECT_FALSE(run(request()).has_value());
-  EXPECT_TRUE(addresses_.held().empty());
+  EXPECT_TRUE(held().empty());
   runtime_.put({SandboxId("late"), request().pod, true, {}, {}});
   clock_.advance(seconds(6));
   eventually("late sandbox removed", [&] { return runtime_.sandboxes().empty(); });
@@ -128,8 +133,8 @@ TEST_F(OwnerTest, TheWatchForALateSandboxEnds) {
   startRecovered();
   EXPECT_FALSE(run(request()).has_value());
   clock_.advance(options_.lateWatch + seconds(1));
-  eventually("watch ended", [&] { return addresses_.held().empty(); });
-  std::this_thread::sleep_for(milliseconds(30));
+  eventually("watch ended", [&] { return held().empty(); });
+  node_.ticks(10);
   owner_->stop();
   expectNothingLeft();
 }
@@ -143,7 +148,7 @@ TEST_F(OwnerTest, ARetryAfterALostReplyEndsInOneSandbox) {
   ASSERT_TRUE(run(request()).has_value());
   EXPECT_EQ(runtime_.sandboxes().size(), 1U);
   EXPECT_EQ(engine_.attached().size(), 1U);
-  EXPECT_EQ(addresses_.held().size(), 1U);
+  EXPECT_EQ(held().size(), 1U);
 }
 
 TEST_F(OwnerTest, AFailedRollbackShowsNotReadyAndIsTriedAgain) {
@@ -152,7 +157,7 @@ TEST_F(OwnerTest, AFailedRollbackShowsNotReadyAndIsTriedAgain) {
   startRecovered();
   EXPECT_FALSE(run(request()).has_value());
   EXPECT_EQ(view("s1").verdict, Verdict::NotReady);
-  EXPECT_EQ(addresses_.held().size(), 1U);
+  EXPECT_EQ(held().size(), 1U);
   runtime_.failTeardown(std::nullopt);
   clock_.advance(seconds(6));
   eventually("rollback done", [&] { return runtime_.sandboxes().empty(); });
@@ -170,7 +175,7 @@ TEST_F(OwnerTest, HiddenWhileItsRunIsUnderWay) {
   runtime_.release();
   eventually("bound", [&] { return !owner_->snapshot()->sandboxes.empty(); });
   EXPECT_EQ(view("s1").verdict, Verdict::Hidden);
-  EXPECT_FALSE(owner_->mayCreateContainer(SandboxId("s1"), request()).has_value());
+  EXPECT_FALSE(mayCreateContainer("s1", request()).has_value());
   engine_.release();
   EXPECT_TRUE(pending.get().has_value());
   EXPECT_EQ(view("s1").verdict, Verdict::Pass);
@@ -204,7 +209,6 @@ TEST_F(OwnerTest, AStopOfASandboxWhoseIdIsNotKnownYetFindsItsRun) {
   std::promise<void> passed;
   owner_->afterStop(SandboxId("other"), [&](const Status&) { passed.set_value(); });
   passed.get_future().get();
-  std::this_thread::sleep_for(milliseconds(20));
   runtime_.release();
   EXPECT_EQ(pending.get().error().code, Code::Cancelled);
   stopped.get_future().get();
@@ -246,7 +250,7 @@ TEST_F(OwnerTest, AnAttemptWhoseSandboxTheRuntimeLostIsMadeAgain) {
   ASSERT_TRUE(run(request()).has_value());
   EXPECT_TRUE(view("s2").attached);
   EXPECT_EQ(engine_.attached().size(), 1U);
-  EXPECT_EQ(addresses_.held().size(), 1U);
+  EXPECT_EQ(held().size(), 1U);
 }
 
 TEST_F(OwnerTest, TheNextAttemptDoesNotWaitForTheOldSandbox) {
@@ -284,7 +288,7 @@ TEST_F(OwnerTest, ARepeatedIdIsRefusedAndLeavesItsOwnerAlone) {
 TEST_F(OwnerTest, CallsWaitForRecoveryButNotForEver) {
   startOwner();
   auto waits = submit(request(0, "a"));
-  EXPECT_EQ(owner_->mayCreateContainer(SandboxId("x"), request()).error().code, Code::Unavailable);
+  EXPECT_EQ(mayCreateContainer("x", request()).error().code, Code::Unavailable);
   stop("x");
   clock_.advance(options_.decisionWait + seconds(1));
   EXPECT_EQ(waits.get().error().reason, "Recovering");
@@ -299,7 +303,7 @@ TEST_F(OwnerTest, CallsWaitForRecoveryButNotForEver) {
   owner_->restore({});
   EXPECT_TRUE(served.get().has_value());
   EXPECT_TRUE(owner_->ready().has_value());
-  resolver_.error = Error{Code::Unavailable, "NotConnected", "no kubeconfig"};
+  node_.onLane([&] { caches_.error = Error{Code::Unavailable, "NotConnected", "no kubeconfig"}; });
   EXPECT_EQ(owner_->ready().error().reason, "NotConnected");
 }
 
@@ -308,10 +312,10 @@ TEST_F(OwnerTest, AFailedDetachIsTriedAgainAndTheStopGoesOn) {
   ASSERT_TRUE(run(request()).has_value());
   engine_.answerDetach(fail(Code::Internal, "Busy", "busy"));
   stop("s1");
-  EXPECT_EQ(addresses_.held().size(), 1U);
+  EXPECT_EQ(held().size(), 1U);
   engine_.answerDetach({});
   clock_.advance(seconds(6));
-  eventually("detached", [&] { return addresses_.held().empty(); });
+  eventually("detached", [&] { return held().empty(); });
 }
 
 TEST_F(OwnerTest, ASandboxThatIsGoneTwiceInARowIsDetached) {
@@ -320,15 +324,16 @@ TEST_F(OwnerTest, ASandboxThatIsGoneTwiceInARowIsDetached) {
   runtime_.vanish(SandboxId("s1"));
   engine_.loseNetns("s1");
   runtime_.failList(kUnavailable);
-  clock_.advance(options_.compareEvery + seconds(1));
-  std::this_thread::sleep_for(milliseconds(20));
-  EXPECT_EQ(addresses_.held().size(), 1U) << "a list that failed says nothing";
-  runtime_.failList(std::nullopt);
-  for (int i = 0; i < 3; ++i) {
+  const auto round = [&] {
+    const auto before = owner_->comparisons();
     clock_.advance(options_.compareEvery + seconds(1));
-    std::this_thread::sleep_for(milliseconds(20));
-  }
-  eventually("detached", [&] { return addresses_.held().empty(); });
+    ticking("a round", [&] { return owner_->comparisons() > before; });
+  };
+  for (int i = 0; i < 3; ++i) round();
+  EXPECT_EQ(held().size(), 1U) << "a list that failed says nothing";
+  runtime_.failList(std::nullopt);
+  for (int i = 0; i < 3; ++i) round();
+  eventually("detached", [&] { return held().empty(); });
 }
 
 TEST_F(OwnerTest, RecoveryFinishesACutOffAttach) {
@@ -353,11 +358,10 @@ TEST_F(OwnerTest, DoubtKeepsAPodRunningButStartsNothingInIt) {
   owner_->restore({{record, Fate::Keep}});
   eventually("recovered", [&] { return owner_->snapshot()->recovered; });
   EXPECT_EQ(view("s0").verdict, Verdict::Pass);
-  EXPECT_EQ(owner_->mayCreateContainer(SandboxId("s0"), request()).error().reason,
-            "NetworksInDoubt");
+  EXPECT_EQ(mayCreateContainer("s0", request()).error().reason, "NetworksInDoubt");
   RunRequest unaware = request();
   unaware.annotations.clear();
-  EXPECT_FALSE(owner_->mayCreateContainer(SandboxId("s0"), unaware).has_value())
+  EXPECT_FALSE(mayCreateContainer("s0", unaware).has_value())
       << "what is known of the sandbox counts too";
   EXPECT_EQ(reporter_.told(), std::vector<std::string>{}) << "the set may know more";
   stop("s0");
@@ -399,21 +403,30 @@ TEST_F(OwnerTest, AnAttachOfAnEarlierBootIsNoneNow) {
 }
 
 TEST_F(OwnerTest, AnAddressThatAnotherNodeMayGiveIsToldOnceForPodAndNode) {
+  const auto lease = [this](const char* node) {
+    const std::lock_guard lock(node_.store.mutex);
+    node_.store.blocks.begin()->second.node = NodeName(node);
+  };
+  lease("n2");
+  runtime_.put({SandboxId("s0"), request().pod, true, {}, {}});
   startOwner();
-  const addresses::Contest contest{IntentId("old"), NetworkName("blue"),
-                                   IpPrefix::parse("10.9.0.0/29").value(),
-                                   IpAddress::parse("10.9.0.1").value()};
-  addresses_.contest({contest});  // before it is known whose address it is
+  node_.addresses->restore({{IntentId("old"), PodUid("uid"), InterfaceName::parse("net1").value(),
+                             NetworkUid("uid-blue"), IpAddress::parse("10.9.0.2").value()}},
+                           addresses::Books::Complete);
+  addresses::Pool blue{NetworkName("blue"), NetworkUid("uid-blue"), {}};
+  blue.subnets = resolve::subnetsOf(caches_.content.networks["blue"]);
+  node_.addresses->setWanted({blue});  // contested before it is known whose address it is
   owner_->restore({{interrupted(State::Attached, "s0"), Fate::Keep}});
-  addresses_.contest({contest});
-  eventually("the node has the condition", [&] {
-    return reporter_.conditions()["AddressesContested"] == "True BlockLeasedByAnother";
-  });
-  addresses_.contest({});
+  const auto nodeSays = [this](const char* what) {
+    clock_.advance(seconds(5));
+    return reporter_.conditions()["AddressesContested"] == what;
+  };
+  eventually("the node has the condition", [&] { return nodeSays("True BlockLeasedByAnother"); });
+  lease("n1");
+  eventually("it is this node's again", [&] { return nodeSays("not True NoContest"); });
   owner_->stop();
   const auto told = reporter_.told();
   EXPECT_EQ(std::count(told.begin(), told.end(), "event default/web-uid AddressContested"), 1);
-  EXPECT_EQ(reporter_.conditions()["AddressesContested"], "not True NoContest");
 }
 
 TEST_F(OwnerTest, APlainPodIsNoBusinessOfOurs) {
@@ -421,7 +434,7 @@ TEST_F(OwnerTest, APlainPodIsNoBusinessOfOurs) {
   RunRequest plain = request();
   plain.annotations.clear();
   EXPECT_FALSE(asksForNetworks(plain));
-  EXPECT_TRUE(owner_->mayCreateContainer(SandboxId("any"), plain).has_value());
+  EXPECT_TRUE(mayCreateContainer("any", plain).has_value());
 }
 
 }  // namespace

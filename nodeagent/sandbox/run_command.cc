@@ -46,7 +46,7 @@ void RunCommand::start(const Shared& shared, RunCallPtr call, async::Answer<void
       new RunCommand(shared, std::move(call), std::move(ended)));
   RunRequest& request = command->call_->request;
   if (request.id.empty()) request.id = newIntentId();
-  if (!request.abort->load()) shared.doors.reporter.starting(request.pod);
+  if (!request.abort->load()) shared.doors.tell(report::Starting{request.pod});
   command->go();
 }
 
@@ -249,7 +249,7 @@ void RunCommand::answer() {
   entry_->running = false;
   shared_.table.publish();
   const journal::Record& record = entry_->record;
-  shared_.doors.reporter.attached(record.pod, record.sandbox, record.interfaces);
+  shared_.doors.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
   end(RunResult{{record.sandbox, replyBytes_}, record.interfaces});
   log::info("attached", {{"pod", record.pod.str()},
                          {"sandbox", record.sandbox},
@@ -269,7 +269,7 @@ void RunCommand::refuse(const Error& error) {
                         {"trace", traceId(request.metadata)},
                         {"steps", trace()},
                         {"error", told}});
-  if (error.code != Code::Cancelled) shared_.doors.reporter.refused(request.pod, error);
+  if (error.code != Code::Cancelled) shared_.doors.tell(report::Refused{request.pod, error});
   end(fail(told));
 }
 
@@ -289,7 +289,7 @@ void RunCommand::rollBack(const Error& error, Whose whose) {
                     self->entry_->running = false;
                     self->shared_.table.publish();
                     if (ours && error.code != Code::Cancelled) {
-                      self->shared_.doors.reporter.refused(pod, error);
+                      self->shared_.doors.tell(report::Refused{pod, error});
                     }
                     self->end(fail(ours ? attachError(pod, error) : error));
                   });

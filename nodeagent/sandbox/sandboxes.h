@@ -1,13 +1,17 @@
-// What nodeagent/cri asks of the sandbox owner. One thread owns all sandboxes; calls only queue.
+// What nodeagent/cri asks, and whom. One thread owns all sandboxes; calls only queue.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "lib/async/lane.h"
 #include "nodeagent/journal/record.h"
 #include "nodeagent/sandbox/runtime.h"
 
@@ -32,7 +36,7 @@ struct SandboxView {
 };
 
 /// An immutable picture, published after each change. Read by Status, List and the CreateContainer
-/// gate without queueing.
+/// check without queueing.
 struct Snapshot {
   bool recovered = false;  ///< false until the journal has been compared with the runtime
   std::string bootId;
@@ -70,28 +74,59 @@ struct RunResult {
 /// What the kubelet is told of a call that isn't served.
 [[nodiscard]] Error attachError(const PodRef& pod, const Error& why);
 
+/// Whether a sandbox may get containers; FailedPrecondition, or what is waited for, says why not.
+[[nodiscard]] Status mayCreateContainer(const Snapshot& now, const SandboxId& id,
+                                        const RunRequest& config);
+
+class Owner;
+
+/// The sandboxes as the kubelet's calls find them, from the agent's first moment: with their owner
+/// once there is one, and whatever can't start before.
+///
+/// While there is no owner, plain pods pass: they never come here. Calls for networks wait for a
+/// start that is under way, bounded; they are refused at once with the reason where one failed or
+/// the agent is in safe mode. Stops go on: what they leave is found when the owner compares its
+/// journal with the runtime.
+///
+/// Any thread.
 class Sandboxes {
  public:
-  virtual ~Sandboxes() = default;
-  /// Attach all or none, then answer. Whatever hangs (disk, API server, kernel), it is answered
-  /// within 5 s until the runtime is asked, and within 20 s from the runtime's reply. Cancelling is
-  /// by the request's abort flag: the call still completes.
-  virtual void run(RunRequest request, async::Answer<RunResult> done) = 0;
-  /// Called for each StopPodSandbox before it is forwarded; `done` says that it may go on. Aborts
-  /// an attach under way and changes nothing else: the runtime may still refuse. Sandboxes without
-  /// a request answer at once.
-  virtual void beforeStop(const SandboxId& id, async::Answer<void> done) = 0;
-  /// The runtime stopped the sandbox: links go, addresses go into quarantine. `done` when that is
-  /// so; nobody's end may depend on it.
-  virtual void afterStop(const SandboxId& id, async::Answer<void> done) = 0;
-  /// The runtime removed it: forget.
-  virtual void afterRemove(const SandboxId& id) = 0;
-  /// Whether a sandbox may get containers; FailedPrecondition says why not.
-  [[nodiscard]] virtual Status mayCreateContainer(const SandboxId& id,
-                                                  const RunRequest& config) const = 0;
-  [[nodiscard]] virtual std::shared_ptr<const Snapshot> snapshot() const = 0;
-  /// Whether calls for networks can be served now; the error says to people why not.
-  [[nodiscard]] virtual Status ready() const = 0;
+  /// `timers` ends waits after `patience`; it stops before this goes.
+  explicit Sandboxes(async::Lane& timers, Duration patience = std::chrono::seconds(4));
+
+  /// From now on `owner` is asked, first with the calls that wait. It outlives all callers.
+  void open(Owner& owner);
+  /// Refuses calls for networks with this reason, those that wait too. Without effect once open.
+  void close(const Error& reason);
+  /// What is seen while there is no owner.
+  void show(Snapshot picture);
+
+  // Each as the owner's (owner.h) once there is one.
+  void run(RunRequest request, async::Answer<RunResult> done);
+  void beforeStop(const SandboxId& id, async::Answer<void> done);
+  void afterStop(const SandboxId& id, async::Answer<void> done);
+  void afterRemove(const SandboxId& id);
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const;
+  [[nodiscard]] Status ready() const;
+
+ private:
+  struct Held {
+    RunRequest request;
+    async::Answer<RunResult> done;
+  };
+
+  void expire(std::uint64_t turn);
+  /// Takes all out.
+  [[nodiscard]] std::vector<Held> take();
+
+  async::Lane& timers_;
+  const Duration patience_;
+  std::atomic<Owner*> owner_ = nullptr;
+  mutable std::mutex mutex_;  // of all that follows
+  bool starting_ = true;
+  std::shared_ptr<const Snapshot> picture_;  ///< what is shown while there is no owner
+  std::map<std::uint64_t, Held> held_;       ///< by order of arrival
+  std::uint64_t turns_ = 0;
 };
 
 }  // namespace multinet::agent::sandbox

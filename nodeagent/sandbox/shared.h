@@ -27,9 +27,9 @@ struct Doors {
   attach::AttachEngine& engine;
   addresses::Addresses& addresses;
   resolve::Resolver& resolver;
-  report::Reporter& reporter;
+  report::Tell tell;
   const Clock& clock;
-  OwnSets* sets = nullptr;                    ///< none: the API is no witness, and doubt stays
+  OwnSets sets{};                             ///< empty: the API is no witness, and doubt stays
   const async::Watchdog* watchdog = nullptr;  ///< of the threads that networks need
 };
 

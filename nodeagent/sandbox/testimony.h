@@ -28,14 +28,9 @@ struct KnownSet {
   std::vector<InterfaceStatus> interfaces;
 };
 
-/// The door to this node's own sets in the API.
-class OwnSets {
- public:
-  virtual ~OwnSets() = default;
-  /// Returns at once; `done` comes exactly once, on a thread of the implementation, after at most
-  /// 30 s. Unavailable where the API server is away.
-  virtual void list(async::Answer<std::vector<KnownSet>> done) = 0;
-};
+/// Asks the API for this node's own sets. Returns at once; the answer comes on a thread of whoever
+/// asks, after at most 30 s. Unavailable where the API server is away.
+using OwnSets = std::function<void(async::Answer<std::vector<KnownSet>>)>;
 
 /// A record for a sandbox that stands in none, in doubt.
 [[nodiscard]] journal::Record adopted(const RuntimeSandbox& sandbox, const std::string& bootId,

@@ -36,7 +36,7 @@ TEST_F(WayOwnerTest, TheCallsIdIsTheIntentsInTheJournalAndInTheKernel) {
   ASSERT_TRUE(run(call).has_value());
   EXPECT_EQ(journal_.records.begin()->first, call.id);
   EXPECT_EQ(engine_.attached().count(call.id), 1U);
-  EXPECT_EQ(addresses_.held().count(call.id), 1U);
+  EXPECT_EQ(held().count(call.id), 1U);
 }
 
 // What is known is decided without a change of threads: only disk, runtime and kernel are waited

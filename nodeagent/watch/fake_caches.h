@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "lib/api/fake_catalog.h"
+#include "lib/async/fake_hang.h"
 #include "nodeagent/watch/caches.h"
 
 namespace multinet::agent::watch {
@@ -17,6 +18,7 @@ class FakeCaches final : public Caches {
   std::optional<Error> error;           ///< of synced()
   std::optional<Error> namespaceError;  ///< of needNamespace()
   std::function<void()> onNeed;         ///< called by needNamespace()
+  async::FakeHang api;                  ///< of its answers
 
   [[nodiscard]] Status synced() const override {
     if (error.has_value()) return fail(*error);
@@ -39,8 +41,10 @@ class FakeCaches final : public Caches {
   [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override { return services; }
   void needNamespace(const std::string& /*name*/, std::function<void(Status)> done) override {
     if (onNeed) onNeed();
-    if (namespaceError.has_value()) return done(fail(*namespaceError));
-    done({});
+    api.pass([this, done = std::move(done)] {
+      if (namespaceError.has_value()) return done(fail(*namespaceError));
+      done({});
+    });
   }
 };
 

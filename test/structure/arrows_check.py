@@ -43,7 +43,9 @@ def room_of(path, rooms):
 
 
 def is_test(path):
-    return bool(re.search(r"(_test|_fuzz|_bench)\.cc$", path)) or path.startswith("test/")
+    return bool(
+        re.search(r"(_test|_fuzz|_bench)\.cc$|_fixture\.h$|/fake_\w+\.h$", path)
+    ) or path.startswith("test/")
 
 
 def check(files, arrows):

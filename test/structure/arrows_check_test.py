@@ -20,6 +20,13 @@ def test_an_arrow_that_the_table_lacks_is_named_with_its_line():
     assert one.startswith("lib/kube/a.h:2: lib/kube may not use lib/k8s")
 
 
+def test_what_only_tests_include_may_have_the_fakes_of_every_room():
+    fake = '#include "lib/k8s/fake_k.h"'
+    assert complaints("lib/kube/fake_node.h", fake) == []
+    assert complaints("lib/kube/watch_fixture.h", fake) == []
+    assert complaints("lib/kube/watch.h", fake)
+
+
 def test_an_http_library_stays_in_its_transport():
     assert complaints("lib/kube/client.h", "#include <cpprest/http_client.h>")
     assert not complaints("lib/kube/cpprest_transport.cc", "#include <cpprest/http_client.h>")

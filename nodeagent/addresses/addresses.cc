@@ -1,4 +1,4 @@
-#include "nodeagent/addresses/leasing_addresses.h"
+#include "nodeagent/addresses/addresses.h"
 
 #include <map>
 #include <utility>
@@ -24,7 +24,7 @@ LedgerOptions ledgerOptions(const LeaseOptions& options) {
 }  // namespace
 
 // Carries out what the ledger orders. All but the calls to the API server happens on lane_.
-class LeasingAddresses::Impl {
+class Addresses::Impl {
  public:
   Impl(async::Lane& lane, BlockApi& api, const Clock& clock, LeaseOptions options)
       : lane_(lane),
@@ -32,7 +32,7 @@ class LeasingAddresses::Impl {
         clock_(clock),
         options_(std::move(options)),
         ledger_(ledgerOptions(options_)),
-        calls_("leases") {
+        calls_("leases", clock) {
     lane_.post([this] { confirm(); });
     lane_.postAfter(options_.housekeepEvery, [this] { housekeep(); });
   }
@@ -75,6 +75,7 @@ class LeasingAddresses::Impl {
     carryOut(ledger_.storeWentBack(clock_.now()));
     confirmSoon();
   }
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
 
  private:
   void carryOut(Orders orders) {
@@ -158,51 +159,58 @@ class LeasingAddresses::Impl {
   async::Lane calls_;
 };
 
-LeasingAddresses::LeasingAddresses(async::Lane& lane, BlockApi& api, const Clock& clock,
-                                   LeaseOptions options)
+Addresses::Addresses(async::Lane& lane, BlockApi& api, const Clock& clock, LeaseOptions options)
     : impl_(std::make_unique<Impl>(lane, api, clock, std::move(options))) {}
-LeasingAddresses::~LeasingAddresses() = default;
+Addresses::~Addresses() = default;
 
-void LeasingAddresses::claim(IntentId intent, PodUid pod, std::vector<Want> wants,
-                             BootTime deadline, async::Answer<std::vector<Claimed>> done) {
+void Addresses::claim(IntentId intent, PodUid pod, std::vector<Want> wants, BootTime deadline,
+                      async::Answer<std::vector<Claimed>> done) {
   impl_->run(
       [impl = impl_.get(),
        request = ClaimRequest{0, std::move(intent), std::move(pod), std::move(wants), deadline},
        done = std::move(done)]() mutable { impl->claim(std::move(request), std::move(done)); });
 }
 
-void LeasingAddresses::release(IntentId intent) {
+void Addresses::release(IntentId intent) {
   impl_->run([impl = impl_.get(), intent = std::move(intent)] { impl->release(intent); });
 }
 
-void LeasingAddresses::restore(std::vector<Holding> holdings, Books books) {
+void Addresses::restore(std::vector<Holding> holdings, Books books) {
   impl_->run([impl = impl_.get(), holdings = std::move(holdings), books]() mutable {
     impl->restore(std::move(holdings), books);
   });
 }
 
-void LeasingAddresses::setWanted(std::vector<Pool> pools) {
+void Addresses::setWanted(std::vector<Pool> pools) {
   impl_->run([impl = impl_.get(), pools = std::move(pools)] { impl->setWanted(pools); });
 }
 
-void LeasingAddresses::setNetworks(std::set<NetworkUid> existing) {
+void Addresses::setNetworks(std::set<NetworkUid> existing) {
   impl_->run([impl = impl_.get(), existing = std::move(existing)]() mutable {
     impl->setNetworks(std::move(existing));
   });
 }
 
-void LeasingAddresses::onContests(std::function<void(std::vector<Contest>)> told) {
+void Addresses::onContests(std::function<void(std::vector<Contest>)> told) {
   impl_->run([impl = impl_.get(), told = std::move(told)]() mutable {
     impl->onContests(std::move(told));
   });
 }
 
-void LeasingAddresses::blockGone(LeasedBlock block) {
+void Addresses::blockGone(LeasedBlock block) {
   impl_->run([impl = impl_.get(), block = std::move(block)] { impl->blockGone(block); });
 }
 
-void LeasingAddresses::storeWentBack() {
+void Addresses::storeWentBack() {
   impl_->run([impl = impl_.get()] { impl->storeWentBack(); });
+}
+
+std::vector<Holding> Addresses::held() const {
+  return impl_->ledger().held();
+}
+
+Books Addresses::books() const {
+  return impl_->ledger().books();
 }
 
 }  // namespace multinet::agent::addresses

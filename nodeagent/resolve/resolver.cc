@@ -1,4 +1,4 @@
-#include "nodeagent/resolve/catalog_resolver.h"
+#include "nodeagent/resolve/resolver.h"
 
 #include <algorithm>
 #include <iterator>
@@ -93,7 +93,7 @@ std::vector<ipam::Subnet> subnetsOf(const api::PodNetwork& network) {
   return subnets;
 }
 
-struct CatalogResolver::Call {
+struct Resolver::Call {
   PodRequest request;
   BootTime deadline;
   async::Answer<std::vector<WantedInterface>> done;
@@ -106,17 +106,16 @@ struct CatalogResolver::Call {
   }
 };
 
-CatalogResolver::CatalogResolver(async::Lane& lane, watch::Caches& caches,
-                                 const networks::Networks& networks, const Clock& clock,
-                                 std::vector<IpPrefix> clusterPrefixes)
+Resolver::Resolver(async::Lane& lane, watch::Caches& caches, NetworksNow networks,
+                   const Clock& clock, std::vector<IpPrefix> clusterPrefixes)
     : lane_(lane),
       caches_(caches),
-      networks_(networks),
+      networks_(std::move(networks)),
       clock_(clock),
       clusterPrefixes_(std::move(clusterPrefixes)) {}
 
-void CatalogResolver::resolve(const PodRequest& request, BootTime deadline,
-                              async::Answer<std::vector<WantedInterface>> done) {
+void Resolver::resolve(const PodRequest& request, BootTime deadline,
+                       async::Answer<std::vector<WantedInterface>> done) {
   auto call = std::make_shared<Call>(Call{request, deadline, std::move(done), clock_.now()});
   if (!async::runOn(lane_, [this, call] { attempt(call); })) {
     call->answer(fail(Code::Unavailable, "Stopping", "resolve networks: the agent is stopping"));
@@ -132,7 +131,7 @@ void CatalogResolver::resolve(const PodRequest& request, BootTime deadline,
   });
 }
 
-void CatalogResolver::attempt(const std::shared_ptr<Call>& call) {
+void Resolver::attempt(const std::shared_ptr<Call>& call) {
   if (call->answered) return;
   if (auto allowed = refuseStaticPod(call->request); !allowed.has_value()) {
     return call->answer(fail(std::move(allowed).error()));
@@ -149,7 +148,7 @@ void CatalogResolver::attempt(const std::shared_ptr<Call>& call) {
                         }));
 }
 
-void CatalogResolver::judge(const std::shared_ptr<Call>& call) {
+void Resolver::judge(const std::shared_ptr<Call>& call) {
   if (call->answered) return;
   auto decided = decide(call->request);
   if (!decided.has_value() && decided.error().code == Code::Unavailable) {
@@ -162,14 +161,14 @@ void CatalogResolver::judge(const std::shared_ptr<Call>& call) {
   call->answer(std::move(decided));
 }
 
-void CatalogResolver::again(const std::shared_ptr<Call>& call, Error error) {
+void Resolver::again(const std::shared_ptr<Call>& call, Error error) {
   if (call->answered) return;
   if (clock_.now() + kLookAgain >= call->deadline) return call->answer(fail(std::move(error)));
   call->last = std::move(error);
   lane_.postAfter(kLookAgain, [this, call] { attempt(call); });
 }
 
-Result<std::vector<WantedInterface>> CatalogResolver::decide(const PodRequest& request) const {
+Result<std::vector<WantedInterface>> Resolver::decide(const PodRequest& request) const {
   api::PodSubject subject;
   subject.namespaceName = request.pod.namespaceName;
   subject.hostNetwork = request.hostNetwork;
@@ -177,7 +176,7 @@ Result<std::vector<WantedInterface>> CatalogResolver::decide(const PodRequest& r
   const auto resolved = api::resolve(subject, caches_.catalog());
   if (!resolved.has_value()) return fail(api::toError(resolved.error()));
   MULTINET_CHECK(checkAdmitted(request, *resolved));
-  const auto snapshot = networks_.snapshot();
+  const auto snapshot = networks_();
   std::vector<WantedInterface> all;
   for (const api::ResolvedInterface& interface : *resolved) {
     const auto network = caches_.catalog().network(interface.network.str());
@@ -194,23 +193,23 @@ Result<std::vector<WantedInterface>> CatalogResolver::decide(const PodRequest& r
   return all;
 }
 
-bool CatalogResolver::anyNetwork() const {
+bool Resolver::anyNetwork() const {
   return !caches_.synced().has_value() || !caches_.networks().empty();
 }
 
-std::optional<Link> CatalogResolver::linkOf(const NetworkUid& network) const {
-  const auto snapshot = networks_.snapshot();
+std::optional<Link> Resolver::linkOf(const NetworkUid& network) const {
+  const auto snapshot = networks_();
   const networks::NetworkState* state = snapshot->find(network);
   return state == nullptr ? std::nullopt : state->link;
 }
 
-std::vector<IpPrefix> CatalogResolver::staysOnEth0(const InterfacePlan& plan) const {
+std::vector<IpPrefix> Resolver::staysOnEth0(const InterfacePlan& plan) const {
   return clusterPrefixesOf(plan).value_or(std::vector<IpPrefix>{});
 }
 
 // The interface's subnets get routes on link, which would hide the cluster's own ranges from the
 // pod: its DNS, its Services, the node that probes it.
-Status CatalogResolver::refuseClustersRange(const WantedInterface& wanted) const {
+Status Resolver::refuseClustersRange(const WantedInterface& wanted) const {
   const auto services = caches_.servicePrefixes();  // a server without ServiceCIDRs tells none
   const auto refuse = [&](const std::vector<IpPrefix>& ranges, const char* whose) -> Status {
     for (const ipam::Subnet& subnet : wanted.subnets) {
@@ -229,7 +228,7 @@ Status CatalogResolver::refuseClustersRange(const WantedInterface& wanted) const
   return refuse(clusterPrefixes_, "a range of pods or nodes (--cluster-prefix of this node)");
 }
 
-Result<std::vector<IpPrefix>> CatalogResolver::clusterPrefixesOf(const InterfacePlan& plan) const {
+Result<std::vector<IpPrefix>> Resolver::clusterPrefixesOf(const InterfacePlan& plan) const {
   std::vector<IpPrefix> prefixes;
   if (!plan.defaultGatewayV4 && !plan.defaultGatewayV6) return prefixes;
   MULTINET_TRY(const std::vector<IpPrefix> services, caches_.servicePrefixes());
