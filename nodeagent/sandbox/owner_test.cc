@@ -41,6 +41,7 @@ TEST_F(OwnerTest, StopReleasesAndForgetsAfterQuarantine) {
   startRecovered();
   ASSERT_TRUE(run(request()).has_value());
   stop("s1");
+  runtime_.vanish(SandboxId("s1"));
   EXPECT_TRUE(engine_.attached().empty());
   EXPECT_TRUE(held().empty());
   EXPECT_FALSE(mayCreateContainer("s1", request()).has_value());
