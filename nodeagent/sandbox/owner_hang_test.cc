@@ -264,7 +264,7 @@ TEST_F(OwnerHangTest, LateSandboxesAreLookedForWithOneListForAll) {
   clock_.advance(seconds(6));
   eventually("taken back", [&] { return runtime_.sandboxes().empty(); });
   clock_.advance(options_.lateWatch);
-  eventually("all ended", [&] {
+  ticking("all ended", [&] {
     const auto intents = owner_->snapshot()->intents;
     return !intents.contains(State::Rollback);
   });
