@@ -153,11 +153,17 @@ def block(entry: dict[str, Any]) -> Block:
     return Block(entry["metadata"]["name"], spec.get("nodeName", ""), spec.get("podNetworkUID", ""))
 
 
-def _dumped(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The namespace and the fields of each link that the script printed."""
+def _dumps(text: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Each namespace that the script printed, and what it printed of it."""
     lines = text.splitlines()
     for netns, dump in zip(lines[::2], lines[1::2], strict=True):
-        for entry in json.loads(dump):
+        yield netns, json.loads(dump)
+
+
+def _dumped(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The namespace and the fields of each link that the script printed."""
+    for netns, entries in _dumps(text):
+        for entry in entries:
             yield netns, entry
 
 
@@ -168,10 +174,9 @@ def routes(text: str) -> Routes:
     """The destinations that are reached by each link, by its namespace and name."""
     found: Routes = {}
     # Each namespace is printed twice, once a family.
-    lines = text.splitlines()
-    for number, (netns, dump) in enumerate(zip(lines[::2], lines[1::2], strict=True)):
+    for number, (netns, entries) in enumerate(_dumps(text)):
         everywhere, host = ("::/0", "/128") if number % 2 else ("0.0.0.0/0", "/32")
-        for entry in json.loads(dump):
+        for entry in entries:
             where = found.setdefault((netns, entry.get("dev", "")), set())
             to = everywhere if entry["dst"] == "default" else str(entry["dst"])
             where.add(to if "/" in to else to + host)
