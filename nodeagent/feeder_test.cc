@@ -18,15 +18,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 api::PodNetwork network(const std::string& name, k8s::ConditionStatus ready) {
-  api::PodNetwork network;
-  network.metadata.name = name;
-  network.metadata.uid = "uid-" + name;
-  network.metadata.generation = 1;
-  network.spec.type = api::NetworkType::Macvlan;
-  network.spec.macvlan = api::MacvlanSpec{"eth1", api::MacvlanMode::Bridge};
-  api::Subnet subnet;
-  subnet.cidr = "10.20.0.0/16";
-  network.spec.ipam.subnets = {subnet};
+  api::PodNetwork network = watch::readyNetwork(name, "10.20.0.0/16");
   network.status.conditions.set({"Ready", ready, 1, {}, "Reason", ""}, WallTime{});
   return network;
 }

@@ -94,7 +94,7 @@ class Process {
     networks::Snapshot onNode;
     for (const auto& [name, range] :
          {std::pair{"blue", "10.20.0.0/28"}, std::pair{"green", "10.21.0.0/28"}}) {
-      caches_.content.networks[name] = sandbox::FakeNode::network(name, range);
+      caches_.content.networks[name] = watch::readyNetwork(name, range);
       caches_.content.networks[name].spec.ipam.subnets[0].blockSize = 28;
       networks::NetworkState state;
       state.name = NetworkName(name);

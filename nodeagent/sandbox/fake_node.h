@@ -42,22 +42,6 @@ struct FakeNode {
   FakeNode(const FakeNode&) = delete;
   FakeNode& operator=(const FakeNode&) = delete;
 
-  static api::PodNetwork network(const std::string& name, const std::string& cidr) {
-    api::PodNetwork network;
-    network.metadata.name = name;
-    network.metadata.uid = "uid-" + name;
-    network.metadata.generation = 1;
-    network.spec.type = api::NetworkType::Macvlan;
-    network.spec.macvlan = api::MacvlanSpec{"eth1", api::MacvlanMode::Bridge};
-    api::Subnet subnet;
-    subnet.cidr = cidr;
-    subnet.blockSize = 24;
-    network.spec.ipam.subnets = {subnet};
-    network.spec.access.namespaces.from = api::AccessFrom::All;
-    network.status.conditions.set({"Ready", k8s::ConditionStatus::True, 1, {}, "Ready", ""},
-                                  WallTime{});
-    return network;
-  }
   static RunRequest request(std::uint32_t attempt = 0, const std::string& uid = "uid") {
     RunRequest request;
     request.pod = {PodUid(uid), "default", "web-" + uid, attempt};
@@ -156,7 +140,7 @@ struct FakeNode {
 
  private:
   void add(const std::string& name, const std::string& cidr, const std::string& block) {
-    caches.content.networks[name] = network(name, cidr);
+    caches.content.networks[name] = watch::readyNetwork(name, cidr);
     networks::NetworkState state;
     state.name = NetworkName(name);
     state.uid = NetworkUid("uid-" + name);

@@ -70,7 +70,7 @@ TEST_F(OwnerTest, ARefusalChangesNothingAndIsTold) {
 }
 
 TEST_F(OwnerTest, NoAddressesMeansNoSandbox) {
-  caches_.content.networks["blue"] = FakeNode::network("blue", "10.9.0.0/24");
+  caches_.content.networks["blue"] = watch::readyNetwork("blue", "10.9.0.0/24");
   node_.store.blocks.begin()->second.node = NodeName("n2");
   startRecovered();
   EXPECT_EQ(run(request()).error().reason, "PoolExhausted");

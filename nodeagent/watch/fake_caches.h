@@ -9,6 +9,24 @@
 
 namespace multinet::agent::watch {
 
+/// A Macvlan network that all may use.
+inline api::PodNetwork readyNetwork(const std::string& name, const std::string& cidr) {
+  api::PodNetwork network;
+  network.metadata.name = name;
+  network.metadata.uid = "uid-" + name;
+  network.metadata.generation = 1;
+  network.spec.type = api::NetworkType::Macvlan;
+  network.spec.macvlan = api::MacvlanSpec{"eth1", api::MacvlanMode::Bridge};
+  api::Subnet subnet;
+  subnet.cidr = cidr;
+  subnet.blockSize = 24;
+  network.spec.ipam.subnets = {subnet};
+  network.spec.access.namespaces.from = api::AccessFrom::All;
+  network.status.conditions.set({"Ready", k8s::ConditionStatus::True, 1, {}, "Ready", ""},
+                                WallTime{});
+  return network;
+}
+
 class FakeCaches final : public Caches {
  public:
   api::FakeCatalog content;
