@@ -4,7 +4,6 @@
 #include <fstream>
 #include <thread>
 
-#include "lib/kube/access.h"
 #include "lib/kube/discovery.h"
 #include "lib/kube/fake_kind.h"
 #include "lib/kube/kept_connections.h"
