@@ -92,7 +92,7 @@ void writeYaml(const nlohmann::json& value, const std::string& indent, std::stri
         out += " " + yamlScalar(item) + "\n";
         continue;
       }
-      out += "\n";
+      out += '\n';
       writeYaml(item, item.is_array() ? indent : indent + "  ", out);
     }
     return;

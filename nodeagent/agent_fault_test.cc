@@ -22,7 +22,7 @@ std::uint16_t freePort() {
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof(address);
-  auto* generic = static_cast<sockaddr*>(static_cast<void*>(&address));
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
   if (::bind(probe.get(), generic, size) != 0) return 0;
   return ::getsockname(probe.get(), generic, &size) == 0 ? ntohs(address.sin_port) : 0;
 }

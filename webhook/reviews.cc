@@ -59,6 +59,7 @@ void Reviews::stop() {
 
 std::vector<async::LaneHealth> Reviews::lanes() const {
   std::vector<async::LaneHealth> all;
+  all.reserve(intakes_.size());
   for (const auto& intake : intakes_) all.push_back(intake->health());
   return all;
 }

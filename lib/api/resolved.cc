@@ -60,7 +60,7 @@ Result<ResolvedReference> parseItem(std::string_view item) {
 std::string formatResolved(const std::vector<ResolvedInterface>& interfaces) {
   std::string out;
   for (const auto& interface : interfaces) {
-    if (!out.empty()) out += ",";
+    if (!out.empty()) out += ',';
     out += interface.name.str() + "=" + interface.item.str() + "@" + interface.objectUid;
     if (interface.item.kind == RequestKind::Attachment) {
       out += ":" + interface.network.str() + "@" + interface.networkUid.str();

@@ -13,8 +13,7 @@ namespace {
 TEST(AnswerTest, IsGivenOnceWhateverItsCopiesDo) {
   std::vector<int> given;
   const Answer<int> answer([&](const Result<int>& result) { given.push_back(result.value_or(0)); });
-  const Answer<int> copy = answer;
-  copy(7);
+  [](Answer<int> copy) { copy(7); }(answer);
   answer(8);
   EXPECT_EQ(given, std::vector<int>{7});
 }

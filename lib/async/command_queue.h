@@ -32,7 +32,8 @@ class CommandQueue {
   /// other command of the key is under way; `done` is called on the thread that answers. A full
   /// queue answers ResourceExhausted at once, a closed one and a stopped lane Unavailable.
   template <class T>
-  void submit(Key key, std::function<void(Answer<T>)> start, std::function<void(Result<T>)> done) {
+  void submit(const Key& key, std::function<void(Answer<T>)> start,
+              std::function<void(Result<T>)> done) {
     auto admitted = admit(key, {[this, key, start = std::move(start), done] {
                                   start(Answer<T>([this, key, done](Result<T> result) {
                                     done(std::move(result));

@@ -128,7 +128,7 @@ TEST(CommandQueue, CloseAnswersWhatWaitsAndLeavesWhatRuns) {
 TEST(CommandQueue, AnswersEachExactlyOnceWhileThreadsSubmitAndTheLaneStops) {
   constexpr int kThreads = 4;
   constexpr int kEach = 500;
-  std::vector<std::atomic<int>> answers(kThreads * kEach);
+  std::vector<std::atomic<int>> answers(std::size_t{kThreads} * kEach);
   std::atomic<int> wrongOrder = 0;
   {
     Lane lane("race");

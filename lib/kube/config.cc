@@ -47,7 +47,7 @@ Result<YAML::Node> entry(const std::vector<YAML::Node>& documents, const char* l
     if (!entries || !entries.IsSequence()) continue;
     for (const auto& candidate : entries) {
       if (candidate.IsMap() && text(candidate, "name") == name) {
-        const YAML::Node found = candidate[part];
+        YAML::Node found = candidate[part];
         if (!found || !found.IsMap()) {
           return bad(std::string(list) + " entry \"" + name + "\" has no \"" + part + "\"");
         }

@@ -25,6 +25,8 @@ class Informer final : private WatchSink {
   Informer(Client& client, WatchOptions options)
       : watch_(client.raw(), kindOf<T>(), std::move(options), *this) {}
   ~Informer() override { stop(); }
+  Informer(const Informer&) = delete;
+  Informer& operator=(const Informer&) = delete;
 
   void addHandler(Handler<T> handler) { store_.addHandler(std::move(handler)); }
   /// `keysOf` names what an object is found by, for example its node.

@@ -83,7 +83,7 @@ class Store {
   /// Doubled or out of order: what is known is as new. Under the lock.
   bool isOld(const Stamp& stamp, EventType type) const;
   void bury(const Stamp& stamp);
-  void put(Entry entry);
+  void put(const Entry& entry);
   /// `last` is the final state, or null where only the cache knows it.
   void drop(const ObjectKey& key, Ptr last);
   void unindex(const Entry& entry);

@@ -46,7 +46,7 @@ void Store<T>::unindex(const Entry& entry) {
 }
 
 template <HasKind T>
-void Store<T>::put(Entry entry) {
+void Store<T>::put(const Entry& entry) {
   Ptr old;
   bool replaced = false;
   {

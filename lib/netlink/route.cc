@@ -75,7 +75,7 @@ Result<std::optional<RouteInfo>> decodeRoute(Bytes payload) {
   route.protocol = header.rtm_protocol;
   route.source = attributes.ip(RTA_PREFSRC);
   route.mtu = attributes.nested(RTA_METRICS).u32(RTAX_MTU);
-  return std::optional<RouteInfo>(std::move(route));
+  return std::optional<RouteInfo>(route);
 }
 
 Request addRoute(const RouteInfo& route) {

@@ -148,7 +148,7 @@ Result<Database::Opened> Database::open(const std::string& path,
 
 Result<std::string> Database::moveAside(const std::string& path) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const std::string to =
+  std::string to =
       path + ".corrupt-" +
       std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
   for (const char* suffix : {"", "-wal", "-shm"}) {

@@ -22,7 +22,8 @@ class DatabaseTest : public testing::Test {
   }
   ~DatabaseTest() override { std::filesystem::remove_all(directory_); }
 
-  Database::Opened open(std::vector<std::string> migrations = {"CREATE TABLE t(k TEXT, v INT)"}) {
+  Database::Opened open(const std::vector<std::string>& migrations = {
+                            "CREATE TABLE t(k TEXT, v INT)"}) {
     auto opened = Database::open(path_, migrations);
     EXPECT_TRUE(opened.has_value()) << opened.error().message;
     return std::move(*opened);

@@ -114,7 +114,7 @@ Result<KeyPair> sign(const Draft& made, EVP_PKEY* signer, const std::string& com
 Result<std::string> alternativeNames(const LeafRequest& request) {
   std::string text;
   const auto append = [&text](std::string_view kind, const std::string& value) {
-    if (!text.empty()) text += ",";
+    if (!text.empty()) text += ',';
     text += std::string(kind) + ":" + value;
   };
   for (const auto& name : request.dnsNames) {

@@ -149,7 +149,7 @@ TEST_F(ReloadingCertificateTest, ServesTheWholeChainAndNothingOld) {
   const auto context = makeServerContext(pair.certificatePem + ca_.certificatePem, pair.keyPem);
   ASSERT_TRUE(context) << context.error().message;
   STACK_OF(X509)* chain = nullptr;
-  SSL_CTX_get0_chain_certs(context->get(), &chain);
+  SSL_CTX_get0_chain_certs(context->get(), static_cast<void*>(&chain));
   EXPECT_EQ(sk_X509_num(chain), 1);
   EXPECT_EQ(SSL_CTX_get_min_proto_version(context->get()), TLS1_2_VERSION);
 }

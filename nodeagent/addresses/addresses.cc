@@ -40,6 +40,8 @@ class Addresses::Impl {
     calls_.stop();
     lane_.stop();
   }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   template <class Work>
   void run(Work work) {

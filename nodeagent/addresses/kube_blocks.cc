@@ -55,8 +55,8 @@ Status KubeBlocks::remove(const LeasedBlock& block) {
   MULTINET_TRY(kube::Client * client, client_());
   kube::Preconditions preconditions;
   preconditions.uid = block.objectUid;
-  const auto removed = client->remove<api::IPBlock>(
-      {"", api::blockName(block.network, block.prefix)}, preconditions);
+  auto removed = client->remove<api::IPBlock>({"", api::blockName(block.network, block.prefix)},
+                                              preconditions);
   if (!removed.has_value() && removed.error().code == Code::NotFound) return {};
   return removed;
 }

@@ -178,6 +178,7 @@ Status Applier::create(const std::vector<const Op*>& ops) {
 
 Status Applier::findBorn() {
   std::vector<netlink::Request> requests;
+  requests.reserve(born_.size());
   for (const auto& [interface, name] : born_) requests.push_back(netlink::getLink({0, name}));
   const std::vector<netlink::Reply> replies = pod_.socket().exchange(requests);
   auto reply = replies.begin();

@@ -177,7 +177,9 @@ Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired,
   std::vector<InterfaceStatus> statuses;
   statuses.reserve(desired.interfaces.size());
   for (const InterfacePlan& interface : desired.interfaces) {
-    const std::string what = "attach interface " + interface.name.str();
+    const auto notAsPlanned = [&](Code code, const std::string& why) {
+      return fail(code, "NotAsPlanned", "attach interface " + interface.name.str() + ": " + why);
+    };
     std::optional<LinkInfo> link;
     const auto seen = applied.seen().find(interface.name.str());
     if (seen != applied.seen().end()) {
@@ -185,9 +187,7 @@ Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired,
     } else {
       MULTINET_TRY(link, look(pod.socket(), interface.name.str()));
     }
-    if (!link) {
-      return fail(Code::Aborted, "NotAsPlanned", what + ": it vanished while it was made");
-    }
+    if (!link) return notAsPlanned(Code::Aborted, "it vanished while it was made");
     // A carrier that isn't there yet is the first look's to tell: it may be just coming.
     InterfaceStatus status{interface,
                            InterfaceState::Attached,
@@ -201,7 +201,7 @@ Result<std::vector<InterfaceStatus>> readBack(Pod& pod, const Desired& desired,
     if (status.plan.mtu == 0) status.plan.mtu = link->mtu;
     if (!traitsOf(interface.link).hasOwnMac) status.plan.mac = link->mac;
     if (const std::string wrong = difference(*link, status); !wrong.empty()) {
-      return fail(Code::Internal, "NotAsPlanned", what + ": " + wrong);
+      return notAsPlanned(Code::Internal, wrong);
     }
     statuses.push_back(std::move(status));
   }

@@ -30,17 +30,17 @@ class Count {
   Count() {
     static const bool observed = [] {
       calls::observe([](const calls::Call& call) {
-        if (std::string_view(call.door) == "netlink") ++all_;
+        if (std::string_view(call.door) == "netlink") ++all;
       });
       return true;
     }();
     static_cast<void>(observed);
-    before_ = all_;
+    before_ = all;
   }
-  [[nodiscard]] int value() const { return all_ - before_; }
+  [[nodiscard]] int value() const { return all - before_; }
 
  private:
-  static inline std::atomic<int> all_ = 0;
+  static inline std::atomic<int> all = 0;
   int before_ = 0;
 };
 

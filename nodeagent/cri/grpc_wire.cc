@@ -122,7 +122,7 @@ std::optional<std::chrono::nanoseconds> parseTimeout(std::string_view text) {
   switch (*end) {
     case 'H':
       // More than a year is as good as none, and hours overflow.
-      if (number > 24 * 366) return std::nullopt;
+      if (number > std::int64_t{24} * 366) return std::nullopt;
       return std::chrono::hours(number);
     case 'M':
       return std::chrono::minutes(number);

@@ -14,6 +14,7 @@ namespace multinet::agent::cri {
 class Inbox {
  public:
   Inbox();
+  ~Inbox() = default;
   Inbox(const Inbox&) = delete;
   Inbox& operator=(const Inbox&) = delete;
 

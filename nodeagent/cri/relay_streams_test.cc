@@ -49,7 +49,7 @@ Fd connectTo(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.data(), path.size());
-  const auto* generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
   EXPECT_EQ(::connect(connection.get(), generic, sizeof(address)), 0);
   return connection;
 }

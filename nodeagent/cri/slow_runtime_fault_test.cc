@@ -48,9 +48,10 @@ class Node {
     };
     auto exchange = std::make_shared<Exchange>();
     exchange->context.set_deadline(std::chrono::system_clock::now() + limit);
-    kubelet_.UnaryCall(&exchange->context, "/runtime.v1.RuntimeService/Version", {},
-                       &exchange->request, &exchange->reply,
-                       [exchange](grpc::Status status) { exchange->done.set_value(status); });
+    kubelet_.UnaryCall(
+        &exchange->context, "/runtime.v1.RuntimeService/Version", {}, &exchange->request,
+        &exchange->reply,
+        [exchange](const grpc::Status& status) { exchange->done.set_value(status); });
     return exchange->done.get_future();
   }
   support::Link& link() { return link_; }

@@ -29,7 +29,7 @@ std::string variable(const char* name) {
 }
 
 Path moduleCache() {
-  if (const auto cache = variable("GOMODCACHE"); !cache.empty()) return cache;
+  if (auto cache = variable("GOMODCACHE"); !cache.empty()) return cache;
   if (const auto path = variable("GOPATH"); !path.empty()) return Path(path) / "pkg/mod";
   return Path(variable("HOME")) / "go/pkg/mod";
 }

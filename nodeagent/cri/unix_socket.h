@@ -20,7 +20,7 @@ namespace multinet::agent::cri {
 }
 
 [[nodiscard]] inline const sockaddr* generic(const sockaddr_un& address) {
-  return static_cast<const sockaddr*>(static_cast<const void*>(&address));
+  return reinterpret_cast<const sockaddr*>(&address);
 }
 
 }  // namespace multinet::agent::cri

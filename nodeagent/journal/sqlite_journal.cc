@@ -139,6 +139,8 @@ class SqliteJournal::Impl {
     lane_.stop();
     patience_.stop();
   }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   void load(async::Answer<Loaded> done) {
     if (!lane_.post([this, done] { done(loadNow()); })) {

@@ -74,7 +74,8 @@ Status sendDirect(const DirectFrame& direct) {
   const bool v4 = direct.remote.isV4();
   const Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fail(errnoError(what, errno));
-  const int probe = v4 ? IP_PMTUDISC_PROBE : IPV6_PMTUDISC_PROBE;
+  static_assert(IP_PMTUDISC_PROBE == IPV6_PMTUDISC_PROBE);
+  const int probe = IP_PMTUDISC_PROBE;
   const SocketAddress local = socketAddress(direct.local, 0);
   const SocketAddress remote = socketAddress(direct.remote, direct.port);
   const std::vector<std::uint8_t> packet = vxlanPacket(direct);

@@ -27,6 +27,8 @@ class Recovery {
  public:
   Recovery(const sandbox::Doors& doors, sandbox::Owner& owner, Options options);
   ~Recovery() { lane_.stop(); }
+  Recovery(const Recovery&) = delete;
+  Recovery& operator=(const Recovery&) = delete;
 
   /// Returns at once; tries until the journal opens and the runtime answers.
   void start();

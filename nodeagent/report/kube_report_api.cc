@@ -21,7 +21,7 @@ bool isEnding(const Error& error) {
 /// Whose set it is never changes: somebody else's under our name gives way.
 Status replaceSet(kube::Client& client, const api::PodInterfaceSet& set,
                   const api::PodInterfaceSet& there) {
-  const Status removed = client.remove<api::PodInterfaceSet>(
+  Status removed = client.remove<api::PodInterfaceSet>(
       {there.metadata.nameSpace, there.metadata.name}, {there.metadata.uid, ""});
   if (!removed && removed.error().code != Code::NotFound) return removed;
   const auto created = client.create(set);

@@ -125,7 +125,7 @@ class FakeApi final : public NodeApi {
       return fail(Code::Aborted, "Conflict", "the object has been modified");
     }
     set_ = set;
-    set_->metadata.resourceVersion += "1";
+    set_->metadata.resourceVersion += '1';
     if (showing_) own_.put(*set_);
     return {};
   }

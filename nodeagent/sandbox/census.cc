@@ -101,6 +101,7 @@ void Census::ask(Questions questions) {
   }
   lane_.post([this, questions = std::move(questions)] {
     std::vector<SandboxId> ids;
+    ids.reserve(questions.look.size());
     for (const RuntimeSandbox& one : questions.look) ids.push_back(one.id);
     const BootTime deadline = shared_.doors.clock.now() + shared_.options.teardown;
     lookInto(shared_.doors, lane_, ids, deadline, [this, questions](Seen seen) {

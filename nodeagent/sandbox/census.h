@@ -28,6 +28,8 @@ class Census {
   /// `gone` takes back what is left of a sandbox. `shared` outlives it.
   Census(const Shared& shared, std::function<void(const EntryPtr&)> gone);
   ~Census() { stop(); }
+  Census(const Census&) = delete;
+  Census& operator=(const Census&) = delete;
   /// Whether recovery found out all that is held.
   void begin(addresses::Books books) { books_ = books; }
   /// When it is time for a round. Without effect while one is under way.

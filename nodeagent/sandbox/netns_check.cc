@@ -13,7 +13,7 @@ EntryPtr otherWith(const Table& table, const Entry& entry, const netns::Identity
   return nullptr;
 }
 
-Error shared(const Entry& other) {
+Error sharedWith(const Entry& other) {
   return {Code::FailedPrecondition, "NetnsShared",
           "the runtime names a network namespace that sandbox " + other.record.sandbox.str() +
               " of pod " + other.record.pod.str() + " has already; restart the runtime"};
@@ -26,21 +26,21 @@ void noteNetns(Entry& entry, const Fd& netns) {
   if (identity) entry.netns = *identity;
 }
 
-void checkNetns(const Shared& shared_, const EntryPtr& entry, const Fd& netns,
+void checkNetns(const Shared& shared, const EntryPtr& entry, const Fd& netns,
                 std::function<void(Status)> done) {
   const auto identity = netns::identity(netns);
   if (!identity) return done({});  // the engine says what it is instead
-  const EntryPtr other = otherWith(shared_.table, *entry, *identity);
+  const EntryPtr other = otherWith(shared.table, *entry, *identity);
   if (other == nullptr) {
     entry->netns = *identity;
     return done({});
   }
-  shared_.doors.runtime.sandboxNetns(
-      other->record.sandbox, shared_.doors.clock.now() + shared_.options.decisionWait,
-      onLane<Fd>(shared_.lane, [entry, other, identity = *identity,
-                                done = std::move(done)](const Result<Fd>& there) {
+  shared.doors.runtime.sandboxNetns(
+      other->record.sandbox, shared.doors.clock.now() + shared.options.decisionWait,
+      onLane<Fd>(shared.lane, [entry, other, identity = *identity,
+                               done = std::move(done)](const Result<Fd>& there) {
         const auto now = there ? netns::identity(*there) : fail(there.error());
-        if (now && *now == identity) return done(fail(shared(*other)));
+        if (now && *now == identity) return done(fail(sharedWith(*other)));
         other->netns.reset();
         entry->netns = identity;
         done({});

@@ -49,6 +49,8 @@ class Cluster final : public Caches, public OwnObjects {
   Cluster(ClusterOptions options, const Clock& clock, std::function<void()> changed,
           OwnChanged own = {});
   ~Cluster() override;
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
 
   /// Returns at once.
   void start();

@@ -40,7 +40,7 @@ void Namespaces::need(const std::string& name, std::function<void(Status)> done)
     const bool isFresh = isKnown && clock_.now() - found->second.fetched < options_.fresh;
     if (!isFresh) {
       id = ++waiters_;
-      waiting_[name].push_back({id, std::move(done)});
+      waiting_[name].push_back({id, done});
     }
   }
   if (id == 0) return done({});

@@ -72,6 +72,7 @@ struct Network {
   [[nodiscard]] std::string wire() const { return ""; }
   [[nodiscard]] std::vector<std::string> devices() const { return {underlay}; }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
+  // What a tunnel knows besides isn't asked for here. NOLINTNEXTLINE(cppcoreguidelines-slicing)
   [[nodiscard]] Site site(const Ground& ground) const { return tunnelSite(ground); }
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,
                                             Guard guard) const;

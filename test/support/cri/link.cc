@@ -25,7 +25,7 @@ sockaddr_un addressOf(const std::string& path) {
 }
 
 const sockaddr* generic(const sockaddr_un& address) {
-  return static_cast<const sockaddr*>(static_cast<const void*>(&address));
+  return reinterpret_cast<const sockaddr*>(&address);
 }
 
 /// False at the end of `from`, or where `to` takes no more.
