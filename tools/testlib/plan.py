@@ -17,6 +17,7 @@ class Run:
     jobs: int = JOBS
     only: str = ""  # a pattern of test names; empty: all of the label
     needs_cluster: bool = False
+    shows_output: bool = False  # what it prints is shown as it comes
 
     @property
     def name(self) -> str:
@@ -27,21 +28,23 @@ class Run:
 # namespaces, which nobody runs there.
 TARGETS = {
     "release": ("all",),
-    "asan": ("unit_tests", "fault_tests", "fuzz_tests"),
+    "asan": ("unit_tests", "fault_tests", "fuzz_tests", "bench_proto"),  # tidy reads bench/, too
     "tsan": ("lib_async_test", "lib_kube_test", "nodeagent_sandbox_test"),
 }
 
 # Cheap and telling ones first; the tests of time and of kills have the machine for themselves.
 RUNS = (
-    Run("release", "unit", needs_cluster=True),  # CRI is compared with the modules it is built of
+    # CRI is compared with the modules that the cluster's parts are built of.
+    Run("release", "unit", needs_cluster=True, shows_output=True),
     Run("release", "netns"),
     Run("release", "vm"),
     Run("release", "fault", jobs=1),
     Run("asan", "unit"),
     Run("asan", "fault", jobs=1),
     Run("asan", "fuzz"),
+    Run("asan", "tidy", shows_output=True),
     Run("tsan", "unit", only="^(lib_async|lib_kube|nodeagent_sandbox)_test"),
-    Run("release", "e2e", needs_cluster=True),
+    Run("release", "e2e", needs_cluster=True, shows_output=True),
 )
 
 

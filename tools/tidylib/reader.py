@@ -1,0 +1,154 @@
+"""Lets clang-tidy read the sources of a tree, as many at once as there are processors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import venv
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from clusterlib.progress import Progress
+from tidylib.passed import PLACE, ROOT, Passed
+
+_REQUIREMENTS = ROOT / "tools" / "tidy-requirements.txt"
+_INSTALL_SECONDS = 300
+_SECONDS_A_FILE = 300
+_SAY_EACH = 25
+_UNSHIPPED = ("bench", "test")
+_NOT_IN_TESTS = (
+    "-cppcoreguidelines-special-member-functions,-performance-inefficient-vector-operation,"
+    "-bugprone-empty-catch"
+)
+"""Nobody copies a fixture, a test's vector may grow, and a peer may be cut off at any time."""
+
+
+class Unreadable(Exception):
+    """Why no source could be read, and what to do."""
+
+
+class Reader:
+    """Of one built tree."""
+
+    def __init__(self, tree: str, passed: Passed) -> None:
+        self._build = ROOT / "build" / tree
+        self._passed = passed
+        self._progress = Progress()
+        try:
+            commands = json.loads((self._build / "compile_commands.json").read_text())
+        except FileNotFoundError as error:
+            raise Unreadable(
+                f"read {error.filename}: there is none; configure it: cmake --preset {tree}"
+            ) from error
+        self._commands: dict[Path, dict[str, Any]] = {}
+        for one in commands:
+            path = Path(one["file"])
+            if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / "build"):
+                self._commands.setdefault(path, one)
+
+    def read(self, files: Sequence[Path]) -> int:
+        """How many of these sources (all, where none is named) don't pass."""
+        wanted = [self._source(file) for file in files] or sorted(self._commands)
+        program = self._install()
+        checks = (ROOT / ".clang-tidy").read_text() + _REQUIREMENTS.read_text()
+        headers = self._headers()
+        keys = {
+            path: self._passed.key(
+                {"command": self._commands[path]["command"], "checks": checks},
+                headers.get(path, [path]),
+            )
+            for path in wanted
+        }
+        # Which headers a source reads is known once it was compiled.
+        todo = [path for path in wanted if path not in headers or not self._passed.has(keys[path])]
+        self._progress.say(f"tidy: {len(todo)} of {len(wanted)} sources to read")
+        failed = 0
+        with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+            results = pool.map(lambda path: self._read(program, path), todo)
+            for number, (path, found) in enumerate(zip(todo, results, strict=True), start=1):
+                if found:
+                    failed += 1
+                    print(found, flush=True)
+                else:
+                    self._passed.add(keys[path])
+                if number % _SAY_EACH == 0:
+                    self._progress.say(f"tidy: {number} of {len(todo)} read, {failed} don't pass")
+        self._progress.say(f"tidy: {len(wanted) - failed} of {len(wanted)} sources pass")
+        return failed
+
+    def _source(self, file: Path) -> Path:
+        path = file.resolve()
+        if path in self._commands:
+            return path
+        raise Unreadable(
+            f"read {file}: {self._build.name}'s compile_commands.json has no command for it;"
+            " name a .cc of the tree, or configure the tree again"
+        )
+
+    def _install(self) -> Path:
+        """The program, installed where it isn't yet."""
+        place = PLACE / "venv"
+        program = place / "bin" / "clang-tidy"
+        wanted = _REQUIREMENTS.read_text()
+        stamp = place / "installed"
+        if program.exists() and stamp.exists() and stamp.read_text() == wanted:
+            return program
+        with self._progress.step("install clang-tidy"):
+            venv.create(place, clear=True, with_pip=True)
+            command = [str(place / "bin" / "pip"), "install", "--quiet", "--require-hashes"]
+            command += ["--no-deps", "--requirement", str(_REQUIREMENTS)]
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+            )
+        if done.returncode != 0:
+            raise Unreadable(f"install {_REQUIREMENTS.name} with pip: {done.stderr.strip()}")
+        stamp.write_text(wanted)
+        return program
+
+    def _headers(self) -> dict[Path, list[Path]]:
+        """What of ours each compiled source includes, as ninja remembers it."""
+        done = subprocess.run(
+            ["ninja", "-C", str(self._build), "-t", "deps"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found: dict[Path, list[Path]] = {}
+        for block in done.stdout.split("\n\n"):
+            _, *lines = block.splitlines() or [""]
+            paths = [(self._build / line.strip()).resolve() for line in lines]
+            ours = [path for path in paths if path.is_relative_to(ROOT)]
+            source = next((path for path in ours if path in self._commands), None)
+            if source and all(path.exists() for path in ours):
+                found[source] = ours
+        return found
+
+    def _read(self, program: Path, path: Path) -> str:
+        """What was found there; nothing where all is well."""
+        command = [str(program), "--quiet", "-p", str(self._build), str(path)]
+        # g++'s own warnings and precompiled headers, where its commands are used.
+        command += [
+            f"--extra-arg=-Wno-{name}" for name in ("unknown-warning-option", "ignored-gch")
+        ]
+        if (
+            path.name.endswith(("_test.cc", "_fuzz.cc"))
+            or path.relative_to(ROOT).parts[0] in _UNSHIPPED
+        ):
+            command.append(f"--checks={_NOT_IN_TESTS}")
+        try:
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS_A_FILE,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"{path}: clang-tidy took more than {_SECONDS_A_FILE} s"
+        if done.returncode == 0:
+            return ""
+        return done.stdout.strip() or f"{path}: clang-tidy failed: {done.stderr.strip()}"
