@@ -3,10 +3,13 @@
 //
 //   {"rounds": 100, "seconds": 90, "warmUp": 2, "pauseMilliseconds": 50,
 //    "relay": {"listen": "/run/relay.sock", "runtime": "unix:///run/containerd/containerd.sock"},
+//    "floors": [{"listen": "/run/floor.sock", "runtime": "unix:///run/relay.sock",
+//                "commits": "/var/lib/floor.db", "links": ["veth"]}],
 //    "cases": [{"name": "one", "endpoint": "unix:///...", "requests": [{RunPodSandboxRequest}]}]}
 //
 // and gets a line for each call: {"case": "one", "round": 0, "milliseconds": 108.1,
 // "behindRelay": 106.9}. With `relay` the program serves it; what passes there is timed too. With
+// `floors` it serves these as well (bench/floor.h). With
 // `"storm": true` all requests of a case are sent at once, and a line tells of all of them.
 #include <google/protobuf/util/json_util.h>
 
@@ -21,6 +24,7 @@
 #include <vector>
 
 #include "bench/cri_caller.h"
+#include "bench/floor.h"
 #include "bench/in_turn.h"
 #include "bench/run_pod_sandbox.pb.h"
 #include "bench/timed_relay.h"
@@ -178,10 +182,23 @@ Status measureOne(Case& one, std::optional<int> round, const TimedRelay* relay) 
   return {};
 }
 
+Result<std::unique_ptr<Floor>> floorOf(const Json& json) {
+  std::vector<LinkKind> links;
+  for (const Json& link : json.at("links")) {
+    links.push_back(link == "veth" ? LinkKind::Veth : LinkKind::Macvlan);
+  }
+  return Floor::start(json.at("listen"), json.at("runtime"), json.at("commits"), links);
+}
+
 Status measureAll(const Json& wanted) {
   std::unique_ptr<TimedRelay> relay;
   if (const auto found = wanted.find("relay"); found != wanted.end()) {
     MULTINET_TRY(relay, TimedRelay::start(found->at("listen"), found->at("runtime")));
+  }
+  std::vector<std::unique_ptr<Floor>> floors;
+  for (const Json& json : wanted.value("floors", Json::array())) {
+    MULTINET_TRY(auto floor, floorOf(json));
+    floors.push_back(std::move(floor));
   }
   std::vector<Case> cases;
   for (const Json& json : wanted.at("cases")) {

@@ -19,7 +19,7 @@
 namespace multinet::bench {
 namespace {
 
-constexpr std::size_t kChunk = 128 * 1024;
+constexpr std::size_t kChunk = std::size_t{128} * 1024;
 constexpr timeval kPatience{.tv_sec = 10, .tv_usec = 0};
 
 sockaddr* raw(sockaddr_in& address) {

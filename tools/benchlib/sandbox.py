@@ -15,8 +15,8 @@ from benchlib import steps, storm
 from benchlib.cluster import BenchCluster
 from benchlib.program import samples_of
 from benchlib.rows import Comparison, Row
-from benchlib.stats import Estimate, added, estimate, percentile
-from clusterlib.node import AGENT_SOCKET, RUNTIME_SOCKET
+from benchlib.stats import Estimate, added, estimate, factor, percentile
+from clusterlib.node import AGENT_SOCKET, AGENT_STATE, RUNTIME_SOCKET
 
 GROUP = "P4"
 ALONE = "runtime alone"
@@ -28,6 +28,7 @@ P99_AT_MOST = 1.05
 STOP_AT_MOST = 1.0
 _SHOWN = {"none": "no interface", "one": "one interface", "two": "two interfaces"}
 _RELAY_SOCKET = "/run/multinet/bench-runtime.sock"
+_FLOORS = {"one": ["veth"], "two": ["veth", "macvlan"]}
 _OTHER_AGENT_SOCKET = "/run/multinet/bench-agent.sock"
 _WARM_UP = 2
 _PAUSE_MILLISECONDS = 60
@@ -73,14 +74,25 @@ class SandboxBench:
         """The same with the runtime's own time taken out of each call.
 
         A relay before the runtime times it. The relay costs something too: what it costs by itself
-        is what the agent's calls are compared with. `bars`: how much the agent may add.
+        is what the agent's calls are compared with. `bars`: how much the agent may add. In turn
+        with the agent the floor: a commit and bare netlink, and nothing else.
         """
         relay = {"listen": _RELAY_SOCKET, "runtime": f"unix://{RUNTIME_SOCKET}"}
+        floors = [
+            {
+                "listen": _floor_socket(case),
+                "runtime": f"unix://{_RELAY_SOCKET}",
+                "commits": f"{AGENT_STATE}/bench-floor-{case}.db",
+                "links": links,
+            }
+            for case, links in _FLOORS.items()
+        ]
         agent = self._cluster.start_agent_before(_OTHER_AGENT_SOCKET, f"unix://{_RELAY_SOCKET}")
         try:
             cases = [self._case("relay", _RELAY_SOCKET, "none")]
             cases += [self._case(case, _OTHER_AGENT_SOCKET, case) for case in CASES]
-            took = self._run(cases, rounds, seconds, relay)
+            cases += [self._case(_floor(case), _floor_socket(case), "none") for case in _FLOORS]
+            took = self._run(cases, rounds, seconds, {"relay": relay, "floors": floors})
         finally:
             agent.kill()
             agent.wait()
@@ -88,8 +100,15 @@ class SandboxBench:
         part = AgentsPart()
         for case in CASES:
             run, stop = (_own(took[field], case) for field in ("outside", "stopOutside"))
-            compared = Comparison(ALONE, "ms", estimate(run), bars.get(case))
-            part.rows.append(Row(GROUP, f"  the agent's part, {_SHOWN[case]}", run, [compared]))
+            compared = [Comparison(ALONE, "ms", estimate(run), bars.get(case))]
+            if case in _FLOORS:
+                floor = _own(took["outside"], _floor(case))
+                what = f"  the floor at the pods' pace, {_SHOWN[case]}"
+                part.rows.append(
+                    Row(GROUP, what, floor, [Comparison(ALONE, "ms", estimate(floor))])
+                )
+                compared.append(Comparison("the floor", "x", factor(run, floor)))
+            part.rows.append(Row(GROUP, f"  the agent's part, {_SHOWN[case]}", run, compared))
             compared = Comparison(ALONE, "ms", estimate(stop), STOP_AT_MOST)
             what = f"  the agent's part of a stop, {_SHOWN[case]}"
             part.stops.append(Row("P7", what, stop, [compared]))
@@ -120,12 +139,11 @@ class SandboxBench:
         cases: Sequence[dict[str, Any]],
         rounds: int,
         seconds: int,
-        relay: dict[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> dict[str, dict[str, list[float]]]:
         """By figure and by case, a value a round."""
-        more = {"relay": relay} if relay else {}
         took: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for line in self._lines(cases, rounds, seconds, more):
+        for line in self._lines(cases, rounds, seconds, more or {}):
             case = line["case"]
             took["milliseconds"][case].append(line["milliseconds"])
             took["outside"][case].append(line["milliseconds"] - line.get("behindRelay", 0))
@@ -155,6 +173,15 @@ class SandboxBench:
 def _name(case: str) -> str:
     """The pod's."""
     return f"bench-{case}"
+
+
+def _floor(case: str) -> str:
+    """The case that is the floor of another."""
+    return f"floor of {case}"
+
+
+def _floor_socket(case: str) -> str:
+    return f"/run/multinet/bench-floor-{case}.sock"
 
 
 def _case_of(name: str, socket: str, pods: Sequence[dict[str, Any]]) -> dict[str, Any]:

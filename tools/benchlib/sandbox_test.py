@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchlib import sandbox, storm  # noqa: E402
 from benchlib.rows import Memory  # noqa: E402
 
+SHOWN = ("no interface", "one interface", "two interfaces")
 LOG = ['I attached pod=default/bench-one sandbox=s steps="resolve 0.10 forward 99.00 attach 1.00"']
 
 
@@ -42,6 +43,7 @@ def test_the_agents_part_is_what_neither_runtime_nor_relay_took(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outside = {"relay": 0.5, "none": 0.75, "one": 2.0, "two": 3.0}
+    outside |= {"floor of one": 1.25, "floor of two": 1.5}
     lines = [
         {
             "case": case,
@@ -57,8 +59,11 @@ def test_the_agents_part_is_what_neither_runtime_nor_relay_took(
     monkeypatch.setattr(sandbox, "samples_of", lambda *_: [dict(line) for line in lines])
     bench = sandbox.SandboxBench(Cluster(), Path("program"))  # type: ignore[arg-type]
     part = bench.agents_part(10, 10, {"none": 0.35, "one": 1.0})
-    verdicts = [row.comparisons[0].verdict() for row in part.rows]
+    rows = {row.what.strip(): row.comparisons for row in part.rows}
+    verdicts = [rows[f"the agent's part, {case}"][0].verdict() for case in SHOWN]
     assert verdicts == ["met", "missed", ""]
+    assert rows["the floor at the pods' pace, one interface"][0].estimate.median == 0.75
+    assert rows["the agent's part, one interface"][1].estimate.median == 2.0
     assert [row.comparisons[0].verdict() for row in part.stops] == ["met", "missed", "missed"]
     steps = part.steps["one interface"]
     assert {name: round(time, 2) for name, time in steps.items()} == {
