@@ -168,7 +168,8 @@ kube::WatchOptions Cluster::watchOptions() const {
 }
 
 Result<std::unique_ptr<Cluster::Informers>> Cluster::makeInformers() const {
-  MULTINET_TRY(const kube::Config config, kube::loadKubeconfig(options_.kubeconfig, ""));
+  MULTINET_TRY(kube::Config config, kube::loadKubeconfig(options_.kubeconfig, ""));
+  config.userAgent = "multinet-nodeagent";
   kube::ClientOptions options;
   options.observer = options_.observer;
   options.deadline = kWriteDeadline;

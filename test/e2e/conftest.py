@@ -19,6 +19,7 @@ import pytest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from e2elib import rights  # noqa: E402
 from e2elib.cluster import REPOSITORY, Cluster, condition  # noqa: E402
 from e2elib.admission import try_out  # noqa: E402
 from e2elib.objects import network  # noqa: E402
@@ -92,7 +93,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         options = ["--agent-arg=--quarantine=5s", "--agent-arg=--metrics-listen=127.0.0.1:9091"]
         arguments = ["--agent", str(agent), *options, *images]
         _tool("up", "--name", NAME, *arguments, timeout=_UP_SECONDS)
+        rights.forget(NAME)
         yield Cluster(NAME)
+        rights.record(NAME)
     finally:
         if not KEEP:
             _tool("down", "--name", NAME)

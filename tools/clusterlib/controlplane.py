@@ -14,6 +14,7 @@ from clusterlib.components import Component
 from clusterlib.gobuild import Programs
 from clusterlib.layout import TOOLS, Layout
 
+_AUDIT_LOG = "var/audit.log"
 ETCD_URL = "http://127.0.0.1:2379"
 LOCAL_API_URL = f"https://127.0.0.1:{API_PORT}"
 NODE_API_URL = f"https://{CONTROL_PLANE_V4}:{API_PORT}"
@@ -91,8 +92,16 @@ def _api_server_options(pki: Path) -> list[str]:
         f"--proxy-client-cert-file={pki}/front-proxy-client.crt",
         f"--proxy-client-key-file={pki}/front-proxy-client.key",
         "--event-ttl=24h",
+        f"--audit-policy-file={TOOLS}/clusterlib/audit-policy.yaml",
+        f"--audit-log-path=/{_AUDIT_LOG}",
         "--profiling=false",
     ]
+
+
+def audit_logs(layout: Layout) -> list[Path]:
+    """Where the host finds what the API server wrote down, older parts included."""
+    log = layout.control_plane().data / _AUDIT_LOG
+    return sorted(log.parent.glob(f"{log.stem}*{log.suffix}"))
 
 
 def _controller_manager_options(pki: Path, etc: Path) -> list[str]:
