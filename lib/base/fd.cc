@@ -19,6 +19,7 @@ Code codeOf(int errorNumber) {
     case ENODEV:
     case ESRCH:
     case ENXIO:
+    case EADDRNOTAVAIL:
       return Code::NotFound;
     case EEXIST:
       return Code::AlreadyExists;
@@ -28,9 +29,9 @@ Code codeOf(int errorNumber) {
     case EINVAL:
     case ENAMETOOLONG:
     case ERANGE:
+    case EAFNOSUPPORT:
       return Code::InvalidArgument;
     case ENOMEM:
-    case ENOBUFS:
     case ENOSPC:
     case EMFILE:
     case ENFILE:
@@ -39,7 +40,9 @@ Code codeOf(int errorNumber) {
       return Code::DeadlineExceeded;
     case EBUSY:
     case EAGAIN:
+    case ENOBUFS:
     case EINTR:
+    case EADDRINUSE:
     case ECONNREFUSED:
     case ECONNRESET:
     case ENETDOWN:

@@ -3,19 +3,17 @@
 #include <algorithm>
 #include <numeric>
 
+#include "lib/base/encoding.h"
+
 namespace multinet::ipam {
 namespace {
 
 constexpr unsigned kMaxBlockBits = 6;
 constexpr unsigned kSingleAddressBits = 5;
 
-// FNV-1a: the same on every node and in every version; the order is no secret.
+// The same on every node and in every version; the order is no secret.
 std::uint64_t hash(std::string_view text) {
-  std::uint64_t value = 14695981039346656037ULL;
-  for (const char c : text) {
-    value ^= static_cast<unsigned char>(c);
-    value *= 1099511628211ULL;
-  }
+  std::uint64_t value = fnv1a(text);
   value ^= value >> 32U;
   return value * 0x9E3779B97F4A7C15ULL;
 }

@@ -334,6 +334,41 @@ TEST_F(TlsTest, ChecksTheServersName) {
   EXPECT_TRUE(server_->requests().empty());
 }
 
+TEST_F(TlsTest, AsksForAndChecksTheNameThatTheServerIsSaidToHave) {
+  const SystemClock clock;
+  const auto leaf = tls::signLeaf(ca_, {"api", {"inside"}, {"10.0.0.7"}}, clock.wall()).value();
+  server_ = std::make_unique<ApiServer>(
+      testing::ApiServerOptions{leaf.certificatePem, leaf.keyPem, milliseconds(100)});
+  Config config = trusting(ca_.certificatePem);
+  const auto read = [&] {
+    return connect(config, quick()).value()->get<FakeNote>({"default", "a"}).error().code;
+  };
+  const auto write = [&] {
+    return connect(config, quick()).value()->remove<FakeNote>({"default", "a"}).error().code;
+  };
+  for (const char* right : {"inside", "10.0.0.7"}) {
+    config.serverName = right;
+    EXPECT_EQ(read(), Code::NotFound) << right;
+    EXPECT_EQ(write(), Code::NotFound) << right;
+  }
+  config.serverName = "inside";
+  EXPECT_EQ(write(), Code::NotFound);
+  EXPECT_EQ(server_->lastServerName(), "inside");
+  EXPECT_EQ(read(), Code::NotFound);
+  EXPECT_EQ(server_->lastServerName(), "inside");
+  const auto answered = server_->requests().size();
+  for (const char* wrong : {"127.0.0.1", "elsewhere", "10.0.0.8"}) {
+    config.serverName = wrong;
+    EXPECT_EQ(read(), Code::Unavailable) << wrong;
+    EXPECT_EQ(write(), Code::Unavailable) << wrong;
+  }
+  config.serverName = "inside";
+  config.certificateAuthority.inlined = other_.certificatePem;
+  EXPECT_EQ(read(), Code::Unavailable) << "a right name, and another's signature";
+  EXPECT_EQ(write(), Code::Unavailable);
+  EXPECT_EQ(server_->requests().size(), answered);
+}
+
 TEST_F(TlsTest, RefusesACertificateAndAKeyThatDontFit) {
   Config config;
   config.server = server_->url();

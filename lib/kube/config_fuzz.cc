@@ -5,6 +5,6 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static_cast<void>(multinet::kube::parseKubeconfig(
-      std::string_view(reinterpret_cast<const char*>(data), size), "", "/nonexistent"));
+      std::string_view(reinterpret_cast<const char*>(data), size), "", "/nonexistent/config"));
   return 0;
 }

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include <chrono>
 #include <utility>
@@ -15,6 +16,8 @@ namespace {
 
 constexpr auto kReadEvery = std::chrono::minutes(1);
 constexpr auto kReadEveryWhenRefused = std::chrono::seconds(1);
+/// A program that is started costs more than a file that is read.
+constexpr auto kAskAgain = std::chrono::seconds(10);
 
 using Bio = std::unique_ptr<BIO, decltype(&BIO_free)>;
 using Certificate = std::unique_ptr<X509, decltype(&X509_free)>;
@@ -56,6 +59,33 @@ Result<X509_STORE*> makeStore(const std::string& pem) {
   return store;
 }
 
+/// Checks the chain by what stands in its parameters, the name among them. An HTTP library's own
+/// check, which would be of the URL's name, is left out.
+int checkChain(X509_STORE_CTX* chain, void* /*unused*/) {
+  X509_STORE_CTX_set_verify_cb(chain, [](int isRight, X509_STORE_CTX*) { return isRight; });
+  return X509_verify_cert(chain);
+}
+
+/// Before the first byte is sent: says whom we ask for (SNI), whatever a library has set.
+void nameServer(const SSL* ssl, int where, int /*value*/) {
+  if ((where & SSL_CB_HANDSHAKE_START) == 0) return;
+  SSL* own = const_cast<SSL*>(ssl);  // as OpenSSL's own callbacks do
+  char* name = X509_VERIFY_PARAM_get0_host(SSL_get0_param(own), 0);
+  SSL_ctrl(own, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name);
+}
+
+Status expectServer(SSL_CTX* context, const std::string& name) {
+  X509_VERIFY_PARAM* expected = SSL_CTX_get0_param(context);
+  const bool isAddress = X509_VERIFY_PARAM_set1_ip_asc(expected, name.c_str()) == 1;
+  if (!isAddress && X509_VERIFY_PARAM_set1_host(expected, name.c_str(), name.size()) != 1) {
+    return fail(Code::InvalidArgument, "BadServerName",
+                "expect tls-server-name \"" + name + "\": it is no name of a server");
+  }
+  SSL_CTX_set_cert_verify_callback(context, &checkChain, nullptr);
+  if (!isAddress) SSL_CTX_set_info_callback(context, &nameServer);
+  return {};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Credentials>> Credentials::read(const Config& config) {
@@ -64,6 +94,7 @@ Result<std::shared_ptr<const Credentials>> Credentials::read(const Config& confi
   MULTINET_TRY(made->certificatePem_, config.clientCertificate.read());
   MULTINET_TRY(made->keyPem_, config.clientKey.read());
   MULTINET_TRY(made->token_, config.token.read());
+  made->serverName_ = config.serverName;
   const auto end = made->token_.find_last_not_of(" \t\r\n");
   made->token_.erase(end == std::string::npos ? 0 : end + 1);
   MULTINET_TRY(made->store_, makeStore(made->authorityPem_));
@@ -82,6 +113,7 @@ Status Credentials::apply(SSL_CTX* context) const {
   X509_STORE_up_ref(store_);
   SSL_CTX_set_cert_store(context, store_);
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  if (!serverName_.empty()) MULTINET_CHECK(expectServer(context, serverName_));
   if (certificatePem_.empty()) return {};
   const Bio bio = reading(certificatePem_);
   const auto leaf = nextCertificate(bio.get());
@@ -104,27 +136,60 @@ bool Credentials::sameConnection(const Credentials& other) const {
          keyPem_ == other.keyPem_;
 }
 
-Identity::Identity(Config config, const Clock& clock, std::shared_ptr<const Credentials> first)
+Identity::Identity(Config config, const Clock& clock, Reading first)
     : config_(std::move(config)), clock_(clock), current_(std::move(first)), readAt_(clock.now()) {}
 
+Result<Identity::Reading> Identity::read(const Config& config,
+                                         std::optional<ExecCredential> answer) {
+  Reading made;
+  if (!config.exec) {
+    MULTINET_TRY(made.credentials, Credentials::read(config));
+    return made;
+  }
+  made.answer = std::move(answer);
+  if (!made.answer) {
+    MULTINET_TRY(made.answer, askPlugin(config, kPluginPatience));
+  }
+  Config whole = config;
+  whole.token.inlined = made.answer->token;
+  whole.clientCertificate.inlined = made.answer->certificatePem;
+  whole.clientKey.inlined = made.answer->keyPem;
+  MULTINET_TRY(made.credentials, Credentials::read(whole));
+  return made;
+}
+
 Result<std::unique_ptr<Identity>> Identity::make(const Config& config, const Clock& clock) {
-  MULTINET_TRY(auto first, Credentials::read(config));
+  MULTINET_TRY(auto first, read(config, std::nullopt));
   return std::unique_ptr<Identity>(new Identity(config, clock, std::move(first)));
 }
 
+bool Identity::expired() const {
+  const auto& answer = current_.answer;
+  return answer && answer->expires && clock_.wall() >= *answer->expires;
+}
+
+Duration Identity::patience() const {
+  if (!config_.exec) return refused_ ? Duration(kReadEveryWhenRefused) : Duration(kReadEvery);
+  if (refused_ || failed_) return kAskAgain;
+  return expired() ? Duration::zero() : Duration(kReadEvery);
+}
+
 std::shared_ptr<const Credentials> Identity::current() {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const auto now = clock_.now();
-  const Duration every = refused_ ? Duration(kReadEveryWhenRefused) : Duration(kReadEvery);
-  if (now - readAt_ < every) return current_;
+  if (reading_ || now - readAt_ < patience()) return current_.credentials;
+  reading_ = true;
   readAt_ = now;
+  auto answer = refused_ || expired() ? std::nullopt : current_.answer;
   refused_ = false;
-  if (auto fresh = Credentials::read(config_); fresh.has_value()) {
-    current_ = *std::move(fresh);
-  } else {
-    log::warn("kept the old credentials", {{"error", fresh.error()}});
-  }
-  return current_;
+  lock.unlock();
+  auto fresh = read(config_, std::move(answer));
+  if (!fresh) log::warn("kept the old credentials", {{"error", fresh.error()}});
+  lock.lock();
+  reading_ = false;
+  failed_ = !fresh.has_value();
+  if (fresh) current_ = *std::move(fresh);
+  return current_.credentials;
 }
 
 void Identity::refused() {

@@ -216,6 +216,9 @@ TEST(Codec, RefusalsNameWhatWhyAndTheKernelsOwnWords) {
   EXPECT_EQ(refusal("x", {1, ""}).code, Code::PermissionDenied);
   EXPECT_EQ(refusal("x", {12, ""}).code, Code::ResourceExhausted);
   EXPECT_EQ(refusal("x", {16, ""}).code, Code::Unavailable);
+  EXPECT_EQ(refusal("x", {ENOBUFS, ""}).code, Code::Unavailable);
+  EXPECT_EQ(refusal("x", {EADDRNOTAVAIL, ""}).code, Code::NotFound);
+  EXPECT_EQ(refusal("x", {ENOTEMPTY, ""}).code, Code::FailedPrecondition);
 }
 
 TEST(Codec, DecodersReadWhatTheBuildersWrite) {

@@ -55,41 +55,6 @@ bool changes(const Message& message) {
   return (message.type() & 3U) != 2U;
 }
 
-Code codeOf(int errorNumber) {
-  switch (errorNumber) {
-    case EEXIST:
-      return Code::AlreadyExists;
-    case ENODEV:
-    case ENOENT:
-    case ESRCH:
-    case ENXIO:
-    case EADDRNOTAVAIL:
-      return Code::NotFound;
-    case EPERM:
-    case EACCES:
-      return Code::PermissionDenied;
-    case EBUSY:
-    case EAGAIN:
-    case ENOBUFS:
-    case EINTR:
-    case EADDRINUSE:
-      return Code::Unavailable;
-    case ENOMEM:
-    case ENFILE:
-    case EMFILE:
-      return Code::ResourceExhausted;
-    case EINVAL:
-    case ERANGE:
-    case ENAMETOOLONG:
-    case EAFNOSUPPORT:
-      return Code::InvalidArgument;
-    case EOPNOTSUPP:
-      return Code::Unimplemented;
-    default:
-      return Code::FailedPrecondition;
-  }
-}
-
 BootTime now() {
   return SystemClock().now();
 }
@@ -98,7 +63,8 @@ BootTime now() {
 
 Error refusal(std::string_view what, const Ack& ack) {
   Error error = errnoError(what, ack.errorNumber);
-  error.code = codeOf(ack.errorNumber);
+  // An errno that says nothing by itself: the kernel's state doesn't allow it.
+  if (error.code == Code::Internal) error.code = Code::FailedPrecondition;
   if (!ack.text.empty()) error.message += " (" + ack.text + ")";
   return error;
 }

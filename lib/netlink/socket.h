@@ -34,9 +34,9 @@ struct Glance {
 
 /// Bound for life to the network namespace of the thread that opened it, whatever namespace its
 /// user is in later. Not thread-safe: one owner. Errors carry the kernel's own sentence, and codes
-/// that fit errno: EEXIST AlreadyExists, ENODEV/ENOENT/ESRCH/ENXIO NotFound, EPERM
-/// PermissionDenied, EBUSY/EAGAIN/ENOBUFS Unavailable, ENOMEM ResourceExhausted, timeouts
-/// DeadlineExceeded.
+/// of errnoError: EEXIST AlreadyExists, ENODEV/ENOENT/ESRCH/ENXIO NotFound, EPERM
+/// PermissionDenied, EBUSY/EAGAIN/ENOBUFS Unavailable, ENOMEM ResourceExhausted; timeouts are
+/// DeadlineExceeded, and what errno says nothing of is FailedPrecondition.
 class Socket {
  public:
   static constexpr Duration kTimeout = std::chrono::seconds(5);

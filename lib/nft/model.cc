@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "lib/base/encoding.h"
+
 namespace multinet::nft {
 namespace {
 
@@ -29,8 +31,7 @@ std::set<std::string> missing(const std::set<std::string>& from, const std::set<
 }  // namespace
 
 std::string commentOf(const std::string& rule) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
-  for (const char c : rule) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3ULL;
+  std::uint64_t hash = fnv1a(rule);
   std::string text = "multinet-";
   for (int i = 0; i < 16; ++i, hash >>= 4U) text.push_back("0123456789abcdef"[hash & 15U]);
   return text;

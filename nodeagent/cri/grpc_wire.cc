@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cstdint>
 
+#include "lib/base/encoding.h"
+
 namespace multinet::agent::cri {
 namespace {
 
@@ -31,50 +33,17 @@ std::string percentEncoded(std::string_view text) {
   return encoded;
 }
 
-/// RFC 4648, section 4, not padded: as gRPC sends it.
-std::string base64Encoded(std::string_view bytes) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char byte : bytes) {
-    bits = (bits << 8U) | static_cast<unsigned char>(byte);
-    for (count += 8; count >= 6; count -= 6) {
-      text += kLetters[(bits >> static_cast<unsigned>(count - 6)) & 63U];
-    }
-  }
-  if (count > 0) text += kLetters[(bits << static_cast<unsigned>(6 - count)) & 63U];
+/// Not padded: as gRPC sends it.
+std::string binaryValue(std::string_view bytes) {
+  std::string text = encodeBase64(bytes);
+  while (text.ends_with('=')) text.pop_back();
   return text;
 }
 
-/// RFC 4648, section 4; padded or not. What isn't base64 ends it.
-std::string base64Decoded(std::string_view text) {
-  std::string bytes;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char letter : text) {
-    std::uint32_t value = 0;
-    if (letter >= 'A' && letter <= 'Z') {
-      value = static_cast<std::uint32_t>(letter - 'A');
-    } else if (letter >= 'a' && letter <= 'z') {
-      value = static_cast<std::uint32_t>(letter - 'a') + 26;
-    } else if (letter >= '0' && letter <= '9') {
-      value = static_cast<std::uint32_t>(letter - '0') + 52;
-    } else if (letter == '+' || letter == '-') {
-      value = 62;
-    } else if (letter == '/' || letter == '_') {
-      value = 63;
-    } else {
-      break;
-    }
-    bits = bits << 6U | value;
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes.push_back(static_cast<char>(bits >> static_cast<unsigned>(count) & 0xffU));
-  }
-  return bytes;
+/// What a `-bin` value holds, padded or not; empty where it isn't base64.
+std::string bytesOf(std::string text) {
+  while (text.size() % 4 != 0) text += '=';
+  return decodeBase64(text).value_or(std::string());
 }
 
 }  // namespace
@@ -144,7 +113,7 @@ http2::Headers trailersOf(int code, std::string_view message, bool head, std::st
   if (head) headers = {{":status", "200"}, {"content-type", "application/grpc"}};
   headers.emplace_back("grpc-status", std::to_string(code));
   if (!message.empty()) headers.emplace_back("grpc-message", percentEncoded(message));
-  if (!details.empty()) headers.emplace_back("grpc-status-details-bin", base64Encoded(details));
+  if (!details.empty()) headers.emplace_back("grpc-status-details-bin", binaryValue(details));
   return headers;
 }
 
@@ -173,7 +142,7 @@ std::multimap<std::string, std::string> metadataOf(const http2::Headers& headers
   std::multimap<std::string, std::string> metadata;
   for (const auto& [key, value] : headers) {
     if (key.starts_with(':')) continue;
-    metadata.emplace(key, key.ends_with("-bin") ? base64Decoded(value) : value);
+    metadata.emplace(key, key.ends_with("-bin") ? bytesOf(value) : value);
   }
   return metadata;
 }

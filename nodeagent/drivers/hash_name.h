@@ -5,15 +5,13 @@
 #include <string>
 #include <string_view>
 
+#include "lib/base/encoding.h"
+
 namespace multinet::agent::drivers {
 
 /// `prefix` and twelve letters or digits (60 bits of FNV-1a, mixed). Same seed, same name.
 [[nodiscard]] inline std::string hashName(std::string_view prefix, std::string_view seed) {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : seed) {
-    hash ^= static_cast<std::uint8_t>(c);
-    hash *= 0x100000001b3ULL;
-  }
+  std::uint64_t hash = fnv1a(seed);
   // FNV mixes its last bytes badly into the high bits: the finalizer of SplitMix64 does.
   hash = (hash ^ (hash >> 30U)) * 0xbf58476d1ce4e5b9ULL;
   hash = (hash ^ (hash >> 27U)) * 0x94d049bb133111ebULL;

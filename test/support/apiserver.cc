@@ -114,6 +114,10 @@ class ApiServer::Impl {
     const std::lock_guard lock(mutex_);
     return authorization_;
   }
+  std::string lastServerName() const {
+    const std::lock_guard lock(mutex_);
+    return serverName_;
+  }
 
  private:
   void accept();
@@ -140,6 +144,7 @@ class ApiServer::Impl {
   std::vector<std::string> requests_;
   std::map<std::string, StoreAnswer> firstLists_;
   std::string authorization_;
+  std::string serverName_;
   std::set<int> sockets_;
   int taken_ = 0;
   std::atomic<bool> ending_ = false;
@@ -195,6 +200,11 @@ void ApiServer::Impl::connection(tcp::socket socket) {
     } else {
       asio::ssl::stream<tcp::socket&> stream(socket, tls_);
       stream.handshake(asio::ssl::stream_base::server);
+      const char* name = SSL_get_servername(stream.native_handle(), TLSEXT_NAMETYPE_host_name);
+      {
+        const std::lock_guard lock(mutex_);
+        serverName_ = name == nullptr ? "" : name;
+      }
       serve(stream);
     }
   } catch (const std::exception&) {
@@ -414,6 +424,9 @@ int ApiServer::connections() const {
 }
 std::string ApiServer::lastAuthorization() const {
   return impl_->lastAuthorization();
+}
+std::string ApiServer::lastServerName() const {
+  return impl_->lastServerName();
 }
 
 }  // namespace multinet::testing

@@ -64,6 +64,8 @@ class ApiServer {
   [[nodiscard]] int connections() const;
   /// The header Authorization of the last request.
   [[nodiscard]] std::string lastAuthorization() const;
+  /// Whom the last TLS connection asked for (SNI); empty where it named nobody.
+  [[nodiscard]] std::string lastServerName() const;
 
  private:
   class Impl;

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/base/encoding.h"
+
 namespace multinet::webhook {
 namespace {
 
@@ -66,25 +68,6 @@ Result<Operation> parseOperation(const std::string& name) {
     if (word == name) return operation;
   }
   return bad("request.operation \"" + name + "\" is none of CREATE, UPDATE, DELETE, CONNECT");
-}
-
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  out.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j) {
-      const auto byte = i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U;
-      group = (group << 8U) | byte;
-    }
-    for (std::size_t j = 0; j < 4; ++j) {
-      const bool padding = i + j > bytes.size();
-      out += padding ? '=' : kDigits[(group >> (18U - 6U * j)) & 63U];
-    }
-  }
-  return out;
 }
 
 std::string join(const api::Violations& violations) {
@@ -171,7 +154,7 @@ std::string encodeAnswer(const std::string& uid, const Verdict& verdict) {
   }
   if (verdict.allowed && verdict.patch.is_array() && !verdict.patch.empty()) {
     response["patchType"] = "JSONPatch";
-    response["patch"] = base64(verdict.patch.dump());
+    response["patch"] = encodeBase64(verdict.patch.dump());
   }
   const nlohmann::json answer{{"apiVersion", "admission.k8s.io/v1"},
                               {"kind", "AdmissionReview"},
