@@ -1,27 +1,13 @@
 // multinet-nodeagent: stands between the kubelet and the runtime, so that a pod that asks for
-// networks gets all of them or doesn't start. Parses, starts, waits, stops; see wiring.cc.
-#include <pthread.h>
-#include <unistd.h>
-
+// networks gets all of them or doesn't start; see wiring.cc.
 #include <CLI/CLI.hpp>
-#include <csignal>
-#include <memory>
-#include <string>
 
-#include "lib/base/failpoint.h"
-#include "lib/base/log.h"
+#include "lib/program/program.h"
 #include "nodeagent/wiring.h"
 
 namespace {
 
-struct Arguments {
-  multinet::agent::Settings settings;
-  std::string logFormat = "text";
-  std::string logLevel = "info";
-};
-
-void describe(CLI::App& app, Arguments& arguments) {
-  auto& settings = arguments.settings;
+void describe(CLI::App& app, multinet::agent::Settings& settings) {
   app.add_option("--node-name", settings.nodeName, "Name of this node's Node object");
   app.add_option("--kubeconfig", settings.kubeconfig, "The kubelet's own kubeconfig");
   app.add_option("--listen", settings.listen,
@@ -52,57 +38,19 @@ void describe(CLI::App& app, Arguments& arguments) {
   app.add_option("--drain", settings.drain,
                  "When told to stop: how long to wait, serving, for a moment without calls")
       ->capture_default_str();
-  app.add_option("--log-format", arguments.logFormat, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  app.add_option("--log-level", arguments.logLevel, "debug, info, warn or error")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
-      ->capture_default_str();
-}
-
-/// Blocked before any thread starts, so that only main takes them.
-sigset_t blockStopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
-  return signals;
-}
-
-[[noreturn]] void leave(int code) {
-  multinet::log::flush();
-  _exit(code);  // gRPC's own shutdown may wait for ever for a call that never ends
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Multinet's node agent");
-  Arguments arguments;
-  describe(app, arguments);
-  CLI11_PARSE(app, argc, argv);
-
-  using multinet::log::Format;
-  const auto level = multinet::log::parseLevel(arguments.logLevel);
-  multinet::log::init(arguments.logFormat == "json" ? Format::Json : Format::Text,
-                      level.value_or(multinet::log::Level::Info));
-  const char* failpoints = std::getenv("MULTINET_FAILPOINTS");
-  if (const auto armed = multinet::failpoint::arm(failpoints == nullptr ? "" : failpoints);
-      !armed) {
-    multinet::log::error("can't arm failpoints", {{"error", armed.error()}});
-    leave(2);
-  }
-  const sigset_t signals = blockStopSignals();
-  auto agent = multinet::agent::start(arguments.settings);
-  if (!agent) {
-    multinet::log::error("can't start", {{"error", agent.error()}});
-    leave(1);
-  }
-  int received = 0;
-  sigwait(&signals, &received);
-  multinet::log::info("stopping", {{"signal", received}});
+  namespace program = multinet::program;
+  multinet::agent::Settings settings;
+  CLI::App app("Multinet's node agent", "multinet-nodeagent");
+  describe(app, settings);
+  program::begin(app, argc, argv);
+  auto agent = multinet::agent::start(settings);
+  if (!agent) program::cantStart(agent.error());
+  program::awaitStop();
   (*agent)->stop();
-  leave(0);
+  program::leave(0);
 }

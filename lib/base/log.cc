@@ -6,7 +6,9 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
+#include <thread>
 
 #include "lib/base/log_level.h"
 
@@ -107,6 +109,14 @@ Result<Level> parseLevel(std::string_view text) {
 
 void flush() {
   spdlog::default_logger_raw()->flush();
+  const auto writer = spdlog::thread_pool();
+  if (writer == nullptr) return;  // without init() each line is written at once
+  // Its one thread takes the flush out of the queue only after it has written all before it. A
+  // reader that takes nothing isn't waited for.
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (writer->queue_size() > 0 && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
 }
 
 void debug(std::string_view message, Fields fields) {
