@@ -2,44 +2,48 @@
 
 namespace multinet::controller {
 
-template <class Self, class Use>
-void Caches::each(Self& self, const Use& use) {
-  use("podnetworks", self.networks_);
-  use("podnetworkattachments", self.attachments_);
-  use("networkidentifiers", self.identifiers_);
-  use("pods", self.pods_);
-  use("podinterfacesets", self.sets_);
-  use("nodenetworksets", self.nodeSets_);
-  use("networkpeers", self.peers_);
-  use("ipblocks", self.blocks_);
-  use("nodes", self.nodes_);
-  use("namespaces", self.namespaces_);
+template <class T>
+Cache<T>::Cache(kube::Client& client, const std::function<void()>& changed)
+    : changed_(changed), informer_(client, {}) {
+  informer_.setFilter([](const T& object) { return concerns(object); });
+  informer_.addHandler({.added = [this](const T& now) { note(now); },
+                        .updated =
+                            [this](const T& old, const T& now) {
+                              if (!(old == now)) note(now);
+                            },
+                        .deleted = [this](const T& last) { note(last); },
+                        .synced = changed});
+}
+
+template <class T>
+void Cache<T>::note(const T& object) {
+  {
+    const std::lock_guard lock(mutex_);
+    noted_.insert(keyOf(object));
+  }
+  changed_();
+}
+
+template <class T>
+void Cache<T>::drainInto(World& world, BootTime time) {
+  std::unordered_set<k8s::ObjectKey> noted;
+  {
+    const std::lock_guard lock(mutex_);
+    noted.swap(noted_);
+  }
+  // What changed once more meanwhile is noted again.
+  for (const auto& key : noted) world.put<T>(key, informer_.get(key), time);
 }
 
 Caches::Caches(kube::Client& client, const std::function<void()>& changed)
-    : networks_(client, {}),
-      attachments_(client, {}),
-      identifiers_(client, {}),
-      pods_(client, {}),
-      sets_(client, {}),
-      nodeSets_(client, {}),
-      peers_(client, {}),
-      blocks_(client, {}),
-      nodes_(client, {}),
-      namespaces_(client, {}) {
-  each(*this, [&]<class T>(const char* /*name*/, kube::Informer<T>& informer) {
-    informer.addHandler({.added = [changed](const T&) { changed(); },
-                         .updated = [changed](const T&, const T&) { changed(); },
-                         .deleted = [changed](const T&) { changed(); }});
-  });
-}
+    : kinds_(client, changed) {}
 
 void Caches::start() {
-  each(*this, [](const char* /*name*/, auto& informer) { informer.start(); });
+  kinds_.each([](auto& cache) { cache.informer().start(); });
 }
 
 void Caches::stop() {
-  each(*this, [](const char* /*name*/, auto& informer) { informer.stop(); });
+  kinds_.each([](auto& cache) { cache.informer().stop(); });
 }
 
 Status Caches::synced() const {
@@ -48,8 +52,8 @@ Status Caches::synced() const {
 
 Status Caches::ready(Duration oldest) const {
   Status status;
-  each(*this, [&](const char* /*name*/, const auto& informer) {
-    if (status) status = informer.ready(oldest);
+  kinds_.each([&](const auto& cache) {
+    if (status) status = cache.informer().ready(oldest);
   });
   return status;
 }
@@ -57,16 +61,15 @@ Status Caches::ready(Duration oldest) const {
 std::map<std::string, Duration> Caches::ages() const {
   std::map<std::string, Duration> ages;
   const auto now = std::chrono::steady_clock::now();
-  each(*this, [&](const char* name, const auto& informer) {
-    if (const auto heard = informer.health().heardAt) ages[name] = now - *heard;
+  kinds_.each([&]<class T>(const Cache<T>& cache) {
+    const auto heard = cache.informer().health().heardAt;
+    if (heard) ages[std::string(kube::kindOf<T>().plural)] = now - *heard;
   });
   return ages;
 }
 
-Observed Caches::observe() const {
-  return {networks_.list(), attachments_.list(), identifiers_.list(), pods_.list(),
-          sets_.list(),     nodeSets_.list(),    peers_.list(),       blocks_.list(),
-          nodes_.list(),    namespaces_.list()};
+void Caches::drainInto(World& world, BootTime time) {
+  kinds_.each([&](auto& cache) { cache.drainInto(world, time); });
 }
 
 }  // namespace multinet::controller

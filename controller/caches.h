@@ -1,16 +1,41 @@
-// The informers of all kinds that a pass looks at.
+// The informers of all kinds that the controller looks at.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <mutex>
 #include <string>
+#include <tuple>
+#include <unordered_set>
+#include <utility>
 
-#include "controller/observe/snapshot.h"
+#include "controller/world/world.h"
 #include "lib/kube/informer.h"
 
 namespace multinet::controller {
 
-/// Started once, stopped once. `changed` is called on the watches' threads and must not block.
+/// Of one kind: its informer, and which of its objects changed since they were last looked at.
+template <class T>
+class Cache {
+ public:
+  Cache(kube::Client& client, const std::function<void()>& changed);
+
+  /// Tells the world of each object that changed. The world's thread.
+  void drainInto(World& world, BootTime time);
+  [[nodiscard]] kube::Informer<T>& informer() { return informer_; }
+  [[nodiscard]] const kube::Informer<T>& informer() const { return informer_; }
+
+ private:
+  void note(const T& object);
+
+  std::mutex mutex_;
+  std::unordered_set<k8s::ObjectKey> noted_;
+  std::function<void()> changed_;
+  kube::Informer<T> informer_;  // last: its thread uses all of the above
+};
+
+/// Started once, stopped once. `changed` is called on the watches' threads and must not block; not
+/// where an object has another version but is the same to us.
 class Caches {
  public:
   Caches(kube::Client& client, const std::function<void()>& changed);
@@ -23,24 +48,22 @@ class Caches {
   [[nodiscard]] Status ready(Duration oldest) const;
   /// How long ago the server last said something of a resource.
   [[nodiscard]] std::map<std::string, Duration> ages() const;
-  /// Null-free lists of everything, without waiting for the server.
-  [[nodiscard]] Observed observe() const;
+  /// Without waiting for the server.
+  void drainInto(World& world, BootTime time);
 
  private:
-  /// Calls `use(name, informer)` for each.
-  template <class Self, class Use>
-  static void each(Self& self, const Use& use);
+  template <class... T>
+  struct Of {
+    Of(kube::Client& client, const std::function<void()>& changed)
+        : caches(std::make_unique<Cache<T>>(client, changed)...) {}
+    template <class Use>
+    void each(const Use& use) const {
+      std::apply([&](const auto&... cache) { (use(*cache), ...); }, caches);
+    }
+    std::tuple<std::unique_ptr<Cache<T>>...> caches;
+  };
 
-  kube::Informer<SeenNetwork> networks_;
-  kube::Informer<SeenAttachment> attachments_;
-  kube::Informer<Identifier> identifiers_;
-  kube::Informer<SeenPod> pods_;
-  kube::Informer<InterfaceSet> sets_;
-  kube::Informer<SeenNodeSet> nodeSets_;
-  kube::Informer<SeenPeer> peers_;
-  kube::Informer<Block> blocks_;
-  kube::Informer<SeenNode> nodes_;
-  kube::Informer<SeenNamespace> namespaces_;
+  ForKinds<Of> kinds_;
 };
 
 }  // namespace multinet::controller

@@ -6,11 +6,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <random>
 
 #include "controller/caches.h"
 #include "controller/certificate_door.h"
 #include "controller/leading.h"
+#include "controller/pass.h"
+#include "controller/reconcilers.h"
 #include "controller/writer.h"
 #include "lib/api/server.h"
 #include "lib/async/loop.h"
@@ -18,6 +21,7 @@
 #include "lib/http/health.h"
 #include "lib/http/server.h"
 #include "lib/kube/discovery.h"
+#include "lib/kube/events.h"
 #include "lib/kube/leader.h"
 
 namespace multinet::controller {
@@ -44,7 +48,7 @@ struct Metrics {
           .Register(registry);
   prometheus::Counter& passes = prometheus::BuildCounter()
                                     .Name("multinet_controller_passes_total")
-                                    .Help("Looks at the whole cluster")
+                                    .Help("Looks at what changed")
                                     .Register(registry)
                                     .Add({});
   prometheus::Counter& writingPasses = prometheus::BuildCounter()
@@ -52,6 +56,16 @@ struct Metrics {
                                            .Help("Looks that found something to write")
                                            .Register(registry)
                                            .Add({});
+  prometheus::Family<prometheus::Gauge>& reconciled =
+      prometheus::BuildGauge()
+          .Name("multinet_controller_reconciled_objects")
+          .Help("Objects that each reconciler has looked at since the start")
+          .Register(registry);
+  prometheus::Family<prometheus::Gauge>& writes =
+      prometheus::BuildGauge()
+          .Name("multinet_controller_writes")
+          .Help("Writes since the start by what became of them")
+          .Register(registry);
   prometheus::Gauge& leading = prometheus::BuildGauge()
                                    .Name("multinet_controller_leading")
                                    .Help("1 while this replica leads")
@@ -102,9 +116,11 @@ class Controller::Impl {
         metrics_(std::move(metrics)),
         client_(std::move(client)),
         door_(*client_, settings.nameSpace),
-        writer_(*client_, clock_, [this] { return elector_.leading(); }),
+        events_(*client_, clock_, eventOptions()),
+        writer_(*client_, clock_, writerOptions()),
+        pass_(allReconcilers(), writer_, clock_),
         elector_(*client_, clock_, leaderOptions()),
-        passes_({.name = "pass"}, clock_, whileLeading(elector_, [this] { return pass(); })),
+        passes_({.name = "pass"}, clock_, [this] { return pass(); }),
         certificates_({.name = "certificates"}, clock_,
                       whileLeading(elector_, [this] { return certificates(); })),
         caches_(*client_, [this] { passes_.wake(); }) {}
@@ -128,6 +144,7 @@ class Controller::Impl {
 
   /// Work ends before the lease is given back: two never write at once. The server goes last.
   void stop() {
+    stopping_ = true;  // a turn that is under way writes no more
     passes_.stop();
     certificates_.stop();
     elector_.stop();
@@ -155,6 +172,11 @@ class Controller::Impl {
       const auto last = loop->lastTurn();
       if (last) metrics_->lastTurn.Add({{"loop", loop->name()}}).Set(secondsOf(*last));
     }
+    for (std::size_t i = 0; i < kFates; ++i) {
+      const auto fate = static_cast<Fate>(i);
+      metrics_->writes.Add({{"fate", std::string(name(fate))}})
+          .Set(static_cast<double>(writer_.count(fate)));
+    }
     for (const auto& [resource, age] : caches_.ages()) {
       metrics_->watchAge.Add({{"resource", resource}})
           .Set(std::chrono::duration<double>(age).count());
@@ -164,25 +186,43 @@ class Controller::Impl {
     if (end) metrics_->notAfter.Add({{"certificate", certificate}}).Set(secondsOf(*end));
   }
 
+  static kube::EventOptions eventOptions() {
+    kube::EventOptions options;
+    options.component = "multinet-controller";
+    return options;
+  }
+  WriterOptions writerOptions() {
+    WriterOptions options;
+    options.leading = [this] { return !stopping_ && elector_.leading(); };
+    options.refused = [this](const Write& write, const Error& error) {
+      const auto& about = write.about;
+      events_.record({about.kind.apiVersion(), std::string(about.kind.kind), about.key, about.uid},
+                     kube::Severity::Warning, "WriteRefused",
+                     "The API server refuses to " + write.item() + ": " + error.message);
+    };
+    return options;
+  }
+
   Result<std::optional<Duration>> pass() {
     // A view of which a part is missing would delete what that part protects.
     if (!caches_.synced().has_value()) return Duration(std::chrono::seconds(1));
+    caches_.drainInto(pass_.world(), clock_.now());
+    if (!elector_.leading()) {
+      pass_.follow();
+      return kLookAgain;
+    }
     if (!serverFits_) {
       MULTINET_CHECK(kube::requireServer(*client_, {1, api::kOldestMinor}, api::kWhyOldest));
       serverFits_ = true;
     }
     metrics_->passes.Increment();
-    const auto snapshot = makeSnapshot(caches_.observe(), memory_, clock_.now());
-    const auto writes = planPass(snapshot, clock_.wall(), clock_.now());
-    if (!writes.empty()) {
-      metrics_->writingPasses.Increment();
-      MULTINET_CHECK(writer_.carryOut(writes));
+    const auto before = writer_.tried();
+    const auto idle = pass_.lead();
+    if (writer_.tried() != before) metrics_->writingPasses.Increment();
+    for (const auto& [name, count] : pass_.planner().reconciled()) {
+      metrics_->reconciled.Add({{"reconciler", name}}).Set(static_cast<double>(count));
     }
-    auto again = writes.again;
-    if (const auto refused = writer_.again(); refused && (!again || *refused < *again)) {
-      again = refused;
-    }
-    return again;
+    return idle;
   }
 
   Result<std::optional<Duration>> certificates() {
@@ -199,10 +239,12 @@ class Controller::Impl {
   SystemClock clock_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<kube::Client> client_;
-  NodeMemory memory_;        // the pass's thread only
-  bool serverFits_ = false;  // likewise
   KubeCertificateDoor door_;
+  std::atomic<bool> stopping_ = false;
+  kube::EventRecorder events_;
   Writer writer_;
+  Pass pass_;                // the loop's thread only
+  bool serverFits_ = false;  // likewise
   kube::LeaderElector elector_;
   async::Loop passes_;
   async::Loop certificates_;

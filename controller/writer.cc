@@ -1,278 +1,271 @@
 #include "controller/writer.h"
 
 #include <algorithm>
+#include <atomic>
+#include <latch>
+#include <mutex>
+#include <utility>
 
-#include "lib/api/names.h"
+#include "controller/leading.h"
+#include "lib/async/start_thread.h"
 #include "lib/base/log.h"
 
 namespace multinet::controller {
 namespace {
 
-using kube::kindOf;
 using nlohmann::json;
 
-std::string_view text(ConditionWish::Status status) {
-  switch (status) {
-    case ConditionWish::Status::True:
-      return "True";
-    case ConditionWish::Status::False:
-      return "False";
-    case ConditionWish::Status::Unknown:
-      break;
-  }
-  return "Unknown";
+/// The first wait and the longest.
+struct Waits {
+  Duration first{};
+  Duration most{};
+};
+
+Waits waitsOf(Fate fate) {
+  using std::chrono::minutes;
+  using std::chrono::seconds;
+  if (fate == Fate::Refused) return {seconds(30), minutes(10)};
+  if (fate == Fate::Heals) return {seconds(1), seconds(30)};
+  return {seconds(1), minutes(1)};
 }
 
-json conditionJson(const ConditionWish& wish, WallTime since, std::int64_t generation) {
-  json made = {{"type", wish.type},
-               {"status", text(wish.status)},
-               {"reason", wish.reason},
-               {"message", wish.message},
-               {"lastTransitionTime", formatTime(since)}};
-  if (generation != 0) made["observedGeneration"] = generation;
-  return made;
+/// Longer than this nobody has wished for it: a new beginning.
+constexpr Duration kForget = std::chrono::minutes(20);
+
+std::string versionOf(const Write& write) {
+  return write.uid + " " + write.resourceVersion +
+         (write.verb == Verb::Create ? write.body.dump() : "");
 }
 
-/// Our conditions with their times right, and those of others as they stand.
-json conditionsJson(const std::vector<ConditionWish>& wishes,
-                    const std::vector<StandingCondition>& before, const Meta& meta, WallTime now) {
-  json list = json::array();
-  for (const auto& wish : wishes) {
-    const auto old =
-        std::ranges::find_if(before, [&](const auto& one) { return one.wish.type == wish.type; });
-    const bool same = old != before.end() && old->wish.status == wish.status;
-    list.push_back(conditionJson(wish, same ? old->since : now, meta.generation));
-  }
-  for (const auto& one : before) {
-    const bool ours =
-        std::ranges::any_of(wishes, [&](const auto& wish) { return wish.type == one.wish.type; });
-    if (!ours) list.push_back(conditionJson(one.wish, one.since, one.observedGeneration));
-  }
-  return list;
-}
-
-constexpr Duration kFirstWait = std::chrono::seconds(30);
-constexpr Duration kLongestWait = std::chrono::minutes(10);
-
-/// The server's word on what the object is: the same write again gets the same answer.
-bool isRefusal(const Error& error) {
-  return error.code == Code::InvalidArgument || error.code == Code::PermissionDenied;
-}
-
-std::string objectOf(const kube::Kind& kind, const Meta& meta) {
-  return std::string(kind.kind) + " " + meta.namespaceName + "/" + meta.name + " " + meta.uid;
-}
-
-/// What the next pass will find out by itself.
-bool lostRace(const Error& error) {
-  return error.code == Code::Aborted || error.code == Code::AlreadyExists ||
-         error.code == Code::NotFound;
-}
-
-json preconditions(const Meta& meta) {
-  return {{"uid", meta.uid}, {"resourceVersion", meta.resourceVersion}};
+bool sameSpec(std::string_view there, const json& body) {
+  const auto standing = json::parse(there, nullptr, false);
+  return standing.is_object() && body.contains("spec") &&
+         standing.value("spec", json()) == body["spec"];
 }
 
 }  // namespace
 
-Writer::Writer(kube::Client& client, const Clock& clock, std::function<bool()> leading)
-    : client_(client), clock_(clock), leading_(std::move(leading)) {}
-
-Status Writer::carryOut(const Writes& writes) {
-  first_ = {};
-  networks_.reset();
-  sets_.reset();
-  for (const auto& wish : writes.createIdentifiers) createIdentifier(wish);
-  for (const auto& meta : writes.addFinalizer) addFinalizer(meta);
-  const auto now = clock_.wall();
-  for (const auto& write : writes.networks) {
-    const auto& wish = write.status;
-    writeStatus(kindOf<SeenNetwork>(), write.meta,
-                {{"conditions", conditionsJson(wish.conditions, write.before, write.meta, now)},
-                 {"vni", wish.vni ? json(*wish.vni) : json()},
-                 {"nodes", {{"desired", wish.nodesDesired}, {"ready", wish.nodesReady}}},
-                 {"attachedPods", wish.attachedPods},
-                 {"blockers", wish.blockers.empty() ? json() : json(wish.blockers)}});
-  }
-  for (const auto& write : writes.attachments) {
-    writeStatus(
-        kindOf<SeenAttachment>(), write.meta,
-        {{"conditions", conditionsJson({write.status.ready}, write.before, write.meta, now)},
-         {"attachedPods", write.status.attachedPods}});
-  }
-  for (const auto& set : writes.suspectSets) removeSuspect(set);
-  for (const auto& meta : writes.removeFinalizer) removeFinalizer(meta, writes);
-  removeAll(kindOf<Identifier>(), writes.removeIdentifiers);
-  removeAll(kindOf<Block>(), writes.removeBlocks);
-  removeAll(kindOf<SeenPeer>(), writes.removePeers);
-  removeAll(kindOf<SeenNodeSet>(), writes.removeNodeSets);
-  // What was due has been tried again, or isn't wanted any more.
-  std::erase_if(refused_, [&](const auto& one) { return one.second.until <= clock_.now(); });
-  return first_;
+std::string_view name(Fate fate) {
+  static constexpr std::array<std::string_view, kFates> kNames = {
+      "done", "lost", "contradicted", "heals", "refused", "held-back", "not-leading"};
+  return kNames[static_cast<std::size_t>(fate)];
 }
 
-void Writer::note(const std::string& object, const Status& status) {
-  if (status.has_value()) {
-    ++written_;
-    refused_.erase(object);
-  } else if (isRefusal(status.error())) {
-    Refused& refused = refused_[object];
-    refused.wait = std::clamp(refused.wait * 2, kFirstWait, kLongestWait);
-    refused.until = clock_.now() + refused.wait;
-    log::error("the server refuses a write", {{"object", object}, {"error", status.error()}});
-  } else if (!lostRace(status.error())) {
-    noteRead(status.error());
+Fate sorted(const Error& error) {
+  switch (error.code) {
+    case Code::Aborted:
+    case Code::AlreadyExists:
+    case Code::NotFound:
+      return Fate::Lost;
+    // The server's word on what the object is: the same write again gets the same answer.
+    case Code::InvalidArgument:
+    case Code::PermissionDenied:
+    case Code::Unimplemented:
+      return Fate::Refused;
+    default:
+      return Fate::Heals;
   }
 }
 
-void Writer::noteRead(const Error& error) {
-  if (first_.has_value()) first_ = fail(error);
-}
+/// A write under way.
+struct Writer::Try {
+  const PlannedWrite* planned = nullptr;
+  Fate fate = Fate::Done;
+  std::optional<Error> error;
+  std::optional<Duration> held;
 
-bool Writer::mayTry(const std::string& object) const {
-  if (!leading_()) return false;
-  const auto refused = refused_.find(object);
-  return refused == refused_.end() || refused->second.until <= clock_.now();
-}
+  [[nodiscard]] const Write& write() const { return planned->write; }
+};
 
-std::optional<Duration> Writer::again() const {
-  std::optional<Duration> first;
-  const BootTime now = clock_.now();
-  for (const auto& [object, refused] : refused_) {
-    if (refused.until <= now) continue;
-    const Duration left = refused.until - now;
-    if (!first || left < *first) first = left;
-  }
-  return first;
-}
+/// What a look says of a try.
+struct Writer::Finding {
+  std::size_t index = 0;
+  Fate fate = Fate::Done;
+  std::optional<Error> error;
+};
 
-void Writer::createIdentifier(const IdentifierWish& wish) {
-  const auto kind = kindOf<Identifier>();
-  const std::string name = api::vxlanIdentifierName(wish.vni);
-  const std::string object = std::string(kind.kind) + " " + name;
-  if (!mayTry(object)) return;
-  json body = {{"apiVersion", kind.apiVersion()},
-               {"kind", std::string(kind.kind)},
-               {"metadata", {{"name", name}}},
-               {"spec",
-                {{"kind", "VXLAN"},
-                 {"id", wish.vni},
-                 {"podNetworkName", wish.networkName},
-                 {"podNetworkUID", wish.networkUid}}}};
-  const auto made = client_.raw().create(kind, std::move(body), [&](std::string_view there) {
-    const auto existing = kube::decodeJson<Identifier>(there);
-    return existing.has_value() && existing->networkUid == wish.networkUid;
-  });
-  if (made.has_value()) {
-    log::info("reserved VNI", {{"network", wish.networkName}, {"vni", wish.vni}});
-    note(object, {});
-  } else {
-    note(object, fail(made.error()));
+/// One look at the API server, for all writes that have a premise about it.
+struct Writer::Read {
+  k8s::Kind kind;
+  std::optional<k8s::ObjectKey> key;
+  std::vector<std::pair<std::size_t, const Premise*>> premises;  ///< with the try's index
+};
+
+Writer::Writer(kube::Client& client, const Clock& clock, WriterOptions options)
+    : client_(client), clock_(clock), options_(std::move(options)) {
+  for (int i = 0; i < options_.parallel; ++i) {
+    const auto lane = "write-" + std::to_string(i);
+    lanes_.push_back(async::patiently(lane, [&] { return std::make_unique<async::Lane>(lane); }));
   }
 }
 
-void Writer::writeStatus(const kube::Kind& kind, const Meta& meta, nlohmann::json status) {
-  const std::string object = objectOf(kind, meta);
-  if (!mayTry(object)) return;
-  const json patch = {{"metadata", preconditions(meta)}, {"status", std::move(status)}};
-  const auto done =
-      client_.raw().patch(kind, {meta.namespaceName, meta.name}, kube::PatchType::Merge, patch,
-                          kube::Subresource::Status, kube::Conflicts::Refuse);
-  note(object, done.has_value() ? Status() : fail(done.error()));
-}
-
-void Writer::writeFinalizers(const Meta& meta, const std::vector<std::string>& finalizers) {
-  const std::string object = objectOf(kindOf<SeenNetwork>(), meta) + " finalizers";
-  if (!mayTry(object)) return;
-  json metadata = preconditions(meta);
-  metadata["finalizers"] = finalizers;
-  const auto done = client_.raw().patch(kindOf<SeenNetwork>(), {"", meta.name},
-                                        kube::PatchType::Merge, {{"metadata", metadata}},
-                                        kube::Subresource::None, kube::Conflicts::Refuse);
-  note(object, done.has_value() ? Status() : fail(done.error()));
-}
-
-void Writer::addFinalizer(const Meta& meta) {
-  auto finalizers = meta.finalizers;
-  finalizers.emplace_back(api::kInUseFinalizer);
-  writeFinalizers(meta, finalizers);
-}
-
-void Writer::removeFinalizer(const Meta& meta, const Writes& writes) {
-  if (!unusedIndeed(meta, writes)) return;
-  auto finalizers = meta.finalizers;
-  std::erase(finalizers, api::kInUseFinalizer);
-  const auto before = written_;
-  writeFinalizers(meta, finalizers);
-  if (written_ != before) log::info("network is released", {{"network", meta.name}});
-}
-
-template <class T>
-bool Writer::listOnce(std::optional<std::vector<T>>& kept) {
-  if (kept) return true;
-  auto listed = client_.list<T>();
-  if (!listed.has_value()) {
-    noteRead(listed.error());
-    return false;
-  }
-  kept = std::move(*listed);
-  return true;
-}
-
-bool Writer::unusedIndeed(const Meta& network, const Writes& writes) {
-  if (!listOnce(sets_)) return false;
-  return std::ranges::none_of(*sets_, [&](const InterfaceSet& set) {
-    const bool misfit = std::ranges::any_of(
-        writes.suspectSets, [&](const auto& one) { return one.meta.uid == set.meta.uid; });
-    return !misfit && std::ranges::any_of(set.interfaces, [&](const auto& interface) {
-      return interface.networkName == network.name;
+void Writer::inParallel(std::size_t count, const std::function<void(std::size_t)>& work) {
+  const std::size_t lanes = std::min(count, lanes_.size());
+  std::atomic<std::size_t> next = 0;
+  std::latch done(static_cast<std::ptrdiff_t>(lanes));
+  for (std::size_t i = 0; i < lanes; ++i) {
+    lanes_[i]->post([&] {
+      for (std::size_t item = next++; item < count; item = next++) work(item);
+      done.count_down();
     });
-  });
-}
-
-void Writer::removeSuspect(const InterfaceSet& set) {
-  const auto body = client_.get<SeenPod>({set.meta.namespaceName, set.podName});
-  if (!body.has_value() && body.error().code != Code::NotFound) {
-    noteRead(body.error());
-    return;
   }
-  const auto pod = body.has_value() ? std::optional(body->pod) : std::nullopt;
-  if (const auto deletion = confirmMisfit(set, pod)) remove(kindOf<InterfaceSet>(), *deletion);
+  done.wait();
 }
 
-bool Writer::goneIndeed(const Deletion& deletion) {
-  if (!deletion.goneNode.empty()) {
-    const auto node = client_.get<SeenNode>({"", deletion.goneNode});
-    if (node.has_value()) return false;
-    if (node.error().code != Code::NotFound) {
-      noteRead(node.error());
-      return false;
+std::vector<Written> Writer::send(const std::vector<PlannedWrite>& writes) {
+  std::vector<Try> tries;
+  tries.reserve(writes.size());
+  for (const auto& planned : writes) {
+    tries.push_back({&planned, Fate::Done, std::nullopt, heldBack(planned.write)});
+    if (tries.back().held) tries.back().fate = Fate::HeldBack;
+  }
+  confirm(tries);
+  inParallel(tries.size(), [&](std::size_t i) {
+    if (tries[i].fate == Fate::Done) carryOut(tries[i]);
+  });
+  std::vector<Written> written;
+  written.reserve(tries.size());
+  for (const Try& attempt : tries) written.push_back(settle(attempt));
+  const BootTime now = clock_.now();
+  std::erase_if(setbacks_, [&](const auto& one) { return one.second.until + kForget < now; });
+  return written;
+}
+
+std::uint64_t Writer::tried() const {
+  std::uint64_t all = 0;
+  for (const auto& one : counts_) all += one;
+  return all - count(Fate::HeldBack) - count(Fate::NotLeading);
+}
+
+std::optional<Duration> Writer::heldBack(const Write& write) const {
+  const auto found = setbacks_.find(write.item());
+  if (found == setbacks_.end()) return std::nullopt;
+  const Setback& setback = found->second;
+  const Duration left = setback.until - clock_.now();
+  if (left <= Duration::zero()) return std::nullopt;
+  if (setback.fate != Fate::Heals && setback.version != versionOf(write)) return std::nullopt;
+  return left;
+}
+
+void Writer::confirm(std::vector<Try>& tries) {
+  std::map<std::pair<std::string, std::string>, Read> reads;  // by kind and object
+  for (std::size_t i = 0; i < tries.size(); ++i) {
+    if (tries[i].fate != Fate::Done) continue;
+    for (const Premise& premise : tries[i].write().premises) {
+      const auto key = premise.key ? premise.key->str() : "";
+      auto& read = reads[{std::string(premise.kind.plural), key}];
+      read.kind = premise.kind;
+      read.key = premise.key;
+      read.premises.emplace_back(i, &premise);
     }
   }
-  if (deletion.goneNetworkUid.empty()) return true;
-  if (!listOnce(networks_)) return false;
-  return std::ranges::none_of(*networks_, [&](const auto& network) {
-    return network.state.network.meta.uid == deletion.goneNetworkUid;
-  });
-}
-
-void Writer::removeAll(const kube::Kind& kind, const std::vector<Deletion>& deletions) {
-  for (const auto& deletion : deletions) {
-    if (mayTry(objectOf(kind, deletion.meta)) && goneIndeed(deletion)) remove(kind, deletion);
+  std::vector<const Read*> list;
+  list.reserve(reads.size());
+  for (const auto& [key, read] : reads) list.push_back(&read);
+  std::vector<std::vector<Finding>> found(list.size());
+  inParallel(list.size(), [&](std::size_t i) { found[i] = look(*list[i]); });
+  for (const auto& findings : found) {
+    for (const Finding& finding : findings) {
+      tries[finding.index].fate = finding.fate;
+      tries[finding.index].error = finding.error;
+    }
   }
 }
 
-void Writer::remove(const kube::Kind& kind, const Deletion& deletion) {
-  const auto& meta = deletion.meta;
-  const std::string object = objectOf(kind, meta);
-  if (!mayTry(object)) return;
-  const auto done =
-      client_.raw().remove(kind, {meta.namespaceName, meta.name}, {meta.uid, meta.resourceVersion});
-  if (done.has_value()) {
-    log::info("deleted object",
-              {{"kind", kind.kind}, {"object", meta.name}, {"why", deletion.why}});
+std::vector<Writer::Finding> Writer::look(const Read& read) {
+  std::vector<Finding> findings;
+  const auto ask = [&](const simdjson::dom::element& there) -> Status {
+    for (const auto& [index, premise] : read.premises) {
+      if (premise->contradicts(there)) findings.push_back({index, Fate::Contradicted, {}});
+    }
+    return {};
+  };
+  Status status;
+  if (read.key) {
+    const auto body = client_.raw().get(read.kind, *read.key);
+    if (body.has_value()) {
+      status = kube::withJson(*body, ask);
+    } else if (body.error().code != Code::NotFound) {
+      status = fail(body.error());
+    }
+  } else if (const auto all = kube::listAll(client_.raw(), read.kind, {}, {}, ask); !all) {
+    status = fail(all.error());
   }
-  note(object, done);
+  if (status.has_value()) return findings;
+  findings.clear();
+  // What can't be read now is a reason to wait, whatever the server said.
+  for (const auto& [index, premise] : read.premises) {
+    findings.push_back({index, Fate::Heals, status.error()});
+  }
+  return findings;
+}
+
+void Writer::carryOut(Try& attempt) {
+  if (!options_.leading()) {
+    attempt.fate = Fate::NotLeading;
+    return;
+  }
+  const Write& write = attempt.write();
+  if (const auto done = call(write); !done.has_value()) {
+    attempt.fate = sorted(done.error());
+    attempt.error = done.error();
+  } else if (!write.why.empty()) {
+    log::info("wrote", {{"write", write.item()}, {"why", write.why}});
+  }
+}
+
+Status Writer::call(const Write& write) {
+  auto& raw = client_.raw();
+  if (write.verb == Verb::Delete) {
+    return raw.remove(write.kind, write.key, {write.uid, write.resourceVersion});
+  }
+  if (write.verb == Verb::Create) {
+    MULTINET_CHECK(raw.create(write.kind, write.body,
+                              [&](std::string_view there) { return sameSpec(there, write.body); }));
+    return {};
+  }
+  json body = write.body;
+  body["metadata"]["uid"] = write.uid;
+  body["metadata"]["resourceVersion"] = write.resourceVersion;
+  const auto subresource =
+      write.verb == Verb::PatchStatus ? kube::Subresource::Status : kube::Subresource::None;
+  MULTINET_CHECK(raw.patch(write.kind, write.key, kube::PatchType::Merge, body, subresource,
+                           kube::Conflicts::Refuse));
+  return {};
+}
+
+Written Writer::settle(const Try& attempt) {
+  const Write& write = attempt.write();
+  ++counts_[static_cast<std::size_t>(attempt.fate)];
+  Written written{attempt.planned->origin, attempt.fate, std::nullopt};
+  switch (attempt.fate) {
+    case Fate::Done:
+      setbacks_.erase(write.item());
+      return written;
+    case Fate::HeldBack:
+      written.again = attempt.held;
+      return written;
+    case Fate::NotLeading:
+      written.again = kLookAgain;
+      return written;
+    default:
+      break;
+  }
+  const auto [first, most] = waitsOf(attempt.fate);
+  Setback& setback = setbacks_[write.item()];
+  const bool same = setback.fate == attempt.fate;
+  setback.wait = std::clamp(same ? setback.wait * 2 : first, first, most);
+  setback.fate = attempt.fate;
+  setback.until = clock_.now() + setback.wait;
+  setback.version = versionOf(write);
+  written.again = setback.wait;
+  if (attempt.fate == Fate::Refused) {
+    log::error("the server refuses a write", {{"write", write.item()}, {"error", *attempt.error}});
+    options_.refused(write, *attempt.error);
+  } else if (attempt.fate == Fate::Heals) {
+    log::warn("a write failed", {{"write", write.item()}, {"error", *attempt.error}});
+  }
+  return written;
 }
 
 }  // namespace multinet::controller

@@ -1,70 +1,98 @@
-// Carries out a pass's writes. Every write has a precondition (a name that must be free, a UID, a
-// resourceVersion), and what deletes is confirmed by reading from the API server first, so that a
-// leader who was replaced, or whose caches lag, loses.
+// Carries out writes: several at a time, each for itself. Every write has a precondition (a name
+// that must be free, a UID, a resourceVersion), and what deletes is confirmed by reading from the
+// API server first, so that a leader who was replaced, or whose caches lag, loses.
 #pragma once
 
+#include <array>
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "controller/observe/kinds.h"
-#include "controller/pass/pass.h"
+#include "controller/plan/planner.h"
+#include "lib/async/lane.h"
 #include "lib/base/clock.h"
 #include "lib/kube/client.h"
 
 namespace multinet::controller {
 
-/// Blocks in each call; for the pass's thread only.
+/// What became of a write.
+enum class Fate : std::uint8_t {
+  Done,
+  Lost,          ///< another was faster: its change is seen before the next try
+  Contradicted,  ///< the API server's own objects speak against it: the caches lag
+  Heals,         ///< by itself: the server is away, or too busy
+  Refused,       ///< for what the object is: hopeless until that changes
+  HeldBack,      ///< it failed before, and its time hasn't come
+  NotLeading,    ///< another replica writes by now
+};
+inline constexpr std::size_t kFates = 7;
+/// `done`, `lost`, `contradicted`, `heals`, `refused`, `held-back`, `not-leading`.
+[[nodiscard]] std::string_view name(Fate fate);
+/// How a failed call sorts.
+[[nodiscard]] Fate sorted(const Error& error);
+
+struct Written {
+  Origin origin;
+  Fate fate = Fate::Done;
+  std::optional<Duration> again;  ///< when its origin is to be asked again; absent: not by us
+};
+
+struct WriterOptions {
+  int parallel = 8;
+  /// Asked before each write, from several threads.
+  std::function<bool()> leading;
+  /// Told of each refusal; must not block.
+  std::function<void(const Write&, const Error&)> refused = [](const auto&, const auto&) {};
+};
+
+/// Makes threads; its calls are for one thread, but fates() for any.
 class Writer {
  public:
-  /// `leading` is asked before each write.
-  Writer(kube::Client& client, const Clock& clock, std::function<bool()> leading);
+  Writer(kube::Client& client, const Clock& clock, WriterOptions options);
 
-  /// Goes on after a failure and returns the first; a lost race is none, the next pass sees it. An
-  /// object whose write the server refuses for what it is (422, 403) is no failure of the others:
-  /// it is left out until its own time has come, which doubles from 30 s to 10 min.
-  [[nodiscard]] Status carryOut(const Writes& writes);
-  /// When the first of those that were refused is to be tried again.
-  [[nodiscard]] std::optional<Duration> again() const;
-  /// How many writes reached the API server since the start.
-  [[nodiscard]] std::uint64_t written() const { return written_; }
+  /// Returns when all were tried. A write that failed is tried again by its own time, which
+  /// doubles, and holds up no other. What was refused, or lost, is tried at once where it was
+  /// decided anew, on another version of the object.
+  [[nodiscard]] std::vector<Written> send(const std::vector<PlannedWrite>& writes);
+  /// How many writes came to each fate since the start.
+  [[nodiscard]] std::uint64_t count(Fate fate) const {
+    return counts_[static_cast<std::size_t>(fate)];
+  }
+  /// How many were sent, or would have been but for what was read first.
+  [[nodiscard]] std::uint64_t tried() const;
 
  private:
-  struct Refused {
+  /// Of one item that failed.
+  struct Setback {
+    Fate fate = Fate::Heals;
     BootTime until;
     Duration wait{};
+    std::string version;  ///< of the object that was decided on
   };
+  struct Read;
+  struct Try;
+  struct Finding;
 
-  void note(const std::string& object, const Status& status);
-  /// For what was read before a deletion, which concerns no one object.
-  void noteRead(const Error& error);
-  [[nodiscard]] bool mayTry(const std::string& object) const;
-  void createIdentifier(const IdentifierWish& wish);
-  void writeStatus(const kube::Kind& kind, const Meta& meta, nlohmann::json status);
-  void addFinalizer(const Meta& meta);
-  void removeFinalizer(const Meta& meta, const Writes& writes);
-  void writeFinalizers(const Meta& meta, const std::vector<std::string>& finalizers);
-  /// False where it couldn't be read.
-  template <class T>
-  [[nodiscard]] bool listOnce(std::optional<std::vector<T>>& kept);
-  /// False also where it couldn't be found out.
-  [[nodiscard]] bool unusedIndeed(const Meta& network, const Writes& writes);
-  void removeSuspect(const InterfaceSet& set);
-  void removeAll(const kube::Kind& kind, const std::vector<Deletion>& deletions);
-  [[nodiscard]] bool goneIndeed(const Deletion& deletion);
-  void remove(const kube::Kind& kind, const Deletion& deletion);
+  void confirm(std::vector<Try>& tries);
+  [[nodiscard]] std::vector<Finding> look(const Read& read);
+  void carryOut(Try& attempt);
+  [[nodiscard]] Status call(const Write& write);
+  [[nodiscard]] std::optional<Duration> heldBack(const Write& write) const;
+  [[nodiscard]] Written settle(const Try& attempt);
+  /// On all lanes; returns when all are done.
+  void inParallel(std::size_t count, const std::function<void(std::size_t)>& work);
 
   kube::Client& client_;
   const Clock& clock_;
-  std::function<bool()> leading_;
-  Status first_;
-  std::map<std::string, Refused> refused_;  ///< by kind, namespace, name and UID
-  // Read once in carryOut(), where something is to be deleted: what was decided is older.
-  std::optional<std::vector<SeenNetwork>> networks_;
-  std::optional<std::vector<InterfaceSet>> sets_;
-  std::uint64_t written_ = 0;
+  const WriterOptions options_;
+  std::map<std::string, Setback> setbacks_;  ///< by item
+  std::array<std::atomic<std::uint64_t>, kFates> counts_{};
+  std::vector<std::unique_ptr<async::Lane>> lanes_;  // last: they use all of the above
 };
 
 }  // namespace multinet::controller

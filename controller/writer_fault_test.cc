@@ -1,8 +1,11 @@
-// What a pass writes, on a server that refuses some of it.
+// What becomes of writes, on a server that refuses some of them.
 #include "controller/writer.h"
 
 #include <gtest/gtest.h>
 
+#include "lib/api/network_peer.h"
+#include "lib/api/pod_network.h"
+#include "lib/api/reservations.h"
 #include "lib/base/fake_clock.h"
 #include "test/support/apiserver.h"
 
@@ -20,23 +23,34 @@ class WriterTest : public ::testing::Test {
     config.server = server.url();
     return kube::connect(config).value();
   }
-  /// Makes an object on the server; its metadata as a pass sees it.
-  template <class T>
-  Meta make(const std::string& name, nlohmann::json spec = nlohmann::json::object()) {
-    const auto made = client_->raw().create(
-        kube::kindOf<T>(), {{"metadata", {{"name", name}}}, {"spec", spec}}, nullptr);
-    const auto body = nlohmann::json::parse(made.value());
-    Meta meta;
-    meta.name = name;
-    meta.uid = body["metadata"]["uid"];
-    meta.resourceVersion = body["metadata"]["resourceVersion"];
-    return meta;
+  WriterOptions options() {
+    WriterOptions made;
+    made.leading = [this] { return leading_.load(); };
+    made.refused = [this](const Write& write, const Error& /*error*/) {
+      refused_.push_back(write.about.key.name);
+    };
+    return made;
   }
-  NetworkWrite statusOf(const Meta& meta) {
-    NetworkWrite write;
-    write.meta = meta;
-    write.status.vni = 7001;
-    return write;
+  /// Makes an object on the server; its metadata as it was decided on.
+  template <class T>
+  k8s::ObjectMeta make(const std::string& name) {
+    const auto made = client_->raw().create(
+        kube::kindOf<T>(), {{"metadata", {{"name", name}}}, {"spec", {{"type", "VXLAN"}}}},
+        nullptr);
+    const auto body = nlohmann::json::parse(made.value());
+    k8s::ObjectMeta metadata;
+    metadata.name = name;
+    metadata.uid = body["metadata"]["uid"];
+    metadata.resourceVersion = body["metadata"]["resourceVersion"];
+    return metadata;
+  }
+  static Write statusOf(const k8s::ObjectMeta& metadata, int vni = 7001) {
+    return writeTo(api::kPodNetworkKind, metadata, Verb::PatchStatus, {{"status", {{"vni", vni}}}});
+  }
+  std::vector<Written> send(const std::vector<Write>& writes) {
+    std::vector<PlannedWrite> planned;
+    for (const auto& write : writes) planned.push_back({{0, write.key}, write});
+    return writer_.send(planned);
   }
   int requests(const std::string& text) {
     int count = 0;
@@ -49,52 +63,153 @@ class WriterTest : public ::testing::Test {
   ApiServer server_;
   std::unique_ptr<kube::Client> client_ = clientOf(server_);
   FakeClock clock_;
-  Writer writer_{*client_, clock_, [] { return true; }};
+  std::atomic<bool> leading_ = true;
+  std::vector<std::string> refused_;
+  Writer writer_{*client_, clock_, options()};
 };
 
 TEST_F(WriterTest, WhatTheServerRefusesHoldsUpNothingElseAndIsTriedSeldom) {
-  Writes writes;
-  writes.networks = {statusOf(make<SeenNetwork>("bad")), statusOf(make<SeenNetwork>("good"))};
+  const auto bad = statusOf(make<api::PodNetwork>("bad"));
   server_.inject({Fault::Forbidden, "PATCH", "/bad/status", 1000});
-  EXPECT_TRUE(writer_.carryOut(writes)) << "the pass isn't backed off for it";
-  EXPECT_EQ(writer_.written(), 1U);
-  EXPECT_EQ(writer_.again(), Duration(seconds(30)));
-  writes.networks = {statusOf(make<SeenNetwork>("late")), writes.networks[0]};
-  EXPECT_TRUE(writer_.carryOut(writes));
-  EXPECT_EQ(writer_.written(), 2U);
-  EXPECT_EQ(requests("/bad/status"), 1) << "the same write gets the same answer";
-  clock_.advance(seconds(30));
-  writes.networks = {writes.networks[1]};
-  EXPECT_TRUE(writer_.carryOut(writes));
-  EXPECT_EQ(requests("/bad/status"), 2);
-  EXPECT_EQ(writer_.again(), Duration(seconds(60)));
-  clock_.advance(seconds(60));
-  EXPECT_EQ(writer_.again(), std::nullopt) << "it is due, and the pass that sees it runs";
-  EXPECT_TRUE(writer_.carryOut({}));
-  clock_.advance(seconds(600));
-  EXPECT_EQ(writer_.again(), std::nullopt) << "nobody wants it any more";
-}
-
-TEST_F(WriterTest, AServerThatIsAwayIsAFailureOfThePass) {
-  Writes writes;
-  writes.networks = {statusOf(make<SeenNetwork>("blue"))};
-  server_.inject({Fault::InternalError, "PATCH", "", 1000});
-  EXPECT_FALSE(writer_.carryOut(writes));
-  EXPECT_EQ(writer_.again(), std::nullopt);
-}
-
-TEST_F(WriterTest, DeletionsOfOnePassAreConfirmedByOneList) {
-  make<SeenNetwork>("other");
-  Writes writes;
-  for (int i = 0; i < 20; ++i) {
-    Deletion deletion;
-    deletion.meta = make<SeenPeer>("blue.n" + std::to_string(i));
-    deletion.goneNetworkUid = "uid-blue";
-    writes.removePeers.push_back(deletion);
+  auto written = send({bad, statusOf(make<api::PodNetwork>("good"))});
+  EXPECT_EQ(written[0].fate, Fate::Refused);
+  EXPECT_EQ(written[0].again, Duration(seconds(30)));
+  EXPECT_EQ(written[0].origin.key.name, "bad");
+  EXPECT_EQ(written[1].fate, Fate::Done);
+  EXPECT_FALSE(written[1].again);
+  EXPECT_EQ(refused_, std::vector<std::string>{"bad"}) << "a person can help";
+  clock_.advance(seconds(10));
+  written = send({statusOf(make<api::PodNetwork>("late")), bad});
+  EXPECT_EQ(written[0].fate, Fate::Done);
+  EXPECT_EQ(written[1].fate, Fate::HeldBack) << "the same write gets the same answer";
+  EXPECT_EQ(written[1].again, Duration(seconds(20)));
+  EXPECT_EQ(requests("/bad/status"), 1);
+  for (const int wait : {30, 60, 120, 240, 480, 600, 600}) {
+    clock_.advance(seconds(wait));
+    const auto again = send({bad})[0].again;
+    EXPECT_EQ(again, Duration(seconds(std::min(wait * 2, 600))));
   }
-  EXPECT_TRUE(writer_.carryOut(writes));
-  EXPECT_EQ(writer_.written(), 20U);
-  EXPECT_EQ(requests("GET /apis/multinet.dev/v1alpha1/podnetworks?"), 1);
+  EXPECT_EQ(requests("/bad/status"), 8);
+  EXPECT_EQ(refused_.size(), 8U);
+}
+
+TEST_F(WriterTest, WhatWasRefusedIsTriedAtOnceWhenTheObjectIsAnother) {
+  auto metadata = make<api::PodNetwork>("bad");
+  server_.inject({Fault::Forbidden, "PATCH", "/bad/status", 1});
+  EXPECT_EQ(send({statusOf(metadata)})[0].fate, Fate::Refused);
+  const auto changed = client_->raw().patch(api::kPodNetworkKind, {"", "bad"},
+                                            kube::PatchType::Merge, {{"spec", {{"mtu", 1400}}}},
+                                            kube::Subresource::None, kube::Conflicts::Refuse);
+  metadata.resourceVersion = nlohmann::json::parse(changed.value())["metadata"]["resourceVersion"];
+  EXPECT_EQ(send({statusOf(metadata)})[0].fate, Fate::Done);
+}
+
+TEST_F(WriterTest, WhatHealsByItselfIsTriedByItsOwnTime) {
+  const auto blue = statusOf(make<api::PodNetwork>("blue"));
+  const auto red = statusOf(make<api::PodNetwork>("red"));
+  server_.inject({Fault::InternalError, "PATCH", "/blue/", 1000});
+  for (const int wait : {1, 2, 4, 8, 16, 30, 30}) {
+    const auto written = send({blue, red});
+    EXPECT_EQ(written[0].fate, Fate::Heals);
+    EXPECT_EQ(written[0].again, Duration(seconds(wait)));
+    if (wait == 1) {
+      EXPECT_EQ(written[1].fate, Fate::Done);
+    }
+    clock_.advance(seconds(wait));
+  }
+  EXPECT_TRUE(refused_.empty()) << "nobody can help";
+}
+
+TEST_F(WriterTest, AWriteOnAnOlderVersionLoses) {
+  const auto metadata = make<api::PodNetwork>("blue");
+  EXPECT_EQ(send({statusOf(metadata, 7001)})[0].fate, Fate::Done);
+  const auto written = send({statusOf(metadata, 7002)});
+  EXPECT_EQ(written[0].fate, Fate::Lost);
+  EXPECT_EQ(written[0].again, Duration(seconds(1))) << "also where no event comes";
+  auto other = metadata;
+  other.uid = "of-another";
+  EXPECT_EQ(send({deletionOf(api::kPodNetworkKind, other, "", {})})[0].fate, Fate::Lost);
+  EXPECT_NE(server_.store()
+                .get(testing::ResourcePath::parse("/apis/multinet.dev/v1alpha1/podnetworks/blue"))
+                .body["status"]["vni"],
+            7002);
+}
+
+TEST_F(WriterTest, ANameIsReservedOnce) {
+  const auto reservation = [](const std::string& network) {
+    api::NetworkIdentifier identifier;
+    identifier.metadata.name = "vxlan-7001";
+    identifier.spec = {api::IdentifierKind::Vxlan, 7001, network, "uid-" + network};
+    Write write;
+    write.kind = api::kNetworkIdentifierKind;
+    write.key = {"", "vxlan-7001"};
+    write.verb = Verb::Create;
+    write.body = k8s::KindTraits<api::NetworkIdentifier>::encode(identifier);
+    return write;
+  };
+  server_.inject({Fault::LoseReply, "POST", "", 1});
+  EXPECT_EQ(send({reservation("blue")})[0].fate, Fate::Done) << "the one that is there is ours";
+  EXPECT_EQ(send({reservation("red")})[0].fate, Fate::Lost);
+}
+
+TEST_F(WriterTest, DeletionsAreConfirmedByOneLook) {
+  std::vector<Write> writes;
+  for (int i = 0; i < 20; ++i) {
+    writes.push_back(deletionOf(api::kNetworkPeerKind,
+                                make<api::NetworkPeer>("blue.n" + std::to_string(i)), "gone",
+                                {networkIsGone("blue", "uid-blue")}));
+  }
+  for (const auto& written : send(writes)) EXPECT_EQ(written.fate, Fate::Done);
+  EXPECT_EQ(requests("GET /apis/multinet.dev/v1alpha1/podnetworks/blue"), 1);
+  EXPECT_EQ(requests("DELETE "), 20);
+}
+
+TEST_F(WriterTest, WhatTheServerContradictsIsntWritten) {
+  const auto blue = make<api::PodNetwork>("blue");
+  const auto gone = deletionOf(api::kNetworkPeerKind, make<api::NetworkPeer>("blue.a"), "gone",
+                               {networkIsGone("blue", blue.uid)});
+  auto written = send({gone});
+  EXPECT_EQ(written[0].fate, Fate::Contradicted);
+  EXPECT_EQ(written[0].again, Duration(seconds(1))) << "the caches may never learn of it";
+  EXPECT_EQ(requests("DELETE "), 0);
+  auto whole = deletionOf(api::kNetworkPeerKind, make<api::NetworkPeer>("blue.b"), "gone", {});
+  whole.premises.push_back(
+      {api::kPodNetworkKind, std::nullopt, [](const auto& there) {
+         std::string_view name;
+         return there.at_pointer("/metadata/name").get(name) == simdjson::SUCCESS && name == "blue";
+       }});
+  EXPECT_EQ(send({whole})[0].fate, Fate::Contradicted);
+  server_.inject({Fault::InternalError, "GET", "/podnetworks", 1000});
+  clock_.advance(seconds(1));
+  EXPECT_EQ(send({gone, whole})[0].fate, Fate::Heals) << "what can't be asked isn't deleted";
+  EXPECT_EQ(requests("DELETE "), 0);
+}
+
+TEST_F(WriterTest, WhoDoesntLeadWritesNothing) {
+  leading_ = false;
+  const auto written = send({statusOf(make<api::PodNetwork>("blue"))});
+  EXPECT_EQ(written[0].fate, Fate::NotLeading);
+  EXPECT_TRUE(written[0].again) << "whoever leads again asks again";
+  EXPECT_EQ(requests("PATCH "), 0);
+}
+
+/// Each waits for the server by itself.
+TEST_F(WriterTest, ASlowWriteHoldsUpNoOther) {
+  std::vector<Write> writes;
+  for (int i = 0; i < 30; ++i) {
+    writes.push_back(statusOf(make<api::PodNetwork>("n" + std::to_string(i))));
+  }
+  server_.inject({Fault::TooManyRequests, "PATCH", "/n0/status", 1});
+  const auto begin = std::chrono::steady_clock::now();
+  for (const auto& written : send(writes)) EXPECT_EQ(written.fate, Fate::Done);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  EXPECT_GE(took, seconds(1)) << "one waited for its Retry-After";
+  std::size_t slow = 0;
+  const auto all = server_.requests();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].find("/n0/status") != std::string::npos) slow = i;
+  }
+  EXPECT_EQ(slow, all.size() - 1) << "all others were done meanwhile";
 }
 
 }  // namespace

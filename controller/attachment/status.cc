@@ -1,52 +1,107 @@
 #include "controller/attachment/status.h"
 
-#include <algorithm>
-#include <set>
+#include <utility>
+
+#include "controller/plan/status_patch.h"
+#include "lib/api/describe.h"
 
 namespace multinet::controller {
 namespace {
 
-using State = ConditionWish::Status;
+using k8s::Condition;
+using State = k8s::ConditionStatus;
 
-ConditionWish notReady(std::string reason, std::string message) {
-  return {"Ready", State::False, std::move(reason), std::move(message)};
+Condition ready(State state, std::string reason, std::string message) {
+  return {"Ready", state, 0, std::nullopt, std::move(reason), std::move(message)};
 }
 
-ConditionWish readyCondition(const AttachmentObservation& observed) {
-  const auto network = "PodNetwork \"" + observed.networkName + "\"";
-  if (!observed.networkReady) {
-    return notReady("NetworkNotFound", network + " doesn't exist: create it, or name another.");
+Condition invalid(const Sentences& violations) {
+  auto message = violations.front();
+  if (violations.size() > 1) {
+    message += " (and " + std::to_string(violations.size() - 1) + " more)";
   }
-  if (!observed.granted) {
-    return notReady("NotGranted", network + " doesn't let namespace \"" +
-                                      observed.meta.namespaceName +
-                                      "\" in: see its spec.access.namespaces.");
+  return ready(State::False, "Invalid", std::move(message));
+}
+
+Condition readyCondition(const AttachmentObservation& observed) {
+  const auto& attachment = *observed.attachment;
+  const auto network = "PodNetwork \"" + attachment.spec.podNetworkName + "\"";
+  if (!attachment.undecodable.empty()) return invalid(observed.verdict->violations);
+  if (observed.network == nullptr) {
+    return ready(State::False, "NetworkNotFound",
+                 network + " doesn't exist: create it, or name another.");
   }
-  if (!observed.violations.empty()) {
-    auto message = observed.violations.front();
-    if (observed.violations.size() > 1) {
-      message += " (and " + std::to_string(observed.violations.size() - 1) + " more)";
-    }
-    return notReady("Invalid", std::move(message));
+  if (!observed.verdict->granted) {
+    return ready(State::False, "NotGranted",
+                 network + " doesn't let namespace \"" + attachment.metadata.nameSpace +
+                     "\" in: see its spec.access.namespaces.");
   }
-  if (observed.networkReady->status != State::True) {
-    return notReady("NetworkNotReady", network + " isn't Ready: " + observed.networkReady->reason +
-                                           ": " + observed.networkReady->message);
+  if (!observed.verdict->violations.empty()) return invalid(observed.verdict->violations);
+  const auto* standing = observed.network->status.conditions.find("Ready");
+  if (standing == nullptr) {
+    return ready(State::False, "NetworkNotReady",
+                 network + " isn't Ready: it hasn't been judged yet.");
   }
-  return {"Ready", State::True, "Accepted", "Pods of this namespace can use the attachment."};
+  if (standing->status != State::True) {
+    return ready(State::False, "NetworkNotReady",
+                 network + " isn't Ready: " + standing->reason + ": " + standing->message);
+  }
+  return ready(State::True, "Accepted", "Pods of this namespace can use the attachment.");
+}
+
+Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& now) {
+  Outcome outcome;
+  const auto* attachment = world.find<Attachment>(key);
+  if (attachment == nullptr) return outcome;
+  auto patch = statusPatch(attachment->status, wishFor(observe(world, *attachment), now.wall));
+  if (patch.empty()) return outcome;
+  outcome.writes.push_back(writeTo(api::kPodNetworkAttachmentKind, attachment->metadata,
+                                   Verb::PatchStatus, std::move(patch)));
+  return outcome;
+}
+
+/// Whether attachments of the network read otherwise.
+bool readsOtherwise(const Changed<Network>& changed) {
+  if (changed.existence()) return true;
+  const auto* before = changed.before->status.conditions.find("Ready");
+  const auto* now = changed.now->status.conditions.find("Ready");
+  if (before == nullptr || now == nullptr) return before != now;
+  return before->status != now->status || before->reason != now->reason ||
+         before->message != now->message;
+}
+
+void concerned(const World& world, const Change& change, Keys& keys) {
+  on(
+      change, [&](const Changed<Attachment>& changed) { keys.push_back(changed.key()); },
+      [&](const Touched<Attachment>& touched) { keys.push_back(touched.key); },
+      [&](const Changed<Network>& changed) {
+        if (!readsOtherwise(changed)) return;
+        const NetworkName name(changed.key().name);
+        for (const auto* one : world.of<Attachment>().by<ByNetworkName>(name)) {
+          keys.push_back(keyOf(*one));
+        }
+      });
 }
 
 }  // namespace
 
-AttachmentStatusWish reconcileAttachment(const AttachmentObservation& observed) {
-  std::set<std::string> pods;
-  for (const auto* set : observed.sets) {
-    const bool uses = std::ranges::any_of(set->interfaces, [&](const auto& interface) {
-      return interface.attachmentName == observed.meta.name;
-    });
-    if (uses) pods.insert(set->podUid);
-  }
-  return {readyCondition(observed), static_cast<int>(pods.size())};
+AttachmentObservation observe(const World& world, const Attachment& attachment) {
+  const auto& network = attachment.spec.podNetworkName;
+  return {&attachment, &world.verdict(attachment), world.find<Network>(network),
+          world.attachedPods({keyOf(attachment), NetworkName(network)})};
+}
+
+api::PodNetworkAttachmentStatus wishFor(const AttachmentObservation& observed, WallTime now) {
+  auto status = observed.attachment->status;
+  auto condition = readyCondition(observed);
+  condition.observedGeneration = observed.attachment->metadata.generation;
+  status.conditions.set(std::move(condition), now);
+  status.attachedPods = observed.attachedPods;
+  return status;
+}
+
+Reconciler attachmentReconciler() {
+  return {"attachment", concerned, reconcile};
 }
 
 }  // namespace multinet::controller

@@ -1,31 +1,23 @@
 // What a PodNetworkAttachment's status should say.
 #pragma once
 
-#include <optional>
-#include <string>
-#include <vector>
-
-#include "controller/model/model.h"
+#include "controller/plan/reconciler.h"
 
 namespace multinet::controller {
 
+/// What it points to outlives it.
 struct AttachmentObservation {
-  Meta meta;
-  std::string networkName;
-  std::vector<std::string> violations;  // what lib/api says, one sentence each
-  /// The network's Ready condition; absent: there is no such network.
-  std::optional<ConditionWish> networkReady;
-  bool granted = false;                   // the network's access lets this namespace in
-  std::vector<const InterfaceSet*> sets;  // of this namespace, that fit a live pod
-};
-
-struct AttachmentStatusWish {
-  ConditionWish ready;
+  const Attachment* attachment = nullptr;
+  const AttachmentVerdict* verdict = nullptr;
+  const Network* network = nullptr;  ///< null: there is no such network
   int attachedPods = 0;
-  bool operator==(const AttachmentStatusWish&) const = default;
 };
+[[nodiscard]] AttachmentObservation observe(const World& world, const Attachment& attachment);
 
-/// Pure.
-[[nodiscard]] AttachmentStatusWish reconcileAttachment(const AttachmentObservation& observed);
+/// What stands there, with our fields as they should be. Pure.
+[[nodiscard]] api::PodNetworkAttachmentStatus wishFor(const AttachmentObservation& observed,
+                                                      WallTime now);
+
+[[nodiscard]] Reconciler attachmentReconciler();
 
 }  // namespace multinet::controller

@@ -1,64 +1,141 @@
 #include "controller/attachment/status.h"
 
+#include "controller/plan/cluster_fixture.h"
+
 namespace multinet::controller {
 namespace {
 
-using State = ConditionWish::Status;
+using State = k8s::ConditionStatus;
+using testing::Cluster;
+using testing::nodeOf;
+using testing::podOf;
+using testing::setOf;
 
-AttachmentObservation attachment() {
-  AttachmentObservation observed;
-  observed.meta.namespaceName = "team-a";
-  observed.meta.name = "nas";
-  observed.networkName = "storage";
-  observed.networkReady = ConditionWish{"Ready", State::True, "Accepted", ""};
-  observed.granted = true;
-  return observed;
+/// An attachment `nas` of namespace default to the network `storage`, which is Ready.
+struct Nas : Cluster {
+  api::PodNetwork network = api::testing::goodNetwork("storage");
+  api::PodNetworkAttachment attachment = api::testing::goodAttachment("nas", "storage");
+
+  Nas() {
+    put(nodeOf("node-a"));
+    put(network);
+    put(attachment);
+    home({{"team", "a"}});
+  }
+  void home(const k8s::StringMap& labels) {
+    k8s::Namespace home;
+    home.metadata.name = "default";
+    home.metadata.labels = labels;
+    put(home);
+  }
+  api::PodNetworkAttachmentStatus status() const {
+    const auto* found = world.find<Attachment>(k8s::ObjectKey{"default", "nas"});
+    return wishFor(observe(world, *found), now.wall);
+  }
+  k8s::Condition ready() const { return *status().conditions.find("Ready"); }
+  void networkReady(State state, const std::string& reason, const std::string& message) {
+    network.status.conditions.items = {{"Ready", state, 1, std::nullopt, reason, message}};
+    put(network);
+  }
+};
+
+TEST(Attachment, IsAcceptedWhereItsNetworkIs) {
+  EXPECT_EQ(Nas().ready().status, State::True);
 }
 
-TEST(ReconcileAttachment, AcceptsWhatItsNetworkAccepts) {
-  EXPECT_EQ(reconcileAttachment(attachment()).ready.status, State::True);
+TEST(Attachment, SaysWhichNetworkIsMissing) {
+  Nas nas;
+  nas.remove<api::PodNetwork>("storage");
+  EXPECT_EQ(nas.ready().status, State::False);
+  EXPECT_EQ(nas.ready().reason, "NetworkNotFound");
+  EXPECT_NE(nas.ready().message.find("\"storage\""), std::string::npos);
 }
 
-TEST(ReconcileAttachment, SaysWhichNetworkIsMissing) {
-  auto observed = attachment();
-  observed.networkReady.reset();
-  const auto ready = reconcileAttachment(observed).ready;
-  EXPECT_EQ(ready.status, State::False);
-  EXPECT_EQ(ready.reason, "NetworkNotFound");
-  EXPECT_NE(ready.message.find("\"storage\""), std::string::npos);
+TEST(Attachment, IsGrantedByTheNamespacesLabels) {
+  Nas nas;
+  nas.network.spec.access.namespaces = {
+      api::AccessFrom::Selector,
+      k8s::LabelSelector{{{"team", "a"}}, {{"env", k8s::SelectorOperator::NotIn, {"dev"}}}}};
+  nas.put(nas.network);
+  EXPECT_EQ(nas.ready().reason, "Accepted");
+  nas.home({{"team", "a"}, {"env", "prod"}});
+  EXPECT_EQ(nas.ready().reason, "Accepted");
+  nas.home({{"team", "a"}, {"env", "dev"}});
+  EXPECT_EQ(nas.ready().reason, "NotGranted");
+  nas.home({{"env", "prod"}});
+  EXPECT_EQ(nas.ready().reason, "NotGranted");
+  nas.remove<k8s::Namespace>("default");
+  EXPECT_EQ(nas.ready().reason, "NotGranted");
+  nas.network.spec.access.namespaces = {api::AccessFrom::None, {}};
+  nas.put(nas.network);
+  EXPECT_EQ(nas.ready().reason, "NotGranted");
 }
 
-TEST(ReconcileAttachment, SaysThatTheNamespaceIsNotGranted) {
-  auto observed = attachment();
-  observed.granted = false;
-  EXPECT_EQ(reconcileAttachment(observed).ready.reason, "NotGranted");
+TEST(Attachment, PassesOnWhyTheNetworkIsNotReady) {
+  Nas nas;
+  nas.networkReady(State::False, "Conflict", "VNI 7 is red's.");
+  EXPECT_EQ(nas.ready().reason, "NetworkNotReady");
+  EXPECT_NE(nas.ready().message.find("Conflict: VNI 7 is red's."), std::string::npos);
+  nas.network.status = {};
+  nas.put(nas.network);
+  EXPECT_EQ(nas.ready().reason, "NetworkNotReady") << "nobody has judged it yet";
 }
 
-TEST(ReconcileAttachment, PassesOnWhyTheNetworkIsNotReady) {
-  auto observed = attachment();
-  observed.networkReady = ConditionWish{"Ready", State::False, "Conflict", "VNI 7 is red's."};
-  const auto ready = reconcileAttachment(observed).ready;
-  EXPECT_EQ(ready.reason, "NetworkNotReady");
-  EXPECT_NE(ready.message.find("VNI 7 is red's."), std::string::npos);
+TEST(Attachment, NamesItsOwnViolations) {
+  Nas nas;
+  nas.attachment.spec.mtu = 1500;
+  nas.put(nas.attachment);
+  EXPECT_EQ(nas.ready().reason, "Invalid");
+  EXPECT_NE(nas.ready().message.find("spec.mtu"), std::string::npos);
+  nas.attachment.spec.interfaceName = "lo";
+  nas.put(nas.attachment);
+  EXPECT_NE(nas.ready().message.find(" (and 1 more)"), std::string::npos);
+  nas.attachment.spec = {"storage", "", {}, {}, api::DefaultGateway::IPv4};
+  nas.network.spec.allow.defaultGateway = false;
+  nas.put(nas.network);
+  nas.put(nas.attachment);
+  EXPECT_EQ(nas.ready().reason, "Invalid") << "it asks for what isn't in spec.allow";
+  nas.putJson<api::PodNetworkAttachment>(R"({"metadata": {"namespace": "default", "name": "nas",
+    "uid": "u"}, "spec": {"podNetworkName": "storage", "mtu": "much"}})");
+  EXPECT_EQ(nas.ready().reason, "Invalid") << "it can't be read";
 }
 
-TEST(ReconcileAttachment, NamesItsOwnViolations) {
-  auto observed = attachment();
-  observed.violations = {"spec.mtu: 9000: at most 1500", "spec.interfaceName: \"lo\""};
-  EXPECT_EQ(reconcileAttachment(observed).ready.message,
-            "spec.mtu: 9000: at most 1500 (and 1 more)");
+TEST(Attachment, CountsPodsOnceHoweverManyInterfaces) {
+  Nas nas;
+  for (const std::string name : {"p", "q"}) nas.put(podOf(name, "attachment/nas, storage"));
+  nas.put(setOf(podOf("p", ""), {"storage/nas", "storage/nas"}));
+  nas.put(setOf(podOf("q", ""), {"storage"}));
+  EXPECT_EQ(nas.status().attachedPods, 1);
+  nas.remove<k8s::Pod>("p", "default");
+  EXPECT_EQ(nas.status().attachedPods, 0);
 }
 
-TEST(ReconcileAttachment, CountsPodsOnceHoweverManyInterfaces) {
-  InterfaceSet twice;
-  twice.podUid = "u1";
-  twice.interfaces = {{"storage", "nas"}, {"storage", "nas"}};
-  InterfaceSet other;
-  other.podUid = "u2";
-  other.interfaces = {{"storage", ""}};
-  auto observed = attachment();
-  observed.sets = {&twice, &other};
-  EXPECT_EQ(reconcileAttachment(observed).attachedPods, 1);
+TEST(Attachment, IsLookedAtWhenWhatItReadsIsAnother) {
+  Nas nas;
+  const auto reconciler = attachmentReconciler();
+  const auto concerned = [&] {
+    Keys keys;
+    for (const auto& change : nas.world.changes()) reconciler.concerned(nas.world, change, keys);
+    return !keys.empty();
+  };
+  EXPECT_TRUE(concerned());
+  nas.networkReady(State::False, "Conflict", "m");
+  EXPECT_TRUE(concerned());
+  nas.network.status.attachedPods = 7;
+  nas.put(nas.network);
+  EXPECT_FALSE(concerned()) << "it doesn't read that";
+  nas.network.spec.mtu = 1400;
+  nas.put(nas.network);
+  EXPECT_FALSE(concerned()) << "the rules say the same of it";
+  nas.network.spec.access.namespaces = {api::AccessFrom::None, {}};
+  nas.put(nas.network);
+  EXPECT_TRUE(concerned());
+  nas.home({{"other", "label"}});
+  EXPECT_FALSE(concerned());
+  nas.put(podOf("p", "attachment/nas"));
+  EXPECT_FALSE(concerned());
+  nas.put(setOf(podOf("p", ""), {"storage/nas"}));
+  EXPECT_TRUE(concerned());
 }
 
 }  // namespace

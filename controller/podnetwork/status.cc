@@ -2,136 +2,241 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
+
+#include "controller/plan/status_patch.h"
+#include "lib/api/describe.h"
+#include "lib/api/names.h"
+#include "lib/api/validate.h"
 
 namespace multinet::controller {
 namespace {
 
-using State = ConditionWish::Status;
+using k8s::Condition;
+using State = k8s::ConditionStatus;
 
-std::string podName(const std::string& namespaceName, const std::string& name) {
-  return "pod " + namespaceName + "/" + name;
+Condition condition(std::string type, State state, std::string reason, std::string message) {
+  return {std::move(type), state, 0, std::nullopt, std::move(reason), std::move(message)};
 }
 
-ConditionWish notReady(std::string reason, std::string message) {
-  return {"Ready", State::False, std::move(reason), std::move(message)};
+Condition notReady(std::string reason, std::string message) {
+  return condition("Ready", State::False, std::move(reason), std::move(message));
 }
 
-ConditionWish readyCondition(const NetworkObservation& observed) {
+Condition readyCondition(const NetworkObservation& observed) {
   const auto& network = *observed.network;
-  if (network.meta.deleted) {
+  const auto& violations = *observed.violations;
+  if (network.metadata.deleting()) {
     return notReady("Deleting", "The network is being deleted: it takes no new interface.");
   }
-  if (!network.violations.empty()) {
-    auto message = network.violations.front();
-    if (network.violations.size() > 1) {
-      message += " (and " + std::to_string(network.violations.size() - 1) + " more)";
+  if (!violations.empty()) {
+    auto message = violations.front();
+    if (violations.size() > 1) {
+      message += " (and " + std::to_string(violations.size() - 1) + " more)";
     }
     return notReady("Invalid", std::move(message));
   }
-  if (observed.rival) return notReady("Conflict", observed.rival->sentence);
-  if (observed.vnisExhausted) {
+  if (observed.rival) return notReady("Conflict", *observed.rival);
+  if (observed.vni.exhausted) {
     return notReady("VNIsExhausted", "No VNI is free in the automatic range: set spec.vxlan.vni.");
   }
-  if (network.tunnel && !observed.heldVni) {
+  if (network.spec.type == api::NetworkType::Vxlan && !observed.vni.held) {
     return notReady("VNIPending", "The VNI isn't reserved yet.");
   }
-  if (!network.enabled) {
+  if (!network.spec.isEnabled()) {
     return notReady("AdministrativelyDisabled",
                     "spec.enabled is false: no new interface, running pods keep theirs.");
   }
-  return {"Ready", State::True, "Accepted", "The network can be used."};
+  return condition("Ready", State::True, "Accepted", "The network can be used.");
 }
 
-/// Who uses the network now, by pod UID.
-std::map<std::string, std::string> attachedPods(const NetworkObservation& observed) {
-  std::map<std::string, std::string> attached;
-  for (const auto* set : observed.sets) {
-    attached.emplace(set->podUid, podName(set->meta.namespaceName, set->podName));
+/// Pods that hold the network: those that are attached, and those whose attach may be under way and
+/// not reported yet. Their count, and for a deletion the names of the first.
+struct Held {
+  std::size_t pods = 0;
+  std::vector<std::string> names;
+  std::optional<Duration> again;
+};
+
+Held heldBy(const NetworkObservation& observed, WallTime now) {
+  const auto& holders = observed.use->holders;
+  Held held;
+  if (!observed.network->metadata.deleting()) {
+    held.pods = holders.size();
+    return held;
   }
-  return attached;
-}
-
-/// Attached pods, and those whose attach may be under way and not reported yet.
-std::set<std::string> holders(const NetworkObservation& observed, WallTime now,
-                              const std::map<std::string, std::string>& attached,
-                              std::optional<Duration>& again) {
-  std::set<std::string> names;
-  for (const auto& [uid, name] : attached) names.insert(name);
-  const auto since = now - observed.network->meta.deleted.value_or(now);
-  for (const auto* pod : observed.pods) {
-    if (pod->nodeName.empty() || pod->finished || attached.contains(pod->meta.uid)) continue;
+  const Duration since = now - *observed.network->metadata.deletionTimestamp;
+  for (const auto& [pod, holder] : holders) {
     // A running pod has its interfaces, whatever was reported.
-    if (!pod->running && since >= kAttachGrace) continue;
-    if (!pod->running && observed.network->meta.deleted) again = kAttachGrace - since;
-    names.insert(podName(pod->meta.namespaceName, pod->meta.name));
+    if (!holder.attached && !holder.running) {
+      if (since >= kAttachGrace) continue;
+      held.again = kAttachGrace - since;
+    }
+    if (++held.pods <= kMaxBlockers) held.names.push_back("pod " + pod.str());
   }
-  return names;
+  if (held.pods > kMaxBlockers) {
+    held.names.push_back("and " + std::to_string(held.pods - kMaxBlockers) + " more");
+  }
+  return held;
 }
 
-ConditionWish inUseCondition(std::size_t pods) {
-  if (pods == 0) return {"InUse", State::False, "NoPods", "No pod has an interface here."};
-  return {"InUse", State::True, "PodsAttached",
-          std::to_string(pods) + (pods == 1 ? " pod uses" : " pods use") + " the network."};
+Condition inUseCondition(std::size_t pods) {
+  if (pods == 0) {
+    return condition("InUse", State::False, "NoPods", "No pod has an interface here.");
+  }
+  return condition(
+      "InUse", State::True, "PodsAttached",
+      std::to_string(pods) + (pods == 1 ? " pod uses" : " pods use") + " the network.");
 }
 
-ConditionWish degradedCondition(const NetworkObservation& observed) {
-  std::vector<std::string> failing;
-  bool unknown = false;
-  for (const auto& report : observed.reports) {
-    if (report.ready == NodeReport::Ready::False) {
-      failing.push_back(report.nodeName + " (" + report.reason + ")");
-    }
-    unknown = unknown || report.ready == NodeReport::Ready::Unknown;
+Condition degradedCondition(const NetworkUse& use) {
+  if (!use.failing.empty()) {
+    const auto& [node, reason] = *use.failing.begin();
+    std::string message = "Not ready on " + node.str() + " (" + reason + ")";
+    if (use.failing.size() > 1)
+      message += " and " + std::to_string(use.failing.size() - 1) + " more";
+    return condition("Degraded", State::True, "NodesNotReady", message + ".");
   }
-  if (failing.empty()) {
-    if (observed.reports.empty()) {
-      return {"Degraded", State::Unknown, "NotReported", "No node has reported this network yet."};
-    }
-    if (unknown) {
-      return {"Degraded", State::Unknown, "NotProbed", "Some node can't tell its readiness yet."};
-    }
-    return {"Degraded", State::False, "NodesReady", "Every node that reports it is ready."};
+  if (use.nodesUnknown > 0) {
+    return condition("Degraded", State::Unknown, "NotProbed",
+                     "Some node can't tell its readiness yet.");
   }
-  std::ranges::sort(failing);
-  std::string message = "Not ready on " + failing.front();
-  if (failing.size() > 1) message += " and " + std::to_string(failing.size() - 1) + " more";
-  return {"Degraded", State::True, "NodesNotReady", message + "."};
+  if (use.nodesReady == 0) {
+    return condition("Degraded", State::Unknown, "NotReported",
+                     "No node has reported this network yet.");
+  }
+  return condition("Degraded", State::False, "NodesReady", "Every node that reports it is ready.");
 }
 
-std::vector<std::string> shortened(const std::set<std::string>& names) {
-  std::vector<std::string> list;
-  for (const auto& entry : names) {
-    if (list.size() == kMaxBlockers) {
-      list.push_back("and " + std::to_string(names.size() - kMaxBlockers) + " more");
-      break;
+/// The oldest of those that can't be served beside this one.
+std::optional<std::string> rivalOf(const World& world, const Network& network) {
+  const Network* rival = nullptr;
+  std::string sentence;
+  for (const auto& word : api::contention(network).meets) {
+    for (const Network* other : world.of<Network>().by<ByContention>(word)) {
+      if (other == &network || other == rival || !api::keepsPlace(*other, network)) continue;
+      if (!other->undecodable.empty() || !world.violations(*other).empty()) continue;
+      if (rival != nullptr && !api::keepsPlace(*other, *rival)) continue;
+      const auto found = api::conflicts(network, *other);
+      if (found.empty()) continue;
+      rival = other;
+      sentence = found.front().str();
     }
-    list.push_back(entry);
   }
-  return list;
+  return rival == nullptr ? std::nullopt : std::optional(sentence);
+}
+
+Write finalizerWrite(const Network& network, std::vector<std::string> finalizers) {
+  return writeTo(api::kPodNetworkKind, network.metadata, Verb::Patch,
+                 {{"metadata", {{"finalizers", std::move(finalizers)}}}});
+}
+
+Write adding(const Network& network) {
+  auto finalizers = network.metadata.finalizers;
+  finalizers.emplace_back(api::kInUseFinalizer);
+  return finalizerWrite(network, std::move(finalizers));
+}
+
+/// Only where no set at all has an interface here, also one that is to go.
+Write removing(const Network& network) {
+  auto finalizers = network.metadata.finalizers;
+  std::erase(finalizers, api::kInUseFinalizer);
+  Write write = finalizerWrite(network, std::move(finalizers));
+  write.why = "nobody uses the network: it is released";
+  write.premises.push_back({api::kPodInterfaceSetKind, std::nullopt,
+                            [name = network.metadata.name](const simdjson::dom::element& there) {
+                              const auto set = k8s::KindTraits<InterfaceSet>::decode(there);
+                              if (!set.has_value() || !set->undecodable.empty()) return true;
+                              return std::ranges::any_of(set->interfaces,
+                                                         [&](const auto& interface) {
+                                                           return interface.podNetworkName == name;
+                                                         });
+                            }});
+  return write;
+}
+
+Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& now) {
+  Outcome outcome;
+  const auto* network = world.find<Network>(key);
+  if (network == nullptr) return outcome;
+  const auto wish = wishFor(observe(world, *network), now.wall);
+  outcome.again = wish.again;
+  // One write of an object at a time: of two the second would be on an old version.
+  auto patch = statusPatch(network->status, wish.status);
+  if (wish.finalizer == FinalizerWish::Add) {
+    outcome.writes.push_back(adding(*network));
+  } else if (!patch.empty()) {
+    outcome.writes.push_back(
+        writeTo(api::kPodNetworkKind, network->metadata, Verb::PatchStatus, std::move(patch)));
+  } else if (wish.finalizer == FinalizerWish::Remove) {
+    outcome.writes.push_back(removing(*network));
+  }
+  return outcome;
+}
+
+void concerned(const World& world, const Change& change, Keys& keys) {
+  vniConcerned(world, change, keys);
+  on(
+      change, [&](const Touched<Network>& touched) { keys.push_back(touched.key); },
+      [&](const Changed<Network>& changed) {
+        for (const auto& network : {changed.before, changed.now}) {
+          if (network == nullptr) continue;
+          for (const auto& word : api::contention(*network).meets) {
+            for (const auto* other : world.of<Network>().by<ByContention>(word)) {
+              keys.push_back(keyOf(*other));
+            }
+          }
+        }
+      },
+      [&](const Changed<Node>& changed) {
+        if (!changed.existence()) return;  // each network counts the nodes
+        for (const auto& [other, object] : world.of<Network>().all()) keys.push_back(other);
+      });
 }
 
 }  // namespace
 
-NetworkWish reconcileNetwork(const NetworkObservation& observed, WallTime now) {
+NetworkObservation observe(const World& world, const Network& network) {
+  NetworkObservation observed{&network, &world.violations(network),
+                              &world.use(NetworkName(network.metadata.name)),
+                              vniOf(world, network)};
+  observed.nodesDesired = static_cast<int>(world.of<Node>().size());
+  if (const auto& winner = observed.vni.loserTo) {
+    observed.rival = "spec.vxlan.vni: " + std::to_string(*network.spec.vxlan->vni) +
+                     " belongs to the older network \"" + *winner +
+                     "\": use another, or none to have one allocated.";
+  } else {
+    observed.rival = rivalOf(world, network);
+  }
+  return observed;
+}
+
+NetworkWish wishFor(const NetworkObservation& observed, WallTime now) {
   const auto& network = *observed.network;
-  NetworkWish wish;
+  const auto& use = *observed.use;
+  const Held held = heldBy(observed, now);
+  NetworkWish wish{network.status};
+  wish.again = held.again;
   auto& status = wish.status;
-  const auto attached = attachedPods(observed);
-  const auto held = holders(observed, now, attached, wish.again);
-  status.conditions = {readyCondition(observed), inUseCondition(held.size()),
-                       degradedCondition(observed)};
-  status.vni = observed.heldVni;
-  status.nodesDesired = observed.nodesDesired;
-  status.nodesReady = static_cast<int>(std::ranges::count_if(
-      observed.reports, [](const auto& one) { return one.ready == NodeReport::Ready::True; }));
-  status.attachedPods = static_cast<int>(attached.size());
-  if (network.meta.deleted) {
-    status.blockers = shortened(held);
-    if (network.holdsFinalizer && held.empty()) wish.finalizer = FinalizerWish::Remove;
-  } else if (!network.holdsFinalizer) {
+  for (auto one : {readyCondition(observed), inUseCondition(held.pods), degradedCondition(use)}) {
+    one.observedGeneration = network.metadata.generation;
+    status.conditions.set(std::move(one), now);
+  }
+  status.vni = observed.vni.held;
+  status.nodes = {observed.nodesDesired, use.nodesReady};
+  status.attachedPods = use.attachedPods;
+  status.blockers = held.names;
+  const bool holds = network.metadata.hasFinalizer(api::kInUseFinalizer);
+  if (network.metadata.deleting()) {
+    if (holds && held.pods == 0) wish.finalizer = FinalizerWish::Remove;
+  } else if (!holds) {
     wish.finalizer = FinalizerWish::Add;
   }
   return wish;
+}
+
+Reconciler podNetworkReconciler() {
+  return {"podnetwork", concerned, reconcile};
 }
 
 }  // namespace multinet::controller

@@ -5,12 +5,11 @@
 // from the others); that is what Degraded and nodes{desired, ready} are for.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
-#include "controller/model/model.h"
+#include "controller/identifiers/vni.h"
+#include "controller/plan/reconciler.h"
 
 namespace multinet::controller {
 
@@ -19,43 +18,30 @@ inline constexpr std::size_t kMaxBlockers = 10;
 /// its attach may be under way, its report late. Above the kubelet's four minutes for a sandbox.
 inline constexpr Duration kAttachGrace = std::chrono::minutes(5);
 
-/// All that decides about one network.
+/// All that decides about one network. What it points to outlives it.
 struct NetworkObservation {
   const Network* network = nullptr;
-  std::optional<std::uint32_t> heldVni;
-  /// Name of the network that has this one's VNI or addresses, with the sentence that says so.
-  struct Rival {
-    std::string name;
-    std::string sentence;
-  };
-  std::optional<Rival> rival;
-  bool vnisExhausted = false;
-  std::vector<const Pod*> pods;           // that ask for this network
-  std::vector<const InterfaceSet*> sets;  // that fit a live pod and have an interface here
-  std::vector<NodeReport> reports;        // of nodes that exist
+  const Sentences* violations = nullptr;
+  const NetworkUse* use = nullptr;
+  VniVerdict vni;
+  /// Why an older network stands against this one; absent: none does.
+  std::optional<std::string> rival{};
   int nodesDesired = 0;
 };
-
-struct NetworkStatusWish {
-  std::vector<ConditionWish> conditions;  // Ready, InUse, Degraded
-  std::optional<std::uint32_t> vni;
-  int nodesDesired = 0;
-  int nodesReady = 0;
-  int attachedPods = 0;
-  std::vector<std::string> blockers;
-  bool operator==(const NetworkStatusWish&) const = default;
-};
+[[nodiscard]] NetworkObservation observe(const World& world, const Network& network);
 
 enum class FinalizerWish : std::uint8_t { Keep, Add, Remove };
 
 struct NetworkWish {
-  NetworkStatusWish status;
+  api::PodNetworkStatus status;  ///< what stands there, with our fields as they should be
   FinalizerWish finalizer = FinalizerWish::Keep;
   /// Look again after this long even if nothing changes.
-  std::optional<Duration> again;
+  std::optional<Duration> again{};
 };
 
 /// Pure.
-[[nodiscard]] NetworkWish reconcileNetwork(const NetworkObservation& observed, WallTime now);
+[[nodiscard]] NetworkWish wishFor(const NetworkObservation& observed, WallTime now);
+
+[[nodiscard]] Reconciler podNetworkReconciler();
 
 }  // namespace multinet::controller

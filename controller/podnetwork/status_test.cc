@@ -1,177 +1,291 @@
 #include "controller/podnetwork/status.h"
 
+#include "controller/plan/cluster_fixture.h"
+
 namespace multinet::controller {
 namespace {
 
-using State = ConditionWish::Status;
-const WallTime kNow = WallTime(std::chrono::hours(1000));
+using k8s::Condition;
+using State = k8s::ConditionStatus;
+using testing::Cluster;
+using testing::nodeOf;
+using testing::podOf;
+using testing::reportOf;
+using testing::setOf;
+using testing::tunnelOf;
 
-struct World {
-  Network network;
-  std::vector<Pod> pods;
-  std::vector<InterfaceSet> sets;
-  NetworkObservation observed;
+/// A cluster of two nodes and one bridge network, and what its reconciler says of it.
+struct Blue : Cluster {
+  api::PodNetwork network = api::testing::goodNetwork("blue");
 
-  World() {
-    network.meta.name = "blue";
-    network.meta.uid = "uid-blue";
-    network.holdsFinalizer = true;
-    observed.nodesDesired = 2;
+  Blue() {
+    network.metadata.uid = "uid-blue";
+    network.metadata.finalizers = {api::kInUseFinalizer};
+    network.status = {};
+    put(nodeOf("node-a"));
+    put(nodeOf("node-b"));
+    put(network);
+  }
+  template <class Change>
+  void change(const Change& how) {
+    how(network);
+    put(network);
+  }
+  void deleteIt(WallTime when) {
+    change([&](api::PodNetwork& one) { one.metadata.deletionTimestamp = when; });
+  }
+  NetworkWish wish() const {
+    return wishFor(observe(world, *world.find<Network>("blue")), now.wall);
+  }
+  Condition condition(const std::string& type) const {
+    const auto status = wish().status;
+    const auto* found = status.conditions.find(type);
+    return found == nullptr ? Condition() : *found;
   }
   void addPod(const std::string& name, bool running, bool attached) {
-    Pod pod;
-    pod.meta.namespaceName = "default";
-    pod.meta.name = name;
-    pod.meta.uid = "uid-" + name;
-    pod.nodeName = "node-a";
-    pod.running = running;
-    pods.push_back(pod);
-    if (!attached) return;
-    InterfaceSet set;
-    set.meta.namespaceName = "default";
-    set.podName = name;
-    set.podUid = pod.meta.uid;
-    sets.push_back(set);
-  }
-  void report(const std::string& node, NodeReport::Ready ready, const std::string& reason) {
-    observed.reports.push_back({node, "blue", ready, reason});
-  }
-  NetworkWish reconcile(WallTime now = kNow) {
-    observed.network = &network;
-    observed.pods.clear();
-    observed.sets.clear();
-    for (const auto& pod : pods) observed.pods.push_back(&pod);
-    for (const auto& set : sets) observed.sets.push_back(&set);
-    return reconcileNetwork(observed, now);
-  }
-  ConditionWish condition(const std::string& type) {
-    for (const auto& one : reconcile().status.conditions) {
-      if (one.type == type) return one;
-    }
-    return {};
+    auto pod = podOf(name, "blue");
+    if (!running) pod.status.phase = "Pending";
+    put(pod);
+    if (attached) put(setOf(pod, {"blue"}));
   }
 };
 
-TEST(ReconcileNetwork, AcceptsAValidNetwork) {
-  World world;
-  const auto ready = world.condition("Ready");
+TEST(PodNetwork, AValidOneIsAccepted) {
+  const Blue blue;
+  const auto ready = blue.condition("Ready");
   EXPECT_EQ(ready.status, State::True);
   EXPECT_EQ(ready.reason, "Accepted");
+  EXPECT_EQ(ready.observedGeneration, 1);
 }
 
-TEST(ReconcileNetwork, NamesTheFirstViolationAndCountsTheRest) {
-  World world;
-  world.network.violations = {"spec.mtu: 12: at least 576", "spec.type: none"};
-  const auto ready = world.condition("Ready");
+TEST(PodNetwork, TheFirstViolationIsNamedAndTheRestCounted) {
+  Blue blue;
+  blue.change([](api::PodNetwork& network) {
+    network.spec.mtu = 12;
+    network.spec.ipam.subnets[0].cidr = "10.20.0.1/16";
+  });
+  const auto ready = blue.condition("Ready");
   EXPECT_EQ(ready.reason, "Invalid");
-  EXPECT_EQ(ready.message, "spec.mtu: 12: at least 576 (and 1 more)");
+  const auto& violations = blue.world.violations(*blue.world.find<Network>("blue"));
+  ASSERT_GT(violations.size(), 1U);
+  EXPECT_EQ(ready.message,
+            violations[0] + " (and " + std::to_string(violations.size() - 1) + " more)");
 }
 
-TEST(ReconcileNetwork, NamesTheRival) {
-  World world;
-  world.observed.rival = {"red", "VNI 7001 belongs to the older network \"red\"."};
-  const auto ready = world.condition("Ready");
-  EXPECT_EQ(ready.status, State::False);
-  EXPECT_EQ(ready.reason, "Conflict");
-  EXPECT_NE(ready.message.find("red"), std::string::npos);
+TEST(PodNetwork, OneThatCantBeReadIsInvalidAndThere) {
+  Blue blue;
+  blue.putJson<api::PodNetwork>(
+      R"({"metadata": {"name": "odd", "uid": "u"}, "spec": {"type": 3}})");
+  const auto* odd = blue.world.find<Network>("odd");
+  const auto wish = wishFor(observe(blue.world, *odd), blue.now.wall);
+  EXPECT_EQ(wish.status.conditions.find("Ready")->reason, "Invalid");
+  EXPECT_NE(wish.status.conditions.find("Ready")->message.find("spec.type"), std::string::npos);
 }
 
-TEST(ReconcileNetwork, ATunnelWaitsForItsVni) {
-  World world;
-  world.network.tunnel = true;
-  EXPECT_EQ(world.condition("Ready").reason, "VNIPending");
-  world.observed.vnisExhausted = true;
-  EXPECT_EQ(world.condition("Ready").reason, "VNIsExhausted");
-  world.observed.vnisExhausted = false;
-  world.observed.heldVni = 7001;
-  EXPECT_EQ(world.condition("Ready").status, State::True);
-  EXPECT_EQ(world.reconcile().status.vni, 7001U);
+TEST(PodNetwork, TheYoungerOfTwoThatShareADeviceLoses) {
+  Blue blue;
+  auto young = api::testing::otherNetwork("young", 60);
+  young.metadata.creationTimestamp = WallTime(std::chrono::seconds(2));
+  young.spec.bridge->name = "br-blue";
+  blue.change([](api::PodNetwork& network) {
+    network.metadata.creationTimestamp = WallTime(std::chrono::seconds(1));
+  });
+  blue.put(young);
+  const auto wish = wishFor(observe(blue.world, *blue.world.find<Network>("young")), blue.now.wall);
+  const auto* ready = wish.status.conditions.find("Ready");
+  EXPECT_EQ(ready->reason, "Conflict");
+  EXPECT_NE(ready->message.find("network \"blue\""), std::string::npos) << ready->message;
+  EXPECT_EQ(blue.condition("Ready").reason, "Accepted");
 }
 
-TEST(ReconcileNetwork, DisabledTakesNothingNew) {
-  World world;
-  world.network.enabled = false;
-  EXPECT_EQ(world.condition("Ready").reason, "AdministrativelyDisabled");
+TEST(PodNetwork, ALoserOfAVniIsToldByWhom) {
+  Cluster cluster;
+  cluster.put(tunnelOf("red", 1, 7001));
+  cluster.put(tunnelOf("blue", 2, 7001));
+  const auto observed = observe(cluster.world, *cluster.world.find<Network>("blue"));
+  EXPECT_EQ(observed.rival,
+            "spec.vxlan.vni: 7001 belongs to the older network \"red\": use another, or none to "
+            "have one allocated.");
 }
 
-TEST(ReconcileNetwork, AnUnreadyNodeDegradesButNeverUnreadies) {
-  World world;
-  world.report("node-a", NodeReport::Ready::True, "Probed");
-  world.report("node-b", NodeReport::Ready::False, "MTUNotCarried");
-  EXPECT_EQ(world.condition("Ready").status, State::True);
-  const auto degraded = world.condition("Degraded");
+TEST(PodNetwork, ATunnelWaitsForItsVni) {
+  Cluster cluster;
+  cluster.put(tunnelOf("blue", 1));
+  auto observed = observe(cluster.world, *cluster.world.find<Network>("blue"));
+  const auto reason = [&] {
+    return wishFor(observed, cluster.now.wall).status.conditions.find("Ready")->reason;
+  };
+  EXPECT_EQ(reason(), "VNIPending");
+  observed.vni.exhausted = true;
+  EXPECT_EQ(reason(), "VNIsExhausted");
+  observed.vni = {.held = 7001, .create = {}, .loserTo = {}, .exhausted = false};
+  EXPECT_EQ(reason(), "Accepted");
+  EXPECT_EQ(wishFor(observed, cluster.now.wall).status.vni, 7001);
+}
+
+TEST(PodNetwork, DisabledTakesNothingNew) {
+  Blue blue;
+  blue.change([](api::PodNetwork& network) { network.spec.enabled = false; });
+  EXPECT_EQ(blue.condition("Ready").reason, "AdministrativelyDisabled");
+}
+
+TEST(PodNetwork, AnUnreadyNodeDegradesButNeverUnreadies) {
+  Blue blue;
+  blue.put(reportOf("node-a", "blue", State::True, "Probed"));
+  blue.put(reportOf("node-b", "blue", State::False, "MTUNotCarried"));
+  EXPECT_EQ(blue.condition("Ready").status, State::True);
+  const auto degraded = blue.condition("Degraded");
   EXPECT_EQ(degraded.status, State::True);
   EXPECT_EQ(degraded.message, "Not ready on node-b (MTUNotCarried).");
-  EXPECT_EQ(world.reconcile().status.nodesReady, 1);
-  EXPECT_EQ(world.reconcile().status.nodesDesired, 2);
+  EXPECT_EQ(blue.wish().status.nodes, (api::NodeCounts{2, 1}));
+  blue.put(reportOf("node-a", "blue", State::False, "NoUnderlay"));
+  EXPECT_EQ(blue.condition("Degraded").message, "Not ready on node-a (NoUnderlay) and 1 more.");
+  blue.put(reportOf("node-a", "blue", State::True, "Probed"));
+  blue.put(reportOf("node-b", "blue", State::True, "Probed"));
+  EXPECT_EQ(blue.condition("Degraded").reason, "NodesReady");
 }
 
-TEST(ReconcileNetwork, UnknownIsNeverCalledGood) {
-  World world;
-  EXPECT_EQ(world.condition("Degraded").reason, "NotReported");
-  world.report("node-a", NodeReport::Ready::Unknown, "NotProbed");
-  EXPECT_EQ(world.condition("Degraded").status, State::Unknown);
-  EXPECT_EQ(world.reconcile().status.nodesReady, 0);
+TEST(PodNetwork, ReportsOfNodesThatAreGoneCountForNothing) {
+  Blue blue;
+  blue.put(reportOf("node-a", "blue", State::True, "Probed"));
+  blue.put(reportOf("node-b", "blue", State::False, "MTUNotCarried"));
+  blue.remove<k8s::Node>("node-b");
+  EXPECT_EQ(blue.condition("Degraded").reason, "NodesReady");
+  blue.remove<k8s::Node>("node-a");
+  EXPECT_EQ(blue.condition("Degraded").reason, "NotReported");
+  EXPECT_EQ(blue.wish().status.nodes, (api::NodeCounts{0, 0}));
 }
 
-TEST(ReconcileNetwork, AddsTheFinalizerBeforeItIsNeeded) {
-  World world;
-  world.network.holdsFinalizer = false;
-  EXPECT_EQ(world.reconcile().finalizer, FinalizerWish::Add);
-  world.network.meta.deleted = kNow;
-  EXPECT_EQ(world.reconcile().finalizer, FinalizerWish::Keep) << "none may be added any more";
+TEST(PodNetwork, UnknownIsNeverCalledGood) {
+  Blue blue;
+  EXPECT_EQ(blue.condition("Degraded").reason, "NotReported");
+  blue.put(reportOf("node-a", "blue", State::Unknown, "NotProbed"));
+  EXPECT_EQ(blue.condition("Degraded").status, State::Unknown);
+  EXPECT_EQ(blue.condition("Degraded").reason, "NotProbed");
+  EXPECT_EQ(blue.wish().status.nodes->ready, 0);
 }
 
-TEST(ReconcileNetwork, DeletionWaitsAndNamesWhoHoldsIt) {
-  World world;
-  world.addPod("web-0", true, true);
-  world.network.meta.deleted = kNow - std::chrono::hours(2);
-  const auto wish = world.reconcile();
+TEST(PodNetwork, TheFinalizerComesBeforeItIsNeeded) {
+  Blue blue;
+  blue.change([](api::PodNetwork& network) { network.metadata.finalizers = {"other"}; });
+  EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Add);
+  const auto writes = blue.ask(podNetworkReconciler(), "blue").writes;
+  ASSERT_EQ(writes.size(), 1U) << "one write of an object at a time";
+  ASSERT_TRUE(blue.apply(writes[0]));
+  EXPECT_EQ(blue.get<api::PodNetwork>("blue").metadata.finalizers,
+            (std::vector<std::string>{"other", api::kInUseFinalizer}));
+  blue.change(
+      [&](api::PodNetwork& network) { network.metadata.deletionTimestamp = blue.now.wall; });
+  EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Keep) << "none may be added any more";
+}
+
+TEST(PodNetwork, DeletionWaitsAndNamesWhoHoldsIt) {
+  Blue blue;
+  blue.addPod("web-0", true, true);
+  blue.deleteIt(blue.now.wall - std::chrono::hours(2));
+  const auto wish = blue.wish();
   EXPECT_EQ(wish.finalizer, FinalizerWish::Keep);
   EXPECT_EQ(wish.status.blockers, std::vector<std::string>{"pod default/web-0"});
   EXPECT_EQ(wish.status.attachedPods, 1);
-  EXPECT_EQ(wish.status.conditions.at(0).reason, "Deleting");
-  EXPECT_EQ(wish.status.conditions.at(1).reason, "PodsAttached");
-  world.pods.clear();
-  world.sets.clear();
-  EXPECT_EQ(world.reconcile().finalizer, FinalizerWish::Remove);
+  EXPECT_EQ(blue.condition("Ready").reason, "Deleting");
+  EXPECT_EQ(blue.condition("InUse").reason, "PodsAttached");
+  blue.remove<k8s::Pod>("web-0", "default");
+  EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Remove);
 }
 
-TEST(ReconcileNetwork, BlockersAreAtMostTenThenACount) {
-  World world;
-  for (int index = 0; index < 13; ++index) world.addPod("p" + std::to_string(index), true, true);
-  world.network.meta.deleted = kNow;
-  const auto blockers = world.reconcile().status.blockers;
+TEST(PodNetwork, IsReleasedOnlyWhenNoSetAtAllHasAnInterfaceHere) {
+  Blue blue;
+  blue.deleteIt(blue.now.wall);
+  const auto reconciler = podNetworkReconciler();
+  auto writes = blue.ask(reconciler, "blue").writes;
+  ASSERT_EQ(writes.size(), 1U);
+  EXPECT_EQ(writes[0].verb, Verb::PatchStatus) << "what it says comes first";
+  ASSERT_TRUE(blue.apply(writes[0]));
+  blue.changeUnseen(setOf(podOf("late", "blue"), {"red", "blue"}));
+  writes = blue.ask(reconciler, "blue").writes;
+  ASSERT_EQ(writes.size(), 1U);
+  EXPECT_FALSE(blue.apply(writes[0])) << "caches lag";
+  blue.changeUnseen(setOf(podOf("late", "blue"), {"red"}));
+  EXPECT_TRUE(blue.apply(writes[0]));
+  EXPECT_EQ(blue.count<api::PodNetwork>(), 0U);
+}
+
+TEST(PodNetwork, BlockersAreAtMostTenThenACount) {
+  Blue blue;
+  for (int index = 0; index < 13; ++index) blue.addPod("p" + std::to_string(index), true, true);
+  blue.deleteIt(blue.now.wall);
+  const auto blockers = blue.wish().status.blockers;
   ASSERT_EQ(blockers.size(), 11U);
+  EXPECT_EQ(blockers.front(), "pod default/p0");
   EXPECT_EQ(blockers.back(), "and 3 more");
 }
 
-TEST(ReconcileNetwork, AnAttachUnderWayHoldsTheNetworkForAWhile) {
-  World world;
-  world.addPod("starting", false, false);
-  world.network.meta.deleted = kNow;
-  const auto early = world.reconcile();
+TEST(PodNetwork, AnAttachUnderWayHoldsItForAWhile) {
+  Blue blue;
+  blue.addPod("starting", false, false);
+  blue.deleteIt(blue.now.wall);
+  const auto early = blue.wish();
   EXPECT_EQ(early.finalizer, FinalizerWish::Keep);
   EXPECT_EQ(early.again, kAttachGrace);
-  const auto late = world.reconcile(kNow + kAttachGrace);
-  EXPECT_EQ(late.finalizer, FinalizerWish::Remove) << "refused by its agent, it waits for ever";
+  blue.pass(kAttachGrace);
+  EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Remove)
+      << "refused by its agent, it waits for ever";
 }
 
-TEST(ReconcileNetwork, ARunningPodHoldsItEvenIfItsNodeNeverReported) {
-  World world;
-  world.addPod("silent", true, false);
-  world.network.meta.deleted = kNow - kAttachGrace * 10;
-  EXPECT_EQ(world.reconcile().finalizer, FinalizerWish::Keep);
+TEST(PodNetwork, ARunningPodHoldsItEvenIfItsNodeNeverReported) {
+  Blue blue;
+  blue.addPod("silent", true, false);
+  blue.deleteIt(blue.now.wall - kAttachGrace * 10);
+  EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Keep);
+  EXPECT_EQ(blue.wish().status.attachedPods, 0);
 }
 
-TEST(ReconcileNetwork, PodsThatAreFinishedOrNotPlacedHoldNothing) {
-  World world;
-  world.addPod("done", false, false);
-  world.pods.back().finished = true;
-  world.addPod("unplaced", false, false);
-  world.pods.back().nodeName = "";
-  world.network.meta.deleted = kNow;
-  EXPECT_EQ(world.reconcile().finalizer, FinalizerWish::Remove);
+TEST(PodNetwork, PodsThatAreFinishedOrNotPlacedHoldNothing) {
+  Blue blue;
+  auto done = podOf("done", "blue");
+  done.status.phase = "Succeeded";
+  blue.put(done);
+  blue.put(podOf("unplaced", "blue", ""));
+  blue.deleteIt(blue.now.wall);
+  EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Remove);
+}
+
+TEST(PodNetwork, WritesWhatDiffersAndNothingWhereOnlyTimePassed) {
+  Blue blue;
+  const auto reconciler = podNetworkReconciler();
+  auto writes = blue.ask(reconciler, "blue").writes;
+  ASSERT_EQ(writes.size(), 1U);
+  ASSERT_TRUE(blue.apply(writes[0]));
+  blue.pass(std::chrono::hours(1));
+  EXPECT_TRUE(blue.ask(reconciler, "blue").writes.empty());
+  blue.network = blue.get<api::PodNetwork>("blue");
+  blue.addPod("web-0", true, true);
+  writes = blue.ask(reconciler, "blue").writes;
+  ASSERT_EQ(writes.size(), 1U);
+  EXPECT_FALSE(writes[0].body["status"].contains("nodes")) << "which is as it was";
+  ASSERT_TRUE(blue.apply(writes[0]));
+  const auto status = blue.get<api::PodNetwork>("blue").status;
+  EXPECT_EQ(status.attachedPods, 1);
+  EXPECT_EQ(*status.conditions.find("InUse")->lastTransitionTime, blue.now.wall);
+  EXPECT_EQ(*status.conditions.find("Ready")->lastTransitionTime,
+            blue.now.wall - std::chrono::hours(1));
+}
+
+TEST(PodNetwork, ConditionsOfOthersStay) {
+  Blue blue;
+  blue.change([](api::PodNetwork& network) {
+    network.status.conditions.items = {{"Theirs", State::True, 0, std::nullopt, "X", ""}};
+  });
+  ASSERT_TRUE(blue.apply(blue.ask(podNetworkReconciler(), "blue").writes.at(0)));
+  EXPECT_TRUE(blue.get<api::PodNetwork>("blue").status.conditions.isTrue("Theirs"));
+}
+
+TEST(PodNetwork, AVerdictOfAnOlderGenerationIsWrittenAgain) {
+  Blue blue;
+  ASSERT_TRUE(blue.apply(blue.ask(podNetworkReconciler(), "blue").writes.at(0)));
+  blue.network = blue.get<api::PodNetwork>("blue");
+  blue.change([](api::PodNetwork& network) { network.metadata.generation = 2; });
+  EXPECT_EQ(blue.ask(podNetworkReconciler(), "blue").writes.size(), 1U);
 }
 
 }  // namespace

@@ -7,6 +7,13 @@
 #include "lib/api/validate.h"
 
 namespace multinet::api {
+namespace {
+
+constexpr auto kNotGranted = "NamespaceNotGranted";
+constexpr auto kNamespaceUnknown = "NamespaceUnknown";
+
+}  // namespace
+
 namespace parts {
 namespace {
 
@@ -56,7 +63,7 @@ bool wants(DefaultGateway gateway, IpFamily family) {
 }
 
 std::optional<Violation> checkAccess(const PodNetwork& network, const std::string& namespaceName,
-                                     const std::optional<k8s::StringMap>& labels) {
+                                     const k8s::StringMap* labels) {
   const NamespaceAccess& access = network.spec.access.namespaces;
   if (access.from == AccessFrom::All) return std::nullopt;
   if (access.from == AccessFrom::Selector && !labels) {
@@ -64,7 +71,7 @@ std::optional<Violation> checkAccess(const PodNetwork& network, const std::strin
                      "",
                      "can't be judged: namespace \"" + namespaceName + "\" isn't known yet",
                      "try again",
-                     "NamespaceUnknown",
+                     kNamespaceUnknown,
                      Code::Unavailable};
   }
   if (access.from == AccessFrom::Selector && access.selector && access.selector->matches(*labels)) {
@@ -79,7 +86,7 @@ std::optional<Violation> checkAccess(const PodNetwork& network, const std::strin
                    why,
                    "have the admin grant namespace \"" + namespaceName +
                        "\" in spec.access.namespaces of network \"" + network.metadata.name + "\"",
-                   "NamespaceNotGranted",
+                   kNotGranted,
                    Code::PermissionDenied};
 }
 
@@ -104,7 +111,19 @@ Report checkAgainst(const PodNetworkAttachmentSpec& attachment, const PodNetwork
 
 }  // namespace parts
 
+bool isRefusal(const Violation& violation) {
+  return violation.reason == kNotGranted || violation.reason == kNamespaceUnknown;
+}
+
 Report validate(const PodNetworkAttachment& attachment, const Catalog& catalog) {
+  const auto network = catalog.network(attachment.spec.podNetworkName);
+  const auto labels =
+      network ? catalog.namespaceLabels(attachment.metadata.nameSpace) : std::nullopt;
+  return validate(attachment, network ? &*network : nullptr, labels ? &*labels : nullptr);
+}
+
+Report validate(const PodNetworkAttachment& attachment, const PodNetwork* network,
+                const k8s::StringMap* namespaceLabels) {
   const PodNetworkAttachmentSpec& spec = attachment.spec;
   const std::string& home = attachment.metadata.nameSpace;
   Report report;
@@ -118,8 +137,7 @@ Report validate(const PodNetworkAttachment& attachment, const Catalog& catalog) 
     }
   }
   const std::string path = "spec.podNetworkName";
-  const auto network = catalog.network(spec.podNetworkName);
-  if (!network) {
+  if (network == nullptr) {
     const bool legal = isDnsLabel(spec.podNetworkName);
     report.violations.push_back({path, spec.podNetworkName,
                                  legal ? "names no PodNetwork" : "is no PodNetwork's name",
@@ -128,7 +146,7 @@ Report validate(const PodNetworkAttachment& attachment, const Catalog& catalog) 
                                  legal ? Code::NotFound : Code::InvalidArgument});
     return report;
   }
-  if (auto refused = parts::checkAccess(*network, home, catalog.namespaceLabels(home))) {
+  if (auto refused = parts::checkAccess(*network, home, namespaceLabels)) {
     refused->path = path;
     refused->value = spec.podNetworkName;
     report.violations.push_back(std::move(*refused));

@@ -130,6 +130,31 @@ Violations conflicts(const PodNetwork& network, const PodNetwork& other) {
   return out;
 }
 
+Contention contention(const PodNetwork& network) {
+  Contention words;
+  const auto both = [&](std::string word) {
+    words.has.push_back(word);
+    words.meets.push_back(std::move(word));
+  };
+  if (const auto vni = vniOf(network)) both("vni " + std::to_string(*vni));
+  if (const auto bridge = bridgeOf(network); !bridge.empty()) both("bridge " + bridge);
+  const auto wire = wireOf(network);
+  if (!wire) return words;
+  const std::string device = "device " + wire->device;
+  if (wire->vlan != 0) {
+    both(device + " vlan " + std::to_string(wire->vlan));
+    words.has.push_back(device + " tagged");
+    words.meets.push_back(device + " whole");
+    return words;
+  }
+  both(device + " untagged");
+  // Who has the device alone meets the tagged ones too.
+  if (!wire->manner.empty()) return words;
+  words.has.push_back(device + " whole");
+  words.meets.push_back(device + " tagged");
+  return words;
+}
+
 bool keepsPlace(const PodNetwork& network, const PodNetwork& other) {
   const auto key = [](const k8s::ObjectMeta& meta) {
     // An object under admission has no time yet: it is the youngest.

@@ -41,11 +41,11 @@ struct TypedSubnet {
 [[nodiscard]] std::optional<Violation> checkDeviceName(const std::string& name,
                                                        const std::string& path);
 
-/// Whether a namespace with these labels is granted; the violation's path and value are for the
-/// caller to fill in.
+/// Whether a namespace with these labels (null: not known yet) is granted; the violation's path and
+/// value are for the caller to fill in.
 [[nodiscard]] std::optional<Violation> checkAccess(const PodNetwork& network,
                                                    const std::string& namespaceName,
-                                                   const std::optional<k8s::StringMap>& labels);
+                                                   const k8s::StringMap* labels);
 
 /// Whether a default gateway is asked for of a family.
 [[nodiscard]] bool wants(DefaultGateway gateway, IpFamily family);

@@ -179,7 +179,7 @@ class ItemJudge {
 
   void judgeAccess(const PodNetwork& network, const std::string& subject) {
     const auto labels = catalog_->namespaceLabels(pod_->namespaceName);
-    auto refused = parts::checkAccess(network, pod_->namespaceName, labels);
+    auto refused = parts::checkAccess(network, pod_->namespaceName, labels ? &*labels : nullptr);
     if (refused) {
       refused->path = itemPath(index_);
       refused->value = item_->str();

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "lib/api/catalog.h"
 #include "lib/api/violation.h"
@@ -34,9 +36,22 @@ inline constexpr std::int32_t kMinVxlanPort = 1024;
 /// The one that keeps its place in a conflict: the older, of the same second the smaller UID.
 [[nodiscard]] bool keepsPlace(const PodNetwork& network, const PodNetwork& other);
 
+/// What a network has of which others can't have the same, and where it meets them: two networks
+/// for which conflicts() finds something have a word of one's `has` among the other's `meets`.
+struct Contention {
+  std::vector<std::string> has;
+  std::vector<std::string> meets;
+};
+[[nodiscard]] Contention contention(const PodNetwork& network);
+
 /// An attachment in its namespace (metadata.nameSpace): the network exists and is granted, the MTU
 /// fits it, nothing is asked that it doesn't allow. Warnings: a default gateway moved off eth0.
 [[nodiscard]] Report validate(const PodNetworkAttachment& attachment, const Catalog& catalog);
+/// The same; null: there is no such network, or its namespace isn't known yet.
+[[nodiscard]] Report validate(const PodNetworkAttachment& attachment, const PodNetwork* network,
+                              const k8s::StringMap* namespaceLabels);
+/// Of those violations: the namespace may not use the network.
+[[nodiscard]] bool isRefusal(const Violation& violation);
 /// As above, and podNetworkName may not change.
 [[nodiscard]] Report validateUpdate(const PodNetworkAttachment& before,
                                     const PodNetworkAttachment& after, const Catalog& catalog);

@@ -482,6 +482,50 @@ TEST(Conflicts, AreWhatTwoNetworksCannotShare) {
               ElementsAre("DeviceTaken"));
 }
 
+/// Whoever looks for conflicts need not look at all pairs.
+TEST(Conflicts, AreOnlyWhereOneHasWhatTheOtherMeets) {
+  std::vector<PodNetwork> networks;
+  const auto add = [&](auto&& change) {
+    PodNetwork network = goodNetwork("n" + std::to_string(networks.size()));
+    network.spec.bridge.reset();
+    change(network);
+    networks.push_back(std::move(network));
+  };
+  for (const int vni : {5, 6}) {
+    add([&](PodNetwork& network) { network.spec.vxlan = VxlanSpec{vni, {}, {}}; });
+    add([&](PodNetwork& network) {
+      network.spec.vxlan = VxlanSpec{};
+      network.status.vni = vni;
+    });
+  }
+  for (const std::string device : {"eth1", "eth2"}) {
+    for (const std::optional<std::int32_t> tag : {std::optional<std::int32_t>(), {{7}}, {{8}}}) {
+      for (const auto mode : {MacvlanMode::Bridge, MacvlanMode::Passthru}) {
+        add([&](PodNetwork& network) { network.spec.macvlan = MacvlanSpec{device, mode, tag}; });
+      }
+      add([&](PodNetwork& network) {
+        network.spec.bridge = BridgeSpec{"br", BridgeMode::Own, device, tag};
+      });
+    }
+    add([&](PodNetwork& network) { network.spec.vlan = VlanSpec{device, 7}; });
+    add([&](PodNetwork& network) { network.spec.ipvlan = IpvlanSpec{device, IpvlanMode::L2}; });
+    add([&](PodNetwork& network) { network.spec.ipvlan = IpvlanSpec{device, IpvlanMode::L3}; });
+  }
+  int alone = 0;
+  for (const auto& one : networks) {
+    for (const auto& other : networks) {
+      if (&one == &other) continue;
+      const auto meets = contention(one).meets;
+      const auto has = contention(other).has;
+      const bool meet = std::ranges::find_first_of(meets, has) != meets.end();
+      EXPECT_TRUE(meet || conflicts(one, other).empty())
+          << one.metadata.name << " and " << other.metadata.name;
+      alone += meet ? 0 : 1;
+    }
+  }
+  EXPECT_GT(alone, 100) << "else all pairs would have to be looked at";
+}
+
 TEST(Conflicts, ASegmentIsOneNetworksAndLeavesTheRestOfTheDevice) {
   using ::testing::ElementsAre;
   using ::testing::IsEmpty;

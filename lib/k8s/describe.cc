@@ -1,6 +1,15 @@
 #include "lib/k8s/describe.h"
 
-namespace multinet::k8s::detail {
+#include <algorithm>
+
+namespace multinet::k8s {
+
+const Fields* Fields::find(std::string_view field) const {
+  const auto found = std::ranges::find(inside, field, &Fields::name);
+  return found == inside.end() ? nullptr : &*found;
+}
+
+namespace detail {
 
 std::string Path::str() const {
   if (up == nullptr) return "";
@@ -62,13 +71,15 @@ void read(simdjson::dom::element element, WallTime& out, const Path& path, Failu
   }
 }
 
-void read(simdjson::dom::element element, StringMap& out, const Path& path, Failure& failure) {
+void read(simdjson::dom::element element, StringMap& out, const Path& path, Failure& failure,
+          const Fields* keys) {
   simdjson::dom::object object;
   if (element.get(object) != simdjson::SUCCESS) {
     return failure.note(path, "must be an object, is " + std::string(typeName(element)));
   }
   out.clear();
   for (const auto [key, value] : object) {
+    if (keys != nullptr && keys->find(key) == nullptr) continue;
     read(value, out[std::string(key)], {&path, key, 0}, failure);
   }
 }
@@ -84,4 +95,5 @@ std::optional<std::int64_t> readInteger(simdjson::dom::element element, std::int
   return std::nullopt;
 }
 
-}  // namespace multinet::k8s::detail
+}  // namespace detail
+}  // namespace multinet::k8s

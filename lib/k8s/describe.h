@@ -63,11 +63,25 @@ struct Failure {
 void read(simdjson::dom::element element, std::string& out, const Path& path, Failure& failure);
 void read(simdjson::dom::element element, bool& out, const Path& path, Failure& failure);
 void read(simdjson::dom::element element, WallTime& out, const Path& path, Failure& failure);
-void read(simdjson::dom::element element, StringMap& out, const Path& path, Failure& failure);
 [[nodiscard]] std::optional<std::int64_t> readInteger(simdjson::dom::element element,
                                                       std::int64_t low, std::int64_t high,
                                                       const Path& path, Failure& failure);
 
+}  // namespace detail
+
+/// Which fields of a struct are read; see projection.h. A list's field speaks of its items, a
+/// StringMap's of its keys; one without any is read whole.
+struct Fields {
+  std::string_view name;
+  std::vector<Fields> inside{};
+
+  /// Null where it isn't among those inside.
+  [[nodiscard]] const Fields* find(std::string_view field) const;
+};
+
+namespace detail {
+void read(simdjson::dom::element element, StringMap& out, const Path& path, Failure& failure,
+          const Fields* keys);
 }  // namespace detail
 
 /// Fills a struct from a JSON object.
@@ -76,8 +90,10 @@ class Decoder {
   template <class T>
   using Ref = T&;
 
-  Decoder(simdjson::dom::object object, const detail::Path& path, detail::Failure& failure)
-      : object_(object), path_(&path), failure_(&failure) {}
+  /// Null `fields`: all of them.
+  Decoder(simdjson::dom::object object, const detail::Path& path, detail::Failure& failure,
+          const Fields* fields = nullptr)
+      : object_(object), path_(&path), failure_(&failure), fields_(fields) {}
 
   template <class T>
   void field(std::string_view name, T& member) {
@@ -90,27 +106,34 @@ class Decoder {
 
   template <class T>
   static void value(simdjson::dom::element element, T& out, const detail::Path& path,
-                    detail::Failure& failure);
+                    detail::Failure& failure, const Fields* fields = nullptr);
 
  private:
   template <class T>
   bool take(std::string_view name, T& member) {
+    const Fields* inside = nullptr;
+    if (fields_ != nullptr) {
+      inside = fields_->find(name);
+      if (inside == nullptr) return true;  // nobody asked for it: neither read nor missed
+      if (inside->inside.empty()) inside = nullptr;
+    }
     const auto found = object_.at_key(name);
     if (found.error() != simdjson::SUCCESS || found.value_unsafe().is_null()) return false;
-    value(found.value_unsafe(), member, {path_, name, 0}, *failure_);
+    value(found.value_unsafe(), member, {path_, name, 0}, *failure_, inside);
     return true;
   }
 
   simdjson::dom::object object_;
   const detail::Path* path_;
   detail::Failure* failure_;
+  const Fields* fields_;
 };
 
 template <class T>
 void Decoder::value(simdjson::dom::element element, T& out, const detail::Path& path,
-                    detail::Failure& failure) {
+                    detail::Failure& failure, const Fields* fields) {
   if constexpr (detail::kIsOptional<T>) {
-    value(element, out.emplace(), path, failure);
+    value(element, out.emplace(), path, failure, fields);
   } else if constexpr (detail::kIsVector<T>) {
     simdjson::dom::array array;
     if (element.get(array) != simdjson::SUCCESS) {
@@ -119,7 +142,7 @@ void Decoder::value(simdjson::dom::element element, T& out, const detail::Path& 
     out.clear();
     for (const auto item : array) {
       const std::size_t index = out.size();
-      value(item, out.emplace_back(), {&path, "", index}, failure);
+      value(item, out.emplace_back(), {&path, "", index}, failure, fields);
     }
   } else if constexpr (std::is_enum_v<T>) {
     std::string text;
@@ -138,6 +161,8 @@ void Decoder::value(simdjson::dom::element element, T& out, const detail::Path& 
     using Limits = std::numeric_limits<T>;
     const auto number = detail::readInteger(element, Limits::min(), Limits::max(), path, failure);
     if (number) out = static_cast<T>(*number);
+  } else if constexpr (std::is_same_v<T, StringMap>) {
+    detail::read(element, out, path, failure, fields);
   } else if constexpr (requires { detail::read(element, out, path, failure); }) {
     detail::read(element, out, path, failure);
   } else {
@@ -145,7 +170,7 @@ void Decoder::value(simdjson::dom::element element, T& out, const detail::Path& 
     if (element.get(object) != simdjson::SUCCESS) {
       return failure.note(path, "must be an object, is " + std::string(detail::typeName(element)));
     }
-    Decoder inner(object, path, failure);
+    Decoder inner(object, path, failure, fields);
     describe(inner, out);
   }
 }
@@ -266,20 +291,21 @@ class Outline {
   std::string prefix_;
 };
 
-/// A described struct from a JSON value.
+/// A described struct from a JSON value: all of its fields, or some.
 template <class T>
-[[nodiscard]] Result<T> decode(simdjson::dom::element element) {
+[[nodiscard]] Result<T> decode(simdjson::dom::element element, const Fields* fields = nullptr) {
   T out;
   detail::Failure failure;
   const detail::Path root;
-  Decoder::value(element, out, root, failure);
+  Decoder::value(element, out, root, failure, fields);
   if (failure.error) return fail(std::move(*failure.error));
   return out;
 }
 
 /// A whole object of a kind; refuses one that says that it is of another.
 template <class T>
-[[nodiscard]] Result<T> decodeObject(simdjson::dom::element element) {
+[[nodiscard]] Result<T> decodeObject(simdjson::dom::element element,
+                                     const Fields* fields = nullptr) {
   constexpr std::string_view kKindName = KindTraits<T>::kKind.kind;
   std::string_view said;
   if (element["kind"].get(said) == simdjson::SUCCESS && said != kKindName) {
@@ -287,7 +313,7 @@ template <class T>
                 "decode kind: is \"" + std::string(said) + "\", must be \"" +
                     std::string(kKindName) + "\"");
   }
-  auto made = decode<T>(element);
+  auto made = decode<T>(element, fields);
   if (!made) return fail(made.error().within("decode " + std::string(kKindName)));
   return made;
 }

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include "lib/k8s/core.h"
-#include "lib/k8s/describe_shared.h"
+#include "lib/k8s/describe_core.h"
+#include "lib/k8s/merge_patch.h"
+#include "lib/k8s/projection_decode.h"
 
 namespace multinet::k8s {
 namespace {
@@ -164,6 +166,60 @@ TEST(Encoder, IsTheDecodersInverse) {
   const auto again = decodeText<Node>(KindTraits<Node>::encode(node).dump());
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(*again, node);
+}
+
+const Fields kSlim{"",
+                   {{"metadata", {{"name"}, {"uid"}, {"annotations", {{"a/b"}}}}},
+                    {"spec", {{"nodeName"}, {"readinessGates", {{"conditionType"}}}}}}};
+using SlimPod = Projection<Pod, kSlim>;
+
+TEST(Projection, ReadsWhatIsAskedForAndNothingElse) {
+  const auto pod = decodeText<SlimPod>(R"({"kind": "Pod", "metadata": {"name": "p", "uid": "u",
+    "labels": {"x": "y"}, "annotations": {"a/b": "c", "d": "e"}},
+    "spec": {"nodeName": "n", "hostNetwork": true, "readinessGates": [{"conditionType": "G"}]},
+    "status": {"phase": 3}})");
+  ASSERT_TRUE(pod.has_value()) << pod.error().message;
+  EXPECT_EQ(pod->metadata.annotations, (StringMap{{"a/b", "c"}}));
+  EXPECT_TRUE(pod->metadata.labels.empty());
+  EXPECT_EQ(pod->spec.nodeName, "n");
+  EXPECT_FALSE(pod->spec.hostNetwork);
+  EXPECT_TRUE(pod->hasReadinessGate("G"));
+  EXPECT_TRUE(pod->status.phase.empty()) << "it couldn't have been read, and nobody asked";
+  EXPECT_TRUE(pod->undecodable.empty());
+}
+
+TEST(Projection, WhatCantBeReadIsThereAllTheSame) {
+  const auto pod =
+      decodeText<SlimPod>(R"({"metadata": {"name": "p", "uid": "u"}, "spec": {"nodeName": 3}})");
+  ASSERT_TRUE(pod.has_value());
+  EXPECT_EQ(pod->metadata.uid, "u");
+  EXPECT_EQ(pod->undecodable, "decode Pod: spec.nodeName: must be a string, is a number");
+  EXPECT_FALSE(decodeText<SlimPod>(R"({"metadata": {"name": "p"}})").has_value());
+  EXPECT_FALSE(decodeText<SlimPod>(R"({"kind": "Node", "metadata": {"name": "p", "uid": "u"}})"));
+}
+
+TEST(Projection, TellsFieldsThatTheStructDoesntHave) {
+  const Fields odd{"",
+                   {{"spec", {{"nodeNam"}, {"readinessGates", {{"conditionType"}, {"kind"}}}}},
+                    {"metadata", {{"annotations", {{"any/key"}}}}}}};
+  EXPECT_EQ(strangers(odd, outline<Pod>()),
+            (std::vector<std::string>{"spec.nodeNam", "spec.readinessGates[].kind"}));
+  EXPECT_TRUE(strangers(kSlim, outline<Pod>()).empty());
+}
+
+TEST(MergePatch, MakesOneOfTheOther) {
+  const auto patched = [](const std::string& before, const std::string& after) {
+    auto made = nlohmann::json::parse(before);
+    const auto patch = mergePatch(made, nlohmann::json::parse(after));
+    made.merge_patch(patch);
+    EXPECT_EQ(made, nlohmann::json::parse(after));
+    return patch.dump();
+  };
+  EXPECT_EQ(patched("{}", "{}"), "{}");
+  EXPECT_EQ(patched(R"({"a": 1, "b": {"c": 1, "d": 2}, "e": [1]})",
+                    R"({"a": 1, "b": {"c": 1, "d": 3}, "e": [1]})"),
+            R"({"b":{"d":3}})");
+  EXPECT_EQ(patched(R"({"a": 1, "b": {"c": 1}})", R"({"b": [1]})"), R"({"a":null,"b":[1]})");
 }
 
 }  // namespace

@@ -1,0 +1,120 @@
+#include "controller/blocks/reclaim.h"
+
+#include "controller/plan/cluster_fixture.h"
+
+namespace multinet::controller {
+namespace {
+
+using State = k8s::ConditionStatus;
+using testing::blockOf;
+using testing::Cluster;
+using testing::nodeOf;
+
+/// A block of network n1 on node a.
+struct OneBlock : Cluster {
+  explicit OneBlock(bool network = true) {
+    if (network) put(api::testing::goodNetwork("n1"));
+    put(blockOf("n1", "a"));
+  }
+  Outcome outcome() const { return ask(blockReconciler(), "n1-v4-a"); }
+  std::size_t removals() const { return outcome().writes.size(); }
+};
+
+TEST(Blocks, OfLiveNetworksOnLiveNodesStay) {
+  OneBlock cluster;
+  cluster.put(nodeOf("a"));
+  EXPECT_EQ(cluster.removals(), 0U);
+  EXPECT_FALSE(cluster.outcome().again);
+}
+
+TEST(Blocks, OfAGoneNetworkGoOnceTheNodeCanHaveSeenIt) {
+  OneBlock cluster(false);
+  cluster.put(nodeOf("a", State::False));
+  EXPECT_EQ(cluster.removals(), 0U) << "a node that isn't Ready saw nothing";
+  cluster.put(nodeOf("a"));
+  const auto writes = cluster.outcome().writes;
+  ASSERT_EQ(writes.size(), 1U);
+  cluster.changeUnseen(api::testing::goodNetwork("n1"));
+  EXPECT_FALSE(cluster.apply(writes[0])) << "the network is there";
+}
+
+TEST(Blocks, OfALostNodeWaitForTheSafeTime) {
+  OneBlock cluster;
+  cluster.pass(std::chrono::minutes(5));
+  EXPECT_EQ(cluster.removals(), 0U);
+  EXPECT_EQ(cluster.outcome().again, kReclaimAfter - std::chrono::minutes(5));
+  cluster.pass(kReclaimAfter - std::chrono::minutes(5));
+  const auto writes = cluster.outcome().writes;
+  ASSERT_EQ(writes.size(), 1U);
+  cluster.changeUnseen(nodeOf("a"));
+  EXPECT_FALSE(cluster.apply(writes[0])) << "the node is there";
+}
+
+TEST(Blocks, OfALostNodeAndAGoneNetworkWaitTheSame) {
+  EXPECT_EQ(OneBlock(false).removals(), 0U);
+}
+
+TEST(Blocks, OfANodeOutOfServiceGoAtOnce) {
+  OneBlock cluster;
+  auto node = nodeOf("a", State::False);
+  node.spec.taints = {{"node.kubernetes.io/out-of-service", "", "NoExecute"}};
+  cluster.put(node);
+  EXPECT_EQ(cluster.removals(), 0U);
+  cluster.remove<k8s::Node>("a");
+  EXPECT_EQ(cluster.removals(), 1U) << "remembered across the deletion";
+}
+
+TEST(Blocks, WithoutANodeBelongToAClaim) {
+  Cluster cluster;
+  cluster.put(blockOf("n1", ""));
+  cluster.pass(kReclaimAfter * 2);
+  EXPECT_TRUE(cluster.ask(blockReconciler(), "n1-v4-").writes.empty());
+}
+
+TEST(Blocks, TimeAwayCountsFromWhenTheNodeWasFirstMissed) {
+  OneBlock cluster;
+  cluster.put(nodeOf("a"));
+  cluster.pass(std::chrono::hours(3));
+  cluster.remove<k8s::Node>("a");
+  EXPECT_EQ(cluster.outcome().again, kReclaimAfter);
+  cluster.pass(std::chrono::minutes(64));
+  cluster.put(blockOf("n2", "a"));
+  EXPECT_EQ(cluster.outcome().again, std::chrono::minutes(1)) << "not from its last mention";
+  cluster.put(nodeOf("a"));
+  cluster.pass(std::chrono::hours(3));
+  cluster.remove<k8s::Node>("a");
+  EXPECT_EQ(cluster.outcome().again, kReclaimAfter) << "a node that came back starts anew";
+}
+
+TEST(Blocks, ANodeThatNothingNamesIsForgotten) {
+  OneBlock cluster;
+  EXPECT_TRUE(cluster.world.gone(NodeName("a")));
+  cluster.remove<api::IPBlock>("n1-v4-a");
+  EXPECT_FALSE(cluster.world.gone(NodeName("a")));
+}
+
+TEST(Blocks, AreLookedAtWhenTheirNodeOrNetworkIsAnother) {
+  OneBlock cluster;
+  const auto reconciler = blockReconciler();
+  const auto concerned = [&] {
+    Keys keys;
+    for (const auto& change : cluster.world.changes()) {
+      reconciler.concerned(cluster.world, change, keys);
+    }
+    return keys.size();
+  };
+  EXPECT_EQ(concerned(), 1U);
+  cluster.put(nodeOf("other"));
+  EXPECT_EQ(concerned(), 0U);
+  cluster.put(nodeOf("a"));
+  EXPECT_EQ(concerned(), 1U);
+  cluster.put(nodeOf("a", State::Unknown));
+  EXPECT_EQ(concerned(), 1U);
+  cluster.remove<api::PodNetwork>("n1");
+  EXPECT_EQ(concerned(), 1U);
+  cluster.remove<k8s::Node>("a");
+  EXPECT_EQ(concerned(), 1U);
+}
+
+}  // namespace
+}  // namespace multinet::controller

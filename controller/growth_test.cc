@@ -1,0 +1,210 @@
+// What a change costs is what it concerns, whatever else there is: work is counted, not timed.
+#include <gtest/gtest.h>
+
+#include "controller/plan/cluster_fixture.h"
+#include "controller/plan/planner.h"
+#include "controller/reconcilers.h"
+
+namespace multinet::controller {
+namespace {
+
+using State = k8s::ConditionStatus;
+using testing::nodeOf;
+using testing::podOf;
+using testing::reportOf;
+using testing::setOf;
+using testing::tunnelOf;
+
+/// So many networks, attachments and pods with one interface each, on ten nodes; all settled.
+class Grown : public testing::Cluster {
+ public:
+  Grown(int networks, int attachments, int pods) {
+    for (int i = 0; i < 10; ++i) put(nodeOf(node(i)));
+    k8s::Namespace home;
+    home.metadata.name = "default";
+    put(home);
+    for (int i = 0; i < networks; ++i) put(tunnelOf(network(i), 1));
+    for (int i = 0; i < attachments; ++i) {
+      put(api::testing::goodAttachment("a" + std::to_string(i), network(i % networks)));
+    }
+    for (int i = 0; i < pods; ++i) {
+      const auto pod = podOf("p" + std::to_string(i), network(i % networks), node(i));
+      put(pod);
+      put(setOf(pod, {network(i % networks)}));
+    }
+    settle();
+  }
+
+  static std::string network(int i) { return "n" + std::to_string(i); }
+  static std::string node(int i) { return "node-" + std::to_string(i % 10); }
+
+  /// Carries out writes until there are none.
+  void settle() {
+    for (int turn = 0; turn < 20; ++turn) {
+      planner_.note(world, world.changes());
+      const auto planned = planner_.plan(world, now, 1000000);
+      if (planned.empty()) return;
+      for (const auto& one : planned) {
+        apply(one.write);
+        ++writes_;
+      }
+    }
+    ADD_FAILURE() << "it doesn't settle";
+  }
+  struct Cost {
+    std::uint64_t reads = 0;   ///< objects that were looked at
+    std::uint64_t judged = 0;  ///< times that the rules were asked
+    std::uint64_t asked = 0;   ///< times that a reconciler was
+    std::uint64_t writes = 0;
+    bool operator==(const Cost&) const = default;
+  };
+  /// What it takes until everything is settled again after `change`.
+  template <class Change>
+  Cost costOf(const Change& change) {
+    const Cost before = total();
+    change(*this);
+    settle();
+    const Cost after = total();
+    return {after.reads - before.reads, after.judged - before.judged, after.asked - before.asked,
+            after.writes - before.writes};
+  }
+
+ private:
+  Cost total() const {
+    Cost cost{world.work().reads, world.work().judged, 0, writes_};
+    for (const auto& [name, count] : planner_.reconciled()) cost.asked += count;
+    return cost;
+  }
+
+  Planner planner_{allReconcilers()};
+  std::uint64_t writes_ = 0;
+};
+
+std::ostream& operator<<(std::ostream& out, const Grown::Cost& cost) {
+  return out << cost.reads << " reads, " << cost.judged << " judged, " << cost.asked << " asked, "
+             << cost.writes << " writes";
+}
+
+/// The same number of others in what is changed, and ever more elsewhere.
+std::vector<std::unique_ptr<Grown>> sizes() {
+  std::vector<std::unique_ptr<Grown>> grown;
+  for (const int size : {10, 100, 1000}) {
+    grown.push_back(std::make_unique<Grown>(size, size, size * 10));
+  }
+  return grown;
+}
+
+template <class Change>
+void expectSameCost(std::vector<std::unique_ptr<Grown>>& grown, const Change& change,
+                    std::uint64_t atMostReads) {
+  const auto small = grown.front()->costOf(change);
+  EXPECT_LE(small.reads, atMostReads) << small;
+  for (auto& one : grown) EXPECT_EQ(one->costOf(change), small) << "whatever else there is";
+}
+
+TEST(Growth, AChangeCostsWhatItConcerns) {
+  auto grown = sizes();
+  int number = 0;
+  {
+    SCOPED_TRACE("a pod without a request");
+    expectSameCost(
+        grown,
+        [](Grown& cluster) {
+          auto pod = podOf("unrelated", "");
+          pod.metadata.annotations.clear();
+          cluster.put(pod);
+          cluster.remove<k8s::Pod>("unrelated", "default");
+        },
+        0);
+  }
+  {
+    SCOPED_TRACE("a pod comes, is attached, and goes");
+    expectSameCost(
+        grown,
+        [&](Grown& cluster) {
+          const auto pod = podOf("new-" + std::to_string(++number), "n3", "node-1");
+          cluster.put(pod);
+          cluster.settle();
+          cluster.put(setOf(pod, {"n3"}));
+          cluster.settle();
+          cluster.remove<k8s::Pod>(pod.metadata.name, "default");
+        },
+        400);
+  }
+  {
+    SCOPED_TRACE("a node's heartbeat");
+    expectSameCost(grown, [](Grown& cluster) { cluster.put(nodeOf("node-1")); }, 0);
+  }
+  {
+    SCOPED_TRACE("a node's report of one network");
+    expectSameCost(
+        grown,
+        [&](Grown& cluster) {
+          cluster.put(reportOf("node-1", "n3", State::False, "A"));
+          cluster.settle();
+          cluster.put(reportOf("node-1", "n3", State::False, "B"));
+        },
+        300);
+  }
+  {
+    SCOPED_TRACE("a network is edited");
+    expectSameCost(
+        grown,
+        [](Grown& cluster) {
+          auto network = cluster.get<api::PodNetwork>("n3");
+          ++network.metadata.generation;
+          network.spec.enabled = !network.spec.isEnabled();
+          cluster.put(network);
+          cluster.settle();
+          network = cluster.get<api::PodNetwork>("n3");
+          ++network.metadata.generation;
+          network.spec.enabled = !network.spec.isEnabled();
+          cluster.put(network);
+        },
+        400);
+  }
+  {
+    SCOPED_TRACE("a network comes");
+    expectSameCost(
+        grown,
+        [&](Grown& cluster) { cluster.put(tunnelOf("fresh-" + std::to_string(++number), 2)); },
+        400);
+  }
+}
+
+/// Counts are kept, not taken: one pod more costs the same where many use the network.
+TEST(Growth, APodCostsTheSameInABigNetwork) {
+  std::vector<std::unique_ptr<Grown>> grown;
+  for (const int pods : {10, 100, 10000}) grown.push_back(std::make_unique<Grown>(1, 1, pods));
+  int number = 0;
+  expectSameCost(
+      grown,
+      [&](Grown& cluster) {
+        const auto pod = podOf("new-" + std::to_string(++number), "n0", "node-1");
+        cluster.put(pod);
+        cluster.put(setOf(pod, {"n0"}));
+      },
+      150);
+}
+
+TEST(Growth, ASettledClusterAsksNobody) {
+  Grown grown(10, 10, 100);
+  EXPECT_EQ(grown.costOf([](Grown& cluster) { cluster.pass(std::chrono::hours(1)); }),
+            Grown::Cost{});
+}
+
+TEST(Growth, WhatIsKeptIsWhatIsSeenAnew) {
+  Grown grown(5, 10, 50);
+  const auto before = grown.get<api::PodNetwork>("n1").status;
+  EXPECT_EQ(before.attachedPods, 10);
+  EXPECT_EQ(before.nodes, (api::NodeCounts{10, 0}));
+  EXPECT_TRUE(before.conditions.isTrue("Ready"));
+  EXPECT_TRUE(
+      grown.get<api::PodNetworkAttachment>("a1", "default").status.conditions.isTrue("Ready"));
+  Planner fresh(allReconcilers());
+  fresh.note(grown.world, grown.world.everything());
+  EXPECT_TRUE(fresh.plan(grown.world, grown.now, 1000).empty());
+}
+
+}  // namespace
+}  // namespace multinet::controller

@@ -1,0 +1,42 @@
+// One turn of the controller: what changed is looked at, and the differences are written.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "controller/plan/planner.h"
+#include "controller/world/world.h"
+#include "controller/writer.h"
+#include "lib/base/clock.h"
+
+namespace multinet::controller {
+
+/// Writes of one turn at most: what comes meanwhile waits no longer than these.
+inline constexpr std::size_t kMostWrites = 256;
+
+/// Owns the world. One thread.
+class Pass {
+ public:
+  /// `writer` and `clock` outlive it.
+  Pass(std::vector<Reconciler> reconcilers, Writer& writer, const Clock& clock)
+      : planner_(std::move(reconcilers)), writer_(writer), clock_(clock) {}
+
+  /// To be filled before each turn.
+  [[nodiscard]] World& world() { return world_; }
+
+  /// For who leads. Returns how long nothing is to be done if nothing changes; nothing: for ever.
+  [[nodiscard]] std::optional<Duration> lead();
+  /// For who doesn't: the world is kept; whoever leads after this looks at all of it.
+  void follow();
+  [[nodiscard]] const Planner& planner() const { return planner_; }
+
+ private:
+  World world_;
+  Planner planner_;
+  Writer& writer_;
+  const Clock& clock_;
+  bool leads_ = false;
+};
+
+}  // namespace multinet::controller

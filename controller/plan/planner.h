@@ -1,0 +1,61 @@
+// Which objects are to be looked at, by which reconciler, and when: each once, however much
+// changed.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/plan/reconciler.h"
+
+namespace multinet::controller {
+
+/// Whose wish a write is.
+struct Origin {
+  std::size_t reconciler = 0;
+  k8s::ObjectKey key;
+  auto operator<=>(const Origin&) const = default;
+};
+struct PlannedWrite {
+  Origin origin;
+  Write write;
+};
+
+/// One thread.
+class Planner {
+ public:
+  explicit Planner(std::vector<Reconciler> reconcilers);
+
+  /// Marks what the changes concern.
+  void note(const World& world, const std::vector<Change>& changes);
+  /// Looks at what is marked or due, until it has `most` writes or nothing is left. Reconcilers
+  /// take turns, so that none waits for another's many.
+  [[nodiscard]] std::vector<PlannedWrite> plan(const World& world, const Moment& now,
+                                               std::size_t most);
+  /// Looks at it at `time` at the latest.
+  void askAgain(const Origin& origin, BootTime time);
+  /// How long nothing is to be done, if nothing changes; nothing: for ever.
+  [[nodiscard]] std::optional<Duration> idle(BootTime now) const;
+  /// Objects that were looked at since the start, by reconciler.
+  [[nodiscard]] std::map<std::string, std::uint64_t> reconciled() const;
+
+ private:
+  struct Queue {
+    Reconciler reconciler;
+    std::deque<k8s::ObjectKey> waiting;
+    std::set<k8s::ObjectKey> marked;  ///< those that wait
+    std::uint64_t done = 0;
+  };
+  void mark(const Origin& origin);
+  void markDue(BootTime now);
+
+  std::vector<Queue> queues_;
+  std::map<Origin, BootTime> dueAt_;
+  std::set<std::pair<BootTime, Origin>> due_;
+};
+
+}  // namespace multinet::controller

@@ -1,0 +1,90 @@
+#include "controller/plan/planner.h"
+
+#include "controller/plan/cluster_fixture.h"
+
+namespace multinet::controller {
+namespace {
+
+using std::chrono::seconds;
+using testing::Cluster;
+using testing::nodeOf;
+
+/// Counts what it is asked for, and answers what a test wants.
+struct Told {
+  std::vector<std::string> asked;
+  Outcome answer;
+};
+
+/// Concerned with nodes.
+Reconciler nodesInto(const std::string& name, Told& told) {
+  return {name,
+          [](const World&, const Change& change, Keys& keys) {
+            on(change, [&](const Changed<Node>& changed) { keys.push_back(changed.key()); });
+          },
+          [&told](const World&, const k8s::ObjectKey& key, const Moment&) {
+            told.asked.push_back(key.name);
+            return told.answer;
+          }};
+}
+
+Write anyWrite() {
+  return writeTo(k8s::kNodeKind, {}, Verb::Patch, {});
+}
+
+TEST(Planner, LooksOnceHoweverMuchChanged) {
+  Cluster cluster;
+  Told told;
+  Planner planner({nodesInto("nodes", told)});
+  for (int i = 0; i < 3; ++i) {
+    cluster.put(nodeOf("a", i == 1 ? k8s::ConditionStatus::False : k8s::ConditionStatus::True));
+    cluster.put(nodeOf("b" + std::to_string(i)));
+  }
+  planner.note(cluster.world, cluster.world.changes());
+  EXPECT_EQ(planner.idle(cluster.now.boot), Duration::zero());
+  EXPECT_TRUE(planner.plan(cluster.world, cluster.now, 100).empty());
+  EXPECT_EQ(told.asked, (std::vector<std::string>{"a", "b0", "b1", "b2"}));
+  EXPECT_FALSE(planner.idle(cluster.now.boot)) << "nothing until something changes";
+  EXPECT_EQ(planner.reconciled().at("nodes"), 4U);
+}
+
+TEST(Planner, AsksAgainWhenTheAnswerDependsOnTime) {
+  Cluster cluster;
+  Told told;
+  told.answer.again = seconds(60);
+  Planner planner({nodesInto("nodes", told)});
+  cluster.put(nodeOf("a"));
+  planner.note(cluster.world, cluster.world.changes());
+  EXPECT_TRUE(planner.plan(cluster.world, cluster.now, 100).empty());
+  EXPECT_EQ(planner.idle(cluster.now.boot), seconds(60));
+  cluster.pass(seconds(59));
+  EXPECT_TRUE(planner.plan(cluster.world, cluster.now, 100).empty());
+  EXPECT_EQ(told.asked.size(), 1U);
+  planner.askAgain({0, {"", "a"}}, cluster.now.boot + seconds(30));
+  EXPECT_EQ(planner.idle(cluster.now.boot), seconds(1)) << "the earlier wish counts";
+  cluster.pass(seconds(1));
+  told.answer.again.reset();
+  EXPECT_TRUE(planner.plan(cluster.world, cluster.now, 100).empty());
+  EXPECT_EQ(told.asked.size(), 2U);
+  EXPECT_FALSE(planner.idle(cluster.now.boot));
+}
+
+TEST(Planner, TakesTurnsAndLeavesTheRestForTheNextTime) {
+  Cluster cluster;
+  Told many;
+  Told few;
+  many.answer.writes = {anyWrite(), anyWrite()};
+  few.answer.writes = {anyWrite()};
+  Planner planner({nodesInto("many", many), nodesInto("few", few)});
+  for (int i = 0; i < 10; ++i) cluster.put(nodeOf("n" + std::to_string(i)));
+  planner.note(cluster.world, cluster.world.changes());
+  const auto first = planner.plan(cluster.world, cluster.now, 6);
+  EXPECT_EQ(first.size(), 6U);
+  EXPECT_EQ(many.asked, (std::vector<std::string>{"n0", "n1"}));
+  EXPECT_EQ(few.asked, many.asked);
+  EXPECT_EQ(first[2].origin, (Origin{1, {"", "n0"}}));
+  EXPECT_EQ(planner.idle(cluster.now.boot), Duration::zero());
+  EXPECT_EQ(planner.plan(cluster.world, cluster.now, 1000).size(), 24U);
+}
+
+}  // namespace
+}  // namespace multinet::controller

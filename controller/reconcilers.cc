@@ -1,0 +1,19 @@
+#include "controller/reconcilers.h"
+
+#include "controller/attachment/status.h"
+#include "controller/blocks/reclaim.h"
+#include "controller/identifiers/vni.h"
+#include "controller/peers/departed.h"
+#include "controller/podnetwork/status.h"
+#include "controller/sets/misfits.h"
+
+namespace multinet::controller {
+
+std::vector<Reconciler> allReconcilers() {
+  return {
+      identifierReservation(), podNetworkReconciler(), attachmentReconciler(), setReconciler(),
+      identifierCollection(),  blockReconciler(),      peerReconciler(),       nodeSetReconciler(),
+  };
+}
+
+}  // namespace multinet::controller

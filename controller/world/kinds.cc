@@ -1,0 +1,89 @@
+#include "controller/world/kinds.h"
+
+#include "lib/api/describe.h"
+#include "lib/api/names.h"
+#include "lib/k8s/describe_core.h"
+#include "lib/k8s/projection_decode.h"
+
+namespace multinet::controller {
+
+using k8s::Fields;
+
+const Fields kNetworkFields{"",
+                            {{"metadata",
+                              {{"name"},
+                               {"uid"},
+                               {"resourceVersion"},
+                               {"generation"},
+                               {"creationTimestamp"},
+                               {"deletionTimestamp"},
+                               {"finalizers"}}},
+                             {"spec"},
+                             {"status"}}};
+const Fields kAttachmentFields{"",
+                               {{"metadata",
+                                 {{"namespace"},
+                                  {"name"},
+                                  {"uid"},
+                                  {"resourceVersion"},
+                                  {"generation"},
+                                  {"deletionTimestamp"}}},
+                                {"spec"},
+                                {"status"}}};
+const Fields kIdentifierFields{"",
+                               {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}}}, {"spec"}}};
+const Fields kSetFields{
+    "",
+    {{"metadata", {{"namespace"}, {"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
+     {"pod"},
+     {"nodeName"},
+     {"interfaces", {{"podNetworkName"}, {"attachmentName"}}}}};
+const Fields kNodeSetFields{
+    "",
+    {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
+     {"status",
+      {{"networks", {{"podNetworkName"}, {"conditions", {{"type"}, {"status"}, {"reason"}}}}}}}}};
+const Fields kPeerFields{
+    "",
+    {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
+     {"podNetworkName"},
+     {"podNetworkUID"},
+     {"nodeName"}}};
+const Fields kBlockFields{
+    "",
+    {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
+     {"spec", {{"podNetworkName"}, {"podNetworkUID"}, {"nodeName"}}}}};
+const Fields kPodFields{
+    "",
+    {{"metadata",
+      {{"namespace"}, {"name"}, {"uid"}, {"annotations", {{api::kNetworksAnnotation}}}}},
+     {"spec", {{"nodeName"}, {"readinessGates"}}},
+     {"status", {{"phase"}}}}};
+const Fields kNodeFields{"",
+                         {{"metadata", {{"name"}, {"uid"}}},
+                          {"spec", {{"taints", {{"key"}}}}},
+                          {"status", {{"conditions", {{"type"}, {"status"}}}}}}};
+const Fields kNamespaceFields{"", {{"metadata", {{"name"}, {"uid"}, {"labels"}}}}};
+
+template <>
+bool concerns(const Pod& pod) {
+  return pod.metadata.annotation(api::kNetworksAnnotation) != nullptr ||
+         pod.hasReadinessGate(api::kReadyGate);
+}
+
+}  // namespace multinet::controller
+
+namespace multinet::k8s {
+
+template struct KindTraits<controller::Network>;
+template struct KindTraits<controller::Attachment>;
+template struct KindTraits<controller::Identifier>;
+template struct KindTraits<controller::InterfaceSet>;
+template struct KindTraits<controller::NodeSet>;
+template struct KindTraits<controller::Peer>;
+template struct KindTraits<controller::Block>;
+template struct KindTraits<controller::Pod>;
+template struct KindTraits<controller::Node>;
+template struct KindTraits<controller::Namespace>;
+
+}  // namespace multinet::k8s

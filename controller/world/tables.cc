@@ -1,0 +1,67 @@
+#include "controller/world/tables.h"
+
+#include "lib/api/names.h"
+#include "lib/api/request.h"
+#include "lib/api/validate.h"
+
+namespace multinet::controller {
+
+std::vector<std::int32_t> ByVni::of(const Network& network) {
+  std::vector<std::int32_t> vnis;
+  if (network.spec.type != api::NetworkType::Vxlan) return vnis;
+  if (network.spec.vxlan && network.spec.vxlan->vni) vnis.push_back(*network.spec.vxlan->vni);
+  if (network.status.vni) vnis.push_back(*network.status.vni);
+  return vnis;
+}
+
+std::vector<std::string> ByContention::of(const Network& network) {
+  return api::contention(network).has;
+}
+
+std::vector<NetworkUid> ByNetworkUid::of(const Network& network) {
+  return {NetworkUid(network.metadata.uid)};
+}
+std::vector<NetworkUid> ByNetworkUid::of(const Identifier& identifier) {
+  return {NetworkUid(identifier.spec.podNetworkUID)};
+}
+std::vector<NetworkUid> ByNetworkUid::of(const Peer& peer) {
+  return {NetworkUid(peer.podNetworkUID)};
+}
+std::vector<NetworkUid> ByNetworkUid::of(const Block& block) {
+  return {NetworkUid(block.spec.podNetworkUID)};
+}
+
+std::vector<NetworkName> ByNetworkName::of(const Attachment& attachment) {
+  return {NetworkName(attachment.spec.podNetworkName)};
+}
+
+std::vector<std::string> ByNamespace::of(const Attachment& attachment) {
+  return {attachment.metadata.nameSpace};
+}
+
+std::vector<k8s::ObjectKey> ByAttachment::of(const Pod& pod) {
+  std::vector<k8s::ObjectKey> keys;
+  const auto* request = pod.metadata.annotation(api::kNetworksAnnotation);
+  if (request == nullptr) return keys;
+  const auto parsed = api::parseRequest(*request);
+  if (!parsed.has_value()) return keys;
+  for (const auto& item : parsed->items) {
+    if (item.kind == api::RequestKind::Attachment) {
+      keys.push_back({pod.metadata.nameSpace, item.name});
+    }
+  }
+  return keys;
+}
+
+std::vector<k8s::ObjectKey> ByPod::of(const InterfaceSet& set) {
+  return {{set.metadata.nameSpace, set.pod.name}};
+}
+
+std::vector<NodeName> ByNode::of(const Peer& peer) {
+  return {NodeName(peer.nodeName)};
+}
+std::vector<NodeName> ByNode::of(const Block& block) {
+  return {NodeName(block.spec.nodeName)};
+}
+
+}  // namespace multinet::controller

@@ -1,0 +1,103 @@
+// The tables of all kinds, and the ways in which each is searched.
+#pragma once
+
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "controller/world/kinds.h"
+#include "controller/world/table.h"
+
+namespace multinet::controller {
+
+/// Networks: by the VNI that the spec names, and the one in effect.
+struct ByVni {
+  using Key = std::int32_t;
+  static std::vector<Key> of(const Network& network);
+};
+/// By what others can't have too (api::contention).
+struct ByContention {
+  using Key = std::string;
+  static std::vector<Key> of(const Network& network);
+};
+/// By the network's UID: the network itself, and what names it.
+struct ByNetworkUid {
+  using Key = NetworkUid;
+  static std::vector<Key> of(const Network& network);
+  static std::vector<Key> of(const Identifier& identifier);
+  static std::vector<Key> of(const Peer& peer);
+  static std::vector<Key> of(const Block& block);
+};
+/// Attachments: by the network that they name.
+struct ByNetworkName {
+  using Key = NetworkName;
+  static std::vector<Key> of(const Attachment& attachment);
+};
+struct ByNamespace {
+  using Key = std::string;
+  static std::vector<Key> of(const Attachment& attachment);
+};
+/// Pods: by the attachments that they ask for.
+struct ByAttachment {
+  using Key = k8s::ObjectKey;
+  static std::vector<Key> of(const Pod& pod);
+};
+/// Sets: by their pod.
+struct ByPod {
+  using Key = k8s::ObjectKey;
+  static std::vector<Key> of(const InterfaceSet& set);
+};
+struct ByNode {
+  using Key = NodeName;
+  static std::vector<Key> of(const Peer& peer);
+  static std::vector<Key> of(const Block& block);
+};
+
+template <class T>
+struct TableOf {
+  using Type = Table<T>;
+};
+template <>
+struct TableOf<Network> {
+  using Type = Table<Network, ByVni, ByContention, ByNetworkUid>;
+};
+template <>
+struct TableOf<Attachment> {
+  using Type = Table<Attachment, ByNetworkName, ByNamespace>;
+};
+template <>
+struct TableOf<Identifier> {
+  using Type = Table<Identifier, ByNetworkUid>;
+};
+template <>
+struct TableOf<Pod> {
+  using Type = Table<Pod, ByAttachment>;
+};
+template <>
+struct TableOf<InterfaceSet> {
+  using Type = Table<InterfaceSet, ByPod>;
+};
+template <>
+struct TableOf<Peer> {
+  using Type = Table<Peer, ByNetworkUid, ByNode>;
+};
+template <>
+struct TableOf<Block> {
+  using Type = Table<Block, ByNetworkUid, ByNode>;
+};
+
+template <class... T>
+struct TablesOf {
+  std::tuple<typename TableOf<T>::Type...> tables;
+  template <class Kind>
+  [[nodiscard]] const auto& of() const {
+    return std::get<typename TableOf<Kind>::Type>(tables);
+  }
+  template <class Kind>
+  [[nodiscard]] auto& of() {
+    return std::get<typename TableOf<Kind>::Type>(tables);
+  }
+};
+using Tables = ForKinds<TablesOf>;
+
+}  // namespace multinet::controller

@@ -1,0 +1,185 @@
+#include "controller/world/usage.h"
+
+#include <utility>
+
+#include "lib/api/names.h"
+#include "lib/api/request.h"
+
+namespace multinet::controller {
+namespace {
+
+using k8s::ConditionStatus;
+
+/// The networks that a pod's request comes down to. One that can't be read is refused by every
+/// agent.
+std::set<NetworkName> asked(const Pod& pod, const Tables& tables) {
+  std::set<NetworkName> names;
+  const auto* request = pod.metadata.annotation(api::kNetworksAnnotation);
+  if (request == nullptr) return names;
+  const auto parsed = api::parseRequest(*request);
+  if (!parsed.has_value()) return names;
+  for (const auto& item : parsed->items) {
+    if (item.kind == api::RequestKind::Network) {
+      names.insert(NetworkName(item.name));
+    } else if (const auto* attachment =
+                   tables.of<Attachment>().find({pod.metadata.nameSpace, item.name})) {
+      names.insert(NetworkName(attachment->spec.podNetworkName));
+    }
+  }
+  return names;
+}
+
+struct Report {
+  ConditionStatus ready = ConditionStatus::Unknown;
+  std::string reason;
+  bool operator==(const Report&) const = default;
+};
+
+std::map<NetworkName, Report> reportsOf(const NodeSet* set) {
+  std::map<NetworkName, Report> reports;
+  if (set == nullptr) return reports;
+  for (const auto& network : set->status.networks) {
+    const auto* ready = network.conditions.find("Ready");
+    reports[NetworkName(network.podNetworkName)] =
+        ready == nullptr ? Report{} : Report{ready->status, ready->reason};
+  }
+  return reports;
+}
+
+void count(NetworkUse& use, const NodeName& node, const Report& report, int by) {
+  if (report.ready == ConditionStatus::True) use.nodesReady += by;
+  if (report.ready == ConditionStatus::Unknown) use.nodesUnknown += by;
+  if (report.ready != ConditionStatus::False) return;
+  if (by > 0) {
+    use.failing[node] = report.reason;
+  } else {
+    use.failing.erase(node);
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> misfit(const api::PodInterfaceSet& set, const k8s::Pod* pod) {
+  const std::string name = "pod \"" + set.pod.name + "\"";
+  if (pod == nullptr) return name + " is gone";
+  if (pod->metadata.uid != set.pod.uid) {
+    return name + " is another one: UID " + pod->metadata.uid + ", the set says " + set.pod.uid;
+  }
+  if (pod->spec.nodeName != set.nodeName) {
+    return name + " is on node \"" + pod->spec.nodeName + "\", the set says \"" + set.nodeName +
+           "\"";
+  }
+  return std::nullopt;
+}
+
+Usage::Part Usage::partOf(const k8s::ObjectKey& key, const Tables& tables) {
+  Part part;
+  const Pod* pod = tables.of<Pod>().find(key);
+  if (pod == nullptr) return part;
+  const bool running = pod->status.phase == "Running";
+  for (const InterfaceSet* set : tables.of<InterfaceSet>().by<ByPod>(key)) {
+    if (misfit(*set, pod)) continue;
+    for (const auto& interface : set->interfaces) {
+      const NetworkName network(interface.podNetworkName);
+      part.networks[network] = {true, running};
+      if (interface.attachmentName.empty()) continue;
+      part.attachments.insert({{key.nameSpace, interface.attachmentName}, network});
+    }
+  }
+  if (pod->spec.nodeName.empty() || pod->finished()) return part;
+  for (const auto& network : asked(*pod, tables))
+    part.networks.try_emplace(network, false, running);
+  return part;
+}
+
+void Usage::set(const NetworkName& network, const k8s::ObjectKey& pod, const Holder* holder) {
+  NetworkUse& use = networks_[network];
+  if (const auto found = use.holders.find(pod); found != use.holders.end()) {
+    use.attachedPods -= found->second.attached ? 1 : 0;
+    if (holder == nullptr) use.holders.erase(found);
+  }
+  if (holder == nullptr) return prune(network);
+  use.holders[pod] = *holder;
+  use.attachedPods += holder->attached ? 1 : 0;
+}
+
+void Usage::prune(const NetworkName& network) {
+  const auto found = networks_.find(network);
+  if (found == networks_.end()) return;
+  const NetworkUse& use = found->second;
+  if (use.holders.empty() && use.failing.empty() && use.nodesReady == 0 && use.nodesUnknown == 0) {
+    networks_.erase(found);
+  }
+}
+
+void Usage::pod(const k8s::ObjectKey& key, const Tables& tables, UseChanges& changes) {
+  Part now = partOf(key, tables);
+  const auto found = parts_.find(key);
+  const Part before = found == parts_.end() ? Part() : std::move(found->second);
+  for (const auto& [network, holder] : before.networks) {
+    if (now.networks.contains(network)) continue;
+    set(network, key, nullptr);
+    changes.networks.insert(network);
+  }
+  for (const auto& [network, holder] : now.networks) {
+    const auto old = before.networks.find(network);
+    if (old != before.networks.end() && old->second == holder) continue;
+    set(network, key, &holder);
+    changes.networks.insert(network);
+  }
+  for (const auto& use : before.attachments) {
+    if (now.attachments.contains(use)) continue;
+    if (--attachments_[use] == 0) attachments_.erase(use);
+    changes.attachments.insert(use.attachment);
+  }
+  for (const auto& use : now.attachments) {
+    if (before.attachments.contains(use)) continue;
+    ++attachments_[use];
+    changes.attachments.insert(use.attachment);
+  }
+  if (now.empty()) {
+    parts_.erase(key);
+  } else {
+    parts_[key] = std::move(now);
+  }
+}
+
+void Usage::node(const NodeName& name, const Tables& tables, UseChanges& changes) {
+  const k8s::ObjectKey key{"", name.str()};
+  const bool exists = tables.of<Node>().find(key) != nullptr;
+  auto set = exists ? tables.of<NodeSet>().share(key) : nullptr;
+  const auto found = counted_.find(name);
+  const auto before = reportsOf(found == counted_.end() ? nullptr : found->second.get());
+  const auto now = reportsOf(set.get());
+  for (const auto& [network, report] : before) {
+    const auto same = now.find(network);
+    if (same != now.end() && same->second == report) continue;
+    count(networks_[network], name, report, -1);
+    changes.networks.insert(network);
+  }
+  for (const auto& [network, report] : now) {
+    const auto same = before.find(network);
+    if (same != before.end() && same->second == report) continue;
+    count(networks_[network], name, report, 1);
+    changes.networks.insert(network);
+  }
+  for (const auto& [network, report] : before) prune(network);
+  if (set == nullptr) {
+    counted_.erase(name);
+  } else {
+    counted_[name] = std::move(set);
+  }
+}
+
+const NetworkUse& Usage::of(const NetworkName& network) const {
+  static const NetworkUse kNone;
+  const auto found = networks_.find(network);
+  return found == networks_.end() ? kNone : found->second;
+}
+
+int Usage::attachedPods(const AttachmentUse& use) const {
+  const auto found = attachments_.find(use);
+  return found == attachments_.end() ? 0 : found->second;
+}
+
+}  // namespace multinet::controller

@@ -1,0 +1,148 @@
+#include "controller/world/world.h"
+
+#include <algorithm>
+
+namespace multinet::controller {
+namespace {
+
+constexpr auto kOutOfService = "node.kubernetes.io/out-of-service";
+
+template <class T>
+std::string nodeOf(const std::shared_ptr<const T>& object) {
+  if (object == nullptr) return {};
+  if constexpr (std::is_same_v<T, Block>) {
+    return object->spec.nodeName;
+  } else if constexpr (std::is_same_v<T, NodeSet>) {
+    return object->metadata.name;
+  } else {
+    return object->nodeName;
+  }
+}
+
+template <class T>
+bool sameSpec(const Changed<T>& change) {
+  return !change.existence() && change.before->spec == change.now->spec &&
+         change.before->undecodable == change.now->undecodable;
+}
+
+}  // namespace
+
+bool outOfService(const Node& node) {
+  return std::ranges::any_of(node.spec.taints,
+                             [](const auto& taint) { return taint.key == kOutOfService; });
+}
+
+template <class Objects>
+void World::judge(const Objects& attachments) {
+  for (const Attachment* attachment : attachments) {
+    const auto key = keyOf(*attachment);
+    if (verdicts_.attachment(key, tables_)) changes_.push_back(Touched<Attachment>{key});
+  }
+}
+
+void World::tell(const UseChanges& changes) {
+  for (const auto& network : changes.networks) {
+    changes_.push_back(Touched<Network>{{"", network.str()}});
+  }
+  for (const auto& attachment : changes.attachments) {
+    changes_.push_back(Touched<Attachment>{attachment});
+  }
+}
+
+bool World::named(const NodeName& node) const {
+  return !of<Block>().by<ByNode>(node).empty() || !of<Peer>().by<ByNode>(node).empty() ||
+         find<NodeSet>(node.str()) != nullptr;
+}
+
+void World::names(const std::string& before, const std::string& now, BootTime time) {
+  if (!now.empty() && find<Node>(now) == nullptr) {
+    absences_.missing(NodeName(now), {time, false});
+  }
+  if (!before.empty() && before != now && !named(NodeName(before))) {
+    absences_.forget(NodeName(before));
+  }
+}
+
+void World::derive(const Changed<Node>& change, BootTime time) {
+  const NodeName name(change.key().name);
+  if (change.now != nullptr) absences_.forget(name);
+  if (change.now == nullptr && named(name)) {
+    absences_.missing(name, {time, outOfService(*change.before)});
+  }
+  if (!change.existence()) return;
+  UseChanges changes;
+  usage_.node(name, tables_, changes);
+  tell(changes);
+}
+
+void World::derive(const Changed<Namespace>& change, BootTime /*time*/) {
+  if (!change.existence() && change.before->metadata.labels == change.now->metadata.labels) return;
+  judge(of<Attachment>().by<ByNamespace>(change.key().name));
+}
+
+void World::derive(const Changed<Network>& change, BootTime /*time*/) {
+  if (sameSpec(change)) return;
+  verdicts_.network(change.key(), tables_);
+  judge(of<Attachment>().by<ByNetworkName>(NetworkName(change.key().name)));
+}
+
+void World::derive(const Changed<Attachment>& change, BootTime /*time*/) {
+  if (sameSpec(change)) return;
+  const auto key = change.key();
+  verdicts_.attachment(key, tables_);
+  UseChanges changes;
+  for (const Pod* pod : of<Pod>().by<ByAttachment>(key)) usage_.pod(keyOf(*pod), tables_, changes);
+  tell(changes);
+}
+
+void World::derive(const Changed<Pod>& change, BootTime /*time*/) {
+  UseChanges changes;
+  usage_.pod(change.key(), tables_, changes);
+  tell(changes);
+}
+
+void World::derive(const Changed<InterfaceSet>& change, BootTime /*time*/) {
+  UseChanges changes;
+  for (const auto& set : {change.before, change.now}) {
+    if (set != nullptr) usage_.pod({set->metadata.nameSpace, set->pod.name}, tables_, changes);
+  }
+  tell(changes);
+}
+
+void World::derive(const Changed<NodeSet>& change, BootTime time) {
+  UseChanges changes;
+  usage_.node(NodeName(change.key().name), tables_, changes);
+  tell(changes);
+  names(nodeOf(change.before), nodeOf(change.now), time);
+}
+
+void World::derive(const Changed<Peer>& change, BootTime time) {
+  names(nodeOf(change.before), nodeOf(change.now), time);
+}
+
+void World::derive(const Changed<Block>& change, BootTime time) {
+  names(nodeOf(change.before), nodeOf(change.now), time);
+}
+
+std::vector<Change> World::everything() const {
+  std::vector<Change> all;
+  std::apply(
+      [&](const auto&... table) {
+        const auto add = [&](const auto& one) {
+          using T = typename std::remove_cvref_t<decltype(one)>::Object;
+          for (const auto& [key, object] : one.all()) all.push_back(Changed<T>{nullptr, object});
+        };
+        (add(table), ...);
+      },
+      tables_.tables);
+  return all;
+}
+
+WorkDone World::work() const {
+  WorkDone work;
+  work.judged = verdicts_.judged();
+  std::apply([&](const auto&... table) { ((work.reads += table.reads()), ...); }, tables_.tables);
+  return work;
+}
+
+}  // namespace multinet::controller

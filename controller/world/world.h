@@ -1,0 +1,135 @@
+// What the controller knows of the cluster, kept between passes: the objects, and what follows from
+// several of them. A change costs what it concerns, whatever else there is.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "controller/world/absences.h"
+#include "controller/world/tables.h"
+#include "controller/world/usage.h"
+#include "controller/world/verdicts.h"
+#include "lib/base/clock.h"
+
+namespace multinet::controller {
+
+/// An object came (`before` is null), went (`now` is null), or is another.
+template <class T>
+struct Changed {
+  std::shared_ptr<const T> before;
+  std::shared_ptr<const T> now;
+  [[nodiscard]] k8s::ObjectKey key() const { return keyOf(now != nullptr ? *now : *before); }
+  /// It came or went.
+  [[nodiscard]] bool existence() const { return before == nullptr || now == nullptr; }
+};
+/// The object is as it was, but who uses it or what the rules say of it is another.
+template <class T>
+struct Touched {
+  k8s::ObjectKey key;
+};
+
+template <class... T>
+using ChangeOf = std::variant<Changed<T>..., Touched<Network>, Touched<Attachment>>;
+using Change = ForKinds<ChangeOf>;
+
+template <class... Handlers>
+struct AnyOf : Handlers... {
+  using Handlers::operator()...;
+  void operator()(const auto& /*change*/) const {}
+};
+/// Calls the one of `handlers` that takes this kind of change, if any does.
+template <class... Handlers>
+void on(const Change& change, Handlers... handlers) {
+  std::visit(AnyOf<Handlers...>{std::move(handlers)...}, change);
+}
+
+/// What work is measured by, since the start.
+struct WorkDone {
+  std::uint64_t reads = 0;   ///< objects that were looked at
+  std::uint64_t judged = 0;  ///< times that lib/api's rules were asked
+};
+
+/// One thread.
+class World {
+ public:
+  /// Null: it is gone. `time` is since when something is missed.
+  template <class T>
+  void put(const k8s::ObjectKey& key, std::shared_ptr<const T> object, BootTime time);
+  /// What changed since the last call.
+  [[nodiscard]] std::vector<Change> changes() { return std::exchange(changes_, {}); }
+  /// All objects, as if they had just come: for who begins.
+  [[nodiscard]] std::vector<Change> everything() const;
+
+  template <class T>
+  [[nodiscard]] const auto& of() const {
+    return tables_.of<T>();
+  }
+  template <class T>
+  [[nodiscard]] const T* find(const k8s::ObjectKey& key) const {
+    return of<T>().find(key);
+  }
+  /// Of the cluster's.
+  template <class T>
+  [[nodiscard]] const T* find(const std::string& name) const {
+    return of<T>().find({"", name});
+  }
+  [[nodiscard]] const NetworkUse& use(const NetworkName& network) const {
+    return usage_.of(network);
+  }
+  [[nodiscard]] int attachedPods(const AttachmentUse& use) const {
+    return usage_.attachedPods(use);
+  }
+  [[nodiscard]] const Sentences& violations(const Network& network) const {
+    return verdicts_.ofNetwork(keyOf(network));
+  }
+  [[nodiscard]] const AttachmentVerdict& verdict(const Attachment& attachment) const {
+    return verdicts_.ofAttachment(keyOf(attachment));
+  }
+  [[nodiscard]] std::optional<GoneNode> gone(const NodeName& node) const {
+    return absences_.find(node);
+  }
+  [[nodiscard]] WorkDone work() const;
+
+ private:
+  void derive(const Changed<Node>& change, BootTime time);
+  void derive(const Changed<Namespace>& change, BootTime time);
+  void derive(const Changed<Network>& change, BootTime time);
+  void derive(const Changed<Attachment>& change, BootTime time);
+  void derive(const Changed<Identifier>& /*change*/, BootTime /*time*/) {}
+  void derive(const Changed<Pod>& change, BootTime time);
+  void derive(const Changed<InterfaceSet>& change, BootTime time);
+  void derive(const Changed<NodeSet>& change, BootTime time);
+  void derive(const Changed<Peer>& change, BootTime time);
+  void derive(const Changed<Block>& change, BootTime time);
+
+  template <class Objects>
+  void judge(const Objects& attachments);
+  void tell(const UseChanges& changes);
+  [[nodiscard]] bool named(const NodeName& node) const;
+  void names(const std::string& before, const std::string& now, BootTime time);
+
+  Tables tables_;
+  Usage usage_;
+  Verdicts verdicts_;
+  Absences absences_;
+  std::vector<Change> changes_;
+};
+
+/// `node.kubernetes.io/out-of-service`: an admin says that it is powered off.
+[[nodiscard]] bool outOfService(const Node& node);
+
+template <class T>
+void World::put(const k8s::ObjectKey& key, std::shared_ptr<const T> object, BootTime time) {
+  Changed<T> change{tables_.of<T>().put(key, object), object};
+  if (change.before == nullptr && change.now == nullptr) return;
+  if (!change.existence() && *change.before == *change.now) return;
+  derive(change, time);
+  changes_.push_back(std::move(change));
+}
+
+}  // namespace multinet::controller

@@ -1,0 +1,97 @@
+// The one description of what we read of Kubernetes' own kinds; for units that decode or encode.
+#pragma once
+
+#include "lib/k8s/core.h"
+#include "lib/k8s/describe_shared.h"
+
+namespace multinet::k8s {
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodReadinessGate> gate) {
+  v.required("conditionType", gate.conditionType);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodSpec> spec) {
+  v.field("nodeName", spec.nodeName);
+  v.field("hostNetwork", spec.hostNetwork);
+  v.field("serviceAccountName", spec.serviceAccountName);
+  v.field("readinessGates", spec.readinessGates);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodIp> ip) {
+  v.field("ip", ip.ip);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodStatus> status) {
+  v.field("phase", status.phase);
+  v.field("podIP", status.podIP);
+  v.field("podIPs", status.podIPs);
+  v.field("conditions", status.conditions.items);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Pod> pod) {
+  v.field("metadata", pod.metadata);
+  v.field("spec", pod.spec);
+  v.field("status", pod.status);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NodeAddress> address) {
+  v.field("type", address.type);
+  v.field("address", address.address);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Taint> taint) {
+  v.field("key", taint.key);
+  v.field("value", taint.value);
+  v.field("effect", taint.effect);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NodeSpec> spec) {
+  v.field("unschedulable", spec.unschedulable);
+  v.field("podCIDRs", spec.podCIDRs);
+  v.field("taints", spec.taints);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NodeStatus> status) {
+  v.field("addresses", status.addresses);
+  v.field("conditions", status.conditions.items);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Node> node) {
+  v.field("metadata", node.metadata);
+  v.field("spec", node.spec);
+  v.field("status", node.status);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NamespaceStatus> status) {
+  v.field("phase", status.phase);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Namespace> object) {
+  v.field("metadata", object.metadata);
+  v.field("status", object.status);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ServiceCidrSpec> spec) {
+  v.field("cidrs", spec.cidrs);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ServiceCidr> object) {
+  v.field("metadata", object.metadata);
+  v.field("spec", object.spec);
+}
+
+}  // namespace multinet::k8s
