@@ -24,7 +24,6 @@
 #include "nodeagent/own_sets.h"
 #include "nodeagent/recover/recovery.h"
 #include "nodeagent/report/api_reporter.h"
-#include "nodeagent/report/kube_node_api.h"
 #include "nodeagent/report/kube_report_api.h"
 #include "nodeagent/report/node_reporter.h"
 #include "nodeagent/resolve/resolver.h"
@@ -85,8 +84,7 @@ class NetworkParts {
   journal::SqliteJournal journal_;
   MeasuredJournal measuredJournal_;
   watch::Cluster cluster_;
-  std::function<Result<kube::Client*>()> client_;
-  report::KubeNodeApi nodeApi_;
+  const kube::ClientSource client_;
   report::NodeReporter nodeReporter_;
   addresses::KubeBlocks blocks_;
   MeasuredBlocks measuredBlocks_;

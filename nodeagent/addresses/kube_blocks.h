@@ -1,23 +1,18 @@
 // IPBlocks through the API server.
 #pragma once
 
-#include <functional>
-
 #include "lib/api/reservations.h"
-#include "lib/kube/client.h"
+#include "lib/kube/client_source.h"
 #include "nodeagent/addresses/block_api.h"
 
 namespace multinet::agent::addresses {
-
-/// The client once there is one; Unavailable says why there isn't.
-using ClientSource = std::function<Result<kube::Client*>()>;
 
 /// A block as its object tells it; an error where name and spec don't agree.
 [[nodiscard]] Result<LeasedBlock> leasedBlock(const api::IPBlock& block);
 
 class KubeBlocks final : public BlockApi {
  public:
-  KubeBlocks(ClientSource client, NodeName node)
+  KubeBlocks(kube::ClientSource client, NodeName node)
       : client_(std::move(client)), node_(std::move(node)) {}
 
   [[nodiscard]] Result<std::vector<LeasedBlock>> listOwn() override;
@@ -28,7 +23,7 @@ class KubeBlocks final : public BlockApi {
 
  private:
   [[nodiscard]] Result<std::vector<LeasedBlock>> list(const std::string& fieldSelector);
-  ClientSource client_;
+  kube::ClientSource client_;
   NodeName node_;
 };
 

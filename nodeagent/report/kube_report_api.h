@@ -6,16 +6,16 @@
 #include <mutex>
 #include <utility>
 
+#include "lib/kube/client_source.h"
 #include "lib/kube/events.h"
 #include "nodeagent/report/api_reporter.h"
-#include "nodeagent/report/client_source.h"
 
 namespace multinet::agent::report {
 
 class KubeReportApi final : public ReportApi {
  public:
   /// `clock` outlives it.
-  KubeReportApi(ClientSource client, const Clock& clock, NodeName node)
+  KubeReportApi(kube::ClientSource client, const Clock& clock, NodeName node)
       : client_(std::move(client)), clock_(clock), node_(std::move(node)) {}
 
   [[nodiscard]] Status putSet(const api::PodInterfaceSet& set) override;
@@ -31,7 +31,7 @@ class KubeReportApi final : public ReportApi {
   /// The client, once there is one; what waited for it is sent.
   [[nodiscard]] Result<kube::Client*> connected();
 
-  ClientSource client_;
+  kube::ClientSource client_;
   const Clock& clock_;
   const NodeName node_;
   std::mutex mutex_;

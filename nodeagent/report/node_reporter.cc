@@ -25,16 +25,30 @@ bool isRefusal(const Error& error) {
   return error.code == Code::InvalidArgument || error.code == Code::PermissionDenied;
 }
 
-Status unlessGone(Status status) {
-  if (!status && status.error().code == Code::NotFound) return {};
-  return status;
+template <class T>
+Status statusOf(const Result<T>& result) {
+  if (result) return {};
+  return fail(result.error());
+}
+
+Status createPeer(kube::Client& client, const api::NetworkPeer& peer) {
+  return statusOf(client.create<api::NetworkPeer>(
+      peer, [&peer](const api::NetworkPeer& there) { return sameSubject(there, peer); }));
+}
+
+/// That very object; one that is gone already is no failure.
+Status deletePeer(kube::Client& client, const api::NetworkPeer& peer) {
+  const Status removed =
+      client.remove<api::NetworkPeer>({"", peer.metadata.name}, {peer.metadata.uid, ""});
+  if (!removed && removed.error().code == Code::NotFound) return {};
+  return removed;
 }
 
 }  // namespace
 
-NodeReporter::NodeReporter(NodeApi& api, const watch::OwnObjects& own, const Clock& clock,
-                           NodeName node, NodeReportOptions options)
-    : api_(api),
+NodeReporter::NodeReporter(kube::ClientSource client, const watch::OwnObjects& own,
+                           const Clock& clock, NodeName node, NodeReportOptions options)
+    : client_(std::move(client)),
       own_(own),
       clock_(clock),
       node_(std::move(node)),
@@ -138,9 +152,10 @@ Result<async::Outcome> NodeReporter::writeSet(const NodeView& view) {
   if (!seen.known && clock_.now() - begin_ < options_.watchPatience) {
     return async::Outcome{kLookAgain};
   }
+  MULTINET_TRY(kube::Client* const client, client_());
   if (seen.object != nullptr) {
     // The watch may be behind our own last write.
-    const Status updated = updateSet(*seen.object, view);
+    const Status updated = updateSet(*client, *seen.object, view);
     const bool stale = !updated && (updated.error().code == Code::Aborted ||
                                     updated.error().code == Code::NotFound);
     if (!stale) {
@@ -148,23 +163,24 @@ Result<async::Outcome> NodeReporter::writeSet(const NodeView& view) {
       return async::Outcome{};
     }
   }
-  auto there = api_.getNodeSet(node_);
+  auto there = client->get<api::NodeNetworkSet>({"", node_.str()});
   if (!there && there.error().code == Code::NotFound) {
     api::NodeNetworkSet fresh;
     fresh.metadata.name = node_.str();
     fresh.spec.nodeName = node_.str();
-    there = api_.createNodeSet(fresh);
+    there = client->create(fresh);
   }
   if (!there) return fail(there.error());
-  MULTINET_CHECK(updateSet(std::move(*there), view));
+  MULTINET_CHECK(updateSet(*client, std::move(*there), view));
   return async::Outcome{};
 }
 
-Status NodeReporter::updateSet(api::NodeNetworkSet set, const NodeView& view) {
+Status NodeReporter::updateSet(kube::Client& client, api::NodeNetworkSet set,
+                               const NodeView& view) {
   api::NodeNetworkSetStatus next = nodeStatus(set.status, view, clock_.wall());
   if (next == set.status) return {};
   set.status = std::move(next);
-  return api_.updateNodeSetStatus(set);
+  return statusOf(client.updateStatus(set));
 }
 
 Status NodeReporter::writePeer(const std::string& name) {
@@ -180,17 +196,17 @@ Status NodeReporter::writePeer(const std::string& name) {
     return fail(Code::Unavailable, "CachesNotReady",
                 "write NetworkPeer " + name + ": which ones there are isn't known yet");
   }
-  if (!wanted) {
-    return seen.object == nullptr ? Status() : unlessGone(api_.deletePeer(*seen.object));
-  }
-  if (seen.object == nullptr) return api_.createPeer(*wanted);
-  if (sameFacts(*seen.object, *wanted)) return {};
+  if (!wanted && seen.object == nullptr) return {};
+  if (wanted && seen.object != nullptr && sameFacts(*seen.object, *wanted)) return {};
+  MULTINET_TRY(kube::Client* const client, client_());
+  if (!wanted) return deletePeer(*client, *seen.object);
+  if (seen.object == nullptr) return createPeer(*client, *wanted);
   if (!sameSubject(*seen.object, *wanted)) {
-    MULTINET_CHECK(unlessGone(api_.deletePeer(*seen.object)));
-    return api_.createPeer(*wanted);
+    MULTINET_CHECK(deletePeer(*client, *seen.object));
+    return createPeer(*client, *wanted);
   }
   wanted->metadata = seen.object->metadata;
-  return api_.updatePeer(*wanted);
+  return statusOf(client->update(*wanted));
 }
 
 }  // namespace multinet::agent::report

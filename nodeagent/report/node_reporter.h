@@ -19,27 +19,12 @@
 #include "lib/async/workers.h"
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
+#include "lib/kube/client_source.h"
 #include "nodeagent/networks/networks.h"
 #include "nodeagent/report/reporter.h"
 #include "nodeagent/watch/own_objects.h"
 
 namespace multinet::agent::report {
-
-/// What this room asks of the API for the node. Calls block, on the room's own threads, which may
-/// be in it at once.
-class NodeApi {
- public:
-  virtual ~NodeApi() = default;
-  /// NotFound where the node has none yet.
-  [[nodiscard]] virtual Result<api::NodeNetworkSet> getNodeSet(const NodeName& node) = 0;
-  [[nodiscard]] virtual Result<api::NodeNetworkSet> createNodeSet(
-      const api::NodeNetworkSet& set) = 0;
-  /// Aborted where the set isn't of that revision any more.
-  [[nodiscard]] virtual Status updateNodeSetStatus(const api::NodeNetworkSet& set) = 0;
-  [[nodiscard]] virtual Status createPeer(const api::NetworkPeer& peer) = 0;
-  [[nodiscard]] virtual Status updatePeer(const api::NetworkPeer& peer) = 0;
-  [[nodiscard]] virtual Status deletePeer(const api::NetworkPeer& peer) = 0;
-};
 
 /// What is known of the node.
 struct NodeView {
@@ -68,8 +53,8 @@ struct NodeReportOptions {
 class NodeReporter {
  public:
   /// All it is given outlives it. Starts its threads.
-  NodeReporter(NodeApi& api, const watch::OwnObjects& own, const Clock& clock, NodeName node,
-               NodeReportOptions options = {});
+  NodeReporter(kube::ClientSource client, const watch::OwnObjects& own, const Clock& clock,
+               NodeName node, NodeReportOptions options = {});
   ~NodeReporter();
   NodeReporter(const NodeReporter&) = delete;
   NodeReporter& operator=(const NodeReporter&) = delete;
@@ -93,10 +78,11 @@ class NodeReporter {
 
  private:
   [[nodiscard]] Result<async::Outcome> writeSet(const NodeView& view);
-  [[nodiscard]] Status updateSet(api::NodeNetworkSet set, const NodeView& view);
+  [[nodiscard]] Status updateSet(kube::Client& client, api::NodeNetworkSet set,
+                                 const NodeView& view);
   [[nodiscard]] Status writePeer(const std::string& name);
 
-  NodeApi& api_;
+  const kube::ClientSource client_;
   const watch::OwnObjects& own_;
   const Clock& clock_;
   const NodeName node_;

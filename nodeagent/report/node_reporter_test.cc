@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <thread>
 
+#include "lib/kube/fake_transport.h"
 #include "nodeagent/watch/fake_own_objects.h"
 
 namespace multinet::agent::report {
@@ -98,71 +101,86 @@ TEST(Peers, OnlyTunnelsThatEndHereAreTold) {
   EXPECT_TRUE(peersOf(snapshot, NodeName("n1")).empty());
 }
 
-/// An API server whose watches show at once what it has, or are behind.
-class FakeApi final : public NodeApi {
- public:
-  explicit FakeApi(watch::FakeOwnObjects& own) : own_(own) {}
+const std::string kOurs = "/apis/multinet.dev/v1alpha1/";
 
-  Result<api::NodeNetworkSet> getNodeSet(const NodeName& /*node*/) override {
-    const std::lock_guard lock(mutex_);
-    ++calls_;
-    if (!set_) return fail(Code::NotFound, "NotFound", "no set");
-    return *set_;
+/// An API server whose watches show at once what it has, or are behind.
+class Server {
+ public:
+  explicit Server(watch::FakeOwnObjects& own) : own_(own) {
+    store_.statusSubresources = {kOurs + "nodenetworksets"};
+    auto transport = std::make_unique<kube::FakeTransport>(store_);
+    transport_ = transport.get();
+    transport_->written = [this] { show(); };
+    transport_->before =
+        [this](const kube::HttpRequest& request) -> std::optional<Result<kube::HttpResponse>> {
+      if (refused_.empty() || request.body.find(refused_) == std::string::npos) return {};
+      return kube::refusing(422, "Invalid", "no");
+    };
+    client_ = std::make_unique<kube::Client>(std::move(transport));
   }
-  Result<api::NodeNetworkSet> createNodeSet(const api::NodeNetworkSet& set) override {
-    const std::lock_guard lock(mutex_);
-    ++calls_;
-    set_ = set;
-    set_->metadata.resourceVersion = "1";
-    if (showing_) own_.put(*set_);
-    return *set_;
+
+  kube::ClientSource source() {
+    return [this] { return client_.get(); };
   }
-  Status updateNodeSetStatus(const api::NodeNetworkSet& set) override {
-    const std::lock_guard lock(mutex_);
-    ++calls_;
-    if (!set_) return fail(Code::NotFound, "NotFound", "no set");
-    if (set.metadata.resourceVersion != set_->metadata.resourceVersion) {
-      return fail(Code::Aborted, "Conflict", "the object has been modified");
-    }
-    set_ = set;
-    set_->metadata.resourceVersion += '1';
-    if (showing_) own_.put(*set_);
-    return {};
-  }
-  Status createPeer(const api::NetworkPeer& peer) override {
-    const std::lock_guard lock(mutex_);
-    ++calls_;
-    if (peer.metadata.name == refused_) return fail(Code::InvalidArgument, "Invalid", "no");
-    peers_[peer.metadata.name] = peer;
-    own_.put(peer);
-    return {};
-  }
-  Status updatePeer(const api::NetworkPeer& peer) override { return createPeer(peer); }
-  Status deletePeer(const api::NetworkPeer& peer) override {
-    const std::lock_guard lock(mutex_);
-    ++calls_;
-    own_.removePeer(peer.metadata.name);
-    if (peers_.erase(peer.metadata.name) == 0) return fail(Code::NotFound, "NotFound", "no peer");
-    return {};
-  }
-  std::vector<std::string> peers() {
-    const std::lock_guard lock(mutex_);
+  std::size_t calls() const { return transport_->requests().size(); }
+  std::vector<std::string> peers() const {
     std::vector<std::string> names;
-    for (const auto& [name, peer] : peers_) names.push_back(name);
+    for (const auto& peer : peersThere()) names.push_back(peer.metadata.name);
     return names;
   }
-  std::size_t networks() {
-    const std::lock_guard lock(mutex_);
-    return set_ ? set_->status.networks.size() : 0;
+  std::optional<api::NodeNetworkSetStatus> status() const {
+    const auto set = setThere();
+    return set ? std::optional(set->status) : std::nullopt;
+  }
+  std::size_t networks() const {
+    const auto now = status();
+    return now ? now->networks.size() : 0;
+  }
+  /// Somebody deletes all.
+  void clear() {
+    store_.remove(testing::ResourcePath::parse(kOurs + "nodenetworksets/n1"), {});
+    for (const std::string& name : peers()) {
+      store_.remove(testing::ResourcePath::parse(kOurs + "networkpeers/" + name), {});
+    }
+    show();
+  }
+
+  std::atomic<bool> showing_ = true;  ///< of the set
+  std::string refused_;               ///< a word; before the first call
+
+ private:
+  std::optional<api::NodeNetworkSet> setThere() const {
+    const auto set = store_.get(testing::ResourcePath::parse(kOurs + "nodenetworksets/n1"));
+    if (set.status != 200) return std::nullopt;
+    return kube::decodeJson<api::NodeNetworkSet>(set.body.dump()).value();
+  }
+  std::vector<api::NetworkPeer> peersThere() const {
+    std::vector<api::NetworkPeer> peers;
+    const auto all =
+        store_.list(testing::ResourcePath::parse(kOurs + "networkpeers"), "", "", 0, "");
+    for (const auto& item : all.body["items"]) {
+      peers.push_back(kube::decodeJson<api::NetworkPeer>(item.dump()).value());
+    }
+    return peers;
+  }
+  void show() {
+    const std::lock_guard lock(mutex_);  // what is shown later is newer
+    const auto there = peersThere();
+    for (const std::string& name : own_.ownPeerNames()) {
+      const auto isIt = [&name](const auto& peer) { return peer.metadata.name == name; };
+      if (std::ranges::none_of(there, isIt)) own_.removePeer(name);
+    }
+    for (const auto& peer : there) own_.put(peer);
+    if (!showing_) return;
+    if (const auto set = setThere()) return own_.put(*set);
+    own_.removeNodeSet();
   }
 
   watch::FakeOwnObjects& own_;
   std::mutex mutex_;
-  int calls_ = 0;
-  bool showing_ = true;
-  std::string refused_;
-  std::optional<api::NodeNetworkSet> set_;
-  std::map<std::string, api::NetworkPeer> peers_;
+  testing::ObjectStore store_;
+  kube::FakeTransport* transport_ = nullptr;
+  std::unique_ptr<kube::Client> client_;
 };
 
 class NodeReporterTest : public ::testing::Test {
@@ -175,7 +193,8 @@ class NodeReporterTest : public ::testing::Test {
     NodeReportOptions options;
     options.repairAfter = std::chrono::milliseconds(1);
     reporter_.reset();
-    reporter_ = std::make_unique<NodeReporter>(api_, own_, clock_, NodeName("n1"), options);
+    reporter_ =
+        std::make_unique<NodeReporter>(server_.source(), own_, clock_, NodeName("n1"), options);
   }
   void tell(const networks::Snapshot& snapshot) {
     reporter_->update(std::make_shared<const networks::Snapshot>(snapshot));
@@ -190,33 +209,33 @@ class NodeReporterTest : public ::testing::Test {
   }
   void expectAll() {
     eventually("set and peer are there", [this] {
-      return api_.networks() == 1 && api_.peers() == std::vector<std::string>{"blue.n1"};
+      return server_.networks() == 1 && server_.peers() == std::vector<std::string>{"blue.n1"};
     });
   }
   /// Calls that a look at everything makes.
-  int callsOfALook() {
-    const int before = api_.calls_;
+  std::size_t callsOfALook() {
+    const std::size_t before = server_.calls();
     EXPECT_TRUE(reporter_->write(""));
     EXPECT_TRUE(reporter_->write("blue.n1"));
-    return api_.calls_ - before;
+    return server_.calls() - before;
   }
 
   SystemClock clock_;
   watch::FakeOwnObjects own_;
-  FakeApi api_{own_};
+  Server server_{own_};
   std::unique_ptr<NodeReporter> reporter_;
 };
 
 TEST_F(NodeReporterTest, WritesDifferencesOnlyAndNothingBeforeItKnows) {
   tell({});
   EXPECT_TRUE(reporter_->write(""));
-  EXPECT_EQ(api_.calls_, 0);
+  EXPECT_EQ(server_.calls(), 0U);
   tell(blue());
   expectAll();
-  EXPECT_EQ(callsOfALook(), 0);
+  EXPECT_EQ(callsOfALook(), 0U);
   start();  // again, of the same
   tell(blue());
-  EXPECT_EQ(callsOfALook(), 0);
+  EXPECT_EQ(callsOfALook(), 0U);
   networks::Snapshot moved = blue();
   moved.networks[0].underlays = {IpAddress::parse("10.90.0.12").value()};
   tell(moved);
@@ -226,19 +245,14 @@ TEST_F(NodeReporterTest, WritesDifferencesOnlyAndNothingBeforeItKnows) {
   networks::Snapshot none;
   none.settled = true;
   tell(none);
-  eventually("nothing is left", [this] { return api_.networks() == 0 && api_.peers().empty(); });
+  eventually("nothing is left",
+             [this] { return server_.networks() == 0 && server_.peers().empty(); });
 }
 
 TEST_F(NodeReporterTest, WhatIsDeletedComesBack) {
   tell(blue());
   expectAll();
-  {
-    const std::lock_guard lock(api_.mutex_);
-    api_.set_.reset();
-    api_.peers_.clear();
-    own_.removeNodeSet();
-    own_.removePeer("blue.n1");
-  }
+  server_.clear();
   reporter_->changed("");
   reporter_->changed("blue.n1");
   expectAll();
@@ -247,15 +261,9 @@ TEST_F(NodeReporterTest, WhatIsDeletedComesBack) {
 TEST_F(NodeReporterTest, NothingIsWrittenWhileTheNodeIsGoneAndAllOnceItIsBack) {
   tell(blue());
   expectAll();
-  {
-    const std::lock_guard lock(api_.mutex_);
-    api_.set_.reset();
-    api_.peers_.clear();
-    own_.removeNodeSet();
-    own_.removePeer("blue.n1");
-    own_.removeNode();
-  }
-  EXPECT_EQ(callsOfALook(), 0) << "the controller would take it away again";
+  own_.removeNode();
+  server_.clear();
+  EXPECT_EQ(callsOfALook(), 0U) << "the controller would take it away again";
   own_.put(k8s::Node{});
   reporter_->changed("");
   expectAll();
@@ -268,10 +276,11 @@ TEST_F(NodeReporterTest, APeerThatTheServerRefusesHoldsUpNothing) {
     many.networks.back().name = NetworkName(name);
     many.networks.back().uid = NetworkUid(name);
   }
-  api_.refused_ = "aaa.n1";
+  server_.refused_ = "aaa.n1";
   tell(many);
   eventually("the others are told", [this] {
-    return api_.networks() == 3 && api_.peers() == std::vector<std::string>{"blue.n1", "zzz.n1"};
+    return server_.networks() == 3 &&
+           server_.peers() == std::vector<std::string>{"blue.n1", "zzz.n1"};
   });
 }
 
@@ -290,17 +299,13 @@ TEST_F(NodeReporterTest, APeerOfANetworkMadeAgainIsMadeAgain) {
 TEST_F(NodeReporterTest, AWatchThatIsBehindCostsALookAndNothingElse) {
   tell(blue());
   expectAll();
-  {
-    const std::lock_guard lock(api_.mutex_);
-    api_.showing_ = false;
-  }
+  server_.showing_ = false;
   networks::Snapshot down = blue();
   for (const char* reason : {"One", "Two"}) {
     down.networks[0].reason = reason;
     tell(down);
     eventually("it is told", [&] {
-      const std::lock_guard lock(api_.mutex_);
-      return api_.set_->status.networks[0].conditions.find("Ready")->reason == reason;
+      return server_.status()->networks[0].conditions.find("Ready")->reason == reason;
     });
   }
 }
@@ -310,12 +315,9 @@ TEST_F(NodeReporterTest, AConditionOfTheNodeIsToldBeforeItsNetworksAreKnown) {
   expectAll();
   start();
   reporter_->setNodeCondition({"AgentBypassed", k8s::ConditionStatus::True, "Seen", "it does"});
-  eventually("it is told", [this] {
-    const std::lock_guard lock(api_.mutex_);
-    return api_.set_->status.conditions.isTrue("AgentBypassed");
-  });
-  EXPECT_EQ(api_.networks(), 1U) << "half a picture takes nothing away";
-  EXPECT_EQ(api_.peers().size(), 1U);
+  eventually("it is told", [this] { return server_.status()->conditions.isTrue("AgentBypassed"); });
+  EXPECT_EQ(server_.networks(), 1U) << "half a picture takes nothing away";
+  EXPECT_EQ(server_.peers().size(), 1U);
 }
 
 }  // namespace

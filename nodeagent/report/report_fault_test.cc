@@ -8,7 +8,6 @@
 
 #include "lib/api/names.h"
 #include "nodeagent/report/api_reporter.h"
-#include "nodeagent/report/kube_node_api.h"
 #include "nodeagent/report/kube_report_api.h"
 #include "nodeagent/report/node_reporter.h"
 #include "nodeagent/watch/cluster.h"
@@ -35,9 +34,9 @@ struct Reporting {
       : cluster({.kubeconfig = kubeconfig, .node = NodeName("n1")}, clock, [] {},
                 {.pod = [this](const std::string& uid) { pods.changed(uid); },
                  .node = [this](const std::string& peer) { node.changed(peer); }}),
-        nodeApi([this] { return cluster.client(); }),
         reportApi([this] { return cluster.client(); }, clock, NodeName("n1")),
-        node(nodeApi, cluster, clock, NodeName("n1"), {.repairAfter = milliseconds(100)}),
+        node([this] { return cluster.client(); }, cluster, clock, NodeName("n1"),
+             {.repairAfter = milliseconds(100)}),
         pods(reportApi, cluster, node.news(), clock, NodeName("n1"),
              {.repairAfter = milliseconds(100)}) {
     cluster.start();
@@ -45,7 +44,6 @@ struct Reporting {
   ~Reporting() { cluster.stop(); }
 
   watch::Cluster cluster;
-  KubeNodeApi nodeApi;
   KubeReportApi reportApi;
   NodeReporter node;
   ApiReporter pods;

@@ -15,6 +15,8 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
 
+#include "test/support/ask.h"
+
 namespace multinet::testing {
 namespace {
 
@@ -23,59 +25,6 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using tcp = asio::ip::tcp;
 using Request = http::request<http::string_body>;
-
-std::string decodePercent(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      decoded += static_cast<char>(std::stoi(std::string(text.substr(i + 1, 2)), nullptr, 16));
-      i += 2;
-    } else {
-      decoded += text[i];
-    }
-  }
-  return decoded;
-}
-
-/// What a request asks for, taken apart.
-struct Ask {
-  std::string method;
-  std::string target;
-  ResourcePath path;
-  std::map<std::string, std::string> query;
-  Json body;
-  std::string contentType;
-  bool keepAlive = true;
-
-  [[nodiscard]] std::string at(const std::string& key) const {
-    const auto found = query.find(key);
-    return found == query.end() ? std::string() : found->second;
-  }
-  [[nodiscard]] std::uint64_t number(const std::string& key) const {
-    return std::strtoull(at(key).c_str(), nullptr, 10);
-  }
-};
-
-Ask read(const Request& request) {
-  Ask ask;
-  ask.method = std::string(request.method_string());
-  ask.target = std::string(request.target());
-  const auto mark = ask.target.find('?');
-  ask.path = ResourcePath::parse(ask.target.substr(0, mark));
-  std::string_view rest = mark == std::string::npos ? std::string_view()
-                                                    : std::string_view(ask.target).substr(mark + 1);
-  while (!rest.empty()) {
-    const auto pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-    const auto equals = std::min(pair.find('='), pair.size());
-    ask.query[decodePercent(pair.substr(0, equals))] =
-        decodePercent(pair.substr(std::min(pair.size(), equals + 1)));
-  }
-  ask.body = Json::parse(request.body(), nullptr, false);
-  ask.keepAlive = request.keep_alive();
-  ask.contentType = std::string(request[http::field::content_type]);
-  return ask;
-}
 
 std::string rendered(const StoreAnswer& answer, std::string_view extraHeaders) {
   const auto body = answer.body.dump();
@@ -126,10 +75,10 @@ class ApiServer::Impl {
   void serve(Stream& stream);
   /// False when the connection must be closed.
   template <class Stream>
-  bool answer(Stream& stream, const Ask& ask);
+  bool answer(Stream& stream, const Ask& ask, bool keepsAlive);
   template <class Stream>
   bool watch(Stream& stream, const Ask& ask, std::optional<Fault> fault);
-  StoreAnswer carryOut(const Ask& ask);
+  StoreAnswer answerOf(const Ask& ask);
   StoreAnswer remembered(const Ask& ask, StoreAnswer answer);
   std::optional<Fault> faultFor(const Ask& ask);
   void stall();
@@ -220,13 +169,14 @@ void ApiServer::Impl::serve(Stream& stream) {
   while (open()) {
     Request request;
     http::read(stream, buffer, request);
-    const auto ask = read(request);
+    const auto ask = Ask::parse(std::string(request.method_string()), std::string(request.target()),
+                                request.body(), std::string(request[http::field::content_type]));
     {
       const std::lock_guard lock(mutex_);
       requests_.push_back(ask.method + " " + ask.target);
       authorization_ = std::string(request[http::field::authorization]);
     }
-    if (!answer(stream, ask)) return;
+    if (!answer(stream, ask, request.keep_alive())) return;
   }
 }
 
@@ -251,24 +201,10 @@ void ApiServer::Impl::stall() {
   while (open()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
 }
 
-StoreAnswer ApiServer::Impl::carryOut(const Ask& ask) {
-  const auto& path = ask.path;
-  if (ask.target == "/version") return {200, {{"major", "1"}, {"minor", "37"}}};
-  if (path.collection.empty()) return failure(404, "NotFound", "no such path");
-  if (ask.method != "GET" && ask.method != "DELETE" && ask.body.is_discarded()) {
-    return failure(400, "BadRequest", "the body is no JSON");
-  }
-  if (ask.method == "GET" && path.name.empty()) {
-    return remembered(ask, store.list(path, ask.at("labelSelector"), ask.at("fieldSelector"),
-                                      ask.number("limit"), ask.at("continue")));
-  }
-  if (ask.method == "GET") return store.get(path);
-  if (ask.method == "POST") return store.create(path, ask.body);
-  if (ask.method == "PUT") return store.update(path, ask.body);
-  if (ask.method == "DELETE") return store.remove(path, ask.body);
-  const bool applies = ask.contentType.starts_with("application/apply-patch");
-  return store.patch(path, ask.body,
-                     applies ? ObjectStore::IfAbsent::Create : ObjectStore::IfAbsent::Fail);
+StoreAnswer ApiServer::Impl::answerOf(const Ask& ask) {
+  auto answer = carryOut(store, ask);
+  const bool isList = ask.method == "GET" && ask.path.name.empty() && !ask.path.collection.empty();
+  return isList ? remembered(ask, std::move(answer)) : answer;
 }
 
 StoreAnswer ApiServer::Impl::remembered(const Ask& ask, StoreAnswer answer) {
@@ -278,7 +214,7 @@ StoreAnswer ApiServer::Impl::remembered(const Ask& ask, StoreAnswer answer) {
 }
 
 template <class Stream>
-bool ApiServer::Impl::answer(Stream& stream, const Ask& ask) {
+bool ApiServer::Impl::answer(Stream& stream, const Ask& ask, bool keepsAlive) {
   const auto send = [&](const std::string& text) { asio::write(stream, asio::buffer(text)); };
   const auto fault = faultFor(ask);
   if (fault == Fault::TooManyRequests) {
@@ -302,19 +238,19 @@ bool ApiServer::Impl::answer(Stream& stream, const Ask& ask) {
     return false;
   }
   if (ask.query.contains("watch")) return watch(stream, ask, fault);
-  auto answer = carryOut(ask);
+  auto answer = answerOf(ask);
   if (fault == Fault::LoseReply) return false;
   if (fault == Fault::OldList) {
     const std::lock_guard lock(mutex_);
     answer = firstLists_[ask.path.collection];
   }
-  const auto text = rendered(answer, ask.keepAlive ? "" : "Connection: close\r\n");
+  const auto text = rendered(answer, keepsAlive ? "" : "Connection: close\r\n");
   if (fault == Fault::Cut) {
     send(text.substr(0, text.size() - answer.body.dump().size() / 2 - 1));
     return false;
   }
   send(text);
-  return ask.keepAlive;
+  return keepsAlive;
 }
 
 template <class Stream>
