@@ -7,7 +7,7 @@
 #include "lib/api/pod_interface_set.h"
 #include "lib/async/lane.h"
 #include "lib/base/ids.h"
-#include "lib/kube/client.h"
+#include "lib/kube/client_source.h"
 #include "nodeagent/sandbox/testimony.h"
 
 namespace multinet::agent {
@@ -20,7 +20,7 @@ namespace multinet::agent {
 class KubeOwnSets {
  public:
   /// `clock` outlives it.
-  KubeOwnSets(std::function<Result<kube::Client*>()> client, NodeName node, const Clock& clock)
+  KubeOwnSets(kube::ClientSource client, NodeName node, const Clock& clock)
       : client_(std::move(client)), node_(std::move(node)), lane_("own-sets", clock) {}
 
   /// See sandbox::OwnSets.
@@ -29,7 +29,7 @@ class KubeOwnSets {
  private:
   [[nodiscard]] Result<std::vector<sandbox::KnownSet>> listNow();
 
-  std::function<Result<kube::Client*>()> client_;
+  kube::ClientSource client_;
   const NodeName node_;
   async::Lane lane_;
 };

@@ -59,8 +59,7 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       nodeReporter_(client_, cluster_, clock_, node_),
       blocks_(client_, node_),
       measuredBlocks_(blocks_, metrics_, clock_),
-      reportApi_(client_, clock_, node_),
-      reporter_(reportApi_, cluster_, nodeReporter_.news(), clock_, node_),
+      reporter_(client_, cluster_, nodeReporter_.news(), clock_, node_),
       ownSets_(client_, node_, clock_) {}
 
 Status NetworkParts::start() {

@@ -24,7 +24,6 @@
 #include "nodeagent/own_sets.h"
 #include "nodeagent/recover/recovery.h"
 #include "nodeagent/report/api_reporter.h"
-#include "nodeagent/report/kube_report_api.h"
 #include "nodeagent/report/node_reporter.h"
 #include "nodeagent/resolve/resolver.h"
 #include "nodeagent/sandbox/owner.h"
@@ -88,7 +87,6 @@ class NetworkParts {
   report::NodeReporter nodeReporter_;
   addresses::KubeBlocks blocks_;
   MeasuredBlocks measuredBlocks_;
-  report::KubeReportApi reportApi_;
   report::ApiReporter reporter_;
   KubeOwnSets ownSets_;
   // From here on by start():

@@ -31,15 +31,16 @@ bool isOf(const watch::Seen<k8s::Pod>& seen, const PodRef& pod) {
 
 }  // namespace
 
-ApiReporter::ApiReporter(ReportApi& api, const watch::OwnObjects& own, NodeNews node,
+ApiReporter::ApiReporter(kube::ClientSource client, const watch::OwnObjects& own, NodeNews node,
                          const Clock& clock, NodeName name, ReportOptions options)
-    : api_(api),
+    : client_(std::move(client)),
       own_(own),
       node_(std::move(node)),
       clock_(clock),
       name_(std::move(name)),
       options_(options),
       begin_(clock.now()),
+      events_(client_, clock, name_),
       workers_("report", clock, {.first = kFirstRetry, .most = kMostRetry},
                [this](const PodUid& uid) { return write(uid); }) {
   workers_.start(options_.workers);
@@ -117,11 +118,11 @@ void ApiReporter::refused(const PodRef& pod, const Error& error) {
 }
 
 void ApiReporter::event(const PodRef& pod, const Notice& notice) {
-  api_.recordEvent(pod, notice);
+  events_.onPod(pod, notice);
 }
 
 void ApiReporter::nodeEvent(const Notice& notice) {
-  api_.recordNodeEvent(notice);
+  events_.onNode(notice);
 }
 
 void ApiReporter::changed(const std::string& podUid) {
@@ -180,6 +181,12 @@ Duration ApiReporter::keptBack(const Told& told, const watch::Seen<k8s::Pod>& se
   return says ? Duration{} : std::max(Duration{}, Duration(told.announceAt - clock_.now()));
 }
 
+Result<kube::Client*> ApiReporter::connected() {
+  MULTINET_TRY(kube::Client* const client, client_());
+  events_.connected(*client);
+  return client;
+}
+
 bool ApiReporter::stillBlind() const {
   return clock_.now() - begin_ < options_.watchPatience;
 }
@@ -217,7 +224,8 @@ Status ApiReporter::writeSet(Told& told, bool podIsThere) {
   const std::string name = api::interfaceSetName(told.pod.name, told.pod.uid);
   if (!told.set) {
     if (!told.deleteSet || told.setWritten) return {};
-    const Status status = api_.deleteSet(told.pod.namespaceName, name);
+    MULTINET_TRY(kube::Client* const client, connected());
+    const Status status = deleteSet(*client, told.pod.namespaceName, name);
     told.setWritten = status.has_value() || isGone(status);
     return told.setWritten ? Status() : status;
   }
@@ -230,7 +238,8 @@ Status ApiReporter::writeSet(Told& told, bool podIsThere) {
   }
   // Of a pod that is gone the collector takes the set, and would take each new one.
   if (!podIsThere && told.setWritten) return {};
-  const Status status = api_.putSet(*told.set);
+  MULTINET_TRY(kube::Client* const client, connected());
+  const Status status = putSet(*client, *told.set);
   // A namespace that is being deleted takes no new object, and the pod goes with it.
   told.setWritten = told.setWritten || status.has_value() || isGone(status);
   return isGone(status) ? Status() : status;
@@ -251,7 +260,8 @@ Status ApiReporter::writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen
     return {};
   }
   if (!told.readySince) told.readySince = clock_.wall();
-  const Status status = api_.putReadiness(told.pod, told.readiness, *told.readySince);
+  MULTINET_TRY(kube::Client* const client, connected());
+  const Status status = putReadiness(*client, told.pod, told.readiness, *told.readySince);
   told.readinessWritten = told.readinessWritten || status.has_value() || isGone(status);
   return isGone(status) ? Status() : status;
 }

@@ -20,35 +20,13 @@
 #include "lib/async/workers.h"
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
+#include "lib/kube/client_source.h"
+#include "nodeagent/report/events.h"
+#include "nodeagent/report/pod_writes.h"
 #include "nodeagent/report/reporter.h"
 #include "nodeagent/watch/own_objects.h"
 
 namespace multinet::agent::report {
-
-/// The pod's condition `multinet.dev/networks-ready`.
-struct Readiness {
-  bool ready = false;
-  std::string reason;
-  std::string message;
-  bool operator==(const Readiness&) const = default;
-};
-
-/// What this room asks of the API. Calls block, on the room's own threads, which may be in it at
-/// once. NotFound means that the pod or the set is gone, which is no failure.
-class ReportApi {
- public:
-  virtual ~ReportApi() = default;
-  /// Creates the set, or makes the one that is there equal to it.
-  [[nodiscard]] virtual Status putSet(const api::PodInterfaceSet& set) = 0;
-  [[nodiscard]] virtual Status deleteSet(const std::string& namespaceName,
-                                         const std::string& name) = 0;
-  /// Only on the pod with that UID. `since`: when the status became what it is.
-  [[nodiscard]] virtual Status putReadiness(const PodRef& pod, const Readiness& readiness,
-                                            WallTime since) = 0;
-  /// Returns at once; the door keeps it until it can be sent.
-  virtual void recordEvent(const PodRef& pod, const Notice& notice) = 0;
-  virtual void recordNodeEvent(const Notice& notice) = 0;
-};
 
 /// The set of a pod as the API shows it. Pure.
 [[nodiscard]] api::PodInterfaceSet interfaceSet(const PodRef& pod, const NodeName& node,
@@ -77,8 +55,8 @@ struct ReportOptions {
 class ApiReporter {
  public:
   /// All it is given outlives it. Starts its threads.
-  ApiReporter(ReportApi& api, const watch::OwnObjects& own, NodeNews node, const Clock& clock,
-              NodeName name, ReportOptions options = {});
+  ApiReporter(kube::ClientSource client, const watch::OwnObjects& own, NodeNews node,
+              const Clock& clock, NodeName name, ReportOptions options = {});
   ~ApiReporter();
   ApiReporter(const ApiReporter&) = delete;
   ApiReporter& operator=(const ApiReporter&) = delete;
@@ -124,12 +102,13 @@ class ApiReporter {
   [[nodiscard]] Status writeSet(Told& told, bool podIsThere);
   [[nodiscard]] Status writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen);
   void tellRefusal(Told& told, const Error& error);
+  [[nodiscard]] Result<kube::Client*> connected();
   [[nodiscard]] bool stillBlind() const;
   /// How long an announcement is still kept back, since its pod may be ready any moment.
   [[nodiscard]] Duration keptBack(const Told& told, const watch::Seen<k8s::Pod>& seen) const;
   void keep(const PodUid& uid, const Told& told, bool isFollowed);
 
-  ReportApi& api_;
+  const kube::ClientSource client_;
   const watch::OwnObjects& own_;
   const NodeNews node_;
   const Clock& clock_;
@@ -140,6 +119,7 @@ class ApiReporter {
   std::uint64_t version_ = 0;
   std::map<PodUid, Told> told_;
   std::map<PodUid, SandboxId> current_;  ///< whose set is, or is about to be, in the API
+  Events events_;
   async::Workers<PodUid> workers_;
 };
 

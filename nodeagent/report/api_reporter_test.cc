@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <thread>
 
 #include "lib/base/fake_clock.h"
+#include "lib/kube/fake_transport.h"
+#include "nodeagent/report/bounds.h"
 #include "nodeagent/watch/fake_own_objects.h"
 
 namespace multinet::agent::report {
@@ -14,49 +18,73 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// An API server whose watches show at once what it has.
-class FakeApi final : public ReportApi {
- public:
-  explicit FakeApi(watch::FakeOwnObjects& own) : own_(own) {}
+const std::string kPods = "/api/v1/namespaces/default/pods/";
+const std::string kSets = "/apis/multinet.dev/v1alpha1/namespaces/default/podinterfacesets/";
 
-  Status putSet(const api::PodInterfaceSet& set) override {
-    const std::lock_guard lock(mutex_);
-    ++calls_;
-    if (setError_) return fail(*setError_);
-    if (down_ > 0) {
-      --down_;
-      return fail(Code::Unavailable, "ServerAway", "the server is away");
+/// An API server whose watches show at once what it has.
+class Server {
+ public:
+  explicit Server(watch::FakeOwnObjects& own) : own_(own) {
+    auto transport = std::make_unique<kube::FakeTransport>(store_);
+    transport_ = transport.get();
+    transport_->written = [this] { show(); };
+    transport_->before = [this](const kube::HttpRequest& request) { return refusal(request); };
+    client_ = std::make_unique<kube::Client>(std::move(transport));
+  }
+
+  kube::ClientSource source() {
+    return [this] { return client_.get(); };
+  }
+  /// A pod that no watch has shown yet.
+  PodRef makePod(const std::string& name) {
+    const auto made =
+        store_.create(testing::ResourcePath::parse(kPods + name), {{"metadata", {{"name", name}}}});
+    return {PodUid(made.body["metadata"]["uid"].get<std::string>()), "default", name, 0};
+  }
+  /// But those for Events.
+  int calls() const {
+    const auto requests = transport_->requests();
+    return static_cast<int>(std::ranges::count_if(requests, [](const std::string& request) {
+      return request.find("/events") == std::string::npos;
+    }));
+  }
+  std::vector<api::PodInterfaceSet> sets() const {
+    return all<api::PodInterfaceSet>("/apis/multinet.dev/v1alpha1/podinterfacesets");
+  }
+  /// Of the pod; not ready where it says nothing.
+  k8s::Condition readiness(const std::string& pod = "web-0") const {
+    for (const auto& one : all<k8s::Pod>("/api/v1/pods")) {
+      const auto* there = one.status.conditions.find(api::kReadyGate);
+      if (one.metadata.name == pod && there != nullptr) return *there;
     }
-    sets_[set.metadata.name] = set;
-    own_.put(set);
     return {};
   }
-  Status deleteSet(const std::string& /*namespaceName*/, const std::string& name) override {
-    const std::lock_guard lock(mutex_);
-    ++calls_;
-    own_.removeSet(name);
-    if (sets_.erase(name) == 0) return fail(Code::NotFound, "NotFound", "no set");
-    return {};
+  bool isReady(const std::string& pod = "web-0") const {
+    return readiness(pod).status == k8s::ConditionStatus::True;
   }
-  Status putReadiness(const PodRef& pod, const Readiness& readiness, WallTime since) override {
-    if (pod.name == hangsFor_) release_.wait();
-    const std::lock_guard lock(mutex_);
-    ++calls_;
-    readiness_[pod.name] = readiness;
-    since_ = since;
-    put(pod, readiness, since);
-    return {};
+  /// Reasons of all, those on the node behind its word.
+  std::set<std::string> events() const {
+    std::set<std::string> reasons;
+    const auto events = store_.list(testing::ResourcePath::parse("/api/v1/events"), "", "", 0, "");
+    for (const auto& event : events.body["items"]) {
+      const bool ofNode = event["involvedObject"]["kind"] == "Node";
+      reasons.insert((ofNode ? "node " : "") + event["reason"].get<std::string>());
+    }
+    return reasons;
   }
-  void recordEvent(const PodRef& /*pod*/, const Notice& notice) override {
-    const std::lock_guard lock(mutex_);
-    events_.push_back(notice.reason);
+  /// Somebody deletes it, or writes it as it shall not be.
+  void removeSet(const std::string& name) {
+    store_.remove(testing::ResourcePath::parse(kSets + name), {});
+    show();
   }
-  void recordNodeEvent(const Notice& notice) override {
-    const std::lock_guard lock(mutex_);
-    events_.push_back("node " + notice.reason);
+  void writeSet(const api::PodInterfaceSet& set) {
+    auto object = k8s::KindTraits<api::PodInterfaceSet>::encode(set);
+    object["metadata"].erase("resourceVersion");
+    store_.update(testing::ResourcePath::parse(kSets + set.metadata.name), std::move(object));
+    show();
   }
-  /// The pod as the kubelet and we have it.
-  void put(const PodRef& ref, const std::optional<Readiness>& readiness, WallTime since = {},
+  /// What a watch says of a pod from now on, until something is written.
+  void see(const PodRef& ref, const std::optional<Readiness>& readiness,
            std::optional<WallTime> deleted = std::nullopt) {
     k8s::Pod pod;
     pod.metadata.deletionTimestamp = deleted;
@@ -67,26 +95,57 @@ class FakeApi final : public ReportApi {
       const auto status =
           readiness->ready ? k8s::ConditionStatus::True : k8s::ConditionStatus::False;
       pod.status.conditions.set(
-          {api::kReadyGate, status, 0, {}, readiness->reason, readiness->message}, since);
+          {api::kReadyGate, status, 0, {}, readiness->reason, readiness->message}, {});
     }
     own_.put(pod);
   }
-  int calls() {
-    const std::lock_guard lock(mutex_);
-    return calls_;
+
+  std::atomic<int> down_ = 0;          ///< so many writes of sets find nobody
+  std::atomic<bool> refuses_ = false;  ///< sets, for what is in them
+  std::string hangsFor_;               ///< a pod; before the first call
+  std::promise<void> released_;
+
+ private:
+  std::optional<Result<kube::HttpResponse>> refusal(const kube::HttpRequest& request) {
+    const auto has = [&](const std::string& text) {
+      return request.target.find(text) != std::string::npos;
+    };
+    if (!hangsFor_.empty() && has("/pods/" + hangsFor_)) release_.wait();
+    if (request.method == kube::Method::Get || !has("/podinterfacesets")) return {};
+    if (refuses_) return kube::refusing(422, "Invalid", "interfaces: Too many: 17");
+    if (down_ <= 0) return {};
+    --down_;
+    return kube::refusing(503, "ServerAway", "the server is away");
+  }
+  template <class T>
+  std::vector<T> all(const std::string& collection) const {
+    std::vector<T> objects;
+    const auto list = store_.list(testing::ResourcePath::parse(collection), "", "", 0, "");
+    for (const auto& item : list.body["items"]) {
+      objects.push_back(kube::decodeJson<T>(item.dump()).value());
+    }
+    return objects;
+  }
+  void show() {
+    const std::lock_guard lock(mutex_);  // what is shown later is newer
+    std::set<std::string> there;
+    for (const auto& set : sets()) {
+      own_.put(set);
+      there.insert(set.metadata.name);
+    }
+    for (const auto& name : shown_) {
+      if (!there.contains(name)) own_.removeSet(name);
+    }
+    shown_ = std::move(there);
+    for (const auto& pod : all<k8s::Pod>("/api/v1/pods")) own_.put(pod);
   }
 
   watch::FakeOwnObjects& own_;
+  testing::ObjectStore store_;
+  kube::FakeTransport* transport_ = nullptr;
+  std::unique_ptr<kube::Client> client_;
   std::mutex mutex_;
-  int calls_ = 0;
-  int down_ = 0;
-  std::optional<Error> setError_;
-  std::map<std::string, api::PodInterfaceSet> sets_;
-  std::map<std::string, Readiness> readiness_;
-  WallTime since_;
-  std::vector<std::string> events_;
-  std::string hangsFor_;
-  std::promise<void> released_;
+  std::set<std::string> shown_;
   std::shared_future<void> release_ = released_.get_future().share();
 };
 
@@ -123,16 +182,16 @@ class ApiReporterTest : public ::testing::Test {
   }
   /// What the watches would say, and the time for it to be looked at.
   int callsAfterALook() {
-    const int before = api_.calls();
+    const int before = server_.calls();
     const auto looks = reporter_->health().done;
     reporter_->changed("");
     eventually("a look", [&] { return reporter_->health().done > looks; });
-    return api_.calls() - before;
+    return server_.calls() - before;
   }
   void restartAgent() {
     reporter_.reset();
-    reporter_ =
-        std::make_unique<ApiReporter>(api_, own_, news_.news(), clock_, NodeName("n1"), options_);
+    reporter_ = std::make_unique<ApiReporter>(server_.source(), own_, news_.news(), clock_,
+                                              NodeName("n1"), options_);
   }
   static std::vector<InterfaceStatus> oneInterface() {
     InterfaceStatus status;
@@ -147,28 +206,28 @@ class ApiReporterTest : public ::testing::Test {
     return {status};
   }
 
-  const PodRef pod_{PodUid("12345678-aaaa"), "default", "web-0", 0};
-  const std::string setName_ = "web-0-12345678";
   ReportOptions options_ = quick();
   FakeClock clock_;
   watch::FakeOwnObjects own_;
-  FakeApi api_{own_};
+  Server server_{own_};
+  const PodRef pod_ = server_.makePod("web-0");
+  const std::string setName_ = api::interfaceSetName("web-0", pod_.uid);
   FakeNews news_;
-  std::unique_ptr<ApiReporter> reporter_ =
-      std::make_unique<ApiReporter>(api_, own_, news_.news(), clock_, NodeName("n1"), options_);
+  std::unique_ptr<ApiReporter> reporter_ = std::make_unique<ApiReporter>(
+      server_.source(), own_, news_.news(), clock_, NodeName("n1"), options_);
 };
 
 TEST_F(ApiReporterTest, WritesTheSetAndTheConditionOnceTheServerIsBack) {
-  api_.down_ = 2;
+  server_.down_ = 3;
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
   settle();
-  ASSERT_EQ(api_.sets_.size(), 1U);
-  const api::PodInterfaceSet& set = api_.sets_.begin()->second;
+  ASSERT_EQ(server_.sets().size(), 1U);
+  const api::PodInterfaceSet set = server_.sets().front();
   EXPECT_EQ(set.metadata.name, setName_);
-  EXPECT_EQ(set.metadata.ownerReferences.at(0).uid, "12345678-aaaa");
+  EXPECT_EQ(set.metadata.ownerReferences.at(0).uid, pod_.uid.str());
   EXPECT_EQ(set.interfaces.at(0).ips.at(0).gateway, "10.20.0.1");
   EXPECT_TRUE(set.interfaces.at(0).conditions.isTrue("Ready"));
-  EXPECT_TRUE(api_.readiness_["web-0"].ready);
+  EXPECT_TRUE(server_.isReady());
   EXPECT_EQ(news_.used_, std::set<NetworkUid>{NetworkUid("uid-blue")});
 }
 
@@ -176,12 +235,12 @@ TEST_F(ApiReporterTest, AnOldSandboxesEndLeavesTheNewOnesSet) {
   reporter_->attached(pod_, SandboxId("s2"), oneInterface());
   reporter_->detached(pod_, SandboxId("s1"));
   settle();
-  EXPECT_EQ(api_.sets_.size(), 1U);
-  EXPECT_TRUE(api_.readiness_["web-0"].ready);
+  EXPECT_EQ(server_.sets().size(), 1U);
+  EXPECT_TRUE(server_.isReady());
   reporter_->detached(pod_, SandboxId("s2"));
   settle();
-  EXPECT_TRUE(api_.sets_.empty());
-  EXPECT_FALSE(api_.readiness_["web-0"].ready);
+  EXPECT_TRUE(server_.sets().empty());
+  EXPECT_FALSE(server_.isReady());
   EXPECT_TRUE(news_.used_.empty());
 }
 
@@ -206,14 +265,14 @@ TEST_F(ApiReporterTest, AnInterfaceThatIsNotAsPlannedTakesReadinessAway) {
     if (!ready) interfaces[0].message = "its parent has no carrier";
     reporter_->attached(pod_, SandboxId("s1"), interfaces);
     settle();
-    const api::PodInterface& told = api_.sets_.begin()->second.interfaces.at(0);
+    const api::PodInterface told = server_.sets().front().interfaces.at(0);
     EXPECT_EQ(told.linkState, one.shown);
     EXPECT_EQ(told.conditions.isTrue("Attached"), std::string(one.attached) == "True");
     EXPECT_EQ(told.conditions.isTrue("Ready"), ready);
-    EXPECT_EQ(api_.readiness_["web-0"].ready, ready);
-    EXPECT_EQ(api_.readiness_["web-0"].reason, ready ? "Attached" : "NoCarrier");
+    EXPECT_EQ(server_.isReady(), ready);
+    EXPECT_EQ(server_.readiness().reason, ready ? "Attached" : "NoCarrier");
     if (!ready) {
-      EXPECT_EQ(api_.readiness_["web-0"].message, "interface net1: its parent has no carrier");
+      EXPECT_EQ(server_.readiness().message, "interface net1: its parent has no carrier");
     }
   }
 }
@@ -221,130 +280,129 @@ TEST_F(ApiReporterTest, AnInterfaceThatIsNotAsPlannedTakesReadinessAway) {
 TEST_F(ApiReporterTest, ARefusalIsAnEventAndTheConditionsReason) {
   reporter_->refused(pod_, {Code::NotFound, "NetworkNotFound", "network \"blu\" does not exist"});
   settle();
-  EXPECT_EQ(api_.events_, std::vector<std::string>{"NetworkNotFound"});
-  EXPECT_EQ(api_.readiness_["web-0"].reason, "NetworkNotFound");
+  eventually("the Event is there",
+             [this] { return server_.events() == std::set<std::string>{"NetworkNotFound"}; });
+  EXPECT_EQ(server_.readiness().reason, "NetworkNotFound");
 }
 
 TEST_F(ApiReporterTest, OtherRoomsPutEventsOnPodsAndTheNodeAndSetItsConditions) {
   reporter_->event(pod_, {kube::Severity::Warning, "Contested", "two pods have 10.20.0.5"});
   reporter_->nodeEvent({kube::Severity::Warning, "AgentBypassed", "the kubelet goes past it"});
-  EXPECT_EQ(api_.events_, (std::vector<std::string>{"Contested", "node AgentBypassed"}));
+  eventually("the Events are there", [this] {
+    return server_.events() == std::set<std::string>{"Contested", "node AgentBypassed"};
+  });
   const NodeCondition condition{"AgentBypassed", k8s::ConditionStatus::True, "Seen", "it does"};
   reporter_->tell(condition);
   EXPECT_EQ(news_.last_, condition);
 }
 
 TEST_F(ApiReporterTest, ASetThatIsDeletedOrAlteredComesBackAsItWas) {
-  api_.put(pod_, std::nullopt);
+  server_.see(pod_, std::nullopt);
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
   settle();
-  const api::PodInterfaceSet was = api_.sets_.at(setName_);
+  const api::PodInterfaceSet was = server_.sets().front();
+  ASSERT_EQ(was.metadata.name, setName_);
   const auto isBack = [&] {
-    const std::lock_guard lock(api_.mutex_);
-    return api_.sets_.contains(setName_) && api_.sets_.at(setName_) == was;
+    const auto sets = server_.sets();
+    return sets.size() == 1 && saysTheSame(was, sets.front());
   };
-  {
-    const std::lock_guard lock(api_.mutex_);
-    api_.sets_.clear();
-    own_.removeSet(setName_);
-  }
+  server_.removeSet(setName_);
   reporter_->changed(pod_.uid.str());
   eventually("a deleted set is back", isBack);
 
-  api::PodInterfaceSet altered = was;
+  api::PodInterfaceSet altered = server_.sets().front();
   altered.interfaces[0].ips[0].address = "10.20.0.6/16";
-  {
-    const std::lock_guard lock(api_.mutex_);
-    api_.sets_[setName_] = altered;
-    own_.put(altered);
-  }
+  server_.writeSet(altered);
   reporter_->changed(pod_.uid.str());
   eventually("an altered set is as it was", isBack);
 
-  altered = was;
+  altered = server_.sets().front();
   altered.metadata.ownerReferences.clear();  // the collector would never take it
-  own_.put(altered);
-  const int before = api_.calls();
+  server_.writeSet(altered);
+  ASSERT_FALSE(isBack());
   reporter_->changed(pod_.uid.str());
-  eventually("the owner is written again", [&] { return api_.calls() > before; });
+  eventually("the owner is written again", isBack);
 }
 
 TEST_F(ApiReporterTest, AConditionThatAnotherWriterRemovedComesBack) {
-  api_.put(pod_, std::nullopt);
+  server_.see(pod_, std::nullopt);
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
   settle();
-  const WallTime since = api_.since_;
+  const auto since = server_.readiness().lastTransitionTime;
+  ASSERT_TRUE(since);
   const auto isBack = [&] {
     const auto seen = own_.pod("default", "web-0");
     const k8s::Condition* there = seen.object->status.conditions.find(api::kReadyGate);
     return there != nullptr && there->reason == "Attached" && there->lastTransitionTime == since;
   };
-  api_.put(pod_, std::nullopt);
+  server_.see(pod_, std::nullopt);
   reporter_->changed(pod_.uid.str());
   eventually("a removed condition is back, with its time", isBack);
-  api_.put(pod_, Readiness{false, "Forged", ""});
+  server_.see(pod_, Readiness{false, "Forged", ""});
   reporter_->changed(pod_.uid.str());
   eventually("a forged one is put right", isBack);
 }
 
 TEST_F(ApiReporterTest, NothingIsWrittenWhereAllIsEqual) {
-  api_.put(pod_, std::nullopt);
+  server_.see(pod_, std::nullopt);
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
   settle();
   EXPECT_EQ(callsAfterALook(), 0);
   // A restart tells the same of a running pod, with other times.
-  const int before = api_.calls();
+  const int before = server_.calls();
   restartAgent();
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
   settle();
-  EXPECT_EQ(api_.calls(), before);
+  EXPECT_EQ(server_.calls(), before);
   EXPECT_EQ(callsAfterALook(), 0);
 }
 
 TEST_F(ApiReporterTest, AnnouncesOnlyAnAttachThatTakesLong) {
-  api_.put(pod_, std::nullopt);
+  server_.see(pod_, std::nullopt);
   reporter_->starting(pod_);
   eventually("a look", [this] { return reporter_->health().done > 0; });
-  EXPECT_EQ(api_.calls(), 0);
+  EXPECT_EQ(server_.calls(), 0);
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
   settle();
-  EXPECT_EQ(api_.calls(), 2) << "the set, and that the pod is ready";
+  EXPECT_EQ(server_.calls(), 2) << "the set, and that the pod is ready";
 }
 
 TEST_F(ApiReporterTest, AnnouncesAnAttachThatTakesLongAndOneOfAPodThatCountsAsReady) {
-  api_.put(pod_, std::nullopt);
+  server_.see(pod_, std::nullopt);
   options_.announceAfter = 10ms;
   restartAgent();
   reporter_->starting(pod_);
-  eventually("told", [this] { return api_.calls() == 1; });
-  EXPECT_EQ(api_.readiness_["web-0"].reason, "Attaching");
-  api_.put(pod_, Readiness{true, "Attached", "all networks are attached"});
+  eventually("told", [this] { return server_.readiness().reason == "Attaching"; });
+  EXPECT_EQ(server_.calls(), 1);
   options_.announceAfter = 1h;
-  restartAgent();
+  restartAgent();  // its threads have ended, and what they wrote is seen
+  server_.see(pod_, Readiness{true, "Attached", "all networks are attached"});
   reporter_->starting(pod_);
-  eventually("told at once", [this] { return api_.calls() == 2; });
-  EXPECT_FALSE(api_.readiness_["web-0"].ready);
+  eventually("told at once", [this] {
+    return !own_.pod("default", "web-0").object->status.conditions.isTrue(api::kReadyGate);
+  });
+  EXPECT_EQ(server_.calls(), 2);
 }
 
 TEST_F(ApiReporterTest, TheEndOfAPodThatIsBeingDeletedCostsOneWrite) {
-  api_.put(pod_, std::nullopt);
+  server_.see(pod_, std::nullopt);
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
   settle();
-  api_.put(pod_, api_.readiness_["web-0"], {}, WallTime(1h));
-  const int before = api_.calls();
+  server_.see(pod_, Readiness{true, "Attached", ""}, WallTime(1h));
+  const int before = server_.calls();
   reporter_->detached(pod_, SandboxId("s1"));
   settle();
-  EXPECT_EQ(api_.calls(), before + 1);
-  EXPECT_TRUE(api_.sets_.empty());
+  EXPECT_EQ(server_.calls(), before + 1);
+  EXPECT_TRUE(server_.sets().empty());
 }
 
 TEST_F(ApiReporterTest, RetriesOfARefusedPodWriteNothing) {
-  api_.put(pod_, std::nullopt);
+  server_.see(pod_, std::nullopt);
   const Error error{Code::ResourceExhausted, "PoolExhausted", "all 254 are taken"};
   reporter_->starting(pod_);
   reporter_->refused(pod_, error);
   settle();
-  const int before = api_.calls();
+  const int before = server_.calls();
   for (int retry = 0; retry < 3; ++retry) {
     reporter_->starting(pod_);
     reporter_->refused(pod_, error);
@@ -353,41 +411,36 @@ TEST_F(ApiReporterTest, RetriesOfARefusedPodWriteNothing) {
   restartAgent();
   reporter_->starting(pod_);
   settle();
-  EXPECT_EQ(api_.calls(), before);
-  EXPECT_EQ(api_.readiness_["web-0"].reason, "PoolExhausted");
+  EXPECT_EQ(server_.calls(), before);
+  EXPECT_EQ(server_.readiness().reason, "PoolExhausted");
 }
 
 TEST_F(ApiReporterTest, ASetThatTheServerRefusesLeavesThePodReadyAndIsToldOnce) {
-  api_.put(pod_, std::nullopt);
-  api_.setError_ = Error{Code::InvalidArgument, "Invalid", "interfaces: Too many: 17"};
+  server_.see(pod_, std::nullopt);
+  server_.refuses_ = true;
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
-  eventually("it is tried again", [this] { return api_.calls() > 4; });
-  {
-    const std::lock_guard lock(api_.mutex_);
-    EXPECT_TRUE(api_.readiness_["web-0"].ready);
-    EXPECT_EQ(api_.events_, std::vector<std::string>{"InterfaceSetRefused"});
-    api_.setError_.reset();
-  }
+  eventually("it is tried again", [this] { return server_.calls() > 4; });
+  EXPECT_TRUE(server_.isReady());
+  eventually("it is told",
+             [this] { return server_.events() == std::set<std::string>{"InterfaceSetRefused"}; });
+  server_.refuses_ = false;
   settle();
-  EXPECT_EQ(api_.sets_.size(), 1U);
+  EXPECT_EQ(server_.sets().size(), 1U);
 }
 
 TEST_F(ApiReporterTest, OnePodsWriteThatHangsHoldsUpNoOther) {
-  api_.hangsFor_ = "web-0";
+  server_.hangsFor_ = "web-0";
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
-  const PodRef other{PodUid("87654321-bbbb"), "default", "web-1", 0};
+  const PodRef other = server_.makePod("web-1");
   reporter_->attached(other, SandboxId("s2"), oneInterface());
-  eventually("the other is ready", [this] {
-    const std::lock_guard lock(api_.mutex_);
-    return api_.readiness_["web-1"].ready;
-  });
-  EXPECT_EQ(reporter_->waiting(), 1U);
-  api_.released_.set_value();
+  eventually("the other is ready", [this] { return server_.isReady("web-1"); });
+  eventually("only one waits", [this] { return reporter_->waiting() == 1; });
+  server_.released_.set_value();
   settle();
 }
 
 TEST_F(ApiReporterTest, AGonePodsSetIsLeftToTheCollectorAndForgotten) {
-  api_.put(pod_, std::nullopt);
+  server_.see(pod_, std::nullopt);
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
   settle();
   own_.removePod("web-0");
@@ -395,20 +448,20 @@ TEST_F(ApiReporterTest, AGonePodsSetIsLeftToTheCollectorAndForgotten) {
   EXPECT_EQ(callsAfterALook(), 0);
   reporter_->detached(pod_, SandboxId("s1"));
   settle();
-  const int before = api_.calls();
+  const int before = server_.calls();
   reporter_->changed("");
   clock_.advance(1s);
   restartAgent();  // its threads have ended
-  EXPECT_EQ(api_.calls(), before);
+  EXPECT_EQ(server_.calls(), before);
 }
 
 TEST_F(ApiReporterTest, WithoutWatchesItWritesBlindlyAfterAWhile) {
   own_.forgetAll();
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
-  EXPECT_EQ(api_.calls(), 0);
+  EXPECT_EQ(server_.calls(), 0);
   settle();
-  EXPECT_EQ(api_.sets_.size(), 1U);
-  EXPECT_TRUE(api_.readiness_["web-0"].ready);
+  EXPECT_EQ(server_.sets().size(), 1U);
+  EXPECT_TRUE(server_.isReady());
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ Status createPeer(kube::Client& client, const api::NetworkPeer& peer) {
 
 /// That very object; one that is gone already is no failure.
 Status deletePeer(kube::Client& client, const api::NetworkPeer& peer) {
-  const Status removed =
+  Status removed =
       client.remove<api::NetworkPeer>({"", peer.metadata.name}, {peer.metadata.uid, ""});
   if (!removed && removed.error().code == Code::NotFound) return {};
   return removed;

@@ -139,8 +139,10 @@ class Server {
   /// Somebody deletes all.
   void clear() {
     store_.remove(testing::ResourcePath::parse(kOurs + "nodenetworksets/n1"), {});
-    for (const std::string& name : peers()) {
-      store_.remove(testing::ResourcePath::parse(kOurs + "networkpeers/" + name), {});
+    auto peer = testing::ResourcePath::parse(kOurs + "networkpeers/any");
+    for (std::string& name : peers()) {
+      peer.name = std::move(name);
+      store_.remove(peer, {});
     }
     show();
   }
@@ -208,8 +210,10 @@ class NodeReporterTest : public ::testing::Test {
     }
   }
   void expectAll() {
-    eventually("set and peer are there", [this] {
-      return server_.networks() == 1 && server_.peers() == std::vector<std::string>{"blue.n1"};
+    eventually("set and peer are there, and seen", [this] {
+      const auto set = own_.nodeSet().object;
+      return set != nullptr && set->status.networks.size() == 1 &&
+             own_.ownPeerNames() == std::vector<std::string>{"blue.n1"};
     });
   }
   /// Calls that a look at everything makes.

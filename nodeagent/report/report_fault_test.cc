@@ -8,7 +8,6 @@
 
 #include "lib/api/names.h"
 #include "nodeagent/report/api_reporter.h"
-#include "nodeagent/report/kube_report_api.h"
 #include "nodeagent/report/node_reporter.h"
 #include "nodeagent/watch/cluster.h"
 #include "test/support/apiserver.h"
@@ -34,17 +33,15 @@ struct Reporting {
       : cluster({.kubeconfig = kubeconfig, .node = NodeName("n1")}, clock, [] {},
                 {.pod = [this](const std::string& uid) { pods.changed(uid); },
                  .node = [this](const std::string& peer) { node.changed(peer); }}),
-        reportApi([this] { return cluster.client(); }, clock, NodeName("n1")),
         node([this] { return cluster.client(); }, cluster, clock, NodeName("n1"),
              {.repairAfter = milliseconds(100)}),
-        pods(reportApi, cluster, node.news(), clock, NodeName("n1"),
+        pods([this] { return cluster.client(); }, cluster, node.news(), clock, NodeName("n1"),
              {.repairAfter = milliseconds(100)}) {
     cluster.start();
   }
   ~Reporting() { cluster.stop(); }
 
   watch::Cluster cluster;
-  KubeReportApi reportApi;
   NodeReporter node;
   ApiReporter pods;
 };
