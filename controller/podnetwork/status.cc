@@ -137,11 +137,13 @@ Write adding(const Network& network) {
   return finalizerWrite(network, std::move(finalizers));
 }
 
-/// Only where no set at all has an interface here, also one that is to go.
+/// Of one that is being deleted only where no set at all has an interface here, also one that is to
+/// go: it is gone then. One that stays gets its finalizer again as soon as it is used.
 Write removing(const Network& network) {
   auto finalizers = network.metadata.finalizers;
   std::erase(finalizers, api::kInUseFinalizer);
   Write write = finalizerWrite(network, std::move(finalizers));
+  if (!network.metadata.deleting()) return write;
   write.why = "nobody uses the network: it is released";
   write.premises.push_back({api::kPodInterfaceSetKind, std::nullopt,
                             [name = network.metadata.name](const simdjson::dom::element& there) {
@@ -226,10 +228,11 @@ NetworkWish wishFor(const NetworkObservation& observed, WallTime now) {
   status.nodes = {observed.nodesDesired, use.nodesReady};
   status.attachedPods = use.attachedPods;
   status.blockers = held.names;
+  // Only while somebody uses it or is about to: what nobody wants goes at once, also where no
+  // controller is left to release it.
   const bool holds = network.metadata.hasFinalizer(api::kInUseFinalizer);
-  if (network.metadata.deleting()) {
-    if (holds && held.pods == 0) wish.finalizer = FinalizerWish::Remove;
-  } else if (!holds) {
+  if (holds && held.pods == 0) wish.finalizer = FinalizerWish::Remove;
+  if (!holds && held.pods > 0 && !network.metadata.deleting()) {
     wish.finalizer = FinalizerWish::Add;
   }
   return wish;

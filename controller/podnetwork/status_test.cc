@@ -168,6 +168,8 @@ TEST(PodNetwork, UnknownIsNeverCalledGood) {
 TEST(PodNetwork, TheFinalizerComesBeforeItIsNeeded) {
   Blue blue;
   blue.change([](api::PodNetwork& network) { network.metadata.finalizers = {"other"}; });
+  EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Keep) << "nobody is coming";
+  blue.addPod("web-0", false, false);
   EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Add);
   const auto writes = blue.ask(podNetworkReconciler(), "blue").writes;
   ASSERT_EQ(writes.size(), 1U) << "one write of an object at a time";
@@ -177,6 +179,23 @@ TEST(PodNetwork, TheFinalizerComesBeforeItIsNeeded) {
   blue.change(
       [&](api::PodNetwork& network) { network.metadata.deletionTimestamp = blue.now.wall; });
   EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Keep) << "none may be added any more";
+}
+
+TEST(PodNetwork, NobodysNetworkIsHeldByNothing) {
+  Blue blue;
+  blue.addPod("job-1", true, true);
+  EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Keep);
+  blue.remove<k8s::Pod>("job-1", "default");
+  EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Remove);
+  const auto reconciler = podNetworkReconciler();
+  for (int turn = 0; turn < 2; ++turn) {
+    for (const auto& write : blue.ask(reconciler, "blue").writes) {
+      EXPECT_TRUE(write.premises.empty()) << "it stays: no list of all sets for it";
+      EXPECT_TRUE(blue.apply(write));
+    }
+  }
+  EXPECT_TRUE(blue.get<api::PodNetwork>("blue").metadata.finalizers.empty());
+  EXPECT_TRUE(blue.ask(reconciler, "blue").writes.empty());
 }
 
 TEST(PodNetwork, DeletionWaitsAndNamesWhoHoldsIt) {
@@ -252,6 +271,7 @@ TEST(PodNetwork, PodsThatAreFinishedOrNotPlacedHoldNothing) {
 
 TEST(PodNetwork, WritesWhatDiffersAndNothingWhereOnlyTimePassed) {
   Blue blue;
+  blue.change([](api::PodNetwork& network) { network.metadata.finalizers = {}; });
   const auto reconciler = podNetworkReconciler();
   auto writes = blue.ask(reconciler, "blue").writes;
   ASSERT_EQ(writes.size(), 1U);
@@ -260,6 +280,7 @@ TEST(PodNetwork, WritesWhatDiffersAndNothingWhereOnlyTimePassed) {
   EXPECT_TRUE(blue.ask(reconciler, "blue").writes.empty());
   blue.network = blue.get<api::PodNetwork>("blue");
   blue.addPod("web-0", true, true);
+  ASSERT_TRUE(blue.apply(blue.ask(reconciler, "blue").writes.at(0))) << "the finalizer";
   writes = blue.ask(reconciler, "blue").writes;
   ASSERT_EQ(writes.size(), 1U);
   EXPECT_FALSE(writes[0].body["status"].contains("nodes")) << "which is as it was";
