@@ -149,6 +149,17 @@ TEST_F(AgentTest, TellsOfItselfWhereItIsAskedTo) {
   EXPECT_NE(text.find(R"(multinet_agent_intents{state="ATTACHED"} 0)"), std::string::npos);
 }
 
+TEST_F(AgentTest, CleansUpAfterItselfButNotWhileItRuns) {
+  launch();
+  ASSERT_EQ(reason("NotConnected"), "NotConnected");
+  EXPECT_EQ(cleanUp(), 1) << "another agent holds the journal";
+  EXPECT_TRUE(std::filesystem::exists(state() + "/journal.db"));
+  process_->end(SIGKILL);
+  EXPECT_EQ(cleanUp(), 0);
+  EXPECT_FALSE(std::filesystem::exists(state()));
+  EXPECT_EQ(cleanUp(), 0) << "there is nothing left to do";
+}
+
 TEST_F(AgentTest, RestartsAreNoCrashes) {
   for (int i = 0; i < 8; ++i) {
     launch();

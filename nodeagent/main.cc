@@ -2,7 +2,9 @@
 // networks gets all of them or doesn't start; see wiring.cc.
 #include <CLI/CLI.hpp>
 
+#include "lib/base/log.h"
 #include "lib/program/program.h"
+#include "nodeagent/cleanup.h"
 #include "nodeagent/wiring.h"
 
 namespace {
@@ -40,6 +42,17 @@ void describe(CLI::App& app, multinet::agent::Settings& settings) {
       ->capture_default_str();
 }
 
+[[noreturn]] void cleanNode(const multinet::agent::Settings& settings) {
+  const auto held = multinet::agent::cleanUp(settings);
+  if (!held) multinet::program::cantStart(held.error());
+  for (const std::string& pod : *held) {
+    multinet::log::error("a pod of this node still has its interfaces; end it first",
+                         {{"pod", pod}});
+  }
+  if (held->empty()) multinet::log::info("nothing of Multinet is left on this node", {});
+  multinet::program::leave(held->empty() ? 0 : 1);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -47,7 +60,11 @@ int main(int argc, char** argv) {
   multinet::agent::Settings settings;
   CLI::App app("Multinet's node agent", "multinet-nodeagent");
   describe(app, settings);
+  bool cleanUp = false;
+  app.add_flag("--cleanup", cleanUp,
+               "Take away all that the agent made on this node, and end; not while it runs");
   program::begin(app, argc, argv);
+  if (cleanUp) cleanNode(settings);
   auto agent = multinet::agent::start(settings);
   if (!agent) program::cantStart(agent.error());
   program::awaitStop();

@@ -5,6 +5,7 @@
 #include "lib/base/failpoint.h"
 #include "lib/base/fd.h"
 #include "lib/netns/keep.h"
+#include "nodeagent/cleanup.h"
 #include "nodeagent/cri/runtime_client.h"
 
 namespace multinet::agent {
@@ -74,17 +75,8 @@ Status NetworkParts::start() {
   return {};
 }
 
-std::string NetworkParts::switchPath() const {
-  if (settings_.switchNetns == "none") return "";
-  if (!settings_.switchNetns.empty()) return settings_.switchNetns;
-  // With a socket of systemd's making there is no path: then it is the packaged one.
-  const auto slash = settings_.listen.rfind('/');
-  const bool bare = slash == std::string::npos;
-  return (bare ? "/run/multinet" : settings_.listen.substr(0, slash)) + "/switch";
-}
-
 Result<std::optional<Fd>> NetworkParts::openSwitch() const {
-  const std::string path = switchPath();
+  const std::string path = switchPathOf(settings_);
   if (path.empty()) return std::optional<Fd>{};
   MULTINET_TRY(Fd netns, netns::keep(path));
   return std::optional<Fd>(std::move(netns));
@@ -111,7 +103,7 @@ Status NetworkParts::startKernel() {
     networks::NetworksOptions options;
     options.node = node_;
     options.underlay = settings_.underlayInterface;
-    options.switchPath = switchPath();
+    options.switchPath = switchPathOf(settings_);
     const Status place = failpoint::check("start.networks");
     auto inner = openSwitch();
     if (!inner) return fail(unusable(kReason, inner.error(), kRemedy));
@@ -191,6 +183,13 @@ void NetworkParts::storeWentBack() {
 void NetworkParts::stop() {
   if (owner_ != nullptr) owner_->stop();
   cluster_.stop();
+}
+
+Status NetworkParts::leave() {
+  if (feeder_ == nullptr) return {};
+  feeder_->stop();
+  networks_->stop();
+  return clearKernel(switchPathOf(settings_));
 }
 
 }  // namespace multinet::agent

@@ -58,11 +58,12 @@ class NetworkParts {
   [[nodiscard]] std::size_t reportsWaiting() const { return reporter_.waiting(); }
   /// Intents stay in the journal for the successor.
   void stop();
+  /// After stop(), where no pod here has an interface and nobody is coming: takes the node's
+  /// networks away, with the switch. A successor makes them again.
+  [[nodiscard]] Status leave();
 
  private:
   [[nodiscard]] Status startKernel();
-  /// Where the switch is mounted; empty: it is in the node's own namespace.
-  [[nodiscard]] std::string switchPath() const;
   /// nullopt: the switch is in the node's own namespace.
   [[nodiscard]] Result<std::optional<Fd>> openSwitch() const;
   [[nodiscard]] Result<std::unique_ptr<attach::KernelAttachEngine>> startEngine() const;

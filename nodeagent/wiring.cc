@@ -40,6 +40,8 @@ constexpr seconds kMetricsRetry(10);
 /// How long the parts for networks may take to stop. What they leave is found by the successor, as
 /// after a crash.
 constexpr milliseconds kStop(300);
+/// And where nobody waits for a successor: until all that is made for networks is gone.
+constexpr seconds kLeave(10);
 /// These never wait for the world.
 constexpr seconds kRelayStuck(5);
 /// It opens the kernel's doors.
@@ -131,18 +133,36 @@ class NodeAgent final : public Agent {
     // The successor starts when this process has ended, and nobody is served in between: so serve
     // on until nobody waits, then be quick.
     server_.awaitQuiet(std::chrono::duration_cast<milliseconds>(policy_.drain));
+    const bool leaving = isLeaving();
     listener_.stop();  // first, so that no call comes to a server that ends
     server_.stop(kLastCalls);
     // A start that hangs must not keep the process from ending.
     const auto stopped = std::make_shared<std::promise<void>>();
-    starter_.post([this, stopped] {
+    starter_.post([this, stopped, leaving] {
       if (parts_ != nullptr) parts_->stop();
+      if (parts_ != nullptr && leaving) leave();
       stopped->set_value();
     });
-    stopped->get_future().wait_for(kStop);
+    stopped->get_future().wait_for(leaving ? Duration(kLeave) : Duration(kStop));
   }
 
  private:
+  /// Taken off this node, as far as can be told: the kubelet speaks past the agent, and no pod has
+  /// an interface. An agent that is only replaced has its kubelet's connection.
+  bool isLeaving() const {
+    const auto now = sandboxes_.snapshot();
+    return server_.callers() == 0 && now->recovered && now->sandboxes.empty() &&
+           now->running.empty();
+  }
+
+  void leave() {
+    if (const Status left = parts_->leave(); !left) {
+      log::error("can't clear the node of its networks", {{"error", left.error()}});
+      return;
+    }
+    log::info("no kubelet and no pod with networks: cleared the node of them", {});
+  }
+
   /// On a lane that never waits.
   void tellStuck() {
     timers_.postAfter(kTellStuck, [this] {

@@ -144,6 +144,12 @@ void Relay::dropGone() {
                       peer->http2().streams() == 0 && peer->http2().output().empty();
     return peer->gone() || over;
   });
+  countCallers();
+}
+
+void Relay::countCallers() {
+  callers_ = static_cast<std::size_t>(
+      std::ranges::count_if(peers_, [](const auto& peer) { return peer->ofKubelet(); }));
 }
 
 Peer& Relay::adopt(Fd socket, Role role) {

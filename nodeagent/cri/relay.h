@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -46,6 +47,8 @@ class Relay {
 
   /// Takes over a connection of a kubelet.
   void add(Fd connection);
+  /// Connections of kubelets.
+  [[nodiscard]] std::size_t callers() const { return callers_; }
   /// Waits for a moment when no call is under way that ends by itself.
   void awaitQuiet(std::chrono::milliseconds limit);
   /// Ends endless calls, takes no new ones, gives what is under way until `drain`. Once.
@@ -75,6 +78,7 @@ class Relay {
   void writeAll();
   void poll(Peer& peer);
   void dropGone();
+  void countCallers();
   Peer& adopt(Fd socket, http2::Connection::Role role);
   [[nodiscard]] Result<Fd> connectRuntime() const;
   void beginStop(Time until);
@@ -87,6 +91,7 @@ class Relay {
   std::array<epoll_event, kEvents> events_{};
   std::string buffer_;
   std::vector<std::unique_ptr<Peer>> peers_;
+  std::atomic<std::size_t> callers_{0};  ///< of peers_, those that are kubelets'
   Peer* runtime_ = nullptr;  ///< the newest connection to it; older ones end their calls
   Peer* own_ = nullptr;
   std::optional<Time> stopsAt_;

@@ -80,6 +80,10 @@ void Server::add(Fd connection) {
   relay_->add(std::move(connection));
 }
 
+std::size_t Server::callers() const {
+  return relay_->callers();
+}
+
 void Server::awaitQuiet(std::chrono::milliseconds limit) {
   relay_->awaitQuiet(limit);
 }

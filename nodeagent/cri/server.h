@@ -61,6 +61,8 @@ class Server {
 
   /// Takes over a connection.
   void add(Fd connection);
+  /// How many callers have a connection now.
+  [[nodiscard]] std::size_t callers() const;
   /// Waits, `limit` at most, for a moment when no call is under way; streams without an end don't
   /// count. Goes on serving meanwhile, new calls too, since there is no successor yet.
   void awaitQuiet(std::chrono::milliseconds limit);

@@ -76,8 +76,13 @@ KernelNetworks::KernelNetworks(NetworksOptions options, ChangeCallback changed,
       runner_("mn-networks", clock_, [this] { return wait(); }) {}
 
 KernelNetworks::~KernelNetworks() {
+  stop();
+}
+
+void KernelNetworks::stop() {
   stopping_ = true;
   static_cast<void>(::eventfd_write(wake_.get(), 1));
+  runner_.join();
 }
 
 void KernelNetworks::setDesired(std::vector<DesiredNetwork> networks) {

@@ -31,6 +31,10 @@ class KernelNetworks {
   KernelNetworks& operator=(const KernelNetworks&) = delete;
   ~KernelNetworks();
 
+  /// Ends its thread; the kernel's state stays. Nothing else may be called afterwards but
+  /// snapshot().
+  void stop();
+
   /// The complete set: a network that is missing is removed (unless pods still use it). Until the
   /// first call nothing is touched.
   void setDesired(std::vector<DesiredNetwork> networks);

@@ -3,6 +3,7 @@
 
 #include "lib/netns/keep.h"
 #include "lib/nft/committer.h"
+#include "nodeagent/networks/clear_node.h"
 #include "nodeagent/networks/test_nodes.h"
 
 namespace multinet::agent::networks {
@@ -67,6 +68,39 @@ TEST_F(NetworksTest, ANetworkThatIsGoneGoesOnceNoPodIsLeftInIt) {
   EXPECT_TRUE(eventually(
       [&] { return one_.inner(bridge).index == 0 && one_.inner(vxlanName(blue({}))).index == 0; }));
   EXPECT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.empty(); }, seconds(20)));
+}
+
+std::vector<Leftover> clear(Node& node) {
+  const auto scope = netns::Scope::enter(node.netns()).value();
+  const auto left = clearNode(node.switchNetns().duplicate().value());
+  EXPECT_TRUE(left) << left.error().message;
+  return left.value_or(std::vector<Leftover>{});
+}
+
+TEST_F(NetworksTest, ANodeThatIsClearedHasNothingLeft) {
+  wireV4();
+  startBoth();
+  one_.stop();
+  ASSERT_TRUE(guarded(one_));
+  EXPECT_TRUE(clear(one_).empty());
+  EXPECT_EQ(one_.inner(bridgeName(blue({}))).index, 0);
+  EXPECT_EQ(one_.inner(vxlanName(blue({}))).index, 0);
+  EXPECT_FALSE(guarded(one_));
+  EXPECT_TRUE(clear(one_).empty()) << "again";
+}
+
+TEST_F(NetworksTest, WhatAPodIsOnStaysWhenTheNodeIsCleared) {
+  wireV4();
+  startBoth();
+  one_.stop();
+  Node pod("pod");
+  one_.attach("pod0", pod, bridgeName(blue({})));
+  ASSERT_EQ(clear(one_).size(), 1U);
+  EXPECT_NE(one_.inner(vxlanName(blue({}))).index, 0);
+  EXPECT_TRUE(guarded(one_)) << "its tunnel still listens";
+  one_.runInner(netlink::deleteLink({0, "pod0"}));
+  EXPECT_TRUE(clear(one_).empty());
+  EXPECT_FALSE(guarded(one_));
 }
 
 TEST_F(NetworksTest, AForeignLinkOfThatNameIsLeftAloneAndTold) {

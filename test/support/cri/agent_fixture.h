@@ -91,17 +91,26 @@ class AgentTest : public testing::Test {
 
   void launch(const std::string& failpoints = "", std::vector<std::string> more = {}) {
     process_.reset();
-    std::vector<std::string> arguments = {MULTINET_NODEAGENT,
-                                          "--node-name=n1",
-                                          "--kubeconfig=" + directory_ + "/kubeconfig",
-                                          "--listen=" + socket(),
-                                          "--runtime-endpoint=" + runtime_->endpoint(),
-                                          "--runtime-state-dir=" + runtime_->stateDir(),
-                                          "--state-dir=" + state(),
-                                          "--switch-netns=none",
-                                          "--log-level=error"};
-    for (std::string& argument : more) arguments.push_back(std::move(argument));
-    process_.emplace(std::move(arguments), failpoints, inherited_);
+    process_.emplace(arguments(std::move(more)), failpoints, inherited_);
+  }
+  std::vector<std::string> arguments(std::vector<std::string> more) const {
+    std::vector<std::string> all = {MULTINET_NODEAGENT,
+                                    "--node-name=n1",
+                                    "--kubeconfig=" + directory_ + "/kubeconfig",
+                                    "--listen=" + socket(),
+                                    "--runtime-endpoint=" + runtime_->endpoint(),
+                                    "--runtime-state-dir=" + runtime_->stateDir(),
+                                    "--state-dir=" + state(),
+                                    "--switch-netns=none",
+                                    "--log-level=error"};
+    for (std::string& argument : more) all.push_back(std::move(argument));
+    return all;
+  }
+  /// Calls the program with --cleanup, in a network namespace of its own; its exit code.
+  int cleanUp() const {
+    std::vector<std::string> command = {"/usr/bin/unshare", "--user", "--map-root-user", "--net"};
+    for (std::string& argument : arguments({"--cleanup"})) command.push_back(std::move(argument));
+    return WEXITSTATUS(Process(std::move(command), "").wait());
   }
   std::string socket() const { return directory_ + "/agent.sock"; }
   std::string state() const { return directory_ + "/state"; }

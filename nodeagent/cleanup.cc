@@ -1,0 +1,102 @@
+#include "nodeagent/cleanup.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <future>
+#include <optional>
+#include <utility>
+
+#include "lib/base/clock.h"
+#include "lib/netns/keep.h"
+#include "lib/netns/netns.h"
+#include "nodeagent/journal/sqlite_journal.h"
+#include "nodeagent/networks/clear_node.h"
+
+namespace multinet::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Where containerd keeps the tasks of Kubernetes' pods, below its state directory.
+constexpr auto kTasks = "io.containerd.runtime.v2.task/k8s.io";
+
+/// Whether the sandbox may still be there. A runtime that keeps no such directory is asked by
+/// nobody: then the journal's word counts.
+bool exists(const SandboxId& sandbox, const std::string& runtimeStateDir) {
+  std::error_code ignored;
+  const fs::path tasks = fs::path(runtimeStateDir) / kTasks;
+  return !fs::exists(tasks, ignored) || fs::exists(tasks / sandbox.str(), ignored);
+}
+
+Result<journal::Loaded> load(journal::SqliteJournal& journal) {
+  auto answer = std::make_shared<std::promise<Result<journal::Loaded>>>();
+  journal.load([answer](Result<journal::Loaded> loaded) { answer->set_value(std::move(loaded)); });
+  return answer->get_future().get();
+}
+
+/// Pods that hold interfaces, by the journal; it must be there.
+Result<std::vector<std::string>> holders(const std::string& file,
+                                         const std::string& runtimeStateDir) {
+  const SystemClock clock;
+  journal::SqliteJournal journal(file, {.clock = &clock});
+  MULTINET_TRY(const journal::Loaded loaded, load(journal));
+  std::vector<std::string> held;
+  for (const journal::Record& record : loaded.records) {
+    if (journal::isReleased(record) || record.sandbox.str().empty()) continue;
+    if (exists(record.sandbox, runtimeStateDir)) held.push_back(record.pod.str());
+  }
+  std::ranges::sort(held);
+  const auto repeated = std::ranges::unique(held);
+  held.erase(repeated.begin(), repeated.end());
+  return held;
+}
+
+/// Files of the agent's making only: the directory may be somebody else's too.
+void forgetState(const std::string& directory) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("journal.db") || name.starts_with("starts")) fs::remove(entry, ignored);
+  }
+  fs::remove(directory, ignored);  // where it is empty
+}
+
+}  // namespace
+
+std::string switchPathOf(const Settings& settings) {
+  if (settings.switchNetns == "none") return "";
+  if (!settings.switchNetns.empty()) return settings.switchNetns;
+  // With a socket of systemd's making there is no path: then it is the packaged one.
+  const auto slash = settings.listen.rfind('/');
+  const bool bare = slash == std::string::npos;
+  return (bare ? "/run/multinet" : settings.listen.substr(0, slash)) + "/switch";
+}
+
+Status clearKernel(const std::string& switchPath) {
+  std::optional<Fd> netns;
+  if (!switchPath.empty()) {
+    if (auto there = netns::openPath(switchPath)) netns = std::move(*there);
+  }
+  MULTINET_TRY(const auto leftovers, networks::clearNode(std::move(netns)));
+  if (!leftovers.empty()) {
+    return fail(Code::FailedPrecondition, "InUse",
+                "leave the node: bridge " + leftovers.front().device + " still has " +
+                    std::to_string(leftovers.front().interfaces) +
+                    " interfaces of pods; end those pods first");
+  }
+  return switchPath.empty() ? Status{} : netns::forget(switchPath);
+}
+
+Result<std::vector<std::string>> cleanUp(const Settings& settings) {
+  const std::string file = settings.stateDir + "/journal.db";
+  std::error_code ignored;
+  if (fs::exists(file, ignored)) {
+    MULTINET_TRY(auto held, holders(file, settings.runtimeStateDir));
+    if (!held.empty()) return held;
+  }
+  MULTINET_CHECK(clearKernel(switchPathOf(settings)));
+  forgetState(settings.stateDir);
+  return std::vector<std::string>{};
+}
+
+}  // namespace multinet::agent

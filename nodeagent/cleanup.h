@@ -1,0 +1,25 @@
+// Leaving a node: what the agent made there goes, as soon as no pod needs it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/base/fd.h"
+#include "lib/base/result.h"
+#include "nodeagent/wiring.h"
+
+namespace multinet::agent {
+
+/// Where the switch is mounted; empty: it is in the node's own namespace.
+[[nodiscard]] std::string switchPathOf(const Settings& settings);
+
+/// Links, rules and the switch itself. What pods are still on stays, with the switch around it:
+/// FailedPrecondition/InUse then. Nobody works on the node's networks any more.
+[[nodiscard]] Status clearKernel(const std::string& switchPath);
+
+/// All that agents of before left on this node: the above, and the journal. Nothing is touched, and
+/// the names of pods (`default/web-0`) are returned, while the journal knows of pods whose sandbox
+/// still exists. Unavailable/JournalLocked while an agent runs.
+[[nodiscard]] Result<std::vector<std::string>> cleanUp(const Settings& settings);
+
+}  // namespace multinet::agent
