@@ -139,11 +139,10 @@ Report validate(const PodNetworkAttachment& attachment, const PodNetwork* networ
   const std::string path = "spec.podNetworkName";
   if (network == nullptr) {
     const bool legal = isDnsLabel(spec.podNetworkName);
-    report.violations.push_back({path, spec.podNetworkName,
-                                 legal ? "names no PodNetwork" : "is no PodNetwork's name",
-                                 "write the name of one (kubectl get podnetworks)",
-                                 legal ? "NetworkNotFound" : "IllegalName",
-                                 legal ? Code::NotFound : Code::InvalidArgument});
+    report.violations.push_back(
+        {path, spec.podNetworkName, legal ? "names no PodNetwork" : "is no PodNetwork's name",
+         "write the name of one (kubectl get pnet)", legal ? "NetworkNotFound" : "IllegalName",
+         legal ? Code::NotFound : Code::InvalidArgument});
     return report;
   }
   if (auto refused = parts::checkAccess(*network, home, namespaceLabels)) {

@@ -8,8 +8,9 @@ namespace multinet::api {
 namespace {
 
 std::optional<std::int32_t> vniOf(const PodNetwork& network) {
-  if (!network.spec.vxlan) return std::nullopt;
-  return network.spec.vxlan->vni ? network.spec.vxlan->vni : network.status.vni;
+  if (network.spec.type != NetworkType::Vxlan) return std::nullopt;
+  const auto asked = network.spec.vxlan ? network.spec.vxlan->vni : std::nullopt;
+  return asked ? asked : network.status.vni;
 }
 
 std::string quoted(const PodNetwork& network) {

@@ -94,10 +94,9 @@ class ItemJudge {
     }
     const auto network = catalog_->network(wish.podNetworkName);
     if (!network) {
-      verdicts_.broken(
-          "NetworkExists",
-          say("names PodNetwork \"" + wish.podNetworkName + "\", which doesn't exist",
-              "name one of kubectl get podnetworks", "NetworkNotFound", Code::NotFound));
+      verdicts_.broken("NetworkExists",
+                       say("names PodNetwork \"" + wish.podNetworkName + "\", which doesn't exist",
+                           "name one of kubectl get pnet", "NetworkNotFound", Code::NotFound));
       return;
     }
     verdicts_.passed("NetworkExists", "PodNetwork \"" + wish.podNetworkName + "\" exists");

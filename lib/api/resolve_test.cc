@@ -46,7 +46,7 @@ const std::vector<BadPod> kBadPods{
     {"unknown network", "blue, pink", [](auto&) {},
      "metadata.annotations[multinet.dev/networks] item 2: \"pink\" names PodNetwork \"pink\", "
      "which "
-     "doesn't exist; name one of kubectl get podnetworks",
+     "doesn't exist; name one of kubectl get pnet",
      "NetworkNotFound", Code::NotFound},
     {"unknown attachment", "attachment/pink", [](auto&) {},
      "item 1: \"attachment/pink\" names no PodNetworkAttachment of namespace \"default\"",

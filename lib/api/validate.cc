@@ -72,7 +72,8 @@ Report checkUnion(const PodNetworkSpec& spec) {
                              "write spec." + memberOf(spec.type) + " only", "UnionMemberMismatch",
                              Code::InvalidArgument});
     }
-    if (!present && type == spec.type) {
+    // All of VXLAN's fields have defaults.
+    if (!present && type == spec.type && type != NetworkType::Vxlan) {
       note(report,
            Violation{"spec." + member, "", "is missing, the type is " + std::string(name(type)),
                      "write spec." + member, "UnionMemberMissing", Code::InvalidArgument});
@@ -256,14 +257,15 @@ void keep(Report& report, const std::string& path, const Value& before, const Va
 Report keepMember(const PodNetworkSpec& before, const PodNetworkSpec& after) {
   Report report;
   keep(report, "spec.type", std::string(name(before.type)), std::string(name(after.type)));
-  if (before.vxlan && after.vxlan) {
+  if (before.type == NetworkType::Vxlan && after.type == NetworkType::Vxlan) {
+    const VxlanSpec old = before.vxlan.value_or(VxlanSpec{});
+    const VxlanSpec now = after.vxlan.value_or(VxlanSpec{});
     const auto interfaceOf = [](const VxlanSpec& vxlan) {
       return vxlan.underlay ? vxlan.underlay->interface : std::string();
     };
-    keep(report, "spec.vxlan.vni", textOf(before.vxlan->vni), textOf(after.vxlan->vni));
-    keep(report, "spec.vxlan.port", textOf(before.vxlan->port), textOf(after.vxlan->port));
-    keep(report, "spec.vxlan.underlay.interface", interfaceOf(*before.vxlan),
-         interfaceOf(*after.vxlan));
+    keep(report, "spec.vxlan.vni", textOf(old.vni), textOf(now.vni));
+    keep(report, "spec.vxlan.port", textOf(old.port), textOf(now.port));
+    keep(report, "spec.vxlan.underlay.interface", interfaceOf(old), interfaceOf(now));
   }
   if (before.bridge && after.bridge) {
     keep(report, "spec.bridge.name", before.bridge->name, after.bridge->name);

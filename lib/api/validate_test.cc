@@ -377,6 +377,13 @@ TEST(ValidateNetworkUpdate, RefusesWhatNeverChanges) {
   PodNetwork tunnel = goodNetwork();
   vxlan(tunnel, {7001, std::nullopt, std::nullopt});
   PodNetwork moved = tunnel;
+  PodNetwork bare = tunnel;
+  bare.spec.vxlan.reset();
+  EXPECT_TRUE(validate(bare).ok()) << "all of its fields have defaults";
+  EXPECT_EQ(validateUpdate(tunnel, bare).violations.front().path, "spec.vxlan.vni");
+  tunnel.spec.vxlan = VxlanSpec{};
+  EXPECT_TRUE(validateUpdate(tunnel, bare).ok()) << "the same, said in fewer words";
+  tunnel.spec.vxlan = VxlanSpec{7001, std::nullopt, std::nullopt};
   moved.spec.vxlan = VxlanSpec{7002, 4799, Underlay{"eth1"}};
   EXPECT_EQ(validateUpdate(tunnel, moved).violations.size(), 3U);
   PodNetwork wire = goodNetwork();

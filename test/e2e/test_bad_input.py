@@ -68,7 +68,9 @@ NET, ONE = "spec.ipam.subnets", "spec.ipam.subnets[0]"
 BAD = {
     "name with a dot": (named("a.b"), "a.b", "with no dot"),
     "type unknown": (network(type="Token"), "spec.type", "Token"),
-    "union member missing": (network(vxlan=None), "spec.vxlan", "type VXLAN needs spec.vxlan"),
+    "union member missing": (
+        network(type="Bridge", vxlan=None), "spec.bridge", "type Bridge needs spec.bridge"
+    ),
     "union member of another type": (network(bridge={}), "spec.bridge", "the type is VXLAN"),
     "VNI zero": (network(vxlan={"vni": 0}), "spec.vxlan.vni", "0"),
     "VNI of 25 bits": (network(vxlan={"vni": 1 << 24}), "spec.vxlan.vni", "16777216"),
