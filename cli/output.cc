@@ -7,29 +7,17 @@
 #include <cstdlib>
 #include <utility>
 
+#include "cli/nearest.h"
+
 namespace multinet::cli {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Format>, 4> kFormats = {{{"table", Format::Table},
+constexpr std::array<std::pair<std::string_view, Format>, 5> kFormats = {{{"table", Format::Table},
                                                                           {"wide", Format::Wide},
+                                                                          {"name", Format::Name},
                                                                           {"json", Format::Json},
                                                                           {"yaml", Format::Yaml}}};
-
-std::string printable(const std::string& text) {
-  if (text.empty()) return "-";
-  std::string safe = text;
-  for (auto& letter : safe) {
-    const auto code = static_cast<unsigned char>(letter);
-    if (code < 0x20 || code == 0x7F) letter = '?';
-  }
-  return safe;
-}
-
-/// Characters, not bytes: UTF-8 continuation bytes take no room.
-std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      text, [](char letter) { return (static_cast<unsigned char>(letter) & 0xC0U) != 0x80U; }));
-}
+constexpr std::string_view kJsonPath = "jsonpath=";
 
 std::string_view colourCode(Mood mood) {
   switch (mood) {
@@ -43,11 +31,6 @@ std::string_view colourCode(Mood mood) {
       break;
   }
   return "";
-}
-
-std::string paint(const std::string& text, Mood mood, Colour colour) {
-  if (colour == Colour::Never || mood == Mood::Plain) return text;
-  return std::string(colourCode(mood)) + text + "\033[0m";
 }
 
 bool plainYaml(const std::string& text) {
@@ -111,12 +94,41 @@ void writeYaml(const nlohmann::json& value, const std::string& indent, std::stri
 
 }  // namespace
 
-Result<Format> parseFormat(std::string_view text) {
-  for (const auto& [word, format] : kFormats) {
-    if (word == text) return format;
+std::string printable(const std::string& text) {
+  if (text.empty()) return "-";
+  std::string safe = text;
+  for (auto& letter : safe) {
+    const auto code = static_cast<unsigned char>(letter);
+    if (code < 0x20 || code == 0x7F) letter = '?';
   }
+  return safe;
+}
+
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char letter) { return (static_cast<unsigned char>(letter) & 0xC0U) != 0x80U; }));
+}
+
+std::string paint(const std::string& text, Mood mood, Colour colour) {
+  if (colour == Colour::Never || mood == Mood::Plain) return text;
+  return std::string(colourCode(mood)) + text + "\033[0m";
+}
+
+Result<Output> parseOutput(std::string_view text) {
+  if (text.empty()) return Output{};
+  for (const auto& [word, format] : kFormats) {
+    if (word == text) return Output{format, {}};
+  }
+  if (text.starts_with(kJsonPath)) {
+    return Output{Format::JsonPath, std::string(text.substr(kJsonPath.size()))};
+  }
+  std::vector<std::string> words;
+  words.reserve(kFormats.size());
+  for (const auto& [word, format] : kFormats) words.emplace_back(word);
   return fail(Code::InvalidArgument, "UnknownFormat",
-              "read -o: \"" + std::string(text) + "\": use table, wide, json or yaml");
+              "flag --output \"" + std::string(text) +
+                  "\": must be table, wide, name, json, yaml or jsonpath=TEMPLATE" +
+                  didYouMean(text, words));
 }
 
 Colour colourOf(int fd) {
@@ -127,34 +139,58 @@ Colour colourOf(int fd) {
   return ::isatty(fd) == 1 && able && !refused ? Colour::Always : Colour::Never;
 }
 
-std::string render(const Table& table, Format format, Colour colour) {
-  const auto shown = [&](std::size_t index) {
-    return format == Format::Wide || !table.columns[index].wideOnly;
-  };
-  std::vector<std::size_t> widths;
+std::vector<std::size_t> widthsOf(const Table& table) {
+  std::vector<std::size_t> widths = table.widths;
+  widths.resize(table.columns.size());
   for (std::size_t index = 0; index < table.columns.size(); ++index) {
-    widths.push_back(width(table.columns[index].title));
+    widths[index] = std::max(widths[index], width(table.columns[index].title));
     for (const auto& row : table.rows) {
       widths[index] = std::max(widths[index], width(printable(row[index].text)));
     }
   }
-  std::string out;
-  const auto line = [&](const std::vector<Cell>& cells) {
+  return widths;
+}
+
+namespace {
+
+/// A table's lines one by one.
+class Lines {
+ public:
+  Lines(const Table& table, Format format, Colour colour)
+      : table_(table), format_(format), colour_(colour), widths_(widthsOf(table)) {}
+
+  [[nodiscard]] std::string line(const std::vector<Cell>& cells) const {
     std::string text;
     std::size_t missing = 0;  // blanks go before the next cell, so that no line ends in them
     for (std::size_t index = 0; index < cells.size(); ++index) {
-      if (!shown(index)) continue;
+      if (table_.columns[index].wideOnly && format_ != Format::Wide) continue;
       const auto plain = printable(cells[index].text);
-      text += std::string(missing, ' ') + paint(plain, cells[index].mood, colour);
-      missing = widths[index] - width(plain) + 3;
+      text += std::string(missing, ' ') + paint(plain, cells[index].mood, colour_);
+      missing = widths_[index] - width(plain) + 3;
     }
-    out += text + "\n";
-  };
+    return text + "\n";
+  }
+
+ private:
+  const Table& table_;
+  const Format format_;
+  const Colour colour_;
+  const std::vector<std::size_t> widths_;
+};
+
+}  // namespace
+
+std::string render(const Table& table, Format format, Colour colour) {
   std::vector<Cell> titles;
   titles.reserve(table.columns.size());
-  for (const auto& column : table.columns) titles.push_back({column.title, Mood::Plain});
-  line(titles);
-  for (const auto& row : table.rows) line(row);
+  for (const auto& column : table.columns) titles.push_back({column.title});
+  return Lines(table, format, colour).line(titles) + renderRows(table, format, colour);
+}
+
+std::string renderRows(const Table& table, Format format, Colour colour) {
+  const Lines lines(table, format, colour);
+  std::string out;
+  for (const auto& row : table.rows) out += lines.line(row);
   return out;
 }
 

@@ -11,9 +11,13 @@
 
 namespace multinet::cli {
 
-enum class Format : std::uint8_t { Table, Wide, Json, Yaml };
-/// `table`, `wide`, `json` or `yaml`.
-[[nodiscard]] Result<Format> parseFormat(std::string_view text);
+enum class Format : std::uint8_t { Table, Wide, Name, Json, Yaml, JsonPath };
+struct Output {
+  Format format = Format::Table;
+  std::string jsonPath;  // of Format::JsonPath
+};
+/// `table`, `wide`, `name`, `json`, `yaml` or `jsonpath=TEMPLATE`; empty: a table.
+[[nodiscard]] Result<Output> parseOutput(std::string_view text);
 
 enum class Colour : std::uint8_t { Never, Always };
 /// Always on a terminal that has colours and where NO_COLOR isn't set.
@@ -34,12 +38,24 @@ struct Column {
 
 struct Table {
   std::vector<Column> columns;
-  std::vector<std::vector<Cell>> rows;  // a cell for each column, wide ones too
+  std::vector<std::vector<Cell>> rows;   // a cell for each column, wide ones too
+  std::vector<std::size_t> widths = {};  // of the columns at least
 };
+/// What `table` needs, so that later rows stand under those of before.
+[[nodiscard]] std::vector<std::size_t> widthsOf(const Table& table);
 
 /// Columns three spaces apart as kubectl prints them. Control characters are shown as `?`: what
 /// stands in an object must not drive a terminal.
 [[nodiscard]] std::string render(const Table& table, Format format, Colour colour);
+/// The rows alone.
+[[nodiscard]] std::string renderRows(const Table& table, Format format, Colour colour);
+
+/// Control characters shown as `?`, nothing as `-`.
+[[nodiscard]] std::string printable(const std::string& text);
+/// Characters, not bytes: UTF-8 continuation bytes take no room.
+[[nodiscard]] std::size_t width(std::string_view text);
+/// In the mood's colour where there are colours.
+[[nodiscard]] std::string paint(const std::string& text, Mood mood, Colour colour);
 
 /// A YAML document of a JSON value; strings that YAML would read as something else are quoted.
 [[nodiscard]] std::string toYaml(const nlohmann::json& value);

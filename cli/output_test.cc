@@ -62,11 +62,12 @@ TEST(ToYaml, ReadsBackAsTheSame) {
   EXPECT_EQ(node["items"][4].as<std::string>(), "- a");
 }
 
-TEST(ParseFormat, NamesTheRightWords) {
-  EXPECT_EQ(parseFormat("wide"), Format::Wide);
-  const auto wrong = parseFormat("xml");
+TEST(ParseOutput, NamesTheRightWords) {
+  EXPECT_EQ(parseOutput("wide")->format, Format::Wide);
+  EXPECT_EQ(parseOutput("jsonpath={.a}")->jsonPath, "{.a}");
+  const auto wrong = parseOutput("jsn");
   ASSERT_FALSE(wrong.has_value());
-  EXPECT_EQ(wrong.error().message, "read -o: \"xml\": use table, wide, json or yaml");
+  EXPECT_NE(wrong.error().message.find("did you mean \"json\"?"), std::string::npos);
 }
 
 TEST(Age, ReadsAsKubectlSaysIt) {

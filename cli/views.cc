@@ -2,46 +2,12 @@
 
 #include <algorithm>
 
+#include "cli/objects.h"
+
 namespace multinet::cli {
 namespace {
 
 using nlohmann::json;
-
-const json* at(const json& object, const std::string& pointer) {
-  const json::json_pointer where(pointer);
-  return object.contains(where) ? &object.at(where) : nullptr;
-}
-
-/// A string as it is, a number or flag as JSON; empty for anything else.
-std::string text(const json& object, const std::string& pointer) {
-  const auto* found = at(object, pointer);
-  if (found == nullptr) return {};
-  if (found->is_string()) return found->get<std::string>();
-  return found->is_number() || found->is_boolean() ? found->dump() : std::string();
-}
-
-json list(const json& object, const std::string& pointer) {
-  const auto* found = at(object, pointer);
-  return found != nullptr && found->is_array() ? *found : json::array();
-}
-
-/// Joined by commas, of a member of each item; of the items themselves where `member` is empty.
-std::string joined(const json& items, const std::string& member) {
-  std::string out;
-  for (const auto& item : items) {
-    const auto one = member.empty() ? text(json{{"x", item}}, "/x") : text(item, member);
-    if (one.empty()) continue;
-    out += (out.empty() ? "" : ",") + one;
-  }
-  return out;
-}
-
-json conditionOf(const json& object, const std::string& pointer, const std::string& type) {
-  for (const auto& condition : list(object, pointer)) {
-    if (text(condition, "/type") == type) return condition;
-  }
-  return json::object();
-}
 
 Cell statusCell(const json& condition) {
   const auto status = text(condition, "/status");

@@ -43,6 +43,8 @@ struct Config {
   std::optional<ExecPlugin> exec;     ///< only where there is no other credential
   std::string nameSpace = "default";  ///< of the context or of the pod
   std::string userAgent = "multinet";
+  std::string asUser;   ///< requests are made as this user (impersonation); empty: as who we are
+  std::string asGroup;  ///< and as a member of this group; needs asUser
 };
 
 /// Reads one file, its context `context`, or the current one when that is empty.

@@ -357,6 +357,8 @@ http::http_request CpprestTransport::build(const HttpRequest& request,
   headers.add("Accept", "application/json");
   headers.add("User-Agent", config_.userAgent);
   if (!credentials.token().empty()) headers.add("Authorization", "Bearer " + credentials.token());
+  if (!config_.asUser.empty()) headers.add("Impersonate-User", config_.asUser);
+  if (!config_.asGroup.empty()) headers.add("Impersonate-Group", config_.asGroup);
   return built;
 }
 

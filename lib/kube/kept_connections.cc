@@ -240,7 +240,10 @@ http::verb verbOf(Method method) {
 class KeptConnections::Pool {
  public:
   explicit Pool(const Config& config)
-      : address_(Address::of(config)), userAgent_(config.userAgent) {}
+      : address_(Address::of(config)),
+        userAgent_(config.userAgent),
+        asUser_(config.asUser),
+        asGroup_(config.asGroup) {}
 
   Result<HttpResponse> call(const HttpRequest& request,
                             const std::shared_ptr<const Credentials>& credentials,
@@ -276,6 +279,8 @@ class KeptConnections::Pool {
     built.set(http::field::host, address_.host + ":" + address_.port);
     built.set(http::field::accept, "application/json");
     built.set(http::field::user_agent, userAgent_);
+    if (!asUser_.empty()) built.set("Impersonate-User", asUser_);
+    if (!asGroup_.empty()) built.set("Impersonate-Group", asGroup_);
     if (!credentials.token().empty()) {
       built.set(http::field::authorization, "Bearer " + credentials.token());
     }
@@ -331,6 +336,8 @@ class KeptConnections::Pool {
 
   const Address address_;
   const std::string userAgent_;
+  const std::string asUser_;
+  const std::string asGroup_;
   std::mutex mutex_;
   TlsContext context_;
   std::shared_ptr<const Credentials> contextOf_;
