@@ -20,7 +20,10 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from e2elib import rights  # noqa: E402
-from e2elib.cluster import REPOSITORY, Cluster, condition  # noqa: E402
+from e2elib.cluster import REPOSITORY, Cluster, condition, run_try  # noqa: E402
+from clusterlib import gobuild  # noqa: E402
+from clusterlib.parts import HELM  # noqa: E402
+from clusterlib.progress import Progress  # noqa: E402
 from e2elib.admission import try_out  # noqa: E402
 from e2elib.objects import network  # noqa: E402
 
@@ -126,6 +129,21 @@ def deployed(cluster: Cluster) -> Cluster:
     probe = network("probe", "10.0.0.0/30")
     cluster.wait(lambda: try_out(cluster, probe)[0] == 0, 30, "admission to answer")
     return cluster
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """Where our programs are."""
+    return PROGRAMS
+
+
+@pytest.fixture(scope="session")
+def chart() -> str:
+    """What Helm makes of deploy/chart, by Helm's own loader and engine."""
+    program = gobuild.build((HELM,), Progress())["helm"] / "helm-template"
+    code, out, err = run_try([str(program), str(REPOSITORY / "deploy" / "chart"), _SYSTEM])
+    assert code == 0, err
+    return out
 
 
 @pytest.fixture

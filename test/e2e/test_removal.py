@@ -1,56 +1,168 @@
-"""Taking it off again, as docs/install.md says: every command ends by itself, and nothing is left."""
+"""Taking it off and putting it on again, in each of the ways that docs/install.md knows: every command
+ends by itself, nothing is left, and the next installation works."""
 
 from __future__ import annotations
 
-from e2elib.cluster import AGENT_SOCKET, REPOSITORY, RUNTIME_SOCKET, Cluster
+import json
+import re
+from pathlib import Path
+
+from e2elib import leftovers
+from e2elib.admission import try_out
+from e2elib.cluster import AGENT_SOCKET, REPOSITORY, RUNTIME_SOCKET, Cluster, condition, run_try
 from e2elib.objects import attachment, macvlan, network, vxlan, wait_served
-from e2elib.places import node_place, switch
 from e2elib.pods import pod
 
 NAMES = ("removed-vxlan", "removed-bridge", "removed-macvlan")
-OURS = ("mnb", "mnx", "mnv", "br-removed")
+SYSTEM = "multinet-system"
+CONTROLLERS = ("deployment/multinet-controller", "deployment/multinet-webhook")
 
 
-def left_on(cluster: Cluster, node: str) -> list[str]:
-    """Links and tables of ours, in the node's namespace and in the switch's."""
-    places = {place.netns: place for place in (node_place(cluster, node), switch(cluster, node))}
-    found = []
-    for place in places.values():
-        found += [one["ifname"] for one in place.links() if one["ifname"].startswith(OURS)]
-        found += [
-            line for line in place.run("nft", "list", "tables").splitlines() if "multinet" in line
-        ]
-    return found
+def verb(cluster: Cluster, programs: Path, *words: str) -> tuple[int, str, str]:
+    who = [f"--kubeconfig={cluster.kubeconfig}"]
+    return run_try([str(programs / "kubectl-multinet"), *words, *who])
 
 
-def test_nothing_is_left(deployed: Cluster, namespace: str) -> None:
-    deployed.apply(vxlan(NAMES[0], "10.50.1.0/24", vni=7050))
-    deployed.apply(network(NAMES[1], "10.50.2.0/24", bridge={"name": "br-removed"}))
-    deployed.apply(macvlan(NAMES[2], "eth1", "192.168.50.0/24"))
-    deployed.apply(attachment("removed", namespace, NAMES[0]))
+def bare_vxlan(name: str, cidr: str) -> str:
+    """All of VXLAN's fields have defaults, so its member may be left out."""
+    made = json.loads(vxlan(name, cidr))
+    del made["spec"]["vxlan"]
+    return json.dumps(made)
+
+
+def use(cluster: Cluster, namespace: str) -> None:
+    """Networks of three types, and on each node a pod that is on all of them; the pods end."""
+    cluster.apply(bare_vxlan(NAMES[0], "10.50.1.0/24"))
+    cluster.apply(network(NAMES[1], "10.50.2.0/24", bridge={"name": "br-removed"}))
+    cluster.apply(macvlan(NAMES[2], "eth1", "192.168.50.0/24"))
+    cluster.apply(attachment("removed", namespace, NAMES[0]))
+    wait_served(cluster, *NAMES)
+    for node in cluster.nodes:
+        cluster.apply(pod(f"asks-{node}", namespace, node=node, networks=", ".join(NAMES)))
+    for node in cluster.nodes:
+        cluster.wait_pod_ready(f"asks-{node}", namespace, 60)
+
+
+def end_pods(cluster: Cluster, namespace: str) -> None:
+    for node in cluster.nodes:
+        cluster.delete("pod", f"asks-{node}", namespace, "--grace-period=1")
+
+
+def available(cluster: Cluster) -> None:
+    for name in ("multinet-controller", "multinet-webhook"):
+        cluster.wait(
+            lambda name=name: condition(cluster.json("deployment", name, SYSTEM), "Available")
+            == "True",
+            60,
+            f"deployment {name} to be Available",
+        )
+    # The API server hears of a new certificate a little later.
+    probe = network("probe", "10.0.0.0/30")
+    cluster.wait(lambda: try_out(cluster, probe)[0] == 0, 30, "admission to answer")
+
+
+def point_kubelets(cluster: Cluster, socket: str) -> None:
+    for node in cluster.nodes:
+        file = cluster.record.layout.machine(node).etc / "kubelet.yaml"
+        endpoint = r"(?m)^(containerRuntimeEndpoint: unix://)\S+$"
+        changed, count = re.subn(endpoint, rf"\g<1>{socket}", file.read_text())
+        assert count == 1, file.read_text()
+        file.write_text(changed)
+        cluster.restart(node, "kubelet")
+
+
+def test_uninstall_refuses_while_pods_hold_networks_and_ends_all_of_it(
+    deployed: Cluster, programs: Path, namespace: str
+) -> None:
+    use(deployed, namespace)
+    code, out, err = verb(deployed, programs, "uninstall")
+    assert code == 1, err
+    for node in deployed.nodes:
+        assert f"pod {namespace}/asks-{node}" in out
+    assert "nothing was changed" in out
     wait_served(deployed, *NAMES)
+    end_pods(deployed, namespace)
+    code, out, err = verb(deployed, programs, "uninstall", "--wait")
+    assert code == 0, out + err
+    assert "have taken their links and rules away" in out
+    assert leftovers.in_cluster(deployed) == []
+    code, out, err = verb(deployed, programs, "uninstall")
+    assert code == 0, f"again: {out}{err}"
+
+
+def test_agents_that_are_taken_off_leave_their_nodes_as_they_were(
+    deployed: Cluster, namespace: str
+) -> None:
+    """Networks are there and no pod is on them; kinds, rights and controller go in one second."""
+    deployed.kubectl("apply", "--server-side", "-k", str(REPOSITORY / "deploy"))
+    available(deployed)
+    use(deployed, namespace)
     deployed.apply(pod("plain", namespace, node=deployed.nodes[0]))
+    deployed.wait_pod_ready("plain", namespace, 60)
+    end_pods(deployed, namespace)
+    point_kubelets(deployed, RUNTIME_SOCKET)
     for node in deployed.nodes:
-        deployed.apply(pod(f"asks-{node}", namespace, node=node, networks=", ".join(NAMES)))
-    for name in ("plain", *(f"asks-{node}" for node in deployed.nodes)):
-        deployed.wait_pod_ready(name, namespace, 60)
-    for node in deployed.nodes:
-        deployed.delete("pod", f"asks-{node}", namespace, "--grace-period=1")
-
-    deployed.kubectl("delete", "podnetworkattachments", "--all", "-A", "--timeout=30s")
-    deployed.kubectl("delete", "podnetworks", "--all", "--timeout=40s")
-    for node in deployed.nodes:
-        deployed.wait(lambda node=node: not left_on(deployed, node), 20, f"nothing on {node}")
-    deployed.kubectl("delete", "-k", str(REPOSITORY / "deploy"), "--timeout=55s")
-    assert "multinet" not in deployed.kubectl("get", "crds", "-o", "name")
-    assert not deployed.exists("namespace", "multinet-system")
-
-    for node in deployed.nodes:
-        file = deployed.record.layout.machine(node).etc / "kubelet.yaml"
-        file.write_text(file.read_text().replace(AGENT_SOCKET, RUNTIME_SOCKET))
-        deployed.restart(node, "kubelet")
+        deployed.wait(
+            lambda node=node: condition(deployed.json("node", node), "Ready") == "True", 40, node
+        )
         deployed.stop(node, "agent")
-        assert left_on(deployed, node) == []
+        assert leftovers.on_node(deployed, node) == []
+    # Nobody is left to take a finalizer off: the kinds go in the same second as controller and rights.
+    deployed.kubectl("delete", "-k", str(REPOSITORY / "deploy"), "--timeout=55s")
+    assert leftovers.in_cluster(deployed) == []
     deployed.apply(pod("after", namespace, node=deployed.nodes[0]))
     for name in ("plain", "after"):
         deployed.wait_pod_ready(name, namespace, 60)
+
+
+def test_uninstall_needs_neither_controller_nor_agents(
+    deployed: Cluster, programs: Path, namespace: str
+) -> None:
+    for node in deployed.nodes:
+        deployed.start(node, "agent")
+    point_kubelets(deployed, AGENT_SOCKET)
+    deployed.kubectl("apply", "--server-side", "-k", str(REPOSITORY / "overlays" / "single"))
+    available(deployed)
+    use(deployed, namespace)
+    # With pods on them, so that the networks have their finalizer; then all who serve them are gone.
+    deployed.kubectl("delete", "-n", SYSTEM, *CONTROLLERS, "--timeout=50s")
+    deployed.wait(lambda: not deployed.items("pods", SYSTEM), 40, "the controller's end")
+    for node in deployed.nodes:
+        deployed.kill_for_good(node, "agent")
+    point_kubelets(deployed, RUNTIME_SOCKET)
+    end_pods(deployed, namespace)
+    for found in deployed.items("podinterfacesets", namespace):
+        # The reporter is dead with its agent, and so is the collector.
+        deployed.delete("podinterfaceset", found["metadata"]["name"], namespace)
+    code, out, err = verb(deployed, programs, "uninstall")
+    assert code == 0, out + err
+    assert "no controller releases podnetwork" in out
+    assert leftovers.in_cluster(deployed) == []
+    for node in deployed.nodes:
+        assert (
+            leftovers.on_node(deployed, node) != []
+        ), "nothing was left to clean, so nothing is shown"
+        deployed.node_exec(
+            node, str(programs / "multinet-nodeagent"), "--cleanup",
+            f"--listen={AGENT_SOCKET}", "--state-dir=/var/lib/multinet",
+        )  # fmt: skip
+        assert leftovers.on_node(deployed, node) == []
+        assert deployed.node_exec_try(node, "ls", "/var/lib/multinet")[0] != 0
+
+
+def test_the_chart_installs_what_the_manifests_do(
+    deployed: Cluster, programs: Path, chart: str, namespace: str
+) -> None:
+    for node in deployed.nodes:
+        deployed.start(node, "agent")
+    point_kubelets(deployed, AGENT_SOCKET)
+    deployed.kubectl("create", "namespace", SYSTEM)
+    deployed.kubectl("apply", "--server-side", "-n", SYSTEM, "-f", "-", stdin=chart)
+    available(deployed)
+    use(deployed, namespace)
+    end_pods(deployed, namespace)
+    code, out, err = verb(deployed, programs, "uninstall")
+    assert code == 0, out + err
+    # The namespace is whose who made it: Helm's release is told in it.
+    deployed.delete("namespace", SYSTEM, "", "--timeout=50s")
+    assert leftovers.in_cluster(deployed) == []

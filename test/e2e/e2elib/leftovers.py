@@ -1,0 +1,32 @@
+"""What Multinet left in a cluster and on its nodes."""
+
+from __future__ import annotations
+
+from e2elib.cluster import Cluster
+from e2elib.places import node_place
+
+OURS = ("mnb", "mnx", "mnv", "br-removed")
+
+
+def on_node(cluster: Cluster, node: str) -> list[str]:
+    """Links, nftables' tables, the switch; in the node's namespace, and in the switch's where there
+    is one."""
+    place = node_place(cluster, node)
+    found = [one["ifname"] for one in place.links() if one["ifname"].startswith(OURS)]
+    tables = place.run("nft", "list", "tables").splitlines()
+    found += [line for line in tables if "multinet" in line]
+    code, out, _ = cluster.node_exec_try(node, "ls", "/run/multinet/switch")
+    if code == 0:
+        found.append(out.strip())
+    return found
+
+
+def in_cluster(cluster: Cluster) -> list[str]:
+    """Kinds, rights, admission, the namespace: whatever has our name or group."""
+    kinds = (
+        "crd", "clusterroles", "clusterrolebindings", "namespaces",
+        "validatingwebhookconfigurations", "mutatingwebhookconfigurations",
+        "validatingadmissionpolicies", "validatingadmissionpolicybindings",
+    )  # fmt: skip
+    names = cluster.kubectl("get", ",".join(kinds), "-o", "name").split()
+    return [name for name in names if "multinet" in name]
