@@ -1,6 +1,6 @@
 #include "controller/certificate_door.h"
 
-#include <openssl/evp.h>
+#include "lib/base/encoding.h"
 
 namespace multinet::controller {
 namespace {
@@ -18,13 +18,9 @@ kube::Kind configurationKind(const std::string& name) {
           "ValidatingWebhookConfiguration", kube::Scope::Cluster};
 }
 
-const unsigned char* bytesOf(std::string_view text) {
-  return reinterpret_cast<const unsigned char*>(text.data());
-}
-
 json encoded(const SecretData& data) {
   json object = json::object();
-  for (const auto& [key, value] : data) object[key] = toBase64(value);
+  for (const auto& [key, value] : data) object[key] = encodeBase64(value);
   return object;
 }
 
@@ -45,28 +41,6 @@ Status statusOf(const Result<std::string>& result) {
 }
 
 }  // namespace
-
-std::string toBase64(std::string_view bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  const auto length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytesOf(bytes),
-                                      static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(length));
-  return text;
-}
-
-Result<std::string> fromBase64(std::string_view text) {
-  std::string bytes(text.size() / 4 * 3 + 3, '\0');
-  const auto length = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()), bytesOf(text),
-                                      static_cast<int>(text.size()));
-  if (length < 0 || text.size() % 4 != 0) {
-    return fail(Code::InvalidArgument, "InvalidBase64", "decode Secret data: it isn't base64");
-  }
-  // OpenSSL counts the padding as bytes.
-  std::size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
-  bytes.resize(static_cast<std::size_t>(length) - padding);
-  return bytes;
-}
 
 Result<std::optional<json>> KubeCertificateDoor::read(const kube::Kind& kind,
                                                       const kube::ObjectKey& key) {
@@ -92,7 +66,7 @@ Result<std::optional<VersionedSecret>> KubeCertificateDoor::readSecret(const std
   if (data == object->end() || !data->is_object()) return secret;
   for (const auto& [key, value] : data->items()) {
     // What can't be decoded is made anew by the plan, as is what isn't there.
-    const auto bytes = fromBase64(value.is_string() ? value.get<std::string>() : std::string());
+    const auto bytes = decodeBase64(value.is_string() ? value.get<std::string>() : std::string());
     secret.data[key] = bytes.has_value() ? *bytes : std::string();
   }
   return secret;
@@ -124,7 +98,7 @@ Result<std::optional<VersionedBundles>> KubeCertificateDoor::readBundles(
   if (!object) return std::nullopt;
   VersionedBundles seen{{}, stringAt(*object, "/metadata/resourceVersion")};
   for (const auto& webhook : webhooksOf(*object)) {
-    const auto bundle = fromBase64(stringAt(webhook, "/clientConfig/caBundle"));
+    const auto bundle = decodeBase64(stringAt(webhook, "/clientConfig/caBundle"));
     seen.bundles.push_back(bundle.has_value() ? *bundle : std::string());
   }
   return seen;
@@ -136,7 +110,7 @@ Status KubeCertificateDoor::writeBundle(const std::string& configuration, const 
   MULTINET_TRY(const auto object, read(kind, {"", configuration}));
   if (!object) return {};
   auto webhooks = webhooksOf(*object);
-  for (auto& webhook : webhooks) webhook["clientConfig"]["caBundle"] = toBase64(bundle);
+  for (auto& webhook : webhooks) webhook["clientConfig"]["caBundle"] = encodeBase64(bundle);
   // The version that the plan looked at, not the one just read.
   const json patch = {{"metadata", {{"resourceVersion", resourceVersion}}},
                       {"webhooks", std::move(webhooks)}};

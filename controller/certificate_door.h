@@ -30,9 +30,4 @@ class KubeCertificateDoor final : public CertificateDoor {
   std::string nameSpace_;
 };
 
-/// RFC 4648 base64, as a Secret's data is written.
-[[nodiscard]] std::string toBase64(std::string_view bytes);
-/// InvalidArgument where it isn't base64.
-[[nodiscard]] Result<std::string> fromBase64(std::string_view text);
-
 }  // namespace multinet::controller

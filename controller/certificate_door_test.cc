@@ -1,28 +1,71 @@
+// The door to the webhook's certificate, before a store in memory.
 #include "controller/certificate_door.h"
+
+#include "lib/base/encoding.h"
+#include "lib/kube/fake_transport.h"
 
 namespace multinet::controller {
 namespace {
 
-TEST(Base64, KnownTexts) {  // RFC 4648 section 10
-  EXPECT_EQ(toBase64(""), "");
-  EXPECT_EQ(toBase64("f"), "Zg==");
-  EXPECT_EQ(toBase64("fo"), "Zm8=");
-  EXPECT_EQ(toBase64("foobar"), "Zm9vYmFy");
-}
+using nlohmann::json;
 
-TEST(Base64, ReadsBackEveryLength) {
-  std::string bytes;
-  for (int length = 0; length < 70; ++length) {
-    const auto back = fromBase64(toBase64(bytes));
-    ASSERT_TRUE(back.has_value());
-    EXPECT_EQ(*back, bytes);
-    bytes.push_back(static_cast<char>(length * 37));
+const std::string kConfigurations =
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/";
+const std::string kSecrets = "/api/v1/namespaces/multinet-system/secrets/";
+
+class CertificateDoorTest : public ::testing::Test {
+ protected:
+  json get(const std::string& path) const {
+    return store_.get(testing::ResourcePath::parse(path)).body;
   }
+
+  testing::ObjectStore store_;
+  kube::Client client_{std::make_unique<kube::FakeTransport>(store_)};
+  KubeCertificateDoor door_{client_, "multinet-system"};
+};
+
+TEST_F(CertificateDoorTest, ReadsASecretBackAsItWasWritten) {
+  EXPECT_FALSE(door_.readSecret("tls")->has_value());
+  const SecretData data{{"tls.crt", "a certificate"}, {"tls.key", std::string("\0\xff", 2)}};
+  ASSERT_TRUE(door_.createSecret("tls", data));
+  EXPECT_EQ(get(kSecrets + "tls")["data"]["tls.crt"], encodeBase64("a certificate"));
+  EXPECT_EQ(door_.readSecret("tls")->value().data, data);
+  EXPECT_EQ(door_.createSecret("tls", data).error().code, Code::AlreadyExists);
 }
 
-TEST(Base64, RefusesWhatIsNone) {
-  EXPECT_FALSE(fromBase64("Zg=").has_value());
-  EXPECT_FALSE(fromBase64("Z!==").has_value());
+TEST_F(CertificateDoorTest, WhatIsNoBase64ReadsAsNothing) {
+  store_.create(testing::ResourcePath::parse(kSecrets + "tls"),
+                {{"metadata", {{"name", "tls"}}}, {"data", {{"tls.crt", "%%"}, {"tls.key", 7}}}});
+  EXPECT_EQ(door_.readSecret("tls")->value().data, (SecretData{{"tls.crt", ""}, {"tls.key", ""}}));
+}
+
+TEST_F(CertificateDoorTest, ReplacesASecretOnlyAsItWasSeen) {
+  ASSERT_TRUE(door_.createSecret("tls", {{"tls.crt", "one"}}));
+  VersionedSecret seen = door_.readSecret("tls")->value();
+  seen.data["tls.crt"] = "two";
+  ASSERT_TRUE(door_.replaceSecret("tls", seen));
+  seen.data["tls.crt"] = "three";
+  EXPECT_EQ(door_.replaceSecret("tls", seen).error().code, Code::Aborted);
+  EXPECT_EQ(door_.readSecret("tls")->value().data.at("tls.crt"), "two");
+}
+
+TEST_F(CertificateDoorTest, WritesABundleIntoAllWebhooksOnlyAsTheyWereSeen) {
+  EXPECT_FALSE(door_.readBundles("multinet")->has_value());
+  EXPECT_TRUE(door_.writeBundle("multinet", "x", "1")) << "there is nothing to write it into";
+  store_.create(testing::ResourcePath::parse(kConfigurations + "multinet"),
+                {{"metadata", {{"name", "multinet"}}},
+                 {"webhooks",
+                  {{{"name", "a"}, {"clientConfig", {{"service", {{"name", "webhook"}}}}}},
+                   {{"name", "b"}, {"clientConfig", json::object()}}}}});
+  const VersionedBundles seen = door_.readBundles("multinet")->value();
+  EXPECT_EQ(seen.bundles, (std::vector<std::string>{"", ""}));
+  ASSERT_TRUE(door_.writeBundle("multinet", "a CA", seen.resourceVersion));
+  EXPECT_EQ(door_.readBundles("multinet")->value().bundles,
+            (std::vector<std::string>{"a CA", "a CA"}));
+  EXPECT_EQ(get(kConfigurations + "multinet")["webhooks"][0]["clientConfig"]["service"]["name"],
+            "webhook");
+  EXPECT_EQ(door_.writeBundle("multinet", "an older CA", seen.resourceVersion).error().code,
+            Code::Aborted);
 }
 
 }  // namespace
