@@ -29,8 +29,8 @@ class Grown : public testing::Cluster {
     }
     for (int i = 0; i < pods; ++i) {
       const auto pod = podOf("p" + std::to_string(i), network(i % networks), node(i));
-      put(pod);
-      put(setOf(pod, {network(i % networks)}));
+      putSeen(Pod(pod));
+      putSeen(InterfaceSet(setOf(pod, {network(i % networks)})));
     }
     settle();
   }

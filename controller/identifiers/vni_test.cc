@@ -216,8 +216,7 @@ TEST(Vni, SaysWhenTheRangeIsExhaustedAndLooksAgain) {
   cluster.put(tunnelOf("last", 1));
   const auto end = kFirstAutomaticVni + kAutomaticVnis;
   for (std::int32_t vni = kFirstAutomaticVni; vni < end; ++vni) {
-    const auto made = std::make_shared<const Identifier>(identifierOf(vni, "n"));
-    cluster.world.put<Identifier>(keyOf(*made), made, cluster.now.boot);
+    cluster.putSeen(Identifier(identifierOf(vni, "n")));
   }
   EXPECT_TRUE(verdict(cluster, "last").exhausted);
   const auto outcome = cluster.ask(identifierReservation(), "last");

@@ -61,6 +61,14 @@ class Cluster {
     if (object.metadata.uid.empty()) object.metadata.uid = "uid-" + object.metadata.name;
     store(k8s::KindTraits<T>::kKind, k8s::KindTraits<T>::encode(object));
   }
+  /// Into the world alone, as it is seen there: for the many that no write is about.
+  template <class T, const k8s::Fields& F>
+  void putSeen(k8s::Projection<T, F> object) {
+    if (object.metadata.uid.empty()) object.metadata.uid = "uid-" + object.metadata.name;
+    const auto key = keyOf(object);
+    using Seen = k8s::Projection<T, F>;
+    world.put<Seen>(key, std::make_shared<const Seen>(std::move(object)), now.boot);
+  }
   /// Any JSON of the kind that T is.
   template <class T>
   void putJson(const std::string& text) {
