@@ -8,25 +8,40 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from e2elib import rights
 from e2elib.rights import Right
 
-# Right of a path that no test on a cluster takes, and who does.
-RARE: dict[Right, str] = {}
+_OURS = "multinet.dev"
+_CONTROLLER, _AGENT = "multinet-controller", "multinet-nodeagent"
+# What no test on a cluster needs, when it is needed, and which tests with a store of their own take it.
+RARE: dict[Right, str] = {
+    Right(_CONTROLLER, "", "events", "create"): "a write is refused: writer_fault_test",
+    Right(_CONTROLLER, "", "events", "patch"): "and again: writer_fault_test",
+    Right(_CONTROLLER, "", "nodes", "get"): "a Node's blocks are collected: writer_fault_test",
+    Right(_CONTROLLER, "", "secrets", "update"): "a certificate is renewed: certificate_door_test",
+    Right(_CONTROLLER, _OURS, "nodenetworksets", "delete"): "a Node is deleted: departed_test",
+    Right(_CONTROLLER, _OURS, "networkidentifiers", "get"): "the answer to a create was lost",
+    Right(_AGENT, _OURS, "ipblocks", "delete"): "a block was empty for long: addresses_test",
+    Right(_AGENT, _OURS, "ipblocks", "get"): "the answer to a create was lost",
+    Right(_AGENT, _OURS, "networkpeers", "get"): "the answer to a create was lost",
+    Right(_AGENT, _OURS, "networkpeers", "update"): "the underlay's address changed",
+}
 
 
 def test_what_is_granted_is_used_and_the_other_way_round() -> None:
     names = os.environ.get("MULTINET_RECORDS", "").split()
     assert names, "set MULTINET_RECORDS to the names of the clusters whose tests ran"
     granted = rights.granted()
-    used = rights.recorded(names) & {Right(r.program, r.group, r.resource, r.verb) for r in granted}
+    used = rights.recorded(names)
+    # A watch lists where the server can't stream, or the stream broke.
+    used |= {replace(right, verb="list") for right in used if right.verb == "watch"}
     unused = granted - used - RARE.keys()
     assert not unused, "granted in deploy/rbac and never used:\n" + "\n".join(
         map(str, sorted(unused))
     )
-    assert not RARE.keys() & used, "no longer rare"
     assert RARE.keys() <= granted, "rare, but not granted"
 
 
