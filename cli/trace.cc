@@ -35,6 +35,11 @@ std::string why(const json& thing) {
   return reason.empty() || message.empty() ? reason + message : reason + ": " + message;
 }
 
+std::string equation(const std::string& subject, const std::string& type,
+                     const std::string& status) {
+  return subject + " " + type + "=" + status;
+}
+
 class Collector {
  public:
   explicit Collector(const Traces& all) : all_(all) {}
@@ -113,7 +118,7 @@ class Collector {
       for (const json& condition : list(interface, "/conditions")) {
         const auto status = text(condition, "/status");
         add(text(condition, "/lastTransitionTime"), "kernel",
-            name + " " + text(condition, "/type") + "=" + status, moodOf(status), why(condition));
+            equation(name, text(condition, "/type"), status), moodOf(status), why(condition));
       }
     }
   }
@@ -131,7 +136,7 @@ class Collector {
           if (text(check, "/status") == "True") continue;
           checks += "; " + text(check, "/name") + "=" + text(check, "/status") + " " + why(check);
         }
-        add("", "node " + nameOf(set), name + " Ready=" + status, moodOf(status),
+        add("", "node " + nameOf(set), equation(name, "Ready", status), moodOf(status),
             why(ready) + checks);
       }
     }

@@ -144,8 +144,8 @@ class Uninstall {
   Status remove(const kube::Kind& kind, const json& item) {
     if (!text(item, "/metadata/deletionTimestamp").empty()) return {};
     MULTINET_TRY(auto* raw, call_.client());
-    const auto removed = raw->remove(kind, {text(item, "/metadata/namespace"), nameOf(item)},
-                                     {text(item, "/metadata/uid"), ""});
+    auto removed = raw->remove(kind, {text(item, "/metadata/namespace"), nameOf(item)},
+                               {text(item, "/metadata/uid"), ""});
     // Gone, or made again by somebody else, is the next look's matter.
     if (removed || removed.error().code == Code::NotFound ||
         removed.error().code == Code::Aborted) {

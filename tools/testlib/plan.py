@@ -28,7 +28,7 @@ class Run:
 # namespaces, which nobody runs there.
 TARGETS = {
     "release": ("all",),
-    "asan": ("unit_tests", "fault_tests", "fuzz_tests", "bench_proto"),  # tidy reads bench/, too
+    "asan": ("unit_tests", "fault_tests", "fuzz_tests"),
     "tsan": ("lib_async_test", "lib_kube_test", "nodeagent_sandbox_test"),
 }
 
@@ -42,7 +42,6 @@ RUNS = (
     Run("asan", "unit"),
     Run("asan", "fault", jobs=1),
     Run("asan", "fuzz"),
-    Run("asan", "tidy", shows_output=True),
     Run("tsan", "unit", only="^(lib_async|lib_kube|nodeagent_sandbox)_test"),
     Run("release", "e2e", needs_cluster=True, shows_output=True),
 )
