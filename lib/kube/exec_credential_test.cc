@@ -141,8 +141,13 @@ TEST_F(Plugin, ThatHangsEndsWithAllThatItStarted) {
     if (child && !child->empty()) break;
   }
   ASSERT_TRUE(child) << child.error().message;
-  // Gone, or dead and waiting for whoever inherited it.
-  const auto state = readFile("/proc/" + std::to_string(std::stoi(*child)) + "/stat");
+  // Gone, or dead and waiting for whoever inherited it; a signal takes its time to arrive.
+  const auto until = std::chrono::steady_clock::now() + seconds(10);
+  Result<std::string> state = fail(Code::NotFound, "", "");
+  do {
+    state = readFile("/proc/" + std::to_string(std::stoi(*child)) + "/stat");
+  } while (state && state->find(") Z ") == std::string::npos &&
+           std::chrono::steady_clock::now() < until);
   EXPECT_TRUE(!state || state->find(") Z ") != std::string::npos) << *state;
 }
 
