@@ -1,6 +1,7 @@
 #include "cli/call.h"
 
 #include "cli/command_line.h"
+#include "cli/objects.h"
 
 namespace multinet::cli {
 
@@ -56,8 +57,7 @@ Result<json> Call::list(const kube::Kind& kind, const kube::Selection& selection
       auto listed,
       kube::listAll(*raw, kind, selection, {}, [&](const simdjson::dom::element& object) -> Status {
         auto item = json::parse(simdjson::minify(object), nullptr, false);
-        // Nobody reads these; kubectl leaves them out too.
-        if (item.contains("metadata")) item["metadata"].erase("managedFields");
+        dropManagedFields(item);
         // The server leaves them out of a list's items.
         item["apiVersion"] = kind.apiVersion();
         item["kind"] = std::string(kind.kind);
@@ -77,7 +77,7 @@ Result<json> Call::get(const kube::Kind& kind, const kube::ObjectKey& key) {
         Code::DataLoss, "BadAnswer",
         "get " + std::string(kind.kind) + " " + key.name + ": the server's answer is no object");
   }
-  if (object.contains("metadata")) object["metadata"].erase("managedFields");
+  dropManagedFields(object);
   return object;
 }
 

@@ -10,7 +10,13 @@
 #include <vector>
 
 #include "cli/output.h"
+#include "lib/api/node_network_set.h"
+#include "lib/api/pod_interface_set.h"
+#include "lib/api/pod_network.h"
+#include "lib/api/pod_network_attachment.h"
+#include "lib/api/reservations.h"
 #include "lib/base/clock.h"
+#include "lib/k8s/core.h"
 #include "lib/kube/client.h"
 
 namespace multinet::cli {
@@ -34,18 +40,14 @@ struct Streams {
 /// Kinds as the CLI asks for them; everything stays JSON, as the server sent it.
 namespace kinds {
 using kube::Kind;
-using kube::Scope;
-inline constexpr Kind kNetworks{"multinet.dev", "v1alpha1", "podnetworks", "PodNetwork",
-                                Scope::Cluster};
-inline constexpr Kind kAttachments{"multinet.dev", "v1alpha1", "podnetworkattachments",
-                                   "PodNetworkAttachment"};
-inline constexpr Kind kSets{"multinet.dev", "v1alpha1", "podinterfacesets", "PodInterfaceSet"};
-inline constexpr Kind kNodeSets{"multinet.dev", "v1alpha1", "nodenetworksets", "NodeNetworkSet",
-                                Scope::Cluster};
-inline constexpr Kind kBlocks{"multinet.dev", "v1alpha1", "ipblocks", "IPBlock", Scope::Cluster};
-inline constexpr Kind kPods{"", "v1", "pods", "Pod"};
-inline constexpr Kind kNodes{"", "v1", "nodes", "Node", Scope::Cluster};
-inline constexpr Kind kNamespaces{"", "v1", "namespaces", "Namespace", Scope::Cluster};
+inline constexpr Kind kNetworks = api::kPodNetworkKind;
+inline constexpr Kind kAttachments = api::kPodNetworkAttachmentKind;
+inline constexpr Kind kSets = api::kPodInterfaceSetKind;
+inline constexpr Kind kNodeSets = api::kNodeNetworkSetKind;
+inline constexpr Kind kBlocks = api::kIPBlockKind;
+inline constexpr Kind kPods = k8s::kPodKind;
+inline constexpr Kind kNodes = k8s::kNodeKind;
+inline constexpr Kind kNamespaces = k8s::kNamespaceKind;
 inline constexpr Kind kEvents{"", "v1", "events", "Event"};
 }  // namespace kinds
 

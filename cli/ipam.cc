@@ -56,12 +56,6 @@ std::size_t countIn(const std::vector<Held>& held, const std::string& network,
   }));
 }
 
-std::string ageOf(const std::string& time, WallTime now) {
-  const auto parsed = parseTime(time);
-  if (!parsed) return {};
-  return age(std::chrono::duration_cast<std::chrono::seconds>(now - *parsed).count());
-}
-
 void sortRows(Table& table) {
   std::ranges::stable_sort(table.rows, {}, [](const auto& row) { return row.front().text; });
 }

@@ -86,7 +86,7 @@ class Follower {
     if (type == "BOOKMARK" || (listing_.keep && !listing_.keep(object))) return {};
     const auto& names = call_.arguments().operands;
     if (!names.empty() && std::ranges::find(names, listing_.name(object)) == names.end()) return {};
-    if (object.contains("metadata")) object["metadata"].erase("managedFields");
+    dropManagedFields(object);
     MULTINET_CHECK(show(object));
     call_.out().flush();
     return {};

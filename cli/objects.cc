@@ -42,6 +42,10 @@ json conditionOf(const json& object, const std::string& pointer, const std::stri
   return json::object();
 }
 
+void dropManagedFields(json& object) {
+  if (object.contains("metadata")) object["metadata"].erase("managedFields");
+}
+
 std::string nameOf(const json& object) {
   return text(object, "/metadata/name");
 }

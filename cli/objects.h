@@ -15,6 +15,8 @@ namespace multinet::cli {
 /// The condition of that type in a list of them; an empty object where there is none.
 [[nodiscard]] nlohmann::json conditionOf(const nlohmann::json& object, const std::string& pointer,
                                          const std::string& type);
+/// Nobody reads them; kubectl leaves them out too.
+void dropManagedFields(nlohmann::json& object);
 [[nodiscard]] std::string nameOf(const nlohmann::json& object);
 /// `default/web-0`.
 [[nodiscard]] std::string podOf(const nlohmann::json& set);

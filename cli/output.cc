@@ -109,6 +109,10 @@ std::size_t width(std::string_view text) {
       text, [](char letter) { return (static_cast<unsigned char>(letter) & 0xC0U) != 0x80U; }));
 }
 
+Mood moodOf(const std::string& status) {
+  return status == "True" ? Mood::Good : status == "False" ? Mood::Bad : Mood::Unsure;
+}
+
 std::string paint(const std::string& text, Mood mood, Colour colour) {
   if (colour == Colour::Never || mood == Mood::Plain) return text;
   return std::string(colourCode(mood)) + text + "\033[0m";
@@ -217,6 +221,12 @@ std::string age(std::int64_t seconds) {
   }
   if (hours < 48) return std::to_string(hours) + "h";
   return std::to_string(hours / 24) + "d";
+}
+
+std::string ageOf(const std::string& time, WallTime now) {
+  const auto parsed = parseTime(time);
+  if (!parsed) return {};
+  return age(std::chrono::duration_cast<std::chrono::seconds>(now - *parsed).count());
 }
 
 }  // namespace multinet::cli

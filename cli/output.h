@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/base/clock.h"
 #include "lib/base/result.h"
 
 namespace multinet::cli {
@@ -25,6 +26,8 @@ enum class Colour : std::uint8_t { Never, Always };
 
 /// How a cell's text is meant; shown by colour only, never by colour alone.
 enum class Mood : std::uint8_t { Plain, Good, Bad, Unsure };
+/// Of a condition's status; what is neither True nor False is unsure.
+[[nodiscard]] Mood moodOf(const std::string& status);
 
 struct Cell {
   std::string text;  // empty is shown as `-`
@@ -62,5 +65,7 @@ struct Table {
 
 /// `5m`, `3h12m`, `8d`: as kubectl tells ages.
 [[nodiscard]] std::string age(std::int64_t seconds);
+/// Of an RFC 3339 time; empty where it isn't one.
+[[nodiscard]] std::string ageOf(const std::string& time, WallTime now);
 
 }  // namespace multinet::cli

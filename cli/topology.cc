@@ -17,10 +17,6 @@ std::string readyOf(const json& object, const std::string& pointer) {
   return status.empty() ? "Unknown" : status;
 }
 
-Mood moodOf(const std::string& ready) {
-  return ready == "True" ? Mood::Good : ready == "False" ? Mood::Bad : Mood::Unsure;
-}
-
 Topology::Node& nodeOf(Topology& topology, const std::string& name) {
   const auto found = std::ranges::find(topology.nodes, name, &Topology::Node::name);
   if (found != topology.nodes.end()) return *found;

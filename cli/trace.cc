@@ -25,10 +25,6 @@ struct Step {
   std::string why;
 };
 
-Mood moodOf(const std::string& status) {
-  return status == "True" ? Mood::Good : status == "False" ? Mood::Bad : Mood::Unsure;
-}
-
 std::string why(const json& thing) {
   const auto reason = text(thing, "/reason");
   const auto message = text(thing, "/message");

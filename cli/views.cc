@@ -11,15 +11,11 @@ using nlohmann::json;
 
 Cell statusCell(const json& condition) {
   const auto status = text(condition, "/status");
-  if (status == "True") return {status, Mood::Good};
-  if (status == "False") return {status, Mood::Bad};
-  return {status.empty() ? "Unknown" : status, Mood::Unsure};
+  return {status.empty() ? "Unknown" : status, moodOf(status)};
 }
 
 Cell ageCell(const json& object, const std::string& pointer, WallTime now) {
-  const auto time = parseTime(text(object, pointer));
-  if (!time.has_value()) return {};
-  return {age(std::chrono::duration_cast<std::chrono::seconds>(now - *time).count())};
+  return {ageOf(text(object, pointer), now)};
 }
 
 /// By the first cells' text, so that two calls print the same order.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from e2elib import rights
@@ -58,12 +59,10 @@ def test_an_audit_log_tells_what_was_allowed() -> None:
     assert rights.used(lines) == {right, status}
 
 
-def test_a_star_is_refused(tmp_path: "os.PathLike[str]") -> None:
-    path = os.path.join(tmp_path, "role.yaml")
-    with open(path, "w") as out:
-        out.write(
-            "kind: ClusterRole\nmetadata: {name: multinet-node}\n"
-            "rules: [{apiGroups: [multinet.dev], resources: ['*'], verbs: [get]}]\n"
-        )
+def test_a_star_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "role.yaml").write_text(
+        "kind: ClusterRole\nmetadata: {name: multinet-node}\n"
+        "rules: [{apiGroups: [multinet.dev], resources: ['*'], verbs: [get]}]\n"
+    )
     with pytest.raises(AssertionError, match="name each"):
-        rights.granted(type(rights.RECORDS)(tmp_path))
+        rights.granted(tmp_path)

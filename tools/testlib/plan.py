@@ -17,7 +17,6 @@ class Run:
     jobs: int = JOBS
     only: str = ""  # a pattern of test names; empty: all of the label
     needs_cluster: bool = False
-    shows_output: bool = False  # what it prints is shown as it comes
 
     @property
     def name(self) -> str:
@@ -35,7 +34,7 @@ TARGETS = {
 # Cheap and telling ones first; the tests of time and of kills have the machine for themselves.
 RUNS = (
     # CRI is compared with the modules that the cluster's parts are built of.
-    Run("release", "unit", needs_cluster=True, shows_output=True),
+    Run("release", "unit", needs_cluster=True),
     Run("release", "netns"),
     Run("release", "vm"),
     Run("release", "fault", jobs=1),
@@ -43,7 +42,7 @@ RUNS = (
     Run("asan", "fault", jobs=1),
     Run("asan", "fuzz"),
     Run("tsan", "unit", only="^(lib_async|lib_kube|nodeagent_sandbox)_test"),
-    Run("release", "e2e", needs_cluster=True, shows_output=True),
+    Run("release", "e2e", needs_cluster=True),
 )
 
 
