@@ -47,7 +47,7 @@ class Drain {
       if (stay.size() == holders.size()) return over(stay);
       if (call_.clock().now() >= end) break;
       call_.rest(kLook);
-      MULTINET_TRY(holders, findHolders(call_, node_));
+      MULTINET_TRY(holders, findHolders(call_, node_, told_));
     }
     call_.out() << "the wait is over; these still have networks on " << node_ << ":\n";
     printHolders(call_, holders);
@@ -135,7 +135,8 @@ Verb drainVerb() {
           .summary = "End the pods with networks on a node, and only those",
           .text =
               "Cordons the node, evicts its pods that have networks, within their disruption "
-              "budgets, and waits until their interfaces are gone. Pods without networks stay. "
+              "budgets, and waits until they and their interfaces are gone. Pods without networks "
+              "stay. "
               "Exit code 1: some are left.",
           .flags = kFlags,
           .examples = kExamples,

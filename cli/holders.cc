@@ -38,17 +38,18 @@ Result<json> listIfServed(Call& call, const kube::Kind& kind, const kube::Select
   return items;
 }
 
-Result<std::vector<Holder>> findHolders(Call& call, const std::string& node) {
+Result<std::vector<Holder>> findHolders(Call& call, const std::string& node,
+                                        const std::set<std::string>& untilGone) {
   const kube::Selection onNode{"", "", node.empty() ? "" : "spec.nodeName=" + node};
   MULTINET_TRY(const json pods, call.list(kinds::kPods, onNode));
   MULTINET_TRY(const json sets, listIfServed(call, kinds::kSets));
   std::map<std::string, Holder> found;
   for (const json& pod : pods) {
     const auto request = requestOf(pod);
-    if (request.empty() || isOver(pod)) continue;
+    const auto uid = text(pod, "/metadata/uid");
+    if (request.empty() || (isOver(pod) && !untilGone.contains(uid))) continue;
     const std::string name = text(pod, "/metadata/namespace") + "/" + nameOf(pod);
-    found[name] = {name, text(pod, "/metadata/uid"), text(pod, "/spec/nodeName"), ownerOf(pod),
-                   request};
+    found[name] = {name, uid, text(pod, "/spec/nodeName"), ownerOf(pod), request};
   }
   for (const json& set : sets) {
     const std::string name = podOf(set);

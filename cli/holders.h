@@ -1,6 +1,7 @@
 // Pods that hold networks, or are about to.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,10 @@ struct Holder {
 
 /// By name: pods that ask for networks and haven't ended, and those that a PodInterfaceSet speaks
 /// of. A cluster without the kinds has none of the latter. `node`, where not empty: of that node.
-[[nodiscard]] Result<std::vector<Holder>> findHolders(Call& call, const std::string& node = {});
+/// Pods with a UID of `untilGone` count as long as they are there: a kubelet says that a pod has
+/// ended a moment before it deletes it.
+[[nodiscard]] Result<std::vector<Holder>> findHolders(Call& call, const std::string& node = {},
+                                                      const std::set<std::string>& untilGone = {});
 /// At most `most` lines, then a count.
 void printHolders(Call& call, const std::vector<Holder>& holders, std::size_t most = 20);
 

@@ -165,6 +165,11 @@ StoreAnswer ObjectStore::createLocked(const ResourcePath& path, Json object) {
 }
 
 StoreAnswer ObjectStore::create(const ResourcePath& path, Json object) {
+  if (path.subresource == "eviction") {
+    auto evicted = remove(path, object.value("deleteOptions", Json::object()));
+    if (evicted.status == 200) evicted.status = 201;
+    return evicted;
+  }
   const std::lock_guard lock(mutex_);
   return createLocked(path, std::move(object));
 }
