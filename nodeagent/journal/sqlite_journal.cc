@@ -41,10 +41,11 @@ Result<Fd> lockFile(const std::string& path) {
 
 struct Write {
   IntentId id;
-  std::string record;  // empty: erase
+  std::optional<Record> record;  // none: erase
   Durability durability = Durability::Synced;
   async::Answer<void> done;
   std::uint64_t number = 0;
+  std::string text{};  // of the record, once the journal's thread has encoded it
 };
 
 /// Which file it is and how long: a journal that is open grows and is never another.
@@ -250,8 +251,11 @@ class SqliteJournal::Impl {
   }
 
   void flush() {
-    const std::vector<Write> writes = take();
+    std::vector<Write> writes = take();
     if (writes.empty()) return;
+    for (Write& write : writes) {
+      if (write.record.has_value()) write.text = encode(*write.record);
+    }
     const Status outcome = writeNow(writes);
     patience_.ended(writes.back().number);
     for (const Write& write : writes) write.done(outcome);
@@ -274,10 +278,10 @@ class SqliteJournal::Impl {
     }
     if (!outcome.has_value()) return outcome;
     for (const Write& write : writes) {
-      if (write.record.empty()) {
-        written_.erase(write.id.str());
+      if (write.record.has_value()) {
+        written_[write.id.str()] = write.text;
       } else {
-        written_[write.id.str()] = write.record;
+        written_.erase(write.id.str());
       }
     }
     return {};
@@ -314,8 +318,9 @@ class SqliteJournal::Impl {
       }
     }
     for (auto write = writes.begin(); outcome.has_value() && write != writes.end(); ++write) {
-      outcome = write->record.empty() ? erase_->bind(1, write->id.str()).run()
-                                      : put_->bind(1, write->id.str()).bind(2, write->record).run();
+      outcome = write->record.has_value()
+                    ? put_->bind(1, write->id.str()).bind(2, write->text).run()
+                    : erase_->bind(1, write->id.str()).run();
     }
     if (outcome.has_value()) outcome = database_->commit();
     if (!outcome.has_value()) {
@@ -373,10 +378,10 @@ void SqliteJournal::load(async::Answer<Loaded> done) {
 }
 void SqliteJournal::put(Record record, Durability durability, async::Answer<void> done) {
   IntentId id = record.id;
-  impl_->write({std::move(id), encode(record), durability, async::Answer<void>(std::move(done))});
+  impl_->write({std::move(id), std::move(record), durability, std::move(done)});
 }
 void SqliteJournal::erase(IntentId id, async::Answer<void> done) {
-  impl_->write({std::move(id), "", Durability::Relaxed, async::Answer<void>(std::move(done))});
+  impl_->write({std::move(id), std::nullopt, Durability::Relaxed, std::move(done)});
 }
 
 }  // namespace multinet::agent::journal

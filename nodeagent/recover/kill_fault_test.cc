@@ -4,8 +4,9 @@
 //
 // The agent's parts are the real ones (owner, recovery, journal in sqlite, addresses); the runtime,
 // the kernel and the kubelet are of memory that outlives the killed process. A second kill, during
-// recovery and the retry, is tried as well. The same with a journal that loses all that wasn't
-// synced, and with a power cut: another boot, no links, no sandbox that runs.
+// recovery and the retry, is tried as well. The same with a journal whose process takes along all
+// that nobody waited for, and with a power cut, which also takes what wasn't synced: another boot,
+// no links, no sandbox that runs.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -32,10 +33,11 @@ constexpr int kAttachedPhase = 1;
 constexpr int kStoppedPhase = 2;
 constexpr int kGaveUp = 3;  // exit code: the kubelet's script did not end in time
 
-/// What becomes of what the journal was told without a sync.
-enum class Unsynced { Kept, Lost };
+/// What becomes of what the journal was told without a sync. An INTENT is waited for, so it is
+/// written, and lost with the power only.
+enum class Unsynced { Kept, LostUnlessWaitedFor, Lost };
 
-/// Keeps what needs no sync to itself until something does: a process that dies takes it along.
+/// Keeps what may be lost to itself until something is synced: a process that dies takes it along.
 class TailJournal final : public journal::Journal {
  public:
   TailJournal(journal::Journal& disk, Unsynced unsynced) : disk_(disk), unsynced_(unsynced) {}
@@ -43,7 +45,7 @@ class TailJournal final : public journal::Journal {
   void load(async::Answer<journal::Loaded> done) override { disk_.load(std::move(done)); }
   void put(journal::Record record, journal::Durability durability,
            async::Answer<void> done) override {
-    if (unsynced_ == Unsynced::Lost && durability == journal::Durability::Relaxed) {
+    if (durability == journal::Durability::Relaxed && isLost(record.state)) {
       return keep(
           [this, record = std::move(record)] {
             disk_.put(record, journal::Durability::Relaxed, [](const Status&) {});
@@ -67,6 +69,10 @@ class TailJournal final : public journal::Journal {
   }
 
  private:
+  [[nodiscard]] bool isLost(journal::State state) const {
+    return unsynced_ == Unsynced::Lost ||
+           (unsynced_ == Unsynced::LostUnlessWaitedFor && state != journal::State::Intent);
+  }
   void keep(std::function<void()> write, const async::Answer<void>& done) {
     {
       const std::lock_guard lock(mutex_);
@@ -377,8 +383,10 @@ TEST_P(KillLoop, AnyStepOfADetach) {
   }
 }
 
+using PowerCut = KillLoop;
+
 // The kubelet had its answer or not; the node comes up again without links and with dead sandboxes.
-TEST_P(KillLoop, APowerCutAtAnyStepOfAnAttachAndAfterIt) {
+TEST_P(PowerCut, AtAnyStepOfAnAttachAndAfterIt) {
   bool wasKilled = true;
   for (int step = 1; wasKilled; ++step) {
     reset();
@@ -393,10 +401,12 @@ TEST_P(KillLoop, APowerCutAtAnyStepOfAnAttachAndAfterIt) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Journal, KillLoop, testing::Values(Unsynced::Kept, Unsynced::Lost),
-                         [](const auto& one) {
-                           return one.param == Unsynced::Kept ? "Whole" : "LosesItsTail";
-                         });
+const auto nameOf = [](const auto& one) {
+  return one.param == Unsynced::Kept ? "Whole" : "LosesItsTail";
+};
+INSTANTIATE_TEST_SUITE_P(Journal, KillLoop,
+                         testing::Values(Unsynced::Kept, Unsynced::LostUnlessWaitedFor), nameOf);
+INSTANTIATE_TEST_SUITE_P(Journal, PowerCut, testing::Values(Unsynced::Kept, Unsynced::Lost), nameOf);
 
 }  // namespace
 }  // namespace multinet::agent::recover

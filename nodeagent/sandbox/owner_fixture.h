@@ -31,10 +31,14 @@ class OwnerTest : public testing::Test {
   static RunRequest request(std::uint32_t attempt = 0, const std::string& uid = "uid") {
     return FakeNode::request(attempt, uid);
   }
+  /// Answered in the lane's next turn: what follows an answer has been done by then.
   std::future<Result<RunResult>> submit(const RunRequest& request) {
     auto promise = std::make_shared<std::promise<Result<RunResult>>>();
     auto future = promise->get_future();
-    owner_->run(request, [promise](Result<RunResult> r) { promise->set_value(std::move(r)); });
+    owner_->run(request, [this, promise](const Result<RunResult>& result) {
+      const auto give = [promise, result] { promise->set_value(result); };
+      if (!node_.lane->post(give)) give();
+    });
     return future;
   }
   Result<RunResult> run(const RunRequest& request) { return submit(request).get(); }

@@ -46,7 +46,6 @@ void RunCommand::start(const Shared& shared, RunCallPtr call, async::Answer<void
       new RunCommand(shared, std::move(call), std::move(ended)));
   RunRequest& request = command->call_->request;
   if (request.id.empty()) request.id = newIntentId();
-  if (!request.abort->load()) shared.doors.tell(report::Starting{request.pod});
   command->go();
 }
 
@@ -61,6 +60,7 @@ void RunCommand::resume(const Shared& shared, EntryPtr entry, async::Answer<void
   const std::shared_ptr<RunCommand> command(new RunCommand(shared, call, std::move(ended)));
   command->entry_ = std::move(entry);
   command->entry_->forwarded = true;
+  command->committed_ = Status();  // it was read from the disk
   command->at_ = positionOf(&RunCommand::openNetns);
   command->go();
 }
@@ -178,26 +178,37 @@ void RunCommand::writeIntent() {
   entry_->running = true;
   shared_.table.publish();
   shared_.doors.journal.put(
-      entry_->record, journal::Durability::Synced,
+      entry_->record, journal::Durability::Relaxed,
       onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
         if (!status.has_value()) return self->failed(status.error());
         self->passed();
       }));
 }
 
+void RunCommand::commitIntent() {
+  shared_.doors.journal.put(
+      entry_->record, journal::Durability::Synced,
+      onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
+        self->committed_ = std::move(status);
+        if (self->waitsForCommit_) self->awaitCommit();
+      }));
+}
+
 void RunCommand::forward() {
   entry_->forwarded = true;
   call_->answerBy.reset();
+  commitIntent();
+  shared_.doors.tell(report::Starting{call_->request.pod});
   shared_.doors.runtime.runPodSandbox(
       call_->request, plansOf(entry_->record),
       onLane<RunReply>(shared_.lane, [self = shared_from_this()](Result<RunReply> reply) {
-        if (reply.has_value()) return self->bind(std::move(*reply));
+        if (reply.has_value()) return self->forwarded(std::move(*reply));
         self->entry_->answered = isFinal(reply.error());
         self->failed(reply.error(), Whose::Runtimes);
       }));
 }
 
-void RunCommand::bind(RunReply reply) {
+void RunCommand::forwarded(RunReply reply) {
   entry_->answered = true;
   call_->answerBy = shared_.doors.clock.now() + shared_.options.attachWait;
   if (reply.id.empty() || shared_.table.bySandbox(reply.id) != nullptr) {
@@ -211,8 +222,9 @@ void RunCommand::bind(RunReply reply) {
   passed();
 }
 
-void RunCommand::writeBound() {
-  note(shared_, *entry_, State::Bound);
+// The journal hears of it beside the attach.
+void RunCommand::bind() {
+  enter(shared_, *entry_, State::Bound);
   passed();
 }
 
@@ -230,32 +242,38 @@ void RunCommand::openNetns() {
                                      onLane<Fd>(shared_.lane, check));
 }
 
+void RunCommand::awaitCommit() {
+  waitsForCommit_ = !committed_.has_value();
+  if (waitsForCommit_) return;
+  if (!committed_->has_value()) return failed(committed_->error());
+  passed();
+}
+
 void RunCommand::attach() {
+  write(shared_, entry_->record);  // BOUND
   shared_.doors.engine.attach(
       call_->request.id, std::move(netns_), plansOf(entry_->record), call_->request.abort,
       keeping<std::vector<InterfaceStatus>>([this](auto made) { statuses_ = std::move(made); }));
 }
 
-// Not waited for: until it is on disk, the links themselves say that they are all there.
-void RunCommand::writeAttached() {
-  for (InterfaceStatus& status : statuses_) status.attachedAt = shared_.doors.clock.wall();
-  entry_->record.interfaces = std::move(statuses_);
-  entry_->record.bootId = shared_.options.bootId;
-  note(shared_, *entry_, State::Attached);
-  passed();
-}
-
+// What nobody waits for comes after the answer: until ATTACHED is on disk, the links themselves say
+// that they are all there.
 void RunCommand::answer() {
+  journal::Record& record = entry_->record;
+  for (InterfaceStatus& status : statuses_) status.attachedAt = shared_.doors.clock.wall();
+  record.interfaces = std::move(statuses_);
+  record.bootId = shared_.options.bootId;
   entry_->running = false;
-  shared_.table.publish();
-  const journal::Record& record = entry_->record;
-  shared_.doors.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
-  end(RunResult{{record.sandbox, replyBytes_}, record.interfaces});
-  log::info("attached", {{"pod", record.pod.str()},
-                         {"sandbox", record.sandbox},
-                         {"intent", record.id},
+  enter(shared_, *entry_, State::Attached);
+  const journal::Record attached = record;
+  end(RunResult{{attached.sandbox, replyBytes_}, attached.interfaces});
+  write(shared_, attached);
+  shared_.doors.tell(report::Attached{attached.pod, attached.sandbox, attached.interfaces});
+  log::info("attached", {{"pod", attached.pod.str()},
+                         {"sandbox", attached.sandbox},
+                         {"intent", attached.id},
                          {"trace", traceId(call_->request.metadata)},
-                         {"interfaces", record.interfaces.size()},
+                         {"interfaces", attached.interfaces.size()},
                          {"steps", trace()}});
   passed();
 }

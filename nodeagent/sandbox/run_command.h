@@ -1,14 +1,15 @@
 // One RunPodSandbox with a request, from the kubelet's call to its answer, by the steps of way.h:
 //
-//   older? -> resolve -> claim -> INTENT -> forward -> BOUND -> netns -> attach -> ATTACHED ->
-//   answer
+//   older? -> resolve -> claim -> INTENT -> forward -> BOUND -> netns -> commit -> attach -> answer
 //
 // No thread waits: a step hands on to the next when its answer comes, or goes on at once where
 // nothing has to be waited for. A failure or an abort at any step takes back what was done; the
 // answer then says which interface failed and why.
 //
-// One commit is waited for, INTENT's: without it an address could be given twice. What the journal
-// would lose of the rest in a power cut, the runtime and the kernel know (docs/decisions/0062).
+// INTENT is written before the runtime is asked, so that an agent that dies finds it, and is on disk
+// before the first link: without it an address could be given twice after a power cut. The disk
+// works beside the runtime. What the journal would lose of the rest in a power cut, the runtime and
+// the kernel know (docs/decisions/0062).
 #pragma once
 
 #include <memory>
@@ -66,10 +67,10 @@ class RunCommand : public std::enable_shared_from_this<RunCommand> {
   void claim();
   void writeIntent();
   void forward();
-  void writeBound();
+  void bind();
   void openNetns();
+  void awaitCommit();
   void attach();
-  void writeAttached();
   void answer();
 
   /// Begins the step at_, unless the call was aborted.
@@ -83,7 +84,9 @@ class RunCommand : public std::enable_shared_from_this<RunCommand> {
   [[nodiscard]] async::Answer<T> keeping(Keep keep);
 
   void settleOne(const EntryPtr& older);
-  void bind(RunReply reply);
+  /// Has INTENT on disk for good, without waiting.
+  void commitIntent();
+  void forwarded(RunReply reply);
   /// Ends a run of which nothing is left to take back but addresses.
   void refuse(const Error& error);
   /// Ends a run that has an entry.
@@ -102,7 +105,9 @@ class RunCommand : public std::enable_shared_from_this<RunCommand> {
   // What the steps leave for the next.
   std::vector<resolve::WantedInterface> wanted_;
   std::vector<addresses::Claimed> claimed_;
-  EntryPtr entry_;  ///< from INTENT on
+  EntryPtr entry_;                    ///< from INTENT on
+  std::optional<Status> committed_;   ///< what became of INTENT's commit
+  bool waitsForCommit_ = false;       ///< the step `commit` has begun
   std::string replyBytes_;
   Fd netns_;
   std::vector<InterfaceStatus> statuses_;

@@ -16,13 +16,21 @@ void warnUnwritten(const journal::Record& record, const Status& status) {
 
 }  // namespace
 
-void note(const Shared& shared, Entry& entry, journal::State state) {
+void enter(const Shared& shared, Entry& entry, journal::State state) {
   entry.record.state = state;
   entry.record.changedAt = shared.doors.clock.wall();
   shared.table.publish();
-  shared.doors.journal.put(
-      entry.record, journal::Durability::Relaxed,
-      [record = entry.record](const Status& status) { warnUnwritten(record, status); });
+}
+
+void write(const Shared& shared, const journal::Record& record) {
+  shared.doors.journal.put(record, journal::Durability::Relaxed, [record](const Status& status) {
+    warnUnwritten(record, status);
+  });
+}
+
+void note(const Shared& shared, Entry& entry, journal::State state) {
+  enter(shared, entry, state);
+  write(shared, entry.record);
 }
 
 void settle(const Shared& shared, const EntryPtr& entry, std::function<void()> done) {

@@ -66,7 +66,11 @@ struct Shared {
 
 using async::onLane;
 
-/// Writes the entry's record without waiting: what comes after it in the journal comes after it on
+/// The entry's record is in that state from now on, for all who look at the table.
+void enter(const Shared& shared, Entry& entry, journal::State state);
+/// Has the journal write it without waiting.
+void write(const Shared& shared, const journal::Record& record);
+/// Both: writes the entry's record without waiting: what comes after it in the journal comes after it on
 /// disk, and each step can be found again without it.
 void note(const Shared& shared, Entry& entry, journal::State state);
 

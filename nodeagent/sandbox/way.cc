@@ -19,10 +19,10 @@ std::span<const Step> way() {
       {"claim", &Run::claim, "addresses"},
       {"intent", &Run::writeIntent, kDisk, "rollback-release", &Undo::release},
       {"forward", &Run::forward, "", "rollback-remove", &Undo::removeSandbox},
-      {"bound", &Run::writeBound, "", "rollback-stop", &Undo::stopSandbox},
+      {"bound", &Run::bind, "", "rollback-stop", &Undo::stopSandbox},
       {"netns", &Run::openNetns, "the runtime to tell the sandbox's network namespace"},
+      {"commit", &Run::awaitCommit, kDisk},
       {"attach", &Run::attach, "the kernel to make its links", "rollback-detach", &Undo::detach},
-      {"attached", &Run::writeAttached},
       {"answer", &Run::answer},
   });
   return kWay;
