@@ -53,7 +53,9 @@ Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& n
   Outcome outcome;
   const auto* attachment = world.find<Attachment>(key);
   if (attachment == nullptr) return outcome;
-  auto patch = statusPatch(attachment->status, wishFor(observe(world, *attachment), now.wall));
+  const auto wish = wishFor(observe(world, *attachment), now);
+  outcome.again = wish.again;
+  auto patch = statusPatch(attachment->status, wish.status);
   if (patch.empty()) return outcome;
   outcome.writes.push_back(writeTo(api::kPodNetworkAttachmentKind, attachment->metadata,
                                    Verb::PatchStatus, std::move(patch)));
@@ -88,16 +90,22 @@ void concerned(const World& world, const Change& change, Keys& keys) {
 AttachmentObservation observe(const World& world, const Attachment& attachment) {
   const auto& network = attachment.spec.podNetworkName;
   return {&attachment, &world.verdict(attachment), world.find<Network>(network),
-          world.attachedPods({keyOf(attachment), NetworkName(network)})};
+          world.attachedPods({keyOf(attachment), NetworkName(network)}),
+          world.countsDue(attachment)};
 }
 
-api::PodNetworkAttachmentStatus wishFor(const AttachmentObservation& observed, WallTime now) {
-  auto status = observed.attachment->status;
+AttachmentWish wishFor(const AttachmentObservation& observed, const Moment& now) {
+  const auto& before = observed.attachment->status;
+  AttachmentWish wish{before};
   auto condition = readyCondition(observed);
   condition.observedGeneration = observed.attachment->metadata.generation;
-  status.conditions.set(std::move(condition), now);
-  status.attachedPods = observed.attachedPods;
-  return status;
+  wish.status.conditions.set(std::move(condition), now.wall);
+  wish.status.attachedPods = observed.attachedPods;
+  if (now.boot < observed.countsDue && countsDiffer(before, wish.status)) {
+    keepCounts(before, wish.status);
+    wish.again = observed.countsDue - now.boot;
+  }
+  return wish;
 }
 
 Reconciler attachmentReconciler() {

@@ -11,12 +11,18 @@ struct AttachmentObservation {
   const AttachmentVerdict* verdict = nullptr;
   const Network* network = nullptr;  ///< null: there is no such network
   int attachedPods = 0;
+  BootTime countsDue{};  ///< when its number may be told again
 };
 [[nodiscard]] AttachmentObservation observe(const World& world, const Attachment& attachment);
 
-/// What stands there, with our fields as they should be. Pure.
-[[nodiscard]] api::PodNetworkAttachmentStatus wishFor(const AttachmentObservation& observed,
-                                                      WallTime now);
+struct AttachmentWish {
+  api::PodNetworkAttachmentStatus status;  ///< what stands there, with our fields as they should be
+  /// Look again after this long even if nothing changes.
+  std::optional<Duration> again{};
+};
+
+/// Pure.
+[[nodiscard]] AttachmentWish wishFor(const AttachmentObservation& observed, const Moment& now);
 
 [[nodiscard]] Reconciler attachmentReconciler();
 

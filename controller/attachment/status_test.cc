@@ -30,7 +30,7 @@ struct Nas : Cluster {
   }
   api::PodNetworkAttachmentStatus status() const {
     const auto* found = world.find<Attachment>(k8s::ObjectKey{"default", "nas"});
-    return wishFor(observe(world, *found), now.wall);
+    return wishFor(observe(world, *found), now).status;
   }
   k8s::Condition ready() const { return *status().conditions.find("Ready"); }
   void networkReady(State state, const std::string& reason, const std::string& message) {
@@ -108,6 +108,41 @@ TEST(Attachment, CountsPodsOnceHoweverManyInterfaces) {
   EXPECT_EQ(nas.status().attachedPods, 1);
   nas.remove<k8s::Pod>("p", "default");
   EXPECT_EQ(nas.status().attachedPods, 0);
+}
+
+TEST(Attachment, CountsOnceAMinuteAndSaysItsVerdictAtOnce) {
+  Nas nas;
+  const auto reconciler = attachmentReconciler();
+  const auto writes = [&] {
+    int done = 0;
+    for (const auto& write : nas.ask(reconciler, "nas", "default").writes) {
+      EXPECT_TRUE(nas.apply(write));
+      ++done;
+    }
+    return done;
+  };
+  const auto status = [&] { return nas.get<api::PodNetworkAttachment>("nas", "default").status; };
+  EXPECT_EQ(writes(), 1);
+  int told = 0;
+  for (int second = 0; second < 300; ++second) {
+    const auto pod = podOf("p" + std::to_string(second), "attachment/nas");
+    nas.put(pod);
+    nas.put(setOf(pod, {"storage/nas"}));
+    told += writes();
+    nas.pass(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(told, 5);
+  nas.networkReady(State::False, "Conflict", "m");
+  const auto before = status().attachedPods;
+  EXPECT_EQ(writes(), 1);
+  EXPECT_EQ(status().conditions.find("Ready")->reason, "NetworkNotReady");
+  EXPECT_EQ(status().attachedPods, before);
+  const auto again = nas.ask(reconciler, "nas", "default").again;
+  ASSERT_TRUE(again);
+  nas.pass(*again);
+  EXPECT_EQ(writes(), 1);
+  EXPECT_EQ(status().attachedPods, 300);
+  EXPECT_FALSE(nas.ask(reconciler, "nas", "default").again);
 }
 
 TEST(Attachment, IsLookedAtWhenWhatItReadsIsAnother) {

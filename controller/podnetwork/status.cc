@@ -84,9 +84,9 @@ Condition inUseCondition(std::size_t pods) {
   if (pods == 0) {
     return condition("InUse", State::False, "NoPods", "No pod has an interface here.");
   }
-  return condition(
-      "InUse", State::True, "PodsAttached",
-      std::to_string(pods) + (pods == 1 ? " pod uses" : " pods use") + " the network.");
+  // Without their number: that is told at its own pace.
+  return condition("InUse", State::True, "PodsAttached",
+                   "Pods have interfaces here, or are about to.");
 }
 
 Condition degradedCondition(const NetworkUse& use) {
@@ -161,7 +161,7 @@ Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& n
   Outcome outcome;
   const auto* network = world.find<Network>(key);
   if (network == nullptr) return outcome;
-  const auto wish = wishFor(observe(world, *network), now.wall);
+  const auto wish = wishFor(observe(world, *network), now);
   outcome.again = wish.again;
   // One write of an object at a time: of two the second would be on an old version.
   auto patch = statusPatch(network->status, wish.status);
@@ -203,6 +203,7 @@ NetworkObservation observe(const World& world, const Network& network) {
                               &world.use(NetworkName(network.metadata.name)),
                               vniOf(world, network)};
   observed.nodesDesired = static_cast<int>(world.of<Node>().size());
+  observed.countsDue = world.countsDue(network);
   if (const auto& winner = observed.vni.loserTo) {
     observed.rival = "spec.vxlan.vni: " + std::to_string(*network.spec.vxlan->vni) +
                      " belongs to the older network \"" + *winner +
@@ -213,21 +214,25 @@ NetworkObservation observe(const World& world, const Network& network) {
   return observed;
 }
 
-NetworkWish wishFor(const NetworkObservation& observed, WallTime now) {
+NetworkWish wishFor(const NetworkObservation& observed, const Moment& now) {
   const auto& network = *observed.network;
   const auto& use = *observed.use;
-  const Held held = heldBy(observed, now);
+  const Held held = heldBy(observed, now.wall);
   NetworkWish wish{network.status};
   wish.again = held.again;
   auto& status = wish.status;
   for (auto one : {readyCondition(observed), inUseCondition(held.pods), degradedCondition(use)}) {
     one.observedGeneration = network.metadata.generation;
-    status.conditions.set(std::move(one), now);
+    status.conditions.set(std::move(one), now.wall);
   }
   status.vni = observed.vni.held;
   status.nodes = {observed.nodesDesired, use.nodesReady};
   status.attachedPods = use.attachedPods;
   status.blockers = held.names;
+  if (now.boot < observed.countsDue && countsDiffer(network.status, status)) {
+    keepCounts(network.status, status);
+    wish.askAgain(observed.countsDue - now.boot);
+  }
   // Only while somebody uses it or is about to: what nobody wants goes at once, also where no
   // controller is left to release it.
   const bool holds = network.metadata.hasFinalizer(api::kInUseFinalizer);

@@ -5,6 +5,7 @@
 // from the others); that is what Degraded and nodes{desired, ready} are for.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -13,7 +14,6 @@
 
 namespace multinet::controller {
 
-inline constexpr std::size_t kMaxBlockers = 10;
 /// After a deletion began, a pod that was placed but has no set yet holds the network this long:
 /// its attach may be under way, its report late. Above the kubelet's four minutes for a sandbox.
 inline constexpr Duration kAttachGrace = std::chrono::minutes(5);
@@ -27,6 +27,7 @@ struct NetworkObservation {
   /// Why an older network stands against this one; absent: none does.
   std::optional<std::string> rival{};
   int nodesDesired = 0;
+  BootTime countsDue{};  ///< when its numbers may be told again
 };
 [[nodiscard]] NetworkObservation observe(const World& world, const Network& network);
 
@@ -37,10 +38,13 @@ struct NetworkWish {
   FinalizerWish finalizer = FinalizerWish::Keep;
   /// Look again after this long even if nothing changes.
   std::optional<Duration> again{};
+
+  /// The earlier of two wishes counts.
+  void askAgain(Duration after) { again = again ? std::min(*again, after) : after; }
 };
 
 /// Pure.
-[[nodiscard]] NetworkWish wishFor(const NetworkObservation& observed, WallTime now);
+[[nodiscard]] NetworkWish wishFor(const NetworkObservation& observed, const Moment& now);
 
 [[nodiscard]] Reconciler podNetworkReconciler();
 

@@ -34,9 +34,7 @@ struct Blue : Cluster {
   void deleteIt(WallTime when) {
     change([&](api::PodNetwork& one) { one.metadata.deletionTimestamp = when; });
   }
-  NetworkWish wish() const {
-    return wishFor(observe(world, *world.find<Network>("blue")), now.wall);
-  }
+  NetworkWish wish() const { return wishFor(observe(world, *world.find<Network>("blue")), now); }
   Condition condition(const std::string& type) const {
     const auto status = wish().status;
     const auto* found = status.conditions.find(type);
@@ -77,7 +75,7 @@ TEST(PodNetwork, OneThatCantBeReadIsInvalidAndThere) {
   blue.putJson<api::PodNetwork>(
       R"({"metadata": {"name": "odd", "uid": "u"}, "spec": {"type": 3}})");
   const auto* odd = blue.world.find<Network>("odd");
-  const auto wish = wishFor(observe(blue.world, *odd), blue.now.wall);
+  const auto wish = wishFor(observe(blue.world, *odd), blue.now);
   EXPECT_EQ(wish.status.conditions.find("Ready")->reason, "Invalid");
   EXPECT_NE(wish.status.conditions.find("Ready")->message.find("spec.type"), std::string::npos);
 }
@@ -91,7 +89,7 @@ TEST(PodNetwork, TheYoungerOfTwoThatShareADeviceLoses) {
     network.metadata.creationTimestamp = WallTime(std::chrono::seconds(1));
   });
   blue.put(young);
-  const auto wish = wishFor(observe(blue.world, *blue.world.find<Network>("young")), blue.now.wall);
+  const auto wish = wishFor(observe(blue.world, *blue.world.find<Network>("young")), blue.now);
   const auto* ready = wish.status.conditions.find("Ready");
   EXPECT_EQ(ready->reason, "Conflict");
   EXPECT_NE(ready->message.find("network \"blue\""), std::string::npos) << ready->message;
@@ -113,14 +111,14 @@ TEST(PodNetwork, ATunnelWaitsForItsVni) {
   cluster.put(tunnelOf("blue", 1));
   auto observed = observe(cluster.world, *cluster.world.find<Network>("blue"));
   const auto reason = [&] {
-    return wishFor(observed, cluster.now.wall).status.conditions.find("Ready")->reason;
+    return wishFor(observed, cluster.now).status.conditions.find("Ready")->reason;
   };
   EXPECT_EQ(reason(), "VNIPending");
   observed.vni.exhausted = true;
   EXPECT_EQ(reason(), "VNIsExhausted");
   observed.vni = {.held = 7001, .create = {}, .loserTo = {}, .exhausted = false};
   EXPECT_EQ(reason(), "Accepted");
-  EXPECT_EQ(wishFor(observed, cluster.now.wall).status.vni, 7001);
+  EXPECT_EQ(wishFor(observed, cluster.now).status.vni, 7001);
 }
 
 TEST(PodNetwork, DisabledTakesNothingNew) {
@@ -280,6 +278,7 @@ TEST(PodNetwork, WritesWhatDiffersAndNothingWhereOnlyTimePassed) {
   EXPECT_TRUE(blue.ask(reconciler, "blue").writes.empty());
   blue.network = blue.get<api::PodNetwork>("blue");
   blue.addPod("web-0", true, true);
+  blue.pass(kCountsGather);
   ASSERT_TRUE(blue.apply(blue.ask(reconciler, "blue").writes.at(0))) << "the finalizer";
   writes = blue.ask(reconciler, "blue").writes;
   ASSERT_EQ(writes.size(), 1U);
@@ -289,7 +288,114 @@ TEST(PodNetwork, WritesWhatDiffersAndNothingWhereOnlyTimePassed) {
   EXPECT_EQ(status.attachedPods, 1);
   EXPECT_EQ(*status.conditions.find("InUse")->lastTransitionTime, blue.now.wall);
   EXPECT_EQ(*status.conditions.find("Ready")->lastTransitionTime,
-            blue.now.wall - std::chrono::hours(1));
+            blue.now.wall - std::chrono::hours(1) - kCountsGather);
+}
+
+/// Asks and carries out, as often as is wished for, until `time` is over. Returns the writes.
+int writesWithin(Blue& blue, const Duration time) {
+  const auto reconciler = podNetworkReconciler();
+  const BootTime end = blue.now.boot + time;
+  int writes = 0;
+  while (true) {
+    const auto outcome = blue.ask(reconciler, "blue");
+    for (const auto& write : outcome.writes) {
+      EXPECT_TRUE(blue.apply(write));
+      ++writes;
+    }
+    if (!outcome.writes.empty()) continue;
+    const Duration left = end - blue.now.boot;
+    if (!outcome.again || *outcome.again > left) {
+      blue.pass(left);
+      return writes;
+    }
+    blue.pass(*outcome.again);
+  }
+}
+
+/// One that is settled, with two pods counted, and quiet for long.
+struct Busy : Blue {
+  Busy() {
+    addPod("a", true, true);
+    addPod("b", true, true);
+    writesWithin(*this, std::chrono::minutes(10));
+    pass(std::chrono::hours(1));
+  }
+  std::int32_t counted() const { return *get<api::PodNetwork>("blue").status.attachedPods; }
+};
+
+TEST(PodNetwork, CountsWhatComesTogetherAtOnce) {
+  Busy blue;
+  blue.addPod("c", true, true);
+  blue.addPod("d", true, true);
+  EXPECT_EQ(writesWithin(blue, Duration::zero()), 0);
+  EXPECT_EQ(blue.ask(podNetworkReconciler(), "blue").again, kCountsGather);
+  EXPECT_EQ(writesWithin(blue, kCountsGather), 1);
+  EXPECT_EQ(blue.counted(), 4);
+}
+
+TEST(PodNetwork, CountsOnceAMinuteWhateverComesAndGoes) {
+  Busy blue;
+  int writes = 0;
+  for (int second = 0; second < 600; ++second) {
+    blue.addPod("p" + std::to_string(second), true, true);
+    writes += writesWithin(blue, Duration::zero());
+    blue.pass(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(writes, 10);
+  EXPECT_LT(blue.counted(), 602);
+  EXPECT_EQ(writesWithin(blue, kCountsStand), 1) << "the last of them isn't forgotten";
+  EXPECT_EQ(blue.counted(), 602);
+  EXPECT_FALSE(blue.ask(podNetworkReconciler(), "blue").again);
+}
+
+TEST(PodNetwork, ANewLeaderKeepsThePace) {
+  Busy blue;
+  auto there = blue.get<api::PodNetwork>("blue");
+  there.status.attachedPods = 9;
+  blue.put(there);  // by another leader, a moment ago
+  EXPECT_EQ(writesWithin(blue, kCountsStand - std::chrono::seconds(1)), 0);
+  EXPECT_EQ(writesWithin(blue, std::chrono::seconds(1)), 1);
+  EXPECT_EQ(blue.counted(), 2);
+}
+
+TEST(PodNetwork, TellsVerdictsAtOnceAndTheNumbersInTheirTime) {
+  Busy blue;
+  blue.put(reportOf("node-a", "blue", State::True, "Probed"));
+  blue.put(reportOf("node-b", "blue", State::False, "NoUnderlay"));
+  EXPECT_EQ(writesWithin(blue, Duration::zero()), 1) << "it is degraded";
+  const auto status = [&] { return blue.get<api::PodNetwork>("blue").status; };
+  EXPECT_EQ(status().conditions.find("Degraded")->reason, "NodesNotReady");
+  EXPECT_EQ(status().nodes, (api::NodeCounts{2, 0}));
+  EXPECT_EQ(writesWithin(blue, kCountsGather), 1);
+  EXPECT_EQ(status().nodes, (api::NodeCounts{2, 1}));
+  blue.put(reportOf("node-a", "blue", State::False, "NoUnderlay"));
+  EXPECT_EQ(writesWithin(blue, kCountsStand - std::chrono::seconds(1)), 0);
+  EXPECT_EQ(status().conditions.find("Degraded")->message, "Not ready on node-b (NoUnderlay).");
+  EXPECT_EQ(writesWithin(blue, std::chrono::seconds(1)), 1);
+  EXPECT_EQ(status().conditions.find("Degraded")->message,
+            "Not ready on node-a (NoUnderlay) and 1 more.");
+}
+
+TEST(PodNetwork, NamesWhoHoldsItAtOnceAndCountsTheRestInTime) {
+  Blue blue;
+  for (int index = 10; index < 30; ++index) blue.addPod("p" + std::to_string(index), true, true);
+  writesWithin(blue, std::chrono::minutes(10));
+  blue.deleteIt(blue.now.wall - std::chrono::hours(2));
+  const auto blockers = [&] { return blue.get<api::PodNetwork>("blue").status.blockers; };
+  writesWithin(blue, Duration::zero());
+  EXPECT_EQ(blockers().back(), "and 10 more");
+  blue.network = blue.get<api::PodNetwork>("blue");
+  blue.pass(std::chrono::hours(1));
+  blue.remove<k8s::Pod>("p29", "default");
+  EXPECT_EQ(writesWithin(blue, Duration::zero()), 0);
+  for (int index = 20; index < 29; ++index) {
+    blue.remove<k8s::Pod>("p" + std::to_string(index), "default");
+  }
+  EXPECT_EQ(writesWithin(blue, Duration::zero()), 1) << "all that are left have a name";
+  EXPECT_EQ(blockers().size(), 10U);
+  blue.remove<k8s::Pod>("p10", "default");
+  EXPECT_EQ(writesWithin(blue, Duration::zero()), 1);
+  EXPECT_EQ(blockers().size(), 9U);
 }
 
 TEST(PodNetwork, ConditionsOfOthersStay) {

@@ -40,13 +40,23 @@ void World::judge(const Objects& attachments) {
   }
 }
 
-void World::tell(const UseChanges& changes) {
+void World::tell(const UseChanges& changes, BootTime time) {
   for (const auto& network : changes.networks) {
-    changes_.push_back(Touched<Network>{{"", network.str()}});
+    const k8s::ObjectKey key{"", network.str()};
+    if (find<Network>(key) != nullptr) networkPace_.changed(key, time);
+    changes_.push_back(Touched<Network>{key});
   }
   for (const auto& attachment : changes.attachments) {
+    if (find<Attachment>(attachment) != nullptr) attachmentPace_.changed(attachment, time);
     changes_.push_back(Touched<Attachment>{attachment});
   }
+}
+
+template <class T>
+void World::keepPace(Pace& pace, const Changed<T>& change, BootTime time) {
+  if (change.now == nullptr) return pace.forget(change.key());
+  if (change.before == nullptr) return;
+  if (countsDiffer(change.before->status, change.now->status)) pace.told(change.key(), time);
 }
 
 bool World::named(const NodeName& node) const {
@@ -72,7 +82,7 @@ void World::derive(const Changed<Node>& change, BootTime time) {
   if (!change.existence()) return;
   UseChanges changes;
   usage_.node(name, tables_, changes);
-  tell(changes);
+  tell(changes, time);
 }
 
 void World::derive(const Changed<Namespace>& change, BootTime /*time*/) {
@@ -80,39 +90,41 @@ void World::derive(const Changed<Namespace>& change, BootTime /*time*/) {
   judge(of<Attachment>().by<ByNamespace>(change.key().name));
 }
 
-void World::derive(const Changed<Network>& change, BootTime /*time*/) {
+void World::derive(const Changed<Network>& change, BootTime time) {
+  keepPace(networkPace_, change, time);
   if (sameSpec(change)) return;
   verdicts_.network(change.key(), tables_);
   judge(of<Attachment>().by<ByNetworkName>(NetworkName(change.key().name)));
 }
 
-void World::derive(const Changed<Attachment>& change, BootTime /*time*/) {
+void World::derive(const Changed<Attachment>& change, BootTime time) {
+  keepPace(attachmentPace_, change, time);
   if (sameSpec(change)) return;
   const auto key = change.key();
   verdicts_.attachment(key, tables_);
   UseChanges changes;
   for (const Pod* pod : of<Pod>().by<ByAttachment>(key)) usage_.pod(keyOf(*pod), tables_, changes);
-  tell(changes);
+  tell(changes, time);
 }
 
-void World::derive(const Changed<Pod>& change, BootTime /*time*/) {
+void World::derive(const Changed<Pod>& change, BootTime time) {
   UseChanges changes;
   usage_.pod(change.key(), tables_, changes);
-  tell(changes);
+  tell(changes, time);
 }
 
-void World::derive(const Changed<InterfaceSet>& change, BootTime /*time*/) {
+void World::derive(const Changed<InterfaceSet>& change, BootTime time) {
   UseChanges changes;
   for (const auto& set : {change.before, change.now}) {
     if (set != nullptr) usage_.pod({set->metadata.nameSpace, set->pod.name}, tables_, changes);
   }
-  tell(changes);
+  tell(changes, time);
 }
 
 void World::derive(const Changed<NodeSet>& change, BootTime time) {
   UseChanges changes;
   usage_.node(NodeName(change.key().name), tables_, changes);
-  tell(changes);
+  tell(changes, time);
   names(nodeOf(change.before), nodeOf(change.now), time);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "controller/world/absences.h"
+#include "controller/world/counts.h"
 #include "controller/world/tables.h"
 #include "controller/world/usage.h"
 #include "controller/world/verdicts.h"
@@ -90,6 +91,13 @@ class World {
   [[nodiscard]] const AttachmentVerdict& verdict(const Attachment& attachment) const {
     return verdicts_.ofAttachment(keyOf(attachment));
   }
+  /// When its numbers may be told again.
+  [[nodiscard]] BootTime countsDue(const Network& network) const {
+    return networkPace_.due(keyOf(network));
+  }
+  [[nodiscard]] BootTime countsDue(const Attachment& attachment) const {
+    return attachmentPace_.due(keyOf(attachment));
+  }
   [[nodiscard]] std::optional<GoneNode> gone(const NodeName& node) const {
     return absences_.find(node);
   }
@@ -109,7 +117,9 @@ class World {
 
   template <class Objects>
   void judge(const Objects& attachments);
-  void tell(const UseChanges& changes);
+  void tell(const UseChanges& changes, BootTime time);
+  template <class T>
+  static void keepPace(Pace& pace, const Changed<T>& change, BootTime time);
   [[nodiscard]] bool named(const NodeName& node) const;
   void names(const std::string& before, const std::string& now, BootTime time);
 
@@ -117,6 +127,8 @@ class World {
   Usage usage_;
   Verdicts verdicts_;
   Absences absences_;
+  Pace networkPace_;
+  Pace attachmentPace_;
   std::vector<Change> changes_;
 };
 

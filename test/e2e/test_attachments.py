@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from e2elib.checks import assert_clean
+from e2elib.checks import COUNTED_WITHIN, assert_clean
 from e2elib.cluster import Cluster
 from e2elib.objects import (
     address,
@@ -290,9 +290,12 @@ def test_attachments_count_their_pods(pods: Lan) -> None:
         counts = {one["metadata"]["name"]: one["status"]["attachedPods"] for one in entries}
         return counts == {"nas": 1, "out": 1, "out6": 1}
 
-    pods.cluster.wait(counted, 20, "each attachment to count one pod")
-    status = pods.cluster.json("podnetwork", "lan")["status"]
-    assert status["attachedPods"] == 4
+    pods.cluster.wait(counted, COUNTED_WITHIN, "each attachment to count one pod")
+
+    def all_counted() -> bool:
+        return bool(pods.cluster.json("podnetwork", "lan")["status"]["attachedPods"] == 4)
+
+    pods.cluster.wait(all_counted, COUNTED_WITHIN, "the network to count four pods")
     assert len(interface_sets(pods.cluster, NAMESPACE)) == 4
 
 

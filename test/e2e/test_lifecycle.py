@@ -11,7 +11,7 @@ from datetime import datetime
 
 import pytest
 from e2elib.admission import WEBHOOKS, try_out, without
-from e2elib.checks import assert_clean
+from e2elib.checks import COUNTED_WITHIN, assert_clean
 from e2elib.cluster import Cluster
 from e2elib.events import wait_event
 from e2elib.networks import Networks
@@ -67,7 +67,7 @@ def test_a_deletion_waits_and_names_who_holds_the_network(
         assert status["nodes"] == {"desired": 2, "ready": 2}, status
         return status["attachedPods"] == 2 and entry["status"]["attachedPods"] == 1
 
-    deployed.wait(counted, 20, "two pods to be counted, one by the attachment")
+    deployed.wait(counted, COUNTED_WITHIN, "two pods to be counted, one by the attachment")
     in_use = networks.condition("held", "InUse")
     assert (in_use["status"], in_use["reason"]) == ("True", "PodsAttached")
 
@@ -258,7 +258,9 @@ def test_sets_that_fit_no_live_pod_are_deleted(
 
     deployed.wait(only_the_real_one, 20, "the forged sets to be deleted")
     deployed.wait(
-        lambda: networks.status("believed")["attachedPods"] == 1, 20, "one pod to be counted"
+        lambda: networks.status("believed")["attachedPods"] == 1,
+        COUNTED_WITHIN,
+        "one pod to be counted",
     )
 
 
@@ -304,7 +306,9 @@ def test_the_set_of_a_pod_deleted_by_force_goes(
     deployed.kubectl("delete", "pod", "torn", "-n", namespace, "--force", "--grace-period=0")
     deployed.wait(lambda: not interface_sets(deployed, namespace), 30, "its set to be gone")
     deployed.wait(
-        lambda: networks.status("forceful")["attachedPods"] == 0, 20, "no pod to be counted"
+        lambda: networks.status("forceful")["attachedPods"] == 0,
+        COUNTED_WITHIN,
+        "no pod to be counted",
     )
     assert_clean(deployed, 40)
 

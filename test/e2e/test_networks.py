@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from e2elib.checks import assert_clean
+from e2elib.checks import COUNTED_WITHIN, assert_clean
 from e2elib.cluster import Cluster
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "crds" / "examples"
@@ -135,7 +135,7 @@ def test_the_networks_count_their_pods(web: Web) -> None:
         status = web.cluster.json("podnetwork", "blue")["status"]
         return status["attachedPods"] == 2 and status["nodes"] == {"desired": 2, "ready": 2}
 
-    web.cluster.wait(counted, 20, "blue to count two pods and two nodes")
+    web.cluster.wait(counted, COUNTED_WITHIN, "blue to count two pods and two nodes")
 
 
 def test_nothing_leaked_and_nothing_is_double(web: Web) -> None:

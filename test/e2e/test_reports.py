@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from e2elib.checks import assert_clean
+from e2elib.checks import COUNTED_WITHIN, assert_clean
 from e2elib.cluster import Cluster, condition
 from e2elib.networks import Networks
 from e2elib.objects import (
@@ -52,10 +52,12 @@ def test_what_is_deleted_comes_back(deployed: Cluster, networks: Networks, names
         assert networks.status("told")["attachedPods"] == 1
         return True
 
-    deployed.wait(back, _SECONDS, "the set of a live pod to be back")
+    deployed.wait(back, COUNTED_WITHIN, "the set of a live pod to be back")
     deployed.wait(lambda: deployed.exists("nodenetworkset", node), _SECONDS, "the node's set")
     both = {"desired": 2, "ready": 2}
-    deployed.wait(lambda: counts_of(deployed, "told") == both, 15, "both nodes to be counted")
+    deployed.wait(
+        lambda: counts_of(deployed, "told") == both, COUNTED_WITHIN, "both nodes to be counted"
+    )
     assert condition(deployed.json("pod", "known", namespace), "Ready") == "True"
 
 
@@ -130,7 +132,7 @@ def test_a_node_that_was_deleted_and_comes_back_reports_again(
     for name in networks.names:
         deployed.wait(
             lambda name=name: counts_of(deployed, name) == {"desired": 2, "ready": 2},
-            _SECONDS,
+            COUNTED_WITHIN,
             f"both nodes to serve {name}",
         )
     deployed.apply(pod("new", namespace, node=there, networks=", ".join(networks.names)))
