@@ -171,4 +171,11 @@ tl::expected<PodRequest, Violations> parseRequest(std::string_view text) {
   return request;
 }
 
+bool asksByAttachment(std::string_view text) {
+  const auto request = parseRequest(text);
+  return request.has_value() && std::ranges::any_of(request->items, [](const RequestItem& item) {
+           return item.kind == RequestKind::Attachment;
+         });
+}
+
 }  // namespace multinet::api

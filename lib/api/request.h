@@ -36,6 +36,9 @@ struct PodRequest {
 /// Longest request that is read: 16 attachments of the longest name.
 inline constexpr std::size_t kMaxRequestBytes = 8192;
 
+/// Whether any of its items is an attachment; false where it can't be read.
+[[nodiscard]] bool asksByAttachment(std::string_view text);
+
 /// All that is wrong with it, item by item, counted from 1.
 [[nodiscard]] tl::expected<PodRequest, Violations> parseRequest(std::string_view text);
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "lib/async/backoff.h"
 #include "lib/async/lane.h"
 #include "lib/base/log.h"
 #include "nodeagent/addresses/leaser.h"
@@ -89,6 +90,7 @@ class Addresses::Impl {
         auto result =
             leaseBlock(api_, lease.pool, lease.key.second, options_.node, options_.attempts);
         lane_.post([this, key = lease.key, result = std::move(result)]() mutable {
+          unsure_ = unsure_ || !result.has_value();
           carryOut(ledger_.leased(key, std::move(result), clock_.now()));
         });
       });
@@ -114,6 +116,15 @@ class Addresses::Impl {
     }
   }
 
+  /// A node without blocks has nothing to be confirmed, and asks for none.
+  void confirmInTime() {
+    if (ledger_.blocks() > 0 || unsure_) return confirm();
+    const std::uint64_t turn = ++confirms_;
+    lane_.postAfter(options_.confirmEvery, [this, turn] {
+      if (turn == confirms_) confirmInTime();
+    });
+  }
+
   void confirmSoon() {
     if (confirming_) {
       confirmAgain_ = true;  // the list under way may be older than what was seen
@@ -131,10 +142,16 @@ class Addresses::Impl {
       lane_.post([this, asked, listed = std::move(listed)]() mutable {
         confirming_ = false;
         const std::uint64_t turn = ++confirms_;
-        lane_.postAfter(listed.has_value() ? options_.confirmEvery : options_.retryEvery,
-                        [this, turn] {
-                          if (turn == confirms_) confirm();
-                        });
+        const bool failed = !listed.has_value();
+        if (!failed) {
+          backoff_.reset();
+          unsure_ = false;
+        }
+        lane_.postAfter(failed ? backoff_.next() : options_.confirmEvery, [this, turn, failed] {
+          if (turn != confirms_) return;
+          if (failed) return confirm();
+          confirmInTime();
+        });
         carryOut(ledger_.listed(std::move(listed), asked, clock_.now()));
         if (std::exchange(confirmAgain_, false)) confirm();
       });
@@ -155,6 +172,8 @@ class Addresses::Impl {
   Ticket tickets_ = 0;
   std::map<Ticket, ClaimAnswer> claims_;
   std::function<void(std::vector<Contest>)> contestsTold_;
+  bool unsure_ = false;  // of a lease that failed: it may have been made
+  async::Backoff backoff_{options_.retryEvery, options_.retryMost};
   std::uint64_t confirms_ = 0;
   bool confirming_ = false;
   bool confirmAgain_ = false;

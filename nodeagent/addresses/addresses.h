@@ -71,10 +71,12 @@ struct LeaseOptions {
   Duration quarantine = std::chrono::seconds(60);
   /// New addresses come only from blocks confirmed within this time; see docs on lost nodes.
   Duration confirmedFor = std::chrono::hours(1);
-  /// A list of this node's blocks beside what a watch tells: see blockGone().
+  /// A list of this node's blocks, where it has any, beside what a watch tells: see blockGone().
   Duration confirmEvery = std::chrono::minutes(5);
-  /// After a failed call to the API server, while somebody waits.
+  /// After a failed call to the API server, while somebody waits. A list that fails is tried again
+  /// after this, doubling up to retryMost: all nodes come back at once.
   Duration retryEvery = std::chrono::milliseconds(500);
+  Duration retryMost = std::chrono::seconds(10);
   Duration returnAfter = std::chrono::minutes(5);
   Duration housekeepEvery = std::chrono::seconds(5);
   /// Names tried before giving up for now: each costs a call that another node may win.

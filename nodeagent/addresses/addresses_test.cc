@@ -367,5 +367,33 @@ TEST_F(AddressesTest, AllOrNone) {
   EXPECT_EQ(text(claim("c", other)), "10.30.0.4/32 ");
 }
 
+// 5,000 nodes that ask each five minutes are a load of their own.
+TEST_F(AddressesTest, ANodeWithoutBlocksAsksForNone) {
+  options_.confirmEvery = seconds(1);
+  options_.housekeepEvery = hours(1);
+  lane_.emplace("sandbox", clock_);
+  addresses_.emplace(*lane_, api_, clock_, options_);
+  addresses_->restore({}, Books::Complete);
+  eventually("listed at the start", [&] { return store_.calls == 1; });
+  const auto turn = [&] {
+    clock_.advance(seconds(1));
+    release("nobody's");  // the lane has come to what was due
+  };
+  for (int i = 0; i < 20; ++i) turn();
+  {
+    const std::lock_guard lock(store_.mutex);
+    EXPECT_EQ(store_.calls, 1);
+  }
+  auto claimed = submit("a", pool({"10.20.0.0/16"}), "", hours(1)).get();
+  ASSERT_TRUE(claimed.has_value()) << claimed.error().message;
+  int calls = 0;
+  {
+    const std::lock_guard lock(store_.mutex);
+    calls = store_.calls;
+  }
+  turn();
+  eventually("its block is confirmed", [&] { return store_.calls == calls + 1; });
+}
+
 }  // namespace
 }  // namespace multinet::agent::addresses

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <set>
 #include <thread>
 
 #include "lib/base/fake_clock.h"
@@ -113,6 +114,38 @@ class DefaultGatewayTest : public ResolverTest {
   }
   static IpPrefix prefix(const char* text) { return IpPrefix::parse(text).value(); }
 };
+
+// An attachment of a namespace that isn't followed yet isn't one that doesn't exist.
+TEST_F(DefaultGatewayTest, WaitsForTheAttachmentsOfItsNamespaceAlone) {
+  const auto known = std::exchange(caches_.content.attachments, {});
+  caches_.attachmentsError = Error{Code::Unavailable, "CachesNotReady", "attachments of default"};
+  async::Lane lane("sandbox", clock_);
+  Resolver resolver(lane, caches_, onNodeNow(), clock_, clusterPrefixes_);
+  auto answer = begin(resolver, seconds(4));
+  EXPECT_FALSE(isAnswered(answer, milliseconds(200)));
+  ASSERT_TRUE(lane.post([&] {
+    caches_.content.attachments = known;
+    caches_.attachmentsError.reset();
+  }));
+  ASSERT_TRUE(isAnswered(answer, seconds(1)));
+  EXPECT_TRUE(answer.get().has_value());
+  lane.stop();
+  EXPECT_EQ(std::set(caches_.attachmentsNeeded.begin(), caches_.attachmentsNeeded.end()),
+            std::set<std::string>{"default"});
+}
+
+TEST_F(DefaultGatewayTest, SaysThatTheAttachmentsArentKnown) {
+  caches_.attachmentsError = Error{Code::Unavailable, "CachesNotReady", "attachments of default"};
+  const auto resolved = resolve(milliseconds(500));
+  ASSERT_FALSE(resolved.has_value());
+  EXPECT_EQ(resolved.error().code, Code::Unavailable);
+  EXPECT_EQ(resolved.error().reason, "CachesNotReady");
+}
+
+TEST_F(ResolverTest, NeedsNoAttachmentsWhereNoneIsAskedFor) {
+  ASSERT_TRUE(resolve().has_value());
+  EXPECT_TRUE(caches_.attachmentsNeeded.empty());
+}
 
 TEST_F(DefaultGatewayTest, TheClustersOwnWaysStayOnEth0) {
   const auto resolved = resolve();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/api/names.h"
+#include "lib/api/request.h"
 #include "lib/api/resolve.h"
 #include "nodeagent/resolve/admitted.h"
 
@@ -150,6 +151,10 @@ void Resolver::attempt(const std::shared_ptr<Call>& call) {
 
 void Resolver::judge(const std::shared_ptr<Call>& call) {
   if (call->answered) return;
+  if (api::asksByAttachment(call->request.annotations.at(api::kNetworksAnnotation))) {
+    Status known = caches_.needAttachments(call->request.pod.namespaceName);
+    if (!known.has_value()) return again(call, std::move(known).error());
+  }
   auto decided = decide(call->request);
   if (!decided.has_value() && decided.error().code == Code::Unavailable) {
     return again(call, std::move(decided).error());

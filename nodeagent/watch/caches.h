@@ -1,4 +1,5 @@
-// What this node knows of the cluster: its pods, the networks, attachments, peers, namespaces.
+// What this node knows of the cluster: its pods, the networks, peers, and of the namespaces of its
+// pods their labels and attachments.
 #pragma once
 
 #include <functional>
@@ -31,6 +32,9 @@ class Caches {
   /// Fetches the labels of a namespace unless they are fresh; labels that are known are good
   /// enough while the API server is away. `done` may come on the caller's thread.
   virtual void needNamespace(const std::string& name, std::function<void(Status)> done) = 0;
+  /// Whether a namespace's attachments are known, which the catalog has of no other. Unavailable
+  /// says that they aren't yet: they are asked for. Never waits.
+  [[nodiscard]] virtual Status needAttachments(const std::string& namespaceName) = 0;
 };
 
 }  // namespace multinet::agent::watch

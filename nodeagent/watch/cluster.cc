@@ -3,10 +3,12 @@
 #include <utility>
 
 #include "lib/api/names.h"
+#include "lib/api/request.h"
 #include "lib/api/server.h"
 #include "lib/base/log.h"
 #include "lib/kube/discovery.h"
 #include "lib/kube/informer.h"
+#include "nodeagent/watch/scoped.h"
 
 namespace multinet::agent::watch {
 namespace {
@@ -21,6 +23,9 @@ constexpr std::chrono::seconds kWriteDeadline(10);
 /// Of calls that somebody waits for; each is tried twice.
 constexpr std::chrono::seconds kReadDeadline(2);
 constexpr std::chrono::milliseconds kReadRetryAfter(500);
+
+// A burst of pods is one look.
+constexpr std::chrono::milliseconds kGather(20);
 
 bool asks(const k8s::Pod& pod) {
   return pod.metadata.annotation(api::kNetworksAnnotation) != nullptr;
@@ -53,12 +58,19 @@ struct Cluster::Informers {
   };
 
   Informers(std::unique_ptr<kube::Client> made, std::unique_ptr<kube::Client> quick,
-            const NodeName& node, const kube::WatchOptions& options)
+            const NodeName& node, const kube::WatchOptions& options,
+            const std::function<void()>& changed)
       : client(std::move(made)),
         reader(std::move(quick)),
         pods(*client, where(options, "spec.nodeName", node)),
         networks(*client, options),
-        attachments(*client, options),
+        attachments(*client, options,
+                    [](kube::WatchOptions& own, const std::string& scope) {
+                      own.selection.nameSpace = scope;
+                    },
+                    {[changed](const auto&) { changed(); },
+                     [changed](const auto&, const auto&) { changed(); },
+                     [changed](const auto&) { changed(); }, changed}),
         peers(*client, options),
         blocks(*client, where(options, "spec.nodeName", node)),
         serviceCidrs(*client, options),
@@ -66,7 +78,6 @@ struct Cluster::Informers {
         nodeSets(*client, where(options, "metadata.name", node)),
         nodes(*client, where(options, "metadata.name", node)) {
     add(networks, "PodNetworks", true);
-    add(attachments, "PodNetworkAttachments", true);
     // Without them a start would empty the flood lists of tunnels that carry traffic.
     add(peers, "NetworkPeers", true);
     add(pods, "this node's pods", true);
@@ -89,7 +100,7 @@ struct Cluster::Informers {
   std::unique_ptr<kube::Client> reader;  ///< with short deadlines
   kube::Informer<k8s::Pod> pods;
   kube::Informer<api::PodNetwork> networks;
-  kube::Informer<api::PodNetworkAttachment> attachments;
+  Scoped<api::PodNetworkAttachment> attachments;  ///< by namespace
   kube::Informer<api::NetworkPeer> peers;
   kube::Informer<api::IPBlock> blocks;
   kube::Informer<k8s::ServiceCidr> serviceCidrs;
@@ -112,10 +123,10 @@ class Cluster::View final : public api::Catalog {
   std::optional<api::PodNetworkAttachment> attachment(std::string_view namespaceName,
                                                       std::string_view name) const override {
     const Informers* informers = cluster_.informers_.load();
+    if (informers == nullptr) return std::nullopt;
+    const auto watch = informers->attachments.of(std::string(namespaceName));
     const auto found =
-        informers == nullptr
-            ? nullptr
-            : informers->attachments.get({std::string(namespaceName), std::string(name)});
+        watch == nullptr ? nullptr : watch->get({std::string(namespaceName), std::string(name)});
     return found == nullptr ? std::nullopt : std::optional<api::PodNetworkAttachment>(*found);
   }
   std::optional<k8s::StringMap> namespaceLabels(std::string_view name) const override {
@@ -129,10 +140,12 @@ class Cluster::View final : public api::Catalog {
 Cluster::Cluster(ClusterOptions options, const Clock& clock, std::function<void()> changed,
                  OwnChanged own)
     : options_(std::move(options)),
+      clock_(clock),
       changed_(std::move(changed)),
       own_(std::move(own)),
       view_(std::make_unique<View>(*this)),
       notConnected_{Code::Unavailable, "NotConnected", "connect to the API server: not tried yet"},
+      wanted_(options_.linger),
       backoff_(std::chrono::milliseconds(500), std::chrono::seconds(10)),
       namespaces_(options_.namespaces, clock,
                   [this](const std::string& name) { return fetchLabels(name); }),
@@ -154,6 +167,7 @@ void Cluster::stop() {
   namespaces_.stop();
   if (owned_ == nullptr) return;
   for (const Informers::One& one : owned_->all) one.stop();
+  owned_->attachments.follow({});
 }
 
 // A pod waits for what these bring: a node that joins before the CRDs are applied must not find
@@ -180,7 +194,7 @@ Result<std::unique_ptr<Cluster::Informers>> Cluster::makeInformers() const {
   const Status fits = kube::requireServer(*reader, {1, api::kOldestMinor}, api::kWhyOldest);
   if (!fits && fits.error().reason == kube::kServerTooOld) return fail(fits.error());
   return std::make_unique<Informers>(std::move(client), std::move(reader), options_.node,
-                                     watchOptions());
+                                     watchOptions(), changed_);
 }
 
 void Cluster::connect() {
@@ -199,6 +213,7 @@ void Cluster::connect() {
   tellOwnChanges();
   informers_.store(owned_.get());
   for (const Informers::One& one : owned_->all) one.start();
+  followSoon();
 }
 
 void Cluster::tellChanges() {
@@ -209,6 +224,7 @@ void Cluster::tellChanges() {
                                  if (!asks(pod)) return;
                                  // Ahead of the call, so that the call finds it known.
                                  needNamespace(pod.metadata.nameSpace, [](const Status&) {});
+                                 followSoon();
                                  changed_();
                                },
                            .updated =
@@ -218,7 +234,6 @@ void Cluster::tellChanges() {
                            .deleted = anyChange,
                            .synced = changed_});
   owned_->networks.addHandler({anyChange, anyUpdate, anyChange, changed_});
-  owned_->attachments.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->peers.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->blocks.addHandler({.deleted = options_.blockGone});
   owned_->serviceCidrs.addHandler({anyChange, anyUpdate, anyChange, changed_});
@@ -274,6 +289,9 @@ std::vector<WatchAge> Cluster::watches() const {
   for (const Informers::One& one : informers->all) {
     const auto heard = one.health().heardAt;
     if (heard) ages.push_back({one.resource, now - *heard});
+  }
+  if (const auto heard = informers->attachments.heardAt()) {
+    ages.push_back({std::string(kube::kindOf<api::PodNetworkAttachment>().plural), now - *heard});
   }
   return ages;
 }
@@ -365,6 +383,49 @@ std::vector<std::string> Cluster::ownPeerNames() const {
 
 void Cluster::needNamespace(const std::string& name, std::function<void(Status)> done) {
   namespaces_.need(name, std::move(done));
+}
+
+Status Cluster::needAttachments(const std::string& namespaceName) {
+  MULTINET_CHECK(client());
+  const auto watch = informers_.load()->attachments.of(namespaceName);
+  if (watch != nullptr && watch->synced()) return {};
+  {
+    const std::lock_guard lock(mutex_);
+    called_.insert(namespaceName);
+  }
+  followSoon();
+  const std::string what = "the PodNetworkAttachments of namespace \"" + namespaceName + "\"";
+  return missing(what.c_str(), watch == nullptr ? kube::WatchHealth{} : watch->health());
+}
+
+void Cluster::followSoon() {
+  if (following_.exchange(true)) return;
+  lane_.postAfter(kGather, [this] {
+    following_ = false;
+    followAttachments();
+  });
+}
+
+void Cluster::followAttachments() {
+  if (owned_ == nullptr) return;  // it is done when they are there
+  std::set<std::string> wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted.swap(called_);
+  }
+  for (const auto& pod : pods()) {
+    const std::string* text = pod->metadata.annotation(api::kNetworksAnnotation);
+    if (text == nullptr || pod->finished()) continue;
+    if (api::asksByAttachment(*text)) wanted.insert(pod->metadata.nameSpace);
+  }
+  const BootTime now = clock_.now();
+  owned_->attachments.follow(wanted_.update(wanted, now));
+  const auto next = wanted_.next();
+  if (!next || std::exchange(lookComes_, true)) return;
+  lane_.postAfter(*next - now, [this] {
+    lookComes_ = false;
+    followAttachments();
+  });
 }
 
 Result<k8s::StringMap> Cluster::fetchLabels(const std::string& name) const {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 
 #include "lib/api/reservations.h"
@@ -18,6 +19,7 @@
 #include "lib/kube/client.h"
 #include "lib/kube/watch.h"
 #include "nodeagent/watch/caches.h"
+#include "nodeagent/watch/lingering.h"
 #include "nodeagent/watch/namespaces.h"
 #include "nodeagent/watch/own_objects.h"
 
@@ -27,6 +29,8 @@ struct ClusterOptions {
   std::string kubeconfig;
   NodeName node;
   NamespaceOptions namespaces{};
+  /// A namespace's attachments are followed so long after the last pod here that asked for one.
+  Duration linger = std::chrono::minutes(5);
   /// Of every call to the API server; any thread.
   kube::CallObserver observer{};
   /// Hears of blocks of this node's that are gone, on a thread of the watch; must not block.
@@ -70,6 +74,7 @@ class Cluster final : public Caches, public OwnObjects {
   [[nodiscard]] std::vector<std::shared_ptr<const api::NetworkPeer>> peers() const override;
   [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override;
   void needNamespace(const std::string& name, std::function<void(Status)> done) override;
+  [[nodiscard]] Status needAttachments(const std::string& namespaceName) override;
 
   [[nodiscard]] Seen<api::PodInterfaceSet> interfaceSet(const std::string& namespaceName,
                                                         const std::string& name) const override;
@@ -89,19 +94,26 @@ class Cluster final : public Caches, public OwnObjects {
   [[nodiscard]] kube::WatchOptions watchOptions() const;
   void tellChanges();
   void tellOwnChanges();
+  void followSoon();
+  void followAttachments();
   [[nodiscard]] Result<k8s::StringMap> fetchLabels(const std::string& name) const;
 
   const ClusterOptions options_;
+  const Clock& clock_;
   std::function<void()> changed_;
   OwnChanged own_;
   std::unique_ptr<View> view_;
 
-  mutable std::mutex mutex_;  // of the next two
+  mutable std::mutex mutex_;  // of the next three
   Error notConnected_;
+  std::set<std::string> called_;  ///< namespaces whose attachments were asked for
   std::map<std::string, std::shared_ptr<const api::NetworkPeer>> ownPeers_;
 
   std::unique_ptr<Informers> owned_;             // made once, on the lane
   std::atomic<Informers*> informers_ = nullptr;  // owned_, once it can be used
+  std::atomic<bool> following_{false};           // a look at what to follow is on its way
+  Lingering wanted_;                             // the lane's, as the next: namespaces
+  bool lookComes_ = false;                       // a timer runs for what ends
   async::Backoff backoff_;
   Namespaces namespaces_;
   async::Lane lane_;

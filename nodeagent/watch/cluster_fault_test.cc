@@ -38,6 +38,8 @@ class ClusterTest : public ::testing::Test {
         << "users: [{name: u, user: {token: t}}]\n"
         << "contexts: [{name: c, context: {cluster: c, user: u}}]\n";
     put("/api/v1/namespaces/default", {{"metadata", {{"labels", {{"team", "a"}}}}}});
+    put(std::string(kOurs) + "namespaces/default/podnetworkattachments/nas", attachment());
+    put(std::string(kOurs) + "namespaces/far/podnetworkattachments/nas", attachment());
     put(std::string(kOurs) + "networkpeers/blue.n1", peer("n1"));
     put(std::string(kOurs) + "networkpeers/blue.n2", peer("n2"));
   }
@@ -47,6 +49,21 @@ class ClusterTest : public ::testing::Test {
   }
   static Json peer(const std::string& node) {
     return {{"podNetworkName", "blue"}, {"podNetworkUID", "u"}, {"nodeName", node}};
+  }
+  static Json attachment() { return {{"spec", {{"podNetworkName", "blue"}}}}; }
+  static Json pod(const std::string& node, const std::string& request) {
+    return {{"metadata", {{"annotations", {{"multinet.dev/networks", request}}}}},
+            {"spec", {{"nodeName", node}}}};
+  }
+  /// Requests so far for attachments, by the namespace that they name.
+  std::multiset<std::string> attachmentRequests() const {
+    std::multiset<std::string> namespaces;
+    for (const std::string& request : server_.requests()) {
+      if (request.find("podnetworkattachments") == std::string::npos) continue;
+      const auto path = ResourcePath::parse(request.substr(4, request.find('?') - 4));
+      namespaces.insert(path.nameSpace.empty() ? "all of them" : path.nameSpace);
+    }
+    return namespaces;
   }
   void put(const std::string& path, Json object) {
     const auto parsed = ResourcePath::parse(path);
@@ -63,6 +80,7 @@ class ClusterTest : public ::testing::Test {
     options.node = NodeName("n1");
     options.namespaces.fresh = milliseconds(0);
     options.namespaces.patience = milliseconds(100);
+    options.linger = linger_;
     OwnChanged own;
     own.node = [this](const std::string& peer) { note("node " + peer); };
     own.pod = [this](const std::string& uid) { note("pod " + uid); };
@@ -94,6 +112,7 @@ class ClusterTest : public ::testing::Test {
 
   ApiServer server_;
   SystemClock clock_;
+  Duration linger_ = std::chrono::minutes(5);
   std::filesystem::path directory_;
   std::mutex mutex_;
   std::set<std::string> told_;
@@ -119,6 +138,7 @@ TEST_F(ClusterTest, AServerThatHangsTakesNothingThatIsKnown) {
 }
 
 TEST_F(ClusterTest, TellsTheAgeOfEveryWatch) {
+  put("/api/v1/namespaces/default/pods/web", pod("n1", "attachment/nas"));
   start();
   std::set<std::string> resources;
   EXPECT_TRUE(eventually([&] {
@@ -128,6 +148,38 @@ TEST_F(ClusterTest, TellsTheAgeOfEveryWatch) {
   EXPECT_EQ(resources, (std::set<std::string>{"pods", "podnetworks", "podnetworkattachments",
                                               "networkpeers", "servicecidrs", "podinterfacesets",
                                               "nodenetworksets", "nodes", "ipblocks"}));
+}
+
+TEST_F(ClusterTest, FollowsTheAttachmentsOfNamespacesWithPodsThatAskForOne) {
+  put("/api/v1/namespaces/default/pods/plain", pod("n1", "blue"));
+  put("/api/v1/namespaces/far/pods/away", pod("n2", "attachment/nas"));
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->synced().has_value(); }));
+  EXPECT_TRUE(attachmentRequests().empty()) << "nobody here asks for one";
+  EXPECT_FALSE(cluster_->catalog().attachment("default", "nas"));
+
+  put("/api/v1/namespaces/default/pods/web", pod("n1", "attachment/nas"));
+  ASSERT_TRUE(eventually([&] {
+    return cluster_->catalog().attachment("default", "nas").has_value();
+  })) << "ahead of the call";
+  EXPECT_TRUE(cluster_->needAttachments("default"));
+  EXPECT_FALSE(attachmentRequests().contains("far"));
+  EXPECT_FALSE(attachmentRequests().contains("all of them"));
+
+  // A call that comes before its pod was seen.
+  EXPECT_EQ(cluster_->needAttachments("far").error().code, Code::Unavailable);
+  ASSERT_TRUE(eventually([&] { return cluster_->needAttachments("far").has_value(); }));
+  EXPECT_TRUE(cluster_->catalog().attachment("far", "nas").has_value());
+}
+
+TEST_F(ClusterTest, EndsWithANamespaceAWhileAfterItsLastPod) {
+  linger_ = milliseconds(50);
+  put("/api/v1/namespaces/default/pods/web", pod("n1", "attachment/nas"));
+  start();
+  const auto known = [&] { return cluster_->catalog().attachment("default", "nas").has_value(); };
+  ASSERT_TRUE(eventually(known));
+  remove("/api/v1/namespaces/default/pods/web");
+  ASSERT_TRUE(eventually([&] { return !known(); }));
 }
 
 TEST_F(ClusterTest, FollowsWhatThisNodeWritesAndNothingOfOthers) {

@@ -33,10 +33,12 @@ class FakeCaches final : public Caches {
   std::vector<std::shared_ptr<const k8s::Pod>> podList;
   std::vector<std::shared_ptr<const api::NetworkPeer>> peerList;
   Result<std::vector<IpPrefix>> services = std::vector<IpPrefix>();
-  std::optional<Error> error;           ///< of synced()
-  std::optional<Error> namespaceError;  ///< of needNamespace()
-  std::function<void()> onNeed;         ///< called by needNamespace()
-  async::FakeHang api;                  ///< of its answers
+  std::optional<Error> error;             ///< of synced()
+  std::optional<Error> namespaceError;    ///< of needNamespace()
+  std::function<void()> onNeed;           ///< called by needNamespace()
+  std::optional<Error> attachmentsError;  ///< of needAttachments()
+  std::vector<std::string> attachmentsNeeded;
+  async::FakeHang api;  ///< of its answers
 
   [[nodiscard]] Status synced() const override {
     if (error.has_value()) return fail(*error);
@@ -63,6 +65,11 @@ class FakeCaches final : public Caches {
       if (namespaceError.has_value()) return done(fail(*namespaceError));
       done({});
     });
+  }
+  [[nodiscard]] Status needAttachments(const std::string& namespaceName) override {
+    attachmentsNeeded.push_back(namespaceName);
+    if (attachmentsError.has_value()) return fail(*attachmentsError);
+    return {};
   }
 };
 
