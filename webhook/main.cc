@@ -11,6 +11,9 @@ int main(int argc, char** argv) {
   app.add_option("--listen", settings.listen, "Address of the HTTPS port")->capture_default_str();
   app.add_option("--cert-dir", settings.certificateDirectory, "Directory of tls.crt and tls.key")
       ->capture_default_str();
+  app.add_option("--client-ca", settings.clientCa,
+                 "File of CAs, one of which must have signed the API server's client certificate")
+      ->type_name("FILE");
   app.add_option("--health-listen", settings.healthListen, "Address of /healthz, /readyz, /metrics")
       ->capture_default_str();
   app.add_option("--kubeconfig", settings.kubeconfig, "Absent: as kubectl finds the cluster");

@@ -82,7 +82,7 @@ struct Webhook::Parts {
                      .Help("When the certificate in service ends; 0 where there is none")
                      .Register(registry)
                      .Add({})),
-        certificate({.directory = s.certificateDirectory},
+        certificate({.directory = s.certificateDirectory, .clientCaFile = s.clientCa},
                     [](const Status& result) {
                       if (result)
                         log::info("certificate loaded");
@@ -140,9 +140,10 @@ Result<std::unique_ptr<Webhook>> Webhook::start(const Settings& settings) {
   MULTINET_TRY(parts.health,
                http::Server::start({.listen = settings.healthListen, .threads = 1}, health));
 
+  const Judge judge = settings.clientCa.empty() ? validate : validateForApiServer;
   const std::map<std::string, http::AsyncHandler> paths = {
       {"/mutate", parts.reviews.handler(mutate, parts.mutateMeasure.observer())},
-      {"/validate", parts.reviews.handler(validate, parts.validateMeasure.observer())}};
+      {"/validate", parts.reviews.handler(judge, parts.validateMeasure.observer())}};
   http::Router others;  // of the two only with another method
   for (const auto& [path, handler] : paths) {
     others.add("POST", path, [](const http::Request&) { return http::Response{}; });

@@ -12,6 +12,9 @@ namespace multinet::webhook {
 struct Settings {
   std::string listen = ":8443";
   std::string certificateDirectory = "/tls";
+  /// A file with the CAs of clients: only who shows a certificate by one of them gets a review, so
+  /// that who asks is the API server. Empty: anybody who reaches the port.
+  std::string clientCa;
   std::string healthListen = ":8081";
   std::string kubeconfig;  ///< empty: $KUBECONFIG, else the pod's own service account
   /// How long readiness fails before connections close: until the Service has no way here.

@@ -12,6 +12,19 @@ namespace {
 constexpr auto kNotGranted = "NamespaceNotGranted";
 constexpr auto kNamespaceUnknown = "NamespaceUnknown";
 
+/// What needs no network.
+Report validateAlone(const PodNetworkAttachment& attachment) {
+  const std::string& name = attachment.spec.interfaceName;
+  Report report;
+  if (!name.empty() && !InterfaceName::parse(name)) {
+    report.violations.push_back({"spec.interfaceName", name, "is no interface's name",
+                                 "write a letter or digit and up to 14 of A-Z, a-z, 0-9, '.', "
+                                 "'_' and '-'; not lo, not eth0",
+                                 "InvalidInterfaceName", Code::InvalidArgument});
+  }
+  return report;
+}
+
 }  // namespace
 
 namespace parts {
@@ -25,6 +38,15 @@ Violation notAllowed(const std::string& field, const std::string& value,
           "leave it out, or have the admin set spec.allow." + field + " of the network",
           "NotAllowed",
           Code::PermissionDenied};
+}
+
+Violation unknown(const std::string& namespaceName) {
+  return {"",
+          "",
+          "can't be judged: namespace \"" + namespaceName + "\" isn't known yet",
+          "try again",
+          kNamespaceUnknown,
+          Code::Unavailable};
 }
 
 Report checkDefaultGateway(DefaultGateway gateway, const PodNetwork& network) {
@@ -66,14 +88,7 @@ std::optional<Violation> checkAccess(const PodNetwork& network, const std::strin
                                      const k8s::StringMap* labels) {
   const NamespaceAccess& access = network.spec.access.namespaces;
   if (access.from == AccessFrom::All) return std::nullopt;
-  if (access.from == AccessFrom::Selector && !labels) {
-    return Violation{"",
-                     "",
-                     "can't be judged: namespace \"" + namespaceName + "\" isn't known yet",
-                     "try again",
-                     kNamespaceUnknown,
-                     Code::Unavailable};
-  }
+  if (access.from == AccessFrom::Selector && !labels) return unknown(namespaceName);
   if (access.from == AccessFrom::Selector && access.selector && access.selector->matches(*labels)) {
     return std::nullopt;
   }
@@ -88,6 +103,17 @@ std::optional<Violation> checkAccess(const PodNetwork& network, const std::strin
                        "\" in spec.access.namespaces of network \"" + network.metadata.name + "\"",
                    kNotGranted,
                    Code::PermissionDenied};
+}
+
+Violation notOpen(const std::string& namespaceName, const Catalog& catalog) {
+  if (!catalog.namespaceLabels(namespaceName)) return unknown(namespaceName);
+  return {"",
+          "",
+          "names no PodNetwork that is open to namespace \"" + namespaceName + "\"",
+          "name another, or have the admin make it or open it to the namespace "
+          "(spec.access.namespaces)",
+          "NetworkNotFound",
+          Code::NotFound};
 }
 
 Report checkAgainst(const PodNetworkAttachmentSpec& attachment, const PodNetwork& network) {
@@ -111,14 +137,28 @@ Report checkAgainst(const PodNetworkAttachmentSpec& attachment, const PodNetwork
 
 }  // namespace parts
 
+bool isOpenTo(const PodNetwork& network, const std::string& namespaceName,
+              const k8s::StringMap* namespaceLabels) {
+  return !parts::checkAccess(network, namespaceName, namespaceLabels);
+}
+
 bool isRefusal(const Violation& violation) {
   return violation.reason == kNotGranted || violation.reason == kNamespaceUnknown;
 }
 
 Report validate(const PodNetworkAttachment& attachment, const Catalog& catalog) {
   const auto network = catalog.network(attachment.spec.podNetworkName);
-  const auto labels =
-      network ? catalog.namespaceLabels(attachment.metadata.nameSpace) : std::nullopt;
+  const std::string& home = attachment.metadata.nameSpace;
+  const bool legal = isDnsLabel(attachment.spec.podNetworkName);
+  if (!network && legal && !catalog.showsAll()) {
+    Violation closed = parts::notOpen(home, catalog);
+    closed.path = "spec.podNetworkName";
+    closed.value = attachment.spec.podNetworkName;
+    Report report = validateAlone(attachment);
+    report.violations.push_back(std::move(closed));
+    return report;
+  }
+  const auto labels = network ? catalog.namespaceLabels(home) : std::nullopt;
   return validate(attachment, network ? &*network : nullptr, labels ? &*labels : nullptr);
 }
 
@@ -126,16 +166,7 @@ Report validate(const PodNetworkAttachment& attachment, const PodNetwork* networ
                 const k8s::StringMap* namespaceLabels) {
   const PodNetworkAttachmentSpec& spec = attachment.spec;
   const std::string& home = attachment.metadata.nameSpace;
-  Report report;
-  if (!spec.interfaceName.empty()) {
-    if (const auto parsed = InterfaceName::parse(spec.interfaceName); !parsed) {
-      report.violations.push_back({"spec.interfaceName", spec.interfaceName,
-                                   "is no interface's name",
-                                   "write a letter or digit and up to 14 of A-Z, a-z, 0-9, '.', "
-                                   "'_' and '-'; not lo, not eth0",
-                                   "InvalidInterfaceName", Code::InvalidArgument});
-    }
-  }
+  Report report = validateAlone(attachment);
   const std::string path = "spec.podNetworkName";
   if (network == nullptr) {
     const bool legal = isDnsLabel(spec.podNetworkName);

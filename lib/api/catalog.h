@@ -20,6 +20,9 @@ class Catalog {
   /// Nothing where the namespace isn't known (yet).
   [[nodiscard]] virtual std::optional<k8s::StringMap> namespaceLabels(
       std::string_view name) const = 0;
+  /// False where networks that aren't open to the namespace asked for are left out, so that nobody
+  /// learns from the rules' words whether there is such a network.
+  [[nodiscard]] virtual bool showsAll() const { return true; }
 };
 
 }  // namespace multinet::api

@@ -9,15 +9,19 @@ namespace multinet::api {
 namespace {
 
 std::string describeRange(const ClusterRange& range) {
+  const bool isNamed = !range.owner.empty();
   switch (range.use) {
     case RangeUse::Services:
-      return "the Services' range " + range.prefix.str() + " of ServiceCIDR " + range.owner;
+      return "the Services' range " + range.prefix.str() +
+             (isNamed ? " of ServiceCIDR " + range.owner : "");
     case RangeUse::Pods:
-      return "the pods' range " + range.prefix.str() + " of node " + range.owner;
+      return isNamed ? "the pods' range " + range.prefix.str() + " of node " + range.owner
+                     : "a node's range of pods";
     case RangeUse::Node:
       break;
   }
-  return "the address " + range.prefix.first().str() + " of node " + range.owner;
+  return isNamed ? "the address " + range.prefix.first().str() + " of node " + range.owner
+                 : "the address of a node";
 }
 
 bool had(const PodNetwork* before, const std::string& cidr) {

@@ -16,7 +16,7 @@ enum class RangeUse : std::uint8_t { Services, Pods, Node };
 struct ClusterRange {
   IpPrefix prefix;
   RangeUse use = RangeUse::Services;
-  std::string owner;  ///< ServiceCIDR's or Node's name
+  std::string owner;  ///< ServiceCIDR's or Node's name; empty: not told, nor a node's addresses
   bool operator==(const ClusterRange&) const = default;
 };
 

@@ -14,6 +14,7 @@ std::optional<std::int32_t> vniOf(const PodNetwork& network) {
 }
 
 std::string quoted(const PodNetwork& network) {
+  if (network.metadata.name.empty()) return "another network";
   return "network \"" + network.metadata.name + "\"";
 }
 
@@ -119,11 +120,13 @@ Violations conflicts(const PodNetwork& network, const PodNetwork& other) {
   const Violations devices = deviceConflicts(network, other);
   out.insert(out.end(), devices.begin(), devices.end());
   if (!sameDomain(network, other)) return out;
+  const bool isNamed = !other.metadata.name.empty();
   for (const auto& mine : parts::typedSubnets(network.spec)) {
     for (const auto& theirs : parts::typedSubnets(other.spec)) {
       if (!mine.cidr.overlaps(theirs.cidr)) continue;
       out.push_back({parts::at("spec.ipam.subnets", mine.index) + ".cidr", mine.cidr.str(),
-                     "overlaps " + theirs.cidr.str() + " of " + quoted(other) + " on the same wire",
+                     "overlaps " + (isNamed ? theirs.cidr.str() + " of " : "") + quoted(other) +
+                         " on the same wire",
                      "write a range that no network there has", "OverlappingNetworks",
                      Code::AlreadyExists});
     }

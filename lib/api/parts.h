@@ -47,6 +47,10 @@ struct TypedSubnet {
                                                    const std::string& namespaceName,
                                                    const k8s::StringMap* labels);
 
+/// Of a network that the catalog doesn't show, where it doesn't show all: the same words whether it
+/// isn't there or isn't open to the namespace. Path and value are for the caller to fill in.
+[[nodiscard]] Violation notOpen(const std::string& namespaceName, const Catalog& catalog);
+
 /// Whether a default gateway is asked for of a family.
 [[nodiscard]] bool wants(DefaultGateway gateway, IpFamily family);
 

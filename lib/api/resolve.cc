@@ -93,6 +93,13 @@ class ItemJudge {
       objectUid = attachment->metadata.uid;
     }
     const auto network = catalog_->network(wish.podNetworkName);
+    if (!network && !catalog_->showsAll()) {
+      Violation closed = parts::notOpen(pod_->namespaceName, *catalog_);
+      closed.path = itemPath(index_);
+      closed.value = item_->str();
+      verdicts_.broken("NetworkExists", std::move(closed));
+      return;
+    }
     if (!network) {
       verdicts_.broken("NetworkExists",
                        say("names PodNetwork \"" + wish.podNetworkName + "\", which doesn't exist",
@@ -117,7 +124,8 @@ class ItemJudge {
     if (!attachment) {
       verdicts_.broken(
           "AttachmentExists",
-          say("names no PodNetworkAttachment of namespace \"" + pod_->namespaceName + "\"",
+          say("names no PodNetworkAttachment of namespace \"" + pod_->namespaceName + "\"" +
+                  (catalog_->showsAll() ? "" : " whose network is open to it"),
               "name one of kubectl get podnetworkattachments -n " + pod_->namespaceName,
               "AttachmentNotFound", Code::NotFound));
       return false;

@@ -30,8 +30,8 @@ inline constexpr std::int32_t kMinVxlanPort = 1024;
 [[nodiscard]] Report validateUpdate(const PodNetwork& before, const PodNetwork& after);
 
 /// Why two networks can't both be served: one VNI, one device, one L2 domain with overlapping
-/// subnets. Paths are those of `network`; the message names `other`. VNIs in effect
-/// (status.vni) count as those of the spec.
+/// subnets. Paths are those of `network`; the message names `other`, and where that has no name
+/// says nothing of it beyond the clash. VNIs in effect (status.vni) count as those of the spec.
 [[nodiscard]] Violations conflicts(const PodNetwork& network, const PodNetwork& other);
 /// The one that keeps its place in a conflict: the older, of the same second the smaller UID.
 [[nodiscard]] bool keepsPlace(const PodNetwork& network, const PodNetwork& other);
@@ -50,6 +50,9 @@ struct Contention {
 /// The same; null: there is no such network, or its namespace isn't known yet.
 [[nodiscard]] Report validate(const PodNetworkAttachment& attachment, const PodNetwork* network,
                               const k8s::StringMap* namespaceLabels);
+/// Whether a namespace with these labels (null: not known yet) may use the network.
+[[nodiscard]] bool isOpenTo(const PodNetwork& network, const std::string& namespaceName,
+                            const k8s::StringMap* namespaceLabels);
 /// Of those violations: the namespace may not use the network.
 [[nodiscard]] bool isRefusal(const Violation& violation);
 /// As above, and podNetworkName may not change.

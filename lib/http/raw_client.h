@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lib/base/fd.h"
+#include "lib/tls/certificate.h"
 
 namespace multinet::http::testing {
 
@@ -16,8 +17,9 @@ class RawClient {
  public:
   /// Connects to the loopback address, from `source`; reads give up after 5 s.
   explicit RawClient(std::uint16_t port, const char* source = "127.0.0.1");
-  /// Handshake, accepting any certificate. False where it failed.
-  [[nodiscard]] bool startTls();
+  /// Handshake, accepting any certificate and showing `own`, where it isn't empty. False where it
+  /// failed; a server that refuses `own` may say so only when it is read from.
+  [[nodiscard]] bool startTls(const tls::KeyPair& own = {});
   bool send(std::string_view bytes);
   /// Everything until the server closes or 5 s pass without a byte.
   [[nodiscard]] std::string readAll();

@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "lib/http/raw_client.h"
+#include "lib/tls/openssl.h"
 
 namespace multinet::http::testing {
 
@@ -28,9 +29,16 @@ RawClient::RawClient(std::uint16_t port, const char* source)
   }
 }
 
-bool RawClient::startTls() {
+bool RawClient::startTls(const tls::KeyPair& own) {
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
   context_.reset(SSL_CTX_new(TLS_client_method()));
+  if (!own.keyPem.empty()) {
+    const auto certificate = tls::internal::readCertificate(own.certificatePem);
+    const auto key = tls::internal::readKey(own.keyPem);
+    if (!certificate || !key) return false;
+    SSL_CTX_use_certificate(context_.get(), certificate->get());
+    SSL_CTX_use_PrivateKey(context_.get(), key->get());
+  }
   ssl_.reset(SSL_new(context_.get()));
   SSL_set_fd(ssl_.get(), socket_.get());
   return SSL_connect(ssl_.get()) == 1;

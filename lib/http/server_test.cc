@@ -323,8 +323,8 @@ class TlsServerTest : public ::testing::Test {
   }
 
   std::unique_ptr<Server> server(const Limits& limits = {}) {
-    certificate_ = std::make_unique<tls::ReloadingCertificate>(
-        tls::ReloadingCertificate::Options{.directory = directory_, .poll = 50ms});
+    certificate_ = std::make_unique<tls::ReloadingCertificate>(tls::ReloadingCertificate::Options{
+        .directory = directory_, .clientCaFile = clientCa_, .poll = 50ms});
     auto made = Server::start(
         {.listen = "127.0.0.1:0", .certificate = certificate_.get(), .limits = limits}, echo);
     EXPECT_TRUE(made) << made.error().message;
@@ -334,6 +334,7 @@ class TlsServerTest : public ::testing::Test {
   WallTime now_ = SystemClock().wall();
   tls::KeyPair ca_ = *tls::makeCa({.commonName = "ca"}, now_);
   std::filesystem::path directory_;
+  std::string clientCa_;  ///< a file
   std::unique_ptr<tls::ReloadingCertificate> certificate_;
 };
 
@@ -348,6 +349,48 @@ TEST_F(TlsServerTest, AnswersAndSurvivesPlaintext) {
   EXPECT_THAT(client.readAnswer(), EndsWith("GET /a "));
   EXPECT_EQ(client.peerName(), "first");
   EXPECT_EQ(https->counts().handshakeFailed, 1U);
+}
+
+TEST_F(TlsServerTest, AnswersOnlyClientsOfTheirCa) {
+  clientCa_ = directory_ / "client-ca.crt";
+  const auto clients = *tls::makeCa({.commonName = "clients"}, now_);
+  std::ofstream(clientCa_) << clients.certificatePem;
+  const auto https = server();
+  const auto answer = [&](const tls::KeyPair& own) -> std::string {
+    RawClient client(https->port());
+    if (!client.startTls(own)) return {};
+    client.send(get("/a"));
+    return client.readAnswer();
+  };
+  const auto leaf = [&](const tls::KeyPair& ca, const char* usage) {
+    return *tls::signLeaf(ca, {.commonName = "api", .dnsNames = {"api"}, .usage = usage}, now_);
+  };
+  EXPECT_THAT(answer(leaf(clients, "clientAuth")), EndsWith("GET /a "));
+  EXPECT_EQ(answer({}), "") << "shows none";
+  EXPECT_EQ(answer(leaf(ca_, "clientAuth")), "") << "of the CA of servers";
+  EXPECT_EQ(answer(leaf(clients, "serverAuth")), "") << "a server's certificate";
+  for (int i = 0; i < 500 && https->counts().handshakeFailed < 3; ++i) usleep(10'000);
+  EXPECT_EQ(https->counts().handshakeFailed, 3U);
+}
+
+TEST_F(TlsServerTest, WithoutTheCaOfItsClientsItServesNobodyAndFollowsIt) {
+  clientCa_ = directory_ / "client-ca.crt";
+  std::ofstream(clientCa_) << "";
+  const auto https = server();
+  RawClient early(https->port());
+  EXPECT_FALSE(early.startTls()) << "empty isn't: everybody";
+  EXPECT_EQ(certificate_->lastResult().error().reason, "NoClientCA");
+  const auto clients = *tls::makeCa({.commonName = "clients"}, now_);
+  const auto own = *tls::signLeaf(
+      clients, {.commonName = "api", .dnsNames = {"api"}, .usage = "clientAuth"}, now_);
+  std::ofstream(clientCa_) << clients.certificatePem;
+  std::string answer;
+  for (int i = 0; i < 500 && answer.empty(); ++i) {
+    RawClient client(https->port());
+    if (client.startTls(own) && client.send(get("/a"))) answer = client.readAnswer();
+    usleep(10'000);
+  }
+  EXPECT_THAT(answer, EndsWith("GET /a "));
 }
 
 TEST_F(TlsServerTest, AThousandHalfOpenConnectionsHoldNobodyUp) {

@@ -214,7 +214,7 @@ Result<KeyPair> signLeaf(const KeyPair& ca, const LeafRequest& request, WallTime
   if (X509_set_issuer_name(certificate, X509_get_subject_name(issuer.get())) != 1 ||
       !addExtension(certificate, issuer.get(), NID_basic_constraints, "critical,CA:FALSE") ||
       !addExtension(certificate, issuer.get(), NID_key_usage, "critical,digitalSignature") ||
-      !addExtension(certificate, issuer.get(), NID_ext_key_usage, "serverAuth") ||
+      !addExtension(certificate, issuer.get(), NID_ext_key_usage, request.usage) ||
       !addExtension(certificate, issuer.get(), NID_authority_key_identifier, "keyid") ||
       !addExtension(certificate, issuer.get(), NID_subject_alt_name, names)) {
     return fail(internal::opensslError("make certificate " + request.commonName));

@@ -35,18 +35,20 @@ struct CaRequest {
   Duration lifetime = std::chrono::hours(24 * 365 * 10);
 };
 
-/// What a server's certificate is to say. `ipAddresses` are literals of either family.
+/// What a server's or a client's certificate is to say. `ipAddresses` are literals of either
+/// family.
 struct LeafRequest {
   std::string commonName;
   std::vector<std::string> dnsNames = {};
   std::vector<std::string> ipAddresses = {};
   Duration lifetime = std::chrono::hours(24 * 90);
+  std::string usage = "serverAuth";  ///< extended key usage; a client's is `clientAuth`
 };
 
 /// A self-signed CA. Valid from an hour before `now`, so that a clock that lags still takes it.
 [[nodiscard]] Result<KeyPair> makeCa(const CaRequest& request, WallTime now);
 
-/// A server certificate signed by `ca`. It never outlives the CA: its end is cut to the CA's.
+/// A certificate signed by `ca`. It never outlives the CA: its end is cut to the CA's.
 /// InvalidArgument: no name at all, or an address that is none.
 [[nodiscard]] Result<KeyPair> signLeaf(const KeyPair& ca, const LeafRequest& request, WallTime now);
 

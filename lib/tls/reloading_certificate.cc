@@ -25,10 +25,22 @@ bool useChain(SSL_CTX* context, const std::vector<internal::X509Ptr>& chain) {
   return true;
 }
 
+bool askClients(SSL_CTX* context, const std::vector<internal::X509Ptr>& authorities) {
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  for (const auto& authority : authorities) {
+    if (X509_STORE_add_cert(store, authority.get()) != 1) return false;
+    if (SSL_CTX_add_client_CA(context, authority.get()) != 1) return false;
+  }
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  // A client that offers a session gets a new one; without a context of its own it gets an error.
+  constexpr unsigned char kSessions[] = "multinet";
+  return SSL_CTX_set_session_id_context(context, kSessions, sizeof kSessions - 1) == 1;
+}
+
 }  // namespace
 
 Result<ServerContext> makeServerContext(const std::string& certificatePem,
-                                        const std::string& keyPem) {
+                                        const std::string& keyPem, const std::string& clientCaPem) {
   MULTINET_CHECK(checkPair({certificatePem, keyPem}));
   MULTINET_TRY(const auto chain, internal::readCertificates(certificatePem));
   MULTINET_TRY(const auto key, internal::readKey(keyPem));
@@ -42,6 +54,12 @@ Result<ServerContext> makeServerContext(const std::string& certificatePem,
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   // An idle connection then holds 2 KB instead of 34 KB.
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
+  if (!clientCaPem.empty()) {
+    MULTINET_TRY(const auto authorities, internal::readCertificates(clientCaPem));
+    if (!askClients(context.get(), authorities)) {
+      return fail(internal::opensslError("trust CAs of clients"));
+    }
+  }
   return context;
 }
 
@@ -123,12 +141,20 @@ Status ReloadingCertificate::readAndSwap() {
   const std::string directory = options_.directory + "/";
   auto certificate = readFile(directory + options_.certificateFile);
   auto key = readFile(directory + options_.keyFile);
-  std::string content = certificate.value_or("absent") + '\0' + key.value_or("absent");
+  const bool asksClients = !options_.clientCaFile.empty();
+  auto clientCa = asksClients ? readFile(options_.clientCaFile) : Result<std::string>();
+  std::string content = certificate.value_or("absent") + '\0' + key.value_or("absent") + '\0' +
+                        clientCa.value_or("absent");
   if (content == seen_) return lastResult();
   seen_ = std::move(content);
   if (!certificate) return fail(certificate.error());
   if (!key) return fail(key.error());
-  MULTINET_TRY(auto context, makeServerContext(*certificate, *key));
+  if (!clientCa) return fail(clientCa.error());
+  if (asksClients && clientCa->empty()) {
+    return fail(Code::InvalidArgument, "NoClientCA",
+                "read CAs of clients: " + options_.clientCaFile + " is empty");
+  }
+  MULTINET_TRY(auto context, makeServerContext(*certificate, *key, *clientCa));
   MULTINET_TRY(const auto info, parseCertificate(*certificate));
   const std::lock_guard lock(mutex_);
   context_ = std::move(context);

@@ -24,9 +24,11 @@ namespace multinet::tls {
 /// An OpenSSL server context; each connection holds the one it began with.
 using ServerContext = std::shared_ptr<ssl_ctx_st>;
 
-/// A context for TLS 1.2 and later with this pair, without session tickets or renegotiation.
+/// A context for TLS 1.2 and later with this pair, without session tickets or renegotiation. With
+/// `clientCaPem`, a bundle, the handshake of a client without a certificate by one of those fails.
 [[nodiscard]] Result<ServerContext> makeServerContext(const std::string& certificatePem,
-                                                      const std::string& keyPem);
+                                                      const std::string& keyPem,
+                                                      const std::string& clientCaPem = {});
 
 /// Follows `<directory>/tls.crt` and `<directory>/tls.key`. Thread-safe. Owns one thread, joined by
 /// the destructor within milliseconds.
@@ -36,6 +38,9 @@ class ReloadingCertificate {
     std::string directory;
     std::string certificateFile = "tls.crt";
     std::string keyFile = "tls.key";
+    /// Path of a bundle of CAs, one of which must have signed the client's certificate; empty:
+    /// clients show none. Followed by the poll. Where it can't be read nothing is put in service.
+    std::string clientCaFile = {};
     Duration poll = std::chrono::seconds(10);
   };
   /// Called on the watching thread after each attempt that read something new.

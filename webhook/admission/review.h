@@ -1,7 +1,8 @@
 // The API server's question, decoded strictly, and our answer.
 //
 // Only admission.k8s.io/v1 is spoken. What isn't a review is refused as a bad request and never
-// answered with a verdict: a caller that isn't an API server learns nothing.
+// answered with a verdict. Whoever reaches the port can make a review up, its author included: what
+// an answer may tell is decided without believing it (open_to.h).
 #pragma once
 
 #include <simdjson.h>

@@ -5,10 +5,14 @@
 #include "lib/api/names.h"
 #include "lib/api/resolve.h"
 #include "lib/api/validate.h"
+#include "webhook/admission/open_to.h"
 #include "webhook/admission/pod.h"
 
 namespace multinet::webhook {
 namespace {
+
+/// Of what else there is in the cluster and clashes with a network.
+enum class Names : std::uint8_t { Hidden, Told };
 
 std::string annotationPath(const char* key) {
   return "metadata.annotations[" + std::string(key) + "]";
@@ -50,9 +54,10 @@ Verdict validatePod(const Review& review, const View& view) {
   const auto read = readPod(review);
   if (!read) return badObject(read.error());
   if (!concernsUs(*read)) return {};
-  auto explanation = api::explain(read->subject, view);
+  const OpenTo open(view, review.nameSpace);
+  auto explanation = api::explain(read->subject, open);
   if (explanation.report.ok()) {
-    const auto interfaces = api::resolve(read->subject, view);
+    const auto interfaces = api::resolve(read->subject, open);
     if (interfaces) {
       checkMutation(*read, api::formatResolved(*interfaces), explanation.report);
     } else {  // the view changed between the two
@@ -64,10 +69,13 @@ Verdict validatePod(const Review& review, const View& view) {
 
 /// Only where there is a new subnet: the look costs two lists.
 void checkRanges(const api::PodNetwork& network, const api::PodNetwork* before, const View& view,
-                 api::Report& report) {
+                 Names names, api::Report& report) {
   if (before != nullptr && before->spec.ipam == network.spec.ipam) return;
   if (network.spec.ipam.subnets.empty()) return;
-  if (const auto ranges = view.clusterRanges()) {
+  if (auto ranges = view.clusterRanges()) {
+    if (names == Names::Hidden) {
+      for (api::ClusterRange& range : *ranges) range.owner.clear();
+    }
     report.append(api::checkClusterRanges(network, before, *ranges));
     return;
   }
@@ -81,7 +89,7 @@ void checkRanges(const api::PodNetwork& network, const api::PodNetwork* before, 
                              .reason = "RangesUnknown"});
 }
 
-Verdict validateNetwork(const Review& review, const View& view) {
+Verdict validateNetwork(const Review& review, const View& view, Names names) {
   if (!review.object) return badObject({Code::InvalidArgument, "NoObject", "object is missing"});
   const auto network = k8s::KindTraits<api::PodNetwork>::decode(*review.object);
   if (!network) return badObject(network.error());
@@ -91,10 +99,11 @@ Verdict validateNetwork(const Review& review, const View& view) {
     if (auto old = k8s::KindTraits<api::PodNetwork>::decode(*review.oldObject)) before = *old;
   }
   api::Report report = before ? api::validateUpdate(*before, *network) : api::validate(*network);
-  if (report.ok()) checkRanges(*network, before ? &*before : nullptr, view, report);
+  if (report.ok()) checkRanges(*network, before ? &*before : nullptr, view, names, report);
   if (report.ok()) {
-    for (const auto& other : view.networks()) {
+    for (auto& other : view.networks()) {
       if (other.metadata.name == network->metadata.name) continue;
+      if (names == Names::Hidden) other.metadata.name.clear();
       auto found = api::conflicts(*network, other);
       report.violations.insert(report.violations.end(), found.begin(), found.end());
     }
@@ -107,27 +116,36 @@ Verdict validateAttachment(const Review& review, const View& view) {
   auto attachment = k8s::KindTraits<api::PodNetworkAttachment>::decode(*review.object);
   if (!attachment) return badObject(attachment.error());
   attachment->metadata.nameSpace = review.nameSpace;
+  const OpenTo open(view, review.nameSpace);
   api::Report report;
   if (review.operation == Operation::Update && review.oldObject) {
     const auto before = k8s::KindTraits<api::PodNetworkAttachment>::decode(*review.oldObject);
     report =
-        before ? api::validateUpdate(*before, *attachment, view) : api::validate(*attachment, view);
+        before ? api::validateUpdate(*before, *attachment, open) : api::validate(*attachment, open);
   } else {
-    report = api::validate(*attachment, view);
+    report = api::validate(*attachment, open);
   }
   return Verdict::of("podnetworkattachment " + review.nameSpace + "/" + attachment->metadata.name,
                      report);
 }
 
-}  // namespace
-
-Verdict validate(const Review& review, const View& view) {
+Verdict judge(const Review& review, const View& view, Names names) {
   if (review.operation != Operation::Create && review.operation != Operation::Update) return {};
   if (review.group.empty() && review.resource == "pods") return validatePod(review, view);
   if (review.group != api::kGroup || !review.subresource.empty()) return {};
-  if (review.resource == "podnetworks") return validateNetwork(review, view);
+  if (review.resource == "podnetworks") return validateNetwork(review, view, names);
   if (review.resource == "podnetworkattachments") return validateAttachment(review, view);
   return {};
+}
+
+}  // namespace
+
+Verdict validate(const Review& review, const View& view) {
+  return judge(review, view, Names::Hidden);
+}
+
+Verdict validateForApiServer(const Review& review, const View& view) {
+  return judge(review, view, Names::Told);
 }
 
 }  // namespace multinet::webhook

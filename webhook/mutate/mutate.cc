@@ -2,6 +2,7 @@
 
 #include "lib/api/names.h"
 #include "lib/api/resolve.h"
+#include "webhook/admission/open_to.h"
 #include "webhook/admission/pod.h"
 
 namespace multinet::webhook {
@@ -39,7 +40,7 @@ Verdict mutate(const Review& review, const View& view) {
   const auto read = readPod(review);
   if (!read) return Verdict::refuse(400, "BadRequest", read.error().message);
   if (!concernsUs(*read)) return {};
-  const auto interfaces = api::resolve(read->subject, view);
+  const auto interfaces = api::resolve(read->subject, OpenTo(view, review.nameSpace));
   if (!interfaces)
     return Verdict::of(read->display, {.violations = interfaces.error(), .warnings = {}});
   Verdict verdict;

@@ -53,6 +53,8 @@ class BadObject:
     path: str
     says: str
     reason: str
+    # What the webhook says, where it tells less: anybody may have made the review up.
+    to_anybody: str = ""
 
     @property
     def name(self) -> str:
@@ -71,10 +73,12 @@ BAD_NETWORKS = {
     "VNI taken": BadObject(
         vxlan("bad-vni", "10.8.10.0/24", vni=7200), "spec.vxlan.vni",
         '"7200" is taken by network "tunnel"; choose another', "Conflict",
+        '"7200" is taken by another network; choose another',
     ),
     "bridge of another network": BadObject(
         good("bad-bridge", 9, bridge={"name": "br-good"}), "spec.bridge.name",
         '"br-good" is taken by network "good"; choose another', "Conflict",
+        '"br-good" is taken by another network; choose another',
     ),
     "gateway is the broadcast address": BadObject(
         _subnet("bad-gateway", gateway="10.8.9.255"), "spec.ipam.subnets[0].gateway",
@@ -103,11 +107,12 @@ BAD_ATTACHMENTS = {
     "unknown network": BadObject(
         attachment("bad-network", NAMESPACE, "nowhere"), "spec.podNetworkName",
         '"nowhere" names no PodNetwork', "NetworkNotFound",
+        f'"nowhere" names no PodNetwork that is open to namespace "{NAMESPACE}"',
     ),
     "network not granted": BadObject(
         attachment("bad-grant", NAMESPACE, "closed"), "spec.podNetworkName",
         f'"closed" is open to no namespace; have the admin grant namespace "{NAMESPACE}"',
-        "NotGranted",
+        "NotGranted", f'"closed" names no PodNetwork that is open to namespace "{NAMESPACE}"',
     ),
     "MTU above the network's": BadObject(
         attachment("bad-mtu", NAMESPACE, "good", mtu=1401), "spec.mtu",
@@ -141,12 +146,14 @@ class BadRequest:
     says: str
     path: str = FIELD
     spec: dict[str, object] = field(default_factory=dict)
+    to_anybody: str = ""  # as of a BadObject
 
 
 BAD_REQUESTS = {
     "unknown network": BadRequest(
         "good, nowhere", "NetworkNotFound",
         'item 2: "nowhere" names PodNetwork "nowhere", which doesn\'t exist; name one of',
+        to_anybody=f'item 2: "nowhere" names no PodNetwork that is open to namespace "{NAMESPACE}"',
     ),
     "unknown attachment": BadRequest(
         "attachment/nowhere", "AttachmentNotFound",
@@ -159,7 +166,8 @@ BAD_REQUESTS = {
         "leaving", "NetworkDeleting", 'item 1: "leaving" uses a network that is being deleted'
     ),
     "network not granted": BadRequest(
-        "closed", "NamespaceNotGranted", 'item 1: "closed" is open to no namespace; have the admin'
+        "closed", "NamespaceNotGranted", 'item 1: "closed" is open to no namespace; have the admin',
+        to_anybody=f'item 1: "closed" names no PodNetwork that is open to namespace "{NAMESPACE}"',
     ),
     "same network twice": BadRequest(
         "good, attachment/one", "NetworkTwice",
