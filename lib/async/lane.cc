@@ -54,8 +54,8 @@ bool Lane::postAfter(Duration delay, Task task) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return false;
-    timed_.emplace(clock_.now() + delay, std::move(task));
-    knock();
+    const auto added = timed_.emplace(clock_.now() + delay, std::move(task));
+    if (added == timed_.begin()) knock();
   }
   return true;
 }

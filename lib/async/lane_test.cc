@@ -47,6 +47,77 @@ TEST(Lane, TakesTasksOfManyThreadsWithoutLosingOne) {
   EXPECT_EQ(count, 2000);
 }
 
+TEST(Lane, TakesAGuestWhileItHasNothingToDo) {
+  Lane lane("host");
+  std::vector<std::string> order;
+  ASSERT_TRUE(lane.dispatch([&, caller = std::this_thread::get_id()] {
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+    EXPECT_TRUE(lane.onThread());
+    lane.post([&] { order.emplace_back("posted"); });
+    lane.postAfter({}, [&] { order.emplace_back("timed"); });
+    order.emplace_back("guest");
+  }));
+  EXPECT_FALSE(lane.onThread());
+  std::promise<void> done;
+  lane.post([&] { done.set_value(); });
+  done.get_future().wait();
+  lane.stop();
+  EXPECT_EQ(order, (std::vector<std::string>{"guest", "timed", "posted"}));
+  EXPECT_EQ(lane.health().done, 4U);
+  EXPECT_FALSE(lane.dispatch([] {}));
+}
+
+TEST(Lane, AGuestOfALaneThatIsBusyWaitsItsTurn) {
+  Lane lane("busy");
+  std::promise<void> begun;
+  std::promise<void> go;
+  lane.post([&] {
+    begun.set_value();
+    go.get_future().wait();
+  });
+  begun.get_future().wait();
+  std::promise<std::thread::id> ran;
+  ASSERT_TRUE(lane.dispatch([&] { ran.set_value(std::this_thread::get_id()); }));
+  EXPECT_EQ(lane.health().depth, 1U);
+  go.set_value();
+  EXPECT_NE(ran.get_future().get(), std::this_thread::get_id());
+}
+
+TEST(Lane, SaysHowLongAGuestHasBeenAtIt) {
+  FakeClock clock;
+  Lane lane("watched", clock);
+  Watchdog watchdog;
+  watchdog.watch(lane, 5s);
+  lane.dispatch([&] {
+    clock.advance(6s);
+    EXPECT_EQ(watchdog.stalls().size(), 1U);
+  });
+  EXPECT_TRUE(watchdog.stalls().empty());
+  EXPECT_EQ(lane.health().longest, 6s);
+}
+
+TEST(Lane, GuestsAndItsOwnThreadTakeTurns) {
+  Lane lane("turns");
+  int count = 0;  // of whoever has the turn, as is the next
+  int posted = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        for (int j = 0; j < 500; ++j) {
+          lane.dispatch([&] {
+            ++count;
+            if (lane.post([&] { ++count; })) ++posted;
+          });
+        }
+      });
+    }
+  }
+  lane.stop();
+  EXPECT_EQ(count, 2000 + posted);
+  EXPECT_GT(posted, 0);
+}
+
 TEST(Lane, RunsLateTasksByTheirTimeNotByTheirOrder) {
   FakeClock clock;
   Lane lane("timed", clock);

@@ -105,10 +105,13 @@ std::int64_t Statement::number(int column) const {
 }
 
 Database::Database(Database&& other) noexcept
-    : handle_(std::exchange(other.handle_, nullptr)), path_(std::move(other.path_)) {}
+    : handle_(std::exchange(other.handle_, nullptr)),
+      path_(std::move(other.path_)),
+      durability_(other.durability_) {}
 Database& Database::operator=(Database&& other) noexcept {
   std::swap(handle_, other.handle_);
   std::swap(path_, other.path_);
+  std::swap(durability_, other.durability_);
   return *this;
 }
 Database::~Database() {
@@ -204,9 +207,13 @@ Status Database::execute(const std::string& sql) {
 }
 
 Status Database::begin(Durability durability) {
-  // In WAL mode NORMAL leaves out the sync of the log at commit; order is kept all the same.
-  return execute(durability == Durability::Synced ? "PRAGMA synchronous=FULL; BEGIN IMMEDIATE"
-                                                  : "PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE");
+  if (durability != durability_) {
+    // In WAL mode NORMAL leaves out the sync of the log at commit; order is kept all the same.
+    MULTINET_CHECK(execute(durability == Durability::Synced ? "PRAGMA synchronous=FULL"
+                                                            : "PRAGMA synchronous=NORMAL"));
+    durability_ = durability;
+  }
+  return execute("BEGIN IMMEDIATE");
 }
 Status Database::commit() {
   return execute("COMMIT");

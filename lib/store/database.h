@@ -90,6 +90,7 @@ class Database {
                                std::int64_t readableAhead);
   sqlite3* handle_ = nullptr;
   std::string path_;
+  Durability durability_ = Durability::Synced;  ///< of the connection now
 };
 
 struct Database::Opened {

@@ -28,13 +28,29 @@ bool plausible(const SandboxId& id) {
          });
 }
 
-Result<std::string> netnsPathIn(const std::string& config, const std::string& where) {
-  const auto json = nlohmann::json::parse(config, nullptr, false);
+/// The list `/linux/namespaces`; something else where there is none.
+nlohmann::json namespacesIn(const std::string& config) {
+  using Json = nlohmann::json;
+  // As Go writes it the list is found without reading the hundred values around it. Within a text
+  // the quotes would be escaped, and no other list has that name.
+  constexpr std::string_view kList = "\"namespaces\":[";
+  if (const auto at = config.find(kList); at != std::string::npos) {
+    const auto begin = at + kList.size() - 1;
+    const auto end = std::min(config.find(']', begin), config.size() - 1) + 1;
+    auto list = Json::parse(config.data() + begin, config.data() + end, nullptr, false);
+    if (list.is_array()) return list;
+  }
+  const auto whole = Json::parse(config, nullptr, false);
   const auto path = "/linux/namespaces"_json_pointer;
-  if (json.is_discarded() || !json.contains(path) || !json.at(path).is_array()) {
+  return whole.is_object() && whole.contains(path) ? whole.at(path) : Json();
+}
+
+Result<std::string> netnsPathIn(const std::string& config, const std::string& where) {
+  const auto namespaces = namespacesIn(config);
+  if (!namespaces.is_array()) {
     return fail(Code::FailedPrecondition, "Malformed", "read " + where + ": no namespaces in it");
   }
-  for (const auto& entry : json.at(path)) {
+  for (const auto& entry : namespaces) {
     if (!entry.is_object() || entry.value("type", nlohmann::json()) != "network") continue;
     const auto found = entry.find("path");
     if (found != entry.end() && found->is_string()) return found->get<std::string>();

@@ -15,9 +15,11 @@ class FakeJournal final : public Journal {
  public:
   std::map<IntentId, Record> records;
   bool lost = false;
-  std::optional<Error> error;  ///< while set, every call fails with it
-  int synced = 0;              ///< how many calls needed a sync
-  async::FakeHang disk;        ///< what is written is there at once, what is answered may hang
+  std::optional<Error> error;      ///< while set, every call fails with it
+  int synced = 0;                  ///< how many calls needed a sync
+  std::optional<Error> syncError;  ///< while set, what needs a sync is written and fails with it
+  bool onlySyncsHang = false;      ///< then what needs none is answered while the disk hangs
+  async::FakeHang disk;            ///< what is written is there at once, what is answered may hang
 
   void load(async::Answer<Loaded> done) override {
     if (error.has_value()) return done(fail(*error));
@@ -31,6 +33,8 @@ class FakeJournal final : public Journal {
     if (durability == Durability::Synced) ++synced;
     const IntentId id = record.id;
     records.insert_or_assign(id, std::move(record));
+    if (durability == Durability::Synced && syncError) return done(fail(*syncError));
+    if (onlySyncsHang && durability == Durability::Relaxed) return done({});
     disk.pass([done = std::move(done)] { done({}); });
   }
   void erase(IntentId id, async::Answer<void> done) override {

@@ -28,6 +28,7 @@ struct FakeNode {
   explicit FakeNode(Runtime* another = nullptr) : runtimeDoor(another) {
     options.bootId = "boot";
     options.tick = std::chrono::milliseconds(1);
+    options.aside = {};
     add("blue", "10.9.0.0/16", "10.9.0.0/24");
     add("green", "10.10.0.0/16", "10.10.0.0/24");
     caches.content.namespaces["default"] = {};

@@ -276,7 +276,7 @@ TEST_F(OwnerHangTest, TheRuntimesOwnWordsGoOnAndNothingIsSaidOfNetworks) {
   runtime_.failRun(own);
   startRecovered();
   EXPECT_EQ(run(request()).error(), own);
-  EXPECT_EQ(reporter_.told(), std::vector<std::string>{"starting default/web-uid"});
+  EXPECT_EQ(reporter_.told(), std::vector<std::string>());
   expectNothingLeft();
 }
 

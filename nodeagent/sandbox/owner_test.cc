@@ -29,12 +29,11 @@ TEST_F(OwnerTest, AttachesAllInterfacesAndAnswersWithTheRuntimesBytes) {
   EXPECT_NE(result->interfaces[0].plan.mac, result->interfaces[1].plan.mac);
   EXPECT_TRUE(view("s1").attached);
   EXPECT_EQ(view("s1").verdict, Verdict::Pass);
-  EXPECT_EQ(journal_.synced, 1) << "one commit is waited for";
+  EXPECT_EQ(journal_.synced, 1) << "INTENT's";
   ASSERT_EQ(journal_.records.size(), 1U);
   EXPECT_EQ(journal_.records.begin()->second.state, State::Attached);
   EXPECT_TRUE(mayCreateContainer("s1", request()).has_value());
-  EXPECT_EQ(reporter_.told(), (std::vector<std::string>{"starting default/web-uid",
-                                                        "attached default/web-uid s1 2"}));
+  EXPECT_EQ(reporter_.told(), std::vector<std::string>{"attached default/web-uid s1 2"});
 }
 
 TEST_F(OwnerTest, StopReleasesAndForgetsAfterQuarantine) {

@@ -186,19 +186,16 @@ void RunCommand::writeIntent() {
 }
 
 void RunCommand::commitIntent() {
-  shared_.doors.journal.put(
-      entry_->record, journal::Durability::Synced,
-      onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
-        self->committed_ = std::move(status);
-        if (self->waitsForCommit_) self->awaitCommit();
-      }));
+  shared_.doors.journal.put(entry_->record, journal::Durability::Synced,
+                            onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
+                              self->committed_ = std::move(status);
+                              if (self->waitsForCommit_) self->awaitCommit();
+                            }));
 }
 
 void RunCommand::forward() {
   entry_->forwarded = true;
   call_->answerBy.reset();
-  commitIntent();
-  shared_.doors.tell(report::Starting{call_->request.pod});
   shared_.doors.runtime.runPodSandbox(
       call_->request, plansOf(entry_->record),
       onLane<RunReply>(shared_.lane, [self = shared_from_this()](Result<RunReply> reply) {
@@ -206,6 +203,12 @@ void RunCommand::forward() {
         self->entry_->answered = isFinal(reply.error());
         self->failed(reply.error(), Whose::Runtimes);
       }));
+  // After the runtime, which has more to do. It may have answered already.
+  const State state = entry_->record.state;
+  if (state == State::Intent || state == State::Bound) commitIntent();
+  shared_.lane.postAfter(shared_.options.aside, [self = shared_from_this()] {
+    if (self->entry_->running) self->shared_.doors.tell(report::Starting{self->call_->request.pod});
+  });
 }
 
 void RunCommand::forwarded(RunReply reply) {
@@ -222,7 +225,6 @@ void RunCommand::forwarded(RunReply reply) {
   passed();
 }
 
-// The journal hears of it beside the attach.
 void RunCommand::bind() {
   enter(shared_, *entry_, State::Bound);
   passed();
@@ -250,14 +252,16 @@ void RunCommand::awaitCommit() {
 }
 
 void RunCommand::attach() {
-  write(shared_, entry_->record);  // BOUND
+  // Most attaches are over by then, and ATTACHED says more.
+  shared_.lane.postAfter(shared_.options.aside, [self = shared_from_this()] {
+    const journal::Record& record = self->entry_->record;
+    if (record.state == State::Bound) write(self->shared_, record);
+  });
   shared_.doors.engine.attach(
       call_->request.id, std::move(netns_), plansOf(entry_->record), call_->request.abort,
       keeping<std::vector<InterfaceStatus>>([this](auto made) { statuses_ = std::move(made); }));
 }
 
-// What nobody waits for comes after the answer: until ATTACHED is on disk, the links themselves say
-// that they are all there.
 void RunCommand::answer() {
   journal::Record& record = entry_->record;
   for (InterfaceStatus& status : statuses_) status.attachedAt = shared_.doors.clock.wall();
@@ -265,17 +269,23 @@ void RunCommand::answer() {
   record.bootId = shared_.options.bootId;
   entry_->running = false;
   enter(shared_, *entry_, State::Attached);
-  const journal::Record attached = record;
-  end(RunResult{{attached.sandbox, replyBytes_}, attached.interfaces});
-  write(shared_, attached);
-  shared_.doors.tell(report::Attached{attached.pod, attached.sandbox, attached.interfaces});
-  log::info("attached", {{"pod", attached.pod.str()},
-                         {"sandbox", attached.sandbox},
-                         {"intent", attached.id},
-                         {"trace", traceId(call_->request.metadata)},
-                         {"interfaces", attached.interfaces.size()},
-                         {"steps", trace()}});
+  shared_.lane.postAfter(shared_.options.aside, [self = shared_from_this()] { self->tell(); });
+  end(RunResult{{record.sandbox, replyBytes_}, record.interfaces});
   passed();
+}
+
+// Until ATTACHED is on disk, the links themselves say that they are all there.
+void RunCommand::tell() {
+  const journal::Record& record = entry_->record;
+  log::info("attached", {{"pod", record.pod.str()},
+                         {"sandbox", record.sandbox},
+                         {"intent", record.id},
+                         {"trace", traceId(call_->request.metadata)},
+                         {"interfaces", record.interfaces.size()},
+                         {"steps", trace()}});
+  if (record.state != State::Attached) return;  // it is ended already
+  write(shared_, record);
+  shared_.doors.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
 }
 
 void RunCommand::refuse(const Error& error) {

@@ -6,10 +6,10 @@
 // nothing has to be waited for. A failure or an abort at any step takes back what was done; the
 // answer then says which interface failed and why.
 //
-// INTENT is written before the runtime is asked, so that an agent that dies finds it, and is on disk
-// before the first link: without it an address could be given twice after a power cut. The disk
-// works beside the runtime. What the journal would lose of the rest in a power cut, the runtime and
-// the kernel know (docs/decisions/0062).
+// INTENT is written before the runtime is asked, so that an agent that dies finds it, and is on
+// disk before the first link: without it an address could be given twice after a power cut. The
+// disk works beside the runtime. What the journal would lose of the rest in a power cut, the
+// runtime and the kernel know (docs/decisions/0062).
 #pragma once
 
 #include <memory>
@@ -86,6 +86,8 @@ class RunCommand : public std::enable_shared_from_this<RunCommand> {
   void settleOne(const EntryPtr& older);
   /// Has INTENT on disk for good, without waiting.
   void commitIntent();
+  /// Journal, reports, people, of what was answered.
+  void tell();
   void forwarded(RunReply reply);
   /// Ends a run of which nothing is left to take back but addresses.
   void refuse(const Error& error);
@@ -105,9 +107,9 @@ class RunCommand : public std::enable_shared_from_this<RunCommand> {
   // What the steps leave for the next.
   std::vector<resolve::WantedInterface> wanted_;
   std::vector<addresses::Claimed> claimed_;
-  EntryPtr entry_;                    ///< from INTENT on
-  std::optional<Status> committed_;   ///< what became of INTENT's commit
-  bool waitsForCommit_ = false;       ///< the step `commit` has begun
+  EntryPtr entry_;                   ///< from INTENT on
+  std::optional<Status> committed_;  ///< what became of INTENT's commit
+  bool waitsForCommit_ = false;      ///< the step `commit` has begun
   std::string replyBytes_;
   Fd netns_;
   std::vector<InterfaceStatus> statuses_;

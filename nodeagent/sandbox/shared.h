@@ -42,6 +42,8 @@ struct Options {
   Duration decisionWait = std::chrono::seconds(4);
   /// The same from the runtime's reply until the links are in the pod and written down.
   Duration attachWait = std::chrono::seconds(18);
+  /// What nobody waits for begins so much later, so that whoever waits has the processors.
+  Duration aside = std::chrono::milliseconds(2);
   /// For each call to the runtime that takes something back.
   Duration teardown = std::chrono::seconds(15);
   /// The runtime may finish a call that nobody waits for; the kubelet's longest is 4 minutes.
@@ -70,8 +72,8 @@ using async::onLane;
 void enter(const Shared& shared, Entry& entry, journal::State state);
 /// Has the journal write it without waiting.
 void write(const Shared& shared, const journal::Record& record);
-/// Both: writes the entry's record without waiting: what comes after it in the journal comes after it on
-/// disk, and each step can be found again without it.
+/// Both: writes the entry's record without waiting: what comes after it in the journal comes after
+/// it on disk, and each step can be found again without it.
 void note(const Shared& shared, Entry& entry, journal::State state);
 
 /// Nothing of the intent is left but its addresses, which go into quarantine: the entry leaves the

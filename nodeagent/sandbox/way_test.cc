@@ -50,7 +50,49 @@ TEST_F(WayOwnerTest, NobodyWaitsForTheCommitOfAttached) {
   runtime_.release();
   EXPECT_TRUE(call.get().has_value());
   EXPECT_TRUE(view("s1").attached);
-  EXPECT_EQ(journal_.disk.held(), 2U) << "BOUND and ATTACHED";
+  EXPECT_EQ(journal_.disk.held(), 1U) << "ATTACHED";
+}
+
+TEST_F(WayOwnerTest, WhatTakesLongIsToldAndWritten) {
+  startRecovered();
+  runtime_.hold();
+  engine_.hold();
+  auto call = submit(request());
+  eventually("told", [&] {
+    return reporter_.told() == std::vector<std::string>{"starting default/web-uid"};
+  });
+  runtime_.release();
+  eventually("bound", [&] {
+    State state{};
+    node_.onLane([&] { state = journal_.records.begin()->second.state; });
+    return state == State::Bound;
+  });
+  engine_.release();
+  EXPECT_TRUE(call.get().has_value());
+  EXPECT_EQ(reporter_.told().back(), "attached default/web-uid s1 2");
+}
+
+TEST_F(WayOwnerTest, TheDiskWorksBesideTheRuntimeAndNoLinkComesBeforeItsWord) {
+  journal_.onlySyncsHang = true;
+  journal_.disk.hang();
+  startRecovered();
+  auto call = submit(request());
+  eventually("bound", [&] { return owner_->snapshot()->sandboxes.contains(SandboxId("s1")); });
+  node_.onLane([] {});
+  EXPECT_EQ(engine_.attached().size(), 0U);
+  journal_.disk.release();
+  EXPECT_TRUE(call.get().has_value());
+  EXPECT_EQ(engine_.attached().size(), 1U);
+}
+
+TEST_F(WayOwnerTest, AnIntentThatCantBeSyncedTakesTheSandboxBack) {
+  journal_.syncError = Error{Code::ResourceExhausted, "DiskFull", "disk is full"};
+  startRecovered();
+  const auto refused = run(request());
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().reason, "DiskFull");
+  EXPECT_EQ(engine_.attached().size(), 0U);
+  expectNothingLeft();
 }
 
 TEST_F(WayOwnerTest, ADiskThatFillsUpAfterTheIntentTakesNothingFromThePod) {
