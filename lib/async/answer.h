@@ -69,9 +69,9 @@ bool runOn(Lane& lane, Work work) {
   return true;
 }
 
-/// Goes on with `next` on the lane: at once where it is answered there or the lane has nothing to do,
-/// on the thread that answers, else in its turn. Whoever answers holds no lock. After the lane has
-/// stopped nothing comes. The lane outlives the answer and its copies.
+/// Goes on with `next` on the lane: at once where it is answered there or the lane has nothing to
+/// do, on the thread that answers, else in its turn. Whoever answers holds no lock. After the lane
+/// has stopped nothing comes. The lane outlives the answer and its copies.
 template <class T, class Next>
 [[nodiscard]] Answer<T> onLane(Lane& lane, Next next) {
   return Answer<T>([&lane, next = std::move(next)](Result<T> result) mutable {

@@ -30,8 +30,9 @@ class Lane {
 
   /// False after stop(): the task was dropped.
   bool post(Task task);
-  /// Runs it before the call returns, on the caller's thread, where the lane has nothing to do; else
-  /// in its turn. The caller holds no lock that the task may want. Any thread; false as of post().
+  /// Runs it before the call returns, on the caller's thread, where the lane has nothing to do;
+  /// else in its turn. The caller holds no lock that the task may want. Any thread; false as of
+  /// post().
   bool dispatch(Task task);
   /// Runs once `delay` has passed.
   bool postAfter(Duration delay, Task task);
@@ -64,7 +65,7 @@ class Lane {
   BootTime guestSince_{};     ///< while a guest is there
   Duration longestGuest_{};   ///< of those that have left
   std::uint64_t guests_ = 0;  ///< that have left
-  Runner runner_;  // last: it uses all of the above
+  Runner runner_;             // last: it uses all of the above
 };
 
 }  // namespace multinet::async

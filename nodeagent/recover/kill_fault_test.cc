@@ -406,7 +406,8 @@ const auto nameOf = [](const auto& one) {
 };
 INSTANTIATE_TEST_SUITE_P(Journal, KillLoop,
                          testing::Values(Unsynced::Kept, Unsynced::LostUnlessWaitedFor), nameOf);
-INSTANTIATE_TEST_SUITE_P(Journal, PowerCut, testing::Values(Unsynced::Kept, Unsynced::Lost), nameOf);
+INSTANTIATE_TEST_SUITE_P(Journal, PowerCut, testing::Values(Unsynced::Kept, Unsynced::Lost),
+                         nameOf);
 
 }  // namespace
 }  // namespace multinet::agent::recover

@@ -23,9 +23,8 @@ void enter(const Shared& shared, Entry& entry, journal::State state) {
 }
 
 void write(const Shared& shared, const journal::Record& record) {
-  shared.doors.journal.put(record, journal::Durability::Relaxed, [record](const Status& status) {
-    warnUnwritten(record, status);
-  });
+  shared.doors.journal.put(record, journal::Durability::Relaxed,
+                           [record](const Status& status) { warnUnwritten(record, status); });
 }
 
 void note(const Shared& shared, Entry& entry, journal::State state) {
