@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from clusterlib import control
 from clusterlib.cluster import Cluster
 from clusterlib.inside import enter
-from clusterlib.layout import REPOSITORY, Layout, Machine
+from clusterlib.layout import CONTROL_PLANE, REPOSITORY, Layout, Machine
 from clusterlib.progress import Progress
 from clusterlib.run import run
 
@@ -22,6 +23,7 @@ _NODE = "n1"
 _SERVERS = ("controller", "webhook")
 _KINDS = ("podnetworks", "podnetworkattachments", "networkpeers", "ipblocks")
 _NETWORKS = ("blue", "lan")
+_CONTROL_PLANE = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler")
 _TOOLS = REPOSITORY / "tools"
 # Of the kubelet's, except that it asks for nothing from a registry.
 _POD: dict[str, Any] = {
@@ -115,6 +117,22 @@ class BenchCluster:
 
     def stop(self, component: str) -> None:
         control.stop(self.node[0], component)
+
+    @contextmanager
+    def control_plane_held(self) -> Iterator[None]:
+        """It stands still meanwhile: what it would do takes no processor from the node, which is
+        on the same machine."""
+        machine, _ = self._record.machine(CONTROL_PLANE)
+
+        def tell(signal: str) -> None:
+            for component in _CONTROL_PLANE:
+                control.order(machine, "kill", component=component, signal=signal)
+
+        tell("SIGSTOP")
+        try:
+            yield
+        finally:
+            tell("SIGCONT")
 
     def start_agent_before(self, listen: str, runtime: str) -> subprocess.Popen[bytes]:
         """Another agent in the stead of the node's own, on its state; it ends with the cluster."""

@@ -116,8 +116,9 @@ class SandboxBench:
             part.steps[_SHOWN[case]] = steps.with_rest(own, statistics.median(run))
         return part
 
-    def storm(self, rounds: int, seconds: int) -> list[dict[str, Any]]:
-        """All pods of a node at once, on the runtime alone and through the agent, in turn."""
+    def storm(self, rounds: int, seconds: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """All pods of a node at once, on the runtime alone and through the agent, in turn; and the
+        same while the control plane stands still."""
         self._cluster.make_networks(storm.manifests())
         asked = ", ".join(storm.NETWORKS)
         pods = self._cluster.make_pods({f"storm-{i}": asked for i in range(storm.PODS)})
@@ -129,7 +130,10 @@ class SandboxBench:
             _case_of(storm.ALONE, RUNTIME_SOCKET, plain),
             _case_of(storm.AGENT, AGENT_SOCKET, list(pods.values())),
         ]
-        return self._lines(cases, rounds, seconds, {"storm": True, "warmUp": 0})
+        more = {"storm": True, "warmUp": 0}
+        usual = self._lines(cases, rounds, seconds, more)
+        with self._cluster.control_plane_held():
+            return usual, self._lines(cases, rounds, seconds, more)
 
     def _case(self, name: str, socket: str, pod: str) -> dict[str, Any]:
         return _case_of(name, socket, [self._pods[pod]])

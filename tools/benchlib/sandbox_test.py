@@ -79,7 +79,11 @@ def test_a_storm_tells_both_walls_failures_and_memory() -> None:
         for case, took, failed in (("alone", 10_000, 0), ("agent", 11_000, 2))
     ]
     agent = Memory("multinet-nodeagent", "after the storm", 1, 1, 40 * 1024)
-    rows = {row.what.strip(): row for row in storm.rows_of(lines, agent)}
+    still = [{**line, "milliseconds": 8000, "failed": 0} for line in lines]
+    rows = {row.what.strip(): row for row in storm.rows_of(lines, still, agent)}
+    held = rows["the same, the control plane stands still: agent"].comparisons[0]
+    assert held.estimate.median == 1.0
+    assert held.verdict() == ""
     assert rows["110 pods at once made: agent, 4 interfaces each"].comparisons[0].verdict() == (
         "missed"
     )

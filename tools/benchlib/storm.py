@@ -40,14 +40,13 @@ def _network(name: str, kind: dict[str, Any], subnet: str) -> dict[str, Any]:
     }
 
 
-def rows_of(lines: Sequence[Mapping[str, Any]], agent: Memory | None) -> list[Row]:
-    made: dict[str, list[float]] = defaultdict(list)
-    stopped: dict[str, list[float]] = defaultdict(list)
-    failed = 0
-    for line in lines:
-        made[line["case"]].append(line["milliseconds"] / 1000)
-        stopped[line["case"]].append(line["stopMilliseconds"] / 1000)
-        failed += line["failed"]
+def rows_of(
+    lines: Sequence[Mapping[str, Any]], held: Sequence[Mapping[str, Any]], agent: Memory | None
+) -> list[Row]:
+    """`held`: the same while the control plane stood still."""
+    made = _seconds(lines, "milliseconds")
+    stopped = _seconds(lines, "stopMilliseconds")
+    failed = sum(line["failed"] for line in (*lines, *held))
     if not made[AGENT]:
         raise ClusterError("measure a storm: no round was done")
     what = f"{PODS} pods at once"
@@ -60,6 +59,12 @@ def rows_of(lines: Sequence[Mapping[str, Any]], agent: Memory | None) -> list[Ro
         rows.append(
             Row(group, f"{what} {act}: agent, 4 interfaces each", took[AGENT], compared, unit="s")
         )
+    took = _seconds(held, "milliseconds")
+    if took[AGENT]:
+        still = "  the same, the control plane stands still"
+        compared = [Comparison("runtime alone", "x", factor(took[AGENT], took[ALONE]))]
+        rows.append(Row("P6", f"{still}: runtime alone", took[ALONE], unit="s"))
+        rows.append(Row("P6", f"{still}: agent", took[AGENT], compared, unit="s"))
     none = Comparison("", "", Estimate(failed, failed, failed), 0)
     rows.append(Row("P6", "  calls that failed", [failed], [none], unit=""))
     if agent is not None:
@@ -76,3 +81,11 @@ def rows_of(lines: Sequence[Mapping[str, Any]], agent: Memory | None) -> list[Ro
         )
     )
     return rows
+
+
+def _seconds(lines: Sequence[Mapping[str, Any]], figure: str) -> dict[str, list[float]]:
+    """By case, a value a round."""
+    took: dict[str, list[float]] = defaultdict(list)
+    for line in lines:
+        took[line["case"]].append(line[figure] / 1000)
+    return took

@@ -17,6 +17,8 @@ class Run:
     jobs: int = JOBS
     only: str = ""  # a pattern of test names; empty: all of the label
     needs_cluster: bool = False
+    mostly_waits: bool = False  # what comes later is built beside it, at the lowest priority
+    times_nothing: bool = False  # may run beside it, too
 
     @property
     def name(self) -> str:
@@ -27,22 +29,24 @@ class Run:
 # namespaces, which nobody runs there.
 TARGETS = {
     "release": ("all",),
-    "asan": ("unit_tests", "fault_tests", "fuzz_tests"),
+    "asan": ("unit_tests", "fault_tests", "fuzz_tests", "bench_proto"),  # tidy reads bench/, too
     "tsan": ("lib_async_test", "lib_kube_test", "nodeagent_sandbox_test"),
 }
 
-# Cheap and telling ones first; the tests of time and of kills have the machine for themselves.
+# Cheap and telling ones first; the tests of time and of kills have the machine for themselves, but
+# for what is built beside the clusters.
 RUNS = (
     # CRI is compared with the modules that the cluster's parts are built of.
     Run("release", "unit", needs_cluster=True),
     Run("release", "netns"),
     Run("release", "vm"),
     Run("release", "fault", jobs=1),
+    Run("release", "e2e", needs_cluster=True, mostly_waits=True),
+    Run("asan", "tidy", times_nothing=True),
     Run("asan", "unit"),
     Run("asan", "fault", jobs=1),
     Run("asan", "fuzz"),
     Run("tsan", "unit", only="^(lib_async|lib_kube|nodeagent_sandbox)_test"),
-    Run("release", "e2e", needs_cluster=True),
 )
 
 

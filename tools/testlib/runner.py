@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from testlib.plan import JOBS, TARGETS, Run
 from testlib.results import Results, read
@@ -17,6 +20,7 @@ _PROGRESS_SECONDS = 15.0
 _STARTED = re.compile(r"^\s*Start\s+\d+: ")
 _ENDED = re.compile(r"^\s*(?P<done>\d+/\d+) Test\s+#\d+: ")
 _LARGEST_OUTPUT = "8000000"
+_LOWEST = 'echo 19 2>/dev/null >/proc/self/autogroup; exec nice -n 19 "$@"'
 
 
 def say(text: str) -> None:
@@ -24,16 +28,36 @@ def say(text: str) -> None:
     print(f"[{minutes:02}:{seconds:02}] {text}", flush=True)
 
 
-def _succeeds(*command: str) -> bool:
-    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
+def _succeeds(*command: str, beside: bool = False) -> bool:
+    with _started(command, beside) as process:
+        return _ended(process, beside) == 0
 
 
-def build(tree: str) -> bool:
+def _started(command: Sequence[str], beside: bool, **options: Any) -> subprocess.Popen[str]:
+    """`beside`: in a session of its own, since priorities are those of sessions where the kernel
+    groups by them (sched(7), autogroup)."""
+    if beside:
+        command = ["sh", "-c", _LOWEST, "sh", *command]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=beside, text=True, **options
+    )
+
+
+def _ended(process: subprocess.Popen[str], beside: bool) -> int:
+    try:
+        return process.wait()
+    except BaseException:
+        if beside:  # the terminal's signals don't reach its session
+            os.killpg(process.pid, signal.SIGTERM)
+        raise
+
+
+def build(tree: str, beside: bool = False) -> bool:
     """Configures a tree and builds what its runs need."""
     say(f"building tree {tree}")
-    return _succeeds("cmake", "--preset", tree, "--log-level=WARNING") and _succeeds(
-        "cmake", "--build", f"build/{tree}", "-j", str(JOBS), "--target", *TARGETS[tree]
-    )
+    configure = ("cmake", "--preset", tree, "--log-level=WARNING")
+    make = ("cmake", "--build", f"build/{tree}", "-j", str(JOBS), "--target", *TARGETS[tree])
+    return _succeeds(*configure, beside=beside) and _succeeds(*make, beside=beside)
 
 
 def build_cluster_parts() -> bool:
@@ -41,24 +65,17 @@ def build_cluster_parts() -> bool:
     return _succeeds("tools/cluster", "build")
 
 
-def test(run: Run) -> Results:
+def test(run: Run, beside: bool = False) -> Results:
     """Runs a label; what its programs print is shown where one failed, and always for a cluster."""
     say(f"testing {run.name}")
     junit = ROOT / "build" / run.tree / "results" / f"{run.label}.xml"
     junit.unlink(missing_ok=True)
     junit.parent.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen(
-        _command(run, junit),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    assert process.stdout
-    _show(process.stdout, run)
-    return read(junit, process.wait())
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
+    with _started(_command(run, junit), beside, **options) as process:
+        assert process.stdout
+        _show(process.stdout, run)
+        return read(junit, _ended(process, beside))
 
 
 def _command(run: Run, junit: Path) -> Sequence[str]:
@@ -72,7 +89,7 @@ def _command(run: Run, junit: Path) -> Sequence[str]:
     ]
 
 
-def _show(lines: Sequence[str], run: Run) -> None:
+def _show(lines: Iterable[str], run: Run) -> None:
     """Prints what ctest prints, but sums up what went well: hundreds of lines that say the same."""
     said = time.monotonic()
     for line in lines:

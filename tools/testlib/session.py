@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,13 +19,14 @@ class Doer(Protocol):
     def say(self, text: str) -> None:
         ...
 
-    def build(self, tree: str) -> bool:
+    def build(self, tree: str, beside: bool) -> bool:
+        """`beside`: at the lowest priority."""
         ...
 
     def build_cluster_parts(self) -> bool:
         ...
 
-    def test(self, run: Run) -> Results:
+    def test(self, run: Run, beside: bool) -> Results:
         ...
 
 
@@ -37,16 +40,37 @@ class Session:
 
     def run(self, runs: Iterable[Run]) -> None:
         """A tree that doesn't build is one failure, and the runs that need it are left out."""
-        for run in runs:
-            if not self._have(f"{run.tree} build", lambda run=run: self.doer.build(run.tree)):
-                self.doer.say(f"{run.name} is left out: tree {run.tree} doesn't build, see above")
-            elif run.needs_cluster and not self._have(
-                "cluster parts", self.doer.build_cluster_parts
-            ):
-                self.doer.say(f"{run.name} is left out: the cluster's parts don't build, see above")
-            else:
-                begin = time.monotonic()
-                self._row(run.name, self.doer.test(run), begin)
+        left = deque(runs)
+        while left:
+            run = left.popleft()
+            if not self._can(run):
+                continue
+            if not run.mostly_waits:
+                self._test(run)
+                continue
+            with ThreadPoolExecutor(1) as elsewhere:
+                waiting = elsewhere.submit(self._test, run)
+                for later in list(left):
+                    if self._can(later, beside=True) and later.times_nothing:
+                        self._test(later, beside=True)
+                        left.remove(later)
+                waiting.result()
+
+    def _can(self, run: Run, beside: bool = False) -> bool:
+        """Makes what it needs, once."""
+        build = lambda: self.doer.build(run.tree, beside)  # noqa: E731
+        missing = f"tree {run.tree} doesn't build"
+        if self._have(f"{run.tree} build", build):
+            missing = "the cluster's parts don't build"
+            if not run.needs_cluster or self._have("cluster parts", self.doer.build_cluster_parts):
+                return True
+        if not beside:
+            self.doer.say(f"{run.name} is left out: {missing}, see above")
+        return False
+
+    def _test(self, run: Run, beside: bool = False) -> None:
+        begin = time.monotonic()
+        self._row(run.name, self.doer.test(run, beside), begin)
 
     @property
     def total(self) -> Results:

@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -21,20 +22,26 @@ class FakeDoer:
     broken: set[str] = field(default_factory=set)
     results: Results = Results(passed=2)
     done: list[str] = field(default_factory=list)
+    go_after: str = ""
+    go: Event = field(default_factory=Event)
 
     def say(self, text: str) -> None:
         self.done.append(text.split(":")[0])
 
-    def build(self, tree: str) -> bool:
-        self.done.append(f"build {tree}")
+    def build(self, tree: str, beside: bool) -> bool:
+        self.done.append(f"build {tree}" + (" beside" if beside else ""))
         return tree not in self.broken
 
     def build_cluster_parts(self) -> bool:
         self.done.append("parts")
         return "parts" not in self.broken
 
-    def test(self, run: Run) -> Results:
-        self.done.append(run.name)
+    def test(self, run: Run, beside: bool) -> Results:
+        if run.mostly_waits:
+            assert self.go.wait(10), "nothing went on beside it"
+        if self.go_after in (run.name, f"build {run.tree}"):
+            self.go.set()
+        self.done.append(run.name + (" beside" if beside else ""))
         return self.results
 
 
@@ -53,6 +60,26 @@ def test_builds_what_a_run_needs_once_and_not_before() -> None:
     assert doer.done == ["build a", "a/unit", "build b", "b/unit", "b/fuzz", "parts", "a/e2e"]
     assert made.total == Results(passed=8)
     assert made.succeeded
+
+
+def test_later_trees_and_what_times_nothing_go_on_beside_what_waits() -> None:
+    doer = FakeDoer(go_after="b/tidy")
+    made = Session(doer)
+    plan = [Run("a", "unit"), Run("a", "e2e", mostly_waits=True), Run("b", "unit")]
+    made.run([*plan, Run("b", "tidy", times_nothing=True), Run("c", "unit")])
+    assert doer.done[:4] == ["build a", "a/unit", "build b beside", "b/tidy beside"]
+    assert set(doer.done[4:6]) == {"a/e2e", "build c beside"}
+    assert doer.done[6:] == ["b/unit", "c/unit"]
+    assert made.total == Results(passed=10)
+
+
+def test_a_tree_that_fails_beside_is_told_once() -> None:
+    doer = FakeDoer(broken={"b"})
+    doer.go.set()
+    made = Session(doer)
+    made.run([Run("a", "e2e", mostly_waits=True), Run("b", "unit")])
+    assert sorted(doer.done) == ["a/e2e", "b/unit is left out", "build a", "build b beside"]
+    assert made.total == Results(passed=2, failed=1)
 
 
 def test_a_failing_build_fails_the_whole_and_leaves_out_its_runs_only() -> None:
@@ -91,7 +118,7 @@ def test_the_summary_has_a_row_for_each_step_and_each_skip() -> None:
 def test_runs_are_chosen_by_tree_or_by_label() -> None:
     assert chosen([]) == list(RUNS)
     assert {run.tree for run in chosen(["asan"])} == {"asan"}
-    assert [run.name for run in chosen(["release/e2e", "tsan"])] == ["tsan/unit", "release/e2e"]
+    assert [run.name for run in chosen(["tsan", "release/e2e"])] == ["release/e2e", "tsan/unit"]
     with pytest.raises(ValueError, match=r"'nosuch'; there are .*release/unit"):
         chosen(["nosuch"])
 
