@@ -13,8 +13,8 @@
 namespace multinet::ipam {
 
 /// Allocation walks on from the last address given, so that a freed one comes back as late as
-/// possible; it costs the same however full the block is (one word of 64 a step). Of a block larger
-/// than 65,536 addresses only the first 65,536 are handed out.
+/// possible; it costs the same however full the block is. Of a block larger than 65,536 addresses
+/// only the first 65,536 are handed out.
 class Block {
  public:
   Block(const Subnet& subnet, const IpPrefix& prefix);
@@ -54,12 +54,15 @@ class Block {
     std::uint32_t turn;
   };
   [[nodiscard]] std::optional<std::uint32_t> offsetOf(const IpAddress& address) const;
+  /// The first free one at `from` or after it, then from the beginning; there is one.
+  [[nodiscard]] std::uint32_t nextFree(std::uint32_t from) const;
   void markFree(std::uint32_t offset);
   void markUsed(std::uint32_t offset);
 
   IpPrefix prefix_;
   std::uint32_t count_ = 0;
   std::vector<std::uint64_t> freeBits_;
+  std::vector<std::uint64_t> freeWords_;  // which of them have a bit
   std::vector<State> states_;
   std::vector<std::uint32_t> turns_;  // tells an old quarantine of an address from its newest
   std::deque<Waiting> waiting_;

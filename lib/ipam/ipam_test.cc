@@ -169,6 +169,20 @@ TEST(BlockTest, AHugeBlockIsBounded) {
   EXPECT_TRUE(block.allocate(at(0)).has_value());
 }
 
+TEST(BlockTest, FindsTheOneThatIsFreeWhereverItIs) {
+  Block block(subnet("10.0.0.0/16"), prefix("10.0.0.0/16"));
+  while (block.allocate(at(0)).has_value()) {
+  }
+  // Before and after where the last one was found, in the same word, group of words, and others.
+  for (const U128 offset : {100U, 65U, 66U, 64U, 127U, 128U, 4095U, 4096U, 4097U, 65534U, 1U, 63U,
+                            40000U, 39999U, 40001U}) {
+    const IpAddress one = block.prefix().at(offset);
+    block.putBack(one);
+    EXPECT_EQ(block.allocate(at(0)), one);
+    EXPECT_FALSE(block.allocate(at(0)).has_value());
+  }
+}
+
 // The model: any order of allocate, release, reclaim, take and time never gives one address twice,
 // and the counts always add up.
 TEST(BlockProperty, NeverDoubleAndNothingLost) {

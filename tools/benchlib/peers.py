@@ -13,6 +13,7 @@ from clusterlib.progress import Progress
 
 _GO = REPOSITORY / "bench" / "go"
 _PARTS = (
+    Part(name="bitmap", version_of="k8s.io/kubernetes", output="bitmap", root=_GO),
     Part(name="grpcproxy", version_of="google.golang.org/grpc", output="grpcproxy", root=_GO),
     Part(
         name="multus",
@@ -29,6 +30,7 @@ class Peers:
 
     grpcproxy: Path | None
     multus: Path | None
+    bitmap: Path | None
     why: str = ""
 
 
@@ -41,5 +43,10 @@ def build(progress: Progress) -> Peers:
             found |= gobuild.build((part,), progress)
         except ClusterError as error:
             why += f"{part.name} can't be built: {str(error).splitlines()[0]}"
-    proxy = found["grpcproxy"]
-    return Peers(proxy / "grpcproxy" if proxy else None, found["multus"], why)
+    proxy, bitmap = found["grpcproxy"], found["bitmap"]
+    return Peers(
+        proxy / "grpcproxy" if proxy else None,
+        found["multus"],
+        bitmap / "bitmap" if bitmap else None,
+        why,
+    )

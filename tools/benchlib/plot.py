@@ -23,6 +23,7 @@ _COLOURS = {
     "P5": "#ee6677",
     "P6": "#ccbb44",
     "P7": "#bbbbbb",
+    "P8": "#117733",
     "SW": "#997700",
 }
 
@@ -56,7 +57,7 @@ def _panels(rows: Sequence[Row]) -> list[list[Row]]:
     """What belongs together, each with a scale of its own; first whole calls, then parts of them."""
     measured = [row for row in rows if not row.missing and len(row.values) > 1]
     panels = []
-    for groups in (("P1", "P2", "P3"), ("SW",), ("P4",), ("P5",), ("P6", "P7")):
+    for groups in (("P1", "P2", "P3"), ("SW",), ("P4",), ("P5",), ("P6", "P7"), ("P8",)):
         ours = [row for row in measured if row.group in groups]
         panels.append([row for row in ours if not row.what.startswith(" ")])
         panels.append([row for row in ours if row.what.startswith(" ")])
