@@ -1,10 +1,30 @@
 #include "controller/blocks/reclaim.h"
 
+#include <algorithm>
+#include <utility>
+
+#include "lib/ipam/subnet.h"
+
 namespace multinet::controller {
 namespace {
 
 bool isReady(const Node& node) {
   return node.status.conditions.isTrue("Ready");
+}
+
+/// Whether its node has as many older ones of that network and family as one may lease.
+bool isBeyondShare(const World& world, const Block& block) {
+  const auto prefix = IpPrefix::parse(block.spec.cidr);
+  if (!prefix) return false;
+  const std::size_t most = ipam::mostBlocks(prefix->family(), prefix->length());
+  const auto& held = world.of<Block>().by<ByHolder>(ByHolder::of(block).front());
+  if (held.size() <= most) return false;
+  const auto age = [](const Block& one) {
+    return std::pair(one.metadata.creationTimestamp.value_or(WallTime{}), one.metadata.name);
+  };
+  const auto older =
+      std::ranges::count_if(held, [&](const Block* other) { return age(*other) < age(block); });
+  return static_cast<std::size_t>(older) >= most;
 }
 
 Write removal(const Block& block, std::string why, Premise premise) {
@@ -22,6 +42,12 @@ Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& n
         world.of<Network>().by<ByNetworkUid>(NetworkUid(spec.podNetworkUID)).empty()) {
       outcome.writes.push_back(removal(*block, "its network is gone",
                                        networkIsGone(spec.podNetworkName, spec.podNetworkUID)));
+    } else if (isBeyondShare(world, *block)) {
+      outcome.writes.push_back(deletionOf(api::kIPBlockKind, block->metadata,
+                                          "node \"" + spec.nodeName +
+                                              "\" has more blocks of network \"" +
+                                              spec.podNetworkName + "\" than a node may lease",
+                                          {}));
     }
     return outcome;
   }

@@ -4,7 +4,9 @@
 //   - its network (that UID) is gone, and its node is Ready, so that its agent has seen that; or
 //   - its node is gone: the Node object is away, and either the node carried the taint
 //     `node.kubernetes.io/out-of-service` when it went (an admin says: it is powered off), or it
-//     has been away for longer than an agent may use a block without confirming it.
+//     has been away for longer than an agent may use a block without confirming it; or
+//   - its node has more blocks of the network than one may lease (ipam::mostBlocks). No agent goes
+//     there, so it was leased by somebody with the node's credentials: the youngest go.
 // The time away is counted by this process, from when it first saw the node missing; a new leader
 // counts anew. Force-deleting the Node of a running machine without fencing is outside the promise.
 // What went is read from the API server again before a block is removed.

@@ -93,6 +93,37 @@ TEST(Blocks, ANodeThatNothingNamesIsForgotten) {
   EXPECT_FALSE(cluster.world.gone(NodeName("a")));
 }
 
+/// A /18: 4 of them are a node's share.
+api::IPBlock large(int number, const char* node, WallTime made) {
+  auto block = blockOf("n1", node);
+  block.metadata.name = "n1-v4-" + std::to_string(number) + node;
+  block.metadata.creationTimestamp = made;
+  block.spec.cidr = "10." + std::to_string(20 + number) + ".0.0/18";
+  return block;
+}
+
+TEST(Blocks, BeyondANodesShareTheYoungestGo) {
+  Cluster cluster;
+  cluster.put(api::testing::goodNetwork("n1"));
+  cluster.put(nodeOf("a"));
+  cluster.put(nodeOf("b"));
+  const WallTime begin = cluster.now.wall;
+  for (int i = 0; i < 4; ++i) cluster.put(large(i, "a", begin + std::chrono::seconds(i)));
+  cluster.put(large(0, "b", begin));
+  auto v6 = large(5, "a", begin);
+  v6.spec.cidr = "fd00::/122";
+  cluster.put(v6);
+  const auto removals = [&](const std::string& name) {
+    return cluster.ask(blockReconciler(), name).writes.size();
+  };
+  EXPECT_EQ(removals("n1-v4-3a"), 0U) << "another node's and the other family's don't count";
+  cluster.put(large(4, "a", begin + std::chrono::seconds(9)));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(removals("n1-v4-" + std::to_string(i) + "a"), 0U) << i;
+  EXPECT_EQ(removals("n1-v4-4a"), 1U);
+  cluster.remove<api::IPBlock>("n1-v4-0a");
+  EXPECT_EQ(removals("n1-v4-4a"), 0U) << "there is room for it";
+}
+
 TEST(Blocks, AreLookedAtWhenTheirNodeOrNetworkIsAnother) {
   OneBlock cluster;
   const auto reconciler = blockReconciler();

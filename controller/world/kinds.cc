@@ -51,8 +51,9 @@ const Fields kPeerFields{
      {"nodeName"}}};
 const Fields kBlockFields{
     "",
-    {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
-     {"spec", {{"podNetworkName"}, {"podNetworkUID"}, {"nodeName"}}}}};
+    {{"metadata",
+      {{"name"}, {"uid"}, {"resourceVersion"}, {"creationTimestamp"}, {"deletionTimestamp"}}},
+     {"spec", {{"podNetworkName"}, {"podNetworkUID"}, {"cidr"}, {"nodeName"}}}}};
 const Fields kPodFields{
     "",
     {{"metadata",

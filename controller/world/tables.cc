@@ -64,4 +64,9 @@ std::vector<NodeName> ByNode::of(const Block& block) {
   return {NodeName(block.spec.nodeName)};
 }
 
+std::vector<std::string> ByHolder::of(const Block& block) {
+  const bool isV6 = block.spec.cidr.find(':') != std::string::npos;
+  return {block.spec.nodeName + (isV6 ? " v6 " : " v4 ") + block.spec.podNetworkUID};
+}
+
 }  // namespace multinet::controller

@@ -52,6 +52,11 @@ struct ByNode {
   static std::vector<Key> of(const Peer& peer);
   static std::vector<Key> of(const Block& block);
 };
+/// Blocks: by node, the network's UID and the family, in one word.
+struct ByHolder {
+  using Key = std::string;
+  static std::vector<Key> of(const Block& block);
+};
 
 template <class T>
 struct TableOf {
@@ -83,7 +88,7 @@ struct TableOf<Peer> {
 };
 template <>
 struct TableOf<Block> {
-  using Type = Table<Block, ByNetworkUid, ByNode>;
+  using Type = Table<Block, ByNetworkUid, ByNode, ByHolder>;
 };
 
 template <class... T>

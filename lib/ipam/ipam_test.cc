@@ -40,6 +40,15 @@ TEST(SubnetTest, ChoosesTheBlockLengthFromThePool) {
   EXPECT_EQ(configured.blockLength(), 28U);
 }
 
+TEST(SubnetTest, ANodesShareIs4096AddressesAndFourBlocksInAnyCase) {
+  EXPECT_EQ(mostBlocks(IpFamily::V4, 32), 4096U);
+  EXPECT_EQ(mostBlocks(IpFamily::V4, 26), 64U);
+  EXPECT_EQ(mostBlocks(IpFamily::V4, 22), 4U);
+  EXPECT_EQ(mostBlocks(IpFamily::V4, 8), 4U);
+  EXPECT_EQ(mostBlocks(IpFamily::V6, 122), 64U);
+  EXPECT_EQ(mostBlocks(IpFamily::V6, 64), 4U);
+}
+
 TEST(SubnetTest, KnowsWhatAPodCanHave) {
   Subnet wide = subnet("10.20.0.0/24");
   wide.gateway = address("10.20.0.1");

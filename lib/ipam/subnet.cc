@@ -51,6 +51,13 @@ bool Subnet::usable(const IpAddress& address) const {
                       [&](const IpPrefix& range) { return range.contains(address); });
 }
 
+std::size_t mostBlocks(IpFamily family, unsigned length) {
+  constexpr unsigned kHostBits = 12;  // of 4096 addresses
+  constexpr std::size_t kAnyway = 4;
+  const unsigned hostBits = bits(family) - length;
+  return std::max(kAnyway, std::size_t{1} << (kHostBits - std::min(hostBits, kHostBits)));
+}
+
 BlockWalk::BlockWalk(const Subnet& subnet, std::string_view seed)
     : subnet_(subnet), length_(subnet.blockLength()), intervals_(openIntervals()) {
   for (const Interval& interval : intervals_) size_ += interval.last - interval.first + 1;

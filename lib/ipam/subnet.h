@@ -28,6 +28,11 @@ struct Subnet {
   [[nodiscard]] bool usable(const IpAddress& address) const;
 };
 
+/// How many blocks of that length one node leases of a network: 4096 addresses, which is many times
+/// what a kubelet's pods need, and 4 blocks in any case. Credentials of a node that were stolen keep
+/// no more from the others.
+[[nodiscard]] std::size_t mostBlocks(IpFamily family, unsigned length);
+
 /// The blocks of a subnet in the order in which a node tries them: a walk that starts and steps by
 /// a hash, so that nodes rarely meet, never visits a block twice, and leaves out blocks that the
 /// exclusions cover whole.

@@ -5,6 +5,7 @@
 #include "lib/base/fake_clock.h"
 #include "nodeagent/addresses/addresses.h"
 #include "nodeagent/addresses/fake_block_api.h"
+#include "nodeagent/addresses/leaser.h"
 
 namespace multinet::agent::addresses {
 namespace {
@@ -161,6 +162,24 @@ TEST_F(AddressesTest, TwoNodesShareAPoolToItsLastAddressAndThenSayWithNumbers) {
   EXPECT_EQ(full.error().reason, "PoolExhausted");
   EXPECT_NE(full.error().message.find("10.20.0.0/28"), std::string::npos);
   EXPECT_NE(full.error().message.find("7 are in use"), std::string::npos) << full.error().message;
+}
+
+TEST_F(AddressesTest, ANodeLeasesItsShareOfAFamilyAndNoMore) {
+  Pool wide = pool({"10.0.0.0/8", "fd00::/64"});
+  wide.subnets[0].blockSize = 18;
+  const auto lease = [&](IpFamily family, const char* node) {
+    FakeBlockApi api(store_, NodeName(node));
+    return leaseBlock(api, wide, family, NodeName(node), options_.attempts);
+  };
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(lease(IpFamily::V4, "n1")) << i;
+  const auto fifth = lease(IpFamily::V4, "n1");
+  ASSERT_FALSE(fifth);
+  EXPECT_EQ(fifth.error().reason, "PoolExhausted");
+  EXPECT_NE(fifth.error().message.find("has 4 IPv4 blocks of it, which is all that one node may"),
+            std::string::npos)
+      << fifth.error().message;
+  EXPECT_TRUE(lease(IpFamily::V6, "n1"));
+  EXPECT_TRUE(lease(IpFamily::V4, "n2"));
 }
 
 TEST_F(AddressesTest, QuarantineKeepsAnAddressFromOthersButNotFromItsOwnPod) {

@@ -12,17 +12,18 @@ namespace {
 
 struct Taken {
   std::set<IpPrefix> prefixes;
-  std::size_t ours = 0;
+  std::size_t ours = 0;          // of the family
   std::size_t predecessors = 0;  // of a network that had the name before
 };
 
-Taken takenOf(const std::vector<LeasedBlock>& blocks, const Pool& pool, const NodeName& node) {
+Taken takenOf(const std::vector<LeasedBlock>& blocks, const Pool& pool, IpFamily family,
+              const NodeName& node) {
   Taken taken;
   for (const LeasedBlock& block : blocks) {
     taken.prefixes.insert(block.prefix);
     if (block.networkUid != pool.uid) {
       ++taken.predecessors;
-    } else if (block.node == node) {
+    } else if (block.node == node && block.prefix.family() == family) {
       ++taken.ours;
     }
   }
@@ -34,6 +35,15 @@ bool isTaken(const std::set<IpPrefix>& taken, const IpPrefix& candidate) {
   const auto next = taken.lower_bound(candidate);
   if (next != taken.end() && next->overlaps(candidate)) return true;
   return next != taken.begin() && std::prev(next)->overlaps(candidate);
+}
+
+/// The controller takes what is leased beyond.
+Error beyondShare(const Pool& pool, IpFamily family, std::size_t ours) {
+  return {Code::ResourceExhausted, kPoolExhausted,
+          "lease addresses of network \"" + pool.network.str() + "\": this node has " +
+              std::to_string(ours) + " " + std::string(name(family)) +
+              " blocks of it, which is all that one node may lease; end pods of this node, or have "
+              "a larger blockSize in a new subnet"};
 }
 
 Error exhausted(const Pool& pool, IpFamily family, const Taken& taken) {
@@ -60,9 +70,14 @@ Error exhausted(const Pool& pool, IpFamily family, const Taken& taken) {
 Result<LeasedBlock> leaseBlock(BlockApi& api, const Pool& pool, IpFamily family,
                                const NodeName& node, int attempts) {
   MULTINET_TRY(const std::vector<LeasedBlock> blocks, api.listNetwork(pool.network));
-  Taken taken = takenOf(blocks, pool, node);
+  Taken taken = takenOf(blocks, pool, family, node);
+  bool hasShare = false;
   for (const ipam::Subnet& subnet : pool.subnets) {
     if (subnet.cidr.family() != family) continue;
+    if (taken.ours >= ipam::mostBlocks(family, subnet.blockLength())) {
+      hasShare = true;
+      continue;
+    }
     ipam::BlockWalk walk(subnet, pool.network.str() + "/" + node.str());
     while (const auto candidate = walk.next()) {
       if (isTaken(taken.prefixes, *candidate)) continue;
@@ -78,6 +93,7 @@ Result<LeasedBlock> leaseBlock(BlockApi& api, const Pool& pool, IpFamily family,
       }
     }
   }
+  if (hasShare) return fail(beyondShare(pool, family, taken.ours));
   return fail(exhausted(pool, family, taken));
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from e2elib.cluster import REPOSITORY, Cluster
+from e2elib.objects import attachment, vxlan
 
 API = "multinet.dev/v1alpha1"
 PARTS = (
@@ -313,3 +314,148 @@ def test_a_node_changes_no_network(cluster: Cluster, kind: str, verb: str) -> No
         *("auth", "can-i", verb, f"{kind}.multinet.dev"), kubeconfig=cluster.node_kubeconfig(node)
     )
     assert (code, out.strip()) == (1, "no")
+
+
+@pytest.mark.usefixtures("bound_nodes")
+def test_tunnels_end_where_the_admin_says(cluster: Cluster) -> None:
+    node = cluster.nodes[0]
+
+    def publish(*addresses: str) -> str:
+        thing = peer(node) | {"underlayIPs": list(addresses), "podNetworkName": "tunnels"}
+        thing["metadata"]["name"] = f"tunnels.{node}"
+        code, err = write(cluster, node, "create", thing, "--dry-run=server")
+        assert (code == 0) == (err == "")
+        return err
+
+    assert publish("203.0.113.66") == "", "nobody said where"
+    ranges = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "multinet-underlay", "namespace": "multinet-system"},
+        "data": {"ranges": "10.90.0.0/24, fd90::/64"},
+    }
+    cluster.apply(json.dumps(ranges))
+    try:
+        cluster.wait(lambda: publish("203.0.113.66") != "", 20, "the ranges to be in force")
+        refused = publish("10.90.0.12", "203.0.113.66")
+        assert (
+            "underlayIPs: 10.90.0.12, 203.0.113.66 must lie in 10.90.0.0/24, fd90::/64" in refused
+        )
+        assert "multinet-underlay" in publish("fd91::12")
+        assert publish("10.90.0.12", "fd90::12") == ""
+        ranges["data"] = {"range": "0.0.0.0/0"}
+        cluster.apply(json.dumps(ranges))
+        cluster.wait(lambda: publish("10.90.0.12") != "", 20, "what says no range to let none pass")
+    finally:
+        cluster.delete("configmap", "multinet-underlay", "multinet-system")
+
+
+TENANT = "tenant"
+# No agent of that name is there to put its objects right.
+ELSEWHERE = "elsewhere"
+
+
+def of_others() -> dict[str, dict[str, Any]]:
+    """One object of each of our kinds, by plural: of another node, or of a tenant."""
+    node = ELSEWHERE
+    theirs = interface_set(node)
+    theirs["metadata"]["namespace"] = TENANT
+    # Its owner is no pod of this cluster: the collector would take it.
+    del theirs["metadata"]["ownerReferences"]
+    other_peer = peer(node) | {"podNetworkName": "theirs"}
+    other_peer["metadata"]["name"] = f"theirs.{node}"
+    identifier = {
+        "apiVersion": API,
+        "kind": "NetworkIdentifier",
+        "metadata": {"name": "vxlan-7777"},
+        "spec": {"kind": "VXLAN", "id": 7777, "podNetworkName": "theirs", "podNetworkUID": "u7"},
+    }
+    return {
+        "podnetworks": json.loads(vxlan("theirs", "10.33.0.0/16")),
+        "podnetworkattachments": json.loads(attachment("way", TENANT, "theirs")),
+        "podinterfacesets": theirs,
+        "networkpeers": other_peer,
+        "nodenetworksets": node_set(node),
+        "ipblocks": block("10.33.0.64", node),
+        "networkidentifiers": identifier,
+    }
+
+
+@pytest.fixture(scope="module")
+def theirs(cluster: Cluster, bound_nodes: None) -> Iterator[dict[str, dict[str, Any]]]:
+    """They are there: a refusal says nothing of a name that is taken, or free."""
+    objects = of_others()
+    cluster.kubectl("create", "namespace", TENANT)
+    try:
+        for thing in objects.values():
+            cluster.apply(json.dumps(thing))
+        yield objects
+    finally:
+        for plural, thing in objects.items():
+            where = thing["metadata"].get("namespace", "")
+            cluster.delete(f"{plural}.multinet.dev", thing["metadata"]["name"], where)
+        cluster.kubectl("delete", "namespace", TENANT, "--wait=false")
+
+
+def test_every_kind_has_an_object_of_others() -> None:
+    kinds = {path.stem for path in (REPOSITORY / "crds").glob("*.yaml")} - {"kustomization"}
+    assert kinds == set(of_others())
+
+
+WRITES = ["create", "replace", "patch", "status", "delete", "delete-all"]
+
+
+@pytest.mark.parametrize("plural", sorted(of_others()))
+@pytest.mark.parametrize("verb", WRITES)
+def test_what_is_others_stays_as_it_is(
+    cluster: Cluster, theirs: dict[str, dict[str, Any]], plural: str, verb: str
+) -> None:
+    """Each write that there is, with the credentials of a node, on an object that isn't its own. It is
+    refused as what it is: not because the name is taken, or the object malformed."""
+    thing = copy.deepcopy(theirs[plural])
+    name, space = thing["metadata"]["name"], thing["metadata"].get("namespace", "")
+    kind = f"{plural}.multinet.dev"
+    where = ["-n", space] if space else []
+    before = cluster.json(kind, name, space)
+    labels = json.dumps({"metadata": {"labels": {"stolen": "yes"}}})
+    arguments: dict[str, list[str]] = {
+        "create": ["create", "-f", "-"],
+        "replace": ["replace", "-f", "-"],
+        "patch": ["patch", kind, name, *where, "--type=merge", "-p", labels],
+        "status": ["replace", "--subresource=status", "-f", "-"],
+        "delete": ["delete", kind, name, *where, "--wait=false"],
+        "delete-all": ["delete", "--raw", collection(plural, space)],
+    }
+    if verb == "create":
+        rename(plural, thing)
+    elif verb in ("replace", "status"):
+        thing = copy.deepcopy(before)
+        thing["metadata"]["labels"] = {"stolen": "yes"}
+    code, out, err = cluster.kubectl_try(
+        *arguments[verb],
+        stdin=json.dumps(thing),
+        kubeconfig=cluster.node_kubeconfig(cluster.nodes[0]),
+    )
+    assert code != 0, out
+    # A kind without the subresource has no such path.
+    without_status = "could not find the requested resource" in err or "NotFound" in err
+    assert "orbidden" in err or "itself only" in err or (verb == "status" and without_status), err
+    assert cluster.json(kind, name, space) == before
+
+
+def collection(plural: str, space: str) -> str:
+    return f"/apis/{API}/" + (f"namespaces/{space}/" if space else "") + plural
+
+
+def rename(plural: str, thing: dict[str, Any]) -> None:
+    """Another object of the same owner, which isn't there yet."""
+    renamed: dict[str, Callable[[dict[str, Any]], None]] = {
+        "networkpeers": both(
+            named(f"more.{thing.get('nodeName')}"), lambda it: it.update(podNetworkName="more")
+        ),
+        "podinterfacesets": both(named("db-12345678"), lambda it: it["pod"].update(name="db")),
+        "ipblocks": both(named("blue-v4-0a2100c0-26"), with_cidr("10.33.0.192/26")),
+        "networkidentifiers": both(named("vxlan-7778"), lambda it: it["spec"].update(id=7778)),
+        "nodenetworksets": both(named("more"), lambda it: it["spec"].update(nodeName="more")),
+    }
+    renamed.get(plural, named("more"))(thing)
