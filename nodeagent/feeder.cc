@@ -7,6 +7,7 @@
 #include "lib/api/names.h"
 #include "lib/api/request.h"
 #include "nodeagent/networks/desired.h"
+#include "nodeagent/resolve/had.h"
 #include "nodeagent/resolve/resolver.h"
 
 namespace multinet::agent {
@@ -22,6 +23,15 @@ std::string networkOf(const api::RequestItem& item, const std::string& namespace
   return attachment ? attachment->spec.podNetworkName : "";
 }
 
+/// By pods that have not ended.
+std::set<NetworkUid> hadHere(const watch::Caches& caches) {
+  std::set<NetworkUid> had;
+  for (const auto& pod : caches.pods()) {
+    if (!pod->metadata.deleting()) had.merge(resolve::hadBy(*pod));
+  }
+  return had;
+}
+
 }  // namespace
 
 std::vector<addresses::Pool> wantedPools(const watch::Caches& caches) {
@@ -32,11 +42,13 @@ std::vector<addresses::Pool> wantedPools(const watch::Caches& caches) {
     if (text == nullptr || pod->metadata.deleting() || pod->finished()) continue;
     const auto request = api::parseRequest(*text);
     if (!request) continue;
+    const std::set<NetworkUid> had = resolve::hadBy(*pod);
     for (const api::RequestItem& item : request->items) {
       const std::string name = networkOf(item, pod->metadata.nameSpace, caches.catalog());
       if (name.empty() || pools.contains(name)) continue;
       const auto network = caches.catalog().network(name);
-      if (!network || !network->isReady()) continue;
+      if (!network) continue;
+      if (!network->isReady() && !had.contains(NetworkUid(network->metadata.uid))) continue;
       addresses::Pool pool;
       pool.network = NetworkName(name);
       pool.uid = NetworkUid(network->metadata.uid);
@@ -77,7 +89,9 @@ void Feeder::feed() {
   }
   const auto peers = caches_.peers();
   const auto all = caches_.networks();
-  serve_(networks::desiredNetworks(all, networks::PeersByNetwork(peers), node_, ranges));
+  auto desired = networks::desiredNetworks(all, networks::PeersByNetwork(peers), node_, ranges);
+  networks::returnTo(desired, hadHere(caches_));
+  serve_(std::move(desired));
   std::set<NetworkUid> existing;
   for (const auto& network : all) existing.emplace(network->metadata.uid);
   addresses_.setNetworks(std::move(existing));

@@ -98,6 +98,23 @@ TEST_F(FeederTest, WhatCantBeResolvedIsLeftOut) {
   EXPECT_EQ(wantedNames(), std::vector<std::string>());
 }
 
+TEST_F(FeederTest, WhatARunningPodWasOnIsMadeAgainWhateverItsVerdict) {
+  auto returns = pod("sick");
+  returns->metadata.annotations["multinet.dev/resolved"] = "net1=sick@uid-sick";
+  returns->status.phase = "Running";
+  caches_.podList = {returns};
+  EXPECT_EQ(wantedNames(), std::vector<std::string>{"sick"});
+  Feeder feeder(caches_, serve(), addresses_, NodeName("n1"), {}, clock_);
+  feeder.changed();
+  clock_.advance(milliseconds(50));
+  ASSERT_TRUE(eventually([this] { return !networks_.desired().empty(); }));
+  EXPECT_EQ(networks_.desired().back().name, NetworkName("sick")) << "what both want is others'";
+  EXPECT_EQ(networks_.desired().back().wish, networks::Wish::Return);
+  feeder.stop();
+  returns->status.phase = "Pending";
+  EXPECT_EQ(wantedNames(), std::vector<std::string>()) << "it waits for its first sandbox";
+}
+
 TEST_F(FeederTest, CarriesABurstOnceAndNothingOfHalfAPicture) {
   caches_.podList = {pod("blue")};
   caches_.error = Error{Code::Unavailable, "CachesNotReady", "read PodNetworks: not answered yet"};

@@ -62,4 +62,12 @@ std::vector<DesiredNetwork> desiredNetworks(
   return desired;
 }
 
+void returnTo(std::vector<DesiredNetwork>& desired, const std::set<NetworkUid>& had) {
+  for (DesiredNetwork& one : desired) {
+    if (one.wish == Wish::Keep && had.contains(one.uid)) one.wish = Wish::Return;
+  }
+  std::stable_partition(desired.begin(), desired.end(),
+                        [](const DesiredNetwork& one) { return one.wish != Wish::Return; });
+}
+
 }  // namespace multinet::agent::networks

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -37,5 +38,9 @@ class PeersByNetwork {
 [[nodiscard]] std::vector<DesiredNetwork> desiredNetworks(
     const std::vector<std::shared_ptr<const api::PodNetwork>>& networks,
     const PeersByNetwork& peers, const NodeName& node, const std::vector<IpPrefix>& clusterRanges);
+
+/// Those that pods here have had come back although their verdict is against them, after all
+/// others: what both would have of the node is the others'. Pure.
+void returnTo(std::vector<DesiredNetwork>& desired, const std::set<NetworkUid>& had);
 
 }  // namespace multinet::agent::networks

@@ -21,8 +21,9 @@ using drivers::CheckStatus;
 using drivers::Refusal;
 
 /// Whether a network is to be made here, or only kept where the node has its links: the verdict on
-/// a network (Ready) may change while pods are on it, its existence doesn't.
-enum class Wish : std::uint8_t { Serve, Keep };
+/// a network (Ready) may change while pods are on it, its existence doesn't. Return: made again in
+/// spite of its verdict, for a pod that was on it before the node lost its links.
+enum class Wish : std::uint8_t { Serve, Keep, Return };
 
 /// One network as this node shall serve it.
 struct DesiredNetwork {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <future>
 #include <set>
 #include <thread>
@@ -370,6 +371,69 @@ TEST_F(AdmittedTest, AnEarlierSandboxsNetworkCountsWhereAdmissionWroteNothing) {
   EXPECT_EQ(reason(), "NetworkReplaced");
   request_.earlier[0].attachment = "nas";
   EXPECT_EQ(reason(), "") << "another interface's";
+}
+
+// A verdict stops new pods; what a pod was on it gets again.
+class HadTest : public AdmittedTest {
+ protected:
+  using Flip = std::function<void(api::PodNetwork&)>;
+  static std::vector<Flip> verdicts() {
+    const auto notReady = [](api::PodNetwork& network) {
+      network.status.conditions.set(
+          {"Ready", k8s::ConditionStatus::False, 1, {}, "Conflict", "red has its VNI"}, WallTime{});
+    };
+    return {notReady, [](api::PodNetwork& network) { network.spec.enabled = false; },
+            [](api::PodNetwork& network) { network.metadata.deletionTimestamp = WallTime{}; },
+            [](api::PodNetwork& network) { network.spec.access.namespaces = {}; },
+            [](api::PodNetwork& network) { network.metadata.generation = 2; }};
+  }
+  void showPod(const std::string& phase) {
+    auto pod = std::make_shared<k8s::Pod>();
+    pod->metadata.uid = request_.pod.uid.str();
+    pod->metadata.annotations = {request_.annotations.begin(), request_.annotations.end()};
+    pod->status.phase = phase;
+    caches_.podList = {pod};
+  }
+};
+
+TEST_F(HadTest, APodThatWasOnTheNetworkGetsItAgainWhateverItsVerdict) {
+  admitted("net1=blue@uid-blue");
+  const auto given = resolve();
+  ASSERT_TRUE(given.has_value());
+  for (const Flip& flip : verdicts()) {
+    caches_.content.networks["blue"] = blue();
+    flip(caches_.content.networks["blue"]);
+    showPod("Pending");
+    EXPECT_NE(reason(), "") << "a new pod";
+    showPod("Running");
+    const auto again = resolve();
+    ASSERT_TRUE(again.has_value()) << again.error().message;
+    EXPECT_EQ(again->at(0).plan, given->at(0).plan);
+    caches_.podList.clear();
+    request_.earlier = {given->at(0).plan};
+    EXPECT_EQ(reason(), "") << "by the journal";
+    request_.earlier.clear();
+  }
+}
+
+TEST_F(HadTest, AnAttachmentThatIsBeingDeletedToo) {
+  request_.annotations["multinet.dev/networks"] = "attachment/nas";
+  admitted("net1=attachment/nas@uid-nas:blue@uid-blue");
+  caches_.content.attachments[{"default", "nas"}].metadata.deletionTimestamp = WallTime{};
+  EXPECT_NE(reason(), "");
+  showPod("Running");
+  EXPECT_EQ(reason(), "");
+}
+
+TEST_F(HadTest, NothingElseIsOpenedByIt) {
+  caches_.content.networks["blue"].spec.enabled = false;
+  admitted("net1=blue@uid-of-before");
+  showPod("Running");
+  EXPECT_EQ(reason(), "NetworkDisabled") << "it was on another network of that name";
+  admitted("net1=blue@uid-blue");
+  showPod("Running");
+  std::const_pointer_cast<k8s::Pod>(caches_.podList[0])->metadata.uid = "another";
+  EXPECT_EQ(reason(), "NetworkDisabled") << "another pod of that name";
 }
 
 // Whatever stands there, a pod gets what its request gives, or nothing.

@@ -9,6 +9,7 @@
 #include "lib/api/request.h"
 #include "lib/api/resolve.h"
 #include "nodeagent/resolve/admitted.h"
+#include "nodeagent/resolve/had.h"
 
 namespace multinet::agent::resolve {
 namespace {
@@ -178,7 +179,11 @@ Result<std::vector<WantedInterface>> Resolver::decide(const PodRequest& request)
   subject.namespaceName = request.pod.namespaceName;
   subject.hostNetwork = request.hostNetwork;
   subject.request = request.annotations.at(api::kNetworksAnnotation);
-  const auto resolved = api::resolve(subject, caches_.catalog());
+  auto resolved = api::resolve(subject, caches_.catalog());
+  if (!resolved.has_value()) {
+    const InFavour again(caches_.catalog(), hadBefore(request));
+    if (auto had = api::resolve(subject, again)) resolved = std::move(had);
+  }
   if (!resolved.has_value()) return fail(api::toError(resolved.error()));
   MULTINET_CHECK(checkAdmitted(request, *resolved));
   const auto snapshot = networks_();
@@ -196,6 +201,17 @@ Result<std::vector<WantedInterface>> Resolver::decide(const PodRequest& request)
     all.push_back(std::move(made));
   }
   return all;
+}
+
+std::set<NetworkUid> Resolver::hadBefore(const PodRequest& request) const {
+  std::set<NetworkUid> had;
+  for (const InterfacePlan& plan : request.earlier) {
+    if (!plan.networkUid.empty()) had.insert(plan.networkUid);
+  }
+  for (const auto& pod : caches_.pods()) {
+    if (pod->metadata.uid == request.pod.uid.str()) had.merge(hadBy(*pod));
+  }
+  return had;
 }
 
 bool Resolver::anyNetwork() const {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,8 @@ class Resolver {
   void judge(const std::shared_ptr<Call>& call);
   void again(const std::shared_ptr<Call>& call, Error error);
   [[nodiscard]] Result<std::vector<WantedInterface>> decide(const PodRequest& request) const;
+  /// Networks of its earlier sandboxes, as far as journal and API tell.
+  [[nodiscard]] std::set<NetworkUid> hadBefore(const PodRequest& request) const;
   [[nodiscard]] Result<std::vector<IpPrefix>> clusterPrefixesOf(const InterfacePlan& plan) const;
   [[nodiscard]] Status refuseClustersRange(const WantedInterface& wanted) const;
 

@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from e2elib.admission import try_out
 from e2elib.checks import assert_clean
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
-from e2elib.objects import address, interface, macvlan, network, vxlan
+from e2elib.objects import address, interface, macvlan, network, ready_condition, vxlan
 from e2elib.ping import Pinger
 from e2elib.pods import pod
 
@@ -70,6 +71,15 @@ class Power:
         self.cluster.node_exec_try(self.node, "umount", BOOT_ID)
 
 
+def wait_back(cluster: Cluster, name: str, namespace: str) -> None:
+    def back() -> bool:
+        status = cluster.json("pod", name, namespace)["status"]
+        container = status["containerStatuses"][0]
+        return bool(container["restartCount"] > 0 and container["ready"])
+
+    cluster.wait(back, 120, f"pod {name} to run again")
+
+
 def test_pods_come_back_with_their_networks(
     deployed: Cluster, networks: Networks, namespace: str
 ) -> None:
@@ -92,13 +102,8 @@ def test_pods_come_back_with_their_networks(
     try:
         power.on()
 
-        def back(name: str) -> bool:
-            status = deployed.json("pod", name, namespace)["status"]
-            container = status["containerStatuses"][0]
-            return bool(container["restartCount"] > 0 and container["ready"])
-
         for name in before:
-            deployed.wait(lambda name=name: back(name), 120, f"pod {name} to run again")
+            wait_back(deployed, name, namespace)
             deployed.wait_pod_ready(name, namespace, 60)
         for name, interfaces in before.items():
             now = [interface(deployed, namespace, name, link) for link in links]
@@ -111,3 +116,44 @@ def test_pods_come_back_with_their_networks(
         assert_clean(deployed, 60)
     finally:
         power.as_before()
+
+
+def test_no_verdict_since_then_keeps_a_network_from_its_pods(
+    deployed: Cluster, namespace: str
+) -> None:
+    """Disabled, or being deleted, a network takes no new pod, and comes back to those that were on it."""
+    node = deployed.nodes[1]
+    made = Networks(deployed)
+    made.add_served(vxlan("boot-off", "10.49.1.0/24"), network("boot-leaves", "10.49.2.0/24"))
+    power = Power(deployed, node)
+    try:
+        deployed.apply(pod("returns", namespace, node=node, networks="boot-off, boot-leaves"))
+        deployed.wait_pod_ready("returns", namespace, 60)
+        before = [
+            interface(deployed, namespace, "returns", link)["ips"] for link in ("net1", "net2")
+        ]
+        off = '{"spec":{"enabled":false}}'
+        deployed.kubectl("patch", "podnetwork", "boot-off", "--type=merge", "-p", off)
+        deployed.delete("podnetwork", "boot-leaves", "", "--wait=false")
+        verdicts = {"boot-off": "AdministrativelyDisabled", "boot-leaves": "Deleting"}
+        for name, reason in verdicts.items():
+            deployed.wait(
+                lambda name=name, reason=reason: ready_condition(deployed, name)["reason"]
+                == reason,
+                20,
+                f"{name} to be {reason}",
+            )
+        power.off()
+        power.on()
+        wait_back(deployed, "returns", namespace)
+        deployed.wait_pod_ready("returns", namespace, 60)
+        after = [
+            interface(deployed, namespace, "returns", link)["ips"] for link in ("net1", "net2")
+        ]
+        assert after == before
+        for name in verdicts:
+            assert try_out(deployed, pod("new", namespace, networks=name))[0] != 0
+    finally:
+        power.as_before()
+        deployed.delete("pod", "returns", namespace)
+        made.remove()
