@@ -19,7 +19,7 @@ Report validateAlone(const PodNetworkAttachment& attachment) {
   if (!name.empty() && !InterfaceName::parse(name)) {
     report.violations.push_back({"spec.interfaceName", name, "is no interface's name",
                                  "write a letter or digit and up to 14 of A-Z, a-z, 0-9, '.', "
-                                 "'_' and '-'; not lo, not eth0",
+                                 "'_' and '-'; not lo, eth0, all or default",
                                  "InvalidInterfaceName", Code::InvalidArgument});
   }
   return report;

@@ -214,7 +214,7 @@ class ItemJudge {
       verdicts_.broken("InterfaceName",
                        say("has interfaceName \"" + text + "\", which is no interface's name",
                            "write a letter or digit and up to 14 of A-Z, a-z, 0-9, '.', '_' and "
-                           "'-'; not lo, not eth0",
+                           "'-'; not lo, eth0, all or default",
                            "InvalidInterfaceName", Code::InvalidArgument));
       return std::nullopt;
     }

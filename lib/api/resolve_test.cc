@@ -143,7 +143,8 @@ TEST(Resolve, RefusesEachBadInputByItself) {
 }
 
 TEST(Resolve, RefusesBadInterfaceNames) {
-  for (const char* name : {"sixteen-letters-", "lo", "eth0", "a/b", "a%b", "net*", "a\"b", "a b"}) {
+  for (const char* name :
+       {"sixteen-letters-", "lo", "eth0", "all", "a/b", "a%b", "net*", "a\"b", "a b"}) {
     FakeCatalog catalog = goodCatalog();
     named(catalog, "nas", name);
     const auto resolved = resolve(asking("attachment/nas"), catalog);

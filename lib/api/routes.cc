@@ -130,13 +130,13 @@ std::optional<Violation> checkDeviceName(const std::string& device, const std::s
   };
   const bool starts = !device.empty() && device.front() != '-' && device.front() != '.';
   if (starts && device.size() <= kMost && std::all_of(device.begin(), device.end(), legal) &&
-      device != "lo") {
+      device != "lo" && device != "all" && device != "default") {
     return std::nullopt;
   }
   return Violation{path,
                    device,
                    "is no device's name",
-                   "write 1 to 15 of A-Z, a-z, 0-9, '.', '_' and '-', and not lo",
+                   "write 1 to 15 of A-Z, a-z, 0-9, '.', '_' and '-', and not lo, all or default",
                    "InvalidDeviceName",
                    Code::InvalidArgument};
 }

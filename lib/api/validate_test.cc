@@ -63,6 +63,10 @@ const std::vector<BadNetwork> kBadNetworks{
        n.spec.ipvlan->parent = "lo";
      },
      "spec.ipvlan.parent: \"lo\"", "InvalidDeviceName"},
+    {"a bridge with a word of the kernel's for all", [](auto& n) { n.spec.bridge->name = "all"; },
+     "spec.bridge.name: \"all\" is no device's name; write 1 to 15 of A-Z, a-z, 0-9, '.', '_' and "
+     "'-', and not lo, all or default",
+     "InvalidDeviceName"},
     {"ipvlan of another type", [](auto& n) { n.spec.ipvlan = IpvlanSpec{"eth1", IpvlanMode::L3}; },
      "spec.ipvlan: \"ipvlan\" belongs to type IPVlan, the type is Bridge", "UnionMemberMismatch"},
     {"no ipvlan",
@@ -691,8 +695,8 @@ TEST(ValidateAttachment, RefusesEachBadInputByItself) {
 }
 
 TEST(ValidateAttachment, RefusesBadInterfaceNames) {
-  for (const char* name : {"sixteen-letters-", "lo", "eth0", "a/b", "a%b", "net*", "a\"b", "a b",
-                           "-a", ".", "..", "a\xc3\xa9"}) {
+  for (const char* name : {"sixteen-letters-", "lo", "eth0", "default", "a/b", "a%b", "net*",
+                           "a\"b", "a b", "-a", ".", "..", "a\xc3\xa9"}) {
     PodNetworkAttachment attachment = goodAttachment("nas", "red");
     attachment.spec.interfaceName = name;
     const Report report = validate(attachment, goodCatalog());

@@ -12,7 +12,7 @@ namespace multinet {
 namespace {
 
 TEST(InterfaceName, RefusesWhatKernelOrNftWouldMisread) {
-  for (const char* bad : {"", "lo", "eth0", "0123456789abcdef", "a/b", "net%d", "net*", "a\"b",
+  for (const char* bad : {"", "lo", "eth0", "all", "default", "0123456789abcdef", "a/b", "net%d", "net*", "a\"b",
                           "a b", "-net", ".", ".."}) {
     EXPECT_FALSE(InterfaceName::parse(bad)) << bad;
   }

@@ -33,6 +33,10 @@ Result<InterfaceName> InterfaceName::parse(std::string_view text) {
   }
   if (text == "lo") return refuse(text, "is the loopback's; use net1, for example");
   if (text == "eth0") return refuse(text, "is the cluster network's; use net1, for example");
+  // Directories of net.ipv4.conf: the kernel makes no device of these names.
+  if (text == "all" || text == "default") {
+    return refuse(text, "is a word of the kernel's for every device; use net1, for example");
+  }
   return InterfaceName(std::string(text));
 }
 

@@ -111,6 +111,7 @@ BAD = {
     ),
     "interface eth0": (attachment(interfaceName="eth0"), "spec.interfaceName", "eth0"),
     "interface lo": (attachment(interfaceName="lo"), "spec.interfaceName", "lo"),
+    "interface all": (attachment(interfaceName="all"), "spec.interfaceName", "all"),
     "interface of 16 bytes": (attachment(interfaceName="a" * 16), "spec.interfaceName", "15"),
     "interface with a slash": (attachment(interfaceName="a/b"), "spec.interfaceName", "a/b"),
     "interface with a percent": (attachment(interfaceName="a%d"), "spec.interfaceName", "a%d"),
