@@ -10,7 +10,9 @@
 namespace {
 
 void describe(CLI::App& app, multinet::agent::Settings& settings) {
-  app.add_option("--node-name", settings.nodeName, "Name of this node's Node object");
+  app.add_option("--node-name", settings.nodeName,
+                 "Name of this node's Node object; without: the host's name")
+      ->envname("MULTINET_NODE_NAME");
   app.add_option("--kubeconfig", settings.kubeconfig, "The kubelet's own kubeconfig");
   app.add_option("--listen", settings.listen,
                  "Path of the socket for the kubelet; one handed over by systemd comes first");

@@ -23,6 +23,7 @@
 #include "nodeagent/cri/pod_networks.h"
 #include "nodeagent/cri/server.h"
 #include "nodeagent/metrics.h"
+#include "nodeagent/node_name.h"
 #include "nodeagent/parts.h"
 #include "nodeagent/sandbox/sandboxes.h"
 
@@ -273,6 +274,8 @@ class NodeAgent final : public Agent {
 Result<std::unique_ptr<Agent>> start(const Settings& settings) {
   kube::boundTransportThreads(1);  // before the first call
   Policy policy{};
+  Settings named = settings;
+  MULTINET_TRY(named.nodeName, nodeNameOf(settings.nodeName));
   MULTINET_TRY(policy.parts.quarantine, parseDuration("--quarantine", settings.quarantine));
   MULTINET_TRY(policy.parts.clusterPrefixes, parseClusterPrefixes(settings.clusterPrefixes));
   MULTINET_TRY(policy.safeMode, parseSafeMode(settings.safeMode));
@@ -285,7 +288,7 @@ Result<std::unique_ptr<Agent>> start(const Settings& settings) {
   }
   std::unique_ptr<Agent> agent;
   try {
-    agent = std::make_unique<NodeAgent>(std::move(socket), settings, std::move(policy));
+    agent = std::make_unique<NodeAgent>(std::move(socket), std::move(named), std::move(policy));
   } catch (const std::exception& error) {  // not even the relay's threads
     return fail(Code::Unavailable, "OutOfResources",
                 std::string("start the relay: ") + error.what());
