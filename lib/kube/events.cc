@@ -53,6 +53,14 @@ std::string hexName() {
   return text.data();
 }
 
+/// As much of the object's name as leaves room for the rest; a cut ends no label in '-' or '.'.
+std::string prefixOf(const std::string& name) {
+  constexpr std::size_t kMost = 230;
+  std::string prefix = name.substr(0, kMost);
+  while (!prefix.empty() && (prefix.back() == '-' || prefix.back() == '.')) prefix.pop_back();
+  return prefix;
+}
+
 }  // namespace
 
 class EventRecorder::Impl {
@@ -210,7 +218,7 @@ Status EventRecorder::Impl::send(const Waiting& waiting) {
     // The server forgets Events after an hour or so; then it is a new one.
     if (patched.error().code != Code::NotFound) return fail(patched.error());
   }
-  const auto name = about.key.name.substr(0, 230) + "." + hexName();
+  const auto name = prefixOf(about.key.name) + "." + hexName();
   const auto object = eventOf(waiting, nameSpace, name);
   // The name is random: whatever is there under it came from a try whose reply was lost.
   MULTINET_TRY([[maybe_unused]] const auto made,

@@ -176,6 +176,22 @@ TEST_F(EventsTest, CutsAFloodOfOneSubjectAndNotOfAnother) {
   EXPECT_EQ(recorder.dropped(), 7U);
 }
 
+TEST_F(EventsTest, ANameThatIsCutStaysAName) {
+  EventRecorder recorder(*client_, clock_, {"agent", "n1"});
+  for (const char* seam : {"-", ".", "-.-"}) {
+    const std::string name = std::string(230 - std::string(seam).size(), 'a') + seam + "tail";
+    recorder.record({"v1", "Pod", {"shop", name}, seam}, Severity::Normal, "Noise", "x");
+  }
+  recorder.stop();
+  const auto found = events();
+  ASSERT_EQ(found.size(), 3U);
+  for (const auto& event : found) {
+    const std::string name = event["metadata"]["name"];
+    EXPECT_NE(name[name.rfind('.') - 1], '-') << name;
+    EXPECT_NE(name[name.rfind('.') - 1], '.') << name;
+  }
+}
+
 TEST_F(EventsTest, NeverHoldsACallerUp) {
   server_.inject({Fault::Stall, "", "", 1000});
   EventOptions options{"agent", "n1"};
