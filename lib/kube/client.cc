@@ -1,8 +1,9 @@
 #include "lib/kube/client.h"
 
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <random>
-#include <thread>
 
 namespace multinet::kube {
 namespace {
@@ -53,6 +54,14 @@ Duration jittered(Duration duration) {
   std::uniform_real_distribution<double> factor(1.0, 2.0);
   return Duration(
       static_cast<Duration::rep>(static_cast<double>(duration.count()) * factor(random)));
+}
+
+void pause(const Clock& clock, Duration time) {
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable_any wake;  // nobody's: only time ends it
+  const BootTime until = clock.now() + time;
+  while (clock.now() < until) clock.waitUntil(wake, lock, until);
 }
 
 class Query {
@@ -188,10 +197,10 @@ void RawClient::observe(const CallRecord& record) const {
 
 Result<std::string> RawClient::run(const Call& call) {
   for (int attempt = 0;; ++attempt) {
-    const auto begin = std::chrono::steady_clock::now();
+    const BootTime begin = options_.clock->now();
     auto response = transport_->call(call.request, options_.deadline);
     const int status = response.has_value() ? response->status : 0;
-    observe({call.verb, call.resource, status, std::chrono::steady_clock::now() - begin});
+    observe({call.verb, call.resource, status, options_.clock->now() - begin});
     if (status >= 200 && status < 300) return std::move(response->body);
 
     const auto error =
@@ -206,7 +215,7 @@ Result<std::string> RawClient::run(const Call& call) {
     if (!lost && !worthRetrying(status)) return fail(error);
     const auto asked = response.has_value() ? response->retryAfter : std::nullopt;
     if (asked && *asked > options_.maxRetryAfter) return fail(error);
-    std::this_thread::sleep_for(asked ? *asked : jittered(kRetryFirst));
+    pause(*options_.clock, asked ? *asked : jittered(kRetryFirst));
   }
 }
 

@@ -30,6 +30,7 @@ struct ClientOptions {
   Duration maxRetryAfter = std::chrono::seconds(5);  ///< a longer Retry-After isn't waited for
   std::string fieldManager = "multinet";
   CallObserver observer;
+  const Clock* clock = &kSystemClock;  ///< outlives the client; the wait before a retry goes by it
 };
 
 /// Which objects. An empty namespace means all of them.

@@ -38,7 +38,9 @@ TEST(ClientRetry, WaitsByTheClockThatItWasGiven) {
   const BootTime begin = clock.now();
   while (asked.wait_for(std::chrono::microseconds(100)) != std::future_status::ready) {
     // Its second try isn't made before the time that the server named.
-    if (clock.now() - begin < std::chrono::hours(1)) EXPECT_LE(transport.requests().size(), 1U);
+    if (clock.now() - begin < std::chrono::hours(1)) {
+      EXPECT_LE(transport.requests().size(), 1U);
+    }
     clock.advance(std::chrono::minutes(1));
   }
   EXPECT_EQ(asked.get(), Code::NotFound);
