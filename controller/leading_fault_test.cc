@@ -5,8 +5,9 @@
 
 #include <thread>
 
-#include "controller/certs/fake_certificate_door.h"
+#include "controller/certs/keeper.h"
 #include "lib/base/fake_clock.h"
+#include "lib/kube/fake_transport.h"
 #include "test/support/apiserver.h"
 
 namespace multinet::controller {
@@ -20,7 +21,6 @@ using testing::ApiServer;
 class LeadingTest : public ::testing::Test {
  protected:
   LeadingTest() {
-    door_.bundles = {{kMutateConfiguration, {""}}};
     loop_.start();
     elector_.start();
   }
@@ -73,13 +73,16 @@ class LeadingTest : public ::testing::Test {
   ApiServer server_;
   std::unique_ptr<kube::Client> client_ = clientOf(server_);
   FakeClock clock_;
-  FakeCertificateDoor door_;  // of the loop
+  /// Of the loop, so that the requests to server_ are the elector's.
+  testing::ObjectStore store_;
+  kube::Client storeClient_{std::make_unique<kube::FakeTransport>(store_)};
+  CertificateStore certificates_{storeClient_, "multinet-system"};
   std::atomic<int> looks_ = 0;
   kube::LeaderElector elector_{*client_, clock_, leaderOptions()};
   async::Loop loop_{{.name = "certificates"},
                     clock_,
                     whileLeading(elector_, [this]() -> Result<std::optional<Duration>> {
-                      MULTINET_CHECK(keepCertificates(door_, {"webhook"}, clock_,
+                      MULTINET_CHECK(keepCertificates(certificates_, {"webhook"}, clock_,
                                                       [this] { return elector_.leading(); }));
                       ++looks_;
                       return Duration(seconds(15));

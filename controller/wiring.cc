@@ -10,7 +10,7 @@
 #include <random>
 
 #include "controller/caches.h"
-#include "controller/certificate_door.h"
+#include "controller/certs/keeper.h"
 #include "controller/leading.h"
 #include "controller/pass.h"
 #include "controller/reconcilers.h"
@@ -115,7 +115,7 @@ class Controller::Impl {
       : settings_(settings),
         metrics_(std::move(metrics)),
         client_(std::move(client)),
-        door_(*client_, settings.nameSpace),
+        certificateStore_(*client_, settings.nameSpace),
         events_(*client_, clock_, eventOptions()),
         writer_(*client_, clock_, writerOptions()),
         pass_(allReconcilers(), writer_, clock_),
@@ -227,9 +227,10 @@ class Controller::Impl {
 
   Result<std::optional<Duration>> certificates() {
     const auto service = "multinet-webhook." + settings_.nameSpace;
-    MULTINET_TRY(const Kept kept,
-                 keepCertificates(door_, {service + ".svc", service + ".svc.cluster.local"}, clock_,
-                                  [this] { return elector_.leading(); }));
+    MULTINET_TRY(
+        const Kept kept,
+        keepCertificates(certificateStore_, {service + ".svc", service + ".svc.cluster.local"},
+                         clock_, [this] { return elector_.leading(); }));
     showEnd("ca", kept.authorityEnds);
     showEnd("webhook", kept.servingEnds);
     return kCertificatePeriod;
@@ -239,7 +240,7 @@ class Controller::Impl {
   SystemClock clock_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<kube::Client> client_;
-  KubeCertificateDoor door_;
+  CertificateStore certificateStore_;
   std::atomic<bool> stopping_ = false;
   kube::EventRecorder events_;
   Writer writer_;

@@ -15,15 +15,15 @@ struct Seen {
   std::map<std::string, std::string> versions;  ///< of the configurations
 };
 
-Result<Seen> look(CertificateDoor& door, const std::vector<std::string>& dnsNames) {
+Result<Seen> look(CertificateStore& store, const std::vector<std::string>& dnsNames) {
   Seen seen;
   seen.observation.dnsNames = dnsNames;
-  MULTINET_TRY(seen.authority, door.readSecret(kAuthoritySecret));
-  MULTINET_TRY(seen.serving, door.readSecret(kServingSecret));
+  MULTINET_TRY(seen.authority, store.readSecret(kAuthoritySecret));
+  MULTINET_TRY(seen.serving, store.readSecret(kServingSecret));
   if (seen.authority) seen.observation.authority = seen.authority->data;
   if (seen.serving) seen.observation.serving = seen.serving->data;
   for (const std::string name : {kMutateConfiguration, kValidateConfiguration}) {
-    MULTINET_TRY(auto bundles, door.readBundles(name));
+    MULTINET_TRY(auto bundles, store.readBundles(name));
     if (!bundles) continue;
     seen.observation.bundles[name] = std::move(bundles->bundles);
     seen.versions[name] = std::move(bundles->resourceVersion);
@@ -31,10 +31,10 @@ Result<Seen> look(CertificateDoor& door, const std::vector<std::string>& dnsName
   return seen;
 }
 
-Status writeSecret(CertificateDoor& door, const std::string& name, const SecretData& data,
+Status writeSecret(CertificateStore& store, const std::string& name, const SecretData& data,
                    const std::optional<VersionedSecret>& before) {
-  if (!before) return door.createSecret(name, data);
-  return door.replaceSecret(name, {data, before->resourceVersion});
+  if (!before) return store.createSecret(name, data);
+  return store.replaceSecret(name, {data, before->resourceVersion});
 }
 
 std::optional<WallTime> endOf(const std::optional<SecretData>& secret, const std::string& key) {
@@ -43,23 +43,23 @@ std::optional<WallTime> endOf(const std::optional<SecretData>& secret, const std
   return info ? std::optional(info->notAfter) : std::nullopt;
 }
 
-Status carryOut(CertificateDoor& door, const Seen& seen, const CertificatePlan& plan) {
+Status carryOut(CertificateStore& store, const Seen& seen, const CertificatePlan& plan) {
   if (!plan.why.empty()) log::info("certificates change", {{"why", plan.why}});
-  if (plan.authority) return writeSecret(door, kAuthoritySecret, *plan.authority, seen.authority);
+  if (plan.authority) return writeSecret(store, kAuthoritySecret, *plan.authority, seen.authority);
   // Trust before use: the bundles come before the certificate that needs them.
   for (const auto& name : plan.configurations) {
-    MULTINET_CHECK(door.writeBundle(name, plan.bundle, seen.versions.at(name)));
+    MULTINET_CHECK(store.writeBundle(name, plan.bundle, seen.versions.at(name)));
   }
-  if (plan.serving) return writeSecret(door, kServingSecret, *plan.serving, seen.serving);
+  if (plan.serving) return writeSecret(store, kServingSecret, *plan.serving, seen.serving);
   return {};
 }
 
 }  // namespace
 
-Result<Kept> keepCertificates(CertificateDoor& door, const std::vector<std::string>& dnsNames,
+Result<Kept> keepCertificates(CertificateStore& store, const std::vector<std::string>& dnsNames,
                               const Clock& clock, const std::function<bool()>& mayWrite) {
   for (int step = 0; step < kMaxSteps; ++step) {
-    MULTINET_TRY(const auto seen, look(door, dnsNames));
+    MULTINET_TRY(const auto seen, look(store, dnsNames));
     MULTINET_TRY(const auto plan, planCertificates(seen.observation, clock.wall()));
     if (plan.converged()) {
       return Kept{step > 0, endOf(seen.observation.authority, "ca.crt"),
@@ -68,7 +68,7 @@ Result<Kept> keepCertificates(CertificateDoor& door, const std::vector<std::stri
     if (!mayWrite()) {
       return fail(Code::Aborted, "NotLeading", "keep certificates: another replica leads by now");
     }
-    MULTINET_CHECK(carryOut(door, seen, plan));
+    MULTINET_CHECK(carryOut(store, seen, plan));
   }
   return fail(Code::Aborted, "NotConverging",
               "keep certificates: still not settled after " + std::to_string(kMaxSteps) +

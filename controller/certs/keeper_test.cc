@@ -1,103 +1,168 @@
 #include "controller/certs/keeper.h"
 
-#include "controller/certs/fake_certificate_door.h"
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "lib/base/encoding.h"
 #include "lib/base/fake_clock.h"
+#include "lib/kube/fake_transport.h"
 
 namespace multinet::controller {
 namespace {
 
-Result<Kept> keep(CertificateDoor& door, const Clock& clock) {
-  return keepCertificates(door, {"multinet-webhook.multinet-system.svc"}, clock,
-                          [] { return true; });
-}
+using nlohmann::json;
+
+const std::string kSecrets = "/api/v1/namespaces/multinet-system/secrets/";
+const std::string kConfigurations = "/apis/admissionregistration.k8s.io/v1/";
+
+/// An API server of one cluster, and who keeps the certificates there.
+class Cluster {
+ public:
+  Cluster() {
+    auto transport = std::make_unique<kube::FakeTransport>(store_);
+    transport->before = [this](const kube::HttpRequest& request) {
+      if (request.method != kube::Method::Get) writing(request);
+      return std::nullopt;
+    };
+    client_ = std::make_unique<kube::Client>(std::move(transport));
+    certificates_ = std::make_unique<CertificateStore>(*client_, "multinet-system");
+  }
+
+  Result<Kept> keep(const std::function<bool()>& mayWrite = [] { return true; }) {
+    return keepCertificates(*certificates_, {"multinet-webhook.multinet-system.svc"}, clock,
+                            mayWrite);
+  }
+  /// Of as many webhooks, whose bundle is `bundle`.
+  void configure(const char* name, int webhooks, const std::string& bundle = "") {
+    json all = json::array();
+    for (int i = 0; i < webhooks; ++i) {
+      all.push_back({{"clientConfig", {{"caBundle", encodeBase64(bundle)}}}});
+    }
+    const bool mutates = std::string(name) == kMutateConfiguration;
+    const auto path = testing::ResourcePath::parse(
+        kConfigurations + (mutates ? "mutating" : "validating") + "webhookconfigurations/" + name);
+    store_.patch(path, {{"metadata", {{"name", name}}}, {"webhooks", std::move(all)}},
+                 testing::ObjectStore::IfAbsent::Create);
+  }
+  std::vector<std::string> bundles(const char* name) {
+    return certificates_->readBundles(name)->value().bundles;
+  }
+  std::optional<SecretData> secret(const char* name) {
+    const auto found = certificates_->readSecret(name).value();
+    return found ? std::optional(found->data) : std::nullopt;
+  }
+  void put(const char* name, const SecretData& data) {
+    EXPECT_TRUE(certificates_->createSecret(name, data));
+  }
+  void erase(const char* name) {
+    store_.remove(testing::ResourcePath::parse(kSecrets + name), json::object());
+  }
+
+  FakeClock clock;
+  std::function<void()> beforeWrite;  ///< what another leader does just before, once
+  std::vector<std::string> writes;    ///< `POST multinet-webhook-ca`
+
+ private:
+  void writing(const kube::HttpRequest& request) {
+    if (isHook_) return;
+    isHook_ = true;
+    if (beforeWrite) beforeWrite();
+    isHook_ = false;
+    const std::string path = request.target.substr(0, request.target.find('?'));
+    std::string name = testing::ResourcePath::parse(path).name;
+    if (name.empty()) name = json::parse(request.body)["metadata"]["name"];
+    writes.push_back(std::string(kube::name(request.method)) + " " + name);
+  }
+
+  testing::ObjectStore store_;
+  bool isHook_ = false;
+  std::unique_ptr<kube::Client> client_;
+  std::unique_ptr<CertificateStore> certificates_;
+};
 
 TEST(KeepCertificates, FromNothingTrustComesBeforeUse) {
-  FakeCertificateDoor door;
-  FakeClock clock;
-  door.bundles = {{kMutateConfiguration, {""}}, {kValidateConfiguration, {"", ""}}};
-  const auto wrote = keep(door, clock);
-  ASSERT_TRUE(wrote.has_value()) << wrote.error().message;
-  EXPECT_TRUE(wrote->wrote);
-  EXPECT_EQ(wrote->servingEnds, clock.wall() + kLeafLifetime);
-  EXPECT_EQ(wrote->authorityEnds, clock.wall() + kCaLifetime);
-  EXPECT_EQ(door.log,
-            (std::vector<std::string>{"create multinet-webhook-ca", "bundle multinet-mutate",
-                                      "bundle multinet-validate", "create multinet-webhook-tls"}));
+  Cluster cluster;
+  cluster.configure(kMutateConfiguration, 1);
+  cluster.configure(kValidateConfiguration, 2);
+  const auto kept = cluster.keep();
+  ASSERT_TRUE(kept.has_value()) << kept.error().message;
+  EXPECT_TRUE(kept->wrote);
+  EXPECT_EQ(kept->servingEnds, cluster.clock.wall() + kLeafLifetime);
+  EXPECT_EQ(kept->authorityEnds, cluster.clock.wall() + kCaLifetime);
+  EXPECT_EQ(cluster.writes,
+            (std::vector<std::string>{"POST multinet-webhook-ca", "PATCH multinet-mutate",
+                                      "PATCH multinet-validate", "POST multinet-webhook-tls"}));
+  EXPECT_EQ(cluster.bundles(kValidateConfiguration),
+            std::vector<std::string>(2, cluster.secret(kAuthoritySecret)->at("ca.crt")));
 }
 
 TEST(KeepCertificates, IdleWritesNothing) {
-  FakeCertificateDoor door;
-  FakeClock clock;
-  door.bundles = {{kMutateConfiguration, {""}}};
-  ASSERT_TRUE(keep(door, clock).has_value());
-  door.log.clear();
-  const auto wrote = keep(door, clock);
-  ASSERT_TRUE(wrote.has_value());
-  EXPECT_FALSE(wrote->wrote);
-  EXPECT_TRUE(door.log.empty());
+  Cluster cluster;
+  cluster.configure(kMutateConfiguration, 1);
+  ASSERT_TRUE(cluster.keep().has_value());
+  cluster.writes.clear();
+  const auto kept = cluster.keep();
+  ASSERT_TRUE(kept.has_value());
+  EXPECT_FALSE(kept->wrote);
+  EXPECT_TRUE(cluster.writes.empty());
 }
 
 TEST(KeepCertificates, WithoutConfigurationsTheCertificateIsMadeAllTheSame) {
-  FakeCertificateDoor door;
-  FakeClock clock;
-  ASSERT_TRUE(keep(door, clock).has_value());
-  EXPECT_TRUE(door.secrets.contains(kServingSecret));
+  Cluster cluster;
+  ASSERT_TRUE(cluster.keep().has_value());
+  EXPECT_TRUE(cluster.secret(kServingSecret));
 }
 
 TEST(KeepCertificates, AStaleLeaderLosesAndTakesOverTheWinnersCa) {
-  FakeCertificateDoor door;
-  FakeClock clock;
-  FakeCertificateDoor other;
-  ASSERT_TRUE(keep(other, clock).has_value());
-  door.beforeWrite = [&] {
-    door.beforeWrite = nullptr;
-    door.secrets[kAuthoritySecret] = other.secrets[kAuthoritySecret];
+  Cluster other;
+  ASSERT_TRUE(other.keep().has_value());
+  const SecretData winners = *other.secret(kAuthoritySecret);
+  Cluster cluster;
+  cluster.beforeWrite = [&] {
+    cluster.beforeWrite = nullptr;
+    cluster.put(kAuthoritySecret, winners);
   };
-  const auto lost = keep(door, clock);
+  const auto lost = cluster.keep();
   ASSERT_FALSE(lost.has_value());
   EXPECT_EQ(lost.error().code, Code::AlreadyExists);
-  ASSERT_TRUE(keep(door, clock).has_value());
-  EXPECT_EQ(door.secrets[kServingSecret].data.at("ca.crt"),
-            other.secrets[kAuthoritySecret].data.at("ca.crt"));
+  ASSERT_TRUE(cluster.keep().has_value());
+  EXPECT_EQ(cluster.secret(kServingSecret)->at("ca.crt"), winners.at("ca.crt"));
 }
 
 TEST(KeepCertificates, GivesUpWhereSomebodyUndoesEachStep) {
-  FakeCertificateDoor door;
-  FakeClock clock;
-  door.bundles = {{kMutateConfiguration, {""}}};
-  ASSERT_TRUE(keep(door, clock).has_value());
-  door.secrets.erase(kServingSecret);
-  door.beforeWrite = [&] { door.secrets.erase(kAuthoritySecret); };
-  const auto result = keep(door, clock);
+  Cluster cluster;
+  cluster.configure(kMutateConfiguration, 1);
+  ASSERT_TRUE(cluster.keep().has_value());
+  cluster.erase(kServingSecret);
+  cluster.beforeWrite = [&] { cluster.erase(kAuthoritySecret); };
+  const auto result = cluster.keep();
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().reason, "NotConverging");
 }
 
 TEST(KeepCertificates, AStaleLeaderDoesNotUndoANewersBundle) {
-  FakeCertificateDoor door;
-  FakeClock clock;
-  door.bundles = {{kMutateConfiguration, {""}}};
-  ASSERT_TRUE(keep(door, clock).has_value());
-  door.bundles[kMutateConfiguration] = {"applied again"};
-  door.beforeWrite = [&] {  // it was held up between its look and its write
-    door.beforeWrite = nullptr;
-    door.bundles[kMutateConfiguration] = {"rotated"};
-    ++door.versions[kMutateConfiguration];
+  Cluster cluster;
+  cluster.configure(kMutateConfiguration, 1);
+  ASSERT_TRUE(cluster.keep().has_value());
+  cluster.configure(kMutateConfiguration, 1, "applied again");
+  cluster.beforeWrite = [&] {  // it was held up between its look and its write
+    cluster.beforeWrite = nullptr;
+    cluster.configure(kMutateConfiguration, 1, "rotated");
   };
-  const auto lost = keep(door, clock);
+  const auto lost = cluster.keep();
   ASSERT_FALSE(lost.has_value());
   EXPECT_EQ(lost.error().code, Code::Aborted);
-  EXPECT_EQ(door.bundles[kMutateConfiguration], std::vector<std::string>{"rotated"});
+  EXPECT_EQ(cluster.bundles(kMutateConfiguration), std::vector<std::string>{"rotated"});
 }
 
 TEST(KeepCertificates, WhoLeadsNoMoreWritesNoStepMore) {
-  FakeCertificateDoor door;
-  FakeClock clock;
+  Cluster cluster;
   int steps = 0;
-  const auto stopped = keepCertificates(door, {"name"}, clock, [&] { return ++steps < 2; });
+  const auto stopped = cluster.keep([&] { return ++steps < 2; });
   ASSERT_FALSE(stopped.has_value());
   EXPECT_EQ(stopped.error().reason, "NotLeading");
-  EXPECT_EQ(door.log, std::vector<std::string>{"create multinet-webhook-ca"});
+  EXPECT_EQ(cluster.writes, std::vector<std::string>{"POST multinet-webhook-ca"});
 }
 
 }  // namespace

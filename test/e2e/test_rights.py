@@ -22,7 +22,7 @@ RARE: dict[Right, str] = {
     Right(_CONTROLLER, "", "events", "create"): "a write is refused: writer_fault_test",
     Right(_CONTROLLER, "", "events", "patch"): "and again: writer_fault_test",
     Right(_CONTROLLER, "", "nodes", "get"): "a Node's blocks are collected: writer_fault_test",
-    Right(_CONTROLLER, "", "secrets", "update"): "a certificate is renewed: certificate_door_test",
+    Right(_CONTROLLER, "", "secrets", "update"): "a certificate is renewed: certificate_store_test",
     Right(_CONTROLLER, _OURS, "nodenetworksets", "delete"): "a Node is deleted: departed_test",
     Right(_CONTROLLER, _OURS, "networkidentifiers", "get"): "the answer to a create was lost",
     Right(_AGENT, _OURS, "ipblocks", "delete"): "a block was empty for long: addresses_test",

@@ -1,4 +1,4 @@
-#include "controller/certificate_door.h"
+#include "controller/certs/certificate_store.h"
 
 #include "lib/base/encoding.h"
 
@@ -42,8 +42,8 @@ Status statusOf(const Result<std::string>& result) {
 
 }  // namespace
 
-Result<std::optional<json>> KubeCertificateDoor::read(const kube::Kind& kind,
-                                                      const kube::ObjectKey& key) {
+Result<std::optional<json>> CertificateStore::read(const kube::Kind& kind,
+                                                   const kube::ObjectKey& key) {
   const auto body = client_.raw().get(kind, key);
   if (!body.has_value()) {
     if (body.error().code == Code::NotFound) return std::nullopt;
@@ -57,7 +57,7 @@ Result<std::optional<json>> KubeCertificateDoor::read(const kube::Kind& kind,
   return object;
 }
 
-Result<std::optional<VersionedSecret>> KubeCertificateDoor::readSecret(const std::string& name) {
+Result<std::optional<VersionedSecret>> CertificateStore::readSecret(const std::string& name) {
   MULTINET_TRY(const auto object, read(kSecret, {nameSpace_, name}));
   if (!object) return std::nullopt;
   VersionedSecret secret;
@@ -72,7 +72,7 @@ Result<std::optional<VersionedSecret>> KubeCertificateDoor::readSecret(const std
   return secret;
 }
 
-Status KubeCertificateDoor::createSecret(const std::string& name, const SecretData& data) {
+Status CertificateStore::createSecret(const std::string& name, const SecretData& data) {
   json object = {{"apiVersion", "v1"},
                  {"kind", "Secret"},
                  {"metadata", {{"name", name}, {"namespace", nameSpace_}}},
@@ -81,7 +81,7 @@ Status KubeCertificateDoor::createSecret(const std::string& name, const SecretDa
   return statusOf(client_.raw().create(kSecret, std::move(object), nullptr));
 }
 
-Status KubeCertificateDoor::replaceSecret(const std::string& name, const VersionedSecret& secret) {
+Status CertificateStore::replaceSecret(const std::string& name, const VersionedSecret& secret) {
   MULTINET_TRY(const auto standing, read(kSecret, {nameSpace_, name}));
   json object = standing.value_or(json::object());
   object["metadata"]["name"] = name;
@@ -92,7 +92,7 @@ Status KubeCertificateDoor::replaceSecret(const std::string& name, const Version
   return statusOf(client_.raw().update(kSecret, std::move(object), kube::Subresource::None));
 }
 
-Result<std::optional<VersionedBundles>> KubeCertificateDoor::readBundles(
+Result<std::optional<VersionedBundles>> CertificateStore::readBundles(
     const std::string& configuration) {
   MULTINET_TRY(const auto object, read(configurationKind(configuration), {"", configuration}));
   if (!object) return std::nullopt;
@@ -104,8 +104,8 @@ Result<std::optional<VersionedBundles>> KubeCertificateDoor::readBundles(
   return seen;
 }
 
-Status KubeCertificateDoor::writeBundle(const std::string& configuration, const std::string& bundle,
-                                        const std::string& resourceVersion) {
+Status CertificateStore::writeBundle(const std::string& configuration, const std::string& bundle,
+                                     const std::string& resourceVersion) {
   const auto kind = configurationKind(configuration);
   MULTINET_TRY(const auto object, read(kind, {"", configuration}));
   if (!object) return {};
