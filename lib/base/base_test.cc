@@ -12,8 +12,8 @@ namespace multinet {
 namespace {
 
 TEST(InterfaceName, RefusesWhatKernelOrNftWouldMisread) {
-  for (const char* bad : {"", "lo", "eth0", "all", "default", "0123456789abcdef", "a/b", "net%d", "net*", "a\"b",
-                          "a b", "-net", ".", ".."}) {
+  for (const char* bad : {"", "lo", "eth0", "all", "default", "0123456789abcdef", "a/b", "net%d",
+                          "net*", "a\"b", "a b", "-net", ".", ".."}) {
     EXPECT_FALSE(InterfaceName::parse(bad)) << bad;
   }
   EXPECT_EQ(InterfaceName::parse("0123456789abcde")->str(), "0123456789abcde");

@@ -29,8 +29,8 @@ struct Subnet {
 };
 
 /// How many blocks of that length one node leases of a network: 4096 addresses, which is many times
-/// what a kubelet's pods need, and 4 blocks in any case. Credentials of a node that were stolen keep
-/// no more from the others.
+/// what a kubelet's pods need, and 4 blocks in any case. Credentials of a node that were stolen
+/// keep no more from the others.
 [[nodiscard]] std::size_t mostBlocks(IpFamily family, unsigned length);
 
 /// The blocks of a subnet in the order in which a node tries them: a walk that starts and steps by

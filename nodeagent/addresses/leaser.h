@@ -13,8 +13,9 @@ namespace multinet::agent::addresses {
 inline constexpr const char* kPoolExhausted = "PoolExhausted";
 
 /// A block that this node has now. ResourceExhausted/PoolExhausted where every block of the family
-/// is leased, or this node has as many as one may (ipam::mostBlocks), with numbers; Unavailable/PredecessorsBlocks where only blocks of an older network of
-/// the same name stand in the way; else the API server's error.
+/// is leased, or this node has as many as one may (ipam::mostBlocks), with numbers;
+/// Unavailable/PredecessorsBlocks where only blocks of an older network of the same name stand in
+/// the way; else the API server's error.
 [[nodiscard]] Result<LeasedBlock> leaseBlock(BlockApi& api, const Pool& pool, IpFamily family,
                                              const NodeName& node, int attempts);
 
