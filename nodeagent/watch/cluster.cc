@@ -46,11 +46,16 @@ bool sameRequest(const k8s::Pod& old, const k8s::Pod& now) {
 }  // namespace
 
 struct Cluster::Informers {
+  enum class Role : std::uint8_t {
+    Decides,   ///< nothing is judged before its first list is there
+    Follows,   ///< from the start on
+    WithPods,  ///< from the first pod on that asks for a network
+  };
   /// One informer, as all of them are treated.
   struct One {
     std::string resource;
     const char* what;  ///< in messages
-    bool decides;      ///< nothing is judged before its first list is there
+    Role role;
     std::function<void()> start;
     std::function<void()> stop;
     std::function<bool()> synced;
@@ -77,20 +82,20 @@ struct Cluster::Informers {
         interfaceSets(*client, where(options, "nodeName", node)),
         nodeSets(*client, where(options, "metadata.name", node)),
         nodes(*client, where(options, "metadata.name", node)) {
-    add(networks, "PodNetworks", true);
+    add(networks, "PodNetworks", Role::Decides);
     // Without them a start would empty the flood lists of tunnels that carry traffic.
-    add(peers, "NetworkPeers", true);
-    add(pods, "this node's pods", true);
-    add(serviceCidrs, "ServiceCIDRs", false);
-    add(blocks, "this node's IPBlocks", false);
-    add(interfaceSets, "this node's PodInterfaceSets", false);
-    add(nodeSets, "this node's NodeNetworkSet", false);
-    add(nodes, "this node", false);
+    add(peers, "NetworkPeers", Role::Decides);
+    add(pods, "this node's pods", Role::Decides);
+    add(serviceCidrs, "ServiceCIDRs", Role::Follows);
+    add(nodeSets, "this node's NodeNetworkSet", Role::Follows);
+    add(nodes, "this node", Role::Follows);
+    add(blocks, "this node's IPBlocks", Role::WithPods);
+    add(interfaceSets, "this node's PodInterfaceSets", Role::WithPods);
   }
 
   template <class T>
-  void add(kube::Informer<T>& informer, const char* what, bool decides) {
-    all.push_back({std::string(kube::kindOf<T>().plural), what, decides,
+  void add(kube::Informer<T>& informer, const char* what, Role role) {
+    all.push_back({std::string(kube::kindOf<T>().plural), what, role,
                    [&informer] { informer.start(); }, [&informer] { informer.stop(); },
                    [&informer] { return informer.synced(); },
                    [&informer] { return informer.health(); }});
@@ -108,6 +113,7 @@ struct Cluster::Informers {
   kube::Informer<api::NodeNetworkSet> nodeSets;
   kube::Informer<k8s::Node> nodes;
   std::vector<One> all;
+  bool withPods = false;  ///< of the lane: those of that role have been started
 };
 
 class Cluster::View final : public api::Catalog {
@@ -212,7 +218,9 @@ void Cluster::connect() {
   tellChanges();
   tellOwnChanges();
   informers_.store(owned_.get());
-  for (const Informers::One& one : owned_->all) one.start();
+  for (const Informers::One& one : owned_->all) {
+    if (one.role != Informers::Role::WithPods) one.start();
+  }
   followSoon();
 }
 
@@ -299,7 +307,8 @@ std::vector<WatchAge> Cluster::watches() const {
 Status Cluster::synced() const {
   MULTINET_CHECK(client());
   for (const Informers::One& one : informers_.load()->all) {
-    if (one.decides && !one.synced()) return missing(one.what, one.health());
+    if (one.role == Informers::Role::Decides && !one.synced())
+      return missing(one.what, one.health());
   }
   return {};
 }
@@ -402,13 +411,14 @@ void Cluster::followSoon() {
   if (following_.exchange(true)) return;
   lane_.postAfter(kGather, [this] {
     following_ = false;
-    followAttachments();
+    followNeeded();
   });
 }
 
-void Cluster::followAttachments() {
+void Cluster::followNeeded() {
   if (owned_ == nullptr) return;  // it is done when they are there
   std::set<std::string> wanted;
+  bool anyAsks = false;
   {
     const std::lock_guard lock(mutex_);
     wanted.swap(called_);
@@ -416,7 +426,14 @@ void Cluster::followAttachments() {
   for (const auto& pod : pods()) {
     const std::string* text = pod->metadata.annotation(api::kNetworksAnnotation);
     if (text == nullptr || pod->finished()) continue;
+    anyAsks = true;
     if (api::asksByAttachment(*text)) wanted.insert(pod->metadata.nameSpace);
+  }
+  // Most nodes of a cluster may never have such a pod; one that had will have others.
+  if (anyAsks && !std::exchange(owned_->withPods, true)) {
+    for (const Informers::One& one : owned_->all) {
+      if (one.role == Informers::Role::WithPods) one.start();
+    }
   }
   const BootTime now = clock_.now();
   owned_->attachments.follow(wanted_.update(wanted, now));
@@ -424,7 +441,7 @@ void Cluster::followAttachments() {
   if (!next || std::exchange(lookComes_, true)) return;
   lane_.postAfter(*next - now, [this] {
     lookComes_ = false;
-    followAttachments();
+    followNeeded();
   });
 }
 

@@ -95,7 +95,7 @@ class Cluster final : public Caches, public OwnObjects {
   void tellChanges();
   void tellOwnChanges();
   void followSoon();
-  void followAttachments();
+  void followNeeded();
   [[nodiscard]] Result<k8s::StringMap> fetchLabels(const std::string& name) const;
 
   const ClusterOptions options_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -150,6 +151,23 @@ TEST_F(ClusterTest, TellsTheAgeOfEveryWatch) {
                                               "nodenetworksets", "nodes", "ipblocks"}));
 }
 
+TEST_F(ClusterTest, FollowsItsBlocksAndSetsFromItsFirstPodOn) {
+  put("/api/v1/namespaces/default/pods/plain", {{"spec", {{"nodeName", "n1"}}}});
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->node().known && cluster_->nodeSet().known; }));
+  const auto asked = [&](const std::string& what) {
+    const auto requests = server_.requests();
+    return std::ranges::any_of(requests, [&](const std::string& request) {
+      return request.find(what) != std::string::npos;
+    });
+  };
+  EXPECT_FALSE(asked("podinterfacesets") || asked("ipblocks"));
+  EXPECT_FALSE(cluster_->interfaceSet("default", "web").known);
+  put("/api/v1/namespaces/default/pods/web", pod("n1", "blue"));
+  EXPECT_TRUE(eventually([&] { return cluster_->interfaceSet("default", "web").known; }));
+  EXPECT_TRUE(eventually([&] { return asked("ipblocks"); }));
+}
+
 TEST_F(ClusterTest, FollowsTheAttachmentsOfNamespacesWithPodsThatAskForOne) {
   put("/api/v1/namespaces/default/pods/plain", pod("n1", "blue"));
   put("/api/v1/namespaces/far/pods/away", pod("n2", "attachment/nas"));
@@ -183,6 +201,7 @@ TEST_F(ClusterTest, EndsWithANamespaceAWhileAfterItsLastPod) {
 }
 
 TEST_F(ClusterTest, FollowsWhatThisNodeWritesAndNothingOfOthers) {
+  put("/api/v1/namespaces/default/pods/web", pod("n1", "blue"));
   put("/api/v1/nodes/n1", Json::object());
   put("/api/v1/nodes/n2", Json::object());
   for (const char* node : {"n1", "n2"}) {

@@ -25,7 +25,8 @@ struct Seen {
 class OwnObjects {
  public:
   virtual ~OwnObjects() = default;
-  /// Of this node alone: a set of that name that tells of another node isn't seen.
+  /// Of this node alone: a set of that name that tells of another node isn't seen. Not known before
+  /// the node has a pod that asks for networks.
   [[nodiscard]] virtual Seen<api::PodInterfaceSet> interfaceSet(const std::string& namespaceName,
                                                                 const std::string& name) const = 0;
   /// A pod of this node.

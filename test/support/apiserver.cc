@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <functional>
 #include <list>
 #include <optional>
 #include <thread>
@@ -25,6 +26,9 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using tcp = asio::ip::tcp;
 using Request = http::request<http::string_body>;
+
+/// A watch that waits looks so often whether the server ends.
+constexpr std::chrono::milliseconds kLookAtEnd(100);
 
 std::string rendered(const StoreAnswer& answer, std::string_view extraHeaders) {
   const auto body = answer.body.dump();
@@ -59,6 +63,10 @@ class ApiServer::Impl {
     const std::lock_guard lock(mutex_);
     return taken_;
   }
+  std::map<std::string, Traffic> traffic() const {
+    const std::lock_guard lock(mutex_);
+    return traffic_;
+  }
   std::string lastAuthorization() const {
     const std::lock_guard lock(mutex_);
     return authorization_;
@@ -73,11 +81,10 @@ class ApiServer::Impl {
   void connection(tcp::socket socket);
   template <class Stream>
   void serve(Stream& stream);
+  using Send = std::function<void(const std::string&)>;
   /// False when the connection must be closed.
-  template <class Stream>
-  bool answer(Stream& stream, const Ask& ask, bool keepsAlive);
-  template <class Stream>
-  bool watch(Stream& stream, const Ask& ask, std::optional<Fault> fault);
+  bool answer(const Send& send, const Ask& ask, bool keepsAlive);
+  bool watch(const Send& write, const Ask& ask, std::optional<Fault> fault);
   StoreAnswer answerOf(const Ask& ask);
   StoreAnswer remembered(const Ask& ask, StoreAnswer answer);
   std::optional<Fault> faultFor(const Ask& ask);
@@ -91,6 +98,7 @@ class ApiServer::Impl {
   mutable std::mutex mutex_;
   std::vector<FaultRule> rules_;
   std::vector<std::string> requests_;
+  std::map<std::string, Traffic> traffic_;
   std::map<std::string, StoreAnswer> firstLists_;
   std::string authorization_;
   std::string serverName_;
@@ -166,6 +174,18 @@ void ApiServer::Impl::connection(tcp::socket socket) {
 template <class Stream>
 void ApiServer::Impl::serve(Stream& stream) {
   beast::flat_buffer buffer;
+  std::optional<std::string> client;
+  const std::shared_ptr<void> closing(nullptr, [&](void*) {
+    const std::lock_guard lock(mutex_);
+    if (client) --traffic_[*client].open;
+  });
+  const Send send = [&](const std::string& text) {
+    {
+      const std::lock_guard lock(mutex_);
+      traffic_[*client].bytes += text.size();
+    }
+    asio::write(stream, asio::buffer(text));
+  };
   while (open()) {
     Request request;
     http::read(stream, buffer, request);
@@ -175,8 +195,14 @@ void ApiServer::Impl::serve(Stream& stream) {
       const std::lock_guard lock(mutex_);
       requests_.push_back(ask.method + " " + ask.target);
       authorization_ = std::string(request[http::field::authorization]);
+      const bool isNew = !client;
+      if (isNew) client = authorization_;
+      auto& traffic = traffic_[*client];
+      traffic.connections += isNew ? 1 : 0;
+      traffic.open += isNew ? 1 : 0;
+      traffic.requests.push_back(requests_.back());
     }
-    if (!answer(stream, ask, request.keep_alive())) return;
+    if (!answer(send, ask, request.keep_alive())) return;
   }
 }
 
@@ -213,9 +239,7 @@ StoreAnswer ApiServer::Impl::remembered(const Ask& ask, StoreAnswer answer) {
   return answer;
 }
 
-template <class Stream>
-bool ApiServer::Impl::answer(Stream& stream, const Ask& ask, bool keepsAlive) {
-  const auto send = [&](const std::string& text) { asio::write(stream, asio::buffer(text)); };
+bool ApiServer::Impl::answer(const Send& send, const Ask& ask, bool keepsAlive) {
   const auto fault = faultFor(ask);
   if (fault == Fault::TooManyRequests) {
     send(rendered(failure(429, "TooManyRequests", "slow down"), "Retry-After: 1\r\n"));
@@ -237,7 +261,7 @@ bool ApiServer::Impl::answer(Stream& stream, const Ask& ask, bool keepsAlive) {
     stall();
     return false;
   }
-  if (ask.query.contains("watch")) return watch(stream, ask, fault);
+  if (ask.query.contains("watch")) return watch(send, ask, fault);
   auto answer = answerOf(ask);
   if (fault == Fault::LoseReply) return false;
   if (fault == Fault::OldList) {
@@ -253,9 +277,7 @@ bool ApiServer::Impl::answer(Stream& stream, const Ask& ask, bool keepsAlive) {
   return keepsAlive;
 }
 
-template <class Stream>
-bool ApiServer::Impl::watch(Stream& stream, const Ask& ask, std::optional<Fault> fault) {
-  const auto write = [&](const std::string& text) { asio::write(stream, asio::buffer(text)); };
+bool ApiServer::Impl::watch(const Send& write, const Ask& ask, std::optional<Fault> fault) {
   const auto chunk = [&](const std::string& text) {
     std::ostringstream size;
     size << std::hex << text.size();
@@ -279,22 +301,19 @@ bool ApiServer::Impl::watch(Stream& stream, const Ask& ask, std::optional<Fault>
   const auto selected = [&](const Json& object) {
     return ObjectStore::matches(object, ask.at("labelSelector"), ask.at("fieldSelector"));
   };
-  std::set<std::pair<std::string, std::string>> sent;
   if (ask.at("sendInitialEvents") == "true") {
     const auto all = store.list(ask.path, ask.at("labelSelector"), ask.at("fieldSelector"), 0, "");
-    for (const auto& item : all.body["items"]) {
-      chunk(event("ADDED", item));
-      sent.insert({item["metadata"].value("namespace", ""), item["metadata"].value("name", "")});
-    }
+    for (const auto& item : all.body["items"]) chunk(event("ADDED", item));
     revision = std::stoull(all.body["metadata"]["resourceVersion"].get<std::string>());
     bookmark(true);
   }
   const auto until = std::chrono::steady_clock::now() +
                      std::chrono::seconds(std::max<std::uint64_t>(1, ask.number("timeoutSeconds")));
   std::string delayed;
+  auto bookmarked = std::chrono::steady_clock::now();
   while (open() && std::chrono::steady_clock::now() < until) {
     std::vector<StoreEvent> events;
-    if (!store.eventsAfter(revision, events, options_.bookmarkEvery)) {
+    if (!store.eventsAfter(revision, events, std::min(options_.bookmarkEvery, kLookAtEnd))) {
       chunk(event("ERROR", failure(410, "Expired", "too old resource version").body));
       break;
     }
@@ -302,34 +321,36 @@ bool ApiServer::Impl::watch(Stream& stream, const Ask& ask, std::optional<Fault>
       stall();
       return false;
     }
-    if (events.empty() && store.revision() >= revision) bookmark(false);
+    const auto now = std::chrono::steady_clock::now();
+    if (events.empty() && store.revision() >= revision &&
+        now - bookmarked >= options_.bookmarkEvery) {
+      bookmark(false);
+      bookmarked = now;
+    }
     for (const auto& change : events) {
       revision = change.revision;
       if (change.path.collection != ask.path.collection) continue;
       if (!ask.path.nameSpace.empty() && change.path.nameSpace != ask.path.nameSpace) continue;
-      const std::pair key{change.path.nameSpace, change.path.name};
-      auto type = change.type;
-      if (!selected(change.object)) {
-        // It left the selection: gone for this watcher.
-        if (sent.erase(key) == 0 && revision > 0 && type != "MODIFIED") continue;
-        type = "DELETED";
-      }
-      if (type != "DELETED") sent.insert(key);
-      const auto text = event(type, change.object);
-      const auto now = std::exchange(fault, std::nullopt);
-      if (now == Fault::EventLost) continue;
-      if (now == Fault::EventDelayed) {
+      const bool was = change.before != nullptr && selected(*change.before);
+      const bool is = change.type != "DELETED" && selected(*change.object);
+      if (!was && !is) continue;
+      // What leaves the selection is gone for this watcher, what enters it is new.
+      const std::string type = !is ? "DELETED" : was ? "MODIFIED" : "ADDED";
+      const auto text = event(type, *change.object);
+      const auto met = std::exchange(fault, std::nullopt);
+      if (met == Fault::EventLost) continue;
+      if (met == Fault::EventDelayed) {
         delayed = text;
         continue;
       }
-      if (now == Fault::EventCut) {
+      if (met == Fault::EventCut) {
         chunk(text.substr(0, text.size() / 2));
         return false;
       }
       // In two chunks, so that no reader can count on whole events.
       chunk(text.substr(0, text.size() / 3));
       chunk(text.substr(text.size() / 3));
-      if (now == Fault::EventDoubled) chunk(text);
+      if (met == Fault::EventDoubled) chunk(text);
       if (!delayed.empty()) chunk(std::exchange(delayed, {}));
     }
   }
@@ -357,6 +378,9 @@ std::vector<std::string> ApiServer::requests() const {
 }
 int ApiServer::connections() const {
   return impl_->connections();
+}
+std::map<std::string, Traffic> ApiServer::traffic() const {
+  return impl_->traffic();
 }
 std::string ApiServer::lastAuthorization() const {
   return impl_->lastAuthorization();

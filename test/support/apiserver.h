@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +45,14 @@ struct ApiServerOptions {
   std::chrono::milliseconds bookmarkEvery{100};
 };
 
+/// What one client has cost so far.
+struct Traffic {
+  int connections = 0;                ///< that it made
+  int open = 0;                       ///< of these
+  std::vector<std::string> requests;  ///< as ApiServer::requests() has them
+  std::uint64_t bytes = 0;            ///< sent to it
+};
+
 class ApiServer {
  public:
   explicit ApiServer(ApiServerOptions options = {});
@@ -62,6 +72,8 @@ class ApiServer {
   [[nodiscard]] std::vector<std::string> requests() const;
   /// How many connections it has taken so far.
   [[nodiscard]] int connections() const;
+  /// By the header Authorization; of a connection that of its first request.
+  [[nodiscard]] std::map<std::string, Traffic> traffic() const;
   /// The header Authorization of the last request.
   [[nodiscard]] std::string lastAuthorization() const;
   /// Whom the last TLS connection asked for (SNI); empty where it named nobody.

@@ -1,5 +1,6 @@
 #include "test/support/object_store.h"
 
+#include <algorithm>
 #include <chrono>
 #include <sstream>
 
@@ -134,8 +135,10 @@ Json* ObjectStore::find(const ResourcePath& path) {
 StoreAnswer ObjectStore::commit(const std::string& type, const ResourcePath& path, Json object) {
   ++revision_;
   object["metadata"]["resourceVersion"] = std::to_string(revision_);
-  history_.push_back({revision_, type, path, object});
   auto& objects = collections_[path.collection];
+  const auto old = objects.find({path.nameSpace, path.name});
+  history_.push_back({revision_, type, path, std::make_shared<const Json>(object),
+                      old == objects.end() ? nullptr : std::make_shared<const Json>(old->second)});
   if (type == "DELETED") {
     objects.erase({path.nameSpace, path.name});
   } else {
@@ -253,9 +256,8 @@ bool ObjectStore::eventsAfter(std::uint64_t revision, std::vector<StoreEvent>& e
     return revision < compacted_ || (!history_.empty() && history_.back().revision > revision);
   });
   if (revision < compacted_) return false;
-  for (const auto& event : history_) {
-    if (event.revision > revision) events.push_back(event);
-  }
+  const auto first = std::ranges::upper_bound(history_, revision, {}, &StoreEvent::revision);
+  events.insert(events.end(), first, history_.end());
   return true;
 }
 

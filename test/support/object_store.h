@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -39,7 +40,8 @@ struct StoreEvent {
   std::uint64_t revision = 0;
   std::string type;  ///< ADDED, MODIFIED, DELETED
   ResourcePath path;
-  Json object;
+  std::shared_ptr<const Json> object;  ///< of one that was deleted its last state
+  std::shared_ptr<const Json> before;  ///< null: it wasn't there
 };
 
 /// Thread-safe.

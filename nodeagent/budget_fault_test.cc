@@ -1,0 +1,113 @@
+// What agents cost the API server, in requests and bytes instead of time: what is asked more often
+// than here, or of more than its own node, is multiplied by all nodes of a cluster.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "nodeagent/hollow_cluster_fixture.h"
+
+namespace multinet::agent {
+namespace {
+
+using std::chrono::seconds;
+
+class Budget : public ::testing::Test {
+ protected:
+  static std::filesystem::path directory() {
+    return std::filesystem::path(::testing::TempDir()) /
+           ("budget-" + std::to_string(::getpid()) + "-" +
+            ::testing::UnitTest::GetInstance()->current_test_info()->name());
+  }
+  /// `GET nodes metadata.name=node-0`: without the group, the number of a page, a revision.
+  static std::multiset<std::string> asked(const std::vector<std::string>& requests,
+                                          std::size_t from = 0) {
+    std::multiset<std::string> all;
+    for (std::size_t i = from; i < requests.size(); ++i) all.insert(shortened(requests[i]));
+    return all;
+  }
+  static std::string shortened(const std::string& request) {
+    const auto space = request.find(' ');
+    const auto mark = std::min(request.find('?'), request.size());
+    std::string path = request.substr(space + 1, mark - space - 1);
+    for (const char* prefix :
+         {"/apis/multinet.dev/v1alpha1/", "/apis/networking.k8s.io/v1/", "/api/v1/"}) {
+      if (path.starts_with(prefix)) path.erase(0, std::string(prefix).size());
+    }
+    const std::string query = request.substr(mark);
+    std::string what =
+        query.find("watch=") != std::string::npos ? "WATCH" : request.substr(0, space);
+    what += " " + path;
+    const std::string key = "fieldSelector=";
+    if (const auto at = query.find(key); at != std::string::npos) {
+      const auto begin = at + key.size();
+      std::string selector = query.substr(begin, query.find('&', begin) - begin);
+      if (const auto equals = selector.find("%3D"); equals != std::string::npos) {
+        selector.replace(equals, 3, "=");
+      }
+      what += " " + selector;
+    }
+    return what;
+  }
+};
+
+TEST_F(Budget, AnIdleAgentAsksForWhatItNeedsAndOnce) {
+  HollowCluster cluster({.nodes = 20, .agents = 3, .networks = 2}, directory());
+  ASSERT_TRUE(cluster.start(seconds(60)));
+  ASSERT_TRUE(cluster.settle(seconds(60)));
+  const auto traffic = cluster.trafficOf(0);
+  auto rest = asked(traffic.requests);
+  const std::set<std::string> watches = {
+      // Of all nodes: networks, and who takes part in them.
+      "WATCH podnetworks", "WATCH networkpeers", "WATCH servicecidrs",
+      // Of its own.
+      "WATCH pods spec.nodeName=node-0", "WATCH nodes metadata.name=node-0",
+      "WATCH nodenetworksets metadata.name=node-0"};
+  for (const auto& watch : watches) {
+    EXPECT_EQ(rest.count(watch), 1U) << watch;
+    rest.erase(watch);
+  }
+  EXPECT_EQ(std::set(rest.begin(), rest.end()),
+            (std::set<std::string>{"GET /version", "GET ipblocks spec.nodeName=node-0",
+                                   "GET nodenetworksets/node-0", "POST nodenetworksets",
+                                   "PUT nodenetworksets/node-0/status", "POST networkpeers"}));
+  EXPECT_EQ(rest.count("POST networkpeers"), 2U) << "one for each network";
+  // What a node tells of itself comes in one piece or in a few.
+  EXPECT_LE(rest.size(), 12U);
+  // Each watch has one; of the others one for calls that are quick and one or two for writes.
+  EXPECT_LE(traffic.connections, static_cast<int>(watches.size()) + 3);
+}
+
+/// Attachments, pods, sets, nodes, reports: an agent is sent none of another node's.
+TEST_F(Budget, TheStartOfAnAgentCostsTheSameInALargeCluster) {
+  std::vector<std::uint64_t> bytes;
+  for (const int nodes : {10, 100}) {
+    HollowCluster cluster({.nodes = nodes, .agents = 2, .networks = 0}, directory());
+    ASSERT_TRUE(cluster.start(seconds(60)));
+    ASSERT_TRUE(cluster.settle(seconds(60)));
+    bytes.push_back(cluster.trafficOf(0).bytes);
+  }
+  // Revisions and UIDs have more digits.
+  EXPECT_LE(static_cast<double>(bytes[1]), static_cast<double>(bytes[0]) * 1.02)
+      << bytes[0] << " bytes with 10 nodes, " << bytes[1] << " with 100";
+}
+
+TEST_F(Budget, APodMoreIsNothingToOtherNodes) {
+  HollowCluster cluster({.nodes = 20, .agents = 3, .networks = 2}, directory());
+  ASSERT_TRUE(cluster.start(seconds(60)));
+  ASSERT_TRUE(cluster.settle(seconds(60)));
+  // The first pod of a network leases a block for those after it.
+  ASSERT_TRUE(cluster.run(0, "first", "net-0"));
+  ASSERT_TRUE(cluster.settle(seconds(60)));
+  const auto mine = cluster.trafficOf(0);
+  const auto others = cluster.trafficOf(1);
+  ASSERT_TRUE(cluster.run(0, "second", "net-0"));
+  ASSERT_TRUE(cluster.settle(seconds(60)));
+  EXPECT_EQ(cluster.trafficOf(1).requests.size(), others.requests.size());
+  EXPECT_EQ(cluster.trafficOf(1).bytes, others.bytes);
+  EXPECT_EQ(asked(cluster.trafficOf(0).requests, mine.requests.size()),
+            (std::multiset<std::string>{"POST namespaces/default/podinterfacesets",
+                                        "PATCH namespaces/default/pods/second/status"}));
+}
+
+}  // namespace
+}  // namespace multinet::agent
