@@ -99,6 +99,14 @@ class BenchCluster:
         who = f"--kubeconfig={self._record.layout.kubeconfig}"
         return run([program, who, *args], stdin=stdin, timeout=timeout).stdout
 
+    @property
+    def kubeconfig(self) -> Path:
+        return self._record.layout.kubeconfig
+
+    def apply(self, objects: Sequence[dict[str, Any]]) -> None:
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(listed))
+
     # The node
 
     @property

@@ -21,6 +21,12 @@ _PARTS = (
         packages="tool",
         root=_GO,
     ),
+    Part(
+        name="whereabouts",
+        version_of="github.com/k8snetworkplumbingwg/whereabouts",
+        packages="tool",
+        root=_GO,
+    ),
 )
 
 
@@ -31,6 +37,7 @@ class Peers:
     grpcproxy: Path | None
     multus: Path | None
     bitmap: Path | None
+    whereabouts: Path | None
     why: str = ""
 
 
@@ -43,10 +50,15 @@ def build(progress: Progress) -> Peers:
             found |= gobuild.build((part,), progress)
         except ClusterError as error:
             why += f"{part.name} can't be built: {str(error).splitlines()[0]}"
-    proxy, bitmap = found["grpcproxy"], found["bitmap"]
+
+    def program(part: str, name: str) -> Path | None:
+        directory = found[part]
+        return directory / name if directory else None
+
     return Peers(
-        proxy / "grpcproxy" if proxy else None,
+        program("grpcproxy", "grpcproxy"),
         found["multus"],
-        bitmap / "bitmap" if bitmap else None,
+        program("bitmap", "bitmap"),
+        program("whereabouts", "cmd"),
         why,
     )
