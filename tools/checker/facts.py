@@ -162,6 +162,8 @@ class Intent:
     state: str
     interfaces: tuple[Interface, ...]
     doubted: bool = False
+    released: bool = False
+    """Given up and without a link: its addresses rest, or rested; a late sandbox is looked for."""
 
 
 @dataclass(frozen=True)

@@ -280,10 +280,17 @@ def intents(node: str, rows: list[dict[str, str]]) -> list[Intent]:
         owner = record["pod"]
         title = f"{owner['namespace']}/{owner['name']}"
         state = STATES.get(record["state"], f"state {record['state']}")
-        doubted = bool(record.get("doubt", ""))  # what isn't sure; empty: nothing
         found.append(
             Intent(
-                node, row["id"], owner["uid"], title, record["sandbox"], state, interfaces, doubted
+                node,
+                row["id"],
+                owner["uid"],
+                title,
+                record["sandbox"],
+                state,
+                interfaces,
+                doubted=bool(record.get("doubt", "")),  # what isn't sure; empty: nothing
+                released=state == "ROLLBACK" and record.get("restsUntil", 0) != 0,
             )
         )
     return found

@@ -120,6 +120,10 @@ def test_a_journal_record_is_read() -> None:
     assert gather.intents("n1", [{"id": "i1", "record": json.dumps(record)}]) == [
         Intent("n1", "i1", "u1", "default/web", "s1", "ATTACHED", (wanted,))
     ]
+    for rests, released in ((0, False), (5_000, True)):
+        given_up = {**record, "sandbox": "", "state": 6, "restsUntil": rests}
+        (intent,) = gather.intents("n1", [{"id": "i1", "record": json.dumps(given_up)}])
+        assert (intent.state, intent.released) == ("ROLLBACK", released)
 
 
 def test_a_set_is_read() -> None:

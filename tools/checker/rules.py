@@ -24,7 +24,7 @@ def _addresses(facts: Facts) -> Iterator[Finding]:
     """An address of a network has one holder, on whatever node, in journals as in sets."""
     holders: dict[tuple[str, str], set[str]] = defaultdict(set)
     for intent in facts.intents:
-        if intent.state in LIVE_STATES:
+        if intent.state in LIVE_STATES and not intent.released:
             for interface in intent.interfaces:
                 for address in interface.addresses:
                     holders[interface.network, plain(address)].add(intent.uid)

@@ -150,6 +150,16 @@ def with_a_second_pod(mac: str, addresses: tuple[str, ...]) -> Facts:
     return facts
 
 
+def test_what_a_run_gave_back_before_it_began_may_be_anothers() -> None:
+    """Its record stays while the runtime may still make its sandbox."""
+    facts = healthy()
+    given_up = Intent("n1", "i0", "u0", "default/was", "", "ROLLBACK", (NET1,))
+    facts.intents.append(given_up)
+    assert "duplicate-address" in rules(facts)
+    facts.intents[-1] = replace(given_up, released=True)
+    assert "duplicate-address" not in rules(facts)
+
+
 def test_twins_on_two_nodes_are_found() -> None:
     other = "0a:58:0a:14:00:99"
     assert rules(with_a_second_pod(other, ())) == set()
