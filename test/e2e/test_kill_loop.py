@@ -47,7 +47,7 @@ FAMILIES = [
         "sandbox.*",
         both(
             *(f"sandbox.{step}" for step in ("resolve", "claim", "intent", "forward", "bound")),
-            *(f"sandbox.{step}" for step in ("netns", "attach", "attached", "answer")),
+            *(f"sandbox.{step}" for step in ("netns", "commit", "attach", "answer")),
             *(f"sandbox.{step}" for step in ("stop", "detach", "detached")),
         )
         | {"sandbox.release.before"},
