@@ -73,8 +73,8 @@ TEST_F(Budget, AnIdleAgentAsksForWhatItNeedsAndOnce) {
   EXPECT_EQ(rest.count("POST networkpeers"), 2U) << "one for each network";
   // What a node tells of itself comes in one piece or in a few.
   EXPECT_LE(rest.size(), 12U);
-  // Each watch has one; of the others one for calls that are quick and one or two for writes.
-  EXPECT_LE(traffic.connections, static_cast<int>(watches.size()) + 3);
+  // Each watch has one; the others are those of calls, of which a busy machine has more at once.
+  EXPECT_LE(traffic.connections, static_cast<int>(watches.size()) + 6);
 }
 
 /// Attachments, pods, sets, nodes, reports: an agent is sent none of another node's.
