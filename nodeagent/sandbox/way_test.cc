@@ -46,7 +46,7 @@ TEST_F(WayOwnerTest, NobodyWaitsForTheCommitOfAttached) {
   runtime_.hold();
   auto call = submit(request());
   eventually("forwarded", [&] { return runtime_.runs() == 1; });
-  journal_.disk.hang();
+  node_.onLane([&] { journal_.disk.hang(); });  // INTENT is synced by then
   runtime_.release();
   EXPECT_TRUE(call.get().has_value());
   EXPECT_TRUE(view("s1").attached);
@@ -100,7 +100,8 @@ TEST_F(WayOwnerTest, ADiskThatFillsUpAfterTheIntentTakesNothingFromThePod) {
   runtime_.hold();
   auto call = submit(request());
   eventually("forwarded", [&] { return runtime_.runs() == 1; });
-  journal_.error = Error{Code::ResourceExhausted, "DiskFull", "disk is full"};
+  node_.onLane(
+      [&] { journal_.error = Error{Code::ResourceExhausted, "DiskFull", "disk is full"}; });
   runtime_.release();
   EXPECT_TRUE(call.get().has_value());
   EXPECT_EQ(engine_.attached().size(), 1U);
