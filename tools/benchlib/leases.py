@@ -59,13 +59,17 @@ def measure(cluster: BenchCluster, programs: Path, whereabouts: Path | None) -> 
         for i in range(NODES)
     ]
     cluster.apply(nodes)
-    ours = _ours(cluster, programs)
-    if whereabouts is None:
-        return rows_of(ours, None)
-    cluster.apply([_definition(plural, kind) for plural, kind in _THEIR_KINDS.items()])
-    names = [f"crd/{plural}.{_THEIR_GROUP}" for plural in _THEIR_KINDS]
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
-    return rows_of(ours, _theirs(whereabouts, cluster.kubeconfig))
+    try:
+        ours = _ours(cluster, programs)
+        if whereabouts is None:
+            return rows_of(ours, None)
+        cluster.apply([_definition(plural, kind) for plural, kind in _THEIR_KINDS.items()])
+        names = [f"crd/{plural}.{_THEIR_GROUP}" for plural in _THEIR_KINDS]
+        cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
+        return rows_of(ours, _theirs(whereabouts, cluster.kubeconfig))
+    finally:
+        # What is measured next has one node.
+        cluster.kubectl("delete", "node", *(node["metadata"]["name"] for node in nodes))
 
 
 def _ours(cluster: BenchCluster, programs: Path) -> dict[str, Took]:
