@@ -136,8 +136,7 @@ Verb drainVerb() {
           .text =
               "Cordons the node, evicts its pods that have networks, within their disruption "
               "budgets, and waits until they and their interfaces are gone. Pods without networks "
-              "stay. "
-              "Exit code 1: some are left.",
+              "stay. Exit code 1: some are left.",
           .flags = kFlags,
           .examples = kExamples,
           .run = run};
