@@ -47,9 +47,9 @@ class Node {
     addresses::Pool pool{
         NetworkName(arguments.network), NetworkUid(arguments.uid), {{cidr, {}, {}, {}}}};
     return std::make_unique<Node>("bench-" + std::to_string(number), std::move(client),
-                                  addresses::Want{std::move(interface), std::move(pool)});
+                                  addresses::AddressRequest{std::move(interface), std::move(pool)});
   }
-  Node(std::string name, std::unique_ptr<kube::Client> client, addresses::Want want)
+  Node(std::string name, std::unique_ptr<kube::Client> client, addresses::AddressRequest want)
       : name_(std::move(name)),
         client_(std::move(client)),
         want_(std::move(want)),
@@ -84,7 +84,7 @@ class Node {
 
   const std::string name_;
   const std::unique_ptr<kube::Client> client_;
-  const addresses::Want want_;
+  const addresses::AddressRequest want_;
   SystemClock clock_;
   async::Lane lane_{"bench"};
   addresses::KubeBlocks blocks_;

@@ -172,10 +172,10 @@ class Controller::Impl {
       const auto last = loop->lastTurn();
       if (last) metrics_->lastTurn.Add({{"loop", loop->name()}}).Set(secondsOf(*last));
     }
-    for (std::size_t i = 0; i < kFates; ++i) {
-      const auto fate = static_cast<Fate>(i);
-      metrics_->writes.Add({{"fate", std::string(name(fate))}})
-          .Set(static_cast<double>(writer_.count(fate)));
+    for (std::size_t i = 0; i < kWriteOutcomes; ++i) {
+      const auto outcome = static_cast<WriteOutcome>(i);
+      metrics_->writes.Add({{"outcome", std::string(name(outcome))}})
+          .Set(static_cast<double>(writer_.count(outcome)));
     }
     for (const auto& [resource, age] : caches_.ages()) {
       metrics_->watchAge.Add({{"resource", resource}})

@@ -21,11 +21,11 @@ struct Waits {
   Duration most{};
 };
 
-Waits waitsOf(Fate fate) {
+Waits waitsOf(WriteOutcome outcome) {
   using std::chrono::minutes;
   using std::chrono::seconds;
-  if (fate == Fate::Refused) return {seconds(30), minutes(10)};
-  if (fate == Fate::Heals) return {seconds(1), seconds(30)};
+  if (outcome == WriteOutcome::Refused) return {seconds(30), minutes(10)};
+  if (outcome == WriteOutcome::Heals) return {seconds(1), seconds(30)};
   return {seconds(1), minutes(1)};
 }
 
@@ -45,32 +45,32 @@ bool sameSpec(std::string_view there, const json& body) {
 
 }  // namespace
 
-std::string_view name(Fate fate) {
-  static constexpr std::array<std::string_view, kFates> kNames = {
+std::string_view name(WriteOutcome outcome) {
+  static constexpr std::array<std::string_view, kWriteOutcomes> kNames = {
       "done", "lost", "contradicted", "heals", "refused", "held-back", "not-leading"};
-  return kNames[static_cast<std::size_t>(fate)];
+  return kNames[static_cast<std::size_t>(outcome)];
 }
 
-Fate sorted(const Error& error) {
+WriteOutcome sorted(const Error& error) {
   switch (error.code) {
     case Code::Aborted:
     case Code::AlreadyExists:
     case Code::NotFound:
-      return Fate::Lost;
+      return WriteOutcome::Lost;
     // The server's word on what the object is: the same write again gets the same answer.
     case Code::InvalidArgument:
     case Code::PermissionDenied:
     case Code::Unimplemented:
-      return Fate::Refused;
+      return WriteOutcome::Refused;
     default:
-      return Fate::Heals;
+      return WriteOutcome::Heals;
   }
 }
 
 /// A write under way.
 struct Writer::Try {
   const PlannedWrite* planned = nullptr;
-  Fate fate = Fate::Done;
+  WriteOutcome outcome = WriteOutcome::Done;
   std::optional<Error> error;
   std::optional<Duration> held;
 
@@ -80,7 +80,7 @@ struct Writer::Try {
 /// What a look says of a try.
 struct Writer::Finding {
   std::size_t index = 0;
-  Fate fate = Fate::Done;
+  WriteOutcome outcome = WriteOutcome::Done;
   std::optional<Error> error;
 };
 
@@ -116,12 +116,12 @@ std::vector<Written> Writer::send(const std::vector<PlannedWrite>& writes) {
   std::vector<Try> tries;
   tries.reserve(writes.size());
   for (const auto& planned : writes) {
-    tries.push_back({&planned, Fate::Done, std::nullopt, heldBack(planned.write)});
-    if (tries.back().held) tries.back().fate = Fate::HeldBack;
+    tries.push_back({&planned, WriteOutcome::Done, std::nullopt, heldBack(planned.write)});
+    if (tries.back().held) tries.back().outcome = WriteOutcome::HeldBack;
   }
   confirm(tries);
   inParallel(tries.size(), [&](std::size_t i) {
-    if (tries[i].fate == Fate::Done) carryOut(tries[i]);
+    if (tries[i].outcome == WriteOutcome::Done) execute(tries[i]);
   });
   std::vector<Written> written;
   written.reserve(tries.size());
@@ -134,7 +134,7 @@ std::vector<Written> Writer::send(const std::vector<PlannedWrite>& writes) {
 std::uint64_t Writer::tried() const {
   std::uint64_t all = 0;
   for (const auto& one : counts_) all += one;
-  return all - count(Fate::HeldBack) - count(Fate::NotLeading);
+  return all - count(WriteOutcome::HeldBack) - count(WriteOutcome::NotLeading);
 }
 
 std::optional<Duration> Writer::heldBack(const Write& write) const {
@@ -143,14 +143,15 @@ std::optional<Duration> Writer::heldBack(const Write& write) const {
   const Setback& setback = found->second;
   const Duration left = setback.until - clock_.now();
   if (left <= Duration::zero()) return std::nullopt;
-  if (setback.fate != Fate::Heals && setback.version != versionOf(write)) return std::nullopt;
+  if (setback.outcome != WriteOutcome::Heals && setback.version != versionOf(write))
+    return std::nullopt;
   return left;
 }
 
 void Writer::confirm(std::vector<Try>& tries) {
   std::map<std::pair<std::string, std::string>, Read> reads;  // by kind and object
   for (std::size_t i = 0; i < tries.size(); ++i) {
-    if (tries[i].fate != Fate::Done) continue;
+    if (tries[i].outcome != WriteOutcome::Done) continue;
     for (const Premise& premise : tries[i].write().premises) {
       const auto key = premise.key ? premise.key->str() : "";
       auto& read = reads[{std::string(premise.kind.plural), key}];
@@ -166,7 +167,7 @@ void Writer::confirm(std::vector<Try>& tries) {
   inParallel(list.size(), [&](std::size_t i) { found[i] = look(*list[i]); });
   for (const auto& findings : found) {
     for (const Finding& finding : findings) {
-      tries[finding.index].fate = finding.fate;
+      tries[finding.index].outcome = finding.outcome;
       tries[finding.index].error = finding.error;
     }
   }
@@ -176,7 +177,7 @@ std::vector<Writer::Finding> Writer::look(const Read& read) {
   std::vector<Finding> findings;
   const auto ask = [&](const simdjson::dom::element& there) -> Status {
     for (const auto& [index, premise] : read.premises) {
-      if (premise->contradicts(there)) findings.push_back({index, Fate::Contradicted, {}});
+      if (premise->contradicts(there)) findings.push_back({index, WriteOutcome::Contradicted, {}});
     }
     return {};
   };
@@ -195,19 +196,19 @@ std::vector<Writer::Finding> Writer::look(const Read& read) {
   findings.clear();
   // What can't be read now is a reason to wait, whatever the server said.
   for (const auto& [index, premise] : read.premises) {
-    findings.push_back({index, Fate::Heals, status.error()});
+    findings.push_back({index, WriteOutcome::Heals, status.error()});
   }
   return findings;
 }
 
-void Writer::carryOut(Try& attempt) {
+void Writer::execute(Try& attempt) {
   if (!options_.leading()) {
-    attempt.fate = Fate::NotLeading;
+    attempt.outcome = WriteOutcome::NotLeading;
     return;
   }
   const Write& write = attempt.write();
   if (const auto done = call(write); !done.has_value()) {
-    attempt.fate = sorted(done.error());
+    attempt.outcome = sorted(done.error());
     attempt.error = done.error();
   } else if (!write.why.empty()) {
     log::info("wrote", {{"write", write.item()}, {"why", write.why}});
@@ -236,33 +237,33 @@ Status Writer::call(const Write& write) {
 
 Written Writer::settle(const Try& attempt) {
   const Write& write = attempt.write();
-  ++counts_[static_cast<std::size_t>(attempt.fate)];
-  Written written{attempt.planned->origin, attempt.fate, std::nullopt};
-  switch (attempt.fate) {
-    case Fate::Done:
+  ++counts_[static_cast<std::size_t>(attempt.outcome)];
+  Written written{attempt.planned->origin, attempt.outcome, std::nullopt};
+  switch (attempt.outcome) {
+    case WriteOutcome::Done:
       setbacks_.erase(write.item());
       return written;
-    case Fate::HeldBack:
+    case WriteOutcome::HeldBack:
       written.again = attempt.held;
       return written;
-    case Fate::NotLeading:
+    case WriteOutcome::NotLeading:
       written.again = kLookAgain;
       return written;
     default:
       break;
   }
-  const auto [first, most] = waitsOf(attempt.fate);
+  const auto [first, most] = waitsOf(attempt.outcome);
   Setback& setback = setbacks_[write.item()];
-  const bool same = setback.fate == attempt.fate;
+  const bool same = setback.outcome == attempt.outcome;
   setback.wait = std::clamp(same ? setback.wait * 2 : first, first, most);
-  setback.fate = attempt.fate;
+  setback.outcome = attempt.outcome;
   setback.until = clock_.now() + setback.wait;
   setback.version = versionOf(write);
   written.again = setback.wait;
-  if (attempt.fate == Fate::Refused) {
+  if (attempt.outcome == WriteOutcome::Refused) {
     log::error("the server refuses a write", {{"write", write.item()}, {"error", *attempt.error}});
     options_.refused(write, *attempt.error);
-  } else if (attempt.fate == Fate::Heals) {
+  } else if (attempt.outcome == WriteOutcome::Heals) {
     log::warn("a write failed", {{"write", write.item()}, {"error", *attempt.error}});
   }
   return written;

@@ -21,7 +21,7 @@
 namespace multinet::controller {
 
 /// What became of a write.
-enum class Fate : std::uint8_t {
+enum class WriteOutcome : std::uint8_t {
   Done,
   Lost,          ///< another was faster: its change is seen before the next try
   Contradicted,  ///< the API server's own objects speak against it: the caches lag
@@ -30,15 +30,15 @@ enum class Fate : std::uint8_t {
   HeldBack,      ///< it failed before, and its time hasn't come
   NotLeading,    ///< another replica writes by now
 };
-inline constexpr std::size_t kFates = 7;
+inline constexpr std::size_t kWriteOutcomes = 7;
 /// `done`, `lost`, `contradicted`, `heals`, `refused`, `held-back`, `not-leading`.
-[[nodiscard]] std::string_view name(Fate fate);
+[[nodiscard]] std::string_view name(WriteOutcome outcome);
 /// How a failed call sorts.
-[[nodiscard]] Fate sorted(const Error& error);
+[[nodiscard]] WriteOutcome sorted(const Error& error);
 
 struct Written {
   Origin origin;
-  Fate fate = Fate::Done;
+  WriteOutcome outcome = WriteOutcome::Done;
   std::optional<Duration> again;  ///< when its origin is to be asked again; absent: not by us
 };
 
@@ -50,7 +50,7 @@ struct WriterOptions {
   std::function<void(const Write&, const Error&)> refused = [](const auto&, const auto&) {};
 };
 
-/// Makes threads; its calls are for one thread, but fates() for any.
+/// Makes threads; its calls are for one thread, but outcomes() for any.
 class Writer {
  public:
   Writer(kube::Client& client, const Clock& clock, WriterOptions options);
@@ -59,9 +59,9 @@ class Writer {
   /// doubles, and holds up no other. What was refused, or lost, is tried at once where it was
   /// decided anew, on another version of the object.
   [[nodiscard]] std::vector<Written> send(const std::vector<PlannedWrite>& writes);
-  /// How many writes came to each fate since the start.
-  [[nodiscard]] std::uint64_t count(Fate fate) const {
-    return counts_[static_cast<std::size_t>(fate)];
+  /// How many writes came to each outcome since the start.
+  [[nodiscard]] std::uint64_t count(WriteOutcome outcome) const {
+    return counts_[static_cast<std::size_t>(outcome)];
   }
   /// How many were sent, or would have been but for what was read first.
   [[nodiscard]] std::uint64_t tried() const;
@@ -69,7 +69,7 @@ class Writer {
  private:
   /// Of one item that failed.
   struct Setback {
-    Fate fate = Fate::Heals;
+    WriteOutcome outcome = WriteOutcome::Heals;
     BootTime until;
     Duration wait{};
     std::string version;  ///< of the object that was decided on
@@ -80,7 +80,7 @@ class Writer {
 
   void confirm(std::vector<Try>& tries);
   [[nodiscard]] std::vector<Finding> look(const Read& read);
-  void carryOut(Try& attempt);
+  void execute(Try& attempt);
   [[nodiscard]] Status call(const Write& write);
   [[nodiscard]] std::optional<Duration> heldBack(const Write& write) const;
   [[nodiscard]] Written settle(const Try& attempt);
@@ -91,7 +91,7 @@ class Writer {
   const Clock& clock_;
   const WriterOptions options_;
   std::map<std::string, Setback> setbacks_;  ///< by item
-  std::array<std::atomic<std::uint64_t>, kFates> counts_{};
+  std::array<std::atomic<std::uint64_t>, kWriteOutcomes> counts_{};
   std::vector<std::unique_ptr<async::Lane>> lanes_;  // last: they use all of the above
 };
 

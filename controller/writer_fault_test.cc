@@ -72,16 +72,16 @@ TEST_F(WriterTest, WhatTheServerRefusesHoldsUpNothingElseAndIsTriedSeldom) {
   const auto bad = statusOf(make<api::PodNetwork>("bad"));
   server_.inject({Fault::Forbidden, "PATCH", "/bad/status", 1000});
   auto written = send({bad, statusOf(make<api::PodNetwork>("good"))});
-  EXPECT_EQ(written[0].fate, Fate::Refused);
+  EXPECT_EQ(written[0].outcome, WriteOutcome::Refused);
   EXPECT_EQ(written[0].again, Duration(seconds(30)));
   EXPECT_EQ(written[0].origin.key.name, "bad");
-  EXPECT_EQ(written[1].fate, Fate::Done);
+  EXPECT_EQ(written[1].outcome, WriteOutcome::Done);
   EXPECT_FALSE(written[1].again);
   EXPECT_EQ(refused_, std::vector<std::string>{"bad"}) << "a person can help";
   clock_.advance(seconds(10));
   written = send({statusOf(make<api::PodNetwork>("late")), bad});
-  EXPECT_EQ(written[0].fate, Fate::Done);
-  EXPECT_EQ(written[1].fate, Fate::HeldBack) << "the same write gets the same answer";
+  EXPECT_EQ(written[0].outcome, WriteOutcome::Done);
+  EXPECT_EQ(written[1].outcome, WriteOutcome::HeldBack) << "the same write gets the same answer";
   EXPECT_EQ(written[1].again, Duration(seconds(20)));
   EXPECT_EQ(requests("/bad/status"), 1);
   for (const int wait : {30, 60, 120, 240, 480, 600, 600}) {
@@ -96,12 +96,12 @@ TEST_F(WriterTest, WhatTheServerRefusesHoldsUpNothingElseAndIsTriedSeldom) {
 TEST_F(WriterTest, WhatWasRefusedIsTriedAtOnceWhenTheObjectIsAnother) {
   auto metadata = make<api::PodNetwork>("bad");
   server_.inject({Fault::Forbidden, "PATCH", "/bad/status", 1});
-  EXPECT_EQ(send({statusOf(metadata)})[0].fate, Fate::Refused);
+  EXPECT_EQ(send({statusOf(metadata)})[0].outcome, WriteOutcome::Refused);
   const auto changed = client_->raw().patch(api::kPodNetworkKind, {"", "bad"},
                                             kube::PatchType::Merge, {{"spec", {{"mtu", 1400}}}},
                                             kube::Subresource::None, kube::Conflicts::Refuse);
   metadata.resourceVersion = nlohmann::json::parse(changed.value())["metadata"]["resourceVersion"];
-  EXPECT_EQ(send({statusOf(metadata)})[0].fate, Fate::Done);
+  EXPECT_EQ(send({statusOf(metadata)})[0].outcome, WriteOutcome::Done);
 }
 
 TEST_F(WriterTest, WhatHealsByItselfIsTriedByItsOwnTime) {
@@ -110,10 +110,10 @@ TEST_F(WriterTest, WhatHealsByItselfIsTriedByItsOwnTime) {
   server_.inject({Fault::InternalError, "PATCH", "/blue/", 1000});
   for (const int wait : {1, 2, 4, 8, 16, 30, 30}) {
     const auto written = send({blue, red});
-    EXPECT_EQ(written[0].fate, Fate::Heals);
+    EXPECT_EQ(written[0].outcome, WriteOutcome::Heals);
     EXPECT_EQ(written[0].again, Duration(seconds(wait)));
     if (wait == 1) {
-      EXPECT_EQ(written[1].fate, Fate::Done);
+      EXPECT_EQ(written[1].outcome, WriteOutcome::Done);
     }
     clock_.advance(seconds(wait));
   }
@@ -122,13 +122,13 @@ TEST_F(WriterTest, WhatHealsByItselfIsTriedByItsOwnTime) {
 
 TEST_F(WriterTest, AWriteOnAnOlderVersionLoses) {
   const auto metadata = make<api::PodNetwork>("blue");
-  EXPECT_EQ(send({statusOf(metadata, 7001)})[0].fate, Fate::Done);
+  EXPECT_EQ(send({statusOf(metadata, 7001)})[0].outcome, WriteOutcome::Done);
   const auto written = send({statusOf(metadata, 7002)});
-  EXPECT_EQ(written[0].fate, Fate::Lost);
+  EXPECT_EQ(written[0].outcome, WriteOutcome::Lost);
   EXPECT_EQ(written[0].again, Duration(seconds(1))) << "also where no event comes";
   auto other = metadata;
   other.uid = "of-another";
-  EXPECT_EQ(send({deletionOf(api::kPodNetworkKind, other, "", {})})[0].fate, Fate::Lost);
+  EXPECT_EQ(send({deletionOf(api::kPodNetworkKind, other, "", {})})[0].outcome, WriteOutcome::Lost);
   EXPECT_NE(server_.store()
                 .get(testing::ResourcePath::parse("/apis/multinet.dev/v1alpha1/podnetworks/blue"))
                 .body["status"]["vni"],
@@ -148,8 +148,9 @@ TEST_F(WriterTest, ANameIsReservedOnce) {
     return write;
   };
   server_.inject({Fault::LoseReply, "POST", "", 1});
-  EXPECT_EQ(send({reservation("blue")})[0].fate, Fate::Done) << "the one that is there is ours";
-  EXPECT_EQ(send({reservation("red")})[0].fate, Fate::Lost);
+  EXPECT_EQ(send({reservation("blue")})[0].outcome, WriteOutcome::Done)
+      << "the one that is there is ours";
+  EXPECT_EQ(send({reservation("red")})[0].outcome, WriteOutcome::Lost);
 }
 
 TEST_F(WriterTest, DeletionsAreConfirmedByOneLook) {
@@ -159,7 +160,7 @@ TEST_F(WriterTest, DeletionsAreConfirmedByOneLook) {
                                 make<api::NetworkPeer>("blue.n" + std::to_string(i)), "gone",
                                 {networkIsGone("blue", "uid-blue")}));
   }
-  for (const auto& written : send(writes)) EXPECT_EQ(written.fate, Fate::Done);
+  for (const auto& written : send(writes)) EXPECT_EQ(written.outcome, WriteOutcome::Done);
   EXPECT_EQ(requests("GET /apis/multinet.dev/v1alpha1/podnetworks/blue"), 1);
   EXPECT_EQ(requests("DELETE "), 20);
 }
@@ -169,7 +170,7 @@ TEST_F(WriterTest, WhatTheServerContradictsIsntWritten) {
   const auto gone = deletionOf(api::kNetworkPeerKind, make<api::NetworkPeer>("blue.a"), "gone",
                                {networkIsGone("blue", blue.uid)});
   auto written = send({gone});
-  EXPECT_EQ(written[0].fate, Fate::Contradicted);
+  EXPECT_EQ(written[0].outcome, WriteOutcome::Contradicted);
   EXPECT_EQ(written[0].again, Duration(seconds(1))) << "the caches may never learn of it";
   EXPECT_EQ(requests("DELETE "), 0);
   auto whole = deletionOf(api::kNetworkPeerKind, make<api::NetworkPeer>("blue.b"), "gone", {});
@@ -178,17 +179,18 @@ TEST_F(WriterTest, WhatTheServerContradictsIsntWritten) {
          std::string_view name;
          return there.at_pointer("/metadata/name").get(name) == simdjson::SUCCESS && name == "blue";
        }});
-  EXPECT_EQ(send({whole})[0].fate, Fate::Contradicted);
+  EXPECT_EQ(send({whole})[0].outcome, WriteOutcome::Contradicted);
   server_.inject({Fault::InternalError, "GET", "/podnetworks", 1000});
   clock_.advance(seconds(1));
-  EXPECT_EQ(send({gone, whole})[0].fate, Fate::Heals) << "what can't be asked isn't deleted";
+  EXPECT_EQ(send({gone, whole})[0].outcome, WriteOutcome::Heals)
+      << "what can't be asked isn't deleted";
   EXPECT_EQ(requests("DELETE "), 0);
 }
 
 TEST_F(WriterTest, WhoDoesntLeadWritesNothing) {
   leading_ = false;
   const auto written = send({statusOf(make<api::PodNetwork>("blue"))});
-  EXPECT_EQ(written[0].fate, Fate::NotLeading);
+  EXPECT_EQ(written[0].outcome, WriteOutcome::NotLeading);
   EXPECT_TRUE(written[0].again) << "whoever leads again asks again";
   EXPECT_EQ(requests("PATCH "), 0);
 }
@@ -201,7 +203,7 @@ TEST_F(WriterTest, ASlowWriteHoldsUpNoOther) {
   }
   server_.inject({Fault::TooManyRequests, "PATCH", "/n0/status", 1});
   const auto begin = std::chrono::steady_clock::now();
-  for (const auto& written : send(writes)) EXPECT_EQ(written.fate, Fate::Done);
+  for (const auto& written : send(writes)) EXPECT_EQ(written.outcome, WriteOutcome::Done);
   const auto took = std::chrono::steady_clock::now() - begin;
   EXPECT_GE(took, seconds(1)) << "one waited for its Retry-After";
   std::size_t slow = 0;

@@ -77,11 +77,11 @@ Status clearKernel(const std::string& switchPath) {
   if (!switchPath.empty()) {
     if (auto there = netns::openPath(switchPath)) netns = std::move(*there);
   }
-  MULTINET_TRY(const auto leftovers, networks::clearNode(std::move(netns)));
-  if (!leftovers.empty()) {
+  MULTINET_TRY(const auto orphans, networks::clearNode(std::move(netns)));
+  if (!orphans.empty()) {
     return fail(Code::FailedPrecondition, "InUse",
-                "leave the node: bridge " + leftovers.front().device + " still has " +
-                    std::to_string(leftovers.front().interfaces) +
+                "leave the node: bridge " + orphans.front().device + " still has " +
+                    std::to_string(orphans.front().interfaces) +
                     " interfaces of pods; end those pods first");
   }
   return switchPath.empty() ? Status{} : netns::forget(switchPath);

@@ -109,7 +109,7 @@ TEST_F(FeederTest, WhatARunningPodWasOnIsMadeAgainWhateverItsVerdict) {
   clock_.advance(milliseconds(50));
   ASSERT_TRUE(eventually([this] { return !networks_.desired().empty(); }));
   EXPECT_EQ(networks_.desired().back().name, NetworkName("sick")) << "what both want is others'";
-  EXPECT_EQ(networks_.desired().back().wish, networks::Wish::Return);
+  EXPECT_EQ(networks_.desired().back().state, networks::DesiredState::Return);
   feeder.stop();
   returns->status.phase = "Pending";
   EXPECT_EQ(wantedNames(), std::vector<std::string>()) << "it waits for its first sandbox";
@@ -132,7 +132,9 @@ TEST_F(FeederTest, CarriesABurstOnceAndNothingOfHalfAPicture) {
   EXPECT_TRUE(eventually([this] { return !leased().empty(); }));
   const auto desired = networks_.desired();
   EXPECT_EQ(desired.size(), 4U);
-  EXPECT_EQ(std::ranges::count(desired, networks::Wish::Serve, &networks::DesiredNetwork::wish), 3)
+  EXPECT_EQ(
+      std::ranges::count(desired, networks::DesiredState::Serve, &networks::DesiredNetwork::state),
+      3)
       << "networks that are Ready";
   EXPECT_EQ(leased(), std::set<std::string>{"blue"}) << "what a pod wants, once";
   feeder.stop();

@@ -70,7 +70,7 @@ class HollowAgent {
     MULTINET_TRY(const auto wanted, answerOf<Wanted>([&](async::Answer<Wanted> done) {
                    resolver_.resolve(request, deadline, std::move(done));
                  }));
-    std::vector<addresses::Want> wants;
+    std::vector<addresses::AddressRequest> wants;
     for (const auto& one : wanted) {
       wants.push_back({one.plan.name, {one.plan.network, one.plan.networkUid, one.subnets}});
     }
@@ -108,7 +108,7 @@ class HollowAgent {
     networks::Snapshot snapshot;
     snapshot.settled = true;
     for (const auto& one : desired) {
-      if (one.wish != networks::Wish::Serve) continue;
+      if (one.state != networks::DesiredState::Serve) continue;
       networks::NetworkState state;
       state.name = one.name;
       state.uid = one.uid;

@@ -133,21 +133,22 @@ void NetworkParts::serve() {
       cluster_,
       [this](std::vector<networks::DesiredNetwork> all) { networks_->setDesired(std::move(all)); },
       *addresses, node_, policy_.clusterPrefixes, clock_);
-  const sandbox::Doors doors{measuredRuntime_,
-                             measuredJournal_,
-                             *measured_,
-                             *addresses,
-                             *resolver,
-                             [this](report::News news) { reporter_.tell(std::move(news)); },
-                             clock_,
-                             [this](async::Answer<std::vector<sandbox::KnownSet>> done) {
-                               ownSets_.list(std::move(done));
-                             },
-                             &watchdog_};
+  const sandbox::Dependencies dependencies{
+      measuredRuntime_,
+      measuredJournal_,
+      *measured_,
+      *addresses,
+      *resolver,
+      [this](report::News news) { reporter_.tell(std::move(news)); },
+      clock_,
+      [this](async::Answer<std::vector<sandbox::KnownSet>> done) {
+        ownSets_.list(std::move(done));
+      },
+      &watchdog_};
   auto owner = std::make_unique<sandbox::Owner>(
-      *lane, doors, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+      *lane, dependencies, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   recovery_ = std::make_unique<recover::Recovery>(
-      doors, *owner, recover::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+      dependencies, *owner, recover::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   lane_ = std::move(lane);
   addresses_ = std::move(addresses);
   resolver_ = std::move(resolver);

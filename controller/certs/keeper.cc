@@ -43,7 +43,7 @@ std::optional<WallTime> endOf(const std::optional<SecretData>& secret, const std
   return info ? std::optional(info->notAfter) : std::nullopt;
 }
 
-Status carryOut(CertificateStore& store, const Seen& seen, const CertificatePlan& plan) {
+Status execute(CertificateStore& store, const Seen& seen, const CertificatePlan& plan) {
   if (!plan.why.empty()) log::info("certificates change", {{"why", plan.why}});
   if (plan.authority) return writeSecret(store, kAuthoritySecret, *plan.authority, seen.authority);
   // Trust before use: the bundles come before the certificate that needs them.
@@ -68,7 +68,7 @@ Result<Kept> keepCertificates(CertificateStore& store, const std::vector<std::st
     if (!mayWrite()) {
       return fail(Code::Aborted, "NotLeading", "keep certificates: another replica leads by now");
     }
-    MULTINET_CHECK(carryOut(store, seen, plan));
+    MULTINET_CHECK(execute(store, seen, plan));
   }
   return fail(Code::Aborted, "NotConverging",
               "keep certificates: still not settled after " + std::to_string(kMaxSteps) +

@@ -29,7 +29,7 @@ Plan planOf(const Cluster& cluster) {
   return plan;
 }
 
-void carryOut(Cluster& cluster, const Plan& plan) {
+void execute(Cluster& cluster, const Plan& plan) {
   for (const auto& write : plan.remove) EXPECT_TRUE(cluster.apply(write)) << write.item();
   for (const auto& write : plan.create) EXPECT_TRUE(cluster.apply(write)) << write.item();
 }
@@ -97,7 +97,7 @@ TEST(Vni, ANetworkKeepsTheOneThatItUsesWhenIdentifiersAreLost) {
   };
   const std::vector<std::optional<std::int32_t>> kept = {7001, 100007, 100008};
   EXPECT_EQ(held(), kept) << "not given up for a moment either";
-  carryOut(cluster, plan);
+  execute(cluster, plan);
   const auto again = planOf(cluster);
   EXPECT_TRUE(again.create.empty());
   EXPECT_TRUE(again.remove.empty());
@@ -116,7 +116,7 @@ TEST(Vni, ThatAnOlderNetworkNamesIsGivenUpAllTheSame) {
 
 TEST(Vni, NothingIsWrittenOnceConverged) {
   auto cluster = clusterOf({tunnelOf("blue", 1, 7001), tunnelOf("red", 2)});
-  carryOut(cluster, planOf(cluster));
+  execute(cluster, planOf(cluster));
   const auto again = planOf(cluster);
   EXPECT_TRUE(again.create.empty());
   EXPECT_TRUE(again.remove.empty());
@@ -153,8 +153,8 @@ TEST(Vni, WhatTheYoungerGotFirstIsTakenBack) {
   ASSERT_EQ(first.remove.size(), 1U);
   EXPECT_TRUE(first.create.empty()) << "the name is free only after the removal";
   EXPECT_FALSE(verdict(cluster, "young").held);
-  carryOut(cluster, first);
-  carryOut(cluster, planOf(cluster));
+  execute(cluster, first);
+  execute(cluster, planOf(cluster));
   EXPECT_EQ(verdict(cluster, "old").held, 7001);
 }
 

@@ -37,7 +37,7 @@ class FakeTransport final : public Transport {
     }
     const auto ask = testing::Ask::parse(std::string(name(request.method)), request.target,
                                          request.body, request.contentType);
-    const auto answer = testing::carryOut(store_, ask);
+    const auto answer = testing::execute(store_, ask);
     if (written && request.method != Method::Get && answer.status < 300) written();
     return HttpResponse{answer.status, answer.body.dump(), std::nullopt};
   }

@@ -55,18 +55,18 @@ class Addresses::Impl {
     const Ticket ticket = ++tickets_;
     request.ticket = ticket;
     claims_.emplace(ticket, std::move(done));
-    carryOut(ledger_.claim(std::move(request), now));
+    execute(ledger_.claim(std::move(request), now));
     if (!claims_.contains(ticket)) return;
     lane_.postAfter(std::max(Duration{}, Duration(deadline - now)),
-                    [this] { carryOut(ledger_.housekeep(clock_.now())); });
+                    [this] { execute(ledger_.housekeep(clock_.now())); });
   }
-  void release(const IntentId& intent) { carryOut(ledger_.release(intent, clock_.now())); }
+  void release(const IntentId& intent) { execute(ledger_.release(intent, clock_.now())); }
   void restore(std::vector<Holding> holdings, Books books) {
-    carryOut(ledger_.restore(std::move(holdings), books, clock_.now()));
+    execute(ledger_.restore(std::move(holdings), books, clock_.now()));
   }
   void setNetworks(std::set<NetworkUid> existing) { ledger_.setNetworks(std::move(existing)); }
   void setWanted(const std::vector<Pool>& pools) {
-    carryOut(ledger_.setWanted(pools, clock_.now()));
+    execute(ledger_.setWanted(pools, clock_.now()));
   }
   void onContests(std::function<void(std::vector<Contest>)> told) {
     contestsTold_ = std::move(told);
@@ -75,13 +75,13 @@ class Addresses::Impl {
     if (ledger_.relies(block)) confirmSoon();
   }
   void storeWentBack() {
-    carryOut(ledger_.storeWentBack(clock_.now()));
+    execute(ledger_.storeWentBack(clock_.now()));
     confirmSoon();
   }
   [[nodiscard]] const Ledger& ledger() const { return ledger_; }
 
  private:
-  void carryOut(Orders orders) {
+  void execute(Orders orders) {
     for (Orders::Answer& answer : orders.answers) {
       if (auto claim = claims_.extract(answer.ticket)) claim.mapped()(std::move(answer.result));
     }
@@ -91,14 +91,14 @@ class Addresses::Impl {
             leaseBlock(api_, lease.pool, lease.key.second, options_.node, options_.attempts);
         lane_.post([this, key = lease.key, result = std::move(result)]() mutable {
           unsure_ = unsure_ || !result.has_value();
-          carryOut(ledger_.leased(key, std::move(result), clock_.now()));
+          execute(ledger_.leased(key, std::move(result), clock_.now()));
         });
       });
     }
     for (const LeasedBlock& block : orders.returns) {
       calls_.post([this, block] {
         lane_.post([this, block, status = api_.remove(block)] {
-          carryOut(ledger_.returned(block, status, clock_.now()));
+          execute(ledger_.returned(block, status, clock_.now()));
         });
       });
     }
@@ -106,13 +106,13 @@ class Addresses::Impl {
       calls_.post([this, block] {
         lane_.post([this, block,
                     result = api_.create(block.network, block.networkUid, block.prefix)]() mutable {
-          carryOut(ledger_.renewed(block, std::move(result), clock_.now()));
+          execute(ledger_.renewed(block, std::move(result), clock_.now()));
         });
       });
     }
     if (orders.contests && contestsTold_) contestsTold_(std::move(*orders.contests));
     if (orders.retrySoon) {
-      lane_.postAfter(options_.retryEvery, [this] { carryOut(ledger_.retry(clock_.now())); });
+      lane_.postAfter(options_.retryEvery, [this] { execute(ledger_.retry(clock_.now())); });
     }
   }
 
@@ -152,7 +152,7 @@ class Addresses::Impl {
           if (failed) return confirm();
           confirmInTime();
         });
-        carryOut(ledger_.listed(std::move(listed), asked, clock_.now()));
+        execute(ledger_.listed(std::move(listed), asked, clock_.now()));
         if (std::exchange(confirmAgain_, false)) confirm();
       });
     });
@@ -160,7 +160,7 @@ class Addresses::Impl {
 
   void housekeep() {
     lane_.postAfter(options_.housekeepEvery, [this] { housekeep(); });
-    carryOut(ledger_.housekeep(clock_.now()));
+    execute(ledger_.housekeep(clock_.now()));
   }
 
   async::Lane& lane_;
@@ -184,8 +184,8 @@ Addresses::Addresses(async::Lane& lane, BlockApi& api, const Clock& clock, Lease
     : impl_(std::make_unique<Impl>(lane, api, clock, std::move(options))) {}
 Addresses::~Addresses() = default;
 
-void Addresses::claim(IntentId intent, PodUid pod, std::vector<Want> wants, BootTime deadline,
-                      async::Answer<std::vector<Claimed>> done) {
+void Addresses::claim(IntentId intent, PodUid pod, std::vector<AddressRequest> wants,
+                      BootTime deadline, async::Answer<std::vector<Claimed>> done) {
   impl_->run(
       [impl = impl_.get(),
        request = ClaimRequest{0, std::move(intent), std::move(pod), std::move(wants), deadline},

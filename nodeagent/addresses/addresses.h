@@ -32,7 +32,7 @@ struct Pool {
 };
 
 /// One address of each family that the pool has, for one interface.
-struct Want {
+struct AddressRequest {
   InterfaceName interface;
   Pool pool;
 };
@@ -46,7 +46,7 @@ struct Holding {
   NetworkUid network;
   IpAddress address;
   /// Zero: in use. Else how long nobody else may get it.
-  Duration rests{};
+  Duration quarantine{};
 };
 
 /// Whether all that sandboxes of this node hold is known. While it isn't, an address that looks
@@ -98,7 +98,7 @@ class Addresses {
   /// until `deadline` where no block has room. A pod whose earlier sandbox is gone gets the
   /// addresses that it had. ResourceExhausted/PoolExhausted names the pool with its numbers;
   /// Unavailable says what is being waited for. Results are in order of `wants`.
-  void claim(IntentId intent, PodUid pod, std::vector<Want> wants, BootTime deadline,
+  void claim(IntentId intent, PodUid pod, std::vector<AddressRequest> wants, BootTime deadline,
              async::Answer<std::vector<Claimed>> done);
   /// Into quarantine with all that the intent holds. Without effect for an intent that holds none.
   void release(IntentId intent);

@@ -14,7 +14,7 @@ bool isOf(const NetworkUid& holding, const NetworkUid& network) {
 
 bool needs(const ClaimRequest& claim, const LeaseKey& key) {
   return std::any_of(claim.wants.begin(), claim.wants.end(),
-                     [&](const Want& want) { return want.pool.uid == key.first; });
+                     [&](const AddressRequest& want) { return want.pool.uid == key.first; });
 }
 
 const Error kNotListed{Code::Unavailable, "Starting",
@@ -30,7 +30,7 @@ const Error kUnknown{Code::Unavailable, "AddressesUnknown",
 }  // namespace
 
 Orders Ledger::claim(ClaimRequest request, BootTime now) {
-  for (const Want& want : request.wants) place(want.pool, now);
+  for (const AddressRequest& want : request.wants) place(want.pool, now);
   pending_.push_back({std::move(request), kNotListed});
   const auto at = std::prev(pending_.end());
   if (tryClaim(*at, now)) pending_.erase(at);
@@ -55,7 +55,7 @@ Orders Ledger::release(const IntentId& intent, BootTime now) {
     for (auto& [uid, pool] : pools_) {
       if (isOf(one.network, uid)) pool.release(one.address, until);
     }
-    resting_.push_back({released.pod, one.interface, one.network, one.address, until});
+    quarantined_.push_back({released.pod, one.interface, one.network, one.address, until});
   }
   tellContests();
   return takeOrders();
@@ -65,14 +65,15 @@ Orders Ledger::restore(std::vector<Holding> holdings, Books books, BootTime now)
   for (const Holding& one : holdings) held_.erase(one.intent);
   // In order of their end, since a block's quarantine is a line.
   std::stable_sort(holdings.begin(), holdings.end(),
-                   [](const Holding& a, const Holding& b) { return a.rests < b.rests; });
+                   [](const Holding& a, const Holding& b) { return a.quarantine < b.quarantine; });
   for (const Holding& one : holdings) {
-    if (one.rests == Duration{}) {
+    if (one.quarantine == Duration{}) {
       HeldByIntent& held = held_[one.intent];
       held.pod = one.pod;
       held.addresses.push_back({one.interface, one.network, one.address});
-    } else if (!rests(one)) {
-      resting_.push_back({one.pod, one.interface, one.network, one.address, now + one.rests});
+    } else if (!isQuarantined(one)) {
+      quarantined_.push_back(
+          {one.pod, one.interface, one.network, one.address, now + one.quarantine});
     }
   }
   if (books_ != books) {
@@ -116,7 +117,7 @@ Orders Ledger::retry(BootTime now) {
 }
 
 Orders Ledger::housekeep(BootTime now) {
-  std::erase_if(resting_, [now](const Resting& rest) { return rest.until <= now; });
+  std::erase_if(quarantined_, [now](const Quarantined& rest) { return rest.until <= now; });
   std::erase_if(aheadPaused_, [now](const auto& one) { return one.second <= now; });
   std::erase_if(full_, [now](const auto& one) { return one.second.until <= now; });
   failLate(now);
@@ -141,7 +142,7 @@ bool Ledger::tryClaim(Pending& claim, BootTime now) {
   std::vector<Claimed> all;
   std::vector<Held> taken;
   std::vector<LeaseKey> missing;
-  for (const Want& want : claim.wants) {
+  for (const AddressRequest& want : claim.wants) {
     NetworkPool& pool = pools_.at(want.pool.uid);
     Claimed claimed;
     for (const IpFamily family : pool.families()) {
@@ -162,7 +163,7 @@ bool Ledger::tryClaim(Pending& claim, BootTime now) {
   forgetResting(claim.pod, taken, now);
   held_[claim.intent] = {claim.pod, std::move(taken)};
   orders_.answers.push_back({claim.ticket, std::move(all)});
-  for (const Want& want : claim.wants) keepRoom(want.pool.uid, now);
+  for (const AddressRequest& want : claim.wants) keepRoom(want.pool.uid, now);
   return true;
 }
 
@@ -189,7 +190,7 @@ bool Ledger::waitForLeases(Pending& claim, const std::vector<LeaseKey>& missing,
 // What the pod's earlier sandbox had, else any.
 std::optional<AddressPlan> Ledger::one(NetworkPool& pool, IpFamily family, const PodUid& pod,
                                        const InterfaceName& interface, BootTime now) {
-  for (const Resting& rest : resting_) {
+  for (const Quarantined& rest : quarantined_) {
     if (rest.pod != pod || rest.interface != interface || rest.network != pool.pool().uid ||
         rest.address.family() != family || rest.until <= now) {
       continue;
@@ -202,7 +203,7 @@ std::optional<AddressPlan> Ledger::one(NetworkPool& pool, IpFamily family, const
 // An undone address goes back to where it came from.
 void Ledger::giveBack(const PodUid& pod, const Held& undo) {
   NetworkPool& pool = pools_.at(undo.network);
-  for (const Resting& rest : resting_) {
+  for (const Quarantined& rest : quarantined_) {
     if (rest.pod == pod && rest.address == undo.address && rest.network == undo.network) {
       pool.release(undo.address, rest.until);
       return;
@@ -212,7 +213,7 @@ void Ledger::giveBack(const PodUid& pod, const Held& undo) {
 }
 
 void Ledger::forgetResting(const PodUid& pod, const std::vector<Held>& taken, BootTime now) {
-  std::erase_if(resting_, [&](const Resting& rest) {
+  std::erase_if(quarantined_, [&](const Quarantined& rest) {
     if (rest.until <= now) return true;
     return std::any_of(taken.begin(), taken.end(), [&](const Held& held) {
       return rest.pod == pod && rest.network == held.network && rest.address == held.address;
@@ -275,8 +276,8 @@ bool Ledger::heldByAnyone(const Held& what) const {
   });
 }
 
-bool Ledger::rests(const Holding& holding) const {
-  return std::any_of(resting_.begin(), resting_.end(), [&](const Resting& one) {
+bool Ledger::isQuarantined(const Holding& holding) const {
+  return std::any_of(quarantined_.begin(), quarantined_.end(), [&](const Quarantined& one) {
     return one.pod == holding.pod && one.network == holding.network &&
            one.address == holding.address;
   });
@@ -292,7 +293,8 @@ bool Ledger::isHeld(const LeasedBlock& block) const {
 }
 
 bool Ledger::inUse(const LeasedBlock& block, BootTime now) const {
-  return isHeld(block) || std::any_of(resting_.begin(), resting_.end(), [&](const Resting& one) {
+  return isHeld(block) ||
+         std::any_of(quarantined_.begin(), quarantined_.end(), [&](const Quarantined& one) {
            return one.until > now && isOf(one.network, block.networkUid) &&
                   block.prefix.contains(one.address);
          });

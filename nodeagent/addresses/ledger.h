@@ -3,9 +3,9 @@
 // Pure: no thread, no clock, no call. Time is an argument; what must be done outside (answers,
 // calls to the API server) comes back as orders, and what became of those calls is told here again.
 //
-// Laws, each held by a property test: an address that is held or rests is given to nobody else; a
-// block of which something is held or rests is never given back; what is wanted by nobody is given
-// back in the end, whoever leased it and when.
+// Laws, each held by a property test: an address that is held or in quarantine is given to nobody
+// else; a block of which something is held or in quarantine is never given back; what is wanted by
+// nobody is given back in the end, whoever leased it and when.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,7 @@ struct ClaimRequest {
   Ticket ticket = 0;
   IntentId intent;
   PodUid pod;
-  std::vector<Want> wants;
+  std::vector<AddressRequest> wants;
   BootTime deadline;
 };
 
@@ -109,7 +109,7 @@ class Ledger {
   [[nodiscard]] std::size_t pools() const { return pools_.size(); }
   /// Blocks in the books, those on their way out included.
   [[nodiscard]] std::size_t blocks() const { return own_.size(); }
-  /// What is in use: without what rests.
+  /// What is in use: without what is in quarantine.
   [[nodiscard]] std::vector<Holding> held() const;
   [[nodiscard]] Books books() const { return books_; }
 
@@ -123,7 +123,7 @@ class Ledger {
     PodUid pod;
     std::vector<Held> addresses;
   };
-  struct Resting {
+  struct Quarantined {
     PodUid pod;
     InterfaceName interface;
     NetworkUid network;
@@ -192,7 +192,7 @@ class Ledger {
 
   // Holdings.
   [[nodiscard]] bool heldByAnyone(const Held& what) const;
-  [[nodiscard]] bool rests(const Holding& holding) const;
+  [[nodiscard]] bool isQuarantined(const Holding& holding) const;
   [[nodiscard]] Orders takeOrders() { return std::exchange(orders_, {}); }
 
   const LedgerOptions options_;
@@ -204,7 +204,7 @@ class Ledger {
   std::set<NetworkUid> wanted_;
   std::optional<std::set<NetworkUid>> existing_;
   std::map<IntentId, HeldByIntent> held_;
-  std::vector<Resting> resting_;
+  std::vector<Quarantined> quarantined_;
   std::list<Pending> pending_;
   std::set<LeaseKey> leasing_;
   std::map<LeaseKey, BootTime> aheadPaused_;

@@ -132,7 +132,7 @@ void Ledger::place(const Pool& pool, BootTime now) {
   reseal();
 }
 
-// What is known to be held or resting, marked in the blocks. What is marked already stays so.
+// What is known to be held or in quarantine, marked in the blocks. What is marked already stays so.
 void Ledger::occupy(NetworkPool& pool, BootTime now) {
   const NetworkUid& uid = pool.pool().uid;
   for (const auto& [intent, held] : held_) {
@@ -140,7 +140,7 @@ void Ledger::occupy(NetworkPool& pool, BootTime now) {
       if (one.network.empty() || one.network == uid) static_cast<void>(pool.take(one.address));
     }
   }
-  for (const Resting& one : resting_) {
+  for (const Quarantined& one : quarantined_) {
     const bool isHere = one.network.empty() || one.network == uid;
     if (!isHere || one.until <= now) continue;
     if (pool.take(one.address)) pool.release(one.address, one.until);
@@ -306,7 +306,7 @@ void Ledger::forgetPools() {
   for (const auto& [key, own] : own_) needed.insert(key.first);
   for (const LeaseKey& key : leasing_) needed.insert(key.first);
   for (const Pending& claim : pending_) {
-    for (const Want& want : claim.wants) needed.insert(want.pool.uid);
+    for (const AddressRequest& want : claim.wants) needed.insert(want.pool.uid);
   }
   std::erase_if(pools_, [&](const auto& pool) { return !needed.contains(pool.first); });
   std::erase_if(full_, [&](const auto& one) { return !pools_.contains(one.first.first); });

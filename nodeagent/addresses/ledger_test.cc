@@ -36,20 +36,20 @@ class World {
       : api_(store, NodeName(node)), node_(node), ledger_(LedgerOptions{}) {}
 
   void start(std::vector<Holding> holdings = {}, Books books = Books::Complete) {
-    carryOut(ledger_.restore(std::move(holdings), books, now));
+    execute(ledger_.restore(std::move(holdings), books, now));
     list();
   }
   void list() { listAskedAt(now); }
-  void listAskedAt(BootTime asked) { carryOut(ledger_.listed(api_.listOwn(), asked, now)); }
-  void storeWentBack() { carryOut(ledger_.storeWentBack(now)); }
+  void listAskedAt(BootTime asked) { execute(ledger_.listed(api_.listOwn(), asked, now)); }
+  void storeWentBack() { execute(ledger_.storeWentBack(now)); }
   Ticket claim(const std::string& intent, const Pool& pool, const std::string& pod = "") {
     const Ticket ticket = ++tickets_;
-    carryOut(ledger_.claim({ticket,
-                            IntentId(intent),
-                            PodUid(pod.empty() ? intent : pod),
-                            {{net1(), pool}},
-                            now + seconds(4)},
-                           now));
+    execute(ledger_.claim({ticket,
+                           IntentId(intent),
+                           PodUid(pod.empty() ? intent : pod),
+                           {{net1(), pool}},
+                           now + seconds(4)},
+                          now));
     return ticket;
   }
   std::string got(Ticket ticket) const {
@@ -59,15 +59,15 @@ class World {
   std::string claimNow(const std::string& intent, const Pool& pool, const std::string& pod = "") {
     return got(claim(intent, pool, pod));
   }
-  void release(const std::string& intent) { carryOut(ledger_.release(IntentId(intent), now)); }
+  void release(const std::string& intent) { execute(ledger_.release(IntentId(intent), now)); }
   void networks(std::set<NetworkUid> existing) { ledger_.setNetworks(std::move(existing)); }
-  void want(const std::vector<Pool>& pools) { carryOut(ledger_.setWanted(pools, now)); }
+  void want(const std::vector<Pool>& pools) { execute(ledger_.setWanted(pools, now)); }
   void pass(Duration time) {
     now += time;
-    carryOut(ledger_.housekeep(now));
+    execute(ledger_.housekeep(now));
   }
   void restore(std::vector<Holding> holdings, Books books) {
-    carryOut(ledger_.restore(std::move(holdings), books, now));
+    execute(ledger_.restore(std::move(holdings), books, now));
   }
   const Ledger& ledger() const { return ledger_; }
 
@@ -76,18 +76,18 @@ class World {
   std::optional<std::vector<Contest>> contests;
 
  private:
-  void carryOut(Orders orders) {
+  void execute(Orders orders) {
     for (auto& answer : orders.answers) answers.emplace(answer.ticket, std::move(answer.result));
     if (orders.contests) contests = std::move(orders.contests);
     for (const auto& lease : orders.leases) {
-      carryOut(ledger_.leased(lease.key, leaseBlock(api_, lease.pool, lease.key.second, node_, 64),
-                              now));
+      execute(ledger_.leased(lease.key, leaseBlock(api_, lease.pool, lease.key.second, node_, 64),
+                             now));
     }
     for (const auto& block : orders.returns) {
-      carryOut(ledger_.returned(block, api_.remove(block), now));
+      execute(ledger_.returned(block, api_.remove(block), now));
     }
     for (const auto& block : orders.renewals) {
-      carryOut(
+      execute(
           ledger_.renewed(block, api_.create(block.network, block.networkUid, block.prefix), now));
     }
   }
@@ -98,13 +98,13 @@ class World {
   Ticket tickets_ = 0;
 };
 
-Holding holds(const char* intent, const char* address, Duration rests = {}) {
+Holding holds(const char* intent, const char* address, Duration quarantine = {}) {
   return {IntentId(intent),
           PodUid(intent),
           net1(),
           NetworkUid("uid-blue"),
           IpAddress::parse(address).value(),
-          rests};
+          quarantine};
 }
 
 class LedgerTest : public testing::Test {
@@ -378,8 +378,8 @@ class LedgerHistory : public testing::TestWithParam<unsigned> {
   struct Node {
     std::string name;
     std::unique_ptr<World> world;
-    std::map<std::string, std::string> held;                          // intent -> address
-    std::map<std::string, std::pair<std::string, BootTime>> resting;  // address -> pod, until
+    std::map<std::string, std::string> held;                              // intent -> address
+    std::map<std::string, std::pair<std::string, BootTime>> quarantined;  // address -> pod, until
   };
 
   void step(Node& node) {
@@ -423,10 +423,10 @@ class LedgerHistory : public testing::TestWithParam<unsigned> {
         EXPECT_NE(held, got) << "held by " << holder << ", given to " << intent;
       }
     }
-    if (const auto rest = node.resting.find(got); rest != node.resting.end()) {
+    if (const auto rest = node.quarantined.find(got); rest != node.quarantined.end()) {
       const auto& [owner, until] = rest->second;
       EXPECT_TRUE(owner == pod || until <= node.world->now) << got << " rests for " << owner;
-      node.resting.erase(rest);
+      node.quarantined.erase(rest);
     }
     node.held[intent] = got;
     pods_[intent] = pod;
@@ -436,7 +436,7 @@ class LedgerHistory : public testing::TestWithParam<unsigned> {
     if (node.held.empty()) return;
     auto at = node.held.begin();
     std::advance(at, pick(static_cast<int>(node.held.size())));
-    node.resting[at->second] = {pods_[at->first], node.world->now + seconds(60)};
+    node.quarantined[at->second] = {pods_[at->first], node.world->now + seconds(60)};
     node.world->release(at->first);
     node.held.erase(at);
   }
@@ -460,7 +460,7 @@ class LedgerHistory : public testing::TestWithParam<unsigned> {
                           IpAddress::parse(address).value(),
                           {}});
     }
-    for (const auto& [address, rest] : node.resting) {
+    for (const auto& [address, rest] : node.quarantined) {
       const Duration left = rest.second - node.world->now;
       if (left <= Duration{}) continue;
       holdings.push_back({IntentId("rest-" + address), PodUid(rest.first), net1(), pool_.uid,

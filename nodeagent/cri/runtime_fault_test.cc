@@ -85,8 +85,8 @@ class RuntimeFault : public testing::Test {
   }
   /// It knows that sandbox as one that has its networks.
   void recover(const std::string& id) {
-    owned->owner->restore(
-        {{sandbox::interrupted(journal::State::Attached, id.c_str()), sandbox::Fate::Keep}});
+    owned->owner->restore({{sandbox::interrupted(journal::State::Attached, id.c_str()),
+                            sandbox::RecoveryAction::Keep}});
   }
   bool isKnown(const std::string& id) {
     owned->onLane([] {});

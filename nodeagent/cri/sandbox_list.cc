@@ -24,21 +24,21 @@ Verdict verdictOn(const subset::PodSandbox& item, const sandbox::Snapshot& snaps
   return running ? Verdict::Hidden : Verdict::Pass;
 }
 
-enum class Fate { Stays, NotReady, Leaves };
+enum class Listed { Stays, NotReady, Leaves };
 
-Result<Fate> judgeItem(const std::string& bytes, const sandbox::Snapshot& snapshot,
-                       std::optional<SandboxState> wanted) {
+Result<Listed> judgeItem(const std::string& bytes, const sandbox::Snapshot& snapshot,
+                         std::optional<SandboxState> wanted) {
   subset::PodSandbox item;
   if (!item.ParseFromString(bytes)) {
     return fail(Code::Internal, "Malformed",
                 "decode a PodSandbox of the runtime's list: it is no valid message");
   }
   const auto verdict = verdictOn(item, snapshot);
-  if (verdict == Verdict::Hidden) return Fate::Leaves;
+  if (verdict == Verdict::Hidden) return Listed::Leaves;
   const bool changes = verdict == Verdict::NotReady && item.state() != subset::SANDBOX_NOTREADY;
   const auto state = changes ? subset::SANDBOX_NOTREADY : item.state();
-  if (wanted && static_cast<int>(state) != static_cast<int>(*wanted)) return Fate::Leaves;
-  return changes ? Fate::NotReady : Fate::Stays;
+  if (wanted && static_cast<int>(state) != static_cast<int>(*wanted)) return Listed::Leaves;
+  return changes ? Listed::NotReady : Listed::Stays;
 }
 
 }  // namespace
@@ -86,9 +86,9 @@ Result<std::string> judgeList(const std::string& reply, const sandbox::Snapshot&
     if (tag == kItem) {
       std::string item;
       if (!Wire::ReadBytes(&input, &item)) return malformed();
-      MULTINET_TRY(const auto fate, judgeItem(item, snapshot, wanted));
-      if (fate == Fate::Leaves) continue;
-      if (fate == Fate::NotReady) {
+      MULTINET_TRY(const auto listed, judgeItem(item, snapshot, wanted));
+      if (listed == Listed::Leaves) continue;
+      if (listed == Listed::NotReady) {
         judged += wireField(
             subset::ListPodSandboxResponse::kItemsFieldNumber,
             item + wireVarint(subset::PodSandbox::kStateFieldNumber, subset::SANDBOX_NOTREADY));

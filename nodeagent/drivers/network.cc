@@ -12,8 +12,8 @@ const std::string kLink = "Link";
 
 }  // namespace
 
-bool isBlocked(const Ground& ground, const Site& site) {
-  return ground.refused || !site.carries;
+bool isBlocked(const Ground& ground, const Placement& placement) {
+  return ground.refused || !placement.carries;
 }
 
 Check deviceCheck(const std::string& device, const netlink::LinkInfo* link) {
@@ -25,11 +25,11 @@ Check deviceCheck(const std::string& device, const netlink::LinkInfo* link) {
   return passed(kParent, "DeviceUp", "device " + device + " is up");
 }
 
-Site siteOf(const Ground& ground, const std::string& device) {
-  Site site;
-  site.device = ground.host.link(device);
-  site.parent = deviceCheck(device, site.device);
-  return site;
+Placement placementOf(const Ground& ground, const std::string& device) {
+  Placement placement;
+  placement.device = ground.host.link(device);
+  placement.parent = deviceCheck(device, placement.device);
+  return placement;
 }
 
 unsigned networkMtu(const Ground& ground, unsigned made, unsigned carried) {
@@ -37,27 +37,28 @@ unsigned networkMtu(const Ground& ground, unsigned made, unsigned carried) {
   return made != 0 ? made : carried;
 }
 
-void checkCarries(unsigned overhead, Site& site) {
-  site.carries = site.mtu + overhead <= site.device->mtu;
-  const bool minor = site.parent.status == CheckStatus::True || site.parent.reason == "NoCarrier";
-  if (site.carries || !minor) return;
-  site.parent =
-      failed(kParent, "PathMTUTooSmall",
-             "device " + site.device->name + " carries " + std::to_string(site.device->mtu) +
-                 " bytes; the network's MTU of " + std::to_string(site.mtu) + " needs " +
-                 std::to_string(site.mtu + overhead));
+void checkCarries(unsigned overhead, Placement& placement) {
+  placement.carries = placement.mtu + overhead <= placement.device->mtu;
+  const bool minor =
+      placement.parent.status == CheckStatus::True || placement.parent.reason == "NoCarrier";
+  if (placement.carries || !minor) return;
+  placement.parent = failed(kParent, "PathMTUTooSmall",
+                            "device " + placement.device->name + " carries " +
+                                std::to_string(placement.device->mtu) +
+                                " bytes; the network's MTU of " + std::to_string(placement.mtu) +
+                                " needs " + std::to_string(placement.mtu + overhead));
 }
 
-Site deviceSite(const Ground& ground, const std::string& device) {
-  Site site = siteOf(ground, device);
-  if (site.device == nullptr) return site;
-  site.mtu = networkMtu(ground, 0, site.device->mtu);
-  if (site.device->master != 0) {
-    site.parent =
+Placement devicePlacement(const Ground& ground, const std::string& device) {
+  Placement placement = placementOf(ground, device);
+  if (placement.device == nullptr) return placement;
+  placement.mtu = networkMtu(ground, 0, placement.device->mtu);
+  if (placement.device->master != 0) {
+    placement.parent =
         failed(kParent, "DeviceEnslaved", "device " + device + " is a port of another device");
   }
-  checkCarries(0, site);
-  return site;
+  checkCarries(0, placement);
+  return placement;
 }
 
 Check linkCheck(const Ground& ground, const Findings& findings,

@@ -40,7 +40,7 @@ struct Ground {
 };
 
 /// Where a network stands on this host: which device carries it, and with what MTU.
-struct Site {
+struct Placement {
   Check parent;                               ///< named `Parent`
   const netlink::LinkInfo* device = nullptr;  ///< underlay, uplink or parent; into the host
   unsigned mtu = 0;                           ///< of the network; 0 where it can't be known
@@ -49,10 +49,11 @@ struct Site {
 
 /// True where nothing new may be made of the network and no pod attached to it: it would take a
 /// lifeline of the node, or large frames would vanish. What is there stays.
-[[nodiscard]] bool isBlocked(const Ground& ground, const Site& site);
+[[nodiscard]] bool isBlocked(const Ground& ground, const Placement& placement);
 
-/// A site on a device of the node, without its MTU yet; without a device where the node has none.
-[[nodiscard]] Site siteOf(const Ground& ground, const std::string& device);
+/// A placement on a device of the node, without its MTU yet; without a device where the node has
+/// none.
+[[nodiscard]] Placement placementOf(const Ground& ground, const std::string& device);
 /// Of a network: its own MTU; else the one that it was made with, which stays (0: it isn't made);
 /// else what the device below carries.
 [[nodiscard]] unsigned networkMtu(const Ground& ground, unsigned made, unsigned carried);
@@ -60,10 +61,10 @@ struct Site {
 /// The check `Parent` of a device: whether it is there, up and has a carrier.
 [[nodiscard]] Check deviceCheck(const std::string& device, const netlink::LinkInfo* link);
 /// Of a device of the node on which pods' links stand: there, no port of another, with the MTU.
-[[nodiscard]] Site deviceSite(const Ground& ground, const std::string& device);
-/// Sets `site.carries`. `overhead`: bytes that the type adds to a packet. Told in `site.parent`
-/// also where the device has a lesser trouble, which may pass by itself.
-void checkCarries(unsigned overhead, Site& site);
+[[nodiscard]] Placement devicePlacement(const Ground& ground, const std::string& device);
+/// Sets `placement.carries`. `overhead`: bytes that the type adds to a packet. Told in
+/// `placement.parent` also where the device has a lesser trouble, which may pass by itself.
+void checkCarries(unsigned overhead, Placement& placement);
 
 /// Something of the node that not every two networks can have at once.
 struct Claim {

@@ -26,12 +26,13 @@ unsigned madeWith(const Ground& ground, const std::string& bridge) {
   return made == nullptr ? 0 : made->mtu;
 }
 
-OwnBridge::OwnBridge(const Ground& ground, const Site& site, const NodeName& node, Names names)
+OwnBridge::OwnBridge(const Ground& ground, const Placement& placement, const NodeName& node,
+                     Names names)
     : ground_(ground),
-      site_(site),
+      site_(placement),
       node_(node),
       names_(std::move(names)),
-      blocked_(isBlocked(ground, site)),
+      blocked_(isBlocked(ground, placement)),
       alias_(networkAlias(ground.uid)) {}
 
 void OwnBridge::step(Place place, std::vector<netlink::Request> requests) {

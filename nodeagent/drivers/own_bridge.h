@@ -25,7 +25,7 @@ class OwnBridge {
     std::string bridge;
     std::string port;  ///< empty: the bridge ends at the node
   };
-  OwnBridge(const Ground& ground, const Site& site, const NodeName& node, Names names);
+  OwnBridge(const Ground& ground, const Placement& placement, const NodeName& node, Names names);
 
   /// Makes the bridge, or puts it right. nullptr where it isn't there yet or is somebody else's:
   /// then nothing can be in it.
@@ -56,7 +56,7 @@ class OwnBridge {
   void create();
 
   const Ground& ground_;
-  const Site& site_;
+  const Placement& site_;
   const NodeName& node_;
   Names names_;
   bool blocked_;

@@ -52,7 +52,7 @@ Record aRecord(const std::string& id) {
   record.bootId = "boot";
   record.interfaces = {anInterface()};
   record.changedAt = WallTime(std::chrono::nanoseconds(1767225600123456789));
-  record.restsUntil = BootTime(std::chrono::seconds(660));
+  record.quarantinedUntil = BootTime(std::chrono::seconds(660));
   record.doubt = Doubt::Unconfirmed;
   record.rollbackFailed = true;
   record.message = "why";
@@ -105,12 +105,12 @@ TEST(RecordTest, ARestIsNeitherLostNorLongerHoweverClocksAreSet) {
   using std::chrono::seconds;
   Record record = aRecord("a");
   const BootTime now(seconds(650));
-  EXPECT_EQ(restLeft(record, "boot", now, seconds(60)), seconds(10));
-  EXPECT_EQ(restLeft(record, "boot", now + seconds(60), seconds(60)), Duration{});
-  EXPECT_EQ(restLeft(record, "boot", BootTime(seconds(1)), seconds(60)), seconds(60));
-  EXPECT_EQ(restLeft(record, "other", now + seconds(60), seconds(60)), seconds(60));
-  record.restsUntil = {};  // written by an older program
-  EXPECT_EQ(restLeft(record, "boot", now, seconds(60)), seconds(60));
+  EXPECT_EQ(quarantineLeft(record, "boot", now, seconds(60)), seconds(10));
+  EXPECT_EQ(quarantineLeft(record, "boot", now + seconds(60), seconds(60)), Duration{});
+  EXPECT_EQ(quarantineLeft(record, "boot", BootTime(seconds(1)), seconds(60)), seconds(60));
+  EXPECT_EQ(quarantineLeft(record, "other", now + seconds(60), seconds(60)), seconds(60));
+  record.quarantinedUntil = {};  // written by an older program
+  EXPECT_EQ(quarantineLeft(record, "boot", now, seconds(60)), seconds(60));
 }
 
 TEST(RecordTest, SaysWhatItCannotRead) {

@@ -252,13 +252,13 @@ std::string_view name(Doubt doubt) {
 
 bool isReleased(const Record& record) {
   return record.state == State::Detached ||
-         (record.state == State::Rollback && record.restsUntil != BootTime{});
+         (record.state == State::Rollback && record.quarantinedUntil != BootTime{});
 }
 
-Duration restLeft(const Record& record, const std::string& bootId, BootTime now,
-                  Duration quarantine) {
-  if (record.bootId != bootId || record.restsUntil == BootTime{}) return quarantine;
-  return std::clamp(Duration(record.restsUntil - now), Duration{}, quarantine);
+Duration quarantineLeft(const Record& record, const std::string& bootId, BootTime now,
+                        Duration quarantine) {
+  if (record.bootId != bootId || record.quarantinedUntil == BootTime{}) return quarantine;
+  return std::clamp(Duration(record.quarantinedUntil - now), Duration{}, quarantine);
 }
 
 namespace {
@@ -279,7 +279,7 @@ Json encodeKnown(const Record& record) {
               {"bootID", record.bootId},
               {"interfaces", std::move(interfaces)},
               {"changedAt", nanoseconds(record.changedAt)},
-              {"restsUntil", record.restsUntil.time_since_epoch().count()},
+              {"restsUntil", record.quarantinedUntil.time_since_epoch().count()},
               {"doubt", name(record.doubt)},
               {"rollbackFailed", record.rollbackFailed},
               {"message", record.message}};
@@ -323,7 +323,7 @@ Result<Record> decode(std::string_view bytes) {
     record.interfaces.push_back(std::move(*status));
   }
   record.changedAt = time(json, "changedAt");
-  record.restsUntil = BootTime(Duration(member<std::int64_t>(json, "restsUntil", 0)));
+  record.quarantinedUntil = BootTime(Duration(member<std::int64_t>(json, "restsUntil", 0)));
   const std::string doubt = text(json, "doubt");
   const auto* known = std::find_if(kDoubts.begin(), kDoubts.end(),
                                    [&doubt](Doubt one) { return name(one) == doubt; });

@@ -37,13 +37,13 @@ struct Record {
   PodRef pod;
   SandboxId sandbox;  ///< empty until the runtime has said it
   State state = State::Intent;
-  std::string bootId;  ///< of the boot in which the links were made, or of `restsUntil`
+  std::string bootId;  ///< of the boot in which the links were made, or of `quarantinedUntil`
   /// Plans and, once attached, what became of them. Their addresses are held until the record goes.
   std::vector<InterfaceStatus> interfaces;
   WallTime changedAt{};
   /// For Detached, and for a Rollback whose addresses are released already: nobody gets them
   /// before, by the clock of the boot `bootId`.
-  BootTime restsUntil{};
+  BootTime quarantinedUntil{};
   Doubt doubt = Doubt::None;
   /// Once: what is left of it shows as NOTREADY until it is gone.
   bool rollbackFailed = false;
@@ -53,14 +53,14 @@ struct Record {
   bool operator==(const Record&) const = default;
 };
 
-/// True where nothing is held any more: its addresses rest until `restsUntil`.
+/// True where nothing is held any more: its addresses rest until `quarantinedUntil`.
 [[nodiscard]] bool isReleased(const Record& record);
 
 /// How long the addresses of a released record still rest: never longer than `quarantine`, and all
 /// of it where the record is of another boot, whose clock says nothing here. The wall clock has no
 /// say: it may be set at any time.
-[[nodiscard]] Duration restLeft(const Record& record, const std::string& bootId, BootTime now,
-                                Duration quarantine);
+[[nodiscard]] Duration quarantineLeft(const Record& record, const std::string& bootId, BootTime now,
+                                      Duration quarantine);
 
 /// JSON with a format number. A reader takes its own format, the one before and the one after;
 /// what it doesn't know it keeps in `unknown`, what is missing has its default. An attached record

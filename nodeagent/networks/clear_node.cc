@@ -33,7 +33,7 @@ Status run(const HostPlan& plan, netlink::Socket& node, SwitchSide* inner) {
 
 }  // namespace
 
-Result<std::vector<Leftover>> clearNode(std::optional<Fd> switchNetns) {
+Result<std::vector<Orphan>> clearNode(std::optional<Fd> switchNetns) {
   MULTINET_TRY(auto node, netlink::Socket::open());
   std::optional<SwitchSide> side;
   if (switchNetns) {
@@ -48,7 +48,7 @@ Result<std::vector<Leftover>> clearNode(std::optional<Fd> switchNetns) {
       MULTINET_TRY(auto guard, GuardKeeper::open({}));
       guard.keep({}, host, "", SystemClock().now());
       if (guard.refused()) return fail(*guard.refused());
-      return std::move(plan.leftovers);
+      return std::move(plan.orphans);
     }
     refused = run(plan, node, inner);
   }

@@ -14,6 +14,6 @@ namespace multinet::agent::networks {
 /// meanwhile. `switchNetns`: nullopt where there is none, or it is the node's own. Safe to repeat.
 /// Interfaces of a VLAN device in other namespaces aren't seen from here: the caller knows that no
 /// pod has one.
-[[nodiscard]] Result<std::vector<Leftover>> clearNode(std::optional<Fd> switchNetns);
+[[nodiscard]] Result<std::vector<Orphan>> clearNode(std::optional<Fd> switchNetns);
 
 }  // namespace multinet::agent::networks

@@ -6,11 +6,11 @@
 namespace multinet::agent::networks {
 namespace {
 
-Wish wishOf(const api::PodNetwork& network) {
+DesiredState stateOf(const api::PodNetwork& network) {
   // Those that are ending are served like the others while they exist: pods may still be coming.
   const bool ready = network.status.conditions.isTrue("Ready") || network.metadata.deleting() ||
                      !network.spec.isEnabled();
-  return ready ? Wish::Serve : Wish::Keep;
+  return ready ? DesiredState::Serve : DesiredState::Keep;
 }
 
 void fillRanges(DesiredNetwork& out, const api::PodNetwork& network,
@@ -53,7 +53,7 @@ std::vector<DesiredNetwork> desiredNetworks(
     out.network = std::move(*made);
     out.mtu = static_cast<unsigned>(std::max(network->spec.mtu.value_or(0), 0));
     const bool complete = std::visit([](const auto& one) { return one.isComplete(); }, out.network);
-    out.wish = complete ? wishOf(*network) : Wish::Keep;
+    out.state = complete ? stateOf(*network) : DesiredState::Keep;
     fillRanges(out, *network, clusterRanges);
     desired.push_back(std::move(out));
   }
@@ -64,10 +64,11 @@ std::vector<DesiredNetwork> desiredNetworks(
 
 void returnTo(std::vector<DesiredNetwork>& desired, const std::set<NetworkUid>& had) {
   for (DesiredNetwork& one : desired) {
-    if (one.wish == Wish::Keep && had.contains(one.uid)) one.wish = Wish::Return;
+    if (one.state == DesiredState::Keep && had.contains(one.uid)) one.state = DesiredState::Return;
   }
-  std::stable_partition(desired.begin(), desired.end(),
-                        [](const DesiredNetwork& one) { return one.wish != Wish::Return; });
+  std::stable_partition(desired.begin(), desired.end(), [](const DesiredNetwork& one) {
+    return one.state != DesiredState::Return;
+  });
 }
 
 }  // namespace multinet::agent::networks

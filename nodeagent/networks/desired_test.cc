@@ -57,14 +57,14 @@ TEST(DesiredNetworks, WaitsForTheReservationOfAVni) {
   network.spec.vxlan->vni = 7001;
   auto waiting = desired(network);
   EXPECT_EQ(tunnelOf(waiting.at(0)).vni, 0U);
-  EXPECT_EQ(waiting.at(0).wish, Wish::Keep);
+  EXPECT_EQ(waiting.at(0).state, DesiredState::Keep);
 }
 
 TEST(DesiredNetworks, WhatIsNotReadyIsOnlyKept) {
   api::PodNetwork network = blue();
-  EXPECT_EQ(desired(network).at(0).wish, Wish::Serve);
+  EXPECT_EQ(desired(network).at(0).state, DesiredState::Serve);
   network.status.conditions = {};
-  EXPECT_EQ(desired(network).at(0).wish, Wish::Keep);
+  EXPECT_EQ(desired(network).at(0).state, DesiredState::Keep);
 }
 
 TEST(DesiredNetworks, OneOfATypeOfANewerVersionIsNotGone) {
@@ -114,15 +114,15 @@ TEST(DesiredNetworks, NamesTheRangesThatItWouldHide) {
 TEST(DesiredNetworks, KeepsWhatRunningPodsAreOn) {
   api::PodNetwork edited = blue();
   edited.metadata.generation = 9;  // the controller hasn't looked at it yet
-  EXPECT_EQ(desired(edited).at(0).wish, Wish::Serve);
+  EXPECT_EQ(desired(edited).at(0).state, DesiredState::Serve);
   api::PodNetwork disabled = blue();
   disabled.status.conditions = {};
   disabled.spec.enabled = false;
-  EXPECT_EQ(desired(disabled).at(0).wish, Wish::Serve);
+  EXPECT_EQ(desired(disabled).at(0).state, DesiredState::Serve);
   api::PodNetwork deleting = blue();
   deleting.status.conditions = {};
   deleting.metadata.deletionTimestamp = WallTime{};
-  EXPECT_EQ(desired(deleting).at(0).wish, Wish::Serve);
+  EXPECT_EQ(desired(deleting).at(0).state, DesiredState::Serve);
 }
 
 }  // namespace

@@ -51,13 +51,15 @@ bool protects(const Check& check) {
 
 /// What a pod's interface is made of; nothing where that isn't there or nothing new may be on it.
 std::optional<Link> linkOf(const DesiredNetwork& network, const drivers::Ground& ground,
-                           const drivers::Site& site, const NetworkState& state) {
+                           const drivers::Placement& placement, const NetworkState& state) {
   const bool refused = std::ranges::any_of(state.checks, [](const Check& check) {
     return protects(check) && check.status == CheckStatus::False;
   });
-  if (refused || drivers::isBlocked(ground, site)) return std::nullopt;
+  if (refused || drivers::isBlocked(ground, placement)) return std::nullopt;
   return std::visit(
-      [&](const auto& one) -> std::optional<Link> { return one.link(ground, site, state.checks); },
+      [&](const auto& one) -> std::optional<Link> {
+        return one.link(ground, placement, state.checks);
+      },
       network.network);
 }
 
@@ -66,18 +68,18 @@ std::optional<Link> linkOf(const DesiredNetwork& network, const drivers::Ground&
 NetworkState evaluate(const DesiredNetwork& network, const drivers::Host& host,
                       const drivers::Findings& findings, const NetworksOptions& options) {
   const auto ground = groundOf(network, host, options.underlay);
-  const drivers::Site site = siteOf(network, host, options.underlay);
+  const drivers::Placement placement = placementOf(network, host, options.underlay);
   NetworkState state;
   state.name = network.name;
   state.uid = network.uid;
   state.type = typeOf(network.network);
-  state.mtu = site.mtu;
+  state.mtu = placement.mtu;
   if (network.refusal) {
     state.checks.push_back(
         drivers::failed("Lifelines", network.refusal->reason, network.refusal->message));
   }
-  state.checks.push_back(site.parent);
-  auto checks = std::visit([&](const auto& one) { return one.checks(ground, site, findings); },
+  state.checks.push_back(placement.parent);
+  auto checks = std::visit([&](const auto& one) { return one.checks(ground, placement, findings); },
                            network.network);
   std::ranges::move(checks, std::back_inserter(state.checks));
   // NetworkPeers are of tunnels.
@@ -85,7 +87,7 @@ NetworkState evaluate(const DesiredNetwork& network, const drivers::Host& host,
     state.bridgeMac = drivers::bridgeMac(options.node, network.uid);
     state.underlays = tunnel->tunnelSite(ground).underlays;
   }
-  state.link = linkOf(network, ground, site, state);
+  state.link = linkOf(network, ground, placement, state);
   conclude(state, findings.peers);
   return state;
 }

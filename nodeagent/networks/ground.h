@@ -13,10 +13,11 @@ namespace multinet::agent::networks {
   return {network.uid, network.mtu, network.refusal.has_value(), host, defaultUnderlay};
 }
 
-[[nodiscard]] inline drivers::Site siteOf(const DesiredNetwork& network, const drivers::Host& host,
-                                          const std::string& defaultUnderlay) {
+[[nodiscard]] inline drivers::Placement placementOf(const DesiredNetwork& network,
+                                                    const drivers::Host& host,
+                                                    const std::string& defaultUnderlay) {
   const auto ground = groundOf(network, host, defaultUnderlay);
-  return std::visit([&](const auto& one) { return one.site(ground); }, network.network);
+  return std::visit([&](const auto& one) { return one.placement(ground); }, network.network);
 }
 
 /// Names of the network's own links, by where they are.

@@ -103,12 +103,12 @@ TEST_F(NetworksTest, TheGuardStaysAsLongAsATunnel) {
   Node pod("pod");
   one_.attach("pod0", pod, bridgeName(blue({})));
   one_.networks().setDesired({});
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(20)));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.orphans.size() == 1; }, seconds(20)));
   EXPECT_TRUE(guarded(one_));
   one_.stop();
   one_.start(fast());  // a successor knows no more than the kernel
   one_.networks().setDesired({});
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(20)));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.orphans.size() == 1; }, seconds(20)));
   EXPECT_TRUE(guarded(one_));
   EXPECT_EQ(one_.networks().writes(), 0U);
   one_.runInner(netlink::deleteLink({0, "pod0"}));
@@ -119,7 +119,7 @@ TEST_F(NetworksTest, ANetworkThatIsNoLongerReadyGoesOnForItsPods) {
   wireV4();
   startBoth();
   DesiredNetwork kept = blue({peer("two", "172.18.0.9")});
-  kept.wish = Wish::Keep;
+  kept.state = DesiredState::Keep;
   tunnelOf(kept).vni = 0;  // the reservation is gone too
   one_.networks().setDesired({kept});
   EXPECT_TRUE(eventually([&] {

@@ -59,7 +59,7 @@ class Removals {
     if (interfaces == 0) {
       if (!isMoving(place, uid)) plan_.steps.push_back(std::move(removal));
     } else if (!isServed(uid)) {
-      plan_.leftovers.push_back({uid, bridge, interfaces});
+      plan_.orphans.push_back({uid, bridge, interfaces});
     }
   }
 

@@ -19,7 +19,7 @@ using drivers::Place;
 
 struct HostPlan {
   std::vector<HostStep> steps;
-  std::vector<Leftover> leftovers;
+  std::vector<Orphan> orphans;
 };
 
 /// `served` is judged (see lifelines.h). Links that an earlier version made in the node's namespace

@@ -181,7 +181,7 @@ void KernelNetworks::reconcile() {
     guard_.keep(served_, host_, options_.underlay, clock_.now());
     const Guard guard = guard_.refused() ? Guard::Refused : Guard::Committed;
     HostPlan plan = planHost(served_, host_, guard, options_);
-    leftovers_ = std::move(plan.leftovers);
+    orphans_ = std::move(plan.orphans);
     again = !plan.steps.empty() && applySteps(plan);
   }
   if (!seen) log::error("can't read the host's links", {{"error", seen.error()}});
@@ -290,7 +290,7 @@ void KernelNetworks::publish() {
   if (!desired_) return;
   Snapshot next;
   next.settled = settled_;
-  next.leftovers = leftovers_;
+  next.orphans = orphans_;
   for (const DesiredNetwork& network : served_) {
     drivers::Findings findings{probes_.reports(network.uid), std::nullopt, guard_.refused()};
     if (const auto refused = refused_.find(network.uid); refused != refused_.end()) {

@@ -91,7 +91,7 @@ class KernelNetworks {
   std::vector<DesiredNetwork> served_;  ///< of desired_, judged on host_
   bool settled_ = false;
   Host host_;
-  std::vector<Leftover> leftovers_;
+  std::vector<Orphan> orphans_;
   std::map<NetworkUid, Error> refused_;
   Probes probes_;
   std::set<std::string> interestNames_;

@@ -152,7 +152,7 @@ std::vector<DesiredNetwork> judge(const std::vector<DesiredNetwork>& desired, co
   std::vector<DesiredNetwork> served;
   Claims claims;
   for (const DesiredNetwork& wished : desired) {
-    if (wished.wish == Wish::Keep && !hasLinks(wished, host)) continue;
+    if (wished.state == DesiredState::Keep && !hasLinks(wished, host)) continue;
     DesiredNetwork network = wished;
     const auto ground = groundOf(network, host, defaultUnderlay);
     const bool settled = std::visit([&](auto& one) { return one.settle(ground); }, network.network);

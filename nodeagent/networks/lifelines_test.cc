@@ -242,7 +242,7 @@ TEST(Lifelines, UnusablePeersAreLeftOutAndNamed) {
 
 TEST(Judge, KeepsWhatIsThereAndMakesNothingThatNobodyWants) {
   DesiredNetwork network = tunnel();
-  network.wish = Wish::Keep;
+  network.state = DesiredState::Keep;
   EXPECT_EQ(reason(network, node()), "not served");
   Host host = node();
   add(host, 5, bridgeName(network), "bridge").alias = networkAlias(network.uid);

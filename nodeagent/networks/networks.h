@@ -23,7 +23,7 @@ using drivers::Refusal;
 /// Whether a network is to be made here, or only kept where the node has its links: the verdict on
 /// a network (Ready) may change while pods are on it, its existence doesn't. Return: made again in
 /// spite of its verdict, for a pod that was on it before the node lost its links.
-enum class Wish : std::uint8_t { Serve, Keep, Return };
+enum class DesiredState : std::uint8_t { Serve, Keep, Return };
 
 /// One network as this node shall serve it.
 struct DesiredNetwork {
@@ -34,7 +34,7 @@ struct DesiredNetwork {
 
   std::vector<IpPrefix> subnets;  ///< pods get a connected route to each
   std::vector<IpPrefix> covered;  ///< ranges of the cluster that one of the subnets overlaps
-  Wish wish = Wish::Serve;
+  DesiredState state = DesiredState::Serve;
 
   /// What this network must not take from the node: the verdict of judge() (see lifelines.h),
   /// nobody else fills it in.
@@ -64,18 +64,18 @@ struct NetworkState {
 };
 
 /// Links of a network that is gone and that pods still use: kept, and told.
-struct Leftover {
+struct Orphan {
   NetworkUid uid;
   std::string device;
   unsigned interfaces = 0;
-  bool operator==(const Leftover&) const = default;
+  bool operator==(const Orphan&) const = default;
 };
 
 struct Snapshot {
   /// False until the first desired state has been put into the kernel once.
   bool settled = false;
   std::vector<NetworkState> networks;  ///< by name
-  std::vector<Leftover> leftovers;
+  std::vector<Orphan> orphans;
   bool operator==(const Snapshot&) const = default;
   /// nullptr where the network isn't served here.
   [[nodiscard]] const NetworkState* find(const NetworkUid& uid) const;

@@ -61,20 +61,20 @@ TEST_F(NetworksTest, ANetworkThatIsGoneGoesOnceNoPodIsLeftInIt) {
   Node pod("pod");
   one_.attach("pod0", pod, bridge);
   one_.networks().setDesired({});
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(20)));
-  EXPECT_EQ(one_.networks().snapshot()->leftovers.front().interfaces, 1U);
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.orphans.size() == 1; }, seconds(20)));
+  EXPECT_EQ(one_.networks().snapshot()->orphans.front().interfaces, 1U);
   EXPECT_NE(one_.inner(bridge).index, 0);
   one_.runInner(netlink::deleteLink({0, "pod0"}));
   EXPECT_TRUE(eventually(
       [&] { return one_.inner(bridge).index == 0 && one_.inner(vxlanName(blue({}))).index == 0; }));
-  EXPECT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.empty(); }, seconds(20)));
+  EXPECT_TRUE(one_.until([](const Snapshot& s) { return s.orphans.empty(); }, seconds(20)));
 }
 
-std::vector<Leftover> clear(Node& node) {
+std::vector<Orphan> clear(Node& node) {
   const auto scope = netns::Scope::enter(node.netns()).value();
   const auto left = clearNode(node.switchNetns().duplicate().value());
   EXPECT_TRUE(left) << left.error().message;
-  return left.value_or(std::vector<Leftover>{});
+  return left.value_or(std::vector<Orphan>{});
 }
 
 TEST_F(NetworksTest, ANodeThatIsClearedHasNothingLeft) {
@@ -235,7 +235,7 @@ TEST_F(NetworksTest, WhatAnEarlierVersionMadeMovesIntoTheSwitch) {
   EXPECT_FALSE(one_.has(vxlanName(blue({}))));
   EXPECT_FALSE(one_.has("pod0"));
   EXPECT_EQ(one_.inner("pod0").master, one_.inner(bridgeName(blue({}))).index);
-  EXPECT_TRUE(one_.networks().snapshot()->leftovers.empty());
+  EXPECT_TRUE(one_.networks().snapshot()->orphans.empty());
   one_.stop();
   one_.start(fast());
   one_.networks().setDesired({blue({peer("two", "172.18.0.2")})});
@@ -253,7 +253,7 @@ TEST_F(NetworksTest, ANetworkOfAnEarlierVersionThatNobodyWantsServesItsPods) {
   one_.stop();
   one_.start(fast());
   one_.networks().setDesired({});
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.leftovers.size() == 1; }, seconds(20)));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.orphans.size() == 1; }, seconds(20)));
   EXPECT_TRUE(one_.has(vxlanName(blue({}))));
   EXPECT_TRUE(guarded(one_));
   one_.run(netlink::deleteLink({0, "pod0"}));

@@ -102,7 +102,7 @@ std::vector<std::string> textOf(const HostPlan& plan) {
 TEST(HostPlan, ConvergedPlansNothing) {
   const HostPlan plan = planHost({blue()}, servingHost(), Guard::Committed, options());
   EXPECT_TRUE(plan.steps.empty());
-  EXPECT_TRUE(plan.leftovers.empty());
+  EXPECT_TRUE(plan.orphans.empty());
 }
 
 TEST(HostPlan, ABareHostGetsItsBridgeFirst) {
@@ -143,8 +143,8 @@ TEST(HostPlan, ANetworkThatIsGoneIsRemovedUnlessPodsUseIt) {
   host.inner.links["mnv1"] = port;
   const HostPlan plan = planHost({}, host, Guard::Committed, options());
   EXPECT_TRUE(plan.steps.empty());
-  ASSERT_EQ(plan.leftovers.size(), 1U);
-  EXPECT_EQ(plan.leftovers.front(), (Leftover{NetworkUid("u-blue"), bridgeName(blue()), 1}));
+  ASSERT_EQ(plan.orphans.size(), 1U);
+  EXPECT_EQ(plan.orphans.front(), (Orphan{NetworkUid("u-blue"), bridgeName(blue()), 1}));
 }
 
 TEST(HostPlan, ANetworkOfATypeOfANewerVersionIsLeftAsItIs) {
@@ -155,7 +155,7 @@ TEST(HostPlan, ANetworkOfATypeOfANewerVersionIsLeftAsItIs) {
     host.switchNetns = switchNetns;
     const HostPlan plan = planHost({network}, host, Guard::Committed, options());
     EXPECT_TRUE(plan.steps.empty()) << switchNetns;
-    EXPECT_TRUE(plan.leftovers.empty()) << switchNetns;
+    EXPECT_TRUE(plan.orphans.empty()) << switchNetns;
   }
   const NetworkState state = judged(network, servingHost(), {});
   EXPECT_EQ(state.ready, CheckStatus::False);
@@ -260,7 +260,7 @@ TEST(HostPlan, LinksOfAnEarlierVersionServeUntilTheSwitchTakesOver) {
   EXPECT_TRUE(planHost({blue()}, host, Guard::Refused, options()).steps.empty());
 }
 
-TEST(Site, MtuIsTheUnderlaysLessTheOverheadOfTheOuterFamily) {
+TEST(Placement, MtuIsTheUnderlaysLessTheOverheadOfTheOuterFamily) {
   Host host = bareHost();
   EXPECT_EQ(tunnelSite(blue(), host, "eth0").mtu, 1450U);
   host.addresses[2] = {ip("fd00::1")};
@@ -269,17 +269,17 @@ TEST(Site, MtuIsTheUnderlaysLessTheOverheadOfTheOuterFamily) {
   EXPECT_EQ(tunnelSite(blue(), host, "eth0").mtu, 8930U);
 }
 
-TEST(Site, AnUnderlayThatShrinksIsAFaultAndNoNewSize) {
+TEST(Placement, AnUnderlayThatShrinksIsAFaultAndNoNewSize) {
   Host host = servingHost();
   host.links["eth0"].mtu = 1400;
-  const TunnelSite site = tunnelSite(blue(), host, "eth0");
-  EXPECT_EQ(site.mtu, 1450U);
-  EXPECT_EQ(site.parent.reason, "PathMTUTooSmall");
-  EXPECT_NE(site.parent.message.find("1500"), std::string::npos) << site.parent.message;
+  const TunnelSite placement = tunnelSite(blue(), host, "eth0");
+  EXPECT_EQ(placement.mtu, 1450U);
+  EXPECT_EQ(placement.parent.reason, "PathMTUTooSmall");
+  EXPECT_NE(placement.parent.message.find("1500"), std::string::npos) << placement.parent.message;
   EXPECT_TRUE(planHost({blue()}, host, Guard::Committed, options()).steps.empty());
 }
 
-TEST(Site, SaysWhatIsWrongWithADevice) {
+TEST(Placement, SaysWhatIsWrongWithADevice) {
   Host host = bareHost();
   EXPECT_EQ(tunnelSite(blue(), host, "eth7").parent.reason, "DeviceMissing");
   host.links["eth0"].carrier = false;
@@ -291,14 +291,14 @@ TEST(Site, SaysWhatIsWrongWithADevice) {
   DesiredNetwork macvlan = asMacvlan(blue(), {"eth0", api::MacvlanMode::Bridge});
   macvlan.mtu = 9000;
   host = bareHost();
-  EXPECT_EQ(networks::siteOf(macvlan, host, "").parent.reason, "PathMTUTooSmall");
+  EXPECT_EQ(networks::placementOf(macvlan, host, "").parent.reason, "PathMTUTooSmall");
   host.links["eth0"].master = 4;
-  EXPECT_EQ(networks::siteOf(macvlan, host, "").parent.reason, "DeviceEnslaved");
+  EXPECT_EQ(networks::placementOf(macvlan, host, "").parent.reason, "DeviceEnslaved");
   const DesiredNetwork existing = asBridge(blue(), {"eth0", api::BridgeMode::Existing, ""});
-  EXPECT_EQ(networks::siteOf(existing, host, "").parent.reason, "NotABridge");
+  EXPECT_EQ(networks::placementOf(existing, host, "").parent.reason, "NotABridge");
 }
 
-TEST(Site, ANewAddressBesideItDoesNotMoveATunnel) {
+TEST(Placement, ANewAddressBesideItDoesNotMoveATunnel) {
   Host host = servingHost();
   host.addresses[2] = {ip("10.0.0.100"), ip("10.0.0.1")};
   EXPECT_EQ(tunnelSite(blue(), host, "eth0").local, ip("10.0.0.1"));

@@ -34,12 +34,12 @@ void Probes::sync(const std::vector<DesiredNetwork>& served, const Host& host,
     const auto* tunnel = std::get_if<drivers::vxlan::Network>(&network.network);
     if (tunnel == nullptr) continue;
     const auto* bridge = host.inner.link(drivers::ownBridgeName(network.uid));
-    const auto site = tunnel->tunnelSite(groundOf(network, host, options_.underlay));
+    const auto placement = tunnel->tunnelSite(groundOf(network, host, options_.underlay));
     const bool ours = bridge != nullptr && bridge->alias == drivers::networkAlias(network.uid);
-    if (!ours || !site.local) continue;
-    const Prober::Options wanted{bridge->index, drivers::bridgeMac(options_.node, network.uid),
-                                 site.mtu,      options_.losses,
-                                 *site.local,   tunnel->port,
+    if (!ours || !placement.local) continue;
+    const Prober::Options wanted{bridge->index,    drivers::bridgeMac(options_.node, network.uid),
+                                 placement.mtu,    options_.losses,
+                                 *placement.local, tunnel->port,
                                  tunnel->vni};
     auto old = probers_.extract(network.uid);
     if (!old.empty() && old.mapped().options() == wanted) {
@@ -53,7 +53,7 @@ void Probes::sync(const std::vector<DesiredNetwork>& served, const Host& host,
       next.emplace(network.uid, std::move(*opened));
       askSoon();
     }
-    next.at(network.uid).setPeers(tunnel->peers, site.local->family());
+    next.at(network.uid).setPeers(tunnel->peers, placement.local->family());
   }
   probers_ = std::move(next);
 }

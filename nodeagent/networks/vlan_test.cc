@@ -103,10 +103,10 @@ TEST(Vlan, OneOfAnotherTagOrParentIsMadeAnew) {
 TEST(Vlan, ATagCostsNoMtu) {
   Host host = node();
   host.links["eth1"].mtu = 9000;
-  EXPECT_EQ(siteOf(segment(), host, "eth0").mtu, 9000U);
+  EXPECT_EQ(placementOf(segment(), host, "eth0").mtu, 9000U);
   DesiredNetwork large = segment();
   large.mtu = 9001;
-  EXPECT_EQ(siteOf(large, host, "eth0").parent.reason, "PathMTUTooSmall");
+  EXPECT_EQ(placementOf(large, host, "eth0").parent.reason, "PathMTUTooSmall");
 }
 
 TEST(Vlan, TheParentStaysTheNodes) {

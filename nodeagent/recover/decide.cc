@@ -10,7 +10,7 @@ namespace {
 using journal::Doubt;
 using journal::Record;
 using journal::State;
-using sandbox::Fate;
+using sandbox::RecoveryAction;
 using sandbox::RuntimeSandbox;
 
 const RuntimeSandbox* find(const Record& record, const Facts& facts) {
@@ -49,7 +49,7 @@ sandbox::Restored leave(Record record, const RuntimeSandbox& found, const Facts&
     record.doubt = Doubt::Unseen;
     record.message = "it ended before the journal said that its networks were there";
   }
-  return {std::move(record), Fate::Keep};
+  return {std::move(record), RecoveryAction::Keep};
 }
 
 /// What the kernel has of a record that stopped short of ATTACHED.
@@ -58,11 +58,11 @@ sandbox::Restored finish(Record record, const RuntimeSandbox& found, const Facts
   const auto isOurs = [&record](const auto& link) { return link.intent == record.id; };
   if (links != nullptr && record.sandbox.empty() && !links->empty() &&
       std::none_of(links->begin(), links->end(), isOurs)) {
-    return {std::move(record), Fate::RollBack};  // a later intent's sandbox
+    return {std::move(record), RecoveryAction::RollBack};  // a later intent's sandbox
   }
   record.sandbox = found.id;
   if (links == nullptr || !sandbox::isComplete(record, *links))
-    return {std::move(record), Fate::Finish};
+    return {std::move(record), RecoveryAction::Finish};
   record.state = State::Attached;
   for (InterfaceStatus& status : record.interfaces) {
     const auto link = std::find_if(links->begin(), links->end(), [&status](const auto& one) {
@@ -73,7 +73,7 @@ sandbox::Restored finish(Record record, const RuntimeSandbox& found, const Facts
     status.plan.mtu = link->mtu;
     if (status.attachedAt == WallTime{}) status.attachedAt = record.changedAt;
   }
-  return {std::move(record), Fate::Keep};
+  return {std::move(record), RecoveryAction::Keep};
 }
 
 }  // namespace
@@ -84,17 +84,17 @@ sandbox::Restored decide(Record record, const Facts& facts) {
   switch (record.state) {
     case State::Intent:
     case State::Bound: {
-      if (found == nullptr) return {std::move(record), Fate::RollBack};
+      if (found == nullptr) return {std::move(record), RecoveryAction::RollBack};
       if (!runs || record.bootId != facts.bootId) return leave(std::move(record), *found, facts);
       return finish(std::move(record), *found, facts);
     }
     case State::Rollback:
-      return {std::move(record), Fate::RollBack};
+      return {std::move(record), RecoveryAction::RollBack};
     case State::Detaching:
-      if (!runs) return {std::move(record), Fate::Detach};
+      if (!runs) return {std::move(record), RecoveryAction::Detach};
       // The stop wasn't carried out: while it runs it keeps what it has.
       record.state = State::Attached;
-      return {std::move(record), Fate::Keep};
+      return {std::move(record), RecoveryAction::Keep};
     case State::Attached: {
       // What the API said of an unconfirmed one stands until it is asked again.
       const bool isOpen = record.doubt == Doubt::Unseen || record.doubt == Doubt::NoLinks;
@@ -105,7 +105,7 @@ sandbox::Restored decide(Record record, const Facts& facts) {
     case State::Detached:
       break;
   }
-  return {std::move(record), Fate::Keep};
+  return {std::move(record), RecoveryAction::Keep};
 }
 
 std::vector<SandboxId> suspects(const std::vector<Record>& records, const Facts& facts) {
@@ -148,12 +148,12 @@ std::vector<addresses::Holding> holdings(const std::vector<Record>& records,
                                          Duration quarantine) {
   std::vector<addresses::Holding> all;
   for (const Record& record : records) {
-    Duration rests{};
+    Duration left{};
     if (isReleased(record)) {
-      rests = restLeft(record, bootId, now, quarantine);
-      if (rests <= Duration{}) continue;
+      left = quarantineLeft(record, bootId, now, quarantine);
+      if (left <= Duration{}) continue;
     }
-    const auto more = sandbox::holdings(record, rests);
+    const auto more = sandbox::holdings(record, left);
     all.insert(all.end(), more.begin(), more.end());
   }
   return all;

@@ -22,9 +22,9 @@ struct Facts {
 [[nodiscard]] std::vector<SandboxId> suspects(const std::vector<journal::Record>& records,
                                               const Facts& facts);
 
-/// The fate of one record, with the sandbox that belongs to it filled in where only the runtime
-/// knew it. One whose links are all there is attached, whatever stood in the record. Absence alone
-/// never ends an attached one: the owner looks again later.
+/// The recovery action for one record, with the sandbox that belongs to it filled in where only the
+/// runtime knew it. One whose links are all there is attached, whatever stood in the record.
+/// Absence alone never ends an attached one: the owner looks again later.
 [[nodiscard]] sandbox::Restored decide(journal::Record record, const Facts& facts);
 
 /// Sandboxes that run, ask for networks, and stand in no record: the journal is lost or an older
@@ -33,7 +33,7 @@ struct Facts {
 [[nodiscard]] std::vector<sandbox::RuntimeSandbox> unknownSandboxes(
     const std::vector<journal::Record>& records, const Facts& facts);
 
-/// Addresses that the records hold or that rest; see journal::restLeft().
+/// Addresses that the records hold or that rest; see journal::quarantineLeft().
 [[nodiscard]] std::vector<addresses::Holding> holdings(const std::vector<journal::Record>& records,
                                                        const std::string& bootId, BootTime now,
                                                        Duration quarantine);

@@ -116,15 +116,15 @@ class Process {
     resolver_.emplace(
         lane_, caches_, [this] { return networks_.snapshot(); }, clock_, std::vector<IpPrefix>{});
     addresses_.emplace(lane_, blocks_, clock_, addresses::LeaseOptions{.node = NodeName("n1")});
-    const sandbox::Doors doors{runtime_,   journal_,         engine_, *addresses_,
-                               *resolver_, reporter_.tell(), clock_};
+    const sandbox::Dependencies dependencies{runtime_,   journal_,         engine_, *addresses_,
+                                             *resolver_, reporter_.tell(), clock_};
     sandbox::Options options;
     options.bootId = "boot" + std::to_string(world_.boot);
     options.lateWatch = Duration{};
     options.tick = milliseconds(5);
     options.compareEvery = milliseconds(20);
-    owner_.emplace(lane_, doors, options);
-    recovery_.emplace(doors, *owner_, Options{.bootId = options.bootId});
+    owner_.emplace(lane_, dependencies, options);
+    recovery_.emplace(dependencies, *owner_, Options{.bootId = options.bootId});
     recovery_->start();
   }
 

@@ -60,7 +60,7 @@ class Agent {
   explicit Agent(Outside& outside) : outside_(outside) {
     outside.make();
     recovery_.emplace(
-        outside.doors(), *outside.owner,
+        outside.dependencies(), *outside.owner,
         Options{.bootId = "boot", .firstWait = milliseconds(1), .longestWait = milliseconds(2)});
     recovery_->start();
   }

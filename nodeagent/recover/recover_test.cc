@@ -10,7 +10,7 @@ namespace multinet::agent::recover {
 namespace {
 
 using journal::State;
-using sandbox::Fate;
+using sandbox::RecoveryAction;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -51,16 +51,16 @@ struct Case {
   const char* sandboxId;
   const char* boot;
   Listed listed;
-  Fate fate;
+  RecoveryAction action;
 };
 
 class DecideTest : public testing::TestWithParam<Case> {};
 
-TEST_P(DecideTest, Fate) {
+TEST_P(DecideTest, RecoveryAction) {
   const Case& c = GetParam();
   const auto restored = decide(record(c.state, c.sandboxId, c.boot), facts(c.listed));
-  EXPECT_EQ(restored.fate, c.fate);
-  if (c.fate == Fate::Finish) {
+  EXPECT_EQ(restored.action, c.action);
+  if (c.action == RecoveryAction::Finish) {
     EXPECT_EQ(restored.record.sandbox, SandboxId("s1"));
   }
 }
@@ -75,25 +75,34 @@ TEST(Decide, AStopThatWasNotCarriedOutLeavesThePodItsNetworks) {
 INSTANTIATE_TEST_SUITE_P(
     Table, DecideTest,
     testing::Values(
-        Case{"IntentNeverHeard", State::Intent, "", "boot", Listed::Absent, Fate::RollBack},
-        Case{"IntentMade", State::Intent, "", "boot", Listed::Ready, Fate::Finish},
-        Case{"IntentMadeAndDead", State::Intent, "", "boot", Listed::NotReady, Fate::Keep},
-        Case{"BoundRuns", State::Bound, "s1", "boot", Listed::Ready, Fate::Finish},
-        Case{"BoundDead", State::Bound, "s1", "boot", Listed::NotReady, Fate::Keep},
-        Case{"BoundGone", State::Bound, "s1", "boot", Listed::Absent, Fate::RollBack},
-        Case{"BoundOtherId", State::Bound, "s9", "boot", Listed::Ready, Fate::RollBack},
-        Case{"BoundOtherBoot", State::Bound, "s1", "earlier", Listed::NotReady, Fate::Keep},
-        Case{"IntentOtherBoot", State::Intent, "", "earlier", Listed::NotReady, Fate::Keep},
-        Case{"IntentOtherBootGone", State::Intent, "", "earlier", Listed::Absent, Fate::RollBack},
-        Case{"AttachedRuns", State::Attached, "s1", "boot", Listed::Ready, Fate::Keep},
-        Case{"AttachedDead", State::Attached, "s1", "boot", Listed::NotReady, Fate::Keep},
-        Case{"AttachedNotListed", State::Attached, "s1", "boot", Listed::Absent, Fate::Keep},
-        Case{"AttachedOtherBoot", State::Attached, "s1", "earlier", Listed::NotReady, Fate::Keep},
-        Case{"DetachingRuns", State::Detaching, "s1", "boot", Listed::Ready, Fate::Keep},
-        Case{"DetachingDead", State::Detaching, "s1", "boot", Listed::NotReady, Fate::Detach},
-        Case{"DetachingGone", State::Detaching, "s1", "boot", Listed::Absent, Fate::Detach},
-        Case{"Rollback", State::Rollback, "s1", "boot", Listed::Ready, Fate::RollBack},
-        Case{"Detached", State::Detached, "s1", "boot", Listed::Absent, Fate::Keep}),
+        Case{"IntentNeverHeard", State::Intent, "", "boot", Listed::Absent,
+             RecoveryAction::RollBack},
+        Case{"IntentMade", State::Intent, "", "boot", Listed::Ready, RecoveryAction::Finish},
+        Case{"IntentMadeAndDead", State::Intent, "", "boot", Listed::NotReady,
+             RecoveryAction::Keep},
+        Case{"BoundRuns", State::Bound, "s1", "boot", Listed::Ready, RecoveryAction::Finish},
+        Case{"BoundDead", State::Bound, "s1", "boot", Listed::NotReady, RecoveryAction::Keep},
+        Case{"BoundGone", State::Bound, "s1", "boot", Listed::Absent, RecoveryAction::RollBack},
+        Case{"BoundOtherId", State::Bound, "s9", "boot", Listed::Ready, RecoveryAction::RollBack},
+        Case{"BoundOtherBoot", State::Bound, "s1", "earlier", Listed::NotReady,
+             RecoveryAction::Keep},
+        Case{"IntentOtherBoot", State::Intent, "", "earlier", Listed::NotReady,
+             RecoveryAction::Keep},
+        Case{"IntentOtherBootGone", State::Intent, "", "earlier", Listed::Absent,
+             RecoveryAction::RollBack},
+        Case{"AttachedRuns", State::Attached, "s1", "boot", Listed::Ready, RecoveryAction::Keep},
+        Case{"AttachedDead", State::Attached, "s1", "boot", Listed::NotReady, RecoveryAction::Keep},
+        Case{"AttachedNotListed", State::Attached, "s1", "boot", Listed::Absent,
+             RecoveryAction::Keep},
+        Case{"AttachedOtherBoot", State::Attached, "s1", "earlier", Listed::NotReady,
+             RecoveryAction::Keep},
+        Case{"DetachingRuns", State::Detaching, "s1", "boot", Listed::Ready, RecoveryAction::Keep},
+        Case{"DetachingDead", State::Detaching, "s1", "boot", Listed::NotReady,
+             RecoveryAction::Detach},
+        Case{"DetachingGone", State::Detaching, "s1", "boot", Listed::Absent,
+             RecoveryAction::Detach},
+        Case{"Rollback", State::Rollback, "s1", "boot", Listed::Ready, RecoveryAction::RollBack},
+        Case{"Detached", State::Detached, "s1", "boot", Listed::Absent, RecoveryAction::Keep}),
     [](const auto& one) { return std::string(one.param.name); });
 
 // The last that a journal said before a power cut may be INTENT where the pod had been attached.
@@ -105,34 +114,37 @@ TEST(Decide, WhatHasEndedKeepsItsAddressesAndIsTheKubeletsToRemove) {
     EXPECT_EQ(cut.sandbox, SandboxId("s1"));
     EXPECT_EQ(cut.bootId, "earlier") << "so it gets no container";
     EXPECT_EQ(cut.interfaces.at(0).state, InterfaceState::Attached) << "for its next sandbox";
-    EXPECT_EQ(holdings({cut}, "boot", BootTime(seconds(9)), seconds(60)).at(0).rests, Duration{});
+    EXPECT_EQ(holdings({cut}, "boot", BootTime(seconds(9)), seconds(60)).at(0).quarantine,
+              Duration{});
     const auto dead = decide(record(state, id), facts(Listed::NotReady)).record;
     EXPECT_EQ(dead.doubt, journal::Doubt::Unseen) << "so it gets no container";
-    EXPECT_EQ(holdings({dead}, "boot", BootTime(seconds(9)), seconds(60)).at(0).rests, Duration{});
+    EXPECT_EQ(holdings({dead}, "boot", BootTime(seconds(9)), seconds(60)).at(0).quarantine,
+              Duration{});
   }
 }
 
 TEST(HoldingsTest, OfARollbackThatWaitsForALateSandboxRest) {
   const BootTime now(seconds(1000));
   journal::Record watched = record(State::Rollback, "");
-  EXPECT_EQ(holdings({watched}, "boot", now, seconds(60)).at(0).rests, Duration{}) << "not yet";
-  watched.restsUntil = now + seconds(10);
-  EXPECT_EQ(holdings({watched}, "boot", now, seconds(60)).at(0).rests, seconds(10));
-  watched.restsUntil = now;
+  EXPECT_EQ(holdings({watched}, "boot", now, seconds(60)).at(0).quarantine, Duration{})
+      << "not yet";
+  watched.quarantinedUntil = now + seconds(10);
+  EXPECT_EQ(holdings({watched}, "boot", now, seconds(60)).at(0).quarantine, seconds(10));
+  watched.quarantinedUntil = now;
   EXPECT_TRUE(holdings({watched}, "boot", now, seconds(60)).empty());
 }
 
 TEST(HoldingsTest, RestByTheClockOfTheBootAndInFullAfterAnother) {
   const BootTime now(seconds(1000));
-  journal::Record rested = record(State::Detached, "s1");
-  rested.restsUntil = now + seconds(10);
-  EXPECT_EQ(holdings({rested}, "boot", now, seconds(60)).at(0).rests, seconds(10));
-  EXPECT_EQ(holdings({rested}, "next", now, seconds(60)).at(0).rests, seconds(60));
-  rested.restsUntil = now - seconds(1);
-  EXPECT_TRUE(holdings({rested}, "boot", now, seconds(60)).empty());
+  journal::Record quarantined = record(State::Detached, "s1");
+  quarantined.quarantinedUntil = now + seconds(10);
+  EXPECT_EQ(holdings({quarantined}, "boot", now, seconds(60)).at(0).quarantine, seconds(10));
+  EXPECT_EQ(holdings({quarantined}, "next", now, seconds(60)).at(0).quarantine, seconds(60));
+  quarantined.quarantinedUntil = now - seconds(1);
+  EXPECT_TRUE(holdings({quarantined}, "boot", now, seconds(60)).empty());
   const auto held = holdings({record(State::Bound, "s1")}, "boot", now, seconds(60));
   ASSERT_EQ(held.size(), 1U);
-  EXPECT_EQ(held[0].rests, Duration{});
+  EXPECT_EQ(held[0].quarantine, Duration{});
   EXPECT_EQ(held[0].address, IpAddress::parse("10.9.0.5").value());
 }
 
@@ -154,18 +166,18 @@ TEST(DecideTest, TheKernelSaysWhatIsAttached) {
   for (const State state : {State::Intent, State::Bound}) {
     const char* id = state == State::Intent ? "" : "s1";
     const auto restored = decide(record(state, id), known);
-    EXPECT_EQ(restored.fate, Fate::Keep);
+    EXPECT_EQ(restored.action, RecoveryAction::Keep);
     EXPECT_EQ(restored.record.state, State::Attached);
     EXPECT_EQ(restored.record.sandbox, SandboxId("s1"));
     EXPECT_EQ(restored.record.interfaces.at(0).ifindex, 3);
     EXPECT_EQ(restored.record.interfaces.at(0).state, InterfaceState::Attached);
   }
   known.seen.insert_or_assign(SandboxId("s1"), sandbox::Links{link("intent", "10.9.0.6/16")});
-  EXPECT_EQ(decide(record(State::Bound, "s1"), known).fate, Fate::Finish);
+  EXPECT_EQ(decide(record(State::Bound, "s1"), known).action, RecoveryAction::Finish);
   known.seen.insert_or_assign(SandboxId("s1"), sandbox::Links{});
-  EXPECT_EQ(decide(record(State::Bound, "s1"), known).fate, Fate::Finish);
+  EXPECT_EQ(decide(record(State::Bound, "s1"), known).action, RecoveryAction::Finish);
   known.seen.insert_or_assign(SandboxId("s1"), fail(Code::NotFound, "NetnsGone", "gone"));
-  EXPECT_EQ(decide(record(State::Bound, "s1"), known).fate, Fate::Finish);
+  EXPECT_EQ(decide(record(State::Bound, "s1"), known).action, RecoveryAction::Finish);
 }
 
 TEST(DecideTest, ALaterIntentsSandboxIsNotAnOlderRecords) {
@@ -175,7 +187,7 @@ TEST(DecideTest, ALaterIntentsSandboxIsNotAnOlderRecords) {
   EXPECT_EQ(suspects({older}, known), std::vector<SandboxId>{SandboxId("s1")});
   ASSERT_EQ(unknownSandboxes({older}, known).size(), 1U);
   const auto restored = decide(older, known);
-  EXPECT_EQ(restored.fate, Fate::RollBack);
+  EXPECT_EQ(restored.action, RecoveryAction::RollBack);
   EXPECT_TRUE(restored.record.sandbox.empty()) << "it would be stopped with it";
 }
 
@@ -194,7 +206,7 @@ class RecoveryTest : public testing::Test {
   RecoveryTest() {
     node_.make();
     recovery_.emplace(
-        node_.doors(), *node_.owner,
+        node_.dependencies(), *node_.owner,
         Options{.bootId = "boot", .firstWait = milliseconds(1), .longestWait = milliseconds(2)});
   }
 

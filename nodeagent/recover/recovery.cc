@@ -12,12 +12,13 @@ constexpr std::chrono::seconds kListDeadline(10);
 constexpr std::chrono::seconds kLookDeadline(5);
 }  // namespace
 
-Recovery::Recovery(const sandbox::Doors& doors, sandbox::Owner& owner, Options options)
-    : doors_(doors),
+Recovery::Recovery(const sandbox::Dependencies& dependencies, sandbox::Owner& owner,
+                   Options options)
+    : dependencies_(dependencies),
       owner_(owner),
       options_(std::move(options)),
       backoff_(options_.firstWait, options_.longestWait),
-      lane_("recovery", doors.clock) {}
+      lane_("recovery", dependencies.clock) {}
 
 void Recovery::start() {
   lane_.post([this] { load(); });
@@ -31,31 +32,32 @@ void Recovery::again(void (Recovery::*step)(), const char* reason, const Error& 
 }
 
 void Recovery::load() {
-  doors_.journal.load(sandbox::onLane<journal::Loaded>(lane_, [this](Result<journal::Loaded> read) {
-    if (!read.has_value()) return again(&Recovery::load, "JournalUnusable", read.error());
-    loaded_ = std::move(*read);
-    backoff_.reset();
-    list();
-  }));
+  dependencies_.journal.load(
+      sandbox::onLane<journal::Loaded>(lane_, [this](Result<journal::Loaded> read) {
+        if (!read.has_value()) return again(&Recovery::load, "JournalUnusable", read.error());
+        loaded_ = std::move(*read);
+        backoff_.reset();
+        list();
+      }));
 }
 
 void Recovery::list() {
   using List = std::vector<sandbox::RuntimeSandbox>;
-  doors_.runtime.listPodSandboxes(doors_.clock.now() + kListDeadline,
-                                  sandbox::onLane<List>(lane_, [this](Result<List> sandboxes) {
-                                    if (!sandboxes.has_value()) {
-                                      return again(&Recovery::list, "RuntimeAway",
-                                                   sandboxes.error());
-                                    }
-                                    look(std::move(*sandboxes));
-                                  }));
+  dependencies_.runtime.listPodSandboxes(
+      dependencies_.clock.now() + kListDeadline,
+      sandbox::onLane<List>(lane_, [this](Result<List> sandboxes) {
+        if (!sandboxes.has_value()) {
+          return again(&Recovery::list, "RuntimeAway", sandboxes.error());
+        }
+        look(std::move(*sandboxes));
+      }));
 }
 
 void Recovery::look(std::vector<sandbox::RuntimeSandbox> sandboxes) {
   failpoint::pass("recover.compare.before");
   Facts facts{std::move(sandboxes), options_.bootId, {}};
   const auto unclear = suspects(loaded_.records, facts);
-  lookInto(doors_, lane_, unclear, doors_.clock.now() + kLookDeadline,
+  lookInto(dependencies_, lane_, unclear, dependencies_.clock.now() + kLookDeadline,
            [this, facts](sandbox::Seen seen) mutable {
              facts.seen = std::move(seen);
              conclude(facts);
@@ -70,8 +72,8 @@ void Recovery::conclude(const Facts& facts) {
     restored.push_back(decide(record, facts));
     const journal::Record& now = restored.back().record;
     if (now == record) continue;
-    if (now.id != record.id) doors_.journal.erase(record.id, [](const Status&) {});
-    doors_.journal.put(now, journal::Durability::Relaxed, [](const Status&) {});
+    if (now.id != record.id) dependencies_.journal.erase(record.id, [](const Status&) {});
+    dependencies_.journal.put(now, journal::Durability::Relaxed, [](const Status&) {});
   }
   const std::size_t count = restored.size();
   const addresses::Books books = restoreAddresses(restored);
@@ -87,17 +89,17 @@ void Recovery::conclude(const Facts& facts) {
 std::vector<sandbox::Restored> Recovery::adoptUnknown(const Facts& facts) {
   std::vector<sandbox::Restored> restored;
   for (const sandbox::RuntimeSandbox& one : unknownSandboxes(loaded_.records, facts)) {
-    journal::Record record = sandbox::adopted(one, options_.bootId, doors_.clock.wall());
+    journal::Record record = sandbox::adopted(one, options_.bootId, dependencies_.clock.wall());
     const Result<sandbox::Links>& links = facts.seen.at(one.id);
     if (links.has_value()) record = sandbox::judge(std::move(record), *links, {});
     // An older journal may take the intent for one that is over.
     std::erase_if(loaded_.records, [&](const auto& other) { return other.id == record.id; });
-    doors_.journal.put(record, journal::Durability::Relaxed, [](const Status&) {});
+    dependencies_.journal.put(record, journal::Durability::Relaxed, [](const Status&) {});
     log::warn("sandbox runs that the journal doesn't know", {{"pod", one.pod.str()},
                                                              {"sandbox", one.id},
                                                              {"intent", record.id},
                                                              {"doubt", name(record.doubt)}});
-    restored.push_back({std::move(record), sandbox::Fate::Keep});
+    restored.push_back({std::move(record), sandbox::RecoveryAction::Keep});
   }
   return restored;
 }
@@ -111,8 +113,8 @@ addresses::Books Recovery::restoreAddresses(const std::vector<sandbox::Restored>
     intents.insert(one.record.id);
     if (one.record.doubt == journal::Doubt::Unseen) isUnseen = true;
   }
-  auto held = holdings(records, options_.bootId, doors_.clock.now(), options_.quarantine);
-  const auto everywhere = doors_.engine.observeAll();
+  auto held = holdings(records, options_.bootId, dependencies_.clock.now(), options_.quarantine);
+  const auto everywhere = dependencies_.engine.observeAll();
   addresses::Books books = addresses::Books::Complete;
   if (everywhere.has_value()) {
     auto more = sandbox::orphans(
@@ -122,7 +124,7 @@ addresses::Books Recovery::restoreAddresses(const std::vector<sandbox::Restored>
     log::warn("the node's namespaces can't be looked into", {{"error", everywhere.error()}});
     if (isUnseen) books = addresses::Books::Incomplete;
   }
-  doors_.addresses.restore(std::move(held), books);
+  dependencies_.addresses.restore(std::move(held), books);
   return books;
 }
 

@@ -25,7 +25,7 @@ struct Options {
 /// The doors and the owner outlive it.
 class Recovery {
  public:
-  Recovery(const sandbox::Doors& doors, sandbox::Owner& owner, Options options);
+  Recovery(const sandbox::Dependencies& dependencies, sandbox::Owner& owner, Options options);
   ~Recovery() { lane_.stop(); }
   Recovery(const Recovery&) = delete;
   Recovery& operator=(const Recovery&) = delete;
@@ -43,7 +43,7 @@ class Recovery {
   [[nodiscard]] addresses::Books restoreAddresses(const std::vector<sandbox::Restored>& restored);
   void again(void (Recovery::*step)(), const char* reason, const Error& error);
 
-  sandbox::Doors doors_;
+  sandbox::Dependencies dependencies_;
   sandbox::Owner& owner_;
   Options options_;
   journal::Loaded loaded_;

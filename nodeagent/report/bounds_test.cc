@@ -153,7 +153,7 @@ class Wild {
       snapshot.networks.push_back(std::move(state));
     }
     for (std::size_t i = upTo(1000); i > 0; --i) {
-      snapshot.leftovers.push_back({NetworkUid("u"), "mnb" + std::to_string(i), 1});
+      snapshot.orphans.push_back({NetworkUid("u"), "mnb" + std::to_string(i), 1});
     }
     return snapshot;
   }

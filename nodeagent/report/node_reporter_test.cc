@@ -79,7 +79,7 @@ TEST(NodeStatus, ConditionsOfTheNodeStayUntilTheyAreSaidOtherwise) {
 TEST(NodeStatus, LinksThatOutliveTheirNetworkAreTold) {
   networks::Snapshot snapshot = blue();
   for (int i = 0; i < 10; ++i) {
-    snapshot.leftovers.push_back({NetworkUid("u"), "mnb" + std::to_string(i), 2});
+    snapshot.orphans.push_back({NetworkUid("u"), "mnb" + std::to_string(i), 2});
   }
   const auto told = nodeStatus({}, {snapshot, {}, {}}, WallTime{});
   ASSERT_TRUE(told.conditions.isTrue("LeftoverLinks"));

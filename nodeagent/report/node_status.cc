@@ -46,27 +46,27 @@ api::NodeNetwork networkOf(const networks::NetworkState& state,
 }
 
 /// Links of networks that are gone: a condition of the node, since no network is left to tell it.
-void tellLeftovers(k8s::Conditions& conditions, const std::vector<networks::Leftover>& leftovers,
+void tellLeftovers(k8s::Conditions& conditions, const std::vector<networks::Orphan>& orphans,
                    WallTime now) {
   k8s::Condition condition;
   condition.type = kLeftoverLinks;
   condition.status = k8s::ConditionStatus::False;
   condition.reason = "NoneLeft";
   condition.message = "every link of the node belongs to a network that is there";
-  if (leftovers.empty()) {
+  if (orphans.empty()) {
     if (conditions.find(kLeftoverLinks) != nullptr) conditions.set(std::move(condition), now);
     return;
   }
   condition.status = k8s::ConditionStatus::True;
   condition.reason = "PodsUseThem";
   condition.message = "links of networks that are gone are kept until their pods end: ";
-  for (std::size_t i = 0; i < std::min(leftovers.size(), kNamedLeftovers); ++i) {
+  for (std::size_t i = 0; i < std::min(orphans.size(), kNamedLeftovers); ++i) {
     if (i > 0) condition.message += ", ";
     condition.message +=
-        leftovers[i].device + " (interfaces: " + std::to_string(leftovers[i].interfaces) + ")";
+        orphans[i].device + " (interfaces: " + std::to_string(orphans[i].interfaces) + ")";
   }
-  if (leftovers.size() > kNamedLeftovers) {
-    condition.message += " and " + std::to_string(leftovers.size() - kNamedLeftovers) + " more";
+  if (orphans.size() > kNamedLeftovers) {
+    condition.message += " and " + std::to_string(orphans.size() - kNamedLeftovers) + " more";
   }
   conditions.set(std::move(condition), now);
 }
@@ -91,7 +91,7 @@ api::NodeNetworkSetStatus nodeStatus(const api::NodeNetworkSetStatus& before, co
     status.omittedNetworks = std::max(status.omittedNetworks, omitted);
     return status;
   }
-  tellLeftovers(status.conditions, view.networks.leftovers, second);
+  tellLeftovers(status.conditions, view.networks.orphans, second);
   for (const networks::NetworkState& state : view.networks.networks) {
     status.networks.push_back(networkOf(state, before, second));
   }

@@ -30,28 +30,29 @@ bool asks(const RuntimeSandbox& sandbox) {
 }  // namespace
 
 Census::Census(const Shared& shared, std::function<void(const EntryPtr&)> gone)
-    : shared_(shared), gone_(std::move(gone)), lane_("census", shared.doors.clock) {}
+    : shared_(shared), gone_(std::move(gone)), lane_("census", shared.dependencies.clock) {}
 
 bool Census::isQuiet() const {
   return shared_.table.isEmpty() && seenUnknown_.empty() && books_ == Books::Complete &&
-         !shared_.doors.resolver.anyNetwork();
+         !shared_.dependencies.resolver.anyNetwork();
 }
 
 void Census::tick() {
   const Options& options = shared_.options;
   const Duration every = isQuiet() ? options.quietEvery : options.compareEvery;
-  if (!last_ || shared_.doors.clock.now() - *last_ >= every) compare();
+  if (!last_ || shared_.dependencies.clock.now() - *last_ >= every) compare();
 }
 
 void Census::compare() {
   if (std::exchange(underWay_, true)) return;
-  last_ = shared_.doors.clock.now();
+  last_ = shared_.dependencies.clock.now();
   using List = std::vector<RuntimeSandbox>;
-  shared_.doors.runtime.listPodSandboxes(shared_.doors.clock.now() + shared_.options.teardown,
-                                         onLane<List>(shared_.lane, [this](Result<List> list) {
-                                           if (!list.has_value()) return roundEnds();
-                                           ask(questions(*list));
-                                         }));
+  shared_.dependencies.runtime.listPodSandboxes(
+      shared_.dependencies.clock.now() + shared_.options.teardown,
+      onLane<List>(shared_.lane, [this](Result<List> list) {
+        if (!list.has_value()) return roundEnds();
+        ask(questions(*list));
+      }));
 }
 
 void Census::roundEnds() {
@@ -103,10 +104,10 @@ void Census::ask(Questions questions) {
     std::vector<SandboxId> ids;
     ids.reserve(questions.look.size());
     for (const RuntimeSandbox& one : questions.look) ids.push_back(one.id);
-    const BootTime deadline = shared_.doors.clock.now() + shared_.options.teardown;
-    lookInto(shared_.doors, lane_, ids, deadline, [this, questions](Seen seen) {
+    const BootTime deadline = shared_.dependencies.clock.now() + shared_.options.teardown;
+    lookInto(shared_.dependencies, lane_, ids, deadline, [this, questions](Seen seen) {
       Answers answers{questions.look, std::move(seen), {}};
-      if (questions.everywhere) answers.everywhere = shared_.doors.engine.observeAll();
+      if (questions.everywhere) answers.everywhere = shared_.dependencies.engine.observeAll();
       shared_.lane.post([this, answers = std::move(answers)] {
         underWay_ = false;  // what is heard may begin the next
         hear(answers);
@@ -137,7 +138,8 @@ void Census::hear(const Answers& answers) {
     log::warn("the node's namespaces can't be looked into, so nothing counts as gone",
               {{"error", answers.everywhere->error()}});
   }
-  if (!held.empty() || books != books_) shared_.doors.addresses.restore(std::move(held), books);
+  if (!held.empty() || books != books_)
+    shared_.dependencies.addresses.restore(std::move(held), books);
   books_ = books;
   shared_.table.publish();
   const auto all = shared_.table.all();
@@ -188,9 +190,11 @@ std::vector<addresses::Holding> Census::hearOf(const RuntimeSandbox& sandbox,
   if (entry == nullptr) {
     log::warn("a sandbox runs and asks for networks that the agent doesn't know",
               {{"pod", sandbox.pod.str()}, {"sandbox", sandbox.id}});
-    entry = shared_.table.add(adopted(sandbox, shared_.options.bootId, shared_.doors.clock.wall()));
+    entry = shared_.table.add(
+        adopted(sandbox, shared_.options.bootId, shared_.dependencies.clock.wall()));
     entry->forwarded = true;
-    shared_.doors.journal.put(entry->record, journal::Durability::Relaxed, [](const Status&) {});
+    shared_.dependencies.journal.put(entry->record, journal::Durability::Relaxed,
+                                     [](const Status&) {});
   }
   if (!links.has_value()) {
     log::warn("can't look into the namespace of a sandbox in doubt",
@@ -210,7 +214,7 @@ std::vector<addresses::Holding> Census::hearOf(const RuntimeSandbox& sandbox,
 
 void Census::replace(const EntryPtr& entry, journal::Record judged) {
   const IntentId old = entry->record.id;
-  judged.changedAt = shared_.doors.clock.wall();
+  judged.changedAt = shared_.dependencies.clock.wall();
   log::info("sandbox in doubt looked at", {{"pod", judged.pod.str()},
                                            {"sandbox", judged.sandbox},
                                            {"intent", judged.id},
@@ -219,10 +223,10 @@ void Census::replace(const EntryPtr& entry, journal::Record judged) {
   if (!shared_.table.rename(old, judged.id)) judged.id = old;
   entry->record = std::move(judged);
   const journal::Record& record = entry->record;
-  if (old != record.id) shared_.doors.journal.erase(old, [](const Status&) {});
-  shared_.doors.journal.put(record, journal::Durability::Relaxed, [](const Status&) {});
+  if (old != record.id) shared_.dependencies.journal.erase(old, [](const Status&) {});
+  shared_.dependencies.journal.put(record, journal::Durability::Relaxed, [](const Status&) {});
   if (record.doubt == Doubt::None) {
-    shared_.doors.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
+    shared_.dependencies.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
   }
 }
 
@@ -235,7 +239,7 @@ void Census::tellBypass(Entry& entry) {
                       "the node agent. Point the kubelet's containerRuntimeEndpoint at the "
                       "agent's socket, then delete the pod"};
   log::error("agent bypassed", {{"error", why}});
-  shared_.doors.tell(report::Refused{record.pod, why});
+  shared_.dependencies.tell(report::Refused{record.pod, why});
 }
 
 void Census::tellCondition() {
@@ -249,12 +253,12 @@ void Census::tellCondition() {
   if (toldBypassed_ == bypassed) return;
   toldBypassed_ = bypassed;
   if (bypassed == 0) {
-    shared_.doors.tell(
+    shared_.dependencies.tell(
         report::NodeCondition{"AgentBypassed", k8s::ConditionStatus::False, "NoneFound",
                               "every sandbox that asks for networks was made through the agent"});
     return;
   }
-  shared_.doors.tell(report::NodeCondition{
+  shared_.dependencies.tell(report::NodeCondition{
       "AgentBypassed", k8s::ConditionStatus::True, "SandboxesWithoutNetworks",
       std::to_string(bypassed) + " sandboxes, such as that of pod " + example +
           ", ask for networks and have none; point the kubelet at the agent's socket and delete "
@@ -263,13 +267,13 @@ void Census::tellCondition() {
 
 // Its answer is for the next round.
 void Census::askApi() {
-  const BootTime now = shared_.doors.clock.now();
-  if (!shared_.doors.sets || askingApi_) return;
+  const BootTime now = shared_.dependencies.clock.now();
+  if (!shared_.dependencies.sets || askingApi_) return;
   if (sets_.has_value() && now < nextAsk_) return;
   askingApi_ = true;
   nextAsk_ = now + kAskApiEvery;
   using Sets = std::vector<KnownSet>;
-  shared_.doors.sets(onLane<Sets>(shared_.lane, [this](Result<Sets> sets) {
+  shared_.dependencies.sets(onLane<Sets>(shared_.lane, [this](Result<Sets> sets) {
     askingApi_ = false;
     if (!sets.has_value()) return;
     const bool isFirst = !sets_.has_value();

@@ -136,7 +136,7 @@ TEST_F(CensusTest, KernelAndSetTogetherEndADoubt) {
   sets_.failWith(Error{Code::Unavailable, "NotConnected", "away"});
   journal::Record record = adopted(stranger(), "boot", {});
   journal_.records[record.id] = record;
-  start({{record, Fate::Keep}}, addresses::Books::Incomplete);
+  start({{record, RecoveryAction::Keep}}, addresses::Books::Incomplete);
   rounds(2);
   eventually("seen", [&] { return doubt() == Doubt::Unconfirmed; });
   EXPECT_EQ(held().at(IntentId("made")).size(), 2U);

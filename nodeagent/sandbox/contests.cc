@@ -28,7 +28,7 @@ void Contests::are(std::vector<addresses::Contest> contests) {
     if (isNew) tellPod(one);
   }
   known_ = std::move(contests);
-  shared_.doors.tell(condition(known_));
+  shared_.dependencies.tell(condition(known_));
 }
 
 void Contests::tellPod(const addresses::Contest& contest) const {
@@ -39,7 +39,7 @@ void Contests::tellPod(const addresses::Contest& contest) const {
                                                {"network", contest.network},
                                                {"address", contest.address.str()},
                                                {"block", contest.block.str()}});
-    shared_.doors.tell(
+    shared_.dependencies.tell(
         report::PodEvent{pod,
                          {kube::Severity::Warning, "AddressContested",
                           "address " + contest.address.str() + " of network \"" +

@@ -31,7 +31,7 @@ Drift::Drift(const Shared& shared, InOrder inOrder)
 
 BootTime Drift::later(Duration about) {
   std::uniform_int_distribution<Duration::rep> spread(-about.count() / 5, about.count() / 5);
-  return shared_.doors.clock.now() + about + Duration(spread(random_));
+  return shared_.dependencies.clock.now() + about + Duration(spread(random_));
 }
 
 bool Drift::isWanted(const Entry& entry) const {
@@ -42,7 +42,7 @@ bool Drift::isWanted(const Entry& entry) const {
 }
 
 void Drift::tick() {
-  const BootTime now = shared_.doors.clock.now();
+  const BootTime now = shared_.dependencies.clock.now();
   std::set<IntentId> present;
   for (const EntryPtr& entry : shared_.table.all()) {
     const IntentId& id = entry->record.id;
@@ -61,7 +61,7 @@ void Drift::tick() {
 void Drift::stopping(const Entry& entry) {
   const auto look = looks_.find(entry.record.id);
   if (look == looks_.end()) return;
-  look->second.next = shared_.doors.clock.now() + kStopTakes;
+  look->second.next = shared_.dependencies.clock.now() + kStopTakes;
   if (look->second.abort != nullptr) look->second.abort->store(true);
 }
 
@@ -84,8 +84,8 @@ void Drift::ended(const IntentId& intent) {
 void Drift::look(const EntryPtr& entry, const std::function<void()>& done) {
   if (!isWanted(*entry) || looks_[entry->record.id].abort->load()) return done();
   if (!completePlans(*entry)) return done();
-  shared_.doors.runtime.sandboxNetns(
-      entry->record.sandbox, shared_.doors.clock.now() + kNetnsWait,
+  shared_.dependencies.runtime.sandboxNetns(
+      entry->record.sandbox, shared_.dependencies.clock.now() + kNetnsWait,
       onLane<Fd>(shared_.lane, [this, entry, done](Result<Fd> netns) {
         if (netns.has_value()) return maintain(entry, std::move(*netns), done);
         // A sandbox that is gone is the comparison's with the runtime.
@@ -98,7 +98,7 @@ bool Drift::completePlans(Entry& entry) {
   bool filled = false;
   for (InterfaceStatus& status : entry.record.interfaces) {
     if (!parentOf(status.plan.link).empty()) continue;
-    auto link = shared_.doors.resolver.linkOf(status.plan.networkUid);
+    auto link = shared_.dependencies.resolver.linkOf(status.plan.networkUid);
     if (!link) return false;
     status.plan.link = std::move(*link);
     filled = true;
@@ -113,7 +113,7 @@ std::vector<InterfacePlan> Drift::plansOf(const Entry& entry) const {
     plans.push_back(status.plan);
     // Ranges that the cluster got since. One that it lost harms nobody.
     auto& kept = plans.back().clusterPrefixes;
-    for (const IpPrefix& prefix : shared_.doors.resolver.staysOnEth0(status.plan)) {
+    for (const IpPrefix& prefix : shared_.dependencies.resolver.staysOnEth0(status.plan)) {
       if (std::find(kept.begin(), kept.end(), prefix) == kept.end()) kept.push_back(prefix);
     }
   }
@@ -122,7 +122,7 @@ std::vector<InterfacePlan> Drift::plansOf(const Entry& entry) const {
 
 void Drift::maintain(const EntryPtr& entry, Fd netns, const std::function<void()>& done) {
   noteNetns(*entry, netns);
-  shared_.doors.engine.maintain(
+  shared_.dependencies.engine.maintain(
       entry->record.id, std::move(netns), plansOf(*entry), looks_[entry->record.id].abort,
       onLane<attach::Upkeep>(shared_.lane, [this, entry, done](Result<attach::Upkeep> upkeep) {
         if (upkeep.has_value()) {
@@ -149,7 +149,7 @@ void Drift::take(Entry& entry, attach::Upkeep upkeep) {
   if (upkeep.interfaces == entry.record.interfaces) return;
   const auto before = std::exchange(entry.record.interfaces, std::move(upkeep.interfaces));
   note(shared_, entry, entry.record.state);
-  shared_.doors.tell(
+  shared_.dependencies.tell(
       report::Attached{entry.record.pod, entry.record.sandbox, entry.record.interfaces});
   tell(entry, before);
 }
@@ -165,7 +165,7 @@ void Drift::tell(const Entry& entry, const std::vector<InterfaceStatus>& before)
                                                {"interface", now.plan.name.str()},
                                                {"reason", now.reason},
                                                {"detail", now.message}});
-      shared_.doors.tell(
+      shared_.dependencies.tell(
           report::PodEvent{entry.record.pod, {kube::Severity::Warning, now.reason, what}});
     } else if (isWell(now) && !isWell(before[i])) {
       log::info("interface is as planned again",

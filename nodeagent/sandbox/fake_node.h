@@ -56,7 +56,7 @@ struct FakeNode {
     lane.emplace("sandbox", clock);
     addresses.emplace(*lane, blocks, clock, leases);
     resolver.emplace(*lane, caches, [this] { return networks.snapshot(); }, clock, clusterPrefixes);
-    owner.emplace(*lane, doors(), options);
+    owner.emplace(*lane, dependencies(), options);
   }
   /// The same, with nothing held of the node's addresses.
   void start(addresses::Books books = addresses::Books::Complete) {
@@ -68,7 +68,7 @@ struct FakeNode {
     resolver.reset();
     addresses.reset();
   }
-  Doors doors() {
+  Dependencies dependencies() {
     return {runtimeDoor == nullptr ? runtime : *runtimeDoor,
             journal,
             engine,

@@ -21,15 +21,17 @@ Result<Links> linksIn(attach::AttachEngine& engine, Result<Fd> netns) {
 
 }  // namespace
 
-void lookInto(const Doors& doors, async::Lane& lane, const std::vector<SandboxId>& sandboxes,
-              BootTime deadline, std::function<void(Seen)> done) {
+void lookInto(const Dependencies& dependencies, async::Lane& lane,
+              const std::vector<SandboxId>& sandboxes, BootTime deadline,
+              std::function<void(Seen)> done) {
   if (sandboxes.empty()) return done({});
   const auto looking = std::make_shared<Looking>();
   looking->open = sandboxes.size();
   looking->done = std::move(done);
   for (const SandboxId& id : sandboxes) {
-    doors.runtime.sandboxNetns(
-        id, deadline, onLane<Fd>(lane, [&engine = doors.engine, looking, id](Result<Fd> netns) {
+    dependencies.runtime.sandboxNetns(
+        id, deadline,
+        onLane<Fd>(lane, [&engine = dependencies.engine, looking, id](Result<Fd> netns) {
           looking->seen.insert_or_assign(id, linksIn(engine, std::move(netns)));
           if (--looking->open == 0) looking->done(std::move(looking->seen));
         }));

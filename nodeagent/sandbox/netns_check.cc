@@ -35,8 +35,8 @@ void checkNetns(const Shared& shared, const EntryPtr& entry, const Fd& netns,
     entry->netns = *identity;
     return done({});
   }
-  shared.doors.runtime.sandboxNetns(
-      other->record.sandbox, shared.doors.clock.now() + shared.options.decisionWait,
+  shared.dependencies.runtime.sandboxNetns(
+      other->record.sandbox, shared.dependencies.clock.now() + shared.options.decisionWait,
       onLane<Fd>(shared.lane, [entry, other, identity = *identity,
                                done = std::move(done)](const Result<Fd>& there) {
         const auto now = there ? netns::identity(*there) : fail(there.error());

@@ -40,7 +40,7 @@ void OpenCalls::ended(const RunCallPtr& call) {
 }
 
 void OpenCalls::answerLate() {
-  const BootTime now = shared_.doors.clock.now();
+  const BootTime now = shared_.dependencies.clock.now();
   const auto isLate = [now](const RunCallPtr& call) {
     return call->answerBy && now >= *call->answerBy;
   };
@@ -61,7 +61,7 @@ void OpenCalls::refuse(const RunCall& call, const Error& error) const {
   const PodRef& pod = call.request.pod;
   const Error told = attachError(pod, error);
   log::warn("call not served", {{"pod", pod.str()}, {"intent", call.request.id}, {"error", told}});
-  shared_.doors.tell(report::Refused{pod, error});
+  shared_.dependencies.tell(report::Refused{pod, error});
   call.answer(fail(told));
 }
 

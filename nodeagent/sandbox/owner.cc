@@ -21,10 +21,10 @@ constexpr std::size_t kMostEndedEarly = 1024;
 
 }  // namespace
 
-Owner::Owner(async::Lane& lane, const Doors& doors, Options options)
+Owner::Owner(async::Lane& lane, const Dependencies& dependencies, Options options)
     : lane_(lane),
       table_(options.bootId),
-      shared_{doors, std::move(options), lane_, table_},
+      shared_{dependencies, std::move(options), lane_, table_},
       contests_(shared_),
       calls_(shared_),
       commands_(lane_, kMaxCommands),
@@ -37,8 +37,9 @@ Owner::Owner(async::Lane& lane, const Doors& doors, Options options)
                    },
                    [ended = std::move(ended)](const Status&) { ended(); });
              }),
-      census_(shared_, [this](const EntryPtr& entry) { startFate(entry, Fate::Detach); }) {
-  shared_.doors.addresses.onContests([this](std::vector<addresses::Contest> contests) {
+      census_(shared_,
+              [this](const EntryPtr& entry) { startAction(entry, RecoveryAction::Detach); }) {
+  shared_.dependencies.addresses.onContests([this](std::vector<addresses::Contest> contests) {
     lane_.post([this, contests = std::move(contests)]() mutable {
       if (table_.recovered()) return contests_.are(std::move(contests));
       heard_ = std::move(contests);  // until it is known whose they are
@@ -61,10 +62,10 @@ std::shared_ptr<const Snapshot> Owner::snapshot() const {
 }
 
 Status Owner::ready() const {
-  if (const auto* watchdog = shared_.doors.watchdog) MULTINET_CHECK(watchdog->ready());
+  if (const auto* watchdog = shared_.dependencies.watchdog) MULTINET_CHECK(watchdog->ready());
   const auto now = snapshot();
   if (!now->recovered) return fail(now->waitsFor);
-  return shared_.doors.resolver.ready();
+  return shared_.dependencies.resolver.ready();
 }
 
 void Owner::waitsFor(Error what) {
@@ -75,7 +76,7 @@ void Owner::run(RunRequest request, async::Answer<RunResult> done) {
   const auto call = std::make_shared<RunCall>(RunCall{std::move(request), std::move(done)});
   lane_.post([this, call] {
     BootTime& arrived = call->request.arrived;
-    if (arrived == BootTime{}) arrived = shared_.doors.clock.now();
+    if (arrived == BootTime{}) arrived = shared_.dependencies.clock.now();
     call->answerBy = arrived + shared_.options.decisionWait;
     if (table_.recovered()) return submitRun(call);
     calls_.addWaiting(call);
@@ -105,8 +106,8 @@ void Owner::beforeStop(const SandboxId& id, async::Answer<void> done) {
 
 // The sandbox may be one that a run under way is about to learn of.
 void Owner::stopUnknown(const SandboxId& id, async::Answer<void> done) {
-  shared_.doors.runtime.listPodSandboxes(
-      shared_.doors.clock.now() + shared_.options.decisionWait,
+  shared_.dependencies.runtime.listPodSandboxes(
+      shared_.dependencies.clock.now() + shared_.options.decisionWait,
       onLane<std::vector<RuntimeSandbox>>(
           lane_, [this, id, done = std::move(done)](Result<std::vector<RuntimeSandbox>> list) {
             if (const EntryPtr entry = table_.bySandbox(id)) return stopKnown(entry, done);
@@ -167,7 +168,7 @@ void Owner::detach(const EntryPtr& entry, async::Answer<void> done) {
     failpoint::pass("sandbox.stop.after");
   }
   failpoint::pass("sandbox.detach.before");
-  shared_.doors.engine.detach(
+  shared_.dependencies.engine.detach(
       entry->record.id, std::nullopt,
       onLane<void>(lane_, [this, entry, done = std::move(done)](Status status) {
         failpoint::pass("sandbox.detach.after");
@@ -182,7 +183,7 @@ void Owner::detach(const EntryPtr& entry, async::Answer<void> done) {
           log::info(
               "detached",
               {{"pod", record.pod.str()}, {"sandbox", record.sandbox}, {"intent", record.id}});
-          shared_.doors.tell(report::Detached{record.pod, record.sandbox});
+          shared_.dependencies.tell(report::Detached{record.pod, record.sandbox});
           done({});
         });
       }));
@@ -208,11 +209,11 @@ void Owner::restore(std::vector<Restored> restored, addresses::Books books) {
   lane_.post([this, restored = std::move(restored), books]() mutable {
     census_.begin(books);
     const Options& options = shared_.options;
-    const BootTime now = shared_.doors.clock.now();
+    const BootTime now = shared_.dependencies.clock.now();
     for (Restored& one : restored) {
       if (one.record.state == State::Detached) {
-        const Duration left = restLeft(one.record, options.bootId, now, options.quarantine);
-        one.record.restsUntil = now + left;
+        const Duration left = quarantineLeft(one.record, options.bootId, now, options.quarantine);
+        one.record.quarantinedUntil = now + left;
         table_.rest(std::move(one.record));
         continue;
       }
@@ -221,9 +222,9 @@ void Owner::restore(std::vector<Restored> restored, addresses::Books books) {
       // A pod could end while nobody knew its sandbox yet.
       const SandboxId& id = entry->record.sandbox;
       const bool ended = std::find(endedEarly_.begin(), endedEarly_.end(), id) != endedEarly_.end();
-      if (ended) one.fate = Fate::Detach;
-      startFate(entry, one.fate);
-      reportAgain(*entry, one.fate);
+      if (ended) one.action = RecoveryAction::Detach;
+      startAction(entry, one.action);
+      reportAgain(*entry, one.action);
     }
     endedEarly_.clear();
     table_.setRecovered();
@@ -233,30 +234,30 @@ void Owner::restore(std::vector<Restored> restored, addresses::Books books) {
 }
 
 // The process may have ended between the attach and its report; saying it twice costs a look.
-void Owner::reportAgain(const Entry& entry, Fate fate) {
+void Owner::reportAgain(const Entry& entry, RecoveryAction action) {
   const journal::Record& record = entry.record;
-  if (fate != Fate::Keep || record.state != State::Attached) return;
+  if (action != RecoveryAction::Keep || record.state != State::Attached) return;
   // What the set says may be more than what is known here.
   if (record.doubt != journal::Doubt::None || record.bootId != shared_.options.bootId) return;
-  shared_.doors.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
+  shared_.dependencies.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
 }
 
-void Owner::startFate(const EntryPtr& entry, Fate fate) {
-  switch (fate) {
-    case Fate::Keep:
+void Owner::startAction(const EntryPtr& entry, RecoveryAction action) {
+  switch (action) {
+    case RecoveryAction::Keep:
       break;
-    case Fate::Finish:
+    case RecoveryAction::Finish:
       background(entry, [this, entry](std::function<void()> done) {
         RunCommand::resume(shared_, entry, [done](const Status&) { done(); });
       });
       break;
-    case Fate::RollBack:
+    case RecoveryAction::RollBack:
       background(entry, [this, entry](std::function<void()> done) {
         Rollback::start(shared_, entry, "the agent ended during the attach",
                         [done](const Status&) { done(); });
       });
       break;
-    case Fate::Detach:
+    case RecoveryAction::Detach:
       background(entry, [this, entry](std::function<void()> done) {
         detach(entry, [done](const Status&) { done(); });
       });
@@ -266,7 +267,7 @@ void Owner::startFate(const EntryPtr& entry, Fate fate) {
 
 void Owner::tick() {
   calls_.answerLate();
-  const BootTime now = shared_.doors.clock.now();
+  const BootTime now = shared_.dependencies.clock.now();
   if (table_.recovered()) {
     forgetRested();
     drift_.tick();
@@ -284,8 +285,8 @@ void Owner::tick() {
 void Owner::lookForLateSandboxes(std::vector<EntryPtr> entries) {
   if (entries.empty() || std::exchange(looking_, true)) return;
   using List = std::vector<RuntimeSandbox>;
-  shared_.doors.runtime.listPodSandboxes(
-      shared_.doors.clock.now() + shared_.options.teardown,
+  shared_.dependencies.runtime.listPodSandboxes(
+      shared_.dependencies.clock.now() + shared_.options.teardown,
       onLane<List>(lane_, [this, entries = std::move(entries)](Result<List> list) {
         looking_ = false;
         if (!list.has_value()) return;
@@ -294,11 +295,11 @@ void Owner::lookForLateSandboxes(std::vector<EntryPtr> entries) {
           const bool isOthers = table_.bySandbox(one.id) != nullptr;
           if (!isOthers) listed.emplace(one.pod.uid, one.pod.attempt);
         }
-        const BootTime now = shared_.doors.clock.now();
+        const BootTime now = shared_.dependencies.clock.now();
         for (const EntryPtr& entry : entries) {
           const PodRef& pod = entry->record.pod;
           const bool isThere = listed.contains({pod.uid, pod.attempt});
-          if (isThere || now >= entry->watchUntil) startFate(entry, Fate::RollBack);
+          if (isThere || now >= entry->watchUntil) startAction(entry, RecoveryAction::RollBack);
         }
       }));
 }
@@ -310,17 +311,17 @@ void Owner::retryUnfinished() {
     if (entry->watchUntil != BootTime{} && entry->record.sandbox.empty()) {
       late.push_back(entry);
     } else if (entry->record.state == State::Rollback) {
-      startFate(entry, Fate::RollBack);
+      startAction(entry, RecoveryAction::RollBack);
     } else if (entry->detachOwed) {
-      startFate(entry, Fate::Detach);
+      startAction(entry, RecoveryAction::Detach);
     }
   }
   lookForLateSandboxes(std::move(late));
 }
 
 void Owner::forgetRested() {
-  for (const IntentId& id : table_.takeRested(shared_.doors.clock.now())) {
-    shared_.doors.journal.erase(id, [](const Status&) {});
+  for (const IntentId& id : table_.takeRested(shared_.dependencies.clock.now())) {
+    shared_.dependencies.journal.erase(id, [](const Status&) {});
   }
 }
 

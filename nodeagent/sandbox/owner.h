@@ -21,7 +21,7 @@
 namespace multinet::agent::sandbox {
 
 /// What recovery found should become of an intent of the journal.
-enum class Fate {
+enum class RecoveryAction {
   Keep,      ///< as the journal says
   Finish,    ///< the sandbox lives, its attach was cut off: complete it
   RollBack,  ///< never attached: take back what there is
@@ -30,14 +30,14 @@ enum class Fate {
 
 struct Restored {
   journal::Record record;
-  Fate fate = Fate::Keep;
+  RecoveryAction action = RecoveryAction::Keep;
 };
 
 /// All state lives on one lane; commands are FIFO per pod UID. Any thread may call.
 class Owner {
  public:
   /// `lane` is its own, and that of the addresses and the resolver; it outlives the owner.
-  Owner(async::Lane& lane, const Doors& doors, Options options);
+  Owner(async::Lane& lane, const Dependencies& dependencies, Options options);
   ~Owner();
   Owner(const Owner&) = delete;
   Owner& operator=(const Owner&) = delete;
@@ -80,8 +80,8 @@ class Owner {
   void background(
       const EntryPtr& entry, std::function<void(std::function<void()>)> work,
       std::function<void()> ended = [] {});
-  void startFate(const EntryPtr& entry, Fate fate);
-  void reportAgain(const Entry& entry, Fate fate);
+  void startAction(const EntryPtr& entry, RecoveryAction action);
+  void reportAgain(const Entry& entry, RecoveryAction action);
 
   void tick();
   void retryUnfinished();

@@ -339,7 +339,7 @@ TEST_F(OwnerTest, ASandboxThatIsGoneTwiceInARowIsDetached) {
 TEST_F(OwnerTest, RecoveryFinishesACutOffAttach) {
   runtime_.put({SandboxId("s0"), request().pod, true, {}, {}});
   startOwner();
-  owner_->restore({{interrupted(State::Bound, "s0"), Fate::Finish}});
+  owner_->restore({{interrupted(State::Bound, "s0"), RecoveryAction::Finish}});
   eventually("attached", [&] { return view("s0").attached; });
   EXPECT_EQ(engine_.attached().count(IntentId("old")), 1U);
 }
@@ -347,7 +347,7 @@ TEST_F(OwnerTest, RecoveryFinishesACutOffAttach) {
 TEST_F(OwnerTest, RecoveryTakesBackWhatNeverAttached) {
   runtime_.put({SandboxId("s0"), request().pod, true, {}, {}});
   startOwner();
-  owner_->restore({{interrupted(State::Intent, ""), Fate::RollBack}});
+  owner_->restore({{interrupted(State::Intent, ""), RecoveryAction::RollBack}});
   eventually("taken back", [&] { return runtime_.sandboxes().empty(); });
 }
 
@@ -355,7 +355,7 @@ TEST_F(OwnerTest, DoubtKeepsAPodRunningButStartsNothingInIt) {
   startOwner();
   journal::Record record = interrupted(State::Attached, "s0");
   record.doubt = journal::Doubt::Unseen;
-  owner_->restore({{record, Fate::Keep}});
+  owner_->restore({{record, RecoveryAction::Keep}});
   eventually("recovered", [&] { return owner_->snapshot()->recovered; });
   EXPECT_EQ(view("s0").verdict, Verdict::Pass);
   EXPECT_EQ(mayCreateContainer("s0", request()).error().reason, "NetworksInDoubt");
@@ -379,7 +379,7 @@ TEST_F(OwnerTest, NotReadyAfterAFailedRollbackIsSoAfterARestartToo) {
   const journal::Record left = journal_.records.begin()->second;
   startOwner();
   engine_.hold();  // the rollback's next try is under way
-  owner_->restore({{left, Fate::RollBack}});
+  owner_->restore({{left, RecoveryAction::RollBack}});
   eventually("recovered", [&] { return owner_->snapshot()->recovered; });
   EXPECT_EQ(view("s1").verdict, Verdict::NotReady);
 }
@@ -387,7 +387,7 @@ TEST_F(OwnerTest, NotReadyAfterAFailedRollbackIsSoAfterARestartToo) {
 TEST_F(OwnerTest, AStopBeforeRecoveryIsCarriedOutByIt) {
   startOwner();
   stop("s0");
-  owner_->restore({{interrupted(State::Attached, "s0"), Fate::Keep}});
+  owner_->restore({{interrupted(State::Attached, "s0"), RecoveryAction::Keep}});
   eventually("detached", [&] {
     return owner_->snapshot()->recovered && owner_->snapshot()->sandboxes.empty();
   });
@@ -397,7 +397,7 @@ TEST_F(OwnerTest, AnAttachOfAnEarlierBootIsNoneNow) {
   journal::Record record = interrupted(State::Attached, "s0");
   record.bootId = "earlier";
   startOwner();
-  owner_->restore({{record, Fate::Keep}});
+  owner_->restore({{record, RecoveryAction::Keep}});
   eventually("recovered", [&] { return owner_->snapshot()->recovered; });
   EXPECT_FALSE(view("s0").attached);
 }
@@ -416,7 +416,7 @@ TEST_F(OwnerTest, AnAddressThatAnotherNodeMayGiveIsToldOnceForPodAndNode) {
   addresses::Pool blue{NetworkName("blue"), NetworkUid("uid-blue"), {}};
   blue.subnets = resolve::subnetsOf(caches_.content.networks["blue"]);
   node_.addresses->setWanted({blue});  // contested before it is known whose address it is
-  owner_->restore({{interrupted(State::Attached, "s0"), Fate::Keep}});
+  owner_->restore({{interrupted(State::Attached, "s0"), RecoveryAction::Keep}});
   const auto nodeSays = [this](const char* what) {
     clock_.advance(seconds(5));
     return reporter_.conditions()["AddressesContested"] == what;

@@ -43,7 +43,7 @@ void Rollback::undone() {
 void Rollback::detach() {
   findSandbox([self = shared_from_this()] {
     if (self->entry_->record.sandbox.empty()) return self->detachIn(std::nullopt);
-    self->shared_.doors.runtime.sandboxNetns(
+    self->shared_.dependencies.runtime.sandboxNetns(
         self->entry_->record.sandbox, self->deadline(),
         onLane<Fd>(self->shared_.lane, [self](Result<Fd> netns) {
           // Without it the links inside die with the sandbox.
@@ -54,7 +54,7 @@ void Rollback::detach() {
 
 void Rollback::findSandbox(const std::function<void()>& found) {
   if (!entry_->record.sandbox.empty() || !entry_->forwarded) return found();
-  shared_.doors.runtime.listPodSandboxes(
+  shared_.dependencies.runtime.listPodSandboxes(
       deadline(), onLane<std::vector<RuntimeSandbox>>(
                       shared_.lane,
                       [self = shared_from_this(), found](Result<std::vector<RuntimeSandbox>> list) {
@@ -73,7 +73,7 @@ void Rollback::findSandbox(const std::function<void()>& found) {
 }
 
 void Rollback::detachIn(std::optional<Fd> netns) {
-  shared_.doors.engine.detach(
+  shared_.dependencies.engine.detach(
       entry_->record.id, std::move(netns),
       onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
         if (!status.has_value()) return self->giveUp(status.error().within("remove links"));
@@ -83,7 +83,7 @@ void Rollback::detachIn(std::optional<Fd> netns) {
 
 void Rollback::stopSandbox() {
   if (entry_->record.sandbox.empty()) return undone();
-  shared_.doors.runtime.stopPodSandbox(
+  shared_.dependencies.runtime.stopPodSandbox(
       entry_->record.sandbox, deadline(),
       onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
         if (!isGone(status)) return self->giveUp(status.error().within("stop sandbox"));
@@ -93,7 +93,7 @@ void Rollback::stopSandbox() {
 
 void Rollback::removeSandbox() {
   if (entry_->record.sandbox.empty()) return undone();
-  shared_.doors.runtime.removePodSandbox(
+  shared_.dependencies.runtime.removePodSandbox(
       entry_->record.sandbox, deadline(),
       onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
         if (!isGone(status)) return self->giveUp(status.error().within("remove sandbox"));
@@ -104,7 +104,7 @@ void Rollback::removeSandbox() {
 
 void Rollback::release() {
   if (entry_->forwarded && !entry_->answered) {
-    const BootTime now = shared_.doors.clock.now();
+    const BootTime now = shared_.dependencies.clock.now();
     if (entry_->watchUntil == BootTime{}) entry_->watchUntil = now + shared_.options.lateWatch;
     if (now < entry_->watchUntil) return watchForLateSandbox();
   }
@@ -114,10 +114,10 @@ void Rollback::release() {
 // No link was ever made for a sandbox without an ID, so the addresses rest already. They stand in
 // the record until it goes: a successor must know of their quarantine.
 void Rollback::watchForLateSandbox() {
-  shared_.doors.addresses.release(entry_->record.id);
+  shared_.dependencies.addresses.release(entry_->record.id);
   journal::Record& record = entry_->record;
   if (!isReleased(record)) {
-    record.restsUntil = shared_.doors.clock.now() + shared_.options.quarantine;
+    record.quarantinedUntil = shared_.dependencies.clock.now() + shared_.options.quarantine;
     record.bootId = shared_.options.bootId;
   }
   note(shared_, *entry_, journal::State::Rollback);
@@ -136,7 +136,7 @@ void Rollback::giveUp(Error error) {
 }
 
 BootTime Rollback::deadline() const {
-  return shared_.doors.clock.now() + shared_.options.teardown;
+  return shared_.dependencies.clock.now() + shared_.options.teardown;
 }
 
 }  // namespace multinet::agent::sandbox

@@ -54,7 +54,7 @@ void RunCommand::resume(const Shared& shared, EntryPtr entry, async::Answer<void
   request.id = entry->record.id;
   request.pod = entry->record.pod;
   request.abort = entry->abort;
-  request.deadline = shared.doors.clock.now() + shared.options.teardown;
+  request.deadline = shared.dependencies.clock.now() + shared.options.teardown;
   const auto call =
       std::make_shared<RunCall>(RunCall{std::move(request), [](const Result<RunResult>&) {}});
   const std::shared_ptr<RunCommand> command(new RunCommand(shared, call, std::move(ended)));
@@ -67,7 +67,7 @@ void RunCommand::resume(const Shared& shared, EntryPtr entry, async::Answer<void
 
 void RunCommand::go() {
   const Step& step = way()[at_];
-  since_ = shared_.doors.clock.now();
+  since_ = shared_.dependencies.clock.now();
   if (call_->request.abort->load()) {
     return failed({Code::Cancelled, "Aborted", "the call was cancelled or the pod is stopping"});
   }
@@ -79,7 +79,7 @@ void RunCommand::go() {
 void RunCommand::leave() {
   const std::string_view step = way()[at_].name;
   passPlace(step, "after");
-  took_.push_back({step, shared_.doors.clock.now() - since_});
+  took_.push_back({step, shared_.dependencies.clock.now() - since_});
   if (log::isOn(log::Level::Debug)) {
     log::debug("step ended", {{"intent", call_->request.id}, {"step", step}});
   }
@@ -125,7 +125,7 @@ void RunCommand::settleOne(const EntryPtr& older) {
   };
   if (older->record.state == State::Rollback || older->record.sandbox.empty()) return takeBack();
   using List = std::vector<RuntimeSandbox>;
-  shared_.doors.runtime.listPodSandboxes(
+  shared_.dependencies.runtime.listPodSandboxes(
       decisionDeadline(),
       onLane<List>(shared_.lane, [self = shared_from_this(), older, takeBack](Result<List> list) {
         if (!list.has_value()) return self->failed(list.error().within("list sandboxes"));
@@ -139,7 +139,7 @@ void RunCommand::settleOne(const EntryPtr& older) {
 }
 
 void RunCommand::resolve() {
-  shared_.doors.resolver.resolve(
+  shared_.dependencies.resolver.resolve(
       podRequest(call_->request, shared_.table.earlierOf(call_->request.pod.uid)),
       decisionDeadline(), keeping<std::vector<resolve::WantedInterface>>([this](auto wanted) {
         wanted_ = std::move(wanted);
@@ -147,15 +147,15 @@ void RunCommand::resolve() {
 }
 
 void RunCommand::claim() {
-  std::vector<addresses::Want> wants;
+  std::vector<addresses::AddressRequest> wants;
   wants.reserve(wanted_.size());
   for (const resolve::WantedInterface& one : wanted_) {
     wants.push_back({one.plan.name, {one.plan.network, one.plan.networkUid, one.subnets}});
   }
-  shared_.doors.addresses.claim(call_->request.id, call_->request.pod.uid, std::move(wants),
-                                decisionDeadline(),
-                                keeping<std::vector<addresses::Claimed>>(
-                                    [this](auto claimed) { claimed_ = std::move(claimed); }));
+  shared_.dependencies.addresses.claim(
+      call_->request.id, call_->request.pod.uid, std::move(wants), decisionDeadline(),
+      keeping<std::vector<addresses::Claimed>>(
+          [this](auto claimed) { claimed_ = std::move(claimed); }));
 }
 
 void RunCommand::writeIntent() {
@@ -164,7 +164,7 @@ void RunCommand::writeIntent() {
   record.pod = call_->request.pod;
   record.state = State::Intent;
   record.bootId = shared_.options.bootId;
-  record.changedAt = shared_.doors.clock.wall();
+  record.changedAt = shared_.dependencies.clock.wall();
   for (std::size_t i = 0; i < wanted_.size(); ++i) {
     // The same for each sandbox of the pod: neighbours keep who they talk to.
     const std::string seed = record.pod.uid.str() + "/" + wanted_[i].plan.networkUid.str() + "/" +
@@ -177,7 +177,7 @@ void RunCommand::writeIntent() {
   entry_->abort = call_->request.abort;
   entry_->running = true;
   shared_.table.publish();
-  shared_.doors.journal.put(
+  shared_.dependencies.journal.put(
       entry_->record, journal::Durability::Relaxed,
       onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
         if (!status.has_value()) return self->failed(status.error());
@@ -186,17 +186,18 @@ void RunCommand::writeIntent() {
 }
 
 void RunCommand::commitIntent() {
-  shared_.doors.journal.put(entry_->record, journal::Durability::Synced,
-                            onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
-                              self->committed_ = std::move(status);
-                              if (self->waitsForCommit_) self->awaitCommit();
-                            }));
+  shared_.dependencies.journal.put(
+      entry_->record, journal::Durability::Synced,
+      onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
+        self->committed_ = std::move(status);
+        if (self->waitsForCommit_) self->awaitCommit();
+      }));
 }
 
 void RunCommand::forward() {
   entry_->forwarded = true;
   call_->answerBy.reset();
-  shared_.doors.runtime.runPodSandbox(
+  shared_.dependencies.runtime.runPodSandbox(
       call_->request, plansOf(entry_->record),
       onLane<RunReply>(shared_.lane, [self = shared_from_this()](Result<RunReply> reply) {
         if (reply.has_value()) return self->forwarded(std::move(*reply));
@@ -207,13 +208,14 @@ void RunCommand::forward() {
   const State state = entry_->record.state;
   if (state == State::Intent || state == State::Bound) commitIntent();
   shared_.lane.postAfter(shared_.options.aside, [self = shared_from_this()] {
-    if (self->entry_->running) self->shared_.doors.tell(report::Starting{self->call_->request.pod});
+    if (self->entry_->running)
+      self->shared_.dependencies.tell(report::Starting{self->call_->request.pod});
   });
 }
 
 void RunCommand::forwarded(RunReply reply) {
   entry_->answered = true;
-  call_->answerBy = shared_.doors.clock.now() + shared_.options.attachWait;
+  call_->answerBy = shared_.dependencies.clock.now() + shared_.options.attachWait;
   if (reply.id.empty() || shared_.table.bySandbox(reply.id) != nullptr) {
     // Not ours to stop: whoever has that sandbox keeps it.
     return failed({Code::Internal, "SandboxIdRepeated",
@@ -231,7 +233,7 @@ void RunCommand::bind() {
 }
 
 void RunCommand::openNetns() {
-  const BootTime deadline = shared_.doors.clock.now() + shared_.options.teardown;
+  const BootTime deadline = shared_.dependencies.clock.now() + shared_.options.teardown;
   const auto check = [self = shared_from_this()](Result<Fd> netns) {
     if (!netns.has_value()) return self->failed(netns.error().within("open network namespace"));
     self->netns_ = std::move(*netns);
@@ -240,8 +242,8 @@ void RunCommand::openNetns() {
       self->failed(own.error().within("open network namespace"));
     });
   };
-  shared_.doors.runtime.sandboxNetns(entry_->record.sandbox, deadline,
-                                     onLane<Fd>(shared_.lane, check));
+  shared_.dependencies.runtime.sandboxNetns(entry_->record.sandbox, deadline,
+                                            onLane<Fd>(shared_.lane, check));
 }
 
 void RunCommand::awaitCommit() {
@@ -257,14 +259,14 @@ void RunCommand::attach() {
     const journal::Record& record = self->entry_->record;
     if (record.state == State::Bound) write(self->shared_, record);
   });
-  shared_.doors.engine.attach(
+  shared_.dependencies.engine.attach(
       call_->request.id, std::move(netns_), plansOf(entry_->record), call_->request.abort,
       keeping<std::vector<InterfaceStatus>>([this](auto made) { statuses_ = std::move(made); }));
 }
 
 void RunCommand::answer() {
   journal::Record& record = entry_->record;
-  for (InterfaceStatus& status : statuses_) status.attachedAt = shared_.doors.clock.wall();
+  for (InterfaceStatus& status : statuses_) status.attachedAt = shared_.dependencies.clock.wall();
   record.interfaces = std::move(statuses_);
   record.bootId = shared_.options.bootId;
   entry_->running = false;
@@ -285,19 +287,19 @@ void RunCommand::tell() {
                          {"steps", trace()}});
   if (record.state != State::Attached) return;  // it is ended already
   write(shared_, record);
-  shared_.doors.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
+  shared_.dependencies.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
 }
 
 void RunCommand::refuse(const Error& error) {
   const RunRequest& request = call_->request;
-  shared_.doors.addresses.release(request.id);
+  shared_.dependencies.addresses.release(request.id);
   const Error told = attachError(request.pod, error);
   log::warn("refused", {{"pod", request.pod.str()},
                         {"intent", request.id},
                         {"trace", traceId(request.metadata)},
                         {"steps", trace()},
                         {"error", told}});
-  if (error.code != Code::Cancelled) shared_.doors.tell(report::Refused{request.pod, error});
+  if (error.code != Code::Cancelled) shared_.dependencies.tell(report::Refused{request.pod, error});
   end(fail(told));
 }
 
@@ -317,7 +319,7 @@ void RunCommand::rollBack(const Error& error, Whose whose) {
                     self->entry_->running = false;
                     self->shared_.table.publish();
                     if (ours && error.code != Code::Cancelled) {
-                      self->shared_.doors.tell(report::Refused{pod, error});
+                      self->shared_.dependencies.tell(report::Refused{pod, error});
                     }
                     self->end(fail(ours ? attachError(pod, error) : error));
                   });
@@ -330,7 +332,7 @@ void RunCommand::end(Result<RunResult> result) {
 
 BootTime RunCommand::decisionDeadline() const {
   const BootTime bound =
-      call_->answerBy.value_or(shared_.doors.clock.now() + shared_.options.decisionWait);
+      call_->answerBy.value_or(shared_.dependencies.clock.now() + shared_.options.decisionWait);
   const BootTime kubelets = call_->request.deadline;
   return kubelets == BootTime{} ? bound : std::min(bound, kubelets);
 }

@@ -18,13 +18,14 @@ void warnUnwritten(const journal::Record& record, const Status& status) {
 
 void enter(const Shared& shared, Entry& entry, journal::State state) {
   entry.record.state = state;
-  entry.record.changedAt = shared.doors.clock.wall();
+  entry.record.changedAt = shared.dependencies.clock.wall();
   shared.table.publish();
 }
 
 void write(const Shared& shared, const journal::Record& record) {
-  shared.doors.journal.put(record, journal::Durability::Relaxed,
-                           [record](const Status& status) { warnUnwritten(record, status); });
+  shared.dependencies.journal.put(
+      record, journal::Durability::Relaxed,
+      [record](const Status& status) { warnUnwritten(record, status); });
 }
 
 void note(const Shared& shared, Entry& entry, journal::State state) {
@@ -35,22 +36,23 @@ void note(const Shared& shared, Entry& entry, journal::State state) {
 void settle(const Shared& shared, const EntryPtr& entry, std::function<void()> done) {
   failpoint::pass("sandbox.release.before");
   journal::Record& record = entry->record;
-  shared.doors.addresses.release(record.id);
+  shared.dependencies.addresses.release(record.id);
   record.state = journal::State::Detached;
-  record.changedAt = shared.doors.clock.wall();
-  record.restsUntil = shared.doors.clock.now() + shared.options.quarantine;
+  record.changedAt = shared.dependencies.clock.wall();
+  record.quarantinedUntil = shared.dependencies.clock.now() + shared.options.quarantine;
   record.bootId = shared.options.bootId;
   shared.table.remove(record.id);
   shared.table.rest(record);
   shared.table.publish();
   failpoint::pass("sandbox.detached.before");
   // Relaxed is enough: whoever gets these addresses next commits with a sync, after this.
-  shared.doors.journal.put(record, journal::Durability::Relaxed,
-                           onLane<void>(shared.lane, [entry, done = std::move(done)](Status s) {
-                             failpoint::pass("sandbox.detached.after");
-                             warnUnwritten(entry->record, s);
-                             done();
-                           }));
+  shared.dependencies.journal.put(
+      record, journal::Durability::Relaxed,
+      onLane<void>(shared.lane, [entry, done = std::move(done)](Status s) {
+        failpoint::pass("sandbox.detached.after");
+        warnUnwritten(entry->record, s);
+        done();
+      }));
 }
 
 }  // namespace multinet::agent::sandbox

@@ -21,7 +21,7 @@
 namespace multinet::agent::sandbox {
 
 /// All outlive Owner::stop(), and what they still call back comes before the owner is destroyed.
-struct Doors {
+struct Dependencies {
   Runtime& runtime;
   journal::Journal& journal;
   attach::AttachEngine& engine;
@@ -48,7 +48,7 @@ struct Options {
   Duration teardown = std::chrono::seconds(15);
   /// The runtime may finish a call that nobody waits for; the kubelet's longest is 4 minutes.
   Duration lateWatch = std::chrono::minutes(5);
-  /// What failed is tried again, what rested is forgotten.
+  /// What failed is tried again, what ended its quarantine is forgotten.
   Duration tick = std::chrono::seconds(1);
   /// Each attached sandbox is compared with the kernel.
   Duration lookEvery = std::chrono::seconds(10);
@@ -60,7 +60,7 @@ struct Options {
 };
 
 struct Shared {
-  Doors doors;
+  Dependencies dependencies;
   Options options;
   async::Lane& lane;
   Table& table;

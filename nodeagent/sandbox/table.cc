@@ -52,7 +52,7 @@ std::vector<InterfacePlan> Table::earlierOf(const PodUid& uid) const {
     }
   };
   for (const auto& [intent, entry] : entries_) take(entry->record);
-  for (const auto& [until, record] : resting_) take(record);
+  for (const auto& [until, record] : quarantined_) take(record);
   return plans;
 }
 
@@ -70,13 +70,13 @@ bool Table::anyUnbound() const {
 }
 
 std::vector<IntentId> Table::takeRested(BootTime now) {
-  std::vector<IntentId> rested;
-  while (!resting_.empty() && resting_.begin()->first <= now) {
-    rested.push_back(resting_.begin()->second.id);
-    resting_.erase(resting_.begin());
+  std::vector<IntentId> quarantined;
+  while (!quarantined_.empty() && quarantined_.begin()->first <= now) {
+    quarantined.push_back(quarantined_.begin()->second.id);
+    quarantined_.erase(quarantined_.begin());
   }
-  if (!rested.empty()) publish();
-  return rested;
+  if (!quarantined.empty()) publish();
+  return quarantined;
 }
 
 void Table::setRecovered() {
@@ -125,7 +125,7 @@ void Table::publish() {
       next->running.emplace(record.pod.uid, record.pod.attempt);
     }
   }
-  if (!resting_.empty()) next->intents[State::Detached] += resting_.size();
+  if (!quarantined_.empty()) next->intents[State::Detached] += quarantined_.size();
   const std::lock_guard lock(mutex_);
   snapshot_ = std::move(next);
 }

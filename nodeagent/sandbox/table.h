@@ -46,16 +46,16 @@ class Table {
   [[nodiscard]] EntryPtr bySandbox(const SandboxId& id) const;
   [[nodiscard]] std::vector<EntryPtr> ofPod(const PodUid& uid) const;
   [[nodiscard]] std::vector<EntryPtr> all() const;
-  /// No intent at all, resting ones included.
-  [[nodiscard]] bool isEmpty() const { return entries_.empty() && resting_.empty(); }
+  /// No intent at all, quarantined ones included.
+  [[nodiscard]] bool isEmpty() const { return entries_.empty() && quarantined_.empty(); }
   /// True while a run is under way whose sandbox has no ID yet.
   [[nodiscard]] bool anyUnbound() const;
 
   /// Remembers that an intent without an entry may be forgotten once its quarantine is over
-  /// (restsUntil, of this boot).
+  /// (quarantinedUntil, of this boot).
   void rest(journal::Record record) {
-    const BootTime until = record.restsUntil;
-    resting_.emplace(until, std::move(record));
+    const BootTime until = record.quarantinedUntil;
+    quarantined_.emplace(until, std::move(record));
   }
   /// Interfaces that sandboxes of the pod had: those that are there, and those that rest.
   [[nodiscard]] std::vector<InterfacePlan> earlierOf(const PodUid& uid) const;
@@ -78,7 +78,7 @@ class Table {
   bool recovered_ = false;
   Error waitsFor_ = Snapshot().waitsFor;
   std::map<IntentId, EntryPtr> entries_;
-  std::multimap<BootTime, journal::Record> resting_;
+  std::multimap<BootTime, journal::Record> quarantined_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_;
 };

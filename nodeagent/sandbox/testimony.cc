@@ -134,12 +134,12 @@ bool isComplete(const Record& record, const Links& links) {
          });
 }
 
-std::vector<addresses::Holding> holdings(const Record& record, Duration rests) {
+std::vector<addresses::Holding> holdings(const Record& record, Duration quarantine) {
   std::vector<addresses::Holding> all;
   for (const InterfaceStatus& status : record.interfaces) {
     for (const AddressPlan& address : status.plan.addresses) {
       all.push_back({record.id, record.pod.uid, status.plan.name, status.plan.networkUid,
-                     address.address.address, rests});
+                     address.address.address, quarantine});
     }
   }
   return all;

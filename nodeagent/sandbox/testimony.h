@@ -44,9 +44,9 @@ using OwnSets = std::function<void(async::Answer<std::vector<KnownSet>>)>;
 /// True where every interface of the record is there as planned: nothing is left to attach.
 [[nodiscard]] bool isComplete(const journal::Record& record, const Links& links);
 
-/// What a record's interfaces hold. Of a Detached one see journal::restLeft().
+/// What a record's interfaces hold. Of a Detached one see journal::quarantineLeft().
 [[nodiscard]] std::vector<addresses::Holding> holdings(const journal::Record& record,
-                                                       Duration rests = {});
+                                                       Duration quarantine = {});
 
 /// Addresses on links that no intent of `isKnown` has made, wherever on the node they are: somebody
 /// uses them.

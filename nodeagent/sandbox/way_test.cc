@@ -116,7 +116,7 @@ TEST_F(WayOwnerTest, AWatchForALateSandboxKeepsTheQuarantineInTheJournal) {
   const journal::Record& record = journal_.records.begin()->second;
   EXPECT_EQ(record.state, State::Rollback);
   EXPECT_EQ(record.interfaces.size(), 2U);
-  EXPECT_EQ(record.restsUntil, clock_.now() + options_.quarantine);
+  EXPECT_EQ(record.quarantinedUntil, clock_.now() + options_.quarantine);
   EXPECT_TRUE(isReleased(record));
 }
 

@@ -228,7 +228,7 @@ void ApiServer::Impl::stall() {
 }
 
 StoreAnswer ApiServer::Impl::answerOf(const Ask& ask) {
-  auto answer = carryOut(store, ask);
+  auto answer = execute(store, ask);
   const bool isList = ask.method == "GET" && ask.path.name.empty() && !ask.path.collection.empty();
   return isList ? remembered(ask, std::move(answer)) : answer;
 }

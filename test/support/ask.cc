@@ -52,7 +52,7 @@ std::uint64_t Ask::number(const std::string& key) const {
   return std::strtoull(at(key).c_str(), nullptr, 10);
 }
 
-StoreAnswer carryOut(ObjectStore& store, const Ask& ask) {
+StoreAnswer execute(ObjectStore& store, const Ask& ask) {
   const auto& path = ask.path;
   if (ask.target == "/version") return {200, {{"major", "1"}, {"minor", "37"}}};
   if (path.collection.empty()) return failure(404, "NotFound", "no such path");

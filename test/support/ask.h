@@ -27,6 +27,6 @@ struct Ask {
 };
 
 /// All but watches.
-[[nodiscard]] StoreAnswer carryOut(ObjectStore& store, const Ask& ask);
+[[nodiscard]] StoreAnswer execute(ObjectStore& store, const Ask& ask);
 
 }  // namespace multinet::testing

@@ -33,7 +33,7 @@ class Planner {
       : network_(network),
         ground_(ground),
         node_(node),
-        site_(network.site(ground)),
+        site_(network.placement(ground)),
         own_(ground, site_, node, {network.bridgeName(ground.uid), network.portName(ground.uid)}) {}
 
   std::vector<HostStep> run() {
@@ -127,41 +127,42 @@ class Planner {
   const Network& network_;
   const Ground& ground_;
   const NodeName& node_;
-  Site site_;
+  Placement site_;
   OwnBridge own_;
 };
 
-Site joinedSite(const Network& network, const Ground& ground) {
+Placement joinedSite(const Network& network, const Ground& ground) {
   const std::string& name = network.spec.name;
-  Site site = siteOf(ground, name);
-  if (site.device == nullptr) return site;
-  if (site.device->kind != "bridge") {
-    site.parent =
-        failed("Parent", "NotABridge",
-               "device " + name + " is of kind \"" + site.device->kind + "\", it must be a bridge");
+  Placement placement = placementOf(ground, name);
+  if (placement.device == nullptr) return placement;
+  if (placement.device->kind != "bridge") {
+    placement.parent = failed(
+        "Parent", "NotABridge",
+        "device " + name + " is of kind \"" + placement.device->kind + "\", it must be a bridge");
   }
   // A bridge without ports has no carrier and works all the same.
-  if (site.parent.reason == "NoCarrier") {
-    site.parent = passed("Parent", "DeviceUp", "device " + name + " is up");
+  if (placement.parent.reason == "NoCarrier") {
+    placement.parent = passed("Parent", "DeviceUp", "device " + name + " is up");
   }
-  site.mtu = networkMtu(ground, 0, site.device->mtu);
-  checkCarries(0, site);
-  return site;
+  placement.mtu = networkMtu(ground, 0, placement.device->mtu);
+  checkCarries(0, placement);
+  return placement;
 }
 
-Site uplinkSite(const Network& network, const Ground& ground) {
+Placement uplinkSite(const Network& network, const Ground& ground) {
   const std::string& name = network.spec.uplink;
-  Site site = siteOf(ground, name);
-  if (site.device == nullptr) return site;
+  Placement placement = placementOf(ground, name);
+  if (placement.device == nullptr) return placement;
   const auto* bridge = ground.host.link(network.bridgeName(ground.uid));
-  if (site.device->master != 0 && (bridge == nullptr || site.device->master != bridge->index)) {
-    site.parent =
+  if (placement.device->master != 0 &&
+      (bridge == nullptr || placement.device->master != bridge->index)) {
+    placement.parent =
         failed("Parent", "UplinkTaken", "device " + name + " is a port of another device");
   }
   const unsigned made = madeWith(ground, network.bridgeName(ground.uid));
-  site.mtu = networkMtu(ground, made, site.device->mtu);
-  checkCarries(0, site);
-  return site;
+  placement.mtu = networkMtu(ground, made, placement.device->mtu);
+  checkCarries(0, placement);
+  return placement;
 }
 
 }  // namespace
@@ -212,16 +213,16 @@ std::optional<Claim> Network::claim() const {
 }
 
 /// A network's own MTU, once its bridge was made with it, stays.
-Site Network::site(const Ground& ground) const {
+Placement Network::placement(const Ground& ground) const {
   if (joins()) return joinedSite(*this, ground);
   if (spec.vlan) return vlan::siteOn(ground, tagOf(spec), madeWith(ground, bridgeName(ground.uid)));
   if (!spec.uplink.empty()) return uplinkSite(*this, ground);
   constexpr unsigned kEthernet = 1500;
   const unsigned made = madeWith(ground, bridgeName(ground.uid));
-  Site site;
-  site.parent = passed("Parent", "NoUplink", "the bridge needs no other device");
-  site.mtu = networkMtu(ground, made, kEthernet);
-  return site;
+  Placement placement;
+  placement.parent = passed("Parent", "NoUplink", "the bridge needs no other device");
+  placement.mtu = networkMtu(ground, made, kEthernet);
+  return placement;
 }
 
 std::vector<HostStep> Network::steps(const Ground& ground, const NodeName& node,
@@ -229,12 +230,12 @@ std::vector<HostStep> Network::steps(const Ground& ground, const NodeName& node,
   return Planner(*this, ground, node).run();
 }
 
-std::vector<Check> Network::checks(const Ground& ground, const Site& /*site*/,
+std::vector<Check> Network::checks(const Ground& ground, const Placement& /*placement*/,
                                    const Findings& findings) const {
   return {linkCheck(ground, findings, links(Place::Switch, ground)), peersUnmeasured()};
 }
 
-std::optional<Link> Network::link(const Ground& ground, const Site& /*site*/,
+std::optional<Link> Network::link(const Ground& ground, const Placement& /*placement*/,
                                   const std::vector<Check>& checks) const {
   if (!linkIsThere(checks)) return std::nullopt;
   return Link{bridgeName(ground.uid)};

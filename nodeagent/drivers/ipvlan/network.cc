@@ -30,8 +30,8 @@ std::vector<std::string> Network::links(Place /*place*/, const Ground& /*ground*
   return {};
 }
 
-Site Network::site(const Ground& ground) const {
-  return deviceSite(ground, spec.parent);
+Placement Network::placement(const Ground& ground) const {
+  return devicePlacement(ground, spec.parent);
 }
 
 std::vector<HostStep> Network::steps(const Ground& /*ground*/, const NodeName& /*node*/,
@@ -39,14 +39,14 @@ std::vector<HostStep> Network::steps(const Ground& /*ground*/, const NodeName& /
   return {};
 }
 
-std::vector<Check> Network::checks(const Ground& /*ground*/, const Site& /*site*/,
+std::vector<Check> Network::checks(const Ground& /*ground*/, const Placement& /*placement*/,
                                    const Findings& /*findings*/) const {
   return {peersUnmeasured()};
 }
 
-std::optional<Link> Network::link(const Ground& /*ground*/, const Site& site,
+std::optional<Link> Network::link(const Ground& /*ground*/, const Placement& placement,
                                   const std::vector<Check>& /*checks*/) const {
-  if (site.device == nullptr) return std::nullopt;
+  if (placement.device == nullptr) return std::nullopt;
   return Link{spec.parent, spec.mode};
 }
 

@@ -38,20 +38,20 @@ std::optional<Claim> Network::claim() const {
   return Claim{"device " + spec.parent, "macvlan", Claim::Sharing::SameManner};
 }
 
-Site Network::site(const Ground& ground) const {
-  return spec.vlan ? vlan::siteOn(ground, tagOf(spec), 0) : deviceSite(ground, spec.parent);
+Placement Network::placement(const Ground& ground) const {
+  return spec.vlan ? vlan::siteOn(ground, tagOf(spec), 0) : devicePlacement(ground, spec.parent);
 }
 
 std::vector<HostStep> Network::steps(const Ground& ground, const NodeName& node,
                                      Guard /*guard*/) const {
-  const Site there = site(ground);
+  const Placement there = placement(ground);
   if (!spec.vlan || there.device == nullptr || ground.refused) return {};
   OwnBridge own(ground, there, node, {});
   vlan::keepDevice(ground, there, tagOf(spec).id, own);
   return std::move(own).take();
 }
 
-std::vector<Check> Network::checks(const Ground& ground, const Site& /*site*/,
+std::vector<Check> Network::checks(const Ground& ground, const Placement& /*placement*/,
                                    const Findings& findings) const {
   std::vector<Check> all;
   if (spec.vlan) all.push_back(linkCheck(ground, findings, links(Place::Switch, ground)));
@@ -59,9 +59,9 @@ std::vector<Check> Network::checks(const Ground& ground, const Site& /*site*/,
   return all;
 }
 
-std::optional<Link> Network::link(const Ground& ground, const Site& site,
+std::optional<Link> Network::link(const Ground& ground, const Placement& placement,
                                   const std::vector<Check>& checks) const {
-  if (site.device == nullptr) return std::nullopt;
+  if (placement.device == nullptr) return std::nullopt;
   if (!spec.vlan) return Link{spec.parent, spec.mode};
   if (!linkIsThere(checks)) return std::nullopt;
   return Link{vlan::deviceName(ground.uid), spec.mode, tagOf(spec).id};

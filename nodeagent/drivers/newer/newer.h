@@ -30,7 +30,7 @@ struct Network {
   [[nodiscard]] std::vector<std::string> devices() const { return {}; }
   /// Whatever carries the network's mark.
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
-  [[nodiscard]] Site site(const Ground& /*ground*/) const {
+  [[nodiscard]] Placement placement(const Ground& /*ground*/) const {
     return {failed("Parent", "TypeUnknown",
                    "the network is of a type that this agent doesn't know; upgrade the agent of "
                    "this node"),
@@ -40,11 +40,11 @@ struct Network {
                                             Guard /*guard*/) const {
     return {};
   }
-  [[nodiscard]] std::vector<Check> checks(const Ground& /*ground*/, const Site& /*site*/,
+  [[nodiscard]] std::vector<Check> checks(const Ground& /*ground*/, const Placement& /*placement*/,
                                           const Findings& /*findings*/) const {
     return {};
   }
-  [[nodiscard]] std::nullopt_t link(const Ground& /*ground*/, const Site& /*site*/,
+  [[nodiscard]] std::nullopt_t link(const Ground& /*ground*/, const Placement& /*placement*/,
                                     const std::vector<Check>& /*checks*/) const {
     return std::nullopt;
   }

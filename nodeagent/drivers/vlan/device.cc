@@ -37,16 +37,17 @@ std::optional<Refusal> refuse(const Ground& ground, const Tag& tag) {
   return std::nullopt;
 }
 
-Site siteOn(const Ground& ground, const Tag& tag, unsigned made) {
-  Site site = siteOf(ground, tag.parent);
-  if (site.device == nullptr) return site;
-  if (site.device->master != 0) {
-    site.parent = failed("Parent", "DeviceEnslaved",
-                         "device " + tag.parent + " is a port of another device; name that one");
+Placement siteOn(const Ground& ground, const Tag& tag, unsigned made) {
+  Placement placement = placementOf(ground, tag.parent);
+  if (placement.device == nullptr) return placement;
+  if (placement.device->master != 0) {
+    placement.parent =
+        failed("Parent", "DeviceEnslaved",
+               "device " + tag.parent + " is a port of another device; name that one");
   }
-  site.mtu = networkMtu(ground, made, site.device->mtu);
-  checkCarries(0, site);
-  return site;
+  placement.mtu = networkMtu(ground, made, placement.device->mtu);
+  checkCarries(0, placement);
+  return placement;
 }
 
 netlink::Request createDevice(const Ground& ground, const LinkInfo& parent, std::uint16_t id,
@@ -64,42 +65,44 @@ bool isMadeFor(const LinkInfo& device, const LinkInfo& parent, std::uint16_t id)
   return device.kind == "vlan" && device.lower == parent.index && device.vlanId == id;
 }
 
-void keepDevice(const Ground& ground, const Site& site, std::uint16_t id, OwnBridge& own) {
+void keepDevice(const Ground& ground, const Placement& placement, std::uint16_t id,
+                OwnBridge& own) {
   const std::string name = deviceName(ground.uid);
   const LinkInfo* device = ground.host.inner.link(name);
   if (device == nullptr) {
-    if (own.blocked() || site.device->master != 0) return;
-    own.step(Place::Node, {createDevice(ground, *site.device, id, site.mtu)});
+    if (own.blocked() || placement.device->master != 0) return;
+    own.step(Place::Node, {createDevice(ground, *placement.device, id, placement.mtu)});
     own.step({netlink::setAlias({0, name}, own.alias())});
     return;
   }
   // The name is a hash of the UID: without a mark it is one that was just made.
   if (device->alias.empty()) own.step({netlink::setAlias(ref(*device), own.alias())});
   if (!own.isOurs(*device)) return;
-  if (!isMadeFor(*device, *site.device, id)) return own.step({netlink::deleteLink(ref(*device))});
-  if (device->mtu < site.mtu && !own.blocked()) {
-    own.step({netlink::setMtu(ref(*device), site.mtu)});
+  if (!isMadeFor(*device, *placement.device, id))
+    return own.step({netlink::deleteLink(ref(*device))});
+  if (device->mtu < placement.mtu && !own.blocked()) {
+    own.step({netlink::setMtu(ref(*device), placement.mtu)});
   }
   // It follows its parent, down as well (vlan_device_event).
-  if (site.device->up) own.bringUp(*device);
+  if (placement.device->up) own.bringUp(*device);
 }
 
-void keepPort(const Ground& ground, const Site& site, std::uint16_t id, const LinkInfo& bridge,
-              OwnBridge& own) {
-  if (site.device == nullptr || ground.refused) return;
+void keepPort(const Ground& ground, const Placement& placement, std::uint16_t id,
+              const LinkInfo& bridge, OwnBridge& own) {
+  if (placement.device == nullptr || ground.refused) return;
   const std::string name = deviceName(ground.uid);
   const LinkInfo* port = ground.host.inner.link(name);
   if (port == nullptr) {
-    if (own.blocked() || site.device->master != 0) return;
-    own.step(Place::Node, {createDevice(ground, *site.device, id, own.mtuOf(bridge))});
+    if (own.blocked() || placement.device->master != 0) return;
+    own.step(Place::Node, {createDevice(ground, *placement.device, id, own.mtuOf(bridge))});
     own.adopt(name, bridge);
     return;
   }
   if (!own.keepPort(*port, bridge)) return;
-  if (!isMadeFor(*port, *site.device, id)) return own.step({netlink::deleteLink(ref(*port))});
+  if (!isMadeFor(*port, *placement.device, id)) return own.step({netlink::deleteLink(ref(*port))});
   own.keepMtu(*port, bridge);
   // It follows its parent, down as well (vlan_device_event).
-  if (site.device->up) own.bringUp(*port);
+  if (placement.device->up) own.bringUp(*port);
 }
 
 }  // namespace multinet::agent::drivers::vlan

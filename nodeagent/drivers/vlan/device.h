@@ -27,7 +27,7 @@ struct Tag {
 /// On the parent. A tag costs no MTU: an Ethernet device carries its MTU with a tag too
 /// (netif_reduces_vlan_mtu tells the few that don't; there the kernel refuses what is too large).
 /// `made`: the MTU that the network was made with and keeps, where it asks for none; 0: none yet.
-[[nodiscard]] Site siteOn(const Ground& ground, const Tag& tag, unsigned made);
+[[nodiscard]] Placement siteOn(const Ground& ground, const Tag& tag, unsigned made);
 
 /// Born in the switch, by a request from the node's side.
 [[nodiscard]] netlink::Request createDevice(const Ground& ground, const netlink::LinkInfo& parent,
@@ -38,9 +38,9 @@ struct Tag {
 
 /// Makes the device and keeps it, for links of pods that stand on it. Its MTU only grows: the
 /// kernel would cut theirs with it. `own` without a bridge.
-void keepDevice(const Ground& ground, const Site& site, std::uint16_t id, OwnBridge& own);
+void keepDevice(const Ground& ground, const Placement& placement, std::uint16_t id, OwnBridge& own);
 /// Makes the device and keeps it as the bridge's port that leads out of the node.
-void keepPort(const Ground& ground, const Site& site, std::uint16_t id,
+void keepPort(const Ground& ground, const Placement& placement, std::uint16_t id,
               const netlink::LinkInfo& bridge, OwnBridge& own);
 
 }  // namespace multinet::agent::drivers::vlan

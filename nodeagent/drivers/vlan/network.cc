@@ -32,25 +32,25 @@ std::vector<std::string> Network::links(Place place, const Ground& ground) const
 }
 
 /// A network's own MTU, once its bridge was made with it, stays.
-Site Network::site(const Ground& ground) const {
+Placement Network::placement(const Ground& ground) const {
   return siteOn(ground, tagOf(spec), madeWith(ground, ownBridgeName(ground.uid)));
 }
 
 std::vector<HostStep> Network::steps(const Ground& ground, const NodeName& node,
                                      Guard /*guard*/) const {
-  const Site there = site(ground);
+  const Placement there = placement(ground);
   if (there.mtu == 0) return {};
   OwnBridge own(ground, there, node, {ownBridgeName(ground.uid), deviceName(ground.uid)});
   if (const auto* bridge = own.keep()) keepPort(ground, there, tagOf(spec).id, *bridge, own);
   return std::move(own).take();
 }
 
-std::vector<Check> Network::checks(const Ground& ground, const Site& /*site*/,
+std::vector<Check> Network::checks(const Ground& ground, const Placement& /*placement*/,
                                    const Findings& findings) const {
   return {linkCheck(ground, findings, links(Place::Switch, ground)), peersUnmeasured()};
 }
 
-std::optional<Link> Network::link(const Ground& ground, const Site& /*site*/,
+std::optional<Link> Network::link(const Ground& ground, const Placement& /*placement*/,
                                   const std::vector<Check>& checks) const {
   if (!linkIsThere(checks)) return std::nullopt;
   return Link{ownBridgeName(ground.uid)};

@@ -50,12 +50,12 @@ struct Network {
   [[nodiscard]] std::string wire() const { return ""; }
   [[nodiscard]] std::vector<std::string> devices() const { return {spec.parent}; }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
-  [[nodiscard]] Site site(const Ground& ground) const;
+  [[nodiscard]] Placement placement(const Ground& ground) const;
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,
                                             Guard guard) const;
-  [[nodiscard]] std::vector<Check> checks(const Ground& ground, const Site& site,
+  [[nodiscard]] std::vector<Check> checks(const Ground& ground, const Placement& placement,
                                           const Findings& findings) const;
-  [[nodiscard]] std::optional<Link> link(const Ground& ground, const Site& site,
+  [[nodiscard]] std::optional<Link> link(const Ground& ground, const Placement& placement,
                                          const std::vector<Check>& checks) const;
 };
 

@@ -43,8 +43,8 @@ std::optional<IpAddress> firstOf(const std::vector<IpAddress>& addresses, IpFami
   return *found;
 }
 
-void takeAddresses(const Ground& ground, TunnelSite& site) {
-  const auto found = ground.host.addresses.find(site.device->index);
+void takeAddresses(const Ground& ground, TunnelSite& placement) {
+  const auto found = ground.host.addresses.find(placement.device->index);
   if (found == ground.host.addresses.end()) return;
   const auto* tunnel = ownLink(ground.host, ground.uid, tunnelName(ground.uid));
   for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
@@ -56,9 +56,9 @@ void takeAddresses(const Ground& ground, TunnelSite& site) {
             found->second.end()) {
       address = tunnel->vxlan->local;
     }
-    site.underlays.push_back(*address);
+    placement.underlays.push_back(*address);
   }
-  if (!site.underlays.empty()) site.local = site.underlays.front();
+  if (!placement.underlays.empty()) placement.local = placement.underlays.front();
 }
 
 /// The steps for one network.
@@ -188,21 +188,21 @@ std::vector<std::string> Network::links(Place place, const Ground& ground) const
 
 TunnelSite Network::tunnelSite(const Ground& ground) const {
   const std::string& name = underlay.empty() ? ground.underlay : underlay;
-  TunnelSite site;
-  static_cast<Site&>(site) = siteOf(ground, name);
-  if (site.device == nullptr) return site;
-  takeAddresses(ground, site);
-  if (!site.local) {
-    site.parent = failed("Parent", "NoUnderlayAddress",
-                         "device " + name + " has no address for the tunnel to start from");
-    return site;
+  TunnelSite placement;
+  static_cast<Placement&>(placement) = placementOf(ground, name);
+  if (placement.device == nullptr) return placement;
+  takeAddresses(ground, placement);
+  if (!placement.local) {
+    placement.parent = failed("Parent", "NoUnderlayAddress",
+                              "device " + name + " has no address for the tunnel to start from");
+    return placement;
   }
-  const unsigned added = overhead(site.local->family());
-  const unsigned carried = site.device->mtu > added ? site.device->mtu - added : 0;
+  const unsigned added = overhead(placement.local->family());
+  const unsigned carried = placement.device->mtu > added ? placement.device->mtu - added : 0;
   const unsigned made = madeWith(ground, ownBridgeName(ground.uid));
-  site.mtu = networkMtu(ground, made, carried);
-  checkCarries(added, site);
-  return site;
+  placement.mtu = networkMtu(ground, made, carried);
+  checkCarries(added, placement);
+  return placement;
 }
 
 std::vector<HostStep> Network::steps(const Ground& ground, const NodeName& node,

@@ -63,7 +63,7 @@ Check peersCheck(const std::vector<PeerReport>& peers, unsigned mtu, unsigned ov
   return passed(name, "PeersAnswer", answers + " packets of " + std::to_string(mtu) + " bytes");
 }
 
-std::vector<Check> Network::checks(const Ground& ground, const Site& site,
+std::vector<Check> Network::checks(const Ground& ground, const Placement& placement,
                                    const Findings& findings) const {
   std::vector<Check> all = {linkCheck(ground, findings, links(Place::Switch, ground))};
   all.push_back(findings.guardRefused
@@ -73,11 +73,11 @@ std::vector<Check> Network::checks(const Ground& ground, const Site& site,
     all.push_back(failed("PeerAddresses", "AddressUnusable", textOf(refusedPeers)));
   }
   const auto local = tunnelSite(ground).local;
-  all.push_back(peersCheck(findings.peers, site.mtu, local ? overhead(local->family()) : 0));
+  all.push_back(peersCheck(findings.peers, placement.mtu, local ? overhead(local->family()) : 0));
   return all;
 }
 
-std::optional<Link> Network::link(const Ground& ground, const Site& /*site*/,
+std::optional<Link> Network::link(const Ground& ground, const Placement& /*placement*/,
                                   const std::vector<Check>& checks) const {
   if (!linkIsThere(checks)) return std::nullopt;
   return Link{ownBridgeName(ground.uid)};

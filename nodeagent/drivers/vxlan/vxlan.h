@@ -45,7 +45,7 @@ struct Peer {
 };
 
 /// Where a tunnel starts.
-struct TunnelSite : Site {
+struct TunnelSite : Placement {
   std::optional<IpAddress> local;    ///< source of outer packets
   std::vector<IpAddress> underlays;  ///< first address of each family
 };
@@ -73,12 +73,12 @@ struct Network {
   [[nodiscard]] std::vector<std::string> devices() const { return {underlay}; }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   // What a tunnel knows besides isn't asked for here. NOLINTNEXTLINE(cppcoreguidelines-slicing)
-  [[nodiscard]] Site site(const Ground& ground) const { return tunnelSite(ground); }
+  [[nodiscard]] Placement placement(const Ground& ground) const { return tunnelSite(ground); }
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,
                                             Guard guard) const;
-  [[nodiscard]] std::vector<Check> checks(const Ground& ground, const Site& site,
+  [[nodiscard]] std::vector<Check> checks(const Ground& ground, const Placement& placement,
                                           const Findings& findings) const;
-  [[nodiscard]] std::optional<Link> link(const Ground& ground, const Site& site,
+  [[nodiscard]] std::optional<Link> link(const Ground& ground, const Placement& placement,
                                          const std::vector<Check>& checks) const;
 
   /// The tunnel's present source first, so that a new address beside it doesn't move a tunnel that
