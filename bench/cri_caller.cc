@@ -8,6 +8,7 @@
 
 #include "nodeagent/cri/bytes.h"
 #include "nodeagent/cri/server.h"
+#include "test/support/cri/channel.h"
 
 namespace multinet::bench {
 namespace {
@@ -17,7 +18,7 @@ constexpr std::chrono::seconds kDeadline(240);
 
 }  // namespace
 
-CriCaller::CriCaller(const std::string& endpoint) : stub_(agent::cri::runtimeChannel(endpoint)) {}
+CriCaller::CriCaller(const std::string& endpoint) : stub_(support::criChannel(endpoint)) {}
 
 Result<std::string> CriCaller::call(const std::string& method, const std::string& request) {
   grpc::ClientContext context;

@@ -25,6 +25,7 @@
 #include "bench/relay_runtime.h"
 #include "nodeagent/cri/bytes.h"
 #include "nodeagent/cri/server.h"
+#include "test/support/cri/channel.h"
 
 namespace multinet::bench {
 namespace {
@@ -116,7 +117,7 @@ struct Arguments {
 Result<std::vector<Way>> start(const Arguments& arguments, const std::string& directory) {
   const auto stubAt = [&](const std::string& name) {
     return std::make_unique<grpc::GenericStub>(
-        agent::cri::runtimeChannel("unix:" + directory + "/" + name));
+        support::criChannel("unix:" + directory + "/" + name));
   };
   std::vector<Way> ways;
   ways.push_back({"direct", stubAt("runtime"), std::nullopt});

@@ -17,6 +17,8 @@ constexpr std::chrono::seconds kOwnerStuck(5);
 constexpr std::chrono::seconds kDiskStuck(10);
 /// A look at a node with hundreds of networks, and all that it finds to do.
 constexpr std::chrono::seconds kKernelStuck(30);
+// It reads replies, and does the owner's next steps.
+constexpr std::chrono::seconds kRuntimeStuck(5);
 /// Above the deadlines of all calls that one report makes to a server that doesn't answer.
 constexpr std::chrono::minutes kReportStuck(3);
 
@@ -33,8 +35,7 @@ Error unusable(const char* reason, const Error& error, const char* remedy) {
 
 }  // namespace
 
-NetworkParts::NetworkParts(const Settings& settings, Policy policy,
-                           std::shared_ptr<grpc::Channel> channel, const Clock& clock,
+NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock& clock,
                            Metrics& metrics, async::Watchdog& watchdog)
     : settings_(settings),
       policy_(std::move(policy)),
@@ -43,8 +44,8 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy,
       watchdog_(watchdog),
       node_(settings.nodeName),
       files_("files", clock_),
-      runtime_(
-          cri::makeRuntimeClient(std::move(channel), clock_, files_, settings.runtimeStateDir)),
+      channel_(settings.runtimeEndpoint, clock_),
+      runtime_(cri::makeRuntimeClient(channel_, files_, settings.runtimeStateDir)),
       measuredRuntime_(*runtime_, metrics_, clock_),
       journal_(settings.stateDir + "/journal.db", {.clock = &clock_}),
       measuredJournal_(journal_, metrics_, clock_),
@@ -158,6 +159,7 @@ void NetworkParts::serve() {
   watchdog_.watch(*lane_, kOwnerStuck);
   watchdog_.watch(journal_.lane(), kDiskStuck);
   engine_->watchWith(watchdog_);
+  watchdog_.watch([this] { return channel_.health(); }, kRuntimeStuck);
   watchdog_.watch([this] { return networks_->health(); }, kKernelStuck);
   watchdog_.watch([this] { return reporter_.health(); }, kReportStuck);
   watchdog_.watch([this] { return nodeReporter_.health(); }, kReportStuck);

@@ -2,8 +2,6 @@
 // need none of them (see wiring.cc).
 #pragma once
 
-#include <grpcpp/channel.h>
-
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -16,6 +14,7 @@
 #include "nodeagent/addresses/addresses.h"
 #include "nodeagent/addresses/kube_blocks.h"
 #include "nodeagent/attach/kernel_attach_engine.h"
+#include "nodeagent/cri/runtime_channel.h"
 #include "nodeagent/feeder.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/measured.h"
@@ -41,10 +40,9 @@ class NetworkParts {
     std::vector<IpPrefix> clusterPrefixes;
   };
 
-  /// Fails never and touches nothing yet. `channel` goes to the runtime; `clock`, `metrics` and
-  /// `watchdog` outlive it.
-  NetworkParts(const Settings& settings, Policy policy, std::shared_ptr<grpc::Channel> channel,
-               const Clock& clock, Metrics& metrics, async::Watchdog& watchdog);
+  /// Fails never and touches nothing yet. `clock`, `metrics` and `watchdog` outlive it.
+  NetworkParts(const Settings& settings, Policy policy, const Clock& clock, Metrics& metrics,
+               async::Watchdog& watchdog);
 
   /// Starts what isn't started yet. After an error, or an exception of the standard library for
   /// want of threads or memory, it may be called again: Unavailable names the part, the reason and
@@ -79,6 +77,7 @@ class NetworkParts {
   async::Watchdog& watchdog_;
   const NodeName node_;
   async::Lane files_;
+  cri::RuntimeChannel channel_;
   std::unique_ptr<sandbox::Runtime> runtime_;
   MeasuredRuntime measuredRuntime_;
   journal::SqliteJournal journal_;

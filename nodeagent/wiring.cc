@@ -1,7 +1,5 @@
 #include "nodeagent/wiring.h"
 
-#include <grpcpp/channel.h>
-
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -45,7 +43,7 @@ constexpr milliseconds kStop(300);
 constexpr seconds kLeave(10);
 /// These never wait for the world.
 constexpr seconds kRelayStuck(5);
-/// It opens the kernel's doors.
+/// It opens the kernel's dependencies.
 constexpr seconds kStarterStuck(30);
 constexpr seconds kTellStuck(1);
 
@@ -104,7 +102,6 @@ class NodeAgent final : public Agent {
   NodeAgent(Fd socket, const Settings& settings, Policy policy)
       : settings_(settings),
         policy_(std::move(policy)),
-        channel_(cri::runtimeChannel(settings.runtimeEndpoint)),
         sandboxes_(timers_),
         podNetworks_(sandboxes_),
         server_(
@@ -214,8 +211,8 @@ class NodeAgent final : public Agent {
   Status makeParts() {
     try {
       if (parts_ == nullptr) {
-        parts_ = std::make_unique<NetworkParts>(settings_, policy_.parts, channel_, clock_,
-                                                metrics_, watchdog_);
+        parts_ =
+            std::make_unique<NetworkParts>(settings_, policy_.parts, clock_, metrics_, watchdog_);
       }
       return parts_->start();
     } catch (const std::exception& error) {
@@ -256,7 +253,6 @@ class NodeAgent final : public Agent {
   Metrics metrics_;
   async::Watchdog watchdog_;
   async::Lane timers_{"timers", clock_};
-  std::shared_ptr<grpc::Channel> channel_;
   sandbox::Sandboxes sandboxes_;
   cri::PodNetworksService podNetworks_;
   cri::Server server_;

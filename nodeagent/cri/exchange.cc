@@ -2,7 +2,6 @@
 
 #include <grpcpp/support/status_code_enum.h>
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -17,7 +16,6 @@ namespace {
 /// What may wait for a slow reader of an intercepted stream.
 constexpr std::size_t kWaitingBytes = 128U << 10U;
 
-using std::chrono::milliseconds;
 using std::chrono::system_clock;
 
 std::optional<system_clock::time_point> deadlineOf(const http2::Headers& request) {
@@ -28,12 +26,8 @@ std::optional<system_clock::time_point> deadlineOf(const http2::Headers& request
 
 /// What is left of the call's time, where some of it passed here.
 void writeTimeout(http2::Headers& request, system_clock::time_point deadline) {
-  constexpr std::int64_t kMost = 99'999'999;  // eight digits
-  const auto left = (deadline - system_clock::now()) / milliseconds(1);
   for (auto& [key, value] : request) {
-    if (key == "grpc-timeout") {
-      value = std::to_string(std::clamp<std::int64_t>(left, 1, kMost)) + "m";
-    }
+    if (key == "grpc-timeout") value = timeoutOf(deadline - system_clock::now());
   }
 }
 

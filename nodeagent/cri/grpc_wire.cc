@@ -1,5 +1,6 @@
 #include "nodeagent/cri/grpc_wire.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
@@ -31,6 +32,20 @@ std::string percentEncoded(std::string_view text) {
     encoded.push_back(kDigits[byte & 0xfU]);
   }
   return encoded;
+}
+
+/// What isn't an escape stands for itself, as gRPC has it.
+std::string percentDecoded(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned byte = 0;
+    const auto* digits = text.data() + i + 1;
+    const bool escape = text[i] == '%' && text.size() - i > 2 &&
+                        std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2;
+    decoded.push_back(escape ? static_cast<char>(byte) : text[i]);
+    if (escape) i += 2;
+  }
+  return decoded;
 }
 
 /// Not padded: as gRPC sends it.
@@ -108,6 +123,12 @@ std::optional<std::chrono::nanoseconds> parseTimeout(std::string_view text) {
   }
 }
 
+std::string timeoutOf(std::chrono::nanoseconds left) {
+  constexpr std::int64_t kMost = 99'999'999;  // eight digits
+  return std::to_string(std::clamp<std::int64_t>(left / std::chrono::milliseconds(1), 1, kMost)) +
+         "m";
+}
+
 http2::Headers trailersOf(int code, std::string_view message, bool head, std::string_view details) {
   http2::Headers headers;
   if (head) headers = {{":status", "200"}, {"content-type", "application/grpc"}};
@@ -123,6 +144,14 @@ int statusOf(const http2::Headers& trailers) {
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), code);
   if (text.empty() || parsed.ec != std::errc() || code < kOk || code > kLastCode) return kUnknown;
   return code;
+}
+
+std::string messageOf(const http2::Headers& trailers) {
+  return percentDecoded(http2::valueOf(trailers, "grpc-message"));
+}
+
+std::string detailsOf(const http2::Headers& trailers) {
+  return bytesOf(std::string(http2::valueOf(trailers, "grpc-status-details-bin")));
 }
 
 int statusOf(http2::ErrorCode code) {
@@ -145,6 +174,10 @@ std::multimap<std::string, std::string> metadataOf(const http2::Headers& headers
     metadata.emplace(key, key.ends_with("-bin") ? bytesOf(value) : value);
   }
   return metadata;
+}
+
+http2::Header headerOf(const std::string& key, const std::string& value) {
+  return {key, key.ends_with("-bin") ? binaryValue(value) : value};
 }
 
 }  // namespace multinet::agent::cri

@@ -33,6 +33,8 @@ class MessageReader {
 
 /// `grpc-timeout`: up to eight digits and a unit.
 [[nodiscard]] std::optional<std::chrono::nanoseconds> parseTimeout(std::string_view text);
+/// The same of what is left, in milliseconds: at least one, and at most 27 hours.
+[[nodiscard]] std::string timeoutOf(std::chrono::nanoseconds left);
 
 /// Trailers with a status; `details` as bytes. With `head` they are the whole response, without
 /// data before them.
@@ -40,10 +42,15 @@ class MessageReader {
                                         std::string_view details = {});
 /// The status in trailers: Unknown where there is none, as for gRPC itself.
 [[nodiscard]] int statusOf(const http2::Headers& trailers);
+/// What else they say of an error: `grpc-message` as text, `grpc-status-details-bin` as bytes.
+[[nodiscard]] std::string messageOf(const http2::Headers& trailers);
+[[nodiscard]] std::string detailsOf(const http2::Headers& trailers);
 /// What gRPC makes of a stream that was reset.
 [[nodiscard]] int statusOf(http2::ErrorCode code);
 
 /// What a caller sent beside what HTTP/2 itself needs; values of `-bin` as the bytes that they are.
 [[nodiscard]] std::multimap<std::string, std::string> metadataOf(const http2::Headers& headers);
+/// The way back: as a header.
+[[nodiscard]] http2::Header headerOf(const std::string& key, const std::string& value);
 
 }  // namespace multinet::agent::cri

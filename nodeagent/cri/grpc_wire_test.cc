@@ -64,6 +64,30 @@ TEST(GrpcWire, SendsDetailsOfAStatusOfAnyLength) {
   EXPECT_EQ(metadataOf(trailersOf(5, "", false)).count("grpc-status-details-bin"), 0U);
 }
 
+TEST(GrpcWire, ReadsBackWhatItSaysOfAnError) {
+  const std::string text = "no \xc3\xa9 at 100 %\n";
+  const std::string details("\0\xff", 2);
+  const auto trailers = trailersOf(5, text, false, details);
+  EXPECT_EQ(messageOf(trailers), text);
+  EXPECT_EQ(detailsOf(trailers), details);
+  EXPECT_EQ(messageOf({{"grpc-message", "5% of %4 and %zz"}}), "5% of %4 and %zz") << "no escapes";
+  EXPECT_EQ(messageOf({}), "");
+  EXPECT_EQ(detailsOf({}), "");
+}
+
+TEST(GrpcWire, WritesWhatIsLeftOfTheTime) {
+  EXPECT_EQ(timeoutOf(1500ms), "1500m");
+  EXPECT_EQ(timeoutOf(-5s), "1m") << "zero would say that there is no limit to some";
+  EXPECT_EQ(timeoutOf(std::chrono::hours(1000)), "99999999m");
+}
+
+TEST(GrpcWire, WritesMetadataAsItCame) {
+  const std::string bytes("\0\1\xff", 3);
+  const auto [key, value] = headerOf("padded-bin", bytes);
+  EXPECT_EQ(metadataOf({{key, value}}).find(key)->second, bytes);
+  EXPECT_EQ(headerOf("x-trace", "a").second, "a");
+}
+
 TEST(GrpcWire, GivesMetadataAsTheBytesThatItIs) {
   const auto metadata = metadataOf({{":path", "/p"},
                                     {"x-trace", "a"},

@@ -14,6 +14,7 @@
 #include "nodeagent/cri/server.h"
 #include "nodeagent/sandbox/sandboxes.h"
 #include "proto/cri-multinet/v1alpha1/pod_networks.grpc.pb.h"
+#include "test/support/cri/channel.h"
 
 namespace multinet::agent::cri {
 namespace {
@@ -31,7 +32,7 @@ class PodNetworksTest : public testing::Test {
     EXPECT_TRUE(socket.has_value());
     listener = std::make_unique<Listener>(std::move(*socket),
                                           [this](Fd fd) { server->add(std::move(fd)); });
-    stub = wire::PodNetworks::NewStub(runtimeChannel("unix:" + directory + "/agent"));
+    stub = wire::PodNetworks::NewStub(support::criChannel("unix:" + directory + "/agent"));
   }
   ~PodNetworksTest() override {
     listener->stop();

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +10,7 @@
 
 #include "lib/base/log.h"
 #include "nodeagent/cri/exchange.h"
-#include "nodeagent/cri/unix_socket.h"
+#include "nodeagent/cri/runtime_socket.h"
 
 namespace multinet::agent::cri {
 namespace {
@@ -25,20 +24,6 @@ constexpr milliseconds kLook(5);
 /// How long a caller without calls may take to end its connection. Who finds it ended from here
 /// can't know whether what he is sending was taken.
 constexpr milliseconds kParting(200);
-
-/// `unix:///path`, `unix:/path`, `unix:path`, as gRPC has it.
-Result<sockaddr_un> addressOf(std::string_view endpoint) {
-  constexpr std::string_view kScheme = "unix:";
-  std::string_view path = endpoint;
-  const bool known = path.starts_with(kScheme);
-  if (known) path.remove_prefix(kScheme.size());
-  if (path.starts_with("//")) path.remove_prefix(2);
-  const auto address = unixAddress(path);
-  if (known && address) return *address;
-  return fail(Code::InvalidArgument, "RuntimeEndpoint",
-              "connect to the runtime at \"" + std::string(endpoint) +
-                  "\": must be unix:// and the path of a socket");
-}
 
 Fd makePoll(const Inbox& inbox) {
   Fd poll(epoll_create1(EPOLL_CLOEXEC));
@@ -55,8 +40,8 @@ Relay::Relay(RelayOptions options)
       poll_(makePoll(*inbox_)),
       buffer_(kBufferBytes, '\0'),
       runner_("cri-relay", *options_.clock, [this] { return next(); }) {
-  if (const auto address = addressOf(options_.runtime); !address) {
-    log::error("no call can be relayed", {{"error", address.error()}});
+  if (const auto usable = checkEndpoint(options_.runtime); !usable) {
+    log::error("no call can be relayed", {{"error", usable.error()}});
   }
 }
 
@@ -162,19 +147,9 @@ Result<Peer*> Relay::peerFor(std::string_view method) {
   const bool own = !options_.ownService.empty() && method.starts_with(options_.ownService);
   Peer*& peer = own ? own_ : runtime_;
   if (peer != nullptr && !peer->gone() && !peer->http2().closing()) return peer;
-  MULTINET_TRY(Fd socket, own ? options_.connectOwn() : connectRuntime());
+  MULTINET_TRY(Fd socket, own ? options_.connectOwn() : connectRuntime(options_.runtime));
   peer = &adopt(std::move(socket), Role::Client);
   return peer;
-}
-
-Result<Fd> Relay::connectRuntime() const {
-  MULTINET_TRY(const auto address, addressOf(options_.runtime));
-  Fd connection(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // At once or not at all: a unix socket has no handshake that could take time.
-  if (!connection.valid() || connect(connection.get(), generic(address), sizeof(address)) != 0) {
-    return fail(errnoError("connect to the runtime at " + options_.runtime, errno));
-  }
-  return connection;
 }
 
 void Relay::began(const Exchange& call) {

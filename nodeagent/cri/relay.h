@@ -80,7 +80,6 @@ class Relay {
   void dropGone();
   void countCallers();
   Peer& adopt(Fd socket, http2::Connection::Role role);
-  [[nodiscard]] Result<Fd> connectRuntime() const;
   void beginStop(Time until);
   /// Whether all has been said.
   [[nodiscard]] bool drained();

@@ -21,6 +21,7 @@
 #include "nodeagent/cri/listener.h"
 #include "nodeagent/sandbox/fake_node.h"
 #include "proto/cri-multinet/internal/cri_subset.pb.h"
+#include "test/support/cri/channel.h"
 
 namespace multinet::agent::cri {
 
@@ -104,7 +105,7 @@ class RelayTest : public testing::Test {
     EXPECT_TRUE(socket.has_value());
     listener = std::make_unique<Listener>(std::move(*socket),
                                           [this](Fd fd) { server->add(std::move(fd)); });
-    stub = std::make_unique<grpc::GenericStub>(runtimeChannel("unix:" + path("agent")));
+    stub = std::make_unique<grpc::GenericStub>(support::criChannel("unix:" + path("agent")));
   }
   ~RelayTest() override {
     stub.reset();

@@ -8,6 +8,7 @@
 #include "lib/async/watchdog.h"
 #include "lib/base/fake_clock.h"
 #include "nodeagent/cri/sandbox_list.h"
+#include "test/support/cri/channel.h"
 
 namespace multinet::agent::cri {
 namespace {
@@ -82,7 +83,7 @@ TEST_F(RelayTest, AThreadOfTheRelaysThatHangsIsSeen) {
   async::Watchdog watchdog;
   watchdog.watch([&] { return stuck.health(); }, 5s);
   Listener accepts(*listenAt(path("stuck")), [&](Fd fd) { stuck.add(std::move(fd)); });
-  stub = std::make_unique<grpc::GenericStub>(runtimeChannel("unix:" + path("stuck")));
+  stub = std::make_unique<grpc::GenericStub>(support::criChannel("unix:" + path("stuck")));
   auto version = std::async(std::launch::async, [&] { return call(cri("Version"), "v"); });
   entered.get_future().wait();
   time.advance(5s);

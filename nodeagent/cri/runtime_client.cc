@@ -1,24 +1,16 @@
 #include "nodeagent/cri/runtime_client.h"
 
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/grpcpp.h>
-
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "nodeagent/cri/bytes.h"
 #include "nodeagent/cri/extension.h"
-#include "nodeagent/cri/hop.h"
+#include "nodeagent/cri/runtime_channel.h"
 #include "proto/cri-multinet/internal/cri_subset.pb.h"
 
 namespace multinet::agent::cri {
 namespace {
 
 namespace subset = multinet::cri::subset;
-
-Error errorOf(const grpc::Status& status) {
-  return {static_cast<Code>(status.error_code()), "Runtime", status.error_message()};
-}
 
 PodRef podOf(const subset::PodSandboxMetadata& metadata) {
   return {PodUid(metadata.uid()), metadata.namespace_(), metadata.name(), metadata.attempt()};
@@ -53,9 +45,8 @@ Result<NamedNetns> netnsOf(const subset::PodSandboxStatusResponse& reply) {
 
 class Client final : public sandbox::Runtime {
  public:
-  Client(std::shared_ptr<grpc::Channel> channel, const Clock& clock, async::Lane& files,
-         std::string stateDir)
-      : stub_(std::move(channel)), clock_(clock), files_(files), stateDir_(std::move(stateDir)) {}
+  Client(RuntimeChannel& channel, async::Lane& files, std::string stateDir)
+      : channel_(channel), files_(files), stateDir_(std::move(stateDir)) {}
 
   void runPodSandbox(const sandbox::RunRequest& request,
                      const std::vector<InterfacePlan>& interfaces,
@@ -120,12 +111,6 @@ class Client final : public sandbox::Runtime {
   }
 
  private:
-  struct Exchange {
-    grpc::ClientContext context;
-    grpc::ByteBuffer request;
-    grpc::ByteBuffer reply;
-  };
-
   void askForNetns(const SandboxId& id, BootTime deadline, const async::Answer<Fd>& done) {
     subset::PodSandboxStatusRequest request;
     request.set_pod_sandbox_id(id.str());
@@ -147,47 +132,36 @@ class Client final : public sandbox::Runtime {
         });
   }
 
-  void callForStatus(const std::string& method, const std::string& request, BootTime deadline,
+  void callForStatus(std::string method, std::string request, BootTime deadline,
                      async::Answer<void> done) {
-    call(method, request, deadline, {}, [done = std::move(done)](const Result<std::string>& bytes) {
-      if (!bytes) return done(fail(bytes.error()));
-      done({});
-    });
+    call(std::move(method), std::move(request), deadline, {},
+         [done = std::move(done)](const Result<std::string>& bytes) {
+           if (!bytes) return done(fail(bytes.error()));
+           done({});
+         });
   }
 
   /// `details`: where those of an error go, if anywhere.
-  void call(const std::string& method, const std::string& request, BootTime deadline,
+  void call(std::string method, std::string request, BootTime deadline,
             const sandbox::CallMetadata& metadata, async::Answer<std::string> done,
             std::shared_ptr<std::string> details = nullptr) {
-    auto exchange = std::make_shared<Exchange>();
-    exchange->request = bufferOf(request);
-    const auto left =
-        std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline - clock_.now());
-    exchange->context.set_deadline(std::chrono::system_clock::now() + left);
-    for (const auto& [key, value] : metadata) {
-      if (!belongsToTheHop(key)) exchange->context.AddMetadata(key, value);
-    }
-    stub_.UnaryCall(&exchange->context, "/runtime.v1.RuntimeService/" + method, {},
-                    &exchange->request, &exchange->reply,
-                    [exchange, done = std::move(done), details](const grpc::Status& status) {
-                      if (status.ok()) return done(bytesOf(exchange->reply));
-                      if (details) *details = status.error_details();
-                      done(fail(errorOf(status)));
-                    });
+    channel_.call({std::move(method), std::move(request), deadline, metadata},
+                  [done = std::move(done), details = std::move(details)](RuntimeReply reply) {
+                    if (details && !reply.message) *details = std::move(reply.details);
+                    done(std::move(reply.message));
+                  });
   }
 
-  grpc::GenericStub stub_;
-  const Clock& clock_;
+  RuntimeChannel& channel_;
   async::Lane& files_;
   std::string stateDir_;
 };
 
 }  // namespace
 
-std::unique_ptr<sandbox::Runtime> makeRuntimeClient(std::shared_ptr<grpc::Channel> channel,
-                                                    const Clock& clock, async::Lane& files,
+std::unique_ptr<sandbox::Runtime> makeRuntimeClient(RuntimeChannel& channel, async::Lane& files,
                                                     std::string stateDir) {
-  return std::make_unique<Client>(std::move(channel), clock, files, std::move(stateDir));
+  return std::make_unique<Client>(channel, files, std::move(stateDir));
 }
 
 }  // namespace multinet::agent::cri

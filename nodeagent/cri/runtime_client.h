@@ -8,14 +8,11 @@
 #include <string>
 
 #include "lib/async/lane.h"
-#include "lib/base/clock.h"
 #include "nodeagent/sandbox/runtime.h"
 
-namespace grpc {
-class Channel;
-}  // namespace grpc
-
 namespace multinet::agent::cri {
+
+class RuntimeChannel;
 
 /// The network namespace of a sandbox from its task bundle below containerd's state directory:
 /// NotFound where bundle or namespace are gone, FailedPrecondition where the path is no network
@@ -30,8 +27,8 @@ namespace multinet::agent::cri {
 
 /// Calls `channel`; what a reply of the runtime names is opened on `files`. Both outlive it and its
 /// calls.
-[[nodiscard]] std::unique_ptr<sandbox::Runtime> makeRuntimeClient(
-    std::shared_ptr<grpc::Channel> channel, const Clock& clock, async::Lane& files,
-    std::string stateDir);
+[[nodiscard]] std::unique_ptr<sandbox::Runtime> makeRuntimeClient(RuntimeChannel& channel,
+                                                                  async::Lane& files,
+                                                                  std::string stateDir);
 
 }  // namespace multinet::agent::cri

@@ -15,9 +15,11 @@
 #include "nodeagent/cri/bytes.h"
 #include "nodeagent/cri/interceptors.h"
 #include "nodeagent/cri/listener.h"
+#include "nodeagent/cri/runtime_channel.h"
 #include "nodeagent/cri/runtime_client.h"
 #include "nodeagent/cri/server.h"
 #include "nodeagent/sandbox/owner_fixture.h"
+#include "test/support/cri/channel.h"
 #include "test/support/cri/kubelet.h"
 #include "test/support/cri/netns.h"
 #include "test/support/cri/runtime.h"
@@ -33,7 +35,7 @@ class RuntimeFault : public testing::Test {
  protected:
   RuntimeFault() {
     runtime.start();
-    client = makeRuntimeClient(runtimeChannel(runtime.endpoint()), clock, files, directory);
+    client = makeRuntimeClient(channel, files, directory);
   }
   ~RuntimeFault() override {
     if (listener) listener->stop();
@@ -55,7 +57,7 @@ class RuntimeFault : public testing::Test {
     EXPECT_TRUE(socket.has_value());
     listener = std::make_unique<Listener>(std::move(*socket),
                                           [this](Fd fd) { server->add(std::move(fd)); });
-    return support::Kubelet(runtimeChannel("unix:" + directory + "/agent.sock"));
+    return support::Kubelet(support::criChannel("unix:" + directory + "/agent.sock"));
   }
 
   Result<sandbox::RunReply> run(Duration limit = 10s) {
@@ -106,6 +108,7 @@ class RuntimeFault : public testing::Test {
   async::Lane timers{"timers"};
   sandbox::Sandboxes sandboxes{timers};
   support::Runtime runtime{directory};
+  RuntimeChannel channel{runtime.endpoint(), clock};
   std::unique_ptr<sandbox::Runtime> client;
   std::optional<sandbox::FakeNode> owned;  // of the owner, once there is one
   std::shared_ptr<std::string> details;    // of the last run's error
@@ -344,7 +347,7 @@ TEST_F(RuntimeFault, HoldsBackTheRuntimeForASlowReaderWithoutHurtingOthers) {
   auto node = kubelet();
   constexpr int kEvents = 300;
   runtime.giveEvents(kEvents, 256U << 10U);
-  grpc::GenericStub stub(runtimeChannel("unix:" + directory + "/agent.sock"));
+  grpc::GenericStub stub(support::criChannel("unix:" + directory + "/agent.sock"));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + 60s);
   grpc::CompletionQueue queue;

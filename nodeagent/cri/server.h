@@ -13,22 +13,10 @@
 #include "lib/base/fd.h"
 #include "nodeagent/cri/interceptor.h"
 
-namespace grpc {
-class Channel;
-}  // namespace grpc
-
 namespace multinet::agent::cri {
 
 class PodNetworksService;
 class Relay;
-
-/// A connection to the runtime at `endpoint` (`unix:///run/containerd/containerd.sock`): messages
-/// of any size, metadata of 16 MiB, the authority that runtimes expect, no retries (RunPodSandbox
-/// isn't idempotent), no keepalive, 20 s for the runtime's first words and a short wait before
-/// connecting again. Connects with the first call; a call while nobody listens fails with
-/// Unavailable at once, one to a runtime that is slow waits for its own deadline: as a kubelet that
-/// calls the runtime itself would see it.
-[[nodiscard]] std::shared_ptr<grpc::Channel> runtimeChannel(const std::string& endpoint);
 
 /// The call's metadata, put together for those who ask.
 using MetadataOf = std::function<std::multimap<std::string, std::string>()>;
@@ -44,7 +32,7 @@ using InterceptorOf =
 using CallObserver = std::function<void(std::string_view method, int code)>;
 
 struct ServerOptions {
-  std::string runtime;                        ///< endpoint, as for runtimeChannel()
+  std::string runtime;                        ///< `unix:///run/containerd/containerd.sock`
   InterceptorOf interceptorOf;                ///< empty: a plain relay
   PodNetworksService* podNetworks = nullptr;  ///< served beside the relay; outlives the server
   CallObserver called{};                      ///< empty: nobody counts

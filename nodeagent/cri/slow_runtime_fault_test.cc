@@ -14,6 +14,7 @@
 #include "nodeagent/cri/bytes.h"
 #include "nodeagent/cri/listener.h"
 #include "nodeagent/cri/server.h"
+#include "test/support/cri/channel.h"
 #include "test/support/cri/link.h"
 #include "test/support/cri/runtime.h"
 
@@ -31,7 +32,7 @@ class Node {
         server_(std::make_unique<Server>(
             ServerOptions{.runtime = "unix:" + directory + "/link", .interceptorOf = {}})),
         listener_(*listenAt(directory + "/agent"), [this](Fd fd) { server_->add(std::move(fd)); }),
-        kubelet_(runtimeChannel("unix:" + directory + "/agent")) {}
+        kubelet_(support::criChannel("unix:" + directory + "/agent")) {}
   ~Node() {
     listener_.stop();
     server_->stop(2s);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "nodeagent/cri/server.h"
+#include "test/support/cri/channel.h"
 #include "test/support/cri/kubelet.h"
 #include "test/support/cri/runtime.h"
 
@@ -116,7 +117,7 @@ class AgentTest : public testing::Test {
   std::string state() const { return directory_ + "/state"; }
 
   support::Kubelet kubelet() const {
-    return support::Kubelet(cri::runtimeChannel("unix:" + socket()));
+    return support::Kubelet(support::criChannel("unix:" + socket()));
   }
   /// The reason of MultiNetworkReady, or what the call came to, once it is `wanted`.
   std::string reason(const std::string& wanted) {
