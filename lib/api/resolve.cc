@@ -268,6 +268,7 @@ class PairJudge {
 
   void run() {
     for (std::size_t i = 0; i < out_->items.size(); ++i) {
+      subnets_.push_back(subnetsOf(out_->items[i].interface));
       for (std::size_t j = 0; j < i; ++j) {
         const auto& mine = out_->items[i].interface;
         const auto& other = out_->items[j].interface;
@@ -309,7 +310,15 @@ class PairJudge {
               "set spec.defaultGateway on one attachment a family", "TwoDefaultGateways"));
     }
     judgeRoutes(mine, other, there, say);
-    judgeSubnets(mine, other, there, say);
+    if (mine.network != other.network) judgeSubnets(subnets_[i], subnets_[j], there, say);
+  }
+
+  /// A catalog hands out copies: one of each network, and not one for each pair.
+  [[nodiscard]] std::vector<parts::TypedSubnet> subnetsOf(
+      const std::optional<ResolvedInterface>& interface) const {
+    if (!interface) return {};
+    const auto network = catalog_->network(interface->network.str());
+    return network ? parts::typedSubnets(network->spec) : std::vector<parts::TypedSubnet>();
   }
 
   template <class Say>
@@ -326,14 +335,11 @@ class PairJudge {
   }
 
   template <class Say>
-  void judgeSubnets(const ResolvedInterface& mine, const ResolvedInterface& other,
-                    const std::string& there, const Say& say) {
-    if (mine.network == other.network) return;
-    const auto network = catalog_->network(mine.network.str());
-    const auto rival = catalog_->network(other.network.str());
-    if (!network || !rival) return;
-    for (const auto& left : parts::typedSubnets(network->spec)) {
-      for (const auto& right : parts::typedSubnets(rival->spec)) {
+  void judgeSubnets(const std::vector<parts::TypedSubnet>& mine,
+                    const std::vector<parts::TypedSubnet>& others, const std::string& there,
+                    const Say& say) {
+    for (const auto& left : mine) {
+      for (const auto& right : others) {
         if (!left.cidr.overlaps(right.cidr)) continue;
         Violation warning =
             say("has subnet " + left.cidr.str() + ", which overlaps " + right.cidr.str() + " of " +
@@ -348,6 +354,7 @@ class PairJudge {
   Explanation* out_;
   const Catalog* catalog_;
   Verdicts verdicts_;
+  std::vector<std::vector<parts::TypedSubnet>> subnets_;  ///< by item
 };
 
 }  // namespace

@@ -213,6 +213,46 @@ TEST(Resolve, GivesInterfacesInTheOrderOfTheRequest) {
   EXPECT_EQ(resolved->at(2).mtu, 1450);
 }
 
+/// Counts what is asked of it: a catalog hands out copies.
+class CountedCatalog final : public Catalog {
+ public:
+  explicit CountedCatalog(const Catalog& all) : all_(all) {}
+  [[nodiscard]] std::optional<PodNetwork> network(std::string_view name) const override {
+    ++asked_;
+    return all_.network(name);
+  }
+  [[nodiscard]] std::optional<PodNetworkAttachment> attachment(
+      std::string_view namespaceName, std::string_view name) const override {
+    return all_.attachment(namespaceName, name);
+  }
+  [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(
+      std::string_view name) const override {
+    return all_.namespaceLabels(name);
+  }
+  [[nodiscard]] int asked() const { return asked_; }
+
+ private:
+  const Catalog& all_;
+  mutable int asked_ = 0;
+};
+
+TEST(Resolve, LooksAtEachNetworkAsOftenWithManyAsWithFew) {
+  FakeCatalog catalog = goodCatalog();
+  std::string request;
+  for (int i = 0; i < 16; ++i) {
+    PodNetwork network = catalog.networks.at("blue");
+    network.metadata.name = "many-" + std::to_string(i);
+    network.metadata.uid = network.metadata.name;
+    network.spec.routes.clear();
+    catalog.networks[network.metadata.name] = network;
+    request += (i == 0 ? "" : ", ") + network.metadata.name;
+    if (i != 1 && i != 15) continue;
+    const CountedCatalog counted(catalog);
+    ASSERT_TRUE(resolve(asking(request), counted).has_value());
+    EXPECT_EQ(counted.asked(), 2 * (i + 1));
+  }
+}
+
 TEST(Resolve, NothingAskedIsNothingGiven) {
   const auto resolved = resolve({"default", true, std::nullopt}, goodCatalog());
   ASSERT_TRUE(resolved);
