@@ -28,6 +28,8 @@ namespace multinet::controller {
 namespace {
 
 constexpr auto kLeaseName = "multinet-controller";
+/// Between two looks at what changed: each costs what changed, and a verdict waits for it.
+constexpr Duration kPassSpacing = std::chrono::milliseconds(2);
 /// Somebody who applies the configurations again gets the caBundle back within this.
 constexpr Duration kCertificatePeriod = std::chrono::seconds(15);
 
@@ -120,7 +122,7 @@ class Controller::Impl {
         writer_(*client_, clock_, writerOptions()),
         pass_(allReconcilers(), writer_, clock_),
         elector_(*client_, clock_, leaderOptions()),
-        passes_({.name = "pass"}, clock_, [this] { return pass(); }),
+        passes_({.name = "pass", .spacing = kPassSpacing}, clock_, [this] { return pass(); }),
         certificates_({.name = "certificates"}, clock_,
                       whileLeading(elector_, [this] { return certificates(); })),
         caches_(*client_, [this] { passes_.wake(); }) {}
