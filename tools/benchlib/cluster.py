@@ -170,26 +170,33 @@ class BenchCluster:
             "wait", "--for=condition=Ready", "--timeout=60s", "podnetwork", *names, timeout=70
         )
 
-    def make_pods(self, networks: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    @property
+    def authority(self) -> Path:
+        """Whom the API server's certificate is by."""
+        return self._record.layout.pki / "ca.crt"
+
+    def make_pods(
+        self, networks: Mapping[str, str], annotation: str = "multinet.dev/networks"
+    ) -> dict[str, dict[str, Any]]:
         """Pods by name, with the networks that they ask for, bound to the node.
 
         The kubelet must have been stopped: the benchmark plays it.
         """
-        pods = [self._pod(name, asked) for name, asked in networks.items()]
+        pods = [self._pod(name, asked, annotation) for name, asked in networks.items()]
         listed = {"apiVersion": "v1", "kind": "List", "items": pods}
         made = self.kubectl(
             "create", "-o", "json", "-f", "-", stdin=json.dumps(listed), timeout=120
         )
         return {pod["metadata"]["name"]: pod for pod in _documents(made)}
 
-    def _pod(self, name: str, networks: str) -> dict[str, Any]:
+    def _pod(self, name: str, networks: str, annotation: str) -> dict[str, Any]:
         return {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {
                 "name": name,
                 "labels": {"app": "bench"},
-                "annotations": {"multinet.dev/networks": networks} if networks else {},
+                "annotations": {annotation: networks} if networks else {},
             },
             "spec": {**_POD, "nodeName": self.node[0].host_name},
         }

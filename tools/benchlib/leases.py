@@ -17,7 +17,7 @@ from typing import Any
 from benchlib.cluster import BenchCluster
 from benchlib.program import samples_of
 from benchlib.rows import Comparison, Row
-from benchlib.stats import Estimate
+from benchlib.stats import exactly
 from clusterlib.errors import ClusterError
 
 GROUP = "P9"
@@ -169,21 +169,17 @@ def _add(program: Path, config: str, netns: str, pod: str) -> str:
 def rows_of(ours: Mapping[str, Took], theirs: Took | None) -> list[Row]:
     claimed, again = ours["claim"], ours["again"]
     rows = []
-    first = [Comparison("300 addresses/s", "ms", _exactly(claimed.milliseconds), AT_MOST)]
+    first = [Comparison("300 addresses/s", "ms", exactly(claimed.milliseconds), AT_MOST)]
     if theirs is None:
         rows.append(Row(GROUP, "an address: Whereabouts", missing="it can't be built"))
     else:
         what = f"an address, {theirs.addresses} on {NODES} nodes at once: Whereabouts"
         rows.append(Row(GROUP, what, [theirs.milliseconds]))
-        ratio = _exactly(claimed.milliseconds / theirs.milliseconds)
+        ratio = exactly(claimed.milliseconds / theirs.milliseconds)
         first.append(Comparison("Whereabouts", "x", ratio, OF_WHEREABOUTS_AT_MOST))
     what = f"an address, {claimed.addresses} on {NODES} nodes at once"
     rows.append(Row(GROUP, f"{what}: ours", [claimed.milliseconds], first))
     rows.append(Row(GROUP, f"{what}: ours, the same pods again", [again.milliseconds]))
     twice = sum(took.addresses - took.different for took in (claimed, again))
-    none = [Comparison("", "", _exactly(twice), 0)]
+    none = [Comparison("", "", exactly(twice), 0)]
     return [*rows, Row(GROUP, "  given twice", [twice], none, unit="")]
-
-
-def _exactly(value: float) -> Estimate:
-    return Estimate(value, value, value)

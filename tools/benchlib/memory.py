@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchlib.rows import Memory
@@ -11,20 +12,20 @@ from benchlib.rows import Memory
 PROGRAMS = ("multinet-nodeagent", "multinet-controller", "multinet-webhook")
 
 
-def measure(root: int, when: str) -> list[Memory]:
-    """Of each of our programs under the process `root`; of replicas the largest."""
+def measure(root: int, when: str, programs: Sequence[str] = PROGRAMS) -> list[Memory]:
+    """Of each of the programs under the process `root`; of replicas the largest."""
     found: dict[str, Memory] = {}
     for pid in _descendants(root):
         with contextlib.suppress(OSError):
             program = Path(os.readlink(f"/proc/{pid}/exe")).name
-            if program not in PROGRAMS:
+            if program not in programs:
                 continue
             rollup = _fields(Path(f"/proc/{pid}/smaps_rollup").read_text())
             status = _fields(Path(f"/proc/{pid}/status").read_text())
             one = Memory(program, when, rollup["Rss"], rollup["Pss"], status["VmHWM"])
             if program not in found or found[program].rss < one.rss:
                 found[program] = one
-    return [found[program] for program in PROGRAMS if program in found]
+    return [found[program] for program in programs if program in found]
 
 
 def _descendants(root: int) -> list[int]:

@@ -14,6 +14,14 @@ from clusterlib.progress import Progress
 _GO = REPOSITORY / "bench" / "go"
 _PARTS = (
     Part(name="bitmap", version_of="k8s.io/kubernetes", output="bitmap", root=_GO),
+    Part(
+        name="controllerruntime",
+        version_of="sigs.k8s.io/controller-runtime",
+        output="controllerruntime",
+        root=_GO,
+    ),
+    # No peer: it starts them, and takes what they need.
+    Part(name="drive", version_of="k8s.io/client-go", output="drive", root=_GO),
     Part(name="grpcproxy", version_of="google.golang.org/grpc", output="grpcproxy", root=_GO),
     Part(
         name="multus",
@@ -38,6 +46,8 @@ class Peers:
     multus: Path | None
     bitmap: Path | None
     whereabouts: Path | None
+    controllerruntime: Path | None
+    drive: Path | None
     why: str = ""
 
 
@@ -60,5 +70,7 @@ def build(progress: Progress) -> Peers:
         found["multus"],
         program("bitmap", "bitmap"),
         program("whereabouts", "cmd"),
+        program("controllerruntime", "controllerruntime"),
+        program("drive", "drive"),
         why,
     )

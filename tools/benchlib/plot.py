@@ -24,8 +24,22 @@ _COLOURS = {
     "P6": "#ccbb44",
     "P7": "#bbbbbb",
     "P8": "#117733",
+    "P10": "#332288",
+    "P11": "#882255",
+    "P13": "#44aa99",
     "SW": "#997700",
 }
+_TOGETHER = (
+    ("P1", "P2", "P3"),
+    ("SW",),
+    ("P4",),
+    ("P5",),
+    ("P6", "P7"),
+    ("P8",),
+    ("P10",),
+    ("P11",),
+    ("P13",),
+)
 
 
 def svg(results: Results) -> str:
@@ -54,13 +68,18 @@ def svg(results: Results) -> str:
 
 
 def _panels(rows: Sequence[Row]) -> list[list[Row]]:
-    """What belongs together, each with a scale of its own; first whole calls, then parts of them."""
+    """What belongs together, each with a scale of its own; first whole calls, then parts of them.
+
+    Plain counts have no unit, and no place on a logarithmic scale.
+    """
     measured = [row for row in rows if not row.missing and len(row.values) > 1]
     panels = []
-    for groups in (("P1", "P2", "P3"), ("SW",), ("P4",), ("P5",), ("P6", "P7"), ("P8",)):
+    for groups in _TOGETHER:
         ours = [row for row in measured if row.group in groups]
-        panels.append([row for row in ours if not row.what.startswith(" ")])
-        panels.append([row for row in ours if row.what.startswith(" ")])
+        for is_part in (False, True):
+            rows = [row for row in ours if row.what.startswith(" ") == is_part]
+            for unit in dict.fromkeys(row.unit for row in rows if row.unit):  # in their order
+                panels.append([row for row in rows if row.unit == unit])
     return [panel for panel in panels if panel]
 
 

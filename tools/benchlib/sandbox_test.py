@@ -11,8 +11,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchlib import sandbox, storm  # noqa: E402
+from benchlib import sandbox, storm, thick  # noqa: E402
 from benchlib.rows import Memory  # noqa: E402
+from benchlib.thick import Thick  # noqa: E402
 
 SHOWN = ("no interface", "one interface", "two interfaces")
 LOG = ['I attached pod=default/bench-one sandbox=s steps="resolve 0.10 forward 99.00 attach 1.00"']
@@ -80,7 +81,8 @@ def test_a_storm_tells_both_walls_failures_and_memory() -> None:
     ]
     agent = Memory("multinet-nodeagent", "after the storm", 1, 1, 40 * 1024)
     still = [{**line, "milliseconds": 8000, "failed": 0} for line in lines]
-    rows = {row.what.strip(): row for row in storm.rows_of(lines, still, agent)}
+    multus = Memory("multus-daemon", "after 440 interfaces", 1, 1, 100 * 1024)
+    rows = {row.what.strip(): row for row in storm.rows_of(lines, still, agent, multus)}
     held = rows["the same, the control plane stands still: agent"].comparisons[0]
     assert held.estimate.median == 1.0
     assert held.verdict() == ""
@@ -88,4 +90,20 @@ def test_a_storm_tells_both_walls_failures_and_memory() -> None:
         "missed"
     )
     assert rows["calls that failed"].comparisons[0].verdict() == "missed"
-    assert rows["the agent's highest resident memory"].comparisons[0].verdict() == "met"
+    memory = rows["the agent's highest resident memory"].comparisons
+    assert [one.verdict() for one in memory] == ["met", "missed"]
+    alone = storm.rows_of(lines, still, agent, None)
+    assert len(alone[-1].comparisons) == 1, "nothing is compared with what wasn't measured"
+
+
+def test_the_storm_by_multus_tells_both_walls_failures_and_memory() -> None:
+    memory = Memory("multus-daemon", "after 440 interfaces", 1, 1, 200 * 1024)
+    rows = {
+        row.what.strip(): row.values[0] for row in thick.rows_of(Thick(9.0, 5.0, ["x"], memory))
+    }
+    assert rows == {
+        "110 pods at once made, their 4 interfaces alone: Multus thick": 9.0,
+        "110 pods at once stopped, their 4 interfaces alone: Multus thick": 5.0,
+        "calls that failed: Multus thick": 1,
+        "Multus thick's highest resident memory": 200.0,
+    }

@@ -19,6 +19,11 @@ class Estimate:
     high: float
 
 
+def exactly(value: float) -> Estimate:
+    """Of one figure, which is counted or taken once."""
+    return Estimate(value, value, value)
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that is at least as large as that share of all."""
     ordered = sorted(values)
