@@ -94,6 +94,7 @@ class MaintainTest : public testing::Test {
   Pod pod_;
   Fd elsewhere_ = netns::make().value();
   Desired desired_;
+  int wires_ = 0;
 };
 
 std::vector<MaintainTest::Tampering> MaintainTest::tamperings() {
@@ -182,8 +183,18 @@ std::vector<MaintainTest::Tampering> MaintainTest::tamperings() {
        }},
       {"parent made anew",
        [this] {
+         host_.removeLink("old0");
          onHost(netlink::deleteLink({0, "parent0"}));
          host_.makeParent();
+       }},
+      {"parent renamed, its name with another device",
+       [this] {
+         host_.removeLink("old0");
+         const auto old = netlink::findLink(host_.socket(), {0, "parent0"}).value();
+         onHost(netlink::setDown({old.index, "parent0"}));
+         onHost(rename(old, "old0"));
+         onHost(netlink::setUp({old.index, "old0"}));
+         host_.makeParent("wire" + std::to_string(++wires_));
        }},
   };
 }

@@ -59,6 +59,7 @@ class Planner {
         std::visit([&](const auto& link) { return link.checkParent(askedMtu(*parent), *parent); },
                    interface_.link)));
     if (link_ != nullptr && traits_.hasHostEnd) rejoin(*parent);
+    if (link_ != nullptr && !traits_.hasHostEnd && link_->lower != parent->index) giveUpLink();
     if (link_ == nullptr) MULTINET_CHECK(createLink(*parent));
     MULTINET_CHECK(rename());
     quieten();
@@ -119,18 +120,21 @@ class Planner {
   void rejoin(const LinkInfo& parent) {
     const auto found = std::find_if(observed_.hostLinks.begin(), observed_.hostLinks.end(),
                                     [&](const auto& entry) { return isOtherEnd(entry.second); });
-    if (found == observed_.hostLinks.end()) {
-      add(drivers::DeletePodLink{link_->index, link_->name});
-      lost_ = link_->index;
-      link_ = nullptr;
-      return;
-    }
+    if (found == observed_.hostLinks.end()) return giveUpLink();
     const auto& [name, link] = *found;
     if (link.alias != alias_) add(drivers::MarkHostLink{name, alias_});
     if (link.master != parent.index) {
       add(drivers::SetHostBridge{name, parent.name, parent.index});
     }
     if (!link.up) add(drivers::SetHostUp{name});
+  }
+
+  /// It is made anew. Also where it stands on another device than the one that has the parent's
+  /// name now: somebody renamed devices, and new interfaces go onto that one.
+  void giveUpLink() {
+    add(drivers::DeletePodLink{link_->index, link_->name});
+    lost_ = link_->index;
+    link_ = nullptr;
   }
 
   [[nodiscard]] bool isOtherEnd(const LinkInfo& host) const {

@@ -51,10 +51,11 @@ Observed observe(const netlink::LinkInfo& parent = bridgeLink()) {
   return observed;
 }
 
-/// The pod's link as an attach leaves it.
+/// The pod's link as an attach leaves it; where it is no veth it stands on br0.
 netlink::LinkInfo attached() {
   netlink::LinkInfo link;
   link.index = 3;
+  link.lower = 4;
   link.name = "net1";
   link.kind = "veth";
   link.mac = kMac;
@@ -303,6 +304,22 @@ TEST(Plan, ALinkWhoseOtherEndIsOutOfReachIsMadeAnew) {
   EXPECT_EQ(stepsOf<CreateLink>(ops).size(), 1U);
   EXPECT_EQ(stepsOf<AddRoute>(ops).size(), 2U) << "those of the old link go with it";
   EXPECT_EQ(stageOf(ops.front()), Stage::Clear);
+}
+
+TEST(Plan, ALinkOnADeviceThatLostItsNameIsMadeAnewOnTheOneThatHasIt) {
+  netlink::LinkInfo parent = bridgeLink();
+  parent.kind = "";
+  Observed observed = kernelAfterAttach();
+  observed.parents["br0"] = parent;
+  observed.podLinks[0].kind = "macvlan";
+  observed.podLinks[0].lower = parent.index;
+  EXPECT_TRUE(plan(desire(interface(kMacvlan)), observed).value().empty());
+  observed.podLinks[0].lower = 7;
+  const auto ops = plan(desire(interface(kMacvlan)), observed).value();
+  ASSERT_EQ(stepsOf<DeletePodLink>(ops).size(), 1U);
+  ASSERT_EQ(stepsOf<CreateLink>(ops).size(), 1U);
+  EXPECT_EQ(stepsOf<CreateLink>(ops)[0].parentIndex, parent.index);
+  EXPECT_EQ(stepsOf<AddAddress>(ops).size(), 1U);
 }
 
 TEST(Plan, ALinkUnderAnotherNameIsPutBackWithWhatThatCosts) {

@@ -28,7 +28,7 @@ class TestHost {
   }
   ~TestHost() {
     engine_.reset();
-    for (const char* name : {"br-test", "parent0"}) removeLink(name);
+    for (const char* name : {"br-test", "parent0", "old0"}) removeLink(name);
   }
   TestHost(const TestHost&) = delete;
   TestHost& operator=(const TestHost&) = delete;
@@ -37,10 +37,10 @@ class TestHost {
     run(socket_, netlink::createBridge({"br-test", MacAddress::derive("br-test"), 1500}));
     run(socket_, netlink::setUp({0, "br-test"}));
   }
-  void makeParent() {
-    makePair("parent0", "parent1", wire_);
+  void makeParent(const std::string& peer = "parent1") {
+    makePair("parent0", peer, wire_);
     netlink::Socket wire = socketIn(wire_);
-    run(wire, netlink::setUp({0, "parent1"}));
+    run(wire, netlink::setUp({0, peer}));
   }
   /// A veth pair, the host's end up.
   void makePair(const std::string& name, const std::string& peer, const Fd& netns) {
