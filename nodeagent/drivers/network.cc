@@ -9,6 +9,22 @@ namespace {
 
 const std::string kParent = "Parent";
 const std::string kLink = "Link";
+/// What pods need is there, a change of it isn't.
+const std::string kChangeRefused = "ChangeRefused";
+
+/// The first of them that can't serve pods.
+std::optional<Check> wrongLink(const Ground& ground, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const netlink::LinkInfo* link = ground.host.inner.link(name);
+    if (link == nullptr) return failed(kLink, "LinkMissing", "device " + name + " isn't there");
+    if (link->alias != networkAlias(ground.uid)) {
+      return failed(kLink, "NameTaken",
+                    "device " + name + " is there, but it isn't ours: rename or remove it");
+    }
+    if (!link->up) return failed(kLink, "LinkDown", "device " + name + " is down");
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -63,16 +79,11 @@ Placement devicePlacement(const Ground& ground, const std::string& device) {
 
 Check linkCheck(const Ground& ground, const Findings& findings,
                 const std::vector<std::string>& names) {
-  if (findings.refused) return failed(kLink, "KernelRefused", findings.refused->message);
-  for (const std::string& name : names) {
-    const netlink::LinkInfo* link = ground.host.inner.link(name);
-    if (link == nullptr) return failed(kLink, "LinkMissing", "device " + name + " isn't there");
-    if (link->alias != networkAlias(ground.uid)) {
-      return failed(kLink, "NameTaken",
-                    "device " + name + " is there, but it isn't ours: rename or remove it");
-    }
-    if (!link->up) return failed(kLink, "LinkDown", "device " + name + " is down");
+  const auto wrong = wrongLink(ground, names);
+  if (findings.refused) {
+    return failed(kLink, wrong ? "KernelRefused" : kChangeRefused, findings.refused->message);
   }
+  if (wrong) return *wrong;
   return passed(kLink, "LinkUp", "device " + names.front() + " is there and up");
 }
 
@@ -83,7 +94,7 @@ Check peersUnmeasured() {
 bool linkIsThere(const std::vector<Check>& checks) {
   const auto check = std::ranges::find(checks, kLink, &Check::name);
   return check != checks.end() &&
-         (check->status == CheckStatus::True || check->reason == "KernelRefused");
+         (check->status == CheckStatus::True || check->reason == kChangeRefused);
 }
 
 }  // namespace multinet::agent::drivers

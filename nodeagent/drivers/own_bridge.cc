@@ -1,5 +1,7 @@
 #include "nodeagent/drivers/own_bridge.h"
 
+#include <linux/ipv6.h>
+
 #include <algorithm>
 
 #include "nodeagent/drivers/names.h"
@@ -24,6 +26,14 @@ unsigned interfacesIn(const Links& side, const LinkInfo& bridge) {
 unsigned madeWith(const Ground& ground, const std::string& bridge) {
   const LinkInfo* made = ownLink(ground.host, ground.uid, bridge);
   return made == nullptr ? 0 : made->mtu;
+}
+
+bool speaksIpv6(const LinkInfo& link) {
+  return link.inet6.size() > DEVCONF_DISABLE_IPV6 && link.inet6[DEVCONF_DISABLE_IPV6] == 0;
+}
+
+std::pair<std::string, std::string> silenceIpv6(const LinkInfo& link) {
+  return {"ipv6/conf/" + link.name + "/disable_ipv6", "1"};
 }
 
 OwnBridge::OwnBridge(const Ground& ground, const Placement& placement, const NodeName& node,
@@ -73,11 +83,10 @@ void OwnBridge::keepMtu(const LinkInfo& port, const LinkInfo& bridge) {
 }
 
 void OwnBridge::bringUp(const LinkInfo& link) {
-  if (link.up) return;
-  steps_.push_back({ground_.uid,
-                    Place::Switch,
-                    {{"ipv6/conf/" + link.name + "/disable_ipv6", "1"}},
-                    {netlink::setUp(ref(link))}});
+  HostStep step{ground_.uid, Place::Switch, {}, {}};
+  if (speaksIpv6(link)) step.sysctls = {silenceIpv6(link)};
+  if (!link.up) step.requests = {netlink::setUp(ref(link))};
+  if (!step.sysctls.empty() || !step.requests.empty()) steps_.push_back(std::move(step));
 }
 
 void OwnBridge::adopt(const std::string& port, const LinkInfo& bridge) {

@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nodeagent/drivers/network.h"
@@ -17,6 +18,11 @@ namespace multinet::agent::drivers {
 
 /// The MTU of the network's own bridge; 0: it isn't there.
 [[nodiscard]] unsigned madeWith(const Ground& ground, const std::string& bridge);
+
+/// The kernel has IPv6, and this link isn't kept from it.
+[[nodiscard]] bool speaksIpv6(const netlink::LinkInfo& link);
+/// The sysctl, and its value, that keeps a link from IPv6: from a link-local address too.
+[[nodiscard]] std::pair<std::string, std::string> silenceIpv6(const netlink::LinkInfo& link);
 
 /// Collects the steps for one network. What it is given outlives it.
 class OwnBridge {
@@ -42,7 +48,8 @@ class OwnBridge {
   /// word. A smaller MTU of the network holds for new interfaces, which get it themselves.
   [[nodiscard]] unsigned mtuOf(const netlink::LinkInfo& bridge) const;
   void keepMtu(const netlink::LinkInfo& port, const netlink::LinkInfo& bridge);
-  /// The host has no address in a pod's network, not even a link-local one.
+  /// The host has no address in a pod's network, not even a link-local one; also where somebody
+  /// gave one to a link that is up.
   void bringUp(const netlink::LinkInfo& link);
 
   [[nodiscard]] bool blocked() const { return blocked_; }

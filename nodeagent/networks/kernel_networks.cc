@@ -13,6 +13,8 @@
 #include "lib/netlink/address.h"
 #include "lib/netns/keep.h"
 #include "lib/netns/netns.h"
+#include "nodeagent/drivers/op.h"
+#include "nodeagent/drivers/own_bridge.h"
 #include "nodeagent/networks/ground.h"
 #include "nodeagent/networks/lifelines.h"
 
@@ -34,6 +36,11 @@ constexpr std::pair<const char*, const char*> kSwitchSysctls[] = {
     {"bridge/bridge-nf-call-iptables", "0"},  {"bridge/bridge-nf-call-ip6tables", "0"},
     {"bridge/bridge-nf-call-arptables", "0"},
 };
+
+std::string textOf(const HostStep& step) {
+  if (!step.requests.empty()) return step.requests.front().what;
+  return "write sysctl " + step.sysctls.front().first + " = " + step.sysctls.front().second;
+}
 
 }  // namespace
 
@@ -217,7 +224,7 @@ bool KernelNetworks::applySteps(const HostPlan& plan) {
       continue;
     }
     progress = true;
-    log::info("changed network", {{"network", step.network}, {"step", step.requests.front().what}});
+    log::info("changed network", {{"network", step.network}, {"step", textOf(step)}});
   }
   return progress;
 }
@@ -256,7 +263,15 @@ void KernelNetworks::quietenSwitch() {
   if (!inner_) return;
   const auto scope = netns::Scope::enter(inner_->side.netns);
   if (!scope) return log::error("can't enter the switch", {{"error", scope.error()}});
-  for (const auto& [key, value] : kSwitchSysctls) {
+  std::vector<std::pair<std::string, std::string>> sysctls(std::begin(kSwitchSysctls),
+                                                           std::end(kSwitchSysctls));
+  // Ends of pods' links, as they were at the last look. Networks' own are put right with them.
+  for (const auto& [name, link] : host_.inner.links) {
+    if (drivers::parseAlias(link.alias) && drivers::speaksIpv6(link)) {
+      sysctls.push_back(drivers::silenceIpv6(link));
+    }
+  }
+  for (const auto& [key, value] : sysctls) {
     const auto found = netns::readSysctl(key);
     if (!found || *found == value) continue;
     if (const Status written = netns::writeSysctl(key, value); !written) {

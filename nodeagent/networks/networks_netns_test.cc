@@ -33,6 +33,25 @@ TEST_F(NetworksTest, DriftIsRepaired) {
   EXPECT_TRUE(eventually([&] { return flood() == std::vector<IpAddress>{ip("172.18.0.2")}; }));
 }
 
+TEST_F(NetworksTest, LinksThatSomebodyLetSpeakIpv6AreSilentAgain) {
+  wireV4();
+  startBoth();
+  Node pod("pod");
+  one_.attach("mnv1", pod, bridgeName(blue({})));
+  const auto key = [](const std::string& link) { return "ipv6/conf/" + link + "/disable_ipv6"; };
+  const std::vector<std::string> links = {bridgeName(blue({})), vxlanName(blue({})), "mnv1"};
+  for (const std::string& link : links) {
+    {
+      const auto scope = netns::Scope::enter(one_.switchNetns()).value();
+      must(netns::writeSysctl(key(link), "0"));
+    }
+    EXPECT_TRUE(eventually([&] {
+      const auto scope = netns::Scope::enter(one_.switchNetns()).value();
+      return netns::readSysctl(key(link)).value() == "1";
+    })) << link;
+  }
+}
+
 TEST_F(NetworksTest, TheSwitchIsMountedAgainWhereSomebodyTookItsMountAway) {
   wireV4();
   const std::string path = testing::TempDir() + "/switch-" + std::to_string(::getpid());

@@ -1,6 +1,7 @@
 #include "nodeagent/networks/networks.h"
 
 #include <gtest/gtest.h>
+#include <linux/ipv6.h>
 
 #include <algorithm>
 
@@ -132,6 +133,28 @@ TEST(HostPlan, DriftIsMended) {
   tunnel.up = true;
   const auto texts = textOf(planHost({blue()}, host, Guard::Committed, options()));
   EXPECT_EQ(texts.back(), "delete link " + vxlanName(blue()));
+}
+
+TEST(HostPlan, LinksThatSpeakIpv6AreSilencedWhereTheKernelHasIt) {
+  Host host = servingHost();
+  for (auto& [name, link] : host.inner.links) link.inet6.assign(DEVCONF_DISABLE_IPV6 + 1, 1);
+  EXPECT_TRUE(planHost({blue()}, host, Guard::Committed, options()).steps.empty());
+  host.inner.links[bridgeName(blue())].inet6[DEVCONF_DISABLE_IPV6] = 0;
+  host.inner.links[vxlanName(blue())].inet6[DEVCONF_DISABLE_IPV6] = 0;
+  const auto steps = planHost({blue()}, host, Guard::Committed, options()).steps;
+  ASSERT_EQ(steps.size(), 2U);
+  for (const HostStep& step : steps) {
+    EXPECT_TRUE(step.requests.empty());
+    ASSERT_EQ(step.sysctls.size(), 1U);
+    EXPECT_EQ(step.sysctls.front().second, "1");
+  }
+  EXPECT_EQ(steps[0].sysctls.front().first, "ipv6/conf/" + bridgeName(blue()) + "/disable_ipv6");
+
+  Host without = servingHost();
+  without.inner.links[vxlanName(blue())].up = false;
+  const auto ups = planHost({blue()}, without, Guard::Committed, options()).steps;
+  ASSERT_EQ(ups.size(), 1U);
+  EXPECT_TRUE(ups.front().sysctls.empty());
 }
 
 TEST(HostPlan, ANetworkThatIsGoneIsRemovedUnlessPodsUseIt) {
@@ -346,7 +369,12 @@ TEST(Evaluate, WhatIsMissingOrRefusedIsNotReady) {
   EXPECT_EQ(parentOf(stateWith({}, bareHost())), "");
   const Error refused{Code::Internal, "X", "create vxlan: no"};
   drivers::Findings findings{reports({PeerState::Answers}), refused, std::nullopt};
-  EXPECT_EQ(judged(blue(), servingHost(), findings).reason, "KernelRefused");
+  EXPECT_EQ(judged(blue(), servingHost(), findings).reason, "ChangeRefused");
+  EXPECT_EQ(parentOf(judged(blue(), servingHost(), findings)), bridgeName(blue()));
+  Host half = servingHost();
+  half.inner.links.erase(vxlanName(blue()));
+  EXPECT_EQ(judged(blue(), half, findings).reason, "KernelRefused");
+  EXPECT_EQ(parentOf(judged(blue(), half, findings)), "") << "pods would hear nobody elsewhere";
   findings.refused.reset();
   findings.guardRefused = refused;
   EXPECT_EQ(judged(blue(), servingHost(), findings).reason, "RulesRefused");
