@@ -12,6 +12,25 @@ bool isReady(const Node& node) {
   return node.status.conditions.isTrue("Ready");
 }
 
+/// Whether pods of its node are on the network still: somebody took its finalizer by force. A
+/// network made again under its name would give their addresses to others.
+bool isUsed(const World& world, const api::IPBlockSpec& spec) {
+  const auto isHere = [&](const InterfaceSet* set) {
+    return set->nodeName == spec.nodeName &&
+           std::ranges::any_of(set->interfaces, [&](const api::PodInterface& interface) {
+             return interface.podNetworkUID == spec.podNetworkUID;
+           });
+  };
+  const auto& holders = world.use(NetworkName(spec.podNetworkName)).holders;
+  return std::ranges::any_of(holders, [&](const auto& holder) {
+    return std::ranges::any_of(world.of<InterfaceSet>().by<ByPod>(holder.first), isHere);
+  });
+}
+
+bool isGone(const World& world, const std::string& networkUid) {
+  return world.of<Network>().by<ByNetworkUid>(NetworkUid(networkUid)).empty();
+}
+
 /// Whether its node has as many older ones of that network and family as one may lease.
 bool isBeyondShare(const World& world, const Block& block) {
   const auto prefix = IpPrefix::parse(block.spec.cidr);
@@ -38,8 +57,8 @@ Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& n
   const auto& spec = block->spec;
   if (spec.nodeName.empty()) return outcome;  // a claim's
   if (const auto* node = world.find<Node>(spec.nodeName)) {
-    if (isReady(*node) &&
-        world.of<Network>().by<ByNetworkUid>(NetworkUid(spec.podNetworkUID)).empty()) {
+    if (isReady(*node) && isGone(world, spec.podNetworkUID)) {
+      if (isUsed(world, spec)) return outcome;
       outcome.writes.push_back(removal(*block, "its network is gone",
                                        networkIsGone(spec.podNetworkName, spec.podNetworkUID)));
     } else if (isBeyondShare(world, *block)) {
@@ -75,6 +94,13 @@ void concerned(const World& world, const Change& change, Keys& keys) {
       [&](const Changed<Node>& changed) {
         if (!changed.existence() && isReady(*changed.before) == isReady(*changed.now)) return;
         add(world.of<Block>().by<ByNode>(NodeName(changed.key().name)));
+      },
+      [&](const Changed<InterfaceSet>& changed) {
+        if (changed.before == nullptr) return;
+        for (const api::PodInterface& interface : changed.before->interfaces) {
+          const std::string& uid = interface.podNetworkUID;
+          if (isGone(world, uid)) add(world.of<Block>().by<ByNetworkUid>(NetworkUid(uid)));
+        }
       },
       [&](const Changed<Network>& changed) {
         const auto& gone = changed.before;

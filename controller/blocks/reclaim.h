@@ -1,7 +1,8 @@
 // IPBlocks that nobody can use any more.
 //
 // A block is freed late rather than early, since an address that two pods hold can't be repaired:
-//   - its network (that UID) is gone, and its node is Ready, so that its agent has seen that; or
+//   - its network (that UID) is gone, its node is Ready, so that its agent has seen that, and no
+//     pod there has an interface on it, as PodInterfaceSets tell; or
 //   - its node is gone: the Node object is away, and either the node carried the taint
 //     `node.kubernetes.io/out-of-service` when it went (an admin says: it is powered off), or it
 //     has been away for longer than an agent may use a block without confirming it; or

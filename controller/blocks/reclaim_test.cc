@@ -38,6 +38,35 @@ TEST(Blocks, OfAGoneNetworkGoOnceTheNodeCanHaveSeenIt) {
   EXPECT_FALSE(cluster.apply(writes[0])) << "the network is there";
 }
 
+TEST(Blocks, OfAGoneNetworkStayWhilePodsOfTheirNodeAreOnIt) {
+  OneBlock cluster(false);
+  cluster.put(nodeOf("a"));
+  const auto reconciler = blockReconciler();
+  const auto concerned = [&] {
+    Keys keys;
+    for (const auto& change : cluster.world.changes()) {
+      reconciler.concerned(cluster.world, change, keys);
+    }
+    return !keys.empty();
+  };
+  auto pod = testing::podOf("web-0", "n1", "a");
+  pod.metadata.uid = "uid-web-0";
+  cluster.put(pod);
+  auto set = testing::setOf(pod, {"n1"});
+  set.interfaces.front().podNetworkUID = "uid-n1";
+  cluster.put(set);
+  EXPECT_EQ(cluster.removals(), 0U) << "its finalizer was taken by force";
+  static_cast<void>(concerned());
+  set.interfaces.front().podNetworkUID = "uid-of-the-next";
+  cluster.put(set);
+  EXPECT_EQ(cluster.removals(), 1U) << "the pod is on a network made again under the name";
+  EXPECT_TRUE(concerned());
+  set.interfaces.front().podNetworkUID = "uid-n1";
+  set.nodeName = "b";
+  cluster.put(set);
+  EXPECT_EQ(cluster.removals(), 1U) << "another node's pods have blocks of their own";
+}
+
 TEST(Blocks, OfALostNodeWaitForTheSafeTime) {
   OneBlock cluster;
   cluster.pass(std::chrono::minutes(5));

@@ -37,7 +37,7 @@ const Fields kSetFields{
     {{"metadata", {{"namespace"}, {"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
      {"pod"},
      {"nodeName"},
-     {"interfaces", {{"podNetworkName"}, {"attachmentName"}}}}};
+     {"interfaces", {{"podNetworkName"}, {"podNetworkUID"}, {"attachmentName"}}}}};
 const Fields kNodeSetFields{
     "",
     {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
