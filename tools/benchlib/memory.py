@@ -15,7 +15,7 @@ PROGRAMS = ("multinet-nodeagent", "multinet-controller", "multinet-webhook")
 def measure(root: int, when: str, programs: Sequence[str] = PROGRAMS) -> list[Memory]:
     """Of each of the programs under the process `root`; of replicas the largest."""
     found: dict[str, Memory] = {}
-    for pid in _descendants(root):
+    for pid in descendants(root):
         with contextlib.suppress(OSError):
             program = Path(os.readlink(f"/proc/{pid}/exe")).name
             if program not in programs:
@@ -28,7 +28,8 @@ def measure(root: int, when: str, programs: Sequence[str] = PROGRAMS) -> list[Me
     return [found[program] for program in programs if program in found]
 
 
-def _descendants(root: int) -> list[int]:
+def descendants(root: int) -> list[int]:
+    """All processes under the process `root`, whatever namespaces they are in."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -55,14 +57,13 @@ def measure(cluster: BenchCluster, multus: Path) -> Thick:
     _prepare(cluster)
     pods = {f"thick-{i}": ", ".join(storm.NETWORKS) for i in range(storm.PODS)}
     cluster.make_pods(pods, annotation=_ASKED)
-    with _namespaces(cluster), _daemon(cluster, multus):
+    with _namespaces(cluster), _daemon(cluster, multus) as entered:
         made, failed = _call_all(cluster, multus, "ADD")
-        held = memory.measure(cluster.node[1], "after 440 interfaces", (DAEMON,))
-        stopped, _ = _call_all(cluster, multus, "DEL")
-        after = memory.measure(cluster.node[1], "after 440 interfaces", (DAEMON,))
-    if not held or not after:
+        stopped, more = _call_all(cluster, multus, "DEL")
+        found = memory.measure(entered, "after 440 interfaces", (DAEMON,))
+    if not found:
         raise ClusterError("measure Multus thick: its daemon is gone")
-    return Thick(made, stopped, failed, after[0])
+    return Thick(made, stopped, failed + more, found[0])
 
 
 def rows_of(thick: Thick) -> list[Row]:
@@ -146,10 +147,14 @@ def _namespaces(cluster: BenchCluster) -> Iterator[None]:
 
 
 @contextmanager
-def _daemon(cluster: BenchCluster, multus: Path) -> Iterator[None]:
+def _daemon(cluster: BenchCluster, multus: Path) -> Iterator[int]:
+    """The process that entered the node: the daemon is its child, and nobody's of the node."""
     machine, _ = cluster.node
     state = machine.run / Path(_STATE).name
-    (state / "net.d").mkdir(parents=True, exist_ok=True)
+    for directory in ("net.d", "auto.d"):
+        (state / directory).mkdir(parents=True, exist_ok=True)
+    # The cluster's own network, of which every runtime has one: the least that there is.
+    own = {"cniVersion": "1.0.0", "name": "lo", "type": "loopback"}
     shared = {
         "cniVersion": "1.0.0",
         "binDir": str(cluster.plugins),
@@ -162,16 +167,18 @@ def _daemon(cluster: BenchCluster, multus: Path) -> Iterator[None]:
         "name": "multus",
         "type": "multus-shim",
         "daemonSocketDir": f"{_STATE}/socket",
-        # The cluster's own network, of which every runtime has one: the least that there is.
-        "delegates": [{"cniVersion": "1.0.0", "name": "lo", "type": "loopback"}],
+        "delegates": [own],
     }
     (state / "shim.json").write_text(json.dumps(shim))
     daemon = {
         **shared,
         "socketDir": f"{_STATE}/socket",
+        # Without this it ends at once: what it makes of the network there isn't used.
+        "multusConfigFile": "auto",
+        "multusAutoconfigDir": f"{_STATE}/auto.d",
         "cniConfigDir": f"{_STATE}/net.d",
-        "multusConfigFile": f"{_STATE}/shim.json",
     }
+    (state / "auto.d" / "10-lo.conf").write_text(json.dumps(own))
     (state / "daemon.json").write_text(json.dumps(daemon))
     _hand_credentials(cluster)
     environment = [
@@ -187,10 +194,11 @@ def _daemon(cluster: BenchCluster, multus: Path) -> Iterator[None]:
         )
     try:
         _await(running, state / "socket" / "multus.sock", log)
-        yield
+        yield running.pid
     finally:
-        running.terminate()  # nsenter became env, and env the daemon
-        running.wait()
+        for pid in memory.descendants(running.pid):
+            os.kill(pid, signal.SIGTERM)
+        running.wait(_UP_SECONDS)
 
 
 def _hand_credentials(cluster: BenchCluster) -> None:
