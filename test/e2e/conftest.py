@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from e2elib import rights  # noqa: E402
 from e2elib.cluster import REPOSITORY, Cluster, condition, run_try  # noqa: E402
 from clusterlib import gobuild  # noqa: E402
-from clusterlib.parts import HELM  # noqa: E402
+from clusterlib.parts import HELM, PARTS  # noqa: E402
 from clusterlib.progress import Progress  # noqa: E402
 from e2elib.admission import try_out  # noqa: E402
 from e2elib.objects import network  # noqa: E402
@@ -31,6 +31,7 @@ NAME = os.environ.get("MULTINET_CLUSTER", "e2e")
 ARTIFACTS = REPOSITORY / "build" / "e2e-artifacts"
 PROGRAMS = Path(os.environ.get("MULTINET_BIN", REPOSITORY / "build" / "release" / "bin")).absolute()
 KEEP = "MULTINET_KEEP" in os.environ
+KUBERNETES = PARTS[0].pinned_version()
 _UP_SECONDS = 1500  # the first one builds Kubernetes
 _SYSTEM = "multinet-system"
 _SERVERS = ("controller", "webhook")
@@ -78,11 +79,17 @@ def _is_up() -> bool:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def agent_program() -> Path:
+    """The agent that the nodes have; a file of tests may have another."""
+    return PROGRAMS / "multinet-nodeagent"
+
+
+@pytest.fixture(scope="session")
+def cluster(agent_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The cluster, with the agent on each node."""
     if os.geteuid() != 0:
         pytest.exit("SKIPPED: the end-to-end tests make namespaces and need root", _SKIPPED)
-    agent = PROGRAMS / "multinet-nodeagent"
+    agent = agent_program
     if not agent.is_file():
         pytest.exit(f"start the agent {agent}: no such file; build it or set MULTINET_BIN", 3)
     if KEEP and _is_up():
@@ -138,10 +145,17 @@ def programs() -> Path:
 
 
 @pytest.fixture(scope="session")
-def chart() -> str:
-    """What Helm makes of deploy/chart, by Helm's own loader and engine."""
-    program = gobuild.build((HELM,), Progress())["helm"] / "helm-template"
-    code, out, err = run_try([str(program), str(REPOSITORY / "deploy" / "chart"), _SYSTEM])
+def helm() -> Path:
+    """Helm's own program."""
+    return gobuild.build((HELM,), Progress())["helm"] / "helm"
+
+
+@pytest.fixture(scope="session")
+def chart(helm: Path) -> str:
+    """What Helm makes of deploy/chart."""
+    where = ("--namespace", _SYSTEM, "--kube-version", KUBERNETES)
+    command = [str(helm), "template", "multinet", str(REPOSITORY / "deploy" / "chart"), *where]
+    code, out, err = run_try(command)
     assert code == 0, err
     return out
 

@@ -88,5 +88,10 @@ PARTS = (
     ),
     Part(name="critest", version_of="sigs.k8s.io/cri-tools", output="critest"),
 )
-# No part of the cluster: what renders the chart in deploy/chart.
-HELM = Part(name="helm", version_of="helm.sh/helm/v3", output="helm-template")
+# No part of the cluster: what installs the chart in deploy/chart.
+HELM = Part(
+    name="helm",
+    version_of="helm.sh/helm/v3",
+    packages="tool",
+    ldflags=("-X helm.sh/helm/v3/internal/version.version={version}",),
+)
