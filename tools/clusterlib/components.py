@@ -14,13 +14,15 @@ class Component:
     `listen` is the path of a unix socket, or `listen_fd` the number of an inherited descriptor,
     that the supervisor holds and gives to the program as descriptor 3 with LISTEN_FDS and
     LISTEN_PID, as systemd does: connections wait in its backlog while the program restarts.
-    `environment_file` holds KEY=VALUE lines that are read again at each start.
+    `environment_file` holds KEY=VALUE lines and `arguments_file` further arguments, one a line; both
+    are read again at each start.
     """
 
     name: str
     argv: list[str]
     environment: dict[str, str] = field(default_factory=dict)
     environment_file: str = ""
+    arguments_file: str = ""
     listen: str = ""
     listen_fd: int = -1
     restart_seconds: float = 0.5

@@ -25,8 +25,9 @@ def components(layout: Layout, programs: Programs, python: str, listen_fd: int) 
     machine = layout.control_plane()
     environment = {"PATH": programs.path(), "HOME": "/var", "PYTHONPATH": str(TOOLS)}
 
-    def program(name: str, options: list[str]) -> Component:
-        return Component(name, [str(programs.kubernetes / name), *options], environment)
+    def program(name: str, options: list[str], more: str = "") -> Component:
+        argv = [str(programs.kubernetes / name), *options]
+        return Component(name, argv, environment, arguments_file=more)
 
     return [
         Component(
@@ -37,7 +38,9 @@ def components(layout: Layout, programs: Programs, python: str, listen_fd: int) 
             autostart=True,
         ),
         program("etcd", _etcd_options()),
-        program("kube-apiserver", _api_server_options(layout.pki)),
+        program(
+            "kube-apiserver", _api_server_options(layout.pki), str(machine.api_server_arguments)
+        ),
         program("kube-controller-manager", _controller_manager_options(layout.pki, machine.etc)),
         program("kube-scheduler", _scheduler_options(machine.etc)),
     ]

@@ -66,6 +66,10 @@ class Machine:
         return self.state / "agent.env"
 
     @property
+    def api_server_arguments(self) -> Path:
+        return self.state / "kube-apiserver.args"
+
+    @property
     def data(self) -> Path:
         return DATA_ROOT / self.cluster / self.name
 

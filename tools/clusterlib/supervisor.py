@@ -206,6 +206,9 @@ def _become(entry: Running, spec: MachineSpec) -> None:
         environment = dict(component.environment)
         if component.environment_file and os.path.exists(component.environment_file):
             environment |= parse_environment_file(Path(component.environment_file).read_text())
+        argv = list(component.argv)
+        if component.arguments_file and os.path.exists(component.arguments_file):
+            argv += Path(component.arguments_file).read_text().splitlines()
         log = os.open(
             f"{spec.logs}/{component.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644
         )
@@ -218,7 +221,7 @@ def _become(entry: Running, spec: MachineSpec) -> None:
         else:
             os.closerange(3, 1024)
         os.chdir("/")
-        os.execve(component.argv[0], component.argv, environment)
+        os.execve(argv[0], argv, environment)
     except OSError as error:
         os.write(2, f"start {component.name}: {component.argv[0]}: {error}\n".encode())
     finally:

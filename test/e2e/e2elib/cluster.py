@@ -184,6 +184,16 @@ class Cluster:
     def restart(self, node: str, name: str) -> None:
         control.restart(self.record.layout.machine(node), name)
 
+    def restart_api_server(self, *arguments: str) -> None:
+        """Starts the API server anew, with these arguments beside its own; without any as it was."""
+        layout = self.record.layout
+        layout.control_plane().api_server_arguments.write_text(
+            "".join(f"{one}\n" for one in arguments)
+        )
+        self.restart("cp", "kube-apiserver")
+        api = self.record.api()
+        self.wait(lambda: api.not_ready() is None, 60, "the API server")
+
     def restart_agent(self, node: str) -> None:
         self.restart(node, "agent")
 
