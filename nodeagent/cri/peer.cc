@@ -1,11 +1,10 @@
 #include "nodeagent/cri/peer.h"
 
 #include <grpcpp/support/status_code_enum.h>
-#include <sys/socket.h>
 
-#include <cerrno>
 #include <utility>
 
+#include "lib/base/log.h"
 #include "nodeagent/cri/exchange.h"
 #include "nodeagent/cri/relay.h"
 
@@ -18,11 +17,11 @@ constexpr std::size_t kMostOutput = 64U << 20U;
 }  // namespace
 
 Peer::Peer(Relay& relay, Fd socket, http2::Connection::Role role)
-    : relay_(relay), socket_(std::move(socket)), role_(role), http2_(role, *this) {}
+    : relay_(relay), role_(role), socket_(std::move(socket), role, *this) {}
 
 std::optional<http2::StreamId> Peer::open(const http2::Headers& headers, bool end,
                                           std::shared_ptr<Exchange> call) {
-  const auto stream = http2_.open(headers, end);
+  const auto stream = http2().open(headers, end);
   if (stream) calls_.emplace(*stream, std::move(call));
   return stream;
 }
@@ -35,37 +34,24 @@ std::vector<std::shared_ptr<Exchange>> Peer::calls() const {
 }
 
 void Peer::read(std::string& buffer) {
-  // Once: what came is handed on before more is taken, so that a long answer is under way on both
-  // sides at once.
-  const auto size = recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (size <= 0) return close("the connection broke");
-  const auto bytes = std::string_view(buffer).substr(0, static_cast<std::size_t>(size));
-  if (const auto taken = http2_.receive(bytes); !taken) {
-    static_cast<void>(write());  // it says why
-    return close(taken.error().message);
-  }
-  if (http2_.output().size() > kMostOutput) close("nobody reads on the other end");
+  if (const auto taken = socket_.read(buffer); !taken) return close(taken.error().message);
+  if (http2().output().size() > kMostOutput) close("nobody reads on the other end");
 }
 
 bool Peer::write() {
-  bool wrote = false;
-  while (!gone_ && !blocked_ && !http2_.output().empty()) {
-    const auto bytes = http2_.output();
-    const auto size = send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && errno != EAGAIN) {
-      close("the connection broke");
-      return true;
-    }
-    if (size < 0) {
-      blocked_ = true;
-      break;
-    }
-    wrote = true;
-    http2_.wrote(static_cast<std::size_t>(size));
-  }
-  return wrote;
+  if (gone_) return false;
+  const auto wrote = socket_.write();
+  if (wrote) return *wrote;
+  close(wrote.error().message);
+  return true;
+}
+
+void Peer::askPoll(const Fd& poll) {
+  if (gone_) return;
+  const auto asked = socket_.askPoll(poll, this);
+  if (asked) return;
+  log::error("can't poll a connection", {{"error", asked.error()}});
+  close("it can't be polled");
 }
 
 void Peer::close(std::string_view why) {

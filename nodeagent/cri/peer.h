@@ -9,6 +9,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/http2/connection.h"
+#include "nodeagent/cri/http2_socket.h"
 
 namespace multinet::agent::cri {
 
@@ -24,9 +25,8 @@ class Peer final : private http2::Connection::Events {
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;
 
-  [[nodiscard]] int descriptor() const { return socket_.get(); }
   [[nodiscard]] bool ofKubelet() const { return role_ == http2::Connection::Role::Server; }
-  [[nodiscard]] http2::Connection& http2() { return http2_; }
+  [[nodiscard]] http2::Connection& http2() { return socket_.http2(); }
   /// Whether it takes no part any more.
   [[nodiscard]] bool gone() const { return gone_; }
 
@@ -40,15 +40,13 @@ class Peer final : private http2::Connection::Events {
   void read(std::string& buffer);
   /// Writes what the socket takes. True where it wrote something.
   bool write();
-  /// Whether it has more than the socket took.
-  [[nodiscard]] bool blocked() const { return blocked_; }
   /// The socket takes more.
-  void unblock() { blocked_ = false; }
+  void unblock() { socket_.unblock(); }
   /// Ends it and what it carries, once.
   void close(std::string_view why);
 
-  /// Which events of it the poll was asked for last.
-  std::uint32_t polled = 0;
+  /// Has `poll` tell what it waits for; ends it where that can't be.
+  void askPoll(const Fd& poll);
 
  private:
   void headers(http2::StreamId stream, http2::Headers headers, bool end) override;
@@ -59,11 +57,9 @@ class Peer final : private http2::Connection::Events {
   [[nodiscard]] std::shared_ptr<Exchange> find(http2::StreamId stream) const;
 
   Relay& relay_;
-  Fd socket_;
   const http2::Connection::Role role_;
-  http2::Connection http2_;
+  Http2Socket socket_;
   std::unordered_map<http2::StreamId, std::shared_ptr<Exchange>> calls_;
-  bool blocked_ = false;
   bool gone_ = false;
 };
 

@@ -1,11 +1,8 @@
 #include "nodeagent/cri/relay.h"
 
-#include <fcntl.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "lib/base/log.h"
@@ -105,19 +102,7 @@ void Relay::writeAll() {
     // By number: closing one may open another.
     for (std::size_t i = 0; i < peers_.size(); ++i) again = peers_[i]->write() || again;
   }
-  for (const auto& peer : peers_) poll(*peer);
-}
-
-void Relay::poll(Peer& peer) {
-  const std::uint32_t wanted = peer.blocked() ? EPOLLIN | EPOLLOUT : EPOLLIN;
-  if (peer.gone() || peer.polled == wanted) return;
-  epoll_event event{};
-  event.events = wanted;
-  event.data.ptr = &peer;
-  const int operation = std::exchange(peer.polled, wanted) == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-  if (epoll_ctl(poll_.get(), operation, peer.descriptor(), &event) == 0) return;
-  log::error("can't poll a connection", {{"error", errnoError("poll", errno)}});
-  peer.close("it can't be polled");
+  for (const auto& peer : peers_) peer->askPoll(poll_);
 }
 
 void Relay::dropGone() {
@@ -139,7 +124,7 @@ void Relay::countCallers() {
 
 Peer& Relay::adopt(Fd socket, Role role) {
   peers_.push_back(std::make_unique<Peer>(*this, std::move(socket), role));
-  poll(*peers_.back());
+  peers_.back()->askPoll(poll_);
   return *peers_.back();
 }
 

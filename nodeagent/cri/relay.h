@@ -76,7 +76,6 @@ class Relay {
   void end();
   /// Until no connection has anything to write that its socket takes.
   void writeAll();
-  void poll(Peer& peer);
   void dropGone();
   void countCallers();
   Peer& adopt(Fd socket, http2::Connection::Role role);

@@ -1,18 +1,16 @@
 #include "nodeagent/cri/runtime_channel.h"
 
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <unordered_map>
 #include <utility>
 
-#include "lib/http2/connection.h"
 #include "nodeagent/cri/grpc_wire.h"
 #include "nodeagent/cri/hop.h"
+#include "nodeagent/cri/http2_socket.h"
 #include "nodeagent/cri/runtime_socket.h"
 
 namespace multinet::agent::cri {
@@ -54,54 +52,40 @@ struct RuntimeChannel::Pending {
 class RuntimeChannel::Wire final : private http2::Connection::Events {
  public:
   Wire(RuntimeChannel& channel, Fd socket)
-      : channel_(channel),
-        socket_(std::move(socket)),
-        http2_(http2::Connection::Role::Client, *this) {}
+      : channel_(channel), socket_(std::move(socket), http2::Connection::Role::Client, *this) {}
   ~Wire() override = default;
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
 
-  [[nodiscard]] int descriptor() const { return socket_.get(); }
-  [[nodiscard]] bool takesCalls() const { return !gone_ && !http2_.closing(); }
-  [[nodiscard]] bool isOver() const { return gone_ || (http2_.closing() && calls_.empty()); }
-  [[nodiscard]] bool isBlocked() const { return blocked_; }
-  void unblock() { blocked_ = false; }
+  [[nodiscard]] bool takesCalls() const { return !gone_ && !socket_.http2().closing(); }
+  [[nodiscard]] bool isOver() const {
+    return gone_ || (socket_.http2().closing() && calls_.empty());
+  }
+  void unblock() { socket_.unblock(); }
 
   void begin(const http2::Headers& headers, std::string_view message, Pending pending) {
-    const auto stream = http2_.open(headers, false);
+    const auto stream = socket_.http2().open(headers, false);
     if (!stream) {
       channel_.end(std::move(pending), {fail(unavailable("it takes no more calls")), {}});
       return;
     }
     calls_.emplace(*stream, std::move(pending));
-    http2_.sendData(*stream, framed(message), true);
+    socket_.http2().sendData(*stream, framed(message), true);
     write();
   }
 
   void read(std::string& buffer) {
-    const auto size = recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (size <= 0) return close("the connection broke");
-    const auto bytes = std::string_view(buffer).substr(0, static_cast<std::size_t>(size));
-    if (const auto taken = http2_.receive(bytes); !taken) {
-      write();  // it says why
-      close(taken.error().message);
-    }
+    if (const auto taken = socket_.read(buffer); !taken) close(taken.error().message);
   }
 
   void write() {
-    while (!gone_ && !blocked_ && !http2_.output().empty()) {
-      const auto bytes = http2_.output();
-      const auto size =
-          send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (size >= 0) {
-        http2_.wrote(static_cast<std::size_t>(size));
-      } else if (errno == EAGAIN) {
-        blocked_ = true;
-      } else if (errno != EINTR) {
-        close("the connection broke");
-      }
-    }
+    if (gone_) return;
+    if (const auto wrote = socket_.write(); !wrote) close(wrote.error().message);
+  }
+
+  void askPoll(const Fd& poll) {
+    if (isOver()) return;
+    if (const auto asked = socket_.askPoll(poll, this); !asked) close(asked.error().message);
   }
 
   void close(std::string_view why) {
@@ -123,13 +107,11 @@ class RuntimeChannel::Wire final : private http2::Connection::Events {
       }
     }
     for (const auto stream : late) {
-      http2_.reset(stream, http2::ErrorCode::Cancel);
+      socket_.http2().reset(stream, http2::ErrorCode::Cancel);
       end(stream, fail(Code::DeadlineExceeded, "RuntimeSlow", "Deadline Exceeded"), {});
     }
     return earliest;
   }
-
-  std::uint32_t polled = 0;  ///< for what the poll was asked last
 
  private:
   void headers(http2::StreamId stream, http2::Headers headers, bool end) override {
@@ -139,7 +121,7 @@ class RuntimeChannel::Wire final : private http2::Connection::Events {
     const auto found = calls_.find(stream);
     if (found == calls_.end()) return;
     found->second.reader.append(bytes);
-    http2_.consumed(stream, bytes.size());
+    socket_.http2().consumed(stream, bytes.size());
     if (end) this->end(stream, fail(Code::Unknown, "NoStatus", "the runtime gave no status"), {});
   }
   void sent(http2::StreamId /*stream*/, std::size_t /*bytes*/) override {}
@@ -171,10 +153,8 @@ class RuntimeChannel::Wire final : private http2::Connection::Events {
   }
 
   RuntimeChannel& channel_;
-  const Fd socket_;
-  http2::Connection http2_;
+  Http2Socket socket_;
   std::unordered_map<http2::StreamId, Pending> calls_;
-  bool blocked_ = false;
   bool gone_ = false;
 };
 
@@ -215,7 +195,7 @@ void RuntimeChannel::call(RuntimeCall call, std::function<void(RuntimeReply)> do
   if (!taken) return end(std::move(pending), {fail(unavailable(taken.error().message)), {}});
   if (limited) armFor(call.deadline);
   (*taken)->begin(headersOf(call, left), call.message, std::move(pending));
-  poll(**taken);
+  (*taken)->askPoll(poll_);
 }
 
 async::Task RuntimeChannel::next() {
@@ -263,22 +243,10 @@ void RuntimeChannel::wake() const {
   eventfd_write(wake_.get(), 1);
 }
 
-void RuntimeChannel::poll(Wire& wire) const {
-  const std::uint32_t wanted = wire.isBlocked() ? EPOLLIN | EPOLLOUT : EPOLLIN;
-  if (wire.isOver() || wire.polled == wanted) return;
-  epoll_event event{};
-  event.events = wanted;
-  event.data.ptr = &wire;
-  const int operation = std::exchange(wire.polled, wanted) == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-  if (epoll_ctl(poll_.get(), operation, wire.descriptor(), &event) != 0) {
-    wire.close(errnoError("poll the connection", errno).message);
-  }
-}
-
 void RuntimeChannel::flush() {
   for (const auto& wire : wires_) {
     wire->write();
-    poll(*wire);
+    wire->askPoll(poll_);
   }
   std::erase_if(wires_, [](const auto& wire) { return wire->isOver(); });
 }

@@ -68,7 +68,6 @@ class RuntimeChannel {
   [[nodiscard]] Result<Wire*> wire();
   void end(Pending pending, RuntimeReply reply);
   void wake() const;
-  void poll(Wire& wire) const;
   void flush();
   /// The timer rings with the earliest deadline, or never.
   void armFor(BootTime deadline);
