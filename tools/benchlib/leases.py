@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchlib.cluster import BenchCluster
+from benchlib.foreign import definition
 from benchlib.program import samples_of
 from benchlib.rows import Comparison, Row
 from benchlib.stats import exactly
@@ -63,7 +63,12 @@ def measure(cluster: BenchCluster, programs: Path, whereabouts: Path | None) -> 
         ours = _ours(cluster, programs)
         if whereabouts is None:
             return rows_of(ours, None)
-        cluster.apply([_definition(plural, kind) for plural, kind in _THEIR_KINDS.items()])
+        cluster.apply(
+            [
+                definition(_THEIR_GROUP, "v1alpha1", plural, kind)
+                for plural, kind in _THEIR_KINDS.items()
+            ]
+        )
         names = [f"crd/{plural}.{_THEIR_GROUP}" for plural in _THEIR_KINDS]
         cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", *names)
         return rows_of(ours, _theirs(whereabouts, cluster.kubeconfig))
@@ -86,22 +91,6 @@ def _ours(cluster: BenchCluster, programs: Path) -> dict[str, Took]:
     command += [f"--nodes={NODES}", f"--claims={CLAIMS}"]
     lines = samples_of(command, "", _SECONDS)
     return {line.pop("case"): Took(**line) for line in lines}
-
-
-def _definition(plural: str, kind: str) -> dict[str, Any]:
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1alpha1", "served": True, "storage": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{_THEIR_GROUP}"},
-        "spec": {
-            "group": _THEIR_GROUP,
-            "scope": "Namespaced",
-            "names": {"plural": plural, "singular": kind.lower(), "kind": kind},
-            "versions": [{**version, "schema": {"openAPIV3Schema": anything}}],
-        },
-    }
 
 
 def _theirs(program: Path, kubeconfig: Path) -> Took:

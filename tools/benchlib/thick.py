@@ -15,6 +15,7 @@ from typing import Any
 
 from benchlib import memory, storm
 from benchlib.cluster import BenchCluster
+from benchlib.foreign import definition
 from benchlib.rows import Memory, Row
 from clusterlib.addressing import API_PORT, CONTROL_PLANE_V4
 from clusterlib.errors import ClusterError
@@ -79,25 +80,11 @@ def rows_of(thick: Thick) -> list[Row]:
 
 
 def _prepare(cluster: BenchCluster) -> None:
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True}
-    kind = "NetworkAttachmentDefinition"
-    definition = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{_PLURAL}.{_GROUP}"},
-        "spec": {
-            "group": _GROUP,
-            "scope": "Namespaced",
-            "names": {"plural": _PLURAL, "singular": kind.lower(), "kind": kind},
-            "versions": [{**version, "schema": {"openAPIV3Schema": anything}}],
-        },
-    }
     account = {"name": "multus", "namespace": "kube-system"}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
     cluster.apply(
         [
-            definition,
+            definition(_GROUP, "v1", _PLURAL, "NetworkAttachmentDefinition"),
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
             {
                 "apiVersion": "rbac.authorization.k8s.io/v1",
