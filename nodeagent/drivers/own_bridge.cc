@@ -39,7 +39,7 @@ std::pair<std::string, std::string> silenceIpv6(const LinkInfo& link) {
 OwnBridge::OwnBridge(const Ground& ground, const Placement& placement, const NodeName& node,
                      Names names)
     : ground_(ground),
-      site_(placement),
+      placement_(placement),
       node_(node),
       names_(std::move(names)),
       blocked_(isBlocked(ground, placement)),
@@ -68,14 +68,15 @@ void OwnBridge::create() {
   const LinkRef link{0, names_.bridge};
   // Made with another MTU and then set: only a set one keeps the bridge from following its ports'
   // (net/bridge/br_if.c, BROPT_MTU_SET_BY_USER), and setting the same is nothing set.
-  const unsigned first = site_.mtu == 1280 ? 1281 : 1280;
+  const unsigned first = placement_.mtu == 1280 ? 1281 : 1280;
   step({netlink::createBridge({link.name, bridgeMac(node_, ground_.uid), first}),
-        netlink::setAlias(link, alias_), netlink::setMtu(link, site_.mtu)});
+        netlink::setAlias(link, alias_), netlink::setMtu(link, placement_.mtu)});
 }
 
 unsigned OwnBridge::mtuOf(const LinkInfo& bridge) const {
   if (blocked_) return bridge.mtu;
-  return interfacesIn(ground_.host.inner, bridge) > 0 ? std::max(bridge.mtu, site_.mtu) : site_.mtu;
+  return interfacesIn(ground_.host.inner, bridge) > 0 ? std::max(bridge.mtu, placement_.mtu)
+                                                      : placement_.mtu;
 }
 
 void OwnBridge::keepMtu(const LinkInfo& port, const LinkInfo& bridge) {

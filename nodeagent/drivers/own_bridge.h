@@ -63,7 +63,7 @@ class OwnBridge {
   void create();
 
   const Ground& ground_;
-  const Placement& site_;
+  const Placement& placement_;
   const NodeName& node_;
   Names names_;
   bool blocked_;

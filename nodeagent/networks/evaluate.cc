@@ -85,7 +85,7 @@ NetworkState evaluate(const DesiredNetwork& network, const drivers::Host& host,
   // NetworkPeers are of tunnels.
   if (const auto* tunnel = std::get_if<drivers::vxlan::Network>(&network.network)) {
     state.bridgeMac = drivers::bridgeMac(options.node, network.uid);
-    state.underlays = tunnel->tunnelSite(ground).underlays;
+    state.underlays = tunnel->tunnelPlacement(ground).underlays;
   }
   state.link = linkOf(network, ground, placement, state);
   conclude(state, findings.peers);

@@ -95,7 +95,7 @@ nft::Table guardTable(const std::vector<DesiredNetwork>& served, const Host& hos
       for (const IpAddress& address : peer.underlay) builder.peer(address);
     }
     const auto ground = groundOf(network, host, defaultUnderlay);
-    for (const IpAddress& address : tunnel->tunnelSite(ground).underlays) builder.own(address);
+    for (const IpAddress& address : tunnel->tunnelPlacement(ground).underlays) builder.own(address);
   }
   addTunnels(host.inner, host, known, defaultUnderlay, builder);
   if (host.split()) addTunnels(host, host, known, defaultUnderlay, builder);

@@ -17,7 +17,7 @@ namespace multinet::agent::networks {
 namespace {
 
 using drivers::Host;
-using drivers::vxlan::TunnelSite;
+using drivers::vxlan::TunnelPlacement;
 
 IpAddress ip(const std::string& text) {
   return IpAddress::parse(text).value();
@@ -35,10 +35,10 @@ DesiredNetwork blue() {
       {{NodeName("two"), {ip("10.0.0.2"), ip("fd00::2")}, MacAddress::derive("two")}});
 }
 
-TunnelSite tunnelSite(const DesiredNetwork& network, const Host& host,
-                      const std::string& underlay) {
+TunnelPlacement tunnelPlacement(const DesiredNetwork& network, const Host& host,
+                                const std::string& underlay) {
   return std::get<drivers::vxlan::Network>(network.network)
-      .tunnelSite(groundOf(network, host, underlay));
+      .tunnelPlacement(groundOf(network, host, underlay));
 }
 
 /// As the fixed parts of this test see it.
@@ -229,7 +229,7 @@ TEST(HostPlan, ASmallerMtuNeverShrinksWhatPodsUse) {
   port.alias = drivers::aliasOf(IntentId("i"), "net1");
   host.inner.links["mnv1"] = port;
   EXPECT_TRUE(planHost({network}, host, Guard::Committed, options()).steps.empty());
-  EXPECT_EQ(tunnelSite(network, host, "eth0").mtu, 1300U) << "new interfaces get the new size";
+  EXPECT_EQ(tunnelPlacement(network, host, "eth0").mtu, 1300U) << "new interfaces get the new size";
 }
 
 TEST(HostPlan, AnUplinkIsReachedByAMacvlanAndStaysWithTheNode) {
@@ -285,17 +285,17 @@ TEST(HostPlan, LinksOfAnEarlierVersionServeUntilTheSwitchTakesOver) {
 
 TEST(Placement, MtuIsTheUnderlaysLessTheOverheadOfTheOuterFamily) {
   Host host = bareHost();
-  EXPECT_EQ(tunnelSite(blue(), host, "eth0").mtu, 1450U);
+  EXPECT_EQ(tunnelPlacement(blue(), host, "eth0").mtu, 1450U);
   host.addresses[2] = {ip("fd00::1")};
-  EXPECT_EQ(tunnelSite(blue(), host, "eth0").mtu, 1430U);
+  EXPECT_EQ(tunnelPlacement(blue(), host, "eth0").mtu, 1430U);
   host.links["eth0"].mtu = 9000;
-  EXPECT_EQ(tunnelSite(blue(), host, "eth0").mtu, 8930U);
+  EXPECT_EQ(tunnelPlacement(blue(), host, "eth0").mtu, 8930U);
 }
 
 TEST(Placement, AnUnderlayThatShrinksIsAFaultAndNoNewSize) {
   Host host = servingHost();
   host.links["eth0"].mtu = 1400;
-  const TunnelSite placement = tunnelSite(blue(), host, "eth0");
+  const TunnelPlacement placement = tunnelPlacement(blue(), host, "eth0");
   EXPECT_EQ(placement.mtu, 1450U);
   EXPECT_EQ(placement.parent.reason, "PathMTUTooSmall");
   EXPECT_NE(placement.parent.message.find("1500"), std::string::npos) << placement.parent.message;
@@ -304,13 +304,13 @@ TEST(Placement, AnUnderlayThatShrinksIsAFaultAndNoNewSize) {
 
 TEST(Placement, SaysWhatIsWrongWithADevice) {
   Host host = bareHost();
-  EXPECT_EQ(tunnelSite(blue(), host, "eth7").parent.reason, "DeviceMissing");
+  EXPECT_EQ(tunnelPlacement(blue(), host, "eth7").parent.reason, "DeviceMissing");
   host.links["eth0"].carrier = false;
-  EXPECT_EQ(tunnelSite(blue(), host, "eth0").parent.reason, "NoCarrier");
+  EXPECT_EQ(tunnelPlacement(blue(), host, "eth0").parent.reason, "NoCarrier");
   host.links["eth0"].up = false;
-  EXPECT_EQ(tunnelSite(blue(), host, "eth0").parent.reason, "DeviceDown");
+  EXPECT_EQ(tunnelPlacement(blue(), host, "eth0").parent.reason, "DeviceDown");
   host.addresses.clear();
-  EXPECT_EQ(tunnelSite(blue(), host, "eth0").parent.reason, "NoUnderlayAddress");
+  EXPECT_EQ(tunnelPlacement(blue(), host, "eth0").parent.reason, "NoUnderlayAddress");
   DesiredNetwork macvlan = asMacvlan(blue(), {"eth0", api::MacvlanMode::Bridge});
   macvlan.mtu = 9000;
   host = bareHost();
@@ -324,9 +324,9 @@ TEST(Placement, SaysWhatIsWrongWithADevice) {
 TEST(Placement, ANewAddressBesideItDoesNotMoveATunnel) {
   Host host = servingHost();
   host.addresses[2] = {ip("10.0.0.100"), ip("10.0.0.1")};
-  EXPECT_EQ(tunnelSite(blue(), host, "eth0").local, ip("10.0.0.1"));
+  EXPECT_EQ(tunnelPlacement(blue(), host, "eth0").local, ip("10.0.0.1"));
   host.addresses[2] = {ip("10.0.0.100")};
-  EXPECT_EQ(tunnelSite(blue(), host, "eth0").local, ip("10.0.0.100"));
+  EXPECT_EQ(tunnelPlacement(blue(), host, "eth0").local, ip("10.0.0.100"));
 }
 
 std::vector<PeerReport> reports(std::initializer_list<PeerState> states) {

@@ -34,7 +34,7 @@ void Probes::sync(const std::vector<DesiredNetwork>& served, const Host& host,
     const auto* tunnel = std::get_if<drivers::vxlan::Network>(&network.network);
     if (tunnel == nullptr) continue;
     const auto* bridge = host.inner.link(drivers::ownBridgeName(network.uid));
-    const auto placement = tunnel->tunnelSite(groundOf(network, host, options_.underlay));
+    const auto placement = tunnel->tunnelPlacement(groundOf(network, host, options_.underlay));
     const bool ours = bridge != nullptr && bridge->alias == drivers::networkAlias(network.uid);
     if (!ours || !placement.local) continue;
     const Prober::Options wanted{bridge->index,    drivers::bridgeMac(options_.node, network.uid),

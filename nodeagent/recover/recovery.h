@@ -22,7 +22,7 @@ struct Options {
   Duration longestWait = std::chrono::seconds(5);
 };
 
-/// The doors and the owner outlive it.
+/// The dependencies and the owner outlive it.
 class Recovery {
  public:
   Recovery(const sandbox::Dependencies& dependencies, sandbox::Owner& owner, Options options);

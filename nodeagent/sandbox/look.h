@@ -14,7 +14,8 @@ namespace multinet::agent::sandbox {
 using Seen = std::map<SandboxId, Result<Links>>;
 
 /// Blocks `lane` for 1 to 2 ms a sandbox, each as its namespace is found; `done` comes there too,
-/// by `deadline` at the latest as far as the runtime keeps to it. The doors outlive the lane.
+/// by `deadline` at the latest as far as the runtime keeps to it. The dependencies outlive the
+/// lane.
 void lookInto(const Dependencies& dependencies, async::Lane& lane,
               const std::vector<SandboxId>& sandboxes, BootTime deadline,
               std::function<void(Seen)> done);

@@ -33,16 +33,17 @@ class Planner {
       : network_(network),
         ground_(ground),
         node_(node),
-        site_(network.placement(ground)),
-        own_(ground, site_, node, {network.bridgeName(ground.uid), network.portName(ground.uid)}) {}
+        placement_(network.placement(ground)),
+        own_(ground, placement_, node,
+             {network.bridgeName(ground.uid), network.portName(ground.uid)}) {}
 
   std::vector<HostStep> run() {
-    if (site_.mtu == 0) return {};
+    if (placement_.mtu == 0) return {};
     if (const LinkInfo* bridge = own_.keep()) {
       if (network_.joins()) {
         planWire(*bridge);
       } else if (network_.spec.vlan) {
-        vlan::keepPort(ground_, site_, tagOf(network_.spec).id, *bridge, own_);
+        vlan::keepPort(ground_, placement_, tagOf(network_.spec).id, *bridge, own_);
       } else if (!network_.spec.uplink.empty()) {
         planUplink(*bridge);
       }
@@ -54,7 +55,7 @@ class Planner {
  private:
   /// A Passthru macvlan on the NIC, which stays with the node.
   void planUplink(const LinkInfo& bridge) {
-    const LinkInfo* device = site_.device;
+    const LinkInfo* device = placement_.device;
     if (device == nullptr || ground_.refused) return;
     if (const LinkInfo* old = ground_.host.link(network_.bridgeName(ground_.uid));
         old != nullptr && own_.isOurs(*old) && device->master == old->index) {
@@ -85,7 +86,7 @@ class Planner {
 
   /// A wire between our bridge and the one that the network joins.
   void planWire(const LinkInfo& bridge) {
-    const LinkInfo* device = site_.device;
+    const LinkInfo* device = placement_.device;
     if (device == nullptr || device->kind != "bridge") return;
     const LinkInfo* port = ground_.host.inner.link(wireName(ground_.uid));
     if (port == nullptr) return createWire(*device, bridge);
@@ -117,8 +118,8 @@ class Planner {
     std::vector<netlink::Request> requests;
     if (!own_.isOurs(end)) requests.push_back(netlink::setAlias(ref(end), own_.alias()));
     if (end.master != device.index) requests.push_back(netlink::setMaster(ref(end), device.index));
-    if (end.mtu < site_.mtu && !own_.blocked()) {
-      requests.push_back(netlink::setMtu(ref(end), site_.mtu));
+    if (end.mtu < placement_.mtu && !own_.blocked()) {
+      requests.push_back(netlink::setMtu(ref(end), placement_.mtu));
     }
     if (!end.up) requests.push_back(netlink::setUp(ref(end)));
     if (!requests.empty()) own_.step(Place::Node, std::move(requests));
@@ -127,11 +128,11 @@ class Planner {
   const Network& network_;
   const Ground& ground_;
   const NodeName& node_;
-  Placement site_;
+  Placement placement_;
   OwnBridge own_;
 };
 
-Placement joinedSite(const Network& network, const Ground& ground) {
+Placement joinedPlacement(const Network& network, const Ground& ground) {
   const std::string& name = network.spec.name;
   Placement placement = placementOf(ground, name);
   if (placement.device == nullptr) return placement;
@@ -149,7 +150,7 @@ Placement joinedSite(const Network& network, const Ground& ground) {
   return placement;
 }
 
-Placement uplinkSite(const Network& network, const Ground& ground) {
+Placement uplinkPlacement(const Network& network, const Ground& ground) {
   const std::string& name = network.spec.uplink;
   Placement placement = placementOf(ground, name);
   if (placement.device == nullptr) return placement;
@@ -214,9 +215,9 @@ std::optional<Claim> Network::claim() const {
 
 /// A network's own MTU, once its bridge was made with it, stays.
 Placement Network::placement(const Ground& ground) const {
-  if (joins()) return joinedSite(*this, ground);
+  if (joins()) return joinedPlacement(*this, ground);
   if (spec.vlan) return vlan::siteOn(ground, tagOf(spec), madeWith(ground, bridgeName(ground.uid)));
-  if (!spec.uplink.empty()) return uplinkSite(*this, ground);
+  if (!spec.uplink.empty()) return uplinkPlacement(*this, ground);
   constexpr unsigned kEthernet = 1500;
   const unsigned made = madeWith(ground, bridgeName(ground.uid));
   Placement placement;

@@ -43,7 +43,7 @@ std::optional<IpAddress> firstOf(const std::vector<IpAddress>& addresses, IpFami
   return *found;
 }
 
-void takeAddresses(const Ground& ground, TunnelSite& placement) {
+void takeAddresses(const Ground& ground, TunnelPlacement& placement) {
   const auto found = ground.host.addresses.find(placement.device->index);
   if (found == ground.host.addresses.end()) return;
   const auto* tunnel = ownLink(ground.host, ground.uid, tunnelName(ground.uid));
@@ -69,11 +69,11 @@ class Planner {
         ground_(ground),
         node_(node),
         guarded_(guard == Guard::Committed),
-        site_(network.tunnelSite(ground)),
-        own_(ground, site_, node, {ownBridgeName(ground.uid), tunnelName(ground.uid)}) {}
+        placement_(network.tunnelPlacement(ground)),
+        own_(ground, placement_, node, {ownBridgeName(ground.uid), tunnelName(ground.uid)}) {}
 
   std::vector<HostStep> run() {
-    if (site_.mtu == 0) return {};
+    if (placement_.mtu == 0) return {};
     if (const LinkInfo* bridge = own_.keep()) {
       plan(*bridge);
       own_.movePods(*bridge, !own_.blocked() && guarded_);
@@ -86,8 +86,8 @@ class Planner {
     netlink::VxlanInfo vxlan;
     vxlan.vni = network_.vni;
     vxlan.port = network_.port;
-    vxlan.underlayIndex = site_.device->index;
-    vxlan.local = site_.local;
+    vxlan.underlayIndex = placement_.device->index;
+    vxlan.local = placement_.local;
     vxlan.learning = true;
     // Else the host fragments what is too large for the path, and nobody ever hears of it.
     vxlan.df = netlink::VxlanDf::Set;
@@ -95,7 +95,7 @@ class Planner {
   }
 
   void plan(const LinkInfo& bridge) {
-    if (site_.device == nullptr || !site_.local) return;
+    if (placement_.device == nullptr || !placement_.local) return;
     const LinkInfo* tunnel = ground_.host.inner.link(tunnelName(ground_.uid));
     if (tunnel == nullptr) {
       if (!own_.blocked() && guarded_) create(bridge);
@@ -107,7 +107,7 @@ class Planner {
       return;
     }
     const unsigned mtu = own_.mtuOf(bridge);
-    if (tunnel->mtu != mtu && site_.parent.status == CheckStatus::True) {
+    if (tunnel->mtu != mtu && placement_.parent.status == CheckStatus::True) {
       own_.step({netlink::setMtu(ref(*tunnel), mtu)});
     }
     planFlood(*tunnel);
@@ -130,7 +130,7 @@ class Planner {
   void planFlood(const LinkInfo& tunnel) {
     std::set<IpAddress> remotes;
     for (const Peer& peer : network_.peers) {
-      if (const auto remote = remoteOf(peer, *site_.local)) remotes.insert(*remote);
+      if (const auto remote = remoteOf(peer, *placement_.local)) remotes.insert(*remote);
     }
     const auto found = ground_.host.inner.flood.find(tunnel.index);
     const std::set<IpAddress> actual =
@@ -149,7 +149,7 @@ class Planner {
   const Ground& ground_;
   const NodeName& node_;
   bool guarded_;
-  TunnelSite site_;
+  TunnelPlacement placement_;
   OwnBridge own_;
 };
 
@@ -186,9 +186,9 @@ std::vector<std::string> Network::links(Place place, const Ground& ground) const
   return {ownBridgeName(ground.uid), tunnelName(ground.uid)};
 }
 
-TunnelSite Network::tunnelSite(const Ground& ground) const {
+TunnelPlacement Network::tunnelPlacement(const Ground& ground) const {
   const std::string& name = underlay.empty() ? ground.underlay : underlay;
-  TunnelSite placement;
+  TunnelPlacement placement;
   static_cast<Placement&>(placement) = placementOf(ground, name);
   if (placement.device == nullptr) return placement;
   takeAddresses(ground, placement);

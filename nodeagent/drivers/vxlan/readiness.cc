@@ -72,7 +72,7 @@ std::vector<Check> Network::checks(const Ground& ground, const Placement& placem
   if (!refusedPeers.empty()) {
     all.push_back(failed("PeerAddresses", "AddressUnusable", textOf(refusedPeers)));
   }
-  const auto local = tunnelSite(ground).local;
+  const auto local = tunnelPlacement(ground).local;
   all.push_back(peersCheck(findings.peers, placement.mtu, local ? overhead(local->family()) : 0));
   return all;
 }

@@ -45,7 +45,7 @@ struct Peer {
 };
 
 /// Where a tunnel starts.
-struct TunnelSite : Placement {
+struct TunnelPlacement : Placement {
   std::optional<IpAddress> local;    ///< source of outer packets
   std::vector<IpAddress> underlays;  ///< first address of each family
 };
@@ -73,7 +73,7 @@ struct Network {
   [[nodiscard]] std::vector<std::string> devices() const { return {underlay}; }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   // What a tunnel knows besides isn't asked for here. NOLINTNEXTLINE(cppcoreguidelines-slicing)
-  [[nodiscard]] Placement placement(const Ground& ground) const { return tunnelSite(ground); }
+  [[nodiscard]] Placement placement(const Ground& ground) const { return tunnelPlacement(ground); }
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,
                                             Guard guard) const;
   [[nodiscard]] std::vector<Check> checks(const Ground& ground, const Placement& placement,
@@ -84,7 +84,7 @@ struct Network {
   /// The tunnel's present source first, so that a new address beside it doesn't move a tunnel that
   /// works. A network's own MTU, once its bridge was made with it, stays: what the underlay no
   /// longer carries is a fault to be told, not a new size that running pods don't know.
-  [[nodiscard]] TunnelSite tunnelSite(const Ground& ground) const;
+  [[nodiscard]] TunnelPlacement tunnelPlacement(const Ground& ground) const;
 };
 
 /// `mnx` and twelve characters made of the UID.
