@@ -71,6 +71,29 @@ def point_kubelets(cluster: Cluster, socket: str) -> None:
         cluster.restart(node, "kubelet")
 
 
+def test_a_node_takes_its_peer_back_while_no_controller_is_there(deployed: Cluster) -> None:
+    """Else the controller is as a rule the faster one."""
+
+    def peers() -> list[str]:
+        found = deployed.items("networkpeers")
+        return [one["metadata"]["name"] for one in found if one["podNetworkName"] == "led"]
+
+    deployed.apply(vxlan("led", "10.50.4.0/24"))
+    wait_served(deployed, "led")
+    deployed.wait(lambda: len(peers()) == len(deployed.nodes), 20, "a peer of each node")
+    controller = CONTROLLERS[0]
+    replicas = deployed.json("deployment", "multinet-controller", SYSTEM)["spec"]["replicas"]
+    deployed.kubectl("scale", "-n", SYSTEM, controller, "--replicas=0")
+    try:
+        of_it = ["pods", "-n", SYSTEM, "-l", "app.kubernetes.io/name=multinet-controller"]
+        deployed.kubectl("wait", *of_it, "--for=delete", "--timeout=50s")
+        deployed.delete("podnetwork", "led", "", "--timeout=30s")
+        deployed.wait(lambda: not peers(), 20, f"the nodes to take back {peers()}")
+    finally:
+        deployed.kubectl("scale", "-n", SYSTEM, controller, f"--replicas={replicas}")
+    available(deployed)
+
+
 def test_uninstall_refuses_while_pods_hold_networks_and_ends_all_of_it(
     deployed: Cluster, programs: Path, namespace: str
 ) -> None:
