@@ -183,7 +183,7 @@ RuntimeChannel::~RuntimeChannel() {
   runner_.join();
 }
 
-void RuntimeChannel::call(RuntimeCall call, std::function<void(RuntimeReply)> done) {
+void RuntimeChannel::call(const RuntimeCall& call, std::function<void(RuntimeReply)> done) {
   const Duration left = call.deadline - clock_.now();
   const bool limited = left < kLongest;
   Pending pending{std::move(done), limited ? call.deadline : BootTime::max()};

@@ -49,7 +49,7 @@ class RuntimeChannel {
   RuntimeChannel& operator=(const RuntimeChannel&) = delete;
 
   /// Any thread; never blocks. `done` is called once, on the channel's thread.
-  void call(RuntimeCall call, std::function<void(RuntimeReply)> done);
+  void call(const RuntimeCall& call, std::function<void(RuntimeReply)> done);
   /// Of its thread.
   [[nodiscard]] async::LaneHealth health() const { return runner_.health(); }
 

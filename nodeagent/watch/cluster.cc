@@ -386,6 +386,7 @@ Seen<api::NetworkPeer> Cluster::ownPeer(const std::string& name) const {
 std::vector<std::string> Cluster::ownPeerNames() const {
   std::vector<std::string> names;
   const std::lock_guard lock(mutex_);
+  names.reserve(ownPeers_.size());
   for (const auto& [name, peer] : ownPeers_) names.push_back(name);
   return names;
 }
