@@ -18,6 +18,7 @@ class Run:
     only: str = ""  # a pattern of test names; empty: all of the label
     needs_cluster: bool = False
     mostly_waits: bool = False  # what comes later is built beside it, at the lowest priority
+    times_nothing: bool = False  # may run beside it, too
 
     @property
     def name(self) -> str:
@@ -41,6 +42,7 @@ RUNS = (
     Run("release", "vm"),
     Run("release", "fault", jobs=1),
     Run("release", "e2e", needs_cluster=True, mostly_waits=True),
+    Run("asan", "tidy", times_nothing=True),
     Run("asan", "unit"),
     Run("asan", "fault", jobs=1),
     Run("asan", "fuzz"),

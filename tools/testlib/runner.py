@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from testlib.plan import JOBS, TARGETS, Run
 from testlib.results import Results, read
@@ -28,19 +29,27 @@ def say(text: str) -> None:
 
 
 def _succeeds(*command: str, beside: bool = False) -> bool:
+    with _started(command, beside) as process:
+        return _ended(process, beside) == 0
+
+
+def _started(command: Sequence[str], beside: bool, **options: Any) -> subprocess.Popen[str]:
     """`beside`: in a session of its own, since priorities are those of sessions where the kernel
     groups by them (sched(7), autogroup)."""
     if beside:
-        command = ("sh", "-c", _LOWEST, "sh", *command)
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=beside
-    ) as process:
-        try:
-            return process.wait() == 0
-        except BaseException:
-            if beside:  # the terminal's signals don't reach its session
-                os.killpg(process.pid, signal.SIGTERM)
-            raise
+        command = ["sh", "-c", _LOWEST, "sh", *command]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=beside, text=True, **options
+    )
+
+
+def _ended(process: subprocess.Popen[str], beside: bool) -> int:
+    try:
+        return process.wait()
+    except BaseException:
+        if beside:  # the terminal's signals don't reach its session
+            os.killpg(process.pid, signal.SIGTERM)
+        raise
 
 
 def build(tree: str, beside: bool = False) -> bool:
@@ -56,24 +65,17 @@ def build_cluster_parts() -> bool:
     return _succeeds("tools/cluster", "build")
 
 
-def test(run: Run) -> Results:
+def test(run: Run, beside: bool = False) -> Results:
     """Runs a label; what its programs print is shown where one failed, and always for a cluster."""
     say(f"testing {run.name}")
     junit = ROOT / "build" / run.tree / "results" / f"{run.label}.xml"
     junit.unlink(missing_ok=True)
     junit.parent.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen(
-        _command(run, junit),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
-    assert process.stdout
-    _show(process.stdout, run)
-    return read(junit, process.wait())
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
+    with _started(_command(run, junit), beside, **options) as process:
+        assert process.stdout
+        _show(process.stdout, run)
+        return read(junit, _ended(process, beside))
 
 
 def _command(run: Run, junit: Path) -> Sequence[str]:

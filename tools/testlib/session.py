@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ class Doer(Protocol):
     def build_cluster_parts(self) -> bool:
         ...
 
-    def test(self, run: Run) -> Results:
+    def test(self, run: Run, beside: bool) -> Results:
         ...
 
 
@@ -39,8 +40,9 @@ class Session:
 
     def run(self, runs: Iterable[Run]) -> None:
         """A tree that doesn't build is one failure, and the runs that need it are left out."""
-        left = list(runs)
-        for number, run in enumerate(left):
+        left = deque(runs)
+        while left:
+            run = left.popleft()
             if not self._can(run):
                 continue
             if not run.mostly_waits:
@@ -48,8 +50,10 @@ class Session:
                 continue
             with ThreadPoolExecutor(1) as elsewhere:
                 waiting = elsewhere.submit(self._test, run)
-                for later in left[number + 1 :]:
-                    self._can(later, beside=True)
+                for later in list(left):
+                    if self._can(later, beside=True) and later.times_nothing:
+                        self._test(later, beside=True)
+                        left.remove(later)
                 waiting.result()
 
     def _can(self, run: Run, beside: bool = False) -> bool:
@@ -64,9 +68,9 @@ class Session:
             self.doer.say(f"{run.name} is left out: {missing}, see above")
         return False
 
-    def _test(self, run: Run) -> None:
+    def _test(self, run: Run, beside: bool = False) -> None:
         begin = time.monotonic()
-        self._row(run.name, self.doer.test(run), begin)
+        self._row(run.name, self.doer.test(run, beside), begin)
 
     @property
     def total(self) -> Results:

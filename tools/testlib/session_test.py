@@ -30,18 +30,18 @@ class FakeDoer:
 
     def build(self, tree: str, beside: bool) -> bool:
         self.done.append(f"build {tree}" + (" beside" if beside else ""))
-        if tree == self.go_after:
-            self.go.set()
         return tree not in self.broken
 
     def build_cluster_parts(self) -> bool:
         self.done.append("parts")
         return "parts" not in self.broken
 
-    def test(self, run: Run) -> Results:
+    def test(self, run: Run, beside: bool) -> Results:
         if run.mostly_waits:
-            assert self.go.wait(10), "nothing was built beside it"
-        self.done.append(run.name)
+            assert self.go.wait(10), "nothing went on beside it"
+        if self.go_after in (run.name, f"build {run.tree}"):
+            self.go.set()
+        self.done.append(run.name + (" beside" if beside else ""))
         return self.results
 
 
@@ -62,14 +62,15 @@ def test_builds_what_a_run_needs_once_and_not_before() -> None:
     assert made.succeeded
 
 
-def test_later_trees_are_built_beside_what_waits() -> None:
-    doer = FakeDoer(go_after="c")
+def test_later_trees_and_what_times_nothing_go_on_beside_what_waits() -> None:
+    doer = FakeDoer(go_after="b/tidy")
     made = Session(doer)
     plan = [Run("a", "unit"), Run("a", "e2e", mostly_waits=True), Run("b", "unit")]
-    made.run([*plan, Run("c", "unit")])
-    assert doer.done[:2] == ["build a", "a/unit"]
-    assert doer.done[2:] == ["build b beside", "build c beside", "a/e2e", "b/unit", "c/unit"]
-    assert made.total == Results(passed=8)
+    made.run([*plan, Run("b", "tidy", times_nothing=True), Run("c", "unit")])
+    assert doer.done[:4] == ["build a", "a/unit", "build b beside", "b/tidy beside"]
+    assert set(doer.done[4:6]) == {"a/e2e", "build c beside"}
+    assert doer.done[6:] == ["b/unit", "c/unit"]
+    assert made.total == Results(passed=10)
 
 
 def test_a_tree_that_fails_beside_is_told_once() -> None:
