@@ -2,6 +2,7 @@
 // than here, or of more than its own node, is multiplied by all nodes of a cluster.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "nodeagent/hollow_cluster_fixture.h"
@@ -79,16 +80,22 @@ TEST_F(Budget, AnIdleAgentAsksForWhatItNeedsAndOnce) {
 
 /// Attachments, pods, sets, nodes, reports: an agent is sent none of another node's.
 TEST_F(Budget, TheStartOfAnAgentCostsTheSameInALargeCluster) {
-  std::vector<std::uint64_t> bytes;
-  for (const int nodes : {10, 100}) {
-    HollowCluster cluster({.nodes = nodes, .agents = 2, .networks = 0}, directory());
-    ASSERT_TRUE(cluster.start(seconds(60)));
-    ASSERT_TRUE(cluster.settle(seconds(60)));
-    bytes.push_back(cluster.trafficOf(0).bytes);
+  std::map<int, std::multiset<std::string>> requests;
+  std::map<int, std::uint64_t> bytes;
+  // A busy machine has a node tell of itself in a piece more: compared is what asked the same.
+  for (int round = 0; round < 4 && (requests.empty() || requests[10] != requests[100]); ++round) {
+    for (const int nodes : {10, 100}) {
+      HollowCluster cluster({.nodes = nodes, .agents = 2, .networks = 0}, directory());
+      ASSERT_TRUE(cluster.start(seconds(60)));
+      ASSERT_TRUE(cluster.settle(seconds(60)));
+      requests[nodes] = asked(cluster.trafficOf(0).requests);
+      bytes[nodes] = cluster.trafficOf(0).bytes;
+    }
   }
+  EXPECT_EQ(requests[10], requests[100]);
   // Revisions and UIDs have more digits.
-  EXPECT_LE(static_cast<double>(bytes[1]), static_cast<double>(bytes[0]) * 1.02)
-      << bytes[0] << " bytes with 10 nodes, " << bytes[1] << " with 100";
+  EXPECT_LE(static_cast<double>(bytes[100]), static_cast<double>(bytes[10]) * 1.02)
+      << bytes[10] << " bytes with 10 nodes, " << bytes[100] << " with 100";
 }
 
 TEST_F(Budget, APodMoreIsNothingToOtherNodes) {
