@@ -130,18 +130,22 @@ TEST_F(Examples, WatchPods) {
 TEST_F(Examples, TeamLabels) {
   make("/api/v1/namespaces", {{"metadata", {{"name", "shop"}, {"labels", {{"team", "red"}}}}}});
   Program program("team_labels", {}, kubeconfig_);
-  EXPECT_EQ(program.line(), "labelled shop/till");
-  const auto label = [&] {
-    return server_.store()
-        .get(ResourcePath::parse("/api/v1/namespaces/shop/pods/till"))
-        .body["metadata"]["labels"]["team"];
+  // A look at a cache that is behind its own write labels once more, which changes nothing.
+  const auto labelled = [&](const std::string& team) {
+    Json label;
+    do {
+      if (program.line() != "labelled shop/till") break;
+      label = server_.store()
+                  .get(ResourcePath::parse("/api/v1/namespaces/shop/pods/till"))
+                  .body["metadata"]["labels"]["team"];
+    } while (label != team);
+    return label;
   };
-  EXPECT_EQ(label(), "red");
+  EXPECT_EQ(labelled("red"), "red");
   server_.store().patch(ResourcePath::parse("/api/v1/namespaces/shop"),
                         {{"metadata", {{"labels", {{"team", "blue"}}}}}},
                         ObjectStore::IfAbsent::Fail);
-  EXPECT_EQ(program.line(), "labelled shop/till");
-  EXPECT_EQ(label(), "blue");
+  EXPECT_EQ(labelled("blue"), "blue");
   EXPECT_EQ(program.ended(SIGTERM), 0);
 }
 
