@@ -89,7 +89,7 @@ Condition inUseCondition(std::size_t pods) {
                    "Pods have interfaces here, or are about to.");
 }
 
-Condition degradedCondition(const NetworkUse& use) {
+Condition degradedCondition(const api::PodNetworkSpec& spec, const NetworkUse& use) {
   if (!use.failing.empty()) {
     const auto& [node, reason] = *use.failing.begin();
     std::string message = "Not ready on " + node.str() + " (" + reason + ")";
@@ -101,11 +101,19 @@ Condition degradedCondition(const NetworkUse& use) {
     return condition("Degraded", State::Unknown, "NotProbed",
                      "Some node can't tell its readiness yet.");
   }
-  if (use.nodesReady == 0) {
+  // Where no pod wants it nobody has anything to report.
+  if (use.nodesReady == 0 && spec.join == api::JoinMode::Always) {
     return condition("Degraded", State::Unknown, "NotReported",
                      "No node has reported this network yet.");
   }
   return condition("Degraded", State::False, "NodesReady", "Every node that reports it is ready.");
+}
+
+/// Nodes on which somebody wants it, and those that say that it wouldn't work there.
+int nodesDesired(const NetworkObservation& observed) {
+  if (observed.network->spec.join == api::JoinMode::Always) return observed.nodes;
+  const NetworkUse& use = *observed.use;
+  return use.nodesReady + use.nodesUnknown + static_cast<int>(use.failing.size());
 }
 
 /// The oldest of those that can't be served beside this one.
@@ -202,7 +210,7 @@ NetworkObservation observe(const World& world, const Network& network) {
   NetworkObservation observed{&network, &world.violations(network),
                               &world.use(NetworkName(network.metadata.name)),
                               vniOf(world, network)};
-  observed.nodesDesired = static_cast<int>(world.of<Node>().size());
+  observed.nodes = static_cast<int>(world.of<Node>().size());
   observed.countsDue = world.countsDue(network);
   if (const auto& winner = observed.vni.loserTo) {
     observed.rival = "spec.vxlan.vni: " + std::to_string(*network.spec.vxlan->vni) +
@@ -221,12 +229,13 @@ NetworkWish wishFor(const NetworkObservation& observed, const Moment& now) {
   NetworkWish wish{network.status};
   wish.again = held.again;
   auto& status = wish.status;
-  for (auto one : {readyCondition(observed), inUseCondition(held.pods), degradedCondition(use)}) {
+  for (auto one : {readyCondition(observed), inUseCondition(held.pods),
+                   degradedCondition(network.spec, use)}) {
     one.observedGeneration = network.metadata.generation;
     status.conditions.set(std::move(one), now.wall);
   }
   status.vni = observed.vni.held;
-  status.nodes = {observed.nodesDesired, use.nodesReady};
+  status.nodes = {nodesDesired(observed), use.nodesReady};
   status.attachedPods = use.attachedPods;
   status.blockers = held.names;
   if (now.boot < observed.countsDue && countsDiffer(network.status, status)) {

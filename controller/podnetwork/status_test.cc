@@ -150,12 +150,22 @@ TEST(PodNetwork, ReportsOfNodesThatAreGoneCountForNothing) {
   blue.remove<k8s::Node>("node-b");
   EXPECT_EQ(blue.condition("Degraded").reason, "NodesReady");
   blue.remove<k8s::Node>("node-a");
-  EXPECT_EQ(blue.condition("Degraded").reason, "NotReported");
   EXPECT_EQ(blue.wish().status.nodes, (api::NodeCounts{0, 0}));
+}
+
+TEST(PodNetwork, ANodeThatNobodyWantsItOnIsNotMissed) {
+  Blue blue;
+  EXPECT_EQ(blue.condition("Degraded").status, State::False);
+  EXPECT_EQ(blue.wish().status.nodes, (api::NodeCounts{0, 0}));
+  blue.put(reportOf("node-a", "blue", State::True, "Probed"));
+  EXPECT_EQ(blue.wish().status.nodes, (api::NodeCounts{1, 1}));
+  blue.change([](api::PodNetwork& network) { network.spec.join = api::JoinMode::Always; });
+  EXPECT_EQ(blue.wish().status.nodes, (api::NodeCounts{2, 1}));
 }
 
 TEST(PodNetwork, UnknownIsNeverCalledGood) {
   Blue blue;
+  blue.change([](api::PodNetwork& network) { network.spec.join = api::JoinMode::Always; });
   EXPECT_EQ(blue.condition("Degraded").reason, "NotReported");
   blue.put(reportOf("node-a", "blue", State::Unknown, "NotProbed"));
   EXPECT_EQ(blue.condition("Degraded").status, State::Unknown);
@@ -365,7 +375,7 @@ TEST(PodNetwork, TellsVerdictsAtOnceAndTheNumbersInTheirTime) {
   EXPECT_EQ(writesWithin(blue, Duration::zero()), 1) << "it is degraded";
   const auto status = [&] { return blue.get<api::PodNetwork>("blue").status; };
   EXPECT_EQ(status().conditions.find("Degraded")->reason, "NodesNotReady");
-  EXPECT_EQ(status().nodes, (api::NodeCounts{2, 0}));
+  EXPECT_EQ(status().nodes, (api::NodeCounts{0, 0}));
   EXPECT_EQ(writesWithin(blue, kCountsGather), 1);
   EXPECT_EQ(status().nodes, (api::NodeCounts{2, 1}));
   blue.put(reportOf("node-a", "blue", State::False, "NoUnderlay"));

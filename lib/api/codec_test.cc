@@ -22,6 +22,7 @@ void expectSameAgain(const T& object) {
 TEST(Codec, KeepsEverything) {
   PodNetwork network = testing::goodNetwork();
   network.spec.enabled = false;
+  network.spec.join = JoinMode::Always;
   network.spec.vxlan = VxlanSpec{7001, 4799, Underlay{"eth1"}};
   network.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Passthru, 100};
   network.spec.vlan = VlanSpec{"eth1", 100};

@@ -91,6 +91,7 @@ void describe(V& v, typename V::template Ref<Allow> allow) {
 template <class V>
 void describe(V& v, typename V::template Ref<PodNetworkSpec> spec) {
   v.field("enabled", spec.enabled);
+  v.field("join", spec.join);
   v.required("type", spec.type);
   v.field("vxlan", spec.vxlan);
   v.field("bridge", spec.bridge);

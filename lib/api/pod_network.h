@@ -24,6 +24,7 @@ enum class BridgeMode : std::uint8_t { Own, Existing };
 enum class MacvlanMode : std::uint8_t { Bridge, Private, Vepa, Passthru };
 enum class IpvlanMode : std::uint8_t { L2, L3, L3S };
 enum class AccessFrom : std::uint8_t { None, All, Selector };
+enum class JoinMode : std::uint8_t { OnDemand, Always };
 
 }  // namespace multinet::api
 
@@ -63,6 +64,11 @@ inline constexpr std::array kSpellings<api::AccessFrom>{
     std::pair{api::AccessFrom::None, std::string_view("None")},
     std::pair{api::AccessFrom::All, std::string_view("All")},
     std::pair{api::AccessFrom::Selector, std::string_view("Selector")},
+};
+template <>
+inline constexpr std::array kSpellings<api::JoinMode>{
+    std::pair{api::JoinMode::OnDemand, std::string_view("OnDemand")},
+    std::pair{api::JoinMode::Always, std::string_view("Always")},
 };
 }  // namespace multinet::k8s
 
@@ -160,6 +166,8 @@ struct Allow {
 
 struct PodNetworkSpec {
   std::optional<bool> enabled;  ///< absent: true
+  /// When nodes make it: with their first pod on it, or whether they have one or not.
+  JoinMode join = JoinMode::OnDemand;
   NetworkType type = NetworkType::Bridge;
   std::optional<VxlanSpec> vxlan;
   std::optional<BridgeSpec> bridge;
@@ -176,6 +184,7 @@ struct PodNetworkSpec {
   [[nodiscard]] bool isEnabled() const { return enabled.value_or(true); }
 };
 
+/// Of nodes that have the network, or that shall have it and can't.
 struct NodeCounts {
   std::int32_t desired = 0;
   std::int32_t ready = 0;

@@ -347,6 +347,7 @@ TEST(ValidateNetwork, WhatOtherRulesAcceptedCanStillBeChangedElsewhere) {
   vxlan(before, {5, 53, {}});
   PodNetwork after = before;
   after.spec.enabled = false;
+  after.spec.join = JoinMode::Always;
   EXPECT_TRUE(validateUpdate(before, after).ok());
   after.spec.mtu = 65536;
   const Report report = validateUpdate(before, after);
