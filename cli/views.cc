@@ -103,13 +103,19 @@ Table nodesTable(const json& nodeSets) {
   Table table{{{"NODE"}, {"NETWORK"}, {"READY"}, {"REASON"}, {"MESSAGE", true}, {"CHECKS", true}},
               {}};
   for (const auto& nodeSet : nodeSets) {
-    for (const auto& network : list(nodeSet, "/status/networks")) {
+    const std::string node = text(nodeSet, "/metadata/name");
+    const json networks = list(nodeSet, "/status/networks");
+    if (networks.empty() && !node.empty()) {
+      table.rows.push_back(
+          {{node}, {""}, {""}, {"NotJoined"}, {"no pod here wants a network"}, {""}});
+    }
+    for (const auto& network : networks) {
       const auto ready = conditionOf(network, "/conditions", "Ready");
       std::string checks;
       for (const auto& check : list(network, "/checks")) {
         checks += (checks.empty() ? "" : ",") + text(check, "/name") + "=" + text(check, "/status");
       }
-      table.rows.push_back({{text(nodeSet, "/metadata/name")},
+      table.rows.push_back({{node},
                             {text(network, "/podNetworkName")},
                             statusCell(ready),
                             {text(ready, "/reason")},

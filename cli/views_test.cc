@@ -62,6 +62,13 @@ TEST(Views, NodesOneRowANetwork) {
             "node-a   blue      False   MTUNotCarried   to node-b   Link=True,MTU=False\n");
 }
 
+TEST(Views, ANodeWithoutNetworksIsShownAsThat) {
+  const auto rows = nodesTable(json::parse(R"([{"metadata": {"name": "node-b"}}])")).rows;
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(rows[0][0].text, "node-b");
+  EXPECT_EQ(rows[0][3].text, "NotJoined");
+}
+
 TEST(Views, OddObjectsDontBreakATable) {
   const auto odd = json::parse(R"([{}, {"metadata": 3, "status": [], "interfaces": {"a": 1}},
     {"interfaces": [1, null]}, null])");

@@ -2,20 +2,27 @@
 // its start and in a minute without work, and what one pod more costs the others. Bytes and
 // requests are counted at a server in memory, over TLS, before encryption.
 //
-// Agents are hollow (nodeagent/hollow_agent.h). Of more nodes than --agents the rest has no agent,
-// but all that its agent, its pods and its users would have written. Prints a line of JSON for each
-// size.
+// Agents are hollow (nodeagent/hollow_agent.h). One more is the program itself, for its memory: in
+// a network namespace of the benchmark's own, without a runtime and without pods. Of more nodes
+// than --agents the rest has no agent, but all that its agent, its pods and its users would have
+// written. Prints a line of JSON for each size.
+#include <sched.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "bench/child.h"
 #include "lib/base/log.h"
 #include "lib/kube/transport.h"
+#include "lib/netlink/link.h"
+#include "lib/netlink/socket.h"
 #include "nodeagent/hollow_cluster_fixture.h"
 
 namespace multinet::agent {
@@ -30,6 +37,7 @@ struct Arguments {
   int attachmentsPerNode = 20;
   int podsPerNode = 20;
   int idleSeconds = 60;
+  std::string program;  ///< path of the agent; empty: its memory isn't measured
 };
 
 constexpr seconds kLimit(900);
@@ -76,12 +84,38 @@ int writesIn(const std::vector<std::string>& requests, std::size_t from) {
                     [](const std::string& request) { return !request.starts_with("GET "); }));
 }
 
+/// What the program does may touch links and rules: none of the machine's.
+Status leaveTheMachine() {
+  if (::unshare(CLONE_NEWNET) != 0) {
+    return fail(errnoError("measure the agent's memory: make a network namespace", errno));
+  }
+  MULTINET_TRY(auto socket, netlink::Socket::open());
+  return socket.run(netlink::setUp({0, "lo"}));
+}
+
+Result<bench::Child> startProgram(const Arguments& arguments, HollowCluster& cluster, int node) {
+  const std::string directory = cluster.directory().string();
+  MULTINET_TRY(
+      auto child,
+      bench::Child::start(
+          {arguments.program, "--node-name=" + HollowCluster::node(node),
+           "--kubeconfig=" + cluster.kubeconfig(node), "--listen=" + directory + "/cri.sock",
+           "--runtime-endpoint=unix://" + directory + "/no-runtime.sock",
+           "--state-dir=" + directory + "/state", "--switch-netns=none", "--log-level=error"}));
+  if (!HollowCluster::until(kLimit, [&] { return cluster.reports(node); })) {
+    return fail(Code::DeadlineExceeded, "NotServing",
+                "measure agents: " + arguments.program + " doesn't come to report");
+  }
+  return child;
+}
+
 Status measure(const Arguments& arguments, int nodes) {
-  const int agents = std::min(nodes, arguments.agents);
-  HollowCluster cluster(
-      {nodes, agents, arguments.networks, arguments.attachmentsPerNode, arguments.podsPerNode},
-      std::filesystem::temp_directory_path() /
-          ("multinet-bench-agents-" + std::to_string(::getpid())));
+  const int programs = arguments.program.empty() ? 0 : 1;
+  const int agents = std::min(nodes - programs, arguments.agents);
+  HollowCluster cluster({nodes, agents, arguments.networks, arguments.attachmentsPerNode,
+                         arguments.podsPerNode, programs},
+                        std::filesystem::temp_directory_path() /
+                            ("multinet-bench-agents-" + std::to_string(::getpid())));
   const auto settled = [&]() -> Status {
     if (cluster.settle(kLimit)) return {};
     return fail(Code::DeadlineExceeded, "NotSettled", "measure agents: they don't come to rest");
@@ -91,8 +125,22 @@ Status measure(const Arguments& arguments, int nodes) {
   }
   MULTINET_CHECK(settled());
   const Others started(cluster, agents);
+  std::optional<bench::Child> program;
+  if (programs > 0) {
+    MULTINET_TRY(auto child, startProgram(arguments, cluster, agents));
+    program.emplace(std::move(child));
+  }
   std::this_thread::sleep_for(seconds(arguments.idleSeconds));
   const Others idled(cluster, agents);
+  nlohmann::json memory;
+  if (program) {
+    MULTINET_TRY(const bench::ChildMemory measured, program->memory());
+    memory = {{"program_resident_kib", measured.resident},
+              {"program_anonymous_kib", measured.anonymous},
+              {"program_connections", cluster.trafficOf(agents).open},
+              {"program_start_bytes", cluster.trafficOf(agents).bytes}};
+    program.reset();
+  }
   // The first pod of a network leases a block for those after it.
   MULTINET_CHECK(cluster.run(0, "first", HollowCluster::networkName(0)));
   MULTINET_CHECK(settled());
@@ -105,7 +153,7 @@ Status measure(const Arguments& arguments, int nodes) {
   cluster.count(0, 2);
   MULTINET_CHECK(settled());
   const Others counted(cluster, agents);
-  const nlohmann::json line = {
+  nlohmann::json line = {
       {"nodes", nodes},
       {"agents", agents},
       {"networks", arguments.networks},
@@ -120,6 +168,7 @@ Status measure(const Arguments& arguments, int nodes) {
       {"pod_bytes_to_all_others", after.sum() - before.sum()},
       {"count_bytes_to_each_other", (counted.bytes() - after.bytes())},
   };
+  line.update(memory.is_null() ? nlohmann::json::object() : memory);
   std::cout << line.dump() << std::endl;
   return {};
 }
@@ -140,7 +189,15 @@ int main(int argc, char** argv) {
   app.add_option("--pods-per-node", arguments.podsPerNode, "with networks")->capture_default_str();
   app.add_option("--idle-seconds", arguments.idleSeconds, "how long nothing happens")
       ->capture_default_str();
+  app.add_option("--program", arguments.program,
+                 "a multinet-nodeagent, whose memory is measured too; needs root");
   CLI11_PARSE(app, argc, argv);
+  if (!arguments.program.empty()) {
+    if (const auto left = multinet::agent::leaveTheMachine(); !left) {
+      std::cerr << left.error().message << "\n";
+      return 1;
+    }
+  }
   multinet::kube::boundTransportThreads(2);
   for (const int nodes : arguments.nodes) {
     if (const auto done = multinet::agent::measure(arguments, nodes); !done) {

@@ -57,35 +57,33 @@ TEST_F(Budget, AnIdleAgentAsksForWhatItNeedsAndOnce) {
   ASSERT_TRUE(cluster.settle(seconds(60)));
   const auto traffic = cluster.trafficOf(0);
   auto rest = asked(traffic.requests);
-  const std::set<std::string> watches = {
-      // Of all nodes: networks, and who takes part in them.
-      "WATCH podnetworks", "WATCH networkpeers", "WATCH servicecidrs",
-      // Of its own.
-      "WATCH pods spec.nodeName=node-0", "WATCH nodes metadata.name=node-0",
-      "WATCH nodenetworksets metadata.name=node-0"};
+  const std::set<std::string> watches = {"WATCH podnetworks", "WATCH servicecidrs",
+                                         // Of its own.
+                                         "WATCH pods spec.nodeName=node-0",
+                                         "WATCH nodes metadata.name=node-0",
+                                         "WATCH nodenetworksets metadata.name=node-0"};
   for (const auto& watch : watches) {
     EXPECT_EQ(rest.count(watch), 1U) << watch;
     rest.erase(watch);
   }
   EXPECT_EQ(std::set(rest.begin(), rest.end()),
             (std::set<std::string>{"GET /version", "GET ipblocks spec.nodeName=node-0",
-                                   "GET nodenetworksets/node-0", "POST nodenetworksets",
-                                   "PUT nodenetworksets/node-0/status", "POST networkpeers"}));
-  EXPECT_EQ(rest.count("POST networkpeers"), 2U) << "one for each network";
+                                   "GET networkpeers nodeName=node-0", "GET nodenetworksets/node-0",
+                                   "POST nodenetworksets"}));
   // What a node tells of itself comes in one piece or in a few.
   EXPECT_LE(rest.size(), 12U);
   // Each watch has one; the others are those of calls, of which a busy machine has more at once.
   EXPECT_LE(traffic.connections, static_cast<int>(watches.size()) + 6);
 }
 
-/// Attachments, pods, sets, nodes, reports: an agent is sent none of another node's.
+/// Attachments, pods, sets, nodes, reports, peers: an agent is sent none of another node's.
 TEST_F(Budget, TheStartOfAnAgentCostsTheSameInALargeCluster) {
   std::map<int, std::multiset<std::string>> requests;
   std::map<int, std::uint64_t> bytes;
   // A busy machine has a node tell of itself in a piece more: compared is what asked the same.
   for (int round = 0; round < 4 && (requests.empty() || requests[10] != requests[100]); ++round) {
     for (const int nodes : {10, 100}) {
-      HollowCluster cluster({.nodes = nodes, .agents = 2, .networks = 0}, directory());
+      HollowCluster cluster({.nodes = nodes, .agents = 2, .networks = 10}, directory());
       ASSERT_TRUE(cluster.start(seconds(60)));
       ASSERT_TRUE(cluster.settle(seconds(60)));
       requests[nodes] = asked(cluster.trafficOf(0).requests);
@@ -96,6 +94,41 @@ TEST_F(Budget, TheStartOfAnAgentCostsTheSameInALargeCluster) {
   // Revisions and UIDs have more digits.
   EXPECT_LE(static_cast<double>(bytes[100]), static_cast<double>(bytes[10]) * 1.02)
       << bytes[10] << " bytes with 10 nodes, " << bytes[100] << " with 100";
+}
+
+TEST_F(Budget, AThousandNodesWithTenNetworksSendTwoMegabytesAtTheMost) {
+  HollowCluster cluster({.nodes = 1000, .agents = 2, .networks = 10}, directory());
+  ASSERT_TRUE(cluster.start(seconds(60)));
+  ASSERT_TRUE(cluster.settle(seconds(60)));
+  EXPECT_LT(cluster.trafficOf(0).bytes, 2'000'000U);
+}
+
+TEST_F(Budget, ANetworkMoreIsReadAndNothingElseWhereNoPodWantsIt) {
+  HollowCluster cluster({.nodes = 20, .agents = 3, .networks = 2}, directory());
+  ASSERT_TRUE(cluster.start(seconds(60)));
+  ASSERT_TRUE(cluster.settle(seconds(60)));
+  const auto before = cluster.trafficOf(0);
+  cluster.apply(2);
+  ASSERT_TRUE(cluster.quiet(seconds(60)));
+  EXPECT_EQ(cluster.trafficOf(0).requests.size(), before.requests.size());
+  EXPECT_GT(cluster.trafficOf(0).bytes, before.bytes) << "the network itself";
+}
+
+/// Whoever has a pod of a network is told its peers, and tells of itself; nobody else hears of it.
+TEST_F(Budget, AFirstPodJoinsItsNetworkAlone) {
+  HollowCluster cluster({.nodes = 20, .agents = 3, .networks = 2}, directory());
+  ASSERT_TRUE(cluster.start(seconds(60)));
+  ASSERT_TRUE(cluster.settle(seconds(60)));
+  const auto mine = cluster.trafficOf(0);
+  const auto others = cluster.trafficOf(1);
+  ASSERT_TRUE(cluster.run(0, "first", "net-0"));
+  ASSERT_TRUE(cluster.settle(seconds(60)));
+  const auto own = asked(cluster.trafficOf(0).requests, mine.requests.size());
+  EXPECT_EQ(own.count("WATCH networkpeers podNetworkName=net-0"), 1U);
+  EXPECT_EQ(own.count("WATCH networkpeers podNetworkName=net-1"), 0U);
+  EXPECT_EQ(own.count("POST networkpeers"), 1U);
+  EXPECT_EQ(cluster.trafficOf(1).requests.size(), others.requests.size());
+  EXPECT_EQ(cluster.trafficOf(1).bytes, others.bytes);
 }
 
 TEST_F(Budget, APodMoreIsNothingToOtherNodes) {

@@ -1,5 +1,6 @@
 #include "nodeagent/feeder.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -62,13 +63,15 @@ std::vector<addresses::Pool> wantedPools(const watch::Caches& caches) {
   return out;
 }
 
-Feeder::Feeder(const watch::Caches& caches, Serve serve, addresses::Addresses& addresses,
-               NodeName node, std::vector<IpPrefix> clusterPrefixes, const Clock& clock)
+Feeder::Feeder(watch::Caches& caches, Serve serve, addresses::Addresses& addresses,
+               Demands::Used used, const Clock& clock, FeederOptions options)
     : caches_(caches),
       serve_(std::move(serve)),
       addresses_(addresses),
-      node_(std::move(node)),
-      clusterPrefixes_(std::move(clusterPrefixes)),
+      clock_(clock),
+      options_(std::move(options)),
+      begin_(clock.now()),
+      demands_(std::move(used), options_.linger, clock),
       lane_("feeder", clock) {}
 
 void Feeder::changed() {
@@ -79,17 +82,54 @@ void Feeder::changed() {
   });
 }
 
+void Feeder::want(const NetworkUid& network) {
+  if (demands_.call(network)) changed();
+}
+
+void Feeder::lookAt(BootTime when) {
+  if (lookAt_ && *lookAt_ <= when) return;
+  lookAt_ = when;
+  lane_.postAfter(std::max(Duration{}, Duration(when - clock_.now())), [this, when] {
+    if (lookAt_ != when) return;  // an earlier one came in between
+    lookAt_.reset();
+    feed();
+  });
+}
+
+bool Feeder::waitsForPeers(
+    const std::vector<std::shared_ptr<const api::PodNetwork>>& networks) const {
+  if (served_ || clock_.now() >= begin_ + options_.peersPatience) return false;
+  return std::ranges::any_of(networks, [this](const auto& network) {
+    return network->spec.type == api::NetworkType::Vxlan &&
+           demands_.needsPeers(NetworkUid(network->metadata.uid)) &&
+           !caches_.peersOf(network->metadata.name);
+  });
+}
+
 void Feeder::feed() {
   // Half a picture would take away the bridges of networks that weren't listed yet.
   if (!caches_.synced()) return;
-  std::vector<IpPrefix> ranges = clusterPrefixes_;
+  const auto all = caches_.networks();
+  demands_.update(caches_);
+  if (const auto next = demands_.next()) lookAt(*next);
+  std::set<std::string> tunnels;
+  for (const auto& network : all) {
+    const bool needed = network->spec.type == api::NetworkType::Vxlan &&
+                        demands_.needsPeers(NetworkUid(network->metadata.uid));
+    if (needed) tunnels.insert(network->metadata.name);
+  }
+  caches_.followPeers(std::move(tunnels));
+  if (waitsForPeers(all)) return lookAt(begin_ + options_.peersPatience);
+  served_ = true;
+  std::vector<IpPrefix> ranges = options_.clusterPrefixes;
   // Told with the rest of what synced() waits for; else the pods' and nodes' alone are known.
   if (const auto services = caches_.servicePrefixes()) {
     ranges.insert(ranges.end(), services->begin(), services->end());
   }
-  const auto peers = caches_.peers();
-  const auto all = caches_.networks();
-  auto desired = networks::desiredNetworks(all, networks::PeersByNetwork(peers), node_, ranges);
+  auto desired = networks::desiredNetworks(
+      all, [this](const std::string& network) { return caches_.peersOf(network); }, options_.node,
+      ranges);
+  for (networks::DesiredNetwork& one : desired) one.demand = demands_.of(one.uid);
   networks::returnTo(desired, hadHere(caches_));
   serve_(std::move(desired));
   std::set<NetworkUid> existing;

@@ -65,6 +65,17 @@ class FeederTest : public testing::Test {
         [this](std::vector<networks::DesiredNetwork> all) { networks_.setDesired(std::move(all)); };
   }
 
+  Feeder makeFeeder(UsedHere used = {{}, true}) {
+    return Feeder(caches_, serve(), addresses_, [used] { return used; }, clock_,
+                  {.node = NodeName("n1")});
+  }
+  networks::Demand demandFor(const std::string& name) {
+    for (const auto& one : networks_.desired()) {
+      if (one.name == NetworkName(name)) return one.demand;
+    }
+    return networks::Demand::None;
+  }
+
   watch::FakeCaches caches_;
   networks::FakeNetworks networks_;
   FakeClock clock_;
@@ -104,7 +115,7 @@ TEST_F(FeederTest, WhatARunningPodWasOnIsMadeAgainWhateverItsVerdict) {
   returns->status.phase = "Running";
   caches_.podList = {returns};
   EXPECT_EQ(wantedNames(), std::vector<std::string>{"sick"});
-  Feeder feeder(caches_, serve(), addresses_, NodeName("n1"), {}, clock_);
+  Feeder feeder = makeFeeder();
   feeder.changed();
   clock_.advance(milliseconds(50));
   ASSERT_TRUE(eventually([this] { return !networks_.desired().empty(); }));
@@ -119,13 +130,13 @@ TEST_F(FeederTest, CarriesABurstOnceAndNothingOfHalfAPicture) {
   caches_.podList = {pod("blue")};
   caches_.error = Error{Code::Unavailable, "CachesNotReady", "read PodNetworks: not answered yet"};
   {
-    Feeder feeder(caches_, serve(), addresses_, NodeName("n1"), {}, clock_);
+    Feeder feeder = makeFeeder();
     feeder.changed();
     feeder.stop();  // drops what waits
   }
   EXPECT_TRUE(networks_.desired().empty());
   caches_.error.reset();
-  Feeder feeder(caches_, serve(), addresses_, NodeName("n1"), {}, clock_);
+  Feeder feeder = makeFeeder();
   addresses_.restore({}, addresses::Books::Complete);
   for (int i = 0; i < 100; ++i) feeder.changed();
   clock_.advance(milliseconds(50));
@@ -137,6 +148,49 @@ TEST_F(FeederTest, CarriesABurstOnceAndNothingOfHalfAPicture) {
       3)
       << "networks that are Ready";
   EXPECT_EQ(leased(), std::set<std::string>{"blue"}) << "what a pod wants, once";
+  feeder.stop();
+}
+
+TEST_F(FeederTest, WhatNobodyWantsIsNotWanted) {
+  caches_.podList = {pod("blue")};
+  Feeder feeder = makeFeeder({{NetworkUid("uid-green")}, true});
+  feeder.changed();
+  clock_.advance(milliseconds(50));
+  ASSERT_TRUE(eventually([this] { return !networks_.desired().empty(); }));
+  EXPECT_EQ(demandFor("blue"), networks::Demand::Wanted);
+  EXPECT_EQ(demandFor("green"), networks::Demand::Wanted) << "the journal has it";
+  EXPECT_EQ(demandFor("spare"), networks::Demand::Lingers);
+  clock_.advance(std::chrono::minutes(5));
+  ASSERT_TRUE(eventually([this] { return demandFor("spare") == networks::Demand::None; }))
+      << "without a word of anybody";
+  feeder.want(NetworkUid("uid-spare"));
+  clock_.advance(milliseconds(50));
+  EXPECT_TRUE(eventually([this] { return demandFor("spare") == networks::Demand::Wanted; }));
+  feeder.stop();
+}
+
+TEST_F(FeederTest, ATunnelIsServedFirstWithItsPeersAndFollowsThem) {
+  auto& blue = caches_.content.networks["blue"];
+  blue.spec.type = api::NetworkType::Vxlan;
+  blue.spec.macvlan.reset();
+  blue.status.vni = 7001;
+  caches_.content.networks["green"] = blue;
+  caches_.content.networks["green"].metadata.name = "green";
+  caches_.content.networks["green"].metadata.uid = "uid-green";
+  caches_.podList = {pod("blue")};
+  Feeder feeder = makeFeeder();
+  feeder.changed();
+  clock_.advance(milliseconds(50));
+  ASSERT_TRUE(eventually([this] { return !caches_.followed.empty(); }));
+  EXPECT_EQ(caches_.followed, std::set<std::string>{"blue"});
+  feeder.changed();
+  clock_.advance(milliseconds(50));
+  EXPECT_TRUE(networks_.desired().empty()) << "a start must not empty a flood list";
+  clock_.advance(seconds(5));
+  ASSERT_TRUE(eventually([this] { return !networks_.desired().empty(); }))
+      << "but the others don't wait for one for ever";
+  const auto& network = networks_.desired().front().network;
+  EXPECT_FALSE(std::get<drivers::vxlan::Network>(network).peersKnown);
   feeder.stop();
 }
 

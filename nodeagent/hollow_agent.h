@@ -1,8 +1,9 @@
 // An agent without a kernel and a runtime: the rooms that speak to the API server are the real
-// ones, wired as in parts.cc, and every network that shall be served is there at once. For tests
+// ones, wired as in parts.cc, and every network that a pod wants is there at once. For tests
 // and measurements of what agents cost the API server.
 #pragma once
 
+#include <algorithm>
 #include <future>
 #include <memory>
 #include <string>
@@ -38,8 +39,12 @@ class HollowAgent {
         blocks_(client_, node_),
         reporter_(client_, cluster_, nodeReporter_.news(), clock, node_, {.workers = 1}),
         addresses_(lane_, blocks_, clock, {.node = node_}),
-        resolver_(lane_, cluster_, [this] { return networks_.snapshot(); }, clock, {}),
-        feeder_(cluster_, [this](auto desired) { serve(desired); }, addresses_, node_, {}, clock) {
+        resolver_(
+            lane_, cluster_, [this] { return networks_.snapshot(); }, clock, {},
+            [this](const NetworkUid& network) { feeder_.want(network); }),
+        feeder_(
+            cluster_, [this](auto desired) { serve(desired); }, addresses_,
+            [] { return UsedHere{{}, true}; }, clock, {.node = node_}) {
     addresses_.restore({}, addresses::Books::Complete);
     feeding_ = true;
     cluster_.start();
@@ -56,7 +61,11 @@ class HollowAgent {
   [[nodiscard]] bool serves() const {
     return cluster_.synced().has_value() && networks_.snapshot()->settled;
   }
-  [[nodiscard]] std::size_t networks() const { return networks_.snapshot()->networks.size(); }
+  /// Those that it has joined.
+  [[nodiscard]] std::size_t networks() const {
+    return static_cast<std::size_t>(
+        std::ranges::count(networks_.snapshot()->networks, true, &networks::NetworkState::joined));
+  }
 
   /// What RunPodSandbox does with the API for a pod of this node: from its request to the report
   /// that its interfaces are there. Waits.
@@ -113,11 +122,16 @@ class HollowAgent {
       state.name = one.name;
       state.uid = one.uid;
       state.type = typeOf(one.network);
+      state.ready = networks::CheckStatus::True;
+      state.joined = one.demand == networks::Demand::Wanted;
+      if (!state.joined) {
+        snapshot.networks.push_back(std::move(state));
+        continue;
+      }
       state.link = linkOfType(state.type);
       state.mtu = 1450;
       state.bridgeMac = drivers::bridgeMac(node_, one.uid);
       state.underlays = {underlay_};
-      state.ready = networks::CheckStatus::True;
       state.reason = "Ready";
       state.message = "bridge and tunnel are up; every peer answers";
       state.checks = {drivers::passed("Link", "Up", "bridge and tunnel are up"),

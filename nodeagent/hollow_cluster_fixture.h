@@ -25,9 +25,10 @@ namespace multinet::agent {
 struct HollowSize {
   int nodes = 10;
   int agents = 3;               ///< of the nodes: the first ones
-  int networks = 2;             ///< VXLAN, served by every node
+  int networks = 2;             ///< VXLAN, joined by every node without an agent
   int attachmentsPerNode = 20;  ///< all of them in namespaces without pods of the agents' nodes
   int podsPerNode = 20;         ///< of nodes without an agent
+  int programs = 0;  ///< nodes after those with an agent, on which the caller runs one; no pods
 };
 
 class HollowCluster {
@@ -58,16 +59,18 @@ class HollowCluster {
     }
     return true;
   }
-  /// Every agent serves every network, and nothing is on its way any more. False: not in `limit`.
+  /// Every agent serves, has published a peer for each network that it has joined and no other, and
+  /// nothing is on its way any more. False: not in `limit`.
   [[nodiscard]] bool settle(std::chrono::seconds limit) {
     return until(limit,
                  [this] {
+                   auto expected = static_cast<std::size_t>(
+                       size_.networks * (size_.nodes - size_.agents - size_.programs));
                    for (const auto& agent : agents_) {
                      if (!agent->serves() || agent->reportsWaiting() > 0) return false;
-                     if (agent->networks() != static_cast<std::size_t>(size_.networks))
-                       return false;
+                     expected += agent->networks();
                    }
-                   return peers() == static_cast<std::size_t>(size_.networks * size_.nodes);
+                   return peers() == expected;
                  }) &&
            quiet(limit);
   }
@@ -99,6 +102,25 @@ class HollowCluster {
     if (!pod) return fail(pod.error());
     return agents_.at(static_cast<std::size_t>(agent))->run(*pod);
   }
+  /// Of an agent that runs on that node. Each has a token of its own, by which the server tells
+  /// them apart.
+  [[nodiscard]] std::string kubeconfig(int i) const {
+    const auto path = directory_ / (node(i) + ".kubeconfig");
+    std::ofstream(path) << "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+                        << "clusters: [{name: c, cluster: {server: '" << server_.url()
+                        << "', certificate-authority: " << (directory_ / "ca.crt") << "}}]\n"
+                        << "users: [{name: u, user: {token: " << node(i) << "}}]\n"
+                        << "contexts: [{name: c, context: {cluster: c, user: u}}]\n";
+    return path.string();
+  }
+  /// The agent of that node has told of itself.
+  [[nodiscard]] bool reports(int i) {
+    return server_.store().get(pathOf(api::kNodeNetworkSetKind, "", node(i))).status == 200;
+  }
+  /// For files that end with it.
+  [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
+  /// A network more, as a user applies it and the controller finds it good.
+  void apply(int i) { put(network(i)); }
   /// The network's status says another count, as the controller has it say.
   void count(int network, int pods) {
     const auto path = pathOf(api::kPodNetworkKind, "", networkName(network));
@@ -123,16 +145,6 @@ class HollowCluster {
   }
   static std::string underlay(int i) {
     return "10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1);
-  }
-  /// Each with a token of its own, by which the server tells them apart.
-  std::string kubeconfig(int i) const {
-    const auto path = directory_ / (node(i) + ".kubeconfig");
-    std::ofstream(path) << "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
-                        << "clusters: [{name: c, cluster: {server: '" << server_.url()
-                        << "', certificate-authority: " << (directory_ / "ca.crt") << "}}]\n"
-                        << "users: [{name: u, user: {token: " << node(i) << "}}]\n"
-                        << "contexts: [{name: c, context: {cluster: c, user: u}}]\n";
-    return path.string();
   }
   std::size_t peers() {
     const auto path = pathOf(api::kNetworkPeerKind, "", "");
@@ -164,7 +176,7 @@ class HollowCluster {
       one.metadata.name = node(i);
       put(one);
       for (int j = 0; j < size_.attachmentsPerNode; ++j) put(attachment(i, j));
-      if (i < size_.agents) continue;
+      if (i < size_.agents + size_.programs) continue;
       for (int j = 0; j < size_.networks; ++j) {
         put(peer(i, j, uids[static_cast<std::size_t>(j)]));
       }

@@ -129,11 +129,13 @@ void NetworkParts::serve() {
       *lane, measuredBlocks_, clock_,
       addresses::LeaseOptions{.node = node_, .quarantine = policy_.quarantine});
   auto resolver = std::make_unique<resolve::Resolver>(
-      *lane, cluster_, [this] { return networks_->snapshot(); }, clock_, policy_.clusterPrefixes);
+      *lane, cluster_, [this] { return networks_->snapshot(); }, clock_, policy_.clusterPrefixes,
+      [this](const NetworkUid& network) { feeder_->want(network); });
   auto feeder = std::make_unique<Feeder>(
       cluster_,
       [this](std::vector<networks::DesiredNetwork> all) { networks_->setDesired(std::move(all)); },
-      *addresses, node_, policy_.clusterPrefixes, clock_);
+      *addresses, [this] { return usedBy(*owner_->snapshot()); }, clock_,
+      FeederOptions{.node = node_, .clusterPrefixes = policy_.clusterPrefixes});
   const sandbox::Dependencies dependencies{
       measuredRuntime_,
       measuredJournal_,

@@ -26,7 +26,7 @@ struct NetworkObservation {
   VniVerdict vni;
   /// Why an older network stands against this one; absent: none does.
   std::optional<std::string> rival{};
-  int nodes = 0;  ///< of the cluster
+  int nodes = 0;         ///< of the cluster
   BootTime countsDue{};  ///< when its numbers may be told again
 };
 [[nodiscard]] NetworkObservation observe(const World& world, const Network& network);

@@ -101,6 +101,7 @@ struct Findings {
   std::vector<PeerReport> peers;      ///< of this network
   std::optional<Error> refused;       ///< the kernel's last refusal of a step for this network
   std::optional<Error> guardRefused;  ///< of the rules around tunnels
+  bool joining = false;               ///< just made, and nobody was heard through it yet
 };
 
 /// The check `Link` of the links that a network has in the switch, the most important one first.

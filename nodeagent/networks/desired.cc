@@ -6,6 +6,8 @@
 namespace multinet::agent::networks {
 namespace {
 
+using Peers = std::vector<std::shared_ptr<const api::NetworkPeer>>;
+
 DesiredState stateOf(const api::PodNetwork& network) {
   // Those that are ending are served like the others while they exist: pods may still be coming.
   const bool ready = network.status.conditions.isTrue("Ready") || network.metadata.deleting() ||
@@ -27,26 +29,22 @@ void fillRanges(DesiredNetwork& out, const api::PodNetwork& network,
 
 }  // namespace
 
-PeersByNetwork::PeersByNetwork(const std::vector<std::shared_ptr<const api::NetworkPeer>>& peers) {
-  for (const auto& peer : peers) byUid_[peer->podNetworkUID].push_back(peer.get());
-  looks_ = peers.size();
-}
-
-const std::vector<const api::NetworkPeer*>& PeersByNetwork::of(const std::string& uid) const {
-  static const std::vector<const api::NetworkPeer*> kNone;
-  const auto found = byUid_.find(uid);
-  if (found == byUid_.end()) return kNone;
-  looks_ += found->second.size();
-  return found->second;
-}
-
 std::vector<DesiredNetwork> desiredNetworks(
-    const std::vector<std::shared_ptr<const api::PodNetwork>>& networks,
-    const PeersByNetwork& peers, const NodeName& node, const std::vector<IpPrefix>& clusterRanges) {
+    const std::vector<std::shared_ptr<const api::PodNetwork>>& networks, const PeersOf& peersOf,
+    const NodeName& node, const std::vector<IpPrefix>& clusterRanges) {
   std::vector<DesiredNetwork> desired;
   for (const auto& network : networks) {
-    auto made = networkOf(*network, peers.of(network->metadata.uid), node);
+    const bool tunnel = network->spec.type == api::NetworkType::Vxlan;
+    const auto known = tunnel ? peersOf(network->metadata.name) : std::nullopt;
+    std::vector<const api::NetworkPeer*> peers;
+    for (const auto& peer : known.value_or(Peers{})) {
+      if (peer->podNetworkUID == network->metadata.uid) peers.push_back(peer.get());
+    }
+    auto made = networkOf(*network, peers, node);
     if (!made) continue;
+    if (auto* vxlan = std::get_if<drivers::vxlan::Network>(&*made)) {
+      vxlan->peersKnown = known.has_value();
+    }
     DesiredNetwork out;
     out.name = NetworkName(network->metadata.name);
     out.uid = NetworkUid(network->metadata.uid);

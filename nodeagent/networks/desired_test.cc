@@ -37,7 +37,7 @@ std::vector<DesiredNetwork> desired(const api::PodNetwork& network,
   std::vector<std::shared_ptr<const api::NetworkPeer>> pointers;
   for (const auto& one : peers) pointers.push_back(std::make_shared<const api::NetworkPeer>(one));
   return desiredNetworks({std::make_shared<const api::PodNetwork>(network)},
-                         PeersByNetwork(pointers), NodeName("n1"), {});
+                         [&](const std::string&) { return pointers; }, NodeName("n1"), {});
 }
 
 TEST(DesiredNetworks, TakesTheReservedVniAndThePeersOfTheSameNetwork) {
@@ -78,26 +78,22 @@ TEST(DesiredNetworks, OneOfATypeOfANewerVersionIsNotGone) {
   EXPECT_EQ(all[0].network, Network(drivers::newer::Network{}));
 }
 
-TEST(DesiredNetworks, LooksAtEachPeerAFewTimesHoweverManyNetworksThereAre) {
-  for (const std::size_t count : {10U, 100U, 1000U}) {
-    std::vector<std::shared_ptr<const api::PodNetwork>> networks;
-    std::vector<std::shared_ptr<const api::NetworkPeer>> peers;
-    for (std::size_t i = 0; i < count; ++i) {
-      api::PodNetwork network = blue();
-      network.metadata.name = "net" + std::to_string(i);
-      network.metadata.uid = "u" + std::to_string(i);
-      networks.push_back(std::make_shared<const api::PodNetwork>(network));
-      for (const char* node : {"n2", "n3"}) {
-        peers.push_back(std::make_shared<const api::NetworkPeer>(
-            peer(node, network.metadata.uid, "10.90.0.12")));
-      }
-    }
-    const PeersByNetwork grouped(peers);
-    auto all = desiredNetworks(networks, grouped, NodeName("n1"), {});
-    ASSERT_EQ(all.size(), count);
-    EXPECT_EQ(tunnelOf(all.back()).peers.size(), 2U);
-    EXPECT_EQ(grouped.looks(), 2 * peers.size()) << count;
-  }
+TEST(DesiredNetworks, AsksForThePeersOfTunnelsAndTellsWhereTheyArentKnown) {
+  std::vector<std::string> asked;
+  const auto unknown = [&](const std::string& network) {
+    asked.push_back(network);
+    return std::nullopt;
+  };
+  api::PodNetwork flat = blue();
+  flat.metadata.name = "flat";
+  flat.spec.type = api::NetworkType::Bridge;
+  auto all = desiredNetworks({std::make_shared<const api::PodNetwork>(blue()),
+                              std::make_shared<const api::PodNetwork>(flat)},
+                             unknown, NodeName("n1"), {});
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_FALSE(tunnelOf(all[0]).peersKnown);
+  EXPECT_EQ(asked, std::vector<std::string>{"blue"});
+  EXPECT_TRUE(tunnelOf(desired(blue()).at(0)).peersKnown);
 }
 
 TEST(DesiredNetworks, NamesTheRangesThatItWouldHide) {
@@ -106,7 +102,8 @@ TEST(DesiredNetworks, NamesTheRangesThatItWouldHide) {
   subnet.cidr = "10.0.0.0/8";
   network.spec.ipam.subnets = {subnet};
   const auto all = desiredNetworks(
-      {std::make_shared<const api::PodNetwork>(network)}, PeersByNetwork({}), NodeName("n1"),
+      {std::make_shared<const api::PodNetwork>(network)},
+      [](const std::string&) { return std::nullopt; }, NodeName("n1"),
       {IpPrefix::parse("10.92.0.0/16").value(), IpPrefix::parse("fd92::/112").value()});
   EXPECT_EQ(all.at(0).covered, std::vector<IpPrefix>{IpPrefix::parse("10.92.0.0/16").value()});
 }

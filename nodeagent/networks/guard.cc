@@ -86,9 +86,9 @@ nft::Table guardTable(const std::vector<DesiredNetwork>& served, const Host& hos
   std::set<std::string> known;
   for (const DesiredNetwork& network : served) {
     const auto* tunnel = std::get_if<vxlan::Network>(&network.network);
-    if (tunnel == nullptr) continue;
+    if (tunnel == nullptr || network.demand == Demand::None) continue;
     const std::string name = vxlan::tunnelName(network.uid);
-    known.insert(name);
+    if (tunnel->peersKnown) known.insert(name);
     if (network.refusal && host.inner.link(name) == nullptr) continue;  // never made
     builder.tunnel(tunnel->port, tunnel->underlay.empty() ? defaultUnderlay : tunnel->underlay);
     for (const vxlan::Peer& peer : tunnel->peers) {

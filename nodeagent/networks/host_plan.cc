@@ -30,6 +30,7 @@ class Removals {
   void removeFrom(const Links& side, Place place, const std::vector<Place>& names) {
     std::set<std::pair<std::string, std::string>> expected;  // name and alias
     for (const DesiredNetwork& network : served_) {
+      if (network.demand == Demand::None) continue;
       for (const Place each : names) {
         for (const std::string& name : linksOf(network, host_, each)) {
           expected.insert({name, drivers::networkAlias(network.uid)});
@@ -70,7 +71,7 @@ class Removals {
   [[nodiscard]] bool isMoving(Place place, const NetworkUid& uid) const {
     if (place == Place::Switch) return false;
     const auto network = std::ranges::find(served_, uid, &DesiredNetwork::uid);
-    if (network == served_.end()) return false;
+    if (network == served_.end() || network->demand == Demand::None) return false;
     const auto names = linksOf(*network, host_, Place::Switch);
     return std::ranges::any_of(
         names, [this](const std::string& name) { return host_.inner.link(name) == nullptr; });
@@ -89,6 +90,7 @@ HostPlan planHost(const std::vector<DesiredNetwork>& served, const Host& host, G
   // Removals first: a network made anew may want the VNI of one that is gone.
   Removals(served, host, plan).run();
   for (const DesiredNetwork& network : served) {
+    if (network.demand == Demand::None) continue;
     const auto ground = groundOf(network, host, options.underlay);
     auto steps = std::visit([&](const auto& one) { return one.steps(ground, options.node, guard); },
                             network.network);

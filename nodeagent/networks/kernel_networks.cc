@@ -121,7 +121,8 @@ async::Task KernelNetworks::wait() {
   probes_.addPolled(polled);
   int timeout = -1;
   if (desired_) {
-    const BootTime next = std::min(reconcileAt_, probes_.next());
+    BootTime next = std::min(reconcileAt_, probes_.next());
+    if (const auto joined = joining_.next()) next = std::min(next, *joined);
     const auto left = std::chrono::ceil<milliseconds>(next - clock_.now()).count();
     timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000));
   }
@@ -159,8 +160,11 @@ void KernelNetworks::takeDesired() {
     incoming.swap(incoming_);
   }
   if (!incoming || (desired_ && *desired_ == *incoming)) return;
-  std::sort(incoming->begin(), incoming->end(),
-            [](const DesiredNetwork& a, const DesiredNetwork& b) { return a.name < b.name; });
+  // By name; behind all others those that come back in spite of their verdict (see returnTo()).
+  const auto order = [](const DesiredNetwork& one) {
+    return std::pair(one.state == DesiredState::Return, one.name);
+  };
+  std::ranges::sort(*incoming, {}, order);
   desired_ = std::move(incoming);
   reconcileAt_ = BootTime{};
   probes_.askSoon();  // a new peer isn't kept waiting
@@ -184,6 +188,7 @@ void KernelNetworks::reconcile() {
   for (int pass = 0; pass < kPasses && again; ++pass) {
     seen = look();
     if (!seen) break;
+    joining_.sync(served_, host_, clock_.now());
     // Before any tunnel listens; and once more when one is gone.
     guard_.keep(served_, host_, options_.underlay, clock_.now());
     const Guard guard = guard_.refused() ? Guard::Refused : Guard::Committed;
@@ -307,7 +312,9 @@ void KernelNetworks::publish() {
   next.settled = settled_;
   next.orphans = orphans_;
   for (const DesiredNetwork& network : served_) {
-    drivers::Findings findings{probes_.reports(network.uid), std::nullopt, guard_.refused()};
+    drivers::Findings findings{
+        probes_.reports(network.uid), std::nullopt, guard_.refused(),
+        joining_.isJoining(network.uid, probes_.heard(network.uid), clock_.now())};
     if (const auto refused = refused_.find(network.uid); refused != refused_.end()) {
       findings.refused = refused->second;
     }

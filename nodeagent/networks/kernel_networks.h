@@ -12,6 +12,7 @@
 #include "nodeagent/networks/evaluate.h"
 #include "nodeagent/networks/guard_keeper.h"
 #include "nodeagent/networks/host_plan.h"
+#include "nodeagent/networks/joining.h"
 #include "nodeagent/networks/networks.h"
 #include "nodeagent/networks/probes.h"
 
@@ -94,6 +95,7 @@ class KernelNetworks {
   std::vector<Orphan> orphans_;
   std::map<NetworkUid, Error> refused_;
   Probes probes_;
+  Joining joining_;
   std::set<std::string> interestNames_;
   std::set<int> interestIndexes_;       // of the node
   std::set<int> innerInterestIndexes_;  // of the switch

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "nodeagent/drivers/names.h"
+#include "nodeagent/drivers/op.h"
 #include "nodeagent/networks/ground.h"
 
 namespace multinet::agent::networks {
@@ -38,10 +40,49 @@ bool isUnderlay(const LinkInfo& device, const Host& host, const std::string& def
          });
 }
 
-bool hasLinks(const DesiredNetwork& network, const Host& host) {
-  return anyLink(
-      host, [&](const LinkInfo& link) { return link.alias == drivers::networkAlias(network.uid); });
-}
+/// What the host has of networks, looked at once.
+class Present {
+ public:
+  explicit Present(const Host& host) {
+    look(host);
+    if (host.split()) look(host.inner);
+  }
+  [[nodiscard]] bool hasLinks(const DesiredNetwork& network) const {
+    return linked_.contains(network.uid);
+  }
+  /// Whether the node takes part in the network, or is to.
+  [[nodiscard]] bool isJoined(const DesiredNetwork& network) const {
+    switch (network.demand) {
+      case Demand::Wanted:
+        return true;
+      case Demand::Lingers:
+        return hasLinks(network);
+      case Demand::None:
+        // What a newer version made is nothing to be judged here.
+        return used_.contains(network.uid) ||
+               (typeOf(network.network) == api::NetworkType::Unknown && hasLinks(network));
+    }
+    return true;
+  }
+
+ private:
+  void look(const drivers::Links& side) {
+    std::map<int, NetworkUid> bridges;
+    for (const auto& [name, link] : side.links) {
+      const auto uid = drivers::parseNetworkAlias(link.alias);
+      if (!uid) continue;
+      linked_.insert(*uid);
+      if (link.kind == "bridge") bridges.emplace(link.index, *uid);
+    }
+    for (const auto& [name, link] : side.links) {
+      const auto bridge = bridges.find(link.master);
+      if (bridge != bridges.end() && drivers::parseAlias(link.alias)) used_.insert(bridge->second);
+    }
+  }
+
+  std::set<NetworkUid> linked_;
+  std::set<NetworkUid> used_;  ///< by interfaces of pods
+};
 
 bool holdsAddress(const IpPrefix& range, const std::string& device, const Host& host) {
   const LinkInfo* link = host.link(device);
@@ -136,8 +177,10 @@ std::optional<Refusal> refuseRange(const DesiredNetwork& network, const Host& ho
 
 HostDetail detailFor(const std::vector<DesiredNetwork>& desired, const Host& host) {
   static const std::string kNoUnderlay;
+  const Present present(host);
   HostDetail detail;
   for (const DesiredNetwork& network : desired) {
+    if (!present.isJoined(network)) continue;
     const auto ground = groundOf(network, host, kNoUnderlay);
     const HostDetail needed =
         std::visit([&](const auto& one) { return one.detail(ground); }, network.network);
@@ -150,15 +193,18 @@ HostDetail detailFor(const std::vector<DesiredNetwork>& desired, const Host& hos
 std::vector<DesiredNetwork> judge(const std::vector<DesiredNetwork>& desired, const Host& host,
                                   const std::string& defaultUnderlay) {
   std::vector<DesiredNetwork> served;
+  const Present present(host);
   Claims claims;
   for (const DesiredNetwork& wished : desired) {
-    if (wished.state == DesiredState::Keep && !hasLinks(wished, host)) continue;
+    const bool joined = present.isJoined(wished);
+    if (wished.state == DesiredState::Keep && !(joined && present.hasLinks(wished))) continue;
     DesiredNetwork network = wished;
+    network.demand = joined ? Demand::Wanted : Demand::None;
     const auto ground = groundOf(network, host, defaultUnderlay);
     const bool settled = std::visit([&](auto& one) { return one.settle(ground); }, network.network);
     if (!settled) continue;
     network.refusal = refusalOf(network, host, defaultUnderlay);
-    if (!network.refusal) network.refusal = claims.take(network);
+    if (joined && !network.refusal) network.refusal = claims.take(network);
     served.push_back(std::move(network));
   }
   return served;

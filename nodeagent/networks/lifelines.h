@@ -25,12 +25,15 @@ namespace multinet::agent::networks {
 [[nodiscard]] std::optional<Refusal> refuseRange(const DesiredNetwork& network, const Host& host,
                                                  const std::string& defaultUnderlay);
 
-/// What judge() needs besides: nothing, where all tunnels are made and no device is to be taken.
+/// What judge() needs besides: nothing, where all tunnels that somebody wants are made and no
+/// device is to be taken.
 [[nodiscard]] HostDetail detailFor(const std::vector<DesiredNetwork>& desired, const Host& host);
 
-/// The networks that are to be served on this host: those that are wished, and those that are to be
-/// kept and have links here. Each with its refusal; what its type has to say of that is settled
-/// (for a tunnel, addresses of peers to which it may not send are left out).
+/// The networks that are to be served on this host, and those that could be and that nobody wants:
+/// of these nothing is expected here, and they take nothing from others. What is to be kept and has
+/// no links here is left out. Demand is settled: Wanted or None; interfaces of pods in a network's
+/// bridge count as Wanted, whoever forgot them. Each with its refusal; what its type has to say of
+/// that is settled (for a tunnel, addresses of peers to which it may not send are left out).
 [[nodiscard]] std::vector<DesiredNetwork> judge(const std::vector<DesiredNetwork>& desired,
                                                 const Host& host,
                                                 const std::string& defaultUnderlay);

@@ -258,6 +258,51 @@ TEST(Judge, KeepsWhatIsThereAndMakesNothingThatNobodyWants) {
   EXPECT_EQ(tunnelOf(served[0]).port, 4800);
 }
 
+TEST(Judge, WhatNobodyWantsIsLookedAtAndTakesNothing) {
+  DesiredNetwork first = macvlanOn("eth1", api::MacvlanMode::Bridge);
+  DesiredNetwork second = passthru("eth1");
+  first.demand = Demand::None;
+  second.name = NetworkName("second");
+  second.uid = NetworkUid("u-second");
+  auto served = judge({first, second}, node(), "eth0");
+  ASSERT_EQ(served.size(), 2U);
+  EXPECT_EQ(served[0].demand, Demand::None);
+  EXPECT_FALSE(served[0].refusal);
+  EXPECT_FALSE(served[1].refusal) << "its device is free";
+  first.state = DesiredState::Keep;
+  EXPECT_EQ(judge({first}, node(), "eth0").size(), 0U) << "it couldn't be served either";
+}
+
+TEST(Judge, WhatLingersIsKeptWhereItIsThere) {
+  DesiredNetwork network = tunnel();
+  network.demand = Demand::Lingers;
+  EXPECT_EQ(judge({network}, node(), "eth0").at(0).demand, Demand::None);
+  Host host = node();
+  add(host, 5, bridgeName(network), "bridge").alias = networkAlias(network.uid);
+  EXPECT_EQ(judge({network}, host, "eth0").at(0).demand, Demand::Wanted);
+}
+
+TEST(Judge, InterfacesInABridgeWantItWhoeverForgotThem) {
+  DesiredNetwork network = tunnel();
+  network.demand = Demand::None;
+  Host host = node();
+  add(host, 5, bridgeName(network), "bridge").alias = networkAlias(network.uid);
+  EXPECT_EQ(judge({network}, host, "eth0").at(0).demand, Demand::None);
+  auto& pod = add(host, 6, "pod0", "veth");
+  pod.alias = drivers::aliasOf(IntentId("i1"), "net1");
+  pod.master = 5;
+  EXPECT_EQ(judge({network}, host, "eth0").at(0).demand, Demand::Wanted);
+}
+
+TEST(Judge, WhatANewerVersionMadeStays) {
+  DesiredNetwork network = tunnel();
+  network.network = drivers::newer::Network{};
+  network.demand = Demand::None;
+  Host host = node();
+  add(host, 5, "mnz0", "bridge").alias = networkAlias(network.uid);
+  EXPECT_EQ(judge({network}, host, "eth0").at(0).demand, Demand::Wanted);
+}
+
 TEST(Host, ReadsPortsOfTheKernelsTable) {
   const auto ports = parseUdpPorts(
       "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"

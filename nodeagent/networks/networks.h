@@ -25,6 +25,10 @@ using drivers::Refusal;
 /// spite of its verdict, for a pod that was on it before the node lost its links.
 enum class DesiredState : std::uint8_t { Serve, Keep, Return };
 
+/// Whether anybody on this node wants a network. Lingers: nobody does any more, or nobody can say
+/// yet: what the node has of it stays, and nothing is made.
+enum class Demand : std::uint8_t { Wanted, Lingers, None };
+
 /// One network as this node shall serve it.
 struct DesiredNetwork {
   NetworkName name;
@@ -35,6 +39,7 @@ struct DesiredNetwork {
   std::vector<IpPrefix> subnets;  ///< pods get a connected route to each
   std::vector<IpPrefix> covered;  ///< ranges of the cluster that one of the subnets overlaps
   DesiredState state = DesiredState::Serve;
+  Demand demand = Demand::Wanted;
 
   /// What this network must not take from the node: the verdict of judge() (see lifelines.h),
   /// nobody else fills it in.
@@ -47,8 +52,12 @@ struct NetworkState {
   NetworkName name;
   NetworkUid uid;
   api::NetworkType type = api::NetworkType::Vxlan;
-  /// For InterfacePlan. Nothing until it is there, and while a check that protects says no: nothing
-  /// new is attached then. What is attached already stays.
+  /// False: nobody here wants it, and the node has nothing of it. The checks then tell what can be
+  /// told of it without making it.
+  bool joined = true;
+  /// For InterfacePlan. Nothing until it is there and, where it was just made, until the first peer
+  /// was heard (see joining.h); nor while a check that protects says no: nothing new is attached
+  /// then. What is attached already stays.
   std::optional<Link> link;
   unsigned mtu = 0;                  ///< for interfaces of this network; 0 until it is known
   MacAddress bridgeMac;              ///< for this node's NetworkPeer (VXLAN)

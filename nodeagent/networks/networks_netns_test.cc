@@ -19,6 +19,58 @@ TEST_F(NetworksTest, ARestartWritesNothing) {
   EXPECT_EQ(one_.networks().writes(), 0U);
 }
 
+TEST_F(NetworksTest, ARestartBeforeThePeersAreKnownWritesNothingEither) {
+  wireV4();
+  startBoth();
+  one_.stop();
+  one_.start(fast());
+  DesiredNetwork network = blue({});
+  tunnelOf(network).peersKnown = false;
+  one_.networks().setDesired({network});
+  ASSERT_TRUE(one_.until(
+      [](const Snapshot& s) { return s.settled && s.find(kUid)->link.has_value(); }, seconds(20)));
+  EXPECT_EQ(one_.networks().writes(), 0U);
+  EXPECT_EQ(one_.flood(vxlanName(network)), std::vector<IpAddress>{ip("172.18.0.2")});
+}
+
+TEST_F(NetworksTest, ANodeJoinsWhereItIsWantedAndLeavesAfterItsLastPod) {
+  wireV4();
+  one_.start(fast());
+  DesiredNetwork network = blue({});
+  const auto is = [&](bool there) {
+    return (one_.inner(bridgeName(network)).index != 0) == there &&
+           (one_.inner(vxlanName(network)).index != 0) == there && guarded(one_) == there;
+  };
+  network.demand = Demand::None;
+  one_.networks().setDesired({network});
+  ASSERT_TRUE(one_.until(readyAsBridge, seconds(20)));
+  EXPECT_FALSE(one_.networks().snapshot()->find(kUid)->joined);
+  EXPECT_EQ(one_.networks().writes(), 0U);
+  EXPECT_TRUE(is(false));
+
+  network.demand = Demand::Wanted;
+  tunnelOf(network).peersKnown = false;
+  one_.networks().setDesired({network});
+  EXPECT_TRUE(eventually([&] { return is(true); }));
+  EXPECT_FALSE(one_.networks().snapshot()->find(kUid)->link) << "whom would it flood to?";
+  tunnelOf(network).peersKnown = true;
+  one_.networks().setDesired({network});
+  ASSERT_TRUE(
+      one_.until([](const Snapshot& s) { return s.find(kUid)->link.has_value(); }, seconds(20)));
+
+  Node pod("pod");
+  one_.attach("pod0", pod, bridgeName(network));
+  network.demand = Demand::None;
+  tunnelOf(network).port = 4800;  // so that it is known when that is looked at
+  one_.networks().setDesired({network});
+  ASSERT_TRUE(eventually([&] { return one_.inner(vxlanName(network)).udpPort == 4800; }));
+  EXPECT_TRUE(one_.networks().snapshot()->find(kUid)->joined) << "a pod is on it";
+  one_.runInner(netlink::deleteLink({0, "pod0"}));
+  EXPECT_TRUE(eventually([&] { return is(false); }));
+  EXPECT_TRUE(one_.until(
+      [](const Snapshot& s) { return !s.find(kUid)->joined && s.orphans.empty(); }, seconds(20)));
+}
+
 TEST_F(NetworksTest, DriftIsRepaired) {
   wireV4();
   startBoth();

@@ -41,6 +41,11 @@ TunnelPlacement tunnelPlacement(const DesiredNetwork& network, const Host& host,
       .tunnelPlacement(groundOf(network, host, underlay));
 }
 
+DesiredNetwork blueOfOneFamily() {
+  return testTunnel("blue", "u-blue",
+                    {{NodeName("two"), {ip("10.0.0.2")}, MacAddress::derive("two")}});
+}
+
 /// As the fixed parts of this test see it.
 NetworkState judged(const DesiredNetwork& network, const Host& host,
                     const drivers::Findings& findings) {
@@ -168,6 +173,25 @@ TEST(HostPlan, ANetworkThatIsGoneIsRemovedUnlessPodsUseIt) {
   EXPECT_TRUE(plan.steps.empty());
   ASSERT_EQ(plan.orphans.size(), 1U);
   EXPECT_EQ(plan.orphans.front(), (Orphan{NetworkUid("u-blue"), bridgeName(blue()), 1}));
+}
+
+TEST(HostPlan, WhatNobodyWantsIsNotMadeAndGoesWhereItIs) {
+  DesiredNetwork network = blue();
+  network.demand = Demand::None;
+  EXPECT_TRUE(planHost({network}, bareHost(), Guard::Committed, options()).steps.empty());
+  const HostPlan plan = planHost({network}, servingHost(), Guard::Committed, options());
+  EXPECT_EQ(textOf(plan).size(), 2U) << "bridge and tunnel";
+  EXPECT_TRUE(plan.orphans.empty());
+}
+
+TEST(HostPlan, PeersThatArentKnownYetChangeNoFloodList) {
+  DesiredNetwork network = blue();
+  tunnelOf(network).peers.clear();
+  tunnelOf(network).peersKnown = false;
+  EXPECT_TRUE(planHost({network}, servingHost(), Guard::Committed, options()).steps.empty());
+  const auto& sets = guardTable({network}, servingHost(), "eth0").sets;
+  EXPECT_EQ(sets, guardTable({blueOfOneFamily()}, servingHost(), "eth0").sets)
+      << "nor whom the tunnel hears";
 }
 
 TEST(HostPlan, ANetworkOfATypeOfANewerVersionIsLeftAsItIs) {
@@ -400,6 +424,32 @@ TEST(Evaluate, WhatProtectsGatesAndWhatMeasuresDoesNot) {
   EXPECT_EQ(jumbo.reason, "PathMTUTooSmall");
 }
 
+TEST(Evaluate, WhatNobodyWantsIsReadyWhereItWouldWork) {
+  DesiredNetwork network = blue();
+  network.demand = Demand::None;
+  const NetworkState state = judged(network, shared(bareHost()), {});
+  EXPECT_FALSE(state.joined);
+  EXPECT_FALSE(state.link);
+  EXPECT_TRUE(state.underlays.empty()) << "no NetworkPeer";
+  EXPECT_EQ(state.ready, CheckStatus::True);
+  EXPECT_EQ(state.reason, "NotJoined");
+  EXPECT_EQ(state.mtu, 1450U);
+  const NetworkState without = judged(network, Host{}, {});
+  EXPECT_EQ(without.ready, CheckStatus::False);
+  EXPECT_EQ(without.reason, "DeviceMissing");
+}
+
+TEST(Evaluate, PodsWaitWhileItJoinsAndNobodyIsToldOfIt) {
+  drivers::Findings findings;
+  findings.joining = true;
+  const NetworkState state = judged(blue(), servingHost(), findings);
+  EXPECT_TRUE(state.joined);
+  EXPECT_FALSE(state.link);
+  EXPECT_FALSE(state.underlays.empty()) << "the others are to hear of it";
+  EXPECT_EQ(state.ready, CheckStatus::True);
+  EXPECT_TRUE(judged(blue(), servingHost(), {}).link);
+}
+
 TEST(Evaluate, AnUnusablePeerIsToldAndDoesNotDecide) {
   DesiredNetwork network = blue();
   tunnelOf(network).refusedPeers = {"peer x: 10.0.0.1 is this node's own address"};
@@ -489,6 +539,14 @@ TEST(Guard, StaysForEachTunnelThatIsThere) {
   host.inner.flood[6] = {ip("10.0.0.9")};
   EXPECT_EQ(guardTable({blue()}, host, "eth0").sets[2].elements,
             std::set<std::string>{"10.0.0.2 . 4799"});
+}
+
+TEST(Guard, ANetworkThatNobodyWantsIsNoChange) {
+  DesiredNetwork network = blue();
+  network.demand = Demand::None;
+  EXPECT_TRUE(guardsNothing(guardTable({network}, shared(bareHost()), "eth0")));
+  EXPECT_FALSE(guardsNothing(guardTable({network}, servingHost(), "eth0")))
+      << "until its tunnel is gone";
 }
 
 TEST(Guard, APortOfSomebodyElseIsNotGuarded) {

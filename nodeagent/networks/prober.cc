@@ -91,6 +91,7 @@ std::vector<DirectFrame> Prober::receive() {
     const auto asked = asked_.find(frame.from);
     if (probe->kind == ProbeKind::Request) {
       if (!std::binary_search(known_.begin(), known_.end(), frame.from)) return;
+      heard_ = true;
       const Probe reply{ProbeKind::Reply, probe->nonce};
       send(frame.from, reply, frame.payload.size());
       if (frame.payload.size() > kSmallProbe && asked != asked_.end() &&
@@ -100,6 +101,7 @@ std::vector<DirectFrame> Prober::receive() {
       }
     } else if (asked != asked_.end()) {
       asked->second.health.answered(probe->nonce);
+      heard_ = heard_ || asked->second.health.state() == PeerState::Answers;
       if (probe->nonce != asked->second.directNonce || probe->nonce == 0) return;
       asked->second.directNonce = 0;
       healed_.push_back(asked->second.remote);

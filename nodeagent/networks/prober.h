@@ -52,6 +52,8 @@ class Prober {
   [[nodiscard]] int fd() const { return socket_.fd(); }
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] std::vector<PeerReport> reports() const;
+  /// Whether any peer was heard since it is open, as one that asks or that answers.
+  [[nodiscard]] bool heard() const { return heard_; }
 
  private:
   struct Asked {
@@ -69,6 +71,7 @@ class Prober {
   netns::PacketSocket socket_;
   std::map<MacAddress, Asked> asked_;
   std::vector<IpAddress> healed_;
+  bool heard_ = false;
   std::vector<MacAddress> known_;  ///< sorted; whose requests are answered
 };
 

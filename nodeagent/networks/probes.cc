@@ -116,6 +116,11 @@ void Probes::addPolled(std::vector<pollfd>& polled) const {
   for (const auto& [uid, prober] : probers_) polled.push_back({prober.fd(), POLLIN, 0});
 }
 
+bool Probes::heard(const NetworkUid& network) const {
+  const auto found = probers_.find(network);
+  return found != probers_.end() && found->second.heard();
+}
+
 std::vector<PeerReport> Probes::reports(const NetworkUid& network) const {
   const auto found = probers_.find(network);
   return found == probers_.end() ? std::vector<PeerReport>{} : found->second.reports();

@@ -31,6 +31,8 @@ class Probes {
   void addPolled(std::vector<pollfd>& polled) const;
   /// Empty where the network isn't measured.
   [[nodiscard]] std::vector<PeerReport> reports(const NetworkUid& network) const;
+  /// Whether a frame of a peer came through the network's tunnel: that peer knows this node.
+  [[nodiscard]] bool heard(const NetworkUid& network) const;
 
  private:
   [[nodiscard]] static Result<Prober> open(const Prober::Options& options, const Fd* switchNetns);

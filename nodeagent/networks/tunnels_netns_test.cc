@@ -119,7 +119,8 @@ TEST_F(NetworksTest, WithoutPeersNothingIsProbedAndNothingIsClaimed) {
   wireV4();
   one_.start(fast());
   one_.networks().setDesired({blue({})});
-  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.settled; }, seconds(20)));
+  ASSERT_TRUE(one_.until(
+      [](const Snapshot& s) { return s.settled && s.find(kUid)->link.has_value(); }, seconds(20)));
   const auto snapshot = one_.networks().snapshot();
   const Check& peers = snapshot->find(kUid)->checks.back();
   EXPECT_EQ(peers.name, "Peers");

@@ -49,6 +49,14 @@ TEST(NodeStatus, SaysWhatWasNotProbedAndKeepsTheTimeOfTransition) {
   EXPECT_EQ(ready->lastTransitionTime, later);
 }
 
+TEST(NodeStatus, WhatNobodyWantsIsToldWhereItWouldNotWork) {
+  networks::Snapshot idle = blue();
+  idle.networks[0].joined = false;
+  EXPECT_TRUE(nodeStatus({}, {idle, {}, {}}, WallTime()).networks.empty());
+  idle.networks[0].ready = networks::CheckStatus::False;
+  EXPECT_EQ(nodeStatus({}, {idle, {}, {}}, WallTime()).networks.size(), 1U);
+}
+
 TEST(NodeStatus, ANetworkMadeAgainUnderItsNameStartsAnew) {
   const WallTime first = WallTime(std::chrono::seconds(1000));
   const WallTime later = WallTime(std::chrono::seconds(2000));

@@ -93,6 +93,8 @@ api::NodeNetworkSetStatus nodeStatus(const api::NodeNetworkSetStatus& before, co
   }
   tellLeftovers(status.conditions, view.networks.orphans, second);
   for (const networks::NetworkState& state : view.networks.networks) {
+    // Every node could say so of every network: what nobody wants here is told where it's amiss.
+    if (!state.joined && state.ready == networks::CheckStatus::True) continue;
     status.networks.push_back(networkOf(state, before, second));
   }
   return fitted(std::move(status), view.used);

@@ -117,6 +117,25 @@ class DefaultGatewayTest : public ResolverTest {
   static IpPrefix prefix(const char* text) { return IpPrefix::parse(text).value(); }
 };
 
+TEST_F(ResolverTest, TellsOfANetworkThatTheNodeHasNotJoinedAndWaitsForIt) {
+  networks::Snapshot idle = onNode();
+  idle.networks[0].joined = false;
+  idle.networks[0].ready = networks::CheckStatus::True;
+  idle.networks[0].link.reset();
+  networks_.publish(idle);
+  async::Lane lane("sandbox", clock_);
+  std::set<NetworkUid> wanted;
+  Resolver resolver(lane, caches_, onNodeNow(), clock_, {}, [&](const NetworkUid& network) {
+    wanted.insert(network);
+    networks_.publish(onNode());  // the node makes it
+  });
+  auto answer = begin(resolver, seconds(4));
+  EXPECT_TRUE(isAnswered(lane, answer, seconds(1)));
+  lane.stop();
+  EXPECT_TRUE(answer.get());
+  EXPECT_EQ(wanted, std::set<NetworkUid>{NetworkUid("uid-blue")});
+}
+
 // An attachment of a namespace that isn't followed yet isn't one that doesn't exist.
 TEST_F(DefaultGatewayTest, WaitsForTheAttachmentsOfItsNamespaceAlone) {
   const auto known = std::exchange(caches_.content.attachments, {});

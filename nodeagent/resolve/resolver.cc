@@ -40,9 +40,9 @@ Result<const networks::NetworkState*> stateOf(const networks::Snapshot& snapshot
   const bool isThere = state != nullptr && state->link && state->mtu > 0;
   if (isThere) return state;
   // With the reason that stands in the node's NodeNetworkSet, which the docs are sorted by.
-  const std::string detail = state == nullptr || state->message.empty()
-                                 ? "not made yet"
-                                 : state->reason + ": " + state->message;
+  const bool comes = state == nullptr || state->message.empty() ||
+                     (!state->joined && state->ready == networks::CheckStatus::True);
+  const std::string detail = comes ? "not made yet" : state->reason + ": " + state->message;
   return fail(Code::Unavailable, "NetworkNotOnNode",
               "interface " + interface.name.str() + ": network \"" + interface.network.str() +
                   "\" is not ready on this node: " + detail);
@@ -109,12 +109,13 @@ struct Resolver::Call {
 };
 
 Resolver::Resolver(async::Lane& lane, watch::Caches& caches, NetworksNow networks,
-                   const Clock& clock, std::vector<IpPrefix> clusterPrefixes)
+                   const Clock& clock, std::vector<IpPrefix> clusterPrefixes, WantNetwork want)
     : lane_(lane),
       caches_(caches),
       networks_(std::move(networks)),
       clock_(clock),
-      clusterPrefixes_(std::move(clusterPrefixes)) {}
+      clusterPrefixes_(std::move(clusterPrefixes)),
+      want_(std::move(want)) {}
 
 void Resolver::resolve(const PodRequest& request, BootTime deadline,
                        async::Answer<std::vector<WantedInterface>> done) {
@@ -187,6 +188,10 @@ Result<std::vector<WantedInterface>> Resolver::decide(const PodRequest& request)
   if (!resolved.has_value()) return fail(api::toError(resolved.error()));
   MULTINET_CHECK(checkAdmitted(request, *resolved));
   const auto snapshot = networks_();
+  for (const api::ResolvedInterface& interface : *resolved) {
+    const networks::NetworkState* state = snapshot->find(interface.networkUid);
+    if (state == nullptr || !state->joined) want_(interface.networkUid);
+  }
   std::vector<WantedInterface> all;
   for (const api::ResolvedInterface& interface : *resolved) {
     const auto network = caches_.catalog().network(interface.network.str());

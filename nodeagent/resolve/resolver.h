@@ -47,14 +47,18 @@ struct WantedInterface {
 /// What the node has of its networks now.
 using NetworksNow = std::function<std::shared_ptr<const networks::Snapshot>()>;
 
+/// Told of a network that a pod is to have and that the node doesn't make yet; must not block.
+using WantNetwork = std::function<void(const NetworkUid&)>;
+
 /// Over the caches of this node. Any thread may call; nothing blocks. It lives on the lane of the
 /// sandboxes' owner.
 class Resolver {
  public:
   /// `clusterPrefixes`: the ranges of pods and nodes, as the command line says them. `networks` is
-  /// asked on the lane. All others outlive it; the lane stops before it goes.
-  Resolver(async::Lane& lane, watch::Caches& caches, NetworksNow networks, const Clock& clock,
-           std::vector<IpPrefix> clusterPrefixes);
+  /// asked, and `want` told, on the lane. All others outlive it; the lane stops before it goes.
+  Resolver(
+      async::Lane& lane, watch::Caches& caches, NetworksNow networks, const Clock& clock,
+      std::vector<IpPrefix> clusterPrefixes, WantNetwork want = [](const NetworkUid&) {});
 
   /// Whether enough is known to decide; the error says what is missing. Never waits.
   [[nodiscard]] Status ready() const { return caches_.synced(); }
@@ -88,6 +92,7 @@ class Resolver {
   const NetworksNow networks_;
   const Clock& clock_;
   const std::vector<IpPrefix> clusterPrefixes_;
+  const WantNetwork want_;
 };
 
 }  // namespace multinet::agent::resolve

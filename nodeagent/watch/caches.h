@@ -1,9 +1,11 @@
-// What this node knows of the cluster: its pods, the networks, peers, and of the namespaces of its
-// pods their labels and attachments.
+// What this node knows of the cluster: its pods, the networks, the peers of those that it serves,
+// and of the namespaces of its pods their labels and attachments.
 #pragma once
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,7 +28,12 @@ class Caches {
   /// This node's pods.
   [[nodiscard]] virtual std::vector<std::shared_ptr<const k8s::Pod>> pods() const = 0;
   [[nodiscard]] virtual std::vector<std::shared_ptr<const api::PodNetwork>> networks() const = 0;
-  [[nodiscard]] virtual std::vector<std::shared_ptr<const api::NetworkPeer>> peers() const = 0;
+  using Peers = std::vector<std::shared_ptr<const api::NetworkPeer>>;
+  /// From now on the peers of these networks are followed, by name, and of no others. What becomes
+  /// known counts as a change. Returns at once.
+  virtual void followPeers(std::set<std::string> networks) = 0;
+  /// All peers of a network that is followed, this node's too; nothing until they are known.
+  [[nodiscard]] virtual std::optional<Peers> peersOf(const std::string& network) const = 0;
   /// The ranges of the Services' addresses. Unavailable until the API server has told them.
   [[nodiscard]] virtual Result<std::vector<IpPrefix>> servicePrefixes() const = 0;
   /// Fetches the labels of a namespace unless they are fresh; labels that are known are good

@@ -1,5 +1,6 @@
 #include "nodeagent/watch/cluster.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/api/names.h"
@@ -50,6 +51,8 @@ struct Cluster::Informers {
     Decides,   ///< nothing is judged before its first list is there
     Follows,   ///< from the start on
     WithPods,  ///< from the first pod on that asks for a network
+    /// From the first network on whose peers are followed; from the start, where the node has some.
+    WhenJoined,
   };
   /// One informer, as all of them are treated.
   struct One {
@@ -76,19 +79,25 @@ struct Cluster::Informers {
                     {[changed](const auto&) { changed(); },
                      [changed](const auto&, const auto&) { changed(); },
                      [changed](const auto&) { changed(); }, changed}),
-        peers(*client, options),
+        peers(*client, options,
+              [](kube::WatchOptions& own, const std::string& scope) {
+                own.selection.fieldSelector = "podNetworkName=" + scope;
+              },
+              {[changed](const auto&) { changed(); },
+               [changed](const auto&, const auto&) { changed(); },
+               [changed](const auto&) { changed(); }, changed}),
+        ownPeers(*client, where(options, "nodeName", node)),
         blocks(*client, where(options, "spec.nodeName", node)),
         serviceCidrs(*client, options),
         interfaceSets(*client, where(options, "nodeName", node)),
         nodeSets(*client, where(options, "metadata.name", node)),
         nodes(*client, where(options, "metadata.name", node)) {
     add(networks, "PodNetworks", Role::Decides);
-    // Without them a start would empty the flood lists of tunnels that carry traffic.
-    add(peers, "NetworkPeers", Role::Decides);
     add(pods, "this node's pods", Role::Decides);
     add(serviceCidrs, "ServiceCIDRs", Role::Follows);
     add(nodeSets, "this node's NodeNetworkSet", Role::Follows);
     add(nodes, "this node", Role::Follows);
+    add(ownPeers, "this node's NetworkPeers", Role::WhenJoined);
     add(blocks, "this node's IPBlocks", Role::WithPods);
     add(interfaceSets, "this node's PodInterfaceSets", Role::WithPods);
   }
@@ -106,14 +115,23 @@ struct Cluster::Informers {
   kube::Informer<k8s::Pod> pods;
   kube::Informer<api::PodNetwork> networks;
   Scoped<api::PodNetworkAttachment> attachments;  ///< by namespace
-  kube::Informer<api::NetworkPeer> peers;
+  Scoped<api::NetworkPeer> peers;                 ///< by network
+  kube::Informer<api::NetworkPeer> ownPeers;
   kube::Informer<api::IPBlock> blocks;
   kube::Informer<k8s::ServiceCidr> serviceCidrs;
   kube::Informer<api::PodInterfaceSet> interfaceSets;
   kube::Informer<api::NodeNetworkSet> nodeSets;
   kube::Informer<k8s::Node> nodes;
   std::vector<One> all;
-  bool withPods = false;  ///< of the lane: those of that role have been started
+  std::set<Role> started;  ///< of the lane
+
+  /// What is started already goes on.
+  void startAll(Role role) {
+    if (!started.insert(role).second) return;
+    for (const One& one : all) {
+      if (one.role == role) one.start();
+    }
+  }
 };
 
 class Cluster::View final : public api::Catalog {
@@ -174,20 +192,22 @@ void Cluster::stop() {
   if (owned_ == nullptr) return;
   for (const Informers::One& one : owned_->all) one.stop();
   owned_->attachments.follow({});
+  owned_->peers.follow({});
 }
 
 // A pod waits for what these bring: a node that joins before the CRDs are applied must not find
 // them half a minute later.
-kube::WatchOptions Cluster::watchOptions() const {
+kube::WatchOptions Cluster::watchOptions() {
   kube::WatchOptions options;
   options.backoffMost = std::chrono::seconds(5);
   options.onRevisionWentBack = [this](const std::string& /*before*/, const std::string& /*now*/) {
     options_.storeWentBack();
+    lane_.post([this] { lookForOwnPeers(); });
   };
   return options;
 }
 
-Result<std::unique_ptr<Cluster::Informers>> Cluster::makeInformers() const {
+Result<std::unique_ptr<Cluster::Informers>> Cluster::makeInformers() {
   MULTINET_TRY(kube::Config config, kube::loadKubeconfig(options_.kubeconfig, ""));
   config.userAgent = "multinet-nodeagent";
   kube::ClientOptions options;
@@ -218,10 +238,22 @@ void Cluster::connect() {
   tellChanges();
   tellOwnChanges();
   informers_.store(owned_.get());
-  for (const Informers::One& one : owned_->all) {
-    if (one.role != Informers::Role::WithPods) one.start();
-  }
+  owned_->startAll(Informers::Role::Decides);
+  owned_->startAll(Informers::Role::Follows);
   followSoon();
+  lane_.post([this] { lookForOwnPeers(); });
+}
+
+// Most nodes have none, and a watch is a connection. One that has some, by its own word of before,
+// must hear of them: they are to be taken back.
+void Cluster::lookForOwnPeers() {
+  if (owned_->started.contains(Informers::Role::WhenJoined)) return;
+  kube::Selection selection;
+  selection.fieldSelector = "nodeName=" + options_.node.str();
+  const auto found = owned_->reader->list<api::NetworkPeer>(selection);
+  noOwnPeers_ = found.has_value() && found->empty();
+  if (!noOwnPeers_) return owned_->startAll(Informers::Role::WhenJoined);
+  own_.node("");
 }
 
 void Cluster::tellChanges() {
@@ -242,7 +274,6 @@ void Cluster::tellChanges() {
                            .deleted = anyChange,
                            .synced = changed_});
   owned_->networks.addHandler({anyChange, anyUpdate, anyChange, changed_});
-  owned_->peers.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->blocks.addHandler({.deleted = options_.blockGone});
   owned_->serviceCidrs.addHandler({anyChange, anyUpdate, anyChange, changed_});
 }
@@ -262,24 +293,9 @@ void Cluster::tellOwnChanges() {
   owned_->nodeSets.addHandler({any, [this](const auto&, const auto&) { own_.node(""); }, any, all});
   // Its heartbeats change nothing here.
   owned_->nodes.addHandler({.added = any, .deleted = any, .synced = all});
-  const auto keep = [this](const api::NetworkPeer& peer) {
-    if (peer.nodeName != options_.node.str()) return;
-    {
-      const std::lock_guard lock(mutex_);
-      ownPeers_[peer.metadata.name] = std::make_shared<const api::NetworkPeer>(peer);
-    }
-    own_.node(peer.metadata.name);
-  };
-  const auto drop = [this](const api::NetworkPeer& peer) {
-    if (peer.nodeName != options_.node.str()) return;
-    {
-      const std::lock_guard lock(mutex_);
-      ownPeers_.erase(peer.metadata.name);
-    }
-    own_.node(peer.metadata.name);
-  };
-  owned_->peers.addHandler(
-      {keep, [keep](const api::NetworkPeer&, const api::NetworkPeer& now) { keep(now); }, drop,
+  const auto peer = [this](const api::NetworkPeer& one) { own_.node(one.metadata.name); };
+  owned_->ownPeers.addHandler(
+      {peer, [peer](const api::NetworkPeer&, const api::NetworkPeer& now) { peer(now); }, peer,
        all});
 }
 
@@ -298,9 +314,15 @@ std::vector<WatchAge> Cluster::watches() const {
     const auto heard = one.health().heardAt;
     if (heard) ages.push_back({one.resource, now - *heard});
   }
-  if (const auto heard = informers->attachments.heardAt()) {
-    ages.push_back({std::string(kube::kindOf<api::PodNetworkAttachment>().plural), now - *heard});
-  }
+  const auto add = [&](const k8s::Kind& kind, const auto& heard) {
+    if (!heard) return;
+    const std::string resource(kind.plural);
+    const auto same = std::ranges::find(ages, resource, &WatchAge::resource);
+    if (same == ages.end()) return ages.push_back({resource, now - *heard});
+    same->age = std::max(same->age, Duration(now - *heard));
+  };
+  add(kube::kindOf<api::PodNetworkAttachment>(), informers->attachments.heardAt());
+  add(kube::kindOf<api::NetworkPeer>(), informers->peers.heardAt());
   return ages;
 }
 
@@ -344,10 +366,20 @@ std::vector<std::shared_ptr<const api::PodNetwork>> Cluster::networks() const {
   return informers->networks.list();
 }
 
-std::vector<std::shared_ptr<const api::NetworkPeer>> Cluster::peers() const {
+void Cluster::followPeers(std::set<std::string> networks) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (peersFor_ == networks) return;
+    peersFor_ = std::move(networks);
+  }
+  followSoon();
+}
+
+std::optional<Caches::Peers> Cluster::peersOf(const std::string& network) const {
   const Informers* informers = informers_.load();
-  if (informers == nullptr) return {};
-  return informers->peers.list();
+  const auto watch = informers == nullptr ? nullptr : informers->peers.of(network);
+  if (watch == nullptr || !watch->synced()) return std::nullopt;
+  return watch->list();
 }
 
 Seen<api::PodInterfaceSet> Cluster::interfaceSet(const std::string& namespaceName,
@@ -377,17 +409,18 @@ Seen<k8s::Node> Cluster::node() const {
 
 Seen<api::NetworkPeer> Cluster::ownPeer(const std::string& name) const {
   const Informers* informers = informers_.load();
-  if (informers == nullptr || !informers->peers.synced()) return {};
-  const std::lock_guard lock(mutex_);
-  const auto found = ownPeers_.find(name);
-  return {true, found == ownPeers_.end() ? nullptr : found->second};
+  if (informers == nullptr) return {};
+  if (!informers->ownPeers.synced()) return {noOwnPeers_, nullptr};
+  return {true, informers->ownPeers.get({"", name})};
 }
 
 std::vector<std::string> Cluster::ownPeerNames() const {
   std::vector<std::string> names;
-  const std::lock_guard lock(mutex_);
-  names.reserve(ownPeers_.size());
-  for (const auto& [name, peer] : ownPeers_) names.push_back(name);
+  const Informers* informers = informers_.load();
+  if (informers == nullptr) return names;
+  const auto peers = informers->ownPeers.list();
+  names.reserve(peers.size());
+  for (const auto& peer : peers) names.push_back(peer->metadata.name);
   return names;
 }
 
@@ -419,10 +452,12 @@ void Cluster::followSoon() {
 void Cluster::followNeeded() {
   if (owned_ == nullptr) return;  // it is done when they are there
   std::set<std::string> wanted;
+  std::set<std::string> peersFor;
   bool anyAsks = false;
   {
     const std::lock_guard lock(mutex_);
     wanted.swap(called_);
+    peersFor = peersFor_;
   }
   for (const auto& pod : pods()) {
     const std::string* text = pod->metadata.annotation(api::kNetworksAnnotation);
@@ -431,11 +466,9 @@ void Cluster::followNeeded() {
     if (api::asksByAttachment(*text)) wanted.insert(pod->metadata.nameSpace);
   }
   // Most nodes of a cluster may never have such a pod; one that had will have others.
-  if (anyAsks && !std::exchange(owned_->withPods, true)) {
-    for (const Informers::One& one : owned_->all) {
-      if (one.role == Informers::Role::WithPods) one.start();
-    }
-  }
+  if (anyAsks) owned_->startAll(Informers::Role::WithPods);
+  if (!peersFor.empty()) owned_->startAll(Informers::Role::WhenJoined);
+  owned_->peers.follow(peersFor);
   const BootTime now = clock_.now();
   owned_->attachments.follow(wanted_.update(wanted, now));
   const auto next = wanted_.next();

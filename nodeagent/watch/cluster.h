@@ -6,9 +6,9 @@
 
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -71,7 +71,8 @@ class Cluster final : public Caches, public OwnObjects {
   [[nodiscard]] const api::Catalog& catalog() const override;
   [[nodiscard]] std::vector<std::shared_ptr<const k8s::Pod>> pods() const override;
   [[nodiscard]] std::vector<std::shared_ptr<const api::PodNetwork>> networks() const override;
-  [[nodiscard]] std::vector<std::shared_ptr<const api::NetworkPeer>> peers() const override;
+  void followPeers(std::set<std::string> networks) override;
+  [[nodiscard]] std::optional<Peers> peersOf(const std::string& network) const override;
   [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override;
   void needNamespace(const std::string& name, std::function<void(Status)> done) override;
   [[nodiscard]] Status needAttachments(const std::string& namespaceName) override;
@@ -90,12 +91,13 @@ class Cluster final : public Caches, public OwnObjects {
   class View;
 
   void connect();
-  [[nodiscard]] Result<std::unique_ptr<Informers>> makeInformers() const;
-  [[nodiscard]] kube::WatchOptions watchOptions() const;
+  [[nodiscard]] Result<std::unique_ptr<Informers>> makeInformers();
+  [[nodiscard]] kube::WatchOptions watchOptions();
   void tellChanges();
   void tellOwnChanges();
   void followSoon();
   void followNeeded();
+  void lookForOwnPeers();
   [[nodiscard]] Result<k8s::StringMap> fetchLabels(const std::string& name) const;
 
   const ClusterOptions options_;
@@ -106,12 +108,13 @@ class Cluster final : public Caches, public OwnObjects {
 
   mutable std::mutex mutex_;  // of the next three
   Error notConnected_;
-  std::set<std::string> called_;  ///< namespaces whose attachments were asked for
-  std::map<std::string, std::shared_ptr<const api::NetworkPeer>> ownPeers_;
+  std::set<std::string> called_;    ///< namespaces whose attachments were asked for
+  std::set<std::string> peersFor_;  ///< networks
 
   std::unique_ptr<Informers> owned_;             // made once, on the lane
   std::atomic<Informers*> informers_ = nullptr;  // owned_, once it can be used
   std::atomic<bool> following_{false};           // a look at what to follow is on its way
+  std::atomic<bool> noOwnPeers_{false};          // none was there, and none is followed yet
   Lingering wanted_;                             // the lane's, as the next: namespaces
   bool lookComes_ = false;                       // a timer runs for what ends
   async::Backoff backoff_;

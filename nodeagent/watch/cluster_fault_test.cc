@@ -66,6 +66,12 @@ class ClusterTest : public ::testing::Test {
     }
     return namespaces;
   }
+  long peerWatches() const {
+    return std::ranges::count_if(server_.requests(), [](const std::string& request) {
+      return request.find("networkpeers?") != std::string::npos &&
+             request.find("watch=") != std::string::npos;
+    });
+  }
   void put(const std::string& path, Json object) {
     const auto parsed = ResourcePath::parse(path);
     object["metadata"]["name"] = parsed.name;
@@ -124,13 +130,15 @@ TEST_F(ClusterTest, AServerThatHangsTakesNothingThatIsKnown) {
   start();
   ASSERT_TRUE(eventually([&] { return cluster_->synced().has_value(); }));
   ASSERT_TRUE(ask("default").get());
+  cluster_->followPeers({"blue"});
+  ASSERT_TRUE(eventually([&] { return cluster_->peersOf("blue").has_value(); }));
   // Accepts, and says nothing: neither to calls nor to watches.
   server_.inject({.fault = Fault::Stall, .method = "GET", .targetContains = "", .times = 1000});
   const auto begin = std::chrono::steady_clock::now();
   ASSERT_TRUE(ask("default").get());
   EXPECT_LT(std::chrono::steady_clock::now() - begin, kPatient);
   EXPECT_TRUE(cluster_->synced());
-  EXPECT_EQ(cluster_->peers().size(), 2U);
+  EXPECT_EQ(cluster_->peersOf("blue")->size(), 2U);
   // What isn't known is no one's but its own caller's affair, and ends.
   auto unknown = ask("other");
   ASSERT_TRUE(ask("default").get());
@@ -198,6 +206,37 @@ TEST_F(ClusterTest, EndsWithANamespaceAWhileAfterItsLastPod) {
   ASSERT_TRUE(eventually(known));
   remove("/api/v1/namespaces/default/pods/web");
   ASSERT_TRUE(eventually([&] { return !known(); }));
+}
+
+TEST_F(ClusterTest, FollowsThePeersOfTheNetworksThatItIsTold) {
+  put(std::string(kOurs) + "networkpeers/red.n2",
+      {{"podNetworkName", "red"}, {"podNetworkUID", "r"}, {"nodeName", "n2"}});
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->synced().has_value(); }));
+  EXPECT_FALSE(cluster_->peersOf("red"));
+  cluster_->followPeers({"red"});
+  ASSERT_TRUE(eventually([&] { return cluster_->peersOf("red").has_value(); }));
+  EXPECT_EQ(cluster_->peersOf("red")->size(), 1U);
+  EXPECT_FALSE(cluster_->peersOf("blue"));
+  cluster_->followPeers({"blue", "none"});
+  ASSERT_TRUE(eventually([&] {
+    return cluster_->peersOf("blue").has_value() && cluster_->peersOf("none").has_value();
+  }));
+  EXPECT_EQ(cluster_->peersOf("blue")->size(), 2U);
+  EXPECT_TRUE(cluster_->peersOf("none")->empty()) << "that nobody takes part is known too";
+  EXPECT_FALSE(cluster_->peersOf("red"));
+}
+
+/// Most nodes have published none, and each watch is a connection.
+TEST_F(ClusterTest, FollowsItsOwnPeersFromTheFirstNetworkOn) {
+  remove(std::string(kOurs) + "networkpeers/blue.n1");
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->ownPeer("blue.n1").known; }));
+  EXPECT_EQ(peerWatches(), 0);
+  cluster_->followPeers({"blue"});
+  ASSERT_TRUE(eventually([&] { return peerWatches() == 2; }));
+  put(std::string(kOurs) + "networkpeers/blue.n1", peer("n1"));
+  EXPECT_TRUE(eventually([&] { return cluster_->ownPeer("blue.n1").object != nullptr; }));
 }
 
 TEST_F(ClusterTest, FollowsWhatThisNodeWritesAndNothingOfOthers) {

@@ -1,7 +1,9 @@
 // Caches that hold what a test puts into them.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <set>
 
 #include "lib/api/fake_catalog.h"
 #include "lib/async/fake_hang.h"
@@ -31,7 +33,8 @@ class FakeCaches final : public Caches {
  public:
   api::FakeCatalog content;
   std::vector<std::shared_ptr<const k8s::Pod>> podList;
-  std::vector<std::shared_ptr<const api::NetworkPeer>> peerList;
+  std::map<std::string, Peers> peerLists;  ///< by network; of others nothing is known
+  std::set<std::string> followed;          ///< networks whose peers are to be
   Result<std::vector<IpPrefix>> services = std::vector<IpPrefix>();
   std::optional<Error> error;             ///< of synced()
   std::optional<Error> namespaceError;    ///< of needNamespace()
@@ -55,8 +58,10 @@ class FakeCaches final : public Caches {
     }
     return all;
   }
-  [[nodiscard]] std::vector<std::shared_ptr<const api::NetworkPeer>> peers() const override {
-    return peerList;
+  void followPeers(std::set<std::string> networks) override { followed = std::move(networks); }
+  [[nodiscard]] std::optional<Peers> peersOf(const std::string& network) const override {
+    const auto found = peerLists.find(network);
+    return found == peerLists.end() ? std::nullopt : std::optional<Peers>(found->second);
   }
   [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override { return services; }
   void needNamespace(const std::string& /*name*/, std::function<void(Status)> done) override {

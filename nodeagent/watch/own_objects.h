@@ -34,6 +34,7 @@ class OwnObjects {
                                            const std::string& name) const = 0;
   [[nodiscard]] virtual Seen<api::NodeNetworkSet> nodeSet() const = 0;
   [[nodiscard]] virtual Seen<k8s::Node> node() const = 0;
+  /// One that this node has just made may be missing yet.
   [[nodiscard]] virtual Seen<api::NetworkPeer> ownPeer(const std::string& name) const = 0;
   /// Of this node's peers; none until they are known.
   [[nodiscard]] virtual std::vector<std::string> ownPeerNames() const = 0;

@@ -24,7 +24,7 @@ STATE = "/var/lib/multinet"
 
 @pytest.fixture(scope="module")
 def networks(deployed: Cluster) -> Iterator[Cluster]:
-    deployed.apply(vxlan(TUNNEL, "10.81.0.0/16", "fd00:81::/64"))
+    deployed.apply(vxlan(TUNNEL, "10.81.0.0/16", "fd00:81::/64", join="Always"))
     deployed.apply(network(BRIDGE, "10.82.0.0/24"))
     wait_served(deployed, TUNNEL, BRIDGE)
     yield deployed

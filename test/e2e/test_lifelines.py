@@ -169,7 +169,7 @@ def test_another_systems_tunnel_on_the_same_port_lives_on(
 
     try:
         deployed.wait(reached, 15, "the foreign tunnel to work before")
-        wanted = vxlan("shared-port", "10.44.5.0/24", vxlan={"port": 8472})
+        wanted = vxlan("shared-port", "10.44.5.0/24", vxlan={"port": 8472}, join="Always")
         code, err = try_out(deployed, wanted)
         if code != 0:
             assert "8472" in err, err
@@ -209,9 +209,13 @@ def alive(cluster: Cluster) -> bool:
 
 
 HOSTILE = {
-    "uplink": network("lifeline", "10.44.7.0/24", bridge={"uplink": "eth0"}),
-    "passthru": macvlan("lifeline", "eth0", macvlan={"parent": "eth0", "mode": "Passthru"}),
-    "the pods' bridge": network("lifeline", "10.44.7.0/24", bridge={"uplink": "cni0"}),
+    "uplink": network("lifeline", "10.44.7.0/24", bridge={"uplink": "eth0"}, join="Always"),
+    "passthru": macvlan(
+        "lifeline", "eth0", macvlan={"parent": "eth0", "mode": "Passthru"}, join="Always"
+    ),
+    "the pods' bridge": network(
+        "lifeline", "10.44.7.0/24", bridge={"uplink": "cni0"}, join="Always"
+    ),
 }
 
 
@@ -247,7 +251,7 @@ def test_a_device_that_the_node_lives_by_is_left_alone(
 
 
 def test_in_the_end_all_agree(deployed: Cluster) -> None:
-    deployed.apply(vxlan("afterwards", "10.44.9.0/24"))
+    deployed.apply(vxlan("afterwards", "10.44.9.0/24", join="Always"))
     try:
         wait_served(deployed, "afterwards")
         assert_clean(deployed, 40)

@@ -38,7 +38,7 @@ def counts_of(cluster: Cluster, name: str) -> dict[str, int]:
 
 def test_what_is_deleted_comes_back(deployed: Cluster, networks: Networks, namespace: str) -> None:
     node = deployed.nodes[0]
-    networks.add_served(network("told", "10.43.1.0/24"))
+    networks.add_served(network("told", "10.43.1.0/24", join="Always"))
     deployed.apply(pod("known", namespace, node=node, networks="told"))
     deployed.wait_pod_ready("known", namespace)
     before = interface(deployed, namespace, "known", "net1")
@@ -111,9 +111,9 @@ def test_a_node_that_was_deleted_and_comes_back_reports_again(
     """Its objects go with it: by hand here, by the controller when the Node is away for longer."""
     here, there = deployed.nodes
     networks.add_served(
-        network("back-bridge", "10.43.4.0/24"),
-        macvlan("back-macvlan", "eth2", "192.168.44.0/24"),
-        vxlan("back-vxlan", "10.43.5.0/24"),
+        network("back-bridge", "10.43.4.0/24", join="Always"),
+        macvlan("back-macvlan", "eth2", "192.168.44.0/24", join="Always"),
+        vxlan("back-vxlan", "10.43.5.0/24", join="Always"),
     )
     deployed.apply(pod("stays", namespace, node=here, networks="back-vxlan"))
     deployed.wait_pod_ready("stays", namespace)

@@ -105,9 +105,7 @@ def make_networks(stage: Stage) -> None:
     stage.run("cat crds/examples/blue.yaml")
     stage.run("kubectl apply -f crds/examples/blue.yaml -f crds/examples/storage.yaml")
     stage.run("kubectl wait --for=condition=Ready podnetwork/blue podnetwork/storage --timeout=50s")
-    stage.await_answer("kubectl get podnetwork blue -o jsonpath='{.status.nodes.ready}'", "2", 75)
     stage.run("kubectl multinet networks")
-    stage.run("kubectl multinet nodes")
 
 
 def start_pods(stage: Stage) -> None:
@@ -119,6 +117,8 @@ def start_pods(stage: Stage) -> None:
     stage.await_answer("kubectl get podinterfacesets -o name | wc -l", "2")
     stage.run("kubectl get podinterfacesets")
     stage.run("kubectl multinet pods")
+    stage.await_answer("kubectl get podnetwork blue -o jsonpath='{.status.nodes.ready}'", "2", 75)
+    stage.run("kubectl multinet nodes")
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,7 @@ class Planner {
   }
 
   void planFlood(const LinkInfo& tunnel) {
+    if (!network_.peersKnown) return;
     std::set<IpAddress> remotes;
     for (const Peer& peer : network_.peers) {
       if (const auto remote = remoteOf(peer, *placement_.local)) remotes.insert(*remote);

@@ -72,6 +72,14 @@ std::vector<Check> Network::checks(const Ground& ground, const Placement& placem
   if (!refusedPeers.empty()) {
     all.push_back(failed("PeerAddresses", "AddressUnusable", textOf(refusedPeers)));
   }
+  if (!peersKnown) {
+    all.push_back(unknown("Peers", "NotProbed", "the API hasn't told yet who else takes part"));
+    return all;
+  }
+  if (findings.joining) {
+    all.push_back(unknown("Peers", "Joining", "the node has just joined: nobody was heard yet"));
+    return all;
+  }
   const auto local = tunnelPlacement(ground).local;
   all.push_back(peersCheck(findings.peers, placement.mtu, local ? overhead(local->family()) : 0));
   return all;

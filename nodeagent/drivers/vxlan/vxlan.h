@@ -56,6 +56,8 @@ struct Network {
   std::uint16_t port = api::kDefaultVxlanPort;
   std::string underlay;     ///< device; empty: the node's default
   std::vector<Peer> peers;  ///< without this node
+  /// False until the API has told them: then whom the tunnel floods to stays as it is.
+  bool peersKnown = true;
   /// Why addresses of peers were left out; of settle() alone.
   std::vector<std::string> refusedPeers;
   bool operator==(const Network&) const = default;
@@ -103,8 +105,8 @@ struct Network {
 /// teach the bridge that everybody lives behind the tunnel), or no host's at all. nullopt: it may.
 [[nodiscard]] std::optional<std::string> whyNoRemote(const IpAddress& remote, const Host& host);
 
-/// The check `Peers`: Unknown/NotProbed without peers, Unknown/Probing before the first verdict,
-/// False/PeerUnreachable or False/PathMTUTooSmall with peer and size, else True.
+/// The check `Peers` of peers that are known: Unknown/NotProbed without any, Unknown/Probing before
+/// the first verdict, False/PeerUnreachable or False/PathMTUTooSmall with peer and size, else True.
 [[nodiscard]] Check peersCheck(const std::vector<PeerReport>& peers, unsigned mtu,
                                unsigned overhead);
 

@@ -66,24 +66,36 @@ def wait_ready(cluster: Cluster, *names: str, timeout: float = 30) -> None:
         )
 
 
-def node_condition(cluster: Cluster, node: str, name: str) -> dict[str, str]:
-    """The condition Ready of a network on a node, as the node measured it."""
+def node_conditions(cluster: Cluster, node: str) -> dict[str, dict[str, str]]:
+    """The condition Ready of each network that a node reports, as the node measured it."""
     status = cluster.json("nodenetworkset", node).get("status", {})
+    told = {}
     for entry in status.get("networks", []):
-        if entry["podNetworkName"] == name:
-            (ready,) = [one for one in entry["conditions"] if one["type"] == "Ready"]
-            return dict(ready)
-    raise AssertionError(f"{node} doesn't report network {name}")
+        (ready,) = [one for one in entry["conditions"] if one["type"] == "Ready"]
+        told[entry["podNetworkName"]] = dict(ready)
+    return told
+
+
+def node_condition(cluster: Cluster, node: str, name: str) -> dict[str, str]:
+    told = node_conditions(cluster, node)
+    assert name in told, f"{node} doesn't report network {name}"
+    return told[name]
 
 
 def wait_served(cluster: Cluster, *names: str) -> None:
-    """Waits until the networks can be used on every node: nothing that can be probed is amiss."""
+    """Waits until the networks can be used on every node: nothing that can be probed is amiss. A node
+    without pods says nothing of a network that is joined on demand."""
     wait_ready(cluster, *names)
+    always = {
+        name for name in names if cluster.json("podnetwork", name)["spec"]["join"] == "Always"
+    }
 
     def served() -> bool:
-        for name in names:
-            for node in cluster.nodes:
-                ready = node_condition(cluster, node, name)
+        for node in cluster.nodes:
+            told = node_conditions(cluster, node)
+            for name in names:
+                assert name in told or name not in always, f"{node} doesn't report network {name}"
+                ready = told.get(name, {"status": "True"})
                 assert ready["status"] == "True", f"{name} on {node}: {ready}"
         return True
 
