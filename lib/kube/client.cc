@@ -5,6 +5,8 @@
 #include <mutex>
 #include <random>
 
+#include "lib/kube/list_page.h"
+
 namespace multinet::kube {
 namespace {
 
@@ -330,16 +332,13 @@ Status RawClient::remove(const Kind& kind, const ObjectKey& key,
 
 namespace {
 
-struct PageEnd {
-  std::string resume;
-  std::string revision;
-};
-
 std::string textIn(const simdjson::dom::element& object, std::string_view pointer) {
   std::string_view text;
   if (object.at_pointer(pointer).get(text)) return {};
   return std::string(text);
 }
+
+}  // namespace
 
 Status readPage(const simdjson::dom::element& page, const std::string& what,
                 const std::function<Status(const simdjson::dom::element&)>& item, PageEnd& end) {
@@ -353,8 +352,6 @@ Status readPage(const simdjson::dom::element& page, const std::string& what,
   for (const auto object : array) MULTINET_CHECK(item(object));
   return {};
 }
-
-}  // namespace
 
 Result<std::string> listAll(RawClient& client, const Kind& kind, const Selection& selection,
                             const ListPaging& paging,

@@ -9,6 +9,7 @@
 #include "lib/base/fake_clock.h"
 #include "lib/kube/fake_kind.h"
 #include "lib/kube/fake_transport.h"
+#include "lib/kube/informer.h"
 
 namespace multinet::kube {
 namespace {
@@ -47,6 +48,27 @@ TEST(ClientRetry, WaitsByTheClockThatItWasGiven) {
   EXPECT_GE(clock.now() - begin, std::chrono::hours(1));
   EXPECT_EQ(transport.requests().size(), 2U);
   EXPECT_EQ(took.size(), 2U);
+}
+
+/// A list that has no end: who waited for all of it would wait for ever.
+TEST(Watch, EndsBetweenThePagesOfAList) {
+  testing::ObjectStore store;
+  auto owned = std::make_unique<FakeTransport>(store);
+  FakeTransport& transport = *owned;
+  std::promise<void> asked;
+  std::atomic<int> pages = 0;
+  transport.before = [&](const HttpRequest&) -> std::optional<Result<HttpResponse>> {
+    if (++pages == 3) asked.set_value();
+    return HttpResponse{200, R"({"metadata":{"resourceVersion":"5","continue":"more"},"items":[]})",
+                        std::nullopt};
+  };
+  Client client(std::move(owned));
+  Informer<FakeNote> informer(
+      client, {.selection = {}, .initialList = InitialList::Paged, .onRevisionWentBack = {}});
+  informer.start();
+  asked.get_future().wait();
+  informer.stop();
+  EXPECT_FALSE(informer.synced());
 }
 
 }  // namespace

@@ -23,6 +23,7 @@
 #include "lib/base/log.h"
 #include "lib/kube/identity.h"
 #include "lib/kube/kept_connections.h"
+#include "lib/kube/longest_body.h"
 #include "lib/kube/retry_after.h"
 #include "lib/kube/transport.h"
 
@@ -31,7 +32,6 @@ namespace {
 
 namespace http = web::http;
 
-constexpr std::size_t kLongestBody = 256U << 20U;
 constexpr std::size_t kLongestErrorBody = 64U << 10U;
 /// How long a cancelled request may take to let go of our memory before it is left to itself.
 constexpr auto kLetGo = std::chrono::seconds(2);

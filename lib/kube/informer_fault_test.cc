@@ -4,6 +4,7 @@
 #include <atomic>
 #include <thread>
 
+#include "lib/kube/compare_after.h"
 #include "lib/kube/fake_kind.h"
 #include "test/support/apiserver.h"
 
@@ -159,6 +160,27 @@ TEST_P(InformerTest, FindsALostEventByComparing) {
   ASSERT_TRUE(informer_->waitSynced(seconds(5)));
   remove("a");
   EXPECT_TRUE(eventually([&] { return deleted_ == 1; }));
+}
+
+/// A list is paid for by the time until the next: what is large is seldom listed to compare.
+TEST_P(InformerTest, ComparesWhatIsLargeLessOften) {
+  put("a", std::string(200000, 'x'));
+  auto brief = options();
+  brief.compareEvery = milliseconds(1);
+  brief.lifetime = milliseconds(500);
+  brief.silence = seconds(5);
+  start(brief);
+  ASSERT_TRUE(informer_->waitSynced(seconds(5))) << informer_->health().lastError;
+  const auto watches = informer_->health().watches;
+  ASSERT_TRUE(eventually([&] { return informer_->health().watches >= watches + 2; }));
+  EXPECT_EQ(informer_->health().lists, 1U);
+}
+
+TEST(CompareAfter, IsPaidForByTime) {
+  const std::chrono::minutes every(30);
+  EXPECT_EQ(compareAfter(every, 0), every);
+  EXPECT_EQ(compareAfter(every, kCompareBytes * 1800), every);
+  EXPECT_EQ(compareAfter(every, kCompareBytes * 7200), std::chrono::hours(2));
 }
 
 TEST_P(InformerTest, NoticesAWatchThatFellSilent) {

@@ -19,6 +19,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
 
+#include "lib/kube/longest_body.h"
 #include "lib/kube/retry_after.h"
 
 namespace multinet::kube {
@@ -34,7 +35,6 @@ using Plain = beast::tcp_stream;
 using Tls = beast::ssl_stream<beast::tcp_stream>;
 using TlsContext = std::shared_ptr<asio::ssl::context>;
 
-constexpr std::size_t kLongestBody = 256U << 20U;
 /// The server's warnings come as headers.
 constexpr std::uint32_t kLongestHeaders = 256U << 10U;
 constexpr auto kIdle = std::chrono::seconds(30);

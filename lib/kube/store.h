@@ -78,6 +78,8 @@ class Store {
   };
   using Entries = std::unordered_map<ObjectKey, Entry>;
 
+  /// What is known of that very version; null: it isn't.
+  Ptr known(const Stamp& stamp) const;
   /// Null where the object is filtered out or can't be decoded.
   Ptr decode(const Stamp& stamp, const simdjson::dom::element& object);
   /// Doubled or out of order: what is known is as new. Under the lock.

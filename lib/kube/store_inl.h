@@ -27,6 +27,15 @@ typename Store<T>::Ptr Store<T>::decode(const Stamp& stamp, const simdjson::dom:
 }
 
 template <HasKind T>
+typename Store<T>::Ptr Store<T>::known(const Stamp& stamp) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(stamp.key);
+  const bool same = found != entries_.end() && found->second.stamp.uid == stamp.uid &&
+                    found->second.stamp.revision == stamp.revision;
+  return same ? found->second.object : nullptr;
+}
+
+template <HasKind T>
 void Store<T>::index(const Entry& entry) {
   for (auto& [name, index] : indexes_) {
     for (const auto& key : index.keysOf(*entry.object)) index.members[key].insert(entry.stamp.key);
@@ -95,7 +104,9 @@ void Store<T>::listItem(const simdjson::dom::element& object) {
     log::warn("left out an object without identity", {{"error", stamp.error()}});
     return;
   }
-  auto decoded = decode(*stamp, object);
+  // One that didn't change isn't kept twice while the list comes.
+  auto decoded = known(*stamp);
+  if (!decoded) decoded = decode(*stamp, object);
   // A page may repeat an object that changed between pages; the newest counts.
   const auto found = incoming_.find(stamp->key);
   if (found != incoming_.end() && found->second.stamp.revision >= stamp->revision) return;

@@ -62,6 +62,17 @@ TEST_F(StoreTest, TellsWhatAListChanged) {
   EXPECT_THAT(told(), IsEmpty());
 }
 
+/// While a list comes there would be two of each.
+TEST_F(StoreTest, WhatDidNotChangeIsNotReadAgain) {
+  list({noteJson("a", "u1", 1, "a1")});
+  const auto before = store_.get({"default", "a"});
+  list({noteJson("a", "u1", 1, "undecodable")});
+  EXPECT_EQ(store_.undecodable(), 0U);
+  EXPECT_EQ(store_.get({"default", "a"}), before);
+  list({noteJson("a", "u2", 1, "of another object")});
+  EXPECT_EQ(store_.get({"default", "a"})->text, "of another object");
+}
+
 TEST_F(StoreTest, IsSyncedOnlyAfterAWholeList) {
   store_.listBegin();
   EXPECT_FALSE(store_.synced());

@@ -8,7 +8,9 @@
 
 #include "lib/async/start_thread.h"
 #include "lib/base/log.h"
+#include "lib/kube/compare_after.h"
 #include "lib/kube/lines.h"
+#include "lib/kube/list_page.h"
 #include "lib/kube/store.h"
 
 namespace multinet::kube {
@@ -51,7 +53,7 @@ class Watch::Loop {
 
  private:
   Status step(const std::stop_token& stop);
-  Status listPages();
+  Status listPages(const std::stop_token& stop);
   /// Whether the store is as new as what was seen: asked once after each cut, since a watch of a
   /// revision that the store hasn't reached yet stays silent instead of failing.
   Status askRevision();
@@ -90,6 +92,7 @@ class Watch::Loop {
   int wentBack_ = 0;
   std::uint64_t revision_ = 0;
   SteadyTime compareAt_{};
+  std::uint64_t listBytes_ = 0;  ///< of the list under way, or the last
   Duration backoff_{};
   bool progress_ = false;
   std::string trouble_;  ///< the last failure that was logged, until something works again
@@ -166,7 +169,7 @@ Status Watch::Loop::step(const std::stop_token& stop) {
   if (compareAt_ != SteadyTime{} && steadyNow() >= compareAt_) needsList_ = true;
   if (wasCut_ && !needsList_) MULTINET_CHECK(askRevision());
   wasCut_ = false;
-  if (needsList_ && mode_ == InitialList::Paged) return listPages();
+  if (needsList_ && mode_ == InitialList::Paged) return listPages(stop);
   return watch(stop);
 }
 
@@ -207,18 +210,31 @@ Status Watch::Loop::askRevision() {
   return {};
 }
 
-Status Watch::Loop::listPages() {
+Status Watch::Loop::listPages(const std::stop_token& stop) {
   note([](WatchHealth& health) { ++health.lists; });
-  ListPaging paging{options_.pageSize, ""};
-  if (revision_ > 0 && !unbounded_) paging.revisionAtLeast = std::to_string(revision_);
+  const bool bounded = revision_ > 0 && !unbounded_;
+  const std::string atLeast = bounded ? std::to_string(revision_) : "";
+  const auto take = [this](const simdjson::dom::element& item) -> Status {
+    sink_.listItem(item);
+    return {};
+  };
   sink_.listBegin();
   inList_ = true;
-  MULTINET_TRY(const auto revision, listAll(client_, kind_, options_.selection, paging,
-                                            [this](const simdjson::dom::element& item) -> Status {
-                                              sink_.listItem(item);
-                                              return {};
-                                            }));
-  return finishList(revision);
+  listBytes_ = 0;
+  PageEnd end;
+  do {
+    if (stop.stop_requested()) {
+      return fail(Code::Cancelled, "Stopped",
+                  "list " + std::string(kind_.plural) + ": the watch is being ended");
+    }
+    MULTINET_TRY(const auto body, client_.listPage(kind_, options_.selection, options_.pageSize,
+                                                   end.resume, atLeast));
+    listBytes_ += body.size();
+    MULTINET_CHECK(withJson(body, [&](const simdjson::dom::element& page) {
+      return readPage(page, "list " + std::string(kind_.plural), take, end);
+    }));
+  } while (!end.resume.empty());
+  return finishList(end.revision);
 }
 
 Status Watch::Loop::finishList(const std::string& revision) {
@@ -244,14 +260,16 @@ Status Watch::Loop::finishList(const std::string& revision) {
   inList_ = false;
   progress_ = true;
   if (options_.compareEvery > Duration::zero()) {
-    compareAt_ = steadyNow() + jitter(options_.compareEvery, options_.compareEvery * 2);
+    const Duration after = compareAfter(options_.compareEvery, listBytes_);
+    compareAt_ = steadyNow() + jitter(after, after * 2);
   }
-  sink_.listEnd();
+  // First, so that nobody finds a cache that is filled and has heard nothing.
   note([&](WatchHealth& health) {
     health.connected = true;
     health.heardAt = steadyNow();
     health.resourceVersion = revision;
   });
+  sink_.listEnd();
   return {};
 }
 
@@ -284,6 +302,7 @@ Status Watch::Loop::watch(const std::stop_token& stop) {
   if (initial) {
     sink_.listBegin();
     inList_ = true;
+    listBytes_ = 0;
   }
   const auto begin = steadyNow();
   auto done = follow(watchRequest(), stop);
@@ -327,6 +346,7 @@ Status Watch::Loop::follow(const HttpRequest& request, const std::stop_token& st
 }
 
 Status Watch::Loop::line(std::string_view text) {
+  if (inList_) listBytes_ += text.size();
   return withJson(text, [this](const simdjson::dom::element& event) -> Status {
     simdjson::dom::element object;
     const auto type = textAt(event, "/type");
