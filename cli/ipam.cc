@@ -204,13 +204,9 @@ json only(const json& items, const std::string& pointer, const std::string& want
 
 Result<Addresses> fetch(Call& call) {
   const auto& arguments = call.arguments();
-  Addresses all;
-  MULTINET_TRY(all.networks, call.list(kinds::kNetworks));
   const auto network = arguments.value("network");
-  all.networks = only(all.networks, "/metadata/name", network);
-  if (!network.empty() && all.networks.empty()) {
-    return fail(Code::NotFound, "NotFound", "podnetwork \"" + network + "\" not found");
-  }
+  Addresses all;
+  MULTINET_TRY(all.networks, listNetworks(call));
   MULTINET_TRY(const json blocks, call.list(kinds::kBlocks));
   MULTINET_TRY(const json sets, call.list(kinds::kSets));
   all.blocks = only(only(blocks, "/spec/podNetworkName", network), "/spec/nodeName",

@@ -196,6 +196,18 @@ Result<int> runListing(Call& call, const Listing& listing) {
   return kDone;
 }
 
+Result<nlohmann::json> listNetworks(Call& call) {
+  const auto only = call.arguments().value("network");
+  MULTINET_TRY(auto networks, call.list(kinds::kNetworks));
+  if (only.empty()) return networks;
+  auto one = nlohmann::json::array();
+  for (auto& network : networks) {
+    if (nameOf(network) == only) one.push_back(std::move(network));
+  }
+  if (one.empty()) return fail(Code::NotFound, "NotFound", "podnetwork \"" + only + "\" not found");
+  return one;
+}
+
 Result<std::set<std::string>> selected(Call& call, const kube::Kind& kind,
                                        const std::string& nameSpace, const std::string& pointer) {
   MULTINET_TRY(const auto items,

@@ -28,6 +28,9 @@ struct Listing {
 [[nodiscard]] Status printItems(Call& call, const kube::Kind& kind, const nlohmann::json& items,
                                 const Table& table);
 
+/// The cluster's networks, or that of --network alone. NotFound where there is none of that name.
+[[nodiscard]] Result<nlohmann::json> listNetworks(Call& call);
+
 /// UIDs (`uid`) or names of what a selector selects; see kSelector.
 [[nodiscard]] Result<std::set<std::string>> selected(Call& call, const kube::Kind& kind,
                                                      const std::string& nameSpace,

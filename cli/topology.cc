@@ -131,17 +131,7 @@ Result<int> run(Call& call) {
     return fail(Code::InvalidArgument, "InvalidCommandLine",
                 "flag --output \"" + format + "\": must be text, wide or svg");
   }
-  const auto only = arguments.value("network");
-  MULTINET_TRY(json networks, call.list(kinds::kNetworks));
-  if (!only.empty()) {
-    json one = json::array();
-    for (const json& network : networks) {
-      if (nameOf(network) == only) one.push_back(network);
-    }
-    if (one.empty())
-      return fail(Code::NotFound, "NotFound", "podnetwork \"" + only + "\" not found");
-    networks = std::move(one);
-  }
+  MULTINET_TRY(const json networks, listNetworks(call));
   MULTINET_TRY(const json nodeSets, call.list(kinds::kNodeSets));
   // The whole cluster, unless a namespace is named.
   MULTINET_TRY(const json sets, call.list(kinds::kSets, {arguments.value("namespace"), "", ""}));

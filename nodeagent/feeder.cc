@@ -72,15 +72,8 @@ Feeder::Feeder(watch::Caches& caches, Serve serve, addresses::Addresses& address
       options_(std::move(options)),
       begin_(clock.now()),
       demands_(std::move(used), options_.linger, clock),
+      gather_(lane_, kGather, [this] { feed(); }),
       lane_("feeder", clock) {}
-
-void Feeder::changed() {
-  if (waiting_.exchange(true)) return;
-  lane_.postAfter(kGather, [this] {
-    waiting_ = false;
-    feed();
-  });
-}
 
 void Feeder::want(const NetworkUid& network) {
   if (demands_.call(network)) changed();

@@ -2,12 +2,12 @@
 // addresses its pods want. Slow work is done by them, ahead of the kubelet's call.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "lib/async/gather.h"
 #include "lib/async/lane.h"
 #include "nodeagent/addresses/addresses.h"
 #include "nodeagent/demand.h"
@@ -40,7 +40,7 @@ class Feeder {
          const Clock& clock, FeederOptions options);
 
   /// Any thread; returns at once.
-  void changed();
+  void changed() { gather_.ask(); }
   /// A pod that a call is about wants the network. Any thread; returns at once.
   void want(const NetworkUid& network);
   /// Before the watches and the rooms that it feeds are destroyed.
@@ -62,7 +62,7 @@ class Feeder {
   Demands demands_;
   bool served_ = false;               // of the lane, as the next
   std::optional<BootTime> lookAt_{};  // a look is due then
-  std::atomic<bool> waiting_{false};
+  async::Gather gather_;
   async::Lane lane_;
 };
 

@@ -17,7 +17,7 @@ std::set<NetworkUid> hadBy(const k8s::Pod& pod) {
 }
 
 std::optional<api::PodNetwork> InFavour::network(std::string_view name) const {
-  auto found = all_.network(name);
+  auto found = all().network(name);
   if (!found || !had_.contains(NetworkUid(found->metadata.uid))) return found;
   found->spec.enabled.reset();
   found->metadata.deletionTimestamp.reset();
@@ -30,9 +30,9 @@ std::optional<api::PodNetwork> InFavour::network(std::string_view name) const {
 
 std::optional<api::PodNetworkAttachment> InFavour::attachment(std::string_view namespaceName,
                                                               std::string_view name) const {
-  auto found = all_.attachment(namespaceName, name);
+  auto found = all().attachment(namespaceName, name);
   if (!found) return found;
-  const auto network = all_.network(found->spec.podNetworkName);
+  const auto network = all().network(found->spec.podNetworkName);
   if (network && had_.contains(NetworkUid(network->metadata.uid))) {
     found->metadata.deletionTimestamp.reset();
   }

@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "lib/api/catalog.h"
+#include "lib/api/catalog_over.h"
 #include "lib/base/ids.h"
 #include "lib/k8s/core.h"
 
@@ -17,21 +17,16 @@ namespace multinet::agent::resolve {
 [[nodiscard]] std::set<NetworkUid> hadBy(const k8s::Pod& pod);
 
 /// The catalog with the verdict for these networks in their favour. `all` outlives it.
-class InFavour final : public api::Catalog {
+class InFavour final : public api::CatalogOver {
  public:
-  InFavour(const api::Catalog& all, std::set<NetworkUid> had) : all_(all), had_(std::move(had)) {}
+  InFavour(const api::Catalog& all, std::set<NetworkUid> had)
+      : CatalogOver(all), had_(std::move(had)) {}
 
   [[nodiscard]] std::optional<api::PodNetwork> network(std::string_view name) const override;
   [[nodiscard]] std::optional<api::PodNetworkAttachment> attachment(
       std::string_view namespaceName, std::string_view name) const override;
-  [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(
-      std::string_view name) const override {
-    return all_.namespaceLabels(name);
-  }
-  [[nodiscard]] bool showsAll() const override { return all_.showsAll(); }
 
  private:
-  const api::Catalog& all_;
   const std::set<NetworkUid> had_;
 };
 

@@ -169,6 +169,7 @@ Cluster::Cluster(ClusterOptions options, const Clock& clock, std::function<void(
       own_(std::move(own)),
       view_(std::make_unique<View>(*this)),
       notConnected_{Code::Unavailable, "NotConnected", "connect to the API server: not tried yet"},
+      follow_(lane_, kGather, [this] { followNeeded(); }),
       wanted_(options_.linger),
       backoff_(std::chrono::milliseconds(500), std::chrono::seconds(10)),
       namespaces_(options_.namespaces, clock,
@@ -240,7 +241,7 @@ void Cluster::connect() {
   informers_.store(owned_.get());
   owned_->startAll(Informers::Role::Decides);
   owned_->startAll(Informers::Role::Follows);
-  followSoon();
+  follow_.ask();
   lane_.post([this] { lookForOwnPeers(); });
 }
 
@@ -264,7 +265,7 @@ void Cluster::tellChanges() {
                                  if (!asks(pod)) return;
                                  // Ahead of the call, so that the call finds it known.
                                  needNamespace(pod.metadata.nameSpace, [](const Status&) {});
-                                 followSoon();
+                                 follow_.ask();
                                  changed_();
                                },
                            .updated =
@@ -372,7 +373,7 @@ void Cluster::followPeers(std::set<std::string> networks) {
     if (peersFor_ == networks) return;
     peersFor_ = std::move(networks);
   }
-  followSoon();
+  follow_.ask();
 }
 
 std::optional<Caches::Peers> Cluster::peersOf(const std::string& network) const {
@@ -436,17 +437,9 @@ Status Cluster::needAttachments(const std::string& namespaceName) {
     const std::lock_guard lock(mutex_);
     called_.insert(namespaceName);
   }
-  followSoon();
+  follow_.ask();
   const std::string what = "the PodNetworkAttachments of namespace \"" + namespaceName + "\"";
   return missing(what.c_str(), watch == nullptr ? kube::WatchHealth{} : watch->health());
-}
-
-void Cluster::followSoon() {
-  if (following_.exchange(true)) return;
-  lane_.postAfter(kGather, [this] {
-    following_ = false;
-    followNeeded();
-  });
 }
 
 void Cluster::followNeeded() {

@@ -14,6 +14,7 @@
 
 #include "lib/api/reservations.h"
 #include "lib/async/backoff.h"
+#include "lib/async/gather.h"
 #include "lib/async/lane.h"
 #include "lib/base/ids.h"
 #include "lib/kube/client.h"
@@ -95,7 +96,6 @@ class Cluster final : public Caches, public OwnObjects {
   [[nodiscard]] kube::WatchOptions watchOptions();
   void tellChanges();
   void tellOwnChanges();
-  void followSoon();
   void followNeeded();
   void lookForOwnPeers();
   [[nodiscard]] Result<k8s::StringMap> fetchLabels(const std::string& name) const;
@@ -113,7 +113,7 @@ class Cluster final : public Caches, public OwnObjects {
 
   std::unique_ptr<Informers> owned_;             // made once, on the lane
   std::atomic<Informers*> informers_ = nullptr;  // owned_, once it can be used
-  std::atomic<bool> following_{false};           // a look at what to follow is on its way
+  async::Gather follow_;                         // looks at what to follow
   std::atomic<bool> noOwnPeers_{false};          // none was there, and none is followed yet
   Lingering wanted_;                             // the lane's, as the next: namespaces
   bool lookComes_ = false;                       // a timer runs for what ends

@@ -5,9 +5,9 @@
 namespace multinet::webhook {
 
 std::optional<api::PodNetwork> OpenTo::network(std::string_view name) const {
-  auto found = all_.network(name);
+  auto found = all().network(name);
   if (!found) return std::nullopt;
-  const auto labels = all_.namespaceLabels(nameSpace_);
+  const auto labels = all().namespaceLabels(nameSpace_);
   if (!api::isOpenTo(*found, nameSpace_, labels ? &*labels : nullptr)) return std::nullopt;
   for (k8s::Condition& condition : found->status.conditions.items) condition.message.clear();
   return found;
@@ -15,7 +15,7 @@ std::optional<api::PodNetwork> OpenTo::network(std::string_view name) const {
 
 std::optional<api::PodNetworkAttachment> OpenTo::attachment(std::string_view namespaceName,
                                                             std::string_view name) const {
-  auto found = all_.attachment(namespaceName, name);
+  auto found = all().attachment(namespaceName, name);
   if (!found || !network(found->spec.podNetworkName)) return std::nullopt;
   return found;
 }

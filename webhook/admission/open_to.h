@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "lib/api/catalog.h"
+#include "lib/api/catalog_over.h"
 
 namespace multinet::webhook {
 
@@ -12,23 +12,18 @@ namespace multinet::webhook {
 /// a name that the namespace may not use the same whether there is such a network or not. Of a
 /// network that is open, the words of its condition are left out: they name others.
 /// For one review, on one thread.
-class OpenTo final : public api::Catalog {
+class OpenTo final : public api::CatalogOver {
  public:
   /// `all` outlives it.
   OpenTo(const api::Catalog& all, std::string nameSpace)
-      : all_(all), nameSpace_(std::move(nameSpace)) {}
+      : CatalogOver(all), nameSpace_(std::move(nameSpace)) {}
 
   [[nodiscard]] std::optional<api::PodNetwork> network(std::string_view name) const override;
   [[nodiscard]] std::optional<api::PodNetworkAttachment> attachment(
       std::string_view namespaceName, std::string_view name) const override;
-  [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(
-      std::string_view name) const override {
-    return all_.namespaceLabels(name);
-  }
   [[nodiscard]] bool showsAll() const override { return false; }
 
  private:
-  const api::Catalog& all_;
   const std::string nameSpace_;
 };
 
