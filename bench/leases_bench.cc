@@ -19,7 +19,7 @@
 #include "lib/base/log_level.h"
 #include "lib/kube/client.h"
 #include "nodeagent/addresses/addresses.h"
-#include "nodeagent/addresses/kube_blocks.h"
+#include "nodeagent/addresses/blocks.h"
 
 namespace multinet::bench {
 namespace {
@@ -87,7 +87,7 @@ class Node {
   const addresses::AddressRequest want_;
   SystemClock clock_;
   async::Lane lane_{"bench"};
-  addresses::KubeBlocks blocks_;
+  addresses::Blocks blocks_;
   addresses::Addresses addresses_;
 };
 

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "lib/base/fake_clock.h"
-#include "nodeagent/addresses/fake_block_api.h"
+#include "nodeagent/addresses/fake_block_server.h"
 #include "nodeagent/networks/fake_networks.h"
 #include "nodeagent/watch/fake_caches.h"
 
@@ -31,7 +31,7 @@ std::shared_ptr<k8s::Pod> pod(const std::string& request) {
   return pod;
 }
 
-class FeederTest : public testing::Test {
+class FeederTest : public ::testing::Test {
  protected:
   FeederTest() {
     for (const char* name : {"blue", "green", "spare"}) {
@@ -55,9 +55,8 @@ class FeederTest : public testing::Test {
   }
   /// Of what blocks are leased ahead.
   std::set<std::string> leased() {
-    const std::lock_guard lock(store_.mutex);
     std::set<std::string> names;
-    for (const auto& [key, block] : store_.blocks) names.insert(block.network.str());
+    for (const auto& block : store_.blocks()) names.insert(block.network.str());
     return names;
   }
   Feeder::Serve serve() {
@@ -79,8 +78,8 @@ class FeederTest : public testing::Test {
   watch::FakeCaches caches_;
   networks::FakeNetworks networks_;
   FakeClock clock_;
-  addresses::FakeBlockStore store_;
-  addresses::FakeBlockApi blocks_{store_, NodeName("n1")};
+  addresses::FakeBlockServer store_;
+  addresses::Blocks blocks_{store_.client(), NodeName("n1")};
   async::Lane lane_{"sandbox", clock_};
   addresses::Addresses addresses_{lane_, blocks_, clock_, {.node = NodeName("n1")}};
 };

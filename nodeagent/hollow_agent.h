@@ -12,7 +12,7 @@
 
 #include "lib/api/names.h"
 #include "nodeagent/addresses/addresses.h"
-#include "nodeagent/addresses/kube_blocks.h"
+#include "nodeagent/addresses/blocks.h"
 #include "nodeagent/drivers/names.h"
 #include "nodeagent/feeder.h"
 #include "nodeagent/networks/fake_networks.h"
@@ -150,7 +150,7 @@ class HollowAgent {
   watch::Cluster cluster_;
   const kube::ClientSource client_ = [this] { return cluster_.client(); };
   report::NodeReporter nodeReporter_;
-  addresses::KubeBlocks blocks_;
+  addresses::Blocks blocks_;
   report::ApiReporter reporter_;
   async::Lane lane_{"sandbox", clock_};
   addresses::Addresses addresses_;

@@ -74,22 +74,4 @@ void MeasuredRuntime::listPodSandboxes(BootTime deadline,
                                           "ListPodSandbox", std::move(done)));
 }
 
-Result<std::vector<addresses::LeasedBlock>> MeasuredBlocks::listOwn() {
-  return watch_.timed("list-own", [this] { return blocks_.listOwn(); });
-}
-
-Result<std::vector<addresses::LeasedBlock>> MeasuredBlocks::listNetwork(const NetworkName& name) {
-  return watch_.timed("list-network", [&] { return blocks_.listNetwork(name); });
-}
-
-Result<addresses::LeasedBlock> MeasuredBlocks::create(const NetworkName& network,
-                                                      const NetworkUid& uid,
-                                                      const IpPrefix& prefix) {
-  return watch_.timed("create", [&] { return blocks_.create(network, uid, prefix); });
-}
-
-Status MeasuredBlocks::remove(const addresses::LeasedBlock& block) {
-  return watch_.timed("remove", [&] { return blocks_.remove(block); });
-}
-
 }  // namespace multinet::agent

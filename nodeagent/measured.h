@@ -1,4 +1,4 @@
-// The doors of the agent to what may be slow or away, counted and timed: runtime, journal, leases.
+// The doors of the agent to what may be slow or away, counted and timed: runtime, journal, kernel.
 // Each passes everything on unchanged. See docs/metrics.md.
 #pragma once
 
@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "lib/base/clock.h"
-#include "nodeagent/addresses/block_api.h"
 #include "nodeagent/attach/attach_engine.h"
 #include "nodeagent/journal/journal.h"
 #include "nodeagent/metrics.h"
@@ -48,7 +47,7 @@ class Stopwatch {
   const Clock& clock_;
 };
 
-/// What each of the four measures outlives it.
+/// What each of the three measures outlives it.
 class MeasuredEngine final : public attach::AttachEngine {
  public:
   MeasuredEngine(attach::AttachEngine& engine, Metrics& metrics, const Clock& clock)
@@ -100,24 +99,6 @@ class MeasuredRuntime final : public sandbox::Runtime {
 
  private:
   sandbox::Runtime& runtime_;
-  const Stopwatch watch_;
-};
-
-class MeasuredBlocks final : public addresses::BlockApi {
- public:
-  MeasuredBlocks(addresses::BlockApi& blocks, Metrics& metrics, const Clock& clock)
-      : blocks_(blocks), watch_("leases", metrics, clock) {}
-
-  [[nodiscard]] Result<std::vector<addresses::LeasedBlock>> listOwn() override;
-  [[nodiscard]] Result<std::vector<addresses::LeasedBlock>> listNetwork(
-      const NetworkName& name) override;
-  [[nodiscard]] Result<addresses::LeasedBlock> create(const NetworkName& network,
-                                                      const NetworkUid& uid,
-                                                      const IpPrefix& prefix) override;
-  [[nodiscard]] Status remove(const addresses::LeasedBlock& block) override;
-
- private:
-  addresses::BlockApi& blocks_;
   const Stopwatch watch_;
 };
 

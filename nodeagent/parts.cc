@@ -60,7 +60,6 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock&
       client_([this] { return cluster_.client(); }),
       nodeReporter_(client_, cluster_, clock_, node_),
       blocks_(client_, node_),
-      measuredBlocks_(blocks_, metrics_, clock_),
       reporter_(client_, cluster_, nodeReporter_.news(), clock_, node_),
       ownSets_(client_, node_, clock_) {}
 
@@ -126,7 +125,7 @@ void NetworkParts::serve() {
   // All of them before the first is kept: each may throw for want of a thread.
   auto lane = std::make_unique<async::Lane>("sandbox", clock_);
   auto addresses = std::make_unique<addresses::Addresses>(
-      *lane, measuredBlocks_, clock_,
+      *lane, blocks_, clock_,
       addresses::LeaseOptions{.node = node_, .quarantine = policy_.quarantine});
   auto resolver = std::make_unique<resolve::Resolver>(
       *lane, cluster_, [this] { return networks_->snapshot(); }, clock_, policy_.clusterPrefixes,

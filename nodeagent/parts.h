@@ -12,7 +12,7 @@
 #include "lib/async/watchdog.h"
 #include "lib/base/clock.h"
 #include "nodeagent/addresses/addresses.h"
-#include "nodeagent/addresses/kube_blocks.h"
+#include "nodeagent/addresses/blocks.h"
 #include "nodeagent/attach/kernel_attach_engine.h"
 #include "nodeagent/cri/runtime_channel.h"
 #include "nodeagent/feeder.h"
@@ -85,8 +85,7 @@ class NetworkParts {
   watch::Cluster cluster_;
   const kube::ClientSource client_;
   report::NodeReporter nodeReporter_;
-  addresses::KubeBlocks blocks_;
-  MeasuredBlocks measuredBlocks_;
+  addresses::Blocks blocks_;
   report::ApiReporter reporter_;
   KubeOwnSets ownSets_;
   // From here on by start():

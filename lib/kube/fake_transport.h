@@ -38,8 +38,13 @@ class FakeTransport final : public Transport {
     const auto ask = testing::Ask::parse(std::string(name(request.method)), request.target,
                                          request.body, request.contentType);
     const auto answer = testing::execute(store_, ask);
+    auto body = answer.body.dump();
+    {
+      const std::lock_guard lock(mutex_);
+      bytes_ += body.size();
+    }
     if (written && request.method != Method::Get && answer.status < 300) written();
-    return HttpResponse{answer.status, answer.body.dump(), std::nullopt};
+    return HttpResponse{answer.status, std::move(body), std::nullopt};
   }
   [[nodiscard]] Result<HttpResponse> stream(const HttpRequest& /*request*/,
                                             const std::function<Duration()>& /*patience*/,
@@ -54,10 +59,17 @@ class FakeTransport final : public Transport {
     return requests_;
   }
 
+  /// Of all answers' bodies.
+  [[nodiscard]] std::uint64_t bytes() const {
+    const std::lock_guard lock(mutex_);
+    return bytes_;
+  }
+
  private:
   testing::ObjectStore& store_;
   mutable std::mutex mutex_;
   std::vector<std::string> requests_;
+  std::uint64_t bytes_ = 0;
 };
 
 /// An answer of the server's that refuses.

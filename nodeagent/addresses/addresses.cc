@@ -27,9 +27,9 @@ LedgerOptions ledgerOptions(const LeaseOptions& options) {
 // Carries out what the ledger orders. All but the calls to the API server happens on lane_.
 class Addresses::Impl {
  public:
-  Impl(async::Lane& lane, BlockApi& api, const Clock& clock, LeaseOptions options)
+  Impl(async::Lane& lane, Blocks& blocks, const Clock& clock, LeaseOptions options)
       : lane_(lane),
-        api_(api),
+        blocks_(blocks),
         clock_(clock),
         options_(std::move(options)),
         ledger_(ledgerOptions(options_)),
@@ -87,8 +87,7 @@ class Addresses::Impl {
     }
     for (Orders::Lease& lease : orders.leases) {
       calls_.post([this, lease = std::move(lease)] {
-        auto result =
-            leaseBlock(api_, lease.pool, lease.key.second, options_.node, options_.attempts);
+        auto result = leaseBlock(blocks_, lease, options_.node, options_.attempts);
         lane_.post([this, key = lease.key, result = std::move(result)]() mutable {
           unsure_ = unsure_ || !result.has_value();
           execute(ledger_.leased(key, std::move(result), clock_.now()));
@@ -97,15 +96,14 @@ class Addresses::Impl {
     }
     for (const LeasedBlock& block : orders.returns) {
       calls_.post([this, block] {
-        lane_.post([this, block, status = api_.remove(block)] {
+        lane_.post([this, block, status = blocks_.remove(block)] {
           execute(ledger_.returned(block, status, clock_.now()));
         });
       });
     }
     for (const LeasedBlock& block : orders.renewals) {
       calls_.post([this, block] {
-        lane_.post([this, block,
-                    result = api_.create(block.network, block.networkUid, block.prefix)]() mutable {
+        lane_.post([this, block, result = blocks_.createAgain(block)]() mutable {
           execute(ledger_.renewed(block, std::move(result), clock_.now()));
         });
       });
@@ -138,7 +136,7 @@ class Addresses::Impl {
     confirming_ = true;
     calls_.post([this] {
       const BootTime asked = clock_.now();
-      auto listed = api_.listOwn();
+      auto listed = blocks_.listOwn();
       lane_.post([this, asked, listed = std::move(listed)]() mutable {
         confirming_ = false;
         const std::uint64_t turn = ++confirms_;
@@ -164,7 +162,7 @@ class Addresses::Impl {
   }
 
   async::Lane& lane_;
-  BlockApi& api_;
+  Blocks& blocks_;
   const Clock& clock_;
   const LeaseOptions options_;
   // Of lane_ alone:
@@ -180,8 +178,8 @@ class Addresses::Impl {
   async::Lane calls_;
 };
 
-Addresses::Addresses(async::Lane& lane, BlockApi& api, const Clock& clock, LeaseOptions options)
-    : impl_(std::make_unique<Impl>(lane, api, clock, std::move(options))) {}
+Addresses::Addresses(async::Lane& lane, Blocks& blocks, const Clock& clock, LeaseOptions options)
+    : impl_(std::make_unique<Impl>(lane, blocks, clock, std::move(options))) {}
 Addresses::~Addresses() = default;
 
 void Addresses::claim(IntentId intent, PodUid pod, std::vector<AddressRequest> wants,

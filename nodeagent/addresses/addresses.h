@@ -19,7 +19,7 @@
 #include "lib/async/lane.h"
 #include "lib/base/clock.h"
 #include "lib/ipam/subnet.h"
-#include "nodeagent/addresses/block_api.h"
+#include "nodeagent/addresses/blocks.h"
 #include "nodeagent/model/interface.h"
 
 namespace multinet::agent::addresses {
@@ -87,8 +87,8 @@ struct LeaseOptions {
 /// asked there is done before the call returns, and answers come there.
 class Addresses {
  public:
-  /// `lane`, `api` and `clock` outlive it. Starts by listing this node's blocks.
-  Addresses(async::Lane& lane, BlockApi& api, const Clock& clock, LeaseOptions options);
+  /// `lane`, `blocks` and `clock` outlive it. Starts by listing this node's blocks.
+  Addresses(async::Lane& lane, Blocks& blocks, const Clock& clock, LeaseOptions options);
   /// Stops the lane.
   ~Addresses();
   Addresses(const Addresses&) = delete;

@@ -4,7 +4,7 @@
 
 #include "lib/base/fake_clock.h"
 #include "nodeagent/addresses/addresses.h"
-#include "nodeagent/addresses/fake_block_api.h"
+#include "nodeagent/addresses/fake_block_server.h"
 #include "nodeagent/addresses/leaser.h"
 
 namespace multinet::agent::addresses {
@@ -27,9 +27,9 @@ InterfaceName net1() {
   return InterfaceName::parse("net1").value();
 }
 
-class AddressesTest : public testing::Test {
+class AddressesTest : public ::testing::Test {
  protected:
-  AddressesTest() : api_(store_, NodeName("n1")) {
+  AddressesTest() {
     options_.node = NodeName("n1");
     options_.housekeepEvery = milliseconds(2);
     options_.confirmEvery = milliseconds(2);
@@ -37,7 +37,7 @@ class AddressesTest : public testing::Test {
   }
   void make() {
     lane_.emplace("sandbox");
-    addresses_.emplace(*lane_, api_, clock_, options_);
+    addresses_.emplace(*lane_, blocks_, clock_, options_);
   }
   void start() {
     make();
@@ -61,11 +61,9 @@ class AddressesTest : public testing::Test {
   }
   /// Blocks that this node leased before.
   void own(const std::vector<const char*>& blocks) {
-    const std::lock_guard lock(store_.mutex);
     for (const char* block : blocks) {
       const IpPrefix prefix = IpPrefix::parse(block).value();
-      store_.blocks[{NetworkName("blue"), prefix}] = {NetworkName("blue"), NetworkUid("uid-blue"),
-                                                      prefix, NodeName("n1"), block};
+      store_.put({NetworkName("blue"), NetworkUid("uid-blue"), prefix, NodeName("n1"), ""});
     }
   }
   // A release has only been posted when it returns; a claim of nothing comes after it.
@@ -86,18 +84,15 @@ class AddressesTest : public testing::Test {
   void eventually(const char* what, Condition condition) {
     const auto end = std::chrono::steady_clock::now() + seconds(10);
     while (true) {
-      {
-        const std::lock_guard lock(store_.mutex);
-        if (condition()) return;
-      }
+      if (condition()) return;
       ASSERT_LT(std::chrono::steady_clock::now(), end) << what;
       std::this_thread::sleep_for(milliseconds(1));
     }
   }
 
   FakeClock clock_;
-  FakeBlockStore store_;
-  FakeBlockApi api_;
+  FakeBlockServer store_;
+  Blocks blocks_{store_.client(), NodeName("n1")};
   LeaseOptions options_;
   std::optional<async::Lane> lane_;
   std::optional<Addresses> addresses_;
@@ -117,12 +112,11 @@ TEST_F(AddressesTest, ABlockWithRoomCostsNoCall) {
   options_.confirmEvery = hours(1);
   start();
   ASSERT_TRUE(claim("a", pool({"10.20.0.0/16"})).has_value());
-  const std::lock_guard lock(store_.mutex);
-  store_.error = Error{Code::Unavailable, "", "away"};
+  store_.failAll(Error{Code::Unavailable, "", "away"});
   for (int i = 0; i < 10; ++i) {
     EXPECT_TRUE(claim(std::to_string(i), pool({"10.20.0.0/16"})).has_value());
   }
-  EXPECT_EQ(store_.blocks.size(), 1U);
+  EXPECT_EQ(store_.blocks().size(), 1U);
 }
 
 TEST_F(AddressesTest, LeasesTheNextBlockBeforeTheFirstIsFull) {
@@ -130,16 +124,16 @@ TEST_F(AddressesTest, LeasesTheNextBlockBeforeTheFirstIsFull) {
   for (int i = 0; i < 6; ++i) {
     ASSERT_TRUE(claim(std::to_string(i), pool({"10.20.0.0/24"})).has_value());
   }
-  eventually("second block", [&] { return store_.blocks.size() == 2; });
+  eventually("second block", [&] { return store_.blocks().size() == 2; });
 }
 
 TEST_F(AddressesTest, TwoNodesShareAPoolToItsLastAddressAndThenSayWithNumbers) {
   start();
-  FakeBlockApi otherApi(store_, NodeName("n2"));
+  Blocks otherBlocks(store_.client(), NodeName("n2"));
   LeaseOptions otherOptions = options_;
   otherOptions.node = NodeName("n2");
   async::Lane lane("other");
-  Addresses other(lane, otherApi, clock_, otherOptions);
+  Addresses other(lane, otherBlocks, clock_, otherOptions);
   other.restore({}, Books::Complete);
   std::set<std::string> seen;
   const Pool small = pool({"10.20.0.0/28"});
@@ -167,9 +161,14 @@ TEST_F(AddressesTest, TwoNodesShareAPoolToItsLastAddressAndThenSayWithNumbers) {
 TEST_F(AddressesTest, ANodeLeasesItsShareOfAFamilyAndNoMore) {
   Pool wide = pool({"10.0.0.0/8", "fd00::/64"});
   wide.subnets[0].blockSize = 18;
+  std::map<std::pair<std::string, IpFamily>, std::vector<IpPrefix>> own;
   const auto lease = [&](IpFamily family, const char* node) {
-    FakeBlockApi api(store_, NodeName(node));
-    return leaseBlock(api, wide, family, NodeName(node), options_.attempts);
+    Blocks blocks(store_.client(), NodeName(node));
+    auto& mine = own[{node, family}];
+    auto block = leaseBlock(blocks, {{wide.uid, family}, wide, mine, Room::Likely}, NodeName(node),
+                            options_.attempts);
+    if (block) mine.push_back(block->prefix);
+    return block;
   };
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(lease(IpFamily::V4, "n1")) << i;
   const auto fifth = lease(IpFamily::V4, "n1");
@@ -224,10 +223,7 @@ TEST_F(AddressesTest, IncompleteBooksGiveAndReturnNothingOfTheBlocksOfBefore) {
   }
   clock_.advance(options_.returnAfter + seconds(1));
   std::this_thread::sleep_for(milliseconds(20));
-  {
-    const std::lock_guard lock(store_.mutex);
-    EXPECT_EQ(store_.blocks.size(), 2U) << "a block that may be in use was returned";
-  }
+  EXPECT_EQ(store_.blocks().size(), 2U) << "a block that may be in use was returned";
   EXPECT_EQ(text(claim("wider", pool({"10.20.0.0/28"}, "uid-red"))), "10.20.0.14/28 ")
       << "a block that is leased now holds nothing unknown";
   auto waits = submit("a", two, "", hours(1));
@@ -260,10 +256,10 @@ TEST_F(AddressesTest, AnAddressThatTwoIntentsHoldIsFreeWhenBothAreGone) {
 }
 
 TEST_F(AddressesTest, ApiAwayIsUnavailableWithinTheDeadline) {
-  store_.error = Error{Code::Unavailable, "", "connection refused"};
+  store_.failAll(Error{Code::Unavailable, "", "connection refused"});
   start();
   auto pending = submit("a", pool({"10.20.0.0/16"}));
-  eventually("tried", [&] { return store_.calls > 2; });
+  eventually("tried", [&] { return store_.calls() > 2; });
   clock_.advance(seconds(6));
   const auto late = pending.get();
   ASSERT_FALSE(late.has_value());
@@ -272,64 +268,45 @@ TEST_F(AddressesTest, ApiAwayIsUnavailableWithinTheDeadline) {
 }
 
 TEST_F(AddressesTest, ApiBackInTimeServesTheClaimThatWaits) {
-  store_.error = Error{Code::Unavailable, "", "connection refused"};
+  store_.failAll(Error{Code::Unavailable, "", "connection refused"});
   start();
   auto pending = submit("a", pool({"10.20.0.0/16"}));
-  {
-    const std::lock_guard lock(store_.mutex);
-    store_.error.reset();
-  }
+  store_.failAll(std::nullopt);
   EXPECT_TRUE(pending.get().has_value());
 }
 
 TEST_F(AddressesTest, BlocksOfAnEarlierNetworkOfTheNameAreWaitedFor) {
-  {
-    const std::lock_guard lock(store_.mutex);
-    const IpPrefix prefix = IpPrefix::parse("10.20.0.4/32").value();
-    store_.blocks[{NetworkName("blue"), prefix}] = {NetworkName("blue"), NetworkUid("older"),
-                                                    prefix, NodeName("n2"), "u"};
-  }
+  const IpPrefix prefix = IpPrefix::parse("10.20.0.4/32").value();
+  store_.put({NetworkName("blue"), NetworkUid("older"), prefix, NodeName("n2"), ""});
   start();
   auto pending = submit("a", pool({"10.20.0.4/32"}));
   EXPECT_EQ(pending.wait_for(milliseconds(30)), std::future_status::timeout);
-  {
-    const std::lock_guard lock(store_.mutex);
-    store_.blocks.clear();
-  }
+  store_.clear();
   EXPECT_EQ(text(pending.get()), "10.20.0.4/32 ");
 }
 
 TEST_F(AddressesTest, AnUnconfirmedBlockGivesNothingNew) {
   start();
   ASSERT_TRUE(claim("a", pool({"10.20.0.0/16"})).has_value());
-  {
-    const std::lock_guard lock(store_.mutex);
-    store_.error = Error{Code::Unavailable, "", "away"};
-  }
+  store_.failAll(Error{Code::Unavailable, "", "away"});
   clock_.advance(options_.confirmedFor + seconds(1));
   auto pending = submit("b", pool({"10.20.0.0/16"}));
   EXPECT_EQ(pending.wait_for(milliseconds(20)), std::future_status::timeout);
-  {
-    const std::lock_guard lock(store_.mutex);
-    store_.error.reset();
-  }
+  store_.failAll(std::nullopt);
   EXPECT_TRUE(pending.get().has_value());
 }
 
 TEST_F(AddressesTest, WantedNetworksAreLeasedAheadAndEmptyBlocksGoBack) {
   start();
   addresses_->setWanted({pool({"10.20.0.0/16", "fd00::/64"})});
-  eventually("leased ahead", [&] { return store_.blocks.size() == 2; });
+  eventually("leased ahead", [&] { return store_.blocks().size() == 2; });
   clock_.advance(options_.returnAfter + seconds(1));
   std::this_thread::sleep_for(milliseconds(20));
-  {
-    const std::lock_guard lock(store_.mutex);
-    EXPECT_EQ(store_.blocks.size(), 2U);
-  }
+  EXPECT_EQ(store_.blocks().size(), 2U);
   addresses_->setWanted({});
   eventually("returned", [&] {
     clock_.advance(minutes(6));
-    return store_.blocks.empty();
+    return store_.blocks().empty();
   });
 }
 
@@ -340,8 +317,7 @@ TEST_F(AddressesTest, ABlockInUseNeverGoesBack) {
     clock_.advance(minutes(6));
     std::this_thread::sleep_for(milliseconds(5));
   }
-  const std::lock_guard lock(store_.mutex);
-  EXPECT_EQ(store_.blocks.size(), 1U);
+  EXPECT_EQ(store_.blocks().size(), 1U);
 }
 
 TEST_F(AddressesTest, ABlockThatIsSeenToGoIsLeasedAgainAtOnce) {
@@ -349,24 +325,18 @@ TEST_F(AddressesTest, ABlockThatIsSeenToGoIsLeasedAgainAtOnce) {
   start();
   ASSERT_TRUE(claim("a", pool({"10.20.0.0/16"})).has_value());
   LeasedBlock block;
-  int calls = 0;
-  {
-    const std::lock_guard lock(store_.mutex);
-    block = store_.blocks.begin()->second;
-    calls = store_.calls;
-  }
+  std::size_t calls = 0;
+  block = store_.blocks().front();
+  calls = store_.calls();
   LeasedBlock returned = block;
   returned.objectUid = "older";
   addresses_->blockGone(returned);  // one that this node gave back itself
   ASSERT_TRUE(claim("b", pool({"10.20.0.0/16"})).has_value());
-  {
-    const std::lock_guard lock(store_.mutex);
-    EXPECT_EQ(store_.calls, calls) << "nothing is listed for it";
-    store_.blocks.clear();
-  }
+  EXPECT_EQ(store_.calls(), calls) << "nothing is listed for it";
+  store_.clear();
   addresses_->blockGone(block);
   eventually("leased again", [&] {
-    return store_.blocks.size() == 1 && store_.blocks.begin()->second.prefix == block.prefix;
+    return store_.blocks().size() == 1 && store_.blocks().front().prefix == block.prefix;
   });
 }
 
@@ -391,27 +361,21 @@ TEST_F(AddressesTest, ANodeWithoutBlocksAsksForNone) {
   options_.confirmEvery = seconds(1);
   options_.housekeepEvery = hours(1);
   lane_.emplace("sandbox", clock_);
-  addresses_.emplace(*lane_, api_, clock_, options_);
+  addresses_.emplace(*lane_, blocks_, clock_, options_);
   addresses_->restore({}, Books::Complete);
-  eventually("listed at the start", [&] { return store_.calls == 1; });
+  eventually("listed at the start", [&] { return store_.calls() == 1; });
   const auto turn = [&] {
     clock_.advance(seconds(1));
     release("nobody's");  // the lane has come to what was due
   };
   for (int i = 0; i < 20; ++i) turn();
-  {
-    const std::lock_guard lock(store_.mutex);
-    EXPECT_EQ(store_.calls, 1);
-  }
+  EXPECT_EQ(store_.calls(), 1);
   auto claimed = submit("a", pool({"10.20.0.0/16"}), "", hours(1)).get();
   ASSERT_TRUE(claimed.has_value()) << claimed.error().message;
-  int calls = 0;
-  {
-    const std::lock_guard lock(store_.mutex);
-    calls = store_.calls;
-  }
+  std::size_t calls = 0;
+  calls = store_.calls();
   turn();
-  eventually("its block is confirmed", [&] { return store_.calls == calls + 1; });
+  eventually("its block is confirmed", [&] { return store_.calls() == calls + 1; });
 }
 
 }  // namespace

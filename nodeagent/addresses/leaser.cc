@@ -65,36 +65,72 @@ Error exhausted(const Pool& pool, IpFamily family, const Taken& taken) {
               " by this node); add a subnet or end pods"};
 }
 
-}  // namespace
+/// Tries names in the node's own order. Nothing: none was free of `tries` names, or of all.
+class Search {
+ public:
+  Search(Blocks& blocks, const Orders::Lease& lease, const NodeName& node)
+      : blocks_(blocks), lease_(lease), node_(node) {}
 
-Result<LeasedBlock> leaseBlock(BlockApi& api, const Pool& pool, IpFamily family,
-                               const NodeName& node, int attempts) {
-  MULTINET_TRY(const std::vector<LeasedBlock> blocks, api.listNetwork(pool.network));
-  Taken taken = takenOf(blocks, pool, family, node);
-  bool hasShare = false;
-  for (const ipam::Subnet& subnet : pool.subnets) {
-    if (subnet.cidr.family() != family) continue;
-    if (taken.ours >= ipam::mostBlocks(family, subnet.blockLength())) {
-      hasShare = true;
-      continue;
-    }
-    ipam::BlockWalk walk(subnet, pool.network.str() + "/" + node.str());
-    while (const auto candidate = walk.next()) {
-      if (isTaken(taken.prefixes, *candidate)) continue;
-      failpoint::pass("addresses.lease.before");
-      auto block = api.create(pool.network, pool.uid, *candidate);
-      failpoint::pass("addresses.lease.after");
-      if (block.has_value() || block.error().code != Code::AlreadyExists) return block;
-      taken.prefixes.insert(*candidate);  // another node was first
-      if (--attempts <= 0) {
-        return fail(Code::Unavailable, "LeaseContended",
-                    "lease addresses of network \"" + pool.network.str() +
-                        "\": other nodes were first at every block tried");
+  Result<std::optional<LeasedBlock>> create(Taken& taken, int tries) {
+    hasShare_ = false;
+    triedAll_ = false;
+    for (const ipam::Subnet& subnet : lease_.pool.subnets) {
+      const IpFamily family = lease_.key.second;
+      if (subnet.cidr.family() != family) continue;
+      if (taken.ours >= ipam::mostBlocks(family, subnet.blockLength())) {
+        hasShare_ = true;
+        continue;
+      }
+      ipam::BlockWalk walk(subnet, lease_.pool.network.str() + "/" + node_.str());
+      while (const auto candidate = walk.next()) {
+        if (isTaken(taken.prefixes, *candidate)) continue;
+        if (--tries < 0) return std::optional<LeasedBlock>();
+        failpoint::pass("addresses.lease.before");
+        auto block = blocks_.create(lease_.pool.network, lease_.pool.uid, *candidate);
+        failpoint::pass("addresses.lease.after");
+        if (block.has_value()) return std::optional(std::move(*block));
+        if (block.error().code != Code::AlreadyExists) return fail(block.error());
+        taken.prefixes.insert(*candidate);  // another node was first
       }
     }
+    triedAll_ = true;
+    return std::optional<LeasedBlock>();
   }
-  if (hasShare) return fail(beyondShare(pool, family, taken.ours));
-  return fail(exhausted(pool, family, taken));
+  /// Of the last create().
+  [[nodiscard]] bool hasShare() const { return hasShare_; }
+  [[nodiscard]] bool triedAll() const { return triedAll_; }
+
+ private:
+  Blocks& blocks_;
+  const Orders::Lease& lease_;
+  const NodeName& node_;
+  bool hasShare_ = false;
+  bool triedAll_ = false;
+};
+
+}  // namespace
+
+Result<LeasedBlock> leaseBlock(Blocks& blocks, const Orders::Lease& lease, const NodeName& node,
+                               int attempts) {
+  const IpFamily family = lease.key.second;
+  Search search(blocks, lease, node);
+  if (lease.room == Room::Likely) {
+    // Blocks of one network never overlap but by being the same: a range's blockSize never changes.
+    Taken known{{lease.own.begin(), lease.own.end()}, lease.own.size(), 0};
+    MULTINET_TRY(auto block, search.create(known, kTriedUnseen));
+    if (block.has_value()) return *std::move(block);
+  }
+  MULTINET_TRY(const std::vector<LeasedBlock> all, blocks.listNetwork(lease.pool.network));
+  Taken taken = takenOf(all, lease.pool, family, node);
+  MULTINET_TRY(auto block, search.create(taken, attempts));
+  if (block.has_value()) return *std::move(block);
+  if (!search.triedAll()) {
+    return fail(Code::Unavailable, "LeaseContended",
+                "lease addresses of network \"" + lease.pool.network.str() +
+                    "\": other nodes were first at every block tried");
+  }
+  if (search.hasShare()) return fail(beyondShare(lease.pool, family, taken.ours));
+  return fail(exhausted(lease.pool, family, taken));
 }
 
 }  // namespace multinet::agent::addresses

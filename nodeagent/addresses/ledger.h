@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "nodeagent/addresses/addresses.h"
-#include "nodeagent/addresses/block_api.h"
+#include "nodeagent/addresses/leased_block.h"
 #include "nodeagent/addresses/network_pool.h"
 
 namespace multinet::agent::addresses {
@@ -54,6 +54,9 @@ struct ClaimRequest {
   BootTime deadline;
 };
 
+/// Whether a pool had a block left when one was last sought.
+enum class Room { Likely, Unlikely };
+
 /// What the ledger wants done, in any order.
 struct Orders {
   struct Answer {
@@ -63,6 +66,8 @@ struct Orders {
   struct Lease {
     LeaseKey key;
     Pool pool;
+    std::vector<IpPrefix> own;  ///< this node's blocks of it
+    Room room = Room::Likely;
   };
   std::vector<Answer> answers;
   std::vector<Lease> leases;                     ///< told by leased()
@@ -209,6 +214,7 @@ class Ledger {
   std::set<LeaseKey> leasing_;
   std::map<LeaseKey, BootTime> aheadPaused_;
   std::map<LeaseKey, Full> full_;
+  std::set<LeaseKey> crowded_;            ///< none was left at the last look
   BootTime settledAt_ = BootTime::min();  ///< no new lease before
   std::vector<Contest> contests_;
   Orders orders_;

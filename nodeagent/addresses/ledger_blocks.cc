@@ -54,6 +54,7 @@ Orders Ledger::leased(const LeaseKey& key, Result<LeasedBlock> result, BootTime 
     log::info("leased block", {{"network", result->network}, {"block", result->prefix.str()}});
     aheadPaused_.erase(key);
     full_.erase(key);
+    crowded_.erase(key);
     adopt(*result, true, now, now);
     reseal();
     retryPending(now);
@@ -64,6 +65,7 @@ Orders Ledger::leased(const LeaseKey& key, Result<LeasedBlock> result, BootTime 
   const auto pool = pools_.find(key.first);
   if (error.reason == kPoolExhausted && pool != pools_.end()) {
     full_.insert_or_assign(key, Full{error, now + options_.fullFor});
+    crowded_.insert(key);
     retryPending(now);  // answers, or says what they wait for
     return takeOrders();
   }
@@ -214,7 +216,13 @@ void Ledger::startLease(const LeaseKey& key, BootTime now) {
   const auto full = full_.find(key);
   if (full != full_.end() && now < full->second.until) return;
   if (!leasing_.insert(key).second) return;
-  orders_.leases.push_back({key, pools_.at(key.first).pool()});
+  Orders::Lease lease{
+      key, pools_.at(key.first).pool(), {}, crowded_.contains(key) ? Room::Unlikely : Room::Likely};
+  for (const auto& [ownKey, own] : own_) {
+    const auto& [uid, prefix] = ownKey;
+    if (uid == key.first && prefix.family() == key.second) lease.own.push_back(prefix);
+  }
+  orders_.leases.push_back(std::move(lease));
 }
 
 void Ledger::adopt(const LeasedBlock& block, bool fresh, BootTime confirmed, BootTime now) {
@@ -310,6 +318,7 @@ void Ledger::forgetPools() {
   }
   std::erase_if(pools_, [&](const auto& pool) { return !needed.contains(pool.first); });
   std::erase_if(full_, [&](const auto& one) { return !pools_.contains(one.first.first); });
+  std::erase_if(crowded_, [&](const LeaseKey& key) { return !pools_.contains(key.first); });
 }
 
 void Ledger::tellContests() {

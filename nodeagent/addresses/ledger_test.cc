@@ -8,7 +8,7 @@
 #include <random>
 #include <set>
 
-#include "nodeagent/addresses/fake_block_api.h"
+#include "nodeagent/addresses/fake_block_server.h"
 #include "nodeagent/addresses/leaser.h"
 
 namespace multinet::agent::addresses {
@@ -32,15 +32,15 @@ std::string addressOf(const Result<std::vector<Claimed>>& result) {
 /// A ledger and the API server that its orders go to; what it answers is remembered.
 class World {
  public:
-  explicit World(FakeBlockStore& store, const char* node = "n1")
-      : api_(store, NodeName(node)), node_(node), ledger_(LedgerOptions{}) {}
+  explicit World(FakeBlockServer& store, const char* node = "n1")
+      : blocks_(store.client(), NodeName(node)), node_(node), ledger_(LedgerOptions{}) {}
 
   void start(std::vector<Holding> holdings = {}, Books books = Books::Complete) {
     execute(ledger_.restore(std::move(holdings), books, now));
     list();
   }
   void list() { listAskedAt(now); }
-  void listAskedAt(BootTime asked) { execute(ledger_.listed(api_.listOwn(), asked, now)); }
+  void listAskedAt(BootTime asked) { execute(ledger_.listed(blocks_.listOwn(), asked, now)); }
   void storeWentBack() { execute(ledger_.storeWentBack(now)); }
   Ticket claim(const std::string& intent, const Pool& pool, const std::string& pod = "") {
     const Ticket ticket = ++tickets_;
@@ -80,19 +80,17 @@ class World {
     for (auto& answer : orders.answers) answers.emplace(answer.ticket, std::move(answer.result));
     if (orders.contests) contests = std::move(orders.contests);
     for (const auto& lease : orders.leases) {
-      execute(ledger_.leased(lease.key, leaseBlock(api_, lease.pool, lease.key.second, node_, 64),
-                             now));
+      execute(ledger_.leased(lease.key, leaseBlock(blocks_, lease, node_, 64), now));
     }
     for (const auto& block : orders.returns) {
-      execute(ledger_.returned(block, api_.remove(block), now));
+      execute(ledger_.returned(block, blocks_.remove(block), now));
     }
     for (const auto& block : orders.renewals) {
-      execute(
-          ledger_.renewed(block, api_.create(block.network, block.networkUid, block.prefix), now));
+      execute(ledger_.renewed(block, blocks_.createAgain(block), now));
     }
   }
 
-  FakeBlockApi api_;
+  Blocks blocks_;
   NodeName node_;
   Ledger ledger_;
   Ticket tickets_ = 0;
@@ -107,23 +105,23 @@ Holding holds(const char* intent, const char* address, Duration quarantine = {})
           quarantine};
 }
 
-class LedgerTest : public testing::Test {
+class LedgerTest : public ::testing::Test {
  protected:
-  void lose(const LeasedBlock& block) { store_.blocks.erase({block.network, block.prefix}); }
-  FakeBlockStore store_;
+  void lose(const LeasedBlock& block) { store_.erase(block); }
+  FakeBlockServer store_;
 };
 
 TEST_F(LedgerTest, BlocksOfBeforeARestartGoBackWhoeverWantsThem) {
   World before(store_);
   before.start();
   ASSERT_NE(before.claimNow("a", poolOf("10.20.0.0/16")), "waits");
-  ASSERT_EQ(store_.blocks.size(), 1U);
+  ASSERT_EQ(store_.blocks().size(), 1U);
   World after(store_);  // the pod ended while no agent ran
   after.start();
   after.pass(seconds(5));
-  EXPECT_EQ(store_.blocks.size(), 1U);
+  EXPECT_EQ(store_.blocks().size(), 1U);
   after.pass(minutes(5));
-  EXPECT_TRUE(store_.blocks.empty());
+  EXPECT_TRUE(store_.blocks().empty());
   EXPECT_EQ(after.ledger().blocks(), 0U);
 }
 
@@ -134,13 +132,13 @@ TEST_F(LedgerTest, BlocksOfBeforeARestartStayWhileAPodHoldsThem) {
   World after(store_);
   after.start({holds("a", address.c_str())});
   for (int i = 0; i < 5; ++i) after.pass(minutes(6));
-  EXPECT_EQ(store_.blocks.size(), 1U);
+  EXPECT_EQ(store_.blocks().size(), 1U);
   after.release("a");
   after.pass(seconds(59));
   after.pass(minutes(5));
-  EXPECT_EQ(store_.blocks.size(), 1U) << "its quarantine counts as use";
+  EXPECT_EQ(store_.blocks().size(), 1U) << "its quarantine counts as use";
   after.pass(minutes(6));
-  EXPECT_TRUE(store_.blocks.empty());
+  EXPECT_TRUE(store_.blocks().empty());
 }
 
 TEST_F(LedgerTest, AnAnswerThatWasLongOnItsWayConfirmsForWhenItWasAsked) {
@@ -150,10 +148,10 @@ TEST_F(LedgerTest, AnAnswerThatWasLongOnItsWayConfirmsForWhenItWasAsked) {
   const BootTime asked = world.now;
   world.now += LedgerOptions{}.confirmedFor + seconds(1);
   world.listAskedAt(asked);
-  store_.error = Error{Code::Unavailable, "", "away"};
+  store_.failAll(Error{Code::Unavailable, "", "away"});
   const Ticket late = world.claim("b", poolOf("10.20.0.0/16"));
   EXPECT_EQ(world.got(late), "waits");
-  store_.error.reset();
+  store_.failAll(std::nullopt);
   world.list();
   EXPECT_NE(world.got(late), "waits");
 }
@@ -173,7 +171,7 @@ TEST_F(LedgerTest, NetworksThatAreGoneLeaveTheBooks) {
   for (int i = 0; i < 4; ++i) world.pass(minutes(3));
   EXPECT_EQ(world.ledger().pools(), 0U);
   EXPECT_EQ(world.ledger().blocks(), 0U);
-  EXPECT_TRUE(store_.blocks.empty());
+  EXPECT_TRUE(store_.blocks().empty());
 }
 
 TEST_F(LedgerTest, AFullPoolIsRememberedAndNotListedForEachRetry) {
@@ -182,16 +180,16 @@ TEST_F(LedgerTest, AFullPoolIsRememberedAndNotListedForEachRetry) {
   const Pool one = poolOf("10.20.0.4/32");
   ASSERT_EQ(world.claimNow("a", one), "10.20.0.4");
   EXPECT_EQ(world.claimNow("b", one), "PoolExhausted");
-  const int calls = store_.calls;
+  const auto calls = store_.calls();
   for (int i = 0; i < 100; ++i) {
     const Ticket ticket = world.claim("b" + std::to_string(i), one);
     EXPECT_EQ(world.got(ticket), "PoolExhausted");
     EXPECT_NE(world.answers.at(ticket).error().message.find("1 are in use"), std::string::npos);
   }
-  EXPECT_EQ(store_.calls, calls);
+  EXPECT_EQ(store_.calls(), calls);
   world.pass(seconds(6));
   EXPECT_EQ(world.claimNow("c", one), "PoolExhausted");
-  EXPECT_EQ(store_.calls, calls + 1) << "one list, after a few seconds";
+  EXPECT_EQ(store_.calls(), calls + 1) << "one list, after a few seconds";
   // What is free on this node is given all the same, and another spec is another pool.
   EXPECT_EQ(world.claimNow("d", poolOf("10.20.0.4/31")), "10.20.0.5");
 }
@@ -200,11 +198,11 @@ TEST_F(LedgerTest, ABlockThatVanishedUnderPodsIsLeasedAgainByItsName) {
   World world(store_);
   world.start();
   const std::string address = world.claimNow("a", poolOf("10.20.0.0/24"));
-  const LeasedBlock block = store_.blocks.begin()->second;
+  const LeasedBlock block = store_.blocks().front();
   lose(block);
   world.list();
-  ASSERT_EQ(store_.blocks.size(), 1U);
-  const LeasedBlock again = store_.blocks.begin()->second;
+  ASSERT_EQ(store_.blocks().size(), 1U);
+  const LeasedBlock again = store_.blocks().front();
   EXPECT_EQ(again.prefix, block.prefix);
   EXPECT_NE(again.objectUid, block.objectUid);
   for (int i = 0; i < 6; ++i) {
@@ -224,21 +222,21 @@ TEST_F(LedgerTest, AfterARestoreNobodyLeasesWhatAnotherNodesPodsHold) {
   const Pool pool = poolOf("10.20.0.0/31");  // two blocks of one address
   const std::string held = second.claimNow("b", pool);
   ASSERT_NE(held, "waits");
-  store_.blocks.clear();
+  store_.clear();
   first.storeWentBack();
   first.list();
   const Ticket ticket = first.claim("a", pool);
   EXPECT_EQ(first.got(ticket), "waits");
-  EXPECT_TRUE(store_.blocks.empty());
+  EXPECT_TRUE(store_.blocks().empty());
   first.pass(seconds(5));
   EXPECT_EQ(first.got(ticket), "StoreRestored");
   second.storeWentBack();
   second.list();
-  EXPECT_EQ(store_.blocks.size(), 1U) << "its own come back at once";
+  EXPECT_EQ(store_.blocks().size(), 1U) << "its own come back at once";
   first.pass(minutes(2));
   const std::string given = first.claimNow("a2", pool);
   EXPECT_NE(given, held);
-  EXPECT_EQ(store_.blocks.size(), 2U);
+  EXPECT_EQ(store_.blocks().size(), 2U);
   EXPECT_EQ(second.contests, std::vector<Contest>());
 }
 
@@ -246,10 +244,10 @@ TEST_F(LedgerTest, AfterARestartOnARestoredStoreTheJournalsBlocksAreLeasedAgain)
   World world(store_);
   const Pool pool = poolOf("10.20.0.0/24");
   world.start({holds("a", "10.20.0.77")});
-  EXPECT_TRUE(store_.blocks.empty()) << "how the network is cut isn't known yet";
+  EXPECT_TRUE(store_.blocks().empty()) << "how the network is cut isn't known yet";
   world.want({pool});
   bool isLeased = false;
-  for (const auto& [key, block] : store_.blocks) {
+  for (const auto& block : store_.blocks()) {
     isLeased = isLeased || block.prefix.contains(IpAddress::parse("10.20.0.77").value());
   }
   EXPECT_TRUE(isLeased);
@@ -262,11 +260,11 @@ TEST_F(LedgerTest, ABlockThatVanishedEmptyIsForgotten) {
   World world(store_);
   world.start();
   world.want({poolOf("10.20.0.0/24")});
-  const LeasedBlock block = store_.blocks.begin()->second;
+  const LeasedBlock block = store_.blocks().front();
   world.want({});
   lose(block);
   world.list();
-  EXPECT_TRUE(store_.blocks.empty());
+  EXPECT_TRUE(store_.blocks().empty());
   EXPECT_EQ(world.ledger().blocks(), 0U);
 }
 
@@ -278,16 +276,16 @@ TEST_F(LedgerTest, ABlockThatWentWithItsNetworkIsNotLeasedAgain) {
     const Pool pool = poolOf("10.20.0.0/24");
     world.networks({pool.uid});
     world.claimNow("a", pool);
-    const LeasedBlock block = store_.blocks.begin()->second;
+    const LeasedBlock block = store_.blocks().front();
     world.release("a");
     lose(block);
     world.list();
-    EXPECT_TRUE(store_.blocks.empty()) << "it isn't known yet whether its network goes too";
+    EXPECT_TRUE(store_.blocks().empty()) << "it isn't known yet whether its network goes too";
     if (!networkStays) world.networks({});
     world.pass(seconds(5));
-    EXPECT_EQ(store_.blocks.size(), networkStays ? 1U : 0U);
+    EXPECT_EQ(store_.blocks().size(), networkStays ? 1U : 0U);
     EXPECT_EQ(world.ledger().blocks(), networkStays ? 1U : 0U);
-    store_.blocks.clear();
+    store_.clear();
   }
 }
 
@@ -296,9 +294,9 @@ TEST_F(LedgerTest, ABlockOfAPodThatRunsIsLeasedAgainWhateverItsNetworkIs) {
   world.start();
   world.networks({});
   world.claimNow("a", poolOf("10.20.0.0/24"));
-  lose(store_.blocks.begin()->second);
+  lose(store_.blocks().front());
   world.list();
-  EXPECT_EQ(store_.blocks.size(), 1U);
+  EXPECT_EQ(store_.blocks().size(), 1U);
 }
 
 TEST_F(LedgerTest, ABlockThatAnotherNodeHasByThenIsContestedAndGivesNothing) {
@@ -306,8 +304,8 @@ TEST_F(LedgerTest, ABlockThatAnotherNodeHasByThenIsContestedAndGivesNothing) {
   world.start();
   const Pool pool = poolOf("10.20.0.0/24");
   const std::string address = world.claimNow("a", pool);
-  const LeasedBlock block = store_.blocks.begin()->second;
-  store_.blocks.begin()->second.node = NodeName("n2");
+  const LeasedBlock block = store_.blocks().front();
+  store_.give(store_.blocks().front(), NodeName("n2"));
   world.list();
   ASSERT_EQ(world.contests->size(), 1U);
   EXPECT_EQ(world.contests->front().intent, IntentId("a"));
@@ -323,34 +321,34 @@ TEST_F(LedgerTest, ABlockThatAnotherNodeHasByThenIsContestedAndGivesNothing) {
   lose(block);
   world.pass(minutes(2));
   EXPECT_TRUE(world.contests->empty());
-  EXPECT_TRUE(store_.blocks.contains({block.network, block.prefix}));
+  EXPECT_TRUE(store_.has(block));
 }
 
 TEST_F(LedgerTest, AContestEndsWithThePod) {
   World world(store_);
   world.start();
   world.claimNow("a", poolOf("10.20.0.0/24"));
-  store_.blocks.begin()->second.node = NodeName("n2");
+  store_.give(store_.blocks().front(), NodeName("n2"));
   world.list();
   world.release("a");
   EXPECT_TRUE(world.contests->empty());
   world.pass(seconds(61));
   EXPECT_EQ(world.ledger().blocks(), 0U);
-  EXPECT_EQ(store_.blocks.size(), 1U) << "it is the other node's";
+  EXPECT_EQ(store_.blocks().size(), 1U) << "it is the other node's";
 }
 
 TEST_F(LedgerTest, AnApiServerThatIsAwayKeepsABlockLostUntilItIsBack) {
   World world(store_);
   world.start();
   world.claimNow("a", poolOf("10.20.0.0/24"));
-  const LeasedBlock block = store_.blocks.begin()->second;
+  const LeasedBlock block = store_.blocks().front();
   lose(block);
-  store_.createError = Error{Code::Unavailable, "", "away"};
+  store_.failCreates(Error{Code::Unavailable, "", "away"});
   world.list();
-  EXPECT_TRUE(store_.blocks.empty());
-  store_.createError.reset();
+  EXPECT_TRUE(store_.blocks().empty());
+  store_.failCreates(std::nullopt);
   world.pass(seconds(6));
-  EXPECT_TRUE(store_.blocks.contains({block.network, block.prefix}));
+  EXPECT_TRUE(store_.has(block));
 }
 
 TEST_F(LedgerTest, WhatIsRestoredAnewLeavesNothingOfTheOldBehind) {
@@ -373,7 +371,7 @@ TEST_F(LedgerTest, AReleaseAnswersTheClaimThatStillWaits) {
 
 // Two nodes, one small pool, anything in any order: against a model that knows whose every address
 // is at each moment.
-class LedgerHistory : public testing::TestWithParam<unsigned> {
+class LedgerHistory : public ::testing::TestWithParam<unsigned> {
  protected:
   struct Node {
     std::string name;
@@ -443,9 +441,9 @@ class LedgerHistory : public testing::TestWithParam<unsigned> {
 
   // Somebody deletes a block, and the node sees it at once.
   void vanish(Node& node) {
-    for (auto at = store_.blocks.begin(); at != store_.blocks.end(); ++at) {
-      if (at->second.node != NodeName(node.name)) continue;
-      store_.blocks.erase(at);
+    for (const LeasedBlock& block : store_.blocks()) {
+      if (block.node != NodeName(node.name)) continue;
+      store_.erase(block);
       return node.world->list();
     }
   }
@@ -486,11 +484,12 @@ class LedgerHistory : public testing::TestWithParam<unsigned> {
   }
 
   void expectHeldBlocksAreLeased() {
+    const auto all = store_.blocks();
     for (const Node& node : nodes_) {
       for (const auto& [intent, address] : node.held) {
-        const bool leased = std::any_of(store_.blocks.begin(), store_.blocks.end(), [&](auto& one) {
-          return one.second.node == NodeName(node.name) &&
-                 one.second.prefix.contains(IpAddress::parse(address).value());
+        const bool leased = std::ranges::any_of(all, [&](const LeasedBlock& one) {
+          return one.node == NodeName(node.name) &&
+                 one.prefix.contains(IpAddress::parse(address).value());
         });
         EXPECT_TRUE(leased) << node.name << " holds " << address << " of no block of its own";
       }
@@ -499,7 +498,7 @@ class LedgerHistory : public testing::TestWithParam<unsigned> {
 
   int pick(int below) { return static_cast<int>(random_() % static_cast<unsigned>(below)); }
 
-  FakeBlockStore store_;
+  FakeBlockServer store_;
   const Pool pool_ = poolOf("10.20.0.0/27");
   std::vector<Node> nodes_;
   std::map<std::string, std::string> pods_;
@@ -522,14 +521,14 @@ TEST_P(LedgerHistory, NoAddressTwiceNoBlockLostAllReturned) {
     node.world->want({});
   }
   for (int i = 0; i < 5; ++i) pass(minutes(3));
-  EXPECT_TRUE(store_.blocks.empty());
+  EXPECT_TRUE(store_.blocks().empty());
   for (const Node& node : nodes_) {
     EXPECT_EQ(node.world->ledger().blocks(), 0U);
     EXPECT_EQ(node.world->ledger().pools(), 0U);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, LedgerHistory, testing::Range(0U, 20U));
+INSTANTIATE_TEST_SUITE_P(Seeds, LedgerHistory, ::testing::Range(0U, 20U));
 
 }  // namespace
 }  // namespace multinet::agent::addresses

@@ -10,7 +10,7 @@
 
 #include "lib/ipam/block.h"
 #include "nodeagent/addresses/addresses.h"
-#include "nodeagent/addresses/block_api.h"
+#include "nodeagent/addresses/leased_block.h"
 
 namespace multinet::agent::addresses {
 

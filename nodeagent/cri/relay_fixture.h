@@ -86,7 +86,7 @@ class EchoRuntime final : public grpc::CallbackGenericService {
   };
 };
 
-class RelayTest : public testing::Test {
+class RelayTest : public ::testing::Test {
  protected:
   RelayTest() {
     grpc::ServerBuilder builder;

@@ -31,7 +31,7 @@ namespace subset = multinet::cri::subset;
 using namespace std::chrono_literals;
 using support::Fault;
 
-class RuntimeFault : public testing::Test {
+class RuntimeFault : public ::testing::Test {
  protected:
   RuntimeFault() {
     runtime.start();

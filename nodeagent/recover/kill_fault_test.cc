@@ -17,7 +17,7 @@
 #include <thread>
 
 #include "nodeagent/addresses/addresses.h"
-#include "nodeagent/addresses/fake_block_api.h"
+#include "nodeagent/addresses/fake_block_server.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/recover/recovery.h"
 #include "nodeagent/recover/world.h"
@@ -96,7 +96,7 @@ class Process {
         engine_(world),
         disk_(std::make_unique<journal::SqliteJournal>(journal)),
         journal_(*disk_, unsynced),
-        blocks_(store_, NodeName("n1")) {
+        blocks_(store_.client(), NodeName("n1")) {
     networks::Snapshot onNode;
     for (const auto& [name, range] :
          {std::pair{"blue", "10.20.0.0/28"}, std::pair{"green", "10.21.0.0/28"}}) {
@@ -109,7 +109,7 @@ class Process {
       state.mtu = 1400;
       onNode.networks.push_back(state);
       const IpPrefix block = IpPrefix::parse(range).value();
-      store_.blocks[{state.name, block}] = {state.name, state.uid, block, NodeName("n1"), name};
+      store_.put({state.name, state.uid, block, NodeName("n1"), ""});
     }
     caches_.content.namespaces["default"] = {};
     networks_.publish(onNode);
@@ -231,8 +231,8 @@ class Process {
   WorldEngine engine_;
   std::unique_ptr<journal::SqliteJournal> disk_;
   TailJournal journal_;
-  addresses::FakeBlockStore store_;
-  addresses::FakeBlockApi blocks_;
+  addresses::FakeBlockServer store_;
+  addresses::Blocks blocks_;
   watch::FakeCaches caches_;
   networks::FakeNetworks networks_;
   report::FakeReporter reporter_;
@@ -245,10 +245,10 @@ class Process {
 
 enum class Until { Attached, Stopped };
 
-class KillLoop : public testing::TestWithParam<Unsynced> {
+class KillLoop : public ::testing::TestWithParam<Unsynced> {
  protected:
   void SetUp() override {
-    std::string pattern = testing::TempDir() + "/killXXXXXX";
+    std::string pattern = ::testing::TempDir() + "/killXXXXXX";
     directory_ = mkdtemp(pattern.data());
     world_ = World::map();
     ASSERT_NE(world_, nullptr);
@@ -405,8 +405,8 @@ const auto nameOf = [](const auto& one) {
   return one.param == Unsynced::Kept ? "Whole" : "LosesItsTail";
 };
 INSTANTIATE_TEST_SUITE_P(Journal, KillLoop,
-                         testing::Values(Unsynced::Kept, Unsynced::LostUnlessWaitedFor), nameOf);
-INSTANTIATE_TEST_SUITE_P(Journal, PowerCut, testing::Values(Unsynced::Kept, Unsynced::Lost),
+                         ::testing::Values(Unsynced::Kept, Unsynced::LostUnlessWaitedFor), nameOf);
+INSTANTIATE_TEST_SUITE_P(Journal, PowerCut, ::testing::Values(Unsynced::Kept, Unsynced::Lost),
                          nameOf);
 
 }  // namespace

@@ -35,7 +35,7 @@ class Outside : public sandbox::FakeNode {
     // Small blocks, so that one that leaks is missed.
     caches.content.networks["blue"].spec.ipam.subnets = {small("10.20.0.0/24")};
     caches.content.networks["green"].spec.ipam.subnets = {small("10.21.0.0/24")};
-    store.blocks.clear();
+    store.clear();
     leases.confirmEvery = leases.retryEvery = leases.housekeepEvery = milliseconds(2);
     // What is told of an attach is what the API has.
     tell = [this](const report::News& news) {
@@ -261,7 +261,7 @@ class Story {
   std::map<IntentId, journal::Record> older_;
 };
 
-class RecoverProperty : public testing::TestWithParam<unsigned> {};
+class RecoverProperty : public ::testing::TestWithParam<unsigned> {};
 
 TEST_P(RecoverProperty, BooksComeToSayWhatIsTrue) {
   Story story(GetParam());
@@ -277,7 +277,7 @@ TEST_P(RecoverProperty, BooksComeToSayWhatIsTrue) {
   EXPECT_TRUE(story.converges());
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, RecoverProperty, testing::Range(1U, 13U));
+INSTANTIATE_TEST_SUITE_P(Seeds, RecoverProperty, ::testing::Range(1U, 13U));
 
 }  // namespace
 }  // namespace multinet::agent::recover

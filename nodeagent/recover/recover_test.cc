@@ -54,7 +54,7 @@ struct Case {
   RecoveryAction action;
 };
 
-class DecideTest : public testing::TestWithParam<Case> {};
+class DecideTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(DecideTest, RecoveryAction) {
   const Case& c = GetParam();
@@ -74,7 +74,7 @@ TEST(Decide, AStopThatWasNotCarriedOutLeavesThePodItsNetworks) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, DecideTest,
-    testing::Values(
+    ::testing::Values(
         Case{"IntentNeverHeard", State::Intent, "", "boot", Listed::Absent,
              RecoveryAction::RollBack},
         Case{"IntentMade", State::Intent, "", "boot", Listed::Ready, RecoveryAction::Finish},
@@ -201,7 +201,7 @@ TEST(UnknownSandboxesTest, OnlyThoseThatRunAskAndStandInNoRecord) {
   EXPECT_TRUE(unknownSandboxes({}, plain).empty());
 }
 
-class RecoveryTest : public testing::Test {
+class RecoveryTest : public ::testing::Test {
  protected:
   RecoveryTest() {
     node_.make();

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "lib/base/fake_clock.h"
-#include "nodeagent/addresses/fake_block_api.h"
+#include "nodeagent/addresses/fake_block_server.h"
 #include "nodeagent/attach/fake_attach_engine.h"
 #include "nodeagent/journal/fake_journal.h"
 #include "nodeagent/networks/fake_networks.h"
@@ -125,8 +125,8 @@ struct FakeNode {
   watch::FakeCaches caches;
   networks::Snapshot onNode;
   networks::FakeNetworks networks;
-  addresses::FakeBlockStore store;
-  addresses::FakeBlockApi blocks{store, NodeName("n1")};
+  addresses::FakeBlockServer store;
+  addresses::Blocks blocks{store.client(), NodeName("n1")};
   std::vector<IpPrefix> clusterPrefixes = {IpPrefix::parse("10.244.0.0/16").value()};
   report::FakeReporter reporter;
   report::Tell tell = reporter.tell();
@@ -150,7 +150,7 @@ struct FakeNode {
     state.mtu = 1400;
     onNode.networks.push_back(state);
     const IpPrefix prefix = IpPrefix::parse(block).value();
-    store.blocks[{state.name, prefix}] = {state.name, state.uid, prefix, NodeName("n1"), name};
+    store.put({state.name, state.uid, prefix, NodeName("n1"), ""});
   }
 };
 

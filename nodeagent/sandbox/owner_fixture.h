@@ -20,7 +20,7 @@ inline const Error kUnavailable{Code::Unavailable, "Runtime", "runtime is away"}
 
 /// Each test begins with startOwner() or startRecovered(). Time stands still but for what the test
 /// adds.
-class OwnerTest : public testing::Test {
+class OwnerTest : public ::testing::Test {
  protected:
   void startOwner() { node_.start(); }
   void startRecovered() {

@@ -34,7 +34,8 @@ TEST_F(OwnerHangTest, ADiskThatHangsIsAnsweredForInTimeAndLeavesNothing) {
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().code, Code::Unavailable);
   EXPECT_EQ(result.error().reason, "TooSlow");
-  EXPECT_THAT(result.error().message, testing::HasSubstr("attach networks of pod default/web-uid"));
+  EXPECT_THAT(result.error().message,
+              ::testing::HasSubstr("attach networks of pod default/web-uid"));
   EXPECT_EQ(reporter_.told().back(), "refused default/web-uid TooSlow");
   // The next ones don't queue behind it, and another pod's end isn't held up.
   const auto again = run(request(1));
@@ -65,13 +66,10 @@ TEST_F(OwnerHangTest, AnApiServerThatTellsNoNamespaceIsAnsweredForInTimeAndLeave
 }
 
 TEST_F(OwnerHangTest, AnApiServerThatLeasesNothingIsAnsweredForInTimeAndLeavesNothing) {
-  node_.store.blocks.clear();
+  node_.store.clear();
   startRecovered();
-  eventually("asked for its blocks", [&] {
-    const std::lock_guard lock(node_.store.mutex);
-    return node_.store.calls > 0;
-  });
-  std::unique_lock hang(node_.store.mutex);
+  eventually("asked for its blocks", [&] { return node_.store.calls() > 0; });
+  auto hang = node_.store.hang();
   Answer call = submit(request());
   passThroughTheLane();
   clock_.advance(options_.decisionWait - milliseconds(1));
@@ -242,7 +240,7 @@ TEST_F(OwnerHangTest, AThreadThatHangsIsShownAndNoPodWaitsForIt) {
   EXPECT_TRUE(owner_->ready().has_value());
   *hangs = true;
   EXPECT_EQ(owner_->ready().error().reason, "LaneStuck");
-  EXPECT_THAT(owner_->ready().error().message, testing::HasSubstr("mn-reaper"));
+  EXPECT_THAT(owner_->ready().error().message, ::testing::HasSubstr("mn-reaper"));
   EXPECT_TRUE(run(request()).has_value()) << "others go on";
   *hangs = false;
   EXPECT_TRUE(owner_->ready().has_value());

@@ -70,7 +70,7 @@ TEST_F(OwnerTest, ARefusalChangesNothingAndIsTold) {
 
 TEST_F(OwnerTest, NoAddressesMeansNoSandbox) {
   caches_.content.networks["blue"] = watch::readyNetwork("blue", "10.9.0.0/24");
-  node_.store.blocks.begin()->second.node = NodeName("n2");
+  node_.store.give(node_.store.blocks().front(), NodeName("n2"));
   startRecovered();
   EXPECT_EQ(run(request()).error().reason, "PoolExhausted");
   EXPECT_EQ(runtime_.runs(), 0);
@@ -298,7 +298,7 @@ TEST_F(OwnerTest, CallsWaitForRecoveryButNotForEver) {
   auto refused = submit(request(1, "a"));
   stop("y");  // after it in the lane
   clock_.advance(options_.decisionWait + seconds(1));
-  EXPECT_THAT(refused.get().error().message, testing::HasSubstr("the disk is read-only"));
+  EXPECT_THAT(refused.get().error().message, ::testing::HasSubstr("the disk is read-only"));
   auto served = submit(request(0, "b"));
   owner_->restore({});
   EXPECT_TRUE(served.get().has_value());
@@ -404,8 +404,7 @@ TEST_F(OwnerTest, AnAttachOfAnEarlierBootIsNoneNow) {
 
 TEST_F(OwnerTest, AnAddressThatAnotherNodeMayGiveIsToldOnceForPodAndNode) {
   const auto lease = [this](const char* node) {
-    const std::lock_guard lock(node_.store.mutex);
-    node_.store.blocks.begin()->second.node = NodeName(node);
+    node_.store.give(node_.store.blocks().front(), NodeName(node));
   };
   lease("n2");
   runtime_.put({SandboxId("s0"), request().pod, true, {}, {}});

@@ -13,7 +13,7 @@ using std::chrono::seconds;
 
 constexpr seconds kPatience(4);
 
-class SandboxesTest : public testing::Test {
+class SandboxesTest : public ::testing::Test {
  protected:
   SandboxesTest() {
     node_.start();

@@ -1,4 +1,4 @@
-#include "nodeagent/addresses/kube_blocks.h"
+#include "nodeagent/addresses/blocks.h"
 
 #include "lib/api/names.h"
 #include "lib/base/log.h"
@@ -12,7 +12,7 @@ Result<LeasedBlock> leasedBlock(const api::IPBlock& block) {
                      prefix, NodeName(block.spec.nodeName), block.metadata.uid};
 }
 
-Result<std::vector<LeasedBlock>> KubeBlocks::list(const std::string& fieldSelector) {
+Result<std::vector<LeasedBlock>> Blocks::list(const std::string& fieldSelector) {
   MULTINET_TRY(kube::Client * client, client_());
   kube::Selection selection;
   selection.fieldSelector = fieldSelector;
@@ -30,16 +30,16 @@ Result<std::vector<LeasedBlock>> KubeBlocks::list(const std::string& fieldSelect
   return blocks;
 }
 
-Result<std::vector<LeasedBlock>> KubeBlocks::listOwn() {
+Result<std::vector<LeasedBlock>> Blocks::listOwn() {
   return list("spec.nodeName=" + node_.str());
 }
 
-Result<std::vector<LeasedBlock>> KubeBlocks::listNetwork(const NetworkName& name) {
+Result<std::vector<LeasedBlock>> Blocks::listNetwork(const NetworkName& name) {
   return list("spec.podNetworkName=" + name.str());
 }
 
-Result<LeasedBlock> KubeBlocks::create(const NetworkName& network, const NetworkUid& uid,
-                                       const IpPrefix& prefix) {
+Result<LeasedBlock> Blocks::create(const NetworkName& network, const NetworkUid& uid,
+                                   const IpPrefix& prefix) {
   MULTINET_TRY(kube::Client * client, client_());
   api::IPBlock block;
   block.metadata.name = api::blockName(network, prefix);
@@ -51,7 +51,20 @@ Result<LeasedBlock> KubeBlocks::create(const NetworkName& network, const Network
   return leasedBlock(created);
 }
 
-Status KubeBlocks::remove(const LeasedBlock& block) {
+Result<LeasedBlock> Blocks::createAgain(const LeasedBlock& block) {
+  auto created = create(block.network, block.networkUid, block.prefix);
+  if (created.has_value() || created.error().code != Code::AlreadyExists) return created;
+  MULTINET_TRY(kube::Client * client, client_());
+  const auto there = client->get<api::IPBlock>({"", api::blockName(block.network, block.prefix)});
+  if (!there.has_value())
+    return there.error().code == Code::NotFound ? created : fail(there.error());
+  auto found = leasedBlock(*there);
+  const bool isOurs =
+      found.has_value() && found->node == node_ && found->networkUid == block.networkUid;
+  return isOurs ? found : created;
+}
+
+Status Blocks::remove(const LeasedBlock& block) {
   MULTINET_TRY(kube::Client * client, client_());
   kube::Preconditions preconditions;
   preconditions.uid = block.objectUid;
