@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from e2elib.admission import try_out
@@ -148,3 +149,47 @@ def test_a_refusal_then_names_the_other_network(deployed: Cluster, configured: s
         assert '"elder"' in err
     finally:
         networks.remove()
+
+
+def test_an_api_server_that_lost_its_certificate_lets_plain_pods_through(
+    deployed: Cluster, configured: str, namespace: str
+) -> None:
+    """What the next `kubeadm upgrade` does to a manifest that only was edited by hand."""
+    deployed.restart_api_server()
+    # A connection that was kept from before would still be good.
+    deployed.wait(
+        lambda: try_out(deployed, network("fits", "10.77.0.0/16"))[0] != 0, 30, "the refusal"
+    )
+    code, err = try_out(deployed, pod("asks", namespace, networks="nowhere"))
+    assert code != 0
+    assert "multinet" in err
+    deployed.apply(pod("plain", namespace))
+    deployed.wait_pod_ready("plain", namespace)
+    deployed.restart_api_server(configured)
+    deployed.wait(lambda: admission_works(deployed), 30, "admission to answer")
+
+
+def test_without_a_ca_the_webhook_is_not_ready(deployed: Cluster, configured: str) -> None:
+    def set_ca(text: str) -> None:
+        change = json.dumps({"data": {"ca.crt": text}})
+        deployed.kubectl(
+            "patch", "configmap", CONFIGMAP, "-n", SYSTEM, "--type=merge", "-p", change
+        )
+        # The kubelet looks at mounted objects whenever it looks at a pod.
+        deployed.kubectl(
+            "annotate", "pods", "-n", SYSTEM, LABEL, f"e2e/length={len(text)}", "--overwrite"
+        )
+
+    def ready() -> int:
+        return int(
+            deployed.json("deployment", "multinet-webhook", SYSTEM)["status"].get(
+                "readyReplicas", 0
+            )
+        )
+
+    ca = (Path(deployed.record.layout.pki) / "front-proxy-ca.crt").read_text()
+    set_ca("")
+    deployed.wait(lambda: ready() == 0, 90, "no webhook to be ready")
+    set_ca(ca)
+    deployed.wait(lambda: ready() == 2, 90, "both webhooks to be ready again")
+    deployed.wait(lambda: admission_works(deployed), 30, "admission to answer")

@@ -173,19 +173,37 @@ def test_uninstall_needs_neither_controller_nor_agents(
         assert deployed.node_exec_try(node, "ls", "/var/lib/multinet")[0] != 0
 
 
-def test_the_chart_installs_what_the_manifests_do(
-    deployed: Cluster, programs: Path, chart: str, namespace: str
+def test_helm_installs_upgrades_and_removes_the_same(
+    deployed: Cluster, programs: Path, helm: Path, namespace: str
 ) -> None:
+    """By the lines of docs/install.md."""
+
+    def type_line(beginning: str) -> None:
+        told = " ".join((REPOSITORY / "docs" / "install.md").read_text().split())
+        (line,) = set(re.findall(rf"`({beginning}[^`]+)`", told))
+        words = line.replace("deploy/chart", str(REPOSITORY / "deploy" / "chart")).split()
+        who = [f"--kubeconfig={deployed.kubeconfig}"]
+        code, out, err = run_try([str(helm), *words[1:], *who])
+        assert code == 0, f"{line}: {out}{err}"
+
     for node in deployed.nodes:
         deployed.start(node, "agent")
     point_kubelets(deployed, AGENT_SOCKET)
-    deployed.kubectl("create", "namespace", SYSTEM)
-    deployed.kubectl("apply", "--server-side", "-n", SYSTEM, "-f", "-", stdin=chart)
+    type_line("helm install")
     available(deployed)
     use(deployed, namespace)
+    kept = [pod_of["metadata"]["uid"] for pod_of in deployed.items("pods", namespace)]
+    type_line("helm upgrade")
+    available(deployed)
+    assert [one["metadata"]["uid"] for one in deployed.items("pods", namespace)] == kept
+    wait_served(deployed, *NAMES)
     end_pods(deployed, namespace)
+    code, out, err = verb(deployed, programs, "uninstall", "--networks-only")
+    assert code == 0, out + err
+    type_line("helm uninstall")
+    assert deployed.has_kind("podnetworks"), "Helm took the kinds, and all networks with them"
     code, out, err = verb(deployed, programs, "uninstall")
     assert code == 0, out + err
-    # The namespace is whose who made it: Helm's release is told in it.
+    # The namespace is whose who made it: Helm's --create-namespace, which Helm never takes away.
     deployed.delete("namespace", SYSTEM, "", "--timeout=50s")
     assert leftovers.in_cluster(deployed) == []

@@ -21,7 +21,7 @@ from clusterlib.run import run
 BRIDGES = ("underlay", "lan1", "lan2")
 """Bridge number i carries eth<i> of each node."""
 
-_SYSCTLS = (
+SYSCTLS = (
     "net.ipv4.ip_forward=1",
     "net.ipv4.conf.all.rp_filter=0",
     "net.ipv4.conf.default.rp_filter=0",
@@ -86,13 +86,13 @@ def route_commands(nodes: list[Wired]) -> list[str]:
 
 def wire_control_plane(pid: int) -> None:
     """Makes the bridges in the namespace of that process."""
-    _in_namespace(pid, "sysctl", "-q", "-w", *_SYSCTLS)
+    _in_namespace(pid, "sysctl", "-q", "-w", *SYSCTLS)
     _batch(pid, control_plane_commands())
 
 
 def wire_node(control_plane: int, node: Wired, others: list[Wired]) -> None:
     """Plugs a node in, addresses it, and tells it the ways to the other nodes' pods."""
-    _in_namespace(node.pid, "sysctl", "-q", "-w", *_SYSCTLS)
+    _in_namespace(node.pid, "sysctl", "-q", "-w", *SYSCTLS)
     _batch(control_plane, attach_commands(node))
     _batch(node.pid, node_commands(node) + route_commands(others))
 

@@ -58,7 +58,7 @@ class Machine:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            preexec_fn=_die_with_parent(),
+            preexec_fn=die_with_parent(),
         ) as qemu:
             try:
                 self._follow(qemu, begin, seconds)
@@ -157,7 +157,7 @@ def _ended(qemu: subprocess.Popen[str]) -> bool:
     return True
 
 
-def _die_with_parent() -> Callable[[], None]:
+def die_with_parent() -> Callable[[], None]:
     libc = ctypes.CDLL(None, use_errno=True)
     return lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
