@@ -4,6 +4,7 @@
 #include "cli/command_line.h"
 #include "cli/holders.h"
 #include "cli/objects.h"
+#include "cli/rights.h"
 #include "cli/verb.h"
 
 namespace multinet::cli {
@@ -33,6 +34,8 @@ class Drain {
       printHolders(call_, holders, kAny);
       return kDone;
     }
+    MULTINET_CHECK(checkRights(call_, "drain " + node_,
+                               {{"patch", kinds::kNodes}, {"create", kinds::kPods, "eviction"}}));
     MULTINET_CHECK(cordon());
     const BootTime end = call_.clock().now() + timeout_;
     while (true) {

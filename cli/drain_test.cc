@@ -34,6 +34,16 @@ TEST_F(DrainTest, EndsPodsWithNetworksAndNoOther) {
   EXPECT_FALSE(look(kPods + "/plain").is_null());
 }
 
+TEST_F(DrainTest, WhoeverMayNotEvictCordonsNothing) {
+  addPod("asks", kAsks);
+  server_.deny("create", "pods");
+  EXPECT_EQ(run({"drain", "node-a"}), 2);
+  EXPECT_NE(err().find("drain node-a: you may not create pods/eviction; nothing was changed"),
+            std::string::npos)
+      << err();
+  EXPECT_FALSE(look(kNodes + "/node-a")["spec"].contains("unschedulable"));
+}
+
 // The kubelet writes the last phase first and deletes the pod then.
 TEST_F(DrainTest, APodThatHasEndedIsWaitedForUntilItIsGone) {
   json held = kAsks;

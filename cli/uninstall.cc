@@ -9,6 +9,7 @@
 #include "cli/command_line.h"
 #include "cli/holders.h"
 #include "cli/objects.h"
+#include "cli/rights.h"
 #include "cli/verb.h"
 #include "lib/api/names.h"
 
@@ -61,6 +62,7 @@ class Uninstall {
     if (call_.arguments().has("timeout")) {
       MULTINET_TRY(timeout_, parseTimeout(call_.arguments().value("timeout")));
     }
+    MULTINET_CHECK(checkRights(call_, "uninstall", rights()));
     MULTINET_TRY(const bool free, endHolders());
     if (!free) return kRefused;
     MULTINET_CHECK(removeAll(kinds::kAttachments, "attachments"));
@@ -78,6 +80,24 @@ class Uninstall {
   }
 
  private:
+  /// Whoever lacks one would stop halfway: the networks gone, the rest not.
+  std::vector<Right> rights() const {
+    std::vector<Right> all = {{"list", kinds::kPods},          {"list", kinds::kSets},
+                              {"list", kinds::kNodeSets},      {"list", kinds::kAttachments},
+                              {"delete", kinds::kAttachments}, {"list", kinds::kNetworks},
+                              {"delete", kinds::kNetworks},    {"patch", kinds::kNetworks}};
+    if (call_.arguments().has("networks-only")) return all;
+    const auto removed = [&all](const kube::Kind& kind) {
+      all.push_back({"list", kind});
+      all.push_back({"delete", kind});
+    };
+    for (const auto& kind : kAdmission) removed(kind);
+    removed(kinds::kNamespaces);
+    removed(kDefinitions);
+    for (const auto& kind : kRights) removed(kind);
+    return all;
+  }
+
   void say(const std::string& line) const {
     call_.out() << line << "\n";
     call_.out().flush();
@@ -296,7 +316,8 @@ Verb uninstallVerb() {
           .text =
               "Ends the networks first, then removes admission, the namespace, the kinds and the "
               "rights. While pods have networks it names them and changes nothing (exit code "
-              "1), unless it shall --wait. Safe to call again after an interruption, and where "
+              "1), unless it shall --wait; where you lack a right it names that and changes "
+              "nothing. Safe to call again after an interruption, and where "
               "the controller is dead or gone. What is left on nodes is removed there, by "
               "multinet-nodeagent --cleanup.",
           .flags = kFlags,

@@ -53,6 +53,19 @@ TEST_F(UninstallTest, NamesWhoHoldsWhatAndChangesNothing) {
   EXPECT_FALSE(look(kNetworks + "/blue")["metadata"].contains("deletionTimestamp"));
 }
 
+TEST_F(UninstallTest, WhoeverLacksARightIsToldAllOfThemAndChangesNothing) {
+  server_.deny("delete", "clusterroles");
+  server_.deny("list", "validatingwebhookconfigurations");
+  EXPECT_EQ(run({"uninstall"}), 2);
+  EXPECT_NE(err().find("uninstall: you may not list "
+                       "validatingwebhookconfigurations.admissionregistration.k8s.io, delete "
+                       "clusterroles.rbac.authorization.k8s.io; nothing was changed"),
+            std::string::npos)
+      << err();
+  EXPECT_FALSE(look(kNetworks + "/blue")["metadata"].contains("deletionTimestamp"));
+  EXPECT_EQ(run({"uninstall", "--networks-only"}), 0) << "needs neither: " << err();
+}
+
 TEST_F(UninstallTest, WithoutAControllerItReleasesWhatNobodyHolds) {
   EXPECT_EQ(run({"uninstall"}), 0) << err();
   EXPECT_NE(out().find("released, since no pod holds it"), std::string::npos) << out();

@@ -6,6 +6,7 @@
 #include <functional>
 #include <list>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -54,6 +55,10 @@ class ApiServer::Impl {
     const std::lock_guard lock(mutex_);
     rules_.push_back(std::move(rule));
   }
+  void deny(const std::string& verb, const std::string& resource) {
+    const std::lock_guard lock(mutex_);
+    denied_.emplace(verb, resource);
+  }
   void set(Presence presence);
   std::vector<std::string> requests() const {
     const std::lock_guard lock(mutex_);
@@ -86,6 +91,7 @@ class ApiServer::Impl {
   bool answer(const Send& send, const Ask& ask, bool keepsAlive);
   bool watch(const Send& write, const Ask& ask, std::optional<Fault> fault);
   StoreAnswer answerOf(const Ask& ask);
+  StoreAnswer review(Json review) const;
   StoreAnswer remembered(const Ask& ask, StoreAnswer answer);
   std::optional<Fault> faultFor(const Ask& ask);
   void stall();
@@ -97,6 +103,7 @@ class ApiServer::Impl {
   tcp::acceptor acceptor_;
   mutable std::mutex mutex_;
   std::vector<FaultRule> rules_;
+  std::set<std::pair<std::string, std::string>> denied_;
   std::vector<std::string> requests_;
   std::map<std::string, Traffic> traffic_;
   std::map<std::string, StoreAnswer> firstLists_;
@@ -228,9 +235,17 @@ void ApiServer::Impl::stall() {
 }
 
 StoreAnswer ApiServer::Impl::answerOf(const Ask& ask) {
+  if (ask.path.collection.ends_with("/selfsubjectaccessreviews")) return review(ask.body);
   auto answer = execute(store, ask);
   const bool isList = ask.method == "GET" && ask.path.name.empty() && !ask.path.collection.empty();
   return isList ? remembered(ask, std::move(answer)) : answer;
+}
+
+StoreAnswer ApiServer::Impl::review(Json review) const {
+  const Json& asked = review["spec"]["resourceAttributes"];
+  const std::lock_guard lock(mutex_);
+  review["status"]["allowed"] = !denied_.contains({asked["verb"], asked["resource"]});
+  return {201, std::move(review)};
 }
 
 StoreAnswer ApiServer::Impl::remembered(const Ask& ask, StoreAnswer answer) {
@@ -369,6 +384,9 @@ ObjectStore& ApiServer::store() {
 }
 void ApiServer::inject(FaultRule rule) {
   impl_->inject(std::move(rule));
+}
+void ApiServer::deny(const std::string& verb, const std::string& resource) {
+  impl_->deny(verb, resource);
 }
 void ApiServer::set(Presence presence) {
   impl_->set(presence);

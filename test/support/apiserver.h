@@ -65,6 +65,8 @@ class ApiServer {
   [[nodiscard]] std::string url() const;
   [[nodiscard]] ObjectStore& store();
   void inject(FaultRule rule);
+  /// A SelfSubjectAccessReview answers no to that from now on; to all else, yes.
+  void deny(const std::string& verb, const std::string& resource);
   /// Cuts all connections, and refuses new ones while `away`.
   enum class Presence { Here, Away };
   void set(Presence presence);
