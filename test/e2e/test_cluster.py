@@ -24,11 +24,15 @@ _UNUSABLE = 2
 _INTERRUPTED = 130
 
 
-def tool(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [TOOL, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=_SECONDS, check=False,
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS,
+        check=False,
     )  # fmt: skip
+
+
+def tool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(TOOL, *arguments)
 
 
 def printed(*command: str) -> str:
@@ -95,10 +99,11 @@ def starting(step: str) -> subprocess.Popen[str]:
 
 
 def test_up_status_collect_down(tmp_path: Path) -> None:
-    begin = time.monotonic()
-    started = tool(*UP[1:])
+    begin, lock = time.monotonic(), str(tmp_path / "lock")
+    started = run("flock", lock, *UP)
     assert started.returncode == 0, started.stderr
     print(f"up took {time.monotonic() - begin:.1f} s")
+    assert run("flock", "-n", lock, "true").returncode == 0, "the machines keep the caller's lock"
     again = tool(*UP[1:])
     assert again.returncode == _UNUSABLE
     assert f"cluster {NAME}: it is up already" in again.stderr

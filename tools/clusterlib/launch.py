@@ -7,6 +7,7 @@ nothing that a killed run can leave behind but one process, directories and cgro
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -95,10 +96,17 @@ def _be_init(machine: Machine, inherited: list[int]) -> None:
     os.dup2(nothing, 0)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    for fd in inherited:
-        os.set_inheritable(fd, True)
+    # What the caller's caller holds, the lock of a flock(1) say, isn't the machine's to hold.
+    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
+        if fd > 2:
+            _set_inheritable(fd, fd in inherited)
     environment = {"PYTHONPATH": str(TOOLS), "PATH": os.environ.get("PATH", os.defpath)}
     os.execve(sys.executable, processes.supervisor_argv(machine), environment)
+
+
+def _set_inheritable(fd: int, inheritable: bool) -> None:
+    with contextlib.suppress(OSError):  # the listing's own is closed by now
+        os.set_inheritable(fd, inheritable)
 
 
 def control_directory(machine: Machine) -> Path:
