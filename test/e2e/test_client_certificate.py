@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from e2elib.admission import try_out
-from e2elib.cluster import REPOSITORY, Cluster
+from e2elib.cluster import REPOSITORY, Cluster, condition
 from e2elib.document import blocks
 from e2elib.networks import Networks
 from e2elib.objects import network, vxlan
@@ -169,7 +169,9 @@ def test_an_api_server_that_lost_its_certificate_lets_plain_pods_through(
     deployed.wait(lambda: admission_works(deployed), 30, "admission to answer")
 
 
-def test_without_a_ca_the_webhook_is_not_ready(deployed: Cluster, configured: str) -> None:
+def test_without_a_ca_no_webhook_begins_and_those_that_run_go_on(
+    deployed: Cluster, configured: str
+) -> None:
     def set_ca(text: str) -> None:
         change = json.dumps({"data": {"ca.crt": text}})
         deployed.kubectl(
@@ -180,16 +182,36 @@ def test_without_a_ca_the_webhook_is_not_ready(deployed: Cluster, configured: st
             "annotate", "pods", "-n", SYSTEM, LABEL, f"e2e/length={len(text)}", "--overwrite"
         )
 
-    def ready() -> int:
-        return int(
-            deployed.json("deployment", "multinet-webhook", SYSTEM)["status"].get(
-                "readyReplicas", 0
-            )
-        )
+    def pods() -> dict[str, bool]:
+        found = json.loads(deployed.kubectl("get", "pods", "-n", SYSTEM, LABEL, "-o", "json"))
+        return {
+            one["metadata"]["name"]: condition(one, "Ready") == "True"
+            for one in found["items"]
+            if "deletionTimestamp" not in one["metadata"]
+        }
 
+    before = pods()
+    assert list(before.values()) == [True, True], before
     ca = (Path(deployed.record.layout.pki) / "front-proxy-ca.crt").read_text()
     set_ca("")
-    deployed.wait(lambda: ready() == 0, 90, "no webhook to be ready")
+
+    def told(name: str) -> bool:
+        return "ca.crt is empty" in deployed.kubectl("logs", name, "-n", SYSTEM)
+
+    deployed.wait(lambda: all(told(name) for name in before), 120, "both to miss the CA")
+    assert pods() == before
+    assert admission_works(deployed)
+
+    deployed.kubectl("rollout", "restart", DEPLOYMENT, "-n", SYSTEM)
+
+    def begun() -> list[str]:
+        return [name for name in pods() if name not in before and told(name)]
+
+    (new,) = deployed.wait(begun, 60, "a new one to miss the CA")
+    assert not pods()[new]
+    assert any(pods().get(name) for name in before), "one that ran was ended for it"
+    assert admission_works(deployed)
+
     set_ca(ca)
-    deployed.wait(lambda: ready() == 2, 90, "both webhooks to be ready again")
+    deployed.kubectl("rollout", "status", DEPLOYMENT, "-n", SYSTEM, "--timeout=100s")
     deployed.wait(lambda: admission_works(deployed), 30, "admission to answer")

@@ -64,7 +64,7 @@ def test_a_deletion_waits_and_names_who_holds_the_network(
     def counted() -> bool:
         entry = deployed.json("podnetworkattachment", "way", namespace)
         status = networks.status("held")
-        assert status["nodes"] == {"desired": 2, "ready": 2}, status
+        assert status["nodes"] == {"desired": 1, "ready": 1}, status
         return status["attachedPods"] == 2 and entry["status"]["attachedPods"] == 1
 
     deployed.wait(counted, COUNTED_WITHIN, "two pods to be counted, one by the attachment")

@@ -120,8 +120,8 @@ def test_a_full_disk_is_a_sentence_with_a_remedy() -> None:
 def test_routes_lead_to_every_pod_range_of_the_others() -> None:
     node = network.Wired(2, 4711, addressing.node_addresses(2))
     assert network.route_commands([node]) == [
-        "route add 10.91.2.0/24 via 10.90.0.12",
-        "route add fd91:0:0:2::/64 via fd90::12",
+        "route replace 10.91.2.0/24 via 10.90.0.12",
+        "route replace fd91:0:0:2::/64 via fd90::12",
     ]
     assert "netns 4711" in network.attach_commands(node)[0]
 

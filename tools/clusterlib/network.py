@@ -80,7 +80,7 @@ def route_commands(nodes: list[Wired]) -> list[str]:
     lines = []
     for node in nodes:
         for address, pods in zip(node.addresses.node, node.addresses.pod_cidrs, strict=True):
-            lines.append(f"route add {pods} via {address}")
+            lines.append(f"route replace {pods} via {address}")  # a reboot's are there still
     return lines
 
 
