@@ -78,7 +78,7 @@ def test_a_node_takes_its_peer_back_while_no_controller_is_there(deployed: Clust
         found = deployed.items("networkpeers")
         return [one["metadata"]["name"] for one in found if one["podNetworkName"] == "led"]
 
-    deployed.apply(vxlan("led", "10.50.4.0/24"))
+    deployed.apply(vxlan("led", "10.50.4.0/24", join="Always"))
     wait_served(deployed, "led")
     deployed.wait(lambda: len(peers()) == len(deployed.nodes), 20, "a peer of each node")
     controller = CONTROLLERS[0]
