@@ -176,7 +176,9 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
         cluster.kubectl(
             "delete", "pod", pod["metadata"]["name"], "-n", name, "--wait=false", "--grace-period=1"
         )
-    cluster.delete("namespace", name, "", "--timeout=50s")
+    cluster.delete("namespace", name, "", "--wait=false")
+    # Its controller begins again after the API server did, a while later.
+    cluster.wait(lambda: not cluster.exists("namespace", name, ""), 110, f"namespace {name} to end")
 
 
 @pytest.hookimpl(wrapper=True)
