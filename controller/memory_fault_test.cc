@@ -39,10 +39,13 @@ TEST(Memory, OfTheControllerFitsItsLimitAtTheSizesThatWeState) {
   turn();
   ASSERT_EQ(pass.world().of<Attachment>().size(), 100000U);
   ASSERT_EQ(pass.world().of<Pod>().size(), 100000U);
-  const int lists = cluster.lists();
+  const auto listed = [&cluster](int times) {
+    return [&cluster, times] { return cluster.lists() == times * cluster.followed(); };
+  };
+  ASSERT_TRUE(until(listed(1)));
   const auto started = multinet::testing::peakOfMemory();
   cluster.expire();
-  ASSERT_TRUE(until([&] { return cluster.lists() == 2 * lists; }));
+  ASSERT_TRUE(until(listed(2)));
   turn();
   const auto again = multinet::testing::peakOfMemory();
   caches.stop();

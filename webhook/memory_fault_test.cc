@@ -27,10 +27,13 @@ TEST(Memory, OfTheWebhookFitsItsLimitAtTheSizesThatWeState) {
   };
   ASSERT_TRUE(until([&] { return view.ready().has_value(); })) << view.ready().error().message;
   ASSERT_TRUE(view.attachment("team-999", "nic-99999").has_value());
-  const int lists = cluster.lists();
+  const auto listed = [&cluster](int times) {
+    return [&cluster, times] { return cluster.lists() == times * cluster.followed(); };
+  };
+  ASSERT_TRUE(until(listed(1)));
   const auto started = multinet::testing::peakOfMemory();
   cluster.expire();
-  ASSERT_TRUE(until([&] { return cluster.lists() == 2 * lists; }));
+  ASSERT_TRUE(until(listed(2)));
   const auto again = multinet::testing::peakOfMemory();
   view.stop();
   const auto limit = multinet::testing::memoryLimitOf(MULTINET_SOURCE_DIR "/deploy/webhook.yaml");

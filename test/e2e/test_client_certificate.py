@@ -58,6 +58,12 @@ def commands(cluster: Cluster) -> list[list[str]]:
     return [words[1:] for words in changed]
 
 
+def rolled_out(cluster: Cluster) -> None:
+    """After an API server's restart its controllers begin again a while later."""
+    status = ("rollout", "status", DEPLOYMENT, "-n", SYSTEM, "--timeout=5s")
+    cluster.wait(lambda: cluster.kubectl_try(*status)[0] == 0, 150, "the webhooks' rollout")
+
+
 @pytest.fixture(scope="module")
 def configured(deployed: Cluster) -> Iterator[str]:
     """The API server's argument of the document, for its two files at this cluster's places."""
@@ -72,7 +78,7 @@ def configured(deployed: Cluster) -> Iterator[str]:
     yield argument.replace(ADMISSION, str(directory))
     deployed.restart_api_server()
     deployed.kubectl("apply", "--server-side", "-k", str(REPOSITORY / "deploy"))
-    deployed.kubectl("rollout", "status", DEPLOYMENT, "-n", SYSTEM, "--timeout=50s")
+    rolled_out(deployed)
 
 
 def addresses(cluster: Cluster) -> list[str]:
@@ -121,7 +127,7 @@ def test_then_only_the_api_server_is_answered(
 ) -> None:
     for words in commands(deployed):
         deployed.kubectl(*words)
-    deployed.kubectl("rollout", "status", DEPLOYMENT, "-n", SYSTEM, "--timeout=55s")
+    rolled_out(deployed)
 
     def replaced() -> bool:
         out = deployed.kubectl("get", "pods", "-n", SYSTEM, LABEL, "-o", "json")
@@ -213,5 +219,5 @@ def test_without_a_ca_no_webhook_begins_and_those_that_run_go_on(
     assert admission_works(deployed)
 
     set_ca(ca)
-    deployed.kubectl("rollout", "status", DEPLOYMENT, "-n", SYSTEM, "--timeout=100s")
+    rolled_out(deployed)
     deployed.wait(lambda: admission_works(deployed), 30, "admission to answer")

@@ -175,6 +175,11 @@ std::string LargeCluster::object(std::string_view plural, int number) const {
   }
 }
 
+int LargeCluster::followed() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<int>(followed_.size());
+}
+
 void LargeCluster::expire() {
   {
     const std::lock_guard lock(mutex_);
@@ -199,12 +204,13 @@ Result<kube::HttpResponse> LargeCluster::stream(const kube::HttpRequest& request
                                                 const std::function<Duration()>& /*patience*/,
                                                 const kube::ByteSink& sink,
                                                 const std::stop_token& stop) {
+  const std::string plural = pluralOf(request.target);
   std::uint64_t compactions = 0;
   {
     const std::lock_guard lock(mutex_);
     compactions = compactions_;
+    followed_.insert(plural);
   }
-  const std::string plural = pluralOf(request.target);
   if (request.target.find("sendInitialEvents=true") != std::string::npos) {
     for (int i = 0; i < count(plural) && !stop.stop_requested(); ++i) {
       MULTINET_CHECK(sink(R"({"type":"ADDED","object":)" + object(plural, i) + "}\n"));

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,8 @@ class LargeCluster final : public kube::Transport {
   void expire();
   /// Lists that were sent to their end, and taken.
   [[nodiscard]] int lists() const { return lists_; }
+  /// Kinds that were asked for.
+  [[nodiscard]] int followed() const;
   /// Objects of a kind; 0 of one that isn't there.
   [[nodiscard]] int count(std::string_view plural) const;
 
@@ -48,9 +51,10 @@ class LargeCluster final : public kube::Transport {
   [[nodiscard]] std::string object(std::string_view plural, int number) const;
 
   const LargeSize size_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable_any expired_;
   std::uint64_t compactions_ = 0;
+  std::set<std::string> followed_;
   std::atomic<int> lists_ = 0;
 };
 
