@@ -188,7 +188,7 @@ TEST_F(FeederTest, ATunnelIsServedFirstWithItsPeersAndFollowsThem) {
   clock_.advance(seconds(5));
   ASSERT_TRUE(eventually([this] { return !networks_.desired().empty(); }))
       << "but the others don't wait for one for ever";
-  const auto& network = networks_.desired().front().network;
+  const auto network = networks_.desired().front().network;
   EXPECT_FALSE(std::get<drivers::vxlan::Network>(network).peersKnown);
   feeder.stop();
 }
