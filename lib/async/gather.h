@@ -16,6 +16,7 @@ class Gather {
   Gather(Lane& lane, Duration wait, Task work) : lane_(lane), wait_(wait), work_(std::move(work)) {}
   Gather(const Gather&) = delete;
   Gather& operator=(const Gather&) = delete;
+  ~Gather() = default;
 
   /// Any thread; returns at once. Whatever was true before the call is seen by the work.
   void ask() {
