@@ -165,8 +165,11 @@ class ItemJudge {
     if (network.isReady()) {
       verdicts_.passed("NetworkReady", subject + "is Ready");
       const auto& nodes = network.status.nodes;
-      if (nodes && nodes->ready == 0) {
-        verdicts_.warned("NodesReady", say("uses a network that is ready on no node: the pod waits",
+      // None that tells of it is nothing to warn of: nodes join with their first pod.
+      if (nodes && nodes->desired > 0 && nodes->ready == 0) {
+        verdicts_.warned("NodesReady", say("uses a network that is ready on none of the " +
+                                               std::to_string(nodes->desired) +
+                                               " nodes that tell of it: a pod there waits",
                                            "", "NoNodeReady", Code::Ok));
       }
       return;

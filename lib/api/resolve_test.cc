@@ -272,6 +272,13 @@ TEST(Explain, WarnsOfWhatIsLegalButRisky) {
   EXPECT_THAT(reasons, ElementsAre("NoNodeReady", "DefaultGatewayMoved", "OverlappingSubnets"));
 }
 
+// As long as no pod wants it, a network is on no node.
+TEST(Explain, WarnsNobodyWhoIsTheFirst) {
+  FakeCatalog catalog = goodCatalog();
+  catalog.networks.at("blue").status.nodes = NodeCounts{0, 0};
+  EXPECT_TRUE(explain(asking("blue"), catalog).report.warnings.empty());
+}
+
 TEST(Explain, SaysTheVerdictOfEveryRule) {
   FakeCatalog catalog = goodCatalog();
   catalog.networks.at("red").spec.enabled = false;
