@@ -89,14 +89,9 @@ void Feeder::lookAt(BootTime when) {
   });
 }
 
-bool Feeder::waitsForPeers(
-    const std::vector<std::shared_ptr<const api::PodNetwork>>& networks) const {
+bool Feeder::waitsForPeers(const std::set<std::string>& tunnels) const {
   if (served_ || clock_.now() >= begin_ + options_.peersPatience) return false;
-  return std::ranges::any_of(networks, [this](const auto& network) {
-    return network->spec.type == api::NetworkType::Vxlan &&
-           demands_.needsPeers(NetworkUid(network->metadata.uid)) &&
-           !caches_.peersOf(network->metadata.name);
-  });
+  return std::ranges::any_of(tunnels, [this](const auto& name) { return !caches_.peersOf(name); });
 }
 
 void Feeder::feed() {
@@ -111,8 +106,8 @@ void Feeder::feed() {
                         demands_.needsPeers(NetworkUid(network->metadata.uid));
     if (needed) tunnels.insert(network->metadata.name);
   }
-  caches_.followPeers(std::move(tunnels));
-  if (waitsForPeers(all)) return lookAt(begin_ + options_.peersPatience);
+  caches_.followPeers(tunnels);
+  if (waitsForPeers(tunnels)) return lookAt(begin_ + options_.peersPatience);
   served_ = true;
   std::vector<IpPrefix> ranges = options_.clusterPrefixes;
   // Told with the rest of what synced() waits for; else the pods' and nodes' alone are known.

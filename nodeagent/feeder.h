@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "lib/async/gather.h"
@@ -49,8 +51,7 @@ class Feeder {
  private:
   void feed();
   /// Whether the first networks to serve are kept back for that.
-  [[nodiscard]] bool waitsForPeers(
-      const std::vector<std::shared_ptr<const api::PodNetwork>>& networks) const;
+  [[nodiscard]] bool waitsForPeers(const std::set<std::string>& tunnels) const;
   void lookAt(BootTime when);
 
   watch::Caches& caches_;
