@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <iostream>
-#include <thread>
 
 #include "controller/caches.h"
 #include "controller/pass.h"
@@ -28,24 +27,17 @@ TEST(Memory, OfTheControllerFitsItsLimitAtTheSizesThatWeState) {
   };
   caches.start();
   const auto until = [](const auto& condition) {
-    const auto end = std::chrono::steady_clock::now() + seconds(200);
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    return condition();
+    return multinet::testing::comesTrue(condition, seconds(200));
   };
   ASSERT_TRUE(until([&] { return caches.synced().has_value(); }))
       << caches.synced().error().message;
   turn();
   ASSERT_EQ(pass.world().of<Attachment>().size(), 100000U);
   ASSERT_EQ(pass.world().of<Pod>().size(), 100000U);
-  const auto listed = [&cluster](int times) {
-    return [&cluster, times] { return cluster.lists() == times * cluster.followed(); };
-  };
-  ASSERT_TRUE(until(listed(1)));
+  ASSERT_TRUE(until([&] { return cluster.listed(1); }));
   const auto started = multinet::testing::peakOfMemory();
   cluster.expire();
-  ASSERT_TRUE(until(listed(2)));
+  ASSERT_TRUE(until([&] { return cluster.listed(2); }));
   turn();
   const auto again = multinet::testing::peakOfMemory();
   caches.stop();

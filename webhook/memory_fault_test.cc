@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <iostream>
-#include <thread>
 
 #include "test/support/large_cluster.h"
 #include "webhook/informer_view.h"
@@ -19,21 +18,14 @@ TEST(Memory, OfTheWebhookFitsItsLimitAtTheSizesThatWeState) {
   InformerView view(client);
   view.start();
   const auto until = [](const auto& condition) {
-    const auto end = std::chrono::steady_clock::now() + seconds(100);
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    return condition();
+    return multinet::testing::comesTrue(condition, seconds(100));
   };
   ASSERT_TRUE(until([&] { return view.ready().has_value(); })) << view.ready().error().message;
   ASSERT_TRUE(view.attachment("team-999", "nic-99999").has_value());
-  const auto listed = [&cluster](int times) {
-    return [&cluster, times] { return cluster.lists() == times * cluster.followed(); };
-  };
-  ASSERT_TRUE(until(listed(1)));
+  ASSERT_TRUE(until([&] { return cluster.listed(1); }));
   const auto started = multinet::testing::peakOfMemory();
   cluster.expire();
-  ASSERT_TRUE(until(listed(2)));
+  ASSERT_TRUE(until([&] { return cluster.listed(2); }));
   const auto again = multinet::testing::peakOfMemory();
   view.stop();
   const auto limit = multinet::testing::memoryLimitOf(MULTINET_SOURCE_DIR "/deploy/webhook.yaml");

@@ -175,9 +175,9 @@ std::string LargeCluster::object(std::string_view plural, int number) const {
   }
 }
 
-int LargeCluster::followed() const {
+bool LargeCluster::listed(int times) const {
   const std::lock_guard lock(mutex_);
-  return static_cast<int>(followed_.size());
+  return lists_ == times * static_cast<int>(followed_.size());
 }
 
 void LargeCluster::expire() {

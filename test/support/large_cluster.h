@@ -3,12 +3,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "lib/kube/transport.h"
 
@@ -32,10 +34,8 @@ class LargeCluster final : public kube::Transport {
 
   /// As after a compaction: every watch has to list all again.
   void expire();
-  /// Lists that were sent to their end, and taken.
-  [[nodiscard]] int lists() const { return lists_; }
-  /// Kinds that were asked for.
-  [[nodiscard]] int followed() const;
+  /// Whether each kind that was asked for was sent to its end, and taken, so often.
+  [[nodiscard]] bool listed(int times) const;
   /// Objects of a kind; 0 of one that isn't there.
   [[nodiscard]] int count(std::string_view plural) const;
 
@@ -57,6 +57,16 @@ class LargeCluster final : public kube::Transport {
   std::set<std::string> followed_;
   std::atomic<int> lists_ = 0;
 };
+
+/// What it says at last: true, or false after so long.
+template <class Condition>
+[[nodiscard]] bool comesTrue(const Condition& condition, std::chrono::seconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!condition() && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return condition();
+}
 
 /// The largest resident set of this process since the last call, in bytes.
 [[nodiscard]] std::uint64_t peakOfMemory();
