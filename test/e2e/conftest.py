@@ -25,6 +25,7 @@ from clusterlib import gobuild  # noqa: E402
 from clusterlib.parts import HELM, PARTS  # noqa: E402
 from clusterlib.progress import Progress  # noqa: E402
 from e2elib.admission import try_out  # noqa: E402
+from e2elib.networks import Networks  # noqa: E402
 from e2elib.objects import network  # noqa: E402
 
 NAME = os.environ.get("MULTINET_CLUSTER", "e2e")
@@ -179,6 +180,14 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     cluster.delete("namespace", name, "", "--wait=false")
     # Its controller begins again after the API server did, a while later.
     cluster.wait(lambda: not cluster.exists("namespace", name, ""), 110, f"namespace {name} to end")
+
+
+@pytest.fixture
+def networks(deployed: Cluster) -> Iterator[Networks]:
+    """What a test adds; removed after it."""
+    made = Networks(deployed)
+    yield made
+    made.remove()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -3,9 +3,6 @@ nodes, and not before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from e2elib.checks import assert_clean
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
@@ -16,13 +13,6 @@ from e2elib.pods import WAIT_FOR_END, pod
 
 NAME = "joined"
 _SECONDS = 40  # 30 and what a busy machine adds
-
-
-@pytest.fixture
-def networks(deployed: Cluster) -> Iterator[Networks]:
-    made = Networks(deployed)
-    yield made
-    made.remove()
 
 
 def peers(cluster: Cluster) -> set[str]:

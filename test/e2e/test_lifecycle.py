@@ -6,10 +6,8 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
 from datetime import datetime
 
-import pytest
 from e2elib.admission import WEBHOOKS, try_out, without
 from e2elib.checks import COUNTED_WITHIN, assert_clean
 from e2elib.cluster import Cluster
@@ -31,13 +29,6 @@ from e2elib.pods import pod
 
 SYSTEM = "multinet-system"
 QUARANTINE_SECONDS = 5  # as conftest.py starts the agents
-
-
-@pytest.fixture
-def networks(deployed: Cluster) -> Iterator[Networks]:
-    made = Networks(deployed)
-    yield made
-    made.remove()
 
 
 def one_address(name: str) -> str:

@@ -23,13 +23,6 @@ _LOOKS = 6  # seconds: the agent acts at once on a network that is new
 _SECONDS = 40  # 30 and what a busy machine adds
 
 
-@pytest.fixture
-def networks(deployed: Cluster) -> Iterator[Networks]:
-    made = Networks(deployed)
-    yield made
-    made.remove()
-
-
 @pytest.fixture(autouse=True)
 def whole_nodes(deployed: Cluster) -> Iterator[None]:
     """Where a test fails, the next one has nodes all the same."""

@@ -4,8 +4,6 @@ can't give."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-
 import pytest
 from e2elib.admission import try_out
 from e2elib.cluster import Cluster, condition
@@ -26,13 +24,6 @@ from e2elib.pods import pod
 
 RESOLVED = "multinet.dev/resolved"
 OF_ITS_LIFE = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation")
-
-
-@pytest.fixture
-def networks(deployed: Cluster) -> Iterator[Networks]:
-    made = Networks(deployed)
-    yield made
-    made.remove()
 
 
 def test_a_network_made_again_under_its_name_isnt_the_one_that_was_admitted(

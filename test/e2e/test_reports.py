@@ -3,9 +3,6 @@ can be written however much there is to tell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from e2elib.checks import COUNTED_WITHIN, assert_clean
 from e2elib.cluster import Cluster, condition
 from e2elib.networks import Networks
@@ -23,13 +20,6 @@ from e2elib.ping import Pinger
 from e2elib.pods import pod
 
 _SECONDS = 40  # 30 and what a busy machine adds
-
-
-@pytest.fixture
-def networks(deployed: Cluster) -> Iterator[Networks]:
-    made = Networks(deployed)
-    yield made
-    made.remove()
 
 
 def counts_of(cluster: Cluster, name: str) -> dict[str, int]:
