@@ -165,6 +165,22 @@ Write removing(const Network& network) {
   return write;
 }
 
+/// Subnets, by cidr, that give no address any more and of which nobody has a block.
+std::vector<std::string> removableSubnetsOf(const World& world, const Network& network) {
+  std::vector<std::string> out;
+  for (const api::Subnet& subnet : network.spec.ipam.subnets) {
+    const auto cidr = IpPrefix::parse(subnet.cidr);
+    if (!cidr || !subnet.isExcluded()) continue;
+    const auto& blocks = world.of<Block>().by<ByNetworkUid>(NetworkUid(network.metadata.uid));
+    const bool isLeased = std::ranges::any_of(blocks, [&](const Block* block) {
+      const auto prefix = IpPrefix::parse(block->spec.cidr);
+      return !prefix || prefix->overlaps(*cidr);
+    });
+    if (!isLeased) out.push_back(subnet.cidr);
+  }
+  return out;
+}
+
 Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& now) {
   Outcome outcome;
   const auto* network = world.find<Network>(key);
@@ -201,6 +217,15 @@ void concerned(const World& world, const Change& change, Keys& keys) {
       [&](const Changed<Node>& changed) {
         if (!changed.existence()) return;  // each network counts the nodes
         for (const auto& [other, object] : world.of<Network>().all()) keys.push_back(other);
+      },
+      [&](const Changed<Block>& changed) {
+        if (!changed.existence()) return;
+        const Block& block = changed.now != nullptr ? *changed.now : *changed.before;
+        const NetworkUid uid(block.spec.podNetworkUID);
+        for (const auto* network : world.of<Network>().by<ByNetworkUid>(uid)) {
+          const auto& subnets = network->spec.ipam.subnets;
+          if (std::ranges::any_of(subnets, &api::Subnet::isExcluded)) keys.push_back(keyOf(*network));
+        }
       });
 }
 
@@ -212,6 +237,7 @@ NetworkObservation observe(const World& world, const Network& network) {
                               vniOf(world, network)};
   observed.nodes = static_cast<int>(world.of<Node>().size());
   observed.countsDue = world.countsDue(network);
+  observed.removableSubnets = removableSubnetsOf(world, network);
   if (const auto& winner = observed.vni.loserTo) {
     observed.rival = "spec.vxlan.vni: " + std::to_string(*network.spec.vxlan->vni) +
                      " belongs to the older network \"" + *winner +
@@ -238,6 +264,7 @@ NetworkWish wishFor(const NetworkObservation& observed, const Moment& now) {
   status.nodes = {nodesDesired(observed), use.nodesReady};
   status.attachedPods = use.attachedPods;
   status.blockers = held.names;
+  status.removableSubnets = observed.removableSubnets;
   if (now.boot < observed.countsDue && countsDiffer(network.status, status)) {
     keepCounts(network.status, status);
     wish.askAgain(observed.countsDue - now.boot);

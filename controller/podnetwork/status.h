@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "controller/identifiers/vni.h"
 #include "controller/plan/reconciler.h"
@@ -28,6 +29,7 @@ struct NetworkObservation {
   std::optional<std::string> rival{};
   int nodes = 0;         ///< of the cluster
   BootTime countsDue{};  ///< when its numbers may be told again
+  std::vector<std::string> removableSubnets{};
 };
 [[nodiscard]] NetworkObservation observe(const World& world, const Network& network);
 

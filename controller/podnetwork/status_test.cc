@@ -277,6 +277,27 @@ TEST(PodNetwork, PodsThatAreFinishedOrNotPlacedHoldNothing) {
   EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Remove);
 }
 
+TEST(PodNetwork, ASubnetIsRemovableOnceItIsExcludedAndNoBlockOfItIsLeased) {
+  Blue blue;
+  const auto removable = [&] { return blue.wish().status.removableSubnets; };
+  blue.put(testing::blockOf("blue", "node-a"));
+  EXPECT_TRUE(removable().empty());
+  blue.change([](api::PodNetwork& one) {
+    for (auto& subnet : one.spec.ipam.subnets) subnet.exclude = {subnet.cidr};
+  });
+  const std::string& held = blue.network.spec.ipam.subnets[0].cidr;
+  const std::string& free = blue.network.spec.ipam.subnets[1].cidr;
+  EXPECT_EQ(removable(), (std::vector<std::string>{free}));
+  static_cast<void>(blue.world.changes());
+  blue.remove<api::IPBlock>(testing::blockOf("blue", "node-a").metadata.name);
+  const auto changes = blue.world.changes();
+  ASSERT_EQ(changes.size(), 1U);
+  Keys keys;
+  podNetworkReconciler().concerned(blue.world, changes[0], keys);
+  EXPECT_EQ(keys.size(), 1U) << "looked at again";
+  EXPECT_EQ(removable(), (std::vector<std::string>{held, free}));
+}
+
 TEST(PodNetwork, WritesWhatDiffersAndNothingWhereOnlyTimePassed) {
   Blue blue;
   blue.change([](api::PodNetwork& network) { network.metadata.finalizers = {}; });

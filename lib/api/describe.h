@@ -118,6 +118,7 @@ void describe(V& v, typename V::template Ref<PodNetworkStatus> status) {
   v.field("nodes", status.nodes);
   v.field("attachedPods", status.attachedPods);
   v.field("blockers", status.blockers);
+  v.field("removableSubnets", status.removableSubnets);
 }
 
 template <class V>

@@ -4,6 +4,7 @@
 // that is wrong at once. What has passed the rules comes out typed of resolve.h.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -133,6 +134,11 @@ struct Subnet {
   std::vector<std::string> exclude;
   std::optional<std::int32_t> blockSize;  ///< prefix length; absent: chosen from the size
   bool operator==(const Subnet&) const = default;
+
+  /// Its own cidr is among the exclusions: nobody gets an address of it any more.
+  [[nodiscard]] bool isExcluded() const {
+    return std::find(exclude.begin(), exclude.end(), cidr) != exclude.end();
+  }
 };
 
 struct Ipam {
@@ -197,6 +203,8 @@ struct PodNetworkStatus {
   std::optional<NodeCounts> nodes;
   std::optional<std::int32_t> attachedPods;
   std::vector<std::string> blockers;  ///< what holds a deletion: `pod default/web-0`
+  /// By cidr: excluded whole, and nobody has a block of it, so it may leave the spec.
+  std::vector<std::string> removableSubnets;
   bool operator==(const PodNetworkStatus&) const = default;
 };
 

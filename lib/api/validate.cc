@@ -292,18 +292,21 @@ Report keepMember(const PodNetworkSpec& before, const PodNetworkSpec& after) {
   return report;
 }
 
-/// Subnets may be added and put in another order, never taken away: blocks of them are leased.
-Report keepSubnets(const PodNetworkSpec& before, const PodNetworkSpec& after) {
+/// Subnets may be added and put in another order. One of which blocks are leased, or may be, stays.
+Report keepSubnets(const PodNetwork& before, const PodNetworkSpec& after) {
   Report report;
-  for (const Subnet& old : before.ipam.subnets) {
+  const auto& removable = before.status.removableSubnets;
+  for (const Subnet& old : before.spec.ipam.subnets) {
+    if (old.isExcluded() && std::ranges::find(removable, old.cidr) != removable.end()) continue;
     const auto& subnets = after.ipam.subnets;
     const auto kept = std::find_if(subnets.begin(), subnets.end(),
                                    [&](const Subnet& now) { return now.cidr == old.cidr; });
     if (kept == subnets.end()) {
       note(report, Violation{"spec.ipam.subnets", "",
-                             "lacks " + old.cidr + ": a subnet can't be changed or removed",
-                             "keep it, or make a new network and move pods to it", "ImmutableField",
-                             Code::InvalidArgument});
+                             "lacks " + old.cidr + ": addresses of it may be in use",
+                             "keep it; to remove it exclude all of it (exclude: [" + old.cidr +
+                                 "]) and wait until status.removableSubnets lists it",
+                             "ImmutableField", Code::InvalidArgument});
       continue;
     }
     const auto index = static_cast<std::size_t>(kept - subnets.begin());
@@ -350,7 +353,7 @@ Report validateUpdate(const PodNetwork& before, const PodNetwork& after) {
     });
   });
   report.append(keepMember(before.spec, after.spec));
-  report.append(keepSubnets(before.spec, after.spec));
+  report.append(keepSubnets(before, after.spec));
   return report;
 }
 

@@ -441,6 +441,20 @@ TEST(ValidateNetworkUpdate, TakesWhatMayChange) {
   EXPECT_EQ(all(validateUpdate(goodNetwork(), after).violations), "");
 }
 
+TEST(ValidateNetworkUpdate, ASubnetGoesOnceItIsExcludedAndNobodyHasABlockOfIt) {
+  PodNetwork before = goodNetwork();
+  PodNetwork after = before;
+  after.spec.ipam.subnets.pop_back();
+  const auto said = [&] { return all(validateUpdate(before, after).violations); };
+  EXPECT_THAT(said(), ::testing::HasSubstr("exclude all of it (exclude: [fd00:20::/64])"));
+  before.status.removableSubnets = {"fd00:20::/64"};
+  EXPECT_NE(said(), "") << "in use again since that was written";
+  before.spec.ipam.subnets[1].exclude = {"fd00:20::/64"};
+  EXPECT_EQ(said(), "");
+  before.status.removableSubnets.clear();
+  EXPECT_NE(said(), "") << "blocks of it are leased";
+}
+
 std::vector<std::string> reasons(const Violations& violations) {
   std::vector<std::string> out;
   for (const auto& violation : violations) out.push_back(violation.reason);

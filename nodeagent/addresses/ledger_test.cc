@@ -141,6 +141,27 @@ TEST_F(LedgerTest, BlocksOfBeforeARestartStayWhileAPodHoldsThem) {
   EXPECT_TRUE(store_.blocks().empty());
 }
 
+TEST_F(LedgerTest, BlocksOfAnExcludedSubnetGoBackAndAPodKeepsItsOwnUntilItsEnd) {
+  Pool pool = poolOf("10.20.0.0/16");
+  World world(store_);
+  world.start();
+  world.want({pool});
+  ASSERT_NE(world.claimNow("a", pool), "waits");
+  pool.subnets[0].exclude = {pool.subnets[0].cidr};
+  pool.subnets.push_back({IpPrefix::parse("10.21.0.0/16").value(), {}, {}, {}});
+  world.want({pool});
+  EXPECT_TRUE(world.claimNow("b", pool).starts_with("10.21."));
+  for (int i = 0; i < 3; ++i) world.pass(minutes(6));
+  EXPECT_EQ(store_.blocks().size(), 2U) << "a runs, b too";
+  world.release("b");
+  for (int i = 0; i < 3; ++i) world.pass(minutes(6));
+  EXPECT_EQ(store_.blocks().size(), 2U) << "an excluded one has no room to spare";
+  world.release("a");
+  for (int i = 0; i < 3; ++i) world.pass(minutes(6));
+  ASSERT_EQ(store_.blocks().size(), 1U);
+  EXPECT_TRUE(pool.subnets[1].cidr.contains(store_.blocks()[0].prefix));
+}
+
 TEST_F(LedgerTest, AnAnswerThatWasLongOnItsWayConfirmsForWhenItWasAsked) {
   World world(store_);
   world.start();

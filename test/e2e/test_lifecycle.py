@@ -114,6 +114,45 @@ def test_disabled_stops_new_pods_and_leaves_running_ones(
     deployed.wait_pod_ready("new", namespace)
 
 
+def test_a_subnet_leaves_once_nobody_has_addresses_of_it(
+    deployed: Cluster, networks: Networks, namespace: str
+) -> None:
+    used, unused = "10.60.9.0/24", "10.60.10.0/24"
+    networks.add_ready(network("shrinks", ipam={"subnets": [{"cidr": used}, {"cidr": unused}]}))
+    deployed.apply(pod("a", namespace, networks="shrinks"))
+    deployed.wait_pod_ready("a", namespace)
+
+    def subnets(*entries: dict[str, object]) -> tuple[int, str]:
+        change = json.dumps({"spec": {"ipam": {"subnets": list(entries)}}})
+        code, _, err = deployed.kubectl_try(
+            "patch", "podnetwork", "shrinks", "--type=merge", "-p", change
+        )
+        return code, err
+
+    def excluded(cidr: str) -> dict[str, object]:
+        return {"cidr": cidr, "exclude": [cidr]}
+
+    code, err = subnets({"cidr": used})
+    assert code != 0 and f"exclude all of it (exclude: [{unused}])" in err, err
+    with without(deployed, *WEBHOOKS):
+        code, err = subnets({"cidr": used})
+        assert code != 0 and "wait until status.removableSubnets lists it" in err, err
+    assert subnets(excluded(used), excluded(unused))[0] == 0
+    deployed.wait(
+        lambda: networks.status("shrinks").get("removableSubnets") == [unused],
+        20,
+        "the unused subnet alone to be called removable",
+    )
+    assert subnets(excluded(unused))[0] != 0
+    code, err = subnets(excluded(used))
+    assert code == 0, err
+    code, err = subnets({"cidr": used})
+    assert code == 0, err
+    wait_ready(deployed, "shrinks")
+    deployed.apply(pod("b", namespace, networks="shrinks"))
+    deployed.wait_pod_ready("b", namespace)
+
+
 def test_a_freed_address_rests_and_comes_back(
     deployed: Cluster, networks: Networks, namespace: str
 ) -> None:
