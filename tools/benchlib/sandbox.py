@@ -28,7 +28,10 @@ P99_AT_MOST = 1.05
 STOP_AT_MOST = 1.0
 _SHOWN = {"none": "no interface", "one": "one interface", "two": "two interfaces"}
 _RELAY_SOCKET = "/run/multinet/bench-runtime.sock"
-_FLOORS = {"one": ["veth"], "two": ["veth", "macvlan"]}
+# A commit, then so many links; "none" is the commit alone.
+_FLOORS = {"none": [], "one": ["veth"], "two": ["veth", "macvlan"]}
+NETLINK_AT_MOST = 1.3
+"""Times what bare netlink takes for the same links."""
 _OTHER_AGENT_SOCKET = "/run/multinet/bench-agent.sock"
 _WARM_UP = 2
 _PAUSE_MILLISECONDS = 60
@@ -98,15 +101,16 @@ class SandboxBench:
             agent.wait()
         traced = steps.medians(self._cluster.agent_log())
         part = AgentsPart()
+        commit = _own(took["outside"], _floor("none"))
+        part.rows.append(_floor_row("one synced commit", commit))
         for case in CASES:
             run, stop = (_own(took[field], case) for field in ("outside", "stopOutside"))
             compared = [Comparison(ALONE, "ms", estimate(run), bars.get(case))]
-            if case in _FLOORS:
+            if _FLOORS[case]:
                 floor = _own(took["outside"], _floor(case))
-                what = f"  the floor at the pods' pace, {_SHOWN[case]}"
-                part.rows.append(
-                    Row(GROUP, what, floor, [Comparison(ALONE, "ms", estimate(floor))])
-                )
+                part.rows.append(_floor_row(_SHOWN[case], floor))
+                bar = round(_bar_at_pace(commit, floor), 2)
+                compared.append(Comparison("the same, by the floor", "ms", estimate(run), bar))
                 compared.append(Comparison("the floor", "x", factor(run, floor)))
             part.rows.append(Row(GROUP, f"  the agent's part, {_SHOWN[case]}", run, compared))
             compared = Comparison(ALONE, "ms", estimate(stop), STOP_AT_MOST)
@@ -191,6 +195,17 @@ def _floor_socket(case: str) -> str:
 def _case_of(name: str, socket: str, pods: Sequence[dict[str, Any]]) -> dict[str, Any]:
     requests = [{"config": sandbox_config(pod)} for pod in pods]
     return {"name": name, "endpoint": f"unix://{socket}", "requests": requests}
+
+
+def _floor_row(what: str, took: list[float]) -> Row:
+    compared = [Comparison(ALONE, "ms", estimate(took))]
+    return Row(GROUP, f"  the floor at the pods' pace, {what}", took, compared)
+
+
+def _bar_at_pace(commit: Sequence[float], floor: Sequence[float]) -> float:
+    """What the agent may add, from what commit and netlink take between two sandboxes."""
+    links = statistics.median([a - b for a, b in zip(floor, commit, strict=True)])
+    return NONE_AT_MOST + statistics.median(commit) + NETLINK_AT_MOST * links
 
 
 def _own(took: Mapping[str, list[float]], case: str) -> list[float]:

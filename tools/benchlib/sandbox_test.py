@@ -44,7 +44,7 @@ def test_the_agents_part_is_what_neither_runtime_nor_relay_took(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outside = {"relay": 0.5, "none": 0.75, "one": 2.0, "two": 3.0}
-    outside |= {"floor of one": 1.25, "floor of two": 1.5}
+    outside |= {"floor of none": 1.0, "floor of one": 1.25, "floor of two": 1.5}
     lines = [
         {
             "case": case,
@@ -64,7 +64,9 @@ def test_the_agents_part_is_what_neither_runtime_nor_relay_took(
     verdicts = [rows[f"the agent's part, {case}"][0].verdict() for case in SHOWN]
     assert verdicts == ["met", "missed", ""]
     assert rows["the floor at the pods' pace, one interface"][0].estimate.median == 0.75
-    assert rows["the agent's part, one interface"][1].estimate.median == 2.0
+    by_floor, factor = rows["the agent's part, one interface"][1:]
+    assert by_floor.at_most == round(0.35 + 0.5 + 1.3 * 0.25, 2) and by_floor.verdict() == "missed"
+    assert factor.estimate.median == 2.0
     assert [row.comparisons[0].verdict() for row in part.stops] == ["met", "missed", "missed"]
     steps = part.steps["one interface"]
     assert {name: round(time, 2) for name, time in steps.items()} == {
