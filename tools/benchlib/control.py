@@ -17,6 +17,8 @@ from benchlib.stats import estimate, exactly, factor, percentile
 
 OURS, THEIRS, FLOOR = "ours", "controller-runtime", "the write alone"
 """The last: whoever sees a change writes its answer at once, and looks at nothing."""
+LISTS = "the lists alone"
+"""All that a start must read, sent by the API server at once, and nothing is done with it."""
 SIZES = (1000, 2000, 4000, 8000)
 """Pods, and as many attachments and sets; a network for twenty of them; fifty nodes."""
 RATES = (20, 500)
@@ -94,25 +96,37 @@ def _by_way(lines: Lines, figure: str) -> dict[str, list[float]]:
 
 
 def _pair(
-    group: str, what: str, took: Mapping[str, Sequence[float]], bar: float | None, unit: str = "ms"
+    group: str,
+    what: str,
+    took: Mapping[str, Sequence[float]],
+    bar: float | None,
+    unit: str = "ms",
+    floor: Mapping[str, Sequence[float]] | None = None,
 ) -> list[Row]:
-    """Theirs, then ours beside it, round by round."""
+    """Theirs, then ours beside it and beside what nobody gets below, round by round."""
     compared = []
     rows = []
     if THEIRS in took:
         rows.append(Row(group, f"{what}: {THEIRS}", took[THEIRS], unit=unit))
         compared.append(Comparison(THEIRS, "x", factor(took[OURS], took[THEIRS]), bar))
+    for way, values in (floor or {}).items():
+        compared.append(Comparison(way, "x", factor(took[OURS], values)))
     return [*rows, Row(group, f"{what}: {OURS}", took[OURS], compared, unit=unit)]
 
 
-def _cold(lines: Lines) -> list[Row]:
+def _cold(measured: Lines) -> list[Row]:
     rows: list[Row] = []
+    lines = [line for line in measured if line["way"] != LISTS]
+    floors = [line for line in measured if line["way"] == LISTS]
     times: dict[str, dict[int, list[float]]] = defaultdict(dict)
     sizes: dict[str, dict[int, list[float]]] = defaultdict(dict)
     for size in sorted({line["size"] for line in lines}):
         of_size = [line for line in lines if line["size"] == size]
         took = _by_way(of_size, "milliseconds")
-        rows += _pair("P10", f"start to first answer, {size} pods", took, COLD_AT_MOST)
+        what = f"start to first answer, {size} pods"
+        floor = _by_way([line for line in floors if line["size"] == size], "milliseconds")
+        rows += [Row("P10", f"{what}: {way}", values) for way, values in floor.items()]
+        rows += _pair("P10", what, took, COLD_AT_MOST, floor=floor)
         resident = {way: _mib(values) for way, values in _by_way(of_size, "rssKiB").items()}
         rows += _pair("P10", f"  resident, {size} pods", resident, MEMORY_AT_MOST, "MiB")
         for way in took:

@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchlib import admission, control  # noqa: E402
-from benchlib.control import FLOOR, OURS, THEIRS  # noqa: E402
+from benchlib.control import FLOOR, LISTS, OURS, THEIRS  # noqa: E402
 from benchlib.rows import Row  # noqa: E402
 
 
@@ -45,8 +45,12 @@ def test_a_start_is_compared_at_each_size_and_its_growth_fitted() -> None:
     for size in (1000, 4000):
         lines += cold(OURS, size, size / 10, 20 * 1024 + 3 * size)
         lines += cold(THEIRS, size, size / 3, 40 * 1024 + 48 * size)
+        floor = {"part": "cold", "way": LISTS, "size": size, "milliseconds": size / 20}
+        lines += [{**floor, "round": i} for i in range(6)]
     rows = by_name(control.rows_of(lines))
-    assert verdicts(rows["start to first answer, 1000 pods: ours"]) == ["met"]
+    start = rows["start to first answer, 1000 pods: ours"]
+    assert verdicts(start) == ["met", ""]
+    assert (start.comparisons[1].to, start.comparisons[1].estimate.median) == (LISTS, 2)
     assert verdicts(rows["resident, 1000 pods: ours"]) == ["missed"]
     assert verdicts(rows["resident, 4000 pods: ours"]) == ["met"]
     assert rows["exponent of the time over 2 sizes: ours"].values[0] == pytest.approx(1)
