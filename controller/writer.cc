@@ -93,22 +93,28 @@ struct Writer::Read {
 
 Writer::Writer(kube::Client& client, const Clock& clock, WriterOptions options)
     : client_(client), clock_(clock), options_(std::move(options)) {
-  for (int i = 0; i < options_.parallel; ++i) {
+  for (int i = 1; i < options_.parallel; ++i) {  // the caller is the first
     const auto lane = "write-" + std::to_string(i);
     lanes_.push_back(async::patiently(lane, [&] { return std::make_unique<async::Lane>(lane); }));
   }
 }
 
 void Writer::inParallel(std::size_t count, const std::function<void(std::size_t)>& work) {
-  const std::size_t lanes = std::min(count, lanes_.size());
+  if (count == 0) return;
   std::atomic<std::size_t> next = 0;
-  std::latch done(static_cast<std::ptrdiff_t>(lanes));
-  for (std::size_t i = 0; i < lanes; ++i) {
+  const auto share = [&] {
+    for (std::size_t item = next++; item < count; item = next++) work(item);
+  };
+  // The caller has a share: mostly there is one write, which wakes no other thread then.
+  const std::size_t helpers = std::min(count - 1, lanes_.size());
+  std::latch done(static_cast<std::ptrdiff_t>(helpers));
+  for (std::size_t i = 0; i < helpers; ++i) {
     lanes_[i]->post([&] {
-      for (std::size_t item = next++; item < count; item = next++) work(item);
+      share();
       done.count_down();
     });
   }
+  share();
   done.wait();
 }
 

@@ -1,10 +1,9 @@
-// The transport over cpprestsdk's client, which reads and watches; writes go by kept_connections.h.
+// The transport over cpprestsdk's client, which reads; writes and watches go by kept_connections.h.
 // Nothing else in the tree includes the library. What it needs:
 //  - one thread for all of the library's I/O, timers and continuations, and cancellation posted to
 //    that thread: cpprest closes a socket from the canceller's thread otherwise, while an SSL
 //    operation may run (cpprestsdk #1547, #1109);
-//  - an own response buffer, which is the only back-pressure there is, and the only way not to
-//    collect a whole watch in memory;
+//  - an own response buffer, which bounds the answer;
 //  - the TLS context's store replaced: the library trusts the system's CAs before its callback;
 //  - no redirect followed: all headers, Authorization included, would go to any host;
 //  - its inactivity timer out of the way (it counts while our consumer works): time limits are
@@ -32,7 +31,6 @@ namespace {
 
 namespace http = web::http;
 
-constexpr std::size_t kLongestErrorBody = 64U << 10U;
 /// How long a cancelled request may take to let go of our memory before it is left to itself.
 constexpr auto kLetGo = std::chrono::seconds(2);
 
@@ -41,32 +39,24 @@ using Client = http::client::http_client;
 /// What the library's thread and the caller share about one request.
 class Exchange {
  public:
-  explicit Exchange(std::size_t bodyLimit) : bodyLimit_(bodyLimit) {}
-
   // Library's side.
   void headers(int status, std::optional<Duration> retryAfter);
   void finished(std::string failure);
   pplx::task<std::size_t> bytes(std::string_view bytes);
 
   // Caller's side.
-  /// Waits for more; false at `deadline` or when `stop` is asked for.
-  bool wait(const std::stop_token& stop, std::chrono::steady_clock::time_point deadline);
-  /// The bytes that wait, valid until `taken`. Empty while there are none or no headers yet.
-  std::string_view pending();
-  void taken();
+  /// Waits for the end of the answer; false at `deadline`.
+  bool wait(std::chrono::steady_clock::time_point deadline);
   /// Nothing that still comes is wanted.
   void abandon();
   bool waitFinished(Duration limit);
 
   bool done() { return locked(done_); }
-  int status() { return locked(response_.status); }
   std::string failure() { return locked(failure_); }
   HttpResponse takeResponse() {
     const std::lock_guard lock(mutex_);
     return std::move(response_);
   }
-  /// Adds to the body what a stream's caller got although the status isn't 200.
-  void keep(std::string_view bytes);
 
  private:
   template <class T>
@@ -74,14 +64,9 @@ class Exchange {
     const std::lock_guard lock(mutex_);
     return value;
   }
-  bool collects() const { return bodyLimit_ > 0; }
-
-  const std::size_t bodyLimit_;  ///< 0: a stream, whose bytes wait for their taker
   std::mutex mutex_;
-  std::condition_variable_any changed_;
+  std::condition_variable changed_;
   HttpResponse response_;
-  std::string_view pending_;
-  std::optional<pplx::task_completion_event<std::size_t>> taken_;
   std::string failure_;
   bool done_ = false;
   bool abandoned_ = false;
@@ -89,12 +74,9 @@ class Exchange {
 };
 
 void Exchange::headers(int status, std::optional<Duration> retryAfter) {
-  {
-    const std::lock_guard lock(mutex_);
-    response_.status = status;
-    response_.retryAfter = retryAfter;
-  }
-  changed_.notify_all();
+  const std::lock_guard lock(mutex_);
+  response_.status = status;
+  response_.retryAfter = retryAfter;
 }
 
 void Exchange::finished(std::string failure) {
@@ -112,66 +94,29 @@ pplx::task<std::size_t> Exchange::bytes(std::string_view bytes) {
   // for a continuation that needs that thread, and all of its calls stand still for ever. What
   // nobody wants is thrown away until the cancellation closes the connection.
   if (abandoned_ || tooLong_) return pplx::task_from_result(bytes.size());
-  if (collects() && response_.body.size() + bytes.size() > bodyLimit_) {
+  if (response_.body.size() + bytes.size() > kLongestBody) {
     tooLong_ = true;
     failure_ = "the answer is too long";
     changed_.notify_all();
-    return pplx::task_from_result(bytes.size());
-  }
-  if (collects()) {
+  } else {
     response_.body.append(bytes);
-    return pplx::task_from_result(bytes.size());
   }
-  pending_ = bytes;
-  taken_.emplace();
-  changed_.notify_all();
-  return pplx::create_task(*taken_);
+  return pplx::task_from_result(bytes.size());
 }
 
-bool Exchange::wait(const std::stop_token& stop, std::chrono::steady_clock::time_point deadline) {
+bool Exchange::wait(std::chrono::steady_clock::time_point deadline) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_until(lock, stop, deadline, [this] {
-    return done_ || tooLong_ || (taken_.has_value() && response_.status != 0);
-  });
-}
-
-std::string_view Exchange::pending() {
-  const std::lock_guard lock(mutex_);
-  return response_.status == 0 || !taken_ ? std::string_view() : pending_;
-}
-
-void Exchange::taken() {
-  std::optional<pplx::task_completion_event<std::size_t>> taken;
-  std::size_t size = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    taken.swap(taken_);
-    size = std::exchange(pending_, {}).size();
-  }
-  if (taken) taken->set(size);
+  return changed_.wait_until(lock, deadline, [this] { return done_ || tooLong_; });
 }
 
 void Exchange::abandon() {
-  std::optional<pplx::task_completion_event<std::size_t>> taken;
-  std::size_t size = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    abandoned_ = true;
-    taken.swap(taken_);
-    size = std::exchange(pending_, {}).size();
-  }
-  if (taken) taken->set(size);  // no failure: see bytes()
+  const std::lock_guard lock(mutex_);
+  abandoned_ = true;
 }
 
 bool Exchange::waitFinished(Duration limit) {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, limit, [this] { return done_; });
-}
-
-void Exchange::keep(std::string_view bytes) {
-  const std::lock_guard lock(mutex_);
-  auto& body = response_.body;
-  body.append(bytes.substr(0, kLongestErrorBody - std::min(kLongestErrorBody, body.size())));
 }
 
 /// Where the library writes an answer: straight to the exchange, nothing is stored between.
@@ -291,36 +236,32 @@ class Running {
 class CpprestTransport final : public Transport {
  public:
   CpprestTransport(Config config, std::unique_ptr<Identity> identity)
-      : config_(std::move(config)), identity_(std::move(identity)), writes_(config_) {}
+      : config_(std::move(config)), identity_(std::move(identity)), own_(config_) {}
 
   Result<HttpResponse> call(const HttpRequest& request, Duration deadline) override;
   Result<HttpResponse> stream(const HttpRequest& request, const std::function<Duration()>& patience,
                               const ByteSink& sink, const std::stop_token& stop) override;
 
  private:
-  enum class Purpose { Read, Stream };
-
-  /// The client for connections of these credentials; made anew after a rotation. Watches share no
-  /// pool with calls. Writes aren't the library's: on a used connection it repeats a request whose
-  /// reply was lost, and nobody hears of it (cpprestsdk #592).
-  std::shared_ptr<Client> clientFor(Purpose purpose,
-                                    const std::shared_ptr<const Credentials>& credentials);
+  /// The client for connections of these credentials; made anew after a rotation. Writes aren't the
+  /// library's: on a used connection it repeats a request whose reply was lost, and nobody hears of
+  /// it (cpprestsdk #592).
+  std::shared_ptr<Client> clientFor(const std::shared_ptr<const Credentials>& credentials);
   http::http_request build(const HttpRequest& request, const Credentials& credentials) const;
   Error failed(const HttpRequest& request, Code code, const std::string& why) const;
+  Result<HttpResponse> read(const HttpRequest& request,
+                            const std::shared_ptr<const Credentials>& credentials,
+                            Duration deadline);
   Result<HttpResponse> write(const HttpRequest& request,
                              const std::shared_ptr<const Credentials>& credentials,
                              Duration deadline);
-  Result<HttpResponse> pump(const HttpRequest& request, Exchange& exchange,
-                            const std::function<Duration()>& patience, const ByteSink& sink,
-                            const std::stop_token& stop) const;
 
   const Config config_;
   const std::unique_ptr<Identity> identity_;
-  KeptConnections writes_;
+  KeptConnections own_;
   std::mutex mutex_;
-  std::shared_ptr<const Credentials> clientsOf_;
-  std::shared_ptr<Client> reading_;
-  std::shared_ptr<Client> streaming_;
+  std::shared_ptr<const Credentials> clientOf_;
+  std::shared_ptr<Client> client_;
 };
 
 std::shared_ptr<Client> makeClient(const std::string& server,
@@ -339,14 +280,13 @@ std::shared_ptr<Client> makeClient(const std::string& server,
 }
 
 std::shared_ptr<Client> CpprestTransport::clientFor(
-    Purpose purpose, const std::shared_ptr<const Credentials>& credentials) {
+    const std::shared_ptr<const Credentials>& credentials) {
   const std::lock_guard lock(mutex_);
-  if (!clientsOf_ || !clientsOf_->sameConnection(*credentials)) {
-    reading_ = makeClient(config_.server, credentials);
-    streaming_ = makeClient(config_.server, credentials);
-    clientsOf_ = credentials;
+  if (!clientOf_ || !clientOf_->sameConnection(*credentials)) {
+    client_ = makeClient(config_.server, credentials);
+    clientOf_ = credentials;
   }
-  return purpose == Purpose::Stream ? streaming_ : reading_;
+  return client_;
 }
 
 http::http_request CpprestTransport::build(const HttpRequest& request,
@@ -378,23 +318,28 @@ std::string milliseconds(Duration duration) {
 }
 
 Result<HttpResponse> CpprestTransport::call(const HttpRequest& request, Duration deadline) {
+  const auto credentials = identity_->current();
+  auto response = request.method == Method::Get ? read(request, credentials, deadline)
+                                                : write(request, credentials, deadline);
+  if (response && response->status == http::status_codes::Unauthorized) identity_->refused();
+  return response;
+}
+
+Result<HttpResponse> CpprestTransport::read(const HttpRequest& request,
+                                            const std::shared_ptr<const Credentials>& credentials,
+                                            Duration deadline) {
   try {
-    const auto credentials = identity_->current();
-    if (request.method != Method::Get) return write(request, credentials, deadline);
-    const auto exchange = std::make_shared<Exchange>(kLongestBody);
+    const auto exchange = std::make_shared<Exchange>();
     const auto until = std::chrono::steady_clock::now() + deadline;
-    const Running running(clientFor(Purpose::Read, credentials), build(request, *credentials),
-                          exchange);
-    if (!exchange->wait({}, until)) {
+    const Running running(clientFor(credentials), build(request, *credentials), exchange);
+    if (!exchange->wait(until)) {
       return fail(failed(request, Code::DeadlineExceeded,
                          "no whole answer within " + milliseconds(deadline)));
     }
     if (const auto failure = exchange->failure(); !failure.empty()) {
       return fail(failed(request, Code::Unavailable, failure));
     }
-    auto response = exchange->takeResponse();
-    if (response.status == http::status_codes::Unauthorized) identity_->refused();
-    return response;
+    return exchange->takeResponse();
   } catch (const std::exception& error) {
     return fail(failed(request, Code::InvalidArgument, error.what()));
   }
@@ -403,62 +348,37 @@ Result<HttpResponse> CpprestTransport::call(const HttpRequest& request, Duration
 Result<HttpResponse> CpprestTransport::write(const HttpRequest& request,
                                              const std::shared_ptr<const Credentials>& credentials,
                                              Duration deadline) {
-  auto response = writes_.call(request, credentials, deadline);
-  if (!response) {
-    const Error& error = response.error();
-    const bool isLate = error.code == Code::DeadlineExceeded;
-    return fail(
-        failed(request, error.code,
-               isLate ? "no whole answer within " + milliseconds(deadline) : error.message));
-  }
-  if (response->status == http::status_codes::Unauthorized) identity_->refused();
-  return response;
-}
-
-Result<HttpResponse> CpprestTransport::pump(const HttpRequest& request, Exchange& exchange,
-                                            const std::function<Duration()>& patience,
-                                            const ByteSink& sink,
-                                            const std::stop_token& stop) const {
-  for (;;) {
-    const Duration inactivity = patience();
-    const bool came = exchange.wait(stop, std::chrono::steady_clock::now() + inactivity);
-    if (stop.stop_requested()) return fail(failed(request, Code::Cancelled, "stopped"));
-    if (!came) {
-      return fail(
-          failed(request, Code::DeadlineExceeded, "nothing came for " + milliseconds(inactivity)));
-    }
-    if (const auto bytes = exchange.pending(); !bytes.empty()) {
-      if (exchange.status() == http::status_codes::OK) {
-        MULTINET_CHECK(sink(bytes));
-      } else {
-        exchange.keep(bytes);
-      }
-      exchange.taken();
-      continue;
-    }
-    if (const auto failure = exchange.failure(); !failure.empty()) {
-      return fail(failed(request, Code::Unavailable, failure));
-    }
-    return exchange.takeResponse();
-  }
+  auto response = own_.call(request, credentials, deadline);
+  if (response) return response;
+  const Error& error = response.error();
+  const bool isLate = error.code == Code::DeadlineExceeded;
+  return fail(failed(request, error.code,
+                     isLate ? "no whole answer within " + milliseconds(deadline) : error.message));
 }
 
 Result<HttpResponse> CpprestTransport::stream(const HttpRequest& request,
                                               const std::function<Duration()>& patience,
                                               const ByteSink& sink, const std::stop_token& stop) {
-  try {
-    const auto credentials = identity_->current();
-    const auto exchange = std::make_shared<Exchange>(0);
-    const Running running(clientFor(Purpose::Stream, credentials), build(request, *credentials),
-                          exchange);
-    auto response = pump(request, *exchange, patience, sink, stop);
-    if (response.has_value() && response->status == http::status_codes::Unauthorized) {
-      identity_->refused();
-    }
-    return response;
-  } catch (const std::exception& error) {
-    return fail(failed(request, Code::InvalidArgument, error.what()));
+  const auto credentials = identity_->current();
+  Duration waited{};
+  std::optional<Error> ours;
+  auto response = own_.follow(
+      request, credentials, [&] { return waited = patience(); },
+      [&](std::string_view bytes) {
+        const Status taken = sink(bytes);
+        if (!taken) ours = taken.error();
+        return taken;
+      },
+      stop);
+  if (ours) return fail(*ours);
+  if (!response && stop.stop_requested()) return fail(failed(request, Code::Cancelled, "stopped"));
+  if (!response && response.error().code == Code::DeadlineExceeded) {
+    return fail(
+        failed(request, Code::DeadlineExceeded, "nothing came for " + milliseconds(waited)));
   }
+  if (!response) return fail(failed(request, Code::Unavailable, response.error().message));
+  if (response->status == http::status_codes::Unauthorized) identity_->refused();
+  return response;
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
-// Connections for what changes something: kept from one request to the next, and never used to send
-// a request twice.
+// Connections for what changes something, kept from one request to the next and never used to send
+// a request twice; and for watches, each with one of its own.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <stop_token>
 
 #include "lib/base/clock.h"
 #include "lib/base/result.h"
@@ -28,6 +30,12 @@ class KeptConnections {
   [[nodiscard]] Result<HttpResponse> call(const HttpRequest& request,
                                           const std::shared_ptr<const Credentials>& credentials,
                                           Duration deadline);
+
+  /// As Transport::stream, on a connection of its own.
+  [[nodiscard]] Result<HttpResponse> follow(const HttpRequest& request,
+                                            const std::shared_ptr<const Credentials>& credentials,
+                                            const std::function<Duration()>& patience,
+                                            const ByteSink& sink, const std::stop_token& stop);
 
  private:
   class Pool;

@@ -117,6 +117,17 @@ void LeaderElector::Impl::see(const Lease& lease) {
 }
 
 Result<bool> LeaderElector::Impl::attempt() {
+  // Who leads knows the lease as it last wrote it, and reads it only where it is another by now.
+  if (leading()) {
+    const auto renewed = write(seen_);
+    if (renewed.has_value()) {
+      MULTINET_TRY(const auto lease, parseLease(*renewed));
+      see(lease);
+      return true;
+    }
+    const Code code = renewed.error().code;
+    if (code != Code::Aborted && code != Code::NotFound) return fail(renewed.error());
+  }
   auto body = client_.raw().get(kLease, key());
   if (!body.has_value() && body.error().code == Code::NotFound) {
     MULTINET_TRY(const auto made, make());
