@@ -125,7 +125,11 @@ class Controller::Impl {
         passes_({.name = "pass", .spacing = kPassSpacing}, clock_, [this] { return pass(); }),
         certificates_({.name = "certificates"}, clock_,
                       whileLeading(elector_, [this] { return certificates(); })),
-        caches_(*client_, [this] { passes_.wake(); }) {}
+        caches_(*client_, [this] { passes_.wake(); }) {
+    for (const auto& [name, count] : pass_.planner().reconciled()) {
+      reconciled_.push_back(&metrics_->reconciled.Add({{"reconciler", std::string(name)}}));
+    }
+  }
 
   /// Health first, so that a start that hangs can be seen; caches before the election, so that a
   /// new leader works at once.
@@ -207,7 +211,8 @@ class Controller::Impl {
 
   Result<std::optional<Duration>> pass() {
     // A view of which a part is missing would delete what that part protects.
-    if (!caches_.synced().has_value()) return Duration(std::chrono::seconds(1));
+    if (!seesAll_) seesAll_ = caches_.synced().has_value();
+    if (!seesAll_) return Duration(std::chrono::seconds(1));
     caches_.drainInto(pass_.world(), clock_.now());
     if (!elector_.leading()) {
       pass_.follow();
@@ -221,8 +226,9 @@ class Controller::Impl {
     const auto before = writer_.tried();
     const auto idle = pass_.lead();
     if (writer_.tried() != before) metrics_->writingPasses.Increment();
+    auto gauge = reconciled_.begin();
     for (const auto& [name, count] : pass_.planner().reconciled()) {
-      metrics_->reconciled.Add({{"reconciler", name}}).Set(static_cast<double>(count));
+      (*gauge++)->Set(static_cast<double>(count));
     }
     return idle;
   }
@@ -246,8 +252,10 @@ class Controller::Impl {
   std::atomic<bool> stopping_ = false;
   kube::EventRecorder events_;
   Writer writer_;
-  Pass pass_;                // the loop's thread only
-  bool serverFits_ = false;  // likewise
+  Pass pass_;                                   // the loop's thread only
+  bool serverFits_ = false;                     // likewise
+  bool seesAll_ = false;                        // likewise: caches that were filled stay so
+  std::vector<prometheus::Gauge*> reconciled_;  ///< by reconciler
   kube::LeaderElector elector_;
   async::Loop passes_;
   async::Loop certificates_;

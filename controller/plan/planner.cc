@@ -73,9 +73,10 @@ std::optional<Duration> Planner::idle(BootTime now) const {
   return std::max(Duration::zero(), due_.begin()->first - now);
 }
 
-std::map<std::string, std::uint64_t> Planner::reconciled() const {
-  std::map<std::string, std::uint64_t> counts;
-  for (const Queue& queue : queues_) counts[queue.reconciler.name] = queue.done;
+std::vector<std::pair<std::string_view, std::uint64_t>> Planner::reconciled() const {
+  std::vector<std::pair<std::string_view, std::uint64_t>> counts;
+  counts.reserve(queues_.size());
+  for (const Queue& queue : queues_) counts.emplace_back(queue.reconciler.name, queue.done);
   return counts;
 }
 

@@ -7,7 +7,8 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "controller/plan/reconciler.h"
@@ -41,7 +42,7 @@ class Planner {
   /// How long nothing is to be done, if nothing changes; nothing: for ever.
   [[nodiscard]] std::optional<Duration> idle(BootTime now) const;
   /// Objects that were looked at since the start, by reconciler.
-  [[nodiscard]] std::map<std::string, std::uint64_t> reconciled() const;
+  [[nodiscard]] std::vector<std::pair<std::string_view, std::uint64_t>> reconciled() const;
 
  private:
   struct Queue {

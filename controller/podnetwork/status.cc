@@ -224,7 +224,8 @@ void concerned(const World& world, const Change& change, Keys& keys) {
         const NetworkUid uid(block.spec.podNetworkUID);
         for (const auto* network : world.of<Network>().by<ByNetworkUid>(uid)) {
           const auto& subnets = network->spec.ipam.subnets;
-          if (std::ranges::any_of(subnets, &api::Subnet::isExcluded)) keys.push_back(keyOf(*network));
+          if (std::ranges::any_of(subnets, &api::Subnet::isExcluded))
+            keys.push_back(keyOf(*network));
         }
       });
 }

@@ -73,6 +73,25 @@ TEST_F(LeaderTest, RenewsAsLongAsItLives) {
   EXPECT_THAT(told_, ::testing::ElementsAre("+first"));
 }
 
+TEST_F(LeaderTest, RenewsInOneCallAndReadsTheLeaseAgainOnlyWhereAnotherChangedIt) {
+  LeaderElector first(*client_, clock_, as("first"));
+  static_cast<void>(first.step());
+  const auto before = server_.requests().size();
+  for (int i = 0; i < 3; ++i) {
+    clock_.advance(seconds(2));
+    static_cast<void>(first.step());
+  }
+  EXPECT_EQ(server_.requests().size(), before + 3);
+  const Kind lease{"coordination.k8s.io", "v1", "leases", "Lease", Scope::Namespaced};
+  ASSERT_TRUE(client_->raw().patch(lease, {"multinet-system", "controller"}, PatchType::Merge,
+                                   {{"spec", {{"holderIdentity", "thief"}}}}, Subresource::None,
+                                   Conflicts::Refuse));
+  clock_.advance(seconds(2));
+  static_cast<void>(first.step());
+  EXPECT_FALSE(first.leading());
+  EXPECT_EQ(first.holder(), "thief");
+}
+
 TEST_F(LeaderTest, StopsLeadingWhenTheServerStaysAway) {
   LeaderElector first(*client_, clock_, as("first"));
   static_cast<void>(first.step());

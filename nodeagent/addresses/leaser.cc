@@ -60,9 +60,9 @@ Error exhausted(const Pool& pool, IpFamily family, const Taken& taken) {
     subnets += subnet.cidr.str() + " in blocks of /" + std::to_string(subnet.blockLength());
   }
   return {Code::ResourceExhausted, kPoolExhausted,
-          what + "all " + std::string(name(family)) + " blocks of " + subnets + " are leased or excluded (" +
-              std::to_string(taken.prefixes.size()) + " in all, " + std::to_string(taken.ours) +
-              " by this node); add a subnet or end pods"};
+          what + "all " + std::string(name(family)) + " blocks of " + subnets +
+              " are leased or excluded (" + std::to_string(taken.prefixes.size()) + " in all, " +
+              std::to_string(taken.ours) + " by this node); add a subnet or end pods"};
 }
 
 /// Tries names in the node's own order. Nothing: none was free of `tries` names, or of all.

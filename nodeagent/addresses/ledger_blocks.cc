@@ -293,7 +293,8 @@ void Ledger::returnEmpty(BootTime now) {
     const auto pool = pools_.find(key.first);
     if (pool == pools_.end()) continue;
     const Usage usage = pool->second.usageOf(key.second, now);
-    // With room to spare it serves the next pod as well as an empty one. Excluded whole it has none.
+    // With room to spare it serves the next pod as well as an empty one. Excluded whole it has
+    // none.
     if (usage.capacity > 0 && usage.available * 2 >= usage.capacity) {
       roomy.emplace(key.first, key.second.family());
     }
@@ -301,8 +302,7 @@ void Ledger::returnEmpty(BootTime now) {
   for (auto& [key, own] : own_) {
     if (own.standing != Standing::Ours || !own.emptyFrom) continue;
     const auto pool = pools_.find(key.first);
-    const bool serves =
-        pool == pools_.end() || pool->second.usageOf(key.second, now).capacity > 0;
+    const bool serves = pool == pools_.end() || pool->second.usageOf(key.second, now).capacity > 0;
     const bool keeps = serves && wanted_.contains(key.first) &&
                        roomy.emplace(key.first, key.second.family()).second;
     if (keeps || now - *own.emptyFrom < options_.returnAfter) continue;
