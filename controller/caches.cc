@@ -19,6 +19,7 @@ template <class T>
 void Cache<T>::note(const T& object) {
   {
     const std::lock_guard lock(mutex_);
+    if (!listed_) return;
     noted_.insert(keyOf(object));
   }
   changed_();
@@ -27,9 +28,16 @@ void Cache<T>::note(const T& object) {
 template <class T>
 void Cache<T>::drainInto(World& world, BootTime time) {
   std::unordered_set<k8s::ObjectKey> noted;
+  bool first = false;
   {
     const std::lock_guard lock(mutex_);
+    if (!listed_ && !informer_.synced()) return;
+    first = !std::exchange(listed_, true);
     noted.swap(noted_);
+  }
+  // What changed before it was noted is in the list.
+  if (first) {
+    for (const auto& object : informer_.list()) world.put<T>(keyOf(*object), object, time);
   }
   // What changed once more meanwhile is noted again.
   for (const auto& key : noted) world.put<T>(key, informer_.get(key), time);

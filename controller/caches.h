@@ -20,7 +20,8 @@ class Cache {
  public:
   Cache(kube::Client& client, const std::function<void()>& changed);
 
-  /// Tells the world of each object that changed. The world's thread.
+  /// Tells the world of all objects once the first list is whole, then of each that changed. The
+  /// world's thread.
   void drainInto(World& world, BootTime time);
   [[nodiscard]] kube::Informer<T>& informer() { return informer_; }
   [[nodiscard]] const kube::Informer<T>& informer() const { return informer_; }
@@ -29,6 +30,7 @@ class Cache {
   void note(const T& object);
 
   std::mutex mutex_;
+  bool listed_ = false;  ///< the world has had the first list, and is told of changes
   std::unordered_set<k8s::ObjectKey> noted_;
   std::function<void()> changed_;
   kube::Informer<T> informer_;  // last: its thread uses all of the above

@@ -226,7 +226,7 @@ TEST(Growth, WhatIsKeptIsWhatIsSeenAnew) {
   EXPECT_TRUE(
       grown.get<api::PodNetworkAttachment>("a1", "default").status.conditions.isTrue("Ready"));
   Planner fresh(allReconcilers());
-  fresh.note(grown.world, grown.world.everything());
+  grown.world.everything([&](const Change& one) { fresh.note(grown.world, {&one, 1}); });
   EXPECT_TRUE(fresh.plan(grown.world, grown.now, 1000).empty());
 }
 

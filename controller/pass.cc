@@ -5,9 +5,13 @@
 namespace multinet::controller {
 
 std::optional<Duration> Pass::lead() {
-  const auto changes = world_.changes();
-  // What another leader did or left undone is in no change.
-  planner_.note(world_, std::exchange(leads_, true) ? changes : world_.everything());
+  if (std::exchange(leads_, true)) {
+    planner_.note(world_, world_.changes());
+  } else {
+    // What another leader did or left undone is in no change.
+    world_.keepChanges(true);
+    world_.everything([this](const Change& change) { planner_.note(world_, {&change, 1}); });
+  }
   const auto planned = planner_.plan(world_, {clock_.wall(), clock_.now()}, kMostWrites);
   if (!planned.empty()) {
     for (const auto& written : writer_.send(planned)) {
@@ -19,7 +23,7 @@ std::optional<Duration> Pass::lead() {
 
 void Pass::follow() {
   leads_ = false;
-  static_cast<void>(world_.changes());
+  world_.keepChanges(false);
 }
 
 }  // namespace multinet::controller

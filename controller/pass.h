@@ -20,7 +20,9 @@ class Pass {
  public:
   /// `writer` and `clock` outlive it.
   Pass(std::vector<Reconciler> reconcilers, Writer& writer, const Clock& clock)
-      : planner_(std::move(reconcilers)), writer_(writer), clock_(clock) {}
+      : planner_(std::move(reconcilers)), writer_(writer), clock_(clock) {
+    follow();
+  }
 
   /// To be filled before each turn.
   [[nodiscard]] World& world() { return world_; }

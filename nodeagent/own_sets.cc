@@ -48,7 +48,7 @@ Result<InterfaceStatus> statusOf(const api::PodInterface& told) {
 }  // namespace
 
 Result<sandbox::KnownSet> knownSet(const api::PodInterfaceSet& set) {
-  sandbox::KnownSet known{PodUid(set.pod.uid), SandboxId(set.sandboxID), {}};
+  sandbox::KnownSet known{PodUid(set.pod.uid), SandboxId(*set.sandboxID), {}};
   for (const api::PodInterface& one : set.interfaces) {
     auto status = statusOf(one);
     if (!status.has_value()) {

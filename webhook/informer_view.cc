@@ -2,10 +2,32 @@
 
 #include <string>
 
+#include "lib/api/describe.h"
+#include "lib/base/log.h"
+#include "lib/k8s/projection_decode.h"
+
 namespace multinet::webhook {
+namespace {
+
+/// One that can't be read is as if it weren't there: no pod gets what somebody can't check.
+bool isReadable(const Attachment& attachment) {
+  if (attachment.undecodable.empty()) return true;
+  log::warn("left out an attachment that can't be read",
+            {{"namespace", attachment.metadata.nameSpace},
+             {"name", attachment.metadata.name},
+             {"error", *attachment.undecodable}});
+  return false;
+}
+
+}  // namespace
+
+const k8s::Fields kAttachmentFields{
+    "", {{"metadata", {{"namespace"}, {"name"}, {"uid"}, {"deletionTimestamp"}}}, {"spec"}}};
 
 InformerView::InformerView(kube::Client& client)
-    : networks_(client, {}), attachments_(client, {}), namespaces_(client, {}) {}
+    : networks_(client, {}), attachments_(client, {}), namespaces_(client, {}) {
+  attachments_.setFilter(isReadable);
+}
 
 void InformerView::start() {
   networks_.start();
@@ -38,7 +60,7 @@ std::optional<api::PodNetworkAttachment> InformerView::attachment(std::string_vi
 
 std::optional<k8s::StringMap> InformerView::namespaceLabels(std::string_view name) const {
   const auto found = namespaces_.get({"", std::string(name)});
-  return found ? std::optional(found->metadata.labels) : std::nullopt;
+  return found ? std::optional(*found->metadata.labels) : std::nullopt;
 }
 
 std::vector<api::PodNetwork> InformerView::networks() const {
@@ -48,3 +70,5 @@ std::vector<api::PodNetwork> InformerView::networks() const {
 }
 
 }  // namespace multinet::webhook
+
+template struct multinet::k8s::KindTraits<multinet::webhook::Attachment>;

@@ -3,10 +3,15 @@
 
 #include "lib/base/result.h"
 #include "lib/k8s/core.h"
+#include "lib/k8s/projection.h"
 #include "lib/kube/informer.h"
 #include "webhook/admission/view.h"
 
 namespace multinet::webhook {
+
+/// What a request is judged by, of the many attachments that a cluster has.
+extern const k8s::Fields kAttachmentFields;
+using Attachment = k8s::Projection<api::PodNetworkAttachment, kAttachmentFields>;
 
 /// Three watches, from `start` to `stop`. Reading is thread-safe and never waits.
 class InformerView final : public View {
@@ -32,7 +37,7 @@ class InformerView final : public View {
 
  private:
   kube::Informer<api::PodNetwork> networks_;
-  kube::Informer<api::PodNetworkAttachment> attachments_;
+  kube::Informer<Attachment> attachments_;
   kube::Informer<k8s::Namespace> namespaces_;
 };
 

@@ -43,7 +43,7 @@ std::optional<k8s::StringMap> LiveView::namespaceLabels(std::string_view name) c
     at->second = caches_.namespaceLabels(name);
     if (!mayAsk()) return at->second;
     if (auto found = client_.get<k8s::Namespace>({"", at->first})) {
-      at->second = std::move(found->metadata.labels);
+      at->second = *found->metadata.labels;
     }
   }
   return at->second;

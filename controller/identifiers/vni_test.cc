@@ -18,8 +18,8 @@ struct Plan {
 Plan planOf(const Cluster& cluster) {
   Plan plan;
   const auto take = [&](const Reconciler& reconciler, const auto& table, std::vector<Write>& into) {
-    for (const auto& [key, object] : table.all()) {
-      for (auto& write : reconciler.reconcile(cluster.world, key, cluster.now).writes) {
+    for (const auto& object : table.all()) {
+      for (auto& write : reconciler.reconcile(cluster.world, keyOf(*object), cluster.now).writes) {
         into.push_back(std::move(write));
       }
     }

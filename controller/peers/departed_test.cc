@@ -77,11 +77,11 @@ TEST(Departed, AreLookedAtWhenTheirNodeOrNetworkGoes) {
   static_cast<void>(cluster.world.changes());
   const auto concerned = [&](const Reconciler& reconciler) {
     Keys keys;
-    for (const auto& change : cluster.world.everything()) {
+    cluster.world.everything([&](const Change& change) {
       if (std::holds_alternative<Changed<Node>>(change)) {
         reconciler.concerned(cluster.world, change, keys);
       }
-    }
+    });
     return keys.size();
   };
   EXPECT_EQ(concerned(peerReconciler()), 1U);

@@ -9,7 +9,7 @@ Planner::Planner(std::vector<Reconciler> reconcilers) {
   for (auto& reconciler : reconcilers) queues_.push_back({std::move(reconciler), {}, {}, 0});
 }
 
-void Planner::note(const World& world, const std::vector<Change>& changes) {
+void Planner::note(const World& world, std::span<const Change> changes) {
   Keys keys;
   for (const Change& change : changes) {
     for (std::size_t i = 0; i < queues_.size(); ++i) {
@@ -22,7 +22,8 @@ void Planner::note(const World& world, const std::vector<Change>& changes) {
 
 void Planner::mark(const Origin& origin) {
   Queue& queue = queues_[origin.reconciler];
-  if (queue.marked.insert(origin.key).second) queue.waiting.push_back(origin.key);
+  const auto [place, isNew] = queue.marked.insert(origin.key);
+  if (isNew) queue.waiting.push_back(&*place);
 }
 
 void Planner::askAgain(const Origin& origin, BootTime time) {
@@ -53,7 +54,7 @@ std::vector<PlannedWrite> Planner::plan(const World& world, const Moment& now, s
       Queue& queue = queues_[i];
       if (queue.waiting.empty()) continue;
       any = true;
-      const Origin origin{i, std::move(queue.waiting.front())};
+      const Origin origin{i, *queue.waiting.front()};
       queue.waiting.pop_front();
       queue.marked.erase(origin.key);
       ++queue.done;

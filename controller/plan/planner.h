@@ -7,7 +7,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -32,7 +34,7 @@ class Planner {
   explicit Planner(std::vector<Reconciler> reconcilers);
 
   /// Marks what the changes concern.
-  void note(const World& world, const std::vector<Change>& changes);
+  void note(const World& world, std::span<const Change> changes);
   /// Looks at what is marked or due, until it has `most` writes or nothing is left. Reconcilers
   /// take turns, so that none waits for another's many.
   [[nodiscard]] std::vector<PlannedWrite> plan(const World& world, const Moment& now,
@@ -47,8 +49,8 @@ class Planner {
  private:
   struct Queue {
     Reconciler reconciler;
-    std::deque<k8s::ObjectKey> waiting;
-    std::set<k8s::ObjectKey> marked;  ///< those that wait
+    std::unordered_set<k8s::ObjectKey> marked;
+    std::deque<const k8s::ObjectKey*> waiting;  ///< all that are marked, first come first served
     std::uint64_t done = 0;
   };
   void mark(const Origin& origin);

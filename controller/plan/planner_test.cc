@@ -1,5 +1,7 @@
 #include "controller/plan/planner.h"
 
+#include <gmock/gmock.h>
+
 #include "controller/plan/cluster_fixture.h"
 
 namespace multinet::controller {
@@ -45,6 +47,23 @@ TEST(Planner, LooksOnceHoweverMuchChanged) {
   EXPECT_EQ(told.asked, (std::vector<std::string>{"a", "b0", "b1", "b2"}));
   EXPECT_FALSE(planner.idle(cluster.now.boot)) << "nothing until something changes";
   EXPECT_THAT(planner.reconciled(), ::testing::Contains(::testing::Pair("nodes", 4U)));
+}
+
+TEST(Planner, KeepsNoChangesForWhoWillLookAtEverything) {
+  Cluster cluster;
+  Told told;
+  Planner planner({nodesInto("nodes", told)});
+  cluster.put(nodeOf("a"));
+  cluster.world.keepChanges(false);
+  cluster.put(nodeOf("b"));
+  EXPECT_TRUE(cluster.world.changes().empty());
+  cluster.world.keepChanges(true);
+  cluster.world.everything(
+      [&](const Change& change) { planner.note(cluster.world, {&change, 1}); });
+  EXPECT_TRUE(planner.plan(cluster.world, cluster.now, 100).empty());
+  EXPECT_THAT(told.asked, ::testing::UnorderedElementsAre("a", "b"));
+  cluster.put(nodeOf("c"));
+  EXPECT_EQ(cluster.world.changes().size(), 1U);
 }
 
 TEST(Planner, AsksAgainWhenTheAnswerDependsOnTime) {

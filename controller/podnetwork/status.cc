@@ -72,7 +72,7 @@ Held heldBy(const NetworkObservation& observed, WallTime now) {
       if (since >= kAttachGrace) continue;
       held.again = kAttachGrace - since;
     }
-    if (++held.pods <= kMaxBlockers) held.names.push_back("pod " + pod.str());
+    if (++held.pods <= kMaxBlockers) held.names.push_back("pod " + pod.get().str());
   }
   if (held.pods > kMaxBlockers) {
     held.names.push_back("and " + std::to_string(held.pods - kMaxBlockers) + " more");
@@ -140,7 +140,7 @@ Write finalizerWrite(const Network& network, std::vector<std::string> finalizers
 }
 
 Write adding(const Network& network) {
-  auto finalizers = network.metadata.finalizers;
+  std::vector<std::string> finalizers = network.metadata.finalizers;
   finalizers.emplace_back(api::kInUseFinalizer);
   return finalizerWrite(network, std::move(finalizers));
 }
@@ -148,7 +148,7 @@ Write adding(const Network& network) {
 /// Of one that is being deleted only where no set at all has an interface here, also one that is to
 /// go: it is gone then. One that stays gets its finalizer again as soon as it is used.
 Write removing(const Network& network) {
-  auto finalizers = network.metadata.finalizers;
+  std::vector<std::string> finalizers = network.metadata.finalizers;
   std::erase(finalizers, api::kInUseFinalizer);
   Write write = finalizerWrite(network, std::move(finalizers));
   if (!network.metadata.deleting()) return write;
@@ -216,7 +216,7 @@ void concerned(const World& world, const Change& change, Keys& keys) {
       },
       [&](const Changed<Node>& changed) {
         if (!changed.existence()) return;  // each network counts the nodes
-        for (const auto& [other, object] : world.of<Network>().all()) keys.push_back(other);
+        for (const auto& other : world.of<Network>().all()) keys.push_back(keyOf(*other));
       },
       [&](const Changed<Block>& changed) {
         if (!changed.existence()) return;

@@ -5,9 +5,10 @@
 #include <memory>
 #include <tuple>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
+#include "controller/world/members.h"
+#include "lib/k8s/by_name.h"
 #include "lib/k8s/kind.h"
 
 namespace multinet::controller {
@@ -19,18 +20,19 @@ class Table {
  public:
   using Object = T;
   using Ptr = std::shared_ptr<const T>;
-  using Members = std::unordered_set<const T*>;
+  using Members = controller::Members<T>;
+  using Objects = k8s::SetByName<Ptr>;
 
   /// Null where there is none.
   [[nodiscard]] const T* find(const k8s::ObjectKey& key) const {
     ++reads_;
     const auto found = objects_.find(key);
-    return found == objects_.end() ? nullptr : found->second.get();
+    return found == objects_.end() ? nullptr : found->get();
   }
   [[nodiscard]] Ptr share(const k8s::ObjectKey& key) const {
     ++reads_;
     const auto found = objects_.find(key);
-    return found == objects_.end() ? nullptr : found->second;
+    return found == objects_.end() ? nullptr : *found;
   }
   template <class Way>
   [[nodiscard]] const Members& by(const typename Way::Key& key) const {
@@ -41,7 +43,7 @@ class Table {
     reads_ += members.size() + 1;
     return members;
   }
-  [[nodiscard]] const std::unordered_map<k8s::ObjectKey, Ptr>& all() const {
+  [[nodiscard]] const Objects& all() const {
     reads_ += objects_.size();
     return objects_;
   }
@@ -49,17 +51,17 @@ class Table {
   /// How many objects were looked at since the start: what work is counted by.
   [[nodiscard]] std::uint64_t reads() const { return reads_; }
 
-  /// Null takes it out. Returns what stood there.
+  /// Null takes it out; an object has `key` for its name. Returns what stood there.
   Ptr put(const k8s::ObjectKey& key, Ptr object) {
     Ptr before;
     if (const auto found = objects_.find(key); found != objects_.end()) {
-      before = found->second;
+      before = *found;
       (unindex<By>(*before), ...);
-      if (object == nullptr) objects_.erase(found);
+      objects_.erase(found);
     }
     if (object != nullptr) {
       (index<By>(*object), ...);
-      objects_[key] = std::move(object);
+      objects_.insert(std::move(object));
     }
     return before;
   }
@@ -86,7 +88,7 @@ class Table {
     }
   }
 
-  std::unordered_map<k8s::ObjectKey, Ptr> objects_;
+  Objects objects_;
   std::tuple<Index<By>...> indexes_;
   mutable std::uint64_t reads_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "controller/world/usage.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/api/names.h"
@@ -57,6 +58,20 @@ void count(NetworkUse& use, const NodeName& node, const Report& report, int by) 
   }
 }
 
+/// Null where the network isn't among `holds`.
+const Holder* holderOf(const auto& holds, const NetworkName& network) {
+  for (const auto& hold : holds) {
+    if (hold.network == network) return &hold.holder;
+  }
+  return nullptr;
+}
+/// Whether the same attachment is among `holds`, to the same network.
+bool names(const auto& holds, const auto& wanted) {
+  return std::ranges::any_of(holds, [&](const auto& hold) {
+    return hold.network == wanted.network && hold.attachment == wanted.attachment;
+  });
+}
+
 }  // namespace
 
 std::optional<std::string> misfit(const api::PodInterfaceSet& set, const k8s::Pod* pod) {
@@ -72,34 +87,36 @@ std::optional<std::string> misfit(const api::PodInterfaceSet& set, const k8s::Po
   return std::nullopt;
 }
 
-Usage::Part Usage::partOf(const k8s::ObjectKey& key, const Tables& tables) {
-  Part part;
+Usage::Holds Usage::holdsOf(const k8s::ObjectKey& key, const Tables& tables) {
+  Holds holds;
   const Pod* pod = tables.of<Pod>().find(key);
-  if (pod == nullptr) return part;
+  if (pod == nullptr) return holds;
+  const auto add = [&](Hold hold) {
+    if (!names(holds, hold)) holds.push_back(std::move(hold));
+  };
   const bool running = pod->status.phase == "Running";
   for (const InterfaceSet* set : tables.of<InterfaceSet>().by<ByPod>(key)) {
     if (misfit(*set, pod)) continue;
     for (const auto& interface : set->interfaces) {
-      const NetworkName network(interface.podNetworkName);
-      part.networks[network] = {true, running};
-      if (interface.attachmentName.empty()) continue;
-      part.attachments.insert({{key.nameSpace, interface.attachmentName}, network});
+      add({NetworkName(interface.podNetworkName), interface.attachmentName, {true, running}});
     }
   }
-  if (pod->spec.nodeName.empty() || pod->finished()) return part;
-  for (const auto& network : asked(*pod, tables))
-    part.networks.try_emplace(network, false, running);
-  return part;
+  if (pod->spec.nodeName.empty() || pod->finished()) return holds;
+  for (const auto& network : asked(*pod, tables)) {
+    if (holderOf(holds, network) == nullptr) add({network, "", {false, running}});
+  }
+  holds.shrink_to_fit();
+  return holds;
 }
 
 void Usage::set(const NetworkName& network, const k8s::ObjectKey& pod, const Holder* holder) {
   NetworkUse& use = networks_[network];
-  if (const auto found = use.holders.find(pod); found != use.holders.end()) {
+  if (const auto found = use.holders.find(std::cref(pod)); found != use.holders.end()) {
     use.attachedPods -= found->second.attached ? 1 : 0;
     if (holder == nullptr) use.holders.erase(found);
   }
   if (holder == nullptr) return prune(network);
-  use.holders[pod] = *holder;
+  use.holders[std::cref(pod)] = *holder;
   use.attachedPods += holder->attached ? 1 : 0;
 }
 
@@ -112,36 +129,49 @@ void Usage::prune(const NetworkName& network) {
   }
 }
 
+void Usage::setAttachments(const k8s::ObjectKey& pod, const Holds& before, const Holds& now,
+                           UseChanges& changes) {
+  for (const Hold& hold : before) {
+    if (hold.attachment.empty() || names(now, hold)) continue;
+    const k8s::ObjectKey attachment{pod.nameSpace, hold.attachment};
+    auto& counts = networks_[hold.network].attachedBy;
+    if (--counts[attachment] == 0) counts.erase(attachment);
+    changes.attachments.insert(attachment);
+  }
+  for (const Hold& hold : now) {
+    if (hold.attachment.empty() || names(before, hold)) continue;
+    const k8s::ObjectKey attachment{pod.nameSpace, hold.attachment};
+    ++networks_[hold.network].attachedBy[attachment];
+    changes.attachments.insert(attachment);
+  }
+}
+
+void Usage::setNetworks(const k8s::ObjectKey& pod, const Holds& before, const Holds& now,
+                        UseChanges& changes) {
+  for (const Hold& hold : before) {
+    if (holderOf(now, hold.network) != nullptr) continue;
+    set(hold.network, pod, nullptr);
+    changes.networks.insert(hold.network);
+  }
+  for (const Hold& hold : now) {
+    const Holder* old = holderOf(before, hold.network);
+    if (old != nullptr && *old == hold.holder) continue;
+    set(hold.network, pod, &hold.holder);
+    changes.networks.insert(hold.network);
+  }
+}
+
 void Usage::pod(const k8s::ObjectKey& key, const Tables& tables, UseChanges& changes) {
-  Part now = partOf(key, tables);
-  const auto found = parts_.find(key);
-  const Part before = found == parts_.end() ? Part() : std::move(found->second);
-  for (const auto& [network, holder] : before.networks) {
-    if (now.networks.contains(network)) continue;
-    set(network, key, nullptr);
-    changes.networks.insert(network);
+  Holds now = holdsOf(key, tables);
+  auto part = parts_.find(key);
+  if (part == parts_.end()) {
+    if (now.empty()) return;
+    part = parts_.insert({key, {}}).first;
   }
-  for (const auto& [network, holder] : now.networks) {
-    const auto old = before.networks.find(network);
-    if (old != before.networks.end() && old->second == holder) continue;
-    set(network, key, &holder);
-    changes.networks.insert(network);
-  }
-  for (const auto& use : before.attachments) {
-    if (now.attachments.contains(use)) continue;
-    if (--attachments_[use] == 0) attachments_.erase(use);
-    changes.attachments.insert(use.attachment);
-  }
-  for (const auto& use : now.attachments) {
-    if (before.attachments.contains(use)) continue;
-    ++attachments_[use];
-    changes.attachments.insert(use.attachment);
-  }
-  if (now.empty()) {
-    parts_.erase(key);
-  } else {
-    parts_[key] = std::move(now);
-  }
+  const Holds before = std::exchange(part->holds, std::move(now));
+  setAttachments(part->key, before, part->holds, changes);
+  setNetworks(part->key, before, part->holds, changes);
+  if (part->holds.empty()) parts_.erase(part);
 }
 
 void Usage::node(const NodeName& name, const Tables& tables, UseChanges& changes) {
@@ -178,8 +208,9 @@ const NetworkUse& Usage::of(const NetworkName& network) const {
 }
 
 int Usage::attachedPods(const AttachmentUse& use) const {
-  const auto found = attachments_.find(use);
-  return found == attachments_.end() ? 0 : found->second;
+  const auto& counts = of(use.network).attachedBy;
+  const auto found = counts.find(use.attachment);
+  return found == counts.end() ? 0 : found->second;
 }
 
 }  // namespace multinet::controller

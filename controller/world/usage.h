@@ -2,6 +2,7 @@
 // that no decision counts them anew.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "controller/world/tables.h"
+#include "lib/k8s/by_name.h"
 
 namespace multinet::controller {
 
@@ -23,8 +25,10 @@ struct Holder {
 
 /// Of one network.
 struct NetworkUse {
-  std::map<k8s::ObjectKey, Holder> holders;
+  using PodKey = std::reference_wrapper<const k8s::ObjectKey>;
+  std::map<PodKey, Holder, std::less<k8s::ObjectKey>> holders;
   int attachedPods = 0;
+  std::unordered_map<k8s::ObjectKey, int> attachedBy;  ///< pods with an interface, by attachment
   // What nodes that exist say of it in their NodeNetworkSets.
   int nodesReady = 0;
   int nodesUnknown = 0;
@@ -63,19 +67,30 @@ class Usage {
   [[nodiscard]] int attachedPods(const AttachmentUse& use) const;
 
  private:
-  struct Part {
-    std::map<NetworkName, Holder> networks;
-    std::set<AttachmentUse> attachments;
-    [[nodiscard]] bool empty() const { return networks.empty() && attachments.empty(); }
+  /// A network that a pod holds, by one of the ways in which it came to it.
+  struct Hold {
+    NetworkName network;
+    std::string attachment;  ///< empty: by none, or it has no interface yet
+    Holder holder;           ///< the same whatever the way
+    bool operator==(const Hold&) const = default;
   };
-  [[nodiscard]] static Part partOf(const k8s::ObjectKey& pod, const Tables& tables);
-  /// False where nobody uses it any more: it is forgotten.
+  using Holds = std::vector<Hold>;
+  /// What a pod was counted for. Holders refer to the key.
+  struct Part {
+    k8s::ObjectKey key;
+    mutable Holds holds;
+  };
+  [[nodiscard]] static Holds holdsOf(const k8s::ObjectKey& pod, const Tables& tables);
+  void setAttachments(const k8s::ObjectKey& pod, const Holds& before, const Holds& now,
+                      UseChanges& changes);
+  void setNetworks(const k8s::ObjectKey& pod, const Holds& before, const Holds& now,
+                   UseChanges& changes);
   void set(const NetworkName& network, const k8s::ObjectKey& pod, const Holder* holder);
+  /// Forgets what nobody uses any more.
   void prune(const NetworkName& network);
 
   std::unordered_map<NetworkName, NetworkUse> networks_;
-  std::map<AttachmentUse, int> attachments_;
-  std::unordered_map<k8s::ObjectKey, Part> parts_;  ///< by pod
+  k8s::SetByName<Part> parts_;  ///< by pod
   std::unordered_map<NodeName, std::shared_ptr<const NodeSet>> counted_;
 };
 

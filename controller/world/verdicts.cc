@@ -12,7 +12,7 @@ bool Verdicts::network(const k8s::ObjectKey& key, const Tables& tables) {
   if (network != nullptr) {
     ++judged_;
     if (!network->undecodable.empty()) {
-      now = {network->undecodable};
+      now = {*network->undecodable};
     } else {
       for (const auto& one : api::validate(*network).violations) now.push_back(one.str());
     }
@@ -30,14 +30,14 @@ bool Verdicts::attachment(const k8s::ObjectKey& key, const Tables& tables) {
   const Attachment* attachment = tables.of<Attachment>().find(key);
   if (attachment == nullptr) return attachments_.erase(key) > 0;
   ++judged_;
-  AttachmentVerdict now{true, {}};
+  AttachmentVerdict now;
   if (!attachment->undecodable.empty()) {
-    now.violations = {attachment->undecodable};
+    now.violations = {*attachment->undecodable};
   } else {
     const auto* network = tables.of<Network>().find({"", attachment->spec.podNetworkName});
     const auto* home = tables.of<Namespace>().find({"", attachment->metadata.nameSpace});
     const auto report =
-        api::validate(*attachment, network, home == nullptr ? nullptr : &home->metadata.labels);
+        api::validate(*attachment, network, home == nullptr ? nullptr : &*home->metadata.labels);
     for (const auto& one : report.violations) {
       if (api::isRefusal(one)) {
         now.granted = false;
@@ -46,10 +46,12 @@ bool Verdicts::attachment(const k8s::ObjectKey& key, const Tables& tables) {
       }
     }
   }
-  if (const auto found = attachments_.find(key); found != attachments_.end()) {
-    if (found->second == now) return false;
+  if (now == ofAttachment(key)) return false;
+  if (now == AttachmentVerdict{}) {
+    attachments_.erase(key);
+  } else {
+    attachments_[key] = std::move(now);
   }
-  attachments_[key] = std::move(now);
   return true;
 }
 

@@ -15,7 +15,7 @@ namespace multinet::controller {
 using Sentences = std::vector<std::string>;
 
 struct AttachmentVerdict {
-  bool granted = false;  ///< the network's access lets this namespace in
+  bool granted = true;   ///< the network's access lets this namespace in
   Sentences violations;  ///< all others
   bool operator==(const AttachmentVerdict&) const = default;
 };
@@ -28,12 +28,14 @@ class Verdicts {
   bool attachment(const k8s::ObjectKey& key, const Tables& tables);
 
   [[nodiscard]] const Sentences& ofNetwork(const k8s::ObjectKey& key) const;
+  /// Of one that was judged.
   [[nodiscard]] const AttachmentVerdict& ofAttachment(const k8s::ObjectKey& key) const;
   /// How often the rules were asked since the start.
   [[nodiscard]] std::uint64_t judged() const { return judged_; }
 
  private:
-  std::unordered_map<k8s::ObjectKey, Sentences> networks_;  ///< those with any
+  // Those with any objection; most have none.
+  std::unordered_map<k8s::ObjectKey, Sentences> networks_;
   std::unordered_map<k8s::ObjectKey, AttachmentVerdict> attachments_;
   std::uint64_t judged_ = 0;
 };

@@ -36,7 +36,7 @@ template <class Objects>
 void World::judge(const Objects& attachments) {
   for (const Attachment* attachment : attachments) {
     const auto key = keyOf(*attachment);
-    if (verdicts_.attachment(key, tables_)) changes_.push_back(Touched<Attachment>{key});
+    if (verdicts_.attachment(key, tables_)) note(Touched<Attachment>{key});
   }
 }
 
@@ -44,11 +44,11 @@ void World::tell(const UseChanges& changes, BootTime time) {
   for (const auto& network : changes.networks) {
     const k8s::ObjectKey key{"", network.str()};
     if (find<Network>(key) != nullptr) networkPace_.changed(key, time);
-    changes_.push_back(Touched<Network>{key});
+    note(Touched<Network>{key});
   }
   for (const auto& attachment : changes.attachments) {
     if (find<Attachment>(attachment) != nullptr) attachmentPace_.changed(attachment, time);
-    changes_.push_back(Touched<Attachment>{attachment});
+    note(Touched<Attachment>{attachment});
   }
 }
 
@@ -136,18 +136,21 @@ void World::derive(const Changed<Block>& change, BootTime time) {
   names(nodeOf(change.before), nodeOf(change.now), time);
 }
 
-std::vector<Change> World::everything() const {
-  std::vector<Change> all;
+void World::keepChanges(bool keeps) {
+  keepsChanges_ = keeps;
+  changes_ = {};
+}
+
+void World::everything(const std::function<void(const Change&)>& use) const {
   std::apply(
       [&](const auto&... table) {
         const auto add = [&](const auto& one) {
           using T = typename std::remove_cvref_t<decltype(one)>::Object;
-          for (const auto& [key, object] : one.all()) all.push_back(Changed<T>{nullptr, object});
+          for (const auto& object : one.all()) use(Changed<T>{nullptr, object});
         };
         (add(table), ...);
       },
       tables_.tables);
-  return all;
 }
 
 WorkDone World::work() const {

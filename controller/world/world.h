@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,8 +64,11 @@ class World {
   void put(const k8s::ObjectKey& key, std::shared_ptr<const T> object, BootTime time);
   /// What changed since the last call.
   [[nodiscard]] std::vector<Change> changes() { return std::exchange(changes_, {}); }
-  /// All objects, as if they had just come: for who begins.
-  [[nodiscard]] std::vector<Change> everything() const;
+  /// Whether changes are kept for the next call from now on, as they are at first; those before
+  /// aren't any more. For who doesn't look at them, and will look at everything when it begins.
+  void keepChanges(bool keeps);
+  /// All objects, one after the other, as if they had just come: for who begins.
+  void everything(const std::function<void(const Change&)>& use) const;
 
   template <class T>
   [[nodiscard]] const auto& of() const {
@@ -115,6 +119,9 @@ class World {
   void derive(const Changed<Peer>& change, BootTime time);
   void derive(const Changed<Block>& change, BootTime time);
 
+  void note(Change change) {
+    if (keepsChanges_) changes_.push_back(std::move(change));
+  }
   template <class Objects>
   void judge(const Objects& attachments);
   void tell(const UseChanges& changes, BootTime time);
@@ -129,6 +136,7 @@ class World {
   Absences absences_;
   Pace networkPace_;
   Pace attachmentPace_;
+  bool keepsChanges_ = true;
   std::vector<Change> changes_;
 };
 
@@ -141,7 +149,7 @@ void World::put(const k8s::ObjectKey& key, std::shared_ptr<const T> object, Boot
   if (change.before == nullptr && change.now == nullptr) return;
   if (!change.existence() && *change.before == *change.now) return;
   derive(change, time);
-  changes_.push_back(std::move(change));
+  note(std::move(change));
 }
 
 }  // namespace multinet::controller

@@ -128,7 +128,7 @@ Report checkAgainst(const PodNetworkAttachmentSpec& attachment, const PodNetwork
     }
   }
   if (!attachment.routes.empty() && !network.spec.allow.routes) {
-    report.violations.push_back(notAllowed("routes", attachment.routes.front().to, network));
+    report.violations.push_back(notAllowed("routes", attachment.routes->front().to, network));
   }
   report.append(checkRoutes(attachment.routes, "spec.routes", subnets));
   report.append(checkDefaultGateway(attachment.defaultGateway, network));

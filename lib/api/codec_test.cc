@@ -37,7 +37,8 @@ TEST(Codec, KeepsEverything) {
   expectSameAgain(network);
 
   PodNetworkAttachment attachment = testing::goodAttachment("nas", "red");
-  attachment.spec = {"red", "net7", 1400, {{"10.0.0.0/8", "10.30.0.1"}}, DefaultGateway::IPv6};
+  attachment.spec = {"red", "net7", 1400, {}, DefaultGateway::IPv6};
+  attachment.spec.routes = {{"10.0.0.0/8", "10.30.0.1"}};
   expectSameAgain(attachment);
 
   PodInterfaceSet set;

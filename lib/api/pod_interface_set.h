@@ -37,7 +37,7 @@ struct PodInterface {
   std::int32_t mtu = 0;
   LinkState linkState = LinkState::Unknown;
   std::vector<PodInterfaceAddress> ips;
-  std::vector<Route> routes;
+  k8s::Seldom<std::vector<Route>> routes;
   DefaultGateway defaultGateway = DefaultGateway::None;
   k8s::Conditions conditions;  ///< Attached, Ready
   std::optional<WallTime> attachedAt;
@@ -48,7 +48,7 @@ struct PodInterfaceSet {
   k8s::ObjectMeta metadata;
   PodReference pod;
   std::string nodeName;
-  std::string sandboxID;
+  k8s::Seldom<std::string> sandboxID;
   std::vector<PodInterface> interfaces;
   bool operator==(const PodInterfaceSet&) const = default;
 };

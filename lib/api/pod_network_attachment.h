@@ -15,9 +15,9 @@ enum class DefaultGateway : std::uint8_t { None, IPv4, IPv6, Dual };
 
 struct PodNetworkAttachmentSpec {
   std::string podNetworkName;
-  std::string interfaceName;  ///< empty: net1, net2, ... by the place in the request
+  k8s::Seldom<std::string> interfaceName;  ///< empty: net1, net2, ... by the place in the request
   std::optional<std::int32_t> mtu;
-  std::vector<Route> routes;
+  k8s::Seldom<std::vector<Route>> routes;
   DefaultGateway defaultGateway = DefaultGateway::None;
   bool operator==(const PodNetworkAttachmentSpec&) const = default;
 };

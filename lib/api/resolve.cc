@@ -211,7 +211,7 @@ class ItemJudge {
                                                       const PodNetwork& network,
                                                       const std::string& objectUid) {
     const bool named = !wish.interfaceName.empty();
-    const std::string text = named ? wish.interfaceName : "net" + std::to_string(index_ + 1);
+    const std::string text = named ? *wish.interfaceName : "net" + std::to_string(index_ + 1);
     auto name = InterfaceName::parse(text);
     if (!name) {
       verdicts_.broken("InterfaceName",

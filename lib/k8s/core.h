@@ -19,8 +19,8 @@ struct PodReadinessGate {
 struct PodSpec {
   std::string nodeName;  ///< empty: not scheduled
   bool hostNetwork = false;
-  std::string serviceAccountName;
-  std::vector<PodReadinessGate> readinessGates;
+  Seldom<std::string> serviceAccountName;
+  Seldom<std::vector<PodReadinessGate>> readinessGates;
   bool operator==(const PodSpec&) const = default;
 };
 
@@ -31,8 +31,8 @@ struct PodIp {
 
 struct PodStatus {
   std::string phase;  ///< Pending, Running, Succeeded, Failed, Unknown
-  std::string podIP;
-  std::vector<PodIp> podIPs;
+  Seldom<std::string> podIP;
+  Seldom<std::vector<PodIp>> podIPs;
   Conditions conditions;
   bool operator==(const PodStatus&) const = default;
 };

@@ -10,7 +10,7 @@
 // absence leave the member's default; the encoder leaves out what is empty, false or zero.
 // std::optional tells absent from empty. Unknown fields are passed over: a newer server may send
 // them. Members are strings, bools, integers, WallTimes, enums (with kSpellings), StringMaps,
-// described structs, and vectors and optionals of these.
+// described structs, and vectors, optionals and Seldoms of these.
 #pragma once
 
 #include <simdjson.h>
@@ -29,6 +29,7 @@
 #include "lib/base/result.h"
 #include "lib/k8s/kind.h"
 #include "lib/k8s/metadata.h"
+#include "lib/k8s/seldom.h"
 #include "lib/k8s/spelling.h"
 
 namespace multinet::k8s {
@@ -39,6 +40,10 @@ template <class T>
 inline constexpr bool kIsOptional = false;
 template <class T>
 inline constexpr bool kIsOptional<std::optional<T>> = true;
+template <class T>
+inline constexpr bool kIsSeldom = false;
+template <class T>
+inline constexpr bool kIsSeldom<Seldom<T>> = true;
 template <class T>
 inline constexpr bool kIsVector = false;
 template <class T>
@@ -134,6 +139,10 @@ void Decoder::value(simdjson::dom::element element, T& out, const detail::Path& 
                     detail::Failure& failure, const Fields* fields) {
   if constexpr (detail::kIsOptional<T>) {
     value(element, out.emplace(), path, failure, fields);
+  } else if constexpr (detail::kIsSeldom<T>) {
+    typename T::value_type held;
+    value(element, held, path, failure, fields);
+    out = std::move(held);
   } else if constexpr (detail::kIsVector<T>) {
     simdjson::dom::array array;
     if (element.get(array) != simdjson::SUCCESS) {
@@ -196,6 +205,8 @@ class Encoder {
   [[nodiscard]] static nlohmann::json value(const T& member) {
     if constexpr (detail::kIsOptional<T>) {
       return member ? value(*member) : nlohmann::json();
+    } else if constexpr (detail::kIsSeldom<T>) {
+      return value(*member);
     } else if constexpr (detail::kIsVector<T>) {
       nlohmann::json list = nlohmann::json::array();
       for (const auto& item : member) list.push_back(value(item));
@@ -218,6 +229,8 @@ class Encoder {
   [[nodiscard]] static bool empty(const T& member, const nlohmann::json& made) {
     if constexpr (detail::kIsOptional<T>) {
       return !member.has_value();
+    } else if constexpr (detail::kIsSeldom<T>) {
+      return empty(*member, made);
     } else if constexpr (std::is_enum_v<T>) {
       return made == "";
     } else if constexpr (std::is_arithmetic_v<T>) {
@@ -261,7 +274,7 @@ class Outline {
  private:
   template <class T>
   void add(const std::string& path, bool required) {
-    if constexpr (detail::kIsOptional<T>) {
+    if constexpr (detail::kIsOptional<T> || detail::kIsSeldom<T>) {
       add<typename T::value_type>(path, required);
     } else if constexpr (detail::kIsVector<T>) {
       out_->push_back({path, "array", required, {}});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lib/base/clock.h"
+#include "lib/k8s/seldom.h"
 
 namespace multinet::k8s {
 
@@ -24,20 +25,22 @@ struct OwnerReference {
   bool operator==(const OwnerReference&) const = default;
 };
 
+/// Caches hold hundreds of thousands of these, so what few objects have, or few readers keep, is
+/// Seldom.
 struct ObjectMeta {
   std::string name;
-  std::string generateName;  ///< of a pod in admission the name may still be empty
-  std::string nameSpace;     ///< empty for cluster-scoped kinds
+  Seldom<std::string> generateName;  ///< of a pod in admission the name may still be empty
+  std::string nameSpace;             ///< empty for cluster-scoped kinds
   std::string uid;
   std::string resourceVersion;
   std::int64_t generation = 0;
   std::optional<WallTime> creationTimestamp;
   std::optional<WallTime> deletionTimestamp;  ///< set: the object is being deleted
   std::optional<std::int64_t> deletionGracePeriodSeconds;
-  StringMap labels;
-  StringMap annotations;
-  std::vector<OwnerReference> ownerReferences;
-  std::vector<std::string> finalizers;
+  Seldom<StringMap> labels;
+  Seldom<StringMap> annotations;
+  Seldom<std::vector<OwnerReference>> ownerReferences;
+  Seldom<std::vector<std::string>> finalizers;
   bool operator==(const ObjectMeta&) const = default;
 
   [[nodiscard]] bool deleting() const { return deletionTimestamp.has_value(); }

@@ -16,6 +16,7 @@
 
 #include "lib/k8s/describe.h"
 #include "lib/k8s/kind.h"
+#include "lib/k8s/seldom.h"
 
 namespace multinet::k8s {
 
@@ -26,7 +27,7 @@ struct Projection : T {
 
   /// Why only its metadata could be read; empty where all that is asked for was. It is there all
   /// the same: who took it for gone would delete what it protects.
-  std::string undecodable;
+  Seldom<std::string> undecodable;
   bool operator==(const Projection&) const = default;
 };
 

@@ -33,6 +33,7 @@ struct multinet::k8s::KindTraits<multinet::kube::FakeNote> {
     };
     kube::FakeNote note{text("/metadata/namespace"), text("/metadata/name"), text("/metadata/uid"),
                         text("/metadata/resourceVersion"), text("/spec/text")};
+    if (const auto other = text("/spec/name"); !other.empty()) note.name = other;
     if (note.text == "undecodable") {
       return fail(Code::InvalidArgument, "Undecodable", "decode note: spec.text is undecodable");
     }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "lib/base/log.h"
+#include "lib/k8s/by_name.h"
 #include "lib/kube/watch.h"
 
 namespace multinet::kube {
@@ -39,7 +40,9 @@ struct Stamp {
 /// InvalidArgument when name, uid or a numeric resourceVersion is missing.
 [[nodiscard]] Result<Stamp> stampOf(const simdjson::dom::element& object);
 
-/// Written by one thread (the watch's), read by any.
+/// Written by one thread (the watch's), read by any. Nothing is kept beside an object but its
+/// revision: it is found by its own namespace and name, which `decode` therefore reads, and its
+/// UID.
 template <HasKind T>
 class Store {
  public:
@@ -53,10 +56,10 @@ class Store {
   }
   void setFilter(std::function<bool(const T&)> keep) { keep_ = std::move(keep); }
 
-  void listBegin() { incoming_.clear(); }
+  void listBegin() { forgetList(); }
   void listItem(const simdjson::dom::element& object);
   void listEnd();
-  void listAborted() { incoming_.clear(); }
+  void listAborted() { forgetList(); }
   void event(EventType type, const simdjson::dom::element& object);
 
   [[nodiscard]] bool synced() const;
@@ -69,31 +72,37 @@ class Store {
 
  private:
   struct Entry {
-    Stamp stamp;
-    Ptr object;
+    Ptr object;  ///< never null
+    std::uint64_t revision = 0;
+    const T& operator*() const { return *object; }
   };
   struct Index {
     IndexFunction keysOf;
-    std::unordered_map<std::string, std::unordered_set<ObjectKey>> members;
+    std::unordered_map<std::string, std::unordered_set<Ptr>> members;
   };
-  using Entries = std::unordered_map<ObjectKey, Entry>;
+  using Entries = k8s::SetByName<Entry>;
+
+  void forgetList();
 
   /// What is known of that very version; null: it isn't.
   Ptr known(const Stamp& stamp) const;
+  [[nodiscard]] bool holds(const Entry& entry) const;
   /// Null where the object is filtered out or can't be decoded.
   Ptr decode(const Stamp& stamp, const simdjson::dom::element& object);
   /// Doubled or out of order: what is known is as new. Under the lock.
   bool isOld(const Stamp& stamp, EventType type) const;
   void bury(const Stamp& stamp);
-  void put(const Entry& entry);
+  void put(Entry entry);
   /// `last` is the final state, or null where only the cache knows it.
   void drop(const ObjectKey& key, Ptr last);
-  void unindex(const Entry& entry);
-  void index(const Entry& entry);
+  void unindex(const Ptr& object);
+  void index(const Ptr& object);
 
   std::vector<Handler<T>> handlers_;
   std::function<bool(const T&)> keep_;
+  // Of the list that is coming: what is in it, and the revisions of what is left out of it.
   Entries incoming_;
+  std::unordered_map<ObjectKey, std::uint64_t> leftOut_;
 
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;

@@ -7,10 +7,27 @@
 #include "lib/kube/store.h"
 
 namespace multinet::kube {
+namespace detail {
+
+template <class T>
+[[nodiscard]] const std::string& uidOf(const T& object) {
+  if constexpr (requires { object.metadata; }) {
+    return object.metadata.uid;
+  } else {
+    return object.uid;
+  }
+}
+
+}  // namespace detail
 
 template <HasKind T>
 typename Store<T>::Ptr Store<T>::decode(const Stamp& stamp, const simdjson::dom::element& object) {
   auto decoded = KindTraits<T>::decode(object);
+  if (decoded.has_value() &&
+      (k8s::nameOf(*decoded) != k8s::nameOf(stamp.key) || detail::uidOf(*decoded) != stamp.uid)) {
+    decoded = fail(Code::InvalidArgument, "OtherIdentity",
+                   "read object: its namespace, name or UID was read as another");
+  }
   if (!decoded.has_value()) {
     {
       const std::lock_guard lock(mutex_);
@@ -30,55 +47,67 @@ template <HasKind T>
 typename Store<T>::Ptr Store<T>::known(const Stamp& stamp) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(stamp.key);
-  const bool same = found != entries_.end() && found->second.stamp.uid == stamp.uid &&
-                    found->second.stamp.revision == stamp.revision;
-  return same ? found->second.object : nullptr;
+  const bool same = found != entries_.end() && found->revision == stamp.revision &&
+                    detail::uidOf(**found) == stamp.uid;
+  return same ? found->object : nullptr;
 }
 
 template <HasKind T>
-void Store<T>::index(const Entry& entry) {
+bool Store<T>::holds(const Entry& entry) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(*entry);
+  return found != entries_.end() && found->object == entry.object;
+}
+
+template <HasKind T>
+void Store<T>::forgetList() {
+  incoming_.clear();
+  leftOut_.clear();
+}
+
+template <HasKind T>
+void Store<T>::index(const Ptr& object) {
   for (auto& [name, index] : indexes_) {
-    for (const auto& key : index.keysOf(*entry.object)) index.members[key].insert(entry.stamp.key);
+    for (const auto& key : index.keysOf(*object)) index.members[key].insert(object);
   }
 }
 
 template <HasKind T>
-void Store<T>::unindex(const Entry& entry) {
+void Store<T>::unindex(const Ptr& object) {
   for (auto& [name, index] : indexes_) {
-    for (const auto& key : index.keysOf(*entry.object)) {
+    for (const auto& key : index.keysOf(*object)) {
       const auto found = index.members.find(key);
       if (found == index.members.end()) continue;
-      found->second.erase(entry.stamp.key);
+      found->second.erase(object);
       if (found->second.empty()) index.members.erase(found);
     }
   }
 }
 
 template <HasKind T>
-void Store<T>::put(const Entry& entry) {
+void Store<T>::put(Entry entry) {
+  const Ptr now = entry.object;
   Ptr old;
-  bool replaced = false;
   {
     const std::lock_guard lock(mutex_);
-    auto [place, isNew] = entries_.try_emplace(entry.stamp.key);
-    if (!isNew) {
-      old = place->second.object;
-      replaced = place->second.stamp.uid != entry.stamp.uid;
-      unindex(place->second);
+    if (const auto found = entries_.find(*now); found != entries_.end()) {
+      old = found->object;
+      unindex(old);
+      entries_.erase(found);
     }
-    place->second = entry;
-    index(entry);
+    index(now);
+    entries_.insert(std::move(entry));
   }
   // Another UID under the same name: the deletion in between went unseen.
-  if (old && replaced) {
+  if (old && detail::uidOf(*old) != detail::uidOf(*now)) {
     for (const auto& handler : handlers_) {
       if (handler.deleted) handler.deleted(*old);
     }
     old = nullptr;
   }
   for (const auto& handler : handlers_) {
-    if (old && handler.updated) handler.updated(*old, *entry.object);
-    if (!old && handler.added) handler.added(*entry.object);
+    if (old && handler.updated) handler.updated(*old, *now);
+    if (!old && handler.added) handler.added(*now);
   }
 }
 
@@ -88,8 +117,8 @@ void Store<T>::drop(const ObjectKey& key, Ptr last) {
     const std::lock_guard lock(mutex_);
     const auto found = entries_.find(key);
     if (found == entries_.end()) return;
-    unindex(found->second);
-    if (!last) last = found->second.object;
+    unindex(found->object);
+    if (!last) last = found->object;
     entries_.erase(found);
   }
   for (const auto& handler : handlers_) {
@@ -108,33 +137,41 @@ void Store<T>::listItem(const simdjson::dom::element& object) {
   auto decoded = known(*stamp);
   if (!decoded) decoded = decode(*stamp, object);
   // A page may repeat an object that changed between pages; the newest counts.
+  const auto out = leftOut_.find(stamp->key);
+  if (out != leftOut_.end() && out->second >= stamp->revision) return;
   const auto found = incoming_.find(stamp->key);
-  if (found != incoming_.end() && found->second.stamp.revision >= stamp->revision) return;
-  incoming_[stamp->key] = Entry{*stamp, std::move(decoded)};
+  if (found != incoming_.end()) {
+    if (found->revision >= stamp->revision) return;
+    incoming_.erase(found);
+  }
+  if (decoded) {
+    incoming_.insert({std::move(decoded), stamp->revision});
+  } else {
+    leftOut_[stamp->key] = stamp->revision;
+  }
 }
 
 template <HasKind T>
 void Store<T>::listEnd() {
   Entries incoming = std::exchange(incoming_, {});
-  std::vector<ObjectKey> gone;
-  std::vector<Entry> changed;
+  forgetList();
+  std::vector<Ptr> gone;
   {
     const std::lock_guard lock(mutex_);
     graves_.clear();
-    for (const auto& [key, entry] : entries_) {
-      const auto found = incoming.find(key);
-      if (found == incoming.end() || !found->second.object) gone.push_back(key);
-    }
-    for (auto& [key, entry] : incoming) {
-      if (!entry.object) continue;
-      const auto found = entries_.find(key);
-      const bool same = found != entries_.end() && found->second.stamp.uid == entry.stamp.uid &&
-                        found->second.stamp.revision == entry.stamp.revision;
-      if (!same) changed.push_back(std::move(entry));
+    for (const Entry& entry : entries_) {
+      if (!incoming.contains(*entry)) gone.push_back(entry.object);
     }
   }
-  for (const auto& key : gone) drop(key, nullptr);
-  for (auto& entry : changed) put(std::move(entry));
+  for (const auto& object : gone) {
+    const k8s::NameView name = k8s::nameOf(*object);
+    drop({std::string(name.nameSpace), std::string(name.name)}, nullptr);
+  }
+  // Each goes out of the one set before it comes into the other.
+  while (!incoming.empty()) {
+    Entry entry = std::move(incoming.extract(incoming.begin()).value());
+    if (!holds(entry)) put(std::move(entry));
+  }
   bool first = false;
   {
     const std::lock_guard lock(mutex_);
@@ -159,7 +196,7 @@ void Store<T>::event(EventType type, const simdjson::dom::element& object) {
     const std::lock_guard lock(mutex_);
     if (isOld(*stamp, type)) return;
     const auto found = entries_.find(stamp->key);
-    namesake = found != entries_.end() && found->second.stamp.uid != stamp->uid;
+    namesake = found != entries_.end() && detail::uidOf(**found) != stamp->uid;
     if (type == EventType::Deleted) bury(*stamp);
   }
   auto decoded = decode(*stamp, object);
@@ -167,7 +204,7 @@ void Store<T>::event(EventType type, const simdjson::dom::element& object) {
   if (type == EventType::Deleted || !decoded) {
     drop(stamp->key, namesake ? nullptr : std::move(decoded));
   } else {
-    put(Entry{*stamp, std::move(decoded)});
+    put({std::move(decoded), stamp->revision});
   }
 }
 
@@ -177,7 +214,7 @@ bool Store<T>::isOld(const Stamp& stamp, EventType type) const {
   if (grave != graves_.end() && stamp.revision <= grave->second) return true;
   const auto found = entries_.find(stamp.key);
   if (found == entries_.end()) return false;
-  const auto known = found->second.stamp.revision;
+  const auto known = found->revision;
   return stamp.revision < known || (stamp.revision == known && type != EventType::Deleted);
 }
 
@@ -204,7 +241,7 @@ template <HasKind T>
 typename Store<T>::Ptr Store<T>::get(const ObjectKey& key) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(key);
-  return found == entries_.end() ? nullptr : found->second.object;
+  return found == entries_.end() ? nullptr : found->object;
 }
 
 template <HasKind T>
@@ -212,7 +249,7 @@ std::vector<typename Store<T>::Ptr> Store<T>::list() const {
   const std::lock_guard lock(mutex_);
   std::vector<Ptr> objects;
   objects.reserve(entries_.size());
-  for (const auto& [key, entry] : entries_) objects.push_back(entry.object);
+  for (const Entry& entry : entries_) objects.push_back(entry.object);
   return objects;
 }
 
@@ -225,7 +262,7 @@ std::vector<typename Store<T>::Ptr> Store<T>::byIndex(const std::string& index,
   if (found == indexes_.end()) return objects;
   const auto members = found->second.members.find(key);
   if (members == found->second.members.end()) return objects;
-  for (const auto& member : members->second) objects.push_back(entries_.at(member).object);
+  objects.assign(members->second.begin(), members->second.end());
   return objects;
 }
 

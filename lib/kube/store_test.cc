@@ -140,6 +140,26 @@ TEST_F(StoreTest, TreatsWhatIsFilteredOutAsGone) {
   EXPECT_EQ(store_.size(), 1U);
 }
 
+TEST_F(StoreTest, TakesTheNewestThatAListRepeatsAlsoWhereThatIsLeftOut) {
+  store_.setFilter([](const FakeNote& note) { return note.text != "hidden"; });
+  list({noteJson("a", "u1", 2, "hidden"), noteJson("a", "u1", 1, "a1"),
+        noteJson("b", "u2", 1, "b1"), noteJson("b", "u2", 2, "hidden"),
+        noteJson("c", "u3", 1, "hidden"), noteJson("c", "u3", 2, "c2"),
+        noteJson("d", "u4", 2, "d2"), noteJson("d", "u4", 1, "d1")});
+  EXPECT_THAT(told(), UnorderedElementsAre("+c2", "+d2"));
+  list({noteJson("a", "u1", 1, "a1")});
+  EXPECT_THAT(told(), UnorderedElementsAre("+a1", "-c2", "-d2")) << "each list is one of its own";
+}
+
+/// It would never be found again.
+TEST_F(StoreTest, LeavesOutWhatIsReadAsAnotherObject) {
+  auto object = noteJson("a", "u1", 1, "a1");
+  object["spec"]["name"] = "b";
+  list({object});
+  EXPECT_EQ(store_.size(), 0U);
+  EXPECT_EQ(store_.undecodable(), 1U);
+}
+
 TEST_F(StoreTest, LeavesOutAndCountsWhatItCantRead) {
   event(EventType::Added, noteJson("a", "u1", 1, "undecodable"));
   event(EventType::Added, {{"metadata", {{"name", "x"}}}});

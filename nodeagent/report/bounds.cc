@@ -50,7 +50,7 @@ void tellCut(api::PodInterface& interface, const char* what, std::size_t listed,
 
 void fitInterface(api::PodInterface& interface) {
   fitConditions(interface.conditions, limits::kConditions);
-  const std::size_t routes = cutList(interface.routes, limits::kRoutes);
+  const std::size_t routes = cutList(interface.routes.edit(), limits::kRoutes);
   const std::size_t addresses = cutList(interface.ips, limits::kAddresses);
   tellCut(interface, "routes", interface.routes.size(), routes);
   tellCut(interface, "addresses", interface.ips.size(), addresses);
@@ -154,7 +154,7 @@ std::string reasonWord(const std::string& text) {
 }
 
 api::PodInterfaceSet fitted(api::PodInterfaceSet set) {
-  set.sandboxID = cutText(std::move(set.sandboxID), limits::kSandboxId);
+  set.sandboxID = cutText(set.sandboxID, limits::kSandboxId);
   const std::size_t omitted = cutList(set.interfaces, limits::kInterfaces);
   for (api::PodInterface& interface : set.interfaces) {
     fitInterface(interface);

@@ -55,7 +55,7 @@ api::PodInterface interfaceOf(const InterfaceStatus& status, WallTime now) {
          address.address.address.isV4() ? api::AddressFamily::IPv4 : api::AddressFamily::IPv6});
   }
   for (const RoutePlan& route : plan.routes) {
-    out.routes.push_back({route.to.str(), route.via ? route.via->str() : ""});
+    out.routes.edit().push_back({route.to.str(), route.via ? route.via->str() : ""});
   }
   out.defaultGateway = defaultGatewayOf(plan);
   out.conditions.set(conditionOf("Attached", attached(status), status), now);

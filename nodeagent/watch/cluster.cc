@@ -475,7 +475,7 @@ void Cluster::followNeeded() {
 Result<k8s::StringMap> Cluster::fetchLabels(const std::string& name) const {
   MULTINET_CHECK(client());
   auto object = informers_.load()->reader->get<k8s::Namespace>({"", name});
-  if (object.has_value()) return std::move(object->metadata.labels);
+  if (object.has_value()) return *object->metadata.labels;
   const Error& error = object.error();
   return fail(error.transient() ? Code::Unavailable : error.code, "NamespaceNotRead",
               "read namespace \"" + name + "\": " + error.message);

@@ -16,7 +16,7 @@ Result<ReviewedPod> readPod(const Review& review) {
     read.subject.request = *request;
   }
   const auto& metadata = read.pod.metadata;
-  const std::string name = metadata.name.empty() ? metadata.generateName + "*" : metadata.name;
+  const std::string name = metadata.name.empty() ? *metadata.generateName + "*" : metadata.name;
   read.display = "pod " + review.nameSpace + "/" + name;
   return read;
 }
