@@ -17,9 +17,9 @@
 namespace multinet::program {
 
 /// Parses the flags of `app` and --log-format, --log-level, which it adds; opens the log; arms
-/// MULTINET_FAILPOINTS; blocks SIGTERM and SIGINT for this thread and all that it will start; binds
-/// the threads of HTTP clients. Before there is a second thread. Ends the process where flags
-/// (CLI11's code; 0 after --help) or failpoints (2) are wrong.
+/// MULTINET_FAILPOINTS; blocks SIGTERM and SIGINT for this thread and all that it will start;
+/// bounds the threads of HTTP clients and the arenas of malloc. Before there is a second thread.
+/// Ends the process where flags (CLI11's code; 0 after --help) or failpoints (2) are wrong.
 void begin(CLI::App& app, int argc, const char* const* argv);
 
 /// Ends with code 1, and says why.
