@@ -14,6 +14,7 @@
 #include "lib/api/pod_interface_set.h"
 #include "lib/api/pod_network.h"
 #include "lib/api/pod_network_attachment.h"
+#include "lib/api/pod_network_service.h"
 #include "lib/api/reservations.h"
 #include "lib/base/clock.h"
 #include "lib/k8s/core.h"
@@ -43,6 +44,7 @@ using kube::Kind;
 inline constexpr Kind kNetworks = api::kPodNetworkKind;
 inline constexpr Kind kAttachments = api::kPodNetworkAttachmentKind;
 inline constexpr Kind kSets = api::kPodInterfaceSetKind;
+inline constexpr Kind kServices = api::kPodNetworkServiceKind;
 inline constexpr Kind kNodeSets = api::kNodeNetworkSetKind;
 inline constexpr Kind kBlocks = api::kIPBlockKind;
 inline constexpr Kind kPods = k8s::kPodKind;

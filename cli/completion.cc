@@ -176,6 +176,11 @@ std::vector<std::string> namesInCluster(Call& call, Names names) {
       return collect(call.list(kinds::kNodeSets), "/metadata/name");
     case Names::Namespaces:
       return collect(call.list(kinds::kNamespaces), "/metadata/name");
+    case Names::Services: {
+      const auto nameSpace = call.nameSpace();
+      if (!nameSpace) return {};
+      return collect(call.list(kinds::kServices, {*nameSpace, "", ""}), "/metadata/name");
+    }
     case Names::Pods: {
       const auto nameSpace = call.nameSpace();
       if (!nameSpace) return {};

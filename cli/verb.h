@@ -16,7 +16,17 @@ inline constexpr int kRefused = 1;  ///< `explain`: refused; `uninstall`, `drain
 inline constexpr int kFailed = 2;
 
 /// What a word names, for completion.
-enum class Names : std::uint8_t { Nothing, Networks, Pods, Nodes, Namespaces, Files, Verbs, Words };
+enum class Names : std::uint8_t {
+  Nothing,
+  Networks,
+  Pods,
+  Services,
+  Nodes,
+  Namespaces,
+  Files,
+  Verbs,
+  Words
+};
 
 struct Flag {
   std::string_view name;        // without dashes
@@ -69,6 +79,7 @@ inline constexpr Flag kWatch{"watch", 'w', "", "Go on with what changes, until C
 // One a file.
 [[nodiscard]] Verb networksVerb();
 [[nodiscard]] Verb podsVerb();
+[[nodiscard]] Verb servicesVerb();
 [[nodiscard]] Verb nodesVerb();
 [[nodiscard]] Verb ipamVerb();
 [[nodiscard]] Verb explainVerb();

@@ -32,6 +32,37 @@ std::string nodesOf(const json& network) {
   return desired.empty() ? "" : text(network, "/status/nodes/ready") + "/" + desired;
 }
 
+/// `http:80/TCP,dns:53/UDP`
+std::string portsOf(const json& service) {
+  std::string ports;
+  for (const json& port : list(service, "/spec/ports")) {
+    const auto name = text(port, "/name");
+    const auto protocol = text(port, "/protocol");
+    ports += (ports.empty() ? "" : ",") + (name.empty() ? "" : name + ":") + text(port, "/port") +
+             (protocol.empty() ? "" : "/" + protocol);
+  }
+  return ports;
+}
+
+/// `2/3/1`: ready, serving, terminating.
+std::string endpointsOf(const json& service) {
+  const auto ready = text(service, "/status/endpoints/ready");
+  if (ready.empty()) return "";
+  return ready + "/" + text(service, "/status/endpoints/serving") + "/" +
+         text(service, "/status/endpoints/terminating");
+}
+
+std::string selectorOf(const json& service) {
+  std::string pairs;
+  const json::json_pointer where("/spec/selector");
+  if (!service.is_object() || !service.contains(where)) return pairs;
+  for (const auto& [key, value] : service.at(where).items()) {
+    pairs += (pairs.empty() ? "" : ",") + key + "=" +
+             (value.is_string() ? value.get<std::string>() : "");
+  }
+  return pairs;
+}
+
 }  // namespace
 
 Table networksTable(const json& networks, WallTime now) {
@@ -60,6 +91,40 @@ Table networksTable(const json& networks, WallTime now) {
                           ageCell(network, "/metadata/creationTimestamp", now),
                           {text(ready, "/message")},
                           {joined(list(network, "/status/blockers"), "")}});
+  }
+  sortRows(table);
+  return table;
+}
+
+Table servicesTable(const json& services, WallTime now) {
+  Table table{{{"NAMESPACE"},
+               {"NAME"},
+               {"NETWORK"},
+               {"CLUSTER-IP"},
+               {"PORTS"},
+               {"ENDPOINTS"},
+               {"READY"},
+               {"REASON"},
+               {"AGE"},
+               {"MESSAGE", true},
+               {"ENDPOINTS-MESSAGE", true},
+               {"SELECTOR", true}},
+              {}};
+  for (const auto& service : services) {
+    const auto ready = conditionOf(service, "/status/conditions", "Ready");
+    const auto endpoints = conditionOf(service, "/status/conditions", "Endpoints");
+    table.rows.push_back({{text(service, "/metadata/namespace")},
+                          {text(service, "/metadata/name")},
+                          {text(service, "/spec/podNetworkName")},
+                          {joined(list(service, "/status/clusterIPs"), "")},
+                          {portsOf(service)},
+                          {endpointsOf(service)},
+                          statusCell(ready),
+                          {text(ready, "/reason")},
+                          ageCell(service, "/metadata/creationTimestamp", now),
+                          {text(ready, "/message")},
+                          {text(endpoints, "/message")},
+                          {selectorOf(service)}});
   }
   sortRows(table);
   return table;

@@ -12,6 +12,8 @@ namespace multinet::cli {
 [[nodiscard]] Table networksTable(const nlohmann::json& networks, WallTime now);
 /// One row an interface, of PodInterfaceSets.
 [[nodiscard]] Table podsTable(const nlohmann::json& sets, WallTime now);
+/// One row a PodNetworkService.
+[[nodiscard]] Table servicesTable(const nlohmann::json& services, WallTime now);
 /// One row a node and network, of NodeNetworkSets.
 [[nodiscard]] Table nodesTable(const nlohmann::json& nodeSets);
 

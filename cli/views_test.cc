@@ -31,6 +31,24 @@ TEST(Views, Networks) {
             std::string::npos);
 }
 
+TEST(Views, ServicesWithWhatTheyLeadTo) {
+  const auto services = json::parse(R"([{"metadata": {"namespace": "shop", "name": "web",
+      "creationTimestamp": "2026-01-01T00:59:00Z"},
+    "spec": {"podNetworkName": "blue", "selector": {"app": "web", "tier": "front"},
+      "ports": [{"name": "http", "port": 80, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]},
+    "status": {"clusterIPs": ["None"], "endpoints": {"ready": 2, "serving": 3, "terminating": 1},
+      "conditions": [{"type": "Ready", "status": "True", "reason": "Accepted"},
+        {"type": "Endpoints", "status": "True", "reason": "Available", "message": "Some are."}]}}])");
+  EXPECT_EQ(shown(servicesTable(services, kNow)),
+            "NAMESPACE   NAME   NETWORK   CLUSTER-IP   PORTS                ENDPOINTS   READY   "
+            "REASON     AGE\n"
+            "shop        web    blue      None         http:80/TCP,53/UDP   2/3/1       True    "
+            "Accepted   60s\n");
+  EXPECT_NE(shown(servicesTable(services, kNow), Format::Wide)
+                .find("Some are.           app=web,tier=front"),
+            std::string::npos);
+}
+
 TEST(Views, PodsOneRowAnInterface) {
   const auto sets = json::parse(R"([{"metadata": {"namespace": "default", "name": "web-0-1234"},
     "pod": {"name": "web-0", "uid": "u"}, "nodeName": "node-a", "sandboxID": "0123456789abcdef",
@@ -74,6 +92,7 @@ TEST(Views, OddObjectsDontBreakATable) {
     {"interfaces": [1, null]}, null])");
   EXPECT_EQ(networksTable(odd, kNow).rows.size(), 4U);
   EXPECT_EQ(podsTable(odd, kNow).rows.size(), 2U);
+  EXPECT_EQ(servicesTable(odd, kNow).rows.size(), 4U);
   EXPECT_TRUE(nodesTable(odd).rows.empty());
 }
 

@@ -1,10 +1,20 @@
 #include "controller/caches.h"
 
 namespace multinet::controller {
+namespace {
+
+template <class T>
+kube::WatchOptions watchOf() {
+  kube::WatchOptions options;
+  options.selection.labelSelector = kWatchedLabels<T>;
+  return options;
+}
+
+}  // namespace
 
 template <class T>
 Cache<T>::Cache(kube::Client& client, const std::function<void()>& changed)
-    : changed_(changed), informer_(client, {}) {
+    : changed_(changed), informer_(client, watchOf<T>()) {
   informer_.setFilter([](const T& object) { return concerns(object); });
   informer_.addHandler({.added = [this](const T& now) { note(now); },
                         .updated =

@@ -24,6 +24,11 @@ class Grown : public testing::Cluster {
     home.metadata.name = "default";
     put(home);
     for (int i = 0; i < networks; ++i) put(tunnelOf(network(i), 1));
+    for (int i = 0; i < networks; ++i) {
+      auto service = api::testing::goodService("s" + std::to_string(i), network(i));
+      service.spec.selector = {{"app", network(i)}};
+      put(service);
+    }
     for (int i = 0; i < attachments; ++i) {
       put(api::testing::goodAttachment("a" + std::to_string(i), network(i % networks)));
     }
@@ -135,6 +140,34 @@ TEST(Growth, AChangeCostsWhatItConcerns) {
         400);
   }
   {
+    SCOPED_TRACE("a pod that a service selects");
+    expectSameCost(
+        grown,
+        [&](Grown& cluster) {
+          auto pod = podOf("serves-" + std::to_string(++number), "n4", "node-1");
+          pod.metadata.labels = {{"app", "n4"}, {"tier", "front"}};
+          cluster.put(pod);
+          cluster.settle();
+          cluster.put(setOf(pod, {"n4"}));
+          cluster.settle();
+          cluster.remove<k8s::Pod>(pod.metadata.name, "default");
+        },
+        600);
+  }
+  {
+    SCOPED_TRACE("somebody's Service");
+    expectSameCost(
+        grown,
+        [](Grown& cluster) {
+          k8s::Service service;
+          service.metadata.nameSpace = "default";
+          service.metadata.name = "somebodys";
+          cluster.put(service);
+          cluster.remove<k8s::Service>("somebodys", "default");
+        },
+        10);
+  }
+  {
     SCOPED_TRACE("a node's heartbeat");
     expectSameCost(grown, [](Grown& cluster) { cluster.put(nodeOf("node-1")); }, 0);
   }
@@ -163,7 +196,7 @@ TEST(Growth, AChangeCostsWhatItConcerns) {
           network.spec.enabled = !network.spec.isEnabled();
           cluster.put(network);
         },
-        400);
+        500);
   }
   {
     SCOPED_TRACE("a network comes");

@@ -5,14 +5,16 @@
 #include "controller/identifiers/vni.h"
 #include "controller/peers/departed.h"
 #include "controller/podnetwork/status.h"
+#include "controller/services/reconcile.h"
 #include "controller/sets/misfits.h"
 
 namespace multinet::controller {
 
 std::vector<Reconciler> allReconcilers() {
   return {
-      identifierReservation(), podNetworkReconciler(), attachmentReconciler(), setReconciler(),
-      identifierCollection(),  blockReconciler(),      peerReconciler(),       nodeSetReconciler(),
+      identifierReservation(), podNetworkReconciler(), attachmentReconciler(),
+      setReconciler(),         identifierCollection(), blockReconciler(),
+      peerReconciler(),        nodeSetReconciler(),    serviceReconciler(),
   };
 }
 

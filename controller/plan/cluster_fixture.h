@@ -43,6 +43,13 @@ struct SeenAs<k8s::Pod> : SeenAsType<k8s::Pod, kPodFields> {};
 template <>
 struct SeenAs<k8s::Node> : SeenAsType<k8s::Node, kNodeFields> {};
 template <>
+struct SeenAs<api::PodNetworkService> : SeenAsType<api::PodNetworkService, kNetworkServiceFields> {
+};
+template <>
+struct SeenAs<k8s::Service> : SeenAsType<k8s::Service, kServiceFields> {};
+template <>
+struct SeenAs<k8s::EndpointSlice> : SeenAsType<k8s::EndpointSlice, kSliceFields> {};
+template <>
 struct SeenAs<k8s::Namespace> : SeenAsType<k8s::Namespace, kNamespaceFields> {};
 
 class Cluster {
@@ -180,6 +187,9 @@ class Cluster {
     tellAs<k8s::Pod>(kind, key, object);
     tellAs<k8s::Node>(kind, key, object);
     tellAs<k8s::Namespace>(kind, key, object);
+    tellAs<api::PodNetworkService>(kind, key, object);
+    tellAs<k8s::Service>(kind, key, object);
+    tellAs<k8s::EndpointSlice>(kind, key, object);
   }
   template <class T>
   void tellAs(const k8s::Kind& kind, const k8s::ObjectKey& key, const nlohmann::json* object) {

@@ -2,6 +2,7 @@
 
 #include "lib/api/describe.h"
 #include "lib/api/names.h"
+#include "lib/api/service.h"
 #include "lib/k8s/describe_core.h"
 #include "lib/k8s/projection_decode.h"
 
@@ -37,7 +38,12 @@ const Fields kSetFields{
     {{"metadata", {{"namespace"}, {"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
      {"pod"},
      {"nodeName"},
-     {"interfaces", {{"podNetworkName"}, {"podNetworkUID"}, {"attachmentName"}}}}};
+     {"interfaces",
+      {{"podNetworkName"},
+       {"podNetworkUID"},
+       {"attachmentName"},
+       {"ips", {{"address"}, {"family"}}},
+       {"conditions", {{"type"}, {"status"}}, {"type", "Ready"}}}}}};
 const Fields kNodeSetFields{
     "",
     {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
@@ -57,14 +63,59 @@ const Fields kBlockFields{
 const Fields kPodFields{
     "",
     {{"metadata",
-      {{"namespace"}, {"name"}, {"uid"}, {"annotations", {{api::kNetworksAnnotation}}}}},
-     {"spec", {{"nodeName"}, {"readinessGates"}}},
-     {"status", {{"phase"}}}}};
+      {{"namespace"},
+       {"name"},
+       {"uid"},
+       {"deletionTimestamp"},
+       {"labels"},
+       {"annotations", {{api::kNetworksAnnotation}}}}},
+     {"spec",
+      {{"nodeName"},
+       {"readinessGates"},
+       {"hostname"},
+       {"containers", {{"ports"}}},
+       {"initContainers", {{"ports"}, {"restartPolicy"}}}}},
+     {"status", {{"phase"}, {"conditions", {{"type"}, {"status"}}, {"type", "Ready"}}}}}};
 const Fields kNodeFields{"",
                          {{"metadata", {{"name"}, {"uid"}}},
                           {"spec", {{"taints", {{"key"}}}}},
                           {"status", {{"conditions", {{"type"}, {"status"}}}}}}};
 const Fields kNamespaceFields{"", {{"metadata", {{"name"}, {"uid"}, {"labels"}}}}};
+const Fields kNetworkServiceFields{"",
+                                   {{"metadata",
+                                     {{"namespace"},
+                                      {"name"},
+                                      {"uid"},
+                                      {"resourceVersion"},
+                                      {"generation"},
+                                      {"deletionTimestamp"},
+                                      {"labels"}}},
+                                    {"spec"},
+                                    {"status"}}};
+const Fields kServiceFields{
+    "",
+    {{"metadata",
+      {{"namespace"},
+       {"name"},
+       {"uid"},
+       {"resourceVersion"},
+       {"deletionTimestamp"},
+       {"labels"},
+       {"annotations", {{api::kLabelsOfAnnotation}}},
+       {"ownerReferences", {{"kind"}, {"name"}, {"uid"}, {"controller"}}}}},
+     {"spec", {{"type"}, {"clusterIPs"}, {"selector"}, {"ports"}, {"publishNotReadyAddresses"}}}}};
+const Fields kSliceFields{"",
+                          {{"metadata",
+                            {{"namespace"},
+                             {"name"},
+                             {"uid"},
+                             {"resourceVersion"},
+                             {"deletionTimestamp"},
+                             {"labels"},
+                             {"ownerReferences", {{"uid"}, {"controller"}}}}},
+                           {"addressType"},
+                           {"endpoints"},
+                           {"ports"}}};
 
 template <>
 bool concerns(const Pod& pod) {
@@ -86,5 +137,8 @@ template struct KindTraits<controller::Block>;
 template struct KindTraits<controller::Pod>;
 template struct KindTraits<controller::Node>;
 template struct KindTraits<controller::Namespace>;
+template struct KindTraits<controller::NetworkService>;
+template struct KindTraits<controller::Service>;
+template struct KindTraits<controller::Slice>;
 
 }  // namespace multinet::k8s

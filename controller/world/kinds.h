@@ -3,6 +3,7 @@
 // that an object of which nothing else changed is found to be the same.
 #pragma once
 
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "lib/api/pod_interface_set.h"
 #include "lib/api/pod_network.h"
 #include "lib/api/pod_network_attachment.h"
+#include "lib/api/pod_network_service.h"
 #include "lib/api/reservations.h"
 #include "lib/base/ids.h"
 #include "lib/k8s/core.h"
@@ -28,6 +30,9 @@ extern const k8s::Fields kBlockFields;
 extern const k8s::Fields kPodFields;
 extern const k8s::Fields kNodeFields;
 extern const k8s::Fields kNamespaceFields;
+extern const k8s::Fields kNetworkServiceFields;
+extern const k8s::Fields kServiceFields;
+extern const k8s::Fields kSliceFields;
 
 using Network = k8s::Projection<api::PodNetwork, kNetworkFields>;
 using Attachment = k8s::Projection<api::PodNetworkAttachment, kAttachmentFields>;
@@ -39,11 +44,23 @@ using Block = k8s::Projection<api::IPBlock, kBlockFields>;
 using Pod = k8s::Projection<k8s::Pod, kPodFields>;
 using Node = k8s::Projection<k8s::Node, kNodeFields>;
 using Namespace = k8s::Projection<k8s::Namespace, kNamespaceFields>;
+using NetworkService = k8s::Projection<api::PodNetworkService, kNetworkServiceFields>;
+/// Core's; everybody's, since a name can be taken.
+using Service = k8s::Projection<k8s::Service, kServiceFields>;
+/// Those that say that they are ours.
+using Slice = k8s::Projection<k8s::EndpointSlice, kSliceFields>;
 
 /// `template <class... T> struct X; ForKinds<X>` is `X` of every kind that is watched.
 template <template <class...> class X>
-using ForKinds =
-    X<Node, Namespace, Network, Attachment, Identifier, Pod, InterfaceSet, NodeSet, Peer, Block>;
+using ForKinds = X<Node, Namespace, Network, Attachment, Identifier, Pod, InterfaceSet, NodeSet,
+                   Peer, Block, NetworkService, Service, Slice>;
+
+/// Which objects of a kind the server is asked for, by their labels; empty: all of them.
+template <class T>
+inline constexpr std::string_view kWatchedLabels;
+template <>
+inline constexpr std::string_view kWatchedLabels<Slice> =
+    "endpointslice.kubernetes.io/managed-by=multinet.dev";
 
 /// Which objects of a kind concern us; the others are as if they weren't there.
 template <class T>

@@ -2,6 +2,7 @@
 
 #include "lib/api/names.h"
 #include "lib/api/request.h"
+#include "lib/api/service.h"
 #include "lib/api/validate.h"
 
 namespace multinet::controller {
@@ -37,6 +38,29 @@ std::vector<NetworkName> ByNetworkName::of(const Attachment& attachment) {
 
 std::vector<std::string> ByNamespace::of(const Attachment& attachment) {
   return {attachment.metadata.nameSpace};
+}
+
+std::vector<NetworkName> ByNetworkName::of(const NetworkService& service) {
+  return {NetworkName(service.spec.podNetworkName)};
+}
+std::vector<std::string> ByNamespace::of(const NetworkService& service) {
+  return {service.metadata.nameSpace};
+}
+
+std::vector<std::string> ByFirstLabel::of(const NetworkService& service) {
+  const auto& selector = service.spec.selector;
+  if (selector.empty()) return {};
+  return {key(service.metadata.nameSpace, selector.begin()->first, selector.begin()->second)};
+}
+std::string ByFirstLabel::key(const std::string& nameSpace, const std::string& label,
+                              const std::string& value) {
+  return nameSpace + " " + label + "=" + value;  // none of them has a space
+}
+
+std::vector<k8s::ObjectKey> ByServiceName::of(const Slice& slice) {
+  const auto found = slice.metadata.labels.find(api::kServiceNameLabel);
+  if (found == slice.metadata.labels.end()) return {};
+  return {{slice.metadata.nameSpace, found->second}};
 }
 
 std::vector<k8s::ObjectKey> ByAttachment::of(const Pod& pod) {

@@ -28,14 +28,28 @@ struct ByNetworkUid {
   static std::vector<Key> of(const Peer& peer);
   static std::vector<Key> of(const Block& block);
 };
-/// Attachments: by the network that they name.
+/// Attachments and services: by the network that they name.
 struct ByNetworkName {
   using Key = NetworkName;
   static std::vector<Key> of(const Attachment& attachment);
+  static std::vector<Key> of(const NetworkService& service);
 };
 struct ByNamespace {
   using Key = std::string;
   static std::vector<Key> of(const Attachment& attachment);
+  static std::vector<Key> of(const NetworkService& service);
+};
+/// Services: by the first pair of their selector. Whoever has labels looks under each of them.
+struct ByFirstLabel {
+  using Key = std::string;
+  static std::vector<Key> of(const NetworkService& service);
+  [[nodiscard]] static Key key(const std::string& nameSpace, const std::string& label,
+                               const std::string& value);
+};
+/// Slices: by the Service that they name.
+struct ByServiceName {
+  using Key = k8s::ObjectKey;
+  static std::vector<Key> of(const Slice& slice);
 };
 /// Pods: by the attachments that they ask for.
 struct ByAttachment {
@@ -89,6 +103,14 @@ struct TableOf<Peer> {
 template <>
 struct TableOf<Block> {
   using Type = Table<Block, ByNetworkUid, ByNode, ByHolder>;
+};
+template <>
+struct TableOf<NetworkService> {
+  using Type = Table<NetworkService, ByNetworkName, ByNamespace, ByFirstLabel>;
+};
+template <>
+struct TableOf<Slice> {
+  using Type = Table<Slice, ByServiceName>;
 };
 
 template <class... T>

@@ -118,6 +118,9 @@ class World {
   void derive(const Changed<NodeSet>& change, BootTime time);
   void derive(const Changed<Peer>& change, BootTime time);
   void derive(const Changed<Block>& change, BootTime time);
+  void derive(const Changed<NetworkService>& /*change*/, BootTime /*time*/) {}
+  void derive(const Changed<Service>& /*change*/, BootTime /*time*/) {}
+  void derive(const Changed<Slice>& /*change*/, BootTime /*time*/) {}
 
   void note(Change change) {
     if (keepsChanges_) changes_.push_back(std::move(change));

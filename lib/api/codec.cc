@@ -26,6 +26,14 @@ nlohmann::json KindTraits<api::PodInterfaceSet>::encode(const api::PodInterfaceS
   return encodeObject(object);
 }
 
+Result<api::PodNetworkService> KindTraits<api::PodNetworkService>::decode(
+    const simdjson::dom::element& object) {
+  return decodeObject<api::PodNetworkService>(object);
+}
+nlohmann::json KindTraits<api::PodNetworkService>::encode(const api::PodNetworkService& object) {
+  return encodeObject(object);
+}
+
 Result<api::NodeNetworkSet> KindTraits<api::NodeNetworkSet>::decode(
     const simdjson::dom::element& object) {
   return decodeObject<api::NodeNetworkSet>(object);

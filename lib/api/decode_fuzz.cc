@@ -6,6 +6,7 @@
 #include "lib/api/describe.h"
 #include "lib/api/fake_catalog.h"
 #include "lib/api/resolve.h"
+#include "lib/api/service.h"
 #include "lib/api/validate.h"
 
 namespace {
@@ -43,6 +44,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (const auto attachment = tryKind<PodNetworkAttachment>(element)) {
     (void)validate(*attachment, catalog);
+  }
+  if (const auto service = tryKind<PodNetworkService>(element)) {
+    (void)validateUpdate(*service, *service, catalog);
   }
   return 0;
 }

@@ -7,6 +7,7 @@
 #include "lib/api/pod_interface_set.h"
 #include "lib/api/pod_network.h"
 #include "lib/api/pod_network_attachment.h"
+#include "lib/api/pod_network_service.h"
 #include "lib/api/reservations.h"
 #include "lib/api/spelling.h"
 #include "lib/k8s/describe_shared.h"
@@ -187,6 +188,47 @@ void describe(V& v, typename V::template Ref<PodInterfaceSet> set) {
   v.required("nodeName", set.nodeName);
   v.field("sandboxID", set.sandboxID);
   v.field("interfaces", set.interfaces);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkServicePort> port) {
+  v.field("name", port.name);
+  v.field("protocol", port.protocol);
+  v.required("port", port.port);
+  v.field("targetPort", port.targetPort);
+  v.field("appProtocol", port.appProtocol);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkServiceSpec> spec) {
+  v.required("podNetworkName", spec.podNetworkName);
+  v.required("selector", spec.selector);
+  v.field("type", spec.type);
+  v.field("clusterIP", spec.clusterIP);
+  v.field("ipFamilies", spec.ipFamilies);
+  v.field("ports", spec.ports);
+  v.field("publishNotReadyAddresses", spec.publishNotReadyAddresses);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<EndpointCounts> counts) {
+  v.required("ready", counts.ready);
+  v.required("serving", counts.serving);
+  v.required("terminating", counts.terminating);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkServiceStatus> status) {
+  v.field("conditions", status.conditions.items);
+  v.field("clusterIPs", status.clusterIPs);
+  v.field("endpoints", status.endpoints);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkService> service) {
+  v.field("metadata", service.metadata);
+  v.required("spec", service.spec);
+  v.field("status", service.status);
 }
 
 template <class V>

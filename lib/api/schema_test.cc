@@ -23,7 +23,8 @@ std::string sorted(std::vector<std::string> words) {
 }
 
 std::string describeCrd(const YAML::Node& schema, bool required) {
-  std::string type = schema["type"].as<std::string>();
+  const bool either = schema["x-kubernetes-int-or-string"].IsDefined();
+  std::string type = either ? "int-or-string" : schema["type"].as<std::string>();
   if (schema["additionalProperties"]) type = "map";
   if (schema["format"] && schema["format"].as<std::string>() == "date-time") type = "time";
   std::vector<std::string> values;
@@ -48,6 +49,10 @@ void walk(const YAML::Node& schema, const std::string& path, bool required, Prop
 
 /// Lists, strings and maps without a bound break CEL's cost budget and etcd.
 void expectBounded(const YAML::Node& schema, const std::string& path) {
+  if (schema["x-kubernetes-int-or-string"]) {
+    EXPECT_TRUE(schema["maxLength"]) << path;
+    return;
+  }
   const auto type = schema["type"].as<std::string>();
   if (type == "array") {
     EXPECT_TRUE(schema["maxItems"] && schema["x-kubernetes-list-type"]) << path;
@@ -112,8 +117,8 @@ Properties ofStructs() {
 
 template <class T>
 class Schema : public testing::Test {};
-using Kinds = testing::Types<PodNetwork, PodNetworkAttachment, PodInterfaceSet, NodeNetworkSet,
-                             NetworkPeer, IPBlock, NetworkIdentifier>;
+using Kinds = testing::Types<PodNetwork, PodNetworkAttachment, PodNetworkService, PodInterfaceSet,
+                             NodeNetworkSet, NetworkPeer, IPBlock, NetworkIdentifier>;
 TYPED_TEST_SUITE(Schema, Kinds);
 
 TYPED_TEST(Schema, HasThePropertiesOfTheStructs) {
@@ -137,12 +142,23 @@ TEST(SchemaDefaults, AreTheStructs) {
             k8s::spell(NamespaceAccess{}.from));
 }
 
+TEST(SchemaDefaults, OfAServiceAreTheStructs) {
+  const auto spec =
+      crdOf(kPodNetworkServiceKind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+                                   ["properties"]["spec"]["properties"];
+  const auto wordAt = [](const YAML::Node& node) { return node["default"].as<std::string>(); };
+  EXPECT_EQ(wordAt(spec["type"]), k8s::spell(PodNetworkServiceSpec{}.type));
+  EXPECT_EQ(wordAt(spec["ports"]["items"]["properties"]["protocol"]),
+            k8s::spell(PodNetworkServicePort{}.protocol));
+}
+
 TEST(SchemaSubresources, AreWhereAControllerWrites) {
   const auto hasStatus = [](const k8s::Kind& kind) {
     return crdOf(kind)["spec"]["versions"][0]["subresources"]["status"].IsDefined();
   };
   EXPECT_TRUE(hasStatus(kPodNetworkKind));
   EXPECT_TRUE(hasStatus(kPodNetworkAttachmentKind));
+  EXPECT_TRUE(hasStatus(kPodNetworkServiceKind));
   EXPECT_TRUE(hasStatus(kNodeNetworkSetKind));
   EXPECT_FALSE(hasStatus(kPodInterfaceSetKind));
   EXPECT_FALSE(hasStatus(kNetworkPeerKind));

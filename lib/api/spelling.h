@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include "lib/api/pod_interface_set.h"
+#include "lib/api/pod_network_service.h"
 #include "lib/api/reservations.h"
 #include "lib/k8s/describe.h"
 
@@ -28,6 +28,16 @@ template <>
 inline constexpr std::array kSpellings<api::AddressFamily>{
     std::pair{api::AddressFamily::IPv4, std::string_view("IPv4")},
     std::pair{api::AddressFamily::IPv6, std::string_view("IPv6")},
+};
+template <>
+inline constexpr std::array kSpellings<api::ServiceType>{
+    std::pair{api::ServiceType::ClusterIP, std::string_view("ClusterIP")},
+};
+template <>
+inline constexpr std::array kSpellings<api::Protocol>{
+    std::pair{api::Protocol::TCP, std::string_view("TCP")},
+    std::pair{api::Protocol::UDP, std::string_view("UDP")},
+    std::pair{api::Protocol::SCTP, std::string_view("SCTP")},
 };
 template <>
 inline constexpr std::array kSpellings<api::IdentifierKind>{

@@ -5,6 +5,7 @@
 
 #include "lib/api/fake_catalog.h"
 #include "lib/api/pod_network.h"
+#include "lib/api/pod_network_service.h"
 
 namespace multinet::api::testing {
 
@@ -49,6 +50,20 @@ inline PodNetworkAttachment goodAttachment(const std::string& name, const std::s
   attachment.metadata.uid = "uid-" + name;
   attachment.spec.podNetworkName = network;
   return attachment;
+}
+
+/// Headless, of the pods with app: web, by one port.
+inline PodNetworkService goodService(const std::string& name, const std::string& network) {
+  PodNetworkService service;
+  service.metadata.name = name;
+  service.metadata.nameSpace = "default";
+  service.metadata.uid = "uid-" + name;
+  service.metadata.generation = 1;
+  service.spec.podNetworkName = network;
+  service.spec.selector = {{"app", "web"}};
+  service.spec.clusterIP = "None";
+  service.spec.ports = {{"http", Protocol::TCP, 80, {}, ""}};
+  return service;
 }
 
 /// blue, red and green, attachments nas (red) and out (green), namespaces default and other.

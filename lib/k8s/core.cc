@@ -37,6 +37,18 @@ Result<Namespace> KindTraits<Namespace>::decode(const simdjson::dom::element& ob
 nlohmann::json KindTraits<Namespace>::encode(const Namespace& object) {
   return encodeObject(object);
 }
+Result<Service> KindTraits<Service>::decode(const simdjson::dom::element& object) {
+  return decodeObject<Service>(object);
+}
+nlohmann::json KindTraits<Service>::encode(const Service& object) {
+  return encodeObject(object);
+}
+Result<EndpointSlice> KindTraits<EndpointSlice>::decode(const simdjson::dom::element& object) {
+  return decodeObject<EndpointSlice>(object);
+}
+nlohmann::json KindTraits<EndpointSlice>::encode(const EndpointSlice& object) {
+  return encodeObject(object);
+}
 Result<ServiceCidr> KindTraits<ServiceCidr>::decode(const simdjson::dom::element& object) {
   return decodeObject<ServiceCidr>(object);
 }

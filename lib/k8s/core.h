@@ -2,10 +2,13 @@
 // read here would be lost; change them by patch.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/k8s/conditions.h"
+#include "lib/k8s/int_or_string.h"
 #include "lib/k8s/kind_names.h"
 #include "lib/k8s/metadata.h"
 
@@ -16,11 +19,27 @@ struct PodReadinessGate {
   bool operator==(const PodReadinessGate&) const = default;
 };
 
+struct ContainerPort {
+  std::string name;
+  std::int32_t containerPort = 0;
+  std::string protocol;  ///< TCP where the server filled it in
+  bool operator==(const ContainerPort&) const = default;
+};
+
+struct Container {
+  std::vector<ContainerPort> ports;
+  std::string restartPolicy;  ///< of an init container: Always makes it a sidecar
+  bool operator==(const Container&) const = default;
+};
+
 struct PodSpec {
   std::string nodeName;  ///< empty: not scheduled
   bool hostNetwork = false;
   Seldom<std::string> serviceAccountName;
   Seldom<std::vector<PodReadinessGate>> readinessGates;
+  Seldom<std::string> hostname;  ///< empty: the pod's name
+  std::vector<Container> containers;
+  Seldom<std::vector<Container>> initContainers;
   bool operator==(const PodSpec&) const = default;
 };
 
@@ -106,6 +125,76 @@ struct ServiceCidr {
   bool operator==(const ServiceCidr&) const = default;
 };
 
+struct ServicePort {
+  std::string name;
+  std::string protocol;
+  std::int32_t port = 0;
+  IntOrString targetPort;
+  std::string appProtocol;
+  bool operator==(const ServicePort&) const = default;
+};
+
+struct ServiceSpec {
+  std::string type;
+  std::string clusterIP;  ///< `None`: headless
+  std::vector<std::string> clusterIPs;
+  std::vector<std::string> ipFamilies;
+  std::string ipFamilyPolicy;
+  StringMap selector;
+  std::vector<ServicePort> ports;
+  bool publishNotReadyAddresses = false;
+  bool operator==(const ServiceSpec&) const = default;
+};
+
+struct Service {
+  ObjectMeta metadata;
+  ServiceSpec spec;
+  bool operator==(const Service&) const = default;
+};
+
+/// Absent is not the same as false to all readers, so all three are written.
+struct EndpointConditions {
+  std::optional<bool> ready;
+  std::optional<bool> serving;
+  std::optional<bool> terminating;
+  bool operator==(const EndpointConditions&) const = default;
+};
+
+struct ObjectReference {
+  std::string kind;
+  std::string nameSpace;
+  std::string name;
+  std::string uid;
+  bool operator==(const ObjectReference&) const = default;
+};
+
+struct Endpoint {
+  std::vector<std::string> addresses;
+  EndpointConditions conditions;
+  std::string hostname;
+  std::string nodeName;
+  std::optional<ObjectReference> targetRef;
+  bool operator==(const Endpoint&) const = default;
+};
+
+struct EndpointPort {
+  std::string name;
+  std::string protocol;
+  std::optional<std::int32_t> port;
+  std::string appProtocol;
+  auto operator<=>(const EndpointPort&) const = default;
+};
+
+/// At most 100 endpoints of one family that have the same ports. What is made here is ours whole,
+/// so it may be written whole.
+struct EndpointSlice {
+  ObjectMeta metadata;
+  std::string addressType;  ///< IPv4 or IPv6; never changes
+  std::vector<Endpoint> endpoints;
+  std::vector<EndpointPort> ports;
+  bool operator==(const EndpointSlice&) const = default;
+};
+
 inline constexpr Kind kPodKind{"", "v1", "pods", "Pod", Scope::Namespaced};
 template <>
 struct KindTraits<Pod> : KindNames<kPodKind> {
@@ -123,6 +212,19 @@ template <>
 struct KindTraits<Namespace> : KindNames<kNamespaceKind> {
   static Result<Namespace> decode(const simdjson::dom::element& object);
   static nlohmann::json encode(const Namespace& object);
+};
+inline constexpr Kind kServiceKind{"", "v1", "services", "Service", Scope::Namespaced};
+template <>
+struct KindTraits<Service> : KindNames<kServiceKind> {
+  static Result<Service> decode(const simdjson::dom::element& object);
+  static nlohmann::json encode(const Service& object);
+};
+inline constexpr Kind kEndpointSliceKind{"discovery.k8s.io", "v1", "endpointslices",
+                                         "EndpointSlice", Scope::Namespaced};
+template <>
+struct KindTraits<EndpointSlice> : KindNames<kEndpointSliceKind> {
+  static Result<EndpointSlice> decode(const simdjson::dom::element& object);
+  static nlohmann::json encode(const EndpointSlice& object);
 };
 inline constexpr Kind kServiceCidrKind{"networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR",
                                        Scope::Cluster};

@@ -1,6 +1,7 @@
 #include "lib/k8s/describe.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace multinet::k8s {
 
@@ -69,6 +70,21 @@ void read(simdjson::dom::element element, WallTime& out, const Path& path, Failu
   } else {
     failure.note(path, "is \"" + text + "\", must be a time such as 2026-09-01T12:00:00Z");
   }
+}
+
+void read(simdjson::dom::element element, IntOrString& out, const Path& path, Failure& failure) {
+  out = {};
+  if (element.is_string()) return read(element, out.name, path, failure);
+  using Limits = std::numeric_limits<std::int32_t>;
+  const auto number = readInteger(element, Limits::min(), Limits::max(), path, failure);
+  if (number) out.number = static_cast<std::int32_t>(*number);
+}
+
+bool passes(simdjson::dom::element item,
+            const std::pair<std::string_view, std::string_view>& only) {
+  if (only.first.empty()) return true;
+  std::string_view word;
+  return item[only.first].get(word) == simdjson::SUCCESS && word == only.second;
 }
 
 void read(simdjson::dom::element element, StringMap& out, const Path& path, Failure& failure,

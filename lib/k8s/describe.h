@@ -10,7 +10,7 @@
 // absence leave the member's default; the encoder leaves out what is empty, false or zero.
 // std::optional tells absent from empty. Unknown fields are passed over: a newer server may send
 // them. Members are strings, bools, integers, WallTimes, enums (with kSpellings), StringMaps,
-// described structs, and vectors, optionals and Seldoms of these.
+// IntOrStrings, described structs, and vectors, optionals and Seldoms of these.
 #pragma once
 
 #include <simdjson.h>
@@ -27,6 +27,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/result.h"
+#include "lib/k8s/int_or_string.h"
 #include "lib/k8s/kind.h"
 #include "lib/k8s/metadata.h"
 #include "lib/k8s/seldom.h"
@@ -68,6 +69,7 @@ struct Failure {
 void read(simdjson::dom::element element, std::string& out, const Path& path, Failure& failure);
 void read(simdjson::dom::element element, bool& out, const Path& path, Failure& failure);
 void read(simdjson::dom::element element, WallTime& out, const Path& path, Failure& failure);
+void read(simdjson::dom::element element, IntOrString& out, const Path& path, Failure& failure);
 [[nodiscard]] std::optional<std::int64_t> readInteger(simdjson::dom::element element,
                                                       std::int64_t low, std::int64_t high,
                                                       const Path& path, Failure& failure);
@@ -79,6 +81,8 @@ void read(simdjson::dom::element element, WallTime& out, const Path& path, Failu
 struct Fields {
   std::string_view name;
   std::vector<Fields> inside{};
+  /// Of a list: only items in which this field has this word. Empty: all of them.
+  std::pair<std::string_view, std::string_view> only{};
 
   /// Null where it isn't among those inside.
   [[nodiscard]] const Fields* find(std::string_view field) const;
@@ -87,6 +91,9 @@ struct Fields {
 namespace detail {
 void read(simdjson::dom::element element, StringMap& out, const Path& path, Failure& failure,
           const Fields* keys);
+/// Whether an item of a list is one of those that are asked for.
+[[nodiscard]] bool passes(simdjson::dom::element item,
+                          const std::pair<std::string_view, std::string_view>& only);
 }  // namespace detail
 
 /// Fills a struct from a JSON object.
@@ -150,6 +157,7 @@ void Decoder::value(simdjson::dom::element element, T& out, const detail::Path& 
     }
     out.clear();
     for (const auto item : array) {
+      if (fields != nullptr && !detail::passes(item, fields->only)) continue;
       const std::size_t index = out.size();
       value(item, out.emplace_back(), {&path, "", index}, failure, fields);
     }
@@ -215,6 +223,9 @@ class Encoder {
       return std::string(spell(member));
     } else if constexpr (std::is_same_v<T, WallTime>) {
       return formatTime(member);
+    } else if constexpr (std::is_same_v<T, IntOrString>) {
+      if (member.empty()) return nullptr;
+      return member.name.empty() ? nlohmann::json(member.number) : nlohmann::json(member.name);
     } else if constexpr (std::is_constructible_v<nlohmann::json, const T&>) {
       return nlohmann::json(member);
     } else {
@@ -293,6 +304,8 @@ class Outline {
       out_->push_back({path, "integer", required, {}});
     } else if constexpr (std::is_same_v<T, StringMap>) {
       out_->push_back({path, "map", required, {}});
+    } else if constexpr (std::is_same_v<T, IntOrString>) {
+      out_->push_back({path, "int-or-string", required, {}});
     } else {
       out_->push_back({path, "object", required, {}});
       Outline inner(*out_, path + ".");

@@ -12,11 +12,27 @@ void describe(V& v, typename V::template Ref<PodReadinessGate> gate) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<ContainerPort> port) {
+  v.field("name", port.name);
+  v.field("containerPort", port.containerPort);
+  v.field("protocol", port.protocol);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Container> container) {
+  v.field("ports", container.ports);
+  v.field("restartPolicy", container.restartPolicy);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<PodSpec> spec) {
   v.field("nodeName", spec.nodeName);
   v.field("hostNetwork", spec.hostNetwork);
   v.field("serviceAccountName", spec.serviceAccountName);
   v.field("readinessGates", spec.readinessGates);
+  v.field("hostname", spec.hostname);
+  v.field("containers", spec.containers);
+  v.field("initContainers", spec.initContainers);
 }
 
 template <class V>
@@ -81,6 +97,73 @@ template <class V>
 void describe(V& v, typename V::template Ref<Namespace> object) {
   v.field("metadata", object.metadata);
   v.field("status", object.status);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ServicePort> port) {
+  v.field("name", port.name);
+  v.field("protocol", port.protocol);
+  v.field("port", port.port);
+  v.field("targetPort", port.targetPort);
+  v.field("appProtocol", port.appProtocol);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ServiceSpec> spec) {
+  v.field("type", spec.type);
+  v.field("clusterIP", spec.clusterIP);
+  v.field("clusterIPs", spec.clusterIPs);
+  v.field("ipFamilies", spec.ipFamilies);
+  v.field("ipFamilyPolicy", spec.ipFamilyPolicy);
+  v.field("selector", spec.selector);
+  v.field("ports", spec.ports);
+  v.field("publishNotReadyAddresses", spec.publishNotReadyAddresses);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Service> object) {
+  v.field("metadata", object.metadata);
+  v.field("spec", object.spec);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<EndpointConditions> conditions) {
+  v.field("ready", conditions.ready);
+  v.field("serving", conditions.serving);
+  v.field("terminating", conditions.terminating);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ObjectReference> reference) {
+  v.field("kind", reference.kind);
+  v.field("namespace", reference.nameSpace);
+  v.field("name", reference.name);
+  v.field("uid", reference.uid);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<Endpoint> endpoint) {
+  v.required("addresses", endpoint.addresses);
+  v.field("conditions", endpoint.conditions);
+  v.field("hostname", endpoint.hostname);
+  v.field("nodeName", endpoint.nodeName);
+  v.field("targetRef", endpoint.targetRef);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<EndpointPort> port) {
+  v.field("name", port.name);
+  v.field("protocol", port.protocol);
+  v.field("port", port.port);
+  v.field("appProtocol", port.appProtocol);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<EndpointSlice> slice) {
+  v.field("metadata", slice.metadata);
+  v.required("addressType", slice.addressType);
+  v.field("endpoints", slice.endpoints);
+  v.field("ports", slice.ports);
 }
 
 template <class V>

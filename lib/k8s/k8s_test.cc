@@ -27,6 +27,33 @@ TEST(Conditions, KeepTheTimeOfTheLastChangeOfStatus) {
   EXPECT_EQ(conditions.items.size(), 1U);
 }
 
+TEST(Decoding, TakesOfAListWhatIsAskedFor) {
+  static const Fields kReadyAlone{
+      "", {{"status", {{"conditions", {{"type"}, {"status"}}, {"type", "Ready"}}}}}};
+  simdjson::dom::parser parser;
+  const std::string text = R"({"status": {"conditions": [{"type": "Initialized", "status": "True"},
+    {"type": "Ready", "status": "False"}, {"type": "PodScheduled", "status": "True"}]}})";
+  const auto pod = decode<Pod>(parser.parse(text).value(), &kReadyAlone);
+  ASSERT_TRUE(pod.has_value()) << pod.error().message;
+  ASSERT_EQ(pod->status.conditions.items.size(), 1U);
+  EXPECT_EQ(pod->status.conditions.find("Ready")->status, ConditionStatus::False);
+}
+
+TEST(Decoding, OfASliceKeepsWhatIsWritten) {
+  EndpointSlice slice;
+  slice.metadata.name = "web-1";
+  slice.addressType = "IPv4";
+  slice.ports = {{"", "TCP", 80, ""}};
+  slice.endpoints = {{{"10.20.0.5"},
+                      {false, true, true},
+                      "web-0",
+                      "a",
+                      ObjectReference{"Pod", "n", "web-0", "u"}}};
+  const auto json = KindTraits<EndpointSlice>::encode(slice);
+  EXPECT_EQ(json["endpoints"][0]["conditions"]["ready"], false) << "false isn't absent";
+  EXPECT_EQ(decodeText<EndpointSlice>(json.dump()).value(), slice);
+}
+
 TEST(Conditions, SayWhetherAnythingChanged) {
   Conditions conditions;
   EXPECT_TRUE(conditions.set(condition(ConditionStatus::True, "Fine"), WallTime{seconds(1)}));

@@ -25,6 +25,10 @@ RARE: dict[Right, str] = {
     Right(_CONTROLLER, "", "secrets", "update"): "a certificate is renewed: certificate_store_test",
     Right(_CONTROLLER, _OURS, "nodenetworksets", "delete"): "a Node is deleted: departed_test",
     Right(_CONTROLLER, _OURS, "networkidentifiers", "get"): "the answer to a create was lost",
+    Right(_CONTROLLER, "", "services", "get"): "the answer to a create was lost",
+    Right(
+        _CONTROLLER, "discovery.k8s.io", "endpointslices", "get"
+    ): "the answer to a create was lost",
     Right(_AGENT, _OURS, "ipblocks", "delete"): "a block was empty for long: addresses_test",
     Right(_AGENT, _OURS, "ipblocks", "get"): "the answer to a create was lost",
     Right(_AGENT, _OURS, "networkpeers", "get"): "the answer to a create was lost",

@@ -4,6 +4,7 @@
 
 #include "lib/api/names.h"
 #include "lib/api/resolve.h"
+#include "lib/api/service.h"
 #include "lib/api/validate.h"
 #include "webhook/admission/open_to.h"
 #include "webhook/admission/pod.h"
@@ -129,12 +130,30 @@ Verdict validateAttachment(const Review& review, const View& view) {
                      report);
 }
 
+Verdict validateService(const Review& review, const View& view) {
+  if (!review.object) return badObject({Code::InvalidArgument, "NoObject", "object is missing"});
+  auto service = k8s::KindTraits<api::PodNetworkService>::decode(*review.object);
+  if (!service) return badObject(service.error());
+  service->metadata.nameSpace = review.nameSpace;
+  const OpenTo open(view, review.nameSpace);
+  std::optional<api::PodNetworkService> before;
+  if (review.operation == Operation::Update && review.oldObject) {
+    if (auto old = k8s::KindTraits<api::PodNetworkService>::decode(*review.oldObject))
+      before = *old;
+  }
+  const api::Report report =
+      before ? api::validateUpdate(*before, *service, open) : api::validate(*service, open);
+  return Verdict::of("podnetworkservice " + review.nameSpace + "/" + service->metadata.name,
+                     report);
+}
+
 Verdict judge(const Review& review, const View& view, Names names) {
   if (review.operation != Operation::Create && review.operation != Operation::Update) return {};
   if (review.group.empty() && review.resource == "pods") return validatePod(review, view);
   if (review.group != api::kGroup || !review.subresource.empty()) return {};
   if (review.resource == "podnetworks") return validateNetwork(review, view, names);
   if (review.resource == "podnetworkattachments") return validateAttachment(review, view);
+  if (review.resource == "podnetworkservices") return validateService(review, view);
   return {};
 }
 

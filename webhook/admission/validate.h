@@ -1,4 +1,5 @@
-// The validating half: every rule of lib/api on pods with a request, networks and attachments.
+// The validating half: every rule of lib/api on pods with a request, networks, attachments and
+// services.
 #pragma once
 
 #include "webhook/admission/review.h"

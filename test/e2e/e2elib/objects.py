@@ -41,6 +41,18 @@ def attachment(name: str, namespace: str, network_name: str, **spec: Any) -> str
     return _manifest("PodNetworkAttachment", metadata, {"podNetworkName": network_name} | spec)
 
 
+def service(name: str, namespace: str, network_name: str, **spec: Any) -> str:
+    """Headless, of the pods with app: NAME, by one port, with some of its spec replaced."""
+    good: dict[str, Any] = {
+        "podNetworkName": network_name,
+        "selector": {"app": name},
+        "clusterIP": "None",
+        "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+    }
+    made = {key: value for key, value in (good | spec).items() if value is not None}
+    return _manifest("PodNetworkService", {"name": name, "namespace": namespace}, made)
+
+
 def together(*manifests: str) -> str:
     """One document of several objects, for one kubectl."""
     items = [json.loads(manifest) for manifest in manifests]

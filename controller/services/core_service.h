@@ -1,0 +1,21 @@
+// The core Service that is made of a PodNetworkService: without a selector, so that core's own
+// controllers put no endpoints there, and labelled so that kube-proxy passes over it.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "controller/world/kinds.h"
+
+namespace multinet::controller {
+
+/// It was made of this one; another of its name is somebody else's and is left alone.
+[[nodiscard]] bool isMadeOf(const Service& standing, const NetworkService& service);
+
+/// The object to create.
+[[nodiscard]] nlohmann::json newService(const NetworkService& service);
+
+/// The merge patch that puts right what stands; empty where nothing differs. What the server
+/// allocated stays, and so do labels and annotations of others.
+[[nodiscard]] nlohmann::json servicePatch(const NetworkService& service, const Service& standing);
+
+}  // namespace multinet::controller

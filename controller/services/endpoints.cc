@@ -1,0 +1,101 @@
+#include "controller/services/endpoints.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "lib/api/service.h"
+#include "lib/api/spelling.h"
+
+namespace multinet::controller {
+namespace {
+
+std::optional<std::int32_t> portOf(const std::vector<k8s::Container>& containers,
+                                   const api::PodNetworkServicePort& port) {
+  const auto protocol = k8s::spell(port.protocol);
+  for (const auto& container : containers) {
+    for (const auto& one : container.ports) {
+      const bool sameProtocol =
+          one.protocol == protocol || (one.protocol.empty() && port.protocol == api::Protocol::TCP);
+      if (one.name == port.targetPort.name && sameProtocol) return one.containerPort;
+    }
+  }
+  return std::nullopt;
+}
+
+/// Init containers that go on beside the others.
+std::vector<k8s::Container> sidecarsOf(const k8s::PodSpec& spec) {
+  std::vector<k8s::Container> sidecars;
+  std::ranges::copy_if(spec.initContainers, std::back_inserter(sidecars),
+                       [](const auto& one) { return one.restartPolicy == "Always"; });
+  return sidecars;
+}
+
+std::optional<std::int32_t> numberOf(const k8s::PodSpec& spec,
+                                     const api::PodNetworkServicePort& port) {
+  if (port.targetPort.name.empty()) return port.targetPort.number;
+  if (const auto found = portOf(spec.containers, port)) return found;
+  return portOf(sidecarsOf(spec), port);
+}
+
+std::vector<k8s::EndpointPort> portsOf(const api::PodNetworkServiceSpec& service,
+                                       const k8s::PodSpec& pod) {
+  std::vector<k8s::EndpointPort> ports;
+  for (const auto& one : service.ports) {
+    const auto port = api::withDefaults(one);
+    if (const auto number = numberOf(pod, port)) {
+      ports.push_back(
+          {port.name, std::string(k8s::spell(port.protocol)), number, port.appProtocol});
+    }
+  }
+  return ports;
+}
+
+k8s::EndpointConditions conditionsOf(const PodOnNetwork& on, bool notReadyToo) {
+  const bool serving =
+      on.pod->status.conditions.isTrue("Ready") && on.interface->conditions.isTrue("Ready");
+  const bool terminating = on.pod->metadata.deleting();
+  return {notReadyToo || (serving && !terminating), serving, terminating};
+}
+
+}  // namespace
+
+std::vector<WantedEndpoint> endpointsOf(const api::PodNetworkServiceSpec& service,
+                                        const std::vector<api::AddressFamily>& families,
+                                        const std::vector<PodOnNetwork>& pods) {
+  std::vector<WantedEndpoint> endpoints;
+  for (const auto& on : pods) {
+    const k8s::Pod& pod = *on.pod;
+    if (pod.finished()) continue;
+    const auto ports = portsOf(service, pod.spec);
+    for (const auto family : families) {
+      const auto& ips = on.interface->ips;
+      const auto ip = std::ranges::find(ips, family, &api::PodInterfaceAddress::family);
+      if (ip == ips.end()) continue;
+      auto& made = endpoints.emplace_back();
+      made.addressType = k8s::spell(family);
+      made.ports = ports;
+      made.endpoint.addresses = {ip->address.substr(0, ip->address.find('/'))};
+      made.endpoint.conditions = conditionsOf(on, service.publishNotReadyAddresses);
+      // Whatever the pod's subdomain is: a StatefulSet's is its own Service, and its pods' names
+      // hold on the network, too.
+      made.endpoint.hostname = pod.spec.hostname;
+      made.endpoint.nodeName = pod.spec.nodeName;
+      made.endpoint.targetRef =
+          k8s::ObjectReference{"Pod", pod.metadata.nameSpace, pod.metadata.name, pod.metadata.uid};
+    }
+  }
+  return endpoints;
+}
+
+api::EndpointCounts countsOf(const std::vector<WantedEndpoint>& endpoints) {
+  api::EndpointCounts counts;
+  for (const auto& one : endpoints) {
+    const auto& conditions = one.endpoint.conditions;
+    counts.ready += conditions.ready == true ? 1 : 0;
+    counts.serving += conditions.serving == true ? 1 : 0;
+    counts.terminating += conditions.terminating == true ? 1 : 0;
+  }
+  return counts;
+}
+
+}  // namespace multinet::controller

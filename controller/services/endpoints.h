@@ -1,0 +1,35 @@
+// Which endpoints a service on a network has: of its pods on that network, with their addresses
+// there, as the EndpointSlice API means ready, serving and terminating.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/api/pod_network_service.h"
+#include "lib/k8s/core.h"
+
+namespace multinet::controller {
+
+/// A pod that the service selects, and its interface on the service's network; both outlive it.
+struct PodOnNetwork {
+  const k8s::Pod* pod = nullptr;
+  const api::PodInterface* interface = nullptr;
+};
+
+struct WantedEndpoint {
+  std::string addressType;               ///< IPv4 or IPv6
+  std::vector<k8s::EndpointPort> ports;  ///< one slice has one list of them
+  k8s::Endpoint endpoint;
+  bool operator==(const WantedEndpoint&) const = default;
+};
+
+/// Pure. In the order of the pods; of each its first address of each family. A pod whose
+/// containers don't run again has none. A port by a name that a pod's containers don't have is left
+/// out for that pod, as core does it.
+[[nodiscard]] std::vector<WantedEndpoint> endpointsOf(
+    const api::PodNetworkServiceSpec& service, const std::vector<api::AddressFamily>& families,
+    const std::vector<PodOnNetwork>& pods);
+
+[[nodiscard]] api::EndpointCounts countsOf(const std::vector<WantedEndpoint>& endpoints);
+
+}  // namespace multinet::controller

@@ -1,0 +1,340 @@
+#include "controller/services/reconcile.h"
+
+#include <functional>
+#include <utility>
+
+#include "controller/plan/status_patch.h"
+#include "controller/services/core_service.h"
+#include "controller/services/endpoints.h"
+#include "controller/services/slices.h"
+#include "lib/api/describe.h"
+#include "lib/api/service.h"
+#include "lib/api/validate.h"
+#include "lib/k8s/describe_core.h"
+
+namespace multinet::controller {
+namespace {
+
+using k8s::Condition;
+using State = k8s::ConditionStatus;
+
+/// All that one decision looks at.
+struct Seen {
+  const NetworkService* service = nullptr;
+  Sentences violations;
+  const Network* network = nullptr;  ///< null: there is none
+  const Namespace* home = nullptr;   ///< null: not known yet
+  const Service* made = nullptr;     ///< null: none of its name
+  bool taken = false;                ///< `made` is somebody else's
+  std::vector<const Slice*> slices;  ///< its own
+  std::vector<WantedEndpoint> endpoints;
+};
+
+Sentences violationsOf(const NetworkService& service) {
+  if (!service.undecodable.empty()) return {service.undecodable};
+  Sentences sentences;
+  for (const auto& one : api::validate(service).violations) sentences.push_back(one.str());
+  return sentences;
+}
+
+bool selects(const NetworkService& service, const k8s::StringMap& labels) {
+  return k8s::LabelSelector{service.spec.selector, {}}.matches(labels);
+}
+
+/// The interface of a set on that network, not on one that had its name before.
+const api::PodInterface* interfaceOn(const InterfaceSet& set, const Network& network) {
+  for (const auto& one : set.interfaces) {
+    if (one.podNetworkName != network.metadata.name) continue;
+    if (one.podNetworkUID.empty() || one.podNetworkUID == network.metadata.uid) return &one;
+  }
+  return nullptr;
+}
+
+std::vector<PodOnNetwork> podsOf(const World& world, const NetworkService& service,
+                                 const Network& network) {
+  std::vector<PodOnNetwork> pods;
+  const auto& home = service.metadata.nameSpace;
+  const auto& holders = world.use(NetworkName(network.metadata.name)).holders;
+  const k8s::ObjectKey first{home, ""};
+  for (auto holder = holders.lower_bound(std::cref(first)); holder != holders.end(); ++holder) {
+    const k8s::ObjectKey& key = holder->first;
+    if (key.nameSpace != home) break;
+    const auto* pod = world.find<Pod>(key);
+    if (pod == nullptr || !selects(service, pod->metadata.labels)) continue;
+    for (const auto* set : world.of<InterfaceSet>().by<ByPod>(key)) {
+      if (misfit(*set, pod)) continue;
+      const auto* interface = interfaceOn(*set, network);
+      if (interface == nullptr) continue;
+      pods.push_back({pod, interface});
+      break;
+    }
+  }
+  return pods;
+}
+
+Seen look(const World& world, const NetworkService& service) {
+  Seen seen;
+  seen.service = &service;
+  seen.violations = violationsOf(service);
+  const auto key = keyOf(service);
+  seen.network = world.find<Network>(service.spec.podNetworkName);
+  seen.home = world.find<Namespace>(service.metadata.nameSpace);
+  seen.made = world.find<Service>(key);
+  seen.taken = seen.made != nullptr && !isMadeOf(*seen.made, service);
+  for (const auto* slice : world.of<Slice>().by<ByServiceName>(key)) {
+    const auto* owner = slice->metadata.controllerRef();
+    if (owner != nullptr && owner->uid == service.metadata.uid) seen.slices.push_back(slice);
+  }
+  if (!seen.taken && seen.violations.empty() && seen.network != nullptr) {
+    seen.endpoints = endpointsOf(service.spec, api::familiesOf(service.spec, *seen.network),
+                                 podsOf(world, service, *seen.network));
+  }
+  return seen;
+}
+
+Condition ready(State state, std::string reason, std::string message) {
+  return {"Ready", state, 0, std::nullopt, std::move(reason), std::move(message)};
+}
+
+Condition readyCondition(const Seen& seen) {
+  const auto& spec = seen.service->spec;
+  const auto& metadata = seen.service->metadata;
+  if (!seen.violations.empty()) {
+    auto message = seen.violations.front();
+    if (seen.violations.size() > 1) {
+      message += " (and " + std::to_string(seen.violations.size() - 1) + " more)";
+    }
+    return ready(State::False, "Invalid", std::move(message));
+  }
+  if (seen.taken) {
+    return ready(State::False, "NameTaken",
+                 "Service \"" + metadata.name +
+                     "\" of this namespace was made by somebody else and is left as it is: delete "
+                     "it, or give this service another name.");
+  }
+  const auto network = "PodNetwork \"" + spec.podNetworkName + "\"";
+  if (seen.network == nullptr) {
+    return ready(State::False, "NetworkNotFound",
+                 network + " doesn't exist: create it, or make a service that names another.");
+  }
+  const k8s::StringMap* labels = seen.home == nullptr ? nullptr : &*seen.home->metadata.labels;
+  if (!api::isOpenTo(*seen.network, metadata.nameSpace, labels)) {
+    return ready(State::False, "NotGranted",
+                 network + " doesn't let namespace \"" + metadata.nameSpace +
+                     "\" in: see its spec.access.namespaces.");
+  }
+  const auto* standing = seen.network->status.conditions.find("Ready");
+  if (standing == nullptr || standing->status != State::True) {
+    return ready(State::False, "NetworkNotReady",
+                 network + " isn't Ready: " +
+                     (standing == nullptr ? "it hasn't been judged yet."
+                                          : standing->reason + ": " + standing->message));
+  }
+  if (seen.made == nullptr || seen.made->metadata.deleting()) {
+    return ready(State::False, "ServicePending",
+                 "Service \"" + metadata.name +
+                     "\" isn't there yet: where that lasts, this object's Events say why.");
+  }
+  if (!spec.isHeadless()) {
+    return ready(State::False, "ClusterIPNotTranslated",
+                 "Nodes don't translate ClusterIPs on networks yet: connections to it fail, only "
+                 "readers of its EndpointSlices are served. Make it with clusterIP: None to have "
+                 "its name lead to the endpoints.");
+  }
+  return ready(State::True, "Accepted", "Its names lead to its endpoints.");
+}
+
+Condition endpointsCondition(const Seen& seen, const api::EndpointCounts& counts) {
+  const auto make = [](State state, std::string reason, std::string message) {
+    return Condition{"Endpoints", state, 0, std::nullopt, std::move(reason), std::move(message)};
+  };
+  if (seen.taken) {
+    return make(State::False, "NameTaken", "It has none while its name is somebody else's.");
+  }
+  if (seen.endpoints.empty()) {
+    return make(State::False, "NoPodMatches",
+                "No pod of this namespace that has an interface on PodNetwork \"" +
+                    seen.service->spec.podNetworkName +
+                    "\" has the labels of spec.selector: label one, or have it ask for the "
+                    "network.");
+  }
+  if (counts.ready == 0) {
+    return make(State::False, "NoneReady",
+                "None is ready: see the pods and their PodInterfaceSets.");
+  }
+  return make(State::True, "Available", "Some are ready.");
+}
+
+/// `settled`: the slices are as they should be, so that what is counted can be seen there.
+api::PodNetworkServiceStatus statusOf(const Seen& seen, bool settled, const Moment& now) {
+  auto status = seen.service->status;
+  const auto generation = seen.service->metadata.generation;
+  auto condition = readyCondition(seen);
+  condition.observedGeneration = generation;
+  status.conditions.set(std::move(condition), now.wall);
+  status.clusterIPs.clear();
+  if (seen.made != nullptr && !seen.taken) status.clusterIPs = seen.made->spec.clusterIPs;
+  if (!settled) return status;
+  status.endpoints = countsOf(seen.endpoints);
+  condition = endpointsCondition(seen, *status.endpoints);
+  condition.observedGeneration = generation;
+  status.conditions.set(std::move(condition), now.wall);
+  return status;
+}
+
+/// On what is made of the service; it is the service that is told of a refusal.
+Write about(const NetworkService& service, Write write) {
+  write.about = {api::kPodNetworkServiceKind, keyOf(service), service.metadata.uid};
+  return write;
+}
+
+void writeService(const Seen& seen, Outcome& outcome) {
+  const auto& service = *seen.service;
+  if (seen.made == nullptr) {
+    outcome.writes.push_back(about(service, {.kind = k8s::kServiceKind,
+                                             .key = keyOf(service),
+                                             .verb = Verb::Create,
+                                             .body = newService(service),
+                                             .why = "its PodNetworkService was made"}));
+    return;
+  }
+  if (seen.made->metadata.deleting()) return;
+  auto patch = servicePatch(service, *seen.made);
+  if (patch.empty()) return;
+  outcome.writes.push_back(about(
+      service, writeTo(k8s::kServiceKind, seen.made->metadata, Verb::Patch, std::move(patch))));
+}
+
+std::vector<api::AddressFamily> familiesOf(const Seen& seen) {
+  if (seen.network != nullptr) return api::familiesOf(seen.service->spec, *seen.network);
+  return seen.service->spec.ipFamilies;
+}
+
+Write writeOf(const NetworkService& service, const SliceChange& change) {
+  const auto& kind = k8s::kEndpointSliceKind;
+  if (!change.wanted) {
+    return about(service, deletionOf(kind, change.standing->metadata, "", {}));
+  }
+  if (change.standing == nullptr) {
+    return about(service, {.kind = kind,
+                           .key = {change.wanted->metadata.nameSpace, change.wanted->metadata.name},
+                           .verb = Verb::Create,
+                           .body = k8s::KindTraits<k8s::EndpointSlice>::encode(*change.wanted)});
+  }
+  auto patch =
+      k8s::mergePatch(k8s::Encoder::value(*change.standing), k8s::Encoder::value(*change.wanted));
+  return about(service, writeTo(kind, change.standing->metadata, Verb::Patch, std::move(patch)));
+}
+
+/// Only beside a Service that is ours: by its name they would be another's endpoints.
+void writeSlices(const Seen& seen, Outcome& outcome) {
+  const auto& service = *seen.service;
+  if (seen.taken) {
+    for (const auto* slice : seen.slices) {
+      outcome.writes.push_back(
+          about(service, deletionOf(k8s::kEndpointSliceKind, slice->metadata,
+                                    "its Service's name is somebody else's", {})));
+    }
+    return;
+  }
+  if (seen.made == nullptr) return;
+  const SliceOwner owner{service.metadata.nameSpace, service.metadata.name, service.metadata.uid,
+                         service.spec.podNetworkName, service.metadata.labels};
+  const std::vector<const k8s::EndpointSlice*> standing(seen.slices.begin(), seen.slices.end());
+  for (const auto& change : planSlices(owner, familiesOf(seen), seen.endpoints, standing)) {
+    outcome.writes.push_back(writeOf(service, change));
+  }
+}
+
+Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& now) {
+  Outcome outcome;
+  const auto* service = world.find<NetworkService>(key);
+  // What is made of it goes with it: the garbage collector's work.
+  if (service == nullptr || service->metadata.deleting()) return outcome;
+  const Seen seen = look(world, *service);
+  bool settled = false;
+  if (seen.violations.empty()) {
+    writeSlices(seen, outcome);
+    settled = outcome.writes.empty();
+    if (!seen.taken) writeService(seen, outcome);
+  }
+  auto patch = statusPatch(service->status, statusOf(seen, settled, now));
+  if (!patch.empty()) {
+    outcome.writes.push_back(writeTo(api::kPodNetworkServiceKind, service->metadata,
+                                     Verb::PatchStatus, std::move(patch)));
+  }
+  return outcome;
+}
+
+/// Services that select a pod with these labels.
+void selecting(const World& world, const std::string& nameSpace, const k8s::StringMap& labels,
+               Keys& keys) {
+  for (const auto& [label, value] : labels) {
+    const auto first = ByFirstLabel::key(nameSpace, label, value);
+    for (const auto* service : world.of<NetworkService>().by<ByFirstLabel>(first)) {
+      if (selects(*service, labels)) keys.push_back(keyOf(*service));
+    }
+  }
+}
+
+bool readsOtherwise(const Changed<Network>& changed) {
+  if (changed.existence()) return true;
+  const auto& before = *changed.before;
+  const auto& now = *changed.now;
+  if (before.metadata.uid != now.metadata.uid || !(before.spec == now.spec)) return true;
+  const auto* was = before.status.conditions.find("Ready");
+  const auto* is = now.status.conditions.find("Ready");
+  if (was == nullptr || is == nullptr) return was != is;
+  return was->status != is->status || was->reason != is->reason || was->message != is->message;
+}
+
+template <class Services>
+void add(const Services& services, Keys& keys) {
+  for (const auto* one : services) keys.push_back(keyOf(*one));
+}
+
+void addIfThere(const World& world, k8s::ObjectKey key, Keys& keys) {
+  if (world.find<NetworkService>(key) != nullptr) keys.push_back(std::move(key));
+}
+
+void concerned(const World& world, const Change& change, Keys& keys) {
+  on(
+      change, [&](const Changed<NetworkService>& changed) { keys.push_back(changed.key()); },
+      [&](const Changed<Service>& changed) { addIfThere(world, changed.key(), keys); },
+      [&](const Changed<Slice>& changed) {
+        for (const auto& slice : {changed.before, changed.now}) {
+          if (slice == nullptr) continue;
+          for (auto& key : ByServiceName::of(*slice)) addIfThere(world, std::move(key), keys);
+        }
+      },
+      [&](const Changed<Network>& changed) {
+        if (!readsOtherwise(changed)) return;
+        const NetworkName name(changed.key().name);
+        add(world.of<NetworkService>().by<ByNetworkName>(name), keys);
+      },
+      [&](const Changed<Namespace>& changed) {
+        add(world.of<NetworkService>().by<ByNamespace>(changed.key().name), keys);
+      },
+      [&](const Changed<Pod>& changed) {
+        for (const auto& pod : {changed.before, changed.now}) {
+          if (pod == nullptr) continue;
+          selecting(world, pod->metadata.nameSpace, pod->metadata.labels, keys);
+        }
+      },
+      [&](const Changed<InterfaceSet>& changed) {
+        for (const auto& set : {changed.before, changed.now}) {
+          if (set == nullptr) continue;
+          const auto* pod = world.find<Pod>({set->metadata.nameSpace, set->pod.name});
+          if (pod == nullptr) continue;
+          selecting(world, pod->metadata.nameSpace, pod->metadata.labels, keys);
+        }
+      });
+}
+
+}  // namespace
+
+Reconciler serviceReconciler() {
+  return {"service", concerned, reconcile};
+}
+
+}  // namespace multinet::controller

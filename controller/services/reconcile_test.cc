@@ -1,0 +1,456 @@
+#include "controller/services/reconcile.h"
+
+#include <gmock/gmock.h>
+
+#include <random>
+#include <set>
+
+#include "controller/plan/cluster_fixture.h"
+#include "controller/services/core_service.h"
+#include "lib/api/service.h"
+
+namespace multinet::controller {
+namespace {
+
+using api::AddressFamily;
+using State = k8s::ConditionStatus;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::podOf;
+
+constexpr auto kReady = State::True;
+
+/// Network blue, namespace default, the headless service web of its pods with app: web.
+class Shop : public testing::Cluster {
+ public:
+  Shop() {
+    k8s::Namespace home;
+    home.metadata.name = "default";
+    put(home);
+    put(api::testing::goodNetwork("blue"));
+    put(api::testing::goodService("web", "blue"));
+  }
+
+  static k8s::Pod pod(const std::string& name, State ready = kReady) {
+    auto made = podOf(name, "blue");
+    made.metadata.labels = {{"app", "web"}};
+    made.status.conditions.items = {{"Ready", ready, 0, std::nullopt, "", ""}};
+    return made;
+  }
+  /// What its node says of it: both families, the last part of each address being `host`.
+  static api::PodInterfaceSet setOf(const k8s::Pod& pod, int host,
+                                    const std::string& networkUid = "uid-blue",
+                                    State ready = kReady) {
+    auto set = testing::setOf(pod, {"blue"});
+    auto& interface = set.interfaces[0];
+    interface.podNetworkUID = networkUid;
+    const auto last = std::to_string(host);
+    interface.ips = {{"10.20.0." + last + "/16", "", AddressFamily::IPv4},
+                     {"fd00:20::" + last + "/64", "", AddressFamily::IPv6}};
+    interface.conditions.items = {{"Ready", ready, 0, std::nullopt, "", ""}};
+    return set;
+  }
+  void run(const std::string& name, int host, State ready = kReady) {
+    put(pod(name, ready));
+    put(setOf(pod(name, ready), host));
+  }
+
+  std::vector<Write> look() {
+    planner_.note(world, world.changes());
+    std::vector<Write> writes;
+    for (auto& one : planner_.plan(world, now, 1000)) writes.push_back(std::move(one.write));
+    return writes;
+  }
+  std::size_t converge() {
+    std::size_t count = 0;
+    for (int turn = 0; turn < 10; ++turn) {
+      const auto writes = look();
+      if (writes.empty()) return count;
+      for (const auto& write : writes) apply(write);
+      count += writes.size();
+    }
+    ADD_FAILURE() << "it doesn't converge";
+    return count;
+  }
+  k8s::Condition condition(const std::string& type) const {
+    const auto status = get<api::PodNetworkService>("web", "default").status;
+    const auto* found = status.conditions.find(type);
+    return found == nullptr ? k8s::Condition() : *found;
+  }
+  std::string reason(const std::string& type = "Ready") const { return condition(type).reason; }
+  k8s::Service service() const { return get<k8s::Service>("web", "default"); }
+  /// Address and whether it is ready, of all slices that name the service.
+  std::map<std::string, bool> endpoints() const {
+    std::map<std::string, bool> found;
+    for (const auto& slice : world.of<Slice>().all()) {
+      for (const auto& one : slice->endpoints) {
+        EXPECT_TRUE(found.try_emplace(one.addresses.at(0), one.conditions.ready.value()).second);
+      }
+    }
+    return found;
+  }
+  std::uint64_t asked() const { return planner_.reconciled().at(0).second; }
+
+ private:
+  Planner planner_{{serviceReconciler()}};
+};
+
+using Addresses = std::map<std::string, bool>;
+
+TEST(Services, BecomeAServiceWithoutASelectorAndSlicesOfTheNetwork) {
+  Shop shop;
+  shop.run("web-0", 5);
+  shop.converge();
+  const auto made = shop.service();
+  EXPECT_THAT(made.spec.selector, IsEmpty());
+  EXPECT_EQ(made.spec.clusterIP, "None");
+  EXPECT_EQ(made.metadata.labels.at(api::kServiceProxyLabel), "multinet.dev");
+  EXPECT_EQ(made.metadata.labels.at(api::kNetworkLabel), "blue");
+  ASSERT_NE(made.metadata.controllerRef(), nullptr);
+  EXPECT_EQ(made.metadata.controllerRef()->uid, "uid-web");
+  EXPECT_EQ(made.spec.ports.at(0).targetPort.number, 80);
+  EXPECT_EQ(shop.endpoints(), (Addresses{{"10.20.0.5", true}, {"fd00:20::5", true}}));
+  EXPECT_EQ(shop.reason(), "Accepted");
+  EXPECT_EQ(shop.reason("Endpoints"), "Available");
+  const auto status = shop.get<api::PodNetworkService>("web", "default").status;
+  EXPECT_EQ(status.endpoints, (api::EndpointCounts{2, 2, 0}));
+  EXPECT_TRUE(shop.look().empty());
+}
+
+TEST(Services, FollowTheirPods) {
+  Shop shop;
+  shop.converge();
+  EXPECT_EQ(shop.reason("Endpoints"), "NoPodMatches");
+  shop.run("web-0", 5, State::False);
+  shop.converge();
+  EXPECT_EQ(shop.reason("Endpoints"), "NoneReady");
+  shop.run("web-0", 5);
+  shop.run("web-1", 6);
+  shop.converge();
+  EXPECT_EQ(shop.endpoints().size(), 4U);
+  auto ending = Shop::pod("web-0");
+  ending.metadata.deletionTimestamp = shop.now.wall;
+  shop.put(ending);
+  shop.converge();
+  EXPECT_FALSE(shop.endpoints().at("10.20.0.5"));
+  EXPECT_EQ(shop.get<api::PodNetworkService>("web", "default").status.endpoints,
+            (api::EndpointCounts{2, 4, 2}));
+  shop.remove<k8s::Pod>("web-0", "default");
+  shop.converge();
+  EXPECT_EQ(shop.endpoints(), (Addresses{{"10.20.0.6", true}, {"fd00:20::6", true}}));
+}
+
+TEST(Services, APodThatIsBrokenOnTheNetworkAloneLeaves) {
+  Shop shop;
+  shop.run("web-0", 5);
+  shop.converge();
+  shop.put(Shop::setOf(Shop::pod("web-0"), 5, "uid-blue", State::False));
+  shop.converge();
+  EXPECT_FALSE(shop.endpoints().at("10.20.0.5"));
+}
+
+TEST(Services, TakeNoPodOfAnotherLabelNetworkOrNamespace) {
+  Shop shop;
+  shop.run("web-0", 5);
+  auto other = Shop::pod("db-0");
+  other.metadata.labels = {{"app", "db"}};
+  shop.put(other);
+  shop.put(Shop::setOf(other, 6));
+  const auto red = Shop::pod("red-0");
+  auto onRed = Shop::setOf(red, 7);
+  onRed.interfaces[0].podNetworkName = "red";
+  shop.put(red);
+  shop.put(onRed);
+  auto abroad = Shop::pod("web-0");
+  abroad.metadata.nameSpace = "other";
+  abroad.metadata.uid = "uid-abroad";
+  shop.put(abroad);
+  shop.put(Shop::setOf(abroad, 8));
+  shop.converge();
+  EXPECT_EQ(shop.endpoints(), (Addresses{{"10.20.0.5", true}, {"fd00:20::5", true}}));
+}
+
+TEST(Services, BelieveNoSetOfAnotherPodOrNetworkOfTheName) {
+  Shop shop;
+  shop.run("web-0", 5);
+  shop.run("web-1", 6);
+  shop.converge();
+  auto again = Shop::pod("web-0");
+  again.metadata.uid = "uid-again";
+  shop.put(again);
+  shop.converge();
+  EXPECT_EQ(shop.endpoints().size(), 2U) << "the set is of the pod before";
+  shop.remove<api::PodNetwork>("blue");
+  shop.converge();
+  EXPECT_EQ(shop.reason(), "NetworkNotFound");
+  EXPECT_THAT(shop.endpoints(), IsEmpty());
+  auto blue = api::testing::goodNetwork("blue");
+  blue.metadata.uid = "uid-new";
+  shop.put(blue);
+  shop.converge();
+  EXPECT_THAT(shop.endpoints(), IsEmpty()) << "their addresses are of the network before";
+  shop.put(Shop::setOf(Shop::pod("web-1"), 9, "uid-new"));
+  shop.converge();
+  EXPECT_TRUE(shop.endpoints().contains("10.20.0.9"));
+}
+
+TEST(Services, AServiceOfSomebodyElseIsLeftAloneAndTold) {
+  Shop shop;
+  shop.run("web-0", 5);
+  k8s::Service theirs;
+  theirs.metadata.nameSpace = "default";
+  theirs.metadata.name = "web";
+  theirs.spec.selector = {{"app", "web"}};
+  shop.put(theirs);
+  shop.converge();
+  EXPECT_EQ(shop.reason(), "NameTaken");
+  EXPECT_EQ(shop.service().spec.selector, theirs.spec.selector);
+  EXPECT_EQ(shop.count<k8s::EndpointSlice>(), 0U) << "they would be theirs by name";
+  shop.remove<k8s::Service>("web", "default");
+  shop.converge();
+  EXPECT_EQ(shop.reason(), "Accepted");
+  EXPECT_EQ(shop.endpoints().size(), 2U);
+}
+
+TEST(Services, ANameThatIsTakenLaterLosesItsSlices) {
+  Shop shop;
+  shop.run("web-0", 5);
+  shop.converge();
+  auto theirs = shop.service();
+  theirs.metadata.uid = "uid-theirs";
+  theirs.metadata.ownerReferences.clear();
+  shop.put(theirs);
+  shop.converge();
+  EXPECT_EQ(shop.count<k8s::EndpointSlice>(), 0U);
+  EXPECT_EQ(shop.reason("Endpoints"), "NameTaken");
+}
+
+TEST(Services, WhatSomebodyChangesComesBack) {
+  Shop shop;
+  shop.run("web-0", 5);
+  shop.converge();
+  auto changed = shop.service();
+  changed.spec.selector = {{"app", "web"}};
+  changed.spec.ports.clear();
+  changed.metadata.labels.edit().erase(api::kServiceProxyLabel);
+  changed.metadata.labels["theirs"] = "stays";
+  shop.put(changed);
+  shop.converge();
+  EXPECT_THAT(shop.service().spec.selector, IsEmpty());
+  EXPECT_EQ(shop.service().spec.ports.size(), 1U);
+  EXPECT_EQ(shop.service().metadata.labels.at(api::kServiceProxyLabel), "multinet.dev");
+  EXPECT_EQ(shop.service().metadata.labels.at("theirs"), "stays");
+  shop.remove<k8s::Service>("web", "default");
+  shop.converge();
+  EXPECT_EQ(shop.count<k8s::Service>(), 1U);
+  const auto slice = (*shop.world.of<Slice>().all().begin())->metadata.name;
+  shop.remove<k8s::EndpointSlice>(slice, "default");
+  shop.converge();
+  EXPECT_EQ(shop.endpoints().size(), 2U);
+}
+
+TEST(Services, TheirLabelsGoWithThem) {
+  Shop shop;
+  auto web = shop.get<api::PodNetworkService>("web", "default");
+  web.metadata.labels = {{"team", "a"}};
+  shop.put(web);
+  shop.converge();
+  EXPECT_EQ(shop.service().metadata.labels.at("team"), "a");
+  EXPECT_EQ(shop.service().metadata.labels.at(api::kNetworkLabel), "blue");
+  web.metadata.labels.clear();
+  shop.put(web);
+  shop.converge();
+  EXPECT_FALSE((*shop.service().metadata.labels).contains("team"));
+  for (const auto& slice : shop.world.of<Slice>().all()) {
+    EXPECT_FALSE((*slice->metadata.labels).contains("team"));
+  }
+  web.metadata.labels = {{"multinet.dev/network", "forged"}};
+  shop.put(web);
+  shop.converge();
+  EXPECT_EQ(shop.reason(), "Invalid");
+  EXPECT_EQ(shop.service().metadata.labels.at(api::kNetworkLabel), "blue");
+}
+
+TEST(Services, ANetworkThatIsNotThereOrNotOpenOrNotReadyIsTold) {
+  Shop shop;
+  shop.run("web-0", 5);
+  shop.converge();
+  auto blue = shop.get<api::PodNetwork>("blue");
+  blue.status.conditions.items[0].status = State::False;
+  blue.status.conditions.items[0].reason = "AdministrativelyDisabled";
+  shop.put(blue);
+  shop.converge();
+  EXPECT_EQ(shop.reason(), "NetworkNotReady");
+  EXPECT_THAT(shop.condition("Ready").message, HasSubstr("AdministrativelyDisabled"));
+  EXPECT_EQ(shop.endpoints().size(), 2U) << "pods that run keep what they have";
+  blue.spec.access.namespaces.from = api::AccessFrom::None;
+  shop.put(blue);
+  shop.converge();
+  EXPECT_EQ(shop.reason(), "NotGranted");
+}
+
+TEST(Services, OpenedByANamespacesLabelsAreReady) {
+  Shop shop;
+  auto blue = api::testing::goodNetwork("blue");
+  blue.spec.access.namespaces = {api::AccessFrom::Selector,
+                                 k8s::LabelSelector{{{"team", "a"}}, {}}};
+  shop.put(blue);
+  shop.converge();
+  EXPECT_EQ(shop.reason(), "NotGranted");
+  k8s::Namespace home;
+  home.metadata.name = "default";
+  home.metadata.labels = {{"team", "a"}};
+  shop.put(home);
+  shop.converge();
+  EXPECT_EQ(shop.reason(), "Accepted");
+}
+
+TEST(Services, AClusterIPNeverLooksHealthy) {
+  Shop shop;
+  shop.run("web-0", 5);
+  auto vip = api::testing::goodService("vip", "blue");
+  vip.spec.clusterIP.clear();
+  vip.spec.ipFamilies = {AddressFamily::IPv4};
+  shop.put(vip);
+  shop.converge();
+  const auto made = shop.get<k8s::Service>("vip", "default");
+  EXPECT_EQ(made.spec.ipFamilyPolicy, "SingleStack");
+  EXPECT_THAT(made.spec.ipFamilies, ElementsAre("IPv4"));
+  const auto status = shop.get<api::PodNetworkService>("vip", "default").status;
+  EXPECT_EQ(status.conditions.find("Ready")->reason, "ClusterIPNotTranslated");
+  EXPECT_EQ(status.conditions.find("Ready")->status, State::False);
+  EXPECT_EQ(status.conditions.find("Endpoints")->reason, "Available");
+}
+
+TEST(Services, BadOnesThatPassedTheDoorMakeNothing) {
+  Shop shop;
+  auto bad = api::testing::goodService("bad", "blue");
+  bad.spec.selector.clear();
+  shop.put(bad);
+  shop.converge();
+  EXPECT_EQ(shop.count<k8s::Service>(), 1U) << "web's alone";
+  const auto status = shop.get<api::PodNetworkService>("bad", "default").status;
+  EXPECT_EQ(status.conditions.find("Ready")->reason, "Invalid");
+  EXPECT_THAT(status.conditions.find("Ready")->message, HasSubstr("spec.selector"));
+  EXPECT_FALSE(status.endpoints) << "nothing was looked at";
+}
+
+TEST(Services, ThatEndWriteNothing) {
+  Shop shop;
+  shop.run("web-0", 5);
+  shop.converge();
+  auto ending = shop.get<api::PodNetworkService>("web", "default");
+  ending.metadata.deletionTimestamp = shop.now.wall;
+  shop.put(ending);
+  shop.remove<k8s::Service>("web", "default");
+  EXPECT_TRUE(shop.look().empty()) << "the garbage collector's work isn't undone";
+}
+
+TEST(Services, OtherPodsCostNothing) {
+  Shop shop;
+  shop.run("web-0", 5);
+  shop.converge();
+  const auto before = shop.asked();
+  auto other = Shop::pod("db-0");
+  other.metadata.labels = {{"app", "db"}, {"tier", "web"}};
+  shop.put(other);
+  shop.put(Shop::setOf(other, 6));
+  k8s::Service somebodys;
+  somebodys.metadata.nameSpace = "default";
+  somebodys.metadata.name = "db";
+  shop.put(somebodys);
+  shop.converge();
+  EXPECT_EQ(shop.asked(), before);
+}
+
+TEST(Services, OnePodThatChangesIsOneSliceAndOneStatus) {
+  Shop shop;
+  for (int i = 0; i < 150; ++i) shop.run("web-" + std::to_string(i), i + 1);
+  shop.converge();
+  EXPECT_EQ(shop.count<k8s::EndpointSlice>(), 4U);
+  shop.run("web-7", 8, State::False);
+  EXPECT_EQ(shop.converge(), 3U) << "a slice of each family, then the counts";
+}
+
+/// Pods, sets and the network come, change and go in any order, with passes between; what stands in
+/// the end is what the simplest reading of the objects says.
+TEST(Services, EndAsANaiveReadingSaysAfterAnyHistory) {
+  std::mt19937 random(7);
+  const auto roll = [&](int sides) {
+    return static_cast<int>(random() % static_cast<unsigned>(sides));
+  };
+  for (int history = 0; history < 60; ++history) {
+    Shop shop;
+    std::map<std::string, k8s::Pod> pods;
+    std::map<std::string, api::PodInterfaceSet> sets;
+    std::string networkUid = "uid-blue";
+    for (int step = 0; step < 60; ++step) {
+      const auto name = "web-" + std::to_string(roll(8));
+      switch (roll(7)) {
+        case 0: {
+          auto pod = Shop::pod(name, roll(3) == 0 ? State::False : kReady);
+          pod.metadata.uid = "uid-" + std::to_string(step);
+          pod.metadata.labels["app"] = roll(4) == 0 ? "db" : "web";
+          pods[name] = pod;
+          shop.put(pod);
+          break;
+        }
+        case 1:
+        case 2: {
+          if (!pods.contains(name)) break;
+          const auto set =
+              Shop::setOf(pods[name], 1 + step, networkUid, roll(4) == 0 ? State::False : kReady);
+          sets[name] = set;
+          shop.put(set);
+          break;
+        }
+        case 3:
+          if (pods.erase(name) > 0) shop.remove<k8s::Pod>(name, "default");
+          break;
+        case 4:
+          if (!pods.contains(name)) break;
+          pods[name].metadata.deletionTimestamp = shop.now.wall;
+          shop.put(pods[name]);
+          break;
+        case 5:
+          if (sets.erase(name) > 0) shop.remove<api::PodInterfaceSet>(name + "-set", "default");
+          break;
+        default:
+          if (roll(4) != 0) break;
+          networkUid = "uid-blue-" + std::to_string(step);
+          auto blue = api::testing::goodNetwork("blue");
+          blue.metadata.uid = networkUid;
+          shop.put(blue);
+      }
+      if (roll(3) == 0) {
+        for (const auto& write : shop.look()) {
+          if (roll(3) != 0) shop.apply(write);
+        }
+      }
+      if (roll(5) != 0) continue;
+      // A write that was lost is asked for again: the writer tells the planner.
+      auto again = shop.get<api::PodNetworkService>("web", "default");
+      again.metadata.generation = step + 2;
+      shop.put(again);
+      shop.converge();
+      Addresses expected;
+      for (const auto& [pod, object] : pods) {
+        const auto set = sets.find(pod);
+        if (set == sets.end() || set->second.pod.uid != object.metadata.uid) continue;
+        const auto& interface = set->second.interfaces[0];
+        if (object.metadata.labels.at("app") != "web") continue;
+        if (interface.podNetworkUID != networkUid) continue;
+        const bool ready = object.status.conditions.isTrue("Ready") &&
+                           interface.conditions.isTrue("Ready") && !object.metadata.deleting();
+        for (const auto& ip : interface.ips) {
+          expected[ip.address.substr(0, ip.address.find('/'))] = ready;
+        }
+      }
+      ASSERT_EQ(shop.endpoints(), expected) << "history " << history << ", step " << step;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace multinet::controller

@@ -1,0 +1,47 @@
+// Which endpoint stands in which EndpointSlice. Each has its place and keeps it, so that a change
+// writes the slices that it is in and no other; the places are read from the slices that stand, so
+// that a new leader knows them too.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/services/endpoints.h"
+#include "lib/k8s/core.h"
+
+namespace multinet::controller {
+
+/// As core does it; a slice of that size is some 25 KB.
+inline constexpr std::size_t kMostEndpoints = 100;
+
+/// Whose slices they are.
+struct SliceOwner {
+  std::string nameSpace;
+  std::string name;  ///< of the PodNetworkService and its Service
+  std::string uid;   ///< of the PodNetworkService
+  std::string network;
+  k8s::StringMap labels;  ///< that go from the service to its slices
+};
+
+/// One write. Without `standing` a new one, without `wanted` its end.
+struct SliceChange {
+  const k8s::EndpointSlice* standing = nullptr;
+  std::optional<k8s::EndpointSlice> wanted;
+  bool departs = false;  ///< an endpoint leaves, or gets no new connections
+};
+
+/// Pure. What makes `endpoints` of the slices that stand, and no more; those with a departure come
+/// first. In each of `families` there is a slice, if an empty one: readers tell a service without
+/// endpoints from one that nobody looked at yet. New endpoints go into slices that change anyway,
+/// then into the fullest with room, then into new ones. What `standing` points to outlives the
+/// result.
+[[nodiscard]] std::vector<SliceChange> planSlices(
+    const SliceOwner& owner, const std::vector<api::AddressFamily>& families,
+    const std::vector<WantedEndpoint>& endpoints,
+    const std::vector<const k8s::EndpointSlice*>& standing);
+
+/// The labels of its slices.
+[[nodiscard]] k8s::StringMap sliceLabels(const SliceOwner& owner);
+
+}  // namespace multinet::controller

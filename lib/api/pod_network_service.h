@@ -1,0 +1,73 @@
+// PodNetworkService: a Service on one PodNetwork; written by a user. The controller makes a core
+// Service without a selector of it, and EndpointSlices with addresses of that network alone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/api/pod_interface_set.h"
+#include "lib/k8s/int_or_string.h"
+
+namespace multinet::api {
+
+/// The words of core that work so far.
+enum class ServiceType : std::uint8_t { ClusterIP };
+enum class Protocol : std::uint8_t { TCP, UDP, SCTP };
+
+struct PodNetworkServicePort {
+  std::string name;  ///< may be empty where it is the only one
+  Protocol protocol = Protocol::TCP;
+  std::int32_t port = 0;
+  k8s::IntOrString targetPort;  ///< a name is that of a container's port; absent: `port`
+  std::string appProtocol;
+  bool operator==(const PodNetworkServicePort&) const = default;
+};
+
+struct PodNetworkServiceSpec {
+  std::string podNetworkName;  ///< never changes
+  k8s::StringMap selector;
+  ServiceType type = ServiceType::ClusterIP;
+  std::string clusterIP;                  ///< `None`: headless. Empty: allocated. Never changes
+  std::vector<AddressFamily> ipFamilies;  ///< empty: those of the network. Never changes
+  std::vector<PodNetworkServicePort> ports;
+  bool publishNotReadyAddresses = false;
+  bool operator==(const PodNetworkServiceSpec&) const = default;
+
+  [[nodiscard]] bool isHeadless() const { return clusterIP == "None"; }
+};
+
+/// As the EndpointSlices say it; one endpoint is one pod in one family.
+struct EndpointCounts {
+  std::int32_t ready = 0;
+  std::int32_t serving = 0;
+  std::int32_t terminating = 0;
+  bool operator==(const EndpointCounts&) const = default;
+};
+
+struct PodNetworkServiceStatus {
+  k8s::Conditions conditions;  ///< Ready, Endpoints
+  std::vector<std::string> clusterIPs;
+  std::optional<EndpointCounts> endpoints;
+  bool operator==(const PodNetworkServiceStatus&) const = default;
+};
+
+struct PodNetworkService {
+  k8s::ObjectMeta metadata;
+  PodNetworkServiceSpec spec;
+  PodNetworkServiceStatus status;
+  bool operator==(const PodNetworkService&) const = default;
+};
+
+inline constexpr k8s::Kind kPodNetworkServiceKind{"multinet.dev", "v1alpha1", "podnetworkservices",
+                                                  "PodNetworkService", k8s::Scope::Namespaced};
+
+}  // namespace multinet::api
+
+template <>
+struct multinet::k8s::KindTraits<multinet::api::PodNetworkService>
+    : multinet::k8s::KindNames<multinet::api::kPodNetworkServiceKind> {
+  static Result<api::PodNetworkService> decode(const simdjson::dom::element& object);
+  static nlohmann::json encode(const api::PodNetworkService& object);
+};

@@ -1,0 +1,275 @@
+#include "lib/api/service.h"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+#include <utility>
+
+#include "lib/api/names.h"
+#include "lib/api/parts.h"
+#include "lib/api/spelling.h"
+#include "lib/api/validate.h"
+
+namespace multinet::api {
+namespace {
+
+constexpr std::int32_t kMaxPort = 65535;
+constexpr std::size_t kMaxPortName = 15;  // of a container's port: RFC 6335, section 5.1
+
+Violation broken(std::string path, std::string value, std::string detail, std::string remedy,
+                 std::string reason) {
+  return {std::move(path),   std::move(value),  std::move(detail),
+          std::move(remedy), std::move(reason), Code::InvalidArgument};
+}
+
+/// RFC 1035, as core wants it of a Service.
+bool isServiceName(std::string_view name) {
+  return isDnsLabel(name) && std::isalpha(static_cast<unsigned char>(name.front())) != 0;
+}
+
+/// Of a container's port.
+bool isPortName(std::string_view name) {
+  const auto legal = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  const auto letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  return !name.empty() && name.size() <= kMaxPortName && std::ranges::all_of(name, legal) &&
+         std::ranges::any_of(name, letter) && name.front() != '-' && name.back() != '-' &&
+         name.find("--") == std::string_view::npos;
+}
+
+void checkMetadata(const PodNetworkService& service, Report& report) {
+  const auto& metadata = service.metadata;
+  if (!metadata.name.empty() && !isServiceName(metadata.name)) {
+    report.violations.push_back(broken(
+        "metadata.name", metadata.name, "is no Service's name",
+        "write a letter and up to 62 of a-z, 0-9 and '-', no '-' at the end", "IllegalName"));
+  }
+  for (const auto& [key, value] : metadata.labels) {
+    if (!isReservedLabel(key)) continue;
+    report.violations.push_back(broken("metadata.labels[" + key + "]", value,
+                                       "is set by Kubernetes or Multinet on what is made of this",
+                                       "leave it out", "ReservedLabel"));
+  }
+}
+
+void checkSelector(const k8s::StringMap& selector, Report& report) {
+  const std::string path = "spec.selector";
+  if (selector.empty()) {
+    report.violations.push_back(broken(path, "", "would select every pod",
+                                       "write the labels of the pods that serve, at least one",
+                                       "SelectorMissing"));
+    return;
+  }
+  if (selector.size() > kMaxSelectorPairs) {
+    report.violations.push_back(
+        broken(path, std::to_string(selector.size()) + " pairs", "are too many",
+               "write at most " + std::to_string(kMaxSelectorPairs), "TooMany"));
+  }
+  for (const auto& [key, value] : selector) {
+    const auto status = k8s::validate(k8s::LabelSelector{{{key, value}}, {}});
+    if (status.has_value()) continue;
+    report.violations.push_back(
+        broken("spec.selector[" + key + "]", value, "is nothing that a label can be",
+               "write a label's key and value, such as app: web", "InvalidSelector"));
+  }
+}
+
+void checkTargetPort(const k8s::IntOrString& target, const std::string& path, Report& report) {
+  if (target.empty()) return;
+  if (target.name.empty()) {
+    if (target.number >= 1 && target.number <= kMaxPort) return;
+  } else if (isPortName(target.name)) {
+    return;
+  }
+  report.violations.push_back(
+      broken(path, target.str(), "is no port of a container",
+             "write 1 to 65535, or a name of at most 15 of a-z, 0-9 and '-' with a letter",
+             "InvalidPort"));
+}
+
+void checkPort(const PodNetworkServicePort& port, const std::string& path, bool alone,
+               bool headless, Report& report) {
+  if (port.port < 1 || port.port > kMaxPort) {
+    report.violations.push_back(broken(path + ".port", std::to_string(port.port), "is no port",
+                                       "write 1 to 65535", "InvalidPort"));
+  }
+  if (port.name.empty() && !alone) {
+    report.violations.push_back(broken(path + ".name", "", "is missing, and there are others",
+                                       "name each of several ports", "NameMissing"));
+  }
+  if (!port.name.empty() && !isDnsLabel(port.name)) {
+    report.violations.push_back(broken(path + ".name", port.name, "is no port's name",
+                                       "write at most 63 of a-z, 0-9 and '-'", "IllegalName"));
+  }
+  checkTargetPort(port.targetPort, path + ".targetPort", report);
+  if (!port.appProtocol.empty()) {
+    const auto status = k8s::validate(k8s::LabelSelector{{{port.appProtocol, ""}}, {}});
+    if (!status.has_value()) {
+      report.violations.push_back(
+          broken(path + ".appProtocol", port.appProtocol, "is no protocol's name",
+                 "write one such as https or example.com/mine", "IllegalName"));
+    }
+  }
+  if (port.protocol == Protocol::SCTP && !headless) {
+    report.violations.push_back(broken(path + ".protocol", "SCTP",
+                                       "isn't served by a ClusterIP on a network",
+                                       "set clusterIP: None", "ProtocolNotServed"));
+  }
+}
+
+void checkPorts(const PodNetworkServiceSpec& spec, Report& report) {
+  const auto& ports = spec.ports;
+  if (ports.empty() && !spec.isHeadless()) {
+    report.violations.push_back(broken("spec.ports", "", "is missing",
+                                       "write at least one port, or set clusterIP: None",
+                                       "PortsMissing"));
+  }
+  if (ports.size() > kMaxServicePorts) {
+    report.violations.push_back(
+        broken("spec.ports", std::to_string(ports.size()) + " ports", "are too many",
+               "write at most " + std::to_string(kMaxServicePorts), "TooMany"));
+  }
+  std::set<std::pair<Protocol, std::int32_t>> numbers;
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    const std::string path = parts::at("spec.ports", i);
+    checkPort(ports[i], path, ports.size() == 1, spec.isHeadless(), report);
+    if (!numbers.insert({ports[i].protocol, ports[i].port}).second) {
+      report.violations.push_back(broken(path + ".port", std::to_string(ports[i].port),
+                                         "stands twice with this protocol", "leave one of them out",
+                                         "Duplicate"));
+    }
+    if (!ports[i].name.empty() && !names.insert(ports[i].name).second) {
+      report.violations.push_back(broken(path + ".name", ports[i].name, "stands twice",
+                                         "give each port a name of its own", "Duplicate"));
+    }
+  }
+}
+
+void checkClusterIP(const PodNetworkServiceSpec& spec, Report& report) {
+  if (spec.isHeadless()) return;
+  if (!spec.clusterIP.empty()) {
+    report.violations.push_back(broken(
+        "spec.clusterIP", spec.clusterIP, "can't be chosen on a network",
+        "write None for names alone, or leave it out to have one allocated", "ClusterIPNotServed"));
+    return;
+  }
+  report.warnings.push_back({"spec.clusterIP", "",
+                             "is absent: the Service gets a ClusterIP, which nodes don't translate "
+                             "yet, so connections to it fail; only readers of EndpointSlices are "
+                             "served. Set clusterIP: None to be found by name",
+                             "", "ClusterIPNotTranslated", Code::Ok});
+}
+
+void checkFamilies(const PodNetworkServiceSpec& spec, Report& report) {
+  std::set<AddressFamily> seen;
+  for (std::size_t i = 0; i < spec.ipFamilies.size(); ++i) {
+    const auto family = spec.ipFamilies[i];
+    if (seen.insert(family).second) continue;
+    report.violations.push_back(broken(parts::at("spec.ipFamilies", i),
+                                       std::string(k8s::spell(family)), "stands twice",
+                                       "write each family once", "Duplicate"));
+  }
+}
+
+bool isOpen(const PodNetwork& network, const std::string& home, const Catalog& catalog) {
+  const auto labels = catalog.namespaceLabels(home);
+  return isOpenTo(network, home, labels ? &*labels : nullptr);
+}
+
+void warnOf(const PodNetworkService& service, const Catalog& catalog, Report& report) {
+  const std::string path = "spec.podNetworkName";
+  const auto& name = service.spec.podNetworkName;
+  const auto& home = service.metadata.nameSpace;
+  const auto network = catalog.network(name);
+  if (!network || !isOpen(*network, home, catalog)) {
+    report.warnings.push_back({path, name,
+                               "names no PodNetwork that is open to namespace \"" + home +
+                                   "\"; the service has no endpoints until there is one",
+                               "", "NetworkNotFound", Code::Ok});
+    return;
+  }
+  const auto has = familiesOf(*network);
+  for (const auto family : service.spec.ipFamilies) {
+    if (std::ranges::find(has, family) != has.end()) continue;
+    report.warnings.push_back(
+        {"spec.ipFamilies", std::string(k8s::spell(family)),
+         "is no family of network \"" + name + "\"; there are no endpoints of it", "",
+         "FamilyMissing", Code::Ok});
+  }
+}
+
+template <class T>
+void unchanged(const std::string& path, const T& before, const T& after, const std::string& value,
+               Report& report) {
+  if (before == after) return;
+  report.violations.push_back(
+      broken(path, value, "can't change", "make another service instead", "ImmutableField"));
+}
+
+}  // namespace
+
+Report validate(const PodNetworkService& service) {
+  Report report;
+  checkMetadata(service, report);
+  if (!isDnsLabel(service.spec.podNetworkName)) {
+    report.violations.push_back(broken("spec.podNetworkName", service.spec.podNetworkName,
+                                       "is no PodNetwork's name",
+                                       "write the name of one (kubectl get pnet)", "IllegalName"));
+  }
+  checkSelector(service.spec.selector, report);
+  checkClusterIP(service.spec, report);
+  checkFamilies(service.spec, report);
+  checkPorts(service.spec, report);
+  return report;
+}
+
+Report validate(const PodNetworkService& service, const Catalog& catalog) {
+  Report report = validate(service);
+  if (report.ok()) warnOf(service, catalog, report);
+  return report;
+}
+
+Report validateUpdate(const PodNetworkService& before, const PodNetworkService& after,
+                      const Catalog& catalog) {
+  Report report = validate(after, catalog);
+  const auto& old = before.spec;
+  const auto& now = after.spec;
+  unchanged("spec.podNetworkName", old.podNetworkName, now.podNetworkName, now.podNetworkName,
+            report);
+  unchanged("spec.clusterIP", old.clusterIP, now.clusterIP, now.clusterIP, report);
+  std::string families;
+  for (const auto family : now.ipFamilies) {
+    families += (families.empty() ? "" : ", ") + std::string(k8s::spell(family));
+  }
+  unchanged("spec.ipFamilies", old.ipFamilies, now.ipFamilies, families, report);
+  return report;
+}
+
+bool isReservedLabel(std::string_view key) {
+  return key.starts_with("multinet.dev/") || key.starts_with("service.kubernetes.io/") ||
+         key.starts_with("endpointslice.kubernetes.io/") || key == kServiceNameLabel;
+}
+
+std::vector<AddressFamily> familiesOf(const PodNetwork& network) {
+  std::vector<AddressFamily> families;
+  for (const auto& subnet : network.spec.ipam.subnets) {
+    const bool isV6 = subnet.cidr.find(':') != std::string::npos;
+    const auto family = isV6 ? AddressFamily::IPv6 : AddressFamily::IPv4;
+    if (std::ranges::find(families, family) == families.end()) families.push_back(family);
+  }
+  return families;
+}
+
+std::vector<AddressFamily> familiesOf(const PodNetworkServiceSpec& service,
+                                      const PodNetwork& network) {
+  return service.ipFamilies.empty() ? familiesOf(network) : service.ipFamilies;
+}
+
+PodNetworkServicePort withDefaults(PodNetworkServicePort port) {
+  if (port.targetPort.empty()) port.targetPort.number = port.port;
+  return port;
+}
+
+}  // namespace multinet::api

@@ -1,0 +1,50 @@
+// The rules for services on networks, and what absent fields of them mean. Webhook, controller and
+// CLI call the same ones.
+#pragma once
+
+#include <vector>
+
+#include "lib/api/catalog.h"
+#include "lib/api/pod_network_service.h"
+#include "lib/api/violation.h"
+
+namespace multinet::api {
+
+inline constexpr std::size_t kMaxServicePorts = 100;
+inline constexpr std::size_t kMaxSelectorPairs = 16;
+
+/// Whose a Service or an EndpointSlice is: kube-proxy passes over a Service that carries it (label
+/// kServiceProxyLabel), the core controllers over a slice (label kManagedByLabel).
+inline constexpr const char* kServiceManager = "multinet.dev";
+inline constexpr const char* kServiceProxyLabel = "service.kubernetes.io/service-proxy-name";
+inline constexpr const char* kManagedByLabel = "endpointslice.kubernetes.io/managed-by";
+inline constexpr const char* kServiceNameLabel = "kubernetes.io/service-name";
+/// Keeps a slice out of every kube-proxy.
+inline constexpr const char* kHeadlessLabel = "service.kubernetes.io/headless";
+/// Annotation of a Service: which of its labels are the PodNetworkService's, so that one that is
+/// taken away there goes here too, and somebody else's stays.
+inline constexpr const char* kLabelsOfAnnotation = "multinet.dev/labels";
+/// Which network's addresses are in it.
+inline constexpr const char* kNetworkLabel = "multinet.dev/network";
+
+/// A service by itself: its name, labels, selector, ports, families. Warnings: a ClusterIP, which
+/// nodes don't translate yet.
+[[nodiscard]] Report validate(const PodNetworkService& service);
+/// As above, with warnings of the network: it isn't there, isn't open to the namespace, lacks a
+/// family. None of them refuses, so that objects may be applied in any order.
+[[nodiscard]] Report validate(const PodNetworkService& service, const Catalog& catalog);
+/// As above, and the network, clusterIP and ipFamilies may not change.
+[[nodiscard]] Report validateUpdate(const PodNetworkService& before, const PodNetworkService& after,
+                                    const Catalog& catalog);
+
+/// Whether a label is for Kubernetes or us to set, on Services and slices.
+[[nodiscard]] bool isReservedLabel(std::string_view key);
+/// Families of the network's subnets, in their order.
+[[nodiscard]] std::vector<AddressFamily> familiesOf(const PodNetwork& network);
+/// In which families it has endpoints: its own, or the network's.
+[[nodiscard]] std::vector<AddressFamily> familiesOf(const PodNetworkServiceSpec& service,
+                                                    const PodNetwork& network);
+/// The port with its targetPort filled in.
+[[nodiscard]] PodNetworkServicePort withDefaults(PodNetworkServicePort port);
+
+}  // namespace multinet::api

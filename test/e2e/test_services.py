@@ -1,0 +1,533 @@
+"""Services on a network: the names that an unmodified CoreDNS answers, what becomes of them as pods come,
+go and fail, whose the Service and its slices are, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from e2elib.admission import try_out
+from e2elib.cluster import Cluster
+from e2elib.networks import Networks
+from e2elib.objects import API, address, interface, interface_sets, network, service, vxlan
+from e2elib.pods import IMAGE, REQUEST, WAIT_FOR_END, pod
+from e2elib.waiting import hold
+
+V4, V6 = "10.66.0.0/24", "fd00:66::/64"
+SERVE = "echo $HOSTNAME > /tmp/index.html; touch /tmp/ready; httpd -p 8080 -h /tmp; " + WAIT_FOR_END
+PROBE = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}
+FOLLOWED_WITHIN = 40  # names are cached for a few seconds
+
+
+def workload(kind: str, name: str, namespace: str, on: str, replicas: int, **more: Any) -> str:
+    """A Deployment or StatefulSet of pods that serve a page on a network; they are Ready by a file."""
+    template = {
+        "metadata": {"labels": {"app": name}, "annotations": {REQUEST: on}},
+        "spec": {
+            "terminationGracePeriodSeconds": 2,
+            "containers": [
+                {
+                    "name": "main",
+                    "image": IMAGE,
+                    "imagePullPolicy": "Never",
+                    "command": ["/bin/sh", "-c", SERVE],
+                    "ports": [{"name": "web", "containerPort": 8080}],
+                    "readinessProbe": PROBE,
+                }
+            ],
+        },
+    }
+    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}
+    metadata = {"name": name, "namespace": namespace}
+    return json.dumps(
+        {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": spec | more}
+    )
+
+
+class Shop:
+    """A namespace, and a pod in it that asks CoreDNS and is on no network."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        cluster.apply(pod("asker", namespace))
+        cluster.wait_pod_ready("asker", namespace)
+
+    def ask(self, name: str, kind: str = "a") -> list[str]:
+        """The lines of the answer; none where the name isn't known or has none of this kind."""
+        full = f"{name}.{self.namespace}.svc.cluster.local."
+        _, out, _ = self.cluster.pod_exec_try(
+            self.namespace, "asker", "nslookup", f"-type={kind}", full
+        )
+        return out.split("\n\n", 1)[-1].splitlines()  # without the server's own address
+
+    def addresses(self, name: str, kind: str = "a") -> set[str]:
+        found = (re.fullmatch(r"Address: (\S+)", line) for line in self.ask(name, kind))
+        return {match[1] for match in found if match}
+
+    def services(self, name: str) -> set[tuple[int, str]]:
+        """Ports and targets of an SRV name."""
+        found = (
+            re.search(r"service = \d+ \d+ (\d+) (\S+?)\.?$", line) for line in self.ask(name, "srv")
+        )
+        return {(int(match[1]), match[2]) for match in found if match}
+
+    def expect(self, name: str, addresses: set[str], kind: str = "a") -> None:
+        def answered() -> bool:
+            got = self.addresses(name, kind)
+            assert got == addresses, f"{name} {kind}: {sorted(got)}, not {sorted(addresses)}"
+            return True
+
+        self.cluster.wait(answered, FOLLOWED_WITHIN, f"{name} to have its addresses")
+
+    def told(self, name: str, kind: str = "Ready") -> dict[str, Any]:
+        status = self.cluster.json("podnetworkservice", name, self.namespace).get("status", {})
+        found = [one for one in status.get("conditions", []) if one["type"] == kind]
+        return dict(found[0]) if found else {}
+
+    def wait_reason(self, name: str, reason: str, kind: str = "Ready") -> dict[str, Any]:
+        def right() -> dict[str, Any]:
+            told = self.told(name, kind)
+            assert told.get("reason") == reason, f"{name}: {told}"
+            return told
+
+        return self.cluster.wait(right, 20, f"{name} to be {kind} by {reason}")
+
+    def rolled_out(self, what: str) -> None:
+        self.cluster.kubectl(
+            "rollout", "status", what, "-n", self.namespace, "--timeout=90s", "--watch"
+        )
+
+    def of_pods(self, app: str, family: str = "IPv4") -> set[str]:
+        """The addresses on net1 of the pods that live."""
+        live = {
+            one["metadata"]["name"]
+            for one in self.cluster.items("pods", self.namespace)
+            if one["metadata"].get("labels", {}).get("app") == app
+            and "deletionTimestamp" not in one["metadata"]
+        }
+        return {
+            address(one["interfaces"][0], family)
+            for name, one in interface_sets(self.cluster, self.namespace).items()
+            if name in live
+        }
+
+    def slices(self, name: str) -> list[dict[str, Any]]:
+        every = self.cluster.items("endpointslices", self.namespace)
+        return [one for one in every if one["metadata"]["labels"].get(LABEL_SERVICE) == name]
+
+    def endpoints(self, name: str) -> dict[str, dict[str, bool]]:
+        """The conditions of each address."""
+        return {
+            endpoint["addresses"][0]: endpoint["conditions"]
+            for one in self.slices(name)
+            for endpoint in one.get("endpoints") or []
+        }
+
+
+LABEL_SERVICE = "kubernetes.io/service-name"
+LABEL_MANAGER = "endpointslice.kubernetes.io/managed-by"
+LABEL_PROXY = "service.kubernetes.io/service-proxy-name"
+
+
+@pytest.fixture
+def shop(deployed: Cluster, networks: Networks, namespace: str) -> Iterator[Shop]:
+    networks.add_ready(vxlan("stage", V4, V6))
+    yield Shop(deployed, namespace)
+
+
+def test_names_lead_to_the_networks_addresses(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    cluster.apply(workload("StatefulSet", "db", namespace, "stage", 2, serviceName="db"))
+    selector = {"app": "db"}
+    port = {"name": "http", "port": 80, "targetPort": "web"}
+    cluster.apply(service("db-stage", namespace, "stage", selector=selector, ports=[port]))
+    shop.rolled_out("statefulset/db")
+    shop.wait_reason("db-stage", "Accepted")
+
+    for kind, family in (("a", "IPv4"), ("aaaa", "IPv6")):
+        mine = {
+            name: address(interface(cluster, namespace, name, "net1"), family)
+            for name in ("db-0", "db-1")
+        }
+        shop.expect("db-stage", set(mine.values()), kind)
+        for name, one in mine.items():
+            shop.expect(f"{name}.db-stage", {one}, kind)
+    domain = f"db-stage.{namespace}.svc.cluster.local"
+    assert shop.services("_http._tcp.db-stage") == {
+        (8080, f"db-0.{domain}"),
+        (8080, f"db-1.{domain}"),
+    }
+    shop.wait_reason("db-stage", "Available", "Endpoints")
+    status = cluster.json("podnetworkservice", "db-stage", namespace)["status"]
+    assert status["clusterIPs"] == ["None"]
+    assert status["endpoints"] == {"ready": 4, "serving": 4, "terminating": 0}
+
+    made = cluster.json("service", "db-stage", namespace)
+    assert "selector" not in made["spec"]
+    assert made["metadata"]["labels"][LABEL_PROXY] == "multinet.dev"
+    assert {one["addressType"] for one in shop.slices("db-stage")} == {"IPv4", "IPv6"}
+    for one in shop.slices("db-stage"):
+        assert one["metadata"]["labels"][LABEL_MANAGER] == "multinet.dev"
+        assert one["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP"}]
+        assert {end["hostname"] for end in one["endpoints"]} == {"db-0", "db-1"}
+    # The core controller keeps such an object for a Service with a selector alone.
+    assert not cluster.exists("endpoints", "db-stage", namespace)
+
+    # And they can be reached there, over the network.
+    cluster.apply(pod("client", namespace, networks="stage"))
+    cluster.wait_pod_ready("client", namespace)
+    (there,) = shop.addresses("db-1.db-stage")
+    ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {there} 8080"
+    page = cluster.pod_exec(namespace, "client", "sh", "-c", ask)
+    assert page.splitlines()[-1] == "db-1", page
+
+
+def test_names_follow_scale_and_rollout(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    cluster.apply(workload("Deployment", "web", namespace, "stage", 2))
+    cluster.apply(service("web", namespace, "stage"))
+    shop.rolled_out("deployment/web")
+    first = shop.of_pods("web")
+    assert len(first) == 2
+    shop.expect("web", first)
+
+    cluster.kubectl("scale", "deployment/web", "--replicas=4", "-n", namespace)
+    shop.rolled_out("deployment/web")
+    more = shop.of_pods("web")
+    assert len(more) == 4 and first < more
+    shop.expect("web", more)
+    cluster.kubectl("scale", "deployment/web", "--replicas=1", "-n", namespace)
+    shop.rolled_out("deployment/web")
+    (last,) = shop.of_pods("web")
+    shop.expect("web", {last})
+
+    cluster.kubectl("scale", "deployment/web", "--replicas=3", "-n", namespace)
+    shop.rolled_out("deployment/web")
+    before = shop.of_pods("web")
+    cluster.kubectl("set", "env", "deployment/web", "ROUND=2", "-n", namespace)
+    shop.rolled_out("deployment/web")
+    after = shop.of_pods("web")
+    assert len(after) == 3 and not after & before
+    shop.expect("web", after)
+    shop.expect("web", shop.of_pods("web", "IPv6"), "aaaa")
+
+    def exact() -> bool:
+        assert {one for one in shop.endpoints("web") if ":" not in one} == after
+        return True
+
+    cluster.wait(exact, 20, "the slices to have what there is and no more")
+
+    cluster.kubectl("scale", "deployment/web", "--replicas=0", "-n", namespace)
+    shop.expect("web", set())
+    shop.wait_reason("web", "NoPodMatches", "Endpoints")
+    assert {one["addressType"] for one in shop.slices("web")} == {"IPv4", "IPv6"}, "empty ones stay"
+
+
+def test_what_is_made_follows_its_spec_and_labels(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    cluster.apply(pod("web", namespace, networks="stage", labels={"app": "web"}))
+    made = json.loads(service("web", namespace, "stage"))
+    made["metadata"]["labels"] = {"team": "a"}
+    cluster.apply(json.dumps(made))
+    cluster.wait_pod_ready("web", namespace)
+    shop.expect("web", {address(interface(cluster, namespace, "web", "net1"))})
+
+    made["metadata"]["labels"] = {"team": "b"}
+    made["spec"]["ports"] = [{"name": "http", "port": 81}]
+    cluster.apply(json.dumps(made))
+
+    def followed() -> bool:
+        standing = cluster.json("service", "web", namespace)
+        assert standing["metadata"]["labels"]["team"] == "b"
+        assert [one["port"] for one in standing["spec"]["ports"]] == [81]
+        for one in shop.slices("web"):
+            assert one["metadata"]["labels"]["team"] == "b"
+            assert [port["port"] for port in one["ports"]] == [81]
+        return True
+
+    cluster.wait(followed, 10, "Service and slices to follow")
+    made["spec"]["selector"] = {"app": "none"}
+    cluster.apply(json.dumps(made))
+    shop.expect("web", set())
+
+
+def test_a_pod_that_is_not_ready_has_no_name_unless_it_is_asked_for(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    cluster.apply(workload("Deployment", "web", namespace, "stage", 2))
+    cluster.apply(service("web", namespace, "stage"))
+    every = service(
+        "all", namespace, "stage", selector={"app": "web"}, publishNotReadyAddresses=True
+    )
+    cluster.apply(every)
+    shop.rolled_out("deployment/web")
+    both = shop.of_pods("web")
+    shop.expect("web", both)
+    shop.expect("all", both)
+
+    broken = next(name for name in interface_sets(cluster, namespace) if name.startswith("web-"))
+    gone = address(interface(cluster, namespace, broken, "net1"))
+    cluster.pod_exec(namespace, broken, "rm", "/tmp/ready")
+    shop.expect("web", both - {gone})
+    assert shop.endpoints("web")[gone] == {"ready": False, "serving": False, "terminating": False}
+    assert shop.endpoints("all")[gone] == {"ready": True, "serving": False, "terminating": False}
+    hold(lambda: shop.addresses("all") == both, 6, "a name of pods that aren't ready")
+    cluster.pod_exec(namespace, broken, "touch", "/tmp/ready")
+    shop.expect("web", both)
+
+
+def test_a_pod_that_ends_is_told_before_it_is_gone(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    slow = {"terminationGracePeriodSeconds": 20}
+    script = "trap '' TERM; while true; do sleep 1; done"
+    labels = {"app": "web"}
+    cluster.apply(pod("web", namespace, networks="stage", labels=labels, script=script, spec=slow))
+    cluster.apply(service("web", namespace, "stage"))
+    cluster.wait_pod_ready("web", namespace)
+    mine = address(interface(cluster, namespace, "web", "net1"))
+    shop.expect("web", {mine})
+    cluster.delete("pod", "web", namespace, "--wait=false")
+
+    def terminating() -> bool:
+        told = shop.endpoints("web")[mine]
+        assert told == {"ready": False, "serving": True, "terminating": True}, told
+        return True
+
+    cluster.wait(terminating, 5, "the endpoint to be terminating")
+    shop.expect("web", set())
+    cluster.delete("pod", "web", namespace, "--grace-period=1")
+
+    def gone() -> bool:
+        return not shop.endpoints("web")
+
+    cluster.wait(gone, 20, "the endpoint to be gone")
+
+
+def test_a_network_made_again_brings_its_own_addresses(shop: Shop, networks: Networks) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    networks.add_ready(network("again", "10.67.0.0/24"))
+    cluster.apply(service("web", namespace, "again"))
+    labels = {"app": "web"}
+    node = cluster.nodes[0]
+    cluster.apply(pod("old", namespace, networks="again", labels=labels, node=node))
+    cluster.wait_pod_ready("old", namespace)
+    shop.expect("web", {address(interface(cluster, namespace, "old", "net1"))})
+    cluster.delete("pod", "old", namespace, "--grace-period=1")
+    cluster.delete("podnetwork", "again")
+    shop.wait_reason("web", "NetworkNotFound")
+    shop.expect("web", set())
+
+    networks.add_ready(network("again", "10.68.0.0/24"))
+    shop.wait_reason("web", "Accepted")
+    cluster.apply(pod("new", namespace, networks="again", labels=labels, node=node))
+    cluster.wait_pod_ready("new", namespace)
+    now = address(interface(cluster, namespace, "new", "net1"))
+    assert now.startswith("10.68.")
+    shop.expect("web", {now})
+
+
+def test_a_name_that_is_taken_is_told_and_left_alone(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    spec = {"selector": {"app": "web"}, "ports": [{"port": 80}], "clusterIP": "None"}
+    metadata = {"name": "web", "namespace": namespace}
+    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    cluster.apply(json.dumps(theirs))
+    before = cluster.json("service", "web", namespace)
+    labels = {"app": "web"}
+    cluster.apply(pod("web", namespace, networks="stage", labels=labels))
+    cluster.apply(service("web", namespace, "stage"))
+    cluster.wait_pod_ready("web", namespace)
+    told = shop.wait_reason("web", "NameTaken")
+    assert told["status"] == "False"
+    assert "delete it, or give this service another name" in told["message"]
+    mine = address(interface(cluster, namespace, "web", "net1"))
+
+    def untouched() -> bool:
+        assert cluster.json("service", "web", namespace)["spec"] == before["spec"]
+        return mine not in shop.endpoints("web")
+
+    hold(untouched, 5, "somebody else's Service")
+    cluster.delete("service", "web", namespace)
+    shop.wait_reason("web", "Accepted")
+    shop.expect("web", {mine})
+
+
+def test_what_is_made_is_the_controllers(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    cluster.apply(pod("web", namespace, networks="stage", labels={"app": "web"}))
+    cluster.apply(service("web", namespace, "stage"))
+    cluster.wait_pod_ready("web", namespace)
+    mine = address(interface(cluster, namespace, "web", "net1"))
+    shop.expect("web", {mine})
+
+    def patched(kind: str, name: str, change: dict[str, Any]) -> str:
+        code, _, err = cluster.kubectl_try(
+            "patch", kind, name, "-n", namespace, "--type=merge", "-p", json.dumps(change)
+        )
+        return err if code != 0 else ""
+
+    refused = patched("service", "web", {"spec": {"selector": {"app": "web"}}})
+    assert "made of the PodNetworkService of its name; change that one" in refused
+    refused = patched("service", "web", {"metadata": {"labels": {LABEL_PROXY: None}}})
+    assert "metadata.labels" in refused
+    refused = patched("service", "web", {"metadata": {"ownerReferences": []}})
+    assert "delete that one to be rid of it" in refused
+    assert patched("service", "web", {"metadata": {"annotations": {"note": "mine"}}}) == ""
+    (slice_name,) = [
+        one["metadata"]["name"] for one in shop.slices("web") if one["addressType"] == "IPv4"
+    ]
+    forged = {"endpoints": [{"addresses": ["10.66.0.99"]}]}
+    assert "follow the pods" in patched("endpointslice", slice_name, forged)
+    metadata = {
+        "name": "forged",
+        "namespace": namespace,
+        "labels": {LABEL_MANAGER: "multinet.dev", LABEL_SERVICE: "web"},
+    }
+    slice_of_mine = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": metadata,
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.66.0.99"]}],
+    }
+    code, err = try_out(cluster, json.dumps(slice_of_mine))
+    assert code != 0
+    assert "name yourself" in err
+
+    # What is deleted comes back.
+    uid = cluster.json("service", "web", namespace)["metadata"]["uid"]
+    cluster.kubectl("delete", "service", "web", "-n", namespace, "--wait=false")
+    cluster.kubectl("delete", "endpointslice", slice_name, "-n", namespace)
+
+    def back() -> bool:
+        return bool(cluster.json("service", "web", namespace)["metadata"]["uid"] != uid)
+
+    cluster.wait(back, 10, "the Service to be made again")
+    shop.expect("web", {mine})
+
+
+def test_a_deletion_leaves_nothing(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    cluster.apply(pod("web", namespace, networks="stage", labels={"app": "web"}))
+    cluster.apply(service("web", namespace, "stage"))
+    cluster.wait_pod_ready("web", namespace)
+    shop.expect("web", {address(interface(cluster, namespace, "web", "net1"))})
+    cluster.delete("podnetworkservice", "web", namespace)
+
+    def gone() -> bool:
+        return not cluster.exists("service", "web", namespace) and not shop.slices("web")
+
+    cluster.wait(gone, 30, "Service and slices to be gone")
+    shop.expect("web", set())
+    hold(gone, 5, "nothing")
+    cluster.apply(service("web", namespace, "stage"))
+    shop.wait_reason("web", "Accepted")
+    shop.expect("web", {address(interface(cluster, namespace, "web", "net1"))})
+
+
+def test_a_cluster_ip_is_told_not_to_work(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    code, out, err = cluster.apply_try(service("vip", namespace, "stage", clusterIP=None))
+    assert code == 0, err
+    assert "nodes don't translate yet" in out + err
+    told = shop.wait_reason("vip", "ClusterIPNotTranslated")
+    assert told["status"] == "False"
+    made = cluster.json("service", "vip", namespace)
+    assert made["spec"]["clusterIP"] in made["spec"]["clusterIPs"]
+    assert made["metadata"]["labels"][LABEL_PROXY] == "multinet.dev"
+
+
+PORT = {"name": "http", "port": 80}
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no selector": ({"selector": None}, "spec.selector: Required value"),
+    "an empty selector": ({"selector": {}}, "spec.selector"),
+    "17 pairs": ({"selector": {f"k{i}": "v" for i in range(17)}}, "spec.selector: Too many"),
+    "no label's value": (
+        {"selector": {"app": "-web"}},
+        'spec.selector[app]: "-web" is nothing that a label can be; write',
+    ),
+    "NodePort": ({"type": "NodePort"}, 'spec.type: Unsupported value: "NodePort"'),
+    "LoadBalancer": ({"type": "LoadBalancer"}, 'spec.type: Unsupported value: "LoadBalancer"'),
+    "a chosen address": ({"clusterIP": "10.1"}, "can't be chosen on a network; write None"),
+    "a family twice": ({"ipFamilies": ["IPv4", "IPv4"]}, "spec.ipFamilies[1]: Duplicate"),
+    "neither ports nor None": (
+        {"ports": None, "clusterIP": None},
+        "at least one is needed; or set clusterIP: None",
+    ),
+    "port 0": ({"ports": [{"port": 0}]}, "spec.ports[0].port: Invalid value: 0"),
+    "port 65536": ({"ports": [{"port": 65536}]}, "spec.ports[0].port: Invalid value: 65536"),
+    "a port twice": (
+        {"ports": [PORT, PORT | {"name": "b"}]},
+        "a port stands twice with its protocol; leave one of them out",
+    ),
+    "a name twice": (
+        {"ports": [PORT, PORT | {"port": 81}]},
+        "a name stands twice; give each port a name of its own",
+    ),
+    "an unnamed one": ({"ports": [PORT, {"port": 81}]}, "each of several ports needs a name"),
+    "a long target": ({"ports": [PORT | {"targetPort": "x" * 16}]}, "targetPort"),
+    "a target of digits": (
+        {"ports": [PORT | {"targetPort": "80-80"}]},
+        "no port of a container; write 1 to 65535",
+    ),
+    "SCTP by a ClusterIP": (
+        {"ports": [PORT | {"protocol": "SCTP"}], "clusterIP": None},
+        "SCTP isn't served by a ClusterIP on a network; set clusterIP: None",
+    ),
+    "a protocol of spaces": (
+        {"ports": [PORT | {"appProtocol": "a b"}]},
+        'spec.ports[0].appProtocol: "a b" is no protocol\'s name; write',
+    ),
+    "a field that doesn't work yet": (
+        {"sessionAffinity": "ClientIP"},
+        'unknown field "spec.sessionAffinity"',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused(deployed: Cluster, case: str) -> None:
+    spec, says = BAD[case]
+    code, err = try_out(deployed, service("bad", "default", "stage", **spec))
+    assert code != 0, "it was taken"
+    assert says in err, err
+
+
+def test_bad_names_and_labels_are_refused(deployed: Cluster) -> None:
+    for name in ("9web", "web.stage"):
+        code, err = try_out(deployed, service(name, "default", "stage"))
+        assert code != 0
+        assert f"{name} is no Service's name; write a letter" in err
+    labelled = json.loads(service("web", "default", "stage"))
+    labelled["metadata"]["labels"] = {LABEL_PROXY: "mine"}
+    code, err = try_out(deployed, json.dumps(labelled))
+    assert code != 0
+    assert "leave it out" in err
+
+
+def test_what_it_is_made_for_never_changes(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    cluster.apply(service("web", namespace, "stage", ipFamilies=["IPv4"]))
+    for field, value in (
+        ("podNetworkName", "other"),
+        ("clusterIP", None),
+        ("ipFamilies", ["IPv6"]),
+        ("ipFamilies", None),
+    ):
+        change = json.dumps({"spec": {field: value}})
+        code, _, err = cluster.kubectl_try(
+            "patch", "podnetworkservice", "web", "-n", namespace, "--type=merge", "-p", change
+        )
+        assert code != 0, field
+        assert f"{field} can't change; make another service" in err, err
+
+
+def test_a_network_that_is_not_there_only_warns(deployed: Cluster) -> None:
+    manifest = service("web", "default", "nowhere")
+    code, err = try_out(deployed, manifest)
+    assert code == 0, err
+    assert '"nowhere" names no PodNetwork that is open to namespace "default"' in err
+    assert json.loads(manifest)["apiVersion"] == API

@@ -1,0 +1,102 @@
+// Services on networks: what is refused at the door, and what is only told.
+#include <gmock/gmock.h>
+
+#include "lib/api/names.h"
+#include "lib/api/test_objects.h"
+#include "webhook/admission/fake_view.h"
+#include "webhook/admission/validate.h"
+
+namespace multinet::webhook {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Json = nlohmann::json;
+
+class ServiceReview : public ::testing::Test {
+ protected:
+  ServiceReview() { view_.catalog = api::testing::goodCatalog(); }
+
+  static Json good() {
+    return k8s::KindTraits<api::PodNetworkService>::encode(
+        api::testing::goodService("web", "blue"));
+  }
+  Verdict ask(const Json& object, const Json& before = nullptr,
+              const std::string& nameSpace = "default") const {
+    const Json review{{"apiVersion", "admission.k8s.io/v1"},
+                      {"kind", "AdmissionReview"},
+                      {"request",
+                       {{"uid", "u"},
+                        {"operation", before.is_null() ? "CREATE" : "UPDATE"},
+                        {"namespace", nameSpace},
+                        {"resource", {{"group", api::kGroup}, {"resource", "podnetworkservices"}}},
+                        {"object", object},
+                        {"oldObject", before}}}};
+    const auto root = parseStrictly(review.dump());
+    const auto decoded = decodeReview(*root);
+    EXPECT_TRUE(decoded) << decoded.error().message;
+    return validate(*decoded, view_);
+  }
+
+  FakeView view_;
+};
+
+TEST_F(ServiceReview, AGoodOnePassesWithoutAWord) {
+  const auto verdict = ask(good());
+  EXPECT_TRUE(verdict.allowed) << verdict.message;
+  EXPECT_THAT(verdict.warnings, IsEmpty());
+}
+
+TEST_F(ServiceReview, AllThatIsWrongIsToldAtOnce) {
+  auto bad = good();
+  bad["spec"]["selector"] = Json::object();
+  bad["spec"]["ports"][0]["port"] = 0;
+  const auto verdict = ask(bad);
+  EXPECT_FALSE(verdict.allowed);
+  EXPECT_EQ(verdict.code, 422);
+  EXPECT_THAT(verdict.message, HasSubstr("admit podnetworkservice default/web: spec.selector"));
+  EXPECT_THAT(verdict.message, HasSubstr("spec.ports[0].port: \"0\" is no port"));
+}
+
+TEST_F(ServiceReview, WhatDoesNotWorkYetIsRefusedByItsWord) {
+  for (const char* type : {"NodePort", "LoadBalancer", "ExternalName"}) {
+    auto bad = good();
+    bad["spec"]["type"] = type;
+    const auto verdict = ask(bad);
+    EXPECT_FALSE(verdict.allowed);
+    EXPECT_THAT(verdict.message,
+                HasSubstr("spec.type: is \"" + std::string(type) + "\", must be one of ClusterIP"));
+  }
+}
+
+TEST_F(ServiceReview, AClusterIPIsTakenWithAWarning) {
+  auto object = good();
+  object["spec"].erase("clusterIP");
+  const auto verdict = ask(object);
+  EXPECT_TRUE(verdict.allowed) << verdict.message;
+  EXPECT_THAT(verdict.warnings, ElementsAre(HasSubstr("nodes don't translate")));
+}
+
+TEST_F(ServiceReview, ANetworkIsNamedTheSameWhetherItIsClosedOrAbsent) {
+  auto& closed = view_.catalog.networks["red"];
+  closed.spec.access.namespaces.from = api::AccessFrom::None;
+  auto object = good();
+  object["spec"]["podNetworkName"] = "red";
+  const auto verdict = ask(object);
+  EXPECT_TRUE(verdict.allowed);
+  view_.catalog.networks.erase("red");
+  EXPECT_EQ(ask(object).warnings, verdict.warnings) << "nobody learns whether there is such a one";
+  EXPECT_THAT(verdict.warnings, ElementsAre(HasSubstr("\"red\" names no PodNetwork")));
+}
+
+TEST_F(ServiceReview, WhatNeverChangesIsKept) {
+  auto after = good();
+  after["spec"]["podNetworkName"] = "red";
+  const auto verdict = ask(after, good());
+  EXPECT_FALSE(verdict.allowed);
+  EXPECT_THAT(verdict.message, HasSubstr("spec.podNetworkName: \"red\" can't change"));
+}
+
+}  // namespace
+}  // namespace multinet::webhook
