@@ -38,10 +38,11 @@ struct Authority {
   }
 };
 
+/// One that begins later was made while the clock was ahead: nobody takes what it signed.
 bool validCa(const tls::KeyPair& pair, WallTime now) {
   if (!tls::checkPair(pair).has_value()) return false;
   const auto info = tls::parseCertificate(pair.certificatePem);
-  return info.has_value() && info->isCa && info->notAfter > now;
+  return info.has_value() && info->isCa && info->notBefore <= now && info->notAfter > now;
 }
 
 /// Certificates of a bundle that still are valid CAs.
@@ -77,7 +78,7 @@ Result<CertificatePlan> beginAuthority(const CertificateObservation& observed, W
   if (observed.serving) authority.previous = validCas(valueOf(*observed.serving, "ca.crt"), now);
   CertificatePlan plan;
   plan.authority = authority.data();
-  plan.why = observed.authority ? "the CA can't be read or has ended: made another"
+  plan.why = observed.authority ? "the CA can't be read, has ended or begins later: made another"
                                 : "there is no CA yet: made one";
   return plan;
 }

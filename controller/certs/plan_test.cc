@@ -73,6 +73,38 @@ TEST(PlanCertificates, WritesNothingOnceConverged) {
   EXPECT_EQ(world.writes, before);
 }
 
+TEST(PlanCertificates, AClockThatGoesForthAndBackChangesNothing) {
+  World world;
+  world.converge();
+  const int before = world.writes;
+  for (const int hours : {1, -2, 24, -24, 1}) {
+    world.now += std::chrono::hours(hours);
+    world.converge();
+  }
+  EXPECT_EQ(world.writes, before);
+}
+
+TEST(PlanCertificates, WhatWasMadeWhileTheClockWasAheadIsMadeAnew) {
+  World world;
+  world.now += std::chrono::hours(24);
+  world.converge();
+  world.now = kStart;
+  for (int pass = 0; pass < 10; ++pass) {
+    const auto plan = planCertificates(world.observed, world.now);
+    ASSERT_TRUE(plan.has_value());
+    if (plan->converged()) break;
+    if (plan->authority) world.observed.authority = plan->authority;
+    if (plan->serving) world.observed.serving = plan->serving;
+    for (const auto& name : plan->configurations) {
+      for (auto& bundle : world.observed.bundles[name]) bundle = plan->bundle;
+    }
+  }
+  world.checkTrusted();
+  const int before = world.writes;
+  world.converge();
+  EXPECT_EQ(world.writes, before) << "and is kept then";
+}
+
 TEST(PlanCertificates, RenewsTheLeafBeforeItEnds) {
   World world;
   world.converge();
