@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static_cast<void>(decodeLink(payload));
     static_cast<void>(decodeAddress(payload));
     static_cast<void>(decodeRoute(payload));
-    static_cast<void>(decodeFlood(payload, 1));
+    static_cast<void>(decodeFdb(payload));
   };
   decode(bytes);
   if (const auto frames = parseFrames(bytes)) {

@@ -138,7 +138,7 @@ TEST(Codec, TruncatedAtEveryByteIsAnErrorOrLessNeverMore) {
     }
     static_cast<void>(decodeAddress(cut));
     static_cast<void>(decodeRoute(cut));
-    static_cast<void>(decodeFlood(cut, 7));
+    static_cast<void>(decodeFdb(cut));
   }
 }
 
@@ -237,8 +237,12 @@ TEST(Codec, DecodersReadWhatTheBuildersWrite) {
   route.mtu = 1400;
   EXPECT_EQ(decodeRoute(payload(addRoute(route))).value(), route);
   const auto remote = IpAddress::parse("172.18.0.2").value();
-  EXPECT_EQ(decodeFlood(payload(addFlood(9, remote)), 9).value(), remote);
-  EXPECT_EQ(decodeFlood(payload(addFlood(9, remote)), 8).value(), std::nullopt);
+  FdbEntry entry{9, 0, MacAddress{}, remote, 0, true};
+  EXPECT_EQ(decodeFdb(payload(addFlood(9, remote))).value(), entry);
+  EXPECT_TRUE(entry.floods());
+  entry = {4, 0, MacAddress::derive("pinned"), remote, 7, true};
+  EXPECT_EQ(decodeFdb(payload(addFdb(entry))).value(), entry);
+  EXPECT_FALSE(entry.floods());
 }
 
 }  // namespace

@@ -1,9 +1,14 @@
 #include "lib/netlink/link.h"
 
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/if_vlan.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+
+#include <array>
+#include <span>
 
 namespace multinet::netlink {
 namespace {
@@ -45,6 +50,94 @@ int indexOf(const std::optional<std::uint32_t>& value) {
   return static_cast<int>(value.value_or(0));
 }
 
+// What a frame's way depends on, as links of ours are made with: createBridge() and the kernel's
+// own values (br_dev_setup, new_nbp, vxlan_setup).
+constexpr std::array kBridge = {
+    Setting{IFLA_BR_STP_STATE, 4, 0},         Setting{IFLA_BR_FORWARD_DELAY, 4, 0},
+    Setting{IFLA_BR_AGEING_TIME, 4, 30'000},  Setting{IFLA_BR_VLAN_FILTERING, 1, 0},
+    Setting{IFLA_BR_MCAST_SNOOPING, 1, 0},    Setting{IFLA_BR_NF_CALL_IPTABLES, 1, 0},
+    Setting{IFLA_BR_NF_CALL_IP6TABLES, 1, 0}, Setting{IFLA_BR_NF_CALL_ARPTABLES, 1, 0},
+};
+constexpr Setting kForwards = {IFLA_BRPORT_STATE, 1, BR_STATE_FORWARDING};
+constexpr std::array kPort = {
+    Setting{IFLA_BRPORT_MODE, 1, 0},           Setting{IFLA_BRPORT_GUARD, 1, 0},
+    Setting{IFLA_BRPORT_PROTECT, 1, 0},        Setting{IFLA_BRPORT_LEARNING, 1, 1},
+    Setting{IFLA_BRPORT_UNICAST_FLOOD, 1, 1},  Setting{IFLA_BRPORT_MCAST_FLOOD, 1, 1},
+    Setting{IFLA_BRPORT_BCAST_FLOOD, 1, 1},    Setting{IFLA_BRPORT_MCAST_TO_UCAST, 1, 0},
+    Setting{IFLA_BRPORT_PROXYARP, 1, 0},       Setting{IFLA_BRPORT_PROXYARP_WIFI, 1, 0},
+    Setting{IFLA_BRPORT_NEIGH_SUPPRESS, 1, 0}, Setting{IFLA_BRPORT_VLAN_TUNNEL, 1, 0},
+    Setting{IFLA_BRPORT_ISOLATED, 1, 0},       Setting{IFLA_BRPORT_LOCKED, 1, 0},
+};
+constexpr std::array kVxlan = {
+    Setting{IFLA_VXLAN_TTL, 1, 0},         Setting{IFLA_VXLAN_TOS, 1, 0},
+    Setting{IFLA_VXLAN_AGEING, 4, 300},    Setting{IFLA_VXLAN_LIMIT, 4, 0},
+    Setting{IFLA_VXLAN_PROXY, 1, 0},       Setting{IFLA_VXLAN_RSC, 1, 0},
+    Setting{IFLA_VXLAN_L2MISS, 1, 0},      Setting{IFLA_VXLAN_L3MISS, 1, 0},
+    Setting{IFLA_VXLAN_TTL_INHERIT, 1, 0},
+};
+
+/// Those of `made` that the kernel has and that have another value.
+std::vector<Setting> changedIn(const Attributes& data, std::span<const Setting> made) {
+  std::vector<Setting> changed;
+  for (const Setting& one : made) {
+    const auto narrow = data.u8(one.attribute);
+    const auto wide = data.u32(one.attribute);
+    const auto found = one.bytes == 1 ? std::optional<std::uint32_t>(narrow) : wide;
+    if (found && *found != one.value) changed.push_back(one);
+  }
+  return changed;
+}
+
+/// A port that is down, or without a carrier, doesn't forward by itself.
+std::vector<Setting> changedPort(const Attributes& data, const LinkInfo& link) {
+  auto changed = changedIn(data, kPort);
+  if (link.up && link.carrier) {
+    const auto stopped = changedIn(data, {&kForwards, 1});
+    changed.insert(changed.end(), stopped.begin(), stopped.end());
+  }
+  return changed;
+}
+
+/// IFLA_VLAN_FLAGS is a pair of flags and mask; by itself a device has VLAN_FLAG_REORDER_HDR alone.
+std::vector<Setting> changedVlan(const Attributes& data) {
+  const auto found = data.find(IFLA_VLAN_FLAGS);
+  ifla_vlan_flags flags{};
+  if (!found || found->size() < sizeof flags) return {};
+  std::memcpy(&flags, found->data(), sizeof flags);
+  if (flags.flags == VLAN_FLAG_REORDER_HDR) return {};
+  return {{IFLA_VLAN_FLAGS, sizeof flags, flags.flags ^ VLAN_FLAG_REORDER_HDR}};
+}
+
+void put(Message& message, const Setting& setting) {
+  if (setting.attribute == IFLA_VLAN_FLAGS && setting.bytes == sizeof(ifla_vlan_flags)) {
+    const ifla_vlan_flags flags{VLAN_FLAG_REORDER_HDR, setting.value};
+    std::array<std::uint8_t, sizeof flags> bytes{};
+    std::memcpy(bytes.data(), &flags, sizeof flags);
+    message.put(setting.attribute, Bytes(bytes));
+  } else if (setting.bytes == 1) {
+    message.putU8(setting.attribute, static_cast<std::uint8_t>(setting.value));
+  } else {
+    message.putU32(setting.attribute, setting.value);
+  }
+}
+
+/// RTM_SETLINK doesn't look at a link's kind; this one changes it where the link is there.
+Message changeKind(const LinkRef& link) {
+  Message message(RTM_NEWLINK, kChange);
+  message.header(linkHeader(link.index));
+  if (link.index == 0) message.put(IFLA_IFNAME, link.name);
+  return message;
+}
+
+std::optional<std::uint32_t> decodeMode(const std::string& kind, const Attributes& data) {
+  const bool isMacvlan = kind == "macvlan";
+  const auto narrow = data.u16(IFLA_IPVLAN_MODE);
+  const auto mode = isMacvlan ? data.u32(IFLA_MACVLAN_MODE) : std::optional<std::uint32_t>(narrow);
+  if (!mode) return std::nullopt;
+  const auto flags = isMacvlan ? data.u16(IFLA_MACVLAN_FLAGS) : data.u16(IFLA_IPVLAN_FLAGS);
+  return *mode | (static_cast<std::uint32_t>(flags.value_or(0)) << 16U);
+}
+
 VxlanInfo decodeVxlan(const Attributes& data) {
   VxlanInfo vxlan;
   vxlan.vni = data.u32(IFLA_VXLAN_ID).value_or(0);
@@ -54,6 +147,8 @@ VxlanInfo decodeVxlan(const Attributes& data) {
   if (!vxlan.local) vxlan.local = data.ip(IFLA_VXLAN_LOCAL6);
   vxlan.learning = data.u8(IFLA_VXLAN_LEARNING).value_or(0) != 0;
   vxlan.df = static_cast<VxlanDf>(data.u8(IFLA_VXLAN_DF).value_or(0));
+  vxlan.changed = !changedIn(data, kVxlan).empty() || data.find(IFLA_VXLAN_GROUP) ||
+                  data.find(IFLA_VXLAN_GROUP6);
   return vxlan;
 }
 
@@ -67,6 +162,7 @@ Result<LinkInfo> decodeLink(Bytes payload) {
   link.up = (header.ifi_flags & IFF_UP) != 0;
   link.carrier =
       (header.ifi_flags & 0x10000U) != 0;  // IFF_LOWER_UP; linux/if.h clashes with net/if.h
+  link.speaks = (header.ifi_flags & IFF_NOARP) == 0 && (header.ifi_flags & IFF_MULTICAST) != 0;
   link.name = attributes.text(IFLA_IFNAME).value_or("");
   link.alias = attributes.text(IFLA_IFALIAS).value_or("");
   link.mac = attributes.mac(IFLA_ADDRESS).value_or(MacAddress{});
@@ -89,6 +185,12 @@ Result<LinkInfo> decodeLink(Bytes payload) {
   if (link.kind == "vxlan") link.vxlan = decodeVxlan(data);
   if (link.vxlan) link.udpPort = link.vxlan->port;
   if (link.kind == "vlan") link.vlanId = data.u16(IFLA_VLAN_ID);
+  if (link.kind == "bridge") link.changed = changedIn(data, kBridge);
+  if (link.kind == "vlan") link.changed = changedVlan(data);
+  if (link.kind == "macvlan" || link.kind == "ipvlan") link.mode = decodeMode(link.kind, data);
+  if (info.text(IFLA_INFO_SLAVE_KIND) == "bridge") {
+    link.changedPort = changedPort(info.nested(IFLA_INFO_SLAVE_DATA), link);
+  }
   if (link.kind == "geneve") link.udpPort = data.u16Network(IFLA_GENEVE_PORT).value_or(0);
   return link;
 }
@@ -237,6 +339,53 @@ Request relabel(int index, const LinkLabel& label) {
   }
   const std::string& told = label.name.empty() ? label.alias : label.name;
   return {std::move(message), "label link " + (told.empty() ? text({index, {}}) : told)};
+}
+
+Request setKind(const LinkInfo& link) {
+  Message message = changeKind({link.index, link.name});
+  message.nest(IFLA_LINKINFO, [&](Message& info) {
+    info.put(IFLA_INFO_KIND, link.kind);
+    info.nest(IFLA_INFO_DATA, [&](Message& data) {
+      for (const Setting& setting : link.changed) put(data, setting);
+    });
+  });
+  return {std::move(message), "put settings of " + link.kind + " " + link.name + " back"};
+}
+
+Request setPort(const LinkInfo& link) {
+  Message message = changeKind({link.index, link.name});
+  message.nest(IFLA_LINKINFO, [&](Message& info) {
+    info.put(IFLA_INFO_SLAVE_KIND, "bridge");
+    info.nest(IFLA_INFO_SLAVE_DATA, [&](Message& data) {
+      for (const Setting& setting : link.changedPort) put(data, setting);
+    });
+  });
+  return {std::move(message), "put settings of bridge port " + link.name + " back"};
+}
+
+Request setMode(const LinkRef& link, const std::string& kind, std::uint32_t mode) {
+  const auto number = mode & 0xffffU;
+  const auto flags = static_cast<std::uint16_t>(mode >> 16U);
+  Message message = changeKind(link);
+  message.nest(IFLA_LINKINFO, [&](Message& info) {
+    info.put(IFLA_INFO_KIND, kind);
+    info.nest(IFLA_INFO_DATA, [&](Message& data) {
+      if (kind == "macvlan") {
+        data.putU32(IFLA_MACVLAN_MODE, number).putU16(IFLA_MACVLAN_FLAGS, flags);
+      } else {
+        data.putU16(IFLA_IPVLAN_MODE, static_cast<std::uint16_t>(number));
+        data.putU16(IFLA_IPVLAN_FLAGS, flags);
+      }
+    });
+  });
+  return {std::move(message), "set mode of " + kind + " " + text(link)};
+}
+
+Request setSpeaking(const LinkRef& link) {
+  ifinfomsg header{};
+  header.ifi_flags = IFF_MULTICAST;
+  header.ifi_change = IFF_MULTICAST | IFF_NOARP;
+  return {change(link, header), "let link " + text(link) + " speak to its neighbours"};
 }
 
 Request setMaster(const LinkRef& link, int master) {

@@ -13,6 +13,14 @@ namespace multinet::netlink {
 /// IFLA_VXLAN_DF: whether outer packets carry "don't fragment".
 enum class VxlanDf : std::uint8_t { Unset = 0, Set = 1, Inherit = 2 };
 
+/// A number of a link's kind (IFLA_INFO_DATA) or of a bridge's port (IFLA_INFO_SLAVE_DATA).
+struct Setting {
+  std::uint16_t attribute = 0;
+  std::uint8_t bytes = 0;  ///< of the number: 1, 2 or 4
+  std::uint32_t value = 0;
+  bool operator==(const Setting&) const = default;
+};
+
 struct VxlanInfo {
   std::uint32_t vni = 0;
   std::uint16_t port = 0;
@@ -20,6 +28,8 @@ struct VxlanInfo {
   std::optional<IpAddress> local;
   bool learning = false;
   VxlanDf df = VxlanDf::Unset;
+  bool changed =
+      false;  ///< it has another TTL, default remote or the like than createVxlan() gives
   bool operator==(const VxlanInfo&) const = default;
 };
 
@@ -33,12 +43,20 @@ struct LinkInfo {
   unsigned mtu = 0;
   bool up = false;       ///< administratively (IFF_UP)
   bool carrier = false;  ///< IFF_LOWER_UP
-  int master = 0;        ///< ifindex, 0 for none
-  int lower = 0;  ///< IFLA_LINK: parent or veth peer, an index in `lowerNetns` if that is set
+  bool speaks = true;  ///< it asks for neighbours and sends to groups: no IFF_NOARP, IFF_MULTICAST
+  int master = 0;      ///< ifindex, 0 for none
+  int lower = 0;       ///< IFLA_LINK: parent or veth peer, an index in `lowerNetns` if that is set
   std::optional<std::int32_t> lowerNetns;
   std::optional<VxlanInfo> vxlan;
   std::optional<std::uint16_t> vlanId;  ///< of an 802.1Q device
   std::uint16_t udpPort = 0;            ///< at which a VXLAN or GENEVE link listens
+  /// Of a macvlan or ipvlan: the kernel's mode, and its flags in the upper half (see setMode()).
+  std::optional<std::uint32_t> mode;
+  /// What puts a bridge, or an 802.1Q device, back to what it was made with; empty where nothing
+  /// differs.
+  std::vector<Setting> changed{};
+  /// The same for a port of a bridge: what the kernel gives to each.
+  std::vector<Setting> changedPort{};
   /// What stands below `/proc/sys/net/ipv6/conf/<link>/`, by DEVCONF_* of linux/ipv6.h; empty where
   /// the link has no IPv6.
   std::vector<std::int32_t> inet6{};
@@ -134,6 +152,13 @@ struct LinkLabel {
   std::vector<InetConf> inet{};
 };
 [[nodiscard]] Request relabel(int index, const LinkLabel& label);
+/// Puts numbers of a link's kind, or of a port, back; see LinkInfo::changed and changedPort.
+[[nodiscard]] Request setKind(const LinkInfo& link);
+[[nodiscard]] Request setPort(const LinkInfo& link);
+/// Of a macvlan or ipvlan (`kind`). The kernel has one mode for all ipvlans of a device.
+[[nodiscard]] Request setMode(const LinkRef& link, const std::string& kind, std::uint32_t mode);
+/// See LinkInfo::speaks.
+[[nodiscard]] Request setSpeaking(const LinkRef& link);
 /// `master` 0 takes it out of its bridge.
 [[nodiscard]] Request setMaster(const LinkRef& link, int master);
 /// Puts a link into another namespace (a descriptor), under its name; it arrives down and without

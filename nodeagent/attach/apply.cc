@@ -52,12 +52,15 @@ struct DoneCode {
   Code operator()(const RemoveRoute&) const { return Code::NotFound; }
   Code operator()(const SetHostBridge&) const { return Code::Ok; }
   Code operator()(const SetHostUp&) const { return Code::Ok; }
+  Code operator()(const SetHostMtu&) const { return Code::Ok; }
   Code operator()(const MarkHostLink&) const { return Code::Ok; }
   Code operator()(const CreateLink&) const { return Code::Ok; }
   Code operator()(const WriteSysctl&) const { return Code::Ok; }
   Code operator()(const BringDown&) const { return Code::Ok; }
   Code operator()(const FinishLink&) const { return Code::Ok; }
   Code operator()(const SetMac&) const { return Code::Ok; }
+  Code operator()(const SetMode&) const { return Code::Ok; }
+  Code operator()(const LetSpeak&) const { return Code::Ok; }
   Code operator()(const BringUp&) const { return Code::Ok; }
   Code operator()(const AddRoute&) const { return Code::Ok; }
 };
@@ -364,6 +367,7 @@ Result<netlink::Request> Applier::request(const Op& op) const {
           },
           [&](const CreateLink& step) -> Made { return step.request(step, pod_.netns().get()); },
           [](const SetHostUp& step) -> Made { return netlink::setUp({0, step.name}); },
+          [](const SetHostMtu& step) -> Made { return netlink::setMtu({0, step.name}, step.mtu); },
           [](const MarkHostLink& step) -> Made {
             return netlink::setAlias({0, step.name}, step.alias);
           },
@@ -378,6 +382,10 @@ Result<netlink::Request> Applier::request(const Op& op) const {
           [&](const FinishLink& step) -> Made {
             return netlink::relabel(index, {step.name, step.alias, step.mtu});
           },
+          [&](const SetMode& step) -> Made {
+            return netlink::setMode({index, op.interface}, step.kind, step.mode);
+          },
+          [&](const LetSpeak&) -> Made { return netlink::setSpeaking({index, op.interface}); },
           [&](const AddAddress& step) -> Made { return netlink::addAddress(index, step.address); },
           [&](const BringUp&) -> Made { return netlink::setUp({index, op.interface}); },
           [&](const AddRoute& step) -> Made { return netlink::addRoute(routed(step.route)); },
@@ -416,7 +424,8 @@ Undo Applier::undo() const {
               [&](const AddRule& step) { undo.pod.push_back(netlink::removeRule(step.rule)); },
               // What goes with the link, or was like that when it was made.
               [](const DeletePodLink&) {}, [](const DeleteStray&) {}, [](const DeleteHostLink&) {},
-              [](const SetHostBridge&) {}, [](const SetHostUp&) {}, [](const MarkHostLink&) {},
+              [](const SetHostBridge&) {}, [](const SetHostUp&) {}, [](const SetHostMtu&) {},
+              [](const MarkHostLink&) {}, [](const SetMode&) {}, [](const LetSpeak&) {},
               [](const WriteSysctl&) {}, [](const BringDown&) {}, [](const FinishLink&) {},
               [](const SetMac&) {}, [](const BringUp&) {}},
         op.action);

@@ -2,6 +2,7 @@
 #include "nodeagent/attach/maintain.h"
 
 #include <gtest/gtest.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
@@ -26,6 +27,16 @@ netlink::Request moveTo(const netlink::LinkInfo& link, const Fd& target) {
   message.header(header);
   message.putU32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(target.get()));
   return {std::move(message), "move " + link.name};
+}
+/// `ip link set <link> arp off multicast off`.
+netlink::Request mute(const netlink::LinkInfo& link) {
+  ifinfomsg header{};
+  header.ifi_index = link.index;
+  header.ifi_flags = IFF_NOARP;
+  header.ifi_change = IFF_NOARP | IFF_MULTICAST;
+  netlink::Message message(RTM_NEWLINK, NLM_F_ACK);
+  message.header(header);
+  return {std::move(message), "mute " + link.name};
 }
 netlink::Request rename(const netlink::LinkInfo& link, const std::string& name) {
   return netlink::relabel(link.index, {name, link.alias, link.mtu});
@@ -79,8 +90,11 @@ class MaintainTest : public testing::Test {
       const netlink::LinkInfo there = link(status.plan.name.str());
       EXPECT_EQ(there.mac, status.plan.mac) << after;
       EXPECT_EQ(there.index, status.ifindex) << after;
+      EXPECT_TRUE(there.speaks) << after;
     }
+    EXPECT_EQ(link("net2").mode, MACVLAN_MODE_BRIDGE) << after;
     EXPECT_EQ(hostEnd().alias, "multinet:i:net1") << after;
+    EXPECT_GE(hostEnd().mtu, link("net1").mtu) << after;
   }
 
   struct Tampering {
@@ -159,6 +173,12 @@ std::vector<MaintainTest::Tampering> MaintainTest::tamperings() {
       {"MTU below IPv6's least", [this] { inPod(netlink::setMtu({0, "net1"}, 1000)); }},
       {"MTU of the macvlan below IPv6's least",
        [this] { inPod(netlink::setMtu({0, "net2"}, 1279)); }},
+      {"veth without ARP", [this] { inPod(mute(link("net1"))); }},
+      {"macvlan without ARP", [this] { inPod(mute(link("net2"))); }},
+      {"macvlan's mode changed",
+       [this] { inPod(netlink::setMode({0, "net2"}, "macvlan", MACVLAN_MODE_PRIVATE)); }},
+      {"MTU of the host end lowered",
+       [this] { onHost(netlink::setMtu({0, hostEnd().name}, 1000)); }},
       {"mark removed", [this] { inPod(netlink::setAlias({0, "net2"}, "mine now")); }},
       {"sysctl changed", [this] { write("ipv4/conf/net1/arp_ignore", "0"); }},
       {"IPv6 switched off", [this] { write("ipv6/conf/net1/disable_ipv6", "1"); }},

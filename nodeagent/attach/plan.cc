@@ -126,6 +126,7 @@ class Planner {
     if (link.master != parent.index) {
       add(drivers::SetHostBridge{name, parent.name, parent.index});
     }
+    if (link.mtu < interface_.mtu) add(drivers::SetHostMtu{name, interface_.mtu});
     if (!link.up) add(drivers::SetHostUp{name});
   }
 
@@ -180,6 +181,12 @@ class Planner {
     if (link_ != nullptr && traits_.hasOwnMac && link_->mac != interface_.mac) {
       add(drivers::SetMac{interface_.mac});
     }
+    if (link_ == nullptr) return;
+    if (traits_.mode && link_->mode && *link_->mode != *traits_.mode) {
+      add(drivers::SetMode{link_->kind, *traits_.mode});
+    }
+    // An ipvlan of layer 3 has no neighbours.
+    if (traits_.isAnnounced && !link_->speaks) add(drivers::LetSpeak{});
   }
 
   void addAddresses() {

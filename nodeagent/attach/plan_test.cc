@@ -77,6 +77,7 @@ Observed kernelAfterAttach() {
   hostEnd.alias = "multinet:i:net1";
   hostEnd.master = 4;
   hostEnd.lower = 3;
+  hostEnd.mtu = 1450;
   hostEnd.up = true;
   observed.hostLinks[hostEnd.name] = hostEnd;
   for (const auto& [to, via] :
@@ -294,6 +295,45 @@ TEST(Plan, AHostEndThatIsDownUnmarkedOrUnderAnotherNameIsKnownAsTheOtherEnd) {
   ASSERT_EQ(ops.size(), 2U);
   EXPECT_EQ(std::get<MarkHostLink>(ops[0].action).alias, "multinet:i:net1");
   EXPECT_EQ(std::get<SetHostUp>(ops[1].action).name, "somebody");
+}
+
+TEST(Plan, AHostEndMustCarryWhatThePodSendsAndMayCarryMore) {
+  Observed observed = kernelAfterAttach();
+  netlink::LinkInfo& end = observed.hostLinks.begin()->second;
+  end.mtu = 1000;
+  const auto ops = plan(desire(interface()), observed).value();
+  ASSERT_EQ(ops.size(), 1U);
+  EXPECT_EQ(std::get<SetHostMtu>(ops[0].action).mtu, 1450U);
+  end.mtu = 9000;
+  EXPECT_TRUE(plan(desire(interface()), observed).value().empty());
+}
+
+TEST(Plan, ALinkThatSomebodyMutedSpeaksAgain) {
+  Observed observed = kernelAfterAttach();
+  observed.podLinks[0].speaks = false;
+  const auto ops = plan(desire(interface()), observed).value();
+  ASSERT_EQ(ops.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<LetSpeak>(ops[0].action));
+}
+
+TEST(Plan, ALinkThatStandsOnADeviceHasTheModeThatWasAskedFor) {
+  const auto modeAfter = [](Link link, const std::string& kind, std::uint32_t mode) {
+    Observed observed = kernelAfterAttach();
+    observed.parents["br0"].kind = "";
+    observed.podLinks[0].kind = kind;
+    observed.podLinks[0].mode = mode;
+    observed.podLinks[0].speaks = false;  // an ipvlan of layer 3 has no neighbours
+    return stepsOf<SetMode>(plan(desire(interface(std::move(link))), observed).value());
+  };
+  constexpr std::uint32_t kBridge = 4;  // MACVLAN_MODE_BRIDGE
+  const macvlan::Link bridged{"br0", api::MacvlanMode::Bridge, 0};
+  EXPECT_TRUE(modeAfter(bridged, "macvlan", kBridge).empty());
+  EXPECT_EQ(modeAfter(bridged, "macvlan", 1).at(0).mode, kBridge);
+  EXPECT_EQ(modeAfter(bridged, "macvlan", kBridge | 0x10000U).at(0).mode, kBridge) << "its flags";
+  constexpr std::uint32_t kLayer3 = 1;  // IPVLAN_MODE_L3
+  const ipvlan::Link routed{"br0", api::IpvlanMode::L3};
+  EXPECT_TRUE(modeAfter(routed, "ipvlan", kLayer3).empty());
+  EXPECT_EQ(modeAfter(routed, "ipvlan", 0).at(0).mode, kLayer3);
 }
 
 TEST(Plan, ALinkWhoseOtherEndIsOutOfReachIsMadeAnew) {

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "lib/base/ids.h"
+#include "lib/netlink/address.h"
 #include "lib/netlink/link.h"
+#include "lib/netlink/neighbour.h"
 
 namespace multinet::agent::drivers {
 
@@ -16,6 +18,11 @@ namespace multinet::agent::drivers {
 struct Links {
   std::map<std::string, netlink::LinkInfo> links;  ///< by name
   std::map<int, std::set<IpAddress>> flood;        ///< of our VXLAN links, by ifindex
+  /// By ifindex of a bridge's port or a VXLAN link: MACs that somebody pinned to it.
+  std::map<int, std::vector<netlink::FdbEntry>> pinned;
+  /// Names of links that differ from what they were made with, have a pinned MAC, or an address in
+  /// the switch. Seldom any.
+  std::set<std::string> altered;
 
   /// nullptr where there is none.
   [[nodiscard]] const netlink::LinkInfo* link(const std::string& name) const;
@@ -37,6 +44,7 @@ struct Host : Links {
 
   /// What the switch has; the same links, where it has no namespace of its own.
   Links inner;
+  std::vector<netlink::AddressInfo> innerAddresses;  ///< of a switch with a namespace of its own
   int switchNetns = -1;  ///< descriptor of the switch's namespace; -1: it is the node's
   [[nodiscard]] bool split() const { return switchNetns >= 0; }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,8 @@ struct LinkTraits {
   bool hasOwnMac = true;
   /// False where nobody on the wire looks for the link's addresses by ARP or ND.
   bool isAnnounced = true;
+  /// Of kinds that have one: as LinkInfo::mode tells it.
+  std::optional<std::uint32_t> mode{};
 };
 
 /// A link that is to be made.

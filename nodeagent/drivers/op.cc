@@ -14,6 +14,7 @@ struct StageOf {
   Stage operator()(const DeleteHostLink&) const { return Stage::Host; }
   Stage operator()(const SetHostBridge&) const { return Stage::Host; }
   Stage operator()(const SetHostUp&) const { return Stage::Host; }
+  Stage operator()(const SetHostMtu&) const { return Stage::Host; }
   Stage operator()(const MarkHostLink&) const { return Stage::Host; }
   Stage operator()(const CreateLink&) const { return Stage::Host; }
   Stage operator()(const WriteSysctl& step) const {
@@ -22,6 +23,8 @@ struct StageOf {
   Stage operator()(const BringDown&) const { return Stage::Configure; }
   Stage operator()(const FinishLink&) const { return Stage::Configure; }
   Stage operator()(const SetMac&) const { return Stage::Configure; }
+  Stage operator()(const SetMode&) const { return Stage::Configure; }
+  Stage operator()(const LetSpeak&) const { return Stage::Configure; }
   Stage operator()(const AddAddress&) const { return Stage::Configure; }
   Stage operator()(const BringUp&) const { return Stage::Configure; }
   Stage operator()(const AddRoute&) const { return Stage::Configure; }
@@ -47,6 +50,9 @@ struct Describe {
     return "put " + step.name + " into bridge " + step.bridge;
   }
   std::string operator()(const SetHostUp& step) const { return "set " + step.name + " up"; }
+  std::string operator()(const SetHostMtu& step) const {
+    return "set MTU of " + step.name + " to " + std::to_string(step.mtu);
+  }
   std::string operator()(const MarkHostLink& step) const { return "mark " + step.name; }
   std::string operator()(const CreateLink& step) const {
     return std::string("make link on ") + (step.hostEnd.empty() ? "" : "bridge ") + step.parent;
@@ -60,6 +66,10 @@ struct Describe {
            std::to_string(step.mtu);
   }
   std::string operator()(const SetMac& step) const { return "set MAC " + step.mac.str(); }
+  std::string operator()(const SetMode& step) const {
+    return "set mode " + std::to_string(step.mode) + " of its " + step.kind;
+  }
+  std::string operator()(const LetSpeak& /*step*/) const { return "let it speak ARP again"; }
   std::string operator()(const AddAddress& step) const {
     return "add address " + step.address.str();
   }

@@ -46,6 +46,12 @@ struct SetHostBridge {
 struct SetHostUp {
   std::string name;
 };
+/// The MTU of a host end: a smaller one than the pod's drops the pod's large frames without a word.
+/// Has no undo, as above.
+struct SetHostMtu {
+  std::string name;
+  unsigned mtu = 0;
+};
 /// The mark of a host end that somebody removed. Has no undo, as above.
 struct MarkHostLink {
   std::string name;
@@ -81,6 +87,14 @@ struct FinishLink {
 struct SetMac {
   MacAddress mac;
 };
+/// The kernel's mode of a link that has one (see LinkTraits). Has no undo: it is what was asked
+/// for.
+struct SetMode {
+  std::string kind;
+  std::uint32_t mode = 0;
+};
+/// ARP and groups, for a link that somebody muted. Has no undo, as above.
+struct LetSpeak {};
 struct AddAddress {
   InterfaceAddress address;
 };
@@ -96,9 +110,10 @@ struct AddRule {
   netlink::RuleInfo rule;
 };
 
-using Action = std::variant<DeletePodLink, DeleteStray, DeleteHostLink, SetHostBridge, SetHostUp,
-                            MarkHostLink, CreateLink, WriteSysctl, BringDown, FinishLink, SetMac,
-                            AddAddress, BringUp, AddRoute, RemoveRoute, AddRule>;
+using Action =
+    std::variant<DeletePodLink, DeleteStray, DeleteHostLink, SetHostBridge, SetHostUp, SetHostMtu,
+                 MarkHostLink, CreateLink, WriteSysctl, BringDown, FinishLink, SetMac, SetMode,
+                 LetSpeak, AddAddress, BringUp, AddRoute, RemoveRoute, AddRule>;
 
 struct Op {
   std::string interface;  ///< the name it will have in the pod

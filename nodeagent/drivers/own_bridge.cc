@@ -3,6 +3,7 @@
 #include <linux/ipv6.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "nodeagent/drivers/names.h"
 #include "nodeagent/drivers/op.h"
@@ -61,7 +62,35 @@ const LinkInfo* OwnBridge::keep() {
   const MacAddress mac = bridgeMac(node_, ground_.uid);
   if (bridge->mac != mac) step({netlink::setMac(ref(*bridge), mac)});
   bringUp(*bridge);
+  for (const std::string& name : ground_.host.inner.altered) {
+    const LinkInfo* link = ground_.host.inner.link(name);
+    if (link == bridge || (link != nullptr && link->master == bridge->index)) undo(*link);
+  }
   return bridge;
+}
+
+void OwnBridge::undo(const LinkInfo& link) {
+  std::vector<netlink::Request> requests;
+  // One by one, in their order: the kernel takes no forward delay of 0 while STP still runs.
+  for (const netlink::Setting& setting : link.changed) {
+    LinkInfo one = link;
+    one.changed = {setting};
+    requests.push_back(netlink::setKind(one));
+  }
+  if (!link.changedPort.empty()) requests.push_back(netlink::setPort(link));
+  if (const auto pinned = ground_.host.inner.pinned.find(link.index);
+      pinned != ground_.host.inner.pinned.end()) {
+    // Without a VLAN the kernel takes those of all VLANs: these come first.
+    std::vector<netlink::FdbEntry> entries = pinned->second;
+    std::ranges::sort(entries, std::greater(), &netlink::FdbEntry::vlan);
+    for (const netlink::FdbEntry& entry : entries) requests.push_back(netlink::removeFdb(entry));
+  }
+  for (const netlink::AddressInfo& one : ground_.host.innerAddresses) {
+    // Those of IPv6 go with its silence.
+    if (one.linkIndex != link.index || !one.address.address.isV4()) continue;
+    requests.push_back(netlink::removeAddress(link.index, one.address));
+  }
+  if (!requests.empty()) step(std::move(requests));
 }
 
 void OwnBridge::create() {

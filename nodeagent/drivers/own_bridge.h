@@ -61,6 +61,8 @@ class OwnBridge {
 
  private:
   void create();
+  /// What somebody set, pinned or added at the bridge or a port of it by hand.
+  void undo(const netlink::LinkInfo& link);
 
   const Ground& ground_;
   const Placement& placement_;

@@ -34,6 +34,43 @@ void takeAddress(const netlink::AddressInfo& info, Host& host) {
   host.broadcasts.insert({range.first(), range.last()});
 }
 
+/// What the kernel itself has in a bridge's database: the MACs of the bridge and of each port.
+bool isOwnMac(const netlink::FdbEntry& entry,
+              const std::map<int, const netlink::LinkInfo*>& byIndex) {
+  for (const int index : {entry.linkIndex, entry.master}) {
+    const auto link = byIndex.find(index);
+    if (link != byIndex.end() && link->second->mac == entry.mac) return true;
+  }
+  return false;
+}
+
+/// Asked of all links at once, and not at all where none is a bridge or a tunnel of a network.
+Status observeFdb(netlink::Socket& socket, Links& all) {
+  std::map<int, const netlink::LinkInfo*> byIndex;
+  bool wanted = false;
+  for (const auto& [name, link] : all.links) {
+    byIndex.emplace(link.index, &link);
+    const bool hasFdb = link.kind == "bridge" || link.kind == "vxlan";
+    wanted = wanted || (hasFdb && drivers::parseNetworkAlias(link.alias));
+    if (!link.changed.empty() || !link.changedPort.empty()) all.altered.insert(name);
+  }
+  if (!wanted) return {};
+  MULTINET_TRY(const auto entries, netlink::findFdb(socket));
+  for (const netlink::FdbEntry& entry : entries) {
+    const auto link = byIndex.find(entry.linkIndex);
+    if (link == byIndex.end()) continue;
+    const bool isTunnel =
+        link->second->kind == "vxlan" && drivers::parseNetworkAlias(link->second->alias);
+    if (isTunnel && entry.floods()) {
+      all.flood[entry.linkIndex].insert(*entry.remote);
+    } else if (entry.pinned && (isTunnel || entry.master != 0) && !isOwnMac(entry, byIndex)) {
+      all.pinned[entry.linkIndex].push_back(entry);
+      all.altered.insert(link->second->name);
+    }
+  }
+  return {};
+}
+
 Result<Links> observeLinks(netlink::Socket& socket) {
   Links all;
   MULTINET_TRY(auto links, netlink::findLinks(socket));
@@ -41,11 +78,7 @@ Result<Links> observeLinks(netlink::Socket& socket) {
     std::string name = link.name;
     all.links.emplace(std::move(name), std::move(link));
   }
-  for (const auto& [name, link] : all.links) {
-    if (link.kind != "vxlan" || !drivers::parseNetworkAlias(link.alias)) continue;
-    MULTINET_TRY(const auto remotes, netlink::findFlood(socket, link.index));
-    all.flood[link.index] = {remotes.begin(), remotes.end()};
-  }
+  MULTINET_CHECK(observeFdb(socket, all));
   return all;
 }
 
@@ -83,6 +116,10 @@ Result<Host> observeHost(netlink::Socket& node, SwitchSide* inner) {
     return host;
   }
   MULTINET_TRY(host.inner, observeLinks(inner->socket));
+  MULTINET_TRY(host.innerAddresses, netlink::findAddresses(inner->socket, 0));
+  for (const netlink::AddressInfo& one : host.innerAddresses) {
+    if (const auto* link = host.inner.link(one.linkIndex)) host.inner.altered.insert(link->name);
+  }
   host.switchNetns = inner->netns.get();
   return host;
 }

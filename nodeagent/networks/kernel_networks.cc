@@ -32,8 +32,11 @@ constexpr Duration kDebounce = milliseconds(200);
 constexpr Duration kRetry = seconds(3);
 
 constexpr std::pair<const char*, const char*> kSwitchSysctls[] = {
-    {"ipv6/conf/all/disable_ipv6", "1"},      {"ipv6/conf/default/disable_ipv6", "1"},
-    {"bridge/bridge-nf-call-iptables", "0"},  {"bridge/bridge-nf-call-ip6tables", "0"},
+    {"ipv6/conf/all/disable_ipv6", "1"},
+    {"ipv6/conf/default/disable_ipv6", "1"},
+    {"ipv4/ip_forward", "0"},
+    {"bridge/bridge-nf-call-iptables", "0"},
+    {"bridge/bridge-nf-call-ip6tables", "0"},
     {"bridge/bridge-nf-call-arptables", "0"},
 };
 

@@ -1,4 +1,5 @@
 // What is made of networks on a node, kept and removed, for real.
+#include <linux/if_link.h>
 #include <unistd.h>
 
 #include "lib/netns/keep.h"
@@ -83,6 +84,96 @@ TEST_F(NetworksTest, DriftIsRepaired) {
   ASSERT_TRUE(eventually([&] { return flood() == std::vector<IpAddress>{ip("172.18.0.2")}; }));
   one_.runInner(netlink::addFlood(one_.inner(vxlanName(network)).index, ip("172.18.0.9")));
   EXPECT_TRUE(eventually([&] { return flood() == std::vector<IpAddress>{ip("172.18.0.2")}; }));
+}
+
+TEST_F(NetworksTest, WhatSomebodySetAtBridgesAndPortsIsPutBack) {
+  wireV4();
+  startBoth();
+  Node pod("pod");
+  one_.attach("mnv1", pod, bridgeName(blue({})));
+  constexpr std::uint32_t kBlocking = 4;  // BR_STATE_BLOCKING; linux/if_bridge.h clashes
+  struct Setting {
+    std::string link;
+    netlink::Setting set;
+    bool port = false;
+  };
+  const std::string bridge = bridgeName(blue({}));
+  const std::vector<Setting> settings = {
+      {bridge, {IFLA_BR_STP_STATE, 4, 1}},
+      {bridge, {IFLA_BR_AGEING_TIME, 4, 0}},
+      {bridge, {IFLA_BR_MCAST_SNOOPING, 1, 1}},
+      {bridge, {IFLA_BR_NF_CALL_IPTABLES, 1, 1}},
+      {"mnv1", {IFLA_BRPORT_ISOLATED, 1, 1}, true},
+      {"mnv1", {IFLA_BRPORT_LEARNING, 1, 0}, true},
+      {"mnv1", {IFLA_BRPORT_STATE, 1, kBlocking}, true},
+      {vxlanName(blue({})), {IFLA_BRPORT_UNICAST_FLOOD, 1, 0}, true},
+      {vxlanName(blue({})), {IFLA_BRPORT_BCAST_FLOOD, 1, 0}, true},
+  };
+  const auto isAsMade = [&](const std::string& name) {
+    const netlink::LinkInfo link = one_.inner(name);
+    return link.changed.empty() && link.changedPort.empty();
+  };
+  const auto areAsMade = [&] {
+    return isAsMade(bridge) && isAsMade("mnv1") && isAsMade(vxlanName(blue({})));
+  };
+  EXPECT_TRUE(areAsMade());
+  for (const Setting& one : settings) {
+    netlink::LinkInfo changed = one_.inner(one.link);
+    (one.port ? changed.changedPort : changed.changed) = {one.set};
+    one_.runInner(one.port ? netlink::setPort(changed) : netlink::setKind(changed));
+    EXPECT_TRUE(eventually(areAsMade)) << one.link << " " << one.set.attribute;
+  }
+}
+
+TEST_F(NetworksTest, AMacThatSomebodyPinnedIsLearnedAgain) {
+  wireV4();
+  startBoth();
+  Node pod("pod");
+  const std::string tunnel = vxlanName(blue({}));
+  one_.attach("mnv1", pod, bridgeName(blue({})));
+  const auto victim = MacAddress::derive("victim");
+  const auto isPinned = [&](const std::string& link) {
+    const auto entries = one_.entriesOf(link);
+    return std::ranges::any_of(entries, [&](const auto& entry) { return entry.mac == victim; });
+  };
+  const int bridge = one_.inner(bridgeName(blue({}))).index;
+  one_.runInner(netlink::addFdb({one_.inner("mnv1").index, bridge, victim, {}, 0, true}));
+  one_.runInner(netlink::addFdb({one_.inner(tunnel).index, 0, victim, ip("192.0.2.1"), 0, true}));
+  ASSERT_TRUE(isPinned("mnv1"));
+  EXPECT_TRUE(eventually([&] { return !isPinned("mnv1") && !isPinned(tunnel); }));
+  ASSERT_TRUE(eventually([&] { return one_.inner("mnv1").changedPort.empty(); }));
+}
+
+TEST_F(NetworksTest, ATunnelThatSomebodyChangedIsMadeAnew) {
+  wireV4();
+  startBoth();
+  netlink::LinkInfo changed = one_.inner(vxlanName(blue({})));
+  const int before = changed.index;
+  changed.changed = {{IFLA_VXLAN_TTL, 1, 1}};
+  one_.runInner(netlink::setKind(changed));
+  EXPECT_TRUE(eventually([&] {
+    const netlink::LinkInfo now = one_.inner(vxlanName(blue({})));
+    return now.index != 0 && now.index != before && now.vxlan && !now.vxlan->changed;
+  }));
+  EXPECT_TRUE(one_.until(ready, seconds(10)));
+}
+
+TEST_F(NetworksTest, TheSwitchHasNoAddressAndForwardsNoIp) {
+  wireV4();
+  startBoth();
+  const std::string bridge = bridgeName(blue({}));
+  const auto address = InterfaceAddress::parse("10.60.0.1/24").value();
+  one_.runInner(netlink::addAddress(one_.inner(bridge).index, address));
+  {
+    const auto scope = netns::Scope::enter(one_.switchNetns()).value();
+    must(netns::writeSysctl("ipv4/ip_forward", "1"));
+  }
+  EXPECT_TRUE(eventually([&] {
+    const auto scope = netns::Scope::enter(one_.switchNetns()).value();
+    auto socket = netlink::Socket::open().value();
+    return netlink::findAddresses(socket, one_.inner(bridge).index).value().empty() &&
+           netns::readSysctl("ipv4/ip_forward").value() == "0";
+  }));
 }
 
 TEST_F(NetworksTest, LinksThatSomebodyLetSpeakIpv6AreSilentAgain) {

@@ -119,7 +119,17 @@ class Node {
   }
   void runInner(const netlink::Request& request) { must(inner_.run(request)); }
   std::vector<IpAddress> flood(const std::string& tunnel) {
-    return netlink::findFlood(inner_, inner(tunnel).index).value_or(std::vector<IpAddress>{});
+    std::vector<IpAddress> remotes;
+    for (const netlink::FdbEntry& entry : entriesOf(tunnel)) {
+      if (entry.floods()) remotes.push_back(*entry.remote);
+    }
+    return remotes;
+  }
+  std::vector<netlink::FdbEntry> entriesOf(const std::string& link) {
+    auto entries = netlink::findFdb(inner_).value_or(std::vector<netlink::FdbEntry>{});
+    const int index = inner(link).index;
+    std::erase_if(entries, [&](const auto& entry) { return entry.linkIndex != index; });
+    return entries;
   }
   const Fd& switchNetns() { return switch_; }
   bool until(const std::function<bool(const Snapshot&)>& wanted, Duration limit) {

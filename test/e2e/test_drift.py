@@ -72,6 +72,13 @@ EDITS = [
     Edit("deleted", ("link del net1",)),
     Edit("unplugged", ("link set {} nomaster",), outside=True),
     Edit("muted", ("link set {} down",), outside=True),
+    Edit("deaf", ("link set net1 arp off",)),
+    # Nothing is flooded to it, and where it is nobody knows any more.
+    Edit(
+        "forgotten",
+        ("link set {} type bridge_slave learning off flood off fdb_flush",),
+        outside=True,
+    ),
 ]
 
 
@@ -196,7 +203,7 @@ def test_an_edited_interface_is_mended(drift: Drift, edited: dict[str, dict], na
         if link is None and drift.given_up(name, "net1"):
             return True
         assert link is not None, f"no net1, Ready {drift.ready(name, 'net1')}"
-        assert "UP" in link["flags"], link
+        assert "UP" in link["flags"] and "NOARP" not in link["flags"], link
         assert (link["mtu"], link["address"]) == (before["mtu"], before["mac"]), link
         addresses = drift.place(name).ip("-o", "address", "show", "net1")
         for one in before["ips"]:

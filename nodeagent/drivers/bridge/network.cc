@@ -66,6 +66,10 @@ class Planner {
     if (port == nullptr) return createUplink(*device, bridge);
     if (!own_.keepPort(*port, bridge)) return;
     if (port->lower != device->index) return own_.step({netlink::deleteLink(ref(*port))});
+    // Its flags: without promiscuity the device takes no frame for pods.
+    if (port->mode && *port->mode != MACVLAN_MODE_PASSTHRU) {
+      own_.step({netlink::setMode(ref(*port), port->kind, MACVLAN_MODE_PASSTHRU)});
+    }
     own_.keepMtu(*port, bridge);
     own_.bringUp(*port);
   }

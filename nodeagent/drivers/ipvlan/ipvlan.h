@@ -23,8 +23,9 @@ struct Link {
 
   /// Its MAC is the parent's and can't be set (ipvlan_port, ipvlan_init).
   [[nodiscard]] LinkTraits traits() const {
-    return {"ipvlan", Place::Node, false, false, mode == api::IpvlanMode::L2};
+    return {"ipvlan", Place::Node, false, false, mode == api::IpvlanMode::L2, kernelMode()};
   }
+  [[nodiscard]] std::uint32_t kernelMode() const;  ///< IPVLAN_MODE_* of linux/if_link.h
   [[nodiscard]] const std::string& parent() const { return device; }
   [[nodiscard]] Status checkParent(unsigned mtu, const netlink::LinkInfo& parent) const {
     return checkDeviceParent(mtu, parent);

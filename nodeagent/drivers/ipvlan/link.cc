@@ -6,18 +6,6 @@
 namespace multinet::agent::drivers::ipvlan {
 namespace {
 
-std::uint16_t kernelMode(api::IpvlanMode mode) {
-  switch (mode) {
-    case api::IpvlanMode::L3:
-      return IPVLAN_MODE_L3;
-    case api::IpvlanMode::L3S:
-      return IPVLAN_MODE_L3S;
-    case api::IpvlanMode::L2:
-      break;
-  }
-  return IPVLAN_MODE_L2;
-}
-
 netlink::Request requestOf(const CreateLink& step, int podNetns) {
   return netlink::createStacked(
       {.kind = "ipvlan",
@@ -31,9 +19,21 @@ netlink::Request requestOf(const CreateLink& step, int podNetns) {
 
 }  // namespace
 
+std::uint32_t Link::kernelMode() const {
+  switch (mode) {
+    case api::IpvlanMode::L3:
+      return IPVLAN_MODE_L3;
+    case api::IpvlanMode::L3S:
+      return IPVLAN_MODE_L3S;
+    case api::IpvlanMode::L2:
+      break;
+  }
+  return IPVLAN_MODE_L2;
+}
+
 CreateLink Link::create(const NewLink& link, const netlink::LinkInfo& parent) const {
   CreateLink step = createOn(link, parent, Place::Node);
-  step.mode = kernelMode(mode);
+  step.mode = kernelMode();
   step.request = requestOf;
   return step;
 }

@@ -9,20 +9,6 @@
 namespace multinet::agent::drivers::macvlan {
 namespace {
 
-std::uint32_t kernelMode(api::MacvlanMode mode) {
-  switch (mode) {
-    case api::MacvlanMode::Private:
-      return MACVLAN_MODE_PRIVATE;
-    case api::MacvlanMode::Vepa:
-      return MACVLAN_MODE_VEPA;
-    case api::MacvlanMode::Passthru:
-      return MACVLAN_MODE_PASSTHRU;
-    case api::MacvlanMode::Bridge:
-      break;
-  }
-  return MACVLAN_MODE_BRIDGE;
-}
-
 netlink::Request requestOf(const CreateLink& step, int podNetns) {
   netlink::MacvlanSpec spec;
   spec.name = step.bornAs;
@@ -37,9 +23,23 @@ netlink::Request requestOf(const CreateLink& step, int podNetns) {
 
 }  // namespace
 
+std::uint32_t Link::kernelMode() const {
+  switch (mode) {
+    case api::MacvlanMode::Private:
+      return MACVLAN_MODE_PRIVATE;
+    case api::MacvlanMode::Vepa:
+      return MACVLAN_MODE_VEPA;
+    case api::MacvlanMode::Passthru:
+      return MACVLAN_MODE_PASSTHRU;
+    case api::MacvlanMode::Bridge:
+      break;
+  }
+  return MACVLAN_MODE_BRIDGE;
+}
+
 CreateLink Link::create(const NewLink& link, const netlink::LinkInfo& parent) const {
   CreateLink step = createOn(link, parent, place());
-  step.mode = kernelMode(mode);
+  step.mode = kernelMode();
   // Until it has its mark it is known by its MAC, or else by the name that it was born with.
   if (traits().hasOwnMac) {
     step.elseAs = std::exchange(step.bornAs, link.name.str());

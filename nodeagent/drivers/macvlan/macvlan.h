@@ -21,8 +21,9 @@ struct Link {
 
   /// A passthru macvlan has its parent's MAC whatever was asked (macvlan_common_newlink).
   [[nodiscard]] LinkTraits traits() const {
-    return {"macvlan", place(), false, mode != api::MacvlanMode::Passthru};
+    return {"macvlan", place(), false, mode != api::MacvlanMode::Passthru, true, kernelMode()};
   }
+  [[nodiscard]] std::uint32_t kernelMode() const;  ///< MACVLAN_MODE_* of linux/if_link.h
   [[nodiscard]] Place place() const { return vlan == 0 ? Place::Node : Place::Switch; }
   [[nodiscard]] const std::string& parent() const { return device; }
   [[nodiscard]] Status checkParent(unsigned mtu, const netlink::LinkInfo& parent) const {

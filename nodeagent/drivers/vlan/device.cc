@@ -83,6 +83,7 @@ void keepDevice(const Ground& ground, const Placement& placement, std::uint16_t 
   if (device->mtu < placement.mtu && !own.blocked()) {
     own.step({netlink::setMtu(ref(*device), placement.mtu)});
   }
+  if (!device->changed.empty()) own.step({netlink::setKind(*device)});
   // It follows its parent, down as well (vlan_device_event).
   if (placement.device->up) own.bringUp(*device);
 }
