@@ -40,9 +40,19 @@ class Removals {
     std::map<NetworkUid, std::vector<const LinkInfo*>> gone;
     for (const auto& [name, link] : side.links) {
       const auto uid = drivers::parseNetworkAlias(link.alias);
-      if (uid && !expected.contains({name, link.alias})) gone[*uid].push_back(&link);
+      if (!uid || expected.contains({name, link.alias})) continue;
+      if (place == Place::Switch || isOfOurMaking(link, *uid)) gone[*uid].push_back(&link);
     }
     for (const auto& [uid, links] : gone) remove(side, place, uid, links);
+  }
+
+  /// Anybody may have copied a mark to a link of his own on the node. Ours are named by a hash of
+  /// the UID, but for a bridge that the spec names, and a wire that somebody renamed.
+  [[nodiscard]] bool isOfOurMaking(const LinkInfo& link, const NetworkUid& uid) const {
+    constexpr std::size_t kPrefix = 3;
+    const LinkInfo* end = link.kind == "veth" ? host_.inner.link(link.lower) : nullptr;
+    return link.kind == "bridge" || (end != nullptr && end->alias == link.alias) ||
+           link.name.ends_with(drivers::ownBridgeName(uid).substr(kPrefix));
   }
 
   void remove(const Links& side, Place place, const NetworkUid& uid,

@@ -275,6 +275,18 @@ TEST_F(NetworksTest, AForeignLinkOfThatNameIsLeftAloneAndTold) {
   EXPECT_EQ(one_.networks().writes(), 0U);
 }
 
+TEST_F(NetworksTest, AForeignLinkWithACopiedMarkIsLeftAlone) {
+  wireV4();
+  one_.wire("eth9", two_, "eth9");
+  one_.run(netlink::setAlias({0, "eth9"}, networkAlias(NetworkUid("gone"))));
+  startBoth();
+  EXPECT_TRUE(one_.has("eth9"));
+  EXPECT_TRUE(one_.networks().snapshot()->orphans.empty());
+  one_.stop();
+  EXPECT_TRUE(clear(one_).empty());
+  EXPECT_TRUE(one_.has("eth9"));
+}
+
 TEST_F(NetworksTest, ANetworkJoinsABridgeOfSomebodyElsesByOneWire) {
   one_.run(netlink::createBridge({"br-admin", MacAddress::derive("x"), 1500}));
   one_.up("br-admin");
