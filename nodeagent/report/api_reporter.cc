@@ -207,7 +207,7 @@ Result<async::Outcome> ApiReporter::write(const PodUid& uid) {
   if (const Duration left = keptBack(told, seen); left > Duration{}) return async::Outcome{left};
   const bool podIsThere = !seen.known || isOf(seen, told.pod);
 
-  const Status set = writeSet(told, podIsThere);
+  const Status set = writeSet(told, seen);
   if (!set && isRefusal(set.error())) tellRefusal(told, set.error());
   // A set that can't be written takes the pod's readiness from nobody.
   const Status readiness = writeReadiness(told, seen);
@@ -220,7 +220,7 @@ Result<async::Outcome> ApiReporter::write(const PodUid& uid) {
   return async::Outcome{options_.refusedAgain};
 }
 
-Status ApiReporter::writeSet(Told& told, bool podIsThere) {
+Status ApiReporter::writeSet(Told& told, const watch::Seen<k8s::Pod>& pod) {
   const std::string name = api::interfaceSetName(told.pod.name, told.pod.uid);
   if (!told.set) {
     if (!told.deleteSet || told.setWritten) return {};
@@ -237,12 +237,15 @@ Status ApiReporter::writeSet(Told& told, bool podIsThere) {
     return {};
   }
   // Of a pod that is gone the collector takes the set, and would take each new one.
-  if (!podIsThere && told.setWritten) return {};
+  const bool podIsSeen = isOf(pod, told.pod);
+  if (pod.known && !podIsSeen && told.setWritten) return {};
   MULTINET_TRY(kube::Client* const client, connected());
   const Status status = putSet(*client, *told.set);
-  // A namespace that is being deleted takes no new object, and the pod goes with it.
-  told.setWritten = told.setWritten || status.has_value() || isGone(status);
-  return isGone(status) ? Status() : status;
+  // A namespace that is gone has taken the pod with it. While the pod is there, it is the kind that
+  // the server doesn't know: its definition was deleted, and may be applied again.
+  const bool ended = isGone(status) && !podIsSeen;
+  told.setWritten = told.setWritten || status.has_value() || ended;
+  return ended ? Status() : status;
 }
 
 Status ApiReporter::writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen) {

@@ -99,7 +99,7 @@ class ApiReporter {
   void tell(const PodRef& pod, Told told);
   void tellUsed();
   [[nodiscard]] Result<async::Outcome> write(const PodUid& uid);
-  [[nodiscard]] Status writeSet(Told& told, bool podIsThere);
+  [[nodiscard]] Status writeSet(Told& told, const watch::Seen<k8s::Pod>& pod);
   [[nodiscard]] Status writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen);
   void tellRefusal(Told& told, const Error& error);
   [[nodiscard]] Result<kube::Client*> connected();

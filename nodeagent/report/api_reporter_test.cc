@@ -100,9 +100,10 @@ class Server {
     own_.put(pod);
   }
 
-  std::atomic<int> down_ = 0;          ///< so many writes of sets find nobody
-  std::atomic<bool> refuses_ = false;  ///< sets, for what is in them
-  std::string hangsFor_;               ///< a pod; before the first call
+  std::atomic<int> down_ = 0;           ///< so many writes of sets find nobody
+  std::atomic<bool> unserved_ = false;  ///< nobody knows the kind of sets
+  std::atomic<bool> refuses_ = false;   ///< sets, for what is in them
+  std::string hangsFor_;                ///< a pod; before the first call
   std::promise<void> released_;
 
  private:
@@ -112,6 +113,7 @@ class Server {
     };
     if (!hangsFor_.empty() && has("/pods/" + hangsFor_)) release_.wait();
     if (request.method == kube::Method::Get || !has("/podinterfacesets")) return {};
+    if (unserved_) return kube::refusing(404, "NotFound", "404 page not found");
     if (refuses_) return kube::refusing(422, "Invalid", "interfaces: Too many: 17");
     if (down_ <= 0) return {};
     --down_;
@@ -322,6 +324,17 @@ TEST_F(ApiReporterTest, ASetThatIsDeletedOrAlteredComesBackAsItWas) {
   ASSERT_FALSE(isBack());
   reporter_->changed(pod_.uid.str());
   eventually("the owner is written again", isBack);
+}
+
+TEST_F(ApiReporterTest, SetsComeBackWithTheirDefinition) {
+  reporter_->attached(pod_, SandboxId("s1"), oneInterface());
+  settle();
+  server_.unserved_ = true;
+  server_.removeSet(setName_);
+  server_.see(pod_, Readiness{true, "Attached", ""});
+  EXPECT_GT(callsAfterALook(), 0);
+  server_.unserved_ = false;
+  eventually("nobody said a word, and it is back", [&] { return server_.sets().size() == 1; });
 }
 
 TEST_F(ApiReporterTest, AConditionThatAnotherWriterRemovedComesBack) {
