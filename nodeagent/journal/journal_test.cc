@@ -315,6 +315,25 @@ TEST_F(SqliteJournalTest, AFileThatBreaksWhileItIsOpenIsWrittenAnew) {
   }
 }
 
+TEST_F(SqliteJournalTest, ADirectoryThatIsMovedAwayIsMadeAnewAndLocked) {
+  const std::string away = directory_ + ".away";
+  {
+    SqliteJournal journal(path_);
+    ASSERT_TRUE(load(journal).has_value());
+    ASSERT_TRUE(put(journal, aRecord("a")).has_value());
+    std::filesystem::rename(directory_, away);
+    const Status written = put(journal, aRecord("b"));
+    ASSERT_TRUE(written.has_value()) << written.error().message;
+    SqliteJournal second(path_);
+    EXPECT_EQ(load(second).error().reason, "JournalLocked");
+  }
+  SqliteJournal journal(path_);
+  const auto loaded = load(journal);
+  ASSERT_TRUE(loaded.has_value());
+  EXPECT_EQ(loaded->records.size(), 2U);
+  std::filesystem::remove_all(away);
+}
+
 TEST_F(SqliteJournalTest, WhatCannotBePreparedIsNotHalfOpen) {
   SqliteJournal journal(path_);
   ASSERT_TRUE(failpoint::arm("journal.prepare@1=error").has_value());

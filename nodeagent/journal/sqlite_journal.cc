@@ -61,6 +61,12 @@ std::optional<Shape> shapeOf(const std::string& path) {
   return Shape{status.st_dev, status.st_ino, status.st_size};
 }
 
+/// The same file, whatever its size.
+bool isSame(const std::optional<Shape>& one, const std::optional<Shape>& other) {
+  return one.has_value() && other.has_value() && one->device == other->device &&
+         one->inode == other->inode;
+}
+
 /// Answers what waits for a disk that hangs. Any thread.
 class Patience {
  public:
@@ -177,9 +183,11 @@ class SqliteJournal::Impl {
 
   Status open() {
     if (database_.has_value()) return {};
-    if (!lock_.valid()) {
+    if (const std::string lock = path_ + ".lock"; !isSame(shapeOf(lock), lockShape_)) {
+      // Also later: somebody may have moved the whole directory away.
       MULTINET_CHECK(makePrivateDirectory(std::filesystem::path(path_).parent_path().string()));
-      MULTINET_TRY(lock_, lockFile(path_ + ".lock"));
+      MULTINET_TRY(lock_, lockFile(lock));
+      lockShape_ = shapeOf(lock);
     }
     MULTINET_TRY(store::Database::Opened opened, store::Database::open(path_, migrations()));
     if (opened.found != store::Found::Existing) lost_ = true;
@@ -289,8 +297,7 @@ class SqliteJournal::Impl {
 
   bool isOurs() const {
     const auto now = shapeOf(path_);
-    return now.has_value() && shape_.has_value() && now->device == shape_->device &&
-           now->inode == shape_->inode && now->size >= shape_->size;
+    return isSame(now, shape_) && now->size >= shape_->size;
   }
 
   // The next commit writes all that is known.
@@ -353,6 +360,7 @@ class SqliteJournal::Impl {
   std::uint64_t numbers_ = 0;
   // Of the lane alone:
   Fd lock_;
+  std::optional<Shape> lockShape_;  ///< of the file that lock_ locks
   std::optional<store::Database> database_;
   std::optional<store::Statement> put_;
   std::optional<store::Statement> erase_;
