@@ -208,7 +208,8 @@ Result<async::Outcome> ApiReporter::write(const PodUid& uid) {
   const bool podIsThere = !seen.known || isOf(seen, told.pod);
 
   const Status set = writeSet(told, seen);
-  if (!set && isRefusal(set.error())) tellRefusal(told, set.error());
+  // A set that can't be removed is no trouble of the pod's; it may be on another node by now.
+  if (!set && told.set && isRefusal(set.error())) tellRefusal(told, set.error());
   // A set that can't be written takes the pod's readiness from nobody.
   const Status readiness = writeReadiness(told, seen);
   keep(uid, told, seen.known && podIsThere);

@@ -441,6 +441,17 @@ TEST_F(ApiReporterTest, ASetThatTheServerRefusesLeavesThePodReadyAndIsToldOnce) 
   EXPECT_EQ(server_.sets().size(), 1U);
 }
 
+TEST_F(ApiReporterTest, ASetThatMayNotBeRemovedIsNoNewsForThePod) {
+  reporter_->attached(pod_, SandboxId("s1"), oneInterface());
+  settle();
+  server_.refuses_ = true;
+  reporter_->detached(pod_, SandboxId("s1"));
+  EXPECT_GT(callsAfterALook(), 0);
+  reporter_->nodeEvent({kube::Severity::Normal, "Later", "one that comes behind all others"});
+  eventually("events are there", [&] { return server_.events().contains("node Later"); });
+  EXPECT_FALSE(server_.events().contains("InterfaceSetRefused"));
+}
+
 TEST_F(ApiReporterTest, OnePodsWriteThatHangsHoldsUpNoOther) {
   server_.hangsFor_ = "web-0";
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());
