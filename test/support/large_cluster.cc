@@ -66,8 +66,8 @@ const std::map<std::string, std::string, std::less<>>& templates() {
        "{" +
            metadata(
                "web-$i",
-               R"(,"namespace":"team-$s","labels":{"app":"web"},"annotations":{$a"note":"a word of somebody's"})") +
-           R"("spec":{"nodeName":"node-$n","containers":[{"name":"web","image":"registry.example/web:1.2.3","resources":{"limits":{"memory":"64Mi"}},"env":[{"name":"SETTING","value":"something of a length that is usual"}]}]},"status":{"phase":"Running","podIP":"10.0.0.1","conditions":[)" +
+               R"(,"namespace":"team-$s","labels":{"app.kubernetes.io/name":"web","app.kubernetes.io/instance":"web-production","app.kubernetes.io/part-of":"shop","pod-template-hash":"7d9c5b8f6d"},"annotations":{$a"note":"a word of somebody's"})") +
+           R"("spec":{"nodeName":"node-$n","containers":[{"name":"web","image":"registry.example/web:1.2.3","ports":[{"name":"http","containerPort":8080,"protocol":"TCP"}],"resources":{"limits":{"memory":"64Mi"}},"env":[{"name":"SETTING","value":"something of a length that is usual"}]}]},"status":{"phase":"Running","podIP":"10.0.0.1","conditions":[)" +
            condition("Ready", "True", "", "") + "]}}"},
       {"podinterfacesets",
        "{" + metadata("web-$i-00000000", R"(,"namespace":"team-$s")") +
