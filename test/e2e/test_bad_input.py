@@ -162,8 +162,8 @@ def test_what_is_immutable_never_changes(cluster: Cluster) -> None:
         for change, says in (
             ({"vxlan": {"vni": 7002}}, "spec.vxlan"),
             ({"type": "Bridge", "vxlan": None, "bridge": {}}, "spec.type"),
-            ({"ipam": {"subnets": [{"cidr": "10.21.0.0/16"}]}}, "add another"),
-            ({"ipam": {"subnets": []}}, "add another"),
+            ({"ipam": {"subnets": [{"cidr": "10.21.0.0/16"}]}}, "status.removableSubnets"),
+            ({"ipam": {"subnets": []}}, "status.removableSubnets"),
         ):
             changed = copy.deepcopy(good)
             changed["spec"] = network(**change)["spec"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from e2elib.cluster import REPOSITORY, Cluster
-from e2elib.objects import attachment, vxlan
+from e2elib.objects import attachment, service, vxlan
 
 API = "multinet.dev/v1alpha1"
 PARTS = (
@@ -378,6 +378,7 @@ def of_others() -> dict[str, dict[str, Any]]:
         "nodenetworksets": node_set(node),
         "ipblocks": block("10.33.0.64", node),
         "networkidentifiers": identifier,
+        "podnetworkservices": json.loads(service("web", TENANT, "theirs")),
     }
 
 
