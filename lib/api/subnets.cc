@@ -73,8 +73,9 @@ std::optional<Violation> checkGateway(const Subnet& subnet, const IpPrefix& cidr
   return std::nullopt;
 }
 
+/// `written`: the subnet's cidr as it stands there, which alone excludes all of it.
 std::optional<Violation> checkExclude(const std::string& text, const IpPrefix& cidr,
-                                      const std::string& path) {
+                                      const std::string& written, const std::string& path) {
   const auto exclude = readPrefix(text, path);
   if (!exclude) return exclude.error();
   if (!cidr.contains(*exclude)) {
@@ -85,11 +86,11 @@ std::optional<Violation> checkExclude(const std::string& text, const IpPrefix& c
                      "ExcludeOutsideSubnet",
                      Code::InvalidArgument};
   }
-  if (exclude->contains(cidr)) {
+  if (exclude->contains(cidr) && text != written) {
     return Violation{path,
                      text,
-                     "leaves no address of " + cidr.str(),
-                     "write a smaller part of it",
+                     "is all of the subnet in other words",
+                     "write " + written,
                      "NoUsableAddress",
                      Code::InvalidArgument};
   }
@@ -134,7 +135,13 @@ Report checkSubnet(const Subnet& subnet, const std::string& path) {
   }
   if (!subnet.gateway.empty()) note(checkGateway(subnet, *cidr, path + ".gateway"));
   for (std::size_t i = 0; i < subnet.exclude.size(); ++i) {
-    note(checkExclude(subnet.exclude[i], *cidr, at(path + ".exclude", i)));
+    note(checkExclude(subnet.exclude[i], *cidr, subnet.cidr, at(path + ".exclude", i)));
+  }
+  if (subnet.isExcluded()) {
+    report.warnings.push_back({path + ".exclude", subnet.cidr,
+                               "leaves no address: new pods get none of this subnet, and once "
+                               "status.removableSubnets lists it, it can be removed",
+                               "", "NoUsableAddress", Code::Ok});
   }
   if (subnet.blockSize) note(checkBlockSize(*subnet.blockSize, *cidr, path + ".blockSize"));
   return report;

@@ -166,8 +166,9 @@ const std::vector<BadNetwork> kBadNetworks{
     {"exclude with host bits", [](auto& n) { subnetOf(n).exclude = {"10.20.0.1/28"}; },
      "spec.ipam.subnets[0].exclude[0]: \"10.20.0.1/28\" has host bits set; write 10.20.0.0/28",
      "HostBitsSet"},
-    {"exclude of everything", [](auto& n) { subnetOf(n).exclude = {"10.20.0.0/16"}; },
-     "leaves no address", "NoUsableAddress"},
+    {"exclude of everything in other words",
+     [](auto& n) { n.spec.ipam.subnets[1].exclude = {"fd00:20:0::/64"}; },
+     "is all of the subnet in other words; write fd00:20::/64", "NoUsableAddress"},
     {"blockSize shorter than the prefix", [](auto& n) { subnetOf(n).blockSize = 12; },
      "spec.ipam.subnets[0].blockSize: \"12\" is shorter than the prefix of 10.20.0.0/16; write a "
      "length from 16 to 32",
@@ -451,6 +452,10 @@ TEST(ValidateNetworkUpdate, ASubnetGoesOnceItIsExcludedAndNobodyHasABlockOfIt) {
   EXPECT_NE(said(), "") << "in use again since that was written";
   before.spec.ipam.subnets[1].exclude = {"fd00:20::/64"};
   EXPECT_EQ(said(), "");
+  const Report report = validate(before);
+  ASSERT_TRUE(report.ok());
+  ASSERT_EQ(report.warnings.size(), 1U);
+  EXPECT_EQ(report.warnings[0].path, "spec.ipam.subnets[1].exclude");
   before.status.removableSubnets.clear();
   EXPECT_NE(said(), "") << "blocks of it are leased";
 }

@@ -84,10 +84,6 @@ BAD_NETWORKS = {
         _subnet("bad-gateway", gateway="10.8.9.255"), "spec.ipam.subnets[0].gateway",
         '"10.8.9.255" is the broadcast address of 10.8.9.0/24', "Invalid",
     ),
-    "exclude of everything": BadObject(
-        _subnet("bad-exclude", exclude=["10.8.9.0/24"]), "spec.ipam.subnets[0]",
-        "leaves no address", "Invalid",
-    ),
     "route off link": BadObject(
         _routes("bad-route", {"to": "172.16.0.0/12", "via": "10.99.0.1"}), "spec.routes[0].via",
         '"10.99.0.1" lies on none of the network\'s subnets; write an address of 10.8.9.0/24',
