@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -68,7 +69,11 @@ class Seldom {
   }
   template <class Key>
   [[nodiscard]] const auto& at(const Key& key) const {
-    return (**this).at(key);
+    if constexpr (std::integral<Key>) {
+      return (**this).at(static_cast<std::size_t>(key));
+    } else {
+      return (**this).at(key);
+    }
   }
   template <class Key>
   [[nodiscard]] auto& operator[](const Key& key) {
