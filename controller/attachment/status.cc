@@ -16,11 +16,7 @@ Condition ready(State state, std::string reason, std::string message) {
 }
 
 Condition invalid(const Sentences& violations) {
-  auto message = violations.front();
-  if (violations.size() > 1) {
-    message += " (and " + std::to_string(violations.size() - 1) + " more)";
-  }
-  return ready(State::False, "Invalid", std::move(message));
+  return ready(State::False, "Invalid", shortly(violations));
 }
 
 Condition readyCondition(const AttachmentObservation& observed) {

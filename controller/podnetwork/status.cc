@@ -29,13 +29,7 @@ Condition readyCondition(const NetworkObservation& observed) {
   if (network.metadata.deleting()) {
     return notReady("Deleting", "The network is being deleted: it takes no new interface.");
   }
-  if (!violations.empty()) {
-    auto message = violations.front();
-    if (violations.size() > 1) {
-      message += " (and " + std::to_string(violations.size() - 1) + " more)";
-    }
-    return notReady("Invalid", std::move(message));
-  }
+  if (!violations.empty()) return notReady("Invalid", shortly(violations));
   if (observed.rival) return notReady("Conflict", *observed.rival);
   if (observed.vni.exhausted) {
     return notReady("VNIsExhausted", "No VNI is free in the automatic range: set spec.vxlan.vni.");

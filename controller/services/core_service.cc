@@ -48,8 +48,18 @@ void fill(const NetworkService& service, k8s::Service& made) {
 
 }  // namespace
 
-bool isMadeOf(const Service& standing, const NetworkService& service) {
-  const auto* owner = standing.metadata.controllerRef();
+k8s::OwnerReference referenceTo(const std::string& name, const std::string& uid) {
+  k8s::OwnerReference reference;
+  reference.apiVersion = api::kPodNetworkServiceKind.apiVersion();
+  reference.kind = api::kPodNetworkServiceKind.kind;
+  reference.name = name;
+  reference.uid = uid;
+  reference.controller = true;
+  return reference;
+}
+
+bool isMadeOf(const k8s::ObjectMeta& standing, const NetworkService& service) {
+  const auto* owner = standing.controllerRef();
   return owner != nullptr && owner->uid == service.metadata.uid;
 }
 
@@ -57,13 +67,7 @@ nlohmann::json newService(const NetworkService& service) {
   k8s::Service made;
   made.metadata.nameSpace = service.metadata.nameSpace;
   made.metadata.name = service.metadata.name;
-  k8s::OwnerReference owner;
-  owner.apiVersion = api::kPodNetworkServiceKind.apiVersion();
-  owner.kind = api::kPodNetworkServiceKind.kind;
-  owner.name = service.metadata.name;
-  owner.uid = service.metadata.uid;
-  owner.controller = true;
-  made.metadata.ownerReferences = {std::move(owner)};
+  made.metadata.ownerReferences = {referenceTo(service.metadata.name, service.metadata.uid)};
   fill(service, made);
   made.spec.clusterIP = service.spec.clusterIP;
   // A headless one without selector is of both families, whatever the cluster has: names alone.

@@ -3,13 +3,17 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "controller/world/kinds.h"
 
 namespace multinet::controller {
 
-/// It was made of this one; another of its name is somebody else's and is left alone.
-[[nodiscard]] bool isMadeOf(const Service& standing, const NetworkService& service);
+/// To the PodNetworkService of that name and UID, as what is made of it has it for its owner.
+[[nodiscard]] k8s::OwnerReference referenceTo(const std::string& name, const std::string& uid);
+
+/// What stands was made of this one; another of its name is somebody else's and is left alone.
+[[nodiscard]] bool isMadeOf(const k8s::ObjectMeta& standing, const NetworkService& service);
 
 /// The object to create.
 [[nodiscard]] nlohmann::json newService(const NetworkService& service);

@@ -80,10 +80,9 @@ Seen look(const World& world, const NetworkService& service) {
   seen.network = world.find<Network>(service.spec.podNetworkName);
   seen.home = world.find<Namespace>(service.metadata.nameSpace);
   seen.made = world.find<Service>(key);
-  seen.taken = seen.made != nullptr && !isMadeOf(*seen.made, service);
+  seen.taken = seen.made != nullptr && !isMadeOf(seen.made->metadata, service);
   for (const auto* slice : world.of<Slice>().by<ByServiceName>(key)) {
-    const auto* owner = slice->metadata.controllerRef();
-    if (owner != nullptr && owner->uid == service.metadata.uid) seen.slices.push_back(slice);
+    if (isMadeOf(slice->metadata, service)) seen.slices.push_back(slice);
   }
   if (!seen.taken && seen.violations.empty() && seen.network != nullptr) {
     seen.endpoints = endpointsOf(service.spec, api::familiesOf(service.spec, *seen.network),
@@ -100,11 +99,7 @@ Condition readyCondition(const Seen& seen) {
   const auto& spec = seen.service->spec;
   const auto& metadata = seen.service->metadata;
   if (!seen.violations.empty()) {
-    auto message = seen.violations.front();
-    if (seen.violations.size() > 1) {
-      message += " (and " + std::to_string(seen.violations.size() - 1) + " more)";
-    }
-    return ready(State::False, "Invalid", std::move(message));
+    return ready(State::False, "Invalid", shortly(seen.violations));
   }
   if (seen.taken) {
     return ready(State::False, "NameTaken",

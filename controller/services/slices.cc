@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "controller/services/core_service.h"
 #include "lib/api/service.h"
 #include "lib/api/spelling.h"
 
@@ -147,13 +148,7 @@ class Plan {
     slice.metadata.nameSpace = owner_.nameSpace;
     slice.metadata.name = freeName(addressType);
     slice.metadata.labels = sliceLabels(owner_);
-    k8s::OwnerReference reference;
-    reference.apiVersion = api::kPodNetworkServiceKind.apiVersion();
-    reference.kind = api::kPodNetworkServiceKind.kind;
-    reference.name = owner_.name;
-    reference.uid = owner_.uid;
-    reference.controller = true;
-    slice.metadata.ownerReferences = {std::move(reference)};
+    slice.metadata.ownerReferences = {referenceTo(owner_.name, owner_.uid)};
     slice.addressType = addressType;
     slice.ports = std::move(ports);
     return slice;

@@ -6,6 +6,11 @@
 
 namespace multinet::controller {
 
+std::string shortly(const Sentences& sentences) {
+  if (sentences.size() == 1) return sentences.front();
+  return sentences.front() + " (and " + std::to_string(sentences.size() - 1) + " more)";
+}
+
 bool Verdicts::network(const k8s::ObjectKey& key, const Tables& tables) {
   const Network* network = tables.of<Network>().find(key);
   Sentences now;

@@ -13,6 +13,8 @@ namespace multinet::controller {
 
 /// One sentence for each broken rule.
 using Sentences = std::vector<std::string>;
+/// The first, and how many more there are. Not for an empty list.
+[[nodiscard]] std::string shortly(const Sentences& sentences);
 
 struct AttachmentVerdict {
   bool granted = true;   ///< the network's access lets this namespace in
