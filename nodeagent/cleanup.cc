@@ -35,15 +35,14 @@ Result<journal::Loaded> load(journal::SqliteJournal& journal) {
 }
 
 /// Pods that hold interfaces, by the journal; it must be there.
-Result<std::vector<std::string>> holders(const std::string& file,
-                                         const std::string& runtimeStateDir) {
+Result<std::vector<std::string>> holders(const std::string& file, const Settings& settings) {
   const SystemClock clock;
-  journal::SqliteJournal journal(file, {.clock = &clock});
+  journal::SqliteJournal journal(file, {.clock = &clock, .notes = notesPathOf(settings)});
   MULTINET_TRY(const journal::Loaded loaded, load(journal));
   std::vector<std::string> held;
   for (const journal::Record& record : loaded.records) {
     if (journal::isReleased(record) || record.sandbox.str().empty()) continue;
-    if (exists(record.sandbox, runtimeStateDir)) held.push_back(record.pod.str());
+    if (exists(record.sandbox, settings.runtimeStateDir)) held.push_back(record.pod.str());
   }
   std::ranges::sort(held);
   const auto repeated = std::ranges::unique(held);
@@ -61,15 +60,22 @@ void forgetState(const std::string& directory) {
   fs::remove(directory, ignored);  // where it is empty
 }
 
+// With a socket of systemd's making there is no path: then it is the packaged one.
+std::string besideTheSocket(const Settings& settings) {
+  const auto slash = settings.listen.rfind('/');
+  return slash == std::string::npos ? "/run/multinet" : settings.listen.substr(0, slash);
+}
+
 }  // namespace
 
 std::string switchPathOf(const Settings& settings) {
   if (settings.switchNetns == "none") return "";
   if (!settings.switchNetns.empty()) return settings.switchNetns;
-  // With a socket of systemd's making there is no path: then it is the packaged one.
-  const auto slash = settings.listen.rfind('/');
-  const bool bare = slash == std::string::npos;
-  return (bare ? "/run/multinet" : settings.listen.substr(0, slash)) + "/switch";
+  return besideTheSocket(settings) + "/switch";
+}
+
+std::string notesPathOf(const Settings& settings) {
+  return besideTheSocket(settings) + "/notes";
 }
 
 Status clearKernel(const std::string& switchPath) {
@@ -91,11 +97,12 @@ Result<std::vector<std::string>> cleanUp(const Settings& settings) {
   const std::string file = settings.stateDir + "/journal.db";
   std::error_code ignored;
   if (fs::exists(file, ignored)) {
-    MULTINET_TRY(auto held, holders(file, settings.runtimeStateDir));
+    MULTINET_TRY(auto held, holders(file, settings));
     if (!held.empty()) return held;
   }
   MULTINET_CHECK(clearKernel(switchPathOf(settings)));
   forgetState(settings.stateDir);
+  fs::remove_all(notesPathOf(settings), ignored);
   return std::vector<std::string>{};
 }
 

@@ -13,6 +13,9 @@ namespace multinet::agent {
 /// Where the switch is mounted; empty: it is in the node's own namespace.
 [[nodiscard]] std::string switchPathOf(const Settings& settings);
 
+/// Where the journal's notes are, until a disk has them.
+[[nodiscard]] std::string notesPathOf(const Settings& settings);
+
 /// Links, rules and the switch itself. What pods are still on stays, with the switch around it:
 /// FailedPrecondition/InUse then. Nobody works on the node's networks any more.
 [[nodiscard]] Status clearKernel(const std::string& switchPath);

@@ -43,6 +43,10 @@ void MeasuredJournal::put(journal::Record record, journal::Durability durability
   journal_.put(std::move(record), durability, watch_.timed<void>(call, std::move(done)));
 }
 
+void MeasuredJournal::note(journal::Record record, async::Answer<void> done) {
+  journal_.note(std::move(record), watch_.timed<void>("note", std::move(done)));
+}
+
 void MeasuredJournal::erase(IntentId id, async::Answer<void> done) {
   journal_.erase(std::move(id), watch_.timed<void>("erase", std::move(done)));
 }

@@ -76,6 +76,7 @@ class MeasuredJournal final : public journal::Journal {
   void load(async::Answer<journal::Loaded> done) override;
   void put(journal::Record record, journal::Durability durability,
            async::Answer<void> done) override;
+  void note(journal::Record record, async::Answer<void> done) override;
   void erase(IntentId id, async::Answer<void> done) override;
 
  private:

@@ -37,6 +37,9 @@ class FakeJournal final : public Journal {
     if (onlySyncsHang && durability == Durability::Relaxed) return done({});
     disk.pass([done = std::move(done)] { done({}); });
   }
+  void note(Record record, async::Answer<void> done) override {
+    put(std::move(record), Durability::Relaxed, std::move(done));
+  }
   void erase(IntentId id, async::Answer<void> done) override {
     if (error.has_value()) return done(fail(*error));
     records.erase(id);

@@ -30,6 +30,10 @@ class Journal {
   virtual void load(async::Answer<Loaded> done) = 0;
   /// Writes or replaces the record of that intent.
   virtual void put(Record record, Durability durability, async::Answer<void> done) = 0;
+  /// Keeps a new record beyond this process, though not beyond a power cut, and sooner than put()
+  /// does: also before the call returns. Who calls puts the record as well. Where the disk fails or
+  /// hangs it answers as put() does.
+  virtual void note(Record record, async::Answer<void> done) = 0;
   /// Forgets an intent.
   virtual void erase(IntentId id, async::Answer<void> done) = 0;
 };

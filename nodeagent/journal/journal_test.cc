@@ -150,8 +150,13 @@ class SqliteJournalTest : public testing::Test {
     std::string pattern = testing::TempDir() + "/journalXXXXXX";
     directory_ = mkdtemp(pattern.data());
     path_ = directory_ + "/journal.db";
+    std::string inMemory = "/dev/shm/notesXXXXXX";
+    notes_ = mkdtemp(inMemory.data());
   }
-  ~SqliteJournalTest() override { std::filesystem::remove_all(directory_); }
+  ~SqliteJournalTest() override {
+    std::filesystem::remove_all(directory_);
+    std::filesystem::remove_all(notes_);
+  }
 
   static Result<Loaded> load(Journal& journal) {
     std::promise<Result<Loaded>> promise;
@@ -163,6 +168,16 @@ class SqliteJournalTest : public testing::Test {
     journal.put(std::move(record), durability, [&](Status s) { promise.set_value(std::move(s)); });
     return promise.get_future().get();
   }
+  static Status note(Journal& journal, Record record) {
+    std::promise<Status> promise;
+    journal.note(std::move(record), [&](Status s) { promise.set_value(std::move(s)); });
+    return promise.get_future().get();
+  }
+  [[nodiscard]] JournalOptions withNotes() const { return {.notes = notes_}; }
+  /// How many notes wait for the file.
+  [[nodiscard]] std::ptrdiff_t waiting() const {
+    return std::distance(std::filesystem::directory_iterator(notes_), {});
+  }
   static Status erase(Journal& journal, const std::string& id) {
     std::promise<Status> promise;
     journal.erase(IntentId(id), [&](Status s) { promise.set_value(std::move(s)); });
@@ -171,6 +186,7 @@ class SqliteJournalTest : public testing::Test {
 
   std::string directory_;
   std::string path_;
+  std::string notes_;
 };
 
 TEST_F(SqliteJournalTest, KeepsRecordsOverARestart) {
@@ -205,6 +221,93 @@ TEST_F(SqliteJournalTest, AnsweredMeansWrittenAlsoWhenKilled) {
   ASSERT_TRUE(WIFSIGNALED(status));
   SqliteJournal journal(path_);
   EXPECT_EQ(load(journal)->records.size(), 1U);
+}
+
+TEST_F(SqliteJournalTest, ANoteIsAnsweredWithoutTheFileAndOutlivesTheProcess) {
+  const pid_t child = fork();
+  if (child == 0) {
+    SqliteJournal journal(path_, withNotes());
+    if (!load(journal)) _exit(1);
+    bool isAnswered = false;  // before the call returns
+    journal.note(aRecord("a"), [&](const Status& status) { isAnswered = status.has_value(); });
+    if (!isAnswered || waiting() != 1) _exit(2);
+    if (!note(journal, aRecord("b")) || !put(journal, aRecord("b")) || waiting() > 2) _exit(3);
+    static_cast<void>(raise(SIGKILL));
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status)) << WEXITSTATUS(status);
+  for (int start = 0; start < 2; ++start) {
+    SqliteJournal journal(path_, withNotes());
+    const auto loaded = load(journal);
+    EXPECT_EQ(loaded->records.size(), 2U) << "start " << start;
+    EXPECT_FALSE(loaded->lost) << "start " << start;
+    EXPECT_EQ(waiting(), 0) << "the file has them";
+  }
+}
+
+TEST_F(SqliteJournalTest, ANoteGoesOnceTheFileHasItsRecordOrItsEnd) {
+  SqliteJournal journal(path_, withNotes());
+  ASSERT_TRUE(load(journal));
+  ASSERT_TRUE(note(journal, aRecord("a")));
+  ASSERT_TRUE(note(journal, aRecord("b")));
+  EXPECT_EQ(waiting(), 2);
+  ASSERT_TRUE(put(journal, aRecord("a")));
+  ASSERT_TRUE(erase(journal, "b"));
+  ASSERT_TRUE(erase(journal, "c"));  // whose answer comes after the notes of before are gone
+  EXPECT_EQ(waiting(), 0);
+  EXPECT_EQ(load(journal)->records.size(), 1U);
+}
+
+TEST_F(SqliteJournalTest, ANoteWaitsForTheFileWhereThatIsAllThereIs) {
+  for (const std::string& notes : {std::string(), std::string("/proc/notes"), directory_}) {
+    SqliteJournal journal(path_, {.notes = notes});
+    ASSERT_TRUE(load(journal)) << notes;
+    ASSERT_TRUE(note(journal, aRecord("a"))) << notes;
+    EXPECT_EQ(load(journal)->records.size(), 1U) << notes;
+    ASSERT_TRUE(erase(journal, "a"));
+  }
+}
+
+TEST_F(SqliteJournalTest, ADiskThatFailsRefusesNotesToo) {
+  SqliteJournal journal(path_, withNotes());
+  ASSERT_TRUE(load(journal));
+  ASSERT_TRUE(failpoint::arm("journal.commit.before=error"));
+  EXPECT_TRUE(note(journal, aRecord("a"))) << "nobody knows yet";
+  EXPECT_FALSE(put(journal, aRecord("a")));
+  EXPECT_FALSE(note(journal, aRecord("b")));
+  EXPECT_EQ(waiting(), 1) << "what the file can't forget is kept";
+  ASSERT_TRUE(failpoint::arm(""));
+  EXPECT_TRUE(note(journal, aRecord("b"))) << "by the file";
+  EXPECT_TRUE(note(journal, aRecord("c")));
+  EXPECT_EQ(waiting(), 2) << "it is trusted again";
+}
+
+TEST_F(SqliteJournalTest, ANoteThatIsTornIsDoubtOnce) {
+  {
+    SqliteJournal journal(path_, withNotes());
+    ASSERT_TRUE(load(journal));
+  }
+  std::ofstream(notes_ + "/torn") << encode(aRecord("torn")).substr(0, 100);
+  std::ofstream(notes_ + "/other") << encode(aRecord("another"));
+  std::filesystem::create_directory(notes_ + "/.hidden");
+  {
+    SqliteJournal journal(path_, withNotes());
+    const auto loaded = load(journal);
+    ASSERT_TRUE(loaded);
+    EXPECT_TRUE(loaded->lost);
+    EXPECT_TRUE(loaded->records.empty());
+  }
+  SqliteJournal journal(path_, withNotes());
+  EXPECT_FALSE(load(journal)->lost);
+}
+
+TEST_F(SqliteJournalTest, ADirectoryOfNotesThatIsRemovedIsMadeAnew) {
+  SqliteJournal journal(path_, withNotes());
+  ASSERT_TRUE(load(journal));
+  std::filesystem::remove_all(notes_);
+  ASSERT_TRUE(note(journal, aRecord("a")));
+  EXPECT_EQ(waiting(), 1);
 }
 
 TEST_F(SqliteJournalTest, ManyAtOnceAreAllAnsweredInOrder) {
@@ -349,7 +452,8 @@ TEST_F(SqliteJournalTest, WhatCannotBePreparedIsNotHalfOpen) {
 TEST_F(SqliteJournalTest, ADiskThatHangsIsToldInTimeAndWritesInTheEnd) {
   FakeClock clock;
   {
-    SqliteJournal journal(path_, {.patience = std::chrono::seconds(2), .clock = &clock});
+    SqliteJournal journal(
+        path_, {.patience = std::chrono::seconds(2), .clock = &clock, .notes = notes_});
     ASSERT_TRUE(load(journal).has_value());
     ASSERT_TRUE(failpoint::arm("journal.commit.before@1=delay:100").has_value());
     std::promise<Status> slow;
@@ -358,10 +462,11 @@ TEST_F(SqliteJournalTest, ADiskThatHangsIsToldInTimeAndWritesInTheEnd) {
     clock.advance(std::chrono::seconds(2));
     EXPECT_EQ(slow.get_future().get().error().reason, "JournalSlow");
     EXPECT_EQ(put(journal, aRecord("b")).error().reason, "JournalSlow") << "at once";
+    EXPECT_EQ(note(journal, aRecord("c")).error().reason, "JournalSlow") << "at once";
   }
   ASSERT_TRUE(failpoint::arm("").has_value());
   SqliteJournal journal(path_);
-  EXPECT_EQ(load(journal)->records.size(), 2U);
+  EXPECT_EQ(load(journal)->records.size(), 3U);
 }
 
 }  // namespace

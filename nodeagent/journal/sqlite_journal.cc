@@ -4,11 +4,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <deque>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "lib/async/answer.h"
@@ -16,6 +18,7 @@
 #include "lib/base/failpoint.h"
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "nodeagent/journal/notes.h"
 
 namespace multinet::agent::journal {
 namespace {
@@ -89,6 +92,11 @@ class Patience {
     while (!waiting_.empty() && waiting_.front().number <= number) waiting_.pop_front();
   }
 
+  [[nodiscard]] bool isStuck() {
+    const std::lock_guard lock(mutex_);
+    return isStuck_;
+  }
+
   Status slow() const {
     return fail(Code::Unavailable, "JournalSlow",
                 "write journal: its disk has taken nothing for " +
@@ -140,6 +148,7 @@ class SqliteJournal::Impl {
  public:
   Impl(std::string path, JournalOptions options)
       : path_(std::move(path)),
+        notesPath_(std::move(options.notes)),
         patience_(options.patience, *options.clock),
         lane_("journal", *options.clock) {}
   ~Impl() {
@@ -173,9 +182,28 @@ class SqliteJournal::Impl {
     }
   }
 
+  void note(Record record, async::Answer<void> done) {
+    if (isNoted(record)) return done({});
+    IntentId id = record.id;
+    write({std::move(id), std::move(record), Durability::Relaxed, std::move(done)});
+  }
+
   const async::Lane& lane() const { return lane_; }
 
  private:
+  // Only while the file takes what it is given: else a sandbox would be made that is taken back.
+  bool isNoted(const Record& record) {
+    if (!isWell_ || patience_.isStuck()) return false;
+    const Status kept = notes_->keep(record.id, encode(record));
+    if (!kept.has_value()) {
+      log::warn("not noted, the journal's file is waited for", {{"error", kept.error()}});
+      return false;
+    }
+    const std::lock_guard lock(mutex_);
+    noted_.insert(record.id);
+    return true;
+  }
+
   std::vector<Write> take() {
     const std::lock_guard lock(mutex_);
     return std::exchange(pending_, {});
@@ -237,12 +265,42 @@ class SqliteJournal::Impl {
       }
     }
     loaded.lost = lost_ || !unreadable.empty();
+    MULTINET_CHECK(loadNotes(loaded));
     for (const std::string& id : unreadable) {
       if (const Status aside = setAside(id); !aside.has_value()) {
         log::warn("journal record not set aside", {{"intent", id}, {"error", aside.error()}});
       }
     }
+    isWell_ = notes_.has_value();
     return loaded;
+  }
+
+  // What a process noted that was killed before its file had it.
+  Status loadNotes(Loaded& loaded) {
+    if (notesPath_.empty()) return {};
+    auto notes = Notes::open(notesPath_);
+    if (!notes.has_value()) {
+      log::info("intents wait for the journal's file", {{"why", notes.error()}});
+      return {};
+    }
+    MULTINET_TRY(const std::vector<Notes::Note> left, notes->all());
+    std::vector<Write> writes;
+    for (const Notes::Note& note : left) {
+      if (written_.contains(note.id)) continue;
+      auto record = decode(note.text);
+      if (!record.has_value() || record->id.str() != note.id) {
+        log::error("a note can't be read and is dropped", {{"intent", note.id}});
+        loaded.lost = true;
+        continue;
+      }
+      loaded.records.push_back(*record);
+      writes.push_back(
+          {record->id, *record, Durability::Synced, [](const Status&) {}, 0, note.text});
+    }
+    if (!writes.empty()) MULTINET_CHECK(writeNow(writes));
+    for (const Notes::Note& note : left) notes->forget(IntentId(note.id));
+    notes_.emplace(std::move(*notes));
+    return {};
   }
 
   // One unreadable record is one sandbox in doubt, once.
@@ -266,10 +324,19 @@ class SqliteJournal::Impl {
     }
     const Status outcome = writeNow(writes);
     patience_.ended(writes.back().number);
+    isWell_ = outcome.has_value() && notes_.has_value();
     for (const Write& write : writes) write.done(outcome);
+    if (outcome.has_value()) forgetNotes(writes);
     if (!checkpointDue_) {
       checkpointDue_ = true;
       lane_.postAfter(kCheckpointWhenIdle, [this] { checkpoint(); });
+    }
+  }
+
+  void forgetNotes(const std::vector<Write>& written) {
+    const std::lock_guard lock(mutex_);
+    for (const Write& write : written) {
+      if (noted_.erase(write.id) > 0) notes_->forget(write.id);
     }
   }
 
@@ -354,10 +421,14 @@ class SqliteJournal::Impl {
   }
 
   const std::string path_;
+  const std::string notesPath_;
   Patience patience_;
   std::mutex mutex_;
   std::vector<Write> pending_;
   std::uint64_t numbers_ = 0;
+  std::set<IntentId> noted_;          // that the file may not have yet
+  std::optional<Notes> notes_;        // since load()
+  std::atomic<bool> isWell_ = false;  // the last commit worked, and there are notes
   // Of the lane alone:
   Fd lock_;
   std::optional<Shape> lockShape_;  ///< of the file that lock_ locks
@@ -387,6 +458,9 @@ void SqliteJournal::load(async::Answer<Loaded> done) {
 void SqliteJournal::put(Record record, Durability durability, async::Answer<void> done) {
   IntentId id = record.id;
   impl_->write({std::move(id), std::move(record), durability, std::move(done)});
+}
+void SqliteJournal::note(Record record, async::Answer<void> done) {
+  impl_->note(std::move(record), std::move(done));
 }
 void SqliteJournal::erase(IntentId id, async::Answer<void> done) {
   impl_->write({std::move(id), std::nullopt, Durability::Relaxed, std::move(done)});

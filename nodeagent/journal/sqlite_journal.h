@@ -3,6 +3,9 @@
 // Group commit: what arrives while a commit runs goes into the next one, so that a burst of
 // sandboxes costs few syncs. A call that needs no sync rides along with those that do.
 //
+// A note is a file in memory until a commit has written the record; a start reads what a process
+// that was killed left there.
+//
 // What stands in the file is known in memory too. A file that turns out to be broken, cut short or
 // replaced while it is open is moved aside and written anew from there.
 #pragma once
@@ -20,6 +23,9 @@ struct JournalOptions {
   /// after them at once, until it goes on.
   Duration patience = std::chrono::seconds(2);
   const Clock* clock = &kSystemClock;  ///< outlives the journal
+  /// Where notes are kept until the file has them; in memory (tmpfs), and this journal's alone.
+  /// Empty, or not in memory: a note waits for the file.
+  std::string notes{};
 };
 
 class SqliteJournal final : public Journal {
@@ -31,6 +37,7 @@ class SqliteJournal final : public Journal {
 
   void load(async::Answer<Loaded> done) override;
   void put(Record record, Durability durability, async::Answer<void> done) override;
+  void note(Record record, async::Answer<void> done) override;
   void erase(IntentId id, async::Answer<void> done) override;
 
   /// Its thread, for a watchdog.

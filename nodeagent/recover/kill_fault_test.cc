@@ -55,6 +55,10 @@ class TailJournal final : public journal::Journal {
     flush();
     disk_.put(std::move(record), durability, std::move(done));
   }
+  void note(journal::Record record, async::Answer<void> done) override {
+    if (unsynced_ == Unsynced::Lost) return done({});  // in memory
+    disk_.note(std::move(record), std::move(done));
+  }
   void erase(IntentId id, async::Answer<void> done) override {
     if (unsynced_ == Unsynced::Kept) return disk_.erase(std::move(id), std::move(done));
     keep([this, id = std::move(id)] { disk_.erase(id, [](const Status&) {}); }, done);
@@ -90,11 +94,12 @@ class TailJournal final : public journal::Journal {
 /// One process of the agent, and the kubelet that talks to it.
 class Process {
  public:
-  Process(World& world, const std::string& journal, Unsynced unsynced)
+  Process(World& world, const std::string& journal, const std::string& notes, Unsynced unsynced)
       : world_(world),
         runtime_(world),
         engine_(world),
-        disk_(std::make_unique<journal::SqliteJournal>(journal)),
+        disk_(std::make_unique<journal::SqliteJournal>(
+            journal, journal::JournalOptions{.notes = notes})),
         journal_(*disk_, unsynced),
         blocks_(store_.client(), NodeName("n1")) {
     networks::Snapshot onNode;
@@ -250,11 +255,14 @@ class KillLoop : public ::testing::TestWithParam<Unsynced> {
   void SetUp() override {
     std::string pattern = ::testing::TempDir() + "/killXXXXXX";
     directory_ = mkdtemp(pattern.data());
+    std::string inMemory = "/dev/shm/killXXXXXX";
+    notes_ = mkdtemp(inMemory.data());
     world_ = World::map();
     ASSERT_NE(world_, nullptr);
   }
   void TearDown() override {
     std::filesystem::remove_all(directory_);
+    std::filesystem::remove_all(notes_);
     munmap(world_, sizeof(World));
   }
 
@@ -262,6 +270,7 @@ class KillLoop : public ::testing::TestWithParam<Unsynced> {
     *world_ = World{};
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directory(directory_);
+    std::filesystem::remove_all(notes_);
   }
 
   /// True where the process was killed, false where its script came to its end.
@@ -271,7 +280,7 @@ class KillLoop : public ::testing::TestWithParam<Unsynced> {
       if (!failpoint::arm(failpoints).has_value()) _exit(kGaveUp);
       bool done = false;
       {
-        Process process(*world_, directory_ + "/journal.db", GetParam());
+        Process process(*world_, directory_ + "/journal.db", notes_, GetParam());
         done = process.script();
         if (done && until == Until::Stopped) done = process.teardown();
         process.stop();  // what is posted gets written
@@ -317,7 +326,7 @@ class KillLoop : public ::testing::TestWithParam<Unsynced> {
 
   // Addresses that the journal holds for intents that aren't over.
   std::set<std::string> attachedAddresses() const {
-    journal::SqliteJournal journal(directory_ + "/journal.db");
+    journal::SqliteJournal journal(directory_ + "/journal.db", {.notes = notes_});
     std::promise<std::vector<journal::Record>> promise;
     journal.load([&promise](Result<journal::Loaded> loaded) {
       promise.set_value(loaded.has_value() ? std::move(loaded->records)
@@ -336,6 +345,7 @@ class KillLoop : public ::testing::TestWithParam<Unsynced> {
   }
 
   std::string directory_;
+  std::string notes_;
   World* world_ = nullptr;
 };
 

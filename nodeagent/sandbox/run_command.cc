@@ -177,8 +177,8 @@ void RunCommand::writeIntent() {
   entry_->abort = call_->request.abort;
   entry_->running = true;
   shared_.table.publish();
-  shared_.dependencies.journal.put(
-      entry_->record, journal::Durability::Relaxed,
+  shared_.dependencies.journal.note(
+      entry_->record,
       onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
         if (!status.has_value()) return self->failed(status.error());
         self->passed();

@@ -25,6 +25,9 @@ class Cluster:
     def stop(self, component: str) -> None:
         assert component == "kubelet"
 
+    def make_networks(self, manifests: list[dict[str, Any]]) -> None:
+        assert manifests
+
     def make_pods(self, networks: dict[str, str]) -> dict[str, dict[str, Any]]:
         metadata = {"namespace": "default", "uid": "u"}
         return {name: {"metadata": {**metadata, "name": name}} for name in networks}

@@ -45,6 +45,10 @@ def make_file_system(spec: MachineSpec) -> None:
         Path("/var", directory).mkdir(exist_ok=True)
     if not os.path.lexists("/var/run"):
         os.symlink("/run", "/var/run")
+    # All of /run is memory on a node; here it is the host's disk but for what must be.
+    notes = Path("/run/multinet/notes")
+    notes.mkdir(parents=True, exist_ok=True)
+    _mount("-t", "tmpfs", "-o", "mode=0700", "tmpfs", str(notes))
     _mount("-t", "proc", "proc", "/proc")
     _mount("--make-rshared", "/")
 
