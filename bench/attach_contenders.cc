@@ -17,7 +17,6 @@ using agent::InterfacePlan;
 
 constexpr const char* kBridge = "br-bench";
 constexpr const char* kParent = "parent0";
-constexpr const char* kHostEnd = "bench0";
 constexpr unsigned kMtu = 1500;
 /// MACVLAN_MODE_BRIDGE
 constexpr std::uint32_t kMacvlanBridge = 4;
@@ -34,7 +33,11 @@ bool isMacvlan(const InterfacePlan& plan) {
 class Netlink final : public Contender {
  public:
   Netlink(netlink::Socket host, int parent, Fd pod, InterfacePlan plan)
-      : host_(std::move(host)), parent_(parent), pod_(std::move(pod)), plan_(std::move(plan)) {}
+      : host_(std::move(host)), parent_(parent), pod_(std::move(pod)), plan_(std::move(plan)) {
+    for (const char letter : plan_.mac.str()) {
+      if (letter != ':') hostEnd_ += letter;
+    }
+  }
   [[nodiscard]] std::string name() const override { return "netlink"; }
 
   Status attach() override {
@@ -77,7 +80,7 @@ class Netlink final : public Contender {
   }
   [[nodiscard]] netlink::Request veth() const {
     netlink::VethSpec spec;
-    spec.hostName = kHostEnd;
+    spec.hostName = hostEnd_;
     spec.bridgeIndex = parent_;
     spec.peerName = plan_.name.str();
     spec.peerNetns = pod_.get();
@@ -90,6 +93,7 @@ class Netlink final : public Contender {
   int parent_;
   Fd pod_;
   InterfacePlan plan_;
+  std::string hostEnd_ = "b";  ///< with the MAC, which no other has
 };
 
 class Cni final : public Contender {

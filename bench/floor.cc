@@ -1,9 +1,9 @@
 #include "bench/floor.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
-#include "lib/netns/netns.h"
 #include "nodeagent/cri/interceptor.h"
 
 namespace multinet::bench {
@@ -51,30 +51,42 @@ class Floor::Stop final : public Interceptor {
   Floor& floor_;
 };
 
-Result<std::unique_ptr<Floor>> Floor::start(const std::string& listen, const std::string& runtime,
-                                            const std::string& commits,
-                                            const std::vector<LinkKind>& links) {
-  MULTINET_TRY(Fd socket, listenAt(listen));
-  MULTINET_TRY(auto opened, store::Database::open(commits, {"CREATE TABLE records (bytes BLOB)"}));
+Result<std::unique_ptr<Floor>> Floor::start(const Options& options) {
+  MULTINET_TRY(Fd socket, listenAt(options.listen));
+  std::optional<store::Database> commits;
+  if (options.pods == 0) {
+    MULTINET_TRY(auto opened,
+                 store::Database::open(options.commits, {"CREATE TABLE records (bytes BLOB)"}));
+    commits = std::move(opened.database);
+  }
+  auto floor = std::make_unique<Floor>(options, std::move(socket), std::move(commits));
+  MULTINET_CHECK(floor->refill());
+  return floor;
+}
+
+Status Floor::refill() {
+  pods_.clear();
+  attached_ = 0;
   MULTINET_TRY(const Fd site, netns::make());
   MULTINET_TRY(const auto scope, netns::Scope::enter(site));
   MULTINET_CHECK(makeParents());
-  std::vector<std::unique_ptr<Contender>> contenders;
-  for (const LinkKind kind : links) {
-    MULTINET_TRY(auto contender,
-                 makeNetlink(planOf(kind, static_cast<unsigned>(contenders.size()))));
-    contenders.push_back(std::move(contender));
+  unsigned number = 0;
+  for (unsigned i = 0; i < std::max(options_.pods, 1U); ++i) {
+    Links links;
+    for (const LinkKind kind : options_.links) {
+      MULTINET_TRY(auto contender, makeNetlink(planOf(kind, number++)));
+      links.push_back(std::move(contender));
+    }
+    pods_.push_back(std::move(links));
   }
-  return std::make_unique<Floor>(std::move(socket), runtime, std::move(opened.database),
-                                 std::move(contenders));
+  return {};
 }
 
-Floor::Floor(Fd socket, const std::string& runtime, store::Database commits,
-             std::vector<std::unique_ptr<Contender>> links)
-    : commits_(std::move(commits)),
-      links_(std::move(links)),
+Floor::Floor(Options options, Fd socket, std::optional<store::Database> commits)
+    : options_(std::move(options)),
+      commits_(std::move(commits)),
       server_(std::make_unique<Server>(
-          ServerOptions{.runtime = runtime,
+          ServerOptions{.runtime = options_.runtime,
                         .interceptorOf = [this](std::string_view method, auto&&,
                                                 auto) -> std::unique_ptr<Interceptor> {
                           if (method.ends_with("/RunPodSandbox")) {
@@ -89,21 +101,26 @@ Floor::Floor(Fd socket, const std::string& runtime, store::Database commits,
 }
 
 Status Floor::commit() {
-  MULTINET_TRY(auto insert, commits_.prepare("INSERT INTO records (bytes) VALUES (?)"));
-  MULTINET_CHECK(commits_.begin(store::Durability::Synced));
+  if (!commits_) return {};
+  MULTINET_TRY(auto insert, commits_->prepare("INSERT INTO records (bytes) VALUES (?)"));
+  MULTINET_CHECK(commits_->begin(store::Durability::Synced));
   MULTINET_CHECK(insert.bind(1, std::string(kRecordBytes, 'r')).run());
-  return commits_.commit();
+  return commits_->commit();
 }
 
 Status Floor::attach() {
-  for (const auto& link : links_) MULTINET_CHECK(link->attach());
-  attached_ = true;
+  if (attached_ == pods_.size()) {
+    return fail(Code::ResourceExhausted, "NoPod", "attach: there are no more pods");
+  }
+  for (const auto& link : pods_[attached_]) MULTINET_CHECK(link->attach());
+  ++attached_;
   return {};
 }
 
 Status Floor::detach() {
-  if (!std::exchange(attached_, false)) return {};
-  for (const auto& link : links_) MULTINET_CHECK(link->detach());
+  if (options_.pods > 0 || attached_ == 0) return {};
+  attached_ = 0;
+  for (const auto& link : pods_.front()) MULTINET_CHECK(link->detach());
   return {};
 }
 

@@ -4,7 +4,7 @@
 //   {"rounds": 100, "seconds": 90, "warmUp": 2, "pauseMilliseconds": 50,
 //    "relay": {"listen": "/run/relay.sock", "runtime": "unix:///run/containerd/containerd.sock"},
 //    "floors": [{"listen": "/run/floor.sock", "runtime": "unix:///run/relay.sock",
-//                "commits": "/var/lib/floor.db", "links": ["veth"]}],
+//                "commits": "/var/lib/floor.db", "links": ["veth"], "pods": 0}],
 //    "cases": [{"name": "one", "endpoint": "unix:///...", "requests": [{RunPodSandboxRequest}]}]}
 //
 // and gets a line for each call: {"case": "one", "round": 0, "milliseconds": 108.1,
@@ -16,6 +16,7 @@
 #include <chrono>
 #include <future>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -116,6 +117,7 @@ struct Case {
   std::string name;
   std::unique_ptr<CriCaller> caller;
   std::vector<Pod> pods;
+  Floor* floor = nullptr;  ///< where it goes through one
 
   static Result<Case> of(const Json& json) {
     Case made{json.at("name"), std::make_unique<CriCaller>(json.at("endpoint")), {}};
@@ -155,6 +157,7 @@ Status measureStorm(Case& storming, std::optional<int> round) {
   const Storm made = atOnce(storming.pods, &Pod::run);
   const Storm stopped = atOnce(storming.pods, &Pod::stop);
   const Storm removed = atOnce(storming.pods, &Pod::remove);
+  if (storming.floor != nullptr) MULTINET_CHECK(storming.floor->refill());
   if (!round) return {};
   std::cout << Json{{"case", storming.name},
                     {"round", *round},
@@ -187,7 +190,8 @@ Result<std::unique_ptr<Floor>> floorOf(const Json& json) {
   for (const Json& link : json.at("links")) {
     links.push_back(link == "veth" ? LinkKind::Veth : LinkKind::Macvlan);
   }
-  return Floor::start(json.at("listen"), json.at("runtime"), json.at("commits"), links);
+  return Floor::start({json.at("listen"), json.at("runtime"), json.value("commits", ""), links,
+                       json.value("pods", 0U)});
 }
 
 Status measureAll(const Json& wanted) {
@@ -195,16 +199,19 @@ Status measureAll(const Json& wanted) {
   if (const auto found = wanted.find("relay"); found != wanted.end()) {
     MULTINET_TRY(relay, TimedRelay::start(found->at("listen"), found->at("runtime")));
   }
-  std::vector<std::unique_ptr<Floor>> floors;
+  std::map<std::string, std::unique_ptr<Floor>> floors;  // by where they are called
   for (const Json& json : wanted.value("floors", Json::array())) {
     MULTINET_TRY(auto floor, floorOf(json));
-    floors.push_back(std::move(floor));
+    floors.emplace("unix://" + json.at("listen").get<std::string>(), std::move(floor));
   }
   std::vector<Case> cases;
   for (const Json& json : wanted.at("cases")) {
     MULTINET_TRY(Case made, Case::of(json));
+    const auto floor = floors.find(json.at("endpoint").get<std::string>());
+    if (floor != floors.end()) made.floor = floor->second.get();
     cases.push_back(std::move(made));
     MULTINET_CHECK(cases.back().pods.front().waitUntilServed());
+    if (cases.back().floor != nullptr) MULTINET_CHECK(cases.back().floor->refill());
   }
   const bool storms = wanted.value("storm", false);
   const std::chrono::milliseconds pause(wanted.at("pauseMilliseconds").get<int>());

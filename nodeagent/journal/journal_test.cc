@@ -452,8 +452,8 @@ TEST_F(SqliteJournalTest, WhatCannotBePreparedIsNotHalfOpen) {
 TEST_F(SqliteJournalTest, ADiskThatHangsIsToldInTimeAndWritesInTheEnd) {
   FakeClock clock;
   {
-    SqliteJournal journal(
-        path_, {.patience = std::chrono::seconds(2), .clock = &clock, .notes = notes_});
+    SqliteJournal journal(path_,
+                          {.patience = std::chrono::seconds(2), .clock = &clock, .notes = notes_});
     ASSERT_TRUE(load(journal).has_value());
     ASSERT_TRUE(failpoint::arm("journal.commit.before@1=delay:100").has_value());
     std::promise<Status> slow;

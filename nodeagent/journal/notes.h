@@ -24,8 +24,8 @@ class Notes {
   /// (tmpfs): a write could hang there with the disk.
   [[nodiscard]] static Result<Notes> open(const std::string& directory);
 
-  /// Writes a record that isn't there yet; a directory that somebody removed is made again. After an
-  /// error nothing of it is there.
+  /// Writes a record that isn't there yet; a directory that somebody removed is made again. After
+  /// an error nothing of it is there.
   [[nodiscard]] Status keep(const IntentId& id, std::string_view text) const;
   /// Removes it, if it is there.
   void forget(const IntentId& id) const;

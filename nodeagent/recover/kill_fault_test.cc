@@ -98,8 +98,8 @@ class Process {
       : world_(world),
         runtime_(world),
         engine_(world),
-        disk_(std::make_unique<journal::SqliteJournal>(
-            journal, journal::JournalOptions{.notes = notes})),
+        disk_(std::make_unique<journal::SqliteJournal>(journal,
+                                                       journal::JournalOptions{.notes = notes})),
         journal_(*disk_, unsynced),
         blocks_(store_.client(), NodeName("n1")) {
     networks::Snapshot onNode;

@@ -178,8 +178,7 @@ void RunCommand::writeIntent() {
   entry_->running = true;
   shared_.table.publish();
   shared_.dependencies.journal.note(
-      entry_->record,
-      onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
+      entry_->record, onLane<void>(shared_.lane, [self = shared_from_this()](const Status& status) {
         if (!status.has_value()) return self->failed(status.error());
         self->passed();
       }));

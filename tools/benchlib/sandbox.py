@@ -134,9 +134,16 @@ class SandboxBench:
         ]
         cases = [
             _case_of(storm.ALONE, RUNTIME_SOCKET, plain),
+            _case_of(storm.FLOOR, _floor_socket("storm"), plain),
             _case_of(storm.AGENT, AGENT_SOCKET, pods),
         ]
-        more = {"storm": True, "warmUp": 0}
+        floor = {
+            "listen": _floor_socket("storm"),
+            "runtime": f"unix://{RUNTIME_SOCKET}",
+            "links": storm.LINKS,
+            "pods": storm.PODS,
+        }
+        more = {"storm": True, "warmUp": 0, "floors": [floor]}
         usual = self._lines(cases, rounds, seconds, more)
         with self._cluster.control_plane_held():
             return usual, self._lines(cases, rounds, seconds, more)

@@ -82,7 +82,7 @@ def test_the_agents_part_is_what_neither_runtime_nor_relay_took(
 def test_a_storm_tells_both_walls_failures_and_memory() -> None:
     lines = [
         {"case": case, "round": 0, "milliseconds": took, "stopMilliseconds": took, "failed": failed}
-        for case, took, failed in (("alone", 10_000, 0), ("agent", 11_000, 2))
+        for case, took, failed in (("alone", 10_000, 0), ("floor", 10_500, 0), ("agent", 11_000, 2))
     ]
     agent = Memory("multinet-nodeagent", "after the storm", 1, 1, 40 * 1024)
     still = [{**line, "milliseconds": 8000, "failed": 0} for line in lines]
@@ -91,6 +91,8 @@ def test_a_storm_tells_both_walls_failures_and_memory() -> None:
     held = rows["the same, the control plane stands still: agent"].comparisons[0]
     assert held.estimate.median == 1.0
     assert held.verdict() == ""
+    of_floor = rows["110 pods at once made: the floor"].comparisons[0]
+    assert of_floor.estimate.median == 1.05
     assert rows["110 pods at once made: agent, 4 interfaces each"].comparisons[0].verdict() == (
         "missed"
     )

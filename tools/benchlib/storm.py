@@ -13,7 +13,9 @@ from clusterlib.errors import ClusterError
 PODS = 110
 """What a kubelet takes unless it is configured otherwise."""
 NETWORKS = ("blue", "storm-a", "storm-b", "storm-c")
-ALONE, AGENT = "alone", "agent"
+ALONE, FLOOR, AGENT = "alone", "floor", "agent"
+LINKS = ("veth", "veth", "veth", "macvlan")
+"""What NETWORKS come to in a pod."""
 WALL_AT_MOST = 1.02
 MEMORY_AT_MOST = 64.0
 OF_MULTUS_AT_MOST = 1 / 3
@@ -58,17 +60,23 @@ def rows_of(
     rows = []
     for group, took, act in (("P6", made, "made"), ("P7", stopped, "stopped")):
         compared = [
-            Comparison("runtime alone", "x", factor(took[AGENT], took[ALONE]), WALL_AT_MOST)
+            Comparison("runtime alone", "x", factor(took[AGENT], took[ALONE]), WALL_AT_MOST),
+            Comparison("the floor", "x", factor(took[AGENT], took[FLOOR])),
         ]
         rows.append(Row(group, f"{what} {act}: runtime alone", took[ALONE], unit="s"))
+        rows.append(_floor_row(group, f"{what} {act}: the floor", took))
         rows.append(
             Row(group, f"{what} {act}: agent, 4 interfaces each", took[AGENT], compared, unit="s")
         )
     took = _seconds(held, "milliseconds")
     if took[AGENT]:
         still = "  the same, the control plane stands still"
-        compared = [Comparison("runtime alone", "x", factor(took[AGENT], took[ALONE]))]
+        compared = [
+            Comparison("runtime alone", "x", factor(took[AGENT], took[ALONE])),
+            Comparison("the floor", "x", factor(took[AGENT], took[FLOOR])),
+        ]
         rows.append(Row("P6", f"{still}: runtime alone", took[ALONE], unit="s"))
+        rows.append(_floor_row("P6", f"{still}: the floor", took))
         rows.append(Row("P6", f"{still}: agent", took[AGENT], compared, unit="s"))
     none = Comparison("", "", exactly(failed), 0)
     rows.append(Row("P6", "  calls that failed", [failed], [none], unit=""))
@@ -81,6 +89,11 @@ def rows_of(
         what = "  the agent's highest resident memory"
         rows.append(Row("P6", what, [mebibytes], compared, unit="MiB"))
     return rows
+
+
+def _floor_row(group: str, what: str, took: Mapping[str, list[float]]) -> Row:
+    compared = [Comparison("runtime alone", "x", factor(took[FLOOR], took[ALONE]))]
+    return Row(group, what, took[FLOOR], compared, unit="s")
 
 
 def _seconds(lines: Sequence[Mapping[str, Any]], figure: str) -> dict[str, list[float]]:
