@@ -47,7 +47,7 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock&
       channel_(settings.runtimeEndpoint, clock_),
       runtime_(cri::makeRuntimeClient(channel_, files_, settings.runtimeStateDir)),
       measuredRuntime_(*runtime_, metrics_, clock_),
-      journal_(settings.stateDir + "/journal.db", {.clock = &clock_}),
+      journal_(settings.stateDir + "/journal.db", {.node = node_, .clock = &clock_}),
       measuredJournal_(journal_, metrics_, clock_),
       cluster_({.kubeconfig = settings.kubeconfig,
                 .node = node_,
@@ -150,7 +150,10 @@ void NetworkParts::serve() {
   auto owner = std::make_unique<sandbox::Owner>(
       *lane, dependencies, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   recovery_ = std::make_unique<recover::Recovery>(
-      dependencies, *owner, recover::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+      dependencies, *owner,
+      recover::Options{.bootId = bootId_,
+                       .quarantine = policy_.quarantine,
+                       .opened = [this](const journal::Loaded& journal) { opened(journal); }});
   lane_ = std::move(lane);
   addresses_ = std::move(addresses);
   resolver_ = std::move(resolver);
@@ -166,6 +169,15 @@ void NetworkParts::serve() {
   watchdog_.watch([this] { return nodeReporter_.health(); }, kReportStuck);
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
   recovery_->start();  // fail-closed: until it is done no call for networks is served
+}
+
+void NetworkParts::opened(const journal::Loaded& journal) {
+  if (journal.putAsideOf.empty()) return;
+  reporter_.nodeEvent(
+      {kube::Severity::Warning, "JournalOfAnotherNode",
+       "the agent found the journal of node \"" + journal.putAsideOf +
+           "\" and put it aside: was this machine's disk copied, or the node renamed? It began a "
+           "journal of its own; the old one is beside it in the state directory"});
 }
 
 void NetworkParts::changed() {

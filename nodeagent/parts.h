@@ -66,6 +66,7 @@ class NetworkParts {
   [[nodiscard]] Result<std::optional<Fd>> openSwitch() const;
   [[nodiscard]] Result<std::unique_ptr<attach::KernelAttachEngine>> startEngine() const;
   void serve();
+  void opened(const journal::Loaded& journal);
   void changed();
   void blockGone(const api::IPBlock& block);
   void storeWentBack();
