@@ -58,7 +58,8 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock&
                {.pod = [this](const std::string& uid) { reporter_.changed(uid); },
                 .node = [this](const std::string& peer) { nodeReporter_.changed(peer); }}),
       client_([this] { return cluster_.client(); }),
-      nodeReporter_(client_, cluster_, clock_, node_),
+      nodeReporter_(client_, cluster_, clock_, node_, {},
+                    [this](const Status& standing) { stand(standing); }),
       blocks_(client_, node_),
       reporter_(client_, cluster_, nodeReporter_.news(), clock_, node_),
       ownSets_(client_, node_, clock_) {}
@@ -126,10 +127,16 @@ void NetworkParts::serve() {
   auto lane = std::make_unique<async::Lane>("sandbox", clock_);
   auto addresses = std::make_unique<addresses::Addresses>(
       *lane, blocks_, clock_,
-      addresses::LeaseOptions{.node = node_, .quarantine = policy_.quarantine});
+      addresses::LeaseOptions{
+          .node = node_,
+          .quarantine = policy_.quarantine,
+          .allowed = fail(Code::Unavailable, report::kNodeNameUnclear,
+                          "claim addresses: whether the node's name is this machine's isn't known "
+                          "before its NodeNetworkSet was read")});
   auto resolver = std::make_unique<resolve::Resolver>(
       *lane, cluster_, [this] { return networks_->snapshot(); }, clock_, policy_.clusterPrefixes,
-      [this](const NetworkUid& network) { feeder_->want(network); });
+      [this](const NetworkUid& network) { feeder_->want(network); },
+      [this] { return nodeReporter_.standing(); });
   auto feeder = std::make_unique<Feeder>(
       cluster_,
       [this](std::vector<networks::DesiredNetwork> all) { networks_->setDesired(std::move(all)); },
@@ -172,12 +179,20 @@ void NetworkParts::serve() {
 }
 
 void NetworkParts::opened(const journal::Loaded& journal) {
+  nodeReporter_.identify({journal.id, bootId_});
   if (journal.putAsideOf.empty()) return;
   reporter_.nodeEvent(
       {kube::Severity::Warning, "JournalOfAnotherNode",
        "the agent found the journal of node \"" + journal.putAsideOf +
            "\" and put it aside: was this machine's disk copied, or the node renamed? It began a "
            "journal of its own; the old one is beside it in the state directory"});
+}
+
+void NetworkParts::stand(const Status& standing) {
+  if (feeding_) addresses_->allow(standing);
+  if (standing || standing.error().reason != report::kNodeNameTaken) return;
+  log::error("another agent works under this node's name", {{"error", standing.error()}});
+  reporter_.nodeEvent({kube::Severity::Warning, report::kNodeNameTaken, standing.error().message});
 }
 
 void NetworkParts::changed() {

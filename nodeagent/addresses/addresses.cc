@@ -34,7 +34,7 @@ class Addresses::Impl {
         options_(std::move(options)),
         ledger_(ledgerOptions(options_)),
         calls_("leases", clock) {
-    lane_.post([this] { confirm(); });
+    lane_.post([this] { allow(options_.allowed); });
     lane_.postAfter(options_.housekeepEvery, [this] { housekeep(); });
   }
   ~Impl() {
@@ -70,6 +70,11 @@ class Addresses::Impl {
   }
   void onContests(std::function<void(std::vector<Contest>)> told) {
     contestsTold_ = std::move(told);
+  }
+  void allow(const Status& allowed) {
+    allowed_ = allowed.has_value();
+    if (allowed_) return confirmSoon();
+    execute(ledger_.suspend(allowed.error()));
   }
   void blockGone(const LeasedBlock& block) {
     if (ledger_.relies(block)) confirmSoon();
@@ -133,6 +138,7 @@ class Addresses::Impl {
 
   // One at a time, and all calls on one lane: a list is never older than what was done before it.
   void confirm() {
+    if (!allowed_) return;
     confirming_ = true;
     calls_.post([this] {
       const BootTime asked = clock_.now();
@@ -150,7 +156,7 @@ class Addresses::Impl {
           if (failed) return confirm();
           confirmInTime();
         });
-        execute(ledger_.listed(std::move(listed), asked, clock_.now()));
+        if (allowed_) execute(ledger_.listed(std::move(listed), asked, clock_.now()));
         if (std::exchange(confirmAgain_, false)) confirm();
       });
     });
@@ -170,6 +176,7 @@ class Addresses::Impl {
   Ticket tickets_ = 0;
   std::map<Ticket, ClaimAnswer> claims_;
   std::function<void(std::vector<Contest>)> contestsTold_;
+  bool allowed_ = false;
   bool unsure_ = false;  // of a lease that failed: it may have been made
   async::Backoff backoff_{options_.retryEvery, options_.retryMost};
   std::uint64_t confirms_ = 0;
@@ -214,6 +221,10 @@ void Addresses::onContests(std::function<void(std::vector<Contest>)> told) {
   impl_->run([impl = impl_.get(), told = std::move(told)]() mutable {
     impl->onContests(std::move(told));
   });
+}
+
+void Addresses::allow(Status allowed) {
+  impl_->run([impl = impl_.get(), allowed = std::move(allowed)] { impl->allow(allowed); });
 }
 
 void Addresses::blockGone(LeasedBlock block) {

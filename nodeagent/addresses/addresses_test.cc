@@ -74,6 +74,11 @@ class AddressesTest : public ::testing::Test {
                       [&](const Result<std::vector<Claimed>>&) { passed.set_value(); });
     passed.get_future().get();
   }
+  void passLane() {
+    std::promise<void> passed;
+    lane_->post([&passed] { passed.set_value(); });
+    passed.get_future().get();
+  }
   std::string text(const Result<std::vector<Claimed>>& claimed) const {
     if (!claimed.has_value()) return claimed.error().reason;
     std::string all;
@@ -338,6 +343,41 @@ TEST_F(AddressesTest, ABlockThatIsSeenToGoIsLeasedAgainAtOnce) {
   eventually("leased again", [&] {
     return store_.blocks().size() == 1 && store_.blocks().front().prefix == block.prefix;
   });
+}
+
+TEST_F(AddressesTest, WhoseNameIsAnothersGivesNothingAndAsksForNothing) {
+  const Error taken{Code::FailedPrecondition, "NodeNameTaken", "another's"};
+  own({"10.20.0.0/26"});
+  options_.allowed = fail(taken);
+  start();
+  const Pool blue = pool({"10.20.0.0/24"});
+  addresses_->setWanted({blue});
+  auto refused = submit("a", blue);
+  passLane();
+  clock_.advance(seconds(6));
+  EXPECT_EQ(text(refused.get()), "NodeNameTaken");
+  EXPECT_EQ(store_.calls(), 0U) << "the blocks may well be the other's";
+
+  addresses_->allow({});
+  ASSERT_TRUE(claim("b", blue).has_value());
+  addresses_->allow(fail(taken));
+  auto late = submit("c", blue);
+  passLane();
+  clock_.advance(seconds(6));
+  EXPECT_EQ(text(late.get()), "NodeNameTaken");
+  std::size_t held = 0;
+  lane_->post([&] { held = addresses_->held().size(); });
+  passLane();
+  EXPECT_EQ(held, 1U) << "what runs keeps what it has";
+  addresses_->release(IntentId("b"));
+  passLane();
+  const std::size_t calls = store_.calls();
+  clock_.advance(options_.returnAfter + minutes(2));
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(store_.calls(), calls) << "nothing is given back that may be the other's";
+  EXPECT_EQ(store_.blocks().size(), 1U);
+  addresses_->allow({});
+  EXPECT_TRUE(claim("d", blue).has_value());
 }
 
 TEST_F(AddressesTest, AllOrNone) {
