@@ -380,6 +380,29 @@ TEST_F(AddressesTest, WhoseNameIsAnothersGivesNothingAndAsksForNothing) {
   EXPECT_TRUE(claim("d", blue).has_value());
 }
 
+// A pod with an interface on each of 32 networks, whose server takes 120 ms and more for each: one
+// after the other its leases would take longer than any claim waits.
+TEST_F(AddressesTest, LeasesOfOnePodAreTakenAtOnceButNotAllOfThem) {
+  start();
+  store_.answerAfter(milliseconds(20));
+  std::vector<AddressRequest> wants;
+  for (int i = 0; i < 32; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    Pool one = pool({"10.20.0.0/24"}, name.c_str());
+    one.network = NetworkName(name);
+    wants.push_back({InterfaceName::parse("net" + std::to_string(i)).value(), one});
+  }
+  std::promise<Result<std::vector<Claimed>>> answer;
+  addresses_->claim(IntentId("a"), PodUid("pod"), wants, clock_.now() + seconds(4),
+                    [&](Result<std::vector<Claimed>> claimed) { answer.set_value(claimed); });
+  const auto claimed = answer.get_future().get();
+  ASSERT_TRUE(claimed.has_value()) << claimed.error().message;
+  EXPECT_EQ(claimed->size(), 32U);
+  EXPECT_EQ(store_.blocks().size(), 32U);
+  EXPECT_GT(store_.mostAtOnce(), 4);
+  EXPECT_LE(store_.mostAtOnce(), 8) << "other nodes lease too";
+}
+
 TEST_F(AddressesTest, AllOrNone) {
   start();
   const Pool full = pool({"10.20.0.4/32"});
