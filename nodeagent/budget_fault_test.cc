@@ -69,7 +69,9 @@ TEST_F(Budget, AnIdleAgentAsksForWhatItNeedsAndOnce) {
   EXPECT_EQ(std::set(rest.begin(), rest.end()),
             (std::set<std::string>{"GET /version", "GET ipblocks spec.nodeName=node-0",
                                    "GET networkpeers nodeName=node-0", "GET nodenetworksets/node-0",
-                                   "POST nodenetworksets"}));
+                                   "POST nodenetworksets",
+                                   // Whose the name is, once in the life of an installation.
+                                   "PUT nodenetworksets/node-0/status"}));
   // What a node tells of itself comes in one piece or in a few.
   EXPECT_LE(rest.size(), 12U);
   // Each watch has one; the others are those of calls, of which a busy machine has more at once.

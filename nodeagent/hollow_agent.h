@@ -26,8 +26,9 @@ namespace multinet::agent {
 /// Any thread may call.
 class HollowAgent {
  public:
-  /// `clock` outlives it.
-  HollowAgent(const std::string& kubeconfig, NodeName node, IpAddress underlay, const Clock& clock)
+  /// `self` tells it from another of the same node's name. `clock` outlives it.
+  HollowAgent(const std::string& kubeconfig, NodeName node, IpAddress underlay, const Clock& clock,
+              api::NodeAgent self = {"journal", "boot"})
       : node_(std::move(node)),
         underlay_(underlay),
         clock_(clock),
@@ -35,21 +36,29 @@ class HollowAgent {
                  [this] { changed(); },
                  {.pod = [this](const std::string& uid) { reporter_.changed(uid); },
                   .node = [this](const std::string& peer) { nodeReporter_.changed(peer); }}),
-        nodeReporter_(client_, cluster_, clock, node_, {.workers = 1}),
+        nodeReporter_(client_, cluster_, clock, node_, {.workers = 1},
+                      [this](const Status& standing) {
+                        if (feeding_) addresses_.allow(standing);
+                      }),
         blocks_(client_, node_),
         reporter_(client_, cluster_, nodeReporter_.news(), clock, node_, {.workers = 1}),
-        addresses_(lane_, blocks_, clock, {.node = node_}),
+        addresses_(lane_, blocks_, clock,
+                   {.node = node_,
+                    .allowed = fail(Code::Unavailable, report::kNodeNameUnclear, "not asked yet")}),
         resolver_(
             lane_, cluster_, [this] { return networks_.snapshot(); }, clock, {},
-            [this](const NetworkUid& network) { feeder_.want(network); }),
+            [this](const NetworkUid& network) { feeder_.want(network); },
+            [this] { return nodeReporter_.standing(); }),
         feeder_(
             cluster_, [this](auto desired) { serve(desired); }, addresses_,
             [] { return UsedHere{{}, true}; }, clock, {.node = node_}) {
     addresses_.restore({}, addresses::Books::Complete);
     feeding_ = true;
+    nodeReporter_.identify(std::move(self));
     cluster_.start();
   }
   ~HollowAgent() {
+    feeding_ = false;
     lane_.stop();
     cluster_.stop();
     feeder_.stop();
@@ -57,10 +66,12 @@ class HollowAgent {
   HollowAgent(const HollowAgent&) = delete;
   HollowAgent& operator=(const HollowAgent&) = delete;
 
-  /// It knows the cluster, and has networks to serve.
+  /// It knows the cluster, has networks to serve, and works under its node's name.
   [[nodiscard]] bool serves() const {
-    return cluster_.synced().has_value() && networks_.snapshot()->settled;
+    return resolver_.ready().has_value() && networks_.snapshot()->settled;
   }
+  /// Whether it works under its node's name.
+  [[nodiscard]] Status standing() const { return nodeReporter_.standing(); }
   /// Those that it has joined.
   [[nodiscard]] std::size_t networks() const {
     return static_cast<std::size_t>(

@@ -98,9 +98,25 @@ class HollowCluster {
 
   /// Places a pod on an agent's node, and runs it there.
   [[nodiscard]] Status run(int agent, const std::string& name, const std::string& request) {
-    const auto pod = kube::decodeJson<k8s::Pod>(put(podOf(agent, name, request)).dump());
-    if (!pod) return fail(pod.error());
-    return agents_.at(static_cast<std::size_t>(agent))->run(*pod);
+    return agents_.at(static_cast<std::size_t>(agent))->run(place(agent, name, request));
+  }
+  /// Another machine says that it is that node, and its own agent comes up.
+  [[nodiscard]] std::unique_ptr<HollowAgent> twin(int i, api::NodeAgent self) {
+    return std::make_unique<HollowAgent>(kubeconfig(i), NodeName(node(i)),
+                                         IpAddress::parse("10.9.9.9").value(), clock_,
+                                         std::move(self));
+  }
+  /// A pod that is placed on that node, whoever runs it.
+  [[nodiscard]] k8s::Pod place(int i, const std::string& name, const std::string& request) {
+    return kube::decodeJson<k8s::Pod>(put(podOf(i, name, request)).dump()).value();
+  }
+  /// The agent of that node is no more.
+  void end(int i) { agents_.at(static_cast<std::size_t>(i)).reset(); }
+  [[nodiscard]] HollowAgent& agent(int i) { return *agents_.at(static_cast<std::size_t>(i)); }
+  /// All blocks of addresses that are leased.
+  [[nodiscard]] std::size_t blocks() {
+    const auto path = pathOf(api::kIPBlockKind, "", "");
+    return server_.store().list(path, "", "", 0, "").body["items"].size();
   }
   /// Of an agent that runs on that node. Each has a token of its own, by which the server tells
   /// them apart.

@@ -48,7 +48,7 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock&
       runtime_(cri::makeRuntimeClient(channel_, files_, settings.runtimeStateDir)),
       measuredRuntime_(*runtime_, metrics_, clock_),
       journal_(settings.stateDir + "/journal.db",
-               {.clock = &clock_, .notes = notesPathOf(settings)}),
+               {.node = node_, .clock = &clock_, .notes = notesPathOf(settings)}),
       measuredJournal_(journal_, metrics_, clock_),
       cluster_({.kubeconfig = settings.kubeconfig,
                 .node = node_,
@@ -59,7 +59,8 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock&
                {.pod = [this](const std::string& uid) { reporter_.changed(uid); },
                 .node = [this](const std::string& peer) { nodeReporter_.changed(peer); }}),
       client_([this] { return cluster_.client(); }),
-      nodeReporter_(client_, cluster_, clock_, node_),
+      nodeReporter_(client_, cluster_, clock_, node_, {},
+                    [this](const Status& standing) { stand(standing); }),
       blocks_(client_, node_),
       reporter_(client_, cluster_, nodeReporter_.news(), clock_, node_),
       ownSets_(client_, node_, clock_) {}
@@ -127,10 +128,16 @@ void NetworkParts::serve() {
   auto lane = std::make_unique<async::Lane>("sandbox", clock_);
   auto addresses = std::make_unique<addresses::Addresses>(
       *lane, blocks_, clock_,
-      addresses::LeaseOptions{.node = node_, .quarantine = policy_.quarantine});
+      addresses::LeaseOptions{
+          .node = node_,
+          .quarantine = policy_.quarantine,
+          .allowed = fail(Code::Unavailable, report::kNodeNameUnclear,
+                          "claim addresses: whether the node's name is this machine's isn't known "
+                          "before its NodeNetworkSet was read")});
   auto resolver = std::make_unique<resolve::Resolver>(
       *lane, cluster_, [this] { return networks_->snapshot(); }, clock_, policy_.clusterPrefixes,
-      [this](const NetworkUid& network) { feeder_->want(network); });
+      [this](const NetworkUid& network) { feeder_->want(network); },
+      [this] { return nodeReporter_.standing(); });
   auto feeder = std::make_unique<Feeder>(
       cluster_,
       [this](std::vector<networks::DesiredNetwork> all) { networks_->setDesired(std::move(all)); },
@@ -151,7 +158,10 @@ void NetworkParts::serve() {
   auto owner = std::make_unique<sandbox::Owner>(
       *lane, dependencies, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   recovery_ = std::make_unique<recover::Recovery>(
-      dependencies, *owner, recover::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
+      dependencies, *owner,
+      recover::Options{.bootId = bootId_,
+                       .quarantine = policy_.quarantine,
+                       .opened = [this](const journal::Loaded& journal) { opened(journal); }});
   lane_ = std::move(lane);
   addresses_ = std::move(addresses);
   resolver_ = std::move(resolver);
@@ -167,6 +177,23 @@ void NetworkParts::serve() {
   watchdog_.watch([this] { return nodeReporter_.health(); }, kReportStuck);
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
   recovery_->start();  // fail-closed: until it is done no call for networks is served
+}
+
+void NetworkParts::opened(const journal::Loaded& journal) {
+  nodeReporter_.identify({journal.id, bootId_});
+  if (journal.putAsideOf.empty()) return;
+  reporter_.nodeEvent(
+      {kube::Severity::Warning, "JournalOfAnotherNode",
+       "the agent found the journal of node \"" + journal.putAsideOf +
+           "\" and put it aside: was this machine's disk copied, or the node renamed? It began a "
+           "journal of its own; the old one is beside it in the state directory"});
+}
+
+void NetworkParts::stand(const Status& standing) {
+  if (feeding_) addresses_->allow(standing);
+  if (standing || standing.error().reason != report::kNodeNameTaken) return;
+  log::error("another agent works under this node's name", {{"error", standing.error()}});
+  reporter_.nodeEvent({kube::Severity::Warning, report::kNodeNameTaken, standing.error().message});
 }
 
 void NetworkParts::changed() {

@@ -66,6 +66,8 @@ class NetworkParts {
   [[nodiscard]] Result<std::optional<Fd>> openSwitch() const;
   [[nodiscard]] Result<std::unique_ptr<attach::KernelAttachEngine>> startEngine() const;
   void serve();
+  void opened(const journal::Loaded& journal);
+  void stand(const Status& standing);
   void changed();
   void blockGone(const api::IPBlock& block);
   void storeWentBack();

@@ -52,14 +52,14 @@ struct Held {
   std::optional<Duration> again;
 };
 
-Held heldBy(const NetworkObservation& observed, WallTime now) {
+Held heldBy(const NetworkObservation& observed, BootTime now) {
   const auto& holders = observed.use->holders;
   Held held;
   if (!observed.network->metadata.deleting()) {
     held.pods = holders.size();
     return held;
   }
-  const Duration since = now - *observed.network->metadata.deletionTimestamp;
+  const Duration since = now - observed.deletingSince.value_or(now);
   for (const auto& [pod, holder] : holders) {
     // A running pod has its interfaces, whatever was reported.
     if (!holder.attached && !holder.running) {
@@ -230,6 +230,7 @@ NetworkObservation observe(const World& world, const Network& network) {
   NetworkObservation observed{&network, &world.violations(network),
                               &world.use(NetworkName(network.metadata.name)),
                               vniOf(world, network)};
+  observed.deletingSince = world.deletingSince(network);
   observed.nodes = static_cast<int>(world.of<Node>().size());
   observed.countsDue = world.countsDue(network);
   observed.removableSubnets = removableSubnetsOf(world, network);
@@ -246,7 +247,7 @@ NetworkObservation observe(const World& world, const Network& network) {
 NetworkWish wishFor(const NetworkObservation& observed, const Moment& now) {
   const auto& network = *observed.network;
   const auto& use = *observed.use;
-  const Held held = heldBy(observed, now.wall);
+  const Held held = heldBy(observed, now.boot);
   NetworkWish wish{network.status};
   wish.again = held.again;
   auto& status = wish.status;

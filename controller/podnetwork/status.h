@@ -15,8 +15,9 @@
 
 namespace multinet::controller {
 
-/// After a deletion began, a pod that was placed but has no set yet holds the network this long:
-/// its attach may be under way, its report late. Above the kubelet's four minutes for a sandbox.
+/// After a deletion was first seen, a pod that was placed but has no set yet holds the network this
+/// long: its attach may be under way, its report late. Above the kubelet's four minutes for a
+/// sandbox.
 inline constexpr Duration kAttachGrace = std::chrono::minutes(5);
 
 /// All that decides about one network. What it points to outlives it.
@@ -27,6 +28,7 @@ struct NetworkObservation {
   VniVerdict vni;
   /// Why an older network stands against this one; absent: none does.
   std::optional<std::string> rival{};
+  std::optional<BootTime> deletingSince{};
   int nodes = 0;         ///< of the cluster
   BootTime countsDue{};  ///< when its numbers may be told again
   std::vector<std::string> removableSubnets{};

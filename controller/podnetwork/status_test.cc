@@ -259,6 +259,23 @@ TEST(PodNetwork, AnAttachUnderWayHoldsItForAWhile) {
       << "refused by its agent, it waits for ever";
 }
 
+TEST(PodNetwork, HowLongAnAttachHoldsItGoesByOneClock) {
+  // The server's is an hour behind, or ahead.
+  for (const Duration off : {Duration(-std::chrono::hours(1)), Duration(std::chrono::hours(1))}) {
+    Blue blue;
+    blue.addPod("starting", false, false);
+    blue.deleteIt(blue.now.wall + off);
+    EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Keep);
+    EXPECT_EQ(blue.wish().again, kAttachGrace);
+    blue.pass(kAttachGrace / 2);
+    blue.now.wall += std::chrono::hours(5);  // somebody sets ours
+    blue.change([](api::PodNetwork& one) { one.metadata.labels.edit()["touched"] = "yes"; });
+    EXPECT_EQ(blue.wish().again, kAttachGrace / 2);
+    blue.pass(kAttachGrace / 2);
+    EXPECT_EQ(blue.wish().finalizer, FinalizerWish::Remove);
+  }
+}
+
 TEST(PodNetwork, ARunningPodHoldsItEvenIfItsNodeNeverReported) {
   Blue blue;
   blue.addPod("silent", true, false);

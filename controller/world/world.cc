@@ -92,9 +92,19 @@ void World::derive(const Changed<Namespace>& change, BootTime /*time*/) {
 
 void World::derive(const Changed<Network>& change, BootTime time) {
   keepPace(networkPace_, change, time);
+  const std::string uid = change.now != nullptr ? change.now->metadata.uid : "";
+  if (change.before != nullptr && change.before->metadata.uid != uid) {
+    deleting_.erase(change.before->metadata.uid);
+  }
+  if (change.now != nullptr && change.now->metadata.deleting()) deleting_.try_emplace(uid, time);
   if (sameSpec(change)) return;
   verdicts_.network(change.key(), tables_);
   judge(of<Attachment>().by<ByNetworkName>(NetworkName(change.key().name)));
+}
+
+std::optional<BootTime> World::deletingSince(const Network& network) const {
+  const auto found = deleting_.find(network.metadata.uid);
+  return found == deleting_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void World::derive(const Changed<Attachment>& change, BootTime time) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -105,6 +106,9 @@ class World {
   [[nodiscard]] std::optional<GoneNode> gone(const NodeName& node) const {
     return absences_.find(node);
   }
+  /// When this process first saw that it is being deleted; a new leader counts anew. The server's
+  /// own word of that is of another clock than the time that has passed since.
+  [[nodiscard]] std::optional<BootTime> deletingSince(const Network& network) const;
   [[nodiscard]] WorkDone work() const;
 
  private:
@@ -137,6 +141,7 @@ class World {
   Usage usage_;
   Verdicts verdicts_;
   Absences absences_;
+  std::unordered_map<std::string, BootTime> deleting_;  ///< networks, by UID
   Pace networkPace_;
   Pace attachmentPace_;
   bool keepsChanges_ = true;

@@ -253,10 +253,18 @@ void describe(V& v, typename V::template Ref<NodeNetworkSetSpec> spec) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<NodeAgent> agent) {
+  v.required("journalID", agent.journalID);
+  v.required("bootID", agent.bootID);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<NodeNetworkSetStatus> status) {
   v.field("conditions", status.conditions.items);
   v.field("networks", status.networks);
   v.field("omittedNetworks", status.omittedNetworks);
+  v.field("agent", status.agent);
+  v.field("claimant", status.claimant);
 }
 
 template <class V>

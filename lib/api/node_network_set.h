@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,10 +32,20 @@ struct NodeNetworkSetSpec {
   bool operator==(const NodeNetworkSetSpec&) const = default;
 };
 
+/// An agent, told apart from any other that works under the same node's name.
+struct NodeAgent {
+  std::string journalID;  ///< of its journal: made with it, and kept with it
+  std::string bootID;     ///< of the boot in which it runs
+  bool operator==(const NodeAgent&) const = default;
+};
+
 struct NodeNetworkSetStatus {
   k8s::Conditions conditions;  ///< of the node as a whole: AgentBypassed, ...
   std::vector<NodeNetwork> networks;
   std::int32_t omittedNetworks = 0;  ///< that the list has no room for
+  std::optional<NodeAgent> agent;    ///< works under the node's name
+  /// Asks for it: the agent takes this away, which is its answer; where none answers it goes over.
+  std::optional<NodeAgent> claimant;
   bool operator==(const NodeNetworkSetStatus&) const = default;
 };
 

@@ -149,15 +149,15 @@ Result<Database::Opened> Database::open(const std::string& path,
   return Opened{std::move(*database), found, movedTo};
 }
 
-Result<std::string> Database::moveAside(const std::string& path) {
+Result<std::string> Database::moveAside(const std::string& path, std::string_view why) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   std::string to =
-      path + ".corrupt-" +
+      path + "." + std::string(why) + "-" +
       std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
   for (const char* suffix : {"", "-wal", "-shm"}) {
     if (::access((path + suffix).c_str(), F_OK) != 0) continue;
     if (std::rename((path + suffix).c_str(), (to + suffix).c_str()) != 0) {
-      return fail(errnoError("move corrupt database " + path + suffix + " aside", errno));
+      return fail(errnoError("move database " + path + suffix + " aside", errno));
     }
   }
   return to;

@@ -63,9 +63,10 @@ class Database {
                                            const std::vector<std::string>& migrations,
                                            std::int64_t readableAhead = 1);
 
-  /// Puts the file and its log out of the way, to the path that is returned; nothing where there is
-  /// none. No database may be open on it.
-  [[nodiscard]] static Result<std::string> moveAside(const std::string& path);
+  /// Puts the file and its log out of the way, to the path that is returned: `path`, `why` and the
+  /// time; nothing where there is none. No database may be open on it.
+  [[nodiscard]] static Result<std::string> moveAside(const std::string& path,
+                                                     std::string_view why = "corrupt");
 
   Database(Database&& other) noexcept;
   Database& operator=(Database&& other) noexcept;

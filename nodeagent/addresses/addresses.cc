@@ -1,6 +1,9 @@
 #include "nodeagent/addresses/addresses.h"
 
+#include <algorithm>
+#include <atomic>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include "lib/async/backoff.h"
@@ -11,6 +14,10 @@
 
 namespace multinet::agent::addresses {
 namespace {
+
+/// What one pod wants of many networks takes a few round trips instead of one for each; a thousand
+/// nodes that come back together are as gentle as they were.
+constexpr std::size_t kLeasesAtOnce = 8;
 
 using ClaimAnswer = async::Answer<std::vector<Claimed>>;
 
@@ -34,7 +41,7 @@ class Addresses::Impl {
         options_(std::move(options)),
         ledger_(ledgerOptions(options_)),
         calls_("leases", clock) {
-    lane_.post([this] { confirm(); });
+    lane_.post([this] { allow(options_.allowed); });
     lane_.postAfter(options_.housekeepEvery, [this] { housekeep(); });
   }
   ~Impl() {
@@ -71,6 +78,11 @@ class Addresses::Impl {
   void onContests(std::function<void(std::vector<Contest>)> told) {
     contestsTold_ = std::move(told);
   }
+  void allow(const Status& allowed) {
+    allowed_ = allowed.has_value();
+    if (allowed_) return confirmSoon();
+    execute(ledger_.suspend(allowed.error()));
+  }
   void blockGone(const LeasedBlock& block) {
     if (ledger_.relies(block)) confirmSoon();
   }
@@ -85,14 +97,8 @@ class Addresses::Impl {
     for (Orders::Answer& answer : orders.answers) {
       if (auto claim = claims_.extract(answer.ticket)) claim.mapped()(std::move(answer.result));
     }
-    for (Orders::Lease& lease : orders.leases) {
-      calls_.post([this, lease = std::move(lease)] {
-        auto result = leaseBlock(blocks_, lease, options_.node, options_.attempts);
-        lane_.post([this, key = lease.key, result = std::move(result)]() mutable {
-          unsure_ = unsure_ || !result.has_value();
-          execute(ledger_.leased(key, std::move(result), clock_.now()));
-        });
-      });
+    if (!orders.leases.empty()) {
+      calls_.post([this, leases = std::move(orders.leases)] { leaseAll(leases); });
     }
     for (const LeasedBlock& block : orders.returns) {
       calls_.post([this, block] {
@@ -114,6 +120,34 @@ class Addresses::Impl {
     }
   }
 
+  /// On calls_, which they end before they leave: a list comes after each. Leases of one order are
+  /// of different networks or families, and know nothing of each other.
+  void leaseAll(const std::vector<Orders::Lease>& leases) {
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+      for (std::size_t i = next++; i < leases.size(); i = next++) lease(leases[i]);
+    };
+    std::vector<std::unique_ptr<async::Lane>> helpers;
+    try {
+      while (helpers.size() + 1 < std::min(kLeasesAtOnce, leases.size())) {
+        helpers.push_back(std::make_unique<async::Lane>("lease", clock_));
+        helpers.back()->post(work);
+      }
+    } catch (const std::system_error& error) {
+      log::warn("no thread to lease with", {{"error", error.what()}});
+    }
+    work();
+    helpers.clear();  // waits for them
+  }
+
+  void lease(const Orders::Lease& lease) {
+    auto result = leaseBlock(blocks_, lease, options_.node, options_.attempts);
+    lane_.post([this, key = lease.key, result = std::move(result)]() mutable {
+      unsure_ = unsure_ || !result.has_value();
+      execute(ledger_.leased(key, std::move(result), clock_.now()));
+    });
+  }
+
   /// A node without blocks has nothing to be confirmed, and asks for none.
   void confirmInTime() {
     if (ledger_.blocks() > 0 || unsure_) return confirm();
@@ -133,6 +167,7 @@ class Addresses::Impl {
 
   // One at a time, and all calls on one lane: a list is never older than what was done before it.
   void confirm() {
+    if (!allowed_) return;
     confirming_ = true;
     calls_.post([this] {
       const BootTime asked = clock_.now();
@@ -150,7 +185,7 @@ class Addresses::Impl {
           if (failed) return confirm();
           confirmInTime();
         });
-        execute(ledger_.listed(std::move(listed), asked, clock_.now()));
+        if (allowed_) execute(ledger_.listed(std::move(listed), asked, clock_.now()));
         if (std::exchange(confirmAgain_, false)) confirm();
       });
     });
@@ -170,6 +205,7 @@ class Addresses::Impl {
   Ticket tickets_ = 0;
   std::map<Ticket, ClaimAnswer> claims_;
   std::function<void(std::vector<Contest>)> contestsTold_;
+  bool allowed_ = false;
   bool unsure_ = false;  // of a lease that failed: it may have been made
   async::Backoff backoff_{options_.retryEvery, options_.retryMost};
   std::uint64_t confirms_ = 0;
@@ -214,6 +250,10 @@ void Addresses::onContests(std::function<void(std::vector<Contest>)> told) {
   impl_->run([impl = impl_.get(), told = std::move(told)]() mutable {
     impl->onContests(std::move(told));
   });
+}
+
+void Addresses::allow(Status allowed) {
+  impl_->run([impl = impl_.get(), allowed = std::move(allowed)] { impl->allow(allowed); });
 }
 
 void Addresses::blockGone(LeasedBlock block) {

@@ -81,13 +81,15 @@ struct LeaseOptions {
   Duration housekeepEvery = std::chrono::seconds(5);
   /// Names tried before giving up for now: each costs a call that another node may win.
   int attempts = 64;
+  /// At the start; see Addresses::allow().
+  Status allowed{};
 };
 
 /// Any thread may call; nothing blocks. They live on the lane of the sandboxes' owner: what is
 /// asked there is done before the call returns, and answers come there.
 class Addresses {
  public:
-  /// `lane`, `blocks` and `clock` outlive it. Starts by listing this node's blocks.
+  /// `lane`, `blocks` and `clock` outlive it. Starts by listing this node's blocks, once allowed.
   Addresses(async::Lane& lane, Blocks& blocks, const Clock& clock, LeaseOptions options);
   /// Stops the lane.
   ~Addresses();
@@ -115,6 +117,10 @@ class Addresses {
   /// Hears of all contests there are, once when the node's blocks are known and whenever that
   /// changes. Once, before the first claim.
   void onContests(std::function<void(std::vector<Contest>)> told);
+
+  /// Whether the node's blocks are this agent's. While they aren't, or that isn't known, nothing is
+  /// asked of the API server, and claims wait and fail with that error. What is held stays held.
+  void allow(Status allowed);
 
   /// A watch saw that a block of this node's is gone: unless that was asked for, all are listed.
   void blockGone(LeasedBlock block);

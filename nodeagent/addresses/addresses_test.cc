@@ -74,6 +74,11 @@ class AddressesTest : public ::testing::Test {
                       [&](const Result<std::vector<Claimed>>&) { passed.set_value(); });
     passed.get_future().get();
   }
+  void passLane() {
+    std::promise<void> passed;
+    lane_->post([&passed] { passed.set_value(); });
+    passed.get_future().get();
+  }
   std::string text(const Result<std::vector<Claimed>>& claimed) const {
     if (!claimed.has_value()) return claimed.error().reason;
     std::string all;
@@ -338,6 +343,64 @@ TEST_F(AddressesTest, ABlockThatIsSeenToGoIsLeasedAgainAtOnce) {
   eventually("leased again", [&] {
     return store_.blocks().size() == 1 && store_.blocks().front().prefix == block.prefix;
   });
+}
+
+TEST_F(AddressesTest, WhoseNameIsAnothersGivesNothingAndAsksForNothing) {
+  const Error taken{Code::FailedPrecondition, "NodeNameTaken", "another's"};
+  own({"10.20.0.0/26"});
+  options_.allowed = fail(taken);
+  start();
+  const Pool blue = pool({"10.20.0.0/24"});
+  addresses_->setWanted({blue});
+  auto refused = submit("a", blue);
+  passLane();
+  clock_.advance(seconds(6));
+  EXPECT_EQ(text(refused.get()), "NodeNameTaken");
+  EXPECT_EQ(store_.calls(), 0U) << "the blocks may well be the other's";
+
+  addresses_->allow({});
+  ASSERT_TRUE(claim("b", blue).has_value());
+  addresses_->allow(fail(taken));
+  auto late = submit("c", blue);
+  passLane();
+  clock_.advance(seconds(6));
+  EXPECT_EQ(text(late.get()), "NodeNameTaken");
+  std::size_t held = 0;
+  lane_->post([&] { held = addresses_->held().size(); });
+  passLane();
+  EXPECT_EQ(held, 1U) << "what runs keeps what it has";
+  addresses_->release(IntentId("b"));
+  passLane();
+  const std::size_t calls = store_.calls();
+  clock_.advance(options_.returnAfter + minutes(2));
+  std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_EQ(store_.calls(), calls) << "nothing is given back that may be the other's";
+  EXPECT_EQ(store_.blocks().size(), 1U);
+  addresses_->allow({});
+  EXPECT_TRUE(claim("d", blue).has_value());
+}
+
+// A pod with an interface on each of 32 networks, whose server takes 120 ms and more for each: one
+// after the other its leases would take longer than any claim waits.
+TEST_F(AddressesTest, LeasesOfOnePodAreTakenAtOnceButNotAllOfThem) {
+  start();
+  store_.answerAfter(milliseconds(20));
+  std::vector<AddressRequest> wants;
+  for (int i = 0; i < 32; ++i) {
+    const std::string name = "n" + std::to_string(i);
+    Pool one = pool({"10.20.0.0/24"}, name.c_str());
+    one.network = NetworkName(name);
+    wants.push_back({InterfaceName::parse("net" + std::to_string(i)).value(), one});
+  }
+  std::promise<Result<std::vector<Claimed>>> answer;
+  addresses_->claim(IntentId("a"), PodUid("pod"), wants, clock_.now() + seconds(4),
+                    [&](Result<std::vector<Claimed>> claimed) { answer.set_value(claimed); });
+  const auto claimed = answer.get_future().get();
+  ASSERT_TRUE(claimed.has_value()) << claimed.error().message;
+  EXPECT_EQ(claimed->size(), 32U);
+  EXPECT_EQ(store_.blocks().size(), 32U);
+  EXPECT_GT(store_.mostAtOnce(), 4);
+  EXPECT_LE(store_.mostAtOnce(), 8) << "other nodes lease too";
 }
 
 TEST_F(AddressesTest, AllOrNone) {

@@ -1,10 +1,12 @@
 // The API server as far as IPBlocks go, in memory, shared by the nodes of a test.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -81,6 +83,10 @@ class FakeBlockServer {
     const std::lock_guard lock(mutex_);
     createError_ = std::move(error);
   }
+  /// Each create takes so long.
+  void answerAfter(Duration time) { delay_ = time; }
+  /// Creates that were under way together.
+  [[nodiscard]] int mostAtOnce() const { return most_; }
   /// Calls hang while it is held.
   [[nodiscard]] std::unique_lock<std::mutex> hang() { return std::unique_lock(mutex_); }
   [[nodiscard]] std::size_t calls() const { return transport_->requests().size(); }
@@ -90,6 +96,13 @@ class FakeBlockServer {
 
  private:
   std::optional<Result<kube::HttpResponse>> refusal(const kube::HttpRequest& request) {
+    if (request.method == kube::Method::Post && delay_.load() > Duration{}) {
+      const int now = ++underWay_;
+      for (int most = most_; now > most && !most_.compare_exchange_weak(most, now);) {
+      }
+      std::this_thread::sleep_for(delay_.load());
+      --underWay_;
+    }
     const std::lock_guard lock(mutex_);
     const auto& error =
         error_.has_value() || request.method != kube::Method::Post ? error_ : createError_;
@@ -109,6 +122,9 @@ class FakeBlockServer {
   mutable multinet::testing::ObjectStore store_;
   kube::FakeTransport* transport_ = nullptr;  ///< the client's
   std::unique_ptr<kube::Client> client_;
+  std::atomic<Duration> delay_{Duration{}};
+  std::atomic<int> underWay_{0};
+  std::atomic<int> most_{0};
   std::mutex mutex_;
   std::optional<Error> error_;
   std::optional<Error> createError_;

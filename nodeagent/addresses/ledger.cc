@@ -31,7 +31,7 @@ const Error kUnknown{Code::Unavailable, "AddressesUnknown",
 
 Orders Ledger::claim(ClaimRequest request, BootTime now) {
   for (const AddressRequest& want : request.wants) place(want.pool, now);
-  pending_.push_back({std::move(request), kNotListed});
+  pending_.push_back({std::move(request), suspended_.value_or(kNotListed)});
   const auto at = std::prev(pending_.end());
   if (tryClaim(*at, now)) pending_.erase(at);
   return takeOrders();
@@ -108,6 +108,13 @@ Orders Ledger::setWanted(const std::vector<Pool>& pools, BootTime now) {
 
 Orders Ledger::storeWentBack(BootTime now) {
   settledAt_ = now + options_.settle;
+  return takeOrders();
+}
+
+Orders Ledger::suspend(Error why) {
+  listed_ = false;
+  for (Pending& claim : pending_) claim.waitsFor = why;
+  suspended_ = std::move(why);
   return takeOrders();
 }
 

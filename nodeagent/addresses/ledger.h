@@ -90,6 +90,10 @@ class Ledger {
   /// See Addresses::setNetworks(). Until the first call every network counts as there.
   void setNetworks(std::set<NetworkUid> existing) { existing_ = std::move(existing); }
 
+  /// The node's blocks may be another's now: nothing is given, leased or given back until listed()
+  /// tells them again. What is held stays held.
+  [[nodiscard]] Orders suspend(Error why);
+
   /// A list of this node's blocks that began, at `asked`, after every lease, return and renewal
   /// told so far. What it says was so then: an answer may be long on its way.
   [[nodiscard]] Orders listed(Result<std::vector<LeasedBlock>> list, BootTime asked, BootTime now);
@@ -203,6 +207,7 @@ class Ledger {
   const LedgerOptions options_;
   bool restored_ = false;
   bool listed_ = false;
+  std::optional<Error> suspended_;  ///< why it isn't listed any more, or not yet
   Books books_ = Books::Incomplete;
   std::map<NetworkUid, NetworkPool> pools_;
   std::map<OwnKey, Own> own_;  // also of networks whose spec isn't known yet

@@ -39,6 +39,7 @@ Orders Ledger::listed(Result<std::vector<LeasedBlock>> list, BootTime asked, Boo
     if (!own_.contains(key)) adopt(block, false, asked, now);
   }
   listed_ = true;
+  suspended_.reset();
   for (const auto& [uid, pool] : pools_) leaseHeld(pool);
   reseal();
   tellContests();

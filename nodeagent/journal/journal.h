@@ -17,6 +17,10 @@ struct Loaded {
   /// True where there was no journal or it, or a record, couldn't be read: sandboxes may be
   /// missing.
   bool lost = false;
+  /// Made with the journal and kept for as long as it: a copy of the disk has it too.
+  std::string id{};
+  /// Not empty: what stood there was the journal of the node of this name, and was put aside.
+  std::string putAsideOf{};
 };
 
 /// Any thread may call; nothing blocks. Answers come in order, on a journal's thread.

@@ -343,6 +343,81 @@ TEST_F(SqliteJournalTest, RefusesBeforeItIsOpenAndSaysWhyItCannot) {
   EXPECT_TRUE(load(journal).has_value()) << "it makes its directory once it can";
 }
 
+TEST_F(SqliteJournalTest, AnotherNodesJournalIsPutAsideUnread) {
+  std::string id;
+  {
+    SqliteJournal journal(path_, {.node = NodeName("a")});
+    const auto first = load(journal);
+    ASSERT_TRUE(first.has_value());
+    id = first->id;
+    EXPECT_EQ(id.size(), 32U);
+    ASSERT_TRUE(put(journal, aRecord("a")).has_value());
+  }
+  {
+    SqliteJournal journal(path_, {.node = NodeName("b")});
+    const auto loaded = load(journal);
+    ASSERT_TRUE(loaded.has_value());
+    EXPECT_TRUE(loaded->records.empty());
+    EXPECT_TRUE(loaded->lost) << "what runs here is looked for";
+    EXPECT_EQ(loaded->putAsideOf, "a");
+    EXPECT_NE(loaded->id, id);
+    EXPECT_EQ(load(journal)->id, loaded->id);
+  }
+  {
+    SqliteJournal journal(path_, {.node = NodeName("b")});
+    const auto loaded = load(journal);
+    EXPECT_EQ(loaded->putAsideOf, "") << "it is b's by now";
+    EXPECT_FALSE(loaded->lost);
+  }
+  std::size_t kept = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with("journal.db.of-another-node-")) continue;
+    if (name.ends_with("-wal") || name.ends_with("-shm")) continue;
+    ++kept;
+    SqliteJournal journal(entry.path());
+    EXPECT_EQ(load(journal)->records.size(), 1U) << "nothing of it is lost";
+  }
+  EXPECT_EQ(kept, 1U);
+}
+
+TEST_F(SqliteJournalTest, AJournalThatSaysNoNodeIsOwn) {
+  {
+    SqliteJournal journal(path_);
+    ASSERT_TRUE(load(journal).has_value());
+    ASSERT_TRUE(put(journal, aRecord("a")).has_value());
+  }
+  {
+    // As a version before there was such a word left it.
+    auto opened = store::Database::open(path_, {}, 10).value();
+    ASSERT_TRUE(opened.database.execute("DROP TABLE about; PRAGMA user_version=2").has_value());
+  }
+  {
+    SqliteJournal journal(path_, {.node = NodeName("a")});
+    const auto loaded = load(journal);
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    EXPECT_EQ(loaded->records.size(), 1U);
+    EXPECT_FALSE(loaded->lost);
+  }
+  SqliteJournal journal(path_, {.node = NodeName("b")});
+  EXPECT_EQ(load(journal)->putAsideOf, "a") << "from then on it says one";
+}
+
+TEST_F(SqliteJournalTest, WrittenAnewItSaysTheSameOfItself) {
+  std::string id;
+  {
+    SqliteJournal journal(path_, {.node = NodeName("a")});
+    id = load(journal)->id;
+    ASSERT_TRUE(put(journal, aRecord("a")).has_value());
+    std::filesystem::remove(path_);
+    ASSERT_TRUE(put(journal, aRecord("b")).has_value());
+  }
+  SqliteJournal journal(path_, {.node = NodeName("a")});
+  const auto loaded = load(journal);
+  EXPECT_EQ(loaded->id, id);
+  EXPECT_EQ(loaded->records.size(), 2U);
+}
+
 TEST_F(SqliteJournalTest, WaitsForThePredecessorsLock) {
   auto first = std::make_unique<SqliteJournal>(path_);
   ASSERT_TRUE(load(*first).has_value());

@@ -4,12 +4,15 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <atomic>
+#include <cstdio>
 #include <deque>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <set>
 #include <utility>
 
@@ -29,7 +32,9 @@ const std::vector<std::string>& migrations() {
   static const std::vector<std::string> kMigrations = {
       "CREATE TABLE intent(id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
       // Records that couldn't be read, for people.
-      "CREATE TABLE unreadable(id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID"};
+      "CREATE TABLE unreadable(id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
+      // `node`, whose it is, and `id`, its own.
+      "CREATE TABLE about(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"};
   return kMigrations;
 }
 
@@ -40,6 +45,30 @@ Result<Fd> lockFile(const std::string& path) {
   if (errno != EWOULDBLOCK) return fail(errnoError("lock " + path, errno));
   return fail(Code::Unavailable, "JournalLocked",
               "lock " + path + ": another agent holds it; it must end first");
+}
+
+/// 128 bits, in hexadecimal digits.
+std::string newId() {
+  std::random_device random;
+  std::string text;
+  for (int i = 0; i < 4; ++i) {
+    std::array<char, 9> part{};
+    std::snprintf(part.data(), part.size(), "%08x", static_cast<unsigned>(random()));
+    text += part.data();
+  }
+  return text;
+}
+
+Result<std::string> readAbout(store::Database& database, std::string_view key) {
+  MULTINET_TRY(store::Statement query, database.prepare("SELECT value FROM about WHERE key=?"));
+  MULTINET_TRY(const bool row, query.bind(1, key).step());
+  return row ? query.text(0) : std::string();
+}
+
+Status writeAbout(store::Database& database, std::string_view key, std::string_view value) {
+  MULTINET_TRY(store::Statement put,
+               database.prepare("INSERT OR REPLACE INTO about(key, value) VALUES(?,?)"));
+  return put.bind(1, key).bind(2, value).run();
 }
 
 struct Write {
@@ -149,6 +178,7 @@ class SqliteJournal::Impl {
   Impl(std::string path, JournalOptions options)
       : path_(std::move(path)),
         notesPath_(std::move(options.notes)),
+        node_(options.node),
         patience_(options.patience, *options.clock),
         lane_("journal", *options.clock) {}
   ~Impl() {
@@ -217,7 +247,7 @@ class SqliteJournal::Impl {
       MULTINET_TRY(lock_, lockFile(lock));
       lockShape_ = shapeOf(lock);
     }
-    MULTINET_TRY(store::Database::Opened opened, store::Database::open(path_, migrations()));
+    MULTINET_TRY(store::Database::Opened opened, openOwn());
     if (opened.found != store::Found::Existing) lost_ = true;
     if (opened.found == store::Found::Corrupt) {
       log::error("journal was corrupt and has been moved aside", {{"to", opened.movedTo}});
@@ -232,7 +262,42 @@ class SqliteJournal::Impl {
     put_.emplace(std::move(put));
     erase_.emplace(std::move(erase));
     shape_ = shapeOf(path_);
+    if (const Status written = sayWhose(); !written.has_value()) {
+      log::warn("journal doesn't say yet whose it is", {{"error", written.error()}});
+    }
     return {};
+  }
+
+  // Another's isn't read: its addresses are that node's, and its sandboxes aren't here.
+  Result<store::Database::Opened> openOwn() {
+    MULTINET_TRY(store::Database::Opened opened, store::Database::open(path_, migrations()));
+    MULTINET_TRY(const std::string whose, readAbout(opened.database, kNode));
+    if (whose.empty() || node_.empty() || whose == node_.str()) {
+      MULTINET_TRY(const std::string id, readAbout(opened.database, kId));
+      if (id_.empty()) id_ = id;
+      return opened;
+    }
+    {
+      const store::Database closed = std::move(opened.database);
+    }
+    MULTINET_TRY(const std::string to, store::Database::moveAside(path_, "of-another-node"));
+    log::error("the journal is another node's: it is put aside, this node begins one of its own",
+               {{"node", node_}, {"journalOf", whose}, {"to", to}});
+    putAsideOf_ = whose;
+    return store::Database::open(path_, migrations());
+  }
+
+  Status sayWhose() {
+    MULTINET_TRY(const std::string whose, readAbout(*database_, kNode));
+    MULTINET_TRY(const std::string id, readAbout(*database_, kId));
+    if (id_.empty()) id_ = newId();
+    if (id == id_ && (whose == node_.str() || node_.empty())) return {};
+    MULTINET_CHECK(database_->begin(Durability::Synced));
+    Status done = writeAbout(*database_, kId, id_);
+    if (done.has_value() && !node_.empty()) done = writeAbout(*database_, kNode, node_.str());
+    if (done.has_value()) done = database_->commit();
+    if (!done.has_value()) database_->rollback();
+    return done;
   }
 
   void close() {
@@ -265,6 +330,8 @@ class SqliteJournal::Impl {
       }
     }
     loaded.lost = lost_ || !unreadable.empty();
+    loaded.id = id_;
+    loaded.putAsideOf = putAsideOf_;
     MULTINET_CHECK(loadNotes(loaded));
     for (const std::string& id : unreadable) {
       if (const Status aside = setAside(id); !aside.has_value()) {
@@ -286,7 +353,8 @@ class SqliteJournal::Impl {
     MULTINET_TRY(const std::vector<Notes::Note> left, notes->all());
     std::vector<Write> writes;
     for (const Notes::Note& note : left) {
-      if (written_.contains(note.id)) continue;
+      // Another node's go with its journal.
+      if (written_.contains(note.id) || !loaded.putAsideOf.empty()) continue;
       auto record = decode(note.text);
       if (!record.has_value() || record->id.str() != note.id) {
         log::error("a note can't be read and is dropped", {{"intent", note.id}});
@@ -420,8 +488,12 @@ class SqliteJournal::Impl {
     }
   }
 
+  static constexpr const char* kNode = "node";  // keys of the table `about`
+  static constexpr const char* kId = "id";
+
   const std::string path_;
   const std::string notesPath_;
+  const NodeName node_;
   Patience patience_;
   std::mutex mutex_;
   std::vector<Write> pending_;
@@ -438,6 +510,8 @@ class SqliteJournal::Impl {
   std::optional<Error> openError_;
   std::map<std::string, std::string> written_;  // what the file holds, by intent
   std::optional<Shape> shape_;
+  std::string id_;  // of the journal, also of a file that is written anew
+  std::string putAsideOf_;
   bool lost_ = false;
   bool broken_ = false;  // the file holds less than written_
   bool checkpointDue_ = false;

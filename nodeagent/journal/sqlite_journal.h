@@ -14,11 +14,16 @@
 #include <string>
 
 #include "lib/async/lane.h"
+#include "lib/base/ids.h"
 #include "nodeagent/journal/journal.h"
 
 namespace multinet::agent::journal {
 
 struct JournalOptions {
+  /// Whose journal it is, by the name of the Node. One that says another's is put aside: it came
+  /// with a copy of that node's disk, or from before this machine got its name. One that says none,
+  /// as before there was such a word, is taken as this node's. Empty: any is read.
+  NodeName node{};
   /// A disk that has taken nothing for so long hangs: calls are answered with JournalSlow, those
   /// after them at once, until it goes on.
   Duration patience = std::chrono::seconds(2);

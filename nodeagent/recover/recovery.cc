@@ -36,6 +36,7 @@ void Recovery::load() {
       sandbox::onLane<journal::Loaded>(lane_, [this](Result<journal::Loaded> read) {
         if (!read.has_value()) return again(&Recovery::load, "JournalUnusable", read.error());
         loaded_ = std::move(*read);
+        options_.opened(loaded_);
         backoff_.reset();
         list();
       }));

@@ -6,6 +6,7 @@
 // API server.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "lib/async/backoff.h"
@@ -20,6 +21,8 @@ struct Options {
   Duration quarantine = std::chrono::seconds(60);
   Duration firstWait = std::chrono::milliseconds(100);  ///< after a failure; doubles up to
   Duration longestWait = std::chrono::seconds(5);
+  /// Hears of the journal once it is open, on recovery's lane; must not block.
+  std::function<void(const journal::Loaded&)> opened = [](const journal::Loaded&) {};
 };
 
 /// The dependencies and the owner outlive it.

@@ -112,6 +112,7 @@ void ApiReporter::detached(const PodRef& pod, const SandboxId& sandbox) {
 void ApiReporter::refused(const PodRef& pod, const Error& error) {
   const std::string reason = error.reason.empty() ? "NetworksRefused" : error.reason;
   event(pod, {kube::Severity::Warning, reason, error.message});
+  if (reason == kNodeNameUnclear || reason == kNodeNameTaken) return;
   Told told;
   told.readiness = {false, reasonWord(reason), cutText(error.message, limits::kMessage)};
   tell(pod, std::move(told));

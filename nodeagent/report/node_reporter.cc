@@ -36,6 +36,44 @@ Status createPeer(kube::Client& client, const api::NetworkPeer& peer) {
       peer, [&peer](const api::NetworkPeer& there) { return sameSubject(there, peer); }));
 }
 
+const char* const kContested = "NodeNameContested";
+
+std::string str(const api::NodeAgent& agent) {
+  return "boot " + agent.bootID + ", journal " + agent.journalID;
+}
+
+/// For the pods of who isn't the node, and for people.
+Error taken(const NodeName& node, const api::NodeAgent& self, const api::NodeAgent& holder) {
+  return {Code::FailedPrecondition, kNodeNameTaken,
+          "another machine's agent works under the node name \"" + node.str() + "\" (" +
+              str(holder) + "): this one (" + str(self) +
+              ") takes no address and attaches no pod, what runs keeps its networks; shut down the "
+              "machine that isn't that node, or give its kubelet and agent another node name"};
+}
+
+Error unclear(const NodeName& node) {
+  return {Code::Unavailable, kNodeNameUnclear,
+          "whether another machine's agent works under the node name \"" + node.str() +
+              "\" isn't known yet: the one that is told in its NodeNetworkSet was asked"};
+}
+
+/// In the set of whoever holds the name. Absent where nothing is to be said.
+std::optional<NodeCondition> contest(const std::optional<api::NodeAgent>& rival,
+                                     const api::NodeAgent& self,
+                                     const api::NodeNetworkSetStatus& before) {
+  if (rival) {
+    return NodeCondition{kContested, k8s::ConditionStatus::True, "AnotherAgentAsks",
+                         "another machine's agent (" + str(*rival) +
+                             ") asks for the name of this node, which this one (" + str(self) +
+                             ") keeps: that one takes no address and attaches no pod; shut down "
+                             "the machine that isn't this node, or give its kubelet and agent "
+                             "another node name"};
+  }
+  if (!before.conditions.isTrue(kContested)) return std::nullopt;
+  return NodeCondition{kContested, k8s::ConditionStatus::False, "NobodyAsks",
+                       "no other agent asks for the name of this node"};
+}
+
 /// That very object; one that is gone already is no failure.
 Status deletePeer(kube::Client& client, const api::NetworkPeer& peer) {
   Status removed =
@@ -47,13 +85,16 @@ Status deletePeer(kube::Client& client, const api::NetworkPeer& peer) {
 }  // namespace
 
 NodeReporter::NodeReporter(kube::ClientSource client, const watch::OwnObjects& own,
-                           const Clock& clock, NodeName node, NodeReportOptions options)
+                           const Clock& clock, NodeName node, NodeReportOptions options,
+                           StandingTold told)
     : client_(std::move(client)),
       own_(own),
       clock_(clock),
       node_(std::move(node)),
       options_(options),
+      told_(std::move(told)),
       begin_(clock.now()),
+      tenure_(options.tenure),
       workers_("node report", clock,
                {.first = std::chrono::milliseconds(200), .most = std::chrono::seconds(15)},
                [this](const std::string& key) { return write(key); }) {
@@ -111,9 +152,54 @@ void NodeReporter::setUsedNetworks(std::set<NetworkUid> uids) {
   view_.used = std::move(uids);
 }
 
+void NodeReporter::identify(api::NodeAgent self) {
+  {
+    const std::lock_guard lock(mutex_);
+    self_ = std::move(self);
+  }
+  stand(fail(unclear(node_)));
+  workers_.add(kSet);
+}
+
+Status NodeReporter::standing() const {
+  const std::lock_guard lock(mutex_);
+  return standing_;
+}
+
+bool NodeReporter::mayReport() const {
+  return standing().has_value();
+}
+
+void NodeReporter::stand(Status standing) {
+  {
+    const std::lock_guard lock(mutex_);
+    const bool isSame = standing_.has_value() == standing.has_value() &&
+                        (standing.has_value() || standing_.error() == standing.error());
+    if (isSame) return;
+    standing_ = standing;
+  }
+  told_(standing);
+}
+
+void NodeReporter::hold() {
+  if (mayReport()) return;
+  stand({});
+  changed("");  // what was kept back
+}
+
+/// Somebody waits for what is written now.
+bool NodeReporter::isPressing() const {
+  const auto seen = own_.nodeSet();
+  const std::lock_guard lock(mutex_);
+  if (!self_ || !seen.known) return false;
+  if (!standing_) return true;
+  return seen.object != nullptr &&
+         (seen.object->status.agent != self_ || seen.object->status.claimant.has_value());
+}
+
 void NodeReporter::changed(const std::string& peer) {
   if (!peer.empty()) return workers_.addAfter(peer, options_.repairAfter);
-  workers_.addAfter(kSet, options_.repairAfter);
+  workers_.addAfter(kSet, isPressing() ? Duration{} : options_.repairAfter);
   // The Node may be back, and with it everything else is to be written.
   std::vector<std::string> names;
   {
@@ -130,12 +216,18 @@ Result<async::Outcome> NodeReporter::write(const std::string& key) {
   if (node.known && node.object == nullptr) return async::Outcome{};
   Result<async::Outcome> outcome;
   if (key == kSet) {
-    NodeView view;
+    Look look;
     {
       const std::lock_guard lock(mutex_);
-      view = view_;
+      look = {view_, self_};
     }
-    outcome = writeSet(view);
+    outcome = writeSet(look);
+    // A server that takes no set is no judge of names either.
+    const bool isDeaf =
+        !outcome && !outcome.error().transient() && outcome.error().code != Code::Aborted;
+    if (look.self && isDeaf && !tenure_.holder()) hold();
+  } else if (!mayReport()) {
+    return async::Outcome{};
   } else if (const Status written = writePeer(key); !written) {
     outcome = fail(written.error());
   }
@@ -146,22 +238,20 @@ Result<async::Outcome> NodeReporter::write(const std::string& key) {
   return async::Outcome{options_.refusedAgain};
 }
 
-Result<async::Outcome> NodeReporter::writeSet(const NodeView& view) {
-  if (!view.networks.settled && view.conditions.empty()) return async::Outcome{};
+Result<async::Outcome> NodeReporter::writeSet(const Look& look) {
+  const NodeView& view = look.view;
+  if (!look.self && !view.networks.settled && view.conditions.empty()) return async::Outcome{};
   const auto seen = own_.nodeSet();
   if (!seen.known && clock_.now() - begin_ < options_.watchPatience) {
     return async::Outcome{kLookAgain};
   }
   MULTINET_TRY(kube::Client* const client, client_());
-  if (seen.object != nullptr) {
-    // The watch may be behind our own last write.
-    const Status updated = updateSet(*client, *seen.object, view);
+  // The watch may be behind; what it says of another agent decides over addresses.
+  if (seen.object != nullptr && (!look.self || seen.object->status.agent == look.self)) {
+    auto updated = updateSet(*client, *seen.object, look);
     const bool stale = !updated && (updated.error().code == Code::Aborted ||
                                     updated.error().code == Code::NotFound);
-    if (!stale) {
-      MULTINET_CHECK(updated);
-      return async::Outcome{};
-    }
+    if (!stale) return updated;
   }
   auto there = client->get<api::NodeNetworkSet>({"", node_.str()});
   if (!there && there.error().code == Code::NotFound) {
@@ -171,16 +261,36 @@ Result<async::Outcome> NodeReporter::writeSet(const NodeView& view) {
     there = client->create(fresh);
   }
   if (!there) return fail(there.error());
-  MULTINET_CHECK(updateSet(*client, std::move(*there), view));
-  return async::Outcome{};
+  return updateSet(*client, std::move(*there), look);
 }
 
-Status NodeReporter::updateSet(kube::Client& client, api::NodeNetworkSet set,
-                               const NodeView& view) {
-  api::NodeNetworkSetStatus next = nodeStatus(set.status, view, clock_.wall());
-  if (next == set.status) return {};
-  set.status = std::move(next);
-  return statusOf(client.updateStatus(set));
+Result<async::Outcome> NodeReporter::updateSet(kube::Client& client, api::NodeNetworkSet set,
+                                               Look look) {
+  const api::NodeNetworkSetStatus& before = set.status;
+  Tenure::Move move{Tenure::Step::Hold, before.agent, before.claimant, std::nullopt};
+  if (look.self) move = tenure_.next(before, *look.self, clock_.now());
+  const bool holds = move.step == Tenure::Step::Hold || move.step == Tenure::Step::Take;
+  if (holds && look.self) {
+    const auto said = contest(tenure_.rival(clock_.now()), *look.self, before);
+    if (said) look.view.conditions.insert_or_assign(said->type, *said);
+  }
+  api::NodeNetworkSetStatus next = holds ? nodeStatus(before, look.view, clock_.wall()) : before;
+  next.agent = move.agent;
+  next.claimant = move.claimant;
+  if (next != before) {
+    set.status = std::move(next);
+    MULTINET_CHECK(statusOf(client.updateStatus(set)));
+  }
+  tenure_.done(move, clock_.now());
+  if (!look.self) return async::Outcome{};
+  if (holds) {
+    hold();
+  } else if (const auto& holder = tenure_.holder()) {
+    stand(fail(taken(node_, *look.self, *holder)));
+  } else {
+    stand(fail(unclear(node_)));
+  }
+  return async::Outcome{move.again};
 }
 
 Status NodeReporter::writePeer(const std::string& name) {

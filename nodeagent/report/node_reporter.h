@@ -4,12 +4,15 @@
 // Level-driven, as the reporter of pods: what is there comes from watches, differences alone are
 // written, and what is deleted or altered comes back. Each peer is written for itself: one that the
 // server refuses holds up neither the others nor the set. While there is no Node of this name
-// nothing is written: the controller takes away what speaks of nodes that don't exist.
+// nothing is written: the controller takes away what speaks of nodes that don't exist. Nor while
+// another agent works under the name (see tenure.h): what is there is its own.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,6 +25,7 @@
 #include "lib/kube/client_source.h"
 #include "nodeagent/networks/networks.h"
 #include "nodeagent/report/reporter.h"
+#include "nodeagent/report/tenure.h"
 #include "nodeagent/watch/own_objects.h"
 
 namespace multinet::agent::report {
@@ -46,15 +50,22 @@ struct NodeReportOptions {
   Duration repairAfter = std::chrono::seconds(1);   ///< as ReportOptions has it
   Duration refusedAgain = std::chrono::minutes(1);  ///< likewise
   Duration watchPatience = std::chrono::seconds(10);
+  TenureOptions tenure{};
   int workers = 2;
 };
+
+/// Told whether this agent works under the node's name, at each change. The error says who does:
+/// Unavailable/NodeNameUnclear until that is known, FailedPrecondition/NodeNameTaken where it is
+/// another. On a thread of the reporter's; must not block.
+using StandingTold = std::function<void(const Status&)>;
 
 /// Any thread may call; nothing blocks, nothing fails.
 class NodeReporter {
  public:
   /// All it is given outlives it. Starts its threads.
-  NodeReporter(kube::ClientSource client, const watch::OwnObjects& own, const Clock& clock,
-               NodeName node, NodeReportOptions options = {});
+  NodeReporter(
+      kube::ClientSource client, const watch::OwnObjects& own, const Clock& clock, NodeName node,
+      NodeReportOptions options = {}, StandingTold told = [](const Status&) {});
   ~NodeReporter();
   NodeReporter(const NodeReporter&) = delete;
   NodeReporter& operator=(const NodeReporter&) = delete;
@@ -68,6 +79,11 @@ class NodeReporter {
   /// Networks whose interfaces pods have here: they are told first where not all can be.
   void setUsedNetworks(std::set<NetworkUid> uids);
 
+  /// Who this agent is, once that is known. Until then it reports without asking whose the name is.
+  void identify(api::NodeAgent self);
+  /// Whether it works under the node's name, as it was last told. Any thread.
+  [[nodiscard]] Status standing() const;
+
   /// What the watches saw of this peer, or of the Node or the NodeNetworkSet (empty), changed.
   void changed(const std::string& peer);
 
@@ -77,9 +93,19 @@ class NodeReporter {
   [[nodiscard]] async::LaneHealth health() const { return workers_.health(); }
 
  private:
-  [[nodiscard]] Result<async::Outcome> writeSet(const NodeView& view);
-  [[nodiscard]] Status updateSet(kube::Client& client, api::NodeNetworkSet set,
-                                 const NodeView& view);
+  /// What a look at the set goes by.
+  struct Look {
+    NodeView view;
+    std::optional<api::NodeAgent> self;
+  };
+  [[nodiscard]] Result<async::Outcome> writeSet(const Look& look);
+  [[nodiscard]] Result<async::Outcome> updateSet(kube::Client& client, api::NodeNetworkSet set,
+                                                 Look look);
+  [[nodiscard]] bool mayReport() const;
+  [[nodiscard]] bool isPressing() const;
+  void stand(Status standing);
+  /// The name is ours, or nobody can be asked.
+  void hold();
   [[nodiscard]] Status writePeer(const std::string& name);
 
   const kube::ClientSource client_;
@@ -87,9 +113,13 @@ class NodeReporter {
   const Clock& clock_;
   const NodeName node_;
   const NodeReportOptions options_;
+  const StandingTold told_;
   const BootTime begin_;
-  std::mutex mutex_;
+  Tenure tenure_;  ///< of whoever works the set's key
+  mutable std::mutex mutex_;
   NodeView view_;
+  std::optional<api::NodeAgent> self_;
+  Status standing_;
   std::map<std::string, api::NetworkPeer> peers_;  ///< of view_, once that is settled
   async::Workers<std::string> workers_;
 };

@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
+#include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "lib/kube/fake_transport.h"
 #include "nodeagent/watch/fake_own_objects.h"
@@ -118,7 +121,10 @@ class Server {
     store_.statusSubresources = {kOurs + "nodenetworksets"};
     auto transport = std::make_unique<kube::FakeTransport>(store_);
     transport_ = transport.get();
-    transport_->written = [this] { show(); };
+    transport_->written = [this] {
+      show();
+      if (written_) written_();
+    };
     transport_->before =
         [this](const kube::HttpRequest& request) -> std::optional<Result<kube::HttpResponse>> {
       if (refused_.empty() || request.body.find(refused_) == std::string::npos) return {};
@@ -157,6 +163,7 @@ class Server {
 
   std::atomic<bool> showing_ = true;  ///< of the set
   std::string refused_;               ///< a word; before the first call
+  std::function<void()> written_;     ///< after each write, once it is shown; while nobody writes
 
  private:
   std::optional<api::NodeNetworkSet> setThere() const {
@@ -306,6 +313,106 @@ TEST_F(NodeReporterTest, APeerOfANetworkMadeAgainIsMadeAgain) {
     return own_.ownPeer("blue.n1").object != nullptr &&
            own_.ownPeer("blue.n1").object->podNetworkUID == "u2";
   });
+}
+
+/// Agents of two machines that both say they are n1, on one server.
+class TwoAgents : public NodeReporterTest {
+ protected:
+  struct Agent {
+    std::unique_ptr<NodeReporter> reporter;
+    std::mutex mutex;
+    std::vector<Status> told;
+  };
+  void begin(Agent& agent, const api::NodeAgent& self) {
+    NodeReportOptions options;
+    options.repairAfter = std::chrono::milliseconds(1);
+    options.tenure = {.patience = std::chrono::milliseconds(200),
+                      .askAgain = std::chrono::milliseconds(300)};
+    agent.reporter = std::make_unique<NodeReporter>(server_.source(), own_, clock_, NodeName("n1"),
+                                                    options, [&agent](const Status& standing) {
+                                                      const std::lock_guard lock(agent.mutex);
+                                                      agent.told.push_back(standing);
+                                                    });
+    agent.reporter->identify(self);
+  }
+  /// Both hear of each change, as by their watches.
+  void listen() {
+    server_.written_ = [this] {
+      for (Agent* agent : {&first_, &second_}) {
+        if (agent->reporter) agent->reporter->changed("");
+      }
+    };
+  }
+  static std::string reasonOf(const Agent& agent) {
+    const Status now = agent.reporter->standing();
+    return now ? "" : now.error().reason;
+  }
+
+  const api::NodeAgent a_{"journal-a", "boot-a"};
+  const api::NodeAgent b_{"journal-b", "boot-b"};
+  Agent first_;
+  Agent second_;
+};
+
+TEST_F(TwoAgents, TheSecondHearsOfTheFirstAndTouchesNothing) {
+  reporter_.reset();
+  begin(first_, a_);
+  listen();
+  eventually("the first is the node", [this] { return reasonOf(first_).empty(); });
+  first_.reporter->update(std::make_shared<const networks::Snapshot>(blue()));
+  expectAll();
+  begin(second_, b_);
+  networks::Snapshot none;
+  none.settled = true;  // it has no network: what is there isn't its own to take away
+  second_.reporter->update(std::make_shared<const networks::Snapshot>(none));
+  eventually("the second is told", [this] { return reasonOf(second_) == "NodeNameTaken"; });
+  const std::string message = second_.reporter->standing().error().message;
+  EXPECT_NE(message.find("boot-a"), std::string::npos) << message;
+  EXPECT_NE(message.find("boot-b"), std::string::npos) << message;
+  eventually("the node says so", [this] {
+    const auto status = server_.status();
+    const auto* said = status->conditions.find("NodeNameContested");
+    return said != nullptr && said->status == k8s::ConditionStatus::True &&
+           said->message.find("boot-b") != std::string::npos;
+  });
+  second_.reporter->changed("blue.n1");
+  second_.reporter->changed("");
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(server_.peers().size(), 1U);
+  EXPECT_EQ(server_.networks(), 1U);
+  EXPECT_EQ(reasonOf(first_), "");
+
+  // The first machine is shut down.
+  server_.written_ = [this] { second_.reporter->changed(""); };
+  first_.reporter.reset();
+  eventually("the second is the node", [this] { return reasonOf(second_).empty(); });
+  eventually("and tells what it has",
+             [this] { return server_.peers().empty() && server_.networks() == 0; });
+  EXPECT_EQ(server_.status()->agent, b_);
+  second_.reporter.reset();
+}
+
+TEST_F(TwoAgents, ANodeThatRebootedWaitsForAnAnswerAndThenGoesOn) {
+  reporter_.reset();
+  begin(first_, a_);
+  eventually("it is the node", [this] { return reasonOf(first_).empty(); });
+  first_.reporter.reset();
+  const auto began = std::chrono::steady_clock::now();
+  begin(second_, {a_.journalID, "boot-2"});
+  server_.written_ = [this] { second_.reporter->changed(""); };
+  eventually("it is the node again", [this] { return reasonOf(second_).empty(); });
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(200));
+  EXPECT_EQ(server_.status()->agent, (api::NodeAgent{a_.journalID, "boot-2"}));
+  EXPECT_FALSE(server_.status()->conditions.find("NodeNameContested"));
+  second_.reporter.reset();
+}
+
+TEST_F(TwoAgents, AServerThatTakesNoSetStopsNoPod) {
+  reporter_.reset();
+  server_.refused_ = "journal-a";
+  begin(first_, a_);
+  eventually("it goes on", [this] { return reasonOf(first_).empty(); });
+  first_.reporter.reset();
 }
 
 TEST_F(NodeReporterTest, AWatchThatIsBehindCostsALookAndNothingElse) {

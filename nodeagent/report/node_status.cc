@@ -77,6 +77,8 @@ api::NodeNetworkSetStatus nodeStatus(const api::NodeNetworkSetStatus& before, co
                                      WallTime now) {
   api::NodeNetworkSetStatus status;
   status.conditions = before.conditions;
+  status.agent = before.agent;
+  status.claimant = before.claimant;
   const WallTime second = std::chrono::floor<std::chrono::seconds>(now);  // as the API keeps it
   for (const auto& [type, condition] : view.conditions) {
     status.conditions.set({type, condition.status, 0, std::nullopt, reasonWord(condition.reason),

@@ -33,6 +33,11 @@ struct NodeCondition {
   bool operator==(const NodeCondition&) const = default;
 };
 
+/// Reasons of errors that say of the whole node that its name may be another machine's. A pod that
+/// is refused for one of them may run well on that machine, so its conditions aren't touched.
+inline constexpr const char* kNodeNameUnclear = "NodeNameUnclear";
+inline constexpr const char* kNodeNameTaken = "NodeNameTaken";
+
 /// A new sandbox is being made: the pod's networks aren't ready.
 struct Starting {
   PodRef pod;

@@ -98,6 +98,24 @@ class ResolverTest : public testing::Test {
   std::vector<IpPrefix> clusterPrefixes_;
 };
 
+TEST_F(ResolverTest, RefusesWhileTheNodesNameIsAnothersAndWaitsWhileThatIsUnclear) {
+  async::Lane lane("sandbox", clock_);
+  Status standing = fail(Code::FailedPrecondition, "NodeNameTaken", "another's");
+  Resolver resolver(
+      lane, caches_, onNodeNow(), clock_, {}, [](const NetworkUid&) {},
+      [&standing] { return standing; });
+  EXPECT_EQ(resolver.ready().error().reason, "NodeNameTaken");
+  auto refused = begin(resolver, seconds(4));
+  EXPECT_EQ(refused.get().error().reason, "NodeNameTaken") << "at once";
+  lane.post([&] { standing = fail(Code::Unavailable, "NodeNameUnclear", "asked"); });
+  auto waits = begin(resolver, seconds(4));
+  EXPECT_FALSE(isAnswered(lane, waits, seconds(1)));
+  lane.post([&] { standing = {}; });
+  EXPECT_TRUE(isAnswered(lane, waits, seconds(1)));
+  EXPECT_TRUE(waits.get().has_value());
+  lane.stop();
+}
+
 class DefaultGatewayTest : public ResolverTest {
  protected:
   DefaultGatewayTest() {

@@ -109,13 +109,20 @@ struct Resolver::Call {
 };
 
 Resolver::Resolver(async::Lane& lane, watch::Caches& caches, NetworksNow networks,
-                   const Clock& clock, std::vector<IpPrefix> clusterPrefixes, WantNetwork want)
+                   const Clock& clock, std::vector<IpPrefix> clusterPrefixes, WantNetwork want,
+                   Standing standing)
     : lane_(lane),
       caches_(caches),
       networks_(std::move(networks)),
       clock_(clock),
       clusterPrefixes_(std::move(clusterPrefixes)),
-      want_(std::move(want)) {}
+      want_(std::move(want)),
+      standing_(std::move(standing)) {}
+
+Status Resolver::ready() const {
+  MULTINET_CHECK(caches_.synced());
+  return standing_();
+}
 
 void Resolver::resolve(const PodRequest& request, BootTime deadline,
                        async::Answer<std::vector<WantedInterface>> done) {
@@ -139,8 +146,9 @@ void Resolver::attempt(const std::shared_ptr<Call>& call) {
   if (auto allowed = refuseStaticPod(call->request); !allowed.has_value()) {
     return call->answer(fail(std::move(allowed).error()));
   }
-  if (auto synced = caches_.synced(); !synced.has_value()) {
-    return again(call, std::move(synced).error());
+  if (auto known = ready(); !known.has_value()) {
+    if (known.error().code != Code::Unavailable) return call->answer(fail(known.error()));
+    return again(call, std::move(known).error());
   }
   caches_.needNamespace(call->request.pod.namespaceName,
                         async::onLane<void>(lane_, [this, call](const Status& known) {

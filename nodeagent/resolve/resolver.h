@@ -50,6 +50,9 @@ using NetworksNow = std::function<std::shared_ptr<const networks::Snapshot>()>;
 /// Told of a network that a pod is to have and that the node doesn't make yet; must not block.
 using WantNetwork = std::function<void(const NetworkUid&)>;
 
+/// Whether the node's name, and with it its addresses, is this agent's; any thread, never waits.
+using Standing = std::function<Status()>;
+
 /// Over the caches of this node. Any thread may call; nothing blocks. It lives on the lane of the
 /// sandboxes' owner.
 class Resolver {
@@ -58,10 +61,11 @@ class Resolver {
   /// asked, and `want` told, on the lane. All others outlive it; the lane stops before it goes.
   Resolver(
       async::Lane& lane, watch::Caches& caches, NetworksNow networks, const Clock& clock,
-      std::vector<IpPrefix> clusterPrefixes, WantNetwork want = [](const NetworkUid&) {});
+      std::vector<IpPrefix> clusterPrefixes, WantNetwork want = [](const NetworkUid&) {},
+      Standing standing = [] { return Status(); });
 
   /// Whether enough is known to decide; the error says what is missing. Never waits.
-  [[nodiscard]] Status ready() const { return caches_.synced(); }
+  [[nodiscard]] Status ready() const;
   /// False where it is known that the cluster has no network at all. Never waits.
   [[nodiscard]] bool anyNetwork() const;
   /// The cluster's ranges whose ways stay on the pod's first interface where this one takes the
@@ -93,6 +97,7 @@ class Resolver {
   const Clock& clock_;
   const std::vector<IpPrefix> clusterPrefixes_;
   const WantNetwork want_;
+  const Standing standing_;
 };
 
 }  // namespace multinet::agent::resolve
