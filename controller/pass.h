@@ -12,8 +12,8 @@
 
 namespace multinet::controller {
 
-/// Writes of one turn at most: what comes meanwhile waits no longer than these.
-inline constexpr std::size_t kMostWrites = 256;
+/// Writes that are decided on for one turn at most: about as many as its time is enough for.
+inline constexpr std::size_t kMostWrites = 64;
 
 /// Owns the world. One thread.
 class Pass {

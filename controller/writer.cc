@@ -47,7 +47,7 @@ bool sameSpec(std::string_view there, const json& body) {
 
 std::string_view name(WriteOutcome outcome) {
   static constexpr std::array<std::string_view, kWriteOutcomes> kNames = {
-      "done", "lost", "contradicted", "heals", "refused", "held-back", "not-leading"};
+      "done", "lost", "contradicted", "heals", "refused", "held-back", "not-leading", "not-begun"};
   return kNames[static_cast<std::size_t>(outcome)];
 }
 
@@ -126,8 +126,15 @@ std::vector<Written> Writer::send(const std::vector<PlannedWrite>& writes) {
     if (tries.back().held) tries.back().outcome = WriteOutcome::HeldBack;
   }
   confirm(tries);
+  const BootTime over = clock_.now() + options_.turn;
+  const auto first = static_cast<std::size_t>(options_.parallel);
   inParallel(tries.size(), [&](std::size_t i) {
-    if (tries[i].outcome == WriteOutcome::Done) execute(tries[i]);
+    if (tries[i].outcome != WriteOutcome::Done) return;
+    if (i >= first && clock_.now() >= over) {
+      tries[i].outcome = WriteOutcome::NotBegun;
+    } else {
+      execute(tries[i]);
+    }
   });
   std::vector<Written> written;
   written.reserve(tries.size());
@@ -140,7 +147,11 @@ std::vector<Written> Writer::send(const std::vector<PlannedWrite>& writes) {
 std::uint64_t Writer::tried() const {
   std::uint64_t all = 0;
   for (const auto& one : counts_) all += one;
-  return all - count(WriteOutcome::HeldBack) - count(WriteOutcome::NotLeading);
+  for (const auto none :
+       {WriteOutcome::HeldBack, WriteOutcome::NotLeading, WriteOutcome::NotBegun}) {
+    all -= count(none);
+  }
+  return all;
 }
 
 std::optional<Duration> Writer::heldBack(const Write& write) const {
@@ -254,6 +265,9 @@ Written Writer::settle(const Try& attempt) {
       return written;
     case WriteOutcome::NotLeading:
       written.again = kLookAgain;
+      return written;
+    case WriteOutcome::NotBegun:
+      written.again = Duration::zero();
       return written;
     default:
       break;
