@@ -69,7 +69,7 @@ WriteOutcome sorted(const Error& error) {
 
 /// A write under way.
 struct Writer::Try {
-  const PlannedWrite* planned = nullptr;
+  PlannedWrite* planned = nullptr;
   WriteOutcome outcome = WriteOutcome::Done;
   std::optional<Error> error;
   std::optional<Duration> held;
@@ -118,10 +118,10 @@ void Writer::inParallel(std::size_t count, const std::function<void(std::size_t)
   done.wait();
 }
 
-std::vector<Written> Writer::send(const std::vector<PlannedWrite>& writes) {
+std::vector<Written> Writer::send(std::vector<PlannedWrite> writes) {
   std::vector<Try> tries;
   tries.reserve(writes.size());
-  for (const auto& planned : writes) {
+  for (auto& planned : writes) {
     tries.push_back({&planned, WriteOutcome::Done, std::nullopt, heldBack(planned.write)});
     if (tries.back().held) tries.back().outcome = WriteOutcome::HeldBack;
   }
@@ -224,7 +224,7 @@ void Writer::execute(Try& attempt) {
     return;
   }
   const Write& write = attempt.write();
-  if (const auto done = call(write); !done.has_value()) {
+  if (const auto done = call(attempt.planned->write); !done.has_value()) {
     attempt.outcome = sorted(done.error());
     attempt.error = done.error();
   } else if (!write.why.empty()) {
@@ -232,7 +232,7 @@ void Writer::execute(Try& attempt) {
   }
 }
 
-Status Writer::call(const Write& write) {
+Status Writer::call(Write& write) {
   auto& raw = client_.raw();
   if (write.verb == Verb::Delete) {
     return raw.remove(write.kind, write.key, {write.uid, write.resourceVersion});
@@ -242,13 +242,13 @@ Status Writer::call(const Write& write) {
                               [&](std::string_view there) { return sameSpec(there, write.body); }));
     return {};
   }
-  json body = write.body;
+  json body = std::move(write.body);
   body["metadata"]["uid"] = write.uid;
   body["metadata"]["resourceVersion"] = write.resourceVersion;
   const auto subresource =
       write.verb == Verb::PatchStatus ? kube::Subresource::Status : kube::Subresource::None;
-  MULTINET_CHECK(raw.patch(write.kind, write.key, kube::PatchType::Merge, body, subresource,
-                           kube::Conflicts::Refuse));
+  MULTINET_CHECK(raw.patch(write.kind, write.key, kube::PatchType::Merge, std::move(body),
+                           subresource, kube::Conflicts::Refuse));
   return {};
 }
 

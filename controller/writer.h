@@ -61,7 +61,7 @@ class Writer {
   /// Begins them in this order, and returns when all that were begun have ended. A write that
   /// failed is tried again by its own time, which doubles, and holds up no other. What was refused,
   /// or lost, is tried at once where it was decided anew, on another version of the object.
-  [[nodiscard]] std::vector<Written> send(const std::vector<PlannedWrite>& writes);
+  [[nodiscard]] std::vector<Written> send(std::vector<PlannedWrite> writes);
   /// How many writes came to each outcome since the start.
   [[nodiscard]] std::uint64_t count(WriteOutcome outcome) const {
     return counts_[static_cast<std::size_t>(outcome)];
@@ -84,7 +84,8 @@ class Writer {
   void confirm(std::vector<Try>& tries);
   [[nodiscard]] std::vector<Finding> look(const Read& read);
   void execute(Try& attempt);
-  [[nodiscard]] Status call(const Write& write);
+  /// Takes its body, unless it creates.
+  [[nodiscard]] Status call(Write& write);
   [[nodiscard]] std::optional<Duration> heldBack(const Write& write) const;
   [[nodiscard]] Written settle(const Try& attempt);
   /// On all lanes; returns when all are done.
