@@ -12,7 +12,9 @@
 
 namespace multinet::controller {
 
-/// Writes of one turn at most: what comes meanwhile waits no longer than these.
+/// Writes that are decided on for one turn at most: as many as the last one began, since what isn't
+/// begun was decided for nothing, and a few more where it began all.
+inline constexpr std::size_t kFewestWrites = 8;
 inline constexpr std::size_t kMostWrites = 256;
 
 /// Owns the world. One thread.
@@ -34,10 +36,13 @@ class Pass {
   [[nodiscard]] const Planner& planner() const { return planner_; }
 
  private:
+  void send(std::vector<PlannedWrite> planned);
+
   World world_;
   Planner planner_;
   Writer& writer_;
   const Clock& clock_;
+  std::size_t writes_ = kFewestWrites;  ///< of the next turn at most
   bool leads_ = false;
 };
 

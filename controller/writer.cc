@@ -47,7 +47,7 @@ bool sameSpec(std::string_view there, const json& body) {
 
 std::string_view name(WriteOutcome outcome) {
   static constexpr std::array<std::string_view, kWriteOutcomes> kNames = {
-      "done", "lost", "contradicted", "heals", "refused", "held-back", "not-leading"};
+      "done", "lost", "contradicted", "heals", "refused", "held-back", "not-leading", "not-begun"};
   return kNames[static_cast<std::size_t>(outcome)];
 }
 
@@ -69,7 +69,7 @@ WriteOutcome sorted(const Error& error) {
 
 /// A write under way.
 struct Writer::Try {
-  const PlannedWrite* planned = nullptr;
+  PlannedWrite* planned = nullptr;
   WriteOutcome outcome = WriteOutcome::Done;
   std::optional<Error> error;
   std::optional<Duration> held;
@@ -118,16 +118,23 @@ void Writer::inParallel(std::size_t count, const std::function<void(std::size_t)
   done.wait();
 }
 
-std::vector<Written> Writer::send(const std::vector<PlannedWrite>& writes) {
+std::vector<Written> Writer::send(std::vector<PlannedWrite> writes) {
   std::vector<Try> tries;
   tries.reserve(writes.size());
-  for (const auto& planned : writes) {
+  for (auto& planned : writes) {
     tries.push_back({&planned, WriteOutcome::Done, std::nullopt, heldBack(planned.write)});
     if (tries.back().held) tries.back().outcome = WriteOutcome::HeldBack;
   }
   confirm(tries);
+  const BootTime over = clock_.now() + options_.turn;
+  const auto first = static_cast<std::size_t>(options_.parallel);
   inParallel(tries.size(), [&](std::size_t i) {
-    if (tries[i].outcome == WriteOutcome::Done) execute(tries[i]);
+    if (tries[i].outcome != WriteOutcome::Done) return;
+    if (i >= first && clock_.now() >= over) {
+      tries[i].outcome = WriteOutcome::NotBegun;
+    } else {
+      execute(tries[i]);
+    }
   });
   std::vector<Written> written;
   written.reserve(tries.size());
@@ -140,7 +147,11 @@ std::vector<Written> Writer::send(const std::vector<PlannedWrite>& writes) {
 std::uint64_t Writer::tried() const {
   std::uint64_t all = 0;
   for (const auto& one : counts_) all += one;
-  return all - count(WriteOutcome::HeldBack) - count(WriteOutcome::NotLeading);
+  for (const auto none :
+       {WriteOutcome::HeldBack, WriteOutcome::NotLeading, WriteOutcome::NotBegun}) {
+    all -= count(none);
+  }
+  return all;
 }
 
 std::optional<Duration> Writer::heldBack(const Write& write) const {
@@ -213,7 +224,7 @@ void Writer::execute(Try& attempt) {
     return;
   }
   const Write& write = attempt.write();
-  if (const auto done = call(write); !done.has_value()) {
+  if (const auto done = call(attempt.planned->write); !done.has_value()) {
     attempt.outcome = sorted(done.error());
     attempt.error = done.error();
   } else if (!write.why.empty()) {
@@ -221,7 +232,7 @@ void Writer::execute(Try& attempt) {
   }
 }
 
-Status Writer::call(const Write& write) {
+Status Writer::call(Write& write) {
   auto& raw = client_.raw();
   if (write.verb == Verb::Delete) {
     return raw.remove(write.kind, write.key, {write.uid, write.resourceVersion});
@@ -231,13 +242,13 @@ Status Writer::call(const Write& write) {
                               [&](std::string_view there) { return sameSpec(there, write.body); }));
     return {};
   }
-  json body = write.body;
+  json body = std::move(write.body);
   body["metadata"]["uid"] = write.uid;
   body["metadata"]["resourceVersion"] = write.resourceVersion;
   const auto subresource =
       write.verb == Verb::PatchStatus ? kube::Subresource::Status : kube::Subresource::None;
-  MULTINET_CHECK(raw.patch(write.kind, write.key, kube::PatchType::Merge, body, subresource,
-                           kube::Conflicts::Refuse));
+  MULTINET_CHECK(raw.patch(write.kind, write.key, kube::PatchType::Merge, std::move(body),
+                           subresource, kube::Conflicts::Refuse));
   return {};
 }
 
@@ -254,6 +265,9 @@ Written Writer::settle(const Try& attempt) {
       return written;
     case WriteOutcome::NotLeading:
       written.again = kLookAgain;
+      return written;
+    case WriteOutcome::NotBegun:
+      written.again = Duration::zero();
       return written;
     default:
       break;

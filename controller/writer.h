@@ -29,9 +29,10 @@ enum class WriteOutcome : std::uint8_t {
   Refused,       ///< for what the object is: hopeless until that changes
   HeldBack,      ///< it failed before, and its time hasn't come
   NotLeading,    ///< another replica writes by now
+  NotBegun,      ///< the turn's time was over
 };
-inline constexpr std::size_t kWriteOutcomes = 7;
-/// `done`, `lost`, `contradicted`, `heals`, `refused`, `held-back`, `not-leading`.
+inline constexpr std::size_t kWriteOutcomes = 8;
+/// `done`, `lost`, `contradicted`, `heals`, `refused`, `held-back`, `not-leading`, `not-begun`.
 [[nodiscard]] std::string_view name(WriteOutcome outcome);
 /// How a failed call sorts.
 [[nodiscard]] WriteOutcome sorted(const Error& error);
@@ -44,6 +45,8 @@ struct Written {
 
 struct WriterOptions {
   int parallel = 8;
+  /// No write of a turn begins later, but for the first `parallel`: what changed meanwhile waits.
+  Duration turn = std::chrono::milliseconds(20);
   /// Asked before each write, from several threads.
   std::function<bool()> leading;
   /// Told of each refusal; must not block.
@@ -55,10 +58,10 @@ class Writer {
  public:
   Writer(kube::Client& client, const Clock& clock, WriterOptions options);
 
-  /// Returns when all were tried. A write that failed is tried again by its own time, which
-  /// doubles, and holds up no other. What was refused, or lost, is tried at once where it was
-  /// decided anew, on another version of the object.
-  [[nodiscard]] std::vector<Written> send(const std::vector<PlannedWrite>& writes);
+  /// Begins them in this order, and returns when all that were begun have ended. A write that
+  /// failed is tried again by its own time, which doubles, and holds up no other. What was refused,
+  /// or lost, is tried at once where it was decided anew, on another version of the object.
+  [[nodiscard]] std::vector<Written> send(std::vector<PlannedWrite> writes);
   /// How many writes came to each outcome since the start.
   [[nodiscard]] std::uint64_t count(WriteOutcome outcome) const {
     return counts_[static_cast<std::size_t>(outcome)];
@@ -81,7 +84,8 @@ class Writer {
   void confirm(std::vector<Try>& tries);
   [[nodiscard]] std::vector<Finding> look(const Read& read);
   void execute(Try& attempt);
-  [[nodiscard]] Status call(const Write& write);
+  /// Takes its body, unless it creates.
+  [[nodiscard]] Status call(Write& write);
   [[nodiscard]] std::optional<Duration> heldBack(const Write& write) const;
   [[nodiscard]] Written settle(const Try& attempt);
   /// On all lanes; returns when all are done.

@@ -290,14 +290,12 @@ Result<std::string> RawClient::update(const Kind& kind, Json object, Subresource
 }
 
 Result<std::string> RawClient::patch(const Kind& kind, const ObjectKey& key, PatchType type,
-                                     const Json& body, Subresource subresource,
-                                     Conflicts conflicts) {
+                                     Json body, Subresource subresource, Conflicts conflicts) {
   Query query;
   query.add("fieldManager", options_.fieldManager);
   const bool applies = type == PatchType::Apply;
   if (applies && conflicts == Conflicts::Force) query.add("force", "true");
-  Json named = body;
-  if (applies) nameKind(kind, named);
+  if (applies) nameKind(kind, body);
   const std::string_view verb = applies ? "apply" : "patch";
   // JSON is YAML, so apply needs no YAML writer.
   return run(
@@ -305,7 +303,7 @@ Result<std::string> RawClient::patch(const Kind& kind, const ObjectKey& key, Pat
        kind.plural,
        what(verb, kind, key),
        {Method::Patch, pathOf(kind, key, subresource) + query.str(),
-        applies ? "application/apply-patch+yaml" : "application/merge-patch+json", dump(named)},
+        applies ? "application/apply-patch+yaml" : "application/merge-patch+json", dump(body)},
        nullptr});
 }
 

@@ -73,8 +73,7 @@ class RawClient {
                                            const std::function<bool(std::string_view)>& ours);
   [[nodiscard]] Result<std::string> update(const Kind& kind, Json object, Subresource subresource);
   [[nodiscard]] Result<std::string> patch(const Kind& kind, const ObjectKey& key, PatchType type,
-                                          const Json& body, Subresource subresource,
-                                          Conflicts conflicts);
+                                          Json body, Subresource subresource, Conflicts conflicts);
   [[nodiscard]] Status remove(const Kind& kind, const ObjectKey& key,
                               const Preconditions& preconditions);
   /// For watches: the transport itself, the same identity.

@@ -27,6 +27,7 @@ import (
 const (
 	networksAnnotation = "multinet.dev/networks"
 	finalizer          = "multinet.dev/in-use"
+	joinAlways         = "Always"
 	byNetwork          = "network"
 	byVNI              = "vni"
 	byPod              = "pod"
@@ -203,13 +204,16 @@ func (r *networkReconciler) Reconcile(ctx context.Context, request ctrl.Request)
 	if len(holders) > 0 {
 		inUse = condition("InUse", metav1.ConditionTrue, "PodsAttached", "Pods have interfaces here, or are about to.")
 	}
-	degraded, nodesReady := degradation(&network, reports.Items)
+	degraded, counted := degradation(&network, reports.Items)
+	if network.Spec.Join == joinAlways {
+		counted.Desired = int32(len(nodes.Items))
+	}
 	for _, one := range []metav1.Condition{ready, inUse, degraded} {
 		one.ObservedGeneration = network.Generation
 		meta.SetStatusCondition(&network.Status.Conditions, one)
 	}
 	network.Status.AttachedPods = &attached
-	network.Status.Nodes = &NodeCounts{Desired: int32(len(nodes.Items)), Ready: nodesReady}
+	network.Status.Nodes = &counted
 	holds := controllerutil.ContainsFinalizer(&network, finalizer)
 	if holds != (len(holders) > 0) && network.DeletionTimestamp.IsZero() {
 		changed := before.DeepCopy()
@@ -295,7 +299,8 @@ func (r *networkReconciler) reserve(ctx context.Context, network *PodNetwork, vn
 	return false, client.IgnoreAlreadyExists(r.Create(ctx, &identifier))
 }
 
-func degradation(network *PodNetwork, reports []NodeNetworkSet) (metav1.Condition, int32) {
+// degradation also counts the nodes that say anything of the network.
+func degradation(network *PodNetwork, reports []NodeNetworkSet) (metav1.Condition, NodeCounts) {
 	var ready, unknown int32
 	failing := map[string]string{}
 	for i := range reports {
@@ -314,6 +319,7 @@ func degradation(network *PodNetwork, reports []NodeNetworkSet) (metav1.Conditio
 			}
 		}
 	}
+	counted := NodeCounts{Desired: ready + unknown + int32(len(failing)), Ready: ready}
 	if len(failing) > 0 {
 		nodes := make([]string, 0, len(failing))
 		for node := range failing {
@@ -324,18 +330,18 @@ func degradation(network *PodNetwork, reports []NodeNetworkSet) (metav1.Conditio
 		if len(nodes) > 1 {
 			message += fmt.Sprintf(" and %d more", len(nodes)-1)
 		}
-		return condition("Degraded", metav1.ConditionTrue, "NodesNotReady", message+"."), ready
+		return condition("Degraded", metav1.ConditionTrue, "NodesNotReady", message+"."), counted
 	}
 	if unknown > 0 {
 		return condition("Degraded", metav1.ConditionUnknown, "NotProbed",
-			"Some node can't tell its readiness yet."), ready
+			"Some node can't tell its readiness yet."), counted
 	}
-	if ready == 0 {
+	if ready == 0 && network.Spec.Join == joinAlways {
 		return condition("Degraded", metav1.ConditionUnknown, "NotReported",
-			"No node has reported this network yet."), ready
+			"No node has reported this network yet."), counted
 	}
 	return condition("Degraded", metav1.ConditionFalse, "NodesReady",
-		"Every node that reports it is ready."), ready
+		"Every node that reports it is ready."), counted
 }
 
 type attachmentReconciler struct{ client.Client }

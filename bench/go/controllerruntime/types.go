@@ -69,6 +69,7 @@ type Route struct {
 
 type PodNetworkSpec struct {
 	Enabled *bool   `json:"enabled,omitempty"`
+	Join    string  `json:"join,omitempty"`
 	Type    string  `json:"type"`
 	VXLAN   *VXLAN  `json:"vxlan,omitempty"`
 	MTU     *int32  `json:"mtu,omitempty"`

@@ -9,8 +9,11 @@ import (
 )
 
 const (
-	// Nothing was changed for so long: what a start had to do is done.
-	settled = time.Second
+	// Nothing was changed for so long: what a start had to do is done. Ours tells numbers that differ
+	// two seconds after it.
+	settled = 3 * time.Second
+	// The same, of what needs no controller.
+	calm = time.Second / 2
 	// A removal follows so long after the creation.
 	kept = 2 * time.Second
 	// A contender that isn't a program.
@@ -44,7 +47,7 @@ func (s *site) begin(ctx context.Context, one contender) (*child, time.Duration,
 		return nil, 0, err
 	}
 	defer func() { _ = s.removeAttachment(ctx, canary) }()
-	if err := s.quiet(ctx, settled/2, s.limit); err != nil {
+	if err := s.quiet(ctx, calm, s.limit); err != nil {
 		return nil, 0, err
 	}
 	begin := time.Now()

@@ -1,0 +1,72 @@
+// What a turn does with many writes, on an API server in memory.
+#include "controller/pass.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "controller/plan/cluster_fixture.h"
+#include "controller/reconcilers.h"
+#include "lib/base/fake_clock.h"
+#include "lib/kube/fake_transport.h"
+
+namespace multinet::controller {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// A server that takes its time for each request.
+class PassTest : public ::testing::Test {
+ protected:
+  template <class T, const k8s::Fields& F>
+  void see(k8s::Projection<T, F> object) {
+    using Seen = k8s::Projection<T, F>;
+    object.metadata.uid = "uid-" + object.metadata.name;
+    object.metadata.resourceVersion = "1";
+    pass_.world().put<Seen>(keyOf(object), std::make_shared<const Seen>(std::move(object)),
+                            clock_.now());
+  }
+  [[nodiscard]] std::vector<std::string> requests(std::size_t from = 0) const {
+    auto all = transport_->requests();
+    all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(from));
+    return all;
+  }
+
+  FakeClock clock_;
+  multinet::testing::ObjectStore store_;
+  kube::FakeTransport* transport_ = new kube::FakeTransport(store_);
+  kube::Client client_{std::unique_ptr<kube::Transport>(transport_)};
+  Writer writer_{client_, clock_, {.leading = [] { return true; }}};
+  Pass pass_{allReconcilers(), writer_, clock_};
+};
+
+TEST_F(PassTest, WhatComesWhileMuchIsWrittenWaitsForFewOfThoseWrites) {
+  constexpr std::size_t kNetworks = 200;
+  transport_->before = [this](const kube::HttpRequest& /*request*/) {
+    clock_.advance(milliseconds(5));
+    return std::nullopt;
+  };
+  EXPECT_FALSE(pass_.lead()) << "there is nothing yet";
+  for (std::size_t i = 0; i < kNetworks; ++i) {
+    see(Network(testing::tunnelOf("n" + std::to_string(i), 1, 7000 + static_cast<int>(i))));
+  }
+  EXPECT_EQ(pass_.lead(), Duration::zero()) << "there is more to write";
+  const auto begun = requests().size();
+  EXPECT_LE(begun, 20U) << "a turn has an end";
+  see(Attachment(api::testing::goodAttachment("late", "n0")));
+  EXPECT_EQ(pass_.lead(), Duration::zero());
+  const auto then = requests(begun);
+  EXPECT_TRUE(std::ranges::any_of(then, [](const std::string& request) {
+    return request.find("/podnetworkattachments/late/status") != std::string::npos;
+  })) << "it waits for the turn that was under way";
+  for (int turn = 0; turn < 1000 && pass_.lead() == Duration::zero(); ++turn) {
+  }
+  std::size_t reserved = 0;
+  for (const auto& request : requests()) reserved += request.starts_with("POST ") ? 1 : 0;
+  EXPECT_EQ(reserved, kNetworks) << "each once, and none is forgotten";
+}
+
+}  // namespace
+}  // namespace multinet::controller
