@@ -14,6 +14,8 @@ namespace multinet::api {
 
 /// The words of core that work so far.
 enum class ServiceType : std::uint8_t { ClusterIP };
+/// Whose endpoints a client is given by a ClusterIP: all, or those of its own node.
+enum class TrafficPolicy : std::uint8_t { Cluster, Local };
 enum class Protocol : std::uint8_t { TCP, UDP, SCTP };
 
 struct PodNetworkServicePort {

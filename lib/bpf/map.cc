@@ -47,6 +47,16 @@ Status Map::erase(Bytes key) {
   return fail(errnoError("delete from BPF map " + name_, errno));
 }
 
+Result<std::optional<std::vector<std::byte>>> Map::find(Bytes key) const {
+  MULTINET_CHECK(fits(key, valueSize_));
+  std::vector<std::byte> value(valueSize_);
+  if (bpf_map_lookup_elem(fd_.get(), key.data(), value.data()) == 0) {
+    return std::optional(std::move(value));
+  }
+  if (errno == ENOENT) return std::optional<std::vector<std::byte>>();
+  return fail(errnoError("read BPF map " + name_, errno));
+}
+
 Status Map::each(const std::function<void(Bytes key, Bytes value)>& entry) const {
   std::vector<std::byte> key(keySize_);
   std::vector<std::byte> next(keySize_);

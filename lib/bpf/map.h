@@ -18,6 +18,7 @@ class Map final : public Table {
 
   [[nodiscard]] Status put(Bytes key, Bytes value) override;
   [[nodiscard]] Status erase(Bytes key) override;
+  [[nodiscard]] Result<std::optional<std::vector<std::byte>>> find(Bytes key) const override;
   [[nodiscard]] Status each(
       const std::function<void(Bytes key, Bytes value)>& entry) const override;
 

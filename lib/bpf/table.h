@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "lib/base/result.h"
 
@@ -26,6 +28,8 @@ class Table {
   [[nodiscard]] virtual Status put(Bytes key, Bytes value) = 0;
   /// Nothing there is success.
   [[nodiscard]] virtual Status erase(Bytes key) = 0;
+  /// The value; nothing where the key isn't there.
+  [[nodiscard]] virtual Result<std::optional<std::vector<std::byte>>> find(Bytes key) const = 0;
   /// All that is there, while nobody else writes.
   [[nodiscard]] virtual Status each(
       const std::function<void(Bytes key, Bytes value)>& entry) const = 0;

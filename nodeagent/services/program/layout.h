@@ -17,7 +17,7 @@
 
 /// Map `members`: which networks the pods of a network namespace have. Network 0: whether any.
 struct mn_member {
-  __u64 netns; ///< its cookie, which no other gets until the next boot
+  __u64 netns;  ///< its cookie, which no other gets until the next boot
   __u64 network;
 };
 
@@ -25,14 +25,14 @@ struct mn_member {
 struct mn_frontend {
   __u32 address[4];
   __u16 port;
-  __u8 protocol; ///< IPPROTO_TCP, IPPROTO_UDP
+  __u8 protocol;  ///< IPPROTO_TCP, IPPROTO_UDP
   __u8 unused;
 };
 /// And its value.
 struct mn_service {
   __u64 network;
-  __u32 id;    ///< of its slots; never used again
-  __u32 count; ///< slots 0 to count - 1 are there
+  __u32 id;     ///< of its slots; never used again
+  __u32 count;  ///< slots 0 to count - 1 are there
 };
 
 /// Map `slots`, key.
@@ -56,10 +56,10 @@ struct mn_endpoint {
 
 /// Map `flows`, key: what an unconnected UDP socket sends to, or hears from.
 struct mn_flow {
-  __u64 socket; ///< its cookie
+  __u64 socket;  ///< its cookie
   __u32 address[4];
   __u16 port;
-  __u16 back; ///< 0: from frontend to endpoint; 1: from endpoint to frontend
+  __u16 back;  ///< 0: from frontend to endpoint; 1: from endpoint to frontend
   __u32 unused;
 };
 /// And its value.

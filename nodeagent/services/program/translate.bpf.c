@@ -1,9 +1,9 @@
 // Translates the ClusterIP of a service on a network where a pod's process connects or sends to it.
 // See docs/decisions/0093.
 //
-// Attached to the control group of all pods, so a process of a pod without networks passes here too:
-// one look that finds nothing, and it goes on. A process that isn't on the service's network is told
-// so at once, as it is where there is no endpoint.
+// Attached to the control group of all pods, so a process of a pod without networks passes here
+// too: one look that finds nothing, and it goes on. A process that isn't on the service's network
+// is told so at once, as it is where there is no endpoint.
 #include <linux/bpf.h>
 
 #include <bpf/bpf_endian.h>
@@ -153,8 +153,8 @@ ALWAYS int on_any_network(struct bpf_sock_addr* context, struct mn_member* membe
 }
 
 /// The service that `to` is; 0 where it is none. `error` where its networks forbid it.
-ALWAYS struct mn_service* find(struct mn_member* member, const struct mn_backend* to,
-                               __u8 protocol, int* error) {
+ALWAYS struct mn_service* find(struct mn_member* member, const struct mn_backend* to, __u8 protocol,
+                               int* error) {
   struct mn_frontend frontend = {.port = to->port, .protocol = protocol};
   copy(frontend.address, to->address);
   struct mn_service* service = bpf_map_lookup_elem(&services, &frontend);
@@ -176,6 +176,16 @@ ALWAYS struct mn_backend* choose(const struct mn_service* service) {
   return bpf_map_lookup_elem(&slots, &slot);
 }
 
+/// Which service an endpoint is for this socket; the agent reads it too, of sockets whose endpoint
+/// has gone.
+ALWAYS void remember_back(__u64 socket, const struct mn_backend* backend, __u32 id,
+                          const struct mn_backend* frontend) {
+  struct mn_flow back = {.socket = socket, .port = backend->port, .back = 1};
+  copy(back.address, backend->address);
+  const struct mn_remembered now = {.id = id, .other = *frontend};
+  bpf_map_update_elem(&flows, &back, &now, BPF_ANY);
+}
+
 /// Where a connect goes. PASS with `to` changed or not, or the error was set.
 ALWAYS int connect_to(struct bpf_sock_addr* context, struct mn_backend* to, int* changed) {
   const __u8 protocol = protocol_of(context);
@@ -192,6 +202,9 @@ ALWAYS int connect_to(struct bpf_sock_addr* context, struct mn_backend* to, int*
   if (error) return refuse(error);
   struct mn_backend* backend = choose(service);
   if (!backend) return refuse(ECONNREFUSED);
+  if (protocol == IPPROTO_UDP) {
+    remember_back(bpf_get_socket_cookie(context), backend, service->id, to);
+  }
   if (context->sk) {
     struct mn_connection* connection =
         bpf_sk_storage_get(&connected, context->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -227,12 +240,9 @@ ALWAYS int send_to(struct bpf_sock_addr* context, struct mn_backend* to, int* ch
   }
   struct mn_backend* backend = choose(service);
   if (!backend) return refuse(ECONNREFUSED);
-  struct mn_remembered now = {.id = service->id, .other = *backend};
+  const struct mn_remembered now = {.id = service->id, .other = *backend};
   bpf_map_update_elem(&flows, &flow, &now, BPF_ANY);
-  struct mn_flow back = {.socket = flow.socket, .port = backend->port, .back = 1};
-  copy(back.address, backend->address);
-  now.other = *to;
-  bpf_map_update_elem(&flows, &back, &now, BPF_ANY);
+  remember_back(flow.socket, backend, service->id, to);
   *to = *backend;
   *changed = 1;
   return PASS;
@@ -254,39 +264,39 @@ ALWAYS int heard_from(struct bpf_sock_addr* context, struct mn_backend* from) {
   struct mn_flow flow = {.socket = bpf_get_socket_cookie(context), .port = from->port, .back = 1};
   copy(flow.address, from->address);
   const struct mn_remembered* before = bpf_map_lookup_elem(&flows, &flow);
-  if (!before) return connected_to(context, from);
+  if (!before) return 0;
   *from = before->other;
   return 1;
 }
 
-#define PROGRAMS(family)                                                   \
-  SEC("cgroup/connect" #family)                                            \
-  int connect##family(struct bpf_sock_addr* context) {                     \
-    struct mn_backend it = read##family(context);                          \
-    int changed = 0;                                                       \
-    const int verdict = connect_to(context, &it, &changed);                \
-    if (changed) write##family(context, &it);                              \
-    return verdict;                                                        \
-  }                                                                        \
-  SEC("cgroup/sendmsg" #family)                                            \
-  int sendmsg##family(struct bpf_sock_addr* context) {                     \
-    struct mn_backend it = read##family(context);                          \
-    int changed = 0;                                                       \
-    const int verdict = send_to(context, &it, &changed);                   \
-    if (changed) write##family(context, &it);                              \
-    return verdict;                                                        \
-  }                                                                        \
-  SEC("cgroup/recvmsg" #family)                                            \
-  int recvmsg##family(struct bpf_sock_addr* context) {                     \
-    struct mn_backend it = read##family(context);                          \
-    if (heard_from(context, &it)) write##family(context, &it);             \
-    return PASS;                                                           \
-  }                                                                        \
-  SEC("cgroup/getpeername" #family)                                        \
-  int getpeername##family(struct bpf_sock_addr* context) {                 \
-    struct mn_backend it = read##family(context);                          \
-    if (connected_to(context, &it)) write##family(context, &it);           \
-    return PASS;                                                           \
+#define PROGRAMS(family)                                         \
+  SEC("cgroup/connect" #family)                                  \
+  int connect##family(struct bpf_sock_addr* context) {           \
+    struct mn_backend it = read##family(context);                \
+    int changed = 0;                                             \
+    const int verdict = connect_to(context, &it, &changed);      \
+    if (changed) write##family(context, &it);                    \
+    return verdict;                                              \
+  }                                                              \
+  SEC("cgroup/sendmsg" #family)                                  \
+  int sendmsg##family(struct bpf_sock_addr* context) {           \
+    struct mn_backend it = read##family(context);                \
+    int changed = 0;                                             \
+    const int verdict = send_to(context, &it, &changed);         \
+    if (changed) write##family(context, &it);                    \
+    return verdict;                                              \
+  }                                                              \
+  SEC("cgroup/recvmsg" #family)                                  \
+  int recvmsg##family(struct bpf_sock_addr* context) {           \
+    struct mn_backend it = read##family(context);                \
+    if (heard_from(context, &it)) write##family(context, &it);   \
+    return PASS;                                                 \
+  }                                                              \
+  SEC("cgroup/getpeername" #family)                              \
+  int getpeername##family(struct bpf_sock_addr* context) {       \
+    struct mn_backend it = read##family(context);                \
+    if (connected_to(context, &it)) write##family(context, &it); \
+    return PASS;                                                 \
   }
 
 PROGRAMS(4)
