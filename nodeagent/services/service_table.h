@@ -45,6 +45,10 @@ class ServiceTable {
   [[nodiscard]] Status remove(const Frontend& frontend, std::vector<Ended>& ended);
 
   [[nodiscard]] std::vector<Frontend> frontends() const;
+  /// Of one that is there.
+  [[nodiscard]] NetworkKey networkOf(const Frontend& frontend) const {
+    return states_.at(frontend).network;
+  }
   [[nodiscard]] std::size_t endpoints() const;
   /// Changes of an entry so far.
   [[nodiscard]] std::uint64_t writes() const { return writes_; }
