@@ -35,6 +35,7 @@ struct PodNetworkServiceSpec {
   std::vector<AddressFamily> ipFamilies;  ///< empty: those of the network. Never changes
   std::vector<PodNetworkServicePort> ports;
   bool publishNotReadyAddresses = false;
+  TrafficPolicy internalTrafficPolicy = TrafficPolicy::Cluster;
   bool operator==(const PodNetworkServiceSpec&) const = default;
 
   [[nodiscard]] bool isHeadless() const { return clusterIP == "None"; }
