@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "lib/base/clock.h"
+#include "lib/bpf/bpffs.h"
 #include "lib/netns/keep.h"
 #include "lib/netns/netns.h"
 #include "nodeagent/journal/sqlite_journal.h"
@@ -78,7 +79,12 @@ std::string notesPathOf(const Settings& settings) {
   return besideTheSocket(settings) + "/notes";
 }
 
-Status clearKernel(const std::string& switchPath) {
+std::string bpfPathOf(const Settings& settings) {
+  return settings.bpfDir.empty() ? besideTheSocket(settings) + "/bpf" : settings.bpfDir;
+}
+
+Status clearKernel(const Settings& settings) {
+  const std::string switchPath = switchPathOf(settings);
   std::optional<Fd> netns;
   if (!switchPath.empty()) {
     if (auto there = netns::openPath(switchPath)) netns = std::move(*there);
@@ -90,6 +96,7 @@ Status clearKernel(const std::string& switchPath) {
                     std::to_string(orphans.front().interfaces) +
                     " interfaces of pods; end those pods first");
   }
+  MULTINET_CHECK(bpf::forgetBpffs(bpfPathOf(settings)));
   return switchPath.empty() ? Status{} : netns::forget(switchPath);
 }
 
@@ -100,7 +107,7 @@ Result<std::vector<std::string>> cleanUp(const Settings& settings) {
     MULTINET_TRY(auto held, holders(file, settings));
     if (!held.empty()) return held;
   }
-  MULTINET_CHECK(clearKernel(switchPathOf(settings)));
+  MULTINET_CHECK(clearKernel(settings));
   forgetState(settings.stateDir);
   fs::remove_all(notesPathOf(settings), ignored);
   return std::vector<std::string>{};

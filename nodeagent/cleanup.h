@@ -16,9 +16,13 @@ namespace multinet::agent {
 /// Where the journal's notes are, until a disk has them.
 [[nodiscard]] std::string notesPathOf(const Settings& settings);
 
-/// Links, rules and the switch itself. What pods are still on stays, with the switch around it:
-/// FailedPrecondition/InUse then. Nobody works on the node's networks any more.
-[[nodiscard]] Status clearKernel(const std::string& switchPath);
+/// Where what translates services is kept.
+[[nodiscard]] std::string bpfPathOf(const Settings& settings);
+
+/// Links, rules, what translates services, and the switch itself. What pods are still on stays,
+/// with the switch around it: FailedPrecondition/InUse then. Nobody works on the node's networks
+/// any more.
+[[nodiscard]] Status clearKernel(const Settings& settings);
 
 /// All that agents of before left on this node: the above, and the journal. Nothing is touched, and
 /// the names of pods (`default/web-0`) are returned, while the journal knows of pods whose sandbox

@@ -107,6 +107,13 @@ void Feeder::feed() {
     if (needed) tunnels.insert(network->metadata.name);
   }
   caches_.followPeers(tunnels);
+  std::set<std::string> joined;
+  for (const auto& network : all) {
+    if (demands_.needsPeers(NetworkUid(network->metadata.uid))) {
+      joined.insert(network->metadata.name);
+    }
+  }
+  caches_.followServices(std::move(joined));
   if (waitsForPeers(tunnels)) return lookAt(begin_ + options_.peersPatience);
   served_ = true;
   std::vector<IpPrefix> ranges = options_.clusterPrefixes;

@@ -30,6 +30,13 @@ void describe(CLI::App& app, multinet::agent::Settings& settings) {
   app.add_option("--switch-netns", settings.switchNetns,
                  "Where the network namespace of bridges and tunnels is kept; without: \"switch\" "
                  "beside the socket; none: they are in the node's own namespace");
+  app.add_option(
+      "--bpf-dir", settings.bpfDir,
+      "Where maps and programs for services are kept (a bpffs is mounted there); without: "
+      "\"bpf\" beside the socket");
+  app.add_option("--pods-cgroup", settings.podsCgroup,
+                 "Control group of all pods, below the mount of cgroup2; without: kubepods.slice, "
+                 "kubepods or k8s.io");
   app.add_option("--cluster-prefix", settings.clusterPrefixes,
                  "Ranges of pods and nodes, which stay on eth0 where a default gateway moves")
       ->delimiter(',');

@@ -54,6 +54,10 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock&
                 .node = node_,
                 .observer = [this](const kube::CallRecord& call) { metrics_.apiCalled(call); },
                 .blockGone = [this](const api::IPBlock& block) { blockGone(block); },
+                .serviceChanged =
+                    [this](const auto& network, const auto& home, const auto& name) {
+                      if (feeding_) translator_->changed(network, home, name);
+                    },
                 .storeWentBack = [this] { storeWentBack(); }},
                clock_, [this] { changed(); },
                {.pod = [this](const std::string& uid) { reporter_.changed(uid); },
@@ -63,7 +67,8 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock&
                     [this](const Status& standing) { stand(standing); }),
       blocks_(client_, node_),
       reporter_(client_, cluster_, nodeReporter_.news(), clock_, node_),
-      ownSets_(client_, node_, clock_) {}
+      ownSets_(client_, node_, clock_),
+      plane_({.directory = bpfPathOf(settings), .cgroup = settings.podsCgroup}) {}
 
 Status NetworkParts::start() {
   if (owner_ != nullptr) return {};
@@ -100,6 +105,7 @@ Status NetworkParts::startKernel() {
       return fail(unusable(kReason, started.error().within("start attaching"), kRemedy));
     engine_ = std::move(*started);
     measured_ = std::make_unique<MeasuredEngine>(*engine_, metrics_, clock_);
+    joining_ = std::make_unique<services::JoiningEngine>(*measured_, members_, clock_);
   }
   if (networks_ == nullptr) {
     networks::NetworksOptions options;
@@ -143,10 +149,13 @@ void NetworkParts::serve() {
       [this](std::vector<networks::DesiredNetwork> all) { networks_->setDesired(std::move(all)); },
       *addresses, [this] { return usedBy(*owner_->snapshot()); }, clock_,
       FeederOptions{.node = node_, .clusterPrefixes = policy_.clusterPrefixes});
+  auto translator = std::make_unique<services::Translator>(
+      cluster_, plane_, members_, [this](const Status& translated) { tellServices(translated); },
+      clock_, services::TranslatorOptions{.node = node_});
   const sandbox::Dependencies dependencies{
       measuredRuntime_,
       measuredJournal_,
-      *measured_,
+      *joining_,
       *addresses,
       *resolver,
       [this](report::News news) { reporter_.tell(std::move(news)); },
@@ -166,6 +175,7 @@ void NetworkParts::serve() {
   addresses_ = std::move(addresses);
   resolver_ = std::move(resolver);
   feeder_ = std::move(feeder);
+  translator_ = std::move(translator);
   owner_ = std::move(owner);
   feeding_ = true;
   watchdog_.watch(*lane_, kOwnerStuck);
@@ -173,6 +183,8 @@ void NetworkParts::serve() {
   engine_->watchWith(watchdog_);
   watchdog_.watch([this] { return channel_.health(); }, kRuntimeStuck);
   watchdog_.watch([this] { return networks_->health(); }, kKernelStuck);
+  watchdog_.watch(translator_->lane(), kKernelStuck);
+  watchdog_.watch(joining_->lane(), kOwnerStuck);
   watchdog_.watch([this] { return reporter_.health(); }, kReportStuck);
   watchdog_.watch([this] { return nodeReporter_.health(); }, kReportStuck);
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
@@ -200,6 +212,18 @@ void NetworkParts::changed() {
   if (feeding_) feeder_->changed();
 }
 
+void NetworkParts::tellServices(const Status& translated) {
+  using State = k8s::ConditionStatus;
+  nodeReporter_.setNodeCondition(
+      translated
+          ? report::NodeCondition{"ServicesTranslated", State::True, "Translated",
+                                  "ClusterIPs of services on networks are translated."}
+          : report::NodeCondition{"ServicesTranslated", State::False, translated.error().reason,
+                                  "ClusterIPs of services on networks aren't translated on "
+                                  "this node: " +
+                                      translated.error().message});
+}
+
 void NetworkParts::blockGone(const api::IPBlock& block) {
   if (!feeding_) return;
   if (auto gone = addresses::leasedBlock(block)) addresses_->blockGone(std::move(*gone));
@@ -221,7 +245,8 @@ Status NetworkParts::leave() {
   if (feeder_ == nullptr) return {};
   feeder_->stop();
   networks_->stop();
-  return clearKernel(switchPathOf(settings_));
+  translator_->stop();
+  return clearKernel(settings_);
 }
 
 }  // namespace multinet::agent

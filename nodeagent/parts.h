@@ -26,6 +26,9 @@
 #include "nodeagent/report/node_reporter.h"
 #include "nodeagent/resolve/resolver.h"
 #include "nodeagent/sandbox/owner.h"
+#include "nodeagent/services/joining_engine.h"
+#include "nodeagent/services/kernel_plane.h"
+#include "nodeagent/services/translator.h"
 #include "nodeagent/watch/cluster.h"
 #include "nodeagent/wiring.h"
 
@@ -69,6 +72,8 @@ class NetworkParts {
   void opened(const journal::Loaded& journal);
   void stand(const Status& standing);
   void changed();
+  /// On the translator's lane.
+  void tellServices(const Status& translated);
   void blockGone(const api::IPBlock& block);
   void storeWentBack();
 
@@ -90,17 +95,21 @@ class NetworkParts {
   addresses::Blocks blocks_;
   report::ApiReporter reporter_;
   KubeOwnSets ownSets_;
+  services::KernelPlane plane_;
+  services::Members members_;
   // From here on by start():
   std::string bootId_;
   std::unique_ptr<attach::KernelAttachEngine> engine_;
   std::unique_ptr<MeasuredEngine> measured_;
+  std::unique_ptr<services::JoiningEngine> joining_;
   std::unique_ptr<networks::KernelNetworks> networks_;
   /// Of the owner, and of what it asks without a change of threads.
   std::unique_ptr<async::Lane> lane_;
   std::unique_ptr<addresses::Addresses> addresses_;
   std::unique_ptr<resolve::Resolver> resolver_;
   std::unique_ptr<Feeder> feeder_;
-  std::atomic<bool> feeding_{false};  ///< publishes feeder_ and addresses_
+  std::unique_ptr<services::Translator> translator_;
+  std::atomic<bool> feeding_{false};  ///< publishes feeder_, addresses_ and translator_
   std::unique_ptr<sandbox::Owner> owner_;
   std::unique_ptr<recover::Recovery> recovery_;
 };

@@ -22,6 +22,10 @@ struct Settings {
   /// Where the switch's namespace is kept; empty: beside the socket; `none`: the node's own is
   /// used.
   std::string switchNetns;
+  /// Where what translates services is kept, a bpffs; empty: beside the socket.
+  std::string bpfDir;
+  /// Control group of all pods, below the mount of version 2; empty: found.
+  std::string podsCgroup;
   std::vector<std::string> clusterPrefixes;  ///< ranges of pods and nodes
   std::string metricsListen;                 ///< empty: none
   std::string safeMode = "auto";  ///< a plain relay: on, off, or auto: after repeated crashes

@@ -38,6 +38,7 @@ void fill(const NetworkService& service, k8s::Service& made) {
   made.spec.type = k8s::spell(service.spec.type);
   made.spec.selector.clear();
   made.spec.publishNotReadyAddresses = service.spec.publishNotReadyAddresses;
+  made.spec.internalTrafficPolicy = k8s::spell(service.spec.internalTrafficPolicy);
   made.spec.ports.clear();
   for (const auto& one : service.spec.ports) {
     const auto port = api::withDefaults(one);

@@ -130,12 +130,6 @@ Condition readyCondition(const Seen& seen) {
                  "Service \"" + metadata.name +
                      "\" isn't there yet: where that lasts, this object's Events say why.");
   }
-  if (!spec.isHeadless()) {
-    return ready(State::False, "ClusterIPNotTranslated",
-                 "Nodes don't translate ClusterIPs on networks yet: connections to it fail, only "
-                 "readers of its EndpointSlices are served. Make it with clusterIP: None to have "
-                 "its name lead to the endpoints.");
-  }
   return ready(State::True, "Accepted", "Its names lead to its endpoints.");
 }
 

@@ -306,20 +306,22 @@ TEST(Services, OpenedByANamespacesLabelsAreReady) {
   EXPECT_EQ(shop.reason(), "Accepted");
 }
 
-TEST(Services, AClusterIPNeverLooksHealthy) {
+TEST(Services, AClusterIPIsAllocatedAndItsPolicyPassedOn) {
   Shop shop;
   shop.run("web-0", 5);
   auto vip = api::testing::goodService("vip", "blue");
   vip.spec.clusterIP.clear();
   vip.spec.ipFamilies = {AddressFamily::IPv4};
+  vip.spec.internalTrafficPolicy = api::TrafficPolicy::Local;
   shop.put(vip);
   shop.converge();
   const auto made = shop.get<k8s::Service>("vip", "default");
   EXPECT_EQ(made.spec.ipFamilyPolicy, "SingleStack");
   EXPECT_THAT(made.spec.ipFamilies, ElementsAre("IPv4"));
+  EXPECT_EQ(made.spec.internalTrafficPolicy, "Local");
   const auto status = shop.get<api::PodNetworkService>("vip", "default").status;
-  EXPECT_EQ(status.conditions.find("Ready")->reason, "ClusterIPNotTranslated");
-  EXPECT_EQ(status.conditions.find("Ready")->status, State::False);
+  EXPECT_EQ(status.conditions.find("Ready")->reason, "Accepted");
+  EXPECT_EQ(status.conditions.find("Ready")->status, State::True);
   EXPECT_EQ(status.conditions.find("Endpoints")->reason, "Available");
 }
 

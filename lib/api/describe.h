@@ -208,6 +208,7 @@ void describe(V& v, typename V::template Ref<PodNetworkServiceSpec> spec) {
   v.field("ipFamilies", spec.ipFamilies);
   v.field("ports", spec.ports);
   v.field("publishNotReadyAddresses", spec.publishNotReadyAddresses);
+  v.field("internalTrafficPolicy", spec.internalTrafficPolicy);
 }
 
 template <class V>

@@ -14,6 +14,8 @@ namespace multinet::api {
 
 /// The words of core that work so far.
 enum class ServiceType : std::uint8_t { ClusterIP };
+/// Whose endpoints a client is given by a ClusterIP: all, or those of its own node.
+enum class TrafficPolicy : std::uint8_t { Cluster, Local };
 enum class Protocol : std::uint8_t { TCP, UDP, SCTP };
 
 struct PodNetworkServicePort {
@@ -33,6 +35,7 @@ struct PodNetworkServiceSpec {
   std::vector<AddressFamily> ipFamilies;  ///< empty: those of the network. Never changes
   std::vector<PodNetworkServicePort> ports;
   bool publishNotReadyAddresses = false;
+  TrafficPolicy internalTrafficPolicy = TrafficPolicy::Cluster;
   bool operator==(const PodNetworkServiceSpec&) const = default;
 
   [[nodiscard]] bool isHeadless() const { return clusterIP == "None"; }

@@ -148,18 +148,10 @@ void checkPorts(const PodNetworkServiceSpec& spec, Report& report) {
 }
 
 void checkClusterIP(const PodNetworkServiceSpec& spec, Report& report) {
-  if (spec.isHeadless()) return;
-  if (!spec.clusterIP.empty()) {
-    report.violations.push_back(broken(
-        "spec.clusterIP", spec.clusterIP, "can't be chosen on a network",
-        "write None for names alone, or leave it out to have one allocated", "ClusterIPNotServed"));
-    return;
-  }
-  report.warnings.push_back({"spec.clusterIP", "",
-                             "is absent: the Service gets a ClusterIP, which nodes don't translate "
-                             "yet, so connections to it fail; only readers of EndpointSlices are "
-                             "served. Set clusterIP: None to be found by name",
-                             "", "ClusterIPNotTranslated", Code::Ok});
+  if (spec.isHeadless() || spec.clusterIP.empty()) return;
+  report.violations.push_back(broken(
+      "spec.clusterIP", spec.clusterIP, "can't be chosen on a network",
+      "write None for names alone, or leave it out to have one allocated", "ClusterIPNotServed"));
 }
 
 void checkFamilies(const PodNetworkServiceSpec& spec, Report& report) {

@@ -27,8 +27,7 @@ inline constexpr const char* kLabelsOfAnnotation = "multinet.dev/labels";
 /// Which network's addresses are in it.
 inline constexpr const char* kNetworkLabel = "multinet.dev/network";
 
-/// A service by itself: its name, labels, selector, ports, families. Warnings: a ClusterIP, which
-/// nodes don't translate yet.
+/// A service by itself: its name, labels, selector, ports, families.
 [[nodiscard]] Report validate(const PodNetworkService& service);
 /// As above, with warnings of the network: it isn't there, isn't open to the namespace, lacks a
 /// family. None of them refuses, so that objects may be applied in any order.

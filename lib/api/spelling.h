@@ -34,6 +34,11 @@ inline constexpr std::array kSpellings<api::ServiceType>{
     std::pair{api::ServiceType::ClusterIP, std::string_view("ClusterIP")},
 };
 template <>
+inline constexpr std::array kSpellings<api::TrafficPolicy>{
+    std::pair{api::TrafficPolicy::Cluster, std::string_view("Cluster")},
+    std::pair{api::TrafficPolicy::Local, std::string_view("Local")},
+};
+template <>
 inline constexpr std::array kSpellings<api::Protocol>{
     std::pair{api::Protocol::TCP, std::string_view("TCP")},
     std::pair{api::Protocol::UDP, std::string_view("UDP")},

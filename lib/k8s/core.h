@@ -143,6 +143,7 @@ struct ServiceSpec {
   StringMap selector;
   std::vector<ServicePort> ports;
   bool publishNotReadyAddresses = false;
+  std::string internalTrafficPolicy;  ///< Cluster or Local
   bool operator==(const ServiceSpec&) const = default;
 };
 

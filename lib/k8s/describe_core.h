@@ -118,6 +118,7 @@ void describe(V& v, typename V::template Ref<ServiceSpec> spec) {
   v.field("selector", spec.selector);
   v.field("ports", spec.ports);
   v.field("publishNotReadyAddresses", spec.publishNotReadyAddresses);
+  v.field("internalTrafficPolicy", spec.internalTrafficPolicy);
 }
 
 template <class V>

@@ -34,6 +34,23 @@ class Caches {
   virtual void followPeers(std::set<std::string> networks) = 0;
   /// All peers of a network that is followed, this node's too; nothing until they are known.
   [[nodiscard]] virtual std::optional<Peers> peersOf(const std::string& network) const = 0;
+  /// A Service on a network, as its core Service and its slices say it.
+  struct Service {
+    std::shared_ptr<const k8s::Service> service;
+    std::vector<std::shared_ptr<const k8s::EndpointSlice>> slices;
+  };
+  /// From now on the services on these networks are followed, by name, and of no others. Returns at
+  /// once.
+  virtual void followServices(std::set<std::string> networks) = 0;
+  /// Which are, once it was said.
+  [[nodiscard]] virtual std::optional<std::set<std::string>> servicesFollowed() const = 0;
+  /// All services on a network that is followed; nothing until they and their slices are known.
+  [[nodiscard]] virtual std::optional<std::vector<Service>> servicesOf(
+      const std::string& network) const = 0;
+  /// One of them; its `service` is null where the API has none.
+  [[nodiscard]] virtual std::optional<Service> serviceOf(const std::string& network,
+                                                         const std::string& namespaceName,
+                                                         const std::string& name) const = 0;
   /// The ranges of the Services' addresses. Unavailable until the API server has told them.
   [[nodiscard]] virtual Result<std::vector<IpPrefix>> servicePrefixes() const = 0;
   /// Fetches the labels of a namespace unless they are fresh; labels that are known are good

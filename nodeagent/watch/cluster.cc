@@ -6,6 +6,7 @@
 #include "lib/api/names.h"
 #include "lib/api/request.h"
 #include "lib/api/server.h"
+#include "lib/api/service.h"
 #include "lib/base/log.h"
 #include "lib/kube/discovery.h"
 #include "lib/kube/informer.h"
@@ -44,6 +45,38 @@ bool sameRequest(const k8s::Pod& old, const k8s::Pod& now) {
          old.metadata.deleting() == now.metadata.deleting() && old.finished() == now.finished();
 }
 
+/// Of the controller's making, on that network.
+void onNetwork(kube::WatchOptions& options, const std::string& network) {
+  options.selection.labelSelector = std::string(api::kServiceProxyLabel) + "=" +
+                                    api::kServiceManager + "," + api::kNetworkLabel + "=" + network;
+}
+
+const std::string& labelOf(const k8s::ObjectMeta& metadata, const char* key) {
+  static const std::string kNone;
+  const k8s::StringMap& labels = *metadata.labels;
+  const auto found = labels.find(key);
+  return found == labels.end() ? kNone : found->second;
+}
+
+const std::string& serviceNameOf(const k8s::EndpointSlice& slice) {
+  return labelOf(slice.metadata, api::kServiceNameLabel);
+}
+const std::string& serviceNameOf(const k8s::Service& service) {
+  return service.metadata.name;
+}
+
+using ServiceChanged =
+    std::function<void(const std::string&, const std::string&, const std::string&)>;
+
+template <class T>
+kube::Handler<T> tellOf(const ServiceChanged& changed) {
+  const auto tell = [changed](const T& one) {
+    changed(labelOf(one.metadata, api::kNetworkLabel), one.metadata.nameSpace, serviceNameOf(one));
+  };
+  return {tell, [tell](const T& /*old*/, const T& now) { tell(now); }, tell,
+          [changed] { changed("", "", ""); }};
+}
+
 }  // namespace
 
 struct Cluster::Informers {
@@ -67,7 +100,7 @@ struct Cluster::Informers {
 
   Informers(std::unique_ptr<kube::Client> made, std::unique_ptr<kube::Client> quick,
             const NodeName& node, const kube::WatchOptions& options,
-            const std::function<void()>& changed)
+            const std::function<void()>& changed, const ServiceChanged& serviceChanged)
       : client(std::move(made)),
         reader(std::move(quick)),
         pods(*client, where(options, "spec.nodeName", node)),
@@ -86,6 +119,8 @@ struct Cluster::Informers {
               {[changed](const auto&) { changed(); },
                [changed](const auto&, const auto&) { changed(); },
                [changed](const auto&) { changed(); }, changed}),
+        services(*client, options, onNetwork, tellOf<k8s::Service>(serviceChanged)),
+        slices(*client, options, onNetwork, tellOf<k8s::EndpointSlice>(serviceChanged)),
         ownPeers(*client, where(options, "nodeName", node)),
         blocks(*client, where(options, "spec.nodeName", node)),
         serviceCidrs(*client, options),
@@ -116,6 +151,8 @@ struct Cluster::Informers {
   kube::Informer<api::PodNetwork> networks;
   Scoped<api::PodNetworkAttachment> attachments;  ///< by namespace
   Scoped<api::NetworkPeer> peers;                 ///< by network
+  Scoped<k8s::Service> services;                  ///< by network
+  Scoped<k8s::EndpointSlice> slices;              ///< by network
   kube::Informer<api::NetworkPeer> ownPeers;
   kube::Informer<api::IPBlock> blocks;
   kube::Informer<k8s::ServiceCidr> serviceCidrs;
@@ -194,6 +231,8 @@ void Cluster::stop() {
   for (const Informers::One& one : owned_->all) one.stop();
   owned_->attachments.follow({});
   owned_->peers.follow({});
+  owned_->services.follow({});
+  owned_->slices.follow({});
 }
 
 // A pod waits for what these bring: a node that joins before the CRDs are applied must not find
@@ -221,7 +260,7 @@ Result<std::unique_ptr<Cluster::Informers>> Cluster::makeInformers() {
   const Status fits = kube::requireServer(*reader, {1, api::kOldestMinor}, api::kWhyOldest);
   if (!fits && fits.error().reason == kube::kServerTooOld) return fail(fits.error());
   return std::make_unique<Informers>(std::move(client), std::move(reader), options_.node,
-                                     watchOptions(), changed_);
+                                     watchOptions(), changed_, options_.serviceChanged);
 }
 
 void Cluster::connect() {
@@ -324,6 +363,8 @@ std::vector<WatchAge> Cluster::watches() const {
   };
   add(kube::kindOf<api::PodNetworkAttachment>(), informers->attachments.heardAt());
   add(kube::kindOf<api::NetworkPeer>(), informers->peers.heardAt());
+  add(kube::kindOf<k8s::Service>(), informers->services.heardAt());
+  add(kube::kindOf<k8s::EndpointSlice>(), informers->slices.heardAt());
   return ages;
 }
 
@@ -446,11 +487,13 @@ void Cluster::followNeeded() {
   if (owned_ == nullptr) return;  // it is done when they are there
   std::set<std::string> wanted;
   std::set<std::string> peersFor;
+  std::optional<std::set<std::string>> servicesFor;
   bool anyAsks = false;
   {
     const std::lock_guard lock(mutex_);
     wanted.swap(called_);
     peersFor = peersFor_;
+    servicesFor = servicesFor_;
   }
   for (const auto& pod : pods()) {
     const std::string* text = pod->metadata.annotation(api::kNetworksAnnotation);
@@ -462,6 +505,7 @@ void Cluster::followNeeded() {
   if (anyAsks) owned_->startAll(Informers::Role::WithPods);
   if (!peersFor.empty()) owned_->startAll(Informers::Role::WhenJoined);
   owned_->peers.follow(peersFor);
+  if (servicesFor) followNeededServices(*servicesFor);
   const BootTime now = clock_.now();
   owned_->attachments.follow(wanted_.update(wanted, now));
   const auto next = wanted_.next();
@@ -470,6 +514,69 @@ void Cluster::followNeeded() {
     lookComes_ = false;
     followNeeded();
   });
+}
+
+void Cluster::followServices(std::set<std::string> networks) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (servicesFor_ == networks) return;
+    servicesFor_ = std::move(networks);
+  }
+  follow_.ask();
+}
+
+void Cluster::followNeededServices(const std::set<std::string>& networks) {
+  owned_->services.follow(networks);
+  owned_->slices.follow(networks);
+  {
+    const std::lock_guard lock(mutex_);
+    if (servicesFollowed_ == networks) return;
+    servicesFollowed_ = networks;
+  }
+  options_.serviceChanged("", "", "");
+}
+
+std::optional<std::set<std::string>> Cluster::servicesFollowed() const {
+  const std::lock_guard lock(mutex_);
+  return servicesFollowed_;
+}
+
+std::optional<std::vector<Caches::Service>> Cluster::servicesOf(const std::string& network) const {
+  const Informers* informers = informers_.load();
+  const auto services = informers == nullptr ? nullptr : informers->services.of(network);
+  const auto slices = informers == nullptr ? nullptr : informers->slices.of(network);
+  if (services == nullptr || !services->synced()) return std::nullopt;
+  if (slices == nullptr || !slices->synced()) return std::nullopt;
+  std::map<std::pair<std::string, std::string>, Service> found;
+  for (auto& one : services->list()) {
+    const auto& metadata = one->metadata;
+    found[{metadata.nameSpace, metadata.name}].service = one;
+  }
+  for (auto& slice : slices->list()) {
+    const auto service = found.find({slice->metadata.nameSpace, serviceNameOf(*slice)});
+    if (service != found.end()) service->second.slices.push_back(slice);
+  }
+  std::vector<Service> all;
+  all.reserve(found.size());
+  for (auto& [name, service] : found) all.push_back(std::move(service));
+  return all;
+}
+
+std::optional<Caches::Service> Cluster::serviceOf(const std::string& network,
+                                                  const std::string& namespaceName,
+                                                  const std::string& name) const {
+  const Informers* informers = informers_.load();
+  const auto services = informers == nullptr ? nullptr : informers->services.of(network);
+  const auto slices = informers == nullptr ? nullptr : informers->slices.of(network);
+  if (services == nullptr || !services->synced()) return std::nullopt;
+  if (slices == nullptr || !slices->synced()) return std::nullopt;
+  Service found{services->get({namespaceName, name}), {}};
+  for (auto& slice : slices->list()) {
+    if (slice->metadata.nameSpace == namespaceName && serviceNameOf(*slice) == name) {
+      found.slices.push_back(slice);
+    }
+  }
+  return found;
 }
 
 Result<k8s::StringMap> Cluster::fetchLabels(const std::string& name) const {

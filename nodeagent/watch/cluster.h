@@ -36,6 +36,11 @@ struct ClusterOptions {
   kube::CallObserver observer{};
   /// Hears of blocks of this node's that are gone, on a thread of the watch; must not block.
   std::function<void(const api::IPBlock&)> blockGone = [](const api::IPBlock&) {};
+  /// Hears, likewise, that this service on a network changed, or one of its slices; with empty
+  /// names, that any may have.
+  std::function<void(const std::string& network, const std::string& namespaceName,
+                     const std::string& name)>
+      serviceChanged = [](const auto&, const auto&, const auto&) {};
   /// Hears, likewise, that the API server's store was put back to an earlier state, before what
   /// that changes is told; from several watches.
   std::function<void()> storeWentBack = [] {};
@@ -74,6 +79,13 @@ class Cluster final : public Caches, public OwnObjects {
   [[nodiscard]] std::vector<std::shared_ptr<const api::PodNetwork>> networks() const override;
   void followPeers(std::set<std::string> networks) override;
   [[nodiscard]] std::optional<Peers> peersOf(const std::string& network) const override;
+  void followServices(std::set<std::string> networks) override;
+  [[nodiscard]] std::optional<std::set<std::string>> servicesFollowed() const override;
+  [[nodiscard]] std::optional<std::vector<Service>> servicesOf(
+      const std::string& network) const override;
+  [[nodiscard]] std::optional<Service> serviceOf(const std::string& network,
+                                                 const std::string& namespaceName,
+                                                 const std::string& name) const override;
   [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override;
   void needNamespace(const std::string& name, std::function<void(Status)> done) override;
   [[nodiscard]] Status needAttachments(const std::string& namespaceName) override;
@@ -97,6 +109,7 @@ class Cluster final : public Caches, public OwnObjects {
   void tellChanges();
   void tellOwnChanges();
   void followNeeded();
+  void followNeededServices(const std::set<std::string>& networks);
   void lookForOwnPeers();
   [[nodiscard]] Result<k8s::StringMap> fetchLabels(const std::string& name) const;
 
@@ -106,10 +119,12 @@ class Cluster final : public Caches, public OwnObjects {
   OwnChanged own_;
   std::unique_ptr<View> view_;
 
-  mutable std::mutex mutex_;  // of the next three
+  mutable std::mutex mutex_;  // of the next five
   Error notConnected_;
   std::set<std::string> called_;    ///< namespaces whose attachments were asked for
   std::set<std::string> peersFor_;  ///< networks
+  std::optional<std::set<std::string>> servicesFor_;       ///< networks, as was asked
+  std::optional<std::set<std::string>> servicesFollowed_;  ///< and as it is done
 
   std::unique_ptr<Informers> owned_;             // made once, on the lane
   std::atomic<Informers*> informers_ = nullptr;  // owned_, once it can be used

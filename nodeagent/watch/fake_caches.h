@@ -35,6 +35,8 @@ class FakeCaches final : public Caches {
   std::vector<std::shared_ptr<const k8s::Pod>> podList;
   std::map<std::string, Peers> peerLists;  ///< by network; of others nothing is known
   std::set<std::string> followed;          ///< networks whose peers are to be
+  std::map<std::string, std::vector<Service>> serviceLists;  ///< likewise
+  std::optional<std::set<std::string>> servicesFor;
   Result<std::vector<IpPrefix>> services = std::vector<IpPrefix>();
   std::optional<Error> error;             ///< of synced()
   std::optional<Error> namespaceError;    ///< of needNamespace()
@@ -62,6 +64,29 @@ class FakeCaches final : public Caches {
   [[nodiscard]] std::optional<Peers> peersOf(const std::string& network) const override {
     const auto found = peerLists.find(network);
     return found == peerLists.end() ? std::nullopt : std::optional<Peers>(found->second);
+  }
+  void followServices(std::set<std::string> networks) override {
+    servicesFor = std::move(networks);
+  }
+  [[nodiscard]] std::optional<std::set<std::string>> servicesFollowed() const override {
+    return servicesFor;
+  }
+  [[nodiscard]] std::optional<std::vector<Service>> servicesOf(
+      const std::string& network) const override {
+    const auto found = serviceLists.find(network);
+    if (found == serviceLists.end()) return std::nullopt;
+    return found->second;
+  }
+  [[nodiscard]] std::optional<Service> serviceOf(const std::string& network,
+                                                 const std::string& namespaceName,
+                                                 const std::string& name) const override {
+    const auto all = servicesOf(network);
+    if (!all) return std::nullopt;
+    for (const Service& one : *all) {
+      const auto& metadata = one.service->metadata;
+      if (metadata.nameSpace == namespaceName && metadata.name == name) return one;
+    }
+    return Service{};
   }
   [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override { return services; }
   void needNamespace(const std::string& /*name*/, std::function<void(Status)> done) override {

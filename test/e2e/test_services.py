@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from e2elib import places
 from e2elib.admission import try_out
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
@@ -428,16 +429,199 @@ def test_a_deletion_leaves_nothing(shop: Shop) -> None:
     shop.expect("web", {address(interface(cluster, namespace, "web", "net1"))})
 
 
-def test_a_cluster_ip_is_told_not_to_work(shop: Shop) -> None:
+def page_of(shop: Shop, client: str, url: str) -> str:
+    """The name of the pod that answered, or in lower case why none did."""
+    code, out, err = shop.cluster.pod_exec_try(
+        shop.namespace, client, "timeout", "5", "wget", "-qO-", url
+    )
+    if code == 0:
+        return out.strip()
+    return "timed out" if code in (124, 143) else err.strip().lower()
+
+
+@pytest.mark.parametrize("families", [["IPv4"], ["IPv6"]], ids=["IPv4", "IPv6"])
+def test_a_cluster_ip_leads_to_the_endpoints(shop: Shop, families: list[str]) -> None:
     cluster, namespace = shop.cluster, shop.namespace
-    code, out, err = cluster.apply_try(service("vip", namespace, "stage", clusterIP=None))
-    assert code == 0, err
-    assert "nodes don't translate yet" in out + err
-    told = shop.wait_reason("vip", "ClusterIPNotTranslated")
-    assert told["status"] == "False"
-    made = cluster.json("service", "vip", namespace)
+    cluster.apply(workload("Deployment", "web", namespace, "stage", 2))
+    code, out, err = cluster.apply_try(
+        service("web", namespace, "stage", clusterIP=None, ipFamilies=families)
+    )
+    assert code == 0 and "Warning" not in out + err, err
+    for node in cluster.nodes[:2]:
+        cluster.apply(pod(f"client-{node}", namespace, node=node, networks="stage"))
+        cluster.wait_pod_ready(f"client-{node}", namespace)
+    shop.rolled_out("deployment/web")
+    shop.wait_reason("web", "Accepted")
+    made = cluster.json("service", "web", namespace)
     assert made["spec"]["clusterIP"] in made["spec"]["clusterIPs"]
     assert made["metadata"]["labels"][LABEL_PROXY] == "multinet.dev"
+    vip = made["spec"]["clusterIP"]
+    url = f"http://[{vip}]/" if families == ["IPv6"] else f"http://{vip}/"
+    names = {
+        one["metadata"]["name"]
+        for one in cluster.items("pods", namespace)
+        if one["metadata"]["name"].startswith("web-")
+    }
+    for node in cluster.nodes[:2]:
+
+        def both() -> bool:
+            seen = {page_of(shop, f"client-{node}", url) for _ in range(12)}
+            assert seen == names, seen
+            return True
+
+        cluster.wait(both, 20, f"each endpoint to be reached from {node}")
+        told = cluster.json("nodenetworkset", node)["status"]["conditions"]
+        (one,) = [one for one in told if one["type"] == "ServicesTranslated"]
+        assert one["status"] == "True", one
+    # By its name, too.
+    assert page_of(shop, f"client-{cluster.nodes[0]}", f"http://web.{namespace}/") in names
+
+    # An endpoint that goes gets no more; another has all.
+    gone = sorted(names)[0]
+    cluster.pod_exec(namespace, gone, "rm", "/tmp/ready")
+
+    def left() -> bool:
+        seen = {page_of(shop, f"client-{cluster.nodes[0]}", url) for _ in range(8)}
+        assert seen == names - {gone}, seen
+        return True
+
+    cluster.wait(left, 20, "the endpoint that isn't ready to be left alone")
+    hold(left, 4, "what is asked of the other")
+    cluster.pod_exec(namespace, gone, "touch", "/tmp/ready")
+    cluster.wait(both, 20, "both again")
+
+
+def test_a_cluster_ip_without_an_endpoint_is_refused_at_once(
+    shop: Shop, networks: Networks
+) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    networks.add_ready(network("other", "10.69.0.0/24"))
+    cluster.apply(service("web", namespace, "stage", clusterIP=None))
+    node = cluster.nodes[0]
+    cluster.apply(pod("client", namespace, node=node, networks="stage"))
+    cluster.apply(pod("stranger", namespace, node=node, networks="other"))
+    for name in ("client", "stranger"):
+        cluster.wait_pod_ready(name, namespace)
+    shop.wait_reason("web", "Accepted")
+    url = f"http://{cluster.json('service', 'web', namespace)['spec']['clusterIP']}/"
+
+    def refused() -> bool:
+        got = page_of(shop, "client", url)
+        assert "connection refused" in got, got
+        return True
+
+    cluster.wait(refused, 20, "the client to be refused")
+    cluster.apply(workload("Deployment", "web", namespace, "stage", 1))
+    shop.rolled_out("deployment/web")
+
+    def served() -> bool:
+        got = page_of(shop, "client", url)
+        assert got.startswith("web-"), got
+        return True
+
+    cluster.wait(served, 20, "the client to be served")
+    # Who is on another network is told so; who is on none isn't translated.
+    assert "network is unreachable" in page_of(shop, "stranger", url)
+    assert page_of(shop, "asker", url) == "timed out"
+    cluster.kubectl("scale", "deployment/web", "--replicas=0", "-n", namespace)
+    cluster.wait(refused, 20, "the client to be refused again")
+
+    def ended() -> bool:
+        return all(one["metadata"]["name"] in others for one in cluster.items("pods", namespace))
+
+    others = {"asker", "client", "stranger"}
+    cluster.wait(ended, 20, "the endpoint's end")
+
+
+# Says of each name that there is none: an answer, which is all that is asked.
+NAME_SERVER = """
+import socket
+with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as server:
+    server.bind(("::", 5353))
+    while True:
+        query, client = server.recvfrom(512)
+        server.sendto(query[:2] + b"\\x81\\x83" + query[4:], client)
+"""
+
+
+def test_datagrams_to_a_cluster_ip_are_answered_by_it(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    node, other = cluster.nodes[:2]
+    cluster.apply(pod("dns", namespace, node=other, networks="stage", labels={"app": "dns"}))
+    cluster.apply(pod("client", namespace, node=node, networks="stage"))
+    ports = [{"name": "dns", "port": 53, "targetPort": 5353, "protocol": "UDP"}]
+    cluster.apply(service("dns", namespace, "stage", clusterIP=None, ports=ports))
+    for name in ("dns", "client"):
+        cluster.wait_pod_ready(name, namespace)
+    netns = places.pod_place(cluster, other, namespace, "dns").netns
+    serve = f"timeout 60 nsenter --net={netns} python3 -c '{NAME_SERVER}' >/dev/null 2>&1 &"
+    cluster.node_exec(other, "bash", "-c", serve)
+    shop.wait_reason("dns", "Available", "Endpoints")
+    address_of_service = cluster.json("service", "dns", namespace)["spec"]["clusterIP"]
+
+    def answered() -> bool:
+        _, out, err = cluster.pod_exec_try(
+            namespace, "client", "nslookup", "-type=a", "nobody.", address_of_service
+        )
+        assert "NXDOMAIN" in out + err, out + err
+        assert address_of_service in out, out
+        return True
+
+    cluster.wait(answered, 30, "an answer to a datagram")
+
+
+COUNT = """
+i=0; ok=0; bad=0
+while [ ! -e /tmp/stop ]; do
+  if printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} 80 | grep -q web-; then
+    ok=$((ok+1))
+  else
+    bad=$((bad+1))
+  fi
+done
+echo $ok $bad >/tmp/counted
+"""
+
+
+def test_a_cluster_ip_goes_on_without_the_agent(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    node = cluster.nodes[0]
+    cluster.apply(workload("Deployment", "web", namespace, "stage", 2))
+    cluster.apply(service("web", namespace, "stage", clusterIP=None))
+    cluster.apply(pod("client", namespace, node=node, networks="stage"))
+    cluster.wait_pod_ready("client", namespace)
+    shop.rolled_out("deployment/web")
+    vip = cluster.json("service", "web", namespace)["spec"]["clusterIP"]
+
+    def served() -> bool:
+        return page_of(shop, "client", f"http://{vip}/").startswith("web-")
+
+    cluster.wait(served, 20, "the client to be served")
+    script = "( " + COUNT.format(address=vip) + " ) >/dev/null 2>&1 &"
+    cluster.pod_exec(namespace, "client", "sh", "-c", script)
+    for _ in range(3):
+        mark = len(cluster.log(node, "agent"))
+        cluster.kill(node, "agent")
+
+        def adopted() -> str:
+            found = re.search(
+                r"translating services on networks (.*)", cluster.log(node, "agent")[mark:]
+            )
+            assert found, "not yet"
+            return found[1]
+
+        told = cluster.wait(adopted, 30, "the next agent to take over")
+        assert "writes=0" in told, told
+        assert "endpoints=0" not in told, told
+    hold(served, 3, "what is served")
+    cluster.pod_exec(namespace, "client", "touch", "/tmp/stop")
+
+    def counted() -> tuple[int, int]:
+        ok, bad = cluster.pod_exec(namespace, "client", "cat", "/tmp/counted").split()
+        return int(ok), int(bad)
+
+    ok, bad = cluster.wait(counted, 20, "the count")
+    assert bad == 0 and ok > 20, f"{bad} of {ok + bad} connections were lost"
 
 
 PORT = {"name": "http", "port": 80}

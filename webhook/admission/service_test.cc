@@ -70,12 +70,16 @@ TEST_F(ServiceReview, WhatDoesNotWorkYetIsRefusedByItsWord) {
   }
 }
 
-TEST_F(ServiceReview, AClusterIPIsTakenWithAWarning) {
+TEST_F(ServiceReview, AClusterIPIsTaken) {
   auto object = good();
   object["spec"].erase("clusterIP");
   const auto verdict = ask(object);
   EXPECT_TRUE(verdict.allowed) << verdict.message;
-  EXPECT_THAT(verdict.warnings, ElementsAre(HasSubstr("nodes don't translate")));
+  EXPECT_THAT(verdict.warnings, IsEmpty());
+  object["spec"]["internalTrafficPolicy"] = "Local";
+  EXPECT_TRUE(ask(object).allowed);
+  object["spec"]["internalTrafficPolicy"] = "Nearby";
+  EXPECT_THAT(ask(object).message, HasSubstr("must be one of Cluster, Local"));
 }
 
 TEST_F(ServiceReview, ANetworkIsNamedTheSameWhetherItIsClosedOrAbsent) {

@@ -1,0 +1,18 @@
+// A bpffs of one's own, in which maps and links outlive the process that made them.
+#pragma once
+
+#include <string>
+
+#include "lib/base/result.h"
+
+namespace multinet::bpf {
+
+/// Has a bpffs at that directory, which is made where it is missing. What another process pinned
+/// there is there again: that mount is taken as it is.
+[[nodiscard]] Status mountBpffs(const std::string& directory);
+
+/// Takes it away with all that is pinned in it: links are detached, maps end with their last user.
+/// Nothing there is success.
+[[nodiscard]] Status forgetBpffs(const std::string& directory);
+
+}  // namespace multinet::bpf

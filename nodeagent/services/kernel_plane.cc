@@ -1,0 +1,145 @@
+#include "nodeagent/services/kernel_plane.h"
+
+#include <cstring>
+#include <filesystem>
+
+#include "lib/base/log.h"
+#include "lib/bpf/bpffs.h"
+#include "lib/bpf/cgroup.h"
+#include "lib/netlink/sock_diag.h"
+#include "lib/netns/cookie.h"
+#include "nodeagent/services/translate.bpf.h"
+
+namespace multinet::agent::services {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool isTarget(const netlink::UdpSocket& socket, const Target& target) {
+  const mn_backend backend = toMap(target);
+  return socket.port == backend.port &&
+         std::memcmp(socket.remote.data(), backend.address, socket.remote.size()) == 0;
+}
+
+}  // namespace
+
+Result<std::string> podsCgroup(const std::string& mount) {
+  for (const char* name : {"kubepods.slice", "kubepods", "k8s.io"}) {
+    std::error_code ignored;
+    std::string path = mount + "/" + name;
+    if (fs::is_directory(path, ignored)) return path;
+  }
+  return fail(Code::Unavailable, "NoPodsCgroup",
+              "find the control group of all pods: " + mount +
+                  " has neither kubepods.slice nor kubepods nor k8s.io; name it with "
+                  "--pods-cgroup");
+}
+
+std::string KernelPlane::kept() const {
+  return options_.directory + "/v" + std::to_string(MN_LAYOUT);
+}
+
+bool KernelPlane::isThere() const {
+  std::error_code ignored;
+  return fs::exists(kept() + "/services", ignored);
+}
+
+Status KernelPlane::load() {
+  MULTINET_CHECK(bpf::mountBpffs(options_.directory));
+  MULTINET_CHECK(makePrivateDirectory(kept()));
+  MULTINET_TRY(bpf::Object object, bpf::Object::load(bpf::objects::translate, "translate", kept()));
+  MULTINET_TRY(members_, object.map("members"));
+  MULTINET_TRY(services_, object.map("services"));
+  MULTINET_TRY(slots_, object.map("slots"));
+  MULTINET_TRY(datagrams_, object.map("datagrams"));
+  MULTINET_TRY(flows_, object.map("flows"));
+  object_ = std::move(object);
+  return {};
+}
+
+Status KernelPlane::attach() {
+  MULTINET_TRY(const std::string mount, bpf::cgroup2Mount());
+  std::string cgroup = mount + "/" + options_.cgroup;
+  if (options_.cgroup.empty()) {
+    MULTINET_TRY(cgroup, podsCgroup(mount));
+  }
+  MULTINET_TRY(const bpf::Attached attached, object_->attach(cgroup));
+  if (attached.made + attached.replaced == 0) return {};
+  log::info("attached the programs of services", {{"cgroup", cgroup},
+                                                  {"made", attached.made},
+                                                  {"replaced", attached.replaced},
+                                                  {"kept", attached.kept}});
+  forgetOthers();
+  return {};
+}
+
+Status KernelPlane::ensure() {
+  if (!object_) MULTINET_CHECK(load());
+  return attach();
+}
+
+// Of another version, whose maps nobody fills any more; its links end with it.
+void KernelPlane::forgetOthers() const {
+  std::error_code ignored;
+  std::vector<fs::path> others;
+  for (const auto& entry : fs::directory_iterator(options_.directory, ignored)) {
+    if (entry.path() != fs::path(kept())) others.push_back(entry.path());
+  }
+  for (const fs::path& one : others) fs::remove_all(one, ignored);
+}
+
+Result<std::set<std::uint64_t>> KernelPlane::namespaces() {
+  MULTINET_TRY(const netns::Home home, netns::openHome());
+  std::set<std::uint64_t> cookies;
+  MULTINET_CHECK(netns::forEach([&](const Fd& one) -> Status {
+    MULTINET_TRY(const std::uint64_t cookie, netns::cookie(one, home));
+    cookies.insert(cookie);
+    return {};
+  }));
+  return cookies;
+}
+
+Result<unsigned> KernelPlane::endHere(const std::vector<Ended>& ended) const {
+  unsigned count = 0;
+  MULTINET_TRY(const auto sockets, netlink::connectedUdp());
+  for (const netlink::UdpSocket& socket : sockets) {
+    for (const Ended& one : ended) {
+      const auto target = std::ranges::find_if(
+          one.targets, [&](const Target& gone) { return isTarget(socket, gone); });
+      if (target == one.targets.end()) continue;
+      // Who connected to the pod itself, and not to the service, keeps its socket.
+      mn_flow flow{};
+      flow.socket = socket.cookie;
+      const mn_backend backend = toMap(*target);
+      std::memcpy(flow.address, backend.address, sizeof flow.address);
+      flow.port = backend.port;
+      flow.back = 1;
+      MULTINET_TRY(const auto found, flows_->find(bpf::bytesOf(flow)));
+      if (!found || as<mn_remembered>(*found).id != one.service) continue;
+      MULTINET_CHECK(netlink::destroy(socket));
+      ++count;
+      break;
+    }
+  }
+  return count;
+}
+
+Result<unsigned> KernelPlane::end(const std::vector<Ended>& ended, const Members& members) {
+  MULTINET_TRY(const netns::Home home, netns::openHome());
+  unsigned count = 0;
+  MULTINET_CHECK(netns::forEach([&](const Fd& one) -> Status {
+    MULTINET_TRY(const std::uint64_t cookie, netns::cookie(one, home));
+    std::vector<Ended> here;
+    for (const Ended& gone : ended) {
+      if (members.has(cookie, gone.network)) here.push_back(gone);
+    }
+    if (here.empty()) return {};
+    MULTINET_TRY(const netns::Scope scope, netns::Scope::enter(one, home));
+    MULTINET_TRY(const unsigned some, endHere(here));
+    count += some;
+    return {};
+  }));
+  return count;
+}
+
+}  // namespace multinet::agent::services

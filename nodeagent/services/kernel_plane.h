@@ -1,0 +1,54 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "lib/bpf/object.h"
+#include "nodeagent/services/plane.h"
+
+namespace multinet::agent::services {
+
+struct PlaneOptions {
+  /// Where maps and links are kept; a bpffs is mounted there.
+  std::string directory;
+  /// Control group of all pods, below the mount of version 2; empty: the one that kubelet or
+  /// containerd made, see podsCgroup().
+  std::string cgroup;
+};
+
+/// The control group, below `mount`, that all pods are in: `kubepods.slice` (kubelet with systemd),
+/// `kubepods` (with cgroupfs), or `k8s.io` (containerd's, beside groups of version 1).
+/// Unavailable/NoPodsCgroup where there is none yet.
+[[nodiscard]] Result<std::string> podsCgroup(const std::string& mount);
+
+/// lib/bpf with the programs of program/translate.bpf.c.
+class KernelPlane final : public Plane {
+ public:
+  explicit KernelPlane(PlaneOptions options) : options_(std::move(options)) {}
+
+  [[nodiscard]] bool isThere() const override;
+  [[nodiscard]] Status ensure() override;
+  [[nodiscard]] ServiceTable::Maps maps() override { return {*services_, *slots_, *datagrams_}; }
+  [[nodiscard]] bpf::Table& members() override { return *members_; }
+  [[nodiscard]] Result<std::set<std::uint64_t>> namespaces() override;
+  [[nodiscard]] Result<unsigned> end(const std::vector<Ended>& ended,
+                                     const Members& members) override;
+
+ private:
+  [[nodiscard]] std::string kept() const;
+  [[nodiscard]] Status load();
+  [[nodiscard]] Status attach();
+  void forgetOthers() const;
+  [[nodiscard]] Result<unsigned> endHere(const std::vector<Ended>& ended) const;
+
+  const PlaneOptions options_;
+  std::optional<bpf::Object> object_;
+  std::optional<bpf::Map> members_;
+  std::optional<bpf::Map> services_;
+  std::optional<bpf::Map> slots_;
+  std::optional<bpf::Map> datagrams_;
+  std::optional<bpf::Map> flows_;
+};
+
+}  // namespace multinet::agent::services

@@ -1,0 +1,75 @@
+// Keys and values of the maps, as the programs (C) and the agent (C++) have them. Addresses are in
+// network order, those of IPv4 as IPv6 has them (::ffff:10.0.0.1); ports are in network order. No
+// struct has a hole, since keys are compared byte by byte.
+//
+// The maps outlive the agent: whoever changes a struct or what a map means raises MN_LAYOUT.
+#pragma once
+
+#include <linux/types.h>
+
+/// Part of the directory's name in which the maps are kept.
+#define MN_LAYOUT 1
+
+#define MN_MAX_MEMBERS 16384
+#define MN_MAX_SERVICES 16384
+#define MN_MAX_ENDPOINTS 131072
+#define MN_MAX_FLOWS 16384
+
+/// Map `members`: which networks the pods of a network namespace have. Network 0: whether any.
+struct mn_member {
+  __u64 netns;  ///< its cookie, which no other gets until the next boot
+  __u64 network;
+};
+
+/// Map `services`, key: what a client connects to.
+struct mn_frontend {
+  __u32 address[4];
+  __u16 port;
+  __u8 protocol;  ///< IPPROTO_TCP, IPPROTO_UDP
+  __u8 unused;
+};
+/// And its value.
+struct mn_service {
+  __u64 network;
+  __u32 id;     ///< of its slots; never used again
+  __u32 count;  ///< slots 0 to count - 1 are there
+};
+
+/// Map `slots`, key.
+struct mn_slot {
+  __u32 id;
+  __u32 index;
+};
+/// And its value: where it really goes.
+struct mn_backend {
+  __u32 address[4];
+  __u16 port;
+  __u16 unused;
+};
+
+/// Map `datagrams`, key: endpoints of UDP that are there. What a socket was given counts while it
+/// is.
+struct mn_endpoint {
+  __u32 id;
+  struct mn_backend backend;
+};
+
+/// Map `flows`, key: what an unconnected UDP socket sends to, or hears from.
+struct mn_flow {
+  __u64 socket;  ///< its cookie
+  __u32 address[4];
+  __u16 port;
+  __u16 back;  ///< 0: from frontend to endpoint; 1: from endpoint to frontend
+  __u32 unused;
+};
+/// And its value.
+struct mn_remembered {
+  __u32 id;
+  struct mn_backend other;
+};
+
+/// Map `connected`, of a socket: both ends of what was translated.
+struct mn_connection {
+  struct mn_backend frontend;
+  struct mn_backend backend;
+};

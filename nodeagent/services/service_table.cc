@@ -1,0 +1,229 @@
+#include "nodeagent/services/service_table.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace multinet::agent::services {
+namespace {
+
+using bpf::bytesOf;
+
+constexpr __u32 kThere = 1;
+
+mn_endpoint datagramOf(std::uint32_t id, const Target& target) {
+  mn_endpoint endpoint{};
+  endpoint.id = id;
+  endpoint.backend = toMap(target);
+  return endpoint;
+}
+
+bool isUdp(const Frontend& frontend) {
+  return frontend.transport == Transport::Udp;
+}
+
+}  // namespace
+
+Status ServiceTable::write(bpf::Table& map, bpf::Bytes key, bpf::Bytes value) {
+  MULTINET_CHECK(map.put(key, value));
+  ++writes_;
+  return {};
+}
+
+Status ServiceTable::erase(bpf::Table& map, bpf::Bytes key) {
+  MULTINET_CHECK(map.erase(key));
+  ++writes_;
+  return {};
+}
+
+Status ServiceTable::writeCount(const Frontend& frontend, const State& state, std::size_t count) {
+  const mn_service service{state.network, state.id, static_cast<__u32>(count)};
+  return write(maps_.services, bytesOf(toMap(frontend)), bytesOf(service));
+}
+
+Status ServiceTable::writeSlot(const State& state, std::size_t index, const Target& target) {
+  const mn_slot slot{state.id, static_cast<__u32>(index)};
+  return write(maps_.slots, bytesOf(slot), bytesOf(toMap(target)));
+}
+
+Status ServiceTable::adopt() {
+  std::map<std::uint32_t, Frontend> owners;
+  MULTINET_CHECK(maps_.services.each([&](bpf::Bytes key, bpf::Bytes value) {
+    const Frontend frontend = fromMap(as<mn_frontend>(key));
+    const auto service = as<mn_service>(value);
+    owners.emplace(service.id, frontend);
+    states_[frontend] = {service.network, service.id, std::vector<Target>(service.count)};
+    nextId_ = std::max(nextId_, service.id + 1);
+  }));
+  MULTINET_CHECK(adoptSlots(owners));
+  return adoptDatagrams(owners);
+}
+
+// An agent that was killed between two writes leaves a slot that isn't counted: it goes.
+Status ServiceTable::adoptSlots(std::map<std::uint32_t, Frontend>& owners) {
+  std::vector<mn_slot> loose;
+  std::map<Frontend, std::set<std::size_t>> found;
+  MULTINET_CHECK(maps_.slots.each([&](bpf::Bytes key, bpf::Bytes value) {
+    const auto slot = as<mn_slot>(key);
+    nextId_ = std::max(nextId_, slot.id + 1);
+    const auto owner = owners.find(slot.id);
+    if (owner == owners.end() || slot.index >= states_.at(owner->second).slots.size()) {
+      loose.push_back(slot);
+      return;
+    }
+    states_.at(owner->second).slots[slot.index] = fromMap(as<mn_backend>(value));
+    found[owner->second].insert(slot.index);
+  }));
+  for (const mn_slot& slot : loose) MULTINET_CHECK(erase(maps_.slots, bytesOf(slot)));
+  // Never left by an agent: somebody else took a slot away. What comes after it goes too.
+  for (auto& [frontend, state] : states_) {
+    std::size_t whole = 0;
+    while (whole < state.slots.size() && found[frontend].contains(whole)) ++whole;
+    if (whole == state.slots.size()) continue;
+    MULTINET_CHECK(writeCount(frontend, state, whole));
+    for (std::size_t i = whole; i < state.slots.size(); ++i) {
+      const mn_slot slot{state.id, static_cast<__u32>(i)};
+      MULTINET_CHECK(erase(maps_.slots, bytesOf(slot)));
+    }
+    state.slots.resize(whole);
+  }
+  return {};
+}
+
+Status ServiceTable::adoptDatagrams(const std::map<std::uint32_t, Frontend>& owners) {
+  std::map<std::uint32_t, std::set<Target>> missing;
+  for (const auto& [frontend, state] : states_) {
+    if (isUdp(frontend)) missing[state.id].insert(state.slots.begin(), state.slots.end());
+  }
+  std::vector<mn_endpoint> loose;
+  MULTINET_CHECK(maps_.datagrams.each([&](bpf::Bytes key, bpf::Bytes /*value*/) {
+    const auto endpoint = as<mn_endpoint>(key);
+    const auto service = missing.find(endpoint.id);
+    if (service == missing.end() || service->second.erase(fromMap(endpoint.backend)) == 0) {
+      loose.push_back(endpoint);
+    }
+  }));
+  for (const mn_endpoint& endpoint : loose) {
+    MULTINET_CHECK(erase(maps_.datagrams, bytesOf(endpoint)));
+  }
+  for (const auto& [id, targets] : missing) {
+    if (!owners.contains(id)) continue;
+    for (const Target& target : targets) {
+      MULTINET_CHECK(write(maps_.datagrams, bytesOf(datagramOf(id, target)), bytesOf(kThere)));
+    }
+  }
+  return {};
+}
+
+// What is written and not counted is seen by nobody; where a write fails the count stays.
+Status ServiceTable::join(const Frontend& frontend, State& state,
+                          const std::vector<Target>& targets) {
+  const std::size_t before = state.slots.size();
+  Status written;
+  for (const Target& target : targets) {
+    if (isUdp(frontend)) {
+      written = write(maps_.datagrams, bytesOf(datagramOf(state.id, target)), bytesOf(kThere));
+    }
+    if (written) written = writeSlot(state, state.slots.size(), target);
+    if (!written) break;
+    state.slots.push_back(target);
+  }
+  if (state.slots.size() != before) {
+    MULTINET_CHECK(writeCount(frontend, state, state.slots.size()));
+  }
+  return written;
+}
+
+// Whoever read the count before finds the last slot once more, or, where it is gone, the first.
+Status ServiceTable::leave(const Frontend& frontend, State& state, std::size_t index) {
+  const Target gone = state.slots[index];
+  const std::size_t last = state.slots.size() - 1;
+  if (index != last) {
+    MULTINET_CHECK(writeSlot(state, index, state.slots[last]));
+    state.slots[index] = state.slots[last];
+  }
+  MULTINET_CHECK(writeCount(frontend, state, last));
+  state.slots.pop_back();
+  const mn_slot slot{state.id, static_cast<__u32>(last)};
+  MULTINET_CHECK(erase(maps_.slots, bytesOf(slot)));
+  if (!isUdp(frontend)) return {};
+  return erase(maps_.datagrams, bytesOf(datagramOf(state.id, gone)));
+}
+
+Status ServiceTable::put(const Frontend& frontend, NetworkKey network,
+                         const std::vector<Target>& targets, std::vector<Ended>& ended) {
+  const auto standing = states_.find(frontend);
+  if (standing != states_.end() && standing->second.network != network) {
+    MULTINET_CHECK(remove(frontend, ended));
+  }
+  auto [place, isNew] = states_.try_emplace(frontend);
+  State& state = place->second;
+  if (isNew) {
+    state.network = network;
+    state.id = nextId_++;
+    // Whoever connects is refused at once until the first endpoint is counted.
+    if (const Status made = writeCount(frontend, state, 0); !made) {
+      states_.erase(place);
+      return made;
+    }
+  }
+  const std::set<Target> wanted(targets.begin(), targets.end());
+  const std::set<Target> there(state.slots.begin(), state.slots.end());
+  std::vector<Target> fresh;
+  std::ranges::set_difference(wanted, there, std::back_inserter(fresh));
+  // First, so that nobody is refused where all are replaced. Where there is no room, what goes
+  // makes some.
+  Status joined = join(frontend, state, fresh);
+  Ended gone{state.network, state.id, {}};
+  for (std::size_t i = state.slots.size(); i-- > 0;) {
+    const Target target = state.slots[i];
+    if (wanted.contains(target)) continue;
+    if (isUdp(frontend)) gone.targets.push_back(target);
+    if (const Status left = leave(frontend, state, i); !left) {
+      if (!gone.targets.empty()) ended.push_back(std::move(gone));
+      return left;
+    }
+  }
+  if (!gone.targets.empty()) ended.push_back(std::move(gone));
+  if (joined) return {};
+  const std::set<Target> now(state.slots.begin(), state.slots.end());
+  fresh.clear();
+  std::ranges::set_difference(wanted, now, std::back_inserter(fresh));
+  return join(frontend, state, fresh);
+}
+
+Status ServiceTable::remove(const Frontend& frontend, std::vector<Ended>& ended) {
+  const auto standing = states_.find(frontend);
+  if (standing == states_.end()) return {};
+  State& state = standing->second;
+  MULTINET_CHECK(erase(maps_.services, bytesOf(toMap(frontend))));
+  if (isUdp(frontend) && !state.slots.empty()) {
+    ended.push_back({state.network, state.id, state.slots});
+  }
+  const State gone = std::move(state);
+  states_.erase(standing);
+  // Loose from here on: after a failure the next agent takes them away.
+  for (std::size_t i = 0; i < gone.slots.size(); ++i) {
+    const mn_slot slot{gone.id, static_cast<__u32>(i)};
+    MULTINET_CHECK(erase(maps_.slots, bytesOf(slot)));
+    if (isUdp(frontend)) {
+      MULTINET_CHECK(erase(maps_.datagrams, bytesOf(datagramOf(gone.id, gone.slots[i]))));
+    }
+  }
+  return {};
+}
+
+std::vector<Frontend> ServiceTable::frontends() const {
+  std::vector<Frontend> all;
+  all.reserve(states_.size());
+  for (const auto& [frontend, state] : states_) all.push_back(frontend);
+  return all;
+}
+
+std::size_t ServiceTable::endpoints() const {
+  std::size_t count = 0;
+  for (const auto& [frontend, state] : states_) count += state.slots.size();
+  return count;
+}
+
+}  // namespace multinet::agent::services

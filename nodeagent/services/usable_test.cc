@@ -1,0 +1,59 @@
+#include "nodeagent/services/usable.h"
+
+#include <gmock/gmock.h>
+
+namespace multinet::agent::services {
+namespace {
+
+using api::TrafficPolicy;
+using testing::ElementsAreArray;
+
+/// `r` ready, `s` serving, `t` terminating, `h` here.
+EndpointView endpoint(unsigned last, std::string_view what) {
+  const auto has = [what](char letter) { return what.find(letter) != std::string_view::npos; };
+  return {{IpAddress(IpFamily::V4, last), 80}, has('r'), has('s'), has('t'), has('h')};
+}
+
+struct Case {
+  const char* about;
+  std::vector<const char*> endpoints;
+  TrafficPolicy policy;
+  std::vector<unsigned> usable;  ///< by their places, from 0
+};
+
+TEST(Usable, IsWhatKubeProxyMeans) {
+  const auto cluster = TrafficPolicy::Cluster;
+  const auto local = TrafficPolicy::Local;
+  const std::vector<Case> cases{
+      {"none", {}, cluster, {}},
+      {"ready ones", {"rs", "rs"}, cluster, {0, 1}},
+      {"ready that doesn't serve: its service publishes those", {"r"}, cluster, {0}},
+      {"not ready, not ending", {"", "s"}, cluster, {}},
+      {"one that ends beside a ready one", {"st", "rs"}, cluster, {1}},
+      {"none ready: those that end and serve", {"st", "t", "", "st"}, cluster, {0, 3}},
+      {"published and ending: ready all the same", {"rst", "st"}, cluster, {0}},
+      {"here or not", {"rsh", "rs"}, cluster, {0, 1}},
+      {"local: here alone", {"rsh", "rs", "rsh"}, local, {0, 2}},
+      {"local: none here", {"rs", "rs"}, local, {}},
+      {"local: one that ends here, though others are ready elsewhere", {"sth", "rs"}, local, {0}},
+      {"local: ready here before ending here", {"sth", "rsh"}, local, {1}},
+      {"local: that ends elsewhere", {"st"}, local, {}},
+      {"local: not ready here", {"h", "sh"}, local, {}},
+  };
+  for (const Case& one : cases) {
+    std::vector<EndpointView> endpoints;
+    for (std::size_t i = 0; i < one.endpoints.size(); ++i) {
+      endpoints.push_back(endpoint(static_cast<unsigned>(i), one.endpoints[i]));
+    }
+    std::vector<Target> expected;
+    for (const unsigned place : one.usable) expected.push_back(endpoints[place].target);
+    EXPECT_THAT(usable(endpoints, one.policy), ElementsAreArray(expected)) << one.about;
+  }
+}
+
+TEST(Usable, AnEndpointInTwoSlicesCountsOnce) {
+  EXPECT_EQ(usable({endpoint(1, "rs"), endpoint(1, "rs")}, TrafficPolicy::Cluster).size(), 1U);
+}
+
+}  // namespace
+}  // namespace multinet::agent::services
