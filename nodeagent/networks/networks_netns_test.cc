@@ -72,6 +72,35 @@ TEST_F(NetworksTest, ANodeJoinsWhereItIsWantedAndLeavesAfterItsLastPod) {
       [](const Snapshot& s) { return !s.find(kUid)->joined && s.orphans.empty(); }, seconds(20)));
 }
 
+TEST_F(NetworksTest, AnUnderlayThatIsRenamedOrReplacedLosesNoPodForLong) {
+  wireV4();
+  startBoth();
+  Node left("left");
+  Node right("right");
+  one_.attach("mnv1", left, bridgeName(blue({})));
+  two_.attach("mnv1", right, bridgeName(blue({})));
+  left.address("net1", "10.20.0.1/24");
+  right.address("net1", "10.20.0.2/24");
+  ASSERT_TRUE(reaches(left, right, "10.20.0.2", 7000));
+  const int tunnel = one_.inner(vxlanName(blue({}))).index;
+
+  one_.run(netlink::relabel(one_.index("eth0"), {.name = "eth9"}));
+  ASSERT_TRUE(one_.until(notReady("DeviceRenamed"), seconds(20)));
+  EXPECT_FALSE(one_.networks().snapshot()->find(kUid)->underlays.empty());
+  EXPECT_EQ(one_.inner(vxlanName(blue({}))).index, tunnel);
+  EXPECT_TRUE(reaches(left, right, "10.20.0.2", 7001)) << "by the guard's rules too";
+  one_.run(netlink::relabel(one_.index("eth9"), {.name = "eth0"}));
+  ASSERT_TRUE(one_.until(ready, seconds(20)));
+  EXPECT_EQ(one_.inner(vxlanName(blue({}))).index, tunnel);
+
+  one_.run(netlink::deleteLink({0, "eth0"}));
+  ASSERT_TRUE(one_.until(notReady("DeviceMissing"), seconds(20)));
+  wireV4();
+  ASSERT_TRUE(one_.until(ready, seconds(20)));
+  ASSERT_TRUE(two_.until(ready, seconds(20)));
+  EXPECT_TRUE(reaches(left, right, "10.20.0.2", 7002));
+}
+
 TEST_F(NetworksTest, DriftIsRepaired) {
   wireV4();
   startBoth();

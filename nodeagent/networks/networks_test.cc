@@ -353,6 +353,33 @@ TEST(Placement, ANewAddressBesideItDoesNotMoveATunnel) {
   EXPECT_EQ(tunnelPlacement(blue(), host, "eth0").local, ip("10.0.0.100"));
 }
 
+TEST(Placement, AnUnderlayOfAnotherNameKeepsItsTunnelKnownAndTakesNothingNew) {
+  Host host = bareHost();
+  host.links.clear();
+  host.links["eth9"] = device(2, "eth9");
+  EXPECT_EQ(tunnelPlacement(blue(), host, "eth0").parent.reason, "DeviceMissing");
+  host = servingHost();
+  host.links.erase("eth0");
+  host.links["eth9"] = device(2, "eth9");
+  for (const bool another : {false, true}) {  // with no address yet
+    if (another) host.links["eth0"] = device(9, "eth0");
+    const auto placement = tunnelPlacement(blue(), host, "eth0");
+    EXPECT_EQ(placement.parent.reason, "DeviceRenamed");
+    EXPECT_EQ(placement.underlays, std::vector<IpAddress>{ip("10.0.0.1")});
+    const NetworkState state = judged(blue(), host, {});
+    EXPECT_EQ(state.reason, "DeviceRenamed");
+    EXPECT_EQ(state.underlays, placement.underlays) << "else peers would send nothing here";
+    EXPECT_FALSE(state.link && state.mtu > 0) << "nothing new goes onto it";
+    EXPECT_TRUE(planHost({blue()}, host, drivers::Guard::Committed, options()).steps.empty());
+    const auto underlays = guardTable({blue()}, host, "eth0").sets.at(1).elements;
+    EXPECT_TRUE(underlays.contains("eth9"));
+  }
+  host.addresses[9] = {ip("10.0.0.1")};
+  host.addresses.erase(2);
+  EXPECT_FALSE(planHost({blue()}, host, drivers::Guard::Committed, options()).steps.empty())
+      << "the address has moved to the device of that name: the tunnel follows";
+}
+
 std::vector<PeerReport> reports(std::initializer_list<PeerState> states) {
   std::vector<PeerReport> result;
   for (const PeerState state : states) {

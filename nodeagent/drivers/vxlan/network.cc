@@ -61,6 +61,26 @@ void takeAddresses(const Ground& ground, TunnelPlacement& placement) {
   if (!placement.underlays.empty()) placement.local = placement.underlays.front();
 }
 
+/// Somebody gave the underlay another name: the tunnel stands on it all the same, so its peers go
+/// on being told its address.
+void followRenamed(const Ground& ground, const std::string& name, TunnelPlacement& placement) {
+  const auto* tunnel = ownLink(ground.host, ground.uid, tunnelName(ground.uid));
+  if (tunnel == nullptr || !tunnel->vxlan || !tunnel->vxlan->local) return;
+  const auto* under = ground.host.link(tunnel->vxlan->underlayIndex);
+  if (under == nullptr || under->name == name) return;
+  const auto found = ground.host.addresses.find(under->index);
+  const bool has = found != ground.host.addresses.end() &&
+                   std::ranges::find(found->second, *tunnel->vxlan->local) != found->second.end();
+  if (!has) return;
+  placement.underlays = {*tunnel->vxlan->local};
+  placement.parent =
+      failed("Parent", "DeviceRenamed",
+             "the tunnel stands on device " + under->name + ", not on " + name +
+                 ": pods that run keep it, and no other is attached; give the device the name " +
+                 name + " again, or name " + under->name +
+                 " in spec.vxlan.underlay.interface or --underlay-interface");
+}
+
 /// The steps for one network.
 class Planner {
  public:
@@ -191,11 +211,13 @@ TunnelPlacement Network::tunnelPlacement(const Ground& ground) const {
   const std::string& name = underlay.empty() ? ground.underlay : underlay;
   TunnelPlacement placement;
   static_cast<Placement&>(placement) = placementOf(ground, name);
-  if (placement.device == nullptr) return placement;
-  takeAddresses(ground, placement);
+  if (placement.device != nullptr) takeAddresses(ground, placement);
   if (!placement.local) {
-    placement.parent = failed("Parent", "NoUnderlayAddress",
-                              "device " + name + " has no address for the tunnel to start from");
+    if (placement.device != nullptr) {
+      placement.parent = failed("Parent", "NoUnderlayAddress",
+                                "device " + name + " has no address for the tunnel to start from");
+    }
+    followRenamed(ground, name, placement);
     return placement;
   }
   const unsigned added = overhead(placement.local->family());
