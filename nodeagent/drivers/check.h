@@ -12,7 +12,7 @@ enum class CheckStatus : std::uint8_t { True, False, Unknown };
 [[nodiscard]] std::string_view name(CheckStatus status);
 
 /// One thing that was looked at: `Parent`, `Link`, `Guard`, `Peers`; and, where they fail,
-/// `Lifelines` and `PeerAddresses`.
+/// `Lifelines`, `Kernel` and `PeerAddresses`.
 struct Check {
   std::string name;
   CheckStatus status = CheckStatus::Unknown;

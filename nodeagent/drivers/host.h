@@ -45,7 +45,8 @@ struct Host : Links {
   /// What the switch has; the same links, where it has no namespace of its own.
   Links inner;
   std::vector<netlink::AddressInfo> innerAddresses;  ///< of a switch with a namespace of its own
-  int switchNetns = -1;  ///< descriptor of the switch's namespace; -1: it is the node's
+  std::set<std::string> lacks;  ///< kinds of links that are needed and that the kernel hasn't
+  int switchNetns = -1;         ///< descriptor of the switch's namespace; -1: it is the node's
   [[nodiscard]] bool split() const { return switchNetns >= 0; }
 
   // Where HostDetail asks for them:

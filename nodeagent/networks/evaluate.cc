@@ -58,7 +58,27 @@ std::vector<Check> withoutLinks(std::vector<Check> checks) {
 /// Checks that must be True before anything new goes onto the network; those that only measure
 /// aren't among them.
 bool protects(const Check& check) {
-  return check.name == "Lifelines" || check.name == "Guard";
+  return check.name == "Lifelines" || check.name == "Guard" || check.name == "Kernel";
+}
+
+/// As the API spells the type that needs it: KernelLacksIPVlan.
+std::string reasonWithout(const std::string& kind) {
+  if (kind == "ipvlan") return "KernelLacksIPVlan";
+  return kind == "vlan" ? "KernelLacksVLAN" : "KernelLacksMacvlan";
+}
+
+/// Told only where the kernel hasn't what the network needs.
+std::optional<Check> kernelCheck(const DesiredNetwork& network, const drivers::Host& host) {
+  for (const std::string& kind :
+       std::visit([](const auto& one) { return one.kinds(); }, network.network)) {
+    if (!host.lacks.contains(kind)) continue;
+    const std::string module = kind == "vlan" ? "8021q" : kind;
+    std::string message = "this node's kernel has no links of kind " + kind;
+    message += ", which the network needs: install its module (modprobe " + module;
+    message += " must work), or keep the network's pods off this node";
+    return drivers::failed("Kernel", reasonWithout(kind), std::move(message));
+  }
+  return std::nullopt;
 }
 
 /// What a pod's interface is made of; nothing where that isn't there, or nothing new may be on it
@@ -93,6 +113,7 @@ NetworkState evaluate(const DesiredNetwork& network, const drivers::Host& host,
     state.checks.push_back(
         drivers::failed("Lifelines", network.refusal->reason, network.refusal->message));
   }
+  if (auto check = kernelCheck(network, host)) state.checks.push_back(std::move(*check));
   state.checks.push_back(placement.parent);
   auto checks = std::visit([&](const auto& one) { return one.checks(ground, placement, findings); },
                            network.network);

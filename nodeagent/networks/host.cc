@@ -124,6 +124,14 @@ Result<Host> observeHost(netlink::Socket& node, SwitchSide* inner) {
   return host;
 }
 
+bool kernelHas(const std::string& kind) {
+  // A socket of its own: nothing is changed, and writes of the others are counted.
+  auto socket = netlink::Socket::open();
+  if (!socket) return true;
+  const Status answer = socket->run(netlink::createStacked({.kind = kind, .name = "mnl-asked"}));
+  return answer || answer.error().code != Code::Unimplemented;
+}
+
 Status observeDetail(netlink::Socket& node, const HostDetail& detail, Host& host) {
   if (detail.routes) {
     MULTINET_TRY(host.routed, netlink::findRoutedLinks(node));

@@ -26,6 +26,11 @@ struct SwitchSide {
 /// In the calling thread's namespace, which is the node's.
 [[nodiscard]] Status observeDetail(netlink::Socket& node, const HostDetail& detail, Host& host);
 
+/// Whether the kernel has that kind of link, `ipvlan` for one; its module is loaded where there is
+/// one. For kinds that stand on another link: one without that is asked for, which is refused in
+/// another way than a kind that isn't there, and never made. Unclear counts as there.
+[[nodiscard]] bool kernelHas(const std::string& kind);
+
 /// Ports in the second column of `/proc/net/udp` or `udp6`, sockets of the kernel included. Pure.
 [[nodiscard]] std::set<std::uint16_t> parseUdpPorts(std::string_view table);
 

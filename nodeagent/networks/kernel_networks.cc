@@ -177,9 +177,23 @@ void KernelNetworks::takeDesired() {
 Status KernelNetworks::look() {
   MULTINET_TRY(Host host, observeHost(socket_, inner_ ? &inner_->side : nullptr));
   MULTINET_CHECK(observeDetail(socket_, detailFor(*desired_, host), host));
+  host.lacks = missingKinds();
   host_ = std::move(host);
   served_ = judge(*desired_, host_, options_.underlay);
   return {};
+}
+
+/// What the kernel hasn't is asked for again at each look: somebody may install the module.
+std::set<std::string> KernelNetworks::missingKinds() {
+  std::set<std::string> missing;
+  for (const DesiredNetwork& network : *desired_) {
+    for (const std::string& kind :
+         std::visit([](const auto& one) { return one.kinds(); }, network.network)) {
+      if (kinds_.contains(kind) || missing.contains(kind)) continue;
+      (kernelHas(kind) ? kinds_ : missing).insert(kind);
+    }
+  }
+  return missing;
 }
 
 void KernelNetworks::reconcile() {

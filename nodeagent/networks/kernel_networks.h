@@ -65,6 +65,7 @@ class KernelNetworks {
   void takeDesired();
   void reconcile();
   [[nodiscard]] Status look();
+  [[nodiscard]] std::set<std::string> missingKinds();
   void keepSwitch();
   void quietenSwitch();
   [[nodiscard]] Status writeSysctls(const HostStep& step);
@@ -94,6 +95,7 @@ class KernelNetworks {
   Host host_;
   std::vector<Orphan> orphans_;
   std::map<NetworkUid, Error> refused_;
+  std::set<std::string> kinds_;  ///< that the kernel has, as far as was asked
   Probes probes_;
   Joining joining_;
   std::set<std::string> interestNames_;

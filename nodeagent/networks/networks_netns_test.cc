@@ -101,6 +101,24 @@ TEST_F(NetworksTest, AnUnderlayThatIsRenamedOrReplacedLosesNoPodForLong) {
   EXPECT_TRUE(reaches(left, right, "10.20.0.2", 7002));
 }
 
+// Whatever kernel this runs on: it is asked in the way that doesn't depend on the product's.
+TEST_F(NetworksTest, ReadyOnlyWhereTheKernelHasTheKindOfLink) {
+  wireV4();
+  one_.start(fast());
+  one_.networks().setDesired({asIpvlan(blue({}), {"eth0", api::IpvlanMode::L2})});
+  const Status made = one_.socket().run(netlink::createStacked(
+      {.kind = "ipvlan", .name = "try", .parent = "eth0", .parentIndex = one_.index("eth0")}));
+  ASSERT_TRUE(one_.until([](const Snapshot& s) { return s.find(kUid) != nullptr; }, seconds(20)));
+  const auto snapshot = one_.networks().snapshot();
+  const NetworkState& state = *snapshot->find(kUid);
+  EXPECT_EQ(state.ready == CheckStatus::True, made.has_value()) << state.message;
+  EXPECT_EQ(state.link.has_value(), made.has_value());
+  if (!made) {
+    EXPECT_EQ(state.reason, "KernelLacksIPVlan");
+  }
+  EXPECT_FALSE(one_.has("mnl-asked")) << "nothing is made by asking";
+}
+
 TEST_F(NetworksTest, DriftIsRepaired) {
   wireV4();
   startBoth();

@@ -466,6 +466,26 @@ TEST(Evaluate, WhatNobodyWantsIsReadyWhereItWouldWork) {
   EXPECT_EQ(without.reason, "DeviceMissing");
 }
 
+TEST(Evaluate, WhatTheKernelHasNoLinksForIsNotReadyWhetherAnybodyWantsIt) {
+  Host host;
+  host.links.emplace("eth1", device(2, "eth1"));
+  for (const auto& network : {asIpvlan(blue(), {"eth1", api::IpvlanMode::L2}),
+                              asMacvlan(blue(), {"eth1", api::MacvlanMode::Bridge, 100})}) {
+    for (const Demand demand : {Demand::Wanted, Demand::None}) {
+      DesiredNetwork one = network;
+      one.demand = demand;
+      host.lacks = {};
+      EXPECT_FALSE(judged(one, host, {}).reason.starts_with("KernelLacks"));
+      host.lacks = {"ipvlan", "vlan"};
+      const NetworkState state = judged(one, host, {});
+      EXPECT_EQ(state.ready, CheckStatus::False);
+      EXPECT_TRUE(state.reason == "KernelLacksIPVlan" || state.reason == "KernelLacksVLAN");
+      EXPECT_NE(state.message.find("modprobe"), std::string::npos) << state.message;
+      EXPECT_FALSE(state.link) << "a pod that waits is told why, one that tries isn't";
+    }
+  }
+}
+
 TEST(Evaluate, PodsWaitWhileItJoinsAndNobodyIsToldOfIt) {
   drivers::Findings findings;
   findings.joining = true;

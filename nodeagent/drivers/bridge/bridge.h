@@ -50,6 +50,10 @@ struct Network {
   /// The node's own addresses on an uplink are on the wire of frames without a tag.
   [[nodiscard]] std::string wire() const { return joins() ? spec.name : takenDevice(); }
   [[nodiscard]] std::vector<std::string> devices() const { return {spec.name, spec.uplink}; }
+  [[nodiscard]] std::vector<std::string> kinds() const {
+    if (spec.uplink.empty()) return {};
+    return {spec.vlan ? "vlan" : "macvlan"};
+  }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   [[nodiscard]] Placement placement(const Ground& ground) const;
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,

@@ -52,6 +52,7 @@ struct Network {
   [[nodiscard]] std::string takenDevice() const { return ""; }
   [[nodiscard]] std::string wire() const { return spec.parent; }
   [[nodiscard]] std::vector<std::string> devices() const { return {spec.parent}; }
+  [[nodiscard]] std::vector<std::string> kinds() const { return {"ipvlan"}; }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   [[nodiscard]] Placement placement(const Ground& ground) const;
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,

@@ -56,6 +56,10 @@ struct Network {
   /// The node's own addresses on a parent are on the wire of frames without a tag.
   [[nodiscard]] std::string wire() const { return spec.vlan ? "" : spec.parent; }
   [[nodiscard]] std::vector<std::string> devices() const { return {spec.parent}; }
+  [[nodiscard]] std::vector<std::string> kinds() const {
+    return spec.vlan ? std::vector<std::string>{"macvlan", "vlan"}
+                     : std::vector<std::string>{"macvlan"};
+  }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   [[nodiscard]] Placement placement(const Ground& ground) const;
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,

@@ -28,6 +28,7 @@ struct Network {
   [[nodiscard]] std::string takenDevice() const { return ""; }
   [[nodiscard]] std::string wire() const { return ""; }
   [[nodiscard]] std::vector<std::string> devices() const { return {}; }
+  [[nodiscard]] std::vector<std::string> kinds() const { return {}; }
   /// Whatever carries the network's mark.
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   [[nodiscard]] Placement placement(const Ground& /*ground*/) const {

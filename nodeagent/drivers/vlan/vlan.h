@@ -49,6 +49,7 @@ struct Network {
   /// The node's own addresses on the parent are on another wire: that of frames without a tag.
   [[nodiscard]] std::string wire() const { return ""; }
   [[nodiscard]] std::vector<std::string> devices() const { return {spec.parent}; }
+  [[nodiscard]] std::vector<std::string> kinds() const { return {"vlan"}; }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   [[nodiscard]] Placement placement(const Ground& ground) const;
   [[nodiscard]] std::vector<HostStep> steps(const Ground& ground, const NodeName& node,

@@ -73,6 +73,8 @@ struct Network {
   [[nodiscard]] std::string takenDevice() const { return ""; }
   [[nodiscard]] std::string wire() const { return ""; }
   [[nodiscard]] std::vector<std::string> devices() const { return {underlay}; }
+  /// Its bridge and tunnel are made at once: the kernel's word on those is told as it comes.
+  [[nodiscard]] std::vector<std::string> kinds() const { return {}; }
   [[nodiscard]] std::vector<std::string> links(Place place, const Ground& ground) const;
   // What a tunnel knows besides isn't asked for here. NOLINTNEXTLINE(cppcoreguidelines-slicing)
   [[nodiscard]] Placement placement(const Ground& ground) const { return tunnelPlacement(ground); }
