@@ -1,10 +1,12 @@
 #include "lib/store/database.h"
 
 #include <sqlite3.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 #include "lib/base/fd.h"
@@ -13,6 +15,15 @@ namespace multinet::store {
 namespace {
 
 constexpr int kBusyMilliseconds = 2000;
+
+/// sqlite says only that it can't open a file: here its log.
+bool lacksInodes(sqlite3* handle) {
+  const char* file = sqlite3_db_filename(handle, "main");
+  if (file == nullptr) return false;
+  struct statvfs there{};
+  const std::string directory = std::filesystem::path(file).parent_path().string();
+  return ::statvfs(directory.c_str(), &there) == 0 && there.f_files > 0 && there.f_favail == 0;
+}
 
 Error failure(sqlite3* handle, std::string_view what) {
   const int code = handle == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(handle);
@@ -33,6 +44,10 @@ Error failure(sqlite3* handle, std::string_view what) {
     case SQLITE_LOCKED:
       return {Code::Unavailable, "Busy", detail + "; another process holds the file"};
     case SQLITE_CANTOPEN:
+      if (lacksInodes(handle)) {
+        return {Code::ResourceExhausted, "DiskFull",
+                detail + ": its file system has no inode left (df -i); remove files there"};
+      }
       return {Code::FailedPrecondition, "CannotOpen", detail};
     default:
       return {Code::Internal, "StoreFailed", detail};
