@@ -519,7 +519,7 @@ class SqliteJournal::Impl {
 };
 
 SqliteJournal::SqliteJournal(std::string path, JournalOptions options)
-    : impl_(std::make_unique<Impl>(std::move(path), options)) {}
+    : impl_(std::make_unique<Impl>(std::move(path), std::move(options))) {}
 SqliteJournal::~SqliteJournal() = default;
 
 const async::Lane& SqliteJournal::lane() const {
