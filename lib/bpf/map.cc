@@ -2,8 +2,8 @@
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <vector>
 
 namespace multinet::bpf {
@@ -57,21 +57,26 @@ Result<std::optional<std::vector<std::byte>>> Map::find(Bytes key) const {
   return fail(errnoError("read BPF map " + name_, errno));
 }
 
+// In batches: of a large map one call an entry would be most of the time.
 Status Map::each(const std::function<void(Bytes key, Bytes value)>& entry) const {
-  std::vector<std::byte> key(keySize_);
-  std::vector<std::byte> next(keySize_);
-  std::vector<std::byte> value(valueSize_);
-  const void* at = nullptr;
-  while (bpf_map_get_next_key(fd_.get(), at, next.data()) == 0) {
-    key = next;
-    at = key.data();
-    if (bpf_map_lookup_elem(fd_.get(), key.data(), value.data()) != 0) {
-      return fail(errnoError("read BPF map " + name_, errno));
+  constexpr std::size_t kBatch = 4096;
+  std::vector<std::byte> keys(kBatch * keySize_);
+  std::vector<std::byte> values(kBatch * valueSize_);
+  std::vector<std::byte> place(std::max<std::size_t>(keySize_, sizeof(std::uint32_t)));
+  std::vector<std::byte> next(place.size());
+  for (bool first = true;; first = false) {
+    auto count = static_cast<std::uint32_t>(kBatch);
+    const int result = bpf_map_lookup_batch(fd_.get(), first ? nullptr : place.data(), next.data(),
+                                            keys.data(), values.data(), &count, nullptr);
+    const int error = result == 0 ? 0 : errno;
+    if (error != 0 && error != ENOENT) return fail(errnoError("read BPF map " + name_, error));
+    for (std::size_t i = 0; i < count; ++i) {
+      entry(Bytes(keys).subspan(i * keySize_, keySize_),
+            Bytes(values).subspan(i * valueSize_, valueSize_));
     }
-    entry(key, value);
+    if (error == ENOENT) return {};
+    place.swap(next);
   }
-  if (errno == ENOENT) return {};
-  return fail(errnoError("read BPF map " + name_, errno));
 }
 
 }  // namespace multinet::bpf

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 namespace multinet::agent::services {
@@ -47,41 +48,47 @@ Status ServiceTable::writeSlot(const State& state, std::size_t index, const Targ
 }
 
 Status ServiceTable::adopt() {
-  std::map<std::uint32_t, Frontend> owners;
   MULTINET_CHECK(maps_.services.each([&](bpf::Bytes key, bpf::Bytes value) {
-    const Frontend frontend = fromMap(as<mn_frontend>(key));
     const auto service = as<mn_service>(value);
-    owners.emplace(service.id, frontend);
-    states_[frontend] = {service.network, service.id, std::vector<Target>(service.count)};
+    states_[fromMap(as<mn_frontend>(key))] = {service.network, service.id,
+                                              std::vector<Target>(service.count)};
     nextId_ = std::max(nextId_, service.id + 1);
   }));
-  MULTINET_CHECK(adoptSlots(owners));
-  return adoptDatagrams(owners);
+  MULTINET_CHECK(adoptSlots());
+  return adoptDatagrams();
 }
 
 // An agent that was killed between two writes leaves a slot that isn't counted: it goes.
-Status ServiceTable::adoptSlots(std::map<std::uint32_t, Frontend>& owners) {
+Status ServiceTable::adoptSlots() {
+  struct Found {
+    State* state;
+    std::vector<bool> slots;
+  };
+  std::unordered_map<std::uint32_t, Found> found;
+  for (auto& [frontend, state] : states_) {
+    found[state.id] = {&state, std::vector<bool>(state.slots.size())};
+  }
   std::vector<mn_slot> loose;
-  std::map<Frontend, std::set<std::size_t>> found;
   MULTINET_CHECK(maps_.slots.each([&](bpf::Bytes key, bpf::Bytes value) {
     const auto slot = as<mn_slot>(key);
     nextId_ = std::max(nextId_, slot.id + 1);
-    const auto owner = owners.find(slot.id);
-    if (owner == owners.end() || slot.index >= states_.at(owner->second).slots.size()) {
+    const auto owner = found.find(slot.id);
+    if (owner == found.end() || slot.index >= owner->second.slots.size()) {
       loose.push_back(slot);
       return;
     }
-    states_.at(owner->second).slots[slot.index] = fromMap(as<mn_backend>(value));
-    found[owner->second].insert(slot.index);
+    owner->second.state->slots[slot.index] = fromMap(as<mn_backend>(value));
+    owner->second.slots[slot.index] = true;
   }));
   for (const mn_slot& slot : loose) MULTINET_CHECK(erase(maps_.slots, bytesOf(slot)));
   // Never left by an agent: somebody else took a slot away. What comes after it goes too.
   for (auto& [frontend, state] : states_) {
-    std::size_t whole = 0;
-    while (whole < state.slots.size() && found[frontend].contains(whole)) ++whole;
-    if (whole == state.slots.size()) continue;
+    const auto& slots = found.at(state.id).slots;
+    const auto whole =
+        static_cast<std::size_t>(std::find(slots.begin(), slots.end(), false) - slots.begin());
+    if (whole == slots.size()) continue;
     MULTINET_CHECK(writeCount(frontend, state, whole));
-    for (std::size_t i = whole; i < state.slots.size(); ++i) {
+    for (std::size_t i = whole; i < slots.size(); ++i) {
       const mn_slot slot{state.id, static_cast<__u32>(i)};
       MULTINET_CHECK(erase(maps_.slots, bytesOf(slot)));
     }
@@ -90,7 +97,7 @@ Status ServiceTable::adoptSlots(std::map<std::uint32_t, Frontend>& owners) {
   return {};
 }
 
-Status ServiceTable::adoptDatagrams(const std::map<std::uint32_t, Frontend>& owners) {
+Status ServiceTable::adoptDatagrams() {
   std::map<std::uint32_t, std::set<Target>> missing;
   for (const auto& [frontend, state] : states_) {
     if (isUdp(frontend)) missing[state.id].insert(state.slots.begin(), state.slots.end());
@@ -107,7 +114,6 @@ Status ServiceTable::adoptDatagrams(const std::map<std::uint32_t, Frontend>& own
     MULTINET_CHECK(erase(maps_.datagrams, bytesOf(endpoint)));
   }
   for (const auto& [id, targets] : missing) {
-    if (!owners.contains(id)) continue;
     for (const Target& target : targets) {
       MULTINET_CHECK(write(maps_.datagrams, bytesOf(datagramOf(id, target)), bytesOf(kThere)));
     }

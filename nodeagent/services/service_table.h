@@ -67,8 +67,8 @@ class ServiceTable {
   [[nodiscard]] Status join(const Frontend& frontend, State& state,
                             const std::vector<Target>& targets);
   [[nodiscard]] Status leave(const Frontend& frontend, State& state, std::size_t index);
-  [[nodiscard]] Status adoptSlots(std::map<std::uint32_t, Frontend>& owners);
-  [[nodiscard]] Status adoptDatagrams(const std::map<std::uint32_t, Frontend>& owners);
+  [[nodiscard]] Status adoptSlots();
+  [[nodiscard]] Status adoptDatagrams();
 
   const Maps maps_;
   std::map<Frontend, State> states_;

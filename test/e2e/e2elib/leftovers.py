@@ -9,15 +9,16 @@ OURS = ("mnb", "mnx", "mnv", "br-removed")
 
 
 def on_node(cluster: Cluster, node: str) -> list[str]:
-    """Links, nftables' tables, the switch; in the node's namespace, and in the switch's where there
+    """Links, nftables' tables, the switch, programs; in the node's namespace, and in the switch's where there
     is one."""
     place = node_place(cluster, node)
     found = [one["ifname"] for one in place.links() if one["ifname"].startswith(OURS)]
     tables = place.run("nft", "list", "tables").splitlines()
     found += [line for line in tables if "multinet" in line]
-    code, out, _ = cluster.node_exec_try(node, "ls", "/run/multinet/switch")
-    if code == 0:
-        found.append(out.strip())
+    for path in ("/run/multinet/switch", "/run/multinet/bpf"):
+        code, _, _ = cluster.node_exec_try(node, "ls", "-d", path)
+        if code == 0:
+            found.append(path)
     return found
 
 
