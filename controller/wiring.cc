@@ -32,6 +32,8 @@ constexpr auto kLeaseName = "multinet-controller";
 constexpr Duration kPassSpacing = std::chrono::milliseconds(2);
 /// Somebody who applies the configurations again gets the caBundle back within this.
 constexpr Duration kCertificatePeriod = std::chrono::seconds(15);
+/// At an installation they are applied last, and the webhook's replicas wait for the certificate.
+constexpr Duration kConfigurationPeriod = std::chrono::seconds(5);
 
 /// Unique to this process: the pod's name, and a part that a restart changes.
 std::string identity() {
@@ -241,7 +243,10 @@ class Controller::Impl {
                          clock_, [this] { return elector_.leading(); }));
     showEnd("ca", kept.authorityEnds);
     showEnd("webhook", kept.servingEnds);
-    return kCertificatePeriod;
+    if (kept.waitsFor.empty()) return kCertificatePeriod;
+    log::info("the webhook gets its certificate once its configuration is there: apply deploy/",
+              {{"missing", kept.waitsFor}});
+    return kConfigurationPeriod;
   }
 
   Settings settings_;

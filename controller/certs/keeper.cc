@@ -24,7 +24,10 @@ Result<Seen> look(CertificateStore& store, const std::vector<std::string>& dnsNa
   if (seen.serving) seen.observation.serving = seen.serving->data;
   for (const std::string name : {kMutateConfiguration, kValidateConfiguration}) {
     MULTINET_TRY(auto bundles, store.readBundles(name));
-    if (!bundles) continue;
+    if (!bundles) {
+      seen.observation.missing.push_back(name);
+      continue;
+    }
     seen.observation.bundles[name] = std::move(bundles->bundles);
     seen.versions[name] = std::move(bundles->resourceVersion);
   }
@@ -62,7 +65,7 @@ Result<Kept> keepCertificates(CertificateStore& store, const std::vector<std::st
     MULTINET_TRY(const auto seen, look(store, dnsNames));
     MULTINET_TRY(const auto plan, planCertificates(seen.observation, clock.wall()));
     if (plan.converged()) {
-      return Kept{step > 0, endOf(seen.observation.authority, "ca.crt"),
+      return Kept{step > 0, plan.waitsFor, endOf(seen.observation.authority, "ca.crt"),
                   endOf(seen.observation.serving, "tls.crt")};
     }
     if (!mayWrite()) {

@@ -17,6 +17,7 @@ inline constexpr auto kServingSecret = "multinet-webhook-tls";
 /// What a look at the certificates found, or has made.
 struct Kept {
   bool wrote = false;
+  std::string waitsFor{};  ///< a configuration without which there is no certificate yet
   std::optional<WallTime> authorityEnds;
   std::optional<WallTime> servingEnds;
 };

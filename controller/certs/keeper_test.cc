@@ -33,6 +33,11 @@ class Cluster {
     return keepCertificates(*certificates_, {"multinet-webhook.multinet-system.svc"}, clock,
                             mayWrite);
   }
+  /// Both configurations, as they are applied.
+  void configure() {
+    configure(kMutateConfiguration, 1);
+    configure(kValidateConfiguration, 1);
+  }
   /// Of as many webhooks, whose bundle is `bundle`.
   void configure(const char* name, int webhooks, const std::string& bundle = "") {
     json all = json::array();
@@ -97,9 +102,27 @@ TEST(KeepCertificates, FromNothingTrustComesBeforeUse) {
             std::vector<std::string>(2, cluster.secret(kAuthoritySecret)->at("ca.crt")));
 }
 
-TEST(KeepCertificates, IdleWritesNothing) {
+// At an installation the configurations are applied last. A webhook that is ready before them is
+// called with a certificate that nobody vouches for.
+TEST(KeepCertificates, TheFirstCertificateWaitsForBothConfigurations) {
   Cluster cluster;
   cluster.configure(kMutateConfiguration, 1);
+  auto kept = cluster.keep();
+  ASSERT_TRUE(kept.has_value()) << kept.error().message;
+  EXPECT_EQ(kept->waitsFor, kValidateConfiguration);
+  EXPECT_FALSE(cluster.secret(kServingSecret));
+  cluster.configure(kValidateConfiguration, 1);
+  kept = cluster.keep();
+  ASSERT_TRUE(kept.has_value()) << kept.error().message;
+  EXPECT_EQ(kept->waitsFor, "");
+  EXPECT_EQ(cluster.bundles(kValidateConfiguration),
+            std::vector<std::string>(1, cluster.secret(kAuthoritySecret)->at("ca.crt")));
+  EXPECT_TRUE(cluster.secret(kServingSecret));
+}
+
+TEST(KeepCertificates, IdleWritesNothing) {
+  Cluster cluster;
+  cluster.configure();
   ASSERT_TRUE(cluster.keep().has_value());
   cluster.writes.clear();
   const auto kept = cluster.keep();
@@ -108,17 +131,12 @@ TEST(KeepCertificates, IdleWritesNothing) {
   EXPECT_TRUE(cluster.writes.empty());
 }
 
-TEST(KeepCertificates, WithoutConfigurationsTheCertificateIsMadeAllTheSame) {
-  Cluster cluster;
-  ASSERT_TRUE(cluster.keep().has_value());
-  EXPECT_TRUE(cluster.secret(kServingSecret));
-}
-
 TEST(KeepCertificates, AStaleLeaderLosesAndTakesOverTheWinnersCa) {
   Cluster other;
   ASSERT_TRUE(other.keep().has_value());
   const SecretData winners = *other.secret(kAuthoritySecret);
   Cluster cluster;
+  cluster.configure();
   cluster.beforeWrite = [&] {
     cluster.beforeWrite = nullptr;
     cluster.put(kAuthoritySecret, winners);
@@ -132,7 +150,7 @@ TEST(KeepCertificates, AStaleLeaderLosesAndTakesOverTheWinnersCa) {
 
 TEST(KeepCertificates, GivesUpWhereSomebodyUndoesEachStep) {
   Cluster cluster;
-  cluster.configure(kMutateConfiguration, 1);
+  cluster.configure();
   ASSERT_TRUE(cluster.keep().has_value());
   cluster.erase(kServingSecret);
   cluster.beforeWrite = [&] { cluster.erase(kAuthoritySecret); };
@@ -143,7 +161,7 @@ TEST(KeepCertificates, GivesUpWhereSomebodyUndoesEachStep) {
 
 TEST(KeepCertificates, AStaleLeaderDoesNotUndoANewersBundle) {
   Cluster cluster;
-  cluster.configure(kMutateConfiguration, 1);
+  cluster.configure();
   ASSERT_TRUE(cluster.keep().has_value());
   cluster.configure(kMutateConfiguration, 1, "applied again");
   cluster.beforeWrite = [&] {  // it was held up between its look and its write

@@ -151,7 +151,9 @@ Result<CertificatePlan> planCertificates(const CertificateObservation& observed,
   CertificatePlan plan;
   plan.bundle = authority->bundle();
   plan.configurations = stale(observed, plan.bundle);
-  if (const auto fault = servingFault(observed, *authority, now)) {
+  if (!observed.serving && !observed.missing.empty()) {
+    plan.waitsFor = observed.missing.front();
+  } else if (const auto fault = servingFault(observed, *authority, now)) {
     MULTINET_TRY(const auto leaf,
                  tls::signLeaf(authority->current,
                                {.commonName = observed.dnsNames.empty() ? "multinet-webhook"

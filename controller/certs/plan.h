@@ -37,6 +37,7 @@ struct CertificateObservation {
   std::optional<SecretData> serving;
   /// Configuration name -> the caBundle of each of its webhooks, as PEM.
   std::map<std::string, std::vector<std::string>> bundles;
+  std::vector<std::string> missing;   // configurations that aren't there
   std::vector<std::string> dnsNames;  // that the API server calls the webhook by
 };
 
@@ -46,6 +47,9 @@ struct CertificatePlan {
   std::optional<SecretData> serving;
   std::vector<std::string> configurations;  // whose caBundle is to be `bundle`
   std::string bundle;
+  /// A configuration that isn't there yet: the first certificate waits for it, and so does whoever
+  /// waits for the webhook to be ready. Else the API server would call what it can't trust yet.
+  std::string waitsFor;
   std::string why;
   [[nodiscard]] bool converged() const { return !authority && !serving && configurations.empty(); }
 };
