@@ -10,7 +10,7 @@ from pathlib import Path
 from e2elib import leftovers
 from e2elib.admission import try_out
 from e2elib.cluster import AGENT_SOCKET, REPOSITORY, RUNTIME_SOCKET, Cluster, condition, run_try
-from e2elib.objects import attachment, macvlan, network, vxlan, wait_served
+from e2elib.objects import attachment, macvlan, network, service, vxlan, wait_served
 from e2elib.pods import pod
 
 NAMES = ("removed-vxlan", "removed-bridge", "removed-macvlan")
@@ -120,6 +120,13 @@ def test_agents_that_are_taken_off_leave_their_nodes_as_they_were(
     deployed.kubectl("apply", "--server-side", "-k", str(REPOSITORY / "deploy"))
     available(deployed)
     use(deployed, namespace)
+    deployed.apply(service("web", namespace, NAMES[0], clusterIP=None))
+    for node in deployed.nodes:
+        deployed.wait(
+            lambda node=node: "/run/multinet/bpf" in leftovers.on_node(deployed, node),
+            30,
+            f"{node} to translate services",
+        )
     deployed.apply(pod("plain", namespace, node=deployed.nodes[0]))
     deployed.wait_pod_ready("plain", namespace, 60)
     end_pods(deployed, namespace)
