@@ -176,6 +176,7 @@ TEST(KeepCertificates, AStaleLeaderDoesNotUndoANewersBundle) {
 
 TEST(KeepCertificates, WhoLeadsNoMoreWritesNoStepMore) {
   Cluster cluster;
+  cluster.configure();
   int steps = 0;
   const auto stopped = cluster.keep([&] { return ++steps < 2; });
   ASSERT_FALSE(stopped.has_value());
