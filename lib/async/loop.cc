@@ -35,13 +35,21 @@ void Loop::schedule(BootTime at) {
   at = std::max(at, notBefore_);
   if (due_ && *due_ <= at) return;
   due_ = at;
-  lane_->postAfter(at - clock_.now(), [this, at] { turn(at); });
+  setTimer();
 }
 
-void Loop::turn(BootTime due) {
+void Loop::setTimer() {
+  if (!timers_.empty() && *timers_.begin() <= *due_) return;
+  timers_.insert(*due_);
+  lane_->postAfter(*due_ - clock_.now(), [this, at = *due_] { turn(at); });
+}
+
+void Loop::turn(BootTime timer) {
   {
     const std::lock_guard lock(mutex_);
-    if (due_ != due) return;  // an earlier one was asked for since
+    timers_.erase(timer);
+    if (!due_) return;
+    if (*due_ > clock_.now()) return setTimer();
     due_.reset();
     running_ = true;
     woken_ = false;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "lib/async/lane.h"
@@ -47,9 +48,12 @@ class Loop {
   [[nodiscard]] LaneHealth health() const { return lane_->health(); }
 
  private:
-  void turn(BootTime due);
+  /// When `timer` has come.
+  void turn(BootTime timer);
   /// Under the lock: the next turn is no later than `at`, and not before the spacing is over.
   void schedule(BootTime at);
+  /// Under the lock: some timer comes no later than due_.
+  void setTimer();
 
   const LoopOptions options_;
   const Clock& clock_;
@@ -59,6 +63,9 @@ class Loop {
   bool running_ = false;
   bool woken_ = false;  ///< while it ran
   std::optional<BootTime> due_;
+  /// That the lane keeps. One that comes too early sets the next, so that turns which come sooner
+  /// than was said don't leave one each.
+  std::set<BootTime> timers_;
   BootTime notBefore_ = BootTime::min();
   std::optional<WallTime> lastTurn_;
   std::unique_ptr<Lane> lane_;  // last: it uses all of the above

@@ -94,6 +94,28 @@ TEST_F(LoopTest, BacksOffAfterFailuresAlsoWhereItIsWoken) {
   EXPECT_TRUE(reached(turn));
 }
 
+TEST_F(LoopTest, TurnsThatComeSoonerLeaveNoTimersBehind) {
+  constexpr int kTurns = 100;
+  answer(std::optional<Duration>(seconds(60)));
+  loop_.start();
+  for (int turn = 1; turn < kTurns; ++turn) {
+    ASSERT_TRUE(reached(turn));
+    loop_.wake();
+    clock_.advance(milliseconds(200));
+  }
+  ASSERT_TRUE(reached(kTurns));
+  answer(std::optional<Duration>());
+  clock_.advance(seconds(120));
+  ASSERT_TRUE(reached(kTurns + 1)) << "it said so";
+  loop_.wake();
+  clock_.advance(seconds(1));
+  const auto until = std::chrono::steady_clock::now() + seconds(5);
+  while (turns() < kTurns + 2 && std::chrono::steady_clock::now() < until)
+    std::this_thread::yield();
+  EXPECT_EQ(turns(), kTurns + 2);
+  EXPECT_LE(loop_.health().done, static_cast<std::uint64_t>(kTurns) + 5);
+}
+
 TEST_F(LoopTest, StopsWhileItWaits) {
   loop_.start();
   auto stopped = std::async(std::launch::async, [&] { loop_.stop(); });
