@@ -55,6 +55,10 @@ std::string textOf(const sockaddr_storage& from) {
   return std::string(text.data()) + " " + std::to_string(ntohs(four.sin_port));
 }
 
+/// Milliseconds. What was sent over the loopback may be a busy kernel thread's to deliver.
+constexpr int kUnderWay = 50;
+constexpr int kAnswered = 1000;
+
 /// Bound to that address; TCP listens.
 class Server {
  public:
@@ -79,7 +83,7 @@ class Server {
   unsigned take() {
     unsigned count = 0;
     pollfd waits{socket_.get(), POLLIN, 0};
-    while (::poll(&waits, 1, 0) == 1) {
+    while (::poll(&waits, 1, kUnderWay) == 1) {
       const Fd connection(::accept(socket_.get(), nullptr, nullptr));
       if (!connection.valid()) {
         char byte = 0;
@@ -262,8 +266,10 @@ class Client {
         sockaddr_storage from{};
         socklen_t length = sizeof from;
         char byte = 0;
-        if (said.empty() && ::recvfrom(socket.get(), &byte, 1, MSG_DONTWAIT,
-                                       reinterpret_cast<sockaddr*>(&from), &length) == 1) {
+        pollfd waits{socket.get(), POLLIN, 0};
+        if (said.empty() && ::poll(&waits, 1, kAnswered) == 1 &&
+            ::recvfrom(socket.get(), &byte, 1, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from),
+                       &length) == 1) {
           said = textOf(from);
         }
         said.resize(80);
