@@ -128,6 +128,14 @@ class Cluster:
             raise CommandFailed(f"{' '.join(command)} on {node}: exit code {code}: {err or out}")
         return out
 
+    def node_begin(self, node: str, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+        """Begins a program in all namespaces of a node; who begins it ends it."""
+        _, pid = self.record.machine(node)
+        with log.open("wb") as out:
+            return subprocess.Popen(
+                enter(pid, command), stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
+
     def node_kubeconfig(self, node: str) -> Path:
         """The kubelet's own, which is also the agent's."""
         return self.record.layout.machine(node).etc / "kubelet.kubeconfig"
