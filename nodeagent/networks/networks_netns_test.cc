@@ -72,6 +72,15 @@ TEST_F(NetworksTest, ANodeJoinsWhereItIsWantedAndLeavesAfterItsLastPod) {
       [](const Snapshot& s) { return !s.find(kUid)->joined && s.orphans.empty(); }, seconds(20)));
 }
 
+/// Linux before 6.2 renames a link only while it is down.
+void rename(Node& node, const std::string& from, const std::string& to) {
+  const int index = node.index(from);
+  if (node.socket().run(netlink::relabel(index, {.name = to}))) return;
+  node.run(netlink::setDown({index, ""}));
+  node.run(netlink::relabel(index, {.name = to}));
+  node.run(netlink::setUp({index, ""}));
+}
+
 TEST_F(NetworksTest, AnUnderlayThatIsRenamedOrReplacedLosesNoPodForLong) {
   wireV4();
   startBoth();
@@ -84,12 +93,12 @@ TEST_F(NetworksTest, AnUnderlayThatIsRenamedOrReplacedLosesNoPodForLong) {
   ASSERT_TRUE(reaches(left, right, "10.20.0.2", 7000));
   const int tunnel = one_.inner(vxlanName(blue({}))).index;
 
-  one_.run(netlink::relabel(one_.index("eth0"), {.name = "eth9"}));
+  rename(one_, "eth0", "eth9");
   ASSERT_TRUE(one_.until(notReady("DeviceRenamed"), seconds(20)));
   EXPECT_FALSE(one_.networks().snapshot()->find(kUid)->underlays.empty());
   EXPECT_EQ(one_.inner(vxlanName(blue({}))).index, tunnel);
   EXPECT_TRUE(reaches(left, right, "10.20.0.2", 7001)) << "by the guard's rules too";
-  one_.run(netlink::relabel(one_.index("eth9"), {.name = "eth0"}));
+  rename(one_, "eth9", "eth0");
   ASSERT_TRUE(one_.until(ready, seconds(20)));
   EXPECT_EQ(one_.inner(vxlanName(blue({}))).index, tunnel);
 
