@@ -156,6 +156,22 @@ def show_traffic(stage: Stage) -> None:
     stage.run(f"{run} nslookup kubernetes.default.svc.cluster.local")
 
 
+def show_service(stage: Stage) -> None:
+    reach = _reach(stage)
+    stage.step("a Service on blue: its name and its address lead to the pods' addresses there")
+    stage.run(f"kubectl apply -f {MANIFESTS}/service.yaml")
+    stage.run("kubectl wait --for=condition=Endpoints podnetworkservice/web-blue --timeout=50s")
+    stage.run("kubectl get service,endpointslices -l multinet.dev/network=blue")
+    run = f"kubectl exec {reach.one} --"
+    ip = stage.ask("kubectl get service web-blue -o jsonpath={.spec.clusterIP}")
+    stage.await_answer(f"{run} nslookup web-blue.default.svc.cluster.local || true", ip)
+    stage.run(f"{run} nslookup web-blue.default.svc.cluster.local")
+    get = f"{run} wget -q -O - http://{ip}:80/"
+    stage.await_answer(f"{get} 2>&1 || true", "Hello")
+    stage.run(f"for i in 1 2 3 4; do {get}; done")
+    stage.run("kubectl multinet services")
+
+
 def show_agent_killed(stage: Stage, cluster: Cluster) -> None:
     reach = _reach(stage)
     stage.step("the agent of a node is killed: running pods don't notice, and it is back at once")
