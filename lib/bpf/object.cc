@@ -125,8 +125,10 @@ Result<Object> Object::load(std::span<const unsigned char> elf, const std::strin
                             std::string directory) {
   libbpf_set_print(hear);
   said.clear();
-  LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = name.c_str(),
-              .pin_root_path = directory.c_str());
+  bpf_object_open_opts options{};
+  options.sz = sizeof options;
+  options.object_name = name.c_str();
+  options.pin_root_path = directory.c_str();
   bpf_object* opened = bpf_object__open_mem(elf.data(), elf.size(), &options);
   if (opened == nullptr) return refused("read BPF object " + name, errno);
   std::unique_ptr<bpf_object, Close> object(opened);
