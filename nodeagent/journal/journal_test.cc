@@ -390,7 +390,7 @@ TEST_F(SqliteJournalTest, AJournalThatSaysNoNodeIsOwn) {
   {
     // As a version before there was such a word left it.
     auto opened = store::Database::open(path_, {}, 10).value();
-    ASSERT_TRUE(opened.database.execute("DROP TABLE about; PRAGMA user_version=2").has_value());
+    ASSERT_TRUE(opened.database.execute("DROP TABLE about").has_value());
   }
   {
     SqliteJournal journal(path_, {.node = NodeName("a")});
@@ -401,6 +401,18 @@ TEST_F(SqliteJournalTest, AJournalThatSaysNoNodeIsOwn) {
   }
   SqliteJournal journal(path_, {.node = NodeName("b")});
   EXPECT_EQ(load(journal)->putAsideOf, "a") << "from then on it says one";
+}
+
+// A node goes back to it as long as it is one step behind.
+TEST_F(SqliteJournalTest, TheFirstVersionReadsWhatThisOneWrote) {
+  {
+    SqliteJournal journal(path_, {.node = NodeName("a")});
+    ASSERT_TRUE(load(journal).has_value());
+    ASSERT_TRUE(put(journal, aRecord("a")).has_value());
+  }
+  const auto opened = store::Database::open(
+      path_, {"CREATE TABLE intent(id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID"});
+  EXPECT_TRUE(opened.has_value()) << opened.error().message;
 }
 
 TEST_F(SqliteJournalTest, WrittenAnewItSaysTheSameOfItself) {

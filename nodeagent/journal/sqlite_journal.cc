@@ -32,10 +32,19 @@ const std::vector<std::string>& migrations() {
   static const std::vector<std::string> kMigrations = {
       "CREATE TABLE intent(id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
       // Records that couldn't be read, for people.
-      "CREATE TABLE unreadable(id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
-      // `node`, whose it is, and `id`, its own.
-      "CREATE TABLE about(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"};
+      "CREATE TABLE unreadable(id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID"};
   return kMigrations;
+}
+
+/// `node`, whose it is, and `id`, its own. No migration: programs of before pass over it, and one
+/// more step would keep the first of them from the file.
+constexpr const char* kAbout =
+    "CREATE TABLE IF NOT EXISTS about(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
+
+Result<store::Database::Opened> openFile(const std::string& path) {
+  MULTINET_TRY(store::Database::Opened opened, store::Database::open(path, migrations()));
+  MULTINET_CHECK(opened.database.execute(kAbout));
+  return opened;
 }
 
 Result<Fd> lockFile(const std::string& path) {
@@ -270,7 +279,7 @@ class SqliteJournal::Impl {
 
   // Another's isn't read: its addresses are that node's, and its sandboxes aren't here.
   Result<store::Database::Opened> openOwn() {
-    MULTINET_TRY(store::Database::Opened opened, store::Database::open(path_, migrations()));
+    MULTINET_TRY(store::Database::Opened opened, openFile(path_));
     MULTINET_TRY(const std::string whose, readAbout(opened.database, kNode));
     if (whose.empty() || node_.empty() || whose == node_.str()) {
       MULTINET_TRY(const std::string id, readAbout(opened.database, kId));
@@ -284,7 +293,7 @@ class SqliteJournal::Impl {
     log::error("the journal is another node's: it is put aside, this node begins one of its own",
                {{"node", node_}, {"journalOf", whose}, {"to", to}});
     putAsideOf_ = whose;
-    return store::Database::open(path_, migrations());
+    return openFile(path_);
   }
 
   Status sayWhose() {
