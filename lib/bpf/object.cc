@@ -162,7 +162,8 @@ Result<Attached> Object::attach(const std::string& cgroup) {
   bpf_object__for_each_program(program, object_.get()) {
     const std::string name = bpf_program__name(program);
     const std::string path = directory_ + "/link_" + name;
-    const std::string what = "attach BPF program " + name + " to " + cgroup;
+    std::string what = "attach BPF program ";
+    what.append(name).append(" to ").append(cgroup);
     const int fd = bpf_program__fd(program);
     MULTINET_TRY(const Identity wanted, identityOf(fd, what));
     MULTINET_TRY(const Fd kept, openKept(path));
@@ -186,7 +187,9 @@ Result<Attached> Object::attach(const std::string& cgroup) {
       return fail(errnoError("remove the link kept at " + path, errno));
     }
     if (bpf_obj_pin(made.get(), path.c_str()) != 0) {
-      return fail(errnoError("keep the link of " + name + " at " + path, errno));
+      std::string keep = "keep the link of ";
+      keep.append(name).append(" at ").append(path);
+      return fail(errnoError(keep, errno));
     }
     ++attached.made;
   }

@@ -15,6 +15,7 @@
 #define MN_MAX_ENDPOINTS 131072
 #define MN_MAX_FLOWS 16384
 
+// NOLINTBEGIN(readability-identifier-naming): C's names, which the programs share.
 /// Map `members`: which networks the pods of a network namespace have. Network 0: whether any.
 struct mn_member {
   __u64 netns;  ///< its cookie, which no other gets until the next boot
@@ -73,3 +74,4 @@ struct mn_connection {
   struct mn_backend frontend;
   struct mn_backend backend;
 };
+// NOLINTEND(readability-identifier-naming)
