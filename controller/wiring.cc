@@ -33,7 +33,9 @@ constexpr Duration kPassSpacing = std::chrono::milliseconds(2);
 /// Somebody who applies the configurations again gets the caBundle back within this.
 constexpr Duration kCertificatePeriod = std::chrono::seconds(15);
 /// At an installation they are applied last, and the webhook's replicas wait for the certificate.
+/// Who has none after a minute has no webhook.
 constexpr Duration kConfigurationPeriod = std::chrono::seconds(5);
+constexpr int kConfigurationLooks = 12;
 
 /// Unique to this process: the pod's name, and a part that a restart changes.
 std::string identity() {
@@ -244,6 +246,7 @@ class Controller::Impl {
     showEnd("ca", kept.authorityEnds);
     showEnd("webhook", kept.servingEnds);
     if (kept.waitsFor.empty()) return kCertificatePeriod;
+    if (++waitingLooks_ > kConfigurationLooks) return kCertificatePeriod;
     log::info("the webhook gets its certificate once its configuration is there: apply deploy/",
               {{"missing", kept.waitsFor}});
     return kConfigurationPeriod;
@@ -260,6 +263,7 @@ class Controller::Impl {
   Pass pass_;                                   // the loop's thread only
   bool serverFits_ = false;                     // likewise
   bool seesAll_ = false;                        // likewise: caches that were filled stay so
+  int waitingLooks_ = 0;                        ///< of the certificates' loop alone
   std::vector<prometheus::Gauge*> reconciled_;  ///< by reconciler
   kube::LeaderElector elector_;
   async::Loop passes_;
