@@ -100,19 +100,14 @@ void Feeder::feed() {
   const auto all = caches_.networks();
   demands_.update(caches_);
   if (const auto next = demands_.next()) lookAt(*next);
+  std::set<std::string> joined;
   std::set<std::string> tunnels;
   for (const auto& network : all) {
-    const bool needed = network->spec.type == api::NetworkType::Vxlan &&
-                        demands_.needsPeers(NetworkUid(network->metadata.uid));
-    if (needed) tunnels.insert(network->metadata.name);
+    if (!demands_.needsPeers(NetworkUid(network->metadata.uid))) continue;
+    joined.insert(network->metadata.name);
+    if (network->spec.type == api::NetworkType::Vxlan) tunnels.insert(network->metadata.name);
   }
   caches_.followPeers(tunnels);
-  std::set<std::string> joined;
-  for (const auto& network : all) {
-    if (demands_.needsPeers(NetworkUid(network->metadata.uid))) {
-      joined.insert(network->metadata.name);
-    }
-  }
   caches_.followServices(std::move(joined));
   if (waitsForPeers(tunnels)) return lookAt(begin_ + options_.peersPatience);
   served_ = true;

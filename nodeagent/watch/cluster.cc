@@ -65,6 +65,15 @@ const std::string& serviceNameOf(const k8s::Service& service) {
   return service.metadata.name;
 }
 
+/// An index of slices, by `namespace/name` of their service.
+constexpr const char* kByService = "service";
+
+void byService(kube::Informer<k8s::EndpointSlice>& slices) {
+  slices.addIndex(kByService, [](const k8s::EndpointSlice& one) {
+    return std::vector<std::string>{one.metadata.nameSpace + "/" + serviceNameOf(one)};
+  });
+}
+
 using ServiceChanged =
     std::function<void(const std::string&, const std::string&, const std::string&)>;
 
@@ -98,6 +107,20 @@ struct Cluster::Informers {
     std::function<kube::WatchHealth()> health;
   };
 
+  struct ServiceWatches {
+    Scoped<k8s::Service>::One services;
+    Scoped<k8s::EndpointSlice>::One slices;
+  };
+  /// Nothing until both know what there is.
+  [[nodiscard]] static std::optional<ServiceWatches> servicesOn(const Informers* informers,
+                                                                const std::string& network) {
+    if (informers == nullptr) return std::nullopt;
+    ServiceWatches watches{informers->services.of(network), informers->slices.of(network)};
+    if (watches.services == nullptr || !watches.services->synced()) return std::nullopt;
+    if (watches.slices == nullptr || !watches.slices->synced()) return std::nullopt;
+    return watches;
+  }
+
   Informers(std::unique_ptr<kube::Client> made, std::unique_ptr<kube::Client> quick,
             const NodeName& node, const kube::WatchOptions& options,
             const std::function<void()>& changed, const ServiceChanged& serviceChanged)
@@ -120,7 +143,7 @@ struct Cluster::Informers {
                [changed](const auto&, const auto&) { changed(); },
                [changed](const auto&) { changed(); }, changed}),
         services(*client, options, onNetwork, tellOf<k8s::Service>(serviceChanged)),
-        slices(*client, options, onNetwork, tellOf<k8s::EndpointSlice>(serviceChanged)),
+        slices(*client, options, onNetwork, tellOf<k8s::EndpointSlice>(serviceChanged), byService),
         ownPeers(*client, where(options, "nodeName", node)),
         blocks(*client, where(options, "spec.nodeName", node)),
         serviceCidrs(*client, options),
@@ -542,11 +565,9 @@ std::optional<std::set<std::string>> Cluster::servicesFollowed() const {
 }
 
 std::optional<std::vector<Caches::Service>> Cluster::servicesOf(const std::string& network) const {
-  const Informers* informers = informers_.load();
-  const auto services = informers == nullptr ? nullptr : informers->services.of(network);
-  const auto slices = informers == nullptr ? nullptr : informers->slices.of(network);
-  if (services == nullptr || !services->synced()) return std::nullopt;
-  if (slices == nullptr || !slices->synced()) return std::nullopt;
+  const auto watches = Informers::servicesOn(informers_.load(), network);
+  if (!watches) return std::nullopt;
+  const auto& [services, slices] = *watches;
   std::map<std::pair<std::string, std::string>, Service> found;
   for (auto& one : services->list()) {
     const auto& metadata = one->metadata;
@@ -565,17 +586,11 @@ std::optional<std::vector<Caches::Service>> Cluster::servicesOf(const std::strin
 std::optional<Caches::Service> Cluster::serviceOf(const std::string& network,
                                                   const std::string& namespaceName,
                                                   const std::string& name) const {
-  const Informers* informers = informers_.load();
-  const auto services = informers == nullptr ? nullptr : informers->services.of(network);
-  const auto slices = informers == nullptr ? nullptr : informers->slices.of(network);
-  if (services == nullptr || !services->synced()) return std::nullopt;
-  if (slices == nullptr || !slices->synced()) return std::nullopt;
+  const auto watches = Informers::servicesOn(informers_.load(), network);
+  if (!watches) return std::nullopt;
+  const auto& [services, slices] = *watches;
   Service found{services->get({namespaceName, name}), {}};
-  for (auto& slice : slices->list()) {
-    if (slice->metadata.nameSpace == namespaceName && serviceNameOf(*slice) == name) {
-      found.slices.push_back(slice);
-    }
-  }
+  found.slices = slices->byIndex(kByService, namespaceName + "/" + name);
   return found;
 }
 

@@ -24,12 +24,18 @@ class Scoped {
   /// Narrows the options of a watch to a scope.
   using Narrow = std::function<void(kube::WatchOptions& options, const std::string& scope)>;
 
+  /// Gives a watch what it has before it starts, an index for one.
+  using Prepare = std::function<void(kube::Informer<T>& watch)>;
+
   /// `client` outlives it.
-  Scoped(kube::Client& client, kube::WatchOptions options, Narrow narrow, kube::Handler<T> handler)
+  Scoped(
+      kube::Client& client, kube::WatchOptions options, Narrow narrow, kube::Handler<T> handler,
+      Prepare prepare = [](kube::Informer<T>&) {})
       : client_(client),
         options_(std::move(options)),
         narrow_(std::move(narrow)),
-        handler_(std::move(handler)) {}
+        handler_(std::move(handler)),
+        prepare_(std::move(prepare)) {}
   ~Scoped() { follow({}); }
   Scoped(const Scoped&) = delete;
   Scoped& operator=(const Scoped&) = delete;
@@ -52,6 +58,7 @@ class Scoped {
         narrow_(options, scope);
         watch = std::make_shared<kube::Informer<T>>(client_, std::move(options));
         watch->addHandler(handler_);
+        prepare_(*watch);
         watch->start();
       }
     }
@@ -82,6 +89,7 @@ class Scoped {
   const kube::WatchOptions options_;
   const Narrow narrow_;
   const kube::Handler<T> handler_;
+  const Prepare prepare_;
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<kube::Informer<T>>> watches_;
 };
