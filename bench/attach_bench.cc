@@ -35,8 +35,8 @@ Status measure(const std::vector<std::unique_ptr<Contender>>& contenders,
                 [&](std::size_t which, std::optional<int> round) -> Status {
                   Contender& contender = *contenders[which];
                   const auto begin = Steady::now();
-                  MULTINET_CHECK(contender.attach());
-                  const auto took = Steady::now() - begin;
+                  MULTINET_TRY(const auto done, contender.attach());
+                  const auto took = done - begin;
                   if (round) {
                     std::cout << nlohmann::json{{"case", contender.name()},
                                                 {"round", *round},

@@ -40,7 +40,7 @@ class Netlink final : public Contender {
   }
   [[nodiscard]] std::string name() const override { return "netlink"; }
 
-  Status attach() override {
+  Result<Steady::time_point> attach() override {
     MULTINET_CHECK(host_.run(isMacvlan(plan_) ? macvlan() : veth()));
     MULTINET_TRY(netlink::Socket inside, openIn(pod_));
     MULTINET_TRY(const auto born, netlink::findLink(inside, {0, plan_.name.str()}));
@@ -59,7 +59,7 @@ class Netlink final : public Contender {
     }
     for (const Status& verdict : inside.runAll(requests)) MULTINET_CHECK(verdict);
     MULTINET_TRY(const auto made, netlink::findLink(inside, {born.index, born.name}));
-    if (made.up) return {};
+    if (made.up) return Steady::now();
     return fail(Code::Internal, "Down", "attach interface " + made.name + ": it is down");
   }
   Status detach() override {
@@ -100,7 +100,10 @@ class Cni final : public Contender {
  public:
   Cni(CniPlugin plugin, Fd pod) : plugin_(std::move(plugin)), pod_(std::move(pod)) {}
   [[nodiscard]] std::string name() const override { return "cni"; }
-  Status attach() override { return plugin_.run("ADD", "net1", pod_); }
+  Result<Steady::time_point> attach() override {
+    MULTINET_CHECK(plugin_.run("ADD", "net1", pod_));
+    return Steady::now();
+  }
   Status detach() override { return plugin_.run("DEL", "net1", pod_); }
 
  private:

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "bench/in_turn.h"
 #include "lib/base/fd.h"
 #include "nodeagent/model/interface.h"
 
@@ -14,8 +15,9 @@ class Contender {
  public:
   virtual ~Contender() = default;
   [[nodiscard]] virtual std::string name() const = 0;
-  /// Makes the interface in its own namespace: this is what is timed.
-  [[nodiscard]] virtual Status attach() = 0;
+  /// Makes the interface in its own namespace: this is what is timed, until what it returns, the
+  /// moment in which whoever goes on with the pod can do so.
+  [[nodiscard]] virtual Result<Steady::time_point> attach() = 0;
   /// Takes it away again, so that the next attach finds what this one found.
   [[nodiscard]] virtual Status detach() = 0;
 };

@@ -25,12 +25,14 @@ class EngineContender final : public Contender {
         plans_(std::move(plans)) {}
   [[nodiscard]] std::string name() const override { return name_; }
 
-  Status attach() override {
+  /// Until the engine answers: whoever is answered goes on there, on the engine's thread.
+  Result<Steady::time_point> attach() override {
     MULTINET_TRY(Fd netns, pod_.duplicate());
-    std::promise<Status> answer;
+    std::promise<Result<Steady::time_point>> answer;
     auto future = answer.get_future();
     engine_->attach(intent_, std::move(netns), plans_, nullptr, [&](auto result) {
-      answer.set_value(result ? Status() : fail(result.error()));
+      if (!result) return answer.set_value(fail(result.error()));
+      answer.set_value(Steady::now());
     });
     return future.get();
   }

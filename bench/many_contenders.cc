@@ -43,7 +43,10 @@ class Multus final : public Contender {
   Multus(CniPlugin plugin, Fd pod, std::size_t count)
       : plugin_(std::move(plugin)), pod_(std::move(pod)), count_(count) {}
   [[nodiscard]] std::string name() const override { return "multus " + std::to_string(count_); }
-  Status attach() override { return plugin_.run("ADD", kFirst, pod_); }
+  Result<Steady::time_point> attach() override {
+    MULTINET_CHECK(plugin_.run("ADD", kFirst, pod_));
+    return Steady::now();
+  }
   Status detach() override { return plugin_.run("DEL", kFirst, pod_); }
 
  private:
