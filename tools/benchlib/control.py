@@ -44,7 +44,9 @@ class Extent:
     rounds: int = 3
     turns: int = 2
     seconds: int = 10
-    """Of each rate in each turn, and without a change."""
+    """Of each rate in each turn."""
+    idle: int = 30
+    """Seconds without a change: what is done once a minute or less often isn't what is asked."""
 
 
 def measure(
@@ -57,10 +59,10 @@ def measure(
     given = [f"-kubeconfig={server.kubeconfig}"]
     cold = [f"-sizes={_joined(extent.sizes)}", f"-rounds={extent.rounds}"]
     steady = [f"-rates={_joined(extent.rates)}", f"-turns={extent.turns}"]
-    steady += [f"-seconds={extent.seconds}s", f"-idle={extent.seconds}s"]
+    steady += [f"-seconds={extent.seconds}s", f"-idle={extent.idle}s"]
     stdin = json.dumps(contenders)
     lines = samples_of([str(drive), "cold", *given, *cold], stdin, _COLD_SECONDS)
-    each = 3 * extent.turns * (len(extent.rates) + 1) * (extent.seconds + 5)
+    each = 3 * extent.turns * (len(extent.rates) * (extent.seconds + 5) + extent.idle + 30)
     lines += samples_of([str(drive), "steady", *given, *steady], stdin, each + 120)
     return rows_of(lines)
 
