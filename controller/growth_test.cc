@@ -223,9 +223,10 @@ TEST(Growth, APodCostsTheSameInABigNetwork) {
 }
 
 /// Every node is sent each write of a network: a roll-out's don't grow with its pods.
-TEST(Growth, ARollOutWritesItsNetworkOnceAMinute) {
+TEST(Growth, ARollOutWritesItsNetworkOnceAMinuteIn5000Nodes) {
   for (const int pods : {60, 600, 6000}) {
     Grown grown(1, 1, 10);
+    for (int i = 0; i < 5000; ++i) grown.put(nodeOf("more-" + std::to_string(i)));
     grown.pass(std::chrono::hours(1));
     const auto before = grown.writes();
     for (int i = 0; i < pods; ++i) {

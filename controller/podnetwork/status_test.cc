@@ -360,9 +360,10 @@ int writesWithin(Blue& blue, const Duration time) {
   }
 }
 
-/// One that is settled, with two pods counted, and quiet for long.
+/// In a cluster of so many nodes one that is settled, with two pods counted, and quiet for long.
 struct Busy : Blue {
-  Busy() {
+  explicit Busy(int nodes = 5000) {
+    for (int i = 2; i < nodes; ++i) put(nodeOf("node-" + std::to_string(i)));
     addPod("a", true, true);
     addPod("b", true, true);
     writesWithin(*this, std::chrono::minutes(10));
@@ -394,6 +395,20 @@ TEST(PodNetwork, CountsOnceAMinuteWhateverComesAndGoes) {
   EXPECT_EQ(writesWithin(blue, kCountsStand), 1) << "the last of them isn't forgotten";
   EXPECT_EQ(blue.counted(), 602);
   EXPECT_FALSE(blue.ask(podNetworkReconciler(), "blue").again);
+}
+
+TEST(PodNetwork, CountsInAPaceThatGoesByTheNodesThatAreSentThem) {
+  EXPECT_EQ(countsStand(0), kCountsGather);
+  EXPECT_EQ(countsStand(100), kCountsGather);
+  EXPECT_EQ(countsStand(1000), std::chrono::seconds(12));
+  EXPECT_EQ(countsStand(5000), kCountsStand);
+  EXPECT_EQ(countsStand(1000000), kCountsStand);
+  Busy blue(2);
+  for (const int pods : {3, 4}) {
+    blue.addPod("p" + std::to_string(pods), true, true);
+    EXPECT_EQ(writesWithin(blue, kCountsGather), 1);
+    EXPECT_EQ(blue.counted(), pods);
+  }
 }
 
 TEST(PodNetwork, ANewLeaderKeepsThePace) {

@@ -25,6 +25,12 @@ bool areCounted(const std::vector<std::string>& before, const std::vector<std::s
 
 }  // namespace
 
+Duration countsStand(std::size_t nodes) {
+  const auto most = static_cast<std::size_t>(kCountsStand / kCountsStandANode);
+  const Duration stand = kCountsStandANode * static_cast<int>(std::min(nodes, most));
+  return std::max(stand, kCountsGather);
+}
+
 bool countsDiffer(const api::PodNetworkStatus& before, const api::PodNetworkStatus& after) {
   api::PodNetworkStatus kept = after;
   keepCounts(before, kept);
@@ -56,11 +62,11 @@ void Pace::changed(const k8s::ObjectKey& object, BootTime time) {
   if (!since || *since + kCountsStand < time) since = time;
 }
 
-BootTime Pace::due(const k8s::ObjectKey& object) const {
+BootTime Pace::due(const k8s::ObjectKey& object, Duration stand) const {
   const auto found = seen_.find(object);
   if (found == seen_.end()) return {};
   const auto& [told, changed] = found->second;
-  return std::max(told ? *told + kCountsStand : BootTime{},
+  return std::max(told ? *told + stand : BootTime{},
                   changed ? *changed + kCountsGather : BootTime{});
 }
 

@@ -1,6 +1,6 @@
 // What a status counts. Every node watches PodNetworks and attachments, so a number that follows
 // each pod and each node would be sent to all of them at each step of a roll-out: numbers are told
-// at most once a minute an object, verdicts at once.
+// in a pace that goes by how many those are, at 5,000 once a minute an object; verdicts at once.
 #pragma once
 
 #include <optional>
@@ -13,11 +13,16 @@
 
 namespace multinet::controller {
 
-/// A number that was told stands this long.
+/// For each node that is sent it, a number that was told stands this much longer: of one object at
+/// most 83 a second are sent, whatever the cluster's size.
+inline constexpr Duration kCountsStandANode = std::chrono::milliseconds(12);
+/// No number stands longer.
 inline constexpr Duration kCountsStand = std::chrono::minutes(1);
 /// A first change waits this long for those that come with it: a Deployment's pods start together,
 /// and so do nodes with a new network.
 inline constexpr Duration kCountsGather = std::chrono::seconds(2);
+/// How long a number that was told stands in a cluster of so many nodes.
+[[nodiscard]] Duration countsStand(std::size_t nodes);
 /// Names in `status.blockers`; more are a number.
 inline constexpr std::size_t kMaxBlockers = 10;
 
@@ -41,7 +46,8 @@ class Pace {
   /// Other numbers stand in its status.
   void told(const k8s::ObjectKey& object, BootTime time) { seen_[object] = {time, {}}; }
   void forget(const k8s::ObjectKey& object) { seen_.erase(object); }
-  [[nodiscard]] BootTime due(const k8s::ObjectKey& object) const;
+  /// `stand`: how long a number does.
+  [[nodiscard]] BootTime due(const k8s::ObjectKey& object, Duration stand) const;
 
  private:
   struct Seen {

@@ -98,10 +98,10 @@ class World {
   }
   /// When its numbers may be told again.
   [[nodiscard]] BootTime countsDue(const Network& network) const {
-    return networkPace_.due(keyOf(network));
+    return networkPace_.due(keyOf(network), countsStand(of<Node>().size()));
   }
   [[nodiscard]] BootTime countsDue(const Attachment& attachment) const {
-    return attachmentPace_.due(keyOf(attachment));
+    return attachmentPace_.due(keyOf(attachment), countsStand(of<Node>().size()));
   }
   [[nodiscard]] std::optional<GoneNode> gone(const NodeName& node) const {
     return absences_.find(node);
