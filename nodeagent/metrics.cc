@@ -12,11 +12,12 @@ namespace {
 using Seconds = std::chrono::duration<double>;
 
 /// Of runtime.v1.RuntimeService, as far as a number of its own says something.
-constexpr std::array<std::string_view, 12> kMethods = {
+constexpr std::array<std::string_view, 13> kMethods = {
     "CreateContainer", "GetContainerEvents", "ListContainers",
     "ListPodSandbox",  "PodSandboxStatus",   "RemovePodSandbox",
     "RestorePod",      "RunPodSandbox",      "StartContainer",
-    "Status",          "StopPodSandbox",     "Version"};
+    "Status",          "StopContainer",      "StopPodSandbox",
+    "Version"};
 
 std::string methodLabel(std::string_view method) {
   constexpr std::string_view kService = "/runtime.v1.RuntimeService/";
@@ -29,6 +30,11 @@ std::string methodLabel(std::string_view method) {
 /// From a commit or an attach on a quiet machine (1 ms and less) up to the kubelet's patience.
 prometheus::Histogram::BucketBoundaries buckets() {
   return {0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30};
+}
+
+/// From those that aren't held up to the longest hold.
+prometheus::Histogram::BucketBoundaries heldBuckets() {
+  return {0.01, 0.1, 1, 2, 3, 3.5, 5, 6, 6.5, 10, 15, 30};
 }
 
 }  // namespace
@@ -106,7 +112,17 @@ Metrics::Metrics()
                    .Name("multinet_agent_repairs_total")
                    .Help("Steps that put an attached interface right that differed from its plan")
                    .Register(registry_)
-                   .Add({})) {}
+                   .Add({})),
+      stops_(
+          prometheus::BuildCounter()
+              .Name("multinet_agent_stops_total")
+              .Help("Stops of containers of pods with networks by why they went on when they did")
+              .Register(registry_)),
+      heldSeconds_(prometheus::BuildHistogram()
+                       .Name("multinet_agent_stop_held_seconds")
+                       .Help("How long such a stop was held")
+                       .Register(registry_)
+                       .Add({}, heldBuckets())) {}
 
 void Metrics::called(std::string_view method, int code) {
   calls_
@@ -134,6 +150,11 @@ void Metrics::passed(const char* door, const char* call, Code code, Duration too
 void Metrics::maintained(const Status& outcome, std::size_t repairs) {
   (outcome ? looksOk_ : looksFailed_).Increment();
   repairs_.Increment(static_cast<double>(repairs));
+}
+
+void Metrics::stopped(std::string_view why, Duration held) {
+  stops_.Add({{"why", std::string(why)}}).Increment();
+  heldSeconds_.Observe(Seconds(held).count());
 }
 
 void Metrics::show(const Gauges& gauges) {

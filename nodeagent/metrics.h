@@ -45,6 +45,9 @@ class Metrics {
   void passed(const char* door, const char* call, Code code, Duration took);
   /// A look at attached interfaces ended: `repairs` steps put something right.
   void maintained(const Status& outcome, std::size_t repairs);
+  /// A container of a pod with networks was told to stop; `why` it was then, a word of the
+  /// program's.
+  void stopped(std::string_view why, Duration held);
 
   /// `/healthz`, `/readyz` (whether networks are served) and `/metrics`. It outlives the handler.
   [[nodiscard]] http::Handler handler(std::function<Gauges()> look);
@@ -70,6 +73,8 @@ class Metrics {
   prometheus::Counter& looksOk_;
   prometheus::Counter& looksFailed_;
   prometheus::Counter& repairs_;
+  prometheus::Family<prometheus::Counter>& stops_;
+  prometheus::Histogram& heldSeconds_;
 };
 
 }  // namespace multinet::agent

@@ -71,6 +71,16 @@ TEST_F(MetricsTest, CountsAndTimesCallsOfTheApi) {
   EXPECT_THAT(text(), Not(HasSubstr(R"(api_seconds_count{verb="watch"})")));
 }
 
+TEST_F(MetricsTest, CountsStopsByWhyTheyWentOnAndHowLongTheyWereHeld) {
+  metrics_.stopped("held", seconds(3));
+  metrics_.stopped("held", seconds(6));
+  metrics_.stopped("short", seconds(0));
+  EXPECT_THAT(text(), HasSubstr(R"(multinet_agent_stops_total{why="held"} 2)"));
+  EXPECT_THAT(text(), HasSubstr(R"(multinet_agent_stops_total{why="short"} 1)"));
+  EXPECT_THAT(text(), HasSubstr("multinet_agent_stop_held_seconds_sum 9"));
+  EXPECT_THAT(text(), HasSubstr(R"(multinet_agent_stop_held_seconds_bucket{le="3"} 2)"));
+}
+
 TEST_F(MetricsTest, CountsLooksAndEachRepair) {
   FakeClock clock;
   attach::FakeAttachEngine engine;
@@ -156,6 +166,7 @@ TEST_F(MetricsTest, ThePageListsThemAllAndNoOther) {
   passAll(metrics_, clock);
   metrics_.called("", 0);
   metrics_.apiCalled({"get", "namespaces", 200, seconds(2)});
+  metrics_.stopped("held", seconds(3));
   gauges_.watches = {{"pods", seconds(1)}};
   gauges_.lanes.push_back({.name = "sandbox"});
   std::istringstream lines(text());

@@ -22,6 +22,9 @@ constexpr std::chrono::seconds kRuntimeStuck(5);
 /// Above the deadlines of all calls that one report makes to a server that doesn't answer.
 constexpr std::chrono::minutes kReportStuck(3);
 
+/// The runtime's answer takes milliseconds; it is asked again.
+constexpr std::chrono::seconds kListContainers(2);
+
 Result<std::string> readBootId() {
   MULTINET_CHECK(failpoint::check("start.boot-id"));
   MULTINET_TRY(std::string text, readFile("/proc/sys/kernel/random/boot_id"));
@@ -36,12 +39,13 @@ Error unusable(const char* reason, const Error& error, const char* remedy) {
 }  // namespace
 
 NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock& clock,
-                           Metrics& metrics, async::Watchdog& watchdog)
+                           Metrics& metrics, async::Watchdog& watchdog, drain::Drain& drain)
     : settings_(settings),
       policy_(std::move(policy)),
       clock_(clock),
       metrics_(metrics),
       watchdog_(watchdog),
+      drain_(drain),
       node_(settings.nodeName),
       files_("files", clock_),
       channel_(settings.runtimeEndpoint, clock_),
@@ -57,10 +61,15 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock&
                 .serviceChanged =
                     [this](const auto& network, const auto& home, const auto& name) {
                       if (feeding_) translator_->changed(network, home, name);
+                      drain_.serviceChanged(network, home, name);
                     },
                 .storeWentBack = [this] { storeWentBack(); }},
                clock_, [this] { changed(); },
-               {.pod = [this](const std::string& uid) { reporter_.changed(uid); },
+               {.pod =
+                    [this](const std::string& uid) {
+                      reporter_.changed(uid);
+                      drain_.podChanged(uid);
+                    },
                 .node = [this](const std::string& peer) { nodeReporter_.changed(peer); }}),
       client_([this] { return cluster_.client(); }),
       nodeReporter_(client_, cluster_, clock_, node_, {},
@@ -187,6 +196,13 @@ void NetworkParts::serve() {
   watchdog_.watch(joining_->lane(), kOwnerStuck);
   watchdog_.watch([this] { return reporter_.health(); }, kReportStuck);
   watchdog_.watch([this] { return nodeReporter_.health(); }, kReportStuck);
+  drain_.open({.caches = &cluster_,
+               .own = &cluster_,
+               .node = node_,
+               .containers = [this](async::Answer<std::vector<drain::Container>> done) {
+                 cri::listRunningContainers(channel_, clock_.now() + kListContainers,
+                                            std::move(done));
+               }});
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
   recovery_->start();  // fail-closed: until it is done no call for networks is served
 }

@@ -15,6 +15,7 @@
 #include "nodeagent/addresses/blocks.h"
 #include "nodeagent/attach/kernel_attach_engine.h"
 #include "nodeagent/cri/runtime_channel.h"
+#include "nodeagent/drain/drain.h"
 #include "nodeagent/feeder.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/measured.h"
@@ -43,9 +44,9 @@ class NetworkParts {
     std::vector<IpPrefix> clusterPrefixes;
   };
 
-  /// Fails never and touches nothing yet. `clock`, `metrics` and `watchdog` outlive it.
+  /// Fails never and touches nothing yet. `clock`, `metrics`, `watchdog` and `drain` outlive it.
   NetworkParts(const Settings& settings, Policy policy, const Clock& clock, Metrics& metrics,
-               async::Watchdog& watchdog);
+               async::Watchdog& watchdog, drain::Drain& drain);
 
   /// Starts what isn't started yet. After an error, or an exception of the standard library for
   /// want of threads or memory, it may be called again: Unavailable names the part, the reason and
@@ -82,6 +83,7 @@ class NetworkParts {
   const Clock& clock_;
   Metrics& metrics_;
   async::Watchdog& watchdog_;
+  drain::Drain& drain_;
   const NodeName node_;
   async::Lane files_;
   cri::RuntimeChannel channel_;

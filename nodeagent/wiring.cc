@@ -20,6 +20,7 @@
 #include "nodeagent/cri/listener.h"
 #include "nodeagent/cri/pod_networks.h"
 #include "nodeagent/cri/server.h"
+#include "nodeagent/drain/drain.h"
 #include "nodeagent/metrics.h"
 #include "nodeagent/node_name.h"
 #include "nodeagent/parts.h"
@@ -103,11 +104,16 @@ class NodeAgent final : public Agent {
       : settings_(settings),
         policy_(std::move(policy)),
         sandboxes_(timers_),
+        drain_(
+            timers_, clock_, [this] { return sandboxes_.snapshot(); },
+            [this](drain::Why why, Duration held) { metrics_.stopped(name(why), held); }),
         podNetworks_(sandboxes_),
         server_(
             {.runtime = settings.runtimeEndpoint,
-             .interceptorOf = cri::interceptors(
-                 {.sandboxes = &sandboxes_, .clock = &clock_, .timers = &timers_}),
+             .interceptorOf = cri::interceptors({.sandboxes = &sandboxes_,
+                                                 .clock = &clock_,
+                                                 .timers = &timers_,
+                                                 .drain = &drain_}),
              .podNetworks = &podNetworks_,
              .called = [this](std::string_view method, int code) { metrics_.called(method, code); },
              .clock = &clock_}),
@@ -178,6 +184,7 @@ class NodeAgent final : public Agent {
       if (crashes_.begin()) why = "the agent crashed again and again";
     }
     if (why == nullptr) return startParts();
+    drain_.close();
     const bool ends = policy_.safeMode == SafeMode::Auto;
     sandboxes_.close({Code::FailedPrecondition, "SafeMode",
                       std::string("the agent is in safe mode (") + why +
@@ -211,8 +218,8 @@ class NodeAgent final : public Agent {
   Status makeParts() {
     try {
       if (parts_ == nullptr) {
-        parts_ =
-            std::make_unique<NetworkParts>(settings_, policy_.parts, clock_, metrics_, watchdog_);
+        parts_ = std::make_unique<NetworkParts>(settings_, policy_.parts, clock_, metrics_,
+                                                watchdog_, drain_);
       }
       return parts_->start();
     } catch (const std::exception& error) {
@@ -254,6 +261,7 @@ class NodeAgent final : public Agent {
   async::Watchdog watchdog_;
   async::Lane timers_{"timers", clock_};
   sandbox::Sandboxes sandboxes_;
+  drain::Drain drain_;
   cri::PodNetworksService podNetworks_;
   cri::Server server_;
   cri::Listener listener_;

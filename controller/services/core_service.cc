@@ -34,6 +34,8 @@ void fill(const NetworkService& service, k8s::Service& made) {
   for (const auto& [key, value] : shared) labels[key] = value;
   labels[api::kServiceProxyLabel] = api::kServiceManager;
   labels[api::kNetworkLabel] = service.spec.podNetworkName;
+  labels.erase(api::kHoldLabel);
+  if (const auto hold = api::holdLabelOf(service.spec)) labels[api::kHoldLabel] = *hold;
   made.metadata.annotations[api::kLabelsOfAnnotation] = keysOf(shared);
   made.spec.type = k8s::spell(service.spec.type);
   made.spec.selector.clear();

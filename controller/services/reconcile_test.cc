@@ -325,6 +325,30 @@ TEST(Services, AClusterIPIsAllocatedAndItsPolicyPassedOn) {
   EXPECT_EQ(status.conditions.find("Endpoints")->reason, "Available");
 }
 
+TEST(Services, AHoldIsPassedOnAndTakenBack) {
+  Shop shop;
+  auto web = api::testing::goodService("web", "blue");
+  web.spec.termination = {api::TerminationHold::Auto, 12};
+  shop.put(web);
+  shop.converge();
+  const auto label = [&] {
+    const k8s::StringMap labels = *shop.service().metadata.labels;
+    const auto found = labels.find(api::kHoldLabel);
+    return found == labels.end() ? std::string() : found->second;
+  };
+  EXPECT_EQ(label(), "12");
+  web = shop.get<api::PodNetworkService>("web", "default");
+  web.spec.termination = {api::TerminationHold::Off, {}};
+  shop.put(web);
+  shop.converge();
+  EXPECT_EQ(label(), "0");
+  web = shop.get<api::PodNetworkService>("web", "default");
+  web.spec.termination.reset();
+  shop.put(web);
+  shop.converge();
+  EXPECT_EQ(label(), "");
+}
+
 TEST(Services, BadOnesThatPassedTheDoorMakeNothing) {
   Shop shop;
   auto bad = api::testing::goodService("bad", "blue");

@@ -200,6 +200,12 @@ void describe(V& v, typename V::template Ref<PodNetworkServicePort> port) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkServiceTermination> termination) {
+  v.field("hold", termination.hold);
+  v.field("seconds", termination.seconds);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<PodNetworkServiceSpec> spec) {
   v.required("podNetworkName", spec.podNetworkName);
   v.required("selector", spec.selector);
@@ -209,6 +215,7 @@ void describe(V& v, typename V::template Ref<PodNetworkServiceSpec> spec) {
   v.field("ports", spec.ports);
   v.field("publishNotReadyAddresses", spec.publishNotReadyAddresses);
   v.field("internalTrafficPolicy", spec.internalTrafficPolicy);
+  v.field("termination", spec.termination);
 }
 
 template <class V>

@@ -17,6 +17,8 @@ enum class ServiceType : std::uint8_t { ClusterIP };
 /// Whose endpoints a client is given by a ClusterIP: all, or those of its own node.
 enum class TrafficPolicy : std::uint8_t { Cluster, Local };
 enum class Protocol : std::uint8_t { TCP, UDP, SCTP };
+/// Whether containers of a pod that is deleted are told to stop only once it has left the service.
+enum class TerminationHold : std::uint8_t { Auto, Off };
 
 struct PodNetworkServicePort {
   std::string name;  ///< may be empty where it is the only one
@@ -25,6 +27,13 @@ struct PodNetworkServicePort {
   k8s::IntOrString targetPort;  ///< a name is that of a container's port; absent: `port`
   std::string appProtocol;
   bool operator==(const PodNetworkServicePort&) const = default;
+};
+
+/// How long clients may take to hear that an endpoint goes, before its processes do.
+struct PodNetworkServiceTermination {
+  TerminationHold hold = TerminationHold::Auto;
+  std::optional<std::int32_t> seconds;  ///< 1 to 30; absent: as the service is, see service.h
+  bool operator==(const PodNetworkServiceTermination&) const = default;
 };
 
 struct PodNetworkServiceSpec {
@@ -36,6 +45,7 @@ struct PodNetworkServiceSpec {
   std::vector<PodNetworkServicePort> ports;
   bool publishNotReadyAddresses = false;
   TrafficPolicy internalTrafficPolicy = TrafficPolicy::Cluster;
+  std::optional<PodNetworkServiceTermination> termination;
   bool operator==(const PodNetworkServiceSpec&) const = default;
 
   [[nodiscard]] bool isHeadless() const { return clusterIP == "None"; }

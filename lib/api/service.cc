@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <set>
 #include <utility>
 
@@ -165,6 +166,21 @@ void checkFamilies(const PodNetworkServiceSpec& spec, Report& report) {
   }
 }
 
+void checkTermination(const PodNetworkServiceSpec& spec, Report& report) {
+  if (!spec.termination || !spec.termination->seconds) return;
+  const std::int32_t seconds = *spec.termination->seconds;
+  const std::string path = "spec.termination.seconds";
+  if (spec.termination->hold == TerminationHold::Off) {
+    report.violations.push_back(broken(path, std::to_string(seconds),
+                                       "says how long, and hold: Off says not at all",
+                                       "leave one of them out", "Contradiction"));
+  } else if (seconds < 1 || seconds > kMostHoldSeconds) {
+    report.violations.push_back(
+        broken(path, std::to_string(seconds), "is no time to wait for",
+               "write 1 to " + std::to_string(kMostHoldSeconds) + ", or hold: Off", "InvalidHold"));
+  }
+}
+
 bool isOpen(const PodNetwork& network, const std::string& home, const Catalog& catalog) {
   const auto labels = catalog.namespaceLabels(home);
   return isOpenTo(network, home, labels ? &*labels : nullptr);
@@ -214,6 +230,7 @@ Report validate(const PodNetworkService& service) {
   checkClusterIP(service.spec, report);
   checkFamilies(service.spec, report);
   checkPorts(service.spec, report);
+  checkTermination(service.spec, report);
   return report;
 }
 
@@ -237,6 +254,24 @@ Report validateUpdate(const PodNetworkService& before, const PodNetworkService& 
   }
   unchanged("spec.ipFamilies", old.ipFamilies, now.ipFamilies, families, report);
   return report;
+}
+
+std::optional<std::string> holdLabelOf(const PodNetworkServiceSpec& service) {
+  if (!service.termination) return std::nullopt;
+  if (service.termination->hold == TerminationHold::Off) return "0";
+  if (!service.termination->seconds) return std::nullopt;
+  return std::to_string(*service.termination->seconds);
+}
+
+std::chrono::seconds holdOf(const std::string* label, bool isHeadless) {
+  std::int32_t seconds = -1;
+  if (label != nullptr) {
+    const char* end = label->data() + label->size();
+    const auto read = std::from_chars(label->data(), end, seconds);
+    if (read.ec != std::errc() || read.ptr != end) seconds = -1;
+  }
+  if (seconds >= 0 && seconds <= kMostHoldSeconds) return std::chrono::seconds(seconds);
+  return isHeadless ? kHoldByName : kHold;
 }
 
 bool isReservedLabel(std::string_view key) {

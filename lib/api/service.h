@@ -2,6 +2,9 @@
 // CLI call the same ones.
 #pragma once
 
+#include <chrono>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "lib/api/catalog.h"
@@ -26,6 +29,16 @@ inline constexpr const char* kHeadlessLabel = "service.kubernetes.io/headless";
 inline constexpr const char* kLabelsOfAnnotation = "multinet.dev/labels";
 /// Which network's addresses are in it.
 inline constexpr const char* kNetworkLabel = "multinet.dev/network";
+/// Label of a Service: spec.termination in seconds, 0 to 30, for the nodes, which read no kind of
+/// ours here. Absent: kHold or kHoldByName.
+inline constexpr const char* kHoldLabel = "multinet.dev/hold";
+
+/// Without a word of the service's, how long clients may take to hear that an endpoint goes: nodes
+/// by their watch of the slices; by a name they first use up what they know of it, 5 s from
+/// CoreDNS.
+inline constexpr std::chrono::seconds kHold(3);
+inline constexpr std::chrono::seconds kHoldByName(6);
+inline constexpr std::int32_t kMostHoldSeconds = 30;
 
 /// A service by itself: its name, labels, selector, ports, families.
 [[nodiscard]] Report validate(const PodNetworkService& service);
@@ -35,6 +48,12 @@ inline constexpr const char* kNetworkLabel = "multinet.dev/network";
 /// As above, and the network, clusterIP and ipFamilies may not change.
 [[nodiscard]] Report validateUpdate(const PodNetworkService& before, const PodNetworkService& after,
                                     const Catalog& catalog);
+
+/// What kHoldLabel has for it; nothing where the service leaves it to us.
+[[nodiscard]] std::optional<std::string> holdLabelOf(const PodNetworkServiceSpec& service);
+/// How long a pod's containers are kept from hearing that they stop, once the slices have said that
+/// it goes; zero: not at all. `label` is kHoldLabel's, null where there is none.
+[[nodiscard]] std::chrono::seconds holdOf(const std::string* label, bool isHeadless);
 
 /// Whether a label is for Kubernetes or us to set, on Services and slices.
 [[nodiscard]] bool isReservedLabel(std::string_view key);

@@ -100,6 +100,14 @@ const std::vector<Bad> kBad{
        port(s).protocol = Protocol::SCTP;
      },
      "spec.ports[0].protocol: \"SCTP\" isn't served by a ClusterIP", "ProtocolNotServed"},
+    {"a hold of no time", [](auto& s) { s.spec.termination = {TerminationHold::Auto, 0}; },
+     "spec.termination.seconds: \"0\" is no time to wait for; write 1 to 30, or hold: Off",
+     "InvalidHold"},
+    {"a hold of 31 s", [](auto& s) { s.spec.termination = {TerminationHold::Auto, 31}; },
+     "spec.termination.seconds: \"31\" is no time", "InvalidHold"},
+    {"a time for none", [](auto& s) { s.spec.termination = {TerminationHold::Off, 3}; },
+     "spec.termination.seconds: \"3\" says how long, and hold: Off says not at all",
+     "Contradiction"},
 };
 
 TEST(Service, AGoodOneIsGood) {
@@ -170,6 +178,23 @@ TEST(Service, FamiliesAreItsOwnOrTheNetworks) {
               ::testing::ElementsAre(AddressFamily::IPv4, AddressFamily::IPv6));
   service.spec.ipFamilies = {AddressFamily::IPv6};
   EXPECT_THAT(familiesOf(service.spec, blue), ::testing::ElementsAre(AddressFamily::IPv6));
+}
+
+TEST(Service, AHoldIsSaidByALabelAndIsLongerByName) {
+  const auto hold = [](std::optional<PodNetworkServiceTermination> said, bool headless) {
+    PodNetworkServiceSpec spec;
+    spec.termination = said;
+    const auto label = holdLabelOf(spec);
+    return holdOf(label ? &*label : nullptr, headless).count();
+  };
+  EXPECT_EQ(hold({}, false), 3);
+  EXPECT_EQ(hold({}, true), 6);
+  EXPECT_EQ(hold({{TerminationHold::Auto, {}}}, true), 6);
+  EXPECT_EQ(hold({{TerminationHold::Auto, 12}}, true), 12);
+  EXPECT_EQ(hold({{TerminationHold::Off, {}}}, true), 0);
+  for (const std::string nonsense : {"", "x", "3s", "-1", "31"}) {
+    EXPECT_EQ(holdOf(&nonsense, false), kHold) << nonsense;
+  }
 }
 
 TEST(Service, ATargetPortIsANumberOrAName) {

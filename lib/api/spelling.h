@@ -39,6 +39,11 @@ inline constexpr std::array kSpellings<api::TrafficPolicy>{
     std::pair{api::TrafficPolicy::Local, std::string_view("Local")},
 };
 template <>
+inline constexpr std::array kSpellings<api::TerminationHold>{
+    std::pair{api::TerminationHold::Auto, std::string_view("Auto")},
+    std::pair{api::TerminationHold::Off, std::string_view("Off")},
+};
+template <>
 inline constexpr std::array kSpellings<api::Protocol>{
     std::pair{api::Protocol::TCP, std::string_view("TCP")},
     std::pair{api::Protocol::UDP, std::string_view("UDP")},

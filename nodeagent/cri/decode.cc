@@ -1,6 +1,7 @@
 #include "nodeagent/cri/decode.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "proto/cri-multinet/internal/cri_subset.pb.h"
@@ -11,6 +12,7 @@ namespace {
 namespace subset = multinet::cri::subset;
 
 constexpr std::chrono::minutes kDefault(4);  // kubelet: twice its usual runtimeRequestTimeout
+constexpr std::int64_t kLeast = 2;           // seconds; kubelet: minimumGracePeriodInSeconds
 constexpr std::chrono::hours kNever(24);     // gRPC tells "no deadline" by a time far away
 
 tl::unexpected<Error> malformed(const std::string& what) {
@@ -50,7 +52,26 @@ Result<sandbox::RunRequest> decodeRestore(std::string bytes) {
 Result<CreateRequest> decodeCreate(const std::string& bytes) {
   subset::CreateContainerRequest decoded;
   if (!decoded.ParseFromString(bytes)) return malformed("CreateContainerRequest");
-  return CreateRequest{SandboxId(decoded.pod_sandbox_id()), requestOf(decoded.sandbox_config())};
+  return CreateRequest{SandboxId(decoded.pod_sandbox_id()), decoded.config().metadata().name(),
+                       requestOf(decoded.sandbox_config())};
+}
+
+std::optional<StopRequest> decodeStop(const std::string& bytes) {
+  subset::StopContainerRequest decoded;
+  if (!decoded.ParseFromString(bytes)) return std::nullopt;
+  // What no clock can count is no different from a day.
+  const auto grace =
+      std::clamp<std::int64_t>(decoded.timeout(), 0, kNever / std::chrono::seconds(1));
+  return StopRequest{decoded.container_id(), std::chrono::seconds(grace)};
+}
+
+std::string stopLater(const std::string& bytes, Duration held) {
+  subset::StopContainerRequest decoded;
+  if (!decoded.ParseFromString(bytes)) return bytes;
+  const auto over = std::chrono::floor<std::chrono::seconds>(held).count();
+  if (over <= 0 || decoded.timeout() <= kLeast) return bytes;
+  decoded.set_timeout(std::max<std::int64_t>(kLeast, decoded.timeout() - over));
+  return decoded.SerializeAsString();
 }
 
 BootTime bootDeadline(const Clock& clock, std::chrono::system_clock::time_point deadline) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "lib/base/clock.h"
@@ -15,9 +16,20 @@ namespace multinet::agent::cri {
 
 struct CreateRequest {
   SandboxId id;
+  std::string container;  ///< its name in the pod
   sandbox::RunRequest config;
 };
 [[nodiscard]] Result<CreateRequest> decodeCreate(const std::string& bytes);
+
+struct StopRequest {
+  std::string container;  ///< its ID
+  std::chrono::seconds grace{};
+};
+/// Nothing of what is no such message: it is the runtime's to judge.
+[[nodiscard]] std::optional<StopRequest> decodeStop(const std::string& bytes);
+/// The same request once `held` of its time is over; what is left is at least 2 s, as the kubelet
+/// itself leaves.
+[[nodiscard]] std::string stopLater(const std::string& bytes, Duration held);
 
 /// A call's deadline on the agent's clock, however long the kubelet's runtimeRequestTimeout makes
 /// it; a call without one (or with more than a day) gets the four minutes that a kubelet gives

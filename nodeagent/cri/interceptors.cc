@@ -99,11 +99,44 @@ class CreateContainer final : public Interceptor {
     const auto may =
         sandbox::mayCreateContainer(*context_.sandboxes->snapshot(), decoded->id, decoded->config);
     if (!may) return decide(refusal(may.error()));
+    if (sandbox::asksForNetworks(decoded->config)) {
+      made_ = drain::Container{"", std::move(decoded->container), std::move(decoded->id)};
+    }
+    decide(Forward{std::move(message)});
+  }
+
+  void reply(grpc::ByteBuffer message, DecideReply decide) override {
+    subset::CreateContainerResponse decoded;
+    if (made_ && decoded.ParseFromString(bytesOf(message)) && !decoded.container_id().empty()) {
+      made_->id = decoded.container_id();
+      context_.drain->created(std::move(*made_));
+    }
     decide(Forward{std::move(message)});
   }
 
  private:
   Context context_;
+  std::optional<drain::Container> made_;  ///< in a sandbox with networks
+};
+
+/// Of a pod with networks it waits for the pod's services; what is left of its time goes on.
+class StopContainer final : public Interceptor {
+ public:
+  explicit StopContainer(Context context) : context_(context) {}
+
+  void request(grpc::ByteBuffer message, DecideRequest decide) override {
+    const auto decoded = decodeStop(bytesOf(message));
+    if (!decoded) return decide(Forward{std::move(message)});
+    context_.drain->stop(decoded->container, decoded->grace, gone_,
+                         [decide = std::move(decide), message = std::move(message)](Duration held) {
+                           decide(Forward{bufferOf(stopLater(bytesOf(message), held))});
+                         });
+  }
+  void cancelled() override { gone_->store(true); }
+
+ private:
+  Context context_;
+  const std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 /// Tells the owner before and after. An end isn't ours to refuse: an owner that hangs is waited for
@@ -121,10 +154,15 @@ class StopPodSandbox final : public Interceptor {
     involved_ =
         snapshot->sandboxes.contains(id_) || !snapshot->recovered || !snapshot->running.empty();
     if (!involved_) return decide(Forward{std::move(message)});
-    const auto once = onceWithin(
-        [decide, message = std::move(message)](const Status&) { decide(Forward{message}); });
-    context_.sandboxes->beforeStop(id_, once);
+    context_.drain->stopSandbox(
+        id_, gone_,
+        [this, decide = std::move(decide), message = std::move(message)](Duration /*held*/) {
+          const auto once =
+              onceWithin([decide, message](const Status&) { decide(Forward{message}); });
+          context_.sandboxes->beforeStop(id_, once);
+        });
   }
+  void cancelled() override { gone_->store(true); }
 
   void reply(grpc::ByteBuffer message, DecideReply decide) override {
     if (involved_) context_.sandboxes->afterStop(id_, [](const Status&) {});
@@ -148,6 +186,7 @@ class StopPodSandbox final : public Interceptor {
   Context context_;
   SandboxId id_;
   bool involved_ = false;
+  const std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 class RemovePodSandbox final : public Interceptor {
@@ -161,6 +200,7 @@ class RemovePodSandbox final : public Interceptor {
   }
   void reply(grpc::ByteBuffer message, DecideReply decide) override {
     context_.sandboxes->afterRemove(id_);
+    context_.drain->removed(id_);
     decide(Forward{std::move(message)});
   }
 
@@ -267,6 +307,10 @@ InterceptorOf interceptors(Context context) {
     }
     if (method == "RestorePod") return std::make_unique<RestorePod>(context);
     if (method == "CreateContainer") return std::make_unique<CreateContainer>(context);
+    if (method == "StopContainer") {
+      if (!context.drain->mayHold()) return nullptr;
+      return std::make_unique<StopContainer>(context);
+    }
     if (method == "StopPodSandbox") return std::make_unique<StopPodSandbox>(context);
     if (method == "RemovePodSandbox") return std::make_unique<RemovePodSandbox>(context);
     if (method == "PodSandboxStatus") return std::make_unique<PodSandboxStatus>(context);

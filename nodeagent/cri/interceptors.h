@@ -6,6 +6,7 @@
 #include "lib/async/lane.h"
 #include "lib/base/clock.h"
 #include "nodeagent/cri/server.h"
+#include "nodeagent/drain/drain.h"
 #include "nodeagent/sandbox/sandboxes.h"
 
 namespace multinet::agent::cri {
@@ -15,6 +16,7 @@ struct Context {
   sandbox::Sandboxes* sandboxes = nullptr;
   const Clock* clock = nullptr;
   async::Lane* timers = nullptr;  ///< ends waits for an owner that doesn't answer
+  drain::Drain* drain = nullptr;  ///< holds the stops of containers
   /// How long StopPodSandbox waits for the owner before the runtime is asked, and goes on without.
   Duration ownerLimit = std::chrono::milliseconds(800);
 };

@@ -96,11 +96,14 @@ class RelayTest : public ::testing::Test {
     builder.RegisterCallbackGenericService(&runtime);
     builder.AddListeningPort("unix:" + path("runtime"), grpc::InsecureServerCredentials());
     runtimeServer = builder.BuildAndStart();
-    server = std::make_unique<Server>(ServerOptions{
-        .runtime = "unix:" + path("runtime"),
-        .interceptorOf = interceptors(
-            {.sandboxes = &sandboxes, .clock = &clock, .timers = &timers, .ownerLimit = 50ms}),
-        .podNetworks = nullptr});
+    server = std::make_unique<Server>(
+        ServerOptions{.runtime = "unix:" + path("runtime"),
+                      .interceptorOf = interceptors({.sandboxes = &sandboxes,
+                                                     .clock = &clock,
+                                                     .timers = &timers,
+                                                     .drain = &drain,
+                                                     .ownerLimit = 50ms}),
+                      .podNetworks = nullptr});
     auto socket = listenAt(path("agent"));
     EXPECT_TRUE(socket.has_value());
     listener = std::make_unique<Listener>(std::move(*socket),
@@ -177,6 +180,10 @@ class RelayTest : public ::testing::Test {
   std::atomic<bool> timePasses = false;  ///< while a call waits
   async::Lane timers{"cri-timers", clock};
   sandbox::Sandboxes sandboxes{timers};
+  std::map<std::string, int> stops;  ///< by why they went on when they did; of the lane
+  drain::Drain drain{timers, clock, [this] { return sandboxes.snapshot(); },
+                     [this](drain::Why why, Duration) { ++stops[std::string(name(why))]; },
+                     Duration{}};
   EchoRuntime runtime;
   std::unique_ptr<grpc::Server> runtimeServer;
   std::unique_ptr<Server> server;

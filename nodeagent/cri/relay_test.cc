@@ -3,11 +3,14 @@
 #include "nodeagent/cri/relay_fixture.h"
 
 #include <future>
+#include <limits>
 #include <thread>
 
 #include "lib/async/watchdog.h"
 #include "lib/base/fake_clock.h"
+#include "nodeagent/cri/decode.h"
 #include "nodeagent/cri/sandbox_list.h"
+#include "nodeagent/watch/fake_own_objects.h"
 #include "test/support/cri/channel.h"
 
 namespace multinet::agent::cri {
@@ -180,6 +183,149 @@ TEST_F(RelayTest, RefusesContainersInASandboxWithoutItsNetworks) {
   snapshot.sandboxes[SandboxId("s1")].attached = true;
   sandboxes.show(snapshot);
   EXPECT_EQ(call(cri("CreateContainer"), bytes).bytes, bytes);
+}
+
+/// A pod with networks that is deleted, and is one of two endpoints; its container is c1.
+class StopTest : public RelayTest {
+ protected:
+  StopTest() {
+    sandbox::Snapshot snapshot{.recovered = true, .bootId = "b", .sandboxes = {}, .running = {}};
+    auto& view = snapshot.sandboxes[SandboxId("s1")];
+    view.pod = {PodUid("u1"), "default", "web", 0};
+    view.attached = true;
+    InterfaceStatus status;
+    status.plan.network = NetworkName("blue");
+    view.interfaces = std::make_shared<const std::vector<InterfaceStatus>>(1, status);
+    sandboxes.show(snapshot);
+    k8s::Pod pod;
+    pod.metadata.nameSpace = "default";
+    pod.metadata.name = "web";
+    pod.metadata.uid = "u1";
+    pod.metadata.deletionTimestamp = clock.wall();
+    own.put(pod);
+    auto service = std::make_shared<k8s::Service>();
+    service->metadata.nameSpace = "default";
+    service->metadata.name = "web";
+    auto slice = std::make_shared<k8s::EndpointSlice>();
+    slice->metadata.labels = {{"endpointslice.kubernetes.io/managed-by", "multinet.dev"}};
+    for (const char* uid : {"u1", "u2"}) {
+      k8s::Endpoint endpoint;
+      endpoint.targetRef = k8s::ObjectReference{"Pod", "default", "web", uid};
+      endpoint.conditions = {uid == std::string("u2"), true, uid == std::string("u1")};
+      slice->endpoints.push_back(endpoint);
+    }
+    node.caches.serviceLists["blue"] = {{service, {slice}}};
+  }
+  ~StopTest() override { timers.stop(); }
+
+  void openDrain() {
+    drain.open(
+        {.caches = &node.caches, .own = &own, .node = NodeName("n1"), .containers = [](auto done) {
+           done(std::vector<drain::Container>{});
+         }});
+    std::promise<void> opened;
+    timers.post([&] { opened.set_value(); });
+    opened.get_future().wait();
+  }
+  void create() {
+    subset::RunPodSandboxRequest run;
+    ASSERT_TRUE(run.ParseFromString(runRequest(true)));
+    subset::CreateContainerRequest request;
+    request.set_pod_sandbox_id("s1");
+    request.mutable_config()->mutable_metadata()->set_name("main");
+    *request.mutable_sandbox_config() = run.config();
+    subset::CreateContainerResponse created;
+    created.set_container_id("c1");
+    runtime.answer = created.SerializeAsString();
+    ASSERT_TRUE(call(cri("CreateContainer"), request.SerializeAsString()).status.ok());
+    runtime.answer.clear();
+  }
+  static std::string stopOf(const std::string& container, std::int64_t timeout) {
+    subset::StopContainerRequest request;
+    request.set_container_id(container);
+    request.set_timeout(timeout);
+    return request.SerializeAsString() + "\x7a\x01x";  // and a field that isn't known here
+  }
+  static std::int64_t timeoutOf(const std::string& bytes) {
+    subset::StopContainerRequest request;
+    EXPECT_TRUE(request.ParseFromString(bytes));
+    return request.timeout();
+  }
+
+  watch::FakeOwnObjects own;
+};
+
+TEST_F(StopTest, AContainerOfAPodThatGoesIsHeldAndKeepsTheRestOfItsTime) {
+  openDrain();
+  create();
+  timePasses = true;
+  const auto begin = clock.now();
+  const auto reply = call(cri("StopContainer"), stopOf("c1", 30));
+  const Duration held = clock.now() - begin;
+  EXPECT_TRUE(reply.status.ok()) << reply.status.error_message();
+  EXPECT_GE(held, 3s);
+  EXPECT_EQ(timeoutOf(reply.bytes), 27);
+  EXPECT_TRUE(reply.bytes.ends_with("\x7a\x01x"));
+}
+
+TEST_F(StopTest, OthersPassByteForByteWhileTimeStands) {
+  openDrain();
+  const auto plain = stopOf("p1", 30);
+  EXPECT_EQ(call(cri("StopContainer"), plain).bytes, plain);
+  create();
+  EXPECT_EQ(call(cri("StopContainer"), plain).bytes, plain);
+  const auto shortly = stopOf("c1", 2);
+  EXPECT_EQ(call(cri("StopContainer"), shortly).bytes, shortly);
+  EXPECT_EQ(call(cri("StopContainer"), "\xff\xff").bytes, "\xff\xff") << "the runtime's to judge";
+}
+
+TEST_F(StopTest, WhoGivesUpIsNotToldToTheRuntime) {
+  openDrain();
+  create();
+  const int before = runtime.calls;
+  EXPECT_EQ(call(cri("StopContainer"), stopOf("c1", 30), 100ms).status.error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  server->awaitQuiet(10s);
+  timePasses = true;
+  EXPECT_TRUE(call(cri("StopContainer"), stopOf("c1", 30)).status.ok());
+  EXPECT_EQ(runtime.calls, before + 1);
+}
+
+TEST_F(StopTest, AnAgentThatEndsWhileItHoldsFailsTheCall) {
+  openDrain();
+  create();
+  const int before = runtime.calls;
+  auto held =
+      std::async(std::launch::async, [&] { return call(cri("StopContainer"), stopOf("c1", 30)); });
+  std::this_thread::sleep_for(50ms);
+  server->stop(10ms);
+  EXPECT_EQ(held.get().status.error_code(), grpc::StatusCode::UNAVAILABLE) << "it is asked again";
+  EXPECT_EQ(runtime.calls, before);
+}
+
+TEST(StopRequests, AreReadAndWritten) {
+  EXPECT_FALSE(decodeStop("\xff\xff").has_value());
+  subset::StopContainerRequest request;
+  request.set_container_id("c");
+  for (const auto& [timeout, grace] : std::map<std::int64_t, std::int64_t>{
+           {-5, 0}, {0, 0}, {30, 30}, {std::numeric_limits<std::int64_t>::max(), 86400}}) {
+    request.set_timeout(timeout);
+    const auto read = decodeStop(request.SerializeAsString());
+    ASSERT_TRUE(read.has_value());
+    EXPECT_EQ(read->container, "c");
+    EXPECT_EQ(read->grace.count(), grace);
+  }
+  const auto later = [&](std::int64_t timeout, Duration held) {
+    request.set_timeout(timeout);
+    subset::StopContainerRequest written;
+    EXPECT_TRUE(written.ParseFromString(stopLater(request.SerializeAsString(), held)));
+    EXPECT_EQ(written.container_id(), "c");
+    return written.timeout();
+  };
+  EXPECT_EQ(later(30, 3900ms), 27);
+  EXPECT_EQ(later(30, 900ms), 30);
+  EXPECT_EQ(later(4, 3s), 2) << "never less than the kubelet itself leaves";
+  EXPECT_EQ(later(1, 5s), 1) << "nor more than it gave";
 }
 
 TEST_F(RelayTest, RefusesRestoreStreamAndGarbage) {

@@ -6,8 +6,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/async/lane.h"
+#include "nodeagent/drain/drain.h"
 #include "nodeagent/sandbox/runtime.h"
 
 namespace multinet::agent::cri {
@@ -24,6 +26,10 @@ class RuntimeChannel;
 /// Opens a path as a network namespace, checked like that; `process` is the sandbox's first process
 /// where it is known.
 [[nodiscard]] Result<Fd> openNetns(const std::string& path, std::optional<pid_t> process = {});
+
+/// The containers that run, of all pods.
+void listRunningContainers(RuntimeChannel& channel, BootTime deadline,
+                           async::Answer<std::vector<drain::Container>> done);
 
 /// Calls `channel`; what a reply of the runtime names is opened on `files`. Both outlive it and its
 /// calls.

@@ -48,11 +48,14 @@ class RuntimeFault : public ::testing::Test {
 
   /// Puts the agent between: the kubelet calls it, it calls the runtime.
   support::Kubelet kubelet() {
-    server = std::make_unique<Server>(ServerOptions{
-        .runtime = runtime.endpoint(),
-        .interceptorOf = interceptors(
-            {.sandboxes = &sandboxes, .clock = &clock, .timers = &timers, .ownerLimit = 100ms}),
-        .podNetworks = nullptr});
+    server = std::make_unique<Server>(
+        ServerOptions{.runtime = runtime.endpoint(),
+                      .interceptorOf = interceptors({.sandboxes = &sandboxes,
+                                                     .clock = &clock,
+                                                     .timers = &timers,
+                                                     .drain = &drain,
+                                                     .ownerLimit = 100ms}),
+                      .podNetworks = nullptr});
     auto socket = listenAt(directory + "/agent.sock");
     EXPECT_TRUE(socket.has_value());
     listener = std::make_unique<Listener>(std::move(*socket),
@@ -107,6 +110,8 @@ class RuntimeFault : public ::testing::Test {
   async::Lane files{"files"};
   async::Lane timers{"timers"};
   sandbox::Sandboxes sandboxes{timers};
+  drain::Drain drain{timers, clock, [this] { return sandboxes.snapshot(); },
+                     [](drain::Why, Duration) {}, Duration{}};
   support::Runtime runtime{directory};
   RuntimeChannel channel{runtime.endpoint(), clock};
   std::unique_ptr<sandbox::Runtime> client;

@@ -665,6 +665,18 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"ports": [PORT | {"appProtocol": "a b"}]},
         'spec.ports[0].appProtocol: "a b" is no protocol\'s name; write',
     ),
+    "a hold of 31 s": (
+        {"termination": {"seconds": 31}},
+        "spec.termination.seconds: Invalid value: 31",
+    ),
+    "a time for no hold": (
+        {"termination": {"hold": "Off", "seconds": 3}},
+        "seconds says how long, and hold Off says not at all",
+    ),
+    "a hold of another word": (
+        {"termination": {"hold": "On"}},
+        'spec.termination.hold: Unsupported value: "On"',
+    ),
     "a field that doesn't work yet": (
         {"sessionAffinity": "ClientIP"},
         'unknown field "spec.sessionAffinity"',

@@ -1,0 +1,312 @@
+#include "nodeagent/drain/drain.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "lib/base/failpoint.h"
+#include "lib/base/log.h"
+
+namespace multinet::agent::drain {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// How often a stop that came too early is looked at again.
+constexpr milliseconds kLook(20);
+/// The runtime's list of containers is asked for again, at first soon.
+constexpr milliseconds kSoon(20);
+constexpr std::chrono::seconds kSeldom(1);
+/// Of a pod that doesn't say otherwise (API: terminationGracePeriodSeconds).
+constexpr std::chrono::seconds kUsualGrace(30);
+
+}  // namespace
+
+Drain::Drain(async::Lane& lane, const Clock& clock, PictureOf picture, Told told, Duration starting)
+    : lane_(lane),
+      clock_(clock),
+      picture_(std::move(picture)),
+      told_(std::move(told)),
+      startsUntil_(clock.now() + starting) {}
+
+void Drain::open(Sources sources) {
+  lane_.post([this, sources = std::move(sources)] {
+    sources_ = sources;
+    adopt(kSoon);
+  });
+}
+
+void Drain::close() {
+  closed_ = true;
+  lane_.post([this] {
+    while (!barriers_.empty()) {
+      for (const CallPtr& call : barriers_.begin()->second.waiting) release(*call, Why::Unknown);
+      barriers_.erase(barriers_.begin());
+    }
+    ending_ = 0;
+  });
+}
+
+bool Drain::isStarting() const {
+  return !adopted_ && !closed_ && clock_.now() < startsUntil_;
+}
+
+bool Drain::mayHold() const {
+  return !closed_ && (anyContainer_ || isStarting());
+}
+
+void Drain::keep(Container container) {
+  const std::lock_guard lock(mutex_);
+  std::string& newest = newest_[container.sandbox][container.name];
+  containers_.erase(newest);
+  newest = container.id;
+  containers_[std::move(container.id)] = std::move(container.sandbox);
+  anyContainer_ = true;
+}
+
+void Drain::created(Container container) {
+  keep(std::move(container));
+}
+
+void Drain::removed(const SandboxId& sandbox) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto had = newest_.find(sandbox);
+    if (had == newest_.end()) return;
+    for (const auto& [name, container] : had->second) containers_.erase(container);
+    newest_.erase(had);
+    anyContainer_ = !containers_.empty();
+  }
+  lane_.post([this, sandbox] {
+    const auto barrier = barriers_.find(sandbox);
+    if (barrier == barriers_.end() || !barrier->second.waiting.empty()) return;
+    barriers_.erase(barrier);
+    ending_ = barriers_.size();
+  });
+}
+
+std::optional<SandboxId> Drain::sandboxOf(const std::string& container) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = containers_.find(container);
+  if (found == containers_.end()) return std::nullopt;
+  return found->second;
+}
+
+// Which sandboxes have networks is known once the journal was compared with the runtime.
+void Drain::adopt(Duration retryAfter) {
+  const auto again = [this, retryAfter] {
+    lane_.postAfter(retryAfter,
+                    [this, retryAfter] { adopt(std::min<Duration>(retryAfter * 2, kSeldom)); });
+  };
+  const auto now = picture_();
+  if (!now->recovered) return again();
+  if (now->sandboxes.empty()) {
+    adopted_ = true;
+    return;
+  }
+  sources_->containers(async::onLane<std::vector<Container>>(
+      lane_, [this, again](const Result<std::vector<Container>>& containers) {
+        if (containers) return adopted(*containers);
+        log::warn("can't tell whose containers run yet", {{"error", containers.error()}});
+        again();
+      }));
+}
+
+void Drain::adopted(const std::vector<Container>& containers) {
+  const auto now = picture_();
+  for (const Container& one : containers) {
+    if (!now->sandboxes.contains(one.sandbox)) continue;
+    {
+      // What was made meanwhile is newer than the list.
+      const std::lock_guard lock(mutex_);
+      const auto had = newest_.find(one.sandbox);
+      if (had != newest_.end() && had->second.contains(one.name)) continue;
+    }
+    keep(one);
+  }
+  adopted_ = true;
+  podChanged("");
+}
+
+void Drain::stop(const std::string& container, Duration grace,
+                 std::shared_ptr<const std::atomic<bool>> gone, Go go) {
+  if (closed_ || (!sandboxOf(container) && !isStarting())) return go(Duration{});
+  const auto call = std::make_shared<Call>(
+      Call{container, std::nullopt, grace, std::move(gone), std::move(go), clock_.now()});
+  if (!lane_.post([this, call] { arrive(call); })) call->go(Duration{});
+}
+
+void Drain::stopSandbox(const SandboxId& sandbox, std::shared_ptr<const std::atomic<bool>> gone,
+                        Go go) {
+  if (closed_ || (!isStarting() && !picture_()->sandboxes.contains(sandbox))) {
+    return go(Duration{});
+  }
+  const auto call = std::make_shared<Call>(
+      Call{"", sandbox, Duration{}, std::move(gone), std::move(go), clock_.now()});
+  if (!lane_.post([this, call] { arrive(call); })) call->go(Duration{});
+}
+
+void Drain::release(const Call& call, Why why) const {
+  const Duration held = clock_.now() - call.arrived;
+  if (!*call.gone && !call.sandbox) told_(why, held);
+  failpoint::pass("drain.go");
+  call.go(held);
+}
+
+void Drain::arrive(const CallPtr& call) {
+  const auto sandbox = call->sandbox ? call->sandbox : sandboxOf(call->container);
+  if (!sandbox && !isStarting()) return call->go(clock_.now() - call->arrived);
+  const auto now = picture_();
+  const auto view = sandbox ? now->sandboxes.find(*sandbox) : now->sandboxes.end();
+  if (view == now->sandboxes.end() || !sources_ || closed_) {
+    if (!isStarting()) return release(*call, Why::Unknown);
+    lane_.postAfter(kLook, [this, call] { arrive(call); });
+    return;
+  }
+  const auto barrier = barrierOf(*sandbox, view->second);
+  barrier->second.departure.stopping(clock_.now());
+  if (call->sandbox) call->grace = graceOf(barrier->second.pod);
+  barrier->second.waiting.push_back(call);
+  failpoint::pass("drain.hold");
+  settle(barrier);
+}
+
+Drain::Barriers::iterator Drain::barrierOf(const SandboxId& sandbox,
+                                           const sandbox::SandboxView& view) {
+  const auto standing = barriers_.find(sandbox);
+  if (standing != barriers_.end()) return standing;
+  std::set<std::string> networks;
+  for (const InterfaceStatus& one : *view.interfaces) networks.insert(one.plan.network.str());
+  const auto made =
+      barriers_
+          .try_emplace(sandbox,
+                       Barrier{view.pod, std::move(networks), Departure(clock_.now()), {}, {}})
+          .first;
+  ending_ = barriers_.size();
+  lookAtAll(made->second);
+  return made;
+}
+
+Ending Drain::endingOf(const PodRef& pod) const {
+  const auto seen = sources_->own->pod(pod.namespaceName, pod.name);
+  if (!seen.known || seen.object == nullptr) return Ending::Deleted;
+  if (seen.object->isMirror()) return Ending::Static;
+  const auto& metadata = seen.object->metadata;
+  return metadata.uid != pod.uid.str() || metadata.deleting() ? Ending::Deleted
+                                                              : Ending::NotDeleted;
+}
+
+Duration Drain::graceOf(const PodRef& pod) const {
+  const auto seen = sources_->own->pod(pod.namespaceName, pod.name);
+  if (seen.object == nullptr) return kUsualGrace;
+  const auto& told = seen.object->metadata.deletionGracePeriodSeconds;
+  return told ? Duration(std::chrono::seconds(*told)) : Duration(kUsualGrace);
+}
+
+void Drain::lookAtAll(Barrier& barrier) const {
+  for (const std::string& network : barrier.networks) {
+    const auto services = sources_->caches->servicesOf(network);
+    barrier.departure.setKnown(network, services.has_value());
+    if (!services) continue;
+    for (const auto& one : *services) {
+      if (one.service->metadata.nameSpace != barrier.pod.namespaceName) continue;
+      barrier.departure.look(network, one.service->metadata.name,
+                             standingOf(one, barrier.pod.uid, sources_->node), clock_.now());
+    }
+  }
+}
+
+void Drain::lookAtOne(Barrier& barrier, const std::string& network, const std::string& name) const {
+  const auto service = sources_->caches->serviceOf(network, barrier.pod.namespaceName, name);
+  if (!service) return;  // the list to come is told as any
+  barrier.departure.look(network, name, standingOf(*service, barrier.pod.uid, sources_->node),
+                         clock_.now());
+}
+
+void Drain::settle(Barriers::iterator barrier) {
+  Barrier& its = barrier->second;
+  const BootTime now = clock_.now();
+  const Ending ending = endingOf(its.pod);
+  std::optional<BootTime> next;
+  std::vector<std::pair<CallPtr, Why>> going;
+  std::erase_if(its.waiting, [&](const CallPtr& call) {
+    const auto until = its.departure.until(call->grace, ending);
+    const bool isReplaced = call->sandbox && ending == Ending::NotDeleted;
+    if (until.at <= now || isReplaced) {
+      going.emplace_back(call, until.why);
+      return true;
+    }
+    next = next ? std::min(*next, until.at) : until.at;
+    return false;
+  });
+  if (next && (!its.wakes || *its.wakes > *next)) {
+    its.wakes = next;
+    lane_.postAfter(*next - now, [this, sandbox = barrier->first, at = *next] {
+      const auto found = barriers_.find(sandbox);
+      if (found == barriers_.end()) return;
+      if (found->second.wakes == at) found->second.wakes.reset();
+      settle(found);
+    });
+  }
+  for (const auto& [call, why] : going) {
+    const Duration held = now - call->arrived;
+    if (held >= milliseconds(1)) {
+      log::info("what runs in a pod that ends is told to stop",
+                {{"pod", its.pod.str()}, {"heldMs", held / milliseconds(1)}, {"why", name(why)}});
+    }
+    release(*call, why);
+  }
+  // One that goes on lives: its end, when it comes, begins anew.
+  if (its.waiting.empty() && ending == Ending::NotDeleted) {
+    barriers_.erase(barrier);
+    ending_ = barriers_.size();
+  }
+}
+
+void Drain::forgetGone(const sandbox::Snapshot& now) {
+  std::erase_if(barriers_, [&now](const auto& one) {
+    return one.second.waiting.empty() && !now.sandboxes.contains(one.first);
+  });
+  ending_ = barriers_.size();
+}
+
+// From the deletion on, not from the first stop: a preStop hook is time in which clients hear, too.
+void Drain::podChanged(const std::string& uid) {
+  if (closed_ || !mayHold()) return;
+  lane_.post([this, uid] {
+    if (!sources_ || closed_) return;
+    const auto now = picture_();
+    forgetGone(*now);
+    for (const auto& [sandbox, view] : now->sandboxes) {
+      if (!uid.empty() && view.pod.uid.str() != uid) continue;
+      const auto seen = sources_->own->pod(view.pod.namespaceName, view.pod.name);
+      // One that isn't seen may be new.
+      if (seen.object == nullptr || seen.object->metadata.uid != view.pod.uid.str()) continue;
+      if (seen.object->metadata.deleting()) {
+        settle(barrierOf(sandbox, view));
+      } else if (const auto barrier = barriers_.find(sandbox); barrier != barriers_.end()) {
+        settle(barrier);
+      }
+    }
+  });
+}
+
+void Drain::serviceChanged(const std::string& network, const std::string& namespaceName,
+                           const std::string& name) {
+  if (ending_ == 0) return;
+  lane_.post([this, network, namespaceName, name] {
+    for (auto next = barriers_.begin(); next != barriers_.end();) {
+      const auto barrier = next++;
+      Barrier& its = barrier->second;
+      if (name.empty()) {
+        lookAtAll(its);
+      } else if (its.pod.namespaceName == namespaceName && its.networks.contains(network)) {
+        lookAtOne(its, network, name);
+      } else {
+        continue;
+      }
+      settle(barrier);
+    }
+  });
+}
+
+}  // namespace multinet::agent::drain

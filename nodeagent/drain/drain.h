@@ -1,0 +1,145 @@
+// Containers of pods that are deleted hear that they stop only once their services have let go of
+// them: StopContainer is held meanwhile, so that no process ends while clients are still sent to
+// it. One barrier a pod: all of its containers pass it, the first to arrive and those that follow.
+//
+// Of other pods nothing is known here, and their calls aren't held; but for the first moments of an
+// agent, which has yet to learn from the runtime whose the containers are.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/async/answer.h"
+#include "lib/async/lane.h"
+#include "lib/base/clock.h"
+#include "lib/base/ids.h"
+#include "nodeagent/drain/departure.h"
+#include "nodeagent/sandbox/sandboxes.h"
+#include "nodeagent/watch/caches.h"
+#include "nodeagent/watch/own_objects.h"
+
+namespace multinet::agent::drain {
+
+/// A container as the kubelet names it, of which a sandbox has one at a time.
+struct Container {
+  std::string id;
+  std::string name;
+  SandboxId sandbox;
+};
+
+/// What it asks; all of it outlives the lane.
+struct Sources {
+  const watch::Caches* caches = nullptr;
+  const watch::OwnObjects* own = nullptr;
+  NodeName node;
+  /// The runtime's containers that run. Answered on any thread.
+  std::function<void(async::Answer<std::vector<Container>>)> containers;
+};
+
+/// All calls return at once. Any thread.
+class Drain {
+ public:
+  using PictureOf = std::function<std::shared_ptr<const sandbox::Snapshot>()>;
+  /// Hears of each stop of a container of a pod with networks that goes on; on the lane.
+  using Told = std::function<void(Why why, Duration held)>;
+  /// `lane` never waits, and stops before this goes; `starting`: how long an agent may take to
+  /// learn whose the containers are, for which stops of those that it doesn't know wait.
+  Drain(async::Lane& lane, const Clock& clock, PictureOf picture, Told told,
+        Duration starting = std::chrono::seconds(1));
+
+  /// Once: from now on it can tell.
+  void open(Sources sources);
+  /// Nothing is held any more, nor what is held now: without its sources it can't tell.
+  void close();
+
+  /// A container was made in a sandbox with networks.
+  void created(Container container);
+  /// A sandbox is gone, with or without networks.
+  void removed(const SandboxId& sandbox);
+  /// Something about the end of that pod of this node changed; of any, where it is empty.
+  void podChanged(const std::string& uid);
+  /// A service on a network, or its slices; with an empty name, any.
+  void serviceChanged(const std::string& network, const std::string& namespaceName,
+                      const std::string& name);
+
+  /// Whether any stop might be held: where none is, their bytes needn't be read.
+  [[nodiscard]] bool mayHold() const;
+  using Go = std::function<void(Duration held)>;
+  /// A container is to stop within `grace`. `go` comes once, when the call is to go on: at once on
+  /// the caller's thread where there is nothing to wait for, else on the lane. `gone` says that
+  /// nobody waits for it any more.
+  void stop(const std::string& container, Duration grace,
+            std::shared_ptr<const std::atomic<bool>> gone, Go go);
+
+  /// The same of a whole sandbox, whose runtime ends what runs there at once: so does a kubelet
+  /// whose StopContainer failed, as with an agent that died while it held it. Where the containers
+  /// were let go before, there is nothing to wait for.
+  void stopSandbox(const SandboxId& sandbox, std::shared_ptr<const std::atomic<bool>> gone, Go go);
+
+ private:
+  struct Call {
+    std::string container;             ///< empty: the whole sandbox
+    std::optional<SandboxId> sandbox;  ///< where it is the whole
+    Duration grace{};
+    std::shared_ptr<const std::atomic<bool>> gone;
+    Go go;
+    BootTime arrived{};
+  };
+  using CallPtr = std::shared_ptr<Call>;
+  /// One pod's.
+  struct Barrier {
+    PodRef pod;
+    std::set<std::string> networks;
+    Departure departure;
+    std::vector<CallPtr> waiting;
+    std::optional<BootTime> wakes{};
+  };
+  using Barriers = std::map<SandboxId, Barrier>;
+
+  [[nodiscard]] bool isStarting() const;
+  [[nodiscard]] std::optional<SandboxId> sandboxOf(const std::string& container) const;
+  void keep(Container container);
+  // On the lane:
+  void adopt(Duration retryAfter);
+  void adopted(const std::vector<Container>& containers);
+  void arrive(const CallPtr& call);
+  void release(const Call& call, Why why) const;
+  [[nodiscard]] Barriers::iterator barrierOf(const SandboxId& sandbox,
+                                             const sandbox::SandboxView& view);
+  [[nodiscard]] Ending endingOf(const PodRef& pod) const;
+  /// Of a pod that is deleted, by the API.
+  [[nodiscard]] Duration graceOf(const PodRef& pod) const;
+  void lookAtAll(Barrier& barrier) const;
+  void lookAtOne(Barrier& barrier, const std::string& network, const std::string& name) const;
+  /// Lets go whom nothing holds any more; the barrier may be gone after it.
+  void settle(Barriers::iterator barrier);
+  void forgetGone(const sandbox::Snapshot& now);
+
+  async::Lane& lane_;
+  const Clock& clock_;
+  const PictureOf picture_;
+  const Told told_;
+  const BootTime startsUntil_;
+  std::atomic<bool> adopted_{false};
+  std::atomic<bool> closed_{false};
+
+  mutable std::mutex mutex_;                                        // of the next two
+  std::map<std::string, SandboxId> containers_;                     ///< of sandboxes with networks
+  std::map<SandboxId, std::map<std::string, std::string>> newest_;  ///< by name
+  std::atomic<bool> anyContainer_{false};
+
+  // Of the lane:
+  std::optional<Sources> sources_;
+  Barriers barriers_;
+  std::atomic<std::size_t> ending_{0};  ///< barriers; read on any thread
+};
+
+}  // namespace multinet::agent::drain

@@ -1,0 +1,175 @@
+"""Connections from one pod to several services, counted while the pods that serve come and go."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from e2elib.cluster import Cluster
+from e2elib.pods import IMAGE, REQUEST, pod
+
+# Both are Python, the node's own: the image has no program that is quick enough.
+_HOSTS = {"usr": ("/usr", "/usr"), "lib": ("/usr/lib", "/lib"), "lib64": ("/usr/lib64", "/lib64")}
+_PYTHON = "/usr/bin/python3"
+PORT = 8080
+
+# Ends at SIGTERM at once, whatever it is doing.
+_SERVE = f"""
+import os, signal, socket
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+with socket.create_server(("", {PORT}), backlog=512) as server:
+    while True:
+        client, _ = server.accept()
+        with client:
+            client.settimeout(2)
+            try:
+                if client.recv(16):
+                    client.sendall(b"ok")
+            except OSError:
+                pass
+"""
+
+# A connection is one name that is asked for, one connect, one question, one answer. Each target has
+# its own threads; a slow answer delays that thread alone.
+_ASK = """
+import json, os, socket, threading, time
+while not os.path.exists("/tmp/targets"):
+    time.sleep(0.05)
+time.sleep(0.05)
+told = json.load(open("/tmp/targets"))
+THREADS = 4
+counts = {name: {"ok": 0, "failed": 0, "why": {}} for name in told["targets"]}
+lock = threading.Lock()
+
+def once(host, port):
+    try:
+        (_, _, _, _, there), *_ = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
+        with socket.create_connection(there, timeout=3) as client:
+            client.sendall(b"?")
+            return "" if client.recv(16) == b"ok" else "closed"
+    except OSError as error:
+        return type(error).__name__
+
+def ask(name, host, port, first):
+    step = THREADS / told["rate"]
+    due = time.monotonic() + first * step / THREADS
+    while not os.path.exists("/tmp/stop"):
+        time.sleep(max(0, due - time.monotonic()))
+        due = max(due + step, time.monotonic() - 1)
+        why = once(host, port)
+        with lock:
+            mine = counts[name]
+            if why:
+                mine["failed"] += 1
+                at = why + " " + str(int(time.monotonic() - begin))
+                mine["why"][at] = mine["why"].get(at, 0) + 1
+            else:
+                mine["ok"] += 1
+
+begin = time.monotonic()
+threads = [
+    threading.Thread(target=ask, args=(name, host, port, first))
+    for name, (host, port) in told["targets"].items()
+    for first in range(THREADS)
+]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+with open("/tmp/counted.part", "w") as out:
+    json.dump(counts, out)
+os.rename("/tmp/counted.part", "/tmp/counted")
+time.sleep(1000000)
+"""
+
+
+@dataclass(frozen=True)
+class Count:
+    ok: int
+    failed: int
+    why: dict[str, int]
+
+    @property
+    def all(self) -> int:
+        return self.ok + self.failed
+
+    def __str__(self) -> str:
+        return f"{self.failed} of {self.all} failed" + (f" {self.why}" if self.why else "")
+
+
+def _with_python(spec: dict[str, object], script: str) -> dict[str, object]:
+    (container,) = spec["containers"]  # type: ignore[misc]
+    container["command"] = [_PYTHON, "-c", script]
+    container["volumeMounts"] = [
+        {"name": name, "mountPath": inside, "readOnly": True}
+        for name, (_, inside) in _HOSTS.items()
+    ]
+    spec["volumes"] = [
+        {"name": name, "hostPath": {"path": outside}} for name, (outside, _) in _HOSTS.items()
+    ]
+    return spec
+
+
+def servers(name: str, namespace: str, networks: str | None, replicas: int, grace: int) -> str:
+    """A Deployment whose pods answer at PORT and end at SIGTERM at once, without a preStop hook."""
+    annotations = {} if networks is None else {REQUEST: networks}
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "imagePullPolicy": "Never",
+        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+    }
+    spec: dict[str, object] = {"terminationGracePeriodSeconds": grace, "containers": [container]}
+    labels = {"app": name}
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": labels},
+    }
+    spec["topologySpreadConstraints"] = [spread]
+    template = {
+        "metadata": {"labels": labels, "annotations": annotations},
+        "spec": _with_python(spec, _SERVE),
+    }
+    return json.dumps(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": labels},
+                "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+                "template": template,
+            },
+        }
+    )
+
+
+class Load:
+    """One pod that connects to each target, `rate` times a second each, from start() to stop()."""
+
+    def __init__(self, cluster: Cluster, namespace: str, networks: str, node: str) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        made = json.loads(pod("load", namespace, networks=networks, node=node))
+        _with_python(made["spec"], _ASK)
+        cluster.apply(json.dumps(made))
+        cluster.wait_pod_ready("load", namespace)
+
+    def start(self, targets: dict[str, tuple[str, int]], rate: float) -> None:
+        told = json.dumps({"targets": targets, "rate": rate})
+        self._run(f"echo '{told}' >/tmp/targets.part; mv /tmp/targets.part /tmp/targets")
+
+    def stop(self) -> dict[str, Count]:
+        self._run("touch /tmp/stop")
+
+        def counted() -> dict[str, Count]:
+            told = json.loads(self._run("cat /tmp/counted"))
+            return {name: Count(**one) for name, one in told.items()}
+
+        return self.cluster.wait(counted, 20, "the count of connections")
+
+    def _run(self, script: str) -> str:
+        return self.cluster.pod_exec(self.namespace, "load", "sh", "-c", script)

@@ -1,0 +1,190 @@
+"""Pods that are deleted leave their services before their processes hear of it: no connection is lost
+by a rolling update, by scaling down, or by the drain of a node, without preStop hooks. kube-proxy on
+eth0 serves the same in the same run, for comparison.
+
+MULTINET_ROLLOUTS=N makes the run as long as it takes to see N rolling updates [1]; MULTINET_RATE is the
+rate of connections to each service [75 a second]."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from e2elib.cluster import Cluster
+from e2elib.load import PORT, Load, servers
+from e2elib.networks import Networks
+from e2elib.objects import service, vxlan
+from e2elib.pods import pod
+
+ROLLOUTS = int(os.environ.get("MULTINET_ROLLOUTS", "1"))
+RATE = float(os.environ.get("MULTINET_RATE", "75"))
+GRACE = 20
+LABEL_HOLD = "multinet.dev/hold"
+
+
+@pytest.fixture
+def stage(deployed: Cluster, networks: Networks) -> Iterator[str]:
+    networks.add_ready(vxlan("stage", "10.66.0.0/24"))
+    yield "stage"
+
+
+def ended_after(cluster: Cluster, namespace: str, name: str) -> float:
+    """Deletes a pod; seconds until it is gone."""
+    begin = time.monotonic()
+    cluster.delete("pod", name, namespace, "--wait=false")
+    cluster.wait(lambda: not cluster.exists("pod", name, namespace), 60, f"the end of {name}")
+    return time.monotonic() - begin
+
+
+def stops(cluster: Cluster, node: str) -> dict[str, int]:
+    """How many stops of containers the agent let go on, by why."""
+    text = cluster.node_exec(
+        node,
+        "python3",
+        "-c",
+        "import urllib.request as u; print(u.urlopen('"
+        "http://127.0.0.1:9091/metrics').read().decode())",
+    )
+    found = re.findall(r'multinet_agent_stops_total\{why="([a-z-]+)"\} (\d+)', text)
+    return {why: int(count) for why, count in found}
+
+
+def core_service(name: str, namespace: str) -> str:
+    spec = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": PORT}]}
+    metadata = {"name": name, "namespace": namespace}
+    return json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+
+
+def test_no_connection_is_lost_by_an_end(deployed: Cluster, stage: str, namespace: str) -> None:
+    cluster = deployed
+    here, other = cluster.nodes[:2]
+    cluster.apply(servers("web", namespace, stage, 4, GRACE))
+    cluster.apply(servers("plain", namespace, None, 4, GRACE))
+    selector = {"app": "web"}
+    ports = [{"name": "http", "port": 80, "targetPort": PORT}]
+    cluster.apply(service("vip", namespace, stage, clusterIP=None, selector=selector, ports=ports))
+    cluster.apply(service("name", namespace, stage, selector=selector, ports=ports))
+    cluster.apply(core_service("plain", namespace))
+    load = Load(cluster, namespace, stage, here)
+    for what in ("deployment/web", "deployment/plain"):
+        cluster.kubectl("rollout", "status", what, "-n", namespace, "--timeout=90s")
+
+    def available(name: str) -> bool:
+        status = cluster.json("podnetworkservice", name, namespace)["status"]
+        return bool(status["endpoints"]["ready"] == 4)
+
+    for name in ("vip", "name"):
+        cluster.wait(lambda name=name: available(name), 20, f"four endpoints of {name}")
+    time.sleep(5)  # names that were asked for before are kept for so long
+    vip = cluster.json("service", "vip", namespace)["spec"]["clusterIP"]
+    plain = cluster.json("service", "plain", namespace)["spec"]["clusterIP"]
+    targets = {
+        "ClusterIP": (vip, 80),
+        "headless": (f"name.{namespace}.svc.cluster.local.", PORT),
+        "kube-proxy": (plain, 80),
+    }
+    load.start(targets, RATE)
+    for number in range(ROLLOUTS):
+        for what in ("deployment/web", "deployment/plain"):
+            cluster.kubectl("set", "env", what, f"ROUND={number}", "-n", namespace)
+        for what in ("deployment/web", "deployment/plain"):
+            cluster.kubectl("rollout", "status", what, "-n", namespace, "--timeout=90s")
+        for replicas in (2, 4):
+            for what in ("deployment/web", "deployment/plain"):
+                cluster.kubectl("scale", what, f"--replicas={replicas}", "-n", namespace)
+                cluster.kubectl("rollout", "status", what, "-n", namespace, "--timeout=90s")
+        try:
+            drain = ("drain", other, "--pod-selector=app in (web,plain)", "--timeout=90s")
+            cluster.kubectl(*drain, "--delete-emptydir-data", "--ignore-daemonsets")
+        finally:
+            cluster.kubectl("uncordon", other)
+    for what in ("deployment/web", "deployment/plain"):
+        cluster.kubectl("rollout", "status", what, "-n", namespace, "--timeout=90s")
+    time.sleep(2)
+    counts = load.stop()
+    for name, count in counts.items():
+        print(f"{name}: {count}")
+    print({node: stops(cluster, node) for node in (here, other)})
+    for name in ("ClusterIP", "headless"):
+        assert counts[name].failed == 0, f"{name}: {counts[name]}"
+        assert counts[name].ok > 500, f"{name}: {counts[name]}"
+
+
+def test_who_has_nothing_to_wait_for_does_not_wait(
+    deployed: Cluster, stage: str, namespace: str
+) -> None:
+    """A hold is for pods that leave others behind, and as long as the service says."""
+    cluster = deployed
+    node = cluster.nodes[0]
+    cluster.apply(service("web", namespace, stage, termination={"seconds": 5}))
+    cluster.apply(
+        service("off", namespace, stage, selector={"app": "off"}, termination={"hold": "Off"})
+    )
+    assert (
+        cluster.wait(
+            lambda: cluster.json("service", "web", namespace)["metadata"]["labels"].get(LABEL_HOLD),
+            20,
+            "the Service's hold",
+        )
+        == "5"
+    )
+    spec = {"terminationGracePeriodSeconds": GRACE}
+
+    def run(name: str, app: str) -> None:
+        labels = {"app": app}
+        cluster.apply(pod(name, namespace, node=node, networks=stage, labels=labels, spec=spec))
+
+    for name, app in (("a", "web"), ("b", "web"), ("c", "off"), ("d", "off"), ("e", "none")):
+        run(name, app)
+    for name in "abcde":
+        cluster.wait_pod_ready(name, namespace)
+
+    def listed() -> bool:
+        status = cluster.json("podnetworkservice", "web", namespace)["status"]
+        return bool(status["endpoints"]["ready"] == 2)
+
+    cluster.wait(listed, 20, "both endpoints")
+    before = stops(cluster, node)
+    assert ended_after(cluster, namespace, "e") < 4, "no service sends it connections"
+    assert ended_after(cluster, namespace, "c") < 4, "its service wants no hold"
+    assert 5 <= ended_after(cluster, namespace, "a") < 9
+    assert ended_after(cluster, namespace, "b") < 5, "nobody is left who could take over"
+    now = stops(cluster, node)
+    grown = {why: now[why] - before.get(why, 0) for why in now if now[why] != before.get(why, 0)}
+    assert grown == {"not-served": 2, "held": 1, "no-other": 1}, grown
+
+
+def test_an_agent_that_is_killed_while_it_holds_is_followed_by_one_that_holds(
+    deployed: Cluster, stage: str, namespace: str
+) -> None:
+    cluster = deployed
+    node = cluster.nodes[0]
+    cluster.apply(service("web", namespace, stage, termination={"seconds": 4}))
+    spec = {"terminationGracePeriodSeconds": 40}
+    for name in ("stays", "goes"):
+        labels = {"app": "web"}
+        cluster.apply(pod(name, namespace, node=node, networks=stage, labels=labels, spec=spec))
+    for name in ("stays", "goes"):
+        cluster.wait_pod_ready(name, namespace)
+
+    def listed() -> bool:
+        status = cluster.json("podnetworkservice", "web", namespace)["status"]
+        return bool(status["endpoints"]["ready"] == 2)
+
+    cluster.wait(listed, 20, "both endpoints")
+    begin = time.monotonic()
+    mark = len(cluster.log(node, "agent"))
+    cluster.delete("pod", "goes", namespace, "--wait=false")
+    time.sleep(2)
+    cluster.kill(node, "agent")
+    # Its StopContainer failed, so the kubelet goes on to the sandbox: the next agent holds that.
+    cluster.wait(lambda: not cluster.exists("pod", "goes", namespace), 60, "the end of the pod")
+    assert time.monotonic() - begin > 6, "it ended with the agent"
+    told = re.findall(
+        r"told to stop pod=\S+/goes heldMs=(\d+) why=(\S+)", cluster.log(node, "agent")[mark:]
+    )
+    assert told and int(told[0][0]) > 2000, told
