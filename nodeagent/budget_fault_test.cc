@@ -2,6 +2,8 @@
 // than here, or of more than its own node, is multiplied by all nodes of a cluster.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 
@@ -30,8 +32,8 @@ class Budget : public ::testing::Test {
     const auto space = request.find(' ');
     const auto mark = std::min(request.find('?'), request.size());
     std::string path = request.substr(space + 1, mark - space - 1);
-    for (const char* prefix :
-         {"/apis/multinet.dev/v1alpha1/", "/apis/networking.k8s.io/v1/", "/api/v1/"}) {
+    for (const char* prefix : {"/apis/multinet.dev/v1alpha1/", "/apis/networking.k8s.io/v1/",
+                               "/apis/discovery.k8s.io/v1/", "/api/v1/"}) {
       if (path.starts_with(prefix)) path.erase(0, std::string(prefix).size());
     }
     const std::string query = request.substr(mark);
@@ -46,6 +48,11 @@ class Budget : public ::testing::Test {
         selector.replace(equals, 3, "=");
       }
       what += " " + selector;
+    }
+    const std::string in = "multinet.dev%2Fnetwork%20in%20%28";
+    if (const auto at = query.find(in); at != std::string::npos) {
+      const auto begin = at + in.size();
+      what += " of " + query.substr(begin, query.find("%29", begin) - begin);
     }
     return what;
   }
@@ -126,11 +133,40 @@ TEST_F(Budget, AFirstPodJoinsItsNetworkAlone) {
   ASSERT_TRUE(cluster.run(0, "first", "net-0"));
   ASSERT_TRUE(cluster.settle(seconds(60)));
   const auto own = asked(cluster.trafficOf(0).requests, mine.requests.size());
-  EXPECT_EQ(own.count("WATCH networkpeers podNetworkName=net-0"), 1U);
-  EXPECT_EQ(own.count("WATCH networkpeers podNetworkName=net-1"), 0U);
+  EXPECT_EQ(own.count("WATCH networkpeers of net-0"), 1U);
+  EXPECT_EQ(own.count("WATCH services of net-0"), 1U);
+  EXPECT_EQ(own.count("WATCH endpointslices of net-0"), 1U);
   EXPECT_EQ(own.count("POST networkpeers"), 1U);
   EXPECT_EQ(cluster.trafficOf(1).requests.size(), others.requests.size());
   EXPECT_EQ(cluster.trafficOf(1).bytes, others.bytes);
+}
+
+int threadsNamed(const std::string& name) {
+  int count = 0;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string one;
+    std::getline(std::ifstream(task.path() / "comm"), one);
+    if (one == name) ++count;
+  }
+  return count;
+}
+
+/// Each is a connection at the API server, and a thread here.
+TEST_F(Budget, WatchesDontGrowWithTheNetworksThatANodeHasJoined) {
+  for (const int networks : {1, 10, 100}) {
+    HollowCluster cluster({.nodes = 3, .agents = 1, .networks = networks}, directory());
+    ASSERT_TRUE(cluster.start(seconds(60)));
+    for (int i = 0; i < networks; ++i) {
+      ASSERT_TRUE(cluster.run(0, "p-" + std::to_string(i), HollowCluster::networkName(i)));
+    }
+    ASSERT_TRUE(cluster.settle(seconds(60)));
+    // Networks; ranges; pods, Node and NodeNetworkSet, blocks, interfaces, peers of its own; peers,
+    // with and without a label, Services and slices of its networks.
+    EXPECT_EQ(threadsNamed("watch"), 12) << networks;
+    // Those of calls are few, and closed when they are idle.
+    EXPECT_LE(cluster.trafficOf(0).open, 12 + 8) << networks;
+    RecordProperty("open_at_" + std::to_string(networks), cluster.trafficOf(0).open);
+  }
 }
 
 TEST_F(Budget, APodMoreIsNothingToOtherNodes) {

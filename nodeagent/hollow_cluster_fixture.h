@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "lib/api/pod_network_attachment.h"
+#include "lib/api/service.h"
 #include "lib/kube/client.h"
 #include "lib/tls/certificate.h"
 #include "nodeagent/hollow_agent.h"
@@ -240,6 +241,7 @@ class HollowCluster {
     api::NetworkPeer peer;
     const NetworkName network(networkName(j));
     peer.metadata.name = api::peerName(network, NodeName(node(i)));
+    peer.metadata.labels[api::kNetworkLabel] = network.str();
     peer.podNetworkName = network.str();
     peer.podNetworkUID = uid;
     peer.nodeName = node(i);

@@ -82,6 +82,27 @@ Metrics::Metrics()
                           .Help("Pods of which something isn't written to the API yet")
                           .Register(registry_)
                           .Add({})),
+      serviceFrontends_(
+          prometheus::BuildGauge()
+              .Name("multinet_agent_service_frontends")
+              .Help("Addresses and ports of services on networks that are translated here")
+              .Register(registry_)
+              .Add({})),
+      serviceEndpoints_(prometheus::BuildGauge()
+                            .Name("multinet_agent_service_endpoints")
+                            .Help("Endpoints of all of them in the map")
+                            .Register(registry_)
+                            .Add({})),
+      serviceWrites_(prometheus::BuildGauge()
+                         .Name("multinet_agent_service_map_writes")
+                         .Help("Changes of an entry of the maps since the start")
+                         .Register(registry_)
+                         .Add({})),
+      serviceEnded_(prometheus::BuildGauge()
+                        .Name("multinet_agent_service_sockets_ended")
+                        .Help("UDP sockets ended since the start, whose endpoint went")
+                        .Register(registry_)
+                        .Add({})),
       apiCalls_(prometheus::BuildCounter()
                     .Name("multinet_agent_api_calls_total")
                     .Help("Calls to the API server by HTTP status; 0: no answer")
@@ -161,6 +182,10 @@ void Metrics::show(const Gauges& gauges) {
   using journal::State;
   ready_.Set(gauges.ready ? 1 : 0);
   reportsWaiting_.Set(static_cast<double>(gauges.reportsWaiting));
+  serviceFrontends_.Set(static_cast<double>(gauges.services.frontends));
+  serviceEndpoints_.Set(static_cast<double>(gauges.services.endpoints));
+  serviceWrites_.Set(static_cast<double>(gauges.services.writes));
+  serviceEnded_.Set(static_cast<double>(gauges.services.ended));
   for (const State state : {State::Intent, State::Bound, State::Attached, State::Detaching,
                             State::Detached, State::Rollback}) {
     const auto found = gauges.intents.find(state);

@@ -17,6 +17,7 @@
 #include "lib/http/message.h"
 #include "lib/kube/client.h"
 #include "nodeagent/journal/record.h"
+#include "nodeagent/services/translator.h"
 #include "nodeagent/watch/cluster.h"
 
 namespace multinet::agent {
@@ -29,6 +30,7 @@ struct Gauges {
   std::vector<watch::WatchAge> watches;
   std::size_t reportsWaiting = 0;  ///< pods of which something isn't written to the API yet
   std::vector<async::LaneHealth> lanes{};
+  services::TranslatorCounts services{};
 };
 
 /// Any thread.
@@ -66,6 +68,10 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& laneRefused_;
   prometheus::Gauge& ready_;
   prometheus::Gauge& reportsWaiting_;
+  prometheus::Gauge& serviceFrontends_;
+  prometheus::Gauge& serviceEndpoints_;
+  prometheus::Gauge& serviceWrites_;
+  prometheus::Gauge& serviceEnded_;
   prometheus::Family<prometheus::Counter>& apiCalls_;
   prometheus::Family<prometheus::Histogram>& apiSeconds_;
   prometheus::Family<prometheus::Counter>& doorCalls_;

@@ -54,6 +54,11 @@ TEST_F(MetricsTest, ShowsWhatIsThereWhenAsked) {
   EXPECT_THAT(text(), HasSubstr(R"(intents{state="ROLLBACK"} 0)"));
   EXPECT_THAT(text(), HasSubstr(R"(age_seconds{resource="podnetworks"} 7)"));
   EXPECT_EQ(get("/readyz").status, 503U);
+  gauges_.services = {2, 7, 11, 3};
+  EXPECT_THAT(text(), HasSubstr("multinet_agent_service_frontends 2"));
+  EXPECT_THAT(text(), HasSubstr("multinet_agent_service_endpoints 7"));
+  EXPECT_THAT(text(), HasSubstr("multinet_agent_service_map_writes 11"));
+  EXPECT_THAT(text(), HasSubstr("multinet_agent_service_sockets_ended 3"));
   EXPECT_THAT(get("/readyz").body, HasSubstr("no kubeconfig"));
   EXPECT_EQ(get("/healthz").status, 200U);
   gauges_ = {};

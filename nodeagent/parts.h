@@ -58,6 +58,9 @@ class NetworkParts {
   [[nodiscard]] std::vector<watch::WatchAge> watches() const { return cluster_.watches(); }
   /// Any thread.
   [[nodiscard]] std::size_t reportsWaiting() const { return reporter_.waiting(); }
+  [[nodiscard]] services::TranslatorCounts services() const {
+    return feeding_ ? translator_->counts() : services::TranslatorCounts{};
+  }
   /// Intents stay in the journal for the successor.
   void stop();
   /// After stop(), where no pod here has an interface and nobody is coming: takes the node's

@@ -250,6 +250,7 @@ class NodeAgent final : public Agent {
     if (const NetworkParts* parts = started_) {
       gauges.watches = parts->watches();
       gauges.reportsWaiting = parts->reportsWaiting();
+      gauges.services = parts->services();
     }
     return gauges;
   }

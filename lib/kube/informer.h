@@ -6,8 +6,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "lib/kube/store.h"
@@ -39,6 +41,28 @@ class Informer final : private WatchSink {
   void start() { watch_.start(); }
   void stop() { watch_.stop(); }
 
+  /// Another selection than the one it was made with, while it runs: what both have stays, and
+  /// isn't listed again.
+  struct Other {
+    Selection now;
+    /// What of it the one before hadn't, all of it; nothing, where it had more.
+    std::optional<Selection> added;
+    /// Whether an object is selected now; what isn't is told as deleted.
+    std::function<bool(const T&)> has;
+    /// The cache holds all of it, and no more. On the watch's thread, once; not after `stop`.
+    std::function<void()> done;
+  };
+  /// Any thread; returns at once. Not again before `done`, from which it may be called.
+  void select(Other other) {
+    Selection now = other.now;
+    std::optional<Selection> added = other.added;
+    {
+      const std::lock_guard lock(mutex_);
+      other_ = std::move(other);
+    }
+    watch_.select(std::move(now), std::move(added));
+  }
+
   /// True once the first whole list is in the cache and its handlers have run.
   [[nodiscard]] bool synced() const { return store_.synced(); }
   /// Unavailable where the cache isn't filled yet (NotSynced), or where the server has said nothing
@@ -69,7 +93,19 @@ class Informer final : private WatchSink {
     store_.event(type, object);
   }
 
+  void selected() override {
+    Other other;
+    {
+      const std::lock_guard lock(mutex_);
+      other = std::exchange(other_, {});
+    }
+    store_.retain(other.has);
+    other.done();
+  }
+
   Store<T> store_;
+  std::mutex mutex_;
+  Other other_;  ///< that is under way
   Watch watch_;
 };
 

@@ -125,6 +125,98 @@ TEST_P(InformerTest, FollowsTheServer) {
   EXPECT_EQ(informer_->health().lists, 1U);
 }
 
+/// Notes of these texts.
+Informer<FakeNote>::Other texts(const std::string& now, const std::string& added,
+                                std::function<void()> done) {
+  const auto selection = [](const std::string& text) {
+    Selection one;
+    one.fieldSelector = "spec.text=" + text;
+    return one;
+  };
+  Informer<FakeNote>::Other other;
+  if (now != "any") other.now = selection(now);
+  if (!added.empty()) other.added = selection(added);
+  other.has = [now](const FakeNote& note) { return now == "any" || note.text == now; };
+  other.done = std::move(done);
+  return other;
+}
+
+TEST_P(InformerTest, GoesOnWithAnotherSelectionAndListsWhatIsNewInIt) {
+  put("a", "red");
+  put("b", "blue");
+  auto red = options();
+  red.selection.fieldSelector = "spec.text=red";
+  start(red);
+  ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+  ASSERT_EQ(informer_->size(), 1U);
+  const auto known = informer_->get({"default", "a"});
+  std::atomic<int> done = 0;
+  informer_->select(texts("any", "blue", [&] { ++done; }));
+  ASSERT_TRUE(eventually([&] { return done == 1; }));
+  EXPECT_TRUE(agrees());
+  EXPECT_EQ(informer_->get({"default", "a"}), known) << "the very object";
+  EXPECT_EQ(deleted_, 0);
+  put("c", "green");
+  remove("b");
+  EXPECT_TRUE(eventually([&] { return agrees() && deleted_ == 1; }));
+
+  // Nothing is new, so nothing is listed.
+  const int lists = requestsWith("limit=");
+  informer_->select(texts("red", "", [&] { ++done; }));
+  ASSERT_TRUE(eventually([&] { return done == 2; }));
+  EXPECT_EQ(informer_->size(), 1U);
+  EXPECT_EQ(deleted_, 2) << "what isn't selected any more";
+  put("d", "green");
+  put("e", "red");
+  ASSERT_TRUE(eventually([&] { return informer_->get({"default", "e"}) != nullptr; }));
+  EXPECT_EQ(informer_->get({"default", "d"}), nullptr);
+  EXPECT_EQ(requestsWith("limit="), lists);
+  EXPECT_EQ(informer_->health().lists, 1U);
+  EXPECT_EQ(informer_->health().failures, 0U);
+}
+
+TEST_P(InformerTest, TakesUpAnotherSelectionHoweverTheServerFails) {
+  put("a", "red");
+  put("b", "blue");
+  for (const auto fault : {Fault::InternalError, Fault::Stall, Fault::EventCut}) {
+    auto red = options();
+    red.selection.fieldSelector = "spec.text=red";
+    start(red);
+    ASSERT_TRUE(informer_->waitSynced(seconds(5)));
+    server_.inject({fault, "GET", "notes", 1});
+    std::atomic<bool> done = false;
+    informer_->select(texts("any", "blue", [&] { done = true; }));
+    ASSERT_TRUE(eventually([&] { return done.load(); })) << static_cast<int>(fault);
+    EXPECT_TRUE(agrees()) << static_cast<int>(fault);
+    put("a", "red");
+    put("c" + std::to_string(static_cast<int>(fault)), "blue");
+    EXPECT_TRUE(eventually([&] { return agrees(); })) << static_cast<int>(fault);
+    informer_->stop();
+  }
+}
+
+/// Also before its first list, and after one that is too old to go on from.
+TEST_P(InformerTest, ListsAnotherSelectionWholeWhereItHasNothingToGoOnFrom) {
+  put("a", "red");
+  put("b", "blue");
+  auto red = options();
+  red.selection.fieldSelector = "spec.text=red";
+  start(red);
+  std::atomic<int> done = 0;
+  informer_->select(texts("blue", "blue", [&] { ++done; }));
+  ASSERT_TRUE(eventually([&] { return done == 1; }));
+  EXPECT_EQ(informer_->size(), 1U);
+  EXPECT_NE(informer_->get({"default", "b"}), nullptr);
+
+  server_.set(ApiServer::Presence::Away);
+  put("c", "red");
+  remove("b");
+  server_.store().compact();
+  server_.set(ApiServer::Presence::Here);
+  informer_->select(texts("any", "red", [&] { ++done; }));
+  EXPECT_TRUE(eventually([&] { return done == 2 && agrees(); }));
+}
+
 TEST_P(InformerTest, IsSyncedWithAnEmptyServerToo) {
   start(options());
   EXPECT_TRUE(informer_->waitSynced(seconds(5))) << informer_->health().lastError;

@@ -61,6 +61,8 @@ class Store {
   void listEnd();
   void listAborted() { forgetList(); }
   void event(EventType type, const simdjson::dom::element& object);
+  /// What isn't to be kept any more is told as deleted.
+  void retain(const std::function<bool(const T&)>& keep);
 
   [[nodiscard]] bool synced() const;
   [[nodiscard]] bool waitSynced(Duration deadline) const;
@@ -95,6 +97,7 @@ class Store {
   void put(Entry entry);
   /// `last` is the final state, or null where only the cache knows it.
   void drop(const ObjectKey& key, Ptr last);
+  void dropAll(const std::vector<Ptr>& objects);
   void unindex(const Ptr& object);
   void index(const Ptr& object);
 

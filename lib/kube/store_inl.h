@@ -127,6 +127,26 @@ void Store<T>::drop(const ObjectKey& key, Ptr last) {
 }
 
 template <HasKind T>
+void Store<T>::dropAll(const std::vector<Ptr>& objects) {
+  for (const auto& object : objects) {
+    const k8s::NameView name = k8s::nameOf(*object);
+    drop({std::string(name.nameSpace), std::string(name.name)}, nullptr);
+  }
+}
+
+template <HasKind T>
+void Store<T>::retain(const std::function<bool(const T&)>& keep) {
+  std::vector<Ptr> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Entry& entry : entries_) {
+      if (!keep(*entry)) gone.push_back(entry.object);
+    }
+  }
+  dropAll(gone);
+}
+
+template <HasKind T>
 void Store<T>::listItem(const simdjson::dom::element& object) {
   const auto stamp = stampOf(object);
   if (!stamp.has_value()) {
@@ -163,10 +183,7 @@ void Store<T>::listEnd() {
       if (!incoming.contains(*entry)) gone.push_back(entry.object);
     }
   }
-  for (const auto& object : gone) {
-    const k8s::NameView name = k8s::nameOf(*object);
-    drop({std::string(name.nameSpace), std::string(name.name)}, nullptr);
-  }
+  dropAll(gone);
   // Each goes out of the one set before it comes into the other.
   while (!incoming.empty()) {
     Entry entry = std::move(incoming.extract(incoming.begin()).value());

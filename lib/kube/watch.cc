@@ -1,5 +1,7 @@
 #include "lib/kube/watch.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -42,18 +44,33 @@ class Watch::Loop {
         kind_(kind),
         options_(std::move(options)),
         sink_(sink),
+        selection_(options_.selection),
         mode_(options_.initialList),
         random_(std::random_device{}()) {}
 
   void run(const std::stop_token& stop);
+  void select(Selection now, std::optional<Selection> added);
   WatchHealth health() const {
     const std::lock_guard lock(mutex_);
     return health_;
   }
 
  private:
+  struct Other {
+    Selection now;
+    std::optional<Selection> added;
+  };
+
+  /// Until the watch is ended, or is to follow something else.
+  Status turn(const std::stop_token& stop);
   Status step(const std::stop_token& stop);
+  /// Takes up what `select` asked for.
+  Status changeSelection(const std::stop_token& stop);
   Status listPages(const std::stop_token& stop);
+  /// Each object once; `atLeast` is a revision, or empty.
+  Result<PageEnd> listAll(const Selection& selection, const std::string& atLeast,
+                          const std::function<void(const simdjson::dom::element&)>& take,
+                          const std::stop_token& stop);
   /// Whether the store is as new as what was seen: asked once after each cut, since a watch of a
   /// revision that the store hasn't reached yet stays silent instead of failing.
   Status askRevision();
@@ -82,6 +99,8 @@ class Watch::Loop {
   WatchSink& sink_;
 
   // Of the watch's thread.
+  Selection selection_;
+  bool othersSelected_ = false;  ///< and the sink hears of it with the end of a list
   InitialList mode_;
   bool needsList_ = true;
   bool inList_ = false;     ///< between listBegin and its end
@@ -98,9 +117,21 @@ class Watch::Loop {
   std::string trouble_;  ///< the last failure that was logged, until something works again
   std::mt19937_64 random_;
 
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // of the next three
   WatchHealth health_;
+  std::optional<Other> other_;  ///< asked for, not taken up yet
+  std::stop_source turn_;       ///< ends what the thread does, so that it looks at that
 };
+
+void Watch::Loop::select(Selection now, std::optional<Selection> added) {
+  std::stop_source turn;
+  {
+    const std::lock_guard lock(mutex_);
+    other_ = Other{std::move(now), std::move(added)};
+    turn = turn_;
+  }
+  turn.request_stop();
+}
 
 void Watch::Loop::note(const std::function<void(WatchHealth&)>& change) {
   const std::lock_guard lock(mutex_);
@@ -137,7 +168,7 @@ void Watch::Loop::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     progress_ = false;
     retryAfter_ = {};
-    const auto done = step(stop);
+    const auto done = turn(stop);
     if (std::exchange(inList_, false)) sink_.listAborted();
     if (stop.stop_requested()) return;
     if (progress_) {
@@ -163,6 +194,49 @@ void Watch::Loop::run(const std::stop_token& stop) {
     // All who were told the same time don't come back at it.
     pause(std::max(jitter(backoff_ / 2, backoff_), jitter(retryAfter_, retryAfter_ * 5 / 4)), stop);
   }
+}
+
+Status Watch::Loop::turn(const std::stop_token& stop) {
+  std::stop_source now;
+  {
+    const std::lock_guard lock(mutex_);
+    turn_ = now;
+  }
+  // Whoever asks from here on ends this turn; who did before is heard in it.
+  const std::stop_callback ends(stop, [&now] { now.request_stop(); });
+  Status done = changeSelection(now.get_token());
+  if (done) done = step(now.get_token());
+  // Cut by nobody but us.
+  if (now.stop_requested()) return {};
+  return done;
+}
+
+Status Watch::Loop::changeSelection(const std::stop_token& stop) {
+  std::optional<Other> other;
+  {
+    const std::lock_guard lock(mutex_);
+    other = other_;
+  }
+  if (!other) return {};
+  // With a whole list to come there is nothing to add to. Else the watch goes on from where it was:
+  // what is listed here is as new or newer, and an event that is older than it changes nothing.
+  if (!needsList_ && other->added) {
+    const auto take = [this](const simdjson::dom::element& item) {
+      sink_.event(EventType::Added, item);
+    };
+    MULTINET_CHECK(listAll(*other->added, unbounded_ ? "" : std::to_string(revision_), take, stop));
+  }
+  selection_ = std::move(other->now);
+  {
+    const std::lock_guard lock(mutex_);
+    other_.reset();
+  }
+  if (needsList_) {
+    othersSelected_ = true;
+  } else {
+    sink_.selected();
+  }
+  return {};
 }
 
 Status Watch::Loop::step(const std::stop_token& stop) {
@@ -199,7 +273,7 @@ Error Watch::Loop::storeWentBack(std::uint64_t now) {
 }
 
 Status Watch::Loop::askRevision() {
-  MULTINET_TRY(const auto page, client_.listPage(kind_, options_.selection, 1, "", ""));
+  MULTINET_TRY(const auto page, client_.listPage(kind_, selection_, 1, "", ""));
   std::uint64_t now = 0;
   MULTINET_CHECK(withJson(page, [&now](const simdjson::dom::element& root) -> Status {
     now = revisionOf(textAt(root, "/metadata/resourceVersion"));
@@ -214,27 +288,36 @@ Status Watch::Loop::listPages(const std::stop_token& stop) {
   note([](WatchHealth& health) { ++health.lists; });
   const bool bounded = revision_ > 0 && !unbounded_;
   const std::string atLeast = bounded ? std::to_string(revision_) : "";
-  const auto take = [this](const simdjson::dom::element& item) -> Status {
-    sink_.listItem(item);
-    return {};
-  };
   sink_.listBegin();
   inList_ = true;
   listBytes_ = 0;
+  MULTINET_TRY(const PageEnd end,
+               listAll(
+                   selection_, atLeast,
+                   [this](const simdjson::dom::element& item) { sink_.listItem(item); }, stop));
+  return finishList(end.revision);
+}
+
+Result<PageEnd> Watch::Loop::listAll(const Selection& selection, const std::string& atLeast,
+                                     const std::function<void(const simdjson::dom::element&)>& take,
+                                     const std::stop_token& stop) {
+  const std::string what = "list " + std::string(kind_.plural);
+  const auto item = [&take](const simdjson::dom::element& object) -> Status {
+    take(object);
+    return {};
+  };
   PageEnd end;
   do {
     if (stop.stop_requested()) {
-      return fail(Code::Cancelled, "Stopped",
-                  "list " + std::string(kind_.plural) + ": the watch is being ended");
+      return fail(Code::Cancelled, "Stopped", what + ": the watch is being ended");
     }
-    MULTINET_TRY(const auto body, client_.listPage(kind_, options_.selection, options_.pageSize,
-                                                   end.resume, atLeast));
+    MULTINET_TRY(const auto body,
+                 client_.listPage(kind_, selection, options_.pageSize, end.resume, atLeast));
     listBytes_ += body.size();
-    MULTINET_CHECK(withJson(body, [&](const simdjson::dom::element& page) {
-      return readPage(page, "list " + std::string(kind_.plural), take, end);
-    }));
+    MULTINET_CHECK(withJson(
+        body, [&](const simdjson::dom::element& page) { return readPage(page, what, item, end); }));
   } while (!end.resume.empty());
-  return finishList(end.revision);
+  return end;
 }
 
 Status Watch::Loop::finishList(const std::string& revision) {
@@ -270,6 +353,7 @@ Status Watch::Loop::finishList(const std::string& revision) {
     health.resourceVersion = revision;
   });
   sink_.listEnd();
+  if (std::exchange(othersSelected_, false)) sink_.selected();
   return {};
 }
 
@@ -277,13 +361,13 @@ HttpRequest Watch::Loop::watchRequest() {
   const auto lifetime = jitter(options_.lifetime, options_.lifetime * 2);
   const auto seconds = std::max<std::int64_t>(1, lifetime / std::chrono::seconds(1));
   std::string target =
-      pathOf(kind_, {options_.selection.nameSpace, ""}, Subresource::None) +
+      pathOf(kind_, {selection_.nameSpace, ""}, Subresource::None) +
       "?watch=1&allowWatchBookmarks=true&timeoutSeconds=" + std::to_string(seconds);
   const auto add = [&](const char* key, const std::string& value) {
     if (!value.empty()) target += std::string("&") + key + "=" + percentEncode(value);
   };
-  add("labelSelector", options_.selection.labelSelector);
-  add("fieldSelector", options_.selection.fieldSelector);
+  add("labelSelector", selection_.labelSelector);
+  add("fieldSelector", selection_.fieldSelector);
   if (needsList_) {
     target += "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
     if (revision_ > 0 && !unbounded_) add("resourceVersion", std::to_string(revision_));
@@ -436,8 +520,15 @@ void Watch::start() {
   if (thread_.joinable()) return;
   thread_ = async::patiently("watch", [this] {
     async::threadDoor("watch");
-    return std::jthread([this](const std::stop_token& stop) { loop_->run(stop); });
+    return std::jthread([this](const std::stop_token& stop) {
+      pthread_setname_np(pthread_self(), "watch");  // as `top -H` shows it
+      loop_->run(stop);
+    });
   });
+}
+
+void Watch::select(Selection now, std::optional<Selection> added) {
+  loop_->select(std::move(now), std::move(added));
 }
 
 void Watch::stop() {

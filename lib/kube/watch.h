@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "lib/base/clock.h"
 #include "lib/kube/client.h"
@@ -29,6 +30,8 @@ class WatchSink {
   /// The list broke off: forget the items since `listBegin`, keep the state of before.
   virtual void listAborted() = 0;
   virtual void event(EventType type, const simdjson::dom::element& object) = 0;
+  /// What Watch::select asked for is what is followed now: all that is new in it was handed on.
+  virtual void selected() {}
 };
 
 /// Whether the server may stream the list (`sendInitialEvents`); it falls back where it can't.
@@ -92,6 +95,10 @@ class Watch {
   void start();
   /// Ends the thread; the sink isn't called afterwards. Idempotent.
   void stop();
+  /// From now on `now` is followed, without listing again what it shares with the selection before:
+  /// only `added`, all of it that wasn't in that, is listed, as events. Any thread; returns at
+  /// once. Not again before the sink heard `selected`.
+  void select(Selection now, std::optional<Selection> added);
   [[nodiscard]] WatchHealth health() const;
 
  private:

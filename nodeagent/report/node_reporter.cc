@@ -3,16 +3,24 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/api/service.h"
+
 namespace multinet::agent::report {
 namespace {
 
 constexpr Duration kLookAgain = std::chrono::milliseconds(200);
 const std::string kSet;  ///< key of the NodeNetworkSet: no peer has an empty name
 
-// Metadata belongs to the server.
+/// By which agents are told of it; one of an earlier agent has none.
+std::string_view networkLabel(const api::NetworkPeer& peer) {
+  const auto found = peer.metadata.labels->find(api::kNetworkLabel);
+  return found == peer.metadata.labels->end() ? std::string_view() : found->second;
+}
+
+// Other metadata belongs to the server.
 bool sameFacts(const api::NetworkPeer& a, const api::NetworkPeer& b) {
   return a.podNetworkUID == b.podNetworkUID && a.underlayIPs == b.underlayIPs &&
-         a.bridgeMAC == b.bridgeMAC;
+         a.bridgeMAC == b.bridgeMAC && networkLabel(a) == networkLabel(b);
 }
 
 /// What a peer never changes.
@@ -316,6 +324,7 @@ Status NodeReporter::writePeer(const std::string& name) {
     return createPeer(*client, *wanted);
   }
   wanted->metadata = seen.object->metadata;
+  wanted->metadata.labels[api::kNetworkLabel] = wanted->podNetworkName;
   return statusOf(client->update(*wanted));
 }
 

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "lib/api/service.h"
 #include "lib/kube/fake_transport.h"
 #include "nodeagent/watch/fake_own_objects.h"
 
@@ -161,6 +162,14 @@ class Server {
     show();
   }
 
+  /// As an agent wrote it that knew of no label.
+  void unlabel(const std::string& peer) {
+    store_.patch(testing::ResourcePath::parse(kOurs + "networkpeers/" + peer),
+                 {{"metadata", {{"labels", {{api::kNetworkLabel, nullptr}}}}}},
+                 testing::ObjectStore::IfAbsent::Fail);
+    show();
+  }
+
   std::atomic<bool> showing_ = true;  ///< of the set
   std::string refused_;               ///< a word; before the first call
   std::function<void()> written_;     ///< after each write, once it is shown; while nobody writes
@@ -275,6 +284,22 @@ TEST_F(NodeReporterTest, WhatIsDeletedComesBack) {
   reporter_->changed("");
   reporter_->changed("blue.n1");
   expectAll();
+}
+
+/// Other agents are told of it by its label.
+TEST_F(NodeReporterTest, APeerOfTheVersionBeforeGetsTheLabelOfItsNetwork) {
+  tell(blue());
+  expectAll();
+  const auto label = [this] {
+    const k8s::StringMap labels = own_.ownPeer("blue.n1").object->metadata.labels;
+    const auto found = labels.find(api::kNetworkLabel);
+    return found == labels.end() ? "" : found->second;
+  };
+  EXPECT_EQ(label(), "blue");
+  server_.unlabel("blue.n1");
+  ASSERT_EQ(label(), "");
+  reporter_->changed("blue.n1");
+  eventually("it is labelled", [&] { return label() == "blue"; });
 }
 
 TEST_F(NodeReporterTest, NothingIsWrittenWhileTheNodeIsGoneAndAllOnceItIsBack) {

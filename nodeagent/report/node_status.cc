@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "lib/api/names.h"
+#include "lib/api/service.h"
 #include "nodeagent/report/bounds.h"
 #include "nodeagent/report/node_reporter.h"
 
@@ -111,6 +112,7 @@ std::map<std::string, api::NetworkPeer> peersOf(const networks::Snapshot& snapsh
     if (!tunnel) continue;
     api::NetworkPeer peer;
     peer.metadata.name = api::peerName(state.name, node);
+    peer.metadata.labels[api::kNetworkLabel] = state.name.str();
     peer.podNetworkName = state.name.str();
     peer.podNetworkUID = state.uid.str();
     peer.nodeName = node.str();

@@ -94,6 +94,7 @@ Status ServiceTable::adoptSlots() {
     }
     state.slots.resize(whole);
   }
+  for (const auto& [frontend, state] : states_) endpoints_ += state.slots.size();
   return {};
 }
 
@@ -134,6 +135,7 @@ Status ServiceTable::join(const Frontend& frontend, State& state,
     if (!written) break;
     state.slots.push_back(target);
   }
+  endpoints_ += state.slots.size() - before;
   if (state.slots.size() != before) {
     MULTINET_CHECK(writeCount(frontend, state, state.slots.size()));
   }
@@ -150,6 +152,7 @@ Status ServiceTable::leave(const Frontend& frontend, State& state, std::size_t i
   }
   MULTINET_CHECK(writeCount(frontend, state, last));
   state.slots.pop_back();
+  --endpoints_;
   const mn_slot slot{state.id, static_cast<__u32>(last)};
   MULTINET_CHECK(erase(maps_.slots, bytesOf(slot)));
   if (!isUdp(frontend)) return {};
@@ -208,6 +211,7 @@ Status ServiceTable::remove(const Frontend& frontend, std::vector<Ended>& ended)
   }
   const State gone = std::move(state);
   states_.erase(standing);
+  endpoints_ -= gone.slots.size();
   // Loose from here on: after a failure the next agent takes them away.
   for (std::size_t i = 0; i < gone.slots.size(); ++i) {
     const mn_slot slot{gone.id, static_cast<__u32>(i)};
@@ -224,12 +228,6 @@ std::vector<Frontend> ServiceTable::frontends() const {
   all.reserve(states_.size());
   for (const auto& [frontend, state] : states_) all.push_back(frontend);
   return all;
-}
-
-std::size_t ServiceTable::endpoints() const {
-  std::size_t count = 0;
-  for (const auto& [frontend, state] : states_) count += state.slots.size();
-  return count;
 }
 
 }  // namespace multinet::agent::services

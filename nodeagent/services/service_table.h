@@ -49,7 +49,9 @@ class ServiceTable {
   [[nodiscard]] NetworkKey networkOf(const Frontend& frontend) const {
     return states_.at(frontend).network;
   }
-  [[nodiscard]] std::size_t endpoints() const;
+  [[nodiscard]] std::size_t size() const { return states_.size(); }
+  /// Of all of them.
+  [[nodiscard]] std::size_t endpoints() const { return endpoints_; }
   /// Changes of an entry so far.
   [[nodiscard]] std::uint64_t writes() const { return writes_; }
 
@@ -72,6 +74,7 @@ class ServiceTable {
 
   const Maps maps_;
   std::map<Frontend, State> states_;
+  std::size_t endpoints_ = 0;
   std::uint32_t nextId_ = 1;
   std::uint64_t writes_ = 0;
 };

@@ -114,6 +114,7 @@ TEST_F(ServiceTableTest, TheNextAgentTakesItOverWithoutAWrite) {
   ASSERT_TRUE(next.put(frontend(3), 8, {}, ended_));
   EXPECT_EQ(writes(), before);
   EXPECT_EQ(next.endpoints(), 3U);
+  EXPECT_GT(next.size(), 0U);
   // An id that an earlier service had may still be in a reader's hand.
   ASSERT_TRUE(next.put(frontend(4), 8, targets({9}), ended_));
   EXPECT_THAT(*seen(frontend(1)), UnorderedElementsAreArray(targets({1, 2})));
@@ -212,6 +213,7 @@ TEST_F(ServiceTableTest, RandomHistoriesAreWholeAfterEachWrite) {
         model[which] = list;
       }
       for (FakeTable* map : {&services_, &slots_, &datagrams_}) map->afterWrite = [] {};
+      EXPECT_EQ(table.endpoints(), slots_.size());
       std::size_t udp = 0;
       std::size_t all = 0;
       for (const auto& [one, expected] : model) {

@@ -62,6 +62,7 @@ void Translator::work() {
       if (const Status one = followOne(name); !one) done = one;
     }
   }
+  count(0);
   endSockets();
   if (const auto problem = members_.problem(); done && problem) done = fail(*problem);
   tell(done);
@@ -184,6 +185,11 @@ Status Translator::followAll() {
   return done;
 }
 
+void Translator::count(unsigned ended) {
+  const std::lock_guard lock(mutex_);
+  counts_ = {table_->size(), table_->endpoints(), table_->writes(), counts_.ended + ended};
+}
+
 void Translator::endSockets() {
   if (ended_.empty()) return;
   const auto ended = std::exchange(ended_, {});
@@ -191,6 +197,7 @@ void Translator::endSockets() {
   if (!count) {
     return log::warn("can't end UDP sockets whose endpoint is gone", {{"error", count.error()}});
   }
+  this->count(*count);
   if (*count > 0) log::info("ended UDP sockets whose endpoint is gone", {{"sockets", *count}});
 }
 

@@ -34,6 +34,14 @@ struct TranslatorOptions {
   Duration soon = std::chrono::seconds(1);
 };
 
+/// What is translated here, and what was done for it since the start.
+struct TranslatorCounts {
+  std::size_t frontends = 0;  ///< addresses and ports of services
+  std::size_t endpoints = 0;  ///< of all of them
+  std::uint64_t writes = 0;   ///< to the maps
+  std::uint64_t ended = 0;    ///< UDP sockets whose endpoint went
+};
+
 /// All it is given outlives it.
 class Translator {
  public:
@@ -49,6 +57,11 @@ class Translator {
   /// Before what it was given goes.
   void stop() { lane_.stop(); }
   [[nodiscard]] const async::Lane& lane() const { return lane_; }
+  /// As of the last change. Any thread.
+  [[nodiscard]] TranslatorCounts counts() const {
+    const std::lock_guard lock(mutex_);
+    return counts_;
+  }
 
  private:
   struct Name {
@@ -73,6 +86,7 @@ class Translator {
   [[nodiscard]] bool anyWanted() const;
   [[nodiscard]] std::optional<NetworkKey> networkKey(const std::string& network) const;
   void endSockets();
+  void count(unsigned ended);
   void tell(const Status& done);
   void lookAgain(Duration after);
 
@@ -81,7 +95,8 @@ class Translator {
   Members& members_;
   const Report report_;
   const TranslatorOptions options_;
-  std::mutex mutex_;  // of the next two
+  mutable std::mutex mutex_;  // of the next three
+  TranslatorCounts counts_;
   bool allChanged_ = true;
   std::set<Name> changed_;
   // Of the lane:

@@ -173,6 +173,7 @@ TEST_F(TranslatorTest, UdpOfAnEndpointThatWentEnds) {
   ASSERT_EQ(plane_.ended.size(), 1U);
   EXPECT_THAT(plane_.ended[0].targets, ElementsAre(target("10.66.0.1")));
   EXPECT_EQ(plane_.ended[0].network, keyOf(NetworkUid("uid-blue")));
+  EXPECT_EQ(translator_->counts().ended, 1U);
 }
 
 TEST_F(TranslatorTest, WhatCantBeHadIsToldAndTriedAgain) {

@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/kube/discovery.h"
 #include "lib/kube/informer.h"
+#include "nodeagent/watch/by_network.h"
 #include "nodeagent/watch/scoped.h"
 
 namespace multinet::agent::watch {
@@ -45,10 +46,14 @@ bool sameRequest(const k8s::Pod& old, const k8s::Pod& now) {
          old.metadata.deleting() == now.metadata.deleting() && old.finished() == now.finished();
 }
 
-/// Of the controller's making, on that network.
-void onNetwork(kube::WatchOptions& options, const std::string& network) {
-  options.selection.labelSelector = std::string(api::kServiceProxyLabel) + "=" +
-                                    api::kServiceManager + "," + api::kNetworkLabel + "=" + network;
+/// Of the controller's making.
+std::string ofTheController() {
+  return std::string(api::kServiceProxyLabel) + "=" + api::kServiceManager;
+}
+
+kube::WatchOptions withoutNetworkLabel(kube::WatchOptions options) {
+  options.selection.labelSelector = std::string("!") + api::kNetworkLabel;
+  return options;
 }
 
 const std::string& labelOf(const k8s::ObjectMeta& metadata, const char* key) {
@@ -67,8 +72,28 @@ const std::string& serviceNameOf(const k8s::Service& service) {
 
 /// An index of slices, by `namespace/name` of their service.
 constexpr const char* kByService = "service";
+/// By the network that they are on: of peers, what they say themselves; their label repeats it.
+constexpr const char* kByNetwork = "network";
+
+template <class T>
+void byLabel(kube::Informer<T>& objects) {
+  objects.addIndex(kByNetwork, [](const T& one) {
+    return std::vector<std::string>{labelOf(one.metadata, api::kNetworkLabel)};
+  });
+}
+
+void byNetwork(kube::Informer<api::NetworkPeer>& peers) {
+  peers.addIndex(kByNetwork, [](const api::NetworkPeer& one) {
+    return std::vector<std::string>{one.podNetworkName};
+  });
+}
+
+/// A peer whose agent was replaced goes out of one watch and comes into another: who reads in
+/// between isn't told to.
+constexpr std::chrono::seconds kMoves(1);
 
 void byService(kube::Informer<k8s::EndpointSlice>& slices) {
+  byLabel(slices);
   slices.addIndex(kByService, [](const k8s::EndpointSlice& one) {
     return std::vector<std::string>{one.metadata.nameSpace + "/" + serviceNameOf(one)};
   });
@@ -108,16 +133,15 @@ struct Cluster::Informers {
   };
 
   struct ServiceWatches {
-    Scoped<k8s::Service>::One services;
-    Scoped<k8s::EndpointSlice>::One slices;
+    ByNetwork<k8s::Service>::One services;
+    ByNetwork<k8s::EndpointSlice>::One slices;
   };
   /// Nothing until both know what there is.
   [[nodiscard]] static std::optional<ServiceWatches> servicesOn(const Informers* informers,
                                                                 const std::string& network) {
     if (informers == nullptr) return std::nullopt;
     ServiceWatches watches{informers->services.of(network), informers->slices.of(network)};
-    if (watches.services == nullptr || !watches.services->synced()) return std::nullopt;
-    if (watches.slices == nullptr || !watches.slices->synced()) return std::nullopt;
+    if (watches.services == nullptr || watches.slices == nullptr) return std::nullopt;
     return watches;
   }
 
@@ -135,15 +159,16 @@ struct Cluster::Informers {
                     {[changed](const auto&) { changed(); },
                      [changed](const auto&, const auto&) { changed(); },
                      [changed](const auto&) { changed(); }, changed}),
-        peers(*client, options,
-              [](kube::WatchOptions& own, const std::string& scope) {
-                own.selection.fieldSelector = "podNetworkName=" + scope;
-              },
+        peers(*client, options, "",
               {[changed](const auto&) { changed(); },
                [changed](const auto&, const auto&) { changed(); },
-               [changed](const auto&) { changed(); }, changed}),
-        services(*client, options, onNetwork, tellOf<k8s::Service>(serviceChanged)),
-        slices(*client, options, onNetwork, tellOf<k8s::EndpointSlice>(serviceChanged), byService),
+               [changed](const auto&) { changed(); }, changed},
+              byNetwork),
+        olderPeers(*client, withoutNetworkLabel(options)),
+        services(*client, options, ofTheController(), tellOf<k8s::Service>(serviceChanged),
+                 byLabel<k8s::Service>),
+        slices(*client, options, ofTheController(), tellOf<k8s::EndpointSlice>(serviceChanged),
+               byService),
         ownPeers(*client, where(options, "nodeName", node)),
         blocks(*client, where(options, "spec.nodeName", node)),
         serviceCidrs(*client, options),
@@ -156,6 +181,7 @@ struct Cluster::Informers {
     add(nodeSets, "this node's NodeNetworkSet", Role::Follows);
     add(nodes, "this node", Role::Follows);
     add(ownPeers, "this node's NetworkPeers", Role::WhenJoined);
+    add(olderPeers, "NetworkPeers without a label", Role::WhenJoined);
     add(blocks, "this node's IPBlocks", Role::WithPods);
     add(interfaceSets, "this node's PodInterfaceSets", Role::WithPods);
   }
@@ -173,9 +199,10 @@ struct Cluster::Informers {
   kube::Informer<k8s::Pod> pods;
   kube::Informer<api::PodNetwork> networks;
   Scoped<api::PodNetworkAttachment> attachments;  ///< by namespace
-  Scoped<api::NetworkPeer> peers;                 ///< by network
-  Scoped<k8s::Service> services;                  ///< by network
-  Scoped<k8s::EndpointSlice> slices;              ///< by network
+  ByNetwork<api::NetworkPeer> peers;
+  kube::Informer<api::NetworkPeer> olderPeers;  ///< of agents that give them no label yet
+  ByNetwork<k8s::Service> services;
+  ByNetwork<k8s::EndpointSlice> slices;
   kube::Informer<api::NetworkPeer> ownPeers;
   kube::Informer<api::IPBlock> blocks;
   kube::Informer<k8s::ServiceCidr> serviceCidrs;
@@ -356,6 +383,11 @@ void Cluster::tellOwnChanges() {
   owned_->nodeSets.addHandler({any, [this](const auto&, const auto&) { own_.node(""); }, any, all});
   // Its heartbeats change nothing here.
   owned_->nodes.addHandler({.added = any, .deleted = any, .synced = all});
+  const auto changed = [this](const auto&) { changed_(); };
+  owned_->olderPeers.addHandler(
+      {changed, [this](const auto&, const auto&) { changed_(); },
+       [this](const auto&) { lane_.postAfter(kMoves, [this] { changed_(); }); }, changed_});
+  byNetwork(owned_->olderPeers);
   const auto peer = [this](const api::NetworkPeer& one) { own_.node(one.metadata.name); };
   owned_->ownPeers.addHandler(
       {peer, [peer](const api::NetworkPeer&, const api::NetworkPeer& now) { peer(now); }, peer,
@@ -373,17 +405,16 @@ std::vector<WatchAge> Cluster::watches() const {
   const Informers* informers = informers_.load();
   if (informers == nullptr) return ages;
   const auto now = std::chrono::steady_clock::now();
-  for (const Informers::One& one : informers->all) {
-    const auto heard = one.health().heardAt;
-    if (heard) ages.push_back({one.resource, now - *heard});
-  }
-  const auto add = [&](const k8s::Kind& kind, const auto& heard) {
+  const auto addTo = [&](const std::string& resource, const auto& heard) {
     if (!heard) return;
-    const std::string resource(kind.plural);
     const auto same = std::ranges::find(ages, resource, &WatchAge::resource);
     if (same == ages.end()) return ages.push_back({resource, now - *heard});
     same->age = std::max(same->age, Duration(now - *heard));
   };
+  const auto add = [&](const k8s::Kind& kind, const auto& heard) {
+    addTo(std::string(kind.plural), heard);
+  };
+  for (const Informers::One& one : informers->all) addTo(one.resource, one.health().heardAt);
   add(kube::kindOf<api::PodNetworkAttachment>(), informers->attachments.heardAt());
   add(kube::kindOf<api::NetworkPeer>(), informers->peers.heardAt());
   add(kube::kindOf<k8s::Service>(), informers->services.heardAt());
@@ -443,8 +474,12 @@ void Cluster::followPeers(std::set<std::string> networks) {
 std::optional<Caches::Peers> Cluster::peersOf(const std::string& network) const {
   const Informers* informers = informers_.load();
   const auto watch = informers == nullptr ? nullptr : informers->peers.of(network);
-  if (watch == nullptr || !watch->synced()) return std::nullopt;
-  return watch->list();
+  if (watch == nullptr || !informers->olderPeers.synced()) return std::nullopt;
+  Peers all = watch->byIndex(kByNetwork, network);
+  for (auto& older : informers->olderPeers.byIndex(kByNetwork, network)) {
+    if (watch->get({"", older->metadata.name}) == nullptr) all.push_back(std::move(older));
+  }
+  return all;
 }
 
 Seen<api::PodInterfaceSet> Cluster::interfaceSet(const std::string& namespaceName,
@@ -569,11 +604,11 @@ std::optional<std::vector<Caches::Service>> Cluster::servicesOf(const std::strin
   if (!watches) return std::nullopt;
   const auto& [services, slices] = *watches;
   std::map<std::pair<std::string, std::string>, Service> found;
-  for (auto& one : services->list()) {
+  for (auto& one : services->byIndex(kByNetwork, network)) {
     const auto& metadata = one->metadata;
     found[{metadata.nameSpace, metadata.name}].service = one;
   }
-  for (auto& slice : slices->list()) {
+  for (auto& slice : slices->byIndex(kByNetwork, network)) {
     const auto service = found.find({slice->metadata.nameSpace, serviceNameOf(*slice)});
     if (service != found.end()) service->second.slices.push_back(slice);
   }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -48,8 +49,20 @@ class ClusterTest : public ::testing::Test {
     if (cluster_) cluster_->stop();
     std::filesystem::remove_all(directory_);
   }
-  static Json peer(const std::string& node) {
-    return {{"podNetworkName", "blue"}, {"podNetworkUID", "u"}, {"nodeName", node}};
+  static Json peer(const std::string& node, const std::string& network = "blue") {
+    return {{"metadata", {{"labels", {{"multinet.dev/network", network}}}}},
+            {"podNetworkName", network},
+            {"podNetworkUID", "u"},
+            {"nodeName", node}};
+  }
+  /// As the controller makes it.
+  void putService(const std::string& name, const std::string& network) {
+    const Json labels{{"service.kubernetes.io/service-proxy-name", "multinet.dev"},
+                      {"multinet.dev/network", network}};
+    put("/api/v1/namespaces/default/services/" + name, {{"metadata", {{"labels", labels}}}});
+    Json slice{{"metadata", {{"labels", labels}}}, {"addressType", "IPv4"}};
+    slice["metadata"]["labels"]["kubernetes.io/service-name"] = name;
+    put("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/" + name + "-4", slice);
   }
   static Json attachment() { return {{"spec", {{"podNetworkName", "blue"}}}}; }
   static Json pod(const std::string& node, const std::string& request) {
@@ -209,8 +222,7 @@ TEST_F(ClusterTest, EndsWithANamespaceAWhileAfterItsLastPod) {
 }
 
 TEST_F(ClusterTest, FollowsThePeersOfTheNetworksThatItIsTold) {
-  put(std::string(kOurs) + "networkpeers/red.n2",
-      {{"podNetworkName", "red"}, {"podNetworkUID", "r"}, {"nodeName", "n2"}});
+  put(std::string(kOurs) + "networkpeers/red.n2", peer("n2", "red"));
   start();
   ASSERT_TRUE(eventually([&] { return cluster_->synced().has_value(); }));
   EXPECT_FALSE(cluster_->peersOf("red"));
@@ -227,6 +239,99 @@ TEST_F(ClusterTest, FollowsThePeersOfTheNetworksThatItIsTold) {
   EXPECT_FALSE(cluster_->peersOf("red"));
 }
 
+/// With every network that comes or goes there is one watch of a kind, and what stays is known all
+/// the time, and isn't listed again.
+TEST_F(ClusterTest, FollowsManyNetworksByOneWatch) {
+  putService("web", "blue");
+  putService("shop", "red");
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->synced().has_value(); }));
+  cluster_->followPeers({"blue"});
+  cluster_->followServices({"blue"});
+  ASSERT_TRUE(eventually([&] {
+    return cluster_->peersOf("blue").has_value() && cluster_->servicesOf("blue").has_value();
+  }));
+  const auto web = cluster_->serviceOf("blue", "default", "web")->service;
+  ASSERT_NE(web, nullptr);
+  EXPECT_FALSE(cluster_->servicesOf("red"));
+  std::atomic<bool> ends = false;
+  std::atomic<int> gaps = 0;
+  std::jthread reader([&] {
+    while (!ends) {
+      const auto peers = cluster_->peersOf("blue");
+      const auto services = cluster_->servicesOf("blue");
+      const bool whole = peers && peers->size() == 2 && services && services->size() == 1 &&
+                         services->front().slices.size() == 1;
+      if (!whole) ++gaps;
+    }
+  });
+  std::set<std::string> joined{"blue"};
+  for (int i = 0; i < 20; ++i) {
+    joined.insert(i == 10 ? "red" : "net-" + std::to_string(i));
+    cluster_->followPeers(joined);
+    cluster_->followServices(joined);
+    ASSERT_TRUE(eventually([&] {
+      return std::ranges::all_of(joined, [&](const std::string& name) {
+        return cluster_->peersOf(name).has_value() && cluster_->servicesOf(name).has_value();
+      });
+    }));
+  }
+  EXPECT_EQ(cluster_->servicesOf("red")->size(), 1U);
+  cluster_->followServices({"blue", "red"});
+  ASSERT_TRUE(eventually([&] { return !cluster_->servicesOf("net-0"); }));
+  putService("more", "red");
+  ASSERT_TRUE(eventually([&] { return cluster_->servicesOf("red")->size() == 2; }));
+  ends = true;
+  reader.join();
+  EXPECT_EQ(gaps, 0);
+  EXPECT_EQ(cluster_->serviceOf("blue", "default", "web")->service, web) << "the very object";
+}
+
+TEST_F(ClusterTest, FollowsMoreNetworksThanOneRequestCanName) {
+  std::set<std::string> joined{"blue"};
+  for (int i = 0; i < 250; ++i) {
+    std::string name = "net-" + std::to_string(i) + "-";
+    joined.insert(name + std::string(63 - name.size(), 'x'));
+  }
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->synced().has_value(); }));
+  const auto before = server_.connections();
+  cluster_->followServices(joined);
+  const auto known = [&] {
+    return std::ranges::all_of(
+        joined, [&](const std::string& name) { return cluster_->servicesOf(name).has_value(); });
+  };
+  ASSERT_TRUE(eventually(known));
+  EXPECT_LE(server_.connections() - before, 2 * 3) << "251 networks, 100 in a watch, two kinds";
+  for (const std::string& request : server_.requests()) EXPECT_LT(request.size(), 8192U);
+  joined.erase("blue");
+  joined.insert("red");
+  cluster_->followServices(joined);
+  EXPECT_TRUE(eventually(known));
+  EXPECT_FALSE(cluster_->servicesOf("blue"));
+}
+
+/// While a cluster is upgraded; the label comes with the peer's own agent.
+TEST_F(ClusterTest, KnowsThePeersThatCarryNoLabelYet) {
+  put(std::string(kOurs) + "networkpeers/red.n2",
+      {{"podNetworkName", "red"}, {"podNetworkUID", "r"}, {"nodeName", "n2"}});
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->synced().has_value(); }));
+  cluster_->followPeers({"blue", "red"});
+  const auto red = [&] {
+    const auto peers = cluster_->peersOf("red");
+    return peers ? peers->size() : 0;
+  };
+  ASSERT_TRUE(eventually([&] { return red() == 1; }));
+  server_.store().patch(ResourcePath::parse(std::string(kOurs) + "networkpeers/red.n2"),
+                        {{"metadata", {{"labels", {{"multinet.dev/network", "red"}}}}}},
+                        multinet::testing::ObjectStore::IfAbsent::Fail);
+  put(std::string(kOurs) + "networkpeers/red.n3", peer("n3", "red"));
+  EXPECT_TRUE(eventually([&] { return red() == 2; }));
+  remove(std::string(kOurs) + "networkpeers/red.n2");
+  EXPECT_TRUE(eventually([&] { return red() == 1; }));
+}
+
 /// Most nodes have published none, and each watch is a connection.
 TEST_F(ClusterTest, FollowsItsOwnPeersFromTheFirstNetworkOn) {
   remove(std::string(kOurs) + "networkpeers/blue.n1");
@@ -234,7 +339,8 @@ TEST_F(ClusterTest, FollowsItsOwnPeersFromTheFirstNetworkOn) {
   ASSERT_TRUE(eventually([&] { return cluster_->ownPeer("blue.n1").known; }));
   EXPECT_EQ(peerWatches(), 0);
   cluster_->followPeers({"blue"});
-  ASSERT_TRUE(eventually([&] { return peerWatches() == 2; }));
+  ASSERT_TRUE(eventually([&] { return peerWatches() == 3; }))
+      << "of its own, of its networks, and of those without a label";
   put(std::string(kOurs) + "networkpeers/blue.n1", peer("n1"));
   EXPECT_TRUE(eventually([&] { return cluster_->ownPeer("blue.n1").object != nullptr; }));
 }

@@ -87,9 +87,10 @@ class ApiServer::Impl {
   template <class Stream>
   void serve(Stream& stream);
   using Send = std::function<void(const std::string&)>;
+  using Gone = std::function<bool()>;  ///< whether the client closed the connection
   /// False when the connection must be closed.
-  bool answer(const Send& send, const Ask& ask, bool keepsAlive);
-  bool watch(const Send& write, const Ask& ask, std::optional<Fault> fault);
+  bool answer(const Send& send, const Gone& gone, const Ask& ask, bool keepsAlive);
+  bool watch(const Send& write, const Gone& gone, const Ask& ask, std::optional<Fault> fault);
   StoreAnswer answerOf(const Ask& ask);
   StoreAnswer review(Json review) const;
   StoreAnswer remembered(const Ask& ask, StoreAnswer answer);
@@ -193,6 +194,11 @@ void ApiServer::Impl::serve(Stream& stream) {
     }
     asio::write(stream, asio::buffer(text));
   };
+  const int socket = stream.lowest_layer().native_handle();
+  const Gone gone = [socket] {
+    char byte = 0;
+    return ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  };
   while (open()) {
     Request request;
     http::read(stream, buffer, request);
@@ -209,7 +215,7 @@ void ApiServer::Impl::serve(Stream& stream) {
       traffic.open += isNew ? 1 : 0;
       traffic.requests.push_back(requests_.back());
     }
-    if (!answer(send, ask, request.keep_alive())) return;
+    if (!answer(send, gone, ask, request.keep_alive())) return;
   }
 }
 
@@ -254,7 +260,7 @@ StoreAnswer ApiServer::Impl::remembered(const Ask& ask, StoreAnswer answer) {
   return answer;
 }
 
-bool ApiServer::Impl::answer(const Send& send, const Ask& ask, bool keepsAlive) {
+bool ApiServer::Impl::answer(const Send& send, const Gone& gone, const Ask& ask, bool keepsAlive) {
   const auto fault = faultFor(ask);
   if (fault == Fault::TooManyRequests) {
     send(rendered(failure(429, "TooManyRequests", "slow down"), "Retry-After: 1\r\n"));
@@ -276,7 +282,7 @@ bool ApiServer::Impl::answer(const Send& send, const Ask& ask, bool keepsAlive) 
     stall();
     return false;
   }
-  if (ask.query.contains("watch")) return watch(send, ask, fault);
+  if (ask.query.contains("watch")) return watch(send, gone, ask, fault);
   auto answer = answerOf(ask);
   if (fault == Fault::LoseReply) return false;
   if (fault == Fault::OldList) {
@@ -292,7 +298,8 @@ bool ApiServer::Impl::answer(const Send& send, const Ask& ask, bool keepsAlive) 
   return keepsAlive;
 }
 
-bool ApiServer::Impl::watch(const Send& write, const Ask& ask, std::optional<Fault> fault) {
+bool ApiServer::Impl::watch(const Send& write, const Gone& gone, const Ask& ask,
+                            std::optional<Fault> fault) {
   const auto chunk = [&](const std::string& text) {
     std::ostringstream size;
     size << std::hex << text.size();
@@ -327,6 +334,7 @@ bool ApiServer::Impl::watch(const Send& write, const Ask& ask, std::optional<Fau
   std::string delayed;
   auto bookmarked = std::chrono::steady_clock::now();
   while (open() && std::chrono::steady_clock::now() < until) {
+    if (gone()) return false;
     std::vector<StoreEvent> events;
     if (!store.eventsAfter(revision, events, std::min(options_.bookmarkEvery, kLookAtEnd))) {
       chunk(event("ERROR", failure(410, "Expired", "too old resource version").body));

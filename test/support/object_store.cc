@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <sstream>
+#include <utility>
 
 namespace multinet::testing {
 namespace {
@@ -25,13 +26,36 @@ std::string textAt(const Json& object, const std::string& dotted) {
   return node->is_string() ? node->get<std::string>() : std::string();
 }
 
-/// `a=b,c==d,e!=f` on what `value` finds.
+/// The terms of a selector: commas in `in (...)` part nothing.
+std::vector<std::string> terms(const std::string& selector) {
+  std::vector<std::string> all;
+  bool inside = false;
+  bool begins = true;
+  for (const char c : selector) {
+    if (c == '(' || c == ')') inside = c == '(';
+    if (c == ',' && !inside) {
+      begins = true;
+      continue;
+    }
+    if (std::exchange(begins, false)) all.emplace_back();
+    all.back() += c;
+  }
+  return all;
+}
+
+/// `a=b,c==d,e!=f,g in (h,i),!j,k` on what `value` finds.
 bool selected(const std::string& selector,
               const std::function<std::string(const std::string&)>& value) {
-  for (const auto& term : split(selector, ',')) {
+  for (const auto& term : terms(selector)) {
+    if (const auto in = term.find(" in ("); in != std::string::npos) {
+      const auto names = split(term.substr(in + 5, term.size() - in - 6), ',');
+      if (std::ranges::find(names, value(term.substr(0, in))) == names.end()) return false;
+      continue;
+    }
     const auto equals = term.find('=');
     if (equals == std::string::npos) {
-      if (value(term).empty()) return false;
+      const bool absent = term.starts_with('!');
+      if (value(term.substr(absent ? 1 : 0)).empty() != absent) return false;
       continue;
     }
     const bool negated = equals > 0 && term[equals - 1] == '!';

@@ -1,0 +1,173 @@
+// One watch of a kind for all networks that this node has joined, by the label that says on which
+// network an object is: connections and threads don't grow with the networks.
+#pragma once
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/api/service.h"
+#include "lib/kube/informer.h"
+
+namespace multinet::agent::watch {
+
+/// So many networks share a watch: their names, of 63 characters and percent-encoded, are below the
+/// 8 KiB that proxies before an API server take as a line; itself it takes 1 MiB.
+inline constexpr std::size_t kNetworksPerWatch = 100;
+
+/// When the networks change, a watch goes on with other labels: only what a new network has is
+/// listed, and what is known of the others stays all the time.
+template <kube::HasKind T>
+class ByNetwork {
+ public:
+  using One = std::shared_ptr<const kube::Informer<T>>;
+  /// Gives a watch what it has before it starts, an index for one.
+  using Prepare = void (*)(kube::Informer<T>& watch);
+
+  /// `labels` are of all that is followed, as terms of a selector. Of `handler`, `synced` comes
+  /// whenever more networks are known. `client` outlives it.
+  ByNetwork(kube::Client& client, kube::WatchOptions options, std::string labels,
+            kube::Handler<T> handler, Prepare prepare)
+      : client_(client),
+        options_(std::move(options)),
+        labels_(std::move(labels)),
+        handler_(std::move(handler)),
+        prepare_(prepare) {}
+  ~ByNetwork() { follow({}); }
+  ByNetwork(const ByNetwork&) = delete;
+  ByNetwork& operator=(const ByNetwork&) = delete;
+
+  /// One thread at a time; waits for the ends of watches that have no network any more.
+  void follow(const std::set<std::string>& networks) {
+    std::vector<std::shared_ptr<Part>> ended;
+    {
+      const std::lock_guard lock(mutex_);
+      std::set<std::string> rest = networks;
+      for (const auto& part : parts_) {
+        const auto left = [&](const std::string& name) { return !networks.contains(name); };
+        std::erase_if(part->wanted, left);
+        std::erase_if(part->known, left);
+        for (const std::string& name : part->wanted) rest.erase(name);
+      }
+      for (const std::string& name : rest) roomyPart().wanted.insert(name);
+      std::erase_if(parts_, [&](const auto& part) {
+        if (!part->wanted.empty()) return false;
+        ended.push_back(part);
+        return true;
+      });
+      for (const auto& part : parts_) adjust(part);
+    }
+    for (const auto& part : ended) {
+      if (part->watch) part->watch->stop();
+    }
+  }
+
+  /// Null until all is known of it that is on that network. Any thread, as all below.
+  [[nodiscard]] One of(const std::string& network) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& part : parts_) {
+      if (!part->known.contains(network)) continue;
+      return part->watch->synced() ? One(part, &*part->watch) : nullptr;
+    }
+    return nullptr;
+  }
+  /// When the server last said something, of the watch that it said the least of; nothing where
+  /// there is none, or one hasn't heard anything yet.
+  [[nodiscard]] auto heardAt() const {
+    const std::lock_guard lock(mutex_);
+    decltype(kube::WatchHealth::heardAt) oldest;
+    for (const auto& part : parts_) {
+      const auto heard = part->watch->health().heardAt;
+      if (!heard) return heard;
+      oldest = oldest ? std::min(*oldest, *heard) : *heard;
+    }
+    return oldest;
+  }
+
+ private:
+  /// A watch, and the networks that share it. They stay with it.
+  struct Part {
+    std::optional<kube::Informer<T>> watch;
+    std::set<std::string> wanted;
+    std::set<std::string> asked;  ///< of the server
+    std::set<std::string> known;  ///< of those wanted, once the watch is synced
+    bool turning = false;         ///< to what was asked last
+  };
+
+  Part& roomyPart() {
+    for (const auto& part : parts_) {
+      if (part->wanted.size() < kNetworksPerWatch) return *part;
+    }
+    return *parts_.emplace_back(std::make_shared<Part>());
+  }
+
+  [[nodiscard]] kube::Selection selectionOf(const std::set<std::string>& networks) const {
+    kube::Selection selection = options_.selection;
+    std::string& labels = selection.labelSelector;
+    labels = labels_.empty() ? "" : labels_ + ",";
+    labels += std::string(api::kNetworkLabel) + " in (";
+    for (const std::string& name : networks) labels += name + ",";
+    labels.back() = ')';
+    return selection;
+  }
+
+  void adjust(const std::shared_ptr<Part>& part) {
+    if (part->turning || part->wanted == part->asked || part->wanted.empty()) return;
+    const auto before = std::exchange(part->asked, part->wanted);
+    if (!part->watch) {
+      auto options = options_;
+      options.selection = selectionOf(part->asked);
+      part->known = part->asked;
+      part->watch.emplace(client_, std::move(options));
+      part->watch->addHandler(handler_);
+      prepare_(*part->watch);
+      part->watch->start();
+      return;
+    }
+    std::set<std::string> added;
+    std::ranges::set_difference(part->asked, before, std::inserter(added, added.end()));
+    typename kube::Informer<T>::Other other;
+    other.now = selectionOf(part->asked);
+    if (!added.empty()) other.added = selectionOf(added);
+    other.has = [networks = part->asked](const T& object) {
+      const k8s::StringMap& labels = *object.metadata.labels;
+      const auto found = labels.find(api::kNetworkLabel);
+      return found != labels.end() && networks.contains(found->second);
+    };
+    // It isn't called once the watch was stopped, which each part is before it goes.
+    other.done = [this, one = part.get()] { turned(*one); };
+    part->turning = true;
+    part->watch->select(std::move(other));
+  }
+
+  void turned(Part& turned) {
+    {
+      const std::lock_guard lock(mutex_);
+      turned.turning = false;
+      for (const std::string& name : turned.asked) {
+        if (turned.wanted.contains(name)) turned.known.insert(name);
+      }
+      // One that ended has no place any more.
+      for (const auto& part : parts_) {
+        if (part.get() == &turned) adjust(part);
+      }
+    }
+    if (handler_.synced) handler_.synced();
+  }
+
+  kube::Client& client_;
+  const kube::WatchOptions options_;
+  const std::string labels_;
+  const kube::Handler<T> handler_;
+  const Prepare prepare_;
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<Part>> parts_;
+};
+
+}  // namespace multinet::agent::watch
