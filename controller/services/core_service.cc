@@ -24,23 +24,55 @@ void eraseEach(k8s::StringMap& labels, const std::string& keys) {
   }
 }
 
+/// What went along `before` and doesn't any more goes; what others set stays.
+void share(const k8s::StringMap& shared, const std::string& before, k8s::StringMap& made) {
+  eraseEach(made, before);
+  for (const auto& [key, value] : shared) made[key] = value;
+}
+
+bool hasAddress(const api::PodNetworkServiceSpec& spec) {
+  return !spec.isHeadless() && !spec.isExternalName();
+}
+
+/// A copy: what it names goes, and anybody may have it name itself.
+std::string noteOf(const k8s::ObjectMeta& metadata, const char* key) {
+  const auto* note = metadata.annotation(key);
+  return note == nullptr ? "" : *note;
+}
+
+std::string policyOf(const api::PodNetworkServiceSpec& spec) {
+  if (spec.ipFamilyPolicy) return std::string(k8s::spell(*spec.ipFamilyPolicy));
+  return spec.ipFamilies.size() == 1 ? "SingleStack" : "PreferDualStack";
+}
+
 /// What of `service` stands as it is in both, the new one and the one that is put right.
 void fill(const NetworkService& service, k8s::Service& made) {
   auto& labels = made.metadata.labels.edit();
-  const k8s::StringMap& shared = service.metadata.labels;  // by the rules none that we set
-  if (const auto* before = made.metadata.annotation(api::kLabelsOfAnnotation)) {
-    eraseEach(labels, *before);
-  }
-  for (const auto& [key, value] : shared) labels[key] = value;
+  auto& annotations = made.metadata.annotations.edit();
+  // By the rules none of either that we set.
+  const k8s::StringMap& sharedLabels = service.metadata.labels;
+  const auto sharedAnnotations = api::sharedAnnotations(service.metadata.annotations);
+  share(sharedLabels, noteOf(made.metadata, api::kLabelsOfAnnotation), labels);
+  share(sharedAnnotations, noteOf(made.metadata, api::kAnnotationsOfAnnotation), annotations);
   labels[api::kServiceProxyLabel] = api::kServiceManager;
   labels[api::kNetworkLabel] = service.spec.podNetworkName;
   labels.erase(api::kHoldLabel);
   if (const auto hold = api::holdLabelOf(service.spec)) labels[api::kHoldLabel] = *hold;
-  made.metadata.annotations[api::kLabelsOfAnnotation] = keysOf(shared);
+  annotations[api::kLabelsOfAnnotation] = keysOf(sharedLabels);
+  if (sharedAnnotations.empty()) {
+    annotations.erase(api::kAnnotationsOfAnnotation);
+  } else {
+    annotations[api::kAnnotationsOfAnnotation] = keysOf(sharedAnnotations);
+  }
   made.spec.type = k8s::spell(service.spec.type);
+  made.spec.externalName = service.spec.externalName;
   made.spec.selector.clear();
   made.spec.publishNotReadyAddresses = service.spec.publishNotReadyAddresses;
-  made.spec.internalTrafficPolicy = k8s::spell(service.spec.internalTrafficPolicy);
+  if (!service.spec.isExternalName()) {
+    made.spec.internalTrafficPolicy = k8s::spell(service.spec.internalTrafficPolicy);
+  }
+  // A headless one without selector is of both families, whatever the cluster has: names alone.
+  if (hasAddress(service.spec)) made.spec.ipFamilyPolicy = policyOf(service.spec);
   made.spec.ports.clear();
   for (const auto& one : service.spec.ports) {
     const auto port = api::withDefaults(one);
@@ -73,13 +105,10 @@ nlohmann::json newService(const NetworkService& service) {
   made.metadata.ownerReferences = {referenceTo(service.metadata.name, service.metadata.uid)};
   fill(service, made);
   made.spec.clusterIP = service.spec.clusterIP;
-  // A headless one without selector is of both families, whatever the cluster has: names alone.
-  if (!service.spec.isHeadless()) {
+  if (hasAddress(service.spec)) {
     for (const auto family : service.spec.ipFamilies) {
       made.spec.ipFamilies.emplace_back(k8s::spell(family));
     }
-    made.spec.ipFamilyPolicy =
-        service.spec.ipFamilies.size() == 1 ? "SingleStack" : "PreferDualStack";
   }
   return k8s::KindTraits<k8s::Service>::encode(made);
 }

@@ -84,7 +84,8 @@ Seen look(const World& world, const NetworkService& service) {
   for (const auto* slice : world.of<Slice>().by<ByServiceName>(key)) {
     if (isMadeOf(slice->metadata, service)) seen.slices.push_back(slice);
   }
-  if (!seen.taken && seen.violations.empty() && seen.network != nullptr) {
+  if (!seen.taken && seen.violations.empty() && seen.network != nullptr &&
+      !service.spec.isExternalName()) {
     seen.endpoints = endpointsOf(service.spec, api::familiesOf(service.spec, *seen.network),
                                  podsOf(world, service, *seen.network));
   }
@@ -93,6 +94,15 @@ Seen look(const World& world, const NetworkService& service) {
 
 Condition ready(State state, std::string reason, std::string message) {
   return {"Ready", state, 0, std::nullopt, std::move(reason), std::move(message)};
+}
+
+Condition made(const Seen& seen, std::string leads) {
+  if (seen.made == nullptr || seen.made->metadata.deleting()) {
+    return ready(State::False, "ServicePending",
+                 "Service \"" + seen.service->metadata.name +
+                     "\" isn't there yet: where that lasts, this object's Events say why.");
+  }
+  return ready(State::True, "Accepted", std::move(leads));
 }
 
 Condition readyCondition(const Seen& seen) {
@@ -107,6 +117,8 @@ Condition readyCondition(const Seen& seen) {
                      "\" of this namespace was made by somebody else and is left as it is: delete "
                      "it, or give this service another name.");
   }
+  // Of an ExternalName nothing depends on the network.
+  if (spec.isExternalName()) return made(seen, "Its name leads to " + spec.externalName + ".");
   const auto network = "PodNetwork \"" + spec.podNetworkName + "\"";
   if (seen.network == nullptr) {
     return ready(State::False, "NetworkNotFound",
@@ -125,12 +137,7 @@ Condition readyCondition(const Seen& seen) {
                      (standing == nullptr ? "it hasn't been judged yet."
                                           : standing->reason + ": " + standing->message));
   }
-  if (seen.made == nullptr || seen.made->metadata.deleting()) {
-    return ready(State::False, "ServicePending",
-                 "Service \"" + metadata.name +
-                     "\" isn't there yet: where that lasts, this object's Events say why.");
-  }
-  return ready(State::True, "Accepted", "Its names lead to its endpoints.");
+  return made(seen, "Its names lead to its endpoints.");
 }
 
 Condition endpointsCondition(const Seen& seen, const api::EndpointCounts& counts) {
@@ -163,7 +170,7 @@ api::PodNetworkServiceStatus statusOf(const Seen& seen, bool settled, const Mome
   status.conditions.set(std::move(condition), now.wall);
   status.clusterIPs.clear();
   if (seen.made != nullptr && !seen.taken) status.clusterIPs = seen.made->spec.clusterIPs;
-  if (!settled) return status;
+  if (!settled || seen.service->spec.isExternalName()) return status;
   status.endpoints = countsOf(seen.endpoints);
   condition = endpointsCondition(seen, *status.endpoints);
   condition.observedGeneration = generation;
@@ -196,7 +203,8 @@ void writeService(const Seen& seen, Outcome& outcome) {
 
 std::vector<api::AddressFamily> familiesOf(const Seen& seen) {
   if (seen.network != nullptr) return api::familiesOf(seen.service->spec, *seen.network);
-  return seen.service->spec.ipFamilies;
+  // Without a network: those that were asked for.
+  return api::familiesOf(seen.service->spec, api::PodNetwork());
 }
 
 Write writeOf(const NetworkService& service, const SliceChange& change) {
@@ -226,7 +234,8 @@ void writeSlices(const Seen& seen, Outcome& outcome) {
     }
     return;
   }
-  if (seen.made == nullptr) return;
+  // Of an ExternalName there are none, as core has none.
+  if (seen.made == nullptr || service.spec.isExternalName()) return;
   const SliceOwner owner{service.metadata.nameSpace, service.metadata.name, service.metadata.uid,
                          service.spec.podNetworkName, service.metadata.labels};
   const std::vector<const k8s::EndpointSlice*> standing(seen.slices.begin(), seen.slices.end());

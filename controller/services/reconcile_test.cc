@@ -272,6 +272,84 @@ TEST(Services, TheirLabelsGoWithThem) {
   EXPECT_EQ(shop.service().metadata.labels.at(api::kNetworkLabel), "blue");
 }
 
+TEST(Services, TheirAnnotationsGoWithThemAndOthersStay) {
+  Shop shop;
+  auto web = shop.get<api::PodNetworkService>("web", "default");
+  web.metadata.annotations = {{"dns/name", "web.example.com"}, {"lb/class", "a"}};
+  shop.put(web);
+  shop.converge();
+  auto made = shop.service();
+  EXPECT_EQ(made.metadata.annotations.at("dns/name"), "web.example.com");
+  made.metadata.annotations["lb/state"] = "theirs";
+  made.metadata.annotations["lb/class"] = "changed";
+  shop.put(made);
+  shop.converge();
+  EXPECT_EQ(shop.service().metadata.annotations.at("lb/class"), "a") << "ours stay ours";
+  made = shop.service();
+  made.metadata.annotations[api::kAnnotationsOfAnnotation] =
+      std::string(api::kAnnotationsOfAnnotation) + ",dns/name";
+  shop.put(made);
+  shop.converge();
+  EXPECT_EQ(shop.service().metadata.annotations.at(api::kAnnotationsOfAnnotation),
+            "dns/name,lb/class")
+      << "a note that names itself";
+  web.metadata.annotations.clear();
+  shop.put(web);
+  shop.converge();
+  EXPECT_EQ(shop.service().metadata.annotations,
+            (k8s::StringMap{{"lb/state", "theirs"}, {api::kLabelsOfAnnotation, ""}}));
+  for (const auto& slice : shop.world.of<Slice>().all()) {
+    EXPECT_TRUE(slice->metadata.annotations.empty());
+  }
+}
+
+TEST(Services, AnOutsideNamePassesThrough) {
+  Shop shop;
+  api::PodNetworkService out = api::testing::goodService("out", "absent");
+  out.spec.selector.clear();
+  out.spec.clusterIP.clear();
+  out.spec.type = api::ServiceType::ExternalName;
+  out.spec.externalName = "db.example.com";
+  shop.put(out);
+  shop.converge();
+  const auto made = shop.get<k8s::Service>("out", "default");
+  EXPECT_EQ(made.spec.type, "ExternalName");
+  EXPECT_EQ(made.spec.externalName, "db.example.com");
+  EXPECT_EQ(made.spec.internalTrafficPolicy, "") << "the server refuses it";
+  EXPECT_EQ(made.spec.ipFamilyPolicy, "");
+  const auto status = shop.get<api::PodNetworkService>("out", "default").status;
+  EXPECT_EQ(status.conditions.find("Ready")->reason, "Accepted") << "whatever the network";
+  EXPECT_EQ(status.conditions.find("Endpoints"), nullptr);
+  EXPECT_FALSE(status.endpoints);
+  for (const auto& slice : shop.world.of<Slice>().all()) {
+    EXPECT_EQ(slice->metadata.labels.at(api::kServiceNameLabel), "web");
+  }
+  out.spec.externalName = "db2.example.com";
+  shop.put(out);
+  shop.converge();
+  EXPECT_EQ(shop.get<k8s::Service>("out", "default").spec.externalName, "db2.example.com");
+}
+
+TEST(Services, AnAddressAndAPolicyOfOnesChoicePassOn) {
+  Shop shop;
+  shop.run("web-0", 5);
+  auto vip = api::testing::goodService("vip", "blue");
+  vip.spec.clusterIP = "10.96.0.20";
+  vip.spec.ipFamilyPolicy = api::FamilyPolicy::PreferDualStack;
+  shop.put(vip);
+  shop.converge();
+  EXPECT_EQ(shop.get<k8s::Service>("vip", "default").spec.clusterIP, "10.96.0.20");
+  EXPECT_EQ(shop.get<k8s::Service>("vip", "default").spec.ipFamilyPolicy, "PreferDualStack");
+  vip.spec.ipFamilyPolicy = api::FamilyPolicy::SingleStack;
+  shop.put(vip);
+  shop.converge();
+  EXPECT_EQ(shop.get<k8s::Service>("vip", "default").spec.ipFamilyPolicy, "SingleStack");
+  for (const auto& slice : shop.world.of<Slice>().all()) {
+    if (slice->metadata.labels.at(api::kServiceNameLabel) != "vip") continue;
+    EXPECT_EQ(slice->addressType, "IPv4");
+  }
+}
+
 TEST(Services, ANetworkThatIsNotThereOrNotOpenOrNotReadyIsTold) {
   Shop shop;
   shop.run("web-0", 5);

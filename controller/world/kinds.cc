@@ -1,5 +1,7 @@
 #include "controller/world/kinds.h"
 
+#include <algorithm>
+
 #include "lib/api/describe.h"
 #include "lib/api/names.h"
 #include "lib/api/service.h"
@@ -89,7 +91,8 @@ const Fields kNetworkServiceFields{"",
                                       {"resourceVersion"},
                                       {"generation"},
                                       {"deletionTimestamp"},
-                                      {"labels"}}},
+                                      {"labels"},
+                                      {"annotations"}}},
                                     {"spec"},
                                     {"status"}}};
 const Fields kServiceFields{"",
@@ -100,7 +103,7 @@ const Fields kServiceFields{"",
                                {"resourceVersion"},
                                {"deletionTimestamp"},
                                {"labels"},
-                               {"annotations", {{api::kLabelsOfAnnotation}}},
+                               {"annotations"},
                                {"ownerReferences", {{"kind"}, {"name"}, {"uid"}, {"controller"}}}}},
                              {"spec",
                               {{"type"},
@@ -108,7 +111,9 @@ const Fields kServiceFields{"",
                                {"selector"},
                                {"ports"},
                                {"publishNotReadyAddresses"},
-                               {"internalTrafficPolicy"}}}}};
+                               {"internalTrafficPolicy"},
+                               {"ipFamilyPolicy"},
+                               {"externalName"}}}}};
 const Fields kSliceFields{"",
                           {{"metadata",
                             {{"namespace"},
@@ -131,6 +136,19 @@ bool concerns(const Pod& pod) {
 }  // namespace multinet::controller
 
 namespace multinet::k8s {
+
+// A Service that isn't ours counts by its name: what others note on theirs may be long.
+template <>
+Result<controller::Service> KindTraits<controller::Service>::decode(
+    const simdjson::dom::element& object) {
+  auto service = decodeProjection<k8s::Service, controller::kServiceFields>(object);
+  if (service.has_value() &&
+      std::ranges::find(*service->metadata.ownerReferences, api::kPodNetworkServiceKind.kind,
+                        &OwnerReference::kind) == service->metadata.ownerReferences.end()) {
+    service->metadata.annotations.clear();
+  }
+  return service;
+}
 
 template struct KindTraits<controller::Network>;
 template struct KindTraits<controller::Attachment>;

@@ -44,6 +44,22 @@ TEST(Kinds, KeepOfAPodWhatADecisionLooksAt) {
   EXPECT_TRUE(pod->status.podIP.empty());
 }
 
+TEST(Kinds, KeepTheNotesOfServicesThatAreOursAlone) {
+  const std::string text = R"({"metadata": {"namespace": "n", "name": "s", "uid": "u",
+    "annotations": {"note": "long"}, "ownerReferences": [{"kind": "KIND", "name": "s", "uid": "o"}]},
+    "spec": {"type": "ClusterIP"}})";
+  const auto owned = [&](const std::string& kind) {
+    auto made = text;
+    return k8s::decodeText<Service>(made.replace(made.find("KIND"), 4, kind));
+  };
+  const auto ours = owned("PodNetworkService");
+  ASSERT_TRUE(ours.has_value()) << ours.error().message;
+  EXPECT_EQ(ours->metadata.annotations, (k8s::StringMap{{"note", "long"}}));
+  const auto others = owned("Mesh");
+  ASSERT_TRUE(others.has_value()) << others.error().message;
+  EXPECT_TRUE(others->metadata.annotations.empty());
+}
+
 TEST(Kinds, PodsConcernUsByTheirRequestOrTheirGate) {
   Pod pod;
   EXPECT_FALSE(concerns(pod));

@@ -208,10 +208,12 @@ void describe(V& v, typename V::template Ref<PodNetworkServiceTermination> termi
 template <class V>
 void describe(V& v, typename V::template Ref<PodNetworkServiceSpec> spec) {
   v.required("podNetworkName", spec.podNetworkName);
-  v.required("selector", spec.selector);
+  v.field("selector", spec.selector);
   v.field("type", spec.type);
+  v.field("externalName", spec.externalName);
   v.field("clusterIP", spec.clusterIP);
   v.field("ipFamilies", spec.ipFamilies);
+  v.field("ipFamilyPolicy", spec.ipFamilyPolicy);
   v.field("ports", spec.ports);
   v.field("publishNotReadyAddresses", spec.publishNotReadyAddresses);
   v.field("internalTrafficPolicy", spec.internalTrafficPolicy);

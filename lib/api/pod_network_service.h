@@ -12,8 +12,10 @@
 
 namespace multinet::api {
 
-/// The words of core that work so far.
-enum class ServiceType : std::uint8_t { ClusterIP };
+/// The words of core that work so far. ExternalName: a name for another name; no pods.
+enum class ServiceType : std::uint8_t { ClusterIP, ExternalName };
+/// Of how many families the Service is, as core means it.
+enum class FamilyPolicy : std::uint8_t { SingleStack, PreferDualStack, RequireDualStack };
 /// Whose endpoints a client is given by a ClusterIP: all, or those of its own node.
 enum class TrafficPolicy : std::uint8_t { Cluster, Local };
 enum class Protocol : std::uint8_t { TCP, UDP, SCTP };
@@ -38,10 +40,12 @@ struct PodNetworkServiceTermination {
 
 struct PodNetworkServiceSpec {
   std::string podNetworkName;  ///< never changes
-  k8s::StringMap selector;
+  k8s::StringMap selector;     ///< empty with ExternalName alone
   ServiceType type = ServiceType::ClusterIP;
+  std::string externalName;               ///< with type ExternalName alone
   std::string clusterIP;                  ///< `None`: headless. Empty: allocated. Never changes
   std::vector<AddressFamily> ipFamilies;  ///< empty: those of the network. Never changes
+  std::optional<FamilyPolicy> ipFamilyPolicy;  ///< absent: as many as there are families
   std::vector<PodNetworkServicePort> ports;
   bool publishNotReadyAddresses = false;
   TrafficPolicy internalTrafficPolicy = TrafficPolicy::Cluster;
@@ -49,6 +53,7 @@ struct PodNetworkServiceSpec {
   bool operator==(const PodNetworkServiceSpec&) const = default;
 
   [[nodiscard]] bool isHeadless() const { return clusterIP == "None"; }
+  [[nodiscard]] bool isExternalName() const { return type == ServiceType::ExternalName; }
 };
 
 /// As the EndpointSlices say it; one endpoint is one pod in one family.

@@ -15,12 +15,17 @@ namespace multinet::api {
 namespace {
 
 constexpr std::int32_t kMaxPort = 65535;
+constexpr std::string_view kOurPrefix = "multinet.dev/";
 constexpr std::size_t kMaxPortName = 15;  // of a container's port: RFC 6335, section 5.1
 
 Violation broken(std::string path, std::string value, std::string detail, std::string remedy,
                  std::string reason) {
   return {std::move(path),   std::move(value),  std::move(detail),
           std::move(remedy), std::move(reason), Code::InvalidArgument};
+}
+
+AddressFamily familyOf(const IpAddress& address) {
+  return address.isV4() ? AddressFamily::IPv4 : AddressFamily::IPv6;
 }
 
 /// RFC 1035, as core wants it of a Service.
@@ -51,6 +56,12 @@ void checkMetadata(const PodNetworkService& service, Report& report) {
     report.violations.push_back(broken("metadata.labels[" + key + "]", value,
                                        "is set by Kubernetes or Multinet on what is made of this",
                                        "leave it out", "ReservedLabel"));
+  }
+  for (const auto& [key, value] : metadata.annotations) {
+    if (!key.starts_with(kOurPrefix)) continue;
+    report.violations.push_back(broken("metadata.annotations[" + key + "]", value,
+                                       "is set by Multinet on what is made of this", "leave it out",
+                                       "ReservedAnnotation"));
   }
 }
 
@@ -90,7 +101,7 @@ void checkTargetPort(const k8s::IntOrString& target, const std::string& path, Re
 }
 
 void checkPort(const PodNetworkServicePort& port, const std::string& path, bool alone,
-               bool headless, Report& report) {
+               bool namesAlone, Report& report) {
   if (port.port < 1 || port.port > kMaxPort) {
     report.violations.push_back(broken(path + ".port", std::to_string(port.port), "is no port",
                                        "write 1 to 65535", "InvalidPort"));
@@ -112,7 +123,7 @@ void checkPort(const PodNetworkServicePort& port, const std::string& path, bool 
                  "write one such as https or example.com/mine", "IllegalName"));
     }
   }
-  if (port.protocol == Protocol::SCTP && !headless) {
+  if (port.protocol == Protocol::SCTP && !namesAlone) {
     report.violations.push_back(broken(path + ".protocol", "SCTP",
                                        "isn't served by a ClusterIP on a network",
                                        "set clusterIP: None", "ProtocolNotServed"));
@@ -121,7 +132,7 @@ void checkPort(const PodNetworkServicePort& port, const std::string& path, bool 
 
 void checkPorts(const PodNetworkServiceSpec& spec, Report& report) {
   const auto& ports = spec.ports;
-  if (ports.empty() && !spec.isHeadless()) {
+  if (ports.empty() && !spec.isHeadless() && !spec.isExternalName()) {
     report.violations.push_back(broken("spec.ports", "", "is missing",
                                        "write at least one port, or set clusterIP: None",
                                        "PortsMissing"));
@@ -135,7 +146,8 @@ void checkPorts(const PodNetworkServiceSpec& spec, Report& report) {
   std::set<std::string> names;
   for (std::size_t i = 0; i < ports.size(); ++i) {
     const std::string path = parts::at("spec.ports", i);
-    checkPort(ports[i], path, ports.size() == 1, spec.isHeadless(), report);
+    checkPort(ports[i], path, ports.size() == 1, spec.isHeadless() || spec.isExternalName(),
+              report);
     if (!numbers.insert({ports[i].protocol, ports[i].port}).second) {
       report.violations.push_back(broken(path + ".port", std::to_string(ports[i].port),
                                          "stands twice with this protocol", "leave one of them out",
@@ -148,11 +160,22 @@ void checkPorts(const PodNetworkServiceSpec& spec, Report& report) {
   }
 }
 
-void checkClusterIP(const PodNetworkServiceSpec& spec, Report& report) {
+/// Absent, None, or an address of the family that comes first.
+void checkChosen(const PodNetworkServiceSpec& spec, Report& report) {
   if (spec.isHeadless() || spec.clusterIP.empty()) return;
+  const auto address = IpAddress::parse(spec.clusterIP);
+  if (!address) {
+    report.violations.push_back(broken(
+        "spec.clusterIP", spec.clusterIP, "is neither None nor an address",
+        "write one such as 10.96.0.20, None for names alone, or leave it out to have one allocated",
+        "InvalidAddress"));
+    return;
+  }
+  if (spec.ipFamilies.empty() || familyOf(*address) == spec.ipFamilies.front()) return;
   report.violations.push_back(broken(
-      "spec.clusterIP", spec.clusterIP, "can't be chosen on a network",
-      "write None for names alone, or leave it out to have one allocated", "ClusterIPNotServed"));
+      "spec.clusterIP", spec.clusterIP,
+      "isn't of the first of spec.ipFamilies, " + std::string(k8s::spell(spec.ipFamilies.front())),
+      "write an address of that family, or the families in its order", "FamilyDiffers"));
 }
 
 void checkFamilies(const PodNetworkServiceSpec& spec, Report& report) {
@@ -164,6 +187,45 @@ void checkFamilies(const PodNetworkServiceSpec& spec, Report& report) {
                                        std::string(k8s::spell(family)), "stands twice",
                                        "write each family once", "Duplicate"));
   }
+  if (spec.ipFamilyPolicy == FamilyPolicy::SingleStack && seen.size() > 1) {
+    report.violations.push_back(broken(
+        "spec.ipFamilyPolicy", "SingleStack", "is for one family, and spec.ipFamilies has two",
+        "write PreferDualStack, or one family", "FamilyPolicyDiffers"));
+  }
+}
+
+/// What says something of pods, where there are none.
+void checkExternalName(const PodNetworkServiceSpec& spec, Report& report) {
+  const std::string path = "spec.externalName";
+  if (!spec.isExternalName()) {
+    if (spec.externalName.empty()) return;
+    report.violations.push_back(broken(path, spec.externalName, "is for type ExternalName alone",
+                                       "leave it out, or set type: ExternalName",
+                                       "OnlyWithExternalName"));
+    return;
+  }
+  std::string_view name = spec.externalName;
+  if (name.ends_with('.')) name.remove_suffix(1);  // as core: a name that is whole
+  if (!isDnsSubdomain(name)) {
+    report.violations.push_back(
+        broken(path, spec.externalName,
+               spec.externalName.empty() ? "is missing" : "is no name that DNS could have",
+               "write one such as db.example.com, at most 253 characters of a-z, 0-9, '-' and '.'",
+               "IllegalName"));
+  }
+  const auto none = [&](const std::string& field, bool given, const std::string& value) {
+    if (!given) return;
+    report.violations.push_back(broken("spec." + field, value,
+                                       "says nothing with type ExternalName", "leave it out",
+                                       "NotWithExternalName"));
+  };
+  none("selector", !spec.selector.empty(), std::to_string(spec.selector.size()) + " labels");
+  none("clusterIP", !spec.clusterIP.empty(), spec.clusterIP);
+  none("ipFamilies", !spec.ipFamilies.empty(),
+       spec.ipFamilies.empty() ? "" : std::string(k8s::spell(spec.ipFamilies.front())));
+  none("ipFamilyPolicy", spec.ipFamilyPolicy.has_value(),
+       spec.ipFamilyPolicy ? std::string(k8s::spell(*spec.ipFamilyPolicy)) : "");
+  none("publishNotReadyAddresses", spec.publishNotReadyAddresses, "true");
 }
 
 void checkTermination(const PodNetworkServiceSpec& spec, Report& report) {
@@ -186,7 +248,16 @@ bool isOpen(const PodNetwork& network, const std::string& home, const Catalog& c
   return isOpenTo(network, home, labels ? &*labels : nullptr);
 }
 
+/// An ExternalName asks nothing of the network.
+void warnOfName(const PodNetworkServiceSpec& spec, Report& report) {
+  if (!IpAddress::parse(spec.externalName)) return;
+  report.warnings.push_back({"spec.externalName", spec.externalName,
+                             "is an address, and DNS will take it for a name: nobody will reach it",
+                             "", "LooksLikeAddress", Code::Ok});
+}
+
 void warnOf(const PodNetworkService& service, const Catalog& catalog, Report& report) {
+  if (service.spec.isExternalName()) return warnOfName(service.spec, report);
   const std::string path = "spec.podNetworkName";
   const auto& name = service.spec.podNetworkName;
   const auto& home = service.metadata.nameSpace;
@@ -199,10 +270,12 @@ void warnOf(const PodNetworkService& service, const Catalog& catalog, Report& re
     return;
   }
   const auto has = familiesOf(*network);
-  for (const auto family : service.spec.ipFamilies) {
+  for (const auto family : familiesOf(service.spec, *network)) {
     if (std::ranges::find(has, family) != has.end()) continue;
+    const bool asked =
+        std::ranges::find(service.spec.ipFamilies, family) != service.spec.ipFamilies.end();
     report.warnings.push_back(
-        {"spec.ipFamilies", std::string(k8s::spell(family)),
+        {asked ? "spec.ipFamilies" : "spec.ipFamilyPolicy", std::string(k8s::spell(family)),
          "is no family of network \"" + name + "\"; there are no endpoints of it", "",
          "FamilyMissing", Code::Ok});
   }
@@ -226,8 +299,9 @@ Report validate(const PodNetworkService& service) {
                                        "is no PodNetwork's name",
                                        "write the name of one (kubectl get pnet)", "IllegalName"));
   }
-  checkSelector(service.spec.selector, report);
-  checkClusterIP(service.spec, report);
+  if (!service.spec.isExternalName()) checkSelector(service.spec.selector, report);
+  checkExternalName(service.spec, report);
+  checkChosen(service.spec, report);
   checkFamilies(service.spec, report);
   checkPorts(service.spec, report);
   checkTermination(service.spec, report);
@@ -253,6 +327,26 @@ Report validateUpdate(const PodNetworkService& before, const PodNetworkService& 
     families += (families.empty() ? "" : ", ") + std::string(k8s::spell(family));
   }
   unchanged("spec.ipFamilies", old.ipFamilies, now.ipFamilies, families, report);
+  if (old.isExternalName() != now.isExternalName()) {
+    unchanged("spec.type", old.type, now.type, std::string(k8s::spell(now.type)), report);
+  }
+  return report;
+}
+
+Report checkClusterIP(const PodNetworkServiceSpec& spec, const std::vector<ClusterRange>& ranges) {
+  Report report;
+  const auto address = IpAddress::parse(spec.clusterIP);
+  if (!address) return report;  // None, or told by validate
+  std::string services;
+  for (const auto& range : ranges) {
+    if (range.use != RangeUse::Services) continue;
+    if (range.prefix.contains(*address)) return report;
+    services += (services.empty() ? "" : ", ") + range.prefix.str();
+  }
+  if (services.empty()) return report;
+  report.violations.push_back(
+      broken("spec.clusterIP", spec.clusterIP, "is no address of this cluster's Services",
+             "write one of " + services + ", or leave it out", "OutOfRange"));
   return report;
 }
 
@@ -275,8 +369,15 @@ std::chrono::seconds holdOf(const std::string* label, bool isHeadless) {
 }
 
 bool isReservedLabel(std::string_view key) {
-  return key.starts_with("multinet.dev/") || key.starts_with("service.kubernetes.io/") ||
+  return key.starts_with(kOurPrefix) || key.starts_with("service.kubernetes.io/") ||
          key.starts_with("endpointslice.kubernetes.io/") || key == kServiceNameLabel;
+}
+
+k8s::StringMap sharedAnnotations(const k8s::StringMap& annotations) {
+  k8s::StringMap shared = annotations;
+  shared.erase("kubectl.kubernetes.io/last-applied-configuration");
+  std::erase_if(shared, [](const auto& one) { return one.first.starts_with(kOurPrefix); });
+  return shared;
 }
 
 std::vector<AddressFamily> familiesOf(const PodNetwork& network) {
@@ -291,7 +392,24 @@ std::vector<AddressFamily> familiesOf(const PodNetwork& network) {
 
 std::vector<AddressFamily> familiesOf(const PodNetworkServiceSpec& service,
                                       const PodNetwork& network) {
-  return service.ipFamilies.empty() ? familiesOf(network) : service.ipFamilies;
+  if (service.isExternalName()) return {};
+  const auto has = familiesOf(network);
+  auto families = service.ipFamilies.empty() ? has : service.ipFamilies;
+  if (const auto chosen = IpAddress::parse(service.clusterIP)) {
+    const auto first = familyOf(*chosen);
+    std::erase(families, first);
+    families.insert(families.begin(), first);
+  }
+  if (!service.ipFamilyPolicy || families.empty()) return families;
+  if (*service.ipFamilyPolicy == FamilyPolicy::SingleStack) {
+    families.resize(1);
+  } else if (families.size() == 1) {
+    const auto other =
+        families[0] == AddressFamily::IPv4 ? AddressFamily::IPv6 : AddressFamily::IPv4;
+    const bool must = *service.ipFamilyPolicy == FamilyPolicy::RequireDualStack;
+    if (must || std::ranges::find(has, other) != has.end()) families.push_back(other);
+  }
+  return families;
 }
 
 PodNetworkServicePort withDefaults(PodNetworkServicePort port) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/api/catalog.h"
+#include "lib/api/cluster_ranges.h"
 #include "lib/api/pod_network_service.h"
 #include "lib/api/violation.h"
 
@@ -27,6 +28,8 @@ inline constexpr const char* kHeadlessLabel = "service.kubernetes.io/headless";
 /// Annotation of a Service: which of its labels are the PodNetworkService's, so that one that is
 /// taken away there goes here too, and somebody else's stays.
 inline constexpr const char* kLabelsOfAnnotation = "multinet.dev/labels";
+/// And which of its annotations.
+inline constexpr const char* kAnnotationsOfAnnotation = "multinet.dev/annotations";
 /// Which network's addresses are in it.
 inline constexpr const char* kNetworkLabel = "multinet.dev/network";
 /// Label of a Service: spec.termination in seconds, 0 to 30, for the nodes, which read no kind of
@@ -40,12 +43,13 @@ inline constexpr std::chrono::seconds kHold(3);
 inline constexpr std::chrono::seconds kHoldByName(6);
 inline constexpr std::int32_t kMostHoldSeconds = 30;
 
-/// A service by itself: its name, labels, selector, ports, families.
+/// A service by itself: its name, labels, annotations, selector, ports, families.
 [[nodiscard]] Report validate(const PodNetworkService& service);
 /// As above, with warnings of the network: it isn't there, isn't open to the namespace, lacks a
 /// family. None of them refuses, so that objects may be applied in any order.
 [[nodiscard]] Report validate(const PodNetworkService& service, const Catalog& catalog);
-/// As above, and the network, clusterIP and ipFamilies may not change.
+/// As above, and the network, clusterIP and ipFamilies may not change, nor type to or from
+/// ExternalName.
 [[nodiscard]] Report validateUpdate(const PodNetworkService& before, const PodNetworkService& after,
                                     const Catalog& catalog);
 
@@ -55,11 +59,19 @@ inline constexpr std::int32_t kMostHoldSeconds = 30;
 /// it goes; zero: not at all. `label` is kHoldLabel's, null where there is none.
 [[nodiscard]] std::chrono::seconds holdOf(const std::string* label, bool isHeadless);
 
+/// An address of one's choice is one that the cluster's Services have. `ranges` without any of
+/// Services: not known here, the API server will tell.
+[[nodiscard]] Report checkClusterIP(const PodNetworkServiceSpec& spec,
+                                    const std::vector<ClusterRange>& ranges);
+
 /// Whether a label is for Kubernetes or us to set, on Services and slices.
 [[nodiscard]] bool isReservedLabel(std::string_view key);
+/// Those of its annotations that go to the Service: all but kubectl's own note.
+[[nodiscard]] k8s::StringMap sharedAnnotations(const k8s::StringMap& annotations);
 /// Families of the network's subnets, in their order.
 [[nodiscard]] std::vector<AddressFamily> familiesOf(const PodNetwork& network);
-/// In which families it has endpoints: its own, or the network's.
+/// In which families it has endpoints: its own, or the network's, the ClusterIP's first; as many as
+/// ipFamilyPolicy says. None with ExternalName.
 [[nodiscard]] std::vector<AddressFamily> familiesOf(const PodNetworkServiceSpec& service,
                                                     const PodNetwork& network);
 /// The port with its targetPort filled in.

@@ -33,6 +33,13 @@ void twice(PodNetworkService& service, PodNetworkServicePort second) {
   service.spec.ports.push_back(std::move(second));
 }
 
+void outside(PodNetworkService& service, const std::string& name) {
+  service.spec = PodNetworkServiceSpec();
+  service.spec.podNetworkName = "blue";
+  service.spec.type = ServiceType::ExternalName;
+  service.spec.externalName = name;
+}
+
 const std::vector<Bad> kBad{
     {"a name with a digit in front", [](auto& s) { s.metadata.name = "9web"; },
      "metadata.name: \"9web\" is no Service's name; write a letter and up to 62 of a-z, 0-9 and "
@@ -57,9 +64,67 @@ const std::vector<Bad> kBad{
      "spec.selector[app]: \"-web\" is nothing that a label can be", "InvalidSelector"},
     {"no label's key", [](auto& s) { s.spec.selector["a b"] = "web"; },
      "spec.selector[a b]: \"web\"", "InvalidSelector"},
-    {"a chosen address", [](auto& s) { s.spec.clusterIP = "10.92.8.1"; },
-     "spec.clusterIP: \"10.92.8.1\" can't be chosen on a network; write None",
-     "ClusterIPNotServed"},
+    {"an address that is none", [](auto& s) { s.spec.clusterIP = "10.1"; },
+     "spec.clusterIP: \"10.1\" is neither None nor an address; write one such as 10.96.0.20, None",
+     "InvalidAddress"},
+    {"an address of another family",
+     [](auto& s) {
+       s.spec.clusterIP = "10.96.8.1";
+       s.spec.ipFamilies = {AddressFamily::IPv6, AddressFamily::IPv4};
+     },
+     "spec.clusterIP: \"10.96.8.1\" isn't of the first of spec.ipFamilies, IPv6; write an address",
+     "FamilyDiffers"},
+    {"an annotation of ours", [](auto& s) { s.metadata.annotations["multinet.dev/labels"] = "a"; },
+     "metadata.annotations[multinet.dev/labels]: \"a\" is set by Multinet", "ReservedAnnotation"},
+    {"one stack of two families",
+     [](auto& s) {
+       s.spec.ipFamilies = {AddressFamily::IPv4, AddressFamily::IPv6};
+       s.spec.ipFamilyPolicy = FamilyPolicy::SingleStack;
+     },
+     "spec.ipFamilyPolicy: \"SingleStack\" is for one family, and spec.ipFamilies has two",
+     "FamilyPolicyDiffers"},
+    {"an outside name of a ClusterIP", [](auto& s) { s.spec.externalName = "db.example.com"; },
+     "spec.externalName: \"db.example.com\" is for type ExternalName alone",
+     "OnlyWithExternalName"},
+    {"no outside name", [](auto& s) { outside(s, ""); },
+     "spec.externalName: is missing; write one such as db.example.com", "IllegalName"},
+    {"a wildcard", [](auto& s) { outside(s, "*.example.com"); },
+     "spec.externalName: \"*.example.com\" is no name that DNS could have", "IllegalName"},
+    {"an outside name of 254", [](auto& s) { outside(s, std::string(254, 'a')); },
+     "spec.externalName: \"aaaa", "IllegalName"},
+    {"a selector of an outside name",
+     [](auto& s) {
+       outside(s, "db.example.com");
+       s.spec.selector = {{"app", "web"}};
+     },
+     "spec.selector: \"1 labels\" says nothing with type ExternalName; leave it out",
+     "NotWithExternalName"},
+    {"None of an outside name",
+     [](auto& s) {
+       outside(s, "db.example.com");
+       s.spec.clusterIP = "None";
+     },
+     "spec.clusterIP: \"None\" says nothing with type ExternalName", "NotWithExternalName"},
+    {"families of an outside name",
+     [](auto& s) {
+       outside(s, "db.example.com");
+       s.spec.ipFamilies = {AddressFamily::IPv6};
+     },
+     "spec.ipFamilies: \"IPv6\" says nothing with type ExternalName", "NotWithExternalName"},
+    {"a policy of an outside name",
+     [](auto& s) {
+       outside(s, "db.example.com");
+       s.spec.ipFamilyPolicy = FamilyPolicy::SingleStack;
+     },
+     "spec.ipFamilyPolicy: \"SingleStack\" says nothing with type ExternalName",
+     "NotWithExternalName"},
+    {"pods that aren't ready of an outside name",
+     [](auto& s) {
+       outside(s, "db.example.com");
+       s.spec.publishNotReadyAddresses = true;
+     },
+     "spec.publishNotReadyAddresses: \"true\" says nothing with type ExternalName",
+     "NotWithExternalName"},
     {"a family twice",
      [](auto& s) { s.spec.ipFamilies = {AddressFamily::IPv4, AddressFamily::IPv4}; },
      "spec.ipFamilies[1]: \"IPv4\" stands twice", "Duplicate"},
@@ -147,6 +212,39 @@ TEST(Service, WhatIsOfOtherObjectsOnlyWarns) {
               ::testing::StartsWith("spec.ipFamilies: \"IPv6\" is no family of network \"blue\""));
 }
 
+TEST(Service, AnOutsideNameAsksNothingOfTheNetwork) {
+  auto service = goodService("web", "blue");
+  for (const auto* name : {"db.example.com", "db.example.com.", "localhost"}) {
+    outside(service, name);
+    service.spec.podNetworkName = "absent";
+    const auto report = validate(service, goodCatalog());
+    EXPECT_EQ(all(report.violations) + all(report.warnings), "");
+  }
+  EXPECT_TRUE(familiesOf(service.spec, testing::goodNetwork()).empty());
+  outside(service, "10.1.2.3");
+  EXPECT_THAT(all(validate(service, goodCatalog()).warnings),
+              ::testing::StartsWith("spec.externalName: \"10.1.2.3\" is an address"));
+}
+
+TEST(Service, AnAddressOfOnesChoiceIsOfTheClustersServices) {
+  auto service = goodService("web", "blue");
+  service.spec.clusterIP = "10.92.8.1";
+  EXPECT_EQ(all(validate(service, goodCatalog()).violations), "");
+  const std::vector<ClusterRange> ranges{
+      {*IpPrefix::parse("10.92.0.0/16"), RangeUse::Pods, ""},
+      {*IpPrefix::parse("10.96.0.0/16"), RangeUse::Services, "kubernetes"},
+      {*IpPrefix::parse("fd00:96::/112"), RangeUse::Services, "kubernetes"}};
+  EXPECT_EQ(all(checkClusterIP(service.spec, ranges).violations),
+            "spec.clusterIP: \"10.92.8.1\" is no address of this cluster's Services; write one of "
+            "10.96.0.0/16, fd00:96::/112, or leave it out\n");
+  service.spec.clusterIP = "10.96.8.1";
+  EXPECT_TRUE(checkClusterIP(service.spec, ranges).ok());
+  service.spec.clusterIP = "10.92.8.1";
+  EXPECT_TRUE(checkClusterIP(service.spec, {ranges[0]}).ok()) << "not known: the server will tell";
+  service.spec.clusterIP = "None";
+  EXPECT_TRUE(checkClusterIP(service.spec, ranges).ok());
+}
+
 TEST(Service, AClusterIPIsNothingToWarnOf) {
   auto service = goodService("web", "blue");
   service.spec.clusterIP.clear();
@@ -167,6 +265,10 @@ TEST(Service, WhatItIsMadeForNeverChanges) {
             "spec.podNetworkName: \"red\" can't change; make another service instead\n");
   EXPECT_THAT(changed([](auto& s) { s.spec.clusterIP.clear(); }),
               ::testing::StartsWith("spec.clusterIP: can't change"));
+  EXPECT_EQ(changed([](auto& s) { outside(s, "db.example.com"); }),
+            "spec.clusterIP: can't change; make another service instead\n"
+            "spec.type: \"ExternalName\" can't change; make another service instead\n");
+  EXPECT_EQ(changed([](auto& s) { s.spec.ipFamilyPolicy = FamilyPolicy::SingleStack; }), "");
   EXPECT_EQ(changed([](auto& s) { s.spec.ipFamilies = {AddressFamily::IPv6}; }),
             "spec.ipFamilies: \"IPv6\" can't change; make another service instead\n");
 }
@@ -195,6 +297,48 @@ TEST(Service, AHoldIsSaidByALabelAndIsLongerByName) {
   for (const std::string nonsense : {"", "x", "3s", "-1", "31"}) {
     EXPECT_EQ(holdOf(&nonsense, false), kHold) << nonsense;
   }
+}
+
+TEST(Service, AsManyFamiliesAsThePolicySays) {
+  auto both = testing::goodNetwork();
+  auto one = both;
+  one.spec.ipam.subnets.resize(1);
+  PodNetworkServiceSpec spec;
+  const auto families = [&](const PodNetwork& network) {
+    std::string out;
+    for (const auto family : familiesOf(spec, network)) {
+      out += family == AddressFamily::IPv4 ? "4" : "6";
+    }
+    return out;
+  };
+  spec.ipFamilyPolicy = FamilyPolicy::SingleStack;
+  EXPECT_EQ(families(both), "4");
+  spec.clusterIP = "fd00:96::1";
+  EXPECT_EQ(families(both), "6") << "the address says which";
+  spec.ipFamilyPolicy = {};
+  EXPECT_EQ(families(both), "64");
+  spec.clusterIP.clear();
+  spec.ipFamilies = {AddressFamily::IPv4};
+  EXPECT_EQ(families(both), "4");
+  spec.ipFamilyPolicy = FamilyPolicy::PreferDualStack;
+  EXPECT_EQ(families(both), "46");
+  EXPECT_EQ(families(one), "4");
+  spec.ipFamilyPolicy = FamilyPolicy::RequireDualStack;
+  EXPECT_EQ(families(one), "46");
+  auto service = goodService("web", "blue");
+  service.spec.ipFamilyPolicy = FamilyPolicy::RequireDualStack;
+  auto catalog = goodCatalog();
+  catalog.networks["blue"] = one;
+  catalog.networks["blue"].metadata.name = "blue";
+  EXPECT_THAT(all(validate(service, catalog).warnings),
+              ::testing::StartsWith("spec.ipFamilyPolicy: \"IPv6\" is no family of network"));
+}
+
+TEST(Service, KubectlsNoteStaysWhereItIs) {
+  EXPECT_EQ(sharedAnnotations({{"kubectl.kubernetes.io/last-applied-configuration", "{}"},
+                               {"multinet.dev/labels", "a"},
+                               {"team", "a"}}),
+            (k8s::StringMap{{"team", "a"}}));
 }
 
 TEST(Service, ATargetPortIsANumberOrAName) {

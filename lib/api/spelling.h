@@ -32,6 +32,13 @@ inline constexpr std::array kSpellings<api::AddressFamily>{
 template <>
 inline constexpr std::array kSpellings<api::ServiceType>{
     std::pair{api::ServiceType::ClusterIP, std::string_view("ClusterIP")},
+    std::pair{api::ServiceType::ExternalName, std::string_view("ExternalName")},
+};
+template <>
+inline constexpr std::array kSpellings<api::FamilyPolicy>{
+    std::pair{api::FamilyPolicy::SingleStack, std::string_view("SingleStack")},
+    std::pair{api::FamilyPolicy::PreferDualStack, std::string_view("PreferDualStack")},
+    std::pair{api::FamilyPolicy::RequireDualStack, std::string_view("RequireDualStack")},
 };
 template <>
 inline constexpr std::array kSpellings<api::TrafficPolicy>{

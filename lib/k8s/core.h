@@ -144,6 +144,7 @@ struct ServiceSpec {
   std::vector<ServicePort> ports;
   bool publishNotReadyAddresses = false;
   std::string internalTrafficPolicy;  ///< Cluster or Local
+  std::string externalName;           ///< of type ExternalName
   bool operator==(const ServiceSpec&) const = default;
 };
 

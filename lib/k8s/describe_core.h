@@ -119,6 +119,7 @@ void describe(V& v, typename V::template Ref<ServiceSpec> spec) {
   v.field("ports", spec.ports);
   v.field("publishNotReadyAddresses", spec.publishNotReadyAddresses);
   v.field("internalTrafficPolicy", spec.internalTrafficPolicy);
+  v.field("externalName", spec.externalName);
 }
 
 template <class V>

@@ -6,9 +6,9 @@
 
 namespace multinet::k8s {
 
+/// For a kind that reads its own way, and begins with this one.
 template <class T, const Fields& F>
-Result<Projection<T, F>> KindTraits<Projection<T, F>>::decode(
-    const simdjson::dom::element& object) {
+Result<Projection<T, F>> decodeProjection(const simdjson::dom::element& object) {
   Projection<T, F> made;
   auto whole = decodeObject<T>(object, &F);
   if (whole.has_value()) {
@@ -25,10 +25,16 @@ Result<Projection<T, F>> KindTraits<Projection<T, F>>::decode(
   }
   if (made.metadata.name.empty() || made.metadata.uid.empty()) {
     return fail(Code::InvalidArgument, "Incomplete",
-                "read " + std::string(kKind.kind) + " \"" + made.metadata.name +
+                "read " + std::string(KindTraits<T>::kKind.kind) + " \"" + made.metadata.name +
                     "\": metadata.name and metadata.uid are required");
   }
   return made;
+}
+
+template <class T, const Fields& F>
+Result<Projection<T, F>> KindTraits<Projection<T, F>>::decode(
+    const simdjson::dom::element& object) {
+  return decodeProjection<T, F>(object);
 }
 
 }  // namespace multinet::k8s

@@ -60,13 +60,13 @@ TEST_F(ServiceReview, AllThatIsWrongIsToldAtOnce) {
 }
 
 TEST_F(ServiceReview, WhatDoesNotWorkYetIsRefusedByItsWord) {
-  for (const char* type : {"NodePort", "LoadBalancer", "ExternalName"}) {
+  for (const char* type : {"NodePort", "LoadBalancer"}) {
     auto bad = good();
     bad["spec"]["type"] = type;
     const auto verdict = ask(bad);
     EXPECT_FALSE(verdict.allowed);
-    EXPECT_THAT(verdict.message,
-                HasSubstr("spec.type: is \"" + std::string(type) + "\", must be one of ClusterIP"));
+    EXPECT_THAT(verdict.message, HasSubstr("spec.type: is \"" + std::string(type) +
+                                           "\", must be one of ClusterIP, ExternalName"));
   }
 }
 
@@ -80,6 +80,21 @@ TEST_F(ServiceReview, AClusterIPIsTaken) {
   EXPECT_TRUE(ask(object).allowed);
   object["spec"]["internalTrafficPolicy"] = "Nearby";
   EXPECT_THAT(ask(object).message, HasSubstr("must be one of Cluster, Local"));
+}
+
+TEST_F(ServiceReview, AnAddressOfAnotherRangeIsRefusedWhenItIsChosen) {
+  view_.ranges = {{*IpPrefix::parse("10.96.0.0/16"), api::RangeUse::Services, "kubernetes"}};
+  auto object = good();
+  object["spec"]["clusterIP"] = "10.1.2.3";
+  EXPECT_THAT(ask(object).message,
+              HasSubstr("spec.clusterIP: \"10.1.2.3\" is no address of this cluster's Services; "
+                        "write one of 10.96.0.0/16"));
+  EXPECT_TRUE(ask(object, object).allowed) << "ranges change; what stands stays repairable";
+  object["spec"]["clusterIP"] = "10.96.2.3";
+  EXPECT_TRUE(ask(object).allowed);
+  view_.ranges = std::nullopt;
+  object["spec"]["clusterIP"] = "10.1.2.3";
+  EXPECT_TRUE(ask(object).allowed) << "the API server will tell";
 }
 
 TEST_F(ServiceReview, ANetworkIsNamedTheSameWhetherItIsClosedOrAbsent) {

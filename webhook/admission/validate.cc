@@ -141,8 +141,13 @@ Verdict validateService(const Review& review, const View& view) {
     if (auto old = k8s::KindTraits<api::PodNetworkService>::decode(*review.oldObject))
       before = *old;
   }
-  const api::Report report =
+  api::Report report =
       before ? api::validateUpdate(*before, *service, open) : api::validate(*service, open);
+  if (report.ok() && !before && !service->spec.clusterIP.empty() && !service->spec.isHeadless()) {
+    if (const auto ranges = view.clusterRanges()) {
+      report.append(api::checkClusterIP(service->spec, *ranges));
+    }
+  }
   return Verdict::of("podnetworkservice " + review.nameSpace + "/" + service->metadata.name,
                      report);
 }

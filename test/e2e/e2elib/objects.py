@@ -53,6 +53,15 @@ def service(name: str, namespace: str, network_name: str, **spec: Any) -> str:
     return _manifest("PodNetworkService", {"name": name, "namespace": namespace}, made)
 
 
+# What makes of service() one that leads to an outside name.
+OUTSIDE: dict[str, Any] = {
+    "type": "ExternalName",
+    "externalName": "db.example.com",
+    "selector": None,
+    "clusterIP": None,
+}
+
+
 def together(*manifests: str) -> str:
     """One document of several objects, for one kubectl."""
     items = [json.loads(manifest) for manifest in manifests]
