@@ -18,7 +18,7 @@ constexpr Duration kCallDeadline = std::chrono::milliseconds(700);
 /// Whether the caches' word isn't the last.
 bool needsLook(const Review& review, const Verdict& byCaches) {
   if (byCaches.code == kBadRequest) return false;
-  return review.resource == "podnetworks" || !byCaches.allowed;
+  return review.resource == "podnetworks" || !byCaches.allowed || byCaches.unknown;
 }
 
 Verdict tooMany(const Review& review, const Verdict& byCaches) {

@@ -44,6 +44,8 @@ struct Verdict {
   std::string message;
   std::vector<std::string> warnings;
   nlohmann::json patch;  ///< RFC 6902; null: nothing to change
+  /// Something that counts isn't in what was looked at; the API server may know.
+  bool unknown = false;
 
   /// Refused by rules: all violations in one message, and the warnings.
   [[nodiscard]] static Verdict of(const std::string& object, const api::Report& report);

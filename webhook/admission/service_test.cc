@@ -95,6 +95,7 @@ TEST_F(ServiceReview, AnAddressOfAnotherRangeIsRefusedWhenItIsChosen) {
   view_.ranges = std::nullopt;
   object["spec"]["clusterIP"] = "10.1.2.3";
   EXPECT_TRUE(ask(object).allowed) << "the API server will tell";
+  EXPECT_TRUE(ask(object).unknown);
 }
 
 TEST_F(ServiceReview, ANetworkIsNamedTheSameWhetherItIsClosedOrAbsent) {

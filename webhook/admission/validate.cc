@@ -143,13 +143,16 @@ Verdict validateService(const Review& review, const View& view) {
   }
   api::Report report =
       before ? api::validateUpdate(*before, *service, open) : api::validate(*service, open);
+  bool unknown = false;
   if (report.ok() && !before && !service->spec.clusterIP.empty() && !service->spec.isHeadless()) {
-    if (const auto ranges = view.clusterRanges()) {
-      report.append(api::checkClusterIP(service->spec, *ranges));
-    }
+    const auto ranges = view.clusterRanges();
+    unknown = !ranges.has_value();
+    if (ranges) report.append(api::checkClusterIP(service->spec, *ranges));
   }
-  return Verdict::of("podnetworkservice " + review.nameSpace + "/" + service->metadata.name,
-                     report);
+  Verdict verdict =
+      Verdict::of("podnetworkservice " + review.nameSpace + "/" + service->metadata.name, report);
+  verdict.unknown = unknown;
+  return verdict;
 }
 
 Verdict judge(const Review& review, const View& view, Names names) {
