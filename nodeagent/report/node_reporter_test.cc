@@ -408,7 +408,8 @@ TEST_F(TwoAgents, TheSecondHearsOfTheFirstAndTouchesNothing) {
   EXPECT_EQ(reasonOf(first_), "");
 
   // The first machine is shut down.
-  server_.written_ = [this] { second_.reporter->changed(""); };
+  // Not by its owner, which lets go of it before its last write.
+  server_.written_ = [second = second_.reporter.get()] { second->changed(""); };
   first_.reporter.reset();
   eventually("the second is the node", [this] { return reasonOf(second_).empty(); });
   eventually("and tells what it has",
@@ -424,7 +425,7 @@ TEST_F(TwoAgents, ANodeThatRebootedWaitsForAnAnswerAndThenGoesOn) {
   first_.reporter.reset();
   const auto began = std::chrono::steady_clock::now();
   begin(second_, {a_.journalID, "boot-2"});
-  server_.written_ = [this] { second_.reporter->changed(""); };
+  server_.written_ = [second = second_.reporter.get()] { second->changed(""); };
   eventually("it is the node again", [this] { return reasonOf(second_).empty(); });
   EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(200));
   EXPECT_EQ(server_.status()->agent, (api::NodeAgent{a_.journalID, "boot-2"}));
