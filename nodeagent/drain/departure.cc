@@ -22,12 +22,6 @@ constexpr seconds kSurely(1);
 constexpr seconds kShort(2);
 constexpr seconds kMost(30);
 
-bool isOurs(const k8s::EndpointSlice& slice) {
-  const k8s::StringMap& labels = *slice.metadata.labels;
-  const auto manager = labels.find(api::kManagedByLabel);
-  return manager != labels.end() && manager->second == api::kServiceManager;
-}
-
 }  // namespace
 
 Standing standingOf(const watch::Caches::Service& service, const PodUid& pod,
@@ -41,7 +35,7 @@ Standing standingOf(const watch::Caches::Service& service, const PodUid& pod,
       api::holdOf(label == labels.end() ? nullptr : &label->second, core.spec.clusterIP == "None");
   const bool local = core.spec.internalTrafficPolicy == "Local";
   for (const auto& slice : service.slices) {
-    if (!isOurs(*slice)) continue;
+    if (!watch::isControllers(*slice)) continue;
     for (const k8s::Endpoint& one : slice->endpoints) {
       const bool ready = one.conditions.ready.value_or(true);
       if (one.targetRef && one.targetRef->uid == pod.str()) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "lib/api/service.h"
+#include "nodeagent/watch/caches.h"
 
 namespace multinet::agent::services {
 namespace {
@@ -69,10 +69,8 @@ std::map<Frontend, std::vector<Target>> frontendsOf(
       if (!transport || !number) continue;
       std::vector<EndpointView> views;
       for (const auto& slice : slices) {
-        const k8s::StringMap& labels = *slice->metadata.labels;
-        const auto manager = labels.find(api::kManagedByLabel);
-        const bool ours = manager != labels.end() && manager->second == api::kServiceManager;
-        if (!ours || slice->addressType != name(address->family())) continue;
+        if (!watch::isControllers(*slice)) continue;
+        if (slice->addressType != name(address->family())) continue;
         if (const auto target = targetPort(*slice, port)) {
           addEndpoints(*slice, *target, node, views);
         }
