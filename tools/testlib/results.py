@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as xml
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # What ctest says of a test that itself asked to be skipped; any other test that did not run is an
@@ -18,7 +19,14 @@ _PYTEST_TOTAL = re.compile(r"^=*\s*(?P<counts>\d+ \w+(?:, \d+ \w+)*) in [\d.]+s\
 _PYTEST_SKIP = re.compile(r"^SKIPPED \[(?P<times>\d+)\] (?P<reason>.*)$", re.MULTILINE)
 _PYTEST_XFAIL = re.compile(r"^XFAIL (?P<reason>.*)$", re.MULTILINE)
 _GTEST_SKIP = re.compile(r": Skipped\n(?P<reason>.*?)\n*^\[  SKIPPED \]", re.MULTILINE | re.DOTALL)
+_PYTEST_FAILED = re.compile(r"^(?:FAILED|ERROR) (?P<test>\S+)", re.MULTILINE)
+_PYTEST_SECTION = re.compile(r"^_{3,} (?P<title>.+?) _{3,}$", re.MULTILINE)
+_PYTEST_ERROR = re.compile(
+    r"^(?:E {3}.*|\S+:\d+: \w*(?:Error|Exception|Failed)\b.*)$", re.MULTILINE
+)
+_GTEST_FAILURE = re.compile(r"^\S+:\d+: Failure\n(?:.+\n)+", re.MULTILINE)
 _NO_REASON = "no reason given"
+_REASON_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,19 @@ class Skip:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A test that failed, and the lines of its output that say why."""
+
+    test: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Results:
     passed: int = 0
     failed: int = 0
     skips: tuple[Skip, ...] = ()
+    failures: tuple[Failure, ...] = field(default=(), compare=False)
 
     @property
     def skipped(self) -> int:
@@ -42,7 +59,10 @@ class Results:
 
     def __add__(self, other: Results) -> Results:
         return Results(
-            self.passed + other.passed, self.failed + other.failed, self.skips + other.skips
+            self.passed + other.passed,
+            self.failed + other.failed,
+            self.skips + other.skips,
+            self.failures + other.failures,
         )
 
 
@@ -69,9 +89,10 @@ def _case(case: xml.Element) -> Results:
     inner = _pytest(name, output)
     if status == "run":
         return inner or Results(passed=1)
-    if inner is None:
-        return Results(failed=1)
-    return inner if inner.failed else inner + Results(failed=1)
+    if inner is not None and inner.failed:
+        return inner
+    one = Results(failed=1, failures=(Failure(name, _failed_for(output)),))
+    return one if inner is None else inner + one
 
 
 def _pytest(name: str, output: str) -> Results | None:
@@ -93,7 +114,25 @@ def _pytest(name: str, output: str) -> Results | None:
         counts.get("passed", 0) + counts.get("xpassed", 0),
         counts.get("failed", 0) + counts.get("error", 0),
         tuple(skips),
+        tuple(_pytest_failures(name, output)),
     )
+
+
+def _pytest_failures(name: str, output: str) -> Iterator[Failure]:
+    """Those of pytest's own list, each with what its section says of it."""
+    parts = _PYTEST_SECTION.split(output)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    for listed in _PYTEST_FAILED.finditer(output):
+        function = listed["test"].rpartition("::")[2]
+        of_it = (text for title, text in sections.items() if title.split()[-1] == function)
+        lines = [line for text in of_it for line in _PYTEST_ERROR.findall(text)]
+        yield Failure(f"{name} {listed['test']}", "\n".join(lines[:_REASON_LINES]))
+
+
+def _failed_for(output: str) -> str:
+    """What gtest says of each expectation, else the end of what was printed."""
+    told = "".join(_GTEST_FAILURE.findall(output)).splitlines()
+    return "\n".join(told[:_REASON_LINES] or output.splitlines()[-_REASON_LINES:])
 
 
 def _reason(output: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from testlib.results import Results, Skip, read  # noqa: E402
+from testlib.results import Failure, Results, Skip, read  # noqa: E402
 
 GTEST_SKIP = """[ RUN      ] Driver.Ipvlan
 /src/driver_netns_test.cc:12: Skipped
@@ -100,6 +100,29 @@ def test_a_skip_inside_pytest_is_seen(tmp_path: Path) -> None:
     )
 
 
+def test_a_failure_tells_its_lines(tmp_path: Path) -> None:
+    e2e = (
+        "____ test_a ____\nE   assert 1 == 2\na.py:3: AssertionError\n"
+        "____ ERROR at teardown of test_b ____\nE   RuntimeError: left\n"
+        "=== short test summary info ===\nFAILED test_x.py::test_a - assert\n"
+        "ERROR test_x.py::test_b - Runtime\n=== 1 failed, 1 passed, 1 error in 0.02s ===\n"
+    )
+    gtest = "noise\n../a_test.cc:7: Failure\nExpected: 1\n  actual: 2\n\nmore noise\n"
+    counted = results(
+        tmp_path,
+        case("e2e.x", "fail", e2e),
+        case("A.b", "fail", gtest),
+        case("sh", "fail", "why\n"),
+    )
+    assert counted == Results(passed=1, failed=4)
+    assert counted.failures == (
+        Failure("e2e.x test_x.py::test_a", "E   assert 1 == 2\na.py:3: AssertionError"),
+        Failure("e2e.x test_x.py::test_b", "E   RuntimeError: left"),
+        Failure("A.b", "../a_test.cc:7: Failure\nExpected: 1\n  actual: 2"),
+        Failure("sh", "why"),
+    )
+
+
 def test_a_run_that_failed_has_a_failure(tmp_path: Path) -> None:
     assert results(tmp_path, case("a", "run"), exit_code=8) == Results(1, 1)
     assert results(tmp_path, case("a", "fail"), exit_code=8) == Results(0, 1)
@@ -134,4 +157,8 @@ def test_reads_what_this_ctest_writes(tmp_path: Path) -> None:
     counted = read(tmp_path / "junit.xml", ran.returncode)
     assert (counted.passed, counted.failed, counted.skipped) == (2, 3, 2)
     assert Skip("skips", "no fuel") in counted.skips
+    assert any(
+        failure.test.endswith("::test_c") and "assert False" in failure.reason
+        for failure in counted.failures
+    ), counted.failures
     assert any("no fuel" in skip.reason for skip in counted.skips if skip.test == "many")

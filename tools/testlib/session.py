@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from testlib.plan import Run
-from testlib.results import Results, Skip
+from testlib.results import Failure, Results, Skip
 
 
 class Doer(Protocol):
@@ -83,6 +83,7 @@ class Session:
     def summary(self) -> str:
         total = self.total
         lines = [_told(skip) for skip in total.skips]
+        lines += [_reported(failure) for failure in total.failures]
         lines += ["", f"{'RUN':16}{'PASSED':>8}{'FAILED':>8}{'SKIPPED':>9}{'SECONDS':>9}"]
         for name, results, seconds in self.rows:
             counts = f"{results.passed:8}{results.failed:8}{results.skipped:9}"
@@ -104,3 +105,9 @@ class Session:
 def _told(skip: Skip) -> str:
     several = f" ({skip.times} tests)" if skip.times > 1 else ""
     return f"SKIPPED {skip.test}{several}: {skip.reason}"
+
+
+def _reported(failure: Failure) -> str:
+    """Said once more at the end: of a long run, that is what people see."""
+    reason = "".join(f"\n    {line[:300]}" for line in failure.reason.splitlines())
+    return f"FAILED {failure.test}{reason}"

@@ -13,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from testlib.plan import RUNS, TARGETS, Run, chosen  # noqa: E402
-from testlib.results import Results, Skip  # noqa: E402
+from testlib.results import Failure, Results, Skip  # noqa: E402
 from testlib.session import Session  # noqa: E402
 
 
@@ -113,6 +113,12 @@ def test_the_summary_has_a_row_for_each_step_and_each_skip() -> None:
     ]  # fmt: skip
     assert re.fullmatch(r"b/fuzz +3 +1 +2 +0", lines[-3 - 1])
     assert lines[-1] == "12 passed, 4 failed, 8 skipped"
+
+
+def test_the_summary_says_once_more_what_failed() -> None:
+    failed = Results(failed=1, failures=(Failure("e2e.x t.py::test_a", "E   left\n" + "x" * 400),))
+    lines = session(FakeDoer(results=failed)).summary().splitlines()
+    assert lines[:3] == ["FAILED e2e.x t.py::test_a", "    E   left", "    " + "x" * 300]
 
 
 def test_runs_are_chosen_by_tree_or_by_label() -> None:
