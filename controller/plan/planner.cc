@@ -4,26 +4,47 @@
 #include <utility>
 
 namespace multinet::controller {
+namespace {
+
+/// Of more the object is looked at as a whole.
+constexpr std::size_t kMostParts = 256;
+
+}  // namespace
 
 Planner::Planner(std::vector<Reconciler> reconcilers) {
-  for (auto& reconciler : reconcilers) queues_.push_back({std::move(reconciler), {}, {}, 0});
+  for (auto& reconciler : reconcilers) queues_.push_back({std::move(reconciler), {}, {}, {}, 0});
+}
+
+void Planner::Asked::add(const Mark& mark) {
+  if (whole) return;
+  if (mark.about) parts.insert(*mark.about);
+  whole = mark.whole || parts.size() > kMostParts;
+  if (whole) parts.clear();
+}
+
+void Planner::Asked::add(Asked other) {
+  if (whole) return;
+  parts.merge(other.parts);
+  whole = other.whole || parts.size() > kMostParts;
+  if (whole) parts.clear();
 }
 
 void Planner::note(const World& world, std::span<const Change> changes) {
   Keys keys;
   for (const Change& change : changes) {
-    for (std::size_t i = 0; i < queues_.size(); ++i) {
+    for (Queue& queue : queues_) {
       keys.clear();
-      queues_[i].reconciler.concerned(world, change, keys);
-      for (auto& key : keys) mark({i, std::move(key)});
+      queue.reconciler.concerned(world, change, keys);
+      for (auto& one : keys) mark(queue, std::move(one));
     }
   }
 }
 
-void Planner::mark(const Origin& origin) {
-  Queue& queue = queues_[origin.reconciler];
-  const auto [place, isNew] = queue.marked.insert(origin.key);
-  if (isNew) queue.waiting.push_back(&*place);
+void Planner::mark(Queue& queue, Mark mark) {
+  if (queue.reconciler.reconcileParts == nullptr) mark.whole = true;
+  const auto [place, isNew] = queue.marked.try_emplace(mark.key);
+  if (isNew) queue.waiting.push_back(&place->first);
+  place->second.add(mark);
 }
 
 void Planner::askAgain(const Origin& origin, BootTime time) {
@@ -41,8 +62,22 @@ void Planner::markDue(BootTime now) {
     const Origin origin = due_.begin()->second;
     due_.erase(due_.begin());
     dueAt_.erase(origin);
-    mark(origin);
+    mark(queues_[origin.reconciler], Mark::itself(origin.key));
   }
+}
+
+Outcome Planner::look(Queue& queue, const World& world, const k8s::ObjectKey& key, Asked asked,
+                      const Moment& now) {
+  const Reconciler& reconciler = queue.reconciler;
+  if (reconciler.reconcileParts == nullptr) return reconciler.reconcile(world, key, now);
+  if (const auto found = queue.open.find(key); found != queue.open.end()) {
+    asked.add(std::move(found->second));
+    queue.open.erase(found);
+  }
+  auto outcome = asked.whole ? reconciler.reconcile(world, key, now)
+                             : reconciler.reconcileParts(world, key, asked.parts, now);
+  if (!outcome.writes.empty() && !asked.empty()) queue.open.emplace(key, std::move(asked));
+  return outcome;
 }
 
 std::vector<PlannedWrite> Planner::plan(const World& world, const Moment& now, std::size_t most) {
@@ -56,9 +91,9 @@ std::vector<PlannedWrite> Planner::plan(const World& world, const Moment& now, s
       any = true;
       const Origin origin{i, *queue.waiting.front()};
       queue.waiting.pop_front();
-      queue.marked.erase(origin.key);
+      auto asked = std::move(queue.marked.extract(origin.key).mapped());
       ++queue.done;
-      auto outcome = queue.reconciler.reconcile(world, origin.key, now);
+      auto outcome = look(queue, world, origin.key, std::move(asked), now);
       if (outcome.again) askAgain(origin, now.boot + *outcome.again);
       for (auto& write : outcome.writes) planned.push_back({origin, std::move(write)});
     }

@@ -9,7 +9,7 @@
 #include <set>
 #include <span>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -47,14 +47,26 @@ class Planner {
   [[nodiscard]] std::vector<std::pair<std::string_view, std::uint64_t>> reconciled() const;
 
  private:
+  /// What of an object is to be looked at.
+  struct Asked {
+    bool whole = false;
+    Parts parts;
+    void add(const Mark& mark);
+    void add(Asked other);
+    [[nodiscard]] bool empty() const { return !whole && parts.empty(); }
+  };
   struct Queue {
     Reconciler reconciler;
-    std::unordered_set<k8s::ObjectKey> marked;
+    std::unordered_map<k8s::ObjectKey, Asked> marked;
     std::deque<const k8s::ObjectKey*> waiting;  ///< all that are marked, first come first served
+    /// What was looked at and answered with writes: seen again until it is as it should be.
+    std::unordered_map<k8s::ObjectKey, Asked> open;
     std::uint64_t done = 0;
   };
-  void mark(const Origin& origin);
+  void mark(Queue& queue, Mark mark);
   void markDue(BootTime now);
+  [[nodiscard]] static Outcome look(Queue& queue, const World& world, const k8s::ObjectKey& key,
+                                    Asked asked, const Moment& now);
 
   std::vector<Queue> queues_;
   std::map<Origin, BootTime> dueAt_;

@@ -105,5 +105,60 @@ TEST(Planner, TakesTurnsAndLeavesTheRestForTheNextTime) {
   EXPECT_EQ(planner.plan(cluster.world, cluster.now, 1000).size(), 24U);
 }
 
+/// One object, for each node a part of it.
+TEST(Planner, AsksForWhatChangedUntilNothingIsToBeWritten) {
+  Cluster cluster;
+  std::vector<Parts> asked;
+  int wholes = 0;
+  Outcome answer;
+  const k8s::ObjectKey one{"", "one"};
+  Reconciler reconciler{
+      "parts",
+      [&](const World&, const Change& change, Keys& keys) {
+        on(change,
+           [&](const Changed<Node>& changed) { keys.push_back(Mark::part(one, changed.key())); });
+        on(change, [&](const Changed<Namespace>& changed) {
+          keys.push_back(changed.now == nullptr ? Mark(one) : Mark::itself(one));
+        });
+      },
+      [&](const World&, const k8s::ObjectKey&, const Moment&) {
+        ++wholes;
+        return answer;
+      },
+      [&](const World&, const k8s::ObjectKey&, const Parts& parts, const Moment&) {
+        asked.push_back(parts);
+        return answer;
+      }};
+  Planner planner({reconciler});
+  const auto plan = [&] {
+    planner.note(cluster.world, cluster.world.changes());
+    return planner.plan(cluster.world, cluster.now, 100).size();
+  };
+  answer.writes = {anyWrite()};
+  cluster.put(nodeOf("a"));
+  EXPECT_EQ(plan(), 1U);
+  cluster.put(nodeOf("b"));
+  EXPECT_EQ(plan(), 1U);
+  // A write that failed is asked for again without a change.
+  planner.askAgain({0, one}, cluster.now.boot);
+  answer.writes.clear();
+  EXPECT_EQ(plan(), 0U);
+  k8s::Namespace home;
+  home.metadata.name = "home";
+  cluster.put(home);
+  EXPECT_EQ(plan(), 0U);
+  EXPECT_EQ(asked,
+            (std::vector<Parts>{{{"", "a"}}, {{"", "a"}, {"", "b"}}, {{"", "a"}, {"", "b"}}, {}}));
+  EXPECT_EQ(wholes, 0);
+  for (int i = 0; i < 300; ++i) cluster.put(nodeOf("n" + std::to_string(i)));
+  EXPECT_EQ(plan(), 0U);
+  EXPECT_EQ(wholes, 1) << "of so many parts";
+  cluster.remove<k8s::Namespace>("home");
+  cluster.put(nodeOf("c"));
+  EXPECT_EQ(plan(), 0U);
+  EXPECT_EQ(wholes, 2);
+  EXPECT_EQ(asked.size(), 4U);
+}
+
 }  // namespace
 }  // namespace multinet::controller

@@ -87,15 +87,4 @@ std::vector<WantedEndpoint> endpointsOf(const api::PodNetworkServiceSpec& servic
   return endpoints;
 }
 
-api::EndpointCounts countsOf(const std::vector<WantedEndpoint>& endpoints) {
-  api::EndpointCounts counts;
-  for (const auto& one : endpoints) {
-    const auto& conditions = one.endpoint.conditions;
-    counts.ready += conditions.ready == true ? 1 : 0;
-    counts.serving += conditions.serving == true ? 1 : 0;
-    counts.terminating += conditions.terminating == true ? 1 : 0;
-  }
-  return counts;
-}
-
 }  // namespace multinet::controller

@@ -30,6 +30,4 @@ struct WantedEndpoint {
     const api::PodNetworkServiceSpec& service, const std::vector<api::AddressFamily>& families,
     const std::vector<PodOnNetwork>& pods);
 
-[[nodiscard]] api::EndpointCounts countsOf(const std::vector<WantedEndpoint>& endpoints);
-
 }  // namespace multinet::controller

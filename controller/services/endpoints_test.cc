@@ -124,12 +124,5 @@ TEST(Endpoints, HaveTheHostnameOfTheirPodIfItHasOne) {
   EXPECT_EQ(one.made()[0].endpoint.hostname, "db-0");
 }
 
-TEST(Endpoints, AreCountedAsTheirConditionsSay) {
-  OnePod one;
-  EXPECT_EQ(countsOf(one.made()), (api::EndpointCounts{2, 2, 0}));
-  one.pod.metadata.deletionTimestamp = WallTime{};
-  EXPECT_EQ(countsOf(one.made()), (api::EndpointCounts{0, 2, 2}));
-}
-
 }  // namespace
 }  // namespace multinet::controller

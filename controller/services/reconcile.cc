@@ -1,6 +1,7 @@
 #include "controller/services/reconcile.h"
 
-#include <functional>
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "controller/plan/status_patch.h"
@@ -22,12 +23,12 @@ using State = k8s::ConditionStatus;
 struct Seen {
   const NetworkService* service = nullptr;
   Sentences violations;
-  const Network* network = nullptr;  ///< null: there is none
-  const Namespace* home = nullptr;   ///< null: not known yet
-  const Service* made = nullptr;     ///< null: none of its name
-  bool taken = false;                ///< `made` is somebody else's
-  std::vector<const Slice*> slices;  ///< its own
-  std::vector<WantedEndpoint> endpoints;
+  const Network* network = nullptr;       ///< null: there is none
+  const Namespace* home = nullptr;        ///< null: not known yet
+  const Service* made = nullptr;          ///< null: none of its name
+  bool taken = false;                     ///< `made` is somebody else's
+  std::vector<const Slice*> slices;       ///< its own
+  std::vector<WantedEndpoint> endpoints;  ///< of what is looked at
 };
 
 Sentences violationsOf(const NetworkService& service) {
@@ -35,10 +36,6 @@ Sentences violationsOf(const NetworkService& service) {
   Sentences sentences;
   for (const auto& one : api::validate(service).violations) sentences.push_back(one.str());
   return sentences;
-}
-
-bool selects(const NetworkService& service, const k8s::StringMap& labels) {
-  return k8s::LabelSelector{service.spec.selector, {}}.matches(labels);
 }
 
 /// The interface of a set on that network, not on one that had its name before.
@@ -50,29 +47,42 @@ const api::PodInterface* interfaceOn(const InterfaceSet& set, const Network& net
   return nullptr;
 }
 
+/// Adds the pod where it is on the network.
+void addPod(const World& world, const Pod& pod, const Network& network,
+            std::vector<PodOnNetwork>& pods) {
+  for (const auto* set : world.of<InterfaceSet>().by<ByPod>(keyOf(pod))) {
+    if (misfit(*set, &pod)) continue;
+    const auto* interface = interfaceOn(*set, network);
+    if (interface == nullptr) continue;
+    pods.push_back({&pod, interface});
+    return;
+  }
+}
+
+/// All that it selects, in the order of their names.
 std::vector<PodOnNetwork> podsOf(const World& world, const NetworkService& service,
                                  const Network& network) {
   std::vector<PodOnNetwork> pods;
-  const auto& home = service.metadata.nameSpace;
-  const auto& holders = world.use(NetworkName(network.metadata.name)).holders;
-  const k8s::ObjectKey first{home, ""};
-  for (auto holder = holders.lower_bound(std::cref(first)); holder != holders.end(); ++holder) {
-    const k8s::ObjectKey& key = holder->first;
-    if (key.nameSpace != home) break;
+  for (const Pod* pod : world.podsOf(service)) addPod(world, *pod, network, pods);
+  std::ranges::sort(pods, {},
+                    [](const PodOnNetwork& on) -> const auto& { return on.pod->metadata.name; });
+  return pods;
+}
+
+/// Those of the parts.
+std::vector<PodOnNetwork> podsOf(const World& world, const NetworkService& service,
+                                 const Network& network, const Parts& parts) {
+  std::vector<PodOnNetwork> pods;
+  for (const auto& key : parts) {
     const auto* pod = world.find<Pod>(key);
-    if (pod == nullptr || !selects(service, pod->metadata.labels)) continue;
-    for (const auto* set : world.of<InterfaceSet>().by<ByPod>(key)) {
-      if (misfit(*set, pod)) continue;
-      const auto* interface = interfaceOn(*set, network);
-      if (interface == nullptr) continue;
-      pods.push_back({pod, interface});
-      break;
-    }
+    if (pod != nullptr && selects(service, pod->metadata.labels))
+      addPod(world, *pod, network, pods);
   }
   return pods;
 }
 
-Seen look(const World& world, const NetworkService& service) {
+/// `parts` null: all of it.
+Seen look(const World& world, const NetworkService& service, const Parts* parts) {
   Seen seen;
   seen.service = &service;
   seen.violations = violationsOf(service);
@@ -86,8 +96,9 @@ Seen look(const World& world, const NetworkService& service) {
   }
   if (!seen.taken && seen.violations.empty() && seen.network != nullptr &&
       !service.spec.isExternalName()) {
-    seen.endpoints = endpointsOf(service.spec, api::familiesOf(service.spec, *seen.network),
-                                 podsOf(world, service, *seen.network));
+    const auto pods = parts == nullptr ? podsOf(world, service, *seen.network)
+                                       : podsOf(world, service, *seen.network, *parts);
+    seen.endpoints = endpointsOf(service.spec, api::familiesOf(service.spec, *seen.network), pods);
   }
   return seen;
 }
@@ -147,7 +158,7 @@ Condition endpointsCondition(const Seen& seen, const api::EndpointCounts& counts
   if (seen.taken) {
     return make(State::False, "NameTaken", "It has none while its name is somebody else's.");
   }
-  if (seen.endpoints.empty()) {
+  if (std::ranges::all_of(seen.slices, [](const auto* one) { return one->endpoints.empty(); })) {
     return make(State::False, "NoPodMatches",
                 "No pod of this namespace that has an interface on PodNetwork \"" +
                     seen.service->spec.podNetworkName +
@@ -171,7 +182,7 @@ api::PodNetworkServiceStatus statusOf(const Seen& seen, bool settled, const Mome
   status.clusterIPs.clear();
   if (seen.made != nullptr && !seen.taken) status.clusterIPs = seen.made->spec.clusterIPs;
   if (!settled || seen.service->spec.isExternalName()) return status;
-  status.endpoints = countsOf(seen.endpoints);
+  status.endpoints = countsOf({seen.slices.begin(), seen.slices.end()});
   condition = endpointsCondition(seen, *status.endpoints);
   condition.observedGeneration = generation;
   status.conditions.set(std::move(condition), now.wall);
@@ -207,6 +218,19 @@ std::vector<api::AddressFamily> familiesOf(const Seen& seen) {
   return api::familiesOf(seen.service->spec, api::PodNetwork());
 }
 
+/// Endpoints, which are most of a slice, are encoded once: a list is replaced as a whole.
+nlohmann::json patchOf(const k8s::EndpointSlice& standing, const k8s::EndpointSlice& wanted) {
+  const auto without = [](k8s::EndpointSlice slice) {
+    slice.endpoints.clear();
+    return k8s::Encoder::value(slice);
+  };
+  auto patch = k8s::mergePatch(without(standing), without(wanted));
+  if (standing.endpoints != wanted.endpoints) {
+    patch["endpoints"] = k8s::Encoder::value(wanted.endpoints);
+  }
+  return patch;
+}
+
 Write writeOf(const NetworkService& service, const SliceChange& change) {
   const auto& kind = k8s::kEndpointSliceKind;
   if (!change.wanted) {
@@ -218,13 +242,12 @@ Write writeOf(const NetworkService& service, const SliceChange& change) {
                            .verb = Verb::Create,
                            .body = k8s::KindTraits<k8s::EndpointSlice>::encode(*change.wanted)});
   }
-  auto patch =
-      k8s::mergePatch(k8s::Encoder::value(*change.standing), k8s::Encoder::value(*change.wanted));
-  return about(service, writeTo(kind, change.standing->metadata, Verb::Patch, std::move(patch)));
+  return about(service, writeTo(kind, change.standing->metadata, Verb::Patch,
+                                patchOf(*change.standing, *change.wanted)));
 }
 
 /// Only beside a Service that is ours: by its name they would be another's endpoints.
-void writeSlices(const Seen& seen, Outcome& outcome) {
+void writeSlices(const Seen& seen, const Parts* parts, Outcome& outcome) {
   const auto& service = *seen.service;
   if (seen.taken) {
     for (const auto* slice : seen.slices) {
@@ -239,21 +262,30 @@ void writeSlices(const Seen& seen, Outcome& outcome) {
   const SliceOwner owner{service.metadata.nameSpace, service.metadata.name, service.metadata.uid,
                          service.spec.podNetworkName, service.metadata.labels};
   const std::vector<const k8s::EndpointSlice*> standing(seen.slices.begin(), seen.slices.end());
-  for (const auto& change : planSlices(owner, familiesOf(seen), seen.endpoints, standing)) {
-    outcome.writes.push_back(writeOf(service, change));
+  std::vector<SliceChange> changes;
+  if (parts == nullptr) {
+    changes = planSlices(owner, familiesOf(seen), seen.endpoints, standing);
+  } else {
+    std::set<std::string> pods;
+    for (const auto& key : *parts) pods.insert(key.name);
+    const auto part = partOf(pods, seen.endpoints, standing);
+    changes = planSlices(owner, familiesOf(seen), part.endpoints, part.standing, part.others);
   }
+  for (const auto& change : changes) outcome.writes.push_back(writeOf(service, change));
 }
 
-Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& now) {
+/// `parts` null: all of it.
+Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts,
+               const Moment& now) {
   Outcome outcome;
   const auto* service = world.find<NetworkService>(key);
   // What is made of it goes with it: the garbage collector's work.
   if (service == nullptr || service->metadata.deleting()) return outcome;
-  const Seen seen = look(world, *service);
+  const Seen seen = look(world, *service, parts);
   bool settled = false;
   if (seen.violations.empty()) {
-    writeSlices(seen, outcome);
-    settled = outcome.writes.empty();
+    writeSlices(seen, parts, outcome);
+    settled = outcome.writes.empty() && seen.made != nullptr;
     if (!seen.taken) writeService(seen, outcome);
   }
   auto patch = statusPatch(service->status, statusOf(seen, settled, now));
@@ -264,59 +296,114 @@ Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& n
   return outcome;
 }
 
-/// Services that select a pod with these labels.
-void selecting(const World& world, const std::string& nameSpace, const k8s::StringMap& labels,
-               Keys& keys) {
-  for (const auto& [label, value] : labels) {
-    const auto first = ByFirstLabel::key(nameSpace, label, value);
-    for (const auto* service : world.of<NetworkService>().by<ByFirstLabel>(first)) {
-      if (selects(*service, labels)) keys.push_back(keyOf(*service));
-    }
-  }
+Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& now) {
+  return decide(world, key, nullptr, now);
 }
 
-bool readsOtherwise(const Changed<Network>& changed) {
+/// Parts are pods.
+Outcome reconcileParts(const World& world, const k8s::ObjectKey& key, const Parts& parts,
+                       const Moment& now) {
+  return decide(world, key, &parts, now);
+}
+
+/// Services that select a pod with these labels, for that pod.
+void selecting(const World& world, const k8s::ObjectKey& pod, const k8s::StringMap& labels,
+               Keys& keys) {
+  world.forSelecting(pod.nameSpace, labels, [&](const NetworkService& service) {
+    keys.push_back(Mark::part(keyOf(service), pod));
+  });
+}
+
+bool readsOtherwise(const Changed<NetworkService>& changed) {
   if (changed.existence()) return true;
   const auto& before = *changed.before;
   const auto& now = *changed.now;
-  if (before.metadata.uid != now.metadata.uid || !(before.spec == now.spec)) return true;
-  const auto* was = before.status.conditions.find("Ready");
-  const auto* is = now.status.conditions.find("Ready");
+  return before.metadata.uid != now.metadata.uid || before.spec != now.spec ||
+         before.metadata.labels != now.metadata.labels || before.undecodable != now.undecodable;
+}
+
+/// Endpoints that stand otherwise, each for its pod; anything else for the whole.
+void changedEndpoints(const k8s::ObjectKey& service, const Changed<Slice>& changed, Keys& keys) {
+  using Endpoints = std::vector<k8s::Endpoint>;
+  static const Endpoints kNone;
+  const Endpoints& before = changed.before == nullptr ? kNone : changed.before->endpoints;
+  const Endpoints& now = changed.now == nullptr ? kNone : changed.now->endpoints;
+  const bool isEmpty = before.empty() || now.empty();
+  if (!changed.existence()) {
+    const auto& was = *changed.before;
+    const auto& is = *changed.now;
+    if (was.metadata.uid != is.metadata.uid || was.metadata.labels != is.metadata.labels ||
+        was.metadata.ownerReferences != is.metadata.ownerReferences || was.ports != is.ports ||
+        was.addressType != is.addressType || isEmpty) {
+      return keys.push_back(service);
+    }
+  } else if (before.empty() && now.empty()) {
+    return keys.push_back(service);
+  }
+  const auto named = [&](const k8s::Endpoint& one) {
+    if (!one.targetRef) return keys.push_back(service);
+    keys.push_back(Mark::part(service, {service.nameSpace, one.targetRef->name}));
+  };
+  for (std::size_t i = 0; i < std::max(before.size(), now.size()); ++i) {
+    if (i < before.size() && i < now.size() && before[i] == now[i]) continue;
+    if (i < before.size()) named(before[i]);
+    if (i < now.size()) named(now[i]);
+  }
+}
+
+/// What its Ready says is passed on.
+bool saysOtherwise(const Changed<Network>& changed) {
+  const auto* was = changed.before->status.conditions.find("Ready");
+  const auto* is = changed.now->status.conditions.find("Ready");
   if (was == nullptr || is == nullptr) return was != is;
   return was->status != is->status || was->reason != is->reason || was->message != is->message;
 }
 
-template <class Services>
-void add(const Services& services, Keys& keys) {
-  for (const auto* one : services) keys.push_back(keyOf(*one));
-}
-
-void addIfThere(const World& world, k8s::ObjectKey key, Keys& keys) {
-  if (world.find<NetworkService>(key) != nullptr) keys.push_back(std::move(key));
+bool isThere(const World& world, const k8s::ObjectKey& key) {
+  return world.find<NetworkService>(key) != nullptr;
 }
 
 void concerned(const World& world, const Change& change, Keys& keys) {
   on(
-      change, [&](const Changed<NetworkService>& changed) { keys.push_back(changed.key()); },
-      [&](const Changed<Service>& changed) { addIfThere(world, changed.key(), keys); },
+      change,
+      [&](const Changed<NetworkService>& changed) {
+        keys.push_back(readsOtherwise(changed) ? Mark(changed.key()) : Mark::itself(changed.key()));
+      },
+      [&](const Changed<Service>& changed) {
+        if (!isThere(world, changed.key())) return;
+        const bool isAnother = changed.existence() || changed.before->metadata.ownerReferences !=
+                                                          changed.now->metadata.ownerReferences;
+        keys.push_back(isAnother ? Mark(changed.key()) : Mark::itself(changed.key()));
+      },
       [&](const Changed<Slice>& changed) {
+        std::set<k8s::ObjectKey> services;
         for (const auto& slice : {changed.before, changed.now}) {
           if (slice == nullptr) continue;
-          for (auto& key : ByServiceName::of(*slice)) addIfThere(world, std::move(key), keys);
+          for (auto& key : ByServiceName::of(*slice)) services.insert(std::move(key));
+        }
+        for (const auto& key : services) {
+          if (isThere(world, key)) changedEndpoints(key, changed, keys);
         }
       },
       [&](const Changed<Network>& changed) {
-        if (!readsOtherwise(changed)) return;
+        const bool isAnother = changed.existence() ||
+                               changed.before->metadata.uid != changed.now->metadata.uid ||
+                               !(changed.before->spec == changed.now->spec);
+        if (!isAnother && !saysOtherwise(changed)) return;
         const NetworkName name(changed.key().name);
-        add(world.of<NetworkService>().by<ByNetworkName>(name), keys);
+        for (const auto* one : world.of<NetworkService>().by<ByNetworkName>(name)) {
+          keys.push_back(isAnother ? Mark(keyOf(*one)) : Mark::itself(keyOf(*one)));
+        }
       },
       [&](const Changed<Namespace>& changed) {
-        add(world.of<NetworkService>().by<ByNamespace>(changed.key().name), keys);
+        for (const auto* one : world.of<NetworkService>().by<ByNamespace>(changed.key().name)) {
+          keys.push_back(Mark::itself(keyOf(*one)));
+        }
       },
       [&](const Changed<Pod>& changed) {
         for (const auto& pod : {changed.before, changed.now}) {
           if (pod == nullptr) continue;
-          selecting(world, pod->metadata.nameSpace, pod->metadata.labels, keys);
+          selecting(world, keyOf(*pod), pod->metadata.labels, keys);
         }
       },
       [&](const Changed<InterfaceSet>& changed) {
@@ -324,7 +411,7 @@ void concerned(const World& world, const Change& change, Keys& keys) {
           if (set == nullptr) continue;
           const auto* pod = world.find<Pod>({set->metadata.nameSpace, set->pod.name});
           if (pod == nullptr) continue;
-          selecting(world, pod->metadata.nameSpace, pod->metadata.labels, keys);
+          selecting(world, keyOf(*pod), pod->metadata.labels, keys);
         }
       });
 }
@@ -332,7 +419,7 @@ void concerned(const World& world, const Change& change, Keys& keys) {
 }  // namespace
 
 Reconciler serviceReconciler() {
-  return {"service", concerned, reconcile};
+  return {"service", concerned, reconcile, reconcileParts};
 }
 
 }  // namespace multinet::controller

@@ -80,6 +80,13 @@ class Shop : public testing::Cluster {
   }
   std::string reason(const std::string& type = "Ready") const { return condition(type).reason; }
   k8s::Service service() const { return get<k8s::Service>("web", "default"); }
+  std::vector<k8s::EndpointSlice> slices() const {
+    std::vector<k8s::EndpointSlice> found;
+    for (const auto& one : world.of<Slice>().all()) {
+      found.push_back(get<k8s::EndpointSlice>(one->metadata.name, "default"));
+    }
+    return found;
+  }
   /// Address and whether it is ready, of all slices that name the service.
   std::map<std::string, bool> endpoints() const {
     std::map<std::string, bool> found;
@@ -89,6 +96,10 @@ class Shop : public testing::Cluster {
       }
     }
     return found;
+  }
+  /// What a leader that knows nothing of what changed would write.
+  std::vector<Write> wholly() const {
+    return serviceReconciler().reconcile(world, {"default", "web"}, now).writes;
   }
   std::uint64_t asked() const { return planner_.reconciled().at(0).second; }
 
@@ -477,6 +488,46 @@ TEST(Services, OnePodThatChangesIsOneSliceAndOneStatus) {
   EXPECT_EQ(shop.converge(), 3U) << "a slice of each family, then the counts";
 }
 
+TEST(Services, WhatSomebodyDidToASliceIsPutRightForItsPodsAlone) {
+  Shop shop;
+  for (int i = 0; i < 150; ++i) shop.run("web-" + std::to_string(i), i + 1);
+  shop.converge();
+  auto slices = shop.slices();
+  ASSERT_EQ(slices.size(), 4U);
+  slices[0].endpoints[3].conditions.ready = false;
+  slices[1].endpoints.erase(slices[1].endpoints.begin());
+  shop.put(slices[0]);
+  shop.put(slices[1]);
+  EXPECT_GE(shop.converge(), 2U);
+  EXPECT_EQ(shop.endpoints().size(), 300U);
+  EXPECT_THAT(shop.wholly(), IsEmpty());
+  shop.remove<k8s::EndpointSlice>(slices[2].metadata.name, "default");
+  shop.converge();
+  EXPECT_EQ(shop.endpoints().size(), 300U);
+  EXPECT_THAT(shop.wholly(), IsEmpty());
+}
+
+TEST(Services, OneMadeAfterItsPodsHasThem) {
+  Shop shop;
+  shop.run("web-0", 5);
+  shop.converge();
+  auto db = api::testing::goodService("db", "blue");
+  db.spec.selector = {{"app", "web"}, {"tier", "db"}};
+  shop.put(db);
+  shop.converge();
+  EXPECT_EQ(shop.get<api::PodNetworkService>("db", "default").status.endpoints->ready, 0);
+  auto both = Shop::pod("web-0");
+  both.metadata.labels["tier"] = "db";
+  shop.put(both);
+  shop.converge();
+  EXPECT_EQ(shop.get<api::PodNetworkService>("db", "default").status.endpoints->ready, 2);
+  db = shop.get<api::PodNetworkService>("db", "default");
+  db.spec.selector = {{"app", "other"}};
+  shop.put(db);
+  shop.converge();
+  EXPECT_EQ(shop.get<api::PodNetworkService>("db", "default").status.endpoints->ready, 0);
+}
+
 /// Pods, sets and the network come, change and go in any order, with passes between; what stands in
 /// the end is what the simplest reading of the objects says.
 TEST(Services, EndAsANaiveReadingSaysAfterAnyHistory) {
@@ -484,7 +535,7 @@ TEST(Services, EndAsANaiveReadingSaysAfterAnyHistory) {
   const auto roll = [&](int sides) {
     return static_cast<int>(random() % static_cast<unsigned>(sides));
   };
-  for (int history = 0; history < 60; ++history) {
+  for (int history = 0; history < 200; ++history) {
     Shop shop;
     std::map<std::string, k8s::Pod> pods;
     std::map<std::string, api::PodInterfaceSet> sets;
@@ -552,6 +603,7 @@ TEST(Services, EndAsANaiveReadingSaysAfterAnyHistory) {
         }
       }
       ASSERT_EQ(shop.endpoints(), expected) << "history " << history << ", step " << step;
+      ASSERT_THAT(shop.wholly(), IsEmpty()) << "history " << history << ", step " << step;
     }
   }
 }

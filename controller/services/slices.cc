@@ -77,10 +77,18 @@ class Plan {
     }
   }
 
+  void leave(const std::vector<const k8s::EndpointSlice*>& others) {
+    for (const auto* slice : others) {
+      names_.insert(slice->metadata.name);
+      served_.insert(slice->addressType);
+    }
+  }
+
   /// What is empty goes, but for one of a family that has no other.
   std::vector<SliceChange> finish(const std::vector<api::AddressFamily>& families) {
     std::set<std::string> left;
     for (const auto family : families) left.insert(std::string(k8s::spell(family)));
+    for (const auto& family : served_) left.erase(family);
     for (const Draft& draft : drafts_) {
       if (!draft.slice.endpoints.empty()) left.erase(draft.slice.addressType);
     }
@@ -180,6 +188,7 @@ class Plan {
   std::unordered_map<std::string, std::size_t> byId_;
   std::vector<Draft> drafts_;
   std::set<std::string> names_;
+  std::set<std::string> served_;  ///< families of slices that stay as they are
   std::map<const Group*, std::optional<std::size_t>> places_;
 };
 
@@ -188,14 +197,63 @@ class Plan {
 std::vector<SliceChange> planSlices(const SliceOwner& owner,
                                     const std::vector<api::AddressFamily>& families,
                                     const std::vector<WantedEndpoint>& endpoints,
-                                    const std::vector<const k8s::EndpointSlice*>& standing) {
+                                    const std::vector<const k8s::EndpointSlice*>& standing,
+                                    const std::vector<const k8s::EndpointSlice*>& others) {
   auto sorted = standing;
   std::ranges::sort(sorted, {},
                     [](const auto* slice) -> const auto& { return slice->metadata.name; });
   Plan plan(owner, endpoints);
   plan.keep(sorted);
+  plan.leave(others);
   plan.add();
   return plan.finish(families);
+}
+
+SlicePart partOf(const std::set<std::string>& pods, const std::vector<WantedEndpoint>& endpoints,
+                 const std::vector<const k8s::EndpointSlice*>& standing) {
+  const auto isTheirs = [&](const k8s::Endpoint& endpoint) {
+    return endpoint.targetRef && pods.contains(endpoint.targetRef->name);
+  };
+  SlicePart part;
+  std::set<const k8s::EndpointSlice*> chosen;
+  std::map<std::string, const k8s::EndpointSlice*> placed;
+  for (const auto* slice : standing) {
+    for (const auto& endpoint : slice->endpoints) {
+      if (!isTheirs(endpoint)) continue;
+      chosen.insert(slice);
+      placed.emplace(idOf(slice->addressType, endpoint), slice);
+    }
+  }
+  std::set<std::string> isNew;  // families in which an endpoint wants a place
+  for (const auto& one : endpoints) {
+    const auto found = placed.find(idOf(one.addressType, one.endpoint));
+    if (found == placed.end() || found->second->ports != one.ports) isNew.insert(one.addressType);
+  }
+  for (const auto* slice : standing) {
+    const bool hasRoom = slice->endpoints.size() < kMostEndpoints;
+    const bool takes = hasRoom && isNew.contains(slice->addressType);
+    const bool isChosen = takes || chosen.contains(slice);
+    (isChosen ? part.standing : part.others).push_back(slice);
+    if (!isChosen) continue;
+    for (const auto& endpoint : slice->endpoints) {
+      if (!isTheirs(endpoint))
+        part.endpoints.push_back({slice->addressType, slice->ports, endpoint});
+    }
+  }
+  part.endpoints.insert(part.endpoints.end(), endpoints.begin(), endpoints.end());
+  return part;
+}
+
+api::EndpointCounts countsOf(const std::vector<const k8s::EndpointSlice*>& slices) {
+  api::EndpointCounts counts;
+  for (const auto* slice : slices) {
+    for (const auto& one : slice->endpoints) {
+      counts.ready += one.conditions.ready == true ? 1 : 0;
+      counts.serving += one.conditions.serving == true ? 1 : 0;
+      counts.terminating += one.conditions.terminating == true ? 1 : 0;
+    }
+  }
+  return counts;
 }
 
 k8s::StringMap sliceLabels(const SliceOwner& owner) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,28 @@ struct SliceChange {
 /// first. In each of `families` there is a slice, if an empty one: readers tell a service without
 /// endpoints from one that nobody looked at yet. New endpoints go into slices that change anyway,
 /// then into the fullest with room, then into new ones. What `standing` points to outlives the
-/// result.
+/// result. `others`: further slices of the service, which stay as they are.
 [[nodiscard]] std::vector<SliceChange> planSlices(
     const SliceOwner& owner, const std::vector<api::AddressFamily>& families,
     const std::vector<WantedEndpoint>& endpoints,
-    const std::vector<const k8s::EndpointSlice*>& standing);
+    const std::vector<const k8s::EndpointSlice*>& standing,
+    const std::vector<const k8s::EndpointSlice*>& others = {});
+
+/// The part of a plan that a few pods are in.
+struct SlicePart {
+  std::vector<WantedEndpoint> endpoints;
+  std::vector<const k8s::EndpointSlice*> standing;
+  std::vector<const k8s::EndpointSlice*> others;
+};
+/// Pure. What planSlices() takes where nothing changed but the pods of these names, whose
+/// `endpoints` are given: the slices that they are in, those that have room where one is new, and
+/// all that stands there besides.
+[[nodiscard]] SlicePart partOf(const std::set<std::string>& pods,
+                               const std::vector<WantedEndpoint>& endpoints,
+                               const std::vector<const k8s::EndpointSlice*>& standing);
+
+/// What they have in all.
+[[nodiscard]] api::EndpointCounts countsOf(const std::vector<const k8s::EndpointSlice*>& slices);
 
 /// The labels of its slices.
 [[nodiscard]] k8s::StringMap sliceLabels(const SliceOwner& owner);

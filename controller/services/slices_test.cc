@@ -280,5 +280,59 @@ TEST(Slices, EndAsANaiveModelSaysAfterAnyHistory) {
   }
 }
 
+/// What a few pods change is planned of their slices alone, and comes to the same.
+TEST(Slices, APartIsPlannedAsTheWhole) {
+  std::mt19937 random(11);
+  const auto roll = [&](int sides) {
+    return static_cast<int>(random() % static_cast<unsigned>(sides));
+  };
+  for (int history = 0; history < 40; ++history) {
+    Server whole;
+    std::map<int, WantedEndpoint> wanted;
+    const auto all = [&] {
+      std::vector<WantedEndpoint> list;
+      for (const auto& [number, one] : wanted) list.push_back(one);
+      return list;
+    };
+    for (int i = 0; i < 150 + roll(150); ++i) wanted[i] = endpoint(i);
+    whole.put(all());
+    for (int step = 0; step < 20; ++step) {
+      std::set<std::string> pods;
+      std::vector<WantedEndpoint> theirs;
+      for (int i = 0; i < 1 + roll(30); ++i) {
+        const int number = roll(320);
+        if (!pods.insert("p" + std::to_string(number)).second) continue;
+        if (roll(3) == 0) {
+          wanted.erase(number);
+          continue;
+        }
+        wanted[number] = endpoint(number, roll(2) == 0, roll(6) == 0 ? 81 : 80);
+      }
+      for (const auto& [number, one] : wanted) {
+        if (pods.contains("p" + std::to_string(number))) theirs.push_back(one);
+      }
+      Server part = whole;
+      std::vector<const k8s::EndpointSlice*> standing;
+      for (const auto& [name, slice] : part.slices) standing.push_back(&slice);
+      const auto of = partOf(pods, theirs, standing);
+      auto changes = planSlices(owner(), kV4, of.endpoints, of.standing, of.others);
+      whole.put(all());
+      for (auto& change : changes) part.apply(change);
+      ASSERT_EQ(part.slices, whole.slices) << "history " << history << ", step " << step;
+      ASSERT_TRUE(part.plan(all()).empty());
+    }
+  }
+}
+
+TEST(Slices, AreCountedAsTheirConditionsSay) {
+  Server server;
+  auto ending = endpoint(2, false);
+  ending.endpoint.conditions = {false, true, true};
+  server.put({endpoint(1), ending, endpoint(3, false)});
+  std::vector<const k8s::EndpointSlice*> standing;
+  for (const auto& [name, slice] : server.slices) standing.push_back(&slice);
+  EXPECT_EQ(countsOf(standing), (api::EndpointCounts{1, 2, 1}));
+}
+
 }  // namespace
 }  // namespace multinet::controller

@@ -40,6 +40,10 @@ std::vector<std::string> ByNamespace::of(const Attachment& attachment) {
   return {attachment.metadata.nameSpace};
 }
 
+std::vector<std::string> ByNamespace::of(const Pod& pod) {
+  return {pod.metadata.nameSpace};
+}
+
 std::vector<NetworkName> ByNetworkName::of(const NetworkService& service) {
   return {NetworkName(service.spec.podNetworkName)};
 }

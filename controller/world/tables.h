@@ -36,6 +36,7 @@ struct ByNetworkName {
 };
 struct ByNamespace {
   using Key = std::string;
+  static std::vector<Key> of(const Pod& pod);
   static std::vector<Key> of(const Attachment& attachment);
   static std::vector<Key> of(const NetworkService& service);
 };
@@ -90,7 +91,7 @@ struct TableOf<Identifier> {
 };
 template <>
 struct TableOf<Pod> {
-  using Type = Table<Pod, ByAttachment>;
+  using Type = Table<Pod, ByAttachment, ByNamespace>;
 };
 template <>
 struct TableOf<InterfaceSet> {

@@ -14,6 +14,7 @@
 
 #include "controller/world/absences.h"
 #include "controller/world/counts.h"
+#include "controller/world/selection.h"
 #include "controller/world/tables.h"
 #include "controller/world/usage.h"
 #include "controller/world/verdicts.h"
@@ -96,6 +97,15 @@ class World {
   [[nodiscard]] const AttachmentVerdict& verdict(const Attachment& attachment) const {
     return verdicts_.ofAttachment(keyOf(attachment));
   }
+  /// Those of its namespace, on whatever network, in no order; until the next put().
+  [[nodiscard]] const Members<Pod>& podsOf(const NetworkService& service) const {
+    return selection_.podsOf(service, tables_);
+  }
+  template <class Use>
+  void forSelecting(const std::string& nameSpace, const k8s::StringMap& labels,
+                    const Use& use) const {
+    controller::forSelecting(tables_, nameSpace, labels, use);
+  }
   /// When its numbers may be told again.
   [[nodiscard]] BootTime countsDue(const Network& network) const {
     return networkPace_.due(keyOf(network), countsStand(of<Node>().size()));
@@ -129,6 +139,14 @@ class World {
   void note(Change change) {
     if (keepsChanges_) changes_.push_back(std::move(change));
   }
+  template <class T>
+  void select(const Changed<T>& change) {
+    if constexpr (std::is_same_v<T, Pod>) {
+      selection_.changed(change.before.get(), change.now.get(), tables_);
+    } else if constexpr (std::is_same_v<T, NetworkService>) {
+      selection_.changed(change.before.get(), change.now.get());
+    }
+  }
   template <class Objects>
   void judge(const Objects& attachments);
   void tell(const UseChanges& changes, BootTime time);
@@ -140,6 +158,7 @@ class World {
   Tables tables_;
   Usage usage_;
   Verdicts verdicts_;
+  mutable Selection selection_;  ///< finds out when it is asked
   Absences absences_;
   std::unordered_map<std::string, BootTime> deleting_;  ///< networks, by UID
   Pace networkPace_;
@@ -155,6 +174,7 @@ template <class T>
 void World::put(const k8s::ObjectKey& key, std::shared_ptr<const T> object, BootTime time) {
   Changed<T> change{tables_.of<T>().put(key, object), object};
   if (change.before == nullptr && change.now == nullptr) return;
+  select(change);
   if (!change.existence() && *change.before == *change.now) return;
   derive(change, time);
   note(std::move(change));
