@@ -440,20 +440,15 @@ def test_a_trace_says_which_step_refuses(shop: Shop, programs: Path) -> None:
         cluster.wait_pod_ready(name, namespace)
     mine = address(interface(cluster, namespace, "web", "net1"))
 
-    def trace(name: str, client: str) -> tuple[int, dict[str, Any]]:
-        words = [
-            "trace",
-            f"service/{name}",
-            "--from",
-            f"pod/{client}",
-            "-n",
-            namespace,
-            "-o",
-            "json",
-        ]
+    def ask(*words: str) -> tuple[int, str]:
         binary = str(programs / "kubectl-multinet")
-        code, out, err = run_try([binary, *words, f"--kubeconfig={cluster.kubeconfig}"])
+        every = [*words, "-n", namespace, f"--kubeconfig={cluster.kubeconfig}"]
+        code, out, err = run_try([binary, *every])
         assert code in (0, 1), err
+        return code, out
+
+    def trace(name: str, client: str) -> tuple[int, dict[str, Any]]:
+        code, out = ask("trace", f"service/{name}", "--from", f"pod/{client}", "-o", "json")
         return code, json.loads(out)
 
     def connects() -> bool:
@@ -471,6 +466,8 @@ def test_a_trace_says_which_step_refuses(shop: Shop, programs: Path) -> None:
         code, told = trace(name, client)
         assert (code, told["refusedBy"]) == (1, step), told
         assert all(one["do"] for one in told["steps"] if one["verdict"] == "refuses"), told
+    _, drawn = ask("topology", "--network", "stage")
+    assert re.search(rf"services: {namespace}/nobody \S+ 0/0/0, {namespace}/web \S+ 1/1/0", drawn)
 
 
 def page_of(shop: Shop, client: str, url: str) -> str:
