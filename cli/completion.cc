@@ -161,6 +161,12 @@ class Completer {
   std::vector<Candidate> out_;
 };
 
+std::vector<std::string> withPrefix(const std::string& prefix, std::vector<std::string> names) {
+  for (std::string& name : names) name.insert(0, prefix);
+  return names;
+}
+
+// NOLINTNEXTLINE(misc-no-recursion): of two kinds of names at most
 std::vector<std::string> namesInCluster(Call& call, Names names) {
   const auto collect = [](const Result<json>& items, const std::string& pointer) {
     std::vector<std::string> out;
@@ -185,6 +191,14 @@ std::vector<std::string> namesInCluster(Call& call, Names names) {
       const auto nameSpace = call.nameSpace();
       if (!nameSpace) return {};
       return collect(call.list(kinds::kSets, {*nameSpace, "", ""}), "/pod/name");
+    }
+    case Names::Connecting:
+      return withPrefix("pod/", namesInCluster(call, Names::Pods));
+    case Names::Traced: {
+      auto traced = namesInCluster(call, Names::Pods);
+      const auto services = withPrefix("service/", namesInCluster(call, Names::Services));
+      traced.insert(traced.end(), services.begin(), services.end());
+      return traced;
     }
     default:
       return {};
@@ -255,7 +269,7 @@ Verb completionVerb() {
           .words = kShells,
           .summary = "The shell's completion of words, as a script",
           .text =
-              "Verbs, flags and the names of networks, pods, nodes and namespaces. For "
+              "Verbs, flags and the names of networks, pods, services, nodes and namespaces. For "
               "`kubectl multinet` with a blank, kubectl asks a program kubectl_complete-multinet "
               "on the PATH: it is what `completion kubectl` prints.",
           .examples = kExamples,

@@ -152,7 +152,8 @@ std::string manualPage() {
   out += ".SH FLAGS OF EVERY VERB\n" + manFlags(commonFlags());
   return out +
          ".SH EXIT STATUS\n.TP\n.B 0\nDone; also where nothing was found.\n.TP\n.B 1\n"
-         "\\fIexplain\\fR found a pod that would be refused; pods hold what \\fIuninstall\\fR or "
+         "\\fIexplain\\fR found a pod that would be refused, \\fItrace\\fR a connection; pods hold "
+         "what \\fIuninstall\\fR or "
          "\\fIdrain\\fR would end.\n.TP\n.B 2\nIt couldn't be done: one sentence on standard "
          "error says why.\n.SH SEE ALSO\n.BR kubectl (1)\n";
 }

@@ -35,9 +35,10 @@ TEST_F(WordsTest, AWrongWordGetsOneSentenceWithTheNearestRightOne) {
             "error: unknown flag --namspace of pods; did you mean \"--namespace\"?\n");
   EXPECT_EQ(error({"pods", "-x"}),
             "error: unknown flag -x of pods; kubectl multinet help pods lists them\n");
-  EXPECT_EQ(error({"trace"}), "error: too few words; want: kubectl multinet trace POD\n");
+  EXPECT_EQ(error({"trace"}),
+            "error: too few words; want: kubectl multinet trace POD|service/NAME\n");
   EXPECT_EQ(error({"trace", "a", "b"}),
-            "error: \"b\" is one word too many; want: kubectl multinet trace POD\n");
+            "error: \"b\" is one word too many; want: kubectl multinet trace POD|service/NAME\n");
   EXPECT_EQ(error({"pods", "-A=maybe"}).find("error:"), 0U);
   EXPECT_EQ(error({"networks", "-o", "yml"}),
             "error: flag --output \"yml\": must be table, wide, name, json, yaml or "
@@ -176,12 +177,24 @@ TEST(Complete, OffersWhatFitsTheLastWord) {
   EXPECT_EQ(offered({"pods", "--all"}), Words{"--all-namespaces"});
   EXPECT_EQ(offered({"trace", "w"}), Words{"web-0"});
   EXPECT_EQ(offered({"trace", "web-0", ""}), Words{}) << "no more words";
+  EXPECT_EQ(offered({"trace", "service/web", "--from", "w"}), Words{"web-0"});
   EXPECT_EQ(offered({"completion", "f"}), Words{"fish"});
   EXPECT_EQ(offered({"--context", "x", "to"}), Words{"topology"});
 }
 
 TEST_F(WordsTest, CompletionAsksTheClusterAndEndsWithADirective) {
   put(kNetworks, "blue", {{"spec", {{"type", "VXLAN"}}}});
+  const std::string shop = "/apis/multinet.dev/v1alpha1/namespaces/shop";
+  put(shop + "/podnetworkservices", "web", json::object());
+  put(shop + "/podinterfacesets", "c", {{"pod", {{"name", "client"}}}});
+  const auto complete = [&](std::vector<std::string> words) {
+    std::ostringstream told;
+    words.insert(words.begin(), {"--kubeconfig", kubeconfig()});
+    EXPECT_EQ(runCompletion(words, {told, std::cerr, Colour::Never}, clock_), 0);
+    return told.str();
+  };
+  EXPECT_EQ(complete({"trace", ""}), "client\nservice/web\n:4\n");
+  EXPECT_EQ(complete({"trace", "service/web", "--from", "pod/"}), "pod/client\n:4\n");
   EXPECT_EQ(cli::run({"__complete", "nodes", "-l", ""}, {std::cout, std::cerr, Colour::Never},
                      clock_, [](Duration) {}),
             0);

@@ -104,7 +104,7 @@ TEST(Trace, StepsInOrderOfTimeAndWhatHoldsNowAtTheEnd) {
       "node-b; MTU=False NoAnswer\n");
 }
 
-Topology someTopology(int nodes, int pods) {
+Topology someTopology(int nodes, int pods, const json& services = json::array()) {
   json networks = json::parse(R"([
     {"metadata": {"name": "blue"}, "spec": {"type": "VXLAN", "ipam": {"subnets": [{"cidr":
      "10.20.0.0/16"}]}}, "status": {"vni": 7001, "conditions": [{"type": "Ready", "status": "True"}]}},
@@ -148,7 +148,7 @@ Topology someTopology(int nodes, int pods) {
                     {"nodeName", "node-" + std::to_string(node)},
                     {"interfaces", interfaces}});
   }
-  return makeTopology(networks, nodeSets, sets);
+  return makeTopology(networks, nodeSets, sets, services);
 }
 
 TEST(TopologyText, ATreeANetwork) {
@@ -167,6 +167,41 @@ TEST(TopologyText, ATreeANetwork) {
             "├─ node-0  True     2 pods: shop/web-5d4f9c7b8-10000, shop/web-5d4f9c7b8-10003\n"
             "├─ node-1  False    0 pods\n"
             "└─ node-2  True     1 pod: shop/cache-7c9d8b6f5-10005\n");
+}
+
+json someServices(int count) {
+  json services = json::parse(R"([
+    {"metadata": {"namespace": "shop", "name": "web-blue"}, "spec": {"podNetworkName": "blue",
+     "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]}, "status": {"clusterIPs":
+     ["10.96.0.7"], "endpoints": {"ready": 2, "serving": 3, "terminating": 1}, "conditions":
+     [{"type": "Ready", "status": "True"}]}},
+    {"metadata": {"namespace": "shop", "name": "db"}, "spec": {"podNetworkName": "storage"},
+     "status": {"clusterIPs": ["None"], "endpoints": {"ready": 0, "serving": 0, "terminating": 0},
+     "conditions": [{"type": "Ready", "status": "True"}]}},
+    {"metadata": {"namespace": "shop", "name": "new"}, "spec": {"podNetworkName": "blue"}},
+    {"metadata": {"namespace": "shop", "name": "outside"}, "spec": {"podNetworkName": "blue",
+     "type": "ExternalName", "externalName": "db.example.com"}},
+    {"metadata": {"namespace": "shop", "name": "gone"}, "spec": {"podNetworkName": "red"}}])");
+  for (int i = 0; i < count; ++i) {
+    json one = services[0];
+    one["metadata"]["name"] = "service-" + std::to_string(10 + i);
+    services.push_back(one);
+  }
+  return services;
+}
+
+TEST(TopologyText, ServicesOfEachNetwork) {
+  EXPECT_EQ(drawText(someTopology(1, 1, someServices(3)), 2, Colour::Never),
+            "blue  VXLAN 7001  10.20.0.0/16  Ready  1 node, 1 pod, 5 services\n"
+            "├─ node-0  True     1 pod: shop/web-5d4f9c7b8-10000\n"
+            "└─ services: shop/new - -, shop/service-10 10.96.0.7 2/3/1, and 3 more\n"
+            "\n"
+            "lan  Macvlan  192.168.73.0/24  Ready  1 node, 1 pod\n"
+            "└─ node-0  True     1 pod: shop/web-5d4f9c7b8-10000\n"
+            "\n"
+            "storage  Bridge  10.30.0.0/24  Ready=False  1 node, 1 pod, 1 service\n"
+            "├─ node-0  True     1 pod: shop/web-5d4f9c7b8-10000\n"
+            "└─ services: shop/db headless 0/0/0\n");
 }
 
 std::size_t count(const std::string& text, const std::string& what) {
@@ -196,9 +231,25 @@ TEST(TopologySvg, ManyPodsOfANodeAreShownByWorkload) {
   EXPECT_NE(svg.find(" × "), std::string::npos);
 }
 
+TEST(TopologySvg, ServicesHangFromTheirNetworksRail) {
+  const auto plain = drawSvg(someTopology(3, 12));
+  const auto svg = drawSvg(someTopology(3, 12, someServices(5)));
+  if (const char* file = std::getenv("MULTINET_SERVICES_SVG")) {  // NOLINT(concurrency-mt-unsafe)
+    std::ofstream(file) << svg;
+  }
+  EXPECT_EQ(count(svg, "rx=\"8\""), 8U)
+      << "not the outside name, nor that of a network that is gone";
+  EXPECT_EQ(count(svg, "rx=\"8\" fill=\"#ffffff\" stroke=\"#009E73\" stroke-dasharray"), 1U)
+      << "db has none ready";
+  EXPECT_EQ(count(svg, "shop/web-blue 10.96.0.7 (2 ready)"), 1U);
+  EXPECT_EQ(count(svg, "2/3/1 ready/serving/terminating"), 6U);
+  EXPECT_EQ(count(svg, "<circle"), count(plain, "<circle") + 8);
+  EXPECT_EQ(count(drawSvg(someTopology(3, 12, someServices(200))), " more</text>"), 1U);
+}
+
 TEST(TopologySvg, OddNamesDontBreakIt) {
   const auto odd = json::parse(R"([{"metadata": {"name": "<a>&\""}}, {}, null, 3])");
-  const auto svg = drawSvg(makeTopology(odd, odd, odd));
+  const auto svg = drawSvg(makeTopology(odd, odd, odd, odd));
   EXPECT_NE(svg.find("&lt;a&gt;&amp;&quot;"), std::string::npos) << svg;
   EXPECT_EQ(drawSvg({}).find("<svg"), 0U);
 }

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include "cli/holders.h"
 #include "cli/listing.h"
 #include "cli/objects.h"
 #include "cli/verb.h"
+#include "cli/views.h"
 
 namespace multinet::cli {
 namespace {
@@ -27,9 +29,38 @@ std::string countOf(std::size_t number, const std::string& noun) {
   return std::to_string(number) + " " + noun + (number == 1 ? "" : "s");
 }
 
+Topology::Service serviceOf(const json& service, std::size_t network) {
+  auto address = joined(list(service, "/status/clusterIPs"), "");
+  if (address == "None") address = "headless";
+  const auto ready = text(service, "/status/endpoints/ready");
+  return {network,
+          text(service, "/metadata/namespace") + "/" + nameOf(service),
+          address,
+          portsOf(service),
+          endpointsOf(service),
+          readyOf(service, "/status/conditions") == "True" && !ready.empty() && ready != "0"};
+}
+
+/// Of one network, `most` of them by name.
+std::string servicesLine(const std::vector<const Topology::Service*>& services, std::size_t most,
+                         Colour colour) {
+  std::string out;
+  for (std::size_t i = 0; i < services.size() && i < most; ++i) {
+    const auto& one = *services[i];
+    out += (i == 0 ? "" : ", ") + printable(one.name) + " " + printable(one.address) + " " +
+           paint(printable(one.endpoints), one.ready ? Mood::Good : Mood::Bad, colour);
+  }
+  if (services.size() > most) {
+    out +=
+        std::string(most == 0 ? "" : ", and ") + std::to_string(services.size() - most) + " more";
+  }
+  return out;
+}
+
 }  // namespace
 
-Topology makeTopology(const json& networks, const json& nodeSets, const json& sets) {
+Topology makeTopology(const json& networks, const json& nodeSets, const json& sets,
+                      const json& services) {
   Topology topology;
   for (const json& network : networks) {
     topology.networks.push_back({nameOf(network), text(network, "/spec/type"),
@@ -63,6 +94,12 @@ Topology makeTopology(const json& networks, const json& nodeSets, const json& se
       nodeOf(topology, text(set, "/nodeName")).pods.push_back(std::move(pod));
     }
   }
+  for (const json& service : services) {
+    const auto number = numbers.find(text(service, "/spec/podNetworkName"));
+    if (number == numbers.end() || text(service, "/spec/type") == "ExternalName") continue;
+    topology.services.push_back(serviceOf(service, number->second));
+  }
+  std::ranges::sort(topology.services, {}, &Topology::Service::name);
   std::ranges::sort(topology.nodes, {}, &Topology::Node::name);
   for (auto& node : topology.nodes) std::ranges::sort(node.pods, {}, &Topology::Pod::name);
   return topology;
@@ -75,6 +112,10 @@ std::string drawText(const Topology& topology, std::size_t most, Colour colour) 
   for (std::size_t number = 0; number < topology.networks.size(); ++number) {
     const auto& network = topology.networks[number];
     std::vector<const Topology::Node*> nodes;
+    std::vector<const Topology::Service*> services;
+    for (const auto& one : topology.services) {
+      if (one.network == number) services.push_back(&one);
+    }
     std::size_t pods = 0;
     const auto has = [number](const Topology::Pod& pod) {
       return std::ranges::find(pod.interfaces, number, &Topology::Interface::network) !=
@@ -90,13 +131,14 @@ std::string drawText(const Topology& topology, std::size_t most, Colour colour) 
            "  " +
            paint(network.ready == "True" ? "Ready" : "Ready=" + network.ready,
                  moodOf(network.ready), colour) +
-           "  " + countOf(nodes.size(), "node") + ", " + countOf(pods, "pod") + "\n";
+           "  " + countOf(nodes.size(), "node") + ", " + countOf(pods, "pod") +
+           (services.empty() ? "" : ", " + countOf(services.size(), "service")) + "\n";
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       const auto& node = *nodes[i];
       const auto state = node.networks.find(number);
       const std::string ready = state == node.networks.end() ? "Unknown" : state->second;
-      out += std::string(i + 1 == nodes.size() ? "└─ " : "├─ ") + printable(node.name) +
-             std::string(longest - width(node.name), ' ') + "  " +
+      out += std::string(i + 1 == nodes.size() && services.empty() ? "└─ " : "├─ ") +
+             printable(node.name) + std::string(longest - width(node.name), ' ') + "  " +
              paint(ready, moodOf(ready), colour) + std::string(7 - ready.size(), ' ');
       std::size_t shown = 0;
       std::size_t count = 0;
@@ -110,6 +152,7 @@ std::string drawText(const Topology& topology, std::size_t most, Colour colour) 
         names += (shown == 0 ? "" : ", and ") + std::to_string(count - shown) + " more";
       out += "  " + countOf(count, "pod") + (names.empty() ? "" : ": " + names) + "\n";
     }
+    if (!services.empty()) out += "└─ services: " + servicesLine(services, most, colour) + "\n";
   }
   return out;
 }
@@ -135,7 +178,9 @@ Result<int> run(Call& call) {
   MULTINET_TRY(const json nodeSets, call.list(kinds::kNodeSets));
   // The whole cluster, unless a namespace is named.
   MULTINET_TRY(const json sets, call.list(kinds::kSets, {arguments.value("namespace"), "", ""}));
-  const auto topology = makeTopology(networks, nodeSets, sets);
+  MULTINET_TRY(const json services,
+               listIfServed(call, kinds::kServices, {arguments.value("namespace"), "", ""}));
+  const auto topology = makeTopology(networks, nodeSets, sets, services);
   if (format == "svg") {
     call.out() << drawSvg(topology);
   } else if (topology.networks.empty()) {
@@ -150,12 +195,13 @@ Result<int> run(Call& call) {
 
 Verb topologyVerb() {
   return {.name = "topology",
-          .summary = "Which networks reach which nodes and pods, as text or as a picture",
+          .summary = "Networks with their nodes, pods and services, as text or as a picture",
           .text =
-              "As text each network with its nodes and pods. With -o svg a picture: networks are "
+              "As text each network with its nodes, pods, and services with their address and "
+              "endpoints that are ready, serve and terminate. With -o svg a picture: networks are "
               "rails of a colour each, which go down to the nodes that have them, and to a dot at "
-              "each pod; what is hollow isn't ready. Names and addresses of a pod are in its "
-              "tooltip.",
+              "each pod; services hang from their network's rail; what is hollow isn't ready. "
+              "Addresses of a pod, ports of a service are in its tooltip.",
           .flags = kFlags,
           .examples = kExamples,
           .run = run};

@@ -18,6 +18,14 @@ struct Topology {
     std::string subnets;
     std::string ready;  // True, False, Unknown
   };
+  struct Service {
+    std::size_t network = 0;  // in `networks`
+    std::string name;         // `shop/web`
+    std::string address;      // ClusterIPs, or `headless`; empty: none yet
+    std::string ports;        // `http:80/TCP`
+    std::string endpoints;    // ready/serving/terminating; empty: not counted yet
+    bool ready = false;       // its names lead to an endpoint
+  };
   struct Interface {
     std::size_t network = 0;  // in `networks`
     std::string name;
@@ -35,18 +43,21 @@ struct Topology {
   };
   std::vector<Network> networks;  // by name
   std::vector<Node> nodes;        // by name
+  std::vector<Service> services;  // by name
 };
 
-/// Networks that nothing else speaks of are shown too; interfaces of a network that is gone aren't.
+/// Networks that nothing else speaks of are shown too; interfaces and services of a network that
+/// is gone aren't, nor are services that lead to an outside name.
 [[nodiscard]] Topology makeTopology(const nlohmann::json& networks, const nlohmann::json& nodeSets,
-                                    const nlohmann::json& sets);
+                                    const nlohmann::json& sets, const nlohmann::json& services);
 
-/// For a terminal: each network with its nodes, and on each the pods, `most` of them by name.
+/// For a terminal: each network with its nodes, on each the pods, `most` of them by name, and its
+/// services, likewise.
 [[nodiscard]] std::string drawText(const Topology& topology, std::size_t most, Colour colour);
 
 /// One SVG document. Networks are rails on top, each of a colour that goes down to the nodes that
-/// have it and to a dot at each pod; hollow where something isn't ready. A node with very many pods
-/// shows those of one workload as one.
+/// have it and to a dot at each pod; its services hang from the rail. Hollow where something isn't
+/// ready. A node with very many pods shows those of one workload as one.
 [[nodiscard]] std::string drawSvg(const Topology& topology);
 
 }  // namespace multinet::cli

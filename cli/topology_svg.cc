@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 #include "cli/topology.h"
@@ -17,6 +18,9 @@ constexpr int kHead = 34;             // of a node, above its pods
 constexpr int kRow = 16;              // a pod
 constexpr int kGap = 26;              // between nodes of a column
 constexpr int kDot = 12;              // between dots
+constexpr int kTag = 20;              // a row of services below a rail
+constexpr int kLetter = 7;            // of a service's name, at most on average
+constexpr int kMostTagRows = 4;       // below one rail
 constexpr std::size_t kLetters = 33;  // of a pod's name
 /// A node with more rows shows workloads.
 constexpr std::size_t kMostRows = 60;
@@ -51,6 +55,32 @@ std::string shortened(const std::string& text, std::size_t most) {
   if (text.size() <= most) return text;
   const std::size_t tail = most / 2;
   return text.substr(0, most - tail - 1) + "…" + text.substr(text.size() - tail);
+}
+
+/// A service, or those for which there is no room.
+struct Tag {
+  std::string label;
+  std::string tip;
+  std::size_t network = 0;
+  bool ready = true;
+  int x = 0;
+  int row = 0;  // below its rail
+  [[nodiscard]] int width() const { return 24 + static_cast<int>(label.size()) * kLetter; }
+};
+
+Tag tagOf(const Topology::Service& service) {
+  std::string tip = service.name + (service.address.empty() ? "" : "\n" + service.address);
+  if (!service.ports.empty()) tip += "\n" + service.ports;
+  tip += service.endpoints.empty() ? "\nno endpoints counted yet"
+                                   : "\n" + service.endpoints + " ready/serving/terminating";
+  const auto ready = service.endpoints.substr(0, service.endpoints.find('/'));
+  return {shortened(service.name, 30) + (service.address.empty() ? "" : " " + service.address) +
+              (ready.empty() ? "" : " (" + ready + " ready)"),
+          tip,
+          service.network,
+          service.ready,
+          0,
+          0};
 }
 
 /// A pod, or all pods of a workload that have the same networks.
@@ -123,6 +153,7 @@ class Picture {
     rails();
     for (const Box& box : boxes_) lines(box);
     labels();
+    for (const Tag& tag : tags_) draw(tag);
     for (const Box& box : boxes_) draw(box);
     out_ += "</svg>\n";
     return std::move(out_);
@@ -131,10 +162,51 @@ class Picture {
  private:
   [[nodiscard]] int networks() const { return static_cast<int>(topology_.networks.size()); }
   [[nodiscard]] int railY(std::size_t number) const {
-    return kMargin + 14 + static_cast<int>(number) * kRail + 8;
+    return kMargin + 14 + static_cast<int>(number) * kRail + 8 + rowsAbove(number) * kTag;
+  }
+  /// Rows of services of the networks before this one.
+  [[nodiscard]] int rowsAbove(std::size_t number) const {
+    return std::accumulate(tagRows_.begin(), tagRows_.begin() + static_cast<std::ptrdiff_t>(number),
+                           0);
   }
   [[nodiscard]] int laneX(const Box& box, std::size_t number) const {
     return box.x - 10 - (networks() - 1 - static_cast<int>(number)) * kLane;
+  }
+
+  /// Where the first column's boxes begin, and all labels.
+  [[nodiscard]] int left() const { return kMargin + networks() * kLane + 14; }
+
+  /// In rows below their rail; what a few rows don't hold is one tag.
+  void placeTags() {
+    tagRows_.assign(topology_.networks.size(), 0);
+    std::vector<int> ends(topology_.networks.size(), left());
+    std::vector<std::size_t> more(topology_.networks.size());
+    for (const auto& service : topology_.services) {
+      Tag tag = tagOf(service);
+      const auto number = service.network;
+      const int room = width_ - kMargin - (tagRows_[number] == kMostTagRows ? 90 : 0);
+      if (tagRows_[number] == 0 || ends[number] + tag.width() > room) {
+        if (tagRows_[number] == kMostTagRows) {
+          ++more[number];
+          continue;
+        }
+        ++tagRows_[number];
+        ends[number] = left();
+      }
+      if (more[number] > 0) {  // in order, without a hole
+        ++more[number];
+        continue;
+      }
+      tag.x = ends[number];
+      tag.row = tagRows_[number] - 1;
+      ends[number] += tag.width() + 8;
+      tags_.push_back(std::move(tag));
+    }
+    for (std::size_t number = 0; number < more.size(); ++number) {
+      if (more[number] == 0) continue;
+      tags_.push_back({"+ " + std::to_string(more[number]) + " more", "", number, true,
+                       ends[number], tagRows_[number] - 1});
+    }
   }
 
   /// Columns of even height: each box goes to the shortest.
@@ -142,9 +214,12 @@ class Picture {
     const auto count = topology_.nodes.size();
     const auto columns = std::clamp<std::size_t>(
         static_cast<std::size_t>(std::ceil(std::sqrt(static_cast<double>(count) * 1.7))), 1, 8);
-    const int top = kMargin + networks() * kRail + 34;
-    std::vector<int> ends(columns, top);
     const int pitch = networks() * kLane + 24 + kBox;
+    const auto used = static_cast<int>(std::min(columns, std::max<std::size_t>(count, 1)));
+    width_ = std::max(720, left() + (used - 1) * pitch + kBox + kMargin);
+    placeTags();
+    const int top = kMargin + networks() * kRail + rowsAbove(topology_.networks.size()) * kTag + 34;
+    std::vector<int> ends(columns, top);
     for (const auto& node : topology_.nodes) {
       Box box{&node, rowsOf(topology_, node), {}, 0, 0};
       for (const auto& [number, ready] : node.networks) box.networks.insert(number);
@@ -152,14 +227,12 @@ class Picture {
         for (const auto& [number, ready] : row.networks) box.networks.insert(number);
       }
       const auto column = std::ranges::min_element(ends) - ends.begin();
-      box.x = kMargin + static_cast<int>(column) * pitch + networks() * kLane + 14;
+      box.x = left() + static_cast<int>(column) * pitch;
       box.y = ends[static_cast<std::size_t>(column)];
       ends[static_cast<std::size_t>(column)] += box.height() + kGap;
-      width_ = std::max(width_, box.x + kBox + kMargin);
       height_ = std::max(height_, box.y + box.height() + kMargin);
       boxes_.push_back(std::move(box));
     }
-    width_ = std::max(width_, 720);
     height_ = std::max(height_, top + kMargin);
   }
 
@@ -210,7 +283,7 @@ class Picture {
   /// Right of the first column's lines, and with a white edge where others pass.
   void labels() {
     const std::string edge = " paint-order=\"stroke\" stroke=\"#ffffff\" stroke-width=\"4\"";
-    const int x = kMargin + networks() * kLane + 14;
+    const int x = left();
     const auto pods = podsOfNetworks();
     for (std::size_t i = 0; i < topology_.networks.size(); ++i) {
       const auto& network = topology_.networks[i];
@@ -223,6 +296,20 @@ class Picture {
       write(x + 16 + static_cast<int>(network.name.size()) * 9, railY(i) - 6, rest,
             "fill=\"#444444\"" + edge);
     }
+  }
+
+  /// On white, so that what passes down behind it doesn't cross the words.
+  void draw(const Tag& tag) {
+    const auto colour = colourOf(tag.network);
+    const int y = railY(tag.network) + 6 + tag.row * kTag;
+    if (tag.row == 0) line(tag.x + 10, railY(tag.network), tag.x + 10, y, colour, "2", false);
+    out_ += "<g><title>" + escapedLines(tag.tip) + "</title>\n<rect x=\"" + std::to_string(tag.x) +
+            "\" y=\"" + std::to_string(y) + "\" width=\"" + std::to_string(tag.width()) +
+            "\" height=\"" + std::to_string(kTag - 4) + "\" rx=\"8\" fill=\"#ffffff\" stroke=\"" +
+            colour + "\"" + (tag.ready ? "" : " stroke-dasharray=\"3 3\"") + "/>\n";
+    dot(tag.x + 10, y + 8, colour, tag.ready);
+    write(tag.x + 18, y + 12, tag.label, "fill=\"#1c2733\"");
+    out_ += "</g>\n";
   }
 
   /// Down from the rails and into the box.
@@ -285,6 +372,8 @@ class Picture {
 
   const Topology& topology_;
   std::vector<Box> boxes_;
+  std::vector<Tag> tags_;
+  std::vector<int> tagRows_;  // of each network
   int width_ = 0;
   int height_ = 0;
   std::string out_;

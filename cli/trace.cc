@@ -5,11 +5,13 @@
 #include <set>
 #include <vector>
 
-#include "cli/holders.h"
+#include "cli/nearest.h"
 #include "cli/objects.h"
+#include "cli/service_trace.h"
 #include "cli/verb.h"
 #include "lib/api/names.h"
 #include "lib/api/resolve.h"
+#include "lib/api/service.h"
 #include "lib/base/clock.h"
 
 namespace multinet::cli {
@@ -151,13 +153,46 @@ std::string since(const std::string& time, const std::string& start) {
 }
 
 constexpr std::array kFlags = {
-    kNamespace, Flag{"output", 'o', "FORMAT", "table or json", Names::Words, "table json"}};
+    kNamespace,
+    Flag{"output", 'o', "FORMAT", "table, wide (of a service, every endpoint), json or yaml",
+         Names::Words, "table wide json yaml"},
+    Flag{"from", 0, "pod/NAME", "Of a service: the pod that connects", Names::Connecting},
+    Flag{"from-namespace", 0, "NAMESPACE", "Of that pod; without it the service's",
+         Names::Namespaces},
+    Flag{"port", 0, "PORT", "Of a service: this port only, by name or number"}};
 constexpr std::array kExamples = {
-    Example{"kubectl multinet trace web-0 -n shop", "why a pod waits for its networks"}};
+    Example{"kubectl multinet trace web-0 -n shop", "why a pod waits for its networks"},
+    Example{"kubectl multinet trace service/web-blue --from pod/client",
+            "why a pod can't connect to a service"}};
 
-Result<int> run(Call& call) {
+/// The format that -o asks for.
+Result<Format> formatOf(const Call& call) {
+  const auto word = call.arguments().value("output");
+  if (word.empty() || word == "table") return Format::Table;
+  if (word == "wide") return Format::Wide;
+  if (word == "json") return Format::Json;
+  if (word == "yaml") return Format::Yaml;
+  return fail(Code::InvalidArgument, "InvalidCommandLine",
+              "flag --output \"" + word + "\": must be table, wide, json or yaml" +
+                  didYouMean(word, {"table", "wide", "json", "yaml"}));
+}
+
+void print(Call& call, Format format, const json& value) {
+  if (format == Format::Yaml) {
+    call.out() << toYaml(value);
+  } else {
+    call.out() << value.dump(2, ' ', false, json::error_handler_t::replace) << "\n";
+  }
+}
+
+Result<int> runPod(Call& call, Format format, const std::string& name) {
+  for (const char* flag : {"from", "from-namespace", "port"}) {
+    if (!call.arguments().has(flag)) continue;
+    return fail(
+        Code::InvalidArgument, "InvalidCommandLine",
+        "flag --" + std::string(flag) + " is for a service: trace service/NAME --from pod/" + name);
+  }
   MULTINET_TRY(const auto nameSpace, call.nameSpace());
-  const std::string name = call.arguments().operands.front();
   Traces all;
   const auto pod = call.get(kinds::kPods, {nameSpace, name});
   if (!pod && pod.error().code != Code::NotFound) return fail(pod.error());
@@ -178,17 +213,144 @@ Result<int> run(Call& call) {
     // Not everybody may read those of nodes: then it is left out.
     if (const auto set = call.get(kinds::kNodeSets, {"", node})) all.nodeSets.push_back(*set);
   }
-  if (call.arguments().value("output") == "json") {
-    call.out() << json{{"pod", all.pod},
-                       {"events", all.events},
-                       {"podInterfaceSets", all.sets},
-                       {"nodeNetworkSets", all.nodeSets}}
-                      .dump(2, ' ', false, json::error_handler_t::replace)
-               << "\n";
+  if (format == Format::Json || format == Format::Yaml) {
+    print(call, format,
+          {{"pod", all.pod},
+           {"events", all.events},
+           {"podInterfaceSets", all.sets},
+           {"nodeNetworkSets", all.nodeSets}});
     return kDone;
   }
   call.out() << render(traceTable(all), Format::Table, call.colour());
   return kDone;
+}
+
+/// The object, or null where there is none.
+Result<json> getIfThere(Call& call, const kube::Kind& kind, const kube::ObjectKey& key) {
+  auto found = call.get(kind, key);
+  if (!found && found.error().code == Code::NotFound) return json();
+  return found;
+}
+
+/// The same where the caller may not read it; `may` says whether.
+Result<json> getIfAllowed(Call& call, const kube::Kind& kind, const kube::ObjectKey& key,
+                          bool& may) {
+  auto found = getIfThere(call, kind, key);
+  may = found || found.error().code != Code::PermissionDenied;
+  if (!may) return json();
+  return found;
+}
+
+Result<json> getService(Call& call, const kube::ObjectKey& key) {
+  MULTINET_TRY(json found, getIfThere(call, kinds::kServices, key));
+  if (found.is_object()) return found;
+  const std::string what = key.nameSpace + "/" + key.name;
+  MULTINET_TRY(const json core, getIfThere(call, kinds::kCoreServices, key));
+  if (core.is_object()) {
+    return fail(Code::NotFound, "NotFound",
+                "Service \"" + what +
+                    "\" is on no network, but kube-proxy's: there is no PodNetworkService of that "
+                    "name; kubectl multinet services -n " +
+                    key.nameSpace + " lists those that there are");
+  }
+  MULTINET_TRY(const json all, call.list(kinds::kServices, {key.nameSpace, "", ""}));
+  std::vector<std::string> names;
+  for (const json& one : all) names.push_back(nameOf(one));
+  return fail(Code::NotFound, "NotFound",
+              "podnetworkservice \"" + what + "\" not found" + didYouMean(key.name, names));
+}
+
+/// The name behind `pod/`; InvalidArgument says how it is written.
+Result<std::string> clientOf(const Call& call, const std::string& service) {
+  const auto from = call.arguments().value("from");
+  if (from.empty()) {
+    return fail(Code::InvalidArgument, "InvalidCommandLine",
+                "trace service/" + service + " needs the pod that connects: --from pod/NAME");
+  }
+  for (const std::string_view prefix : {"pod/", "pods/", "po/"}) {
+    if (from.starts_with(prefix) && from.find('/', prefix.size()) == std::string::npos &&
+        from.size() > prefix.size()) {
+      return from.substr(prefix.size());
+    }
+  }
+  return fail(Code::InvalidArgument, "InvalidCommandLine",
+              "flag --from \"" + from +
+                  "\": must be pod/NAME; of another namespace with "
+                  "--from-namespace");
+}
+
+Result<json> setOf(Call& call, const std::string& nameSpace, const std::string& pod) {
+  MULTINET_TRY(const json sets, call.list(kinds::kSets, {nameSpace, "", ""}));
+  for (const json& set : sets) {
+    if (text(set, "/pod/name") == pod) return set;
+  }
+  return json();
+}
+
+Result<endpoints::Slices> slicesOf(Call& call, const std::string& nameSpace,
+                                   const std::string& service) {
+  MULTINET_TRY(const json items,
+               call.list(kinds::kSlices,
+                         {nameSpace, std::string(api::kServiceNameLabel) + "=" + service, ""}));
+  endpoints::Slices slices;
+  for (const json& item : items) {
+    MULTINET_TRY(auto slice, kube::decodeJson<k8s::EndpointSlice>(item.dump()));
+    slices.push_back(std::make_shared<const k8s::EndpointSlice>(std::move(slice)));
+  }
+  return slices;
+}
+
+Result<int> runService(Call& call, Format format, const std::string& name) {
+  MULTINET_TRY(const auto client, clientOf(call, name));
+  MULTINET_TRY(const auto nameSpace, call.nameSpace());
+  const auto elsewhere = call.arguments().value("from-namespace");
+  const auto& clientNamespace = elsewhere.empty() ? nameSpace : elsewhere;
+  ServiceTrace found;
+  found.port = call.arguments().value("port");
+  MULTINET_TRY(found.service, getService(call, {nameSpace, name}));
+  MULTINET_TRY(found.pod, getIfThere(call, kinds::kPods, {clientNamespace, client}));
+  if (!found.pod.is_object()) {
+    return fail(Code::NotFound, "NotFound",
+                "flag --from: pod \"" + clientNamespace + "/" + client +
+                    "\" not found; one of another namespace is named with --from-namespace");
+  }
+  MULTINET_TRY(found.core, getIfThere(call, kinds::kCoreServices, {nameSpace, name}));
+  bool may = true;
+  MULTINET_TRY(found.network, getIfAllowed(call, kinds::kNetworks,
+                                           {"", text(found.service, "/spec/podNetworkName")}, may));
+  MULTINET_TRY(found.set, setOf(call, clientNamespace, client));
+  if (const auto node = text(found.pod, "/spec/nodeName"); !node.empty()) {
+    MULTINET_TRY(found.nodeSet,
+                 getIfAllowed(call, kinds::kNodeSets, {"", node}, found.mayReadNodes));
+  }
+  MULTINET_TRY(found.slices, slicesOf(call, nameSpace, name));
+  MULTINET_TRY(const ServiceWay way, follow(found));
+  if (format == Format::Json || format == Format::Yaml) {
+    print(call, format, toJson(way));
+  } else {
+    call.out() << drawWay(way, format == Format::Wide ? kAny * kAny : 20, call.colour());
+  }
+  return way.refusal() == nullptr ? kDone : kRefused;
+}
+
+Result<int> run(Call& call) {
+  MULTINET_TRY(const Format format, formatOf(call));
+  const std::string word = call.arguments().operands.front();
+  const auto slash = word.find('/');
+  if (slash == std::string::npos) return runPod(call, format, word);
+  const auto kind = word.substr(0, slash);
+  const auto name = word.substr(slash + 1);
+  if (!name.empty() && name.find('/') == std::string::npos) {
+    for (const std::string_view one : {"pod", "pods", "po"}) {
+      if (kind == one) return runPod(call, format, name);
+    }
+    for (const std::string_view one :
+         {"service", "services", "svc", "podnetworkservice", "podnetworkservices", "pns"}) {
+      if (kind == one) return runService(call, format, name);
+    }
+  }
+  return fail(Code::InvalidArgument, "InvalidCommandLine",
+              "\"" + word + "\": must be POD, pod/NAME or service/NAME");
 }
 
 }  // namespace
@@ -206,15 +368,18 @@ Table traceTable(const Traces& all) {
 
 Verb traceVerb() {
   return {.name = "trace",
-          .operands = "POD",
+          .operands = "POD|service/NAME",
           .least = 1,
           .most = 1,
-          .names = Names::Pods,
-          .summary = "The way of one pod to its networks, step by step, with the reasons",
+          .names = Names::Traced,
+          .summary = "The way of a pod to its networks, or to a service, step by step",
           .text =
               "In order of time: creation, admission, Events of scheduler, kubelet and agent, "
               "interfaces as the agent made them and the kernel has them, conditions of the pod; "
-              "at the end how its networks do on its node now. Events are kept for an hour.",
+              "at the end how its networks do on its node now. Events are kept for an hour. Of a "
+              "service the way of a connection --from a pod: service, name, pod, interface, node, "
+              "endpoints; which step refuses it, what the client sees, what is to be done. It ends "
+              "with 1 where one refuses.",
           .flags = kFlags,
           .examples = kExamples,
           .run = run};

@@ -12,7 +12,8 @@ namespace multinet::cli {
 
 /// Exit codes, for scripts.
 inline constexpr int kDone = 0;
-inline constexpr int kRefused = 1;  ///< `explain`: refused; `uninstall`, `drain`: somebody holds on
+inline constexpr int kRefused =
+    1;  ///< `explain`, `trace`: refused; `uninstall`, `drain`: somebody holds on
 inline constexpr int kFailed = 2;
 
 /// What a word names, for completion.
@@ -21,6 +22,8 @@ enum class Names : std::uint8_t {
   Networks,
   Pods,
   Services,
+  Traced,      // pods, and services as `service/NAME`
+  Connecting,  // pods as `pod/NAME`
   Nodes,
   Namespaces,
   Files,

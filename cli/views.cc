@@ -32,26 +32,6 @@ std::string nodesOf(const json& network) {
   return desired.empty() ? "" : text(network, "/status/nodes/ready") + "/" + desired;
 }
 
-/// `http:80/TCP,dns:53/UDP`
-std::string portsOf(const json& service) {
-  std::string ports;
-  for (const json& port : list(service, "/spec/ports")) {
-    const auto name = text(port, "/name");
-    const auto protocol = text(port, "/protocol");
-    ports += (ports.empty() ? "" : ",") + (name.empty() ? "" : name + ":") + text(port, "/port") +
-             (protocol.empty() ? "" : "/" + protocol);
-  }
-  return ports;
-}
-
-/// `2/3/1`: ready, serving, terminating.
-std::string endpointsOf(const json& service) {
-  const auto ready = text(service, "/status/endpoints/ready");
-  if (ready.empty()) return "";
-  return ready + "/" + text(service, "/status/endpoints/serving") + "/" +
-         text(service, "/status/endpoints/terminating");
-}
-
 std::string selectorOf(const json& service) {
   std::string pairs;
   const json::json_pointer where("/spec/selector");
@@ -64,6 +44,24 @@ std::string selectorOf(const json& service) {
 }
 
 }  // namespace
+
+std::string portsOf(const json& service) {
+  std::string ports;
+  for (const json& port : list(service, "/spec/ports")) {
+    const auto name = text(port, "/name");
+    const auto protocol = text(port, "/protocol");
+    ports += (ports.empty() ? "" : ",") + (name.empty() ? "" : name + ":") + text(port, "/port") +
+             (protocol.empty() ? "" : "/" + protocol);
+  }
+  return ports;
+}
+
+std::string endpointsOf(const json& service) {
+  const auto ready = text(service, "/status/endpoints/ready");
+  if (ready.empty()) return "";
+  return ready + "/" + text(service, "/status/endpoints/serving") + "/" +
+         text(service, "/status/endpoints/terminating");
+}
 
 Table networksTable(const json& networks, WallTime now) {
   Table table{{{"NAME"},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "cli/output.h"
 #include "lib/base/clock.h"
@@ -14,6 +15,10 @@ namespace multinet::cli {
 [[nodiscard]] Table podsTable(const nlohmann::json& sets, WallTime now);
 /// One row a PodNetworkService.
 [[nodiscard]] Table servicesTable(const nlohmann::json& services, WallTime now);
+/// `http:80/TCP,dns:53/UDP`, of a PodNetworkService.
+[[nodiscard]] std::string portsOf(const nlohmann::json& service);
+/// `2/3/1`, ready, serving and terminating, of a PodNetworkService; empty: not counted yet.
+[[nodiscard]] std::string endpointsOf(const nlohmann::json& service);
 /// One row a node and network, of NodeNetworkSets.
 [[nodiscard]] Table nodesTable(const nlohmann::json& nodeSets);
 

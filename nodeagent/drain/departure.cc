@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "lib/api/service.h"
+#include "lib/endpoints/frontends.h"
 
 namespace multinet::agent::drain {
 namespace {
@@ -35,7 +36,7 @@ Standing standingOf(const watch::Caches::Service& service, const PodUid& pod,
       api::holdOf(label == labels.end() ? nullptr : &label->second, core.spec.clusterIP == "None");
   const bool local = core.spec.internalTrafficPolicy == "Local";
   for (const auto& slice : service.slices) {
-    if (!watch::isControllers(*slice)) continue;
+    if (!endpoints::isControllers(*slice)) continue;
     for (const k8s::Endpoint& one : slice->endpoints) {
       const bool ready = one.conditions.ready.value_or(true);
       if (one.targetRef && one.targetRef->uid == pod.str()) {

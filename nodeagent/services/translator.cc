@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/log.h"
+#include "lib/endpoints/frontends.h"
 
 namespace multinet::agent::services {
 
@@ -106,7 +107,7 @@ bool Translator::anyWanted() const {
     const auto services = caches_.servicesOf(network);
     if (!services) continue;
     for (const auto& one : *services) {
-      if (!frontendsOf(*one.service, {}, options_.node).empty()) return true;
+      if (!endpoints::frontendsOf(*one.service, {}, options_.node).empty()) return true;
     }
   }
   return false;
@@ -133,7 +134,7 @@ Status Translator::put(const Key& key, const std::string& network,
   Status done;
   std::set<Frontend> wanted;
   for (const auto& [frontend, targets] :
-       frontendsOf(*service.service, service.slices, options_.node)) {
+       endpoints::frontendsOf(*service.service, service.slices, options_.node)) {
     wanted.insert(frontend);
     has_[key].insert(frontend);
     owner_[frontend] = key;

@@ -203,36 +203,5 @@ TEST_F(TranslatorTest, AFullMapNamesWhatIsNotServed) {
   EXPECT_THAT(targetsOf("10.96.0.1"), ElementsAre(target("10.66.0.1")));
 }
 
-TEST(Frontends, AreEachPortInEachFamily) {
-  auto service = serviceNamed("web", "10.96.0.1");
-  service->spec.clusterIPs = {"10.96.0.1", "fd00:96::1"};
-  service->spec.ports.push_back({"dns", "UDP", 53, {}, ""});
-  service->spec.ports.push_back({"sctp", "SCTP", 9, {}, ""});
-  auto four = sliceOf({"10.66.0.1", "10.66.0.2"});
-  four->endpoints[1].conditions = {false, true, true};
-  four->ports.push_back({"dns", "UDP", 5353, ""});
-  auto six = sliceOf({"fd00:66::1"});
-  six->addressType = "IPv6";
-  auto forged = sliceOf({"10.66.0.66"});
-  forged->metadata.labels = {};
-  const auto found = frontendsOf(*service, {four, six, forged}, NodeName("n1"));
-  ASSERT_EQ(found.size(), 4U);
-  const auto v4 = *IpAddress::parse("10.96.0.1");
-  const auto v6 = *IpAddress::parse("fd00:96::1");
-  const Target web{*IpAddress::parse("10.66.0.1"), 8080};
-  EXPECT_THAT(found.at({v4, 80, Transport::Tcp}), ElementsAre(web));
-  EXPECT_THAT(found.at({v4, 53, Transport::Udp}), ElementsAre(Target{web.address, 5353}));
-  EXPECT_THAT(found.at({v6, 80, Transport::Tcp}),
-              ElementsAre(Target{*IpAddress::parse("fd00:66::1"), 8080}));
-  EXPECT_THAT(found.at({v6, 53, Transport::Udp}), IsEmpty());
-  EXPECT_EQ(str(found.begin()->first), "UDP 10.96.0.1:53");
-  EXPECT_EQ(str(found.rbegin()->first), "TCP [fd00:96::1]:80");
-  four->endpoints[0].nodeName = "n2";
-  four->endpoints[1].nodeName = "n1";
-  service->spec.internalTrafficPolicy = "Local";
-  EXPECT_THAT(frontendsOf(*service, {four}, NodeName("n1")).at({v4, 80, Transport::Tcp}),
-              ElementsAre(Target{*IpAddress::parse("10.66.0.2"), 8080}));
-}
-
 }  // namespace
 }  // namespace multinet::agent::services

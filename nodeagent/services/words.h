@@ -6,10 +6,14 @@
 
 #include "lib/base/ids.h"
 #include "lib/bpf/table.h"
-#include "nodeagent/services/frontends.h"
+#include "lib/endpoints/frontends.h"
 #include "nodeagent/services/program/layout.h"
 
 namespace multinet::agent::services {
+
+using endpoints::Frontend;
+using endpoints::Target;
+using endpoints::Transport;
 
 /// A network in the maps: a hash of its UID (64 bits of FNV-1a), so that each agent calls it the
 /// same without asking anybody. Never 0.

@@ -11,19 +11,11 @@
 
 #include "lib/api/catalog.h"
 #include "lib/api/network_peer.h"
-#include "lib/api/service.h"
 #include "lib/base/clock.h"
 #include "lib/base/ip.h"
 #include "lib/k8s/core.h"
 
 namespace multinet::agent::watch {
-
-/// Whether our controller made it. Anybody's may name one of our Services; those count for nothing.
-[[nodiscard]] inline bool isControllers(const k8s::EndpointSlice& slice) {
-  const k8s::StringMap& labels = *slice.metadata.labels;
-  const auto manager = labels.find(api::kManagedByLabel);
-  return manager != labels.end() && manager->second == api::kServiceManager;
-}
 
 /// Reading never waits for the API server. Any thread.
 class Caches {

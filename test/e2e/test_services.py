@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from e2elib import places
 from e2elib.admission import try_out
-from e2elib.cluster import Cluster
+from e2elib.cluster import Cluster, run_try
 from e2elib.networks import Networks
 from e2elib.objects import OUTSIDE, address, interface, interface_sets, network, service, vxlan
 from e2elib.pods import IMAGE, REQUEST, WAIT_FOR_END, pod
@@ -427,6 +428,46 @@ def test_a_deletion_leaves_nothing(shop: Shop) -> None:
     cluster.apply(service("web", namespace, "stage"))
     shop.wait_reason("web", "Accepted")
     shop.expect("web", {address(interface(cluster, namespace, "web", "net1"))})
+
+
+def test_a_trace_says_which_step_refuses(shop: Shop, programs: Path) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    for name in ("web", "client"):
+        cluster.apply(pod(name, namespace, networks="stage", labels={"app": name}))
+    for name in ("web", "nobody"):
+        cluster.apply(service(name, namespace, "stage", clusterIP=None, ipFamilies=["IPv4"]))
+    for name in ("web", "client"):
+        cluster.wait_pod_ready(name, namespace)
+    mine = address(interface(cluster, namespace, "web", "net1"))
+
+    def ask(*words: str) -> tuple[int, str]:
+        binary = str(programs / "kubectl-multinet")
+        every = [*words, "-n", namespace, f"--kubeconfig={cluster.kubeconfig}"]
+        code, out, err = run_try([binary, *every])
+        assert code in (0, 1), err
+        return code, out
+
+    def trace(name: str, client: str) -> tuple[int, dict[str, Any]]:
+        code, out = ask("trace", f"service/{name}", "--from", f"pod/{client}", "-o", "json")
+        return code, json.loads(out)
+
+    def connects() -> bool:
+        code, told = trace("web", "client")
+        assert code == 0 and told["connects"], told
+        assert [one["endpoint"] for one in told["endpoints"]] == [f"{mine}:8080"], told
+        steps = {one["step"]: one["verdict"] for one in told["steps"]}
+        assert steps == dict.fromkeys(
+            ("service", "name", "pod", "interface", "node", "endpoints"), "passes"
+        ), told
+        return True
+
+    cluster.wait(connects, 30, "a trace that passes")
+    for name, client, step in (("web", "asker", "interface"), ("nobody", "client", "endpoints")):
+        code, told = trace(name, client)
+        assert (code, told["refusedBy"]) == (1, step), told
+        assert all(one["do"] for one in told["steps"] if one["verdict"] == "refuses"), told
+    _, drawn = ask("topology", "--network", "stage")
+    assert re.search(rf"services: {namespace}/nobody \S+ 0/0/0, {namespace}/web \S+ 1/1/0", drawn)
 
 
 def page_of(shop: Shop, client: str, url: str) -> str:

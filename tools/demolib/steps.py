@@ -172,6 +172,33 @@ def show_service(stage: Stage) -> None:
     stage.run("kubectl multinet services")
 
 
+def show_rolling_update(stage: Stage) -> None:
+    stage.step(
+        "a rolling update under load, without preStop hooks: on blue, and by kube-proxy beside it"
+    )
+    in_shop = "kubectl -n shop"
+    rolled_out = [
+        f"{in_shop} rollout status deployment/{name} --timeout=50s | tail -n 1"
+        for name in ("front", "plain")
+    ]
+    stage.run(f"kubectl apply -f {MANIFESTS}/rolling.yaml")
+    for status in rolled_out:
+        stage.run(status)
+    counts = f"{in_shop} get podnetworkservice front -o jsonpath='{{.status.endpoints.ready}}'"
+    stage.await_answer(counts, "3")
+    stage.run(f"kubectl apply -f {MANIFESTS}/load.yaml")
+    stage.run(f"{in_shop} wait --for=condition=Ready pod/load --timeout=50s")
+    stage.run("kubectl multinet trace service/front --from pod/load -n shop")
+    stage.run(f"{in_shop} rollout restart deployment/front deployment/plain")
+    for status in rolled_out:
+        stage.run(status)
+    # Those that were replaced: they end after they have left their services.
+    stage.await_answer(f"{in_shop} get pods -o name | wc -l", "7")
+    stage.run(f"{in_shop} exec load -- touch /tmp/stop")
+    stage.await_answer(f"{in_shop} logs load | wc -l", "2")
+    stage.run(f"{in_shop} logs load | sort")
+
+
 def show_agent_killed(stage: Stage, cluster: Cluster) -> None:
     reach = _reach(stage)
     stage.step("the agent of a node is killed: running pods don't notice, and it is back at once")

@@ -1,11 +1,12 @@
-#include "nodeagent/services/usable.h"
+#include "lib/endpoints/usable.h"
 
 #include <gmock/gmock.h>
 
-namespace multinet::agent::services {
+namespace multinet::endpoints {
 namespace {
 
 using api::TrafficPolicy;
+using testing::ElementsAre;
 using testing::ElementsAreArray;
 
 /// `r` ready, `s` serving, `t` terminating, `h` here.
@@ -55,5 +56,17 @@ TEST(Usable, AnEndpointInTwoSlicesCountsOnce) {
   EXPECT_EQ(usable({endpoint(1, "rs"), endpoint(1, "rs")}, TrafficPolicy::Cluster).size(), 1U);
 }
 
+TEST(Use, SaysWhyAnEndpointGetsNoConnections) {
+  EndpointView unnamed = endpoint(9, "rs");
+  unnamed.target.port = 0;
+  EXPECT_THAT(
+      useOf({endpoint(1, "rs"), endpoint(2, "s"), endpoint(3, "st"), endpoint(4, "t"), unnamed},
+            TrafficPolicy::Cluster),
+      ElementsAre(Use::Used, Use::NotReady, Use::Terminating, Use::NotReady, Use::NoPort));
+  EXPECT_THAT(
+      useOf({endpoint(1, "rs"), endpoint(2, "sth"), endpoint(3, "h")}, TrafficPolicy::Local),
+      ElementsAre(Use::Elsewhere, Use::Used, Use::NotReady));
+}
+
 }  // namespace
-}  // namespace multinet::agent::services
+}  // namespace multinet::endpoints

@@ -1,0 +1,77 @@
+#include "lib/endpoints/frontends.h"
+
+#include <gmock/gmock.h>
+
+#include "lib/api/service.h"
+
+namespace multinet::endpoints {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::shared_ptr<k8s::EndpointSlice> sliceOf(const std::vector<std::string>& addresses) {
+  auto slice = std::make_shared<k8s::EndpointSlice>();
+  slice->metadata.labels = {{api::kManagedByLabel, api::kServiceManager}};
+  slice->addressType = "IPv4";
+  slice->ports = {{"http", "TCP", 8080, ""}};
+  for (const std::string& address : addresses) {
+    k8s::Endpoint endpoint;
+    endpoint.addresses = {address};
+    endpoint.conditions = {true, true, false};
+    slice->endpoints.push_back(endpoint);
+  }
+  return slice;
+}
+
+TEST(Frontends, AreEachPortInEachFamily) {
+  k8s::Service service;
+  service.spec.clusterIPs = {"10.96.0.1", "fd00:96::1"};
+  service.spec.ports = {
+      {"http", "TCP", 80, {}, ""}, {"dns", "UDP", 53, {}, ""}, {"sctp", "SCTP", 9, {}, ""}};
+  auto four = sliceOf({"10.66.0.1", "10.66.0.2"});
+  four->endpoints[1].conditions = {false, true, true};
+  four->ports.push_back({"dns", "UDP", 5353, ""});
+  auto six = sliceOf({"fd00:66::1"});
+  six->addressType = "IPv6";
+  auto forged = sliceOf({"10.66.0.66"});
+  forged->metadata.labels = {};
+  const auto found = frontendsOf(service, {four, six, forged}, NodeName("n1"));
+  ASSERT_EQ(found.size(), 4U);
+  const auto v4 = *IpAddress::parse("10.96.0.1");
+  const auto v6 = *IpAddress::parse("fd00:96::1");
+  const Target web{*IpAddress::parse("10.66.0.1"), 8080};
+  EXPECT_THAT(found.at({v4, 80, Transport::Tcp}), ElementsAre(web));
+  EXPECT_THAT(found.at({v4, 53, Transport::Udp}), ElementsAre(Target{web.address, 5353}));
+  EXPECT_THAT(found.at({v6, 80, Transport::Tcp}),
+              ElementsAre(Target{*IpAddress::parse("fd00:66::1"), 8080}));
+  EXPECT_THAT(found.at({v6, 53, Transport::Udp}), IsEmpty());
+  EXPECT_EQ(str(found.begin()->first), "UDP 10.96.0.1:53");
+  EXPECT_EQ(str(found.rbegin()->first), "TCP [fd00:96::1]:80");
+  four->endpoints[0].nodeName = "n2";
+  four->endpoints[1].nodeName = "n1";
+  service.spec.internalTrafficPolicy = "Local";
+  EXPECT_THAT(frontendsOf(service, {four}, NodeName("n1")).at({v4, 80, Transport::Tcp}),
+              ElementsAre(Target{*IpAddress::parse("10.66.0.2"), 8080}));
+}
+
+TEST(Endpoints, ArePointedAtAndMayLackThePort) {
+  const k8s::ServicePort web{"http", "", 80, {}, ""};
+  auto with = sliceOf({"10.66.0.1"});
+  with->endpoints[0].conditions = {};
+  auto without = sliceOf({"10.66.0.2", "nonsense"});
+  without->ports = {{"http", "UDP", 8080, ""}};
+  without->endpoints[0].nodeName = "n1";
+  const auto found = endpointsOf(web, IpFamily::V4, {with, without}, NodeName("n1"));
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].told, &with->endpoints[0]);
+  EXPECT_EQ(found[0].target.port, 8080);
+  EXPECT_TRUE(found[0].ready && found[0].serving && !found[0].terminating && !found[0].here);
+  EXPECT_EQ(found[1].told, &without->endpoints[0]);
+  EXPECT_EQ(found[1].target.port, 0) << "of another protocol";
+  EXPECT_TRUE(found[1].here);
+  EXPECT_THAT(endpointsOf(web, IpFamily::V6, {with, without}, NodeName("n1")), IsEmpty());
+}
+
+}  // namespace
+}  // namespace multinet::endpoints
