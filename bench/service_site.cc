@@ -16,8 +16,8 @@
 namespace multinet::bench {
 namespace {
 
-using agent::services::Target;
-using agent::services::Transport;
+using endpoints::Target;
+using endpoints::Transport;
 
 constexpr unsigned kMtu = 1500;
 constexpr int kPods = 3;

@@ -6,15 +6,15 @@
 #include <vector>
 
 #include "lib/base/fd.h"
-#include "nodeagent/services/frontends.h"
+#include "lib/endpoints/frontends.h"
 #include "nodeagent/services/kernel_plane.h"
 
 namespace multinet::bench {
 
 /// A service of the bench and where it leads.
 struct BenchService {
-  agent::services::Frontend frontend;
-  std::vector<agent::services::Target> targets;
+  endpoints::Frontend frontend;
+  std::vector<endpoints::Target> targets;
 };
 /// So many TCP services of so many endpoints each; the first `real` of the first one are addresses
 /// that the server of a ServiceSite has, port kServerPort.

@@ -293,8 +293,8 @@ class State {
       const auto slice =
           k8s::KindTraits<k8s::EndpointSlice>::decode(parser.parse(text).value_unsafe());
       MULTINET_CHECK(slice);
-      const auto leads = frontendsOf(core, {std::make_shared<const k8s::EndpointSlice>(*slice)},
-                                     NodeName("node-a"));
+      const auto leads = endpoints::frontendsOf(
+          core, {std::make_shared<const k8s::EndpointSlice>(*slice)}, NodeName("node-a"));
       const auto decided = Steady::now();
       std::vector<Ended> ended;
       for (const auto& [frontend, targets] : leads) {
