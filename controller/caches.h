@@ -3,11 +3,13 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <tuple>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "controller/world/world.h"
 #include "lib/kube/informer.h"
@@ -50,6 +52,11 @@ class Caches {
   [[nodiscard]] Status ready(Duration oldest) const;
   /// How long ago the server last said something of a resource.
   [[nodiscard]] std::map<std::string, Duration> ages() const;
+  /// All that are known of one kind.
+  template <class T>
+  [[nodiscard]] std::vector<std::shared_ptr<const T>> list() const {
+    return std::get<std::unique_ptr<Cache<T>>>(kinds_.caches)->informer().list();
+  }
   /// Without waiting for the server.
   void drainInto(World& world, BootTime time);
 

@@ -2,18 +2,22 @@
 
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <random>
+#include <utility>
 
 #include "controller/caches.h"
 #include "controller/certs/keeper.h"
+#include "controller/lateness.h"
 #include "controller/leading.h"
 #include "controller/pass.h"
 #include "controller/reconcilers.h"
+#include "controller/services/tally.h"
 #include "controller/writer.h"
 #include "lib/api/server.h"
 #include "lib/async/loop.h"
@@ -43,6 +47,11 @@ std::string identity() {
   if (::gethostname(host.data(), host.size() - 1) != 0) host = {'?'};
   std::random_device device;
   return std::string(host.data()) + "_" + std::to_string(device()) + std::to_string(device());
+}
+
+/// From a pass on a quiet machine to the longest that a client should hear of a pod that is gone.
+prometheus::Histogram::BucketBoundaries sliceBuckets() {
+  return {0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10};
 }
 
 struct Metrics {
@@ -87,6 +96,22 @@ struct Metrics {
           .Name("multinet_controller_certificate_not_after_timestamp_seconds")
           .Help("When a certificate ends, as the leader last saw it")
           .Register(registry);
+  prometheus::Family<prometheus::Gauge>& services =
+      prometheus::BuildGauge()
+          .Name("multinet_controller_services")
+          .Help("Services on networks by the reason of their condition Ready")
+          .Register(registry);
+  prometheus::Family<prometheus::Gauge>& endpoints =
+      prometheus::BuildGauge()
+          .Name("multinet_controller_service_endpoints")
+          .Help("Endpoints of all services on networks by state")
+          .Register(registry);
+  prometheus::Histogram& sliceSeconds =
+      prometheus::BuildHistogram()
+          .Name("multinet_controller_slice_seconds")
+          .Help("From a watch's word of a change until an EndpointSlice of it is written")
+          .Register(registry)
+          .Add({}, sliceBuckets());
   prometheus::Family<prometheus::Gauge>& watchAge =
       prometheus::BuildGauge()
           .Name("multinet_controller_watch_age_seconds")
@@ -129,7 +154,10 @@ class Controller::Impl {
         passes_({.name = "pass", .spacing = kPassSpacing}, clock_, [this] { return pass(); }),
         certificates_({.name = "certificates"}, clock_,
                       whileLeading(elector_, [this] { return certificates(); })),
-        caches_(*client_, [this] { passes_.wake(); }) {
+        caches_(*client_, [this] {
+          lateness_.noticed();
+          passes_.wake();
+        }) {
     for (const auto& [name, count] : pass_.planner().reconciled()) {
       reconciled_.push_back(&metrics_->reconciled.Add({{"reconciler", std::string(name)}}));
     }
@@ -187,10 +215,24 @@ class Controller::Impl {
       metrics_->writes.Add({{"outcome", std::string(name(outcome))}})
           .Set(static_cast<double>(writer_.count(outcome)));
     }
+    showServices();
     for (const auto& [resource, age] : caches_.ages()) {
       metrics_->watchAge.Add({{"resource", resource}})
           .Set(std::chrono::duration<double>(age).count());
     }
+  }
+  void showServices() {
+    const ServiceTally tally = tallyOf(caches_.list<NetworkService>());
+    for (std::size_t i = 0; i < kServiceReasons.size(); ++i) {
+      metrics_->services.Add({{"reason", std::string(kServiceReasons.at(i))}})
+          .Set(static_cast<double>(tally.byReason.at(i)));
+    }
+    const auto show = [this](const char* state, std::uint64_t count) {
+      metrics_->endpoints.Add({{"state", state}}).Set(static_cast<double>(count));
+    };
+    show("ready", tally.ready);
+    show("serving", tally.serving);
+    show("terminating", tally.terminating);
   }
   void showEnd(const char* certificate, const std::optional<WallTime>& end) {
     if (end) metrics_->notAfter.Add({{"certificate", certificate}}).Set(secondsOf(*end));
@@ -204,6 +246,10 @@ class Controller::Impl {
   WriterOptions writerOptions() {
     WriterOptions options;
     options.leading = [this] { return !stopping_ && elector_.leading(); };
+    options.done = [this](const Write& write) {
+      if (write.kind.plural != k8s::kEndpointSliceKind.plural) return;
+      metrics_->sliceSeconds.Observe(std::chrono::duration<double>(lateness_.now()).count());
+    };
     options.refused = [this](const Write& write, const Error& error) {
       const auto& about = write.about;
       events_.record({about.kind.apiVersion(), std::string(about.kind.kind), about.key, about.uid},
@@ -217,6 +263,9 @@ class Controller::Impl {
     // A view of which a part is missing would delete what that part protects.
     if (!seesAll_) seesAll_ = caches_.synced().has_value();
     if (!seesAll_) return Duration(std::chrono::seconds(1));
+    const auto notBegun = writer_.count(WriteOutcome::NotBegun);
+    lateness_.begin(std::exchange(notBegun_, notBegun) == notBegun ? Lateness::LeftOver::No
+                                                                   : Lateness::LeftOver::Yes);
     caches_.drainInto(pass_.world(), clock_.now());
     if (!elector_.leading()) {
       pass_.follow();
@@ -259,8 +308,10 @@ class Controller::Impl {
   CertificateStore certificateStore_;
   std::atomic<bool> stopping_ = false;
   kube::EventRecorder events_;
+  Lateness lateness_{clock_};
   Writer writer_;
   Pass pass_;                                   // the loop's thread only
+  std::uint64_t notBegun_ = 0;                  // likewise: writes, as of the last turn
   bool serverFits_ = false;                     // likewise
   bool seesAll_ = false;                        // likewise: caches that were filled stay so
   int waitingLooks_ = 0;                        ///< of the certificates' loop alone

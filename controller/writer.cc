@@ -227,9 +227,10 @@ void Writer::execute(Try& attempt) {
   if (const auto done = call(attempt.planned->write); !done.has_value()) {
     attempt.outcome = sorted(done.error());
     attempt.error = done.error();
-  } else if (!write.why.empty()) {
-    log::info("wrote", {{"write", write.item()}, {"why", write.why}});
+    return;
   }
+  options_.done(write);
+  if (!write.why.empty()) log::info("wrote", {{"write", write.item()}, {"why", write.why}});
 }
 
 Status Writer::call(Write& write) {

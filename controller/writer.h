@@ -49,6 +49,8 @@ struct WriterOptions {
   Duration turn = std::chrono::milliseconds(20);
   /// Asked before each write, from several threads.
   std::function<bool()> leading;
+  /// Told of each write that was carried out, on several threads; must not block.
+  std::function<void(const Write&)> done = [](const auto&) {};
   /// Told of each refusal; must not block.
   std::function<void(const Write&, const Error&)> refused = [](const auto&, const auto&) {};
 };
