@@ -470,6 +470,39 @@ def test_a_trace_says_which_step_refuses(shop: Shop, programs: Path) -> None:
     assert re.search(rf"services: {namespace}/nobody \S+ 0/0/0, {namespace}/web \S+ 1/1/0", drawn)
 
 
+def test_the_controller_counts_services(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    cluster.apply(pod("web", namespace, networks="stage", labels={"app": "web"}))
+    cluster.apply(service("web", namespace, "stage"))
+    cluster.wait_pod_ready("web", namespace)
+    shop.wait_reason("web", "Available", "Endpoints")
+    controllers = [
+        one["status"]["podIP"]
+        for one in cluster.items("pods", "multinet-system")
+        if one["metadata"]["name"].startswith("multinet-controller-")
+    ]
+
+    def counted() -> bool:
+        told = "".join(
+            cluster.node_exec(
+                cluster.nodes[0], "busybox", "wget", "-qO-", f"http://{ip}:8081/metrics"
+            )
+            for ip in controllers
+        )
+
+        def most(series: str) -> float:
+            found = re.findall(rf"^{re.escape('multinet_controller_' + series)} (\S+)$", told, re.M)
+            return max(float(one) for one in found)
+
+        assert most('services{reason="Accepted"}') >= 1, told
+        assert most('service_endpoints{state="ready"}') >= 2, told
+        assert most("slice_seconds_count") >= 1, told
+        assert most("slice_seconds_sum") / most("slice_seconds_count") < 5, told
+        return True
+
+    cluster.wait(counted, 20, "the controller's count of services")
+
+
 def page_of(shop: Shop, client: str, url: str) -> str:
     """The name of the pod that answered, or in lower case why none did."""
     code, out, err = shop.cluster.pod_exec_try(
