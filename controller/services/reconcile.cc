@@ -10,6 +10,7 @@
 #include "controller/services/slices.h"
 #include "lib/api/describe.h"
 #include "lib/api/service.h"
+#include "lib/api/spelling.h"
 #include "lib/api/validate.h"
 #include "lib/k8s/describe_core.h"
 
@@ -151,6 +152,28 @@ Condition readyCondition(const Seen& seen) {
   return made(seen, "Its names lead to its endpoints.");
 }
 
+/// Whether an endpoint in the slices has it.
+bool isServed(const Seen& seen, const api::PodNetworkServicePort& port) {
+  const auto protocol = k8s::spell(port.protocol);
+  return std::ranges::any_of(seen.slices, [&](const Slice* slice) {
+    return !slice->endpoints.empty() &&
+           std::ranges::any_of(slice->ports, [&](const k8s::EndpointPort& one) {
+             return one.name == port.name && one.protocol == protocol;
+           });
+  });
+}
+
+/// `spec.ports[0].targetPort "web"`, of the first that no pod has by that name; empty: there is
+/// none.
+std::string unservedPort(const Seen& seen) {
+  const auto& ports = seen.service->spec.ports;
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i].targetPort.name.empty() || isServed(seen, ports[i])) continue;
+    return "spec.ports[" + std::to_string(i) + "].targetPort \"" + ports[i].targetPort.name + "\"";
+  }
+  return {};
+}
+
 Condition endpointsCondition(const Seen& seen, const api::EndpointCounts& counts) {
   const auto make = [](State state, std::string reason, std::string message) {
     return Condition{"Endpoints", state, 0, std::nullopt, std::move(reason), std::move(message)};
@@ -164,6 +187,12 @@ Condition endpointsCondition(const Seen& seen, const api::EndpointCounts& counts
                     seen.service->spec.podNetworkName +
                     "\" has the labels of spec.selector: label one, or have it ask for the "
                     "network.");
+  }
+  if (const auto port = unservedPort(seen); !port.empty()) {
+    return make(State::False, "PortNotFound",
+                port +
+                    " is the name of no container's port in the pods that it selects: name one "
+                    "of theirs, or give its number.");
   }
   if (counts.ready == 0) {
     return make(State::False, "NoneReady",

@@ -129,6 +129,29 @@ TEST(Services, BecomeAServiceWithoutASelectorAndSlicesOfTheNetwork) {
   EXPECT_TRUE(shop.look().empty());
 }
 
+TEST(Services, SayWhichPortNoPodHas) {
+  Shop shop;
+  auto service = shop.get<api::PodNetworkService>("web", "default");
+  service.spec.ports = {{"http", api::Protocol::TCP, 80, {}, ""},
+                        {"admin", api::Protocol::TCP, 81, {0, "adm"}, ""}};
+  shop.put(service);
+  shop.converge();
+  EXPECT_EQ(shop.reason("Endpoints"), "NoPodMatches");
+  auto pod = shop.pod("web-0", kReady);
+  pod.spec.containers = {{{{"adm", 8081, "UDP"}}, ""}};
+  shop.put(pod);
+  shop.put(Shop::setOf(pod, 5));
+  shop.converge();
+  EXPECT_EQ(shop.reason("Endpoints"), "PortNotFound");
+  EXPECT_THAT(
+      shop.condition("Endpoints").message,
+      ::testing::StartsWith("spec.ports[1].targetPort \"adm\" is the name of no container's"));
+  pod.spec.containers[0].ports[0].protocol = "TCP";
+  shop.put(pod);
+  shop.converge();
+  EXPECT_EQ(shop.reason("Endpoints"), "Available");
+}
+
 TEST(Services, FollowTheirPods) {
   Shop shop;
   shop.converge();
