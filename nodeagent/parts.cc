@@ -32,6 +32,17 @@ Result<std::string> readBootId() {
   return text;
 }
 
+/// Of a hold that ended before the pod's services wanted it to.
+report::Notice cutShort(Duration grace) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(grace).count();
+  return {kube::Severity::Warning, "HoldCutShort",
+          "its services want clients to be able to reach it for longer than half of its grace "
+          "period of " +
+              std::to_string(seconds) +
+              " s, or 30 s: connections may fail; give it a longer terminationGracePeriodSeconds, "
+              "or its services a shorter spec.termination.seconds"};
+}
+
 Error unusable(const char* reason, const Error& error, const char* remedy) {
   return {Code::Unavailable, reason, error.message + "; " + remedy + ", it is tried again"};
 }
@@ -199,10 +210,13 @@ void NetworkParts::serve() {
   drain_.open({.caches = &cluster_,
                .own = &cluster_,
                .node = node_,
-               .containers = [this](async::Answer<std::vector<drain::Container>> done) {
-                 cri::listRunningContainers(channel_, clock_.now() + kListContainers,
-                                            std::move(done));
-               }});
+               .containers =
+                   [this](async::Answer<std::vector<drain::Container>> done) {
+                     cri::listRunningContainers(channel_, clock_.now() + kListContainers,
+                                                std::move(done));
+                   },
+               .cutShort = [this](const PodRef& pod,
+                                  Duration grace) { reporter_.event(pod, cutShort(grace)); }});
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
   recovery_->start();  // fail-closed: until it is done no call for networks is served
 }

@@ -253,6 +253,9 @@ void Drain::settle(Barriers::iterator barrier) {
       log::info("what runs in a pod that ends is told to stop",
                 {{"pod", its.pod.str()}, {"heldMs", held / milliseconds(1)}, {"why", name(why)}});
     }
+    if (why == Why::Limit && !*call->gone && !call->sandbox) {
+      sources_->cutShort(its.pod, call->grace);
+    }
     release(*call, why);
   }
   // One that goes on lives: its end, when it comes, begins anew.

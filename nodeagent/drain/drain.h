@@ -42,6 +42,9 @@ struct Sources {
   NodeName node;
   /// The runtime's containers that run. Answered on any thread.
   std::function<void(async::Answer<std::vector<Container>>)> containers;
+  /// Hears of a container that is told to stop before its services let go of the pod, since half of
+  /// `grace`, or the longest hold, is over. On the lane; must not block.
+  std::function<void(const PodRef& pod, Duration grace)> cutShort = [](const auto&, auto) {};
 };
 
 /// All calls return at once. Any thread.

@@ -65,11 +65,16 @@ class DrainTest : public ::testing::Test {
     drain_.open({.caches = &caches_,
                  .own = &own_,
                  .node = NodeName("n1"),
-                 .containers = [this](async::Answer<std::vector<Container>> done) {
-                   ++lists_;
-                   if (listFails_) return done(fail(Code::Unavailable, "Away", "away"));
-                   done(listed_);
-                 }});
+                 .containers =
+                     [this](async::Answer<std::vector<Container>> done) {
+                       ++lists_;
+                       if (listFails_) return done(fail(Code::Unavailable, "Away", "away"));
+                       done(listed_);
+                     },
+                 .cutShort =
+                     [this](const PodRef& pod, Duration grace) {
+                       cutShort_.push_back(pod.name + " " + std::to_string(grace / 1s));
+                     }});
     settle();
   }
   void openWithContainer() {
@@ -117,6 +122,7 @@ class DrainTest : public ::testing::Test {
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
   std::vector<std::string> went_;  ///< container and tenths of a second that it was held
   std::vector<std::string> told_;
+  std::vector<std::string> cutShort_;  ///< pod and grace period
   Drain drain_{lane_, clock_, [this] { return std::make_shared<sandbox::Snapshot>(picture_); },
                [this](Why why, Duration) { told_.emplace_back(name(why)); }};
 };
@@ -132,6 +138,19 @@ TEST_F(DrainTest, HoldsUntilTheSliceHasSaidSoForAWhile) {
   pass(200ms);
   EXPECT_THAT(went_, ElementsAre("c1 35"));
   EXPECT_THAT(told_, ElementsAre("held"));
+  EXPECT_THAT(cutShort_, IsEmpty());
+}
+
+TEST_F(DrainTest, TellsOfAHoldThatTheGracePeriodCutsShort) {
+  openWithContainer();
+  isDeleted();
+  stop("c1", 4s);
+  pass(500ms);
+  goesByTheSlice();
+  pass(1600ms);
+  EXPECT_THAT(went_, ElementsAre("c1 20"));
+  EXPECT_THAT(told_, ElementsAre("limit"));
+  EXPECT_THAT(cutShort_, ElementsAre(pod_.metadata.name + " 4"));
 }
 
 TEST_F(DrainTest, AHookBeforeTheStopCounts) {

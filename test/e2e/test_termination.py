@@ -158,6 +158,35 @@ def test_who_has_nothing_to_wait_for_does_not_wait(
     assert grown == {"not-served": 2, "held": 1, "no-other": 1}, grown
 
 
+def test_a_hold_that_the_grace_period_cuts_short_is_told(
+    deployed: Cluster, stage: str, namespace: str
+) -> None:
+    cluster = deployed
+    cluster.apply(service("web", namespace, stage, termination={"seconds": 10}))
+    labels = {"app": "web"}
+    for name, grace in (("stays", GRACE), ("goes", 6)):
+        spec = {"terminationGracePeriodSeconds": grace}
+        cluster.apply(pod(name, namespace, networks=stage, labels=labels, spec=spec))
+    for name in ("stays", "goes"):
+        cluster.wait_pod_ready(name, namespace)
+
+    def listed() -> bool:
+        status = cluster.json("podnetworkservice", "web", namespace)["status"]
+        return bool(status["endpoints"]["ready"] == 2)
+
+    cluster.wait(listed, 20, "both endpoints")
+    ended_after(cluster, namespace, "goes")
+
+    def told() -> bool:
+        events = cluster.items("events", namespace)
+        (one,) = [each for each in events if each["reason"] == "HoldCutShort"]
+        assert one["involvedObject"]["name"] == "goes", one
+        assert "grace period of 6 s" in one["message"], one
+        return True
+
+    cluster.wait(told, 20, "the Event on the pod")
+
+
 def test_an_agent_that_is_killed_while_it_holds_is_followed_by_one_that_holds(
     deployed: Cluster, stage: str, namespace: str
 ) -> None:
