@@ -203,7 +203,7 @@ void measureChanges(const Size& size) {
       const bool isReady = round % 2 == 1;
       // Spread as a roll-out's are.
       for (int i = 0; i < changed; ++i) {
-        bench.put(0, (changed == 1 ? 7 : i * (size.endpoints / changed)) + changed - 1, isReady);
+        bench.put(0, changed == 1 ? 7 : i * (size.endpoints / changed), isReady);
       }
       const auto done = bench.converge();
       std::cout << toJson(changed == 1 ? "one" : "hundred", round, done).dump() << "\n";
