@@ -414,6 +414,32 @@ TEST(Services, AClusterIPIsAllocatedAndItsPolicyPassedOn) {
   EXPECT_EQ(status.conditions.find("Endpoints")->reason, "Available");
 }
 
+TEST(Services, AnAffinityIsPassedOnWithItsTimeAndTakenBack) {
+  Shop shop;
+  auto vip = api::testing::goodService("vip", "blue");
+  vip.spec.clusterIP.clear();
+  vip.spec.sessionAffinity = api::SessionAffinity::ClientIP;
+  shop.put(vip);
+  shop.converge();
+  const auto spec = [&] { return shop.get<k8s::Service>("vip", "default").spec; };
+  const auto ofSeconds = [](std::int32_t seconds) {
+    return k8s::SessionAffinityConfig{k8s::ClientIpConfig{seconds}};
+  };
+  EXPECT_EQ(*spec().sessionAffinity, "ClientIP");
+  EXPECT_EQ(spec().sessionAffinityConfig, ofSeconds(10800));
+  EXPECT_TRUE(shop.look().empty());
+  vip.spec.sessionAffinityConfig = api::SessionAffinityConfig{api::ClientIpAffinity{600}};
+  shop.put(vip);
+  shop.converge();
+  EXPECT_EQ(spec().sessionAffinityConfig, ofSeconds(600));
+  vip.spec.sessionAffinity = api::SessionAffinity::None;
+  vip.spec.sessionAffinityConfig.reset();
+  shop.put(vip);
+  shop.converge();
+  EXPECT_EQ(*spec().sessionAffinity, "None");
+  EXPECT_EQ(spec().sessionAffinityConfig, std::nullopt);
+}
+
 TEST(Services, AHoldIsPassedOnAndTakenBack) {
   Shop shop;
   auto web = api::testing::goodService("web", "blue");

@@ -111,6 +111,8 @@ const Fields kServiceFields{"",
                                {"selector"},
                                {"ports"},
                                {"publishNotReadyAddresses"},
+                               {"sessionAffinity"},
+                               {"sessionAffinityConfig"},
                                {"internalTrafficPolicy"},
                                {"ipFamilyPolicy"},
                                {"externalName"}}}}};

@@ -46,6 +46,11 @@ inline constexpr std::array kSpellings<api::TrafficPolicy>{
     std::pair{api::TrafficPolicy::Local, std::string_view("Local")},
 };
 template <>
+inline constexpr std::array kSpellings<api::SessionAffinity>{
+    std::pair{api::SessionAffinity::None, std::string_view("None")},
+    std::pair{api::SessionAffinity::ClientIP, std::string_view("ClientIP")},
+};
+template <>
 inline constexpr std::array kSpellings<api::TerminationHold>{
     std::pair{api::TerminationHold::Auto, std::string_view("Auto")},
     std::pair{api::TerminationHold::Off, std::string_view("Off")},

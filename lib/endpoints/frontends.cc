@@ -1,5 +1,6 @@
 #include "lib/endpoints/frontends.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "lib/api/service.h"
@@ -50,6 +51,15 @@ std::string str(const Frontend& frontend) {
 api::TrafficPolicy policyOf(const k8s::Service& service) {
   return service.spec.internalTrafficPolicy == "Local" ? api::TrafficPolicy::Local
                                                        : api::TrafficPolicy::Cluster;
+}
+
+std::uint32_t affinityOf(const k8s::Service& service) {
+  if (*service.spec.sessionAffinity != "ClientIP") return 0;
+  const auto& config = service.spec.sessionAffinityConfig;
+  const std::int32_t seconds =
+      config && config->clientIP ? config->clientIP->timeoutSeconds.value_or(api::kAffinitySeconds)
+                                 : api::kAffinitySeconds;
+  return static_cast<std::uint32_t>(std::clamp(seconds, 1, api::kMostAffinitySeconds));
 }
 
 std::vector<EndpointView> endpointsOf(const k8s::ServicePort& port, IpFamily family,

@@ -32,6 +32,10 @@ struct Frontend {
 /// Whose endpoints the Service gives a client by its ClusterIP.
 [[nodiscard]] api::TrafficPolicy policyOf(const k8s::Service& service);
 
+/// For how many seconds a client of its ClusterIP keeps the endpoint that it was given; 0: not at
+/// all. Pure.
+[[nodiscard]] std::uint32_t affinityOf(const k8s::Service& service);
+
 /// All endpoints that the slices have for one port of a Service in one family, as `node` sees them.
 /// Slices that aren't the controller's are passed over. Pure; views point into the slices.
 [[nodiscard]] std::vector<EndpointView> endpointsOf(const k8s::ServicePort& port, IpFamily family,

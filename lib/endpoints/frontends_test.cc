@@ -55,6 +55,24 @@ TEST(Frontends, AreEachPortInEachFamily) {
               ElementsAre(Target{*IpAddress::parse("10.66.0.2"), 8080}));
 }
 
+TEST(Affinity, IsInSecondsAndOfClientIPAlone) {
+  k8s::Service service;
+  const auto ofSeconds = [](std::int32_t seconds) {
+    return k8s::SessionAffinityConfig{k8s::ClientIpConfig{seconds}};
+  };
+  EXPECT_EQ(affinityOf(service), 0U);
+  service.spec.sessionAffinity = "None";
+  EXPECT_EQ(affinityOf(service), 0U);
+  service.spec.sessionAffinity = "ClientIP";
+  EXPECT_EQ(affinityOf(service), 10800U);
+  service.spec.sessionAffinityConfig.emplace();
+  EXPECT_EQ(affinityOf(service), 10800U);
+  service.spec.sessionAffinityConfig = ofSeconds(5);
+  EXPECT_EQ(affinityOf(service), 5U);
+  service.spec.sessionAffinityConfig = ofSeconds(-1);
+  EXPECT_EQ(affinityOf(service), 1U) << "nonsense is as near as can be";
+}
+
 TEST(Endpoints, ArePointedAtAndMayLackThePort) {
   const k8s::ServicePort web{"http", "", 80, {}, ""};
   auto with = sliceOf({"10.66.0.1"});

@@ -134,6 +134,16 @@ struct ServicePort {
   bool operator==(const ServicePort&) const = default;
 };
 
+struct ClientIpConfig {
+  std::optional<std::int32_t> timeoutSeconds;
+  bool operator==(const ClientIpConfig&) const = default;
+};
+
+struct SessionAffinityConfig {
+  std::optional<ClientIpConfig> clientIP;
+  bool operator==(const SessionAffinityConfig&) const = default;
+};
+
 struct ServiceSpec {
   std::string type;
   std::string clusterIP;  ///< `None`: headless
@@ -143,8 +153,10 @@ struct ServiceSpec {
   StringMap selector;
   std::vector<ServicePort> ports;
   bool publishNotReadyAddresses = false;
-  std::string internalTrafficPolicy;  ///< Cluster or Local
-  std::string externalName;           ///< of type ExternalName
+  Seldom<std::string> sessionAffinity;                         ///< None or ClientIP
+  std::optional<SessionAffinityConfig> sessionAffinityConfig;  ///< with ClientIP alone
+  std::string internalTrafficPolicy;                           ///< Cluster or Local
+  std::string externalName;                                    ///< of type ExternalName
   bool operator==(const ServiceSpec&) const = default;
 };
 

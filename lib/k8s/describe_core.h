@@ -109,6 +109,16 @@ void describe(V& v, typename V::template Ref<ServicePort> port) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<ClientIpConfig> config) {
+  v.field("timeoutSeconds", config.timeoutSeconds);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<SessionAffinityConfig> config) {
+  v.field("clientIP", config.clientIP);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<ServiceSpec> spec) {
   v.field("type", spec.type);
   v.field("clusterIP", spec.clusterIP);
@@ -118,6 +128,8 @@ void describe(V& v, typename V::template Ref<ServiceSpec> spec) {
   v.field("selector", spec.selector);
   v.field("ports", spec.ports);
   v.field("publishNotReadyAddresses", spec.publishNotReadyAddresses);
+  v.field("sessionAffinity", spec.sessionAffinity);
+  v.field("sessionAffinityConfig", spec.sessionAffinityConfig);
   v.field("internalTrafficPolicy", spec.internalTrafficPolicy);
   v.field("externalName", spec.externalName);
 }

@@ -133,12 +133,13 @@ Status Translator::put(const Key& key, const std::string& network,
   if (service.service == nullptr || !on) return drop(key, {});
   Status done;
   std::set<Frontend> wanted;
+  const Terms terms{*on, endpoints::affinityOf(*service.service)};
   for (const auto& [frontend, targets] :
        endpoints::frontendsOf(*service.service, service.slices, options_.node)) {
     wanted.insert(frontend);
     has_[key].insert(frontend);
     owner_[frontend] = key;
-    if (const Status one = table_->put(frontend, *on, targets, ended_); !one) {
+    if (const Status one = table_->put(frontend, terms, targets, ended_); !one) {
       done = fail(one.error().within("translate " + str(frontend) + " of Service " + key.first +
                                      "/" + key.second));
     }

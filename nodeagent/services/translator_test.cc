@@ -133,6 +133,26 @@ TEST_F(TranslatorTest, FollowsItsServices) {
   EXPECT_EQ(plane_.slots.size(), 0U);
 }
 
+TEST_F(TranslatorTest, AnAffinityIsTheServices) {
+  auto web = serviceNamed("web", "10.96.0.1");
+  web->spec.sessionAffinity = "ClientIP";
+  web->spec.sessionAffinityConfig = k8s::SessionAffinityConfig{k8s::ClientIpConfig{600}};
+  caches_.serviceLists["blue"] = {{web, {sliceOf({"10.66.0.1"})}}};
+  start();
+  changed();
+  const auto affinity = [&] {
+    const Frontend frontend{*IpAddress::parse("10.96.0.1"), 80, Transport::Tcp};
+    return as<mn_service>(**plane_.services.find(bpf::bytesOf(toMap(frontend)))).affinity;
+  };
+  EXPECT_EQ(affinity(), 600U);
+  auto without = std::make_shared<k8s::Service>(*web);
+  without->spec.sessionAffinity = "None";
+  without->spec.sessionAffinityConfig.reset();
+  caches_.serviceLists["blue"][0].service = without;
+  changed("web");
+  EXPECT_EQ(affinity(), 0U);
+}
+
 TEST_F(TranslatorTest, ANetworkThatIsFollowedNoMoreGoes) {
   caches_.serviceLists["blue"] = {{serviceNamed("web", "10.96.0.1"), {sliceOf({"10.66.0.1"})}}};
   start();
