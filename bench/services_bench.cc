@@ -294,7 +294,7 @@ class State {
           k8s::KindTraits<k8s::EndpointSlice>::decode(parser.parse(text).value_unsafe());
       MULTINET_CHECK(slice);
       const auto leads = endpoints::frontendsOf(
-          core, {std::make_shared<const k8s::EndpointSlice>(*slice)}, NodeName("node-a"));
+          core, {std::make_shared<const k8s::EndpointSlice>(*slice)}, {NodeName("node-a"), ""});
       const auto decided = Steady::now();
       std::vector<Ended> ended;
       for (const auto& [frontend, targets] : leads) {

@@ -71,6 +71,8 @@ void fill(const NetworkService& service, k8s::Service& made) {
   if (!service.spec.isExternalName()) {
     made.spec.internalTrafficPolicy = k8s::spell(service.spec.internalTrafficPolicy);
   }
+  const auto& distribution = service.spec.trafficDistribution;
+  made.spec.trafficDistribution = distribution ? std::string(k8s::spell(*distribution)) : "";
   made.spec.sessionAffinity = std::string(k8s::spell(service.spec.sessionAffinity));
   made.spec.sessionAffinityConfig.reset();
   if (const std::int32_t seconds = api::affinitySecondsOf(service.spec); seconds > 0) {

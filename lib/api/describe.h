@@ -229,6 +229,7 @@ void describe(V& v, typename V::template Ref<PodNetworkServiceSpec> spec) {
   v.field("sessionAffinity", spec.sessionAffinity);
   v.field("sessionAffinityConfig", spec.sessionAffinityConfig);
   v.field("internalTrafficPolicy", spec.internalTrafficPolicy);
+  v.field("trafficDistribution", spec.trafficDistribution);
   v.field("termination", spec.termination);
 }
 

@@ -20,6 +20,8 @@ enum class FamilyPolicy : std::uint8_t { SingleStack, PreferDualStack, RequireDu
 enum class TrafficPolicy : std::uint8_t { Cluster, Local };
 /// Whether a client that connects again gets the endpoint that it had.
 enum class SessionAffinity : std::uint8_t { None, ClientIP };
+/// Which endpoints a client is rather given. PreferClose is core's older word for PreferSameZone.
+enum class TrafficDistribution : std::uint8_t { PreferClose, PreferSameZone, PreferSameNode };
 enum class Protocol : std::uint8_t { TCP, UDP, SCTP };
 /// Whether containers of a pod that is deleted are told to stop only once it has left the service.
 enum class TerminationHold : std::uint8_t { Auto, Off };
@@ -63,6 +65,7 @@ struct PodNetworkServiceSpec {
   SessionAffinity sessionAffinity = SessionAffinity::None;
   std::optional<SessionAffinityConfig> sessionAffinityConfig;  ///< with ClientIP alone
   TrafficPolicy internalTrafficPolicy = TrafficPolicy::Cluster;
+  std::optional<TrafficDistribution> trafficDistribution;  ///< absent: it doesn't matter
   std::optional<PodNetworkServiceTermination> termination;
   bool operator==(const PodNetworkServiceSpec&) const = default;
 

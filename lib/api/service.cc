@@ -226,6 +226,8 @@ void checkExternalName(const PodNetworkServiceSpec& spec, Report& report) {
   none("ipFamilyPolicy", spec.ipFamilyPolicy.has_value(),
        spec.ipFamilyPolicy ? std::string(k8s::spell(*spec.ipFamilyPolicy)) : "");
   none("publishNotReadyAddresses", spec.publishNotReadyAddresses, "true");
+  none("trafficDistribution", spec.trafficDistribution.has_value(),
+       spec.trafficDistribution ? std::string(k8s::spell(*spec.trafficDistribution)) : "");
   none("sessionAffinity", spec.sessionAffinity != SessionAffinity::None,
        std::string(k8s::spell(spec.sessionAffinity)));
 }

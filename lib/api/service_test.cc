@@ -178,6 +178,13 @@ const std::vector<Bad> kBad{
      },
      "spec.sessionAffinity: \"ClientIP\" says nothing with type ExternalName",
      "NotWithExternalName"},
+    {"a distribution of an outside name",
+     [](auto& s) {
+       outside(s, "db.example.com");
+       s.spec.trafficDistribution = TrafficDistribution::PreferSameZone;
+     },
+     "spec.trafficDistribution: \"PreferSameZone\" says nothing with type ExternalName",
+     "NotWithExternalName"},
     {"an affinity of a headless one",
      [](auto& s) { s.spec.sessionAffinity = SessionAffinity::ClientIP; },
      "spec.sessionAffinity: \"ClientIP\" is for a ClusterIP, and clients of a headless service "

@@ -156,7 +156,8 @@ struct ServiceSpec {
   Seldom<std::string> sessionAffinity;                         ///< None or ClientIP
   std::optional<SessionAffinityConfig> sessionAffinityConfig;  ///< with ClientIP alone
   std::string internalTrafficPolicy;                           ///< Cluster or Local
-  std::string externalName;                                    ///< of type ExternalName
+  Seldom<std::string> trafficDistribution;  ///< PreferSameZone, ...; empty: it doesn't matter
+  std::string externalName;                 ///< of type ExternalName
   bool operator==(const ServiceSpec&) const = default;
 };
 
@@ -182,11 +183,25 @@ struct ObjectReference {
   bool operator==(const ObjectReference&) const = default;
 };
 
+/// For which zone or node an endpoint is.
+struct HintedFor {
+  std::string name;
+  bool operator==(const HintedFor&) const = default;
+};
+
+struct EndpointHints {
+  std::vector<HintedFor> forZones;
+  std::vector<HintedFor> forNodes;
+  bool operator==(const EndpointHints&) const = default;
+};
+
 struct Endpoint {
   std::vector<std::string> addresses;
   EndpointConditions conditions;
   std::string hostname;
   std::string nodeName;
+  Seldom<std::string> zone;  ///< of its node
+  Seldom<EndpointHints> hints;
   std::optional<ObjectReference> targetRef;
   bool operator==(const Endpoint&) const = default;
 };

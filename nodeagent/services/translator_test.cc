@@ -16,6 +16,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 /// A Service with a ClusterIP, as the controller makes it.
 std::shared_ptr<k8s::Service> serviceNamed(const std::string& name, const std::string& address,
@@ -151,6 +152,33 @@ TEST_F(TranslatorTest, AnAffinityIsTheServices) {
   caches_.serviceLists["blue"][0].service = without;
   changed("web");
   EXPECT_EQ(affinity(), 0U);
+}
+
+TEST_F(TranslatorTest, HintsAreForItsNodeAndItsZone) {
+  auto slice = sliceOf({"10.66.0.1", "10.66.0.2", "10.66.0.3"});
+  slice->endpoints[0].hints = k8s::EndpointHints{{{"east"}}, {{"n2"}}};
+  slice->endpoints[1].hints = k8s::EndpointHints{{{"west"}}, {{"n3"}}};
+  slice->endpoints[2].hints = k8s::EndpointHints{{{"east"}}, {{"n1"}}};
+  caches_.serviceLists["blue"] = {{serviceNamed("web", "10.96.0.1"), {slice}}};
+  caches_.zoneOfNode.reset();
+  start();
+  changed();
+  EXPECT_EQ(plane_.services.size(), 0U) << "it isn't known where it is";
+  caches_.zoneOfNode = "east";
+  changed();
+  EXPECT_THAT(targetsOf("10.96.0.1"), ElementsAre(target("10.66.0.3"))) << "on this node";
+  auto zonal = std::make_shared<k8s::EndpointSlice>(*slice);
+  for (auto& one : zonal->endpoints) one.hints.edit().forNodes.clear();
+  caches_.serviceLists["blue"][0].slices = {zonal};
+  changed("web");
+  EXPECT_THAT(targetsOf("10.96.0.1"),
+              UnorderedElementsAre(target("10.66.0.1"), target("10.66.0.3")));
+  caches_.zoneOfNode = "west";
+  changed();
+  EXPECT_THAT(targetsOf("10.96.0.1"), ElementsAre(target("10.66.0.2")));
+  caches_.zoneOfNode = "";
+  changed();
+  EXPECT_EQ(targetsOf("10.96.0.1").size(), 3U);
 }
 
 TEST_F(TranslatorTest, ANetworkThatIsFollowedNoMoreGoes) {

@@ -109,6 +109,14 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"termination": {"hold": "On"}},
         'spec.termination.hold: Unsupported value: "On"',
     ),
+    "a distribution of another word": (
+        {"trafficDistribution": "PreferFar"},
+        'spec.trafficDistribution: Unsupported value: "PreferFar"',
+    ),
+    "a distribution of an outside name": (
+        OUTSIDE | {"trafficDistribution": "PreferSameZone"},
+        "spec.trafficDistribution: Forbidden: says nothing with type ExternalName; leave it out",
+    ),
     "an affinity of another word": (
         {"clusterIP": None, "sessionAffinity": "Cookie"},
         'spec.sessionAffinity: Unsupported value: "Cookie"',
