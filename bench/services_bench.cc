@@ -111,10 +111,10 @@ class Traffic {
     MULTINET_CHECK(table.adopt());
     std::vector<Ended> ended;
     for (const BenchService& one : services) {
-      MULTINET_CHECK(table.put(one.frontend, kNetwork, one.targets, ended));
+      MULTINET_CHECK(table.put(one.frontend, {kNetwork}, one.targets, ended));
       Frontend udp = one.frontend;
       udp.transport = Transport::Udp;
-      MULTINET_CHECK(table.put(udp, kNetwork, one.targets, ended));
+      MULTINET_CHECK(table.put(udp, {kNetwork}, one.targets, ended));
     }
     MULTINET_CHECK(members_.open(plane_->members()));
     MULTINET_TRY(const netns::Home home, netns::openHome());
@@ -236,7 +236,7 @@ class State {
   static Status putAll(ServiceTable& table, const std::vector<BenchService>& services) {
     std::vector<Ended> ended;
     for (const BenchService& one : services) {
-      MULTINET_CHECK(table.put(one.frontend, kNetwork, one.targets, ended));
+      MULTINET_CHECK(table.put(one.frontend, {kNetwork}, one.targets, ended));
     }
     return {};
   }
@@ -294,11 +294,11 @@ class State {
           k8s::KindTraits<k8s::EndpointSlice>::decode(parser.parse(text).value_unsafe());
       MULTINET_CHECK(slice);
       const auto leads = endpoints::frontendsOf(
-          core, {std::make_shared<const k8s::EndpointSlice>(*slice)}, NodeName("node-a"));
+          core, {std::make_shared<const k8s::EndpointSlice>(*slice)}, {NodeName("node-a"), ""});
       const auto decided = Steady::now();
       std::vector<Ended> ended;
       for (const auto& [frontend, targets] : leads) {
-        MULTINET_CHECK(table_->put(frontend, kNetwork, targets, ended));
+        MULTINET_CHECK(table_->put(frontend, {kNetwork}, targets, ended));
       }
       const auto done = Steady::now();
       if (!round) return {};

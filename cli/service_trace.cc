@@ -61,6 +61,9 @@ std::string whyUnused(Use use, const endpoints::EndpointView& view, bool isHeadl
       return "is terminating, others are ready";
     case Use::Elsewhere:
       return "is on another node, and internalTrafficPolicy is Local";
+    case Use::NotHinted:
+      if (isHeadless) return "";
+      return "is ready, and others are hinted for the client's node or zone: trafficDistribution";
   }
   return "";
 }
@@ -388,9 +391,9 @@ class Follower {
       const std::string what = portName(port) + ", " + std::string(multinet::name(family)) + ": ";
       std::size_t used = 0;
       std::size_t all = 0;
-      std::array<std::size_t, 5> why{};
+      std::array<std::size_t, 6> why{};
       const auto policy = isHeadless_ ? api::TrafficPolicy::Cluster : endpoints::policyOf(core_);
-      const NodeName here(text(found_.pod, "/spec/nodeName"));
+      const endpoints::Place here{NodeName(text(found_.pod, "/spec/nodeName")), found_.zone};
       const auto views = endpoints::endpointsOf(port, family, found_.slices, here);
       const auto uses = endpoints::useOf(views, policy);
       for (std::size_t i = 0; i < views.size(); ++i) {
@@ -421,7 +424,7 @@ class Follower {
                        : "ECONNREFUSED (Connection refused), at once.";
   }
 
-  [[nodiscard]] std::string remedyFor(std::size_t all, const std::array<std::size_t, 5>& why,
+  [[nodiscard]] std::string remedyFor(std::size_t all, const std::array<std::size_t, 6>& why,
                                       const k8s::ServicePort& port) const {
     const auto of = [&](Use use) { return why.at(static_cast<std::size_t>(use)); };
     const std::string in = " -n " + nameSpace_;

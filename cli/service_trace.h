@@ -21,6 +21,7 @@ struct ServiceTrace {
   nlohmann::json set;      ///< the PodInterfaceSet of the pod's name
   nlohmann::json nodeSet;  ///< the NodeNetworkSet of its node
   bool mayReadNodes = true;
+  std::string zone;          ///< of its node; empty too where that may not be read
   endpoints::Slices slices;  ///< EndpointSlices of the service's name, whoever made them
   std::string port;          ///< of the service, by name or number; empty: all
 };

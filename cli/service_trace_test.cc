@@ -263,6 +263,17 @@ TEST_F(WayTest, EndpointsOfOtherNodesAlone) {
   EXPECT_EQ(way().refusal(), nullptr) << "names know no node";
 }
 
+TEST_F(WayTest, EndpointsOfItsZoneFirst) {
+  slice_->endpoints[0].hints = k8s::EndpointHints{{{"east"}}, {}};
+  slice_->endpoints[1].hints = k8s::EndpointHints{{{"west"}}, {}};
+  EXPECT_THAT(way().client, HasSubstr("one of 2")) << "its node's zone isn't known";
+  found_.zone = "east";
+  EXPECT_EQ(way().client, "It connects to 10.66.0.1:8080, over blue.");
+  EXPECT_THAT(way().endpoints[1].unused, HasSubstr("trafficDistribution"));
+  makeHeadless();
+  EXPECT_EQ(way().endpoints[1].unused, "") << "names know no zone";
+}
+
 TEST_F(WayTest, EndpointsWithoutThePort) {
   slice_->ports.clear();
   expectRefusal("endpoints", "0 of 2 can be used", "name a container's port \"web\"",

@@ -322,6 +322,8 @@ Result<int> runService(Call& call, Format format, const std::string& name) {
   if (const auto node = text(found.pod, "/spec/nodeName"); !node.empty()) {
     MULTINET_TRY(found.nodeSet,
                  getIfAllowed(call, kinds::kNodeSets, {"", node}, found.mayReadNodes));
+    MULTINET_TRY(const json place, getIfAllowed(call, kinds::kNodes, {"", node}, may));
+    found.zone = text(place, "/metadata/labels/topology.kubernetes.io~1zone");
   }
   MULTINET_TRY(found.slices, slicesOf(call, nameSpace, name));
   MULTINET_TRY(const ServiceWay way, follow(found));

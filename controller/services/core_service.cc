@@ -71,6 +71,13 @@ void fill(const NetworkService& service, k8s::Service& made) {
   if (!service.spec.isExternalName()) {
     made.spec.internalTrafficPolicy = k8s::spell(service.spec.internalTrafficPolicy);
   }
+  const auto& distribution = service.spec.trafficDistribution;
+  made.spec.trafficDistribution = distribution ? std::string(k8s::spell(*distribution)) : "";
+  made.spec.sessionAffinity = std::string(k8s::spell(service.spec.sessionAffinity));
+  made.spec.sessionAffinityConfig.reset();
+  if (const std::int32_t seconds = api::affinitySecondsOf(service.spec); seconds > 0) {
+    made.spec.sessionAffinityConfig = k8s::SessionAffinityConfig{k8s::ClientIpConfig{seconds}};
+  }
   // A headless one without selector is of both families, whatever the cluster has: names alone.
   if (hasAddress(service.spec)) made.spec.ipFamilyPolicy = policyOf(service.spec);
   made.spec.ports.clear();

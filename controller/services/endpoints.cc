@@ -5,6 +5,7 @@
 
 #include "lib/api/service.h"
 #include "lib/api/spelling.h"
+#include "lib/k8s/zone.h"
 
 namespace multinet::controller {
 namespace {
@@ -57,11 +58,22 @@ k8s::EndpointConditions conditionsOf(const PodOnNetwork& on, bool notReadyToo) {
   return {notReadyToo || (serving && !terminating), serving, terminating};
 }
 
+k8s::EndpointHints hintsFor(const k8s::Endpoint& endpoint, const std::string& distribution) {
+  k8s::EndpointHints hints;
+  const bool sameNode = distribution == "PreferSameNode";
+  const bool sameZone = distribution == "PreferSameZone" || distribution == "PreferClose";
+  if ((!sameNode && !sameZone) || endpoint.conditions.ready != true) return hints;
+  if (!endpoint.zone->empty()) hints.forZones = {{endpoint.zone}};
+  if (sameNode && !endpoint.nodeName.empty()) hints.forNodes = {{endpoint.nodeName}};
+  return hints;
+}
+
 }  // namespace
 
 std::vector<WantedEndpoint> endpointsOf(const api::PodNetworkServiceSpec& service,
                                         const std::vector<api::AddressFamily>& families,
-                                        const std::vector<PodOnNetwork>& pods) {
+                                        const std::vector<PodOnNetwork>& pods,
+                                        const std::string& distribution) {
   std::vector<WantedEndpoint> endpoints;
   for (const auto& on : pods) {
     const k8s::Pod& pod = *on.pod;
@@ -80,6 +92,8 @@ std::vector<WantedEndpoint> endpointsOf(const api::PodNetworkServiceSpec& servic
       // hold on the network, too.
       made.endpoint.hostname = pod.spec.hostname;
       made.endpoint.nodeName = pod.spec.nodeName;
+      if (on.node != nullptr) made.endpoint.zone = k8s::zoneOf(*on.node);
+      made.endpoint.hints = hintsFor(made.endpoint, distribution);
       made.endpoint.targetRef =
           k8s::ObjectReference{"Pod", pod.metadata.nameSpace, pod.metadata.name, pod.metadata.uid};
     }

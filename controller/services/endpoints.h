@@ -10,10 +10,12 @@
 
 namespace multinet::controller {
 
-/// A pod that the service selects, and its interface on the service's network; both outlive it.
+/// A pod that the service selects, its interface on the service's network, and its node; they
+/// outlive it.
 struct PodOnNetwork {
   const k8s::Pod* pod = nullptr;
   const api::PodInterface* interface = nullptr;
+  const k8s::Node* node = nullptr;  ///< null: not there
 };
 
 struct WantedEndpoint {
@@ -25,9 +27,11 @@ struct WantedEndpoint {
 
 /// Pure. In the order of the pods; of each its first address of each family. A pod whose
 /// containers don't run again has none. A port by a name that a pod's containers don't have is left
-/// out for that pod, as core does it.
+/// out for that pod, as core does it. `distribution` is spec.trafficDistribution of the Service as
+/// it stands: endpoints that are ready are hinted for their zone, with PreferSameNode for their
+/// node, too (k8s.io/endpointslice/trafficdist).
 [[nodiscard]] std::vector<WantedEndpoint> endpointsOf(
     const api::PodNetworkServiceSpec& service, const std::vector<api::AddressFamily>& families,
-    const std::vector<PodOnNetwork>& pods);
+    const std::vector<PodOnNetwork>& pods, const std::string& distribution);
 
 }  // namespace multinet::controller

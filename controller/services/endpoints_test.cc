@@ -14,6 +14,8 @@ struct OnePod {
   k8s::Pod pod;
   api::PodInterface interface;
   api::PodNetworkServiceSpec service;
+  k8s::Node node;
+  std::string distribution;
 
   OnePod() {
     pod.metadata.nameSpace = "shop";
@@ -35,7 +37,7 @@ struct OnePod {
     interface.conditions.items = {{"Ready", status, 0, std::nullopt, "", ""}};
   }
   std::vector<WantedEndpoint> made(const std::vector<AddressFamily>& families = kBoth) const {
-    return endpointsOf(service, families, {{&pod, &interface}});
+    return endpointsOf(service, families, {{&pod, &interface, &node}}, distribution);
   }
   k8s::EndpointConditions conditions() const { return made().at(0).endpoint.conditions; }
 };
@@ -92,6 +94,40 @@ TEST(Endpoints, AreReadyServingAndTerminatingAsTheApiSays) {
     pod.service.publishNotReadyAddresses = one.notReadyToo;
     EXPECT_EQ(pod.conditions(), one.expected) << "case " << (&one - cases.data());
   }
+}
+
+TEST(Endpoints, AreInTheZoneOfTheirNode) {
+  OnePod one;
+  EXPECT_EQ(*one.made()[0].endpoint.zone, "");
+  one.node.metadata.labels = {{"topology.kubernetes.io/zone", "east"}};
+  EXPECT_EQ(*one.made()[0].endpoint.zone, "east");
+  EXPECT_EQ(endpointsOf(one.service, kBoth, {{&one.pod, &one.interface, nullptr}}, "").size(), 2U)
+      << "a node that isn't there";
+}
+
+/// As core's endpoint slice controller hints them (k8s.io/endpointslice/trafficdist, 1.34).
+TEST(Endpoints, AreHintedAsTheServiceSays) {
+  OnePod one;
+  one.node.metadata.labels = {{"topology.kubernetes.io/zone", "east"}};
+  const auto hints = [&one](const char* distribution) {
+    one.distribution = distribution;
+    return *one.made()[0].endpoint.hints;
+  };
+  const k8s::EndpointHints none;
+  const k8s::EndpointHints zone{{{"east"}}, {}};
+  const k8s::EndpointHints both{{{"east"}}, {{"a"}}};
+  EXPECT_EQ(hints(""), none);
+  EXPECT_EQ(hints("Somehow"), none);
+  EXPECT_EQ(hints("PreferClose"), zone);
+  EXPECT_EQ(hints("PreferSameZone"), zone);
+  EXPECT_EQ(hints("PreferSameNode"), both);
+  one.node.metadata.labels = {};
+  EXPECT_EQ(hints("PreferSameZone"), none);
+  EXPECT_EQ(hints("PreferSameNode"), (k8s::EndpointHints{{}, {{"a"}}}));
+  one.podReady(ConditionStatus::False);
+  EXPECT_EQ(hints("PreferSameNode"), none) << "it gets no connections";
+  one.service.publishNotReadyAddresses = true;
+  EXPECT_EQ(hints("PreferSameNode"), (k8s::EndpointHints{{}, {{"a"}}}));
 }
 
 TEST(Endpoints, OfFinishedPodsAreNone) {

@@ -13,6 +13,7 @@
 #include "lib/api/spelling.h"
 #include "lib/api/validate.h"
 #include "lib/k8s/describe_core.h"
+#include "lib/k8s/zone.h"
 
 namespace multinet::controller {
 namespace {
@@ -55,7 +56,7 @@ void addPod(const World& world, const Pod& pod, const Network& network,
     if (misfit(*set, &pod)) continue;
     const auto* interface = interfaceOn(*set, network);
     if (interface == nullptr) continue;
-    pods.push_back({&pod, interface});
+    pods.push_back({&pod, interface, world.find<Node>(pod.spec.nodeName)});
     return;
   }
 }
@@ -99,7 +100,11 @@ Seen look(const World& world, const NetworkService& service, const Parts* parts)
       !service.spec.isExternalName()) {
     const auto pods = parts == nullptr ? podsOf(world, service, *seen.network)
                                        : podsOf(world, service, *seen.network, *parts);
-    seen.endpoints = endpointsOf(service.spec, api::familiesOf(service.spec, *seen.network), pods);
+    // As the Service has it: a server that refuses a word there wouldn't keep its hints either.
+    const auto& made = seen.made;
+    const std::string distribution = made == nullptr ? "" : *made->spec.trafficDistribution;
+    seen.endpoints =
+        endpointsOf(service.spec, api::familiesOf(service.spec, *seen.network), pods, distribution);
   }
   return seen;
 }
@@ -343,6 +348,16 @@ void selecting(const World& world, const k8s::ObjectKey& pod, const k8s::StringM
   });
 }
 
+/// For the pod of a set.
+void selectingPodOf(const World& world, const InterfaceSet& set, Keys& keys) {
+  const auto* pod = world.find<Pod>({set.metadata.nameSpace, set.pod.name});
+  if (pod != nullptr) selecting(world, keyOf(*pod), pod->metadata.labels, keys);
+}
+
+std::string zoneOf(const std::shared_ptr<const Node>& node) {
+  return node == nullptr ? std::string() : k8s::zoneOf(*node);
+}
+
 bool readsOtherwise(const Changed<NetworkService>& changed) {
   if (changed.existence()) return true;
   const auto& before = *changed.before;
@@ -400,8 +415,10 @@ void concerned(const World& world, const Change& change, Keys& keys) {
       },
       [&](const Changed<Service>& changed) {
         if (!isThere(world, changed.key())) return;
-        const bool isAnother = changed.existence() || changed.before->metadata.ownerReferences !=
-                                                          changed.now->metadata.ownerReferences;
+        const bool isAnother =
+            changed.existence() ||
+            changed.before->metadata.ownerReferences != changed.now->metadata.ownerReferences ||
+            changed.before->spec.trafficDistribution != changed.now->spec.trafficDistribution;
         keys.push_back(isAnother ? Mark(changed.key()) : Mark::itself(changed.key()));
       },
       [&](const Changed<Slice>& changed) {
@@ -429,6 +446,13 @@ void concerned(const World& world, const Change& change, Keys& keys) {
           keys.push_back(Mark::itself(keyOf(*one)));
         }
       },
+      [&](const Changed<Node>& changed) {
+        if (zoneOf(changed.before) == zoneOf(changed.now)) return;
+        const NodeName name(changed.key().name);
+        for (const auto* set : world.of<InterfaceSet>().by<ByNode>(name)) {
+          selectingPodOf(world, *set, keys);
+        }
+      },
       [&](const Changed<Pod>& changed) {
         for (const auto& pod : {changed.before, changed.now}) {
           if (pod == nullptr) continue;
@@ -437,10 +461,7 @@ void concerned(const World& world, const Change& change, Keys& keys) {
       },
       [&](const Changed<InterfaceSet>& changed) {
         for (const auto& set : {changed.before, changed.now}) {
-          if (set == nullptr) continue;
-          const auto* pod = world.find<Pod>({set->metadata.nameSpace, set->pod.name});
-          if (pod == nullptr) continue;
-          selecting(world, keyOf(*pod), pod->metadata.labels, keys);
+          if (set != nullptr) selectingPodOf(world, *set, keys);
         }
       });
 }

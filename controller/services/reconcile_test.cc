@@ -101,6 +101,24 @@ class Shop : public testing::Cluster {
   std::vector<Write> wholly() const {
     return serviceReconciler().reconcile(world, {"default", "web"}, now).writes;
   }
+  /// Address, zone and hints of each: `10.20.0.5 east for east, node-a`.
+  std::set<std::string> hints() const {
+    std::set<std::string> found;
+    for (const auto& slice : world.of<Slice>().all()) {
+      for (const auto& one : slice->endpoints) {
+        std::string text = one.addresses.at(0) + " " + *one.zone + " for";
+        for (const auto& zone : one.hints->forZones) text += " " + zone.name;
+        for (const auto& node : one.hints->forNodes) text += ", " + node.name;
+        found.insert(text);
+      }
+    }
+    return found;
+  }
+  void node(const std::string& name, const std::string& zone) {
+    auto made = testing::nodeOf(name);
+    if (!zone.empty()) made.metadata.labels = {{"topology.kubernetes.io/zone", zone}};
+    put(made);
+  }
   std::uint64_t asked() const { return planner_.reconciled().at(0).second; }
 
  private:
@@ -437,6 +455,32 @@ TEST(Services, AClusterIPIsAllocatedAndItsPolicyPassedOn) {
   EXPECT_EQ(status.conditions.find("Endpoints")->reason, "Available");
 }
 
+TEST(Services, AnAffinityIsPassedOnWithItsTimeAndTakenBack) {
+  Shop shop;
+  auto vip = api::testing::goodService("vip", "blue");
+  vip.spec.clusterIP.clear();
+  vip.spec.sessionAffinity = api::SessionAffinity::ClientIP;
+  shop.put(vip);
+  shop.converge();
+  const auto spec = [&] { return shop.get<k8s::Service>("vip", "default").spec; };
+  const auto ofSeconds = [](std::int32_t seconds) {
+    return k8s::SessionAffinityConfig{k8s::ClientIpConfig{seconds}};
+  };
+  EXPECT_EQ(*spec().sessionAffinity, "ClientIP");
+  EXPECT_EQ(spec().sessionAffinityConfig, ofSeconds(10800));
+  EXPECT_TRUE(shop.look().empty());
+  vip.spec.sessionAffinityConfig = api::SessionAffinityConfig{api::ClientIpAffinity{600}};
+  shop.put(vip);
+  shop.converge();
+  EXPECT_EQ(spec().sessionAffinityConfig, ofSeconds(600));
+  vip.spec.sessionAffinity = api::SessionAffinity::None;
+  vip.spec.sessionAffinityConfig.reset();
+  shop.put(vip);
+  shop.converge();
+  EXPECT_EQ(*spec().sessionAffinity, "None");
+  EXPECT_EQ(spec().sessionAffinityConfig, std::nullopt);
+}
+
 TEST(Services, AHoldIsPassedOnAndTakenBack) {
   Shop shop;
   auto web = api::testing::goodService("web", "blue");
@@ -459,6 +503,55 @@ TEST(Services, AHoldIsPassedOnAndTakenBack) {
   shop.put(web);
   shop.converge();
   EXPECT_EQ(label(), "");
+}
+
+TEST(Services, HintTheirEndpointsForZoneAndNode) {
+  Shop shop;
+  shop.node("node-a", "east");
+  shop.run("web-0", 5);
+  shop.run("web-1", 6, State::False);
+  auto web = api::testing::goodService("web", "blue");
+  web.spec.ipFamilies = {AddressFamily::IPv4};
+  const auto distributed = [&](std::optional<api::TrafficDistribution> how) {
+    web = shop.get<api::PodNetworkService>("web", "default");
+    web.spec.trafficDistribution = how;
+    shop.put(web);
+    shop.converge();
+    return shop.hints();
+  };
+  shop.put(web);
+  using Hints = std::set<std::string>;
+  EXPECT_EQ(distributed({}), (Hints{"10.20.0.5 east for", "10.20.0.6 east for"}));
+  EXPECT_EQ(distributed(api::TrafficDistribution::PreferSameZone),
+            (Hints{"10.20.0.5 east for east", "10.20.0.6 east for"}));
+  EXPECT_EQ(*shop.service().spec.trafficDistribution, "PreferSameZone");
+  EXPECT_EQ(distributed(api::TrafficDistribution::PreferSameNode),
+            (Hints{"10.20.0.5 east for east, node-a", "10.20.0.6 east for"}));
+  EXPECT_EQ(distributed({}), (Hints{"10.20.0.5 east for", "10.20.0.6 east for"}));
+  EXPECT_EQ(*shop.service().spec.trafficDistribution, "");
+}
+
+TEST(Services, AZoneThatChangesTouchesItsNodesEndpointsAlone) {
+  Shop shop;
+  shop.node("node-a", "east");
+  shop.node("node-b", "west");
+  shop.run("web-0", 5);
+  shop.converge();
+  const auto before = shop.asked();
+  shop.node("node-b", "north");
+  EXPECT_TRUE(shop.look().empty());
+  EXPECT_EQ(shop.asked(), before) << "no pod of the service is there";
+  auto unready = testing::nodeOf("node-a", State::False);
+  unready.metadata.labels = {{"topology.kubernetes.io/zone", "east"}};
+  shop.put(unready);
+  EXPECT_TRUE(shop.look().empty());
+  EXPECT_EQ(shop.asked(), before) << "its zone is as it was";
+  shop.node("node-a", "south");
+  EXPECT_EQ(shop.converge(), 2U) << "a slice of each family";
+  EXPECT_EQ(shop.hints(), (std::set<std::string>{"10.20.0.5 south for", "fd00:20::5 south for"}));
+  shop.remove<k8s::Node>("node-a");
+  shop.converge();
+  EXPECT_EQ(shop.hints(), (std::set<std::string>{"10.20.0.5  for", "fd00:20::5  for"}));
 }
 
 TEST(Services, BadOnesThatPassedTheDoorMakeNothing) {
@@ -563,13 +656,16 @@ TEST(Services, EndAsANaiveReadingSaysAfterAnyHistory) {
     std::map<std::string, k8s::Pod> pods;
     std::map<std::string, api::PodInterfaceSet> sets;
     std::string networkUid = "uid-blue";
+    std::map<std::string, std::string> zones;  // of nodes
+    std::optional<api::TrafficDistribution> distribution;
     for (int step = 0; step < 60; ++step) {
       const auto name = "web-" + std::to_string(roll(8));
-      switch (roll(7)) {
+      switch (roll(9)) {
         case 0: {
           auto pod = Shop::pod(name, roll(3) == 0 ? State::False : kReady);
           pod.metadata.uid = "uid-" + std::to_string(step);
           pod.metadata.labels["app"] = roll(4) == 0 ? "db" : "web";
+          pod.spec.nodeName = roll(2) == 0 ? "node-a" : "node-b";
           pods[name] = pod;
           shop.put(pod);
           break;
@@ -594,6 +690,23 @@ TEST(Services, EndAsANaiveReadingSaysAfterAnyHistory) {
         case 5:
           if (sets.erase(name) > 0) shop.remove<api::PodInterfaceSet>(name + "-set", "default");
           break;
+        case 6: {
+          const std::string node = roll(2) == 0 ? "node-a" : "node-b";
+          zones[node] =
+              std::vector<std::string>{"", "east", "west"}.at(static_cast<std::size_t>(roll(3)));
+          shop.node(node, zones[node]);
+          break;
+        }
+        case 7: {
+          using How = api::TrafficDistribution;
+          const std::vector<std::optional<How>> ways{
+              {}, How::PreferClose, How::PreferSameZone, How::PreferSameNode};
+          distribution = ways.at(static_cast<std::size_t>(roll(4)));
+          auto web = shop.get<api::PodNetworkService>("web", "default");
+          web.spec.trafficDistribution = distribution;
+          shop.put(web);
+          break;
+        }
         default:
           if (roll(4) != 0) break;
           networkUid = "uid-blue-" + std::to_string(step);
@@ -613,6 +726,7 @@ TEST(Services, EndAsANaiveReadingSaysAfterAnyHistory) {
       shop.put(again);
       shop.converge();
       Addresses expected;
+      std::set<std::string> hints;
       for (const auto& [pod, object] : pods) {
         const auto set = sets.find(pod);
         if (set == sets.end() || set->second.pod.uid != object.metadata.uid) continue;
@@ -622,11 +736,20 @@ TEST(Services, EndAsANaiveReadingSaysAfterAnyHistory) {
         const bool ready = object.status.conditions.isTrue("Ready") &&
                            interface.conditions.isTrue("Ready") && !object.metadata.deleting();
         for (const auto& ip : interface.ips) {
-          expected[ip.address.substr(0, ip.address.find('/'))] = ready;
+          const auto address = ip.address.substr(0, ip.address.find('/'));
+          expected[address] = ready;
+          const auto& node = object.spec.nodeName;
+          const bool hinted = ready && distribution;
+          hints.insert(address + " " + zones[node] + " for" +
+                       (hinted && !zones[node].empty() ? " " + zones[node] : "") +
+                       (hinted && *distribution == api::TrafficDistribution::PreferSameNode
+                            ? ", " + node
+                            : ""));
         }
       }
       ASSERT_EQ(shop.endpoints(), expected) << "history " << history << ", step " << step;
       ASSERT_THAT(shop.wholly(), IsEmpty()) << "history " << history << ", step " << step;
+      ASSERT_EQ(shop.hints(), hints) << "history " << history << ", step " << step;
     }
   }
 }

@@ -7,6 +7,7 @@
 #include "lib/api/service.h"
 #include "lib/k8s/describe_core.h"
 #include "lib/k8s/projection_decode.h"
+#include "lib/k8s/zone.h"
 
 namespace multinet::controller {
 
@@ -79,7 +80,7 @@ const Fields kPodFields{
        {"initContainers", {{"ports"}, {"restartPolicy"}}}}},
      {"status", {{"phase"}, {"conditions", {{"type"}, {"status"}}, {"type", "Ready"}}}}}};
 const Fields kNodeFields{"",
-                         {{"metadata", {{"name"}, {"uid"}}},
+                         {{"metadata", {{"name"}, {"uid"}, {"labels", {{k8s::kZoneLabel}}}}},
                           {"spec", {{"taints", {{"key"}}}}},
                           {"status", {{"conditions", {{"type"}, {"status"}}}}}}};
 const Fields kNamespaceFields{"", {{"metadata", {{"name"}, {"uid"}, {"labels"}}}}};
@@ -111,7 +112,10 @@ const Fields kServiceFields{"",
                                {"selector"},
                                {"ports"},
                                {"publishNotReadyAddresses"},
+                               {"sessionAffinity"},
+                               {"sessionAffinityConfig"},
                                {"internalTrafficPolicy"},
+                               {"trafficDistribution"},
                                {"ipFamilyPolicy"},
                                {"externalName"}}}}};
 const Fields kSliceFields{"",

@@ -85,6 +85,9 @@ std::vector<k8s::ObjectKey> ByPod::of(const InterfaceSet& set) {
   return {{set.metadata.nameSpace, set.pod.name}};
 }
 
+std::vector<NodeName> ByNode::of(const InterfaceSet& set) {
+  return {NodeName(set.nodeName)};
+}
 std::vector<NodeName> ByNode::of(const Peer& peer) {
   return {NodeName(peer.nodeName)};
 }

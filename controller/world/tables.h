@@ -64,6 +64,7 @@ struct ByPod {
 };
 struct ByNode {
   using Key = NodeName;
+  static std::vector<Key> of(const InterfaceSet& set);
   static std::vector<Key> of(const Peer& peer);
   static std::vector<Key> of(const Block& block);
 };
@@ -95,7 +96,7 @@ struct TableOf<Pod> {
 };
 template <>
 struct TableOf<InterfaceSet> {
-  using Type = Table<InterfaceSet, ByPod>;
+  using Type = Table<InterfaceSet, ByPod, ByNode>;
 };
 template <>
 struct TableOf<Peer> {

@@ -206,6 +206,16 @@ void describe(V& v, typename V::template Ref<PodNetworkServiceTermination> termi
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<ClientIpAffinity> affinity) {
+  v.field("timeoutSeconds", affinity.timeoutSeconds);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<SessionAffinityConfig> config) {
+  v.field("clientIP", config.clientIP);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<PodNetworkServiceSpec> spec) {
   v.required("podNetworkName", spec.podNetworkName);
   v.field("selector", spec.selector);
@@ -216,7 +226,10 @@ void describe(V& v, typename V::template Ref<PodNetworkServiceSpec> spec) {
   v.field("ipFamilyPolicy", spec.ipFamilyPolicy);
   v.field("ports", spec.ports);
   v.field("publishNotReadyAddresses", spec.publishNotReadyAddresses);
+  v.field("sessionAffinity", spec.sessionAffinity);
+  v.field("sessionAffinityConfig", spec.sessionAffinityConfig);
   v.field("internalTrafficPolicy", spec.internalTrafficPolicy);
+  v.field("trafficDistribution", spec.trafficDistribution);
   v.field("termination", spec.termination);
 }
 

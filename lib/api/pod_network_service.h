@@ -18,6 +18,10 @@ enum class ServiceType : std::uint8_t { ClusterIP, ExternalName };
 enum class FamilyPolicy : std::uint8_t { SingleStack, PreferDualStack, RequireDualStack };
 /// Whose endpoints a client is given by a ClusterIP: all, or those of its own node.
 enum class TrafficPolicy : std::uint8_t { Cluster, Local };
+/// Whether a client that connects again gets the endpoint that it had.
+enum class SessionAffinity : std::uint8_t { None, ClientIP };
+/// Which endpoints a client is rather given. PreferClose is core's older word for PreferSameZone.
+enum class TrafficDistribution : std::uint8_t { PreferClose, PreferSameZone, PreferSameNode };
 enum class Protocol : std::uint8_t { TCP, UDP, SCTP };
 /// Whether containers of a pod that is deleted are told to stop only once it has left the service.
 enum class TerminationHold : std::uint8_t { Auto, Off };
@@ -29,6 +33,16 @@ struct PodNetworkServicePort {
   k8s::IntOrString targetPort;  ///< a name is that of a container's port; absent: `port`
   std::string appProtocol;
   bool operator==(const PodNetworkServicePort&) const = default;
+};
+
+struct ClientIpAffinity {
+  std::optional<std::int32_t> timeoutSeconds;  ///< 1 to 86400; absent: kAffinitySeconds, service.h
+  bool operator==(const ClientIpAffinity&) const = default;
+};
+/// Shaped as core's.
+struct SessionAffinityConfig {
+  std::optional<ClientIpAffinity> clientIP;
+  bool operator==(const SessionAffinityConfig&) const = default;
 };
 
 /// How long clients may take to hear that an endpoint goes, before its processes do.
@@ -48,7 +62,10 @@ struct PodNetworkServiceSpec {
   std::optional<FamilyPolicy> ipFamilyPolicy;  ///< absent: as many as there are families
   std::vector<PodNetworkServicePort> ports;
   bool publishNotReadyAddresses = false;
+  SessionAffinity sessionAffinity = SessionAffinity::None;
+  std::optional<SessionAffinityConfig> sessionAffinityConfig;  ///< with ClientIP alone
   TrafficPolicy internalTrafficPolicy = TrafficPolicy::Cluster;
+  std::optional<TrafficDistribution> trafficDistribution;  ///< absent: it doesn't matter
   std::optional<PodNetworkServiceTermination> termination;
   bool operator==(const PodNetworkServiceSpec&) const = default;
 

@@ -148,6 +148,7 @@ TEST(SchemaDefaults, OfAServiceAreTheStructs) {
                                    ["properties"]["spec"]["properties"];
   const auto wordAt = [](const YAML::Node& node) { return node["default"].as<std::string>(); };
   EXPECT_EQ(wordAt(spec["type"]), k8s::spell(PodNetworkServiceSpec{}.type));
+  EXPECT_EQ(wordAt(spec["sessionAffinity"]), k8s::spell(PodNetworkServiceSpec{}.sessionAffinity));
   EXPECT_EQ(wordAt(spec["ports"]["items"]["properties"]["protocol"]),
             k8s::spell(PodNetworkServicePort{}.protocol));
 }

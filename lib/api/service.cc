@@ -226,6 +226,35 @@ void checkExternalName(const PodNetworkServiceSpec& spec, Report& report) {
   none("ipFamilyPolicy", spec.ipFamilyPolicy.has_value(),
        spec.ipFamilyPolicy ? std::string(k8s::spell(*spec.ipFamilyPolicy)) : "");
   none("publishNotReadyAddresses", spec.publishNotReadyAddresses, "true");
+  none("trafficDistribution", spec.trafficDistribution.has_value(),
+       spec.trafficDistribution ? std::string(k8s::spell(*spec.trafficDistribution)) : "");
+  none("sessionAffinity", spec.sessionAffinity != SessionAffinity::None,
+       std::string(k8s::spell(spec.sessionAffinity)));
+}
+
+/// Core takes one of a headless service and does nothing with it.
+void checkAffinity(const PodNetworkServiceSpec& spec, Report& report) {
+  const auto& config = spec.sessionAffinityConfig;
+  if (spec.sessionAffinity == SessionAffinity::None) {
+    if (!config) return;
+    report.violations.push_back(
+        broken("spec.sessionAffinityConfig", "", "says something of an affinity that there isn't",
+               "leave it out, or set sessionAffinity: ClientIP", "OnlyWithClientIP"));
+    return;
+  }
+  if (spec.isHeadless()) {
+    report.violations.push_back(
+        broken("spec.sessionAffinity", std::string(k8s::spell(spec.sessionAffinity)),
+               "is for a ClusterIP, and clients of a headless service choose for themselves",
+               "leave it out, or clusterIP: None", "NotWithHeadless"));
+  }
+  if (!config || !config->clientIP || !config->clientIP->timeoutSeconds) return;
+  const std::int32_t seconds = *config->clientIP->timeoutSeconds;
+  if (seconds >= 1 && seconds <= kMostAffinitySeconds) return;
+  report.violations.push_back(broken("spec.sessionAffinityConfig.clientIP.timeoutSeconds",
+                                     std::to_string(seconds), "is no time to keep an endpoint for",
+                                     "write 1 to " + std::to_string(kMostAffinitySeconds),
+                                     "InvalidTimeout"));
 }
 
 void checkTermination(const PodNetworkServiceSpec& spec, Report& report) {
@@ -304,6 +333,7 @@ Report validate(const PodNetworkService& service) {
   checkChosen(service.spec, report);
   checkFamilies(service.spec, report);
   checkPorts(service.spec, report);
+  checkAffinity(service.spec, report);
   checkTermination(service.spec, report);
   return report;
 }
@@ -348,6 +378,13 @@ Report checkClusterIP(const PodNetworkServiceSpec& spec, const std::vector<Clust
       broken("spec.clusterIP", spec.clusterIP, "is no address of this cluster's Services",
              "write one of " + services + ", or leave it out", "OutOfRange"));
   return report;
+}
+
+std::int32_t affinitySecondsOf(const PodNetworkServiceSpec& service) {
+  if (service.sessionAffinity == SessionAffinity::None) return 0;
+  const auto& config = service.sessionAffinityConfig;
+  if (!config || !config->clientIP) return kAffinitySeconds;
+  return config->clientIP->timeoutSeconds.value_or(kAffinitySeconds);
 }
 
 std::optional<std::string> holdLabelOf(const PodNetworkServiceSpec& service) {

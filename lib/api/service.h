@@ -43,6 +43,11 @@ inline constexpr std::chrono::seconds kHold(3);
 inline constexpr std::chrono::seconds kHoldByName(6);
 inline constexpr std::int32_t kMostHoldSeconds = 30;
 
+/// How long a client keeps its endpoint after its last connection, without a word of the
+/// service's; and the most that it may say. As core has both.
+inline constexpr std::int32_t kAffinitySeconds = 10800;
+inline constexpr std::int32_t kMostAffinitySeconds = 86400;
+
 /// A service by itself: its name, labels, annotations, selector, ports, families.
 [[nodiscard]] Report validate(const PodNetworkService& service);
 /// As above, with warnings of the network: it isn't there, isn't open to the namespace, lacks a
@@ -58,6 +63,9 @@ inline constexpr std::int32_t kMostHoldSeconds = 30;
 /// How long a pod's containers are kept from hearing that they stop, once the slices have said that
 /// it goes; zero: not at all. `label` is kHoldLabel's, null where there is none.
 [[nodiscard]] std::chrono::seconds holdOf(const std::string* label, bool isHeadless);
+
+/// For how long a client keeps its endpoint, in seconds; 0: not at all.
+[[nodiscard]] std::int32_t affinitySecondsOf(const PodNetworkServiceSpec& service);
 
 /// An address of one's choice is one that the cluster's Services have. `ranges` without any of
 /// Services: not known here, the API server will tell.

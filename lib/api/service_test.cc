@@ -40,6 +40,12 @@ void outside(PodNetworkService& service, const std::string& name) {
   service.spec.externalName = name;
 }
 
+void affine(PodNetworkService& service, std::optional<std::int32_t> seconds) {
+  service.spec.clusterIP.clear();
+  service.spec.sessionAffinity = SessionAffinity::ClientIP;
+  service.spec.sessionAffinityConfig = SessionAffinityConfig{ClientIpAffinity{seconds}};
+}
+
 const std::vector<Bad> kBad{
     {"a name with a digit in front", [](auto& s) { s.metadata.name = "9web"; },
      "metadata.name: \"9web\" is no Service's name; write a letter and up to 62 of a-z, 0-9 and "
@@ -165,6 +171,36 @@ const std::vector<Bad> kBad{
        port(s).protocol = Protocol::SCTP;
      },
      "spec.ports[0].protocol: \"SCTP\" isn't served by a ClusterIP", "ProtocolNotServed"},
+    {"an affinity of an outside name",
+     [](auto& s) {
+       outside(s, "db.example.com");
+       s.spec.sessionAffinity = SessionAffinity::ClientIP;
+     },
+     "spec.sessionAffinity: \"ClientIP\" says nothing with type ExternalName",
+     "NotWithExternalName"},
+    {"a distribution of an outside name",
+     [](auto& s) {
+       outside(s, "db.example.com");
+       s.spec.trafficDistribution = TrafficDistribution::PreferSameZone;
+     },
+     "spec.trafficDistribution: \"PreferSameZone\" says nothing with type ExternalName",
+     "NotWithExternalName"},
+    {"an affinity of a headless one",
+     [](auto& s) { s.spec.sessionAffinity = SessionAffinity::ClientIP; },
+     "spec.sessionAffinity: \"ClientIP\" is for a ClusterIP, and clients of a headless service "
+     "choose for themselves; leave it out",
+     "NotWithHeadless"},
+    {"more of no affinity",
+     [](auto& s) { s.spec.sessionAffinityConfig = SessionAffinityConfig{ClientIpAffinity{5}}; },
+     "spec.sessionAffinityConfig: says something of an affinity that there isn't; leave it out, "
+     "or set sessionAffinity: ClientIP",
+     "OnlyWithClientIP"},
+    {"an affinity of no time", [](auto& s) { affine(s, 0); },
+     "spec.sessionAffinityConfig.clientIP.timeoutSeconds: \"0\" is no time to keep an endpoint "
+     "for; write 1 to 86400",
+     "InvalidTimeout"},
+    {"an affinity of more than a day", [](auto& s) { affine(s, 86401); },
+     "spec.sessionAffinityConfig.clientIP.timeoutSeconds: \"86401\" is no time", "InvalidTimeout"},
     {"a hold of no time", [](auto& s) { s.spec.termination = {TerminationHold::Auto, 0}; },
      "spec.termination.seconds: \"0\" is no time to wait for; write 1 to 30, or hold: Off",
      "InvalidHold"},
@@ -271,6 +307,20 @@ TEST(Service, WhatItIsMadeForNeverChanges) {
   EXPECT_EQ(changed([](auto& s) { s.spec.ipFamilyPolicy = FamilyPolicy::SingleStack; }), "");
   EXPECT_EQ(changed([](auto& s) { s.spec.ipFamilies = {AddressFamily::IPv6}; }),
             "spec.ipFamilies: \"IPv6\" can't change; make another service instead\n");
+}
+
+TEST(Service, AClientKeepsItsEndpointForThreeHoursUnlessItSaysOtherwise) {
+  auto service = goodService("web", "blue");
+  EXPECT_EQ(affinitySecondsOf(service.spec), 0);
+  affine(service, {});
+  EXPECT_EQ(affinitySecondsOf(service.spec), 10800);
+  for (const std::int32_t seconds : {1, 600, 86400}) {
+    affine(service, seconds);
+    EXPECT_EQ(affinitySecondsOf(service.spec), seconds);
+    EXPECT_EQ(all(validate(service, goodCatalog()).violations), "");
+  }
+  service.spec.sessionAffinityConfig.reset();
+  EXPECT_EQ(affinitySecondsOf(service.spec), 10800);
 }
 
 TEST(Service, FamiliesAreItsOwnOrTheNetworks) {

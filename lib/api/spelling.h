@@ -46,6 +46,17 @@ inline constexpr std::array kSpellings<api::TrafficPolicy>{
     std::pair{api::TrafficPolicy::Local, std::string_view("Local")},
 };
 template <>
+inline constexpr std::array kSpellings<api::SessionAffinity>{
+    std::pair{api::SessionAffinity::None, std::string_view("None")},
+    std::pair{api::SessionAffinity::ClientIP, std::string_view("ClientIP")},
+};
+template <>
+inline constexpr std::array kSpellings<api::TrafficDistribution>{
+    std::pair{api::TrafficDistribution::PreferClose, std::string_view("PreferClose")},
+    std::pair{api::TrafficDistribution::PreferSameZone, std::string_view("PreferSameZone")},
+    std::pair{api::TrafficDistribution::PreferSameNode, std::string_view("PreferSameNode")},
+};
+template <>
 inline constexpr std::array kSpellings<api::TerminationHold>{
     std::pair{api::TerminationHold::Auto, std::string_view("Auto")},
     std::pair{api::TerminationHold::Off, std::string_view("Off")},

@@ -1,5 +1,6 @@
 #include "lib/bpf/bpffs.h"
 
+#include <bpf/bpf.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
@@ -38,6 +39,17 @@ Status mountBpffs(const std::string& directory) {
                 what + ": not permitted; run the agent as root with CAP_SYS_ADMIN");
   }
   return fail(errnoError(what, error));
+}
+
+Status keepAlso(const std::string& from, const std::string& to) {
+  const std::string what = "keep what is kept at " + from + " also at " + to;
+  const Fd kept(bpf_obj_get(from.c_str()));
+  if (!kept.valid()) {
+    if (errno == ENOENT) return {};
+    return fail(errnoError(what, errno));
+  }
+  if (bpf_obj_pin(kept.get(), to.c_str()) == 0 || errno == EEXIST) return {};
+  return fail(errnoError(what, errno));
 }
 
 Status forgetBpffs(const std::string& directory) {

@@ -21,6 +21,12 @@ Result<Map> Map::of(Fd fd, std::string name) {
   return map;
 }
 
+Result<Map> Map::keptAt(const std::string& path) {
+  Fd fd(bpf_obj_get(path.c_str()));
+  if (!fd.valid()) return fail(errnoError("open the BPF map kept at " + path, errno));
+  return of(std::move(fd), path);
+}
+
 Status Map::fits(Bytes key, std::size_t value) const {
   if (key.size() == keySize_ && value == valueSize_) return {};
   return fail(Code::Internal, "MapLayout",

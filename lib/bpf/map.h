@@ -15,6 +15,8 @@ class Map final : public Table {
  public:
   /// By descriptor. InvalidArgument where it is no map.
   [[nodiscard]] static Result<Map> of(Fd fd, std::string name);
+  /// As it is kept at that path in a bpffs. NotFound where nothing is.
+  [[nodiscard]] static Result<Map> keptAt(const std::string& path);
 
   [[nodiscard]] Status put(Bytes key, Bytes value) override;
   [[nodiscard]] Status erase(Bytes key) override;

@@ -1,5 +1,6 @@
 #include "lib/endpoints/frontends.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "lib/api/service.h"
@@ -33,6 +34,12 @@ std::uint16_t targetPort(const k8s::EndpointSlice& slice, const k8s::ServicePort
   return 0;
 }
 
+Hint hintFor(const std::vector<k8s::HintedFor>& hinted, const std::string& name) {
+  if (hinted.empty()) return Hint::None;
+  const bool ours = std::ranges::find(hinted, name, &k8s::HintedFor::name) != hinted.end();
+  return ours ? Hint::Ours : Hint::Others;
+}
+
 }  // namespace
 
 bool isControllers(const k8s::EndpointSlice& slice) {
@@ -52,8 +59,17 @@ api::TrafficPolicy policyOf(const k8s::Service& service) {
                                                        : api::TrafficPolicy::Cluster;
 }
 
+std::uint32_t affinityOf(const k8s::Service& service) {
+  if (*service.spec.sessionAffinity != "ClientIP") return 0;
+  const auto& config = service.spec.sessionAffinityConfig;
+  const std::int32_t seconds =
+      config && config->clientIP ? config->clientIP->timeoutSeconds.value_or(api::kAffinitySeconds)
+                                 : api::kAffinitySeconds;
+  return static_cast<std::uint32_t>(std::clamp(seconds, 1, api::kMostAffinitySeconds));
+}
+
 std::vector<EndpointView> endpointsOf(const k8s::ServicePort& port, IpFamily family,
-                                      const Slices& slices, const NodeName& node) {
+                                      const Slices& slices, const Place& place) {
   std::vector<EndpointView> views;
   for (const auto& slice : slices) {
     if (!isControllers(*slice) || slice->addressType != name(family)) continue;
@@ -68,7 +84,9 @@ std::vector<EndpointView> endpointsOf(const k8s::ServicePort& port, IpFamily fam
                        ready,
                        one.conditions.serving.value_or(ready),
                        one.conditions.terminating.value_or(false),
-                       one.nodeName == node.str(),
+                       one.nodeName == place.node.str(),
+                       hintFor(one.hints->forNodes, place.node.str()),
+                       hintFor(one.hints->forZones, place.zone),
                        &one});
     }
   }
@@ -76,7 +94,7 @@ std::vector<EndpointView> endpointsOf(const k8s::ServicePort& port, IpFamily fam
 }
 
 std::map<Frontend, std::vector<Target>> frontendsOf(const k8s::Service& service,
-                                                    const Slices& slices, const NodeName& node) {
+                                                    const Slices& slices, const Place& place) {
   std::map<Frontend, std::vector<Target>> frontends;
   for (const std::string& text : service.spec.clusterIPs) {
     const auto address = IpAddress::parse(text);
@@ -86,7 +104,7 @@ std::map<Frontend, std::vector<Target>> frontendsOf(const k8s::Service& service,
       const auto number = portOf(port.port);
       if (!transport || !number) continue;
       frontends[{*address, *number, *transport}] =
-          usable(endpointsOf(port, address->family(), slices, node), policyOf(service));
+          usable(endpointsOf(port, address->family(), slices, place), policyOf(service));
     }
   }
   return frontends;

@@ -19,6 +19,12 @@ using Slices = std::vector<std::shared_ptr<const k8s::EndpointSlice>>;
 
 enum class Transport : std::uint8_t { Tcp = 6, Udp = 17 };  ///< numbers of the protocol (IANA)
 
+/// Where clients of a node are.
+struct Place {
+  NodeName node;
+  std::string zone;  ///< empty: it is in none
+};
+
 /// What a client connects to.
 struct Frontend {
   IpAddress address;
@@ -32,16 +38,21 @@ struct Frontend {
 /// Whose endpoints the Service gives a client by its ClusterIP.
 [[nodiscard]] api::TrafficPolicy policyOf(const k8s::Service& service);
 
-/// All endpoints that the slices have for one port of a Service in one family, as `node` sees them.
+/// For how many seconds a client of its ClusterIP keeps the endpoint that it was given; 0: not at
+/// all. Pure.
+[[nodiscard]] std::uint32_t affinityOf(const k8s::Service& service);
+
+/// All endpoints that the slices have for one port of a Service in one family, as clients at
+/// `place` see them.
 /// Slices that aren't the controller's are passed over. Pure; views point into the slices.
 [[nodiscard]] std::vector<EndpointView> endpointsOf(const k8s::ServicePort& port, IpFamily family,
-                                                    const Slices& slices, const NodeName& node);
+                                                    const Slices& slices, const Place& place);
 
-/// Of a ClusterIP each port in each family with the endpoints that clients of this node get, none
+/// Of a ClusterIP each port in each family with the endpoints that clients at `place` get, none
 /// where none is usable. A headless service has none; SCTP isn't translated. Slices that aren't
 /// the controller's are passed over. Pure.
 [[nodiscard]] std::map<Frontend, std::vector<Target>> frontendsOf(const k8s::Service& service,
                                                                   const Slices& slices,
-                                                                  const NodeName& node);
+                                                                  const Place& place);
 
 }  // namespace multinet::endpoints

@@ -24,6 +24,8 @@ std::shared_ptr<k8s::EndpointSlice> sliceOf(const std::vector<std::string>& addr
   return slice;
 }
 
+const Place kPlace{NodeName("n1"), "east"};
+
 TEST(Frontends, AreEachPortInEachFamily) {
   k8s::Service service;
   service.spec.clusterIPs = {"10.96.0.1", "fd00:96::1"};
@@ -36,7 +38,7 @@ TEST(Frontends, AreEachPortInEachFamily) {
   six->addressType = "IPv6";
   auto forged = sliceOf({"10.66.0.66"});
   forged->metadata.labels = {};
-  const auto found = frontendsOf(service, {four, six, forged}, NodeName("n1"));
+  const auto found = frontendsOf(service, {four, six, forged}, kPlace);
   ASSERT_EQ(found.size(), 4U);
   const auto v4 = *IpAddress::parse("10.96.0.1");
   const auto v6 = *IpAddress::parse("fd00:96::1");
@@ -51,8 +53,26 @@ TEST(Frontends, AreEachPortInEachFamily) {
   four->endpoints[0].nodeName = "n2";
   four->endpoints[1].nodeName = "n1";
   service.spec.internalTrafficPolicy = "Local";
-  EXPECT_THAT(frontendsOf(service, {four}, NodeName("n1")).at({v4, 80, Transport::Tcp}),
+  EXPECT_THAT(frontendsOf(service, {four}, kPlace).at({v4, 80, Transport::Tcp}),
               ElementsAre(Target{*IpAddress::parse("10.66.0.2"), 8080}));
+}
+
+TEST(Affinity, IsInSecondsAndOfClientIPAlone) {
+  k8s::Service service;
+  const auto ofSeconds = [](std::int32_t seconds) {
+    return k8s::SessionAffinityConfig{k8s::ClientIpConfig{seconds}};
+  };
+  EXPECT_EQ(affinityOf(service), 0U);
+  service.spec.sessionAffinity = "None";
+  EXPECT_EQ(affinityOf(service), 0U);
+  service.spec.sessionAffinity = "ClientIP";
+  EXPECT_EQ(affinityOf(service), 10800U);
+  service.spec.sessionAffinityConfig.emplace();
+  EXPECT_EQ(affinityOf(service), 10800U);
+  service.spec.sessionAffinityConfig = ofSeconds(5);
+  EXPECT_EQ(affinityOf(service), 5U);
+  service.spec.sessionAffinityConfig = ofSeconds(-1);
+  EXPECT_EQ(affinityOf(service), 1U) << "nonsense is as near as can be";
 }
 
 TEST(Endpoints, ArePointedAtAndMayLackThePort) {
@@ -62,7 +82,7 @@ TEST(Endpoints, ArePointedAtAndMayLackThePort) {
   auto without = sliceOf({"10.66.0.2", "nonsense"});
   without->ports = {{"http", "UDP", 8080, ""}};
   without->endpoints[0].nodeName = "n1";
-  const auto found = endpointsOf(web, IpFamily::V4, {with, without}, NodeName("n1"));
+  const auto found = endpointsOf(web, IpFamily::V4, {with, without}, kPlace);
   ASSERT_EQ(found.size(), 2U);
   EXPECT_EQ(found[0].told, &with->endpoints[0]);
   EXPECT_EQ(found[0].target.port, 8080);
@@ -70,7 +90,24 @@ TEST(Endpoints, ArePointedAtAndMayLackThePort) {
   EXPECT_EQ(found[1].told, &without->endpoints[0]);
   EXPECT_EQ(found[1].target.port, 0) << "of another protocol";
   EXPECT_TRUE(found[1].here);
-  EXPECT_THAT(endpointsOf(web, IpFamily::V6, {with, without}, NodeName("n1")), IsEmpty());
+  EXPECT_THAT(endpointsOf(web, IpFamily::V6, {with, without}, kPlace), IsEmpty());
+}
+
+TEST(Endpoints, AreHintedForThePlaceOrForOthers) {
+  const k8s::ServicePort web{"http", "", 80, {}, ""};
+  auto slice = sliceOf({"10.66.0.1", "10.66.0.2", "10.66.0.3"});
+  slice->endpoints[0].hints = k8s::EndpointHints{{{"west"}, {"east"}}, {{"n2"}}};
+  slice->endpoints[1].hints = k8s::EndpointHints{{{"west"}}, {{"n1"}}};
+  const auto found = endpointsOf(web, IpFamily::V4, {slice}, kPlace);
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].forZone, Hint::Ours);
+  EXPECT_EQ(found[0].forNode, Hint::Others);
+  EXPECT_EQ(found[1].forZone, Hint::Others);
+  EXPECT_EQ(found[1].forNode, Hint::Ours);
+  EXPECT_EQ(found[2].forZone, Hint::None);
+  EXPECT_EQ(found[2].forNode, Hint::None);
+  const auto nowhere = endpointsOf(web, IpFamily::V4, {slice}, {NodeName("n1"), ""});
+  EXPECT_EQ(nowhere[0].forZone, Hint::Others) << "its node is in no zone";
 }
 
 }  // namespace

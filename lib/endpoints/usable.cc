@@ -13,6 +13,21 @@ Use besideReady(const EndpointView& one, api::TrafficPolicy policy) {
   return one.serving && one.terminating ? Use::Terminating : Use::NotReady;
 }
 
+/// Whether it told any.
+bool preferHinted(const std::vector<EndpointView>& endpoints, Hint EndpointView::* hint,
+                  std::vector<Use>& uses) {
+  bool any = false;
+  for (std::size_t i = 0; i < uses.size(); ++i) {
+    if (uses[i] != Use::Used) continue;
+    if (endpoints[i].*hint == Hint::None) return false;
+    any = any || endpoints[i].*hint == Hint::Ours;
+  }
+  for (std::size_t i = 0; any && i < uses.size(); ++i) {
+    if (uses[i] == Use::Used && endpoints[i].*hint != Hint::Ours) uses[i] = Use::NotHinted;
+  }
+  return any;
+}
+
 }  // namespace
 
 std::vector<Use> useOf(const std::vector<EndpointView>& endpoints, api::TrafficPolicy policy) {
@@ -21,6 +36,9 @@ std::vector<Use> useOf(const std::vector<EndpointView>& endpoints, api::TrafficP
   for (const EndpointView& one : endpoints) uses.push_back(besideReady(one, policy));
   if (std::ranges::find(uses, Use::Used) == uses.end()) {
     std::ranges::replace(uses, Use::Terminating, Use::Used);
+  } else if (policy == api::TrafficPolicy::Cluster &&
+             !preferHinted(endpoints, &EndpointView::forNode, uses)) {
+    preferHinted(endpoints, &EndpointView::forZone, uses);
   }
   return uses;
 }

@@ -17,6 +17,9 @@ struct Target {
   auto operator<=>(const Target&) const = default;
 };
 
+/// For whom an endpoint is hinted: for nobody, for others, or for the client's node (or its zone).
+enum class Hint : std::uint8_t { None, Others, Ours };
+
 /// One endpoint in one port. What a slice leaves out is ready, serving and not terminating, as the
 /// API defines it.
 struct EndpointView {
@@ -24,7 +27,9 @@ struct EndpointView {
   bool ready = true;
   bool serving = true;
   bool terminating = false;
-  bool here = false;                    ///< on this node
+  bool here = false;  ///< on this node
+  Hint forNode = Hint::None;
+  Hint forZone = Hint::None;
   const k8s::Endpoint* told = nullptr;  ///< as the slice has it, which outlives the view
 };
 
@@ -34,12 +39,15 @@ enum class Use : std::uint8_t {
   NoPort,       ///< its pod has no port of the name that `targetPort` says
   NotReady,     ///< and not one that ends and still serves
   Terminating,  ///< others are ready
-  Elsewhere     ///< on another node, and the policy is Local
+  Elsewhere,    ///< on another node, and the policy is Local
+  NotHinted     ///< ready, as are others that are hinted for the client's node or zone
 };
 
-/// As kube-proxy means it: those that are ready; where none is, those that end and still serve,
-/// since a connection to one of them is better than none. With `Local` of this node's alone. One
-/// for each endpoint, in their order. Pure.
+/// As kube-proxy means it (1.34, pkg/proxy/topology.go): those that are ready; where none is, those
+/// that end and still serve, since a connection to one of them is better than none. With `Local` of
+/// this node's alone. Otherwise, of those that are ready, the ones hinted for this node, where all
+/// have a hint for a node and one is for this; else those for its zone, likewise; else all. One for
+/// each endpoint, in their order. Pure.
 [[nodiscard]] std::vector<Use> useOf(const std::vector<EndpointView>& endpoints,
                                      api::TrafficPolicy policy);
 

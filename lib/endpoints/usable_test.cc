@@ -9,10 +9,21 @@ using api::TrafficPolicy;
 using testing::ElementsAre;
 using testing::ElementsAreArray;
 
-/// `r` ready, `s` serving, `t` terminating, `h` here.
+/// `r` ready, `s` serving, `t` terminating, `h` here; hinted for this node `N` or another `n`, for
+/// this zone `Z` or another `z`.
 EndpointView endpoint(unsigned last, std::string_view what) {
   const auto has = [what](char letter) { return what.find(letter) != std::string_view::npos; };
-  return {{IpAddress(IpFamily::V4, last), 80}, has('r'), has('s'), has('t'), has('h')};
+  const auto hint = [&](char ours, char others) {
+    if (has(ours)) return Hint::Ours;
+    return has(others) ? Hint::Others : Hint::None;
+  };
+  return {{IpAddress(IpFamily::V4, last), 80},
+          has('r'),
+          has('s'),
+          has('t'),
+          has('h'),
+          hint('N', 'n'),
+          hint('Z', 'z')};
 }
 
 struct Case {
@@ -40,6 +51,19 @@ TEST(Usable, IsWhatKubeProxyMeans) {
       {"local: ready here before ending here", {"sth", "rsh"}, local, {1}},
       {"local: that ends elsewhere", {"st"}, local, {}},
       {"local: not ready here", {"h", "sh"}, local, {}},
+      {"this zone's", {"rsz", "rsZ", "rsZ"}, cluster, {1, 2}},
+      {"none in this zone", {"rsz", "rsz"}, cluster, {0, 1}},
+      {"one without a hint: nobody's count", {"rsz", "rs", "rsZ"}, cluster, {0, 1, 2}},
+      {"that isn't ready needs no hint", {"rsz", "s", "rsZ"}, cluster, {2}},
+      {"this zone's isn't ready", {"rsz", "sZ"}, cluster, {0}},
+      {"this node's before this zone's", {"rsnZ", "rsNZ", "rsnz"}, cluster, {1}},
+      {"none on this node: this zone's", {"rsnZ", "rsnz", "rsnZ"}, cluster, {0, 2}},
+      {"one without a node: this zone's", {"rsNZ", "rsZ", "rsnz"}, cluster, {0, 1}},
+      {"no zones known: this node's", {"rsn", "rsN"}, cluster, {1}},
+      {"neither: all", {"rsn", "rsn"}, cluster, {0, 1}},
+      {"none ready: hints don't count", {"stz", "st"}, cluster, {0, 1}},
+      {"one ends in this zone, another is ready elsewhere", {"stZ", "rsz"}, cluster, {1}},
+      {"local passes over hints", {"rshz", "rsZ"}, local, {0}},
   };
   for (const Case& one : cases) {
     std::vector<EndpointView> endpoints;
@@ -66,6 +90,9 @@ TEST(Use, SaysWhyAnEndpointGetsNoConnections) {
   EXPECT_THAT(
       useOf({endpoint(1, "rs"), endpoint(2, "sth"), endpoint(3, "h")}, TrafficPolicy::Local),
       ElementsAre(Use::Elsewhere, Use::Used, Use::NotReady));
+  EXPECT_THAT(useOf({endpoint(1, "rsZ"), endpoint(2, "rsz"), endpoint(3, "stZ"), unnamed},
+                    TrafficPolicy::Cluster),
+              ElementsAre(Use::Used, Use::NotHinted, Use::Terminating, Use::NoPort));
 }
 
 }  // namespace

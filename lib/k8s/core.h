@@ -134,6 +134,16 @@ struct ServicePort {
   bool operator==(const ServicePort&) const = default;
 };
 
+struct ClientIpConfig {
+  std::optional<std::int32_t> timeoutSeconds;
+  bool operator==(const ClientIpConfig&) const = default;
+};
+
+struct SessionAffinityConfig {
+  std::optional<ClientIpConfig> clientIP;
+  bool operator==(const SessionAffinityConfig&) const = default;
+};
+
 struct ServiceSpec {
   std::string type;
   std::string clusterIP;  ///< `None`: headless
@@ -143,8 +153,11 @@ struct ServiceSpec {
   StringMap selector;
   std::vector<ServicePort> ports;
   bool publishNotReadyAddresses = false;
-  std::string internalTrafficPolicy;  ///< Cluster or Local
-  std::string externalName;           ///< of type ExternalName
+  Seldom<std::string> sessionAffinity;                         ///< None or ClientIP
+  std::optional<SessionAffinityConfig> sessionAffinityConfig;  ///< with ClientIP alone
+  std::string internalTrafficPolicy;                           ///< Cluster or Local
+  Seldom<std::string> trafficDistribution;  ///< PreferSameZone, ...; empty: it doesn't matter
+  std::string externalName;                 ///< of type ExternalName
   bool operator==(const ServiceSpec&) const = default;
 };
 
@@ -170,11 +183,25 @@ struct ObjectReference {
   bool operator==(const ObjectReference&) const = default;
 };
 
+/// For which zone or node an endpoint is.
+struct HintedFor {
+  std::string name;
+  bool operator==(const HintedFor&) const = default;
+};
+
+struct EndpointHints {
+  std::vector<HintedFor> forZones;
+  std::vector<HintedFor> forNodes;
+  bool operator==(const EndpointHints&) const = default;
+};
+
 struct Endpoint {
   std::vector<std::string> addresses;
   EndpointConditions conditions;
   std::string hostname;
   std::string nodeName;
+  Seldom<std::string> zone;  ///< of its node
+  Seldom<EndpointHints> hints;
   std::optional<ObjectReference> targetRef;
   bool operator==(const Endpoint&) const = default;
 };

@@ -109,6 +109,16 @@ void describe(V& v, typename V::template Ref<ServicePort> port) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<ClientIpConfig> config) {
+  v.field("timeoutSeconds", config.timeoutSeconds);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<SessionAffinityConfig> config) {
+  v.field("clientIP", config.clientIP);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<ServiceSpec> spec) {
   v.field("type", spec.type);
   v.field("clusterIP", spec.clusterIP);
@@ -118,7 +128,10 @@ void describe(V& v, typename V::template Ref<ServiceSpec> spec) {
   v.field("selector", spec.selector);
   v.field("ports", spec.ports);
   v.field("publishNotReadyAddresses", spec.publishNotReadyAddresses);
+  v.field("sessionAffinity", spec.sessionAffinity);
+  v.field("sessionAffinityConfig", spec.sessionAffinityConfig);
   v.field("internalTrafficPolicy", spec.internalTrafficPolicy);
+  v.field("trafficDistribution", spec.trafficDistribution);
   v.field("externalName", spec.externalName);
 }
 
@@ -144,11 +157,24 @@ void describe(V& v, typename V::template Ref<ObjectReference> reference) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<HintedFor> hinted) {
+  v.required("name", hinted.name);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<EndpointHints> hints) {
+  v.field("forZones", hints.forZones);
+  v.field("forNodes", hints.forNodes);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<Endpoint> endpoint) {
   v.required("addresses", endpoint.addresses);
   v.field("conditions", endpoint.conditions);
   v.field("hostname", endpoint.hostname);
   v.field("nodeName", endpoint.nodeName);
+  v.field("zone", endpoint.zone);
+  v.field("hints", endpoint.hints);
   v.field("targetRef", endpoint.targetRef);
 }
 

@@ -48,10 +48,16 @@ TEST(Decoding, OfASliceKeepsWhatIsWritten) {
                       {false, true, true},
                       "web-0",
                       "a",
+                      "east",
+                      EndpointHints{{{"east"}}, {{"a"}}},
                       ObjectReference{"Pod", "n", "web-0", "u"}}};
   const auto json = KindTraits<EndpointSlice>::encode(slice);
   EXPECT_EQ(json["endpoints"][0]["conditions"]["ready"], false) << "false isn't absent";
+  EXPECT_EQ(json["endpoints"][0]["hints"]["forZones"][0]["name"], "east");
   EXPECT_EQ(decodeText<EndpointSlice>(json.dump()).value(), slice);
+  slice.endpoints[0].hints = EndpointHints{};
+  const auto without = KindTraits<EndpointSlice>::encode(slice);
+  EXPECT_FALSE(without["endpoints"][0].contains("hints")) << "none is absent";
 }
 
 TEST(Conditions, SayWhetherAnythingChanged) {

@@ -17,7 +17,7 @@ class FakePlane final : public Plane {
     there = true;
     return {};
   }
-  [[nodiscard]] ServiceTable::Maps maps() override { return {services, slots, datagrams}; }
+  [[nodiscard]] ServiceTable::Maps maps() override { return {services, slots, endpoints}; }
   [[nodiscard]] bpf::Table& members() override { return memberTable; }
   [[nodiscard]] Result<std::set<std::uint64_t>> namespaces() override { return alive; }
   [[nodiscard]] Result<unsigned> end(const std::vector<Ended>& some,
@@ -33,7 +33,7 @@ class FakePlane final : public Plane {
   std::vector<Ended> ended;
   FakeTable services;
   FakeTable slots;
-  FakeTable datagrams;
+  FakeTable endpoints;
   FakeTable memberTable;
 };
 

@@ -15,6 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Where the maps of layout 1 are, those of the version before this one.
+std::string earlier(const std::string& directory) {
+  return directory + "/v1";
+}
+
 bool isTarget(const netlink::UdpSocket& socket, const Target& target) {
   const mn_backend backend = toMap(target);
   return socket.port == backend.port &&
@@ -41,18 +46,57 @@ std::string KernelPlane::kept() const {
 
 bool KernelPlane::isThere() const {
   std::error_code ignored;
-  return fs::exists(kept() + "/services", ignored);
+  return fs::exists(kept() + "/services", ignored) ||
+         fs::exists(earlier(options_.directory) + "/services", ignored);
+}
+
+// What is as it was goes on as it is, links too: they get the new programs when all that these read
+// is there, and no connect finds less than before.
+Status KernelPlane::takeOverPins() const {
+  std::error_code failed;
+  const std::string before = earlier(options_.directory);
+  if (!fs::is_directory(before, failed)) return {};
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(before, failed)) {
+    names.push_back(entry.path().filename());
+  }
+  if (failed) {
+    return fail(errnoError("read what an earlier version left in " + before, failed.value()));
+  }
+  for (const std::string& name : names) {
+    if (name == "services") continue;
+    const fs::path now = fs::path(kept()) / (name == "datagrams" ? "endpoints" : name);
+    MULTINET_CHECK(bpf::keepAlso(fs::path(before) / name, now));
+  }
+  return {};
+}
+
+// Its values were shorter: nobody kept an endpoint.
+Status KernelPlane::takeOverServices() {
+  const auto before = bpf::Map::keptAt(earlier(options_.directory) + "/services");
+  if (!before) {
+    if (before.error().code == Code::NotFound) return {};
+    return fail(before.error());
+  }
+  Status written;
+  MULTINET_CHECK(before->each([&](bpf::Bytes key, bpf::Bytes value) {
+    const auto service = as<mn_service>(value);
+    if (const Status one = services_->put(key, bpf::bytesOf(service)); !one) written = one;
+  }));
+  return written;
 }
 
 Status KernelPlane::load() {
   MULTINET_CHECK(bpf::mountBpffs(options_.directory));
   MULTINET_CHECK(makePrivateDirectory(kept()));
+  MULTINET_CHECK(takeOverPins());
   MULTINET_TRY(bpf::Object object, bpf::Object::load(bpf::objects::translate, "translate", kept()));
   MULTINET_TRY(members_, object.map("members"));
   MULTINET_TRY(services_, object.map("services"));
   MULTINET_TRY(slots_, object.map("slots"));
-  MULTINET_TRY(datagrams_, object.map("datagrams"));
+  MULTINET_TRY(endpoints_, object.map("endpoints"));
   MULTINET_TRY(flows_, object.map("flows"));
+  MULTINET_CHECK(takeOverServices());
   object_ = std::move(object);
   return {};
 }
@@ -64,12 +108,12 @@ Status KernelPlane::attach() {
     MULTINET_TRY(cgroup, podsCgroup(mount));
   }
   MULTINET_TRY(const bpf::Attached attached, object_->attach(cgroup));
+  forgetOthers();
   if (attached.made + attached.replaced == 0) return {};
   log::info("attached the programs of services", {{"cgroup", cgroup},
                                                   {"made", attached.made},
                                                   {"replaced", attached.replaced},
                                                   {"kept", attached.kept}});
-  forgetOthers();
   return {};
 }
 
@@ -78,7 +122,7 @@ Status KernelPlane::ensure() {
   return attach();
 }
 
-// Of another version, whose maps nobody fills any more; its links end with it.
+// Of another version, whose maps nobody fills any more; links that weren't taken over end with it.
 void KernelPlane::forgetOthers() const {
   std::error_code ignored;
   std::vector<fs::path> others;

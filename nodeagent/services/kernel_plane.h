@@ -29,7 +29,7 @@ class KernelPlane final : public Plane {
 
   [[nodiscard]] bool isThere() const override;
   [[nodiscard]] Status ensure() override;
-  [[nodiscard]] ServiceTable::Maps maps() override { return {*services_, *slots_, *datagrams_}; }
+  [[nodiscard]] ServiceTable::Maps maps() override { return {*services_, *slots_, *endpoints_}; }
   [[nodiscard]] bpf::Table& members() override { return *members_; }
   [[nodiscard]] Result<std::set<std::uint64_t>> namespaces() override;
   [[nodiscard]] Result<unsigned> end(const std::vector<Ended>& ended,
@@ -38,6 +38,8 @@ class KernelPlane final : public Plane {
  private:
   [[nodiscard]] std::string kept() const;
   [[nodiscard]] Status load();
+  [[nodiscard]] Status takeOverPins() const;
+  [[nodiscard]] Status takeOverServices();
   [[nodiscard]] Status attach();
   void forgetOthers() const;
   [[nodiscard]] Result<unsigned> endHere(const std::vector<Ended>& ended) const;
@@ -47,7 +49,7 @@ class KernelPlane final : public Plane {
   std::optional<bpf::Map> members_;
   std::optional<bpf::Map> services_;
   std::optional<bpf::Map> slots_;
-  std::optional<bpf::Map> datagrams_;
+  std::optional<bpf::Map> endpoints_;
   std::optional<bpf::Map> flows_;
 };
 

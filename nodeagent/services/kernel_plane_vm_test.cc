@@ -3,9 +3,13 @@
 #include "nodeagent/services/kernel_plane.h"
 
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <poll.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "lib/bpf/test_ground.h"
@@ -125,10 +129,11 @@ class PlaneTest : public testing::Test {
     ASSERT_TRUE(members_.joined(IntentId("web"), netns_, networks));
   }
   void lead(const std::string& vip, std::uint16_t port, Transport transport,
-            const std::vector<const Server*>& servers) {
+            const std::vector<const Server*>& servers, std::uint32_t affinity = 0) {
     std::vector<Target> targets;
     for (const Server* one : servers) targets.push_back(one->target());
-    const auto put = table_->put({*IpAddress::parse(vip), port, transport}, kBlue, targets, ended_);
+    const auto put =
+        table_->put({*IpAddress::parse(vip), port, transport}, {kBlue, affinity}, targets, ended_);
     ASSERT_TRUE(put) << put.error().message;
   }
   /// errno of a connect, or of what is checked afterwards: 200 where another peer is shown.
@@ -360,6 +365,151 @@ TEST_F(PlaneTest, AConnectedUdpSocketEndsWithItsEndpoint) {
   }
 }
 
+TEST_F(PlaneTest, WithAnAffinityAPodKeepsItsEndpointAsLongAsThatIsThere) {
+  join({kBlue});
+  constexpr std::uint32_t kLong = 10800;
+  for (const Ends& one : kEnds) {
+    Server first(one.server, Transport::Tcp);
+    Server second(one.server, Transport::Tcp);
+    Server third(one.server, Transport::Tcp);
+    lead(one.vip, 80, Transport::Tcp, {&first, &second, &third}, kLong);
+    const auto connects = [&](int times) {
+      for (int i = 0; i < times; ++i) ASSERT_EQ(connect(one.asked, 80), 0);
+    };
+    connects(20);
+    std::vector<Server*> servers{&first, &second, &third};
+    const auto own = std::ranges::find_if(servers, [](Server* it) { return it->take() == 20; });
+    ASSERT_NE(own, servers.end()) << one.asked << ": one has them all";
+    std::swap(*own, servers.front());
+    // Others leave and come: it stays. Its own leaves: another, and that one from then on.
+    lead(one.vip, 80, Transport::Tcp, {servers[0], servers[1]}, kLong);
+    connects(10);
+    EXPECT_EQ(servers[0]->take(), 10U);
+    lead(one.vip, 80, Transport::Tcp, {servers[1], servers[2]}, kLong);
+    connects(20);
+    const unsigned ofSecond = servers[1]->take();
+    const unsigned ofThird = servers[2]->take();
+    EXPECT_TRUE((ofSecond == 20 && ofThird == 0) || (ofSecond == 0 && ofThird == 20))
+        << ofSecond << " and " << ofThird;
+    EXPECT_EQ(servers[0]->take(), 0U);
+    // None left is refused; without the affinity all get some.
+    lead(one.vip, 80, Transport::Tcp, {}, kLong);
+    EXPECT_EQ(connect(one.asked, 80), ECONNREFUSED);
+    lead(one.vip, 80, Transport::Tcp, {servers[1], servers[2]}, 0);
+    connects(40);
+    EXPECT_GT(servers[1]->take(), 0U);
+    EXPECT_GT(servers[2]->take(), 0U);
+  }
+}
+
+TEST_F(PlaneTest, AnAffinityEndsWithItsTime) {
+  join({kBlue});
+  Server one("127.0.0.2", Transport::Tcp);
+  Server other("127.0.0.3", Transport::Tcp);
+  lead("127.96.0.1", 80, Transport::Tcp, {&one, &other}, 1);
+  auto choices =
+      bpf::Map::keptAt(ground_.directory() + "/v" + std::to_string(MN_LAYOUT) + "/choices");
+  ASSERT_TRUE(choices) << choices.error().message;
+  // Instead of a wait: it was last used when the machine started. 40 times the same endpoint is a
+  // chance in a million million.
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_EQ(connect("127.96.0.1", 80), 0);
+    std::vector<std::pair<mn_client, mn_choice>> found;
+    ASSERT_TRUE(choices->each([&](bpf::Bytes key, bpf::Bytes value) {
+      found.emplace_back(as<mn_client>(key), as<mn_choice>(value));
+    }));
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_EQ(found[0].first.netns, netns_);
+    EXPECT_GT(found[0].second.used, 0U) << "with each connection";
+    found[0].second.used = 0;
+    ASSERT_TRUE(choices->put(bpf::bytesOf(found[0].first), bpf::bytesOf(found[0].second)));
+  }
+  const unsigned ofOne = one.take();
+  const unsigned ofOther = other.take();
+  EXPECT_GT(ofOne, 0U);
+  EXPECT_GT(ofOther, 0U);
+  EXPECT_EQ(ofOne + ofOther, 40U);
+}
+
+TEST_F(PlaneTest, WithAnAffinityEachUdpSocketOfAPodHasItsEndpoint) {
+  join({kBlue});
+  for (const Ends& end : kEnds) {
+    Server first(end.server, Transport::Udp);
+    Server second(end.server, Transport::Udp);
+    lead(end.vip, 53, Transport::Udp, {&first, &second}, 60);
+    unsigned ofFirst = 0;
+    unsigned ofSecond = 0;
+    const auto serve = [&] {
+      ofFirst += first.take();
+      ofSecond += second.take();
+    };
+    for (int i = 0; i < 16; ++i) {
+      Client client(ground_, end.asked, 53, i % 2 == 0);
+      EXPECT_EQ(client.ask(serve), end.asked + " 53");
+    }
+    EXPECT_EQ(ofFirst + ofSecond, 16U);
+    EXPECT_TRUE(ofFirst == 0 || ofSecond == 0) << ofFirst << " and " << ofSecond;
+  }
+}
+
+// As an agent with layout 1 leaves it: `services` with shorter values, `datagrams`, no `choices`.
+TEST_F(PlaneTest, WhatAnEarlierLayoutTranslatesGoesOn) {
+  join({kBlue});
+  Server tcp("127.0.0.2", Transport::Tcp);
+  Server udp("127.0.0.2", Transport::Udp);
+  lead("127.96.0.1", 80, Transport::Tcp, {&tcp});
+  lead("127.96.0.1", 53, Transport::Udp, {&udp});
+  Client client(ground_, "127.96.0.1", 53, false);
+  EXPECT_EQ(client.ask([&] { udp.take(); }), "127.96.0.1 53");
+
+  const std::string now = ground_.directory() + "/v" + std::to_string(MN_LAYOUT);
+  const std::string before = ground_.directory() + "/v1";
+  ASSERT_EQ(::mkdir(before.c_str(), 0700), 0);
+  struct Shorter {
+    __u64 network;
+    __u32 id;
+    __u32 count;
+  };
+  const Fd services(bpf_map_create(BPF_MAP_TYPE_HASH, "services", sizeof(mn_frontend),
+                                   sizeof(Shorter), MN_MAX_SERVICES, nullptr));
+  ASSERT_TRUE(services.valid());
+  auto shorter = bpf::Map::of(Fd(::fcntl(services.get(), F_DUPFD_CLOEXEC, 3)), "services");
+  ASSERT_TRUE(shorter);
+  const auto whole = bpf::Map::keptAt(now + "/services");
+  ASSERT_TRUE(whole) << whole.error().message;
+  ASSERT_TRUE(whole->each([&](bpf::Bytes key, bpf::Bytes value) {
+    EXPECT_TRUE(shorter->put(key, value.first(sizeof(Shorter))));
+  }));
+  ASSERT_EQ(bpf_obj_pin(services.get(), (before + "/services").c_str()), 0);
+  for (const auto& entry : std::filesystem::directory_iterator(now)) {
+    const std::string name = entry.path().filename();
+    if (name == "services" || name == "choices") continue;
+    const std::string then = before + "/" + (name == "endpoints" ? "datagrams" : name);
+    ASSERT_TRUE(bpf::keepAlso(entry.path(), then));
+  }
+  plane_.reset();
+  std::filesystem::remove_all(now);
+  EXPECT_EQ(connect("127.96.0.1", 80), 0) << "between the two agents";
+
+  KernelPlane next({ground_.directory(), ground_.group().substr(bpf::cgroup2Mount()->size() + 1)});
+  EXPECT_TRUE(next.isThere());
+  const auto ready = next.ensure();
+  ASSERT_TRUE(ready) << ready.error().message;
+  EXPECT_EQ(connect("127.96.0.1", 80), 0) << "before anybody has said anything to it";
+  EXPECT_EQ(client.ask([&] { udp.take(); }), "127.96.0.1 53") << "a socket that is open";
+  EXPECT_FALSE(std::filesystem::exists(before));
+  ServiceTable table(next.maps());
+  ASSERT_TRUE(table.adopt());
+  ASSERT_TRUE(table.put({*IpAddress::parse("127.96.0.1"), 80, Transport::Tcp}, {kBlue},
+                        {tcp.target()}, ended_));
+  ASSERT_TRUE(table.put({*IpAddress::parse("127.96.0.1"), 53, Transport::Udp}, {kBlue},
+                        {udp.target()}, ended_));
+  EXPECT_EQ(table.writes(), 0U);
+  ASSERT_TRUE(
+      table.put({*IpAddress::parse("127.96.0.1"), 80, Transport::Tcp}, {kBlue, 60}, {}, ended_));
+  EXPECT_EQ(connect("127.96.0.1", 80), ECONNREFUSED) << "the programs read what it writes";
+}
+
 TEST_F(PlaneTest, TheNextAgentWritesNothingAndInterruptsNothing) {
   join({kBlue});
   Server tcp("127.0.0.2", Transport::Tcp);
@@ -378,9 +528,9 @@ TEST_F(PlaneTest, TheNextAgentWritesNothingAndInterruptsNothing) {
   Members members;
   ASSERT_TRUE(table.adopt());
   ASSERT_TRUE(members.open(next.members()));
-  ASSERT_TRUE(table.put({*IpAddress::parse("127.96.0.1"), 80, Transport::Tcp}, kBlue,
+  ASSERT_TRUE(table.put({*IpAddress::parse("127.96.0.1"), 80, Transport::Tcp}, {kBlue},
                         {tcp.target()}, ended_));
-  ASSERT_TRUE(table.put({*IpAddress::parse("127.96.0.1"), 53, Transport::Udp}, kBlue,
+  ASSERT_TRUE(table.put({*IpAddress::parse("127.96.0.1"), 53, Transport::Udp}, {kBlue},
                         {udp.target()}, ended_));
   ASSERT_TRUE(members.joined(IntentId("web"), netns_, {kBlue}));
   EXPECT_EQ(table.writes() + members.writes(), 0U);

@@ -12,7 +12,7 @@ using bpf::bytesOf;
 
 constexpr __u32 kThere = 1;
 
-mn_endpoint datagramOf(std::uint32_t id, const Target& target) {
+mn_endpoint endpointOf(std::uint32_t id, const Target& target) {
   mn_endpoint endpoint{};
   endpoint.id = id;
   endpoint.backend = toMap(target);
@@ -21,6 +21,11 @@ mn_endpoint datagramOf(std::uint32_t id, const Target& target) {
 
 bool isUdp(const Frontend& frontend) {
   return frontend.transport == Transport::Udp;
+}
+
+/// Whether map `endpoints` has its endpoints: somebody was given one, and comes back to it.
+bool isKept(const Frontend& frontend, std::uint32_t affinity) {
+  return isUdp(frontend) || affinity > 0;
 }
 
 }  // namespace
@@ -38,7 +43,8 @@ Status ServiceTable::erase(bpf::Table& map, bpf::Bytes key) {
 }
 
 Status ServiceTable::writeCount(const Frontend& frontend, const State& state, std::size_t count) {
-  const mn_service service{state.network, state.id, static_cast<__u32>(count)};
+  const mn_service service{state.terms.network, state.id, static_cast<__u32>(count),
+                           state.terms.affinity, 0};
   return write(maps_.services, bytesOf(toMap(frontend)), bytesOf(service));
 }
 
@@ -50,12 +56,12 @@ Status ServiceTable::writeSlot(const State& state, std::size_t index, const Targ
 Status ServiceTable::adopt() {
   MULTINET_CHECK(maps_.services.each([&](bpf::Bytes key, bpf::Bytes value) {
     const auto service = as<mn_service>(value);
-    states_[fromMap(as<mn_frontend>(key))] = {service.network, service.id,
-                                              std::vector<Target>(service.count)};
+    states_[fromMap(as<mn_frontend>(key))] = {
+        {service.network, service.affinity}, service.id, std::vector<Target>(service.count)};
     nextId_ = std::max(nextId_, service.id + 1);
   }));
   MULTINET_CHECK(adoptSlots());
-  return adoptDatagrams();
+  return adoptEndpoints();
 }
 
 // An agent that was killed between two writes leaves a slot that isn't counted: it goes.
@@ -98,13 +104,14 @@ Status ServiceTable::adoptSlots() {
   return {};
 }
 
-Status ServiceTable::adoptDatagrams() {
+Status ServiceTable::adoptEndpoints() {
   std::map<std::uint32_t, std::set<Target>> missing;
   for (const auto& [frontend, state] : states_) {
-    if (isUdp(frontend)) missing[state.id].insert(state.slots.begin(), state.slots.end());
+    if (!isKept(frontend, state.terms.affinity)) continue;
+    missing[state.id].insert(state.slots.begin(), state.slots.end());
   }
   std::vector<mn_endpoint> loose;
-  MULTINET_CHECK(maps_.datagrams.each([&](bpf::Bytes key, bpf::Bytes /*value*/) {
+  MULTINET_CHECK(maps_.endpoints.each([&](bpf::Bytes key, bpf::Bytes /*value*/) {
     const auto endpoint = as<mn_endpoint>(key);
     const auto service = missing.find(endpoint.id);
     if (service == missing.end() || service->second.erase(fromMap(endpoint.backend)) == 0) {
@@ -112,11 +119,11 @@ Status ServiceTable::adoptDatagrams() {
     }
   }));
   for (const mn_endpoint& endpoint : loose) {
-    MULTINET_CHECK(erase(maps_.datagrams, bytesOf(endpoint)));
+    MULTINET_CHECK(erase(maps_.endpoints, bytesOf(endpoint)));
   }
   for (const auto& [id, targets] : missing) {
     for (const Target& target : targets) {
-      MULTINET_CHECK(write(maps_.datagrams, bytesOf(datagramOf(id, target)), bytesOf(kThere)));
+      MULTINET_CHECK(write(maps_.endpoints, bytesOf(endpointOf(id, target)), bytesOf(kThere)));
     }
   }
   return {};
@@ -128,8 +135,8 @@ Status ServiceTable::join(const Frontend& frontend, State& state,
   const std::size_t before = state.slots.size();
   Status written;
   for (const Target& target : targets) {
-    if (isUdp(frontend)) {
-      written = write(maps_.datagrams, bytesOf(datagramOf(state.id, target)), bytesOf(kThere));
+    if (isKept(frontend, state.terms.affinity)) {
+      written = write(maps_.endpoints, bytesOf(endpointOf(state.id, target)), bytesOf(kThere));
     }
     if (written) written = writeSlot(state, state.slots.size(), target);
     if (!written) break;
@@ -155,20 +162,44 @@ Status ServiceTable::leave(const Frontend& frontend, State& state, std::size_t i
   --endpoints_;
   const mn_slot slot{state.id, static_cast<__u32>(last)};
   MULTINET_CHECK(erase(maps_.slots, bytesOf(slot)));
-  if (!isUdp(frontend)) return {};
-  return erase(maps_.datagrams, bytesOf(datagramOf(state.id, gone)));
+  if (!isKept(frontend, state.terms.affinity)) return {};
+  return erase(maps_.endpoints, bytesOf(endpointOf(state.id, gone)));
 }
 
-Status ServiceTable::put(const Frontend& frontend, NetworkKey network,
+// Endpoints are there before clients keep them, and go when none does any more.
+Status ServiceTable::retain(const Frontend& frontend, State& state, const Terms& terms) {
+  const bool before = isKept(frontend, state.terms.affinity);
+  const bool now = isKept(frontend, terms.affinity);
+  for (std::size_t i = 0; now && !before && i < state.slots.size(); ++i) {
+    const auto endpoint = endpointOf(state.id, state.slots[i]);
+    Status known = write(maps_.endpoints, bytesOf(endpoint), bytesOf(kThere));
+    if (known) continue;
+    for (std::size_t made = 0; made < i; ++made) {
+      MULTINET_CHECK(erase(maps_.endpoints, bytesOf(endpointOf(state.id, state.slots[made]))));
+    }
+    return known;
+  }
+  const Terms standing = std::exchange(state.terms, terms);
+  if (const Status said = writeCount(frontend, state, state.slots.size()); !said) {
+    state.terms = standing;
+    return said;
+  }
+  for (std::size_t i = 0; before && !now && i < state.slots.size(); ++i) {
+    MULTINET_CHECK(erase(maps_.endpoints, bytesOf(endpointOf(state.id, state.slots[i]))));
+  }
+  return {};
+}
+
+Status ServiceTable::put(const Frontend& frontend, const Terms& terms,
                          const std::vector<Target>& targets, std::vector<Ended>& ended) {
   const auto standing = states_.find(frontend);
-  if (standing != states_.end() && standing->second.network != network) {
+  if (standing != states_.end() && standing->second.terms.network != terms.network) {
     MULTINET_CHECK(remove(frontend, ended));
   }
   auto [place, isNew] = states_.try_emplace(frontend);
   State& state = place->second;
   if (isNew) {
-    state.network = network;
+    state.terms = terms;
     state.id = nextId_++;
     // Whoever connects is refused at once until the first endpoint is counted.
     if (const Status made = writeCount(frontend, state, 0); !made) {
@@ -176,6 +207,8 @@ Status ServiceTable::put(const Frontend& frontend, NetworkKey network,
       return made;
     }
   }
+  // Where there is no room for that, it goes on as it was.
+  Status retained = state.terms == terms ? Status() : retain(frontend, state, terms);
   const std::set<Target> wanted(targets.begin(), targets.end());
   const std::set<Target> there(state.slots.begin(), state.slots.end());
   std::vector<Target> fresh;
@@ -183,7 +216,7 @@ Status ServiceTable::put(const Frontend& frontend, NetworkKey network,
   // First, so that nobody is refused where all are replaced. Where there is no room, what goes
   // makes some.
   Status joined = join(frontend, state, fresh);
-  Ended gone{state.network, state.id, {}};
+  Ended gone{state.terms.network, state.id, {}};
   for (std::size_t i = state.slots.size(); i-- > 0;) {
     const Target target = state.slots[i];
     if (wanted.contains(target)) continue;
@@ -194,11 +227,12 @@ Status ServiceTable::put(const Frontend& frontend, NetworkKey network,
     }
   }
   if (!gone.targets.empty()) ended.push_back(std::move(gone));
-  if (joined) return {};
+  if (joined) return retained;
   const std::set<Target> now(state.slots.begin(), state.slots.end());
   fresh.clear();
   std::ranges::set_difference(wanted, now, std::back_inserter(fresh));
-  return join(frontend, state, fresh);
+  MULTINET_CHECK(join(frontend, state, fresh));
+  return retained;
 }
 
 Status ServiceTable::remove(const Frontend& frontend, std::vector<Ended>& ended) {
@@ -207,7 +241,7 @@ Status ServiceTable::remove(const Frontend& frontend, std::vector<Ended>& ended)
   State& state = standing->second;
   MULTINET_CHECK(erase(maps_.services, bytesOf(toMap(frontend))));
   if (isUdp(frontend) && !state.slots.empty()) {
-    ended.push_back({state.network, state.id, state.slots});
+    ended.push_back({state.terms.network, state.id, state.slots});
   }
   const State gone = std::move(state);
   states_.erase(standing);
@@ -216,8 +250,8 @@ Status ServiceTable::remove(const Frontend& frontend, std::vector<Ended>& ended)
   for (std::size_t i = 0; i < gone.slots.size(); ++i) {
     const mn_slot slot{gone.id, static_cast<__u32>(i)};
     MULTINET_CHECK(erase(maps_.slots, bytesOf(slot)));
-    if (isUdp(frontend)) {
-      MULTINET_CHECK(erase(maps_.datagrams, bytesOf(datagramOf(gone.id, gone.slots[i]))));
+    if (isKept(frontend, gone.terms.affinity)) {
+      MULTINET_CHECK(erase(maps_.endpoints, bytesOf(endpointOf(gone.id, gone.slots[i]))));
     }
   }
   return {};

@@ -21,6 +21,13 @@ struct Ended {
   std::vector<Target> targets;
 };
 
+/// On which network a service is, and whether its clients keep their endpoint.
+struct Terms {
+  NetworkKey network = 0;
+  std::uint32_t affinity = 0;  ///< for how many seconds after they last connected; 0: they don't
+  bool operator==(const Terms&) const = default;
+};
+
 /// One thread.
 class ServiceTable {
  public:
@@ -28,7 +35,7 @@ class ServiceTable {
   struct Maps {
     bpf::Table& services;
     bpf::Table& slots;
-    bpf::Table& datagrams;
+    bpf::Table& endpoints;
   };
   explicit ServiceTable(Maps maps) : maps_(maps) {}
 
@@ -39,7 +46,7 @@ class ServiceTable {
   /// From now on that leads to these targets (each once). What ends is added to `ended`, also where
   /// a later write fails. ResourceExhausted/MapFull: what was there before goes on as far as it is
   /// still wanted.
-  [[nodiscard]] Status put(const Frontend& frontend, NetworkKey network,
+  [[nodiscard]] Status put(const Frontend& frontend, const Terms& terms,
                            const std::vector<Target>& targets, std::vector<Ended>& ended);
   /// Likewise. Nothing there is success.
   [[nodiscard]] Status remove(const Frontend& frontend, std::vector<Ended>& ended);
@@ -47,7 +54,7 @@ class ServiceTable {
   [[nodiscard]] std::vector<Frontend> frontends() const;
   /// Of one that is there.
   [[nodiscard]] NetworkKey networkOf(const Frontend& frontend) const {
-    return states_.at(frontend).network;
+    return states_.at(frontend).terms.network;
   }
   [[nodiscard]] std::size_t size() const { return states_.size(); }
   /// Of all of them.
@@ -57,7 +64,7 @@ class ServiceTable {
 
  private:
   struct State {
-    NetworkKey network = 0;
+    Terms terms;
     std::uint32_t id = 0;
     std::vector<Target> slots;
   };
@@ -69,8 +76,9 @@ class ServiceTable {
   [[nodiscard]] Status join(const Frontend& frontend, State& state,
                             const std::vector<Target>& targets);
   [[nodiscard]] Status leave(const Frontend& frontend, State& state, std::size_t index);
+  [[nodiscard]] Status retain(const Frontend& frontend, State& state, const Terms& terms);
   [[nodiscard]] Status adoptSlots();
-  [[nodiscard]] Status adoptDatagrams();
+  [[nodiscard]] Status adoptEndpoints();
 
   const Maps maps_;
   std::map<Frontend, State> states_;

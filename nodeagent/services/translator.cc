@@ -46,8 +46,8 @@ void Translator::lookAgain(Duration after) {
 }
 
 void Translator::work() {
-  // Until it is known whose services are wanted, what an earlier agent left stays.
-  if (!caches_.servicesFollowed()) return;
+  // Until it is known whose services are wanted, and where, what an earlier agent left stays.
+  if (!caches_.servicesFollowed() || !caches_.zone()) return;
   bool all = false;
   const std::set<Name> names = take(all);
   if (!table_ && !plane_.isThere() && !anyWanted()) return;
@@ -107,7 +107,7 @@ bool Translator::anyWanted() const {
     const auto services = caches_.servicesOf(network);
     if (!services) continue;
     for (const auto& one : *services) {
-      if (!endpoints::frontendsOf(*one.service, {}, options_.node).empty()) return true;
+      if (!endpoints::frontendsOf(*one.service, {}, place()).empty()) return true;
     }
   }
   return false;
@@ -133,12 +133,13 @@ Status Translator::put(const Key& key, const std::string& network,
   if (service.service == nullptr || !on) return drop(key, {});
   Status done;
   std::set<Frontend> wanted;
+  const Terms terms{*on, endpoints::affinityOf(*service.service)};
   for (const auto& [frontend, targets] :
-       endpoints::frontendsOf(*service.service, service.slices, options_.node)) {
+       endpoints::frontendsOf(*service.service, service.slices, place())) {
     wanted.insert(frontend);
     has_[key].insert(frontend);
     owner_[frontend] = key;
-    if (const Status one = table_->put(frontend, *on, targets, ended_); !one) {
+    if (const Status one = table_->put(frontend, terms, targets, ended_); !one) {
       done = fail(one.error().within("translate " + str(frontend) + " of Service " + key.first +
                                      "/" + key.second));
     }

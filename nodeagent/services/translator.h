@@ -50,8 +50,8 @@ class Translator {
   Translator(const watch::Caches& caches, Plane& plane, Members& members, Report report,
              const Clock& clock, TranslatorOptions options);
 
-  /// What Caches shows of that service changed; with empty names, anything. Any thread; returns at
-  /// once.
+  /// What Caches shows of that service changed; with empty names, anything, the zone too. Any
+  /// thread; returns at once.
   void changed(const std::string& network, const std::string& namespaceName,
                const std::string& name);
   /// Before what it was given goes.
@@ -84,6 +84,10 @@ class Translator {
   [[nodiscard]] Status drop(const Key& key, const std::set<Frontend>& kept);
   /// Whether any service that is followed has a ClusterIP.
   [[nodiscard]] bool anyWanted() const;
+  /// As of now.
+  [[nodiscard]] endpoints::Place place() const {
+    return {options_.node, caches_.zone().value_or("")};
+  }
   [[nodiscard]] std::optional<NetworkKey> networkKey(const std::string& network) const;
   void endSockets();
   void count(unsigned ended);

@@ -16,6 +16,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 /// A Service with a ClusterIP, as the controller makes it.
 std::shared_ptr<k8s::Service> serviceNamed(const std::string& name, const std::string& address,
@@ -131,6 +132,53 @@ TEST_F(TranslatorTest, FollowsItsServices) {
   changed();
   EXPECT_THAT(targetsOf("10.96.0.2"), ElementsAre(Target{}));
   EXPECT_EQ(plane_.slots.size(), 0U);
+}
+
+TEST_F(TranslatorTest, AnAffinityIsTheServices) {
+  auto web = serviceNamed("web", "10.96.0.1");
+  web->spec.sessionAffinity = "ClientIP";
+  web->spec.sessionAffinityConfig = k8s::SessionAffinityConfig{k8s::ClientIpConfig{600}};
+  caches_.serviceLists["blue"] = {{web, {sliceOf({"10.66.0.1"})}}};
+  start();
+  changed();
+  const auto affinity = [&] {
+    const Frontend frontend{*IpAddress::parse("10.96.0.1"), 80, Transport::Tcp};
+    return as<mn_service>(**plane_.services.find(bpf::bytesOf(toMap(frontend)))).affinity;
+  };
+  EXPECT_EQ(affinity(), 600U);
+  auto without = std::make_shared<k8s::Service>(*web);
+  without->spec.sessionAffinity = "None";
+  without->spec.sessionAffinityConfig.reset();
+  caches_.serviceLists["blue"][0].service = without;
+  changed("web");
+  EXPECT_EQ(affinity(), 0U);
+}
+
+TEST_F(TranslatorTest, HintsAreForItsNodeAndItsZone) {
+  auto slice = sliceOf({"10.66.0.1", "10.66.0.2", "10.66.0.3"});
+  slice->endpoints[0].hints = k8s::EndpointHints{{{"east"}}, {{"n2"}}};
+  slice->endpoints[1].hints = k8s::EndpointHints{{{"west"}}, {{"n3"}}};
+  slice->endpoints[2].hints = k8s::EndpointHints{{{"east"}}, {{"n1"}}};
+  caches_.serviceLists["blue"] = {{serviceNamed("web", "10.96.0.1"), {slice}}};
+  caches_.zoneOfNode.reset();
+  start();
+  changed();
+  EXPECT_EQ(plane_.services.size(), 0U) << "it isn't known where it is";
+  caches_.zoneOfNode = "east";
+  changed();
+  EXPECT_THAT(targetsOf("10.96.0.1"), ElementsAre(target("10.66.0.3"))) << "on this node";
+  auto zonal = std::make_shared<k8s::EndpointSlice>(*slice);
+  for (auto& one : zonal->endpoints) one.hints.edit().forNodes.clear();
+  caches_.serviceLists["blue"][0].slices = {zonal};
+  changed("web");
+  EXPECT_THAT(targetsOf("10.96.0.1"),
+              UnorderedElementsAre(target("10.66.0.1"), target("10.66.0.3")));
+  caches_.zoneOfNode = "west";
+  changed();
+  EXPECT_THAT(targetsOf("10.96.0.1"), ElementsAre(target("10.66.0.2")));
+  caches_.zoneOfNode = "";
+  changed();
+  EXPECT_EQ(targetsOf("10.96.0.1").size(), 3U);
 }
 
 TEST_F(TranslatorTest, ANetworkThatIsFollowedNoMoreGoes) {

@@ -51,6 +51,8 @@ class Caches {
   [[nodiscard]] virtual std::optional<Service> serviceOf(const std::string& network,
                                                          const std::string& namespaceName,
                                                          const std::string& name) const = 0;
+  /// The zone that this node is in, empty where it is in none; nothing until that is known.
+  [[nodiscard]] virtual std::optional<std::string> zone() const = 0;
   /// The ranges of the Services' addresses. Unavailable until the API server has told them.
   [[nodiscard]] virtual Result<std::vector<IpPrefix>> servicePrefixes() const = 0;
   /// Fetches the labels of a namespace unless they are fresh; labels that are known are good

@@ -8,6 +8,7 @@
 #include "lib/api/server.h"
 #include "lib/api/service.h"
 #include "lib/base/log.h"
+#include "lib/k8s/zone.h"
 #include "lib/kube/discovery.h"
 #include "lib/kube/informer.h"
 #include "nodeagent/watch/by_network.h"
@@ -366,6 +367,13 @@ void Cluster::tellChanges() {
   owned_->networks.addHandler({anyChange, anyUpdate, anyChange, changed_});
   owned_->blocks.addHandler({.deleted = options_.blockGone});
   owned_->serviceCidrs.addHandler({anyChange, anyUpdate, anyChange, changed_});
+  const auto zone = [this] { options_.serviceChanged("", "", ""); };
+  const auto node = [zone](const k8s::Node&) { zone(); };
+  owned_->nodes.addHandler({node,
+                            [zone](const k8s::Node& old, const k8s::Node& now) {
+                              if (k8s::zoneOf(old) != k8s::zoneOf(now)) zone();
+                            },
+                            node, zone});
 }
 
 void Cluster::tellOwnChanges() {
@@ -505,6 +513,12 @@ Seen<k8s::Node> Cluster::node() const {
   const Informers* informers = informers_.load();
   if (informers == nullptr || !informers->nodes.synced()) return {};
   return {true, informers->nodes.get({"", options_.node.str()})};
+}
+
+std::optional<std::string> Cluster::zone() const {
+  const Seen<k8s::Node> seen = node();
+  if (!seen.known) return std::nullopt;
+  return seen.object == nullptr ? "" : k8s::zoneOf(*seen.object);
 }
 
 Seen<api::NetworkPeer> Cluster::ownPeer(const std::string& name) const {

@@ -37,7 +37,7 @@ struct ClusterOptions {
   /// Hears of blocks of this node's that are gone, on a thread of the watch; must not block.
   std::function<void(const api::IPBlock&)> blockGone = [](const api::IPBlock&) {};
   /// Hears, likewise, that this service on a network changed, or one of its slices; with empty
-  /// names, that any may have.
+  /// names, that any may have, or what they are seen by: this node's zone.
   std::function<void(const std::string& network, const std::string& namespaceName,
                      const std::string& name)>
       serviceChanged = [](const auto&, const auto&, const auto&) {};
@@ -86,6 +86,7 @@ class Cluster final : public Caches, public OwnObjects {
   [[nodiscard]] std::optional<Service> serviceOf(const std::string& network,
                                                  const std::string& namespaceName,
                                                  const std::string& name) const override;
+  [[nodiscard]] std::optional<std::string> zone() const override;
   [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override;
   void needNamespace(const std::string& name, std::function<void(Status)> done) override;
   [[nodiscard]] Status needAttachments(const std::string& namespaceName) override;

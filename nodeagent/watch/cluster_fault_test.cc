@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <map>
 #include <set>
 #include <thread>
 
@@ -102,6 +103,12 @@ class ClusterTest : public ::testing::Test {
     options.namespaces.fresh = milliseconds(0);
     options.namespaces.patience = milliseconds(100);
     options.linger = linger_;
+    options.serviceChanged = [this](const auto&, const auto&, const std::string& name) {
+      if (!name.empty()) return;
+      const std::string zone = cluster_->zone().value_or("unknown");
+      const std::lock_guard lock(mutex_);
+      ++anyService_[zone];
+    };
     OwnChanged own;
     own.node = [this](const std::string& peer) { note("node " + peer); };
     own.pod = [this](const std::string& uid) { note("pod " + uid); };
@@ -137,6 +144,7 @@ class ClusterTest : public ::testing::Test {
   std::filesystem::path directory_;
   std::mutex mutex_;
   std::set<std::string> told_;
+  std::map<std::string, int> anyService_;  ///< how often it was said that any changed, by zone
   std::unique_ptr<Cluster> cluster_;
 };
 
@@ -344,6 +352,29 @@ TEST_F(ClusterTest, FollowsItsOwnPeersFromTheFirstNetworkOn) {
       << "of its own, of its networks, and of those without a label";
   put(std::string(kOurs) + "networkpeers/blue.n1", peer("n1"));
   EXPECT_TRUE(eventually([&] { return cluster_->ownPeer("blue.n1").object != nullptr; }));
+}
+
+TEST_F(ClusterTest, KnowsItsZoneAndTellsThoseWhoFollowServices) {
+  put("/api/v1/nodes/n1", Json::object());
+  const auto label = [this](const Json& labels) {
+    const auto answer = server_.store().patch(ResourcePath::parse("/api/v1/nodes/n1"),
+                                              {{"metadata", {{"labels", labels}}}},
+                                              multinet::testing::ObjectStore::IfAbsent::Fail);
+    ASSERT_LT(answer.status, 300);
+  };
+  const auto times = [this](const std::string& zone) {
+    const std::lock_guard lock(mutex_);
+    return anyService_[zone];
+  };
+  start();
+  ASSERT_TRUE(eventually([&] { return times("") > 0; })) << "it is known to be in none";
+  label({{"topology.kubernetes.io/zone", "east"}});
+  ASSERT_TRUE(eventually([&] { return times("east") > 0; }));
+  label({{"another", "label"}});
+  label({{"topology.kubernetes.io/zone", "west"}});
+  ASSERT_TRUE(eventually([&] { return times("west") > 0; }));
+  EXPECT_EQ(times("east"), 1) << "another label is no zone";
+  EXPECT_EQ(times("west"), 1);
 }
 
 TEST_F(ClusterTest, FollowsWhatThisNodeWritesAndNothingOfOthers) {

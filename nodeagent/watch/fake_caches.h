@@ -37,6 +37,7 @@ class FakeCaches final : public Caches {
   std::set<std::string> followed;          ///< networks whose peers are to be
   std::map<std::string, std::vector<Service>> serviceLists;  ///< likewise
   std::optional<std::set<std::string>> servicesFor;
+  std::optional<std::string> zoneOfNode = "";
   Result<std::vector<IpPrefix>> services = std::vector<IpPrefix>();
   std::optional<Error> error;             ///< of synced()
   std::optional<Error> namespaceError;    ///< of needNamespace()
@@ -65,6 +66,7 @@ class FakeCaches final : public Caches {
     const auto found = peerLists.find(network);
     return found == peerLists.end() ? std::nullopt : std::optional<Peers>(found->second);
   }
+  [[nodiscard]] std::optional<std::string> zone() const override { return zoneOfNode; }
   void followServices(std::set<std::string> networks) override {
     servicesFor = std::move(networks);
   }

@@ -12,6 +12,7 @@ from e2elib.objects import API, OUTSIDE, service
 
 LABEL_PROXY = "service.kubernetes.io/service-proxy-name"
 PORT = {"name": "http", "port": 80}
+STICKY = {"clusterIP": None, "sessionAffinity": "ClientIP"}
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no selector": ({"selector": None}, "spec.selector: Required value"),
     "an empty selector": ({"selector": {}}, "spec.selector"),
@@ -108,9 +109,41 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"termination": {"hold": "On"}},
         'spec.termination.hold: Unsupported value: "On"',
     ),
-    "a field that doesn't work yet": (
+    "a distribution of another word": (
+        {"trafficDistribution": "PreferFar"},
+        'spec.trafficDistribution: Unsupported value: "PreferFar"',
+    ),
+    "a distribution of an outside name": (
+        OUTSIDE | {"trafficDistribution": "PreferSameZone"},
+        "spec.trafficDistribution: Forbidden: says nothing with type ExternalName; leave it out",
+    ),
+    "an affinity of another word": (
+        {"clusterIP": None, "sessionAffinity": "Cookie"},
+        'spec.sessionAffinity: Unsupported value: "Cookie"',
+    ),
+    "an affinity of a headless one": (
         {"sessionAffinity": "ClientIP"},
-        'unknown field "spec.sessionAffinity"',
+        "spec.sessionAffinity: Forbidden: is for a ClusterIP, and clients of a headless service choose",
+    ),
+    "an affinity of an outside name": (
+        OUTSIDE | {"sessionAffinity": "ClientIP"},
+        "spec.sessionAffinity: Forbidden: says nothing with type ExternalName; leave it out",
+    ),
+    "more of no affinity": (
+        {"clusterIP": None, "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 5}}},
+        "says something of an affinity that there isn't; leave it out, or set sessionAffinity: ClientIP",
+    ),
+    "an affinity of 0 s": (
+        STICKY | {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 0}}},
+        "spec.sessionAffinityConfig.clientIP.timeoutSeconds: Invalid value: 0",
+    ),
+    "an affinity of more than a day": (
+        STICKY | {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 86401}}},
+        "spec.sessionAffinityConfig.clientIP.timeoutSeconds: Invalid value: 86401",
+    ),
+    "a field that doesn't work yet": (
+        {"externalTrafficPolicy": "Local"},
+        'unknown field "spec.externalTrafficPolicy"',
     ),
 }
 

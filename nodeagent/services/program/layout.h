@@ -8,12 +8,13 @@
 #include <linux/types.h>
 
 /// Part of the directory's name in which the maps are kept.
-#define MN_LAYOUT 1
+#define MN_LAYOUT 2
 
 #define MN_MAX_MEMBERS 16384
 #define MN_MAX_SERVICES 16384
 #define MN_MAX_ENDPOINTS 131072
 #define MN_MAX_FLOWS 16384
+#define MN_MAX_CHOICES 16384
 
 // NOLINTBEGIN(readability-identifier-naming): C's names, which the programs share.
 /// Map `members`: which networks the pods of a network namespace have. Network 0: whether any.
@@ -32,8 +33,10 @@ struct mn_frontend {
 /// And its value.
 struct mn_service {
   __u64 network;
-  __u32 id;     ///< of its slots; never used again
-  __u32 count;  ///< slots 0 to count - 1 are there
+  __u32 id;        ///< of its slots; never used again
+  __u32 count;     ///< slots 0 to count - 1 are there
+  __u32 affinity;  ///< for how many seconds a client keeps its endpoint; 0: not at all
+  __u32 unused;
 };
 
 /// Map `slots`, key.
@@ -48,11 +51,24 @@ struct mn_backend {
   __u16 unused;
 };
 
-/// Map `datagrams`, key: endpoints of UDP that are there. What a socket was given counts while it
-/// is.
+/// Map `endpoints`, key: those that are there, of UDP and of services with an affinity. What a
+/// socket or a client was given counts while it is.
 struct mn_endpoint {
   __u32 id;
   struct mn_backend backend;
+};
+
+/// Map `choices`, key: a client is a pod, on whichever of its addresses.
+struct mn_client {
+  __u64 netns;  ///< its cookie
+  __u32 id;     ///< of the service
+  __u32 unused;
+};
+/// And its value: the endpoint that it has.
+struct mn_choice {
+  __u64 used;  ///< when it last connected: ns, of the coarse monotonic clock
+  struct mn_backend backend;
+  __u32 unused;
 };
 
 /// Map `flows`, key: what an unconnected UDP socket sends to, or hears from.

@@ -23,6 +23,8 @@
 #define ENETUNREACH 101
 #define ECONNREFUSED 111
 
+#define NANOSECONDS 1000000000ULL  // of a second
+
 // Elements take memory when they are there.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -58,7 +60,7 @@ struct {
   __type(key, struct mn_endpoint);
   __type(value, __u32);
   __uint(pinning, LIBBPF_PIN_BY_NAME);
-} datagrams SEC(".maps");
+} endpoints SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -67,6 +69,14 @@ struct {
   __type(value, struct mn_remembered);
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } flows SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, MN_MAX_CHOICES);
+  __type(key, struct mn_client);
+  __type(value, struct mn_choice);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} choices SEC(".maps");
 
 // Goes with its socket.
 struct {
@@ -165,7 +175,7 @@ ALWAYS struct mn_service* find(struct mn_member* member, const struct mn_backend
 }
 
 /// Any endpoint; 0 where there is none.
-ALWAYS struct mn_backend* choose(const struct mn_service* service) {
+ALWAYS struct mn_backend* any_of(const struct mn_service* service) {
   const __u32 count = service->count;
   if (count == 0) return 0;
   struct mn_slot slot = {.id = service->id, .index = bpf_get_prandom_u32() % count};
@@ -174,6 +184,38 @@ ALWAYS struct mn_backend* choose(const struct mn_service* service) {
   // The count is older than the slots: the last was taken away.
   slot.index = 0;
   return bpf_map_lookup_elem(&slots, &slot);
+}
+
+ALWAYS int is_there(__u32 id, const struct mn_backend* backend) {
+  const struct mn_endpoint endpoint = {.id = id, .backend = *backend};
+  return bpf_map_lookup_elem(&endpoints, &endpoint) != 0;
+}
+
+/// The endpoint that the client had, as long as its service says and that is there; else any. 0
+/// where there is none.
+ALWAYS int choose(const struct mn_service* service, __u64 netns, struct mn_backend* chosen) {
+  const __u64 kept = service->affinity * NANOSECONDS;
+  const struct mn_client client = {.netns = netns, .id = service->id};
+  const __u64 now = kept ? bpf_ktime_get_coarse_ns() : 0;
+  if (kept) {
+    struct mn_choice* before = bpf_map_lookup_elem(&choices, &client);
+    if (before && before->used + kept > now) {
+      // A copy: the place may be another client's at any moment.
+      *chosen = before->backend;
+      if (is_there(service->id, chosen)) {
+        before->used = now;
+        return 1;
+      }
+    }
+  }
+  const struct mn_backend* backend = any_of(service);
+  if (!backend) return 0;
+  *chosen = *backend;
+  if (kept) {
+    const struct mn_choice choice = {.used = now, .backend = *chosen};
+    bpf_map_update_elem(&choices, &client, &choice, BPF_ANY);
+  }
+  return 1;
 }
 
 /// Which service an endpoint is for this socket; the agent reads it too, of sockets whose endpoint
@@ -200,20 +242,20 @@ ALWAYS int connect_to(struct bpf_sock_addr* context, struct mn_backend* to, int*
     return PASS;
   }
   if (error) return refuse(error);
-  struct mn_backend* backend = choose(service);
-  if (!backend) return refuse(ECONNREFUSED);
+  struct mn_backend backend;
+  if (!choose(service, member.netns, &backend)) return refuse(ECONNREFUSED);
   if (protocol == IPPROTO_UDP) {
-    remember_back(bpf_get_socket_cookie(context), backend, service->id, to);
+    remember_back(bpf_get_socket_cookie(context), &backend, service->id, to);
   }
   if (context->sk) {
     struct mn_connection* connection =
         bpf_sk_storage_get(&connected, context->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     if (connection) {
       connection->frontend = *to;
-      connection->backend = *backend;
+      connection->backend = backend;
     }
   }
-  *to = *backend;
+  *to = backend;
   *changed = 1;
   return PASS;
 }
@@ -230,20 +272,20 @@ ALWAYS int send_to(struct bpf_sock_addr* context, struct mn_backend* to, int* ch
   struct mn_flow flow = {.socket = bpf_get_socket_cookie(context), .port = to->port};
   copy(flow.address, to->address);
   const struct mn_remembered* before = bpf_map_lookup_elem(&flows, &flow);
+  struct mn_backend backend;
   if (before && before->id == service->id) {
-    const struct mn_endpoint endpoint = {.id = before->id, .backend = before->other};
-    if (bpf_map_lookup_elem(&datagrams, &endpoint)) {
-      *to = endpoint.backend;
+    backend = before->other;
+    if (is_there(service->id, &backend)) {
+      *to = backend;
       *changed = 1;
       return PASS;
     }
   }
-  struct mn_backend* backend = choose(service);
-  if (!backend) return refuse(ECONNREFUSED);
-  const struct mn_remembered now = {.id = service->id, .other = *backend};
+  if (!choose(service, member.netns, &backend)) return refuse(ECONNREFUSED);
+  const struct mn_remembered now = {.id = service->id, .other = backend};
   bpf_map_update_elem(&flows, &flow, &now, BPF_ANY);
-  remember_back(flow.socket, backend, service->id, to);
-  *to = *backend;
+  remember_back(flow.socket, &backend, service->id, to);
+  *to = backend;
   *changed = 1;
   return PASS;
 }
