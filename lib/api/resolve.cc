@@ -82,13 +82,14 @@ class ItemJudge {
         out_(&out),
         verdicts_(out.rules, report) {}
 
-  void run() {
+  /// The subnets of the network that the interface is in, if it gets one.
+  std::vector<parts::TypedSubnet> run() {
     PodNetworkAttachmentSpec wish;
     wish.podNetworkName = item_->name;
     std::string objectUid;
     if (item_->kind == RequestKind::Attachment) {
       const auto attachment = catalog_->attachment(pod_->namespaceName, item_->name);
-      if (!judgeAttachment(attachment)) return;
+      if (!judgeAttachment(attachment)) return {};
       wish = attachment->spec;
       objectUid = attachment->metadata.uid;
     }
@@ -98,19 +99,20 @@ class ItemJudge {
       closed.path = itemPath(index_);
       closed.value = item_->str();
       verdicts_.broken("NetworkExists", std::move(closed));
-      return;
+      return {};
     }
     if (!network) {
       verdicts_.broken("NetworkExists",
                        say("names PodNetwork \"" + wish.podNetworkName + "\", which doesn't exist",
                            "name one of kubectl get pnet", "NetworkNotFound", Code::NotFound));
-      return;
+      return {};
     }
     verdicts_.passed("NetworkExists", "PodNetwork \"" + wish.podNetworkName + "\" exists");
     if (objectUid.empty()) objectUid = network->metadata.uid;
     judgeNetwork(*network);
     judgeWish(wish, *network);
     if (verdicts_.clean()) out_->interface = make(wish, *network, objectUid);
+    return out_->interface ? parts::typedSubnets(network->spec) : std::vector<parts::TypedSubnet>();
   }
 
  private:
@@ -266,12 +268,12 @@ class ItemJudge {
 /// The rules between the interfaces of one pod.
 class PairJudge {
  public:
-  PairJudge(Explanation& out, const Catalog& catalog)
-      : out_(&out), catalog_(&catalog), verdicts_(out.rules, out.report) {}
+  /// `subnets`: of each item's network.
+  PairJudge(Explanation& out, std::vector<std::vector<parts::TypedSubnet>> subnets)
+      : out_(&out), verdicts_(out.rules, out.report), subnets_(std::move(subnets)) {}
 
   void run() {
     for (std::size_t i = 0; i < out_->items.size(); ++i) {
-      subnets_.push_back(subnetsOf(out_->items[i].interface));
       for (std::size_t j = 0; j < i; ++j) {
         const auto& mine = out_->items[i].interface;
         const auto& other = out_->items[j].interface;
@@ -287,20 +289,23 @@ class PairJudge {
  private:
   void judge(std::size_t i, const ResolvedInterface& mine, std::size_t j,
              const ResolvedInterface& other) {
-    const std::string there = "item " + std::to_string(j + 1) + " (" + other.item.str() + ")";
+    // Only where something is wrong: there are many pairs.
+    const auto there = [&] {
+      return "item " + std::to_string(j + 1) + " (" + other.item.str() + ")";
+    };
     const auto say = [&](std::string detail, std::string remedy, std::string reason) {
       return Violation{itemPath(i),       mine.item.str(),   std::move(detail),
                        std::move(remedy), std::move(reason), Code::InvalidArgument};
     };
     if (mine.network == other.network) {
       verdicts_.broken("NetworkOnce",
-                       say("joins network \"" + mine.network.str() + "\" again, after " + there,
+                       say("joins network \"" + mine.network.str() + "\" again, after " + there(),
                            "ask for each network once", "NetworkTwice"));
     }
     if (mine.name == other.name) {
       verdicts_.broken(
           "InterfaceNameOnce",
-          say("gets interface name \"" + mine.name.str() + "\", which " + there + " has",
+          say("gets interface name \"" + mine.name.str() + "\", which " + there() + " has",
               "set another spec.interfaceName on an attachment", "DuplicateInterfaceName"));
     }
     const bool bothV4 = mine.defaultGatewayV4 && other.defaultGatewayV4;
@@ -309,44 +314,36 @@ class PairJudge {
       const std::string families = bothV4 && bothV6 ? "IPv4 and IPv6" : bothV4 ? "IPv4" : "IPv6";
       verdicts_.broken(
           "DefaultGatewayOnce",
-          say("is a second default gateway for " + families + ", beside " + there,
+          say("is a second default gateway for " + families + ", beside " + there(),
               "set spec.defaultGateway on one attachment a family", "TwoDefaultGateways"));
     }
     judgeRoutes(mine, other, there, say);
     if (mine.network != other.network) judgeSubnets(subnets_[i], subnets_[j], there, say);
   }
 
-  /// A catalog hands out copies: one of each network, and not one for each pair.
-  [[nodiscard]] std::vector<parts::TypedSubnet> subnetsOf(
-      const std::optional<ResolvedInterface>& interface) const {
-    if (!interface) return {};
-    const auto network = catalog_->network(interface->network.str());
-    return network ? parts::typedSubnets(network->spec) : std::vector<parts::TypedSubnet>();
-  }
-
-  template <class Say>
+  template <class There, class Say>
   void judgeRoutes(const ResolvedInterface& mine, const ResolvedInterface& other,
-                   const std::string& there, const Say& say) {
+                   const There& there, const Say& say) {
     for (const auto& route : mine.routes) {
       const bool twin = std::any_of(other.routes.begin(), other.routes.end(),
                                     [&](const ResolvedRoute& r) { return r.to == route.to; });
       if (!twin) continue;
       verdicts_.broken("RouteOnce",
-                       say("routes " + route.to.str() + ", which " + there + " routes as well",
+                       say("routes " + route.to.str() + ", which " + there() + " routes as well",
                            "route each destination over one interface", "RouteConflict"));
     }
   }
 
-  template <class Say>
+  template <class There, class Say>
   void judgeSubnets(const std::vector<parts::TypedSubnet>& mine,
-                    const std::vector<parts::TypedSubnet>& others, const std::string& there,
+                    const std::vector<parts::TypedSubnet>& others, const There& there,
                     const Say& say) {
     for (const auto& left : mine) {
       for (const auto& right : others) {
         if (!left.cidr.overlaps(right.cidr)) continue;
         Violation warning =
             say("has subnet " + left.cidr.str() + ", which overlaps " + right.cidr.str() + " of " +
-                    there + ": the pod reaches one of them only",
+                    there() + ": the pod reaches one of them only",
                 "", "OverlappingSubnets");
         warning.code = Code::Ok;
         verdicts_.warned("SubnetsDiffer", std::move(warning));
@@ -355,7 +352,6 @@ class PairJudge {
   }
 
   Explanation* out_;
-  const Catalog* catalog_;
   Verdicts verdicts_;
   std::vector<std::vector<parts::TypedSubnet>> subnets_;  ///< by item
 };
@@ -381,12 +377,13 @@ Explanation explain(const PodSubject& pod, const Catalog& catalog) {
   }
   verdicts.passed("RequestSyntax", "the request names " + std::to_string(request->items.size()) +
                                        (request->items.size() == 1 ? " item" : " items"));
+  std::vector<std::vector<parts::TypedSubnet>> subnets;
   for (std::size_t i = 0; i < request->items.size(); ++i) {
     ExplainedItem item{request->items[i].str(), {}, std::nullopt};
-    ItemJudge(pod, catalog, request->items[i], i, item, out.report).run();
+    subnets.push_back(ItemJudge(pod, catalog, request->items[i], i, item, out.report).run());
     out.items.push_back(std::move(item));
   }
-  PairJudge(out, catalog).run();
+  PairJudge(out, std::move(subnets)).run();
   return out;
 }
 

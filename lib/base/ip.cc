@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 namespace multinet {
 namespace {
@@ -44,6 +45,36 @@ Result<Parts> parseParts(std::string_view text) {
   return Parts{address, length};
 }
 
+// Not inet_pton and inet_ntop, whose printf is most of what a review of many networks would take.
+
+/// Only the canonical text counts: others read leading zeros as octal.
+std::optional<std::array<std::uint8_t, 4>> parseV4(std::string_view text) {
+  std::array<std::uint8_t, 4> bytes{};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (i > 0) {
+      if (at == end || *at != '.') return std::nullopt;
+      ++at;
+    }
+    const auto [next, error] = std::from_chars(at, end, bytes.at(i));
+    if (error != std::errc() || (*at == '0' && next - at > 1)) return std::nullopt;
+    at = next;
+  }
+  if (at != end) return std::nullopt;
+  return bytes;
+}
+
+std::size_t writeV4(const std::array<std::uint8_t, 16>& bytes,
+                    std::array<char, INET6_ADDRSTRLEN>& text) {
+  char* at = text.data();
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (i > 0) *at++ = '.';
+    at = std::to_chars(at, text.data() + text.size(), bytes.at(i)).ptr;
+  }
+  return static_cast<std::size_t>(at - text.data());
+}
+
 bool within(const IpAddress& address, const char* prefix) {
   const auto parsed = IpPrefix::parse(prefix);
   return parsed && parsed->contains(address);
@@ -56,12 +87,8 @@ std::string_view name(IpFamily family) {
 }
 
 Result<IpAddress> IpAddress::parse(std::string_view text) {
+  if (const auto v4 = parseV4(text)) return fromV4(*v4);
   const std::string copy(text);
-  std::array<std::uint8_t, 4> v4{};
-  // glibc takes leading zeros, which other readers take for octal: only the canonical text counts.
-  if (::inet_pton(AF_INET, copy.c_str(), v4.data()) == 1 && fromV4(v4).str() == text) {
-    return fromV4(v4);
-  }
   std::array<std::uint8_t, 16> v6{};
   if (text.find('\0') != std::string_view::npos ||
       ::inet_pton(AF_INET6, copy.c_str(), v6.data()) != 1) {
@@ -99,7 +126,8 @@ std::array<std::uint8_t, 16> IpAddress::bytes() const {
 std::string IpAddress::str() const {
   const auto raw = bytes();
   std::array<char, INET6_ADDRSTRLEN> text{};
-  ::inet_ntop(isV4() ? AF_INET : AF_INET6, raw.data(), text.data(), text.size());
+  if (isV4()) return {text.data(), writeV4(raw, text)};
+  ::inet_ntop(AF_INET6, raw.data(), text.data(), text.size());
   return text.data();
 }
 

@@ -6,13 +6,16 @@ namespace multinet {
 namespace {
 
 TEST(IpAddress, ReadsAndWritesCanonicalText) {
-  EXPECT_EQ(IpAddress::parse("10.20.0.1")->str(), "10.20.0.1");
+  for (const char* text : {"10.20.0.1", "0.0.0.0", "255.255.255.255", "1.200.30.4"}) {
+    EXPECT_EQ(IpAddress::parse(text)->str(), text);
+  }
   EXPECT_EQ(IpAddress::parse("fd00:0020::0001")->str(), "fd00:20::1");
 }
 
 TEST(IpAddress, RefusesWhatIsAmbiguous) {
-  for (const char* bad : {"", "10.20.0", "010.1.1.1", "10.0.0.256", "::ffff:10.0.0.1",
-                          "fe80::1%eth0", "10.0.0.1/8", " 10.0.0.1"}) {
+  for (const char* bad : {"", "10.20.0", "010.1.1.1", "10.00.0.1", "10.0.0.256", "10.0.0.1.",
+                          "10.0.0.1.2", "10..0.1", "10.0.0.", "-1.0.0.1", "+1.0.0.1", "1.0.0.0x1",
+                          "::ffff:10.0.0.1", "fe80::1%eth0", "10.0.0.1/8", " 10.0.0.1"}) {
     EXPECT_FALSE(IpAddress::parse(bad)) << bad;
   }
   EXPECT_FALSE(IpAddress::parse(std::string_view("10.0.0.1\0x", 10)));
