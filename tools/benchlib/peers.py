@@ -22,6 +22,7 @@ _PARTS = (
     ),
     # No peer: it starts them, and takes what they need.
     Part(name="drive", version_of="k8s.io/client-go", output="drive", root=_GO),
+    Part(name="endpoints", version_of="k8s.io/endpointslice", output="endpoints", root=_GO),
     Part(name="grpcproxy", version_of="google.golang.org/grpc", output="grpcproxy", root=_GO),
     Part(
         name="multus",
@@ -48,6 +49,7 @@ class Peers:
     whereabouts: Path | None
     controllerruntime: Path | None
     drive: Path | None
+    endpoints: Path | None
     why: str = ""
 
 
@@ -72,5 +74,6 @@ def build(progress: Progress) -> Peers:
         program("whereabouts", "cmd"),
         program("controllerruntime", "controllerruntime"),
         program("drive", "drive"),
+        program("endpoints", "endpoints"),
         why,
     )
