@@ -16,8 +16,8 @@ struct BenchService {
   endpoints::Frontend frontend;
   std::vector<endpoints::Target> targets;
 };
-/// So many TCP services of so many endpoints each; the first `real` of the first one are addresses
-/// that the server of a ServiceSite has, port kServerPort.
+/// So many TCP services of so many endpoints each. With kServerAddresses endpoints those of the
+/// first one are a ServiceSite's server, port kServerPort; all others are nobody.
 [[nodiscard]] std::vector<BenchService> makeServices(int services, int endpoints);
 
 inline constexpr std::uint16_t kServerPort = 7000;
@@ -28,7 +28,7 @@ inline constexpr int kServerAddresses = 10;
 class ServiceSite {
  public:
   [[nodiscard]] static Result<ServiceSite> make();
-  /// A pod that was there from the start, and one more beside it.
+  /// The client's, and one more beside it.
   [[nodiscard]] const Fd& pod() const { return pods_[0]; }
   [[nodiscard]] const Fd& plainPod() const { return pods_[1]; }
   [[nodiscard]] const Fd& node() const { return node_; }

@@ -264,7 +264,7 @@ class State {
     MULTINET_TRY(auto opened, nft::Committer::open());
     committer_ = std::make_unique<nft::Committer>(std::move(opened));
     const long before = kernel();
-    // As kube-proxy, which writes no transaction without bounds; some services each.
+    // In one transaction, as its first sync.
     const auto begin = Steady::now();
     MULTINET_CHECK(committer_->commit(proxyTable(services)));
     print("restart", "nftables", 0, milliseconds(Steady::now() - begin));
