@@ -2,7 +2,6 @@
 
 #include <netdb.h>
 #include <pthread.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -15,6 +14,10 @@
 #include <utility>
 #include <vector>
 
+// After <utility>: Boost 1.74 forgets it (asio #944).
+#include <boost/asio/error.hpp>
+#include <boost/beast/http.hpp>
+
 #include "lib/kube/longest_body.h"
 #include "lib/kube/retry_after.h"
 
@@ -22,18 +25,20 @@ namespace multinet::kube {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
+namespace http = boost::beast::http;
 using asio::ip::tcp;
-using ErrorCode = beast::error_code;
-using Time = std::chrono::steady_clock::time_point;
-using Endpoints = std::vector<tcp::endpoint>;
+using ErrorCode = Socket::ErrorCode;
+using Time = Socket::Time;
+using Endpoints = Socket::Endpoints;
 
 /// The server's warnings come as headers.
 constexpr std::uint32_t kLongestHeaders = 256U << 10U;
 constexpr std::size_t kLongestErrorBody = 64U << 10U;
 /// A TLS record at most.
 constexpr std::size_t kChunk = 16U << 10U;
+/// What comes of a watch in closer order than this may come late by as much: a thread that is woken
+/// for each of a thousand events takes more than they do.
+constexpr Duration kGather = std::chrono::milliseconds(2);
 
 Time after(Duration duration) {
   return std::chrono::steady_clock::now() + duration;
@@ -41,6 +46,12 @@ Time after(Duration duration) {
 
 tl::unexpected<Error> late() {
   return fail(Code::DeadlineExceeded, "", "no whole answer in time");
+}
+
+Status over(ErrorCode code) {
+  if (!code) return {};
+  if (code == asio::error::timed_out) return late();
+  return fail(Code::Unavailable, "", code.message());
 }
 
 /// What the system's resolver says; it can't be interrupted.
@@ -125,19 +136,6 @@ Address Address::of(const Config& config) {
   return address;
 }
 
-Connection::Connection(Address address, TlsContext context)
-    : address_(std::move(address)), context_(std::move(context)), stream_(make()) {}
-
-std::variant<Connection::Plain, Connection::Tls> Connection::make() {
-  if (address_.tls) return std::variant<Plain, Tls>(std::in_place_type<Tls>, io_, *context_);
-  return std::variant<Plain, Tls>(std::in_place_type<Plain>, io_);
-}
-
-beast::tcp_stream& Connection::lowest() {
-  return std::visit(
-      [](auto& stream) -> beast::tcp_stream& { return beast::get_lowest_layer(stream); }, stream_);
-}
-
 /// Whose certificate is right (RFC 6125; an address stands in one of its own kind).
 Status Connection::expectServer(SSL* ssl) const {
   if (address_.isNamed) return {};
@@ -150,102 +148,58 @@ Status Connection::expectServer(SSL* ssl) const {
   return fail(Code::Unavailable, "", "the server's name can't be checked");
 }
 
-void Connection::arm() {
-  armed_ = until_;
-  timer_.expires_at(until_);
-  timer_.async_wait([this](ErrorCode code) {
-    if (code == asio::error::operation_aborted) return;
-    late_ = std::chrono::steady_clock::now() >= until_;
-    if (!late_) arm();
-  });
-}
-
-/// Runs what `begin` begins to its end. At `until` the connection is over.
-template <class Begin>
-Status Connection::await(Time until, const Begin& begin) {
-  until_ = until;
-  if (!armed_ || until < *armed_) arm();
-  std::optional<ErrorCode> outcome;
-  begin([&outcome](ErrorCode code, auto&&...) { outcome = code; });
-  io_.restart();
-  // Not run_one_until(), which wakes each second.
-  while (!outcome && !late_) io_.run_one();
-  if (!outcome) {
-    lowest().close();
-    while (!outcome) io_.run_one();
-    return late();
-  }
-  if (!*outcome) return {};
-  return fail(Code::Unavailable, "", outcome->message());
-}
-
-template <class Begin>
-Status Connection::onStream(Time until, const Begin& begin) {
-  return std::visit(
-      [&](auto& stream) {
-        return await(until, [&](auto done) { begin(stream, std::move(done)); });
-      },
-      stream_);
-}
-
 Status Connection::open(Time until, const std::stop_token& stop) {
-  const std::stop_callback ends(stop, [this] { asio::post(io_, [this] { lowest().close(); }); });
+  const std::stop_callback ends(stop, [this] { socket_.end(); });
   MULTINET_TRY(const auto endpoints, resolve(address_, until, stop));
-  MULTINET_CHECK(
-      await(until, [&](auto done) { lowest().async_connect(endpoints, std::move(done)); }));
-  ErrorCode ignored;
-  lowest().socket().set_option(tcp::no_delay(true), ignored);
-  auto* tls = std::get_if<Tls>(&stream_);
-  if (tls == nullptr) return {};
-  MULTINET_CHECK(expectServer(tls->native_handle()));
-  return await(until, [&](auto done) {
-    tls->async_handshake(asio::ssl::stream_base::client, std::move(done));
-  });
+  socket_.limit(until);
+  MULTINET_CHECK(over(socket_.connect(endpoints)));
+  if (!address_.tls) return {};
+  std::unique_ptr<SSL, decltype(&SSL_free)> tls(SSL_new(context_->native_handle()), &SSL_free);
+  if (tls == nullptr) return fail(Code::Unavailable, "", "no memory for TLS");
+  MULTINET_CHECK(expectServer(tls.get()));
+  return over(socket_.handshake(std::move(tls)));
 }
 
-Result<HttpResponse> Connection::exchange(const Request& request, Time until) {
+Result<HttpResponse> Connection::exchange(std::string_view request, Time until) {
   http::response_parser<http::string_body> parser;
   parser.body_limit(kLongestBody);
   parser.header_limit(kLongestHeaders);
-  MULTINET_CHECK(onStream(until, [&](auto& stream, auto done) {
-    http::async_write(stream, request, std::move(done));
-  }));
-  MULTINET_CHECK(onStream(until, [&](auto& stream, auto done) {
-    http::async_read(stream, buffer_, parser, std::move(done));
-  }));
+  buffer_.reserve(kChunk);
+  socket_.limit(until);
+  MULTINET_CHECK(over(socket_.write(request)));
+  ErrorCode error;
+  http::read(socket_, buffer_, parser, error);
+  MULTINET_CHECK(over(error));
   serves_ = parser.get().keep_alive() && buffer_.size() == 0;
   HttpResponse response = headOf(parser.get());
   response.body = std::move(parser.get().body());
   return response;
 }
 
-Result<HttpResponse> Connection::follow(const Request& request,
+Result<HttpResponse> Connection::follow(std::string_view request,
                                         const std::function<Duration()>& patience,
                                         const ByteSink& sink, const std::stop_token& stop) {
-  const std::stop_callback ends(stop, [this] { asio::post(io_, [this] { lowest().close(); }); });
+  const std::stop_callback ends(stop, [this] { socket_.end(); });
   http::response_parser<http::buffer_body> parser;
   // Not boost::none, than which Boost 1.74 finds every announced length greater.
   parser.body_limit(std::numeric_limits<std::uint64_t>::max());
   parser.header_limit(kLongestHeaders);
   buffer_.reserve(kChunk);
   std::vector<char> chunk(kChunk);
-  MULTINET_CHECK(onStream(after(patience()), [&](auto& stream, auto done) {
-    http::async_write(stream, request, std::move(done));
-  }));
-  MULTINET_CHECK(onStream(after(patience()), [&](auto& stream, auto done) {
-    http::async_read_header(stream, buffer_, parser, std::move(done));
-  }));
+  socket_.limit(after(patience()));
+  MULTINET_CHECK(over(socket_.write(request)));
+  ErrorCode error;
+  http::read_header(socket_, buffer_, parser, error);
+  MULTINET_CHECK(over(error));
   HttpResponse response = headOf(parser.get());
+  socket_.gather(kGather);
   while (!parser.is_done()) {
     auto& body = parser.get().body();
     body = {chunk.data(), chunk.size(), true};
-    MULTINET_CHECK(onStream(after(patience()), [&](auto& stream, auto done) {
-      http::async_read_some(stream, buffer_, parser,
-                            [done = std::move(done)](ErrorCode code, std::size_t) mutable {
-                              // The chunk is full: its bytes are taken, and it is read on.
-                              done(code == http::error::need_buffer ? ErrorCode() : code);
-                            });
-    }));
+    socket_.limit(after(patience()));
+    http::read_some(socket_, buffer_, parser, error);
+    // A chunk that is full: its bytes are taken, and it is read on.
+    if (error != http::error::need_buffer) MULTINET_CHECK(over(error));
     const std::string_view bytes(chunk.data(), chunk.size() - body.size);
     if (response.status != static_cast<int>(http::status::ok)) {
       const std::size_t left = kLongestErrorBody - response.body.size();
@@ -260,10 +214,7 @@ Result<HttpResponse> Connection::follow(const Request& request,
 }
 
 bool Connection::serves() {
-  if (!serves_) return false;
-  char byte = 0;
-  const auto size = recv(lowest().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return size < 0 && errno == EAGAIN;
+  return serves_ && socket_.silent();
 }
 
 }  // namespace multinet::kube

@@ -10,28 +10,13 @@ namespace multinet::kube {
 namespace {
 
 namespace asio = boost::asio;
-namespace http = boost::beast::http;
 using Time = Connection::Time;
 using TlsContext = Connection::TlsContext;
 
 constexpr auto kIdle = std::chrono::seconds(30);
 constexpr std::size_t kMostIdle = 8;
-
-http::verb verbOf(Method method) {
-  switch (method) {
-    case Method::Get:
-      return http::verb::get;
-    case Method::Post:
-      return http::verb::post;
-    case Method::Put:
-      return http::verb::put;
-    case Method::Patch:
-      return http::verb::patch;
-    case Method::Delete:
-      return http::verb::delete_;
-  }
-  return http::verb::get;
-}
+/// About what stands before a body.
+constexpr std::size_t kHeaders = 512;
 
 }  // namespace
 
@@ -80,23 +65,29 @@ class KeptConnections::Pool {
     Time since;
   };
 
-  Connection::Request build(const HttpRequest& request, const Credentials& credentials) const {
-    Connection::Request built(verbOf(request.method), address_.base + request.target, 11);
-    built.set(http::field::host, address_.host + ":" + address_.port);
-    built.set(http::field::accept, "application/json");
-    built.set(http::field::user_agent, userAgent_);
-    if (!asUser_.empty()) built.set("Impersonate-User", asUser_);
-    if (!asGroup_.empty()) built.set("Impersonate-Group", asGroup_);
-    if (!credentials.token().empty()) {
-      built.set(http::field::authorization, "Bearer " + credentials.token());
-    }
+  /// A request as it goes over the wire.
+  std::string build(const HttpRequest& request, const Credentials& credentials) const {
+    std::string text;
+    text.reserve(kHeaders + credentials.token().size() + request.body.size());
+    const auto header = [&text](std::string_view name, std::string_view value) {
+      text.append(name).append(": ").append(value).append("\r\n");
+    };
+    text.append(name(request.method)).append(" ").append(address_.base).append(request.target);
+    text.append(" HTTP/1.1\r\n");
+    header("Host", address_.host + ":" + address_.port);
+    header("Accept", "application/json");
+    header("User-Agent", userAgent_);
+    if (!asUser_.empty()) header("Impersonate-User", asUser_);
+    if (!asGroup_.empty()) header("Impersonate-Group", asGroup_);
+    if (!credentials.token().empty()) header("Authorization", "Bearer " + credentials.token());
     if (!request.body.empty()) {
-      built.set(http::field::content_type,
-                request.contentType.empty() ? "application/json" : request.contentType);
-      built.body() = request.body;
+      header("Content-Type",
+             request.contentType.empty() ? "application/json" : request.contentType);
     }
-    built.prepare_payload();
-    return built;
+    if (!request.body.empty() || request.method == Method::Post) {
+      header("Content-Length", std::to_string(request.body.size()));
+    }
+    return text.append("\r\n").append(request.body);
   }
 
   /// The context of these credentials; connections of others are over.
