@@ -36,7 +36,10 @@ class Small : public testing::Cluster {
   std::vector<Write> look() {
     planner_.note(world, world.changes());
     std::vector<Write> writes;
-    for (auto& one : planner_.plan(world, now, 1000)) writes.push_back(std::move(one.write));
+    for (auto& one : planner_.plan(world, now)) {
+      planner_.ended(one.origin);
+      writes.push_back(std::move(one.write));
+    }
     return writes;
   }
   void converge() {

@@ -80,13 +80,16 @@ class Bench {
     for (;;) {
       const auto begin = std::chrono::steady_clock::now();
       planner_.note(world_, world_.changes());
-      const auto planned = planner_.plan(world_, kNow, 100000000);
+      const auto planned = planner_.plan(world_, kNow);
       for (const auto& one : planned) done.bytes += one.write.body.dump().size();
       const std::chrono::duration<double, std::milli> took =
           std::chrono::steady_clock::now() - begin;
       done.milliseconds += took.count();
       std::size_t slices = 0;
-      for (const auto& one : planned) slices += apply(one.write) ? 1 : 0;
+      for (const auto& one : planned) {
+        planner_.ended(one.origin);
+        slices += apply(one.write) ? 1 : 0;
+      }
       done.writes += slices;
       if (planned.empty()) return done;
     }

@@ -1,8 +1,9 @@
-// How long what changed waits until it is written: from when a watch told of it.
+// Since when what changed waits to be written: since a watch told of it.
 #pragma once
 
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "lib/base/clock.h"
 
@@ -19,25 +20,16 @@ class Lateness {
     const std::lock_guard lock(mutex_);
     if (!noticed_) noticed_ = clock_.now();
   }
-  enum class LeftOver : bool { No, Yes };
-  /// A turn takes all that was noticed. What the turn before left over is as old as it was.
-  void begin(LeftOver leftOver) {
+  /// When the first change was noticed that nobody has taken; now, where there is none.
+  [[nodiscard]] BootTime take() {
     const std::lock_guard lock(mutex_);
-    const BootTime first = noticed_.value_or(clock_.now());
-    noticed_.reset();
-    if (leftOver == LeftOver::No || first < begun_) begun_ = first;
-  }
-  /// Since the first change that this turn is about.
-  [[nodiscard]] Duration now() const {
-    const std::lock_guard lock(mutex_);
-    return clock_.now() - begun_;
+    return std::exchange(noticed_, std::nullopt).value_or(clock_.now());
   }
 
  private:
   const Clock& clock_;
-  mutable std::mutex mutex_;
-  std::optional<BootTime> noticed_;  ///< the first that no turn has taken
-  BootTime begun_;
+  std::mutex mutex_;
+  std::optional<BootTime> noticed_;
 };
 
 }  // namespace multinet::controller

@@ -8,45 +8,26 @@ namespace multinet::controller {
 namespace {
 
 using std::chrono::seconds;
-using LeftOver = Lateness::LeftOver;
 
-TEST(Lateness, IsCountedFromTheFirstChangeOfATurn) {
+TEST(Lateness, CountsFromTheFirstThatNobodyHasTaken) {
   FakeClock clock;
   Lateness lateness(clock);
+  const BootTime first = clock.now();
   lateness.noticed();
   clock.advance(seconds(2));
   lateness.noticed();
-  lateness.begin(LeftOver::No);
+  EXPECT_EQ(lateness.take(), first);
+  const BootTime second = clock.now();
+  lateness.noticed();
   clock.advance(seconds(1));
-  EXPECT_EQ(lateness.now(), seconds(3));
-  lateness.noticed();  // for the next turn
-  EXPECT_EQ(lateness.now(), seconds(3));
-  clock.advance(seconds(1));
-  lateness.begin(LeftOver::No);
-  EXPECT_EQ(lateness.now(), seconds(1));
+  EXPECT_EQ(lateness.take(), second);
 }
 
 TEST(Lateness, OfATurnThatNothingCausedBeginsWithIt) {
   FakeClock clock;
   Lateness lateness(clock);
   clock.advance(seconds(9));
-  lateness.begin(LeftOver::No);
-  clock.advance(seconds(1));
-  EXPECT_EQ(lateness.now(), seconds(1));
-}
-
-TEST(Lateness, OfWhatWasLeftOverGoesOn) {
-  FakeClock clock;
-  Lateness lateness(clock);
-  lateness.noticed();
-  clock.advance(seconds(1));
-  lateness.begin(LeftOver::No);
-  lateness.noticed();
-  clock.advance(seconds(1));
-  lateness.begin(LeftOver::Yes);
-  EXPECT_EQ(lateness.now(), seconds(2));
-  lateness.begin(LeftOver::No);
-  EXPECT_EQ(lateness.now(), seconds(0));
+  EXPECT_EQ(lateness.take(), clock.now());
 }
 
 }  // namespace

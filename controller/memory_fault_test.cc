@@ -23,7 +23,7 @@ TEST(Memory, OfTheControllerFitsItsLimitAtTheSizesThatWeState) {
   Caches caches(client, [] {});
   const auto turn = [&] {
     caches.drainInto(pass.world(), clock.now());
-    static_cast<void>(pass.lead());
+    static_cast<void>(pass.lead(clock.now()));
   };
   caches.start();
   const auto until = [](const auto& condition) {

@@ -12,37 +12,40 @@
 
 namespace multinet::controller {
 
-/// Writes that are decided on for one turn at most: as many as the last one began, since what isn't
-/// begun was decided for nothing, and a few more where it began all.
-inline constexpr std::size_t kFewestWrites = 8;
-inline constexpr std::size_t kMostWrites = 256;
+/// Writes of one reconciler that are decided on before they can begin are few: a decision is to be
+/// about what is there when it is carried out.
+inline constexpr std::size_t kAhead = 8;
 
 /// Owns the world. One thread.
 class Pass {
  public:
   /// `writer` and `clock` outlive it.
   Pass(std::vector<Reconciler> reconcilers, Writer& writer, const Clock& clock)
-      : planner_(std::move(reconcilers)), writer_(writer), clock_(clock) {
+      : planner_(std::move(reconcilers), kAhead), writer_(writer), clock_(clock) {
     follow();
   }
 
   /// To be filled before each turn.
   [[nodiscard]] World& world() { return world_; }
 
-  /// For who leads. Returns how long nothing is to be done if nothing changes; nothing: for ever.
-  [[nodiscard]] std::optional<Duration> lead();
+  /// For who leads. What changed was first noticed at `since`. Waits for no write: whoever calls
+  /// does so again when one has ended (WriterOptions::ended). Returns how long nothing is to be done
+  /// if nothing changes and no write ends; nothing: for ever.
+  [[nodiscard]] std::optional<Duration> lead(BootTime since);
   /// For who doesn't: the world is kept; whoever leads after this looks at all of it.
   void follow();
   [[nodiscard]] const Planner& planner() const { return planner_; }
+  /// Writes that were decided on since the start.
+  [[nodiscard]] std::uint64_t planned() const { return planned_; }
 
  private:
-  void send(std::vector<PlannedWrite> planned);
+  void settle(const std::vector<Written>& written);
 
   World world_;
   Planner planner_;
   Writer& writer_;
   const Clock& clock_;
-  std::size_t writes_ = kFewestWrites;  ///< of the next turn at most
+  std::uint64_t planned_ = 0;
   bool leads_ = false;
 };
 

@@ -184,6 +184,7 @@ class Controller::Impl {
   void stop() {
     stopping_ = true;  // a turn that is under way writes no more
     passes_.stop();
+    writer_.wait();
     certificates_.stop();
     elector_.stop();
     caches_.stop();
@@ -246,10 +247,12 @@ class Controller::Impl {
   WriterOptions writerOptions() {
     WriterOptions options;
     options.leading = [this] { return !stopping_ && elector_.leading(); };
-    options.done = [this](const Write& write) {
-      if (write.kind.plural != k8s::kEndpointSliceKind.plural) return;
-      metrics_->sliceSeconds.Observe(std::chrono::duration<double>(lateness_.now()).count());
+    options.done = [this](const PlannedWrite& planned) {
+      if (planned.write.kind.plural != k8s::kEndpointSliceKind.plural) return;
+      const Duration waited = clock_.now() - planned.since;
+      metrics_->sliceSeconds.Observe(std::chrono::duration<double>(waited).count());
     };
+    options.ended = [this] { passes_.wake(); };
     options.refused = [this](const Write& write, const Error& error) {
       const auto& about = write.about;
       events_.record({about.kind.apiVersion(), std::string(about.kind.kind), about.key, about.uid},
@@ -263,9 +266,7 @@ class Controller::Impl {
     // A view of which a part is missing would delete what that part protects.
     if (!seesAll_) seesAll_ = caches_.synced().has_value();
     if (!seesAll_) return Duration(std::chrono::seconds(1));
-    const auto notBegun = writer_.count(WriteOutcome::NotBegun);
-    lateness_.begin(std::exchange(notBegun_, notBegun) == notBegun ? Lateness::LeftOver::No
-                                                                   : Lateness::LeftOver::Yes);
+    const BootTime since = lateness_.take();
     caches_.drainInto(pass_.world(), clock_.now());
     if (!elector_.leading()) {
       pass_.follow();
@@ -276,9 +277,9 @@ class Controller::Impl {
       serverFits_ = true;
     }
     metrics_->passes.Increment();
-    const auto before = writer_.tried();
-    const auto idle = pass_.lead();
-    if (writer_.tried() != before) metrics_->writingPasses.Increment();
+    const auto before = pass_.planned();
+    const auto idle = pass_.lead(since);
+    if (pass_.planned() != before) metrics_->writingPasses.Increment();
     auto gauge = reconciled_.begin();
     for (const auto& [name, count] : pass_.planner().reconciled()) {
       (*gauge++)->Set(static_cast<double>(count));
@@ -311,7 +312,6 @@ class Controller::Impl {
   Lateness lateness_{clock_};
   Writer writer_;
   Pass pass_;                                   // the loop's thread only
-  std::uint64_t notBegun_ = 0;                  // likewise: writes, as of the last turn
   bool serverFits_ = false;                     // likewise
   bool seesAll_ = false;                        // likewise: caches that were filled stay so
   int waitingLooks_ = 0;                        ///< of the certificates' loop alone

@@ -1,9 +1,6 @@
 #include "controller/writer.h"
 
 #include <algorithm>
-#include <atomic>
-#include <latch>
-#include <mutex>
 #include <utility>
 
 #include "controller/leading.h"
@@ -47,7 +44,7 @@ bool sameSpec(std::string_view there, const json& body) {
 
 std::string_view name(WriteOutcome outcome) {
   static constexpr std::array<std::string_view, kWriteOutcomes> kNames = {
-      "done", "lost", "contradicted", "heals", "refused", "held-back", "not-leading", "not-begun"};
+      "done", "lost", "contradicted", "heals", "refused", "held-back", "not-leading"};
   return kNames[static_cast<std::size_t>(outcome)];
 }
 
@@ -69,17 +66,8 @@ WriteOutcome sorted(const Error& error) {
 
 /// A write under way.
 struct Writer::Try {
-  PlannedWrite* planned = nullptr;
-  WriteOutcome outcome = WriteOutcome::Done;
-  std::optional<Error> error;
-  std::optional<Duration> held;
-
-  [[nodiscard]] const Write& write() const { return planned->write; }
-};
-
-/// What a look says of a try.
-struct Writer::Finding {
-  std::size_t index = 0;
+  PlannedWrite planned;
+  std::size_t reads = 0;  ///< for its premises, that haven't ended; under the lock, as outcome then
   WriteOutcome outcome = WriteOutcome::Done;
   std::optional<Error> error;
 };
@@ -88,70 +76,107 @@ struct Writer::Finding {
 struct Writer::Read {
   k8s::Kind kind;
   std::optional<k8s::ObjectKey> key;
-  std::vector<std::pair<std::size_t, const Premise*>> premises;  ///< with the try's index
+  std::vector<std::pair<std::shared_ptr<Try>, const Premise*>> premises;
 };
 
 Writer::Writer(kube::Client& client, const Clock& clock, WriterOptions options)
     : client_(client), clock_(clock), options_(std::move(options)) {
-  for (int i = 1; i < options_.parallel; ++i) {  // the caller is the first
+  for (int i = 0; i < options_.parallel; ++i) {
     const auto lane = "write-" + std::to_string(i);
     lanes_.push_back(async::patiently(lane, [&] { return std::make_unique<async::Lane>(lane); }));
+    resting_.push_back(lanes_.back().get());
   }
 }
 
-void Writer::inParallel(std::size_t count, const std::function<void(std::size_t)>& work) {
-  if (count == 0) return;
-  std::atomic<std::size_t> next = 0;
-  const auto share = [&] {
-    for (std::size_t item = next++; item < count; item = next++) work(item);
-  };
-  // The caller has a share: mostly there is one write, which wakes no other thread then.
-  const std::size_t helpers = std::min(count - 1, lanes_.size());
-  std::latch done(static_cast<std::ptrdiff_t>(helpers));
-  for (std::size_t i = 0; i < helpers; ++i) {
-    lanes_[i]->post([&] {
-      share();
-      done.count_down();
-    });
-  }
-  share();
-  done.wait();
-}
-
-std::vector<Written> Writer::send(std::vector<PlannedWrite> writes) {
-  std::vector<Try> tries;
-  tries.reserve(writes.size());
+std::vector<Written> Writer::begin(std::vector<PlannedWrite> writes) {
+  std::vector<Written> heldBack;
+  std::map<std::pair<std::string, std::string>, Read> reads;  // by kind and object
+  const std::lock_guard lock(mutex_);
   for (auto& planned : writes) {
-    tries.push_back({&planned, WriteOutcome::Done, std::nullopt, heldBack(planned.write)});
-    if (tries.back().held) tries.back().outcome = WriteOutcome::HeldBack;
-  }
-  confirm(tries);
-  const BootTime over = clock_.now() + options_.turn;
-  const auto first = static_cast<std::size_t>(options_.parallel);
-  inParallel(tries.size(), [&](std::size_t i) {
-    if (tries[i].outcome != WriteOutcome::Done) return;
-    if (i >= first && clock_.now() >= over) {
-      tries[i].outcome = WriteOutcome::NotBegun;
-    } else {
-      execute(tries[i]);
+    if (const auto left = this->heldBack(planned.write)) {
+      counted(WriteOutcome::HeldBack);
+      heldBack.push_back({planned.origin, WriteOutcome::HeldBack, left});
+      continue;
     }
-  });
+    auto attempt = std::make_shared<Try>();
+    attempt->planned = std::move(planned);
+    for (const Premise& premise : attempt->planned.write.premises) {
+      const auto key = premise.key ? premise.key->str() : "";
+      auto& read = reads[{std::string(premise.kind.plural), key}];
+      read.kind = premise.kind;
+      read.key = premise.key;
+      read.premises.emplace_back(attempt, &premise);
+      ++attempt->reads;
+    }
+    if (attempt->reads == 0) push(attempt->planned.origin, [this, attempt] { execute(attempt); });
+  }
+  for (auto& [key, read] : reads) {
+    const Origin origin = read.premises.front().first->planned.origin;
+    push(origin, [this, read = std::move(read)] { look(read); });
+  }
+  return heldBack;
+}
+
+void Writer::push(const Origin& origin, std::function<void()> run) {
+  jobs_.push_back({origin.reconciler, std::move(run)});
+  if (resting_.empty()) return;
+  async::Lane& lane = *resting_.back();
+  resting_.pop_back();
+  lane.post([this, &lane] { work(lane); });
+}
+
+void Writer::work(async::Lane& lane) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const auto next = std::ranges::find_if(
+        jobs_, [this](const Job& job) { return working_[job.reconciler] < options_.ofOne; });
+    if (next == jobs_.end()) break;
+    const Job job = std::move(*next);
+    jobs_.erase(next);
+    ++working_[job.reconciler];
+    lock.unlock();
+    job.run();
+    lock.lock();
+    --working_[job.reconciler];
+  }
+  resting_.push_back(&lane);
+  quiet_.notify_all();
+}
+
+void Writer::wait() {
+  std::unique_lock lock(mutex_);
+  quiet_.wait(lock, [this] { return jobs_.empty() && resting_.size() == lanes_.size(); });
+}
+
+std::vector<Written> Writer::ended() {
+  std::vector<std::shared_ptr<Try>> ended;
+  {
+    const std::lock_guard lock(mutex_);
+    ended.swap(ended_);
+  }
   std::vector<Written> written;
-  written.reserve(tries.size());
-  for (const Try& attempt : tries) written.push_back(settle(attempt));
+  written.reserve(ended.size());
+  for (const auto& attempt : ended) written.push_back(settle(*attempt));
   const BootTime now = clock_.now();
   std::erase_if(setbacks_, [&](const auto& one) { return one.second.until + kForget < now; });
   return written;
 }
 
-std::uint64_t Writer::tried() const {
-  std::uint64_t all = 0;
-  for (const auto& one : counts_) all += one;
-  for (const auto none :
-       {WriteOutcome::HeldBack, WriteOutcome::NotLeading, WriteOutcome::NotBegun}) {
-    all -= count(none);
+bool Writer::tellNext(bool awaited) {
+  const std::lock_guard lock(mutex_);
+  awaited_ = awaited;
+  return awaited && !ended_.empty();
+}
+
+void Writer::end(std::shared_ptr<Try> attempt) {
+  const WriteOutcome outcome = attempt->outcome;
+  counted(outcome);
+  {
+    const std::lock_guard lock(mutex_);
+    ended_.push_back(std::move(attempt));
+    if (outcome == WriteOutcome::Done && !awaited_) return;
   }
-  return all;
+  options_.ended();
 }
 
 std::optional<Duration> Writer::heldBack(const Write& write) const {
@@ -165,36 +190,14 @@ std::optional<Duration> Writer::heldBack(const Write& write) const {
   return left;
 }
 
-void Writer::confirm(std::vector<Try>& tries) {
-  std::map<std::pair<std::string, std::string>, Read> reads;  // by kind and object
-  for (std::size_t i = 0; i < tries.size(); ++i) {
-    if (tries[i].outcome != WriteOutcome::Done) continue;
-    for (const Premise& premise : tries[i].write().premises) {
-      const auto key = premise.key ? premise.key->str() : "";
-      auto& read = reads[{std::string(premise.kind.plural), key}];
-      read.kind = premise.kind;
-      read.key = premise.key;
-      read.premises.emplace_back(i, &premise);
-    }
-  }
-  std::vector<const Read*> list;
-  list.reserve(reads.size());
-  for (const auto& [key, read] : reads) list.push_back(&read);
-  std::vector<std::vector<Finding>> found(list.size());
-  inParallel(list.size(), [&](std::size_t i) { found[i] = look(*list[i]); });
-  for (const auto& findings : found) {
-    for (const Finding& finding : findings) {
-      tries[finding.index].outcome = finding.outcome;
-      tries[finding.index].error = finding.error;
-    }
-  }
-}
-
-std::vector<Writer::Finding> Writer::look(const Read& read) {
-  std::vector<Finding> findings;
+std::vector<std::pair<Writer::Try*, WriteOutcome>> Writer::against(const Read& read,
+                                                                   std::optional<Error>& error) {
+  std::vector<std::pair<Try*, WriteOutcome>> found;
   const auto ask = [&](const simdjson::dom::element& there) -> Status {
-    for (const auto& [index, premise] : read.premises) {
-      if (premise->contradicts(there)) findings.push_back({index, WriteOutcome::Contradicted, {}});
+    for (const auto& [attempt, premise] : read.premises) {
+      if (premise->contradicts(there)) {
+        found.emplace_back(attempt.get(), WriteOutcome::Contradicted);
+      }
     }
     return {};
   };
@@ -209,28 +212,51 @@ std::vector<Writer::Finding> Writer::look(const Read& read) {
   } else if (const auto all = kube::listAll(client_.raw(), read.kind, {}, {}, ask); !all) {
     status = fail(all.error());
   }
-  if (status.has_value()) return findings;
-  findings.clear();
+  if (status.has_value()) return found;
+  found.clear();
   // What can't be read now is a reason to wait, whatever the server said.
-  for (const auto& [index, premise] : read.premises) {
-    findings.push_back({index, WriteOutcome::Heals, status.error()});
+  error = status.error();
+  for (const auto& [attempt, premise] : read.premises) {
+    found.emplace_back(attempt.get(), WriteOutcome::Heals);
   }
-  return findings;
+  return found;
 }
 
-void Writer::execute(Try& attempt) {
+void Writer::look(const Read& read) {
+  std::optional<Error> error;
+  const auto found = against(read, error);
+  std::vector<std::shared_ptr<Try>> over;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [attempt, outcome] : found) {
+      attempt->outcome = outcome;
+      attempt->error = error;
+    }
+    for (const auto& [attempt, premise] : read.premises) {
+      if (--attempt->reads > 0) continue;
+      if (attempt->outcome == WriteOutcome::Done) {
+        push(attempt->planned.origin, [this, attempt = attempt] { execute(attempt); });
+      } else {
+        over.push_back(attempt);
+      }
+    }
+  }
+  for (auto& attempt : over) end(std::move(attempt));
+}
+
+void Writer::execute(const std::shared_ptr<Try>& attempt) {
+  PlannedWrite& planned = attempt->planned;
   if (!options_.leading()) {
-    attempt.outcome = WriteOutcome::NotLeading;
-    return;
+    attempt->outcome = WriteOutcome::NotLeading;
+  } else if (const auto done = call(planned.write); !done.has_value()) {
+    attempt->outcome = sorted(done.error());
+    attempt->error = done.error();
+  } else {
+    options_.done(planned);
+    const Write& write = planned.write;
+    if (!write.why.empty()) log::info("wrote", {{"write", write.item()}, {"why", write.why}});
   }
-  const Write& write = attempt.write();
-  if (const auto done = call(attempt.planned->write); !done.has_value()) {
-    attempt.outcome = sorted(done.error());
-    attempt.error = done.error();
-    return;
-  }
-  options_.done(write);
-  if (!write.why.empty()) log::info("wrote", {{"write", write.item()}, {"why", write.why}});
+  end(attempt);
 }
 
 Status Writer::call(Write& write) {
@@ -254,21 +280,14 @@ Status Writer::call(Write& write) {
 }
 
 Written Writer::settle(const Try& attempt) {
-  const Write& write = attempt.write();
-  ++counts_[static_cast<std::size_t>(attempt.outcome)];
-  Written written{attempt.planned->origin, attempt.outcome, std::nullopt};
+  const Write& write = attempt.planned.write;
+  Written written{attempt.planned.origin, attempt.outcome, std::nullopt};
   switch (attempt.outcome) {
     case WriteOutcome::Done:
       setbacks_.erase(write.item());
       return written;
-    case WriteOutcome::HeldBack:
-      written.again = attempt.held;
-      return written;
     case WriteOutcome::NotLeading:
       written.again = kLookAgain;
-      return written;
-    case WriteOutcome::NotBegun:
-      written.again = Duration::zero();
       return written;
     default:
       break;

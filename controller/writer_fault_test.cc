@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <latch>
+
 #include "lib/api/network_peer.h"
 #include "lib/api/pod_network.h"
 #include "lib/api/reservations.h"
@@ -29,6 +32,9 @@ class WriterTest : public ::testing::Test {
     made.refused = [this](const Write& write, const Error& /*error*/) {
       refused_.push_back(write.about.key.name);
     };
+    made.ended = [this] {
+      if (++tellings_ == 1) told_.count_down();
+    };
     return made;
   }
   /// Makes an object on the server; its metadata as it was decided on.
@@ -50,7 +56,18 @@ class WriterTest : public ::testing::Test {
   std::vector<Written> send(const std::vector<Write>& writes) {
     std::vector<PlannedWrite> planned;
     for (const auto& write : writes) planned.push_back({{0, write.key}, write});
-    return writer_.send(planned);
+    return send(planned);
+  }
+  /// In the order in which they were planned, all being of different objects.
+  std::vector<Written> send(const std::vector<PlannedWrite>& planned) {
+    auto written = writer_.begin(planned);
+    writer_.wait();
+    for (auto& one : writer_.ended()) written.push_back(std::move(one));
+    const auto place = [&](const Written& one) {
+      return std::ranges::find(planned, one.origin, &PlannedWrite::origin);
+    };
+    std::ranges::sort(written, {}, place);
+    return written;
   }
   int requests(const std::string& text) {
     int count = 0;
@@ -65,6 +82,8 @@ class WriterTest : public ::testing::Test {
   FakeClock clock_;
   std::atomic<bool> leading_ = true;
   std::vector<std::string> refused_;
+  std::atomic<int> tellings_ = 0;
+  std::latch told_{1};
   Writer writer_{*client_, clock_, options()};
 };
 
@@ -212,6 +231,41 @@ TEST_F(WriterTest, ASlowWriteHoldsUpNoOther) {
     if (all[i].find("/n0/status") != std::string::npos) slow = i;
   }
   EXPECT_EQ(slow, all.size() - 1) << "all others were done meanwhile";
+}
+
+TEST_F(WriterTest, WhatHangsForOneReconcilerLeavesLanesToTheOthers) {
+  std::vector<PlannedWrite> planned;
+  for (int i = 0; i < 20; ++i) {
+    const auto write = statusOf(make<api::PodNetwork>("slow" + std::to_string(i)));
+    planned.push_back({{0, write.key}, write});
+  }
+  server_.inject({Fault::TooManyRequests, "PATCH", "/slow", 20});
+  EXPECT_TRUE(writer_.begin(planned).empty());
+  const auto quick = statusOf(make<api::PodNetwork>("quick"));
+  EXPECT_FALSE(writer_.tellNext(true));
+  EXPECT_TRUE(writer_.begin({{{1, quick.key}, quick}}).empty());
+  told_.wait();
+  const auto first = writer_.ended();
+  ASSERT_EQ(first.size(), 1U) << "the others wait for their Retry-After";
+  EXPECT_EQ(first[0].origin.key.name, "quick");
+  writer_.wait();
+  EXPECT_EQ(writer_.ended().size(), 20U);
+}
+
+TEST_F(WriterTest, TellsOfWhatFailedAndOfWhatSomebodyWaitsFor) {
+  const auto bad = statusOf(make<api::PodNetwork>("bad"));
+  const auto good = statusOf(make<api::PodNetwork>("good"));
+  EXPECT_EQ(send({good})[0].outcome, WriteOutcome::Done);
+  EXPECT_EQ(tellings_, 0) << "nobody waits";
+  server_.inject({Fault::Forbidden, "PATCH", "/bad/status", 1});
+  EXPECT_EQ(send({bad})[0].outcome, WriteOutcome::Refused);
+  EXPECT_EQ(tellings_, 1) << "it is to be asked again";
+  const auto other = statusOf(make<api::PodNetwork>("other"));
+  EXPECT_TRUE(writer_.begin({{{0, other.key}, other}}).empty());
+  writer_.wait();
+  EXPECT_TRUE(writer_.tellNext(true)) << "it has ended already";
+  EXPECT_EQ(writer_.ended().size(), 1U);
+  EXPECT_FALSE(writer_.tellNext(true));
 }
 
 }  // namespace

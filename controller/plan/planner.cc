@@ -11,8 +11,8 @@ constexpr std::size_t kMostParts = 256;
 
 }  // namespace
 
-Planner::Planner(std::vector<Reconciler> reconcilers) {
-  for (auto& reconciler : reconcilers) queues_.push_back({std::move(reconciler), {}, {}, {}, 0});
+Planner::Planner(std::vector<Reconciler> reconcilers, std::size_t ahead) : ahead_(ahead) {
+  for (auto& reconciler : reconcilers) queues_.emplace_back().reconciler = std::move(reconciler);
 }
 
 void Planner::Asked::add(const Mark& mark) {
@@ -29,22 +29,36 @@ void Planner::Asked::add(Asked other) {
   if (whole) parts.clear();
 }
 
-void Planner::note(const World& world, std::span<const Change> changes) {
+void Planner::note(const World& world, std::span<const Change> changes, BootTime since) {
   Keys keys;
   for (const Change& change : changes) {
     for (Queue& queue : queues_) {
       keys.clear();
       queue.reconciler.concerned(world, change, keys);
-      for (auto& one : keys) mark(queue, std::move(one));
+      for (const auto& one : keys) mark(queue, one, since);
     }
   }
 }
 
-void Planner::mark(Queue& queue, Mark mark) {
-  if (queue.reconciler.reconcileParts == nullptr) mark.whole = true;
+void Planner::mark(Queue& queue, const Mark& mark, BootTime since) {
   const auto [place, isNew] = queue.marked.try_emplace(mark.key);
-  if (isNew) queue.waiting.push_back(&place->first);
-  place->second.add(mark);
+  Asked& asked = place->second;
+  if (isNew) {
+    asked.since = since;
+    if (!queue.writing.contains(mark.key)) queue.waiting.push_back(&place->first);
+  }
+  if (queue.reconciler.reconcileParts == nullptr) asked.whole = true;
+  asked.add(mark);
+}
+
+void Planner::ended(const Origin& origin) {
+  Queue& queue = queues_[origin.reconciler];
+  const auto place = queue.writing.find(origin.key);
+  --queue.underWay;
+  if (--place->second > 0) return;
+  queue.writing.erase(place);
+  const auto marked = queue.marked.find(origin.key);
+  if (marked != queue.marked.end()) queue.waiting.push_back(&marked->first);
 }
 
 void Planner::askAgain(const Origin& origin, BootTime time) {
@@ -62,7 +76,7 @@ void Planner::markDue(BootTime now) {
     const Origin origin = due_.begin()->second;
     due_.erase(due_.begin());
     dueAt_.erase(origin);
-    mark(queues_[origin.reconciler], Mark::itself(origin.key));
+    mark(queues_[origin.reconciler], Mark::itself(origin.key), now);
   }
 }
 
@@ -80,33 +94,43 @@ Outcome Planner::look(Queue& queue, const World& world, const k8s::ObjectKey& ke
   return outcome;
 }
 
-std::vector<PlannedWrite> Planner::plan(const World& world, const Moment& now, std::size_t most) {
+std::vector<PlannedWrite> Planner::plan(const World& world, const Moment& now) {
   markDue(now.boot);
   std::vector<PlannedWrite> planned;
-  for (bool any = true; any && planned.size() < most;) {
+  // In turns, so that what is written first is of all of them.
+  for (bool any = true; any;) {
     any = false;
-    for (std::size_t i = 0; i < queues_.size() && planned.size() < most; ++i) {
+    for (std::size_t i = 0; i < queues_.size(); ++i) {
       Queue& queue = queues_[i];
-      if (queue.waiting.empty()) continue;
+      if (!mayLook(queue)) continue;
       any = true;
       const Origin origin{i, *queue.waiting.front()};
       queue.waiting.pop_front();
       auto asked = std::move(queue.marked.extract(origin.key).mapped());
+      const BootTime since = asked.since;
       ++queue.done;
       auto outcome = look(queue, world, origin.key, std::move(asked), now);
       if (outcome.again) askAgain(origin, now.boot + *outcome.again);
-      for (auto& write : outcome.writes) planned.push_back({origin, std::move(write)});
+      if (outcome.writes.empty()) continue;
+      queue.writing[origin.key] = outcome.writes.size();
+      queue.underWay += outcome.writes.size();
+      for (auto& write : outcome.writes) planned.push_back({origin, std::move(write), since});
     }
   }
   return planned;
 }
 
 std::optional<Duration> Planner::idle(BootTime now) const {
-  if (std::ranges::any_of(queues_, [](const Queue& queue) { return !queue.waiting.empty(); })) {
+  if (std::ranges::any_of(queues_, [this](const Queue& queue) { return mayLook(queue); })) {
     return Duration::zero();
   }
   if (due_.empty()) return std::nullopt;
   return std::max(Duration::zero(), due_.begin()->first - now);
+}
+
+bool Planner::awaitsWrites() const {
+  return std::ranges::any_of(
+      queues_, [](const Queue& queue) { return queue.underWay > 0 && !queue.marked.empty(); });
 }
 
 std::vector<std::pair<std::string_view, std::uint64_t>> Planner::reconciled() const {

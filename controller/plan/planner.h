@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -26,23 +27,30 @@ struct Origin {
 struct PlannedWrite {
   Origin origin;
   Write write;
+  BootTime since{};  ///< when the first change was noticed that it answers
 };
 
 /// One thread.
 class Planner {
  public:
-  explicit Planner(std::vector<Reconciler> reconcilers);
+  /// A reconciler that has `ahead` writes under way waits for one of them to end, and for none of
+  /// another's.
+  explicit Planner(std::vector<Reconciler> reconcilers,
+                   std::size_t ahead = std::numeric_limits<std::size_t>::max());
 
-  /// Marks what the changes concern.
-  void note(const World& world, std::span<const Change> changes);
-  /// Looks at what is marked or due, until it has `most` writes or nothing is left. Reconcilers
-  /// take turns, so that none waits for another's many.
-  [[nodiscard]] std::vector<PlannedWrite> plan(const World& world, const Moment& now,
-                                               std::size_t most);
+  /// Marks what the changes concern, the first of which was noticed at `since`.
+  void note(const World& world, std::span<const Change> changes, BootTime since = {});
+  /// Looks at what is marked or due. What it returns is under way from then on, and an object is
+  /// looked at again only when all its writes have ended.
+  [[nodiscard]] std::vector<PlannedWrite> plan(const World& world, const Moment& now);
+  /// A write of it has ended: once for each that was planned.
+  void ended(const Origin& origin);
   /// Looks at it at `time` at the latest.
   void askAgain(const Origin& origin, BootTime time);
-  /// How long nothing is to be done, if nothing changes; nothing: for ever.
+  /// How long nothing is to be done, if nothing changes and no write ends; nothing: for ever.
   [[nodiscard]] std::optional<Duration> idle(BootTime now) const;
+  /// Something is to be looked at as soon as a write has ended.
+  [[nodiscard]] bool awaitsWrites() const;
   /// Objects that were looked at since the start, by reconciler.
   [[nodiscard]] std::vector<std::pair<std::string_view, std::uint64_t>> reconciled() const;
 
@@ -51,6 +59,7 @@ class Planner {
   struct Asked {
     bool whole = false;
     Parts parts;
+    BootTime since{};  ///< when the first of it was noticed
     void add(const Mark& mark);
     void add(Asked other);
     [[nodiscard]] bool empty() const { return !whole && parts.empty(); }
@@ -58,16 +67,24 @@ class Planner {
   struct Queue {
     Reconciler reconciler;
     std::unordered_map<k8s::ObjectKey, Asked> marked;
-    std::deque<const k8s::ObjectKey*> waiting;  ///< all that are marked, first come first served
+    /// Of the marked those with no write under way, first come first served.
+    std::deque<const k8s::ObjectKey*> waiting;
+    std::unordered_map<k8s::ObjectKey, std::size_t> writing;  ///< with how many writes
+    std::size_t underWay = 0;                                 ///< of all of them
     /// What was looked at and answered with writes: seen again until it is as it should be.
     std::unordered_map<k8s::ObjectKey, Asked> open;
     std::uint64_t done = 0;
   };
-  void mark(Queue& queue, Mark mark);
+  void mark(Queue& queue, const Mark& mark, BootTime since);
   void markDue(BootTime now);
   [[nodiscard]] static Outcome look(Queue& queue, const World& world, const k8s::ObjectKey& key,
                                     Asked asked, const Moment& now);
 
+  [[nodiscard]] bool mayLook(const Queue& queue) const {
+    return !queue.waiting.empty() && queue.underWay < ahead_;
+  }
+
+  const std::size_t ahead_;
   std::vector<Queue> queues_;
   std::map<Origin, BootTime> dueAt_;
   std::set<std::pair<BootTime, Origin>> due_;

@@ -43,7 +43,7 @@ TEST(Planner, LooksOnceHoweverMuchChanged) {
   }
   planner.note(cluster.world, cluster.world.changes());
   EXPECT_EQ(planner.idle(cluster.now.boot), Duration::zero());
-  EXPECT_TRUE(planner.plan(cluster.world, cluster.now, 100).empty());
+  EXPECT_TRUE(planner.plan(cluster.world, cluster.now).empty());
   EXPECT_EQ(told.asked, (std::vector<std::string>{"a", "b0", "b1", "b2"}));
   EXPECT_FALSE(planner.idle(cluster.now.boot)) << "nothing until something changes";
   EXPECT_THAT(planner.reconciled(), ::testing::Contains(::testing::Pair("nodes", 4U)));
@@ -60,7 +60,7 @@ TEST(Planner, KeepsNoChangesForWhoWillLookAtEverything) {
   cluster.world.keepChanges(true);
   cluster.world.everything(
       [&](const Change& change) { planner.note(cluster.world, {&change, 1}); });
-  EXPECT_TRUE(planner.plan(cluster.world, cluster.now, 100).empty());
+  EXPECT_TRUE(planner.plan(cluster.world, cluster.now).empty());
   EXPECT_THAT(told.asked, ::testing::UnorderedElementsAre("a", "b"));
   cluster.put(nodeOf("c"));
   EXPECT_EQ(cluster.world.changes().size(), 1U);
@@ -73,36 +73,67 @@ TEST(Planner, AsksAgainWhenTheAnswerDependsOnTime) {
   Planner planner({nodesInto("nodes", told)});
   cluster.put(nodeOf("a"));
   planner.note(cluster.world, cluster.world.changes());
-  EXPECT_TRUE(planner.plan(cluster.world, cluster.now, 100).empty());
+  EXPECT_TRUE(planner.plan(cluster.world, cluster.now).empty());
   EXPECT_EQ(planner.idle(cluster.now.boot), seconds(60));
   cluster.pass(seconds(59));
-  EXPECT_TRUE(planner.plan(cluster.world, cluster.now, 100).empty());
+  EXPECT_TRUE(planner.plan(cluster.world, cluster.now).empty());
   EXPECT_EQ(told.asked.size(), 1U);
   planner.askAgain({0, {"", "a"}}, cluster.now.boot + seconds(30));
   EXPECT_EQ(planner.idle(cluster.now.boot), seconds(1)) << "the earlier wish counts";
   cluster.pass(seconds(1));
   told.answer.again.reset();
-  EXPECT_TRUE(planner.plan(cluster.world, cluster.now, 100).empty());
+  EXPECT_TRUE(planner.plan(cluster.world, cluster.now).empty());
   EXPECT_EQ(told.asked.size(), 2U);
   EXPECT_FALSE(planner.idle(cluster.now.boot));
 }
 
-TEST(Planner, TakesTurnsAndLeavesTheRestForTheNextTime) {
+TEST(Planner, TakesTurnsAndWaitsForAReconcilersOwnWrites) {
   Cluster cluster;
   Told many;
   Told few;
   many.answer.writes = {anyWrite(), anyWrite()};
   few.answer.writes = {anyWrite()};
-  Planner planner({nodesInto("many", many), nodesInto("few", few)});
+  Planner planner({nodesInto("many", many), nodesInto("few", few)}, 4);
   for (int i = 0; i < 10; ++i) cluster.put(nodeOf("n" + std::to_string(i)));
   planner.note(cluster.world, cluster.world.changes());
-  const auto first = planner.plan(cluster.world, cluster.now, 6);
-  EXPECT_EQ(first.size(), 6U);
+  const auto first = planner.plan(cluster.world, cluster.now);
+  EXPECT_EQ(first.size(), 8U);
   EXPECT_EQ(many.asked, (std::vector<std::string>{"n0", "n1"}));
-  EXPECT_EQ(few.asked, many.asked);
+  EXPECT_EQ(few.asked, (std::vector<std::string>{"n0", "n1", "n2", "n3"}));
   EXPECT_EQ(first[2].origin, (Origin{1, {"", "n0"}}));
+  EXPECT_FALSE(planner.idle(cluster.now.boot));
+  EXPECT_TRUE(planner.awaitsWrites());
+  planner.ended({1, {"", "n2"}});
   EXPECT_EQ(planner.idle(cluster.now.boot), Duration::zero());
-  EXPECT_EQ(planner.plan(cluster.world, cluster.now, 1000).size(), 24U);
+  const auto next = planner.plan(cluster.world, cluster.now);
+  ASSERT_EQ(next.size(), 1U) << "the other's that end make no room";
+  EXPECT_EQ(next[0].origin, (Origin{1, {"", "n4"}}));
+}
+
+TEST(Planner, LooksAgainOnlyWhenAllWritesOfAnObjectHaveEnded) {
+  Cluster cluster;
+  Told told;
+  told.answer.writes = {anyWrite(), anyWrite()};
+  Planner planner({nodesInto("nodes", told)});
+  const auto look = [&](int second) {
+    planner.note(cluster.world, cluster.world.changes(), BootTime(seconds(second)));
+    return planner.plan(cluster.world, cluster.now);
+  };
+  cluster.put(nodeOf("a"));
+  EXPECT_EQ(look(1).size(), 2U);
+  EXPECT_FALSE(planner.awaitsWrites());
+  cluster.put(nodeOf("a", k8s::ConditionStatus::False));
+  EXPECT_TRUE(look(2).empty());
+  EXPECT_TRUE(planner.awaitsWrites());
+  planner.ended({0, {"", "a"}});
+  EXPECT_TRUE(look(3).empty()) << "one is under way";
+  EXPECT_FALSE(planner.idle(cluster.now.boot));
+  planner.ended({0, {"", "a"}});
+  EXPECT_EQ(planner.idle(cluster.now.boot), Duration::zero());
+  const auto again = look(4);
+  ASSERT_EQ(again.size(), 2U);
+  EXPECT_EQ(again[0].since, BootTime(seconds(2))) << "as old as what waited";
+  EXPECT_EQ(told.asked, (std::vector<std::string>{"a", "a"}));
 }
 
 /// One object, for each node a part of it.
@@ -132,7 +163,9 @@ TEST(Planner, AsksForWhatChangedUntilNothingIsToBeWritten) {
   Planner planner({reconciler});
   const auto plan = [&] {
     planner.note(cluster.world, cluster.world.changes());
-    return planner.plan(cluster.world, cluster.now, 100).size();
+    const auto planned = planner.plan(cluster.world, cluster.now);
+    for (const auto& one : planned) planner.ended(one.origin);
+    return planned.size();
   };
   answer.writes = {anyWrite()};
   cluster.put(nodeOf("a"));
