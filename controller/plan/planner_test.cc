@@ -164,7 +164,7 @@ TEST(Planner, AsksForWhatChangedUntilNothingIsToBeWritten) {
   const auto plan = [&] {
     planner.note(cluster.world, cluster.world.changes());
     const auto planned = planner.plan(cluster.world, cluster.now);
-    for (const auto& one : planned) planner.ended(one.origin);
+    for (const auto& write : planned) planner.ended(write.origin);
     return planned.size();
   };
   answer.writes = {anyWrite()};
