@@ -58,6 +58,9 @@ TEST(Codec, KeepsEverything) {
   interface.routes = {{"10.0.0.0/8", ""}};
   interface.defaultGateway = DefaultGateway::IPv4;
   interface.attachedAt = WallTime{std::chrono::seconds(1000)};
+  interface.health = std::vector<InterfaceHealth>{
+      {"web", "u2", false, "Refused", "GET 10.20.0.5:80/: connection refused"},
+      {"web2", "u3", true, "Answered", ""}};
   set.interfaces = {interface};
   expectSameAgain(set);
 

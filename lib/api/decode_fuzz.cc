@@ -5,6 +5,7 @@
 
 #include "lib/api/describe.h"
 #include "lib/api/fake_catalog.h"
+#include "lib/api/health_check.h"
 #include "lib/api/resolve.h"
 #include "lib/api/service.h"
 #include "lib/api/validate.h"
@@ -30,6 +31,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   simdjson::dom::parser parser;
   simdjson::dom::element element;
   if (parser.parse(text).get(element) != simdjson::SUCCESS) return 0;
+  if (const auto check = parseHealthCheck(text)) {
+    if (parseHealthCheck(spellHealthCheck(*check)) != *check) std::abort();
+  }
   (void)tryKind<PodInterfaceSet>(element);
   (void)tryKind<NodeNetworkSet>(element);
   (void)tryKind<NetworkPeer>(element);

@@ -2,6 +2,7 @@
 // these; everybody else goes through KindTraits.
 #pragma once
 
+#include "lib/api/health_check.h"
 #include "lib/api/network_peer.h"
 #include "lib/api/node_network_set.h"
 #include "lib/api/pod_interface_set.h"
@@ -165,6 +166,15 @@ void describe(V& v, typename V::template Ref<PodInterfaceAddress> address) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<InterfaceHealth> health) {
+  v.required("service", health.service);
+  v.required("serviceUID", health.serviceUID);
+  v.required("healthy", health.healthy);
+  v.field("reason", health.reason);
+  v.field("message", health.message);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<PodInterface> interface) {
   v.required("name", interface.name);
   v.required("podNetworkName", interface.podNetworkName);
@@ -179,6 +189,7 @@ void describe(V& v, typename V::template Ref<PodInterface> interface) {
   v.field("defaultGateway", interface.defaultGateway);
   v.field("conditions", interface.conditions.items);
   v.field("attachedAt", interface.attachedAt);
+  v.field("health", interface.health);
 }
 
 template <class V>
@@ -197,6 +208,27 @@ void describe(V& v, typename V::template Ref<PodNetworkServicePort> port) {
   v.required("port", port.port);
   v.field("targetPort", port.targetPort);
   v.field("appProtocol", port.appProtocol);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<HttpGetCheck> check) {
+  v.field("port", check.port);
+  v.field("path", check.path);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<TcpSocketCheck> check) {
+  v.field("port", check.port);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<HealthCheck> check) {
+  v.field("httpGet", check.httpGet);
+  v.field("tcpSocket", check.tcpSocket);
+  v.field("periodSeconds", check.periodSeconds);
+  v.field("timeoutSeconds", check.timeoutSeconds);
+  v.field("failureThreshold", check.failureThreshold);
+  v.field("successThreshold", check.successThreshold);
 }
 
 template <class V>

@@ -27,6 +27,20 @@ struct PodInterfaceAddress {
   bool operator==(const PodInterfaceAddress&) const = default;
 };
 
+/// What a Service's health check of this interface found, said when it becomes another. What isn't
+/// here wasn't found out yet. Written by the pod's node for Services with kHealthCheckAnnotation
+/// (service.h) that select the pod; the controller leaves the endpoint out of that Service alone.
+struct InterfaceHealth {
+  std::string service;     ///< of the pod's namespace
+  std::string serviceUID;  ///< of the core Service; tells it from one made again under its name
+  bool healthy = false;
+  std::string reason;   ///< CamelCase: Answered, Refused, TimedOut, ...
+  std::string message;  ///< what was asked and what came back
+  bool operator==(const InterfaceHealth&) const = default;
+};
+/// More Services with a check aren't looked at for one interface.
+inline constexpr std::size_t kMostHealth = 64;
+
 struct PodInterface {
   std::string name;
   std::string podNetworkName;
@@ -41,6 +55,7 @@ struct PodInterface {
   DefaultGateway defaultGateway = DefaultGateway::None;
   k8s::Conditions conditions;  ///< Attached, Ready
   std::optional<WallTime> attachedAt;
+  k8s::Seldom<std::vector<InterfaceHealth>> health;  ///< by service
   bool operator==(const PodInterface&) const = default;
 };
 

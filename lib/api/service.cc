@@ -88,12 +88,7 @@ void checkSelector(const k8s::StringMap& selector, Report& report) {
 }
 
 void checkTargetPort(const k8s::IntOrString& target, const std::string& path, Report& report) {
-  if (target.empty()) return;
-  if (target.name.empty()) {
-    if (target.number >= 1 && target.number <= kMaxPort) return;
-  } else if (isPortName(target.name)) {
-    return;
-  }
+  if (target.empty() || isContainerPort(target)) return;
   report.violations.push_back(
       broken(path, target.str(), "is no port of a container",
              "write 1 to 65535, or a name of at most 15 of a-z, 0-9 and '-' with a letter",
@@ -403,6 +398,11 @@ std::chrono::seconds holdOf(const std::string* label, bool isHeadless) {
   }
   if (seconds >= 0 && seconds <= kMostHoldSeconds) return std::chrono::seconds(seconds);
   return isHeadless ? kHoldByName : kHold;
+}
+
+bool isContainerPort(const k8s::IntOrString& port) {
+  if (port.name.empty()) return port.number >= 1 && port.number <= kMaxPort;
+  return isPortName(port.name);
 }
 
 bool isReservedLabel(std::string_view key) {

@@ -36,6 +36,9 @@ inline constexpr const char* kNetworkLabel = "multinet.dev/network";
 /// ours here. Absent: kHold or kHoldByName.
 inline constexpr const char* kHoldLabel = "multinet.dev/hold";
 
+/// Label of a Service: spec.reach where it is Cluster (`Cluster`), absent otherwise.
+inline constexpr const char* kReachLabel = "multinet.dev/reach";
+
 /// Without a word of the service's, how long clients may take to hear that an endpoint goes: nodes
 /// by their watch of the slices; by a name they first use up what they know of it, 5 s from
 /// CoreDNS.
@@ -76,6 +79,8 @@ inline constexpr std::int32_t kMostAffinitySeconds = 86400;
 [[nodiscard]] bool isReservedLabel(std::string_view key);
 /// Those of its annotations that go to the Service: all but kubectl's own note.
 [[nodiscard]] k8s::StringMap sharedAnnotations(const k8s::StringMap& annotations);
+/// A number from 1 to 65535, or a name that a container's port may have.
+[[nodiscard]] bool isContainerPort(const k8s::IntOrString& port);
 /// Families of the network's subnets, in their order.
 [[nodiscard]] std::vector<AddressFamily> familiesOf(const PodNetwork& network);
 /// In which families it has endpoints: its own, or the network's, the ClusterIP's first; as many as

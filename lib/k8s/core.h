@@ -131,6 +131,7 @@ struct ServicePort {
   std::int32_t port = 0;
   IntOrString targetPort;
   std::string appProtocol;
+  std::int32_t nodePort = 0;  ///< 0: none
   bool operator==(const ServicePort&) const = default;
 };
 
@@ -156,14 +157,46 @@ struct ServiceSpec {
   Seldom<std::string> sessionAffinity;                         ///< None or ClientIP
   std::optional<SessionAffinityConfig> sessionAffinityConfig;  ///< with ClientIP alone
   std::string internalTrafficPolicy;                           ///< Cluster or Local
-  Seldom<std::string> trafficDistribution;  ///< PreferSameZone, ...; empty: it doesn't matter
-  std::string externalName;                 ///< of type ExternalName
+  Seldom<std::string> trafficDistribution;    ///< PreferSameZone, ...; empty: it doesn't matter
+  std::string externalName;                   ///< of type ExternalName
+  Seldom<std::string> externalTrafficPolicy;  ///< of NodePort and LoadBalancer: Cluster or Local
+  std::int32_t healthCheckNodePort = 0;       ///< of LoadBalancer with Local alone
+  Seldom<std::string> loadBalancerClass;
+  Seldom<std::vector<std::string>> loadBalancerSourceRanges;
+  std::optional<bool> allocateLoadBalancerNodePorts;  ///< of LoadBalancer alone
   bool operator==(const ServiceSpec&) const = default;
+};
+
+struct LoadBalancerPort {
+  std::int32_t port = 0;
+  std::string protocol;
+  std::string error;  ///< empty: it works
+  bool operator==(const LoadBalancerPort&) const = default;
+};
+
+struct LoadBalancerIngress {
+  std::string ip;
+  std::string hostname;  ///< where the load balancer has a name instead
+  std::string ipMode;    ///< VIP: frames arrive with this address; Proxy: with a node's
+  std::vector<LoadBalancerPort> ports;
+  bool operator==(const LoadBalancerIngress&) const = default;
+};
+
+/// Written by load balancer controllers.
+struct LoadBalancerStatus {
+  std::vector<LoadBalancerIngress> ingress;
+  bool operator==(const LoadBalancerStatus&) const = default;
+};
+
+struct ServiceStatus {
+  LoadBalancerStatus loadBalancer;
+  bool operator==(const ServiceStatus&) const = default;
 };
 
 struct Service {
   ObjectMeta metadata;
   ServiceSpec spec;
+  Seldom<ServiceStatus> status;
   bool operator==(const Service&) const = default;
 };
 

@@ -106,6 +106,7 @@ void describe(V& v, typename V::template Ref<ServicePort> port) {
   v.field("port", port.port);
   v.field("targetPort", port.targetPort);
   v.field("appProtocol", port.appProtocol);
+  v.field("nodePort", port.nodePort);
 }
 
 template <class V>
@@ -133,12 +134,43 @@ void describe(V& v, typename V::template Ref<ServiceSpec> spec) {
   v.field("internalTrafficPolicy", spec.internalTrafficPolicy);
   v.field("trafficDistribution", spec.trafficDistribution);
   v.field("externalName", spec.externalName);
+  v.field("externalTrafficPolicy", spec.externalTrafficPolicy);
+  v.field("healthCheckNodePort", spec.healthCheckNodePort);
+  v.field("loadBalancerClass", spec.loadBalancerClass);
+  v.field("loadBalancerSourceRanges", spec.loadBalancerSourceRanges);
+  v.field("allocateLoadBalancerNodePorts", spec.allocateLoadBalancerNodePorts);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<LoadBalancerPort> port) {
+  v.required("port", port.port);
+  v.required("protocol", port.protocol);
+  v.field("error", port.error);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<LoadBalancerIngress> ingress) {
+  v.field("ip", ingress.ip);
+  v.field("hostname", ingress.hostname);
+  v.field("ipMode", ingress.ipMode);
+  v.field("ports", ingress.ports);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<LoadBalancerStatus> status) {
+  v.field("ingress", status.ingress);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ServiceStatus> status) {
+  v.field("loadBalancer", status.loadBalancer);
 }
 
 template <class V>
 void describe(V& v, typename V::template Ref<Service> object) {
   v.field("metadata", object.metadata);
   v.field("spec", object.spec);
+  v.field("status", object.status);
 }
 
 template <class V>
