@@ -40,8 +40,10 @@ Standing standingOf(const watch::Caches::Service& service, const PodUid& pod,
     for (const k8s::Endpoint& one : slice->endpoints) {
       const bool ready = one.conditions.ready.value_or(true);
       if (one.targetRef && one.targetRef->uid == pod.str()) {
+        const bool goes = one.conditions.terminating.value_or(false);
         standing.offered = standing.offered || ready;
-        standing.terminating = standing.terminating || one.conditions.terminating.value_or(false);
+        standing.terminating = standing.terminating || goes;
+        standing.published = standing.published || (ready && goes);
       } else if (ready && (!local || one.nodeName == node.str())) {
         standing.others = true;
       }
@@ -60,9 +62,8 @@ std::string_view name(Why why) {
 void Departure::look(const std::string& network, const std::string& name, const Standing& now,
                      BootTime time) {
   const std::pair key(network, name);
-  // Offered although it goes: publishNotReadyAddresses. Nobody is sent elsewhere, so nothing is to
-  // be waited for.
-  if (now.hold == Duration{} || (now.offered && now.terminating)) {
+  // Where it is published to the end nobody is sent elsewhere, so nothing is to be waited for.
+  if (now.hold == Duration{} || now.published) {
     services_.erase(key);
     return;
   }

@@ -19,10 +19,11 @@ namespace multinet::agent::drain {
 
 /// What the slices of a service say of one pod.
 struct Standing {
-  bool offered = false;      ///< new connections come to it
-  bool terminating = false;  ///< it is said to be going
+  bool offered = false;      ///< new connections come to it, by any family
+  bool terminating = false;  ///< it is said to be going, by any family
   bool others = false;       ///< another pod takes new connections
   Duration hold{};           ///< after it was said; zero: the service wants none
+  bool published = false;    ///< offered although it goes: publishNotReadyAddresses
 };
 /// With `internalTrafficPolicy: Local` others are those of `node`, whose clients it is about.
 /// Slices that aren't the controller's are passed over. A service that is gone wants no hold.

@@ -30,7 +30,10 @@ TEST(Standing, IsWhatTheSlicesSay) {
   now = standing({web, {sliceOf({goes("u1")}), sliceOf({ready("u2")})}});
   EXPECT_TRUE(!now.offered && now.terminating && now.others) << "over all of its slices";
   now = standing({web, {sliceOf({ready("u1")}), sliceOf({goes("u1")})}});
-  EXPECT_TRUE(now.offered) << "while any family has it";
+  EXPECT_TRUE(now.offered && !now.published) << "while any family has it";
+  auto always = goes("u1");
+  always.conditions.ready = true;
+  EXPECT_TRUE(standing({web, {sliceOf({always})}}).published);
   now = standing({web, {sliceOf({goes("u1"), goes("u2")})}});
   EXPECT_FALSE(now.others) << "who goes too takes nothing over";
   now = standing({web, {}});
@@ -114,8 +117,17 @@ TEST_F(DepartureTest, NothingIsWaitedForWhereNobodyIsSentThere) {
   expect(0s, Why::NotServed);
   look({true, false, true, 0s}, 0s, "off");
   expect(0s, Why::NotServed);
-  look({true, true, true, 3s}, 0s, "published although it goes");
+  look({true, true, true, 3s, true}, 0s, "published although it goes");
   expect(0s, Why::NotServed);
+}
+
+TEST_F(DepartureTest, WaitsForTheWordOfEachFamily) {
+  look(kOffered, 0s);
+  departure_.stopping(at(0s));
+  look({true, true, true, 3s}, 50ms);  // IPv4's slice was written first
+  expect(5s, Why::Unseen);
+  look(kTold, 100ms);
+  expect(3100ms, Why::Held);
 }
 
 TEST_F(DepartureTest, NothingIsWaitedForWhereNobodyTakesOver) {

@@ -28,7 +28,7 @@ def make_basic_images(programs: Programs) -> list[Path]:
     coredns = image.Image(
         COREDNS, ["/coredns"], files={"/coredns": programs.coredns / "coredns"}, texts=_ACCOUNTS
     )
-    return [_cached(pause), _cached(coredns), _cached(_busybox())]
+    return [cached(pause), cached(coredns), cached(_busybox())]
 
 
 def _busybox() -> image.Image:
@@ -46,7 +46,8 @@ def _busybox() -> image.Image:
     )
 
 
-def _cached(wanted: image.Image) -> Path:
+def cached(wanted: image.Image) -> Path:
+    """The image's file in the cache, which keeps one of each name."""
     digest = hashlib.sha256(Path(image.__file__).read_bytes())
     digest.update(repr((wanted.entrypoint, wanted.arguments, wanted.texts, wanted.links)).encode())
     for name, path in sorted(wanted.files.items()):

@@ -95,3 +95,5 @@ HELM = Part(
     packages="tool",
     ldflags=("-X helm.sh/helm/v3/internal/version.version={version}",),
 )
+# What serves and asks in the tests of other systems.
+ECHO = Part(name="echo", version_of="google.golang.org/grpc", output="echo")

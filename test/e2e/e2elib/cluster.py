@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 REPOSITORY = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
-from clusterlib import control, node as node_parts  # noqa: E402
+from clusterlib import bringup, control, node as node_parts  # noqa: E402
 from clusterlib.cluster import Cluster as Record  # noqa: E402
 from clusterlib.inside import enter  # noqa: E402
 from clusterlib.layout import Layout  # noqa: E402
@@ -150,6 +150,11 @@ class Cluster:
 
     def log(self, node: str, component: str) -> str:
         return (self.record.layout.machine(node).logs / f"{component}.log").read_text()
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """Images that pods of every node may have, besides those that each cluster begins with."""
+        for name in self.record.nodes:
+            bringup.load_images(self.record.layout.machine(name), archives)
 
     # The programs of a machine
 
