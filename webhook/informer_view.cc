@@ -19,6 +19,8 @@ bool isReadable(const Attachment& attachment) {
   return false;
 }
 
+constexpr const char* kSelecting = "selecting";  ///< index by namespace
+
 }  // namespace
 
 const k8s::Fields kAttachmentFields{
@@ -27,6 +29,11 @@ const k8s::Fields kAttachmentFields{
 InformerView::InformerView(kube::Client& client)
     : networks_(client, {}), attachments_(client, {}), namespaces_(client, {}) {
   attachments_.setFilter(isReadable);
+  attachments_.addIndex(kSelecting, [](const Attachment& one) {
+    std::vector<std::string> keys;
+    if (one.spec.podSelector->has_value()) keys.push_back(one.metadata.nameSpace);
+    return keys;
+  });
 }
 
 void InformerView::start() {
@@ -61,6 +68,15 @@ std::optional<api::PodNetworkAttachment> InformerView::attachment(std::string_vi
 std::optional<k8s::StringMap> InformerView::namespaceLabels(std::string_view name) const {
   const auto found = namespaces_.get({"", std::string(name)});
   return found ? std::optional(*found->metadata.labels) : std::nullopt;
+}
+
+std::vector<api::PodNetworkAttachment> InformerView::selecting(
+    std::string_view namespaceName) const {
+  std::vector<api::PodNetworkAttachment> all;
+  for (const auto& one : attachments_.byIndex(kSelecting, std::string(namespaceName))) {
+    all.push_back(*one);
+  }
+  return all;
 }
 
 std::vector<api::PodNetwork> InformerView::networks() const {

@@ -28,6 +28,8 @@ class InformerView final : public View {
   [[nodiscard]] std::optional<api::PodNetworkAttachment> attachment(
       std::string_view namespaceName, std::string_view name) const override;
   [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(std::string_view name) const override;
+  [[nodiscard]] std::vector<api::PodNetworkAttachment> selecting(
+      std::string_view namespaceName) const override;
   [[nodiscard]] std::vector<api::PodNetwork> networks() const override;
   /// Never: nodes change every few seconds and networks are made now and then, so they are asked
   /// for and not watched (LiveView).

@@ -49,6 +49,19 @@ std::optional<k8s::StringMap> LiveView::namespaceLabels(std::string_view name) c
   return at->second;
 }
 
+std::vector<api::PodNetworkAttachment> LiveView::selecting(std::string_view namespaceName) const {
+  if (!mayAsk()) return caches_.selecting(namespaceName);
+  const std::string home(namespaceName);
+  auto all = client_.list<api::PodNetworkAttachment>({home, "", ""});
+  if (!all) return caches_.selecting(namespaceName);
+  std::vector<api::PodNetworkAttachment> found;
+  for (api::PodNetworkAttachment& one : *all) {
+    attachments_.try_emplace({home, one.metadata.name}, one);
+    if (one.spec.podSelector->has_value()) found.push_back(std::move(one));
+  }
+  return found;
+}
+
 std::vector<api::PodNetwork> LiveView::networks() const {
   if (!mayAsk()) return caches_.networks();
   auto all = client_.list<api::PodNetwork>();

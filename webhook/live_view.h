@@ -37,6 +37,9 @@ class LiveView final : public View {
   [[nodiscard]] std::optional<api::PodNetworkAttachment> attachment(
       std::string_view namespaceName, std::string_view name) const override;
   [[nodiscard]] std::optional<k8s::StringMap> namespaceLabels(std::string_view name) const override;
+  /// One list, which answers for the namespace's attachments as well.
+  [[nodiscard]] std::vector<api::PodNetworkAttachment> selecting(
+      std::string_view namespaceName) const override;
   [[nodiscard]] std::vector<api::PodNetwork> networks() const override;
   /// Two lists: ServiceCIDRs (nothing before Kubernetes 1.33) and Nodes.
   [[nodiscard]] std::optional<std::vector<api::ClusterRange>> clusterRanges() const override;

@@ -53,6 +53,23 @@ TEST_F(LiveViewTest, AsksNoMoreThanItsBudget) {
   EXPECT_EQ(server_.requests().size(), 3U);
 }
 
+TEST_F(LiveViewTest, SeesWhatChoosesPodsOfANamespaceByOneList) {
+  auto choosing = goodAttachment("web", "blue");
+  choosing.spec.podSelector = k8s::LabelSelector{{{"app", "web"}}, {}};
+  ASSERT_TRUE(client_->create(choosing));
+  ASSERT_TRUE(client_->create(goodAttachment("nas", "blue")));
+  choosing.metadata.nameSpace = "other";
+  ASSERT_TRUE(client_->create(choosing));
+  const std::size_t before = server_.requests().size();
+  const LiveView view(*client_, caches_);
+  const auto found = view.selecting("default");
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found.front().metadata.name, "web");
+  EXPECT_TRUE(found.front().spec == choosing.spec);
+  EXPECT_TRUE(view.attachment("default", "nas"));
+  EXPECT_EQ(server_.requests().size(), before + 1);
+}
+
 TEST_F(LiveViewTest, SeesWhichNetworksAreGone) {
   caches_.catalog.networks["gone"] = goodNetwork("gone");
   ASSERT_TRUE(client_->create(goodNetwork("blue")));
@@ -91,6 +108,8 @@ TEST_F(LiveViewTest, TheCachesDecideWhileTheServerIsAway) {
   EXPECT_TRUE(view.attachment("default", "nas"));
   EXPECT_TRUE(view.namespaceLabels("default"));
   EXPECT_EQ(view.networks().size(), 3U);
+  caches_.catalog.attachments.at({"default", "nas"}).spec.podSelector = k8s::LabelSelector{};
+  EXPECT_EQ(view.selecting("default").size(), 1U);
 }
 
 }  // namespace

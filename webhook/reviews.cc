@@ -18,7 +18,8 @@ constexpr Duration kCallDeadline = std::chrono::milliseconds(700);
 /// Whether the caches' word isn't the last.
 bool needsLook(const Review& review, const Verdict& byCaches) {
   if (byCaches.code == kBadRequest) return false;
-  return review.resource == "podnetworks" || !byCaches.allowed || byCaches.unknown;
+  return review.resource == "podnetworks" || !byCaches.allowed || byCaches.unknown ||
+         byCaches.behind;
 }
 
 Verdict tooMany(const Review& review, const Verdict& byCaches) {
@@ -79,7 +80,8 @@ void Reviews::answer(const Path& path, const http::Request& request, http::Reply
     again = needsLook(review, verdict);
     if (again) {
       look.nameSpace = review.nameSpace;
-      const Verdict busy = tooMany(review, verdict);
+      const bool stands = verdict.allowed && verdict.behind;
+      const Verdict busy = stands ? verdict : tooMany(review, verdict);
       look.busy = {kOk, "application/json", encodeAnswer(review.uid, busy)};
     } else {
       path.observer(review, verdict, clock_.now() - look.begin);

@@ -1,11 +1,12 @@
 // Reviews, answered within a time, on few threads, whoever sends how many.
 //
 // A review is decided by the caches on the I/O thread that read it, which takes microseconds.
-// Caches lag, so what they refuse is looked at once more with the API server's own state, and
-// networks, which are rare and judged by what no cache holds, always are. Those looks wait on
+// Caches lag, so what they refuse is looked at once more with the API server's own state; so are
+// networks, which are rare and judged by what no cache holds, and pods that labels may choose, lest
+// one made right after its attachment goes without. Those looks wait on
 // threads of their own, in bounded queues; one review has one budget of time and of calls, and one
 // namespace can't take all the room. Where there is none, the answer comes at once: refused, try
-// again.
+// again; or what the caches chose.
 #pragma once
 
 #include <functional>

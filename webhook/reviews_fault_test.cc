@@ -18,11 +18,18 @@ using multinet::testing::Fault;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Refuses whatever is called as no network is; `bad` is no object, `greedy` asks for much more.
+/// Refuses whatever is called as no network is; `bad` is no object, `greedy` asks for much more,
+/// and what is `chosen` had better be looked at, and has a warning by those that are called so.
 Verdict needsItsName(const Review& review, const View& view) {
   if (review.name == "bad") return Verdict::refuse(400, "BadRequest", "object is missing");
   if (review.name == "greedy") {
     for (int i = 0; i < 16; ++i) static_cast<void>(view.network("net-" + std::to_string(i)));
+  }
+  if (review.name == "chosen") {
+    Verdict verdict;
+    verdict.behind = true;
+    if (view.network("chosen")) verdict.warnings.emplace_back("by the server's word");
+    return verdict;
   }
   return view.network(review.name) ? Verdict{} : Verdict::refuse(422, "Invalid", "no network");
 }
@@ -90,6 +97,20 @@ TEST_F(ReviewsTest, WhatTheCachesAllowOrCannotReadAsksNobodyAndIsAnsweredAtOnce)
   EXPECT_TRUE(isReady(good));
   EXPECT_TRUE(isReady(bad));
   EXPECT_TRUE(server_.requests().empty());
+}
+
+TEST_F(ReviewsTest, WhatMayBeBehindIsLookedAtAndStandsWhereThereIsNoRoom) {
+  start({.threads = 1, .waiting = 4, .perNamespace = 1});
+  ASSERT_TRUE(client_->create(goodNetwork("chosen")));
+  EXPECT_TRUE(ask("chosen").get().contains("warnings"));
+  hang();
+  auto stuck = ask("pink");
+  auto busy = ask("chosen");
+  ASSERT_TRUE(isReady(busy)) << "no room for another look of the namespace";
+  const auto answer = busy.get();
+  EXPECT_TRUE(answer["allowed"]);
+  EXPECT_FALSE(answer.contains("warnings")) << "as the caches have it";
+  EXPECT_TRUE(isReady(stuck, seconds(10)));
 }
 
 TEST_F(ReviewsTest, OneReviewHasOneDeadlineHoweverMuchItAsks) {

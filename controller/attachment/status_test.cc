@@ -90,7 +90,7 @@ TEST(Attachment, NamesItsOwnViolations) {
   nas.attachment.spec.interfaceName = "lo";
   nas.put(nas.attachment);
   EXPECT_NE(nas.ready().message.find(" (and 1 more)"), std::string::npos);
-  nas.attachment.spec = {"storage", "", {}, {}, api::DefaultGateway::IPv4};
+  nas.attachment.spec = {"storage", {}, "", {}, {}, api::DefaultGateway::IPv4};
   nas.network.spec.allow.defaultGateway = false;
   nas.put(nas.network);
   nas.put(nas.attachment);
@@ -98,6 +98,19 @@ TEST(Attachment, NamesItsOwnViolations) {
   nas.putJson<api::PodNetworkAttachment>(R"({"metadata": {"namespace": "default", "name": "nas",
     "uid": "u"}, "spec": {"podNetworkName": "storage", "mtu": "much"}})");
   EXPECT_EQ(nas.ready().reason, "Invalid") << "it can't be read";
+}
+
+TEST(Attachment, SaysThatItChoosesNobodyWhereTheNamespaceLacksTheLabel) {
+  Nas nas;
+  nas.attachment.spec.podSelector = k8s::LabelSelector{{{"app", "web"}}, {}};
+  nas.put(nas.attachment);
+  EXPECT_EQ(nas.ready().reason, "Invalid");
+  EXPECT_NE(nas.ready().message.find("lacks the label multinet.dev/select=enabled"),
+            std::string::npos);
+  nas.home({{"multinet.dev/select", "enabled"}});
+  EXPECT_EQ(nas.ready().reason, "Accepted");
+  nas.home({});
+  EXPECT_EQ(nas.ready().reason, "Invalid");
 }
 
 TEST(Attachment, CountsPodsOnceHoweverManyInterfaces) {

@@ -3,6 +3,7 @@
 
 #include "lib/api/names.h"
 #include "lib/api/parts.h"
+#include "lib/api/selection.h"
 #include "lib/api/spelling.h"
 #include "lib/api/validate.h"
 
@@ -21,6 +22,18 @@ Report validateAlone(const PodNetworkAttachment& attachment) {
                                  "write a letter or digit and up to 14 of A-Z, a-z, 0-9, '.', "
                                  "'_' and '-'; not lo, eth0, all or default",
                                  "InvalidInterfaceName", Code::InvalidArgument});
+  }
+  const std::optional<k8s::LabelSelector>& selector = attachment.spec.podSelector;
+  if (!selector) return report;
+  if (const auto valid = k8s::validate(*selector); !valid) {
+    report.violations.push_back({"spec.podSelector", "", valid.error().message,
+                                 "write labels that pods can have", "InvalidSelector",
+                                 Code::InvalidArgument});
+  }
+  if (*selector == k8s::LabelSelector{}) {
+    report.warnings.push_back({"spec.podSelector", "",
+                               "is empty: it chooses every pod of the namespace", "",
+                               "SelectsEveryPod", Code::Ok});
   }
   return report;
 }
@@ -47,6 +60,36 @@ Violation unknown(const std::string& namespaceName) {
           "try again",
           kNamespaceUnknown,
           Code::Unavailable};
+}
+
+/// Where no pod would be chosen, nobody may take it for done.
+std::optional<Violation> checkSelects(const PodNetworkAttachment& attachment,
+                                      const k8s::StringMap* labels) {
+  const std::string path = "spec.podSelector";
+  const std::string& home = attachment.metadata.nameSpace;
+  if (!attachment.spec.podSelector->has_value()) return std::nullopt;
+  if (home == kSystemNamespace) {
+    return Violation{path,
+                     "",
+                     "chooses no pod: those of namespace \"" + home + "\" get no networks",
+                     "leave it out",
+                     "NamespaceNotSelecting",
+                     Code::FailedPrecondition};
+  }
+  if (labels == nullptr) {
+    Violation one = unknown(home);
+    one.path = path;
+    return one;
+  }
+  if (selectsPods(home, *labels)) return std::nullopt;
+  const std::string label = std::string(kSelectLabel) + "=" + kSelectEnabled;
+  return Violation{
+      path,
+      "",
+      "chooses no pod: namespace \"" + home + "\" lacks the label " + label,
+      "have the admin run kubectl label namespace " + home + " " + label + ", or leave it out",
+      "NamespaceNotSelecting",
+      Code::FailedPrecondition};
 }
 
 Report checkDefaultGateway(DefaultGateway gateway, const PodNetwork& network) {
@@ -158,7 +201,8 @@ Report validate(const PodNetworkAttachment& attachment, const Catalog& catalog) 
     report.violations.push_back(std::move(closed));
     return report;
   }
-  const auto labels = network ? catalog.namespaceLabels(home) : std::nullopt;
+  const bool judged = network.has_value() || attachment.spec.podSelector->has_value();
+  const auto labels = judged ? catalog.namespaceLabels(home) : std::nullopt;
   return validate(attachment, network ? &*network : nullptr, labels ? &*labels : nullptr);
 }
 
@@ -167,6 +211,9 @@ Report validate(const PodNetworkAttachment& attachment, const PodNetwork* networ
   const PodNetworkAttachmentSpec& spec = attachment.spec;
   const std::string& home = attachment.metadata.nameSpace;
   Report report = validateAlone(attachment);
+  if (auto idle = parts::checkSelects(attachment, namespaceLabels)) {
+    report.violations.push_back(std::move(*idle));
+  }
   const std::string path = "spec.podNetworkName";
   if (network == nullptr) {
     const bool legal = isDnsLabel(spec.podNetworkName);

@@ -37,8 +37,13 @@ TEST(Codec, KeepsEverything) {
   expectSameAgain(network);
 
   PodNetworkAttachment attachment = testing::goodAttachment("nas", "red");
-  attachment.spec = {"red", "net7", 1400, {}, DefaultGateway::IPv6};
+  attachment.spec = {
+      "red",  k8s::LabelSelector{{{"a", "b"}}, {{"c", k8s::SelectorOperator::Exists, {}}}},
+      "net7", 1400,
+      {},     DefaultGateway::IPv6};
   attachment.spec.routes = {{"10.0.0.0/8", "10.30.0.1"}};
+  expectSameAgain(attachment);
+  attachment.spec.podSelector = k8s::LabelSelector{};  // every pod isn't none
   expectSameAgain(attachment);
 
   PodInterfaceSet set;

@@ -133,6 +133,7 @@ void describe(V& v, typename V::template Ref<PodNetwork> network) {
 template <class V>
 void describe(V& v, typename V::template Ref<PodNetworkAttachmentSpec> spec) {
   v.required("podNetworkName", spec.podNetworkName);
+  v.field("podSelector", spec.podSelector);
   v.field("interfaceName", spec.interfaceName);
   v.field("mtu", spec.mtu);
   v.field("routes", spec.routes);

@@ -15,6 +15,9 @@ enum class DefaultGateway : std::uint8_t { None, IPv4, IPv6, Dual };
 
 struct PodNetworkAttachmentSpec {
   std::string podNetworkName;
+  /// Pods of the namespace that get it by their labels when they are created (selection.h); an
+  /// empty selector: all of them. Absent: who asks for it by name.
+  k8s::Seldom<std::optional<k8s::LabelSelector>> podSelector;
   k8s::Seldom<std::string> interfaceName;  ///< empty: net1, net2, ... by the place in the request
   std::optional<std::int32_t> mtu;
   k8s::Seldom<std::vector<Route>> routes;

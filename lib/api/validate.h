@@ -45,7 +45,8 @@ struct Contention {
 [[nodiscard]] Contention contention(const PodNetwork& network);
 
 /// An attachment in its namespace (metadata.nameSpace): the network exists and is granted, the MTU
-/// fits it, nothing is asked that it doesn't allow. Warnings: a default gateway moved off eth0.
+/// fits it, nothing is asked that it doesn't allow, a podSelector stands where pods are chosen.
+/// Warnings: a default gateway moved off eth0, a podSelector of every pod.
 [[nodiscard]] Report validate(const PodNetworkAttachment& attachment, const Catalog& catalog);
 /// The same; null: there is no such network, or its namespace isn't known yet.
 [[nodiscard]] Report validate(const PodNetworkAttachment& attachment, const PodNetwork* network,

@@ -19,6 +19,15 @@ class FakeView final : public View {
       std::string_view name) const override {
     return catalog.namespaceLabels(name);
   }
+  [[nodiscard]] std::vector<api::PodNetworkAttachment> selecting(
+      std::string_view namespaceName) const override {
+    std::vector<api::PodNetworkAttachment> all;
+    for (const auto& [key, attachment] : catalog.attachments) {
+      if (key.first != namespaceName || !attachment.spec.podSelector->has_value()) continue;
+      all.push_back(attachment);
+    }
+    return all;
+  }
   [[nodiscard]] std::vector<api::PodNetwork> networks() const override {
     std::vector<api::PodNetwork> all;
     for (const auto& [name, network] : catalog.networks) all.push_back(network);

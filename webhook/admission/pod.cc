@@ -22,8 +22,27 @@ Result<ReviewedPod> readPod(const Review& review) {
 }
 
 bool concernsUs(const ReviewedPod& pod) {
-  return pod.subject.request.has_value() && !pod.pod.isMirror() &&
-         pod.subject.namespaceName != api::kSystemNamespace;
+  return !pod.pod.isMirror() && pod.subject.namespaceName != api::kSystemNamespace;
+}
+
+bool inSelectingNamespace(const ReviewedPod& pod, const View& view) {
+  const auto labels = view.namespaceLabels(pod.subject.namespaceName);
+  return labels && api::selectsPods(pod.subject.namespaceName, *labels);
+}
+
+api::Selection selectFor(const ReviewedPod& pod, const View& view) {
+  const std::string& home = pod.subject.namespaceName;
+  std::vector<api::PodNetworkAttachment> attachments;
+  if (inSelectingNamespace(pod, view)) attachments = view.selecting(home);
+  api::Candidate candidate;
+  candidate.namespaceName = home;
+  candidate.labels = pod.pod.metadata.labels;
+  candidate.hostNetwork = pod.subject.hostNetwork;
+  candidate.request = pod.subject.request;
+  if (const auto* selected = pod.pod.metadata.annotation(api::kSelectedAnnotation)) {
+    candidate.selected = *selected;
+  }
+  return api::select(candidate, attachments, view);
 }
 
 }  // namespace multinet::webhook

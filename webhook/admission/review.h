@@ -46,6 +46,9 @@ struct Verdict {
   nlohmann::json patch;  ///< RFC 6902; null: nothing to change
   /// Something that counts isn't in what was looked at; the API server may know.
   bool unknown = false;
+  /// What was looked at may be behind and the API server is better asked; where there is no room to
+  /// ask it, this stands.
+  bool behind = false;
 
   /// Refused by rules: all violations in one message, and the warnings.
   [[nodiscard]] static Verdict of(const std::string& object, const api::Report& report);

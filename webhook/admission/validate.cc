@@ -50,21 +50,40 @@ void checkMutation(const ReviewedPod& read, const std::string& resolved, api::Re
   }
 }
 
+/// The same for what its labels chose, which a copied or forged pod may tell otherwise.
+void checkSelection(const ReviewedPod& read, const api::Selection& now, api::Report& report) {
+  const auto* written = read.pod.metadata.annotation(api::kSelectedAnnotation);
+  const bool same = written == nullptr ? !now.selected : now.selected == *written;
+  if (same && now.request == read.subject.request) return;
+  report.violations.push_back(
+      {.path = annotationPath(api::kSelectedAnnotation),
+       .value = written == nullptr ? "" : *written,
+       .detail = "is not what attachments choose by the pod's labels now (" +
+                 now.selected.value_or("nothing") + ")",
+       .remedy = "create the pod again, without this annotation; admission writes it",
+       .reason = "SelectionDiffers"});
+}
+
 Verdict validatePod(const Review& review, const View& view) {
   if (review.operation != Operation::Create || !review.subresource.empty()) return {};
   const auto read = readPod(review);
   if (!read) return badObject(read.error());
   if (!concernsUs(*read)) return {};
+  const api::Selection selection = selectFor(*read, view);
   const OpenTo open(view, review.nameSpace);
   auto explanation = api::explain(read->subject, open);
   if (explanation.report.ok()) {
     const auto interfaces = api::resolve(read->subject, open);
+    checkSelection(*read, selection, explanation.report);
     if (interfaces) {
-      checkMutation(*read, api::formatResolved(*interfaces), explanation.report);
+      if (read->subject.request) {
+        checkMutation(*read, api::formatResolved(*interfaces), explanation.report);
+      }
     } else {  // the view changed between the two
       explanation.report.violations = interfaces.error();
     }
   }
+  api::tellSelection(explanation.report.violations, selection);
   return Verdict::of(read->display, explanation.report);
 }
 
