@@ -44,6 +44,15 @@ void readObject(const YAML::Node& object, const std::string& nameSpace,
   if (annotations.IsMap() && annotations[kRequestKey]) {
     found.subject.request = text(annotations, kRequestKey);
   }
+  if (annotations.IsMap() && annotations[api::kSelectedAnnotation]) {
+    found.selected = text(annotations, api::kSelectedAnnotation);
+  }
+  const auto labels = child(child(pod, "metadata"), "labels");
+  if (labels.IsMap()) {
+    for (const auto& label : labels) {
+      if (label.second.IsScalar()) found.labels[label.first.Scalar()] = label.second.Scalar();
+    }
+  }
   pods.push_back(std::move(found));
 }
 
@@ -80,10 +89,26 @@ Result<std::vector<ManifestPod>> readManifest(std::string_view text, const std::
   return pods;
 }
 
+api::Selection chooseFor(ManifestPod& pod,
+                         const std::vector<api::PodNetworkAttachment>& attachments,
+                         const api::Catalog& catalog) {
+  const api::PodSubject& subject = pod.subject;
+  auto chosen = api::select({.namespaceName = subject.namespaceName,
+                             .labels = pod.labels,
+                             .hostNetwork = subject.hostNetwork,
+                             .request = subject.request,
+                             .selected = pod.selected},
+                            attachments, catalog);
+  pod.subject.request = chosen.request;
+  pod.selected = chosen.selected;
+  return chosen;
+}
+
 std::string describeExplanation(const ManifestPod& pod, const api::Explanation& explanation) {
   std::string out = pod.title + ": ";
   if (!pod.subject.request) {
-    return out + "asks for no networks (no annotation " + kRequestKey + ")\n";
+    return out + "asks for no networks (no annotation " + kRequestKey +
+           "), and no podSelector chooses it\n";
   }
   if (explanation.report.ok()) {
     out += "would get eth0 and\n";
@@ -95,6 +120,7 @@ std::string describeExplanation(const ManifestPod& pod, const api::Explanation& 
     for (const auto& violation : explanation.report.violations)
       out += "  " + violation.str() + "\n";
   }
+  if (pod.selected) out += "  chosen by its labels: " + *pod.selected + "\n";
   for (const auto& warning : explanation.report.warnings) {
     out += "  warning: " + warning.str() + "\n";
   }

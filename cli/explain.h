@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "lib/api/resolve.h"
+#include "lib/api/selection.h"
 
 namespace multinet::cli {
 
@@ -13,7 +14,15 @@ namespace multinet::cli {
 struct ManifestPod {
   std::string title;  // `Deployment shop/web`
   api::PodSubject subject;
+  k8s::StringMap labels;
+  std::optional<std::string> selected;  // value of kSelectedAnnotation
 };
+
+/// The pod as admission leaves it, by the attachments that choose pods of its namespace; `onHost`
+/// tells which don't get it.
+api::Selection chooseFor(ManifestPod& pod,
+                         const std::vector<api::PodNetworkAttachment>& attachments,
+                         const api::Catalog& catalog);
 
 /// All pods of a YAML or JSON text with any number of documents. `nameSpace` is for objects that
 /// name none. InvalidArgument: not YAML, or nothing in it makes pods.

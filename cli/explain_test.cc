@@ -1,5 +1,9 @@
 #include "cli/explain.h"
 
+#include <gtest/gtest.h>
+
+#include "lib/api/test_objects.h"
+
 namespace multinet::cli {
 namespace {
 
@@ -54,7 +58,40 @@ TEST(DescribeExplanation, SaysThatNothingWasAskedFor) {
   ASSERT_TRUE(pods.has_value());
   const ListedCatalog catalog({}, {}, {});
   EXPECT_EQ(describeExplanation(pods->at(0), api::explain(pods->at(0).subject, catalog)),
-            "Pod shop/p: asks for no networks (no annotation multinet.dev/networks)\n");
+            "Pod shop/p: asks for no networks (no annotation multinet.dev/networks), and no "
+            "podSelector chooses it\n");
+}
+
+TEST(ChooseFor, TellsWhatAWorkloadsPodsGetByTheirLabels) {
+  const auto pods = readManifest(R"(
+kind: Deployment
+metadata: {name: web}
+spec: {template: {metadata: {labels: {app: web, tier: "1"}}, spec: {}}}
+---
+kind: DaemonSet
+metadata: {name: host}
+spec: {template: {metadata: {labels: {app: web}}, spec: {hostNetwork: true}}}
+)",
+                                 "shop");
+  ASSERT_TRUE(pods.has_value());
+  auto attachment = api::testing::goodAttachment("web-blue", "blue");
+  attachment.metadata.nameSpace = "shop";
+  attachment.spec.podSelector = k8s::LabelSelector{{{"app", "web"}}, {}};
+  const std::vector<api::PodNetworkAttachment> attachments = {attachment};
+  const ListedCatalog catalog({api::testing::goodNetwork("blue")}, attachments, {{"shop", {}}});
+
+  ManifestPod web = pods->at(0);
+  EXPECT_EQ(web.labels, (k8s::StringMap{{"app", "web"}, {"tier", "1"}}));
+  chooseFor(web, attachments, catalog);
+  const auto text = describeExplanation(web, api::explain(web.subject, catalog));
+  EXPECT_EQ(text.find("Deployment shop/web: would get eth0 and\n  net1 on network blue"), 0U)
+      << text;
+  EXPECT_NE(text.find("\n  chosen by its labels: attachment/web-blue\n"), std::string::npos)
+      << text;
+
+  ManifestPod host = pods->at(1);
+  EXPECT_EQ(chooseFor(host, attachments, catalog).onHost, std::vector<std::string>{"web-blue"});
+  EXPECT_FALSE(host.subject.request);
 }
 
 }  // namespace

@@ -48,6 +48,28 @@ class NamedCatalog final : public api::Catalog {
     return labels;
   }
 
+  /// The attachments that choose pods of a namespace; none where it doesn't select.
+  [[nodiscard]] std::vector<api::PodNetworkAttachment> selecting(const std::string& name) const {
+    const auto labels = namespaceLabels(name);
+    if (!labels || !api::selectsPods(name, *labels)) return {};
+    const auto client = call_.client();
+    if (!client) {
+      note(client.error());
+      return {};
+    }
+    std::vector<api::PodNetworkAttachment> found;
+    const auto listed =
+        kube::listAll(**client, kube::kindOf<api::PodNetworkAttachment>(), {name, "", ""}, {},
+                      [&](const simdjson::dom::element& object) -> Status {
+                        // One that can't be read chooses nobody: so the webhook has it.
+                        auto one = k8s::KindTraits<api::PodNetworkAttachment>::decode(object);
+                        if (one) found.push_back(std::move(*one));
+                        return {};
+                      });
+    if (!listed) note(listed.error());
+    return found;
+  }
+
   /// The first thing that couldn't be read, an absent object aside.
   [[nodiscard]] const std::optional<Error>& trouble() const { return trouble_; }
 
@@ -81,13 +103,19 @@ class NamedCatalog final : public api::Catalog {
   mutable std::optional<Error> trouble_;
 };
 
-/// The least pod that asks for the same; its name is made by the server and it is never made.
-json trialPod(const api::PodSubject& subject) {
+/// The least pod that asks for the same and has the same labels; its name is made by the server and
+/// it is never made.
+json trialPod(const ManifestPod& pod) {
+  const api::PodSubject& subject = pod.subject;
+  json annotations = json::object();
+  if (subject.request) annotations[api::kNetworksAnnotation] = *subject.request;
+  if (pod.selected) annotations[api::kSelectedAnnotation] = *pod.selected;
   return {{"apiVersion", "v1"},
           {"kind", "Pod"},
           {"metadata",
            {{"generateName", "multinet-explain-"},
-            {"annotations", {{api::kNetworksAnnotation, subject.request.value_or("")}}}}},
+            {"labels", pod.labels},
+            {"annotations", annotations}}},
           {"spec",
            {{"hostNetwork", subject.hostNetwork},
             {"securityContext",
@@ -109,7 +137,7 @@ Result<int> askServer(Call& call, const ManifestPod& pod) {
   const std::string path =
       kube::pathOf(kinds::kPods, {pod.subject.namespaceName, ""}, kube::Subresource::None);
   MULTINET_TRY(const auto answer, raw->transport().call({kube::Method::Post, path + "?dryRun=All",
-                                                         "", trialPod(pod.subject).dump()},
+                                                         "", trialPod(pod).dump()},
                                                         raw->options().deadline));
   const json body = json::parse(answer.body, nullptr, false);
   if (answer.status == 201 || answer.status == 200) {
@@ -117,11 +145,19 @@ Result<int> askServer(Call& call, const ManifestPod& pod) {
         body.value(json::json_pointer("/metadata/annotations"), json::object());
     const auto resolved =
         api::parseResolved(annotations.value(api::kResolvedAnnotation, std::string()));
+    if (resolved && resolved->empty()) {
+      call.out() << describeExplanation({pod.title, {}, {}, {}}, {});
+      return kDone;
+    }
     call.out() << pod.title << ": would get eth0 and\n";
     if (resolved) {
       for (const auto& one : *resolved) {
         call.out() << "  " << one.name.str() << " on network " << one.network.str() << "\n";
       }
+    }
+    const auto selected = annotations.value(api::kSelectedAnnotation, std::string());
+    if (!selected.empty()) {
+      call.out() << "  chosen by its labels: " << printable(selected) << "\n";
     }
     return kDone;
   }
@@ -133,13 +169,20 @@ Result<int> askServer(Call& call, const ManifestPod& pod) {
   return kRefused;
 }
 
-Result<int> explainPod(Call& call, const NamedCatalog& catalog, const ManifestPod& pod) {
-  const auto explanation = api::explain(pod.subject, catalog);
+Result<int> explainPod(Call& call, const NamedCatalog& catalog, const ManifestPod& asWritten) {
+  ManifestPod pod = asWritten;
+  const auto chosen = chooseFor(pod, catalog.selecting(pod.subject.namespaceName), catalog);
+  auto explanation = api::explain(pod.subject, catalog);
   if (catalog.trouble()) {
-    if (catalog.trouble()->code == Code::PermissionDenied) return askServer(call, pod);
+    if (catalog.trouble()->code == Code::PermissionDenied) return askServer(call, asWritten);
     return fail(*catalog.trouble());
   }
+  api::tellSelection(explanation.report.violations, chosen);
   call.out() << describeExplanation(pod, explanation);
+  for (const auto& name : chosen.onHost) {
+    call.out() << "  not chosen by attachment/" << name << ", though its podSelector matches: "
+               << "spec.hostNetwork is true\n";
+  }
   return explanation.report.ok() ? kDone : kRefused;
 }
 
@@ -155,10 +198,6 @@ Result<int> run(Call& call) {
   const NamedCatalog catalog(call);
   int code = kDone;
   for (const auto& pod : manifest) {
-    if (!pod.subject.request) {
-      call.out() << describeExplanation(pod, {});
-      continue;
-    }
     MULTINET_TRY(const int one, explainPod(call, catalog, pod));
     code = std::max(code, one);
   }
@@ -172,9 +211,10 @@ Verb explainVerb() {
           .summary = "What a pod would get, or why it is refused",
           .text =
               "Reads Pods, workloads with a pod template, CronJobs and Lists of a manifest and "
-              "says of each pod which interfaces it would get, or every refusal with the field, "
-              "the wrong value and the remedy; nothing is created. Who may not read networks "
-              "gets the answer of the server's admission, which needs the right to create pods "
+              "says of each pod which interfaces it would get, by its request or by its labels, "
+              "or every refusal with the field, the wrong value and the remedy; nothing is "
+              "created. Who may not read networks gets the answer of the server's admission, which "
+              "needs the right to create pods "
               "in the namespace. Exit code 1: some pod would be refused.",
           .flags = kFlags,
           .examples = kExamples,

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from e2elib.admission import WEBHOOKS, try_out, without
 from e2elib.checks import COUNTED_WITHIN, assert_clean
-from e2elib.cluster import Cluster, condition
+from e2elib.cluster import Cluster, condition, run_try
 from e2elib.objects import address, attachment, interface, network, together, vxlan, wait_ready
 from e2elib.pods import IMAGE, REQUEST, WAIT_FOR_END, pod
 
@@ -286,3 +287,16 @@ def test_a_label_that_goes_ends_it_and_is_told(attachments: Cluster) -> None:
     finally:
         cluster.kubectl("label", "namespace", HOME, f"{LABEL}=enabled")
     cluster.wait(lambda: ready() == "True", 20, "the attachment to be Ready again")
+
+
+def test_explain_tells_it_before(attachments: Cluster, programs: Path) -> None:
+    cluster = attachments
+    cluster.apply(choosing("web-picked", "picked", WEB))
+    command = [str(programs / "kubectl-multinet"), "explain", "-f", "-"]
+    code, out, err = run_try(
+        [*command, "--kubeconfig", str(cluster.kubeconfig)], deployment("web", WEB, 1)
+    )
+    assert code == 0, err
+    assert f"Deployment {HOME}/web: would get eth0 and" in out
+    assert "net1 on network picked" in out
+    assert "chosen by its labels: attachment/web-picked" in out
