@@ -449,10 +449,17 @@ class Follower {
     for (const auto& one : way_.endpoints) {
       if (one.unused.empty()) targets.insert(one.endpoint);
     }
-    const std::string count = std::to_string(targets.size());
-    return "It connects to " +
-           (targets.size() == 1 ? *targets.begin() : "one of " + count + ", chosen at random") +
+    return "It connects to " + (targets.size() == 1 ? *targets.begin() : chosen(targets.size())) +
            ", over " + network_ + ".";
+  }
+
+  /// By whom, of several.
+  [[nodiscard]] std::string chosen(std::size_t count) const {
+    const std::string one = "one of " + std::to_string(count);
+    const auto seconds = isHeadless_ ? 0 : endpoints::affinityOf(core_);
+    if (seconds == 0) return one + ", chosen at random";
+    return one + ", the one that it had if its last connection to it isn't longer ago than " +
+           std::to_string(seconds) + " s (sessionAffinity), else chosen at random";
   }
 
   const ServiceTrace& found_;

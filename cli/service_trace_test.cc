@@ -122,6 +122,19 @@ TEST_F(WayTest, AConnectionThatPasses) {
   EXPECT_EQ(told.at("endpoints")[1].at("endpoint"), "10.66.0.2:8080");
 }
 
+TEST_F(WayTest, AnAffinityChooses) {
+  auto& spec = found_.core["spec"];
+  spec["sessionAffinity"] = "ClientIP";
+  EXPECT_EQ(
+      way().client,
+      "It connects to one of 2, the one that it had if its last connection to it isn't longer "
+      "ago than 10800 s (sessionAffinity), else chosen at random, over blue.");
+  spec["sessionAffinityConfig"] = {{"clientIP", {{"timeoutSeconds", 60}}}};
+  EXPECT_THAT(way().client, HasSubstr("longer ago than 60 s"));
+  slice_->endpoints.pop_back();
+  EXPECT_EQ(way().client, "It connects to 10.66.0.1:8080, over blue.");
+}
+
 TEST_F(WayTest, AServiceThatIsRefused) {
   ready()["status"] = "False";
   ready()["reason"] = "Invalid";

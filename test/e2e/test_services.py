@@ -47,6 +47,7 @@ def test_names_lead_to_the_networks_addresses(shop: Shop) -> None:
         shop.expect("db-stage", set(mine.values()), kind)
         for name, one in mine.items():
             shop.expect(f"{name}.db-stage", {one}, kind)
+            assert shop.names_of(one) == {f"{name}.db-stage.{namespace}.svc.cluster.local"}
     domain = f"db-stage.{namespace}.svc.cluster.local"
     assert shop.services("_http._tcp.db-stage") == {
         (8080, f"db-0.{domain}"),
@@ -426,8 +427,9 @@ def test_a_cluster_ip_leads_to_the_endpoints(shop: Shop, families: list[str]) ->
         told = cluster.json("nodenetworkset", node)["status"]["conditions"]
         (one,) = [one for one in told if one["type"] == "ServicesTranslated"]
         assert one["status"] == "True", one
-    # By its name, too.
+    # By its name, too, which is the address' name.
     assert page_of(shop, f"client-{cluster.nodes[0]}", f"http://web.{namespace}/") in names
+    assert shop.names_of(vip) == {f"web.{namespace}.svc.cluster.local"}
 
     # An endpoint that goes gets no more; another has all.
     gone = sorted(names)[0]

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from e2elib.checks import assert_clean
 from e2elib.cluster import AGENT_SOCKET, Cluster
+from e2elib.freezing import frozen
 from e2elib.networks import Networks
 from e2elib.objects import interface, network
 from e2elib.places import attached, sandboxes
@@ -29,17 +29,6 @@ def served(deployed: Cluster) -> Iterator[None]:
     networks.add_served(network(NAME, "10.47.0.0/24"))
     yield
     networks.remove()
-
-
-@contextmanager
-def frozen(cluster: Cluster, machine: str, component: str) -> Iterator[None]:
-    """Stopped by a signal, and going on at the end."""
-    pid = str(cluster.component(machine, component)["pid"])
-    cluster.node_exec(machine, "kill", "-STOP", pid)
-    try:
-        yield
-    finally:
-        cluster.node_exec(machine, "kill", "-CONT", pid)
 
 
 def test_a_node_goes_on_while_the_api_server_hangs(deployed: Cluster, namespace: str) -> None:

@@ -12,18 +12,24 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from e2elib.cluster import Cluster
+from e2elib.freezing import frozen, frozen_pod
 from e2elib.load import PORT, Load, servers
 from e2elib.networks import Networks
-from e2elib.objects import service, vxlan
+from e2elib.objects import macvlan, network, service, vxlan
+from e2elib.places import sandboxes
 from e2elib.pods import pod
+from e2elib.waiting import hold
 
 ROLLOUTS = int(os.environ.get("MULTINET_ROLLOUTS", "1"))
 RATE = float(os.environ.get("MULTINET_RATE", "75"))
 GRACE = 20
 LABEL_HOLD = "multinet.dev/hold"
+SYSTEM = "multinet-system"
 
 
 @pytest.fixture
@@ -112,6 +118,74 @@ def test_no_connection_is_lost_by_an_end(deployed: Cluster, stage: str, namespac
     for name in ("ClusterIP", "headless"):
         assert counts[name].failed == 0, f"{name}: {counts[name]}"
         assert counts[name].ok > 500, f"{name}: {counts[name]}"
+
+
+def both_families(name: str, namespace: str, network_name: str) -> list[str]:
+    """A service by ClusterIP and one by name, of the pods with app: NAME."""
+    selector, ports = {"app": name}, [{"name": "http", "port": 80, "targetPort": PORT}]
+    more: dict[str, Any] = {"selector": selector, "ports": ports}
+    by_address = {"clusterIP": None, "ipFamilyPolicy": "RequireDualStack"}
+    return [
+        service(f"{name}-vip", namespace, network_name, **by_address, **more),
+        service(f"{name}-name", namespace, network_name, **more),
+    ]
+
+
+def test_no_connection_is_lost_on_a_wire_by_either_family(
+    deployed: Cluster, networks: Networks, namespace: str
+) -> None:
+    """Bridges with an uplink, and Macvlan; each pod stands in a slice of each family."""
+    cluster = deployed
+    uplink = {"name": "br-wire", "uplink": "eth2"}
+    networks.add_ready(
+        network("wire", "10.67.0.0/24", "fd00:67::/64", bridge=uplink),
+        macvlan("lan", "eth1", "10.68.0.0/24", "fd00:68::/64"),
+    )
+    for name in ("wire", "lan"):
+        cluster.apply(servers(name, namespace, name, 2, GRACE))
+        for manifest in both_families(name, namespace, name):
+            cluster.apply(manifest)
+    load = Load(cluster, namespace, "wire, lan", cluster.nodes[0])
+    targets: dict[str, tuple[str, int] | tuple[str, int, str]] = {}
+    for name in ("wire", "lan"):
+        cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", namespace)
+
+        def available(name: str = name) -> bool:
+            for one in (f"{name}-vip", f"{name}-name"):
+                status = cluster.json("podnetworkservice", one, namespace)["status"]
+                assert status["endpoints"]["ready"] == 4, f"{one}: {status}"
+            return True
+
+        cluster.wait(available, 20, f"two endpoints of each family on {name}")
+        four, six = cluster.json("service", f"{name}-vip", namespace)["spec"]["clusterIPs"]
+        host = f"{name}-name.{namespace}.svc.cluster.local."
+        targets |= {
+            f"{name} ClusterIP 4": (four, 80),
+            f"{name} ClusterIP 6": (six, 80, "AF_INET6"),
+            f"{name} name 4": (host, PORT),
+            f"{name} name 6": (host, PORT, "AF_INET6"),
+        }
+    time.sleep(5)  # names that were asked for before are kept for so long
+    load.start(targets, RATE / 5)
+    for round_number in range(ROLLOUTS):
+        for name in ("wire", "lan"):
+            cluster.kubectl(
+                "set", "env", f"deployment/{name}", f"R={round_number}", "-n", namespace
+            )
+        for name in ("wire", "lan"):
+            cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", namespace)
+        cluster.wait(lambda: nobody_ends(cluster, namespace), 40, "the pods of before to end")
+    counts = load.stop()
+    for name, count in counts.items():
+        print(f"{name}: {count}")
+    for name, count in counts.items():
+        assert count.failed == 0, f"{name}: {count}"
+        assert count.ok > 50, f"{name}: {count}"
+
+
+def nobody_ends(cluster: Cluster, namespace: str) -> bool:
+    every = cluster.items("pods", namespace)
+    return not [one for one in every if "deletionTimestamp" in one["metadata"]]
 
 
 def test_who_has_nothing_to_wait_for_does_not_wait(
@@ -217,3 +291,106 @@ def test_an_agent_that_is_killed_while_it_holds_is_followed_by_one_that_holds(
         r"told to stop pod=\S+/goes heldMs=(\d+) why=(\S+)", cluster.log(node, "agent")[mark:]
     )
     assert told and int(told[0][0]) > 2000, told
+
+
+HOLD = 5
+
+
+@pytest.fixture
+def two(deployed: Cluster, stage: str, namespace: str) -> str:
+    """Pods `stays` and `goes` on one node, behind one service with a hold of five seconds."""
+    cluster = deployed
+    cluster.apply(service("web", namespace, stage, termination={"seconds": HOLD}))
+    spec = {"terminationGracePeriodSeconds": 40}
+    for name in ("stays", "goes"):
+        labels = {"app": "web"}
+        node = cluster.nodes[0]
+        cluster.apply(pod(name, namespace, node=node, networks=stage, labels=labels, spec=spec))
+    for name in ("stays", "goes"):
+        cluster.wait_pod_ready(name, namespace)
+
+    def listed() -> bool:
+        status = cluster.json("podnetworkservice", "web", namespace)["status"]
+        return bool(status["endpoints"]["ready"] == 2)
+
+    cluster.wait(listed, 20, "both endpoints")
+    return cluster.nodes[0]
+
+
+def begin_end(cluster: Cluster, namespace: str) -> None:
+    """Deletes `goes`, and waits until its slice says so."""
+    cluster.delete("pod", "goes", namespace, "--wait=false")
+
+    def told() -> bool:
+        return any(
+            endpoint["targetRef"]["name"] == "goes" and endpoint["conditions"]["terminating"]
+            for one in cluster.items("endpointslices", namespace)
+            for endpoint in one.get("endpoints") or []
+        )
+
+    cluster.wait(told, 10, "the slice to say that the pod goes")
+
+
+def lets_go(cluster: Cluster, node: str, namespace: str, within: float) -> float:
+    """Seconds until the node has ended the pod, by the runtime's word."""
+    begin = time.monotonic()
+    cluster.wait(lambda: not sandboxes(cluster, node, namespace, "goes"), within, "the pod's end")
+    return time.monotonic() - begin
+
+
+def why_it_went(cluster: Cluster, node: str, mark: int) -> tuple[int, str]:
+    told = re.findall(
+        r"told to stop pod=\S+/goes heldMs=(\d+) why=(\S+)", cluster.log(node, "agent")[mark:]
+    )
+    assert told, "the agent held nothing"
+    return int(told[0][0]), str(told[0][1])
+
+
+def test_a_hold_ends_while_the_api_server_hangs(
+    deployed: Cluster, two: str, namespace: str
+) -> None:
+    mark = len(deployed.log(two, "agent"))
+    begin_end(deployed, namespace)
+    with frozen(deployed, "cp", "kube-apiserver"):
+        lets_go(deployed, two, namespace, 2 * HOLD + 10)
+        held, why = why_it_went(deployed, two, mark)
+    assert why == "held" and held > (HOLD - 2) * 1000, f"{held} ms, {why}"
+    deployed.wait(lambda: not deployed.exists("pod", "goes", namespace), 60, "the object's end")
+
+
+def test_a_hold_goes_on_with_an_agent_that_hung(
+    deployed: Cluster, two: str, namespace: str
+) -> None:
+    """Longer than the hold takes: nothing is left of it then."""
+    mark = len(deployed.log(two, "agent"))
+    begin_end(deployed, namespace)
+    with frozen(deployed, two, "agent"):
+        hold(lambda: sandboxes(deployed, two, namespace, "goes"), HOLD + 2, "a pod that is held")
+    assert lets_go(deployed, two, namespace, HOLD + 10) < HOLD + 3
+    held, why = why_it_went(deployed, two, mark)
+    assert why == "held" and held > HOLD * 1000, f"{held} ms, {why}"
+
+
+def test_a_hold_ends_without_a_word_of_the_controller(
+    deployed: Cluster, two: str, namespace: str
+) -> None:
+    """All controllers hang: no slice says that the pod goes. Its node waits for a while, then goes on."""
+    controllers = [
+        one["metadata"]["name"]
+        for one in deployed.items("pods", SYSTEM)
+        if one["metadata"]["name"].startswith("multinet-controller-")
+    ]
+    mark = len(deployed.log(two, "agent"))
+    with ExitStack() as stack:
+        for name in controllers:
+            stack.enter_context(frozen_pod(deployed, SYSTEM, name))
+        deployed.delete("pod", "goes", namespace, "--wait=false")
+        lets_go(deployed, two, namespace, HOLD + 20)
+        held, why = why_it_went(deployed, two, mark)
+        assert why == "unseen" and held > HOLD * 1000, f"{held} ms, {why}"
+
+    def said() -> bool:
+        status = deployed.json("podnetworkservice", "web", namespace)["status"]
+        return bool(status["endpoints"]["ready"] == 1)
+
+    deployed.wait(said, 60, "the controllers to go on")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from e2elib.cluster import Cluster
@@ -17,7 +18,8 @@ PORT = 8080
 _SERVE = f"""
 import os, signal, socket
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-with socket.create_server(("", {PORT}), backlog=512) as server:
+every = {{"family": socket.AF_INET6, "dualstack_ipv6": True}}
+with socket.create_server(("::", {PORT}), backlog=512, **every) as server:
     while True:
         client, _ = server.accept()
         with client:
@@ -41,22 +43,23 @@ THREADS = 4
 counts = {name: {"ok": 0, "failed": 0, "why": {}} for name in told["targets"]}
 lock = threading.Lock()
 
-def once(host, port):
+def once(host, port, family="AF_INET"):
     try:
-        (_, _, _, _, there), *_ = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_STREAM)
-        with socket.create_connection(there, timeout=3) as client:
+        family = getattr(socket, family)
+        (_, _, _, _, there), *_ = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+        with socket.create_connection(there[:2], timeout=3) as client:
             client.sendall(b"?")
             return "" if client.recv(16) == b"ok" else "closed"
     except OSError as error:
         return type(error).__name__
 
-def ask(name, host, port, first):
+def ask(name, where, first):
     step = THREADS / told["rate"]
     due = time.monotonic() + first * step / THREADS
     while not os.path.exists("/tmp/stop"):
         time.sleep(max(0, due - time.monotonic()))
         due = max(due + step, time.monotonic() - 1)
-        why = once(host, port)
+        why = once(*where)
         with lock:
             mine = counts[name]
             if why:
@@ -68,8 +71,8 @@ def ask(name, host, port, first):
 
 begin = time.monotonic()
 threads = [
-    threading.Thread(target=ask, args=(name, host, port, first))
-    for name, (host, port) in told["targets"].items()
+    threading.Thread(target=ask, args=(name, where, first))
+    for name, where in told["targets"].items()
     for first in range(THREADS)
 ]
 for one in threads:
@@ -148,7 +151,8 @@ def servers(name: str, namespace: str, networks: str | None, replicas: int, grac
 
 
 class Load:
-    """One pod that connects to each target, `rate` times a second each, from start() to stop()."""
+    """One pod that connects to each target, `rate` times a second each, from start() to stop(). A target
+    is host and port, and for IPv6 the word AF_INET6."""
 
     def __init__(self, cluster: Cluster, namespace: str, networks: str, node: str) -> None:
         self.cluster = cluster
@@ -158,7 +162,9 @@ class Load:
         cluster.apply(json.dumps(made))
         cluster.wait_pod_ready("load", namespace)
 
-    def start(self, targets: dict[str, tuple[str, int]], rate: float) -> None:
+    def start(
+        self, targets: Mapping[str, tuple[str, int] | tuple[str, int, str]], rate: float
+    ) -> None:
         told = json.dumps({"targets": targets, "rate": rate})
         self._run(f"echo '{told}' >/tmp/targets.part; mv /tmp/targets.part /tmp/targets")
 

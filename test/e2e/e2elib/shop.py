@@ -70,6 +70,11 @@ class Shop:
         )
         return {(int(match[1]), match[2]) for match in found if match}
 
+    def names_of(self, address: str) -> set[str]:
+        """What an address is called (PTR)."""
+        _, out, _ = self.cluster.pod_exec_try(self.namespace, "asker", "nslookup", address)
+        return set(re.findall(r"\.arpa\s+name = (\S+?)\.?$", out, re.M))
+
     def expect(self, name: str, addresses: set[str], kind: str = "a") -> None:
         def answered() -> bool:
             got = self.addresses(name, kind)
