@@ -29,8 +29,8 @@ class Pass {
   [[nodiscard]] World& world() { return world_; }
 
   /// For who leads. What changed was first noticed at `since`. Waits for no write: whoever calls
-  /// does so again when one has ended (WriterOptions::ended). Returns how long nothing is to be done
-  /// if nothing changes and no write ends; nothing: for ever.
+  /// does so again when one has ended (WriterOptions::ended). Returns how long nothing is to be
+  /// done if nothing changes and no write ends; nothing: for ever.
   [[nodiscard]] std::optional<Duration> lead(BootTime since);
   /// For who doesn't: the world is kept; whoever leads after this looks at all of it.
   void follow();

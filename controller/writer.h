@@ -1,6 +1,7 @@
-// Carries out writes: several at a time, each for itself, while their owner goes on. Every write has a precondition (a name
-// that must be free, a UID, a resourceVersion), and what deletes is confirmed by reading from the
-// API server first, so that a leader who was replaced, or whose caches lag, loses.
+// Carries out writes: several at a time, each for itself, while their owner goes on. Every write
+// has a precondition (a name that must be free, a UID, a resourceVersion), and what deletes is
+// confirmed by reading from the API server first, so that a leader who was replaced, or whose
+// caches lag, loses.
 #pragma once
 
 #include <array>
@@ -69,9 +70,10 @@ class Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  /// Begins them in this order, each as soon as a thread is free. A write that failed is tried again
-  /// by its own time, which doubles, and holds up no other: it is returned here until then. What was
-  /// refused, or lost, is tried at once where it was decided anew, on another version of the object.
+  /// Begins them in this order, each as soon as a thread is free. A write that failed is tried
+  /// again by its own time, which doubles, and holds up no other: it is returned here until then.
+  /// What was refused, or lost, is tried at once where it was decided anew, on another version of
+  /// the object.
   [[nodiscard]] std::vector<Written> begin(std::vector<PlannedWrite> writes);
   /// What has ended since the last call. Waits for nothing.
   [[nodiscard]] std::vector<Written> ended();
