@@ -59,6 +59,10 @@ Status measureAll(const Arguments& arguments) {
   std::vector<std::unique_ptr<Contender>> contenders(2);
   MULTINET_TRY(contenders[0], makeEngine(planOf(kind, 1)));
   MULTINET_TRY(contenders[1], makeNetlink(planOf(kind, 2)));
+  if (kind == LinkKind::Veth) {
+    MULTINET_TRY(auto secured, makeSecured(planOf(kind, 4)));
+    contenders.push_back(std::move(secured));
+  }
   if (!arguments.plugins.empty()) {
     MULTINET_TRY(auto cni, makeCni(planOf(kind, 3), arguments.plugins, arguments.leases));
     contenders.push_back(std::move(cni));

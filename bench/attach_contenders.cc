@@ -9,6 +9,7 @@
 #include "lib/netlink/link.h"
 #include "lib/netlink/route.h"
 #include "lib/netns/netns.h"
+#include "nodeagent/isolation/port_guard.h"
 
 namespace multinet::bench {
 namespace {
@@ -189,6 +190,35 @@ Result<std::unique_ptr<Contender>> makeEngine(InterfacePlan plan) {
   MULTINET_TRY(auto engine, agent::attach::KernelAttachEngine::start({}, clock));
   MULTINET_TRY(Fd pod, makePod());
   return std::make_unique<EngineContender>("engine", "0123456789abcdef", std::move(engine),
+                                           std::move(pod), std::vector{std::move(plan)});
+}
+
+Result<std::unique_ptr<Contender>> makeSecured(InterfacePlan plan) {
+  using agent::isolation::Port;
+  static const SystemClock clock;
+  // Lives as long as the program, as the engine does that uses it.
+  static std::unique_ptr<agent::isolation::PortGuard> guard;
+  MULTINET_TRY(guard, agent::isolation::PortGuard::start(std::nullopt, {}, clock));
+  std::vector<Port> others;
+  for (unsigned i = 0; i < 100; ++i) {
+    const std::string number = std::to_string(i);
+    others.push_back({"mnvother" + number,
+                      IntentId("other" + number),
+                      "net1",
+                      NetworkUid("other"),
+                      MacAddress::derive(number),
+                      {}});
+    for (const agent::AddressPlan& address : plan.addresses) {
+      const IpAddress& own = address.address.address;
+      others.back().addresses.emplace_back(own.family(), own.number() + 1000 + i);
+    }
+  }
+  MULTINET_CHECK(guard->secure(others));
+  agent::attach::EngineOptions options;
+  options.guard = guard.get();
+  MULTINET_TRY(auto engine, agent::attach::KernelAttachEngine::start(std::move(options), clock));
+  MULTINET_TRY(Fd pod, makePod());
+  return std::make_unique<EngineContender>("secured", "fedcba9876543210", std::move(engine),
                                            std::move(pod), std::vector{std::move(plan)});
 }
 

@@ -37,6 +37,8 @@ enum class LinkKind : std::uint8_t { Veth, Macvlan };
 
 /// Attach engine of the agent, through its door: queue, look, plan, apply, read back.
 [[nodiscard]] Result<std::unique_ptr<Contender>> makeEngine(agent::InterfacePlan plan);
+/// The same with port security, in a table that has a hundred ports already.
+[[nodiscard]] Result<std::unique_ptr<Contender>> makeSecured(agent::InterfacePlan plan);
 /// The requests that the kernel needs, and the answer read back.
 [[nodiscard]] Result<std::unique_ptr<Contender>> makeNetlink(agent::InterfacePlan plan);
 /// The plugin `macvlan` or `bridge` with host-local, which keeps its leases in `leases`.

@@ -43,14 +43,16 @@ Result<std::vector<Contender>> makeContenders() {
     const char* name;
     Layout layout;
     Firewall firewall;
+    Ports ports = Ports::Open;
   };
   constexpr Kind kinds[] = {{"switch", Layout::Switch, Firewall::None},
                             {"node", Layout::Node, Firewall::None},
+                            {"secured", Layout::Switch, Firewall::None, Ports::Secured},
                             {"switch, bridge-nf", Layout::Switch, Firewall::SeesBridges},
                             {"node, bridge-nf", Layout::Node, Firewall::SeesBridges}};
   std::vector<Contender> contenders;
-  for (const auto& [name, layout, firewall] : kinds) {
-    auto site = Site::make(layout, firewall);
+  for (const auto& [name, layout, firewall, ports] : kinds) {
+    auto site = Site::make(layout, firewall, ports);
     if (!site && site.error().code == Code::NotFound && firewall == Firewall::SeesBridges) continue;
     if (!site) return fail(site.error());
     contenders.push_back({name, std::move(*site)});

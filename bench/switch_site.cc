@@ -16,6 +16,7 @@
 #include "lib/nft/committer.h"
 #include "nodeagent/attach/kernel_attach_engine.h"
 #include "nodeagent/drivers/names.h"
+#include "nodeagent/isolation/port_guard.h"
 #include "nodeagent/networks/kernel_networks.h"
 
 namespace multinet::bench {
@@ -189,7 +190,7 @@ Status attach(agent::attach::KernelAttachEngine& engine, Pod pod, const Fd& netn
   return answer.get_future().get();
 }
 
-Status attachAll(const Node& node, Layout layout, const Snapshot& networks,
+Status attachAll(const Node& node, Layout layout, Ports ports, const Snapshot& networks,
                  const std::vector<std::pair<Pod, const Fd*>>& pods) {
   agent::attach::EngineOptions options;
   if (layout == Layout::Switch) {
@@ -197,6 +198,11 @@ Status attachAll(const Node& node, Layout layout, const Snapshot& networks,
   }
   const SystemClock clock;
   MULTINET_TRY(const auto scope, netns::Scope::enter(node.netns));
+  std::unique_ptr<agent::isolation::PortGuard> guard;
+  if (ports == Ports::Secured) {
+    MULTINET_TRY(guard, agent::isolation::PortGuard::start(options.switchNetns, {}, clock));
+    options.guard = guard.get();
+  }
   MULTINET_TRY(auto engine, agent::attach::KernelAttachEngine::start(std::move(options), clock));
   for (const auto& [pod, netns] : pods) MULTINET_CHECK(attach(*engine, pod, *netns, networks));
   return {};
@@ -218,7 +224,7 @@ std::string Site::addressOf(Pod pod, Net net) {
          std::to_string(static_cast<std::size_t>(pod) + 1);
 }
 
-Result<Site> Site::make(Layout layout, Firewall firewall) {
+Result<Site> Site::make(Layout layout, Firewall firewall, Ports ports) {
   Site site;
   for (Fd& pod : site.pods_) {
     MULTINET_TRY(pod, netns::make());
@@ -244,9 +250,9 @@ Result<Site> Site::make(Layout layout, Firewall firewall) {
       MULTINET_CHECK(enslaveUplink(two, *beyond));
     }
     MULTINET_CHECK(attachAll(
-        one, layout, *there,
+        one, layout, ports, *there,
         {{Pod::First, &site.pod(Pod::First)}, {Pod::Neighbour, &site.pod(Pod::Neighbour)}}));
-    MULTINET_CHECK(attachAll(two, layout, *beyond, {{Pod::Remote, &site.pod(Pod::Remote)}}));
+    MULTINET_CHECK(attachAll(two, layout, ports, *beyond, {{Pod::Remote, &site.pod(Pod::Remote)}}));
   }
   site.nodes_ = {std::move(one.netns), std::move(one.inner), std::move(two.netns),
                  std::move(two.inner)};

@@ -24,6 +24,9 @@ enum class Firewall {
   SeesBridges,
 };
 
+/// Whether frames are held against interfaces at the node's ends.
+enum class Ports { Open, Secured };
+
 /// The networks of a site, and the pods: two on the first node, one on the second.
 enum class Net : std::size_t { Vxlan, Bridge };
 enum class Pod : std::size_t { First, Neighbour, Remote };
@@ -32,7 +35,7 @@ class Site {
  public:
   /// The networks are made by the agent's own code, which has left when this returns: nothing of it
   /// runs beside a measurement. NotFound where the kernel has no bridge-nf-call-iptables.
-  [[nodiscard]] static Result<Site> make(Layout layout, Firewall firewall);
+  [[nodiscard]] static Result<Site> make(Layout layout, Firewall firewall, Ports ports);
 
   [[nodiscard]] const Fd& pod(Pod which) const { return pods_.at(static_cast<std::size_t>(which)); }
   [[nodiscard]] static std::string addressOf(Pod pod, Net net);

@@ -10,6 +10,7 @@
 #include "lib/bpf/bpffs.h"
 #include "lib/netns/keep.h"
 #include "lib/netns/netns.h"
+#include "nodeagent/isolation/port_guard.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/networks/clear_node.h"
 
@@ -97,7 +98,8 @@ Status clearKernel(const Settings& settings) {
                     " interfaces of pods; end those pods first");
   }
   MULTINET_CHECK(bpf::forgetBpffs(bpfPathOf(settings)));
-  return switchPath.empty() ? Status{} : netns::forget(switchPath);
+  // With the switch's namespace its rules go too.
+  return switchPath.empty() ? isolation::PortGuard::clear() : netns::forget(switchPath);
 }
 
 Result<std::vector<std::string>> cleanUp(const Settings& settings) {

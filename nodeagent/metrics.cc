@@ -103,6 +103,10 @@ Metrics::Metrics()
                         .Help("UDP sockets ended since the start, whose endpoint went")
                         .Register(registry_)
                         .Add({})),
+      drops_(prometheus::BuildGauge()
+                 .Name("multinet_agent_port_security_drops")
+                 .Help("Frames that pods' ports dropped since the start, by reason")
+                 .Register(registry_)),
       apiCalls_(prometheus::BuildCounter()
                     .Name("multinet_agent_api_calls_total")
                     .Help("Calls to the API server by HTTP status; 0: no answer")
@@ -200,6 +204,9 @@ void Metrics::show(const Gauges& gauges) {
   }
   for (const watch::WatchAge& watch : gauges.watches) {
     watches_.Add({{"resource", watch.resource}}).Set(Seconds(watch.age).count());
+  }
+  for (const auto& [reason, frames] : gauges.drops) {
+    drops_.Add({{"reason", reason}}).Set(static_cast<double>(frames));
   }
   for (const async::LaneHealth& lane : gauges.lanes) {
     const prometheus::Labels labels{{"lane", lane.name}};

@@ -31,6 +31,7 @@ struct Gauges {
   std::size_t reportsWaiting = 0;  ///< pods of which something isn't written to the API yet
   std::vector<async::LaneHealth> lanes{};
   services::TranslatorCounts services{};
+  std::map<std::string, std::uint64_t> drops{};  ///< frames of pods, by reason
 };
 
 /// Any thread.
@@ -72,6 +73,7 @@ class Metrics {
   prometheus::Gauge& serviceEndpoints_;
   prometheus::Gauge& serviceWrites_;
   prometheus::Gauge& serviceEnded_;
+  prometheus::Family<prometheus::Gauge>& drops_;
   prometheus::Family<prometheus::Counter>& apiCalls_;
   prometheus::Family<prometheus::Histogram>& apiSeconds_;
   prometheus::Family<prometheus::Counter>& doorCalls_;

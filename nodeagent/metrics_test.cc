@@ -59,6 +59,8 @@ TEST_F(MetricsTest, ShowsWhatIsThereWhenAsked) {
   EXPECT_THAT(text(), HasSubstr("multinet_agent_service_endpoints 7"));
   EXPECT_THAT(text(), HasSubstr("multinet_agent_service_map_writes 11"));
   EXPECT_THAT(text(), HasSubstr("multinet_agent_service_sockets_ended 3"));
+  gauges_.drops = {{"arp", 5}};
+  EXPECT_THAT(text(), HasSubstr(R"(multinet_agent_port_security_drops{reason="arp"} 5)"));
   EXPECT_THAT(get("/readyz").body, HasSubstr("no kubeconfig"));
   EXPECT_EQ(get("/healthz").status, 200U);
   gauges_ = {};
@@ -174,6 +176,7 @@ TEST_F(MetricsTest, ThePageListsThemAllAndNoOther) {
   metrics_.stopped("held", seconds(3));
   gauges_.watches = {{"pods", seconds(1)}};
   gauges_.lanes.push_back({.name = "sandbox"});
+  gauges_.drops = {{"arp", 1}};
   std::istringstream lines(text());
   std::set<std::string> shown;
   for (std::string line; std::getline(lines, line);) {

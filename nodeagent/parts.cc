@@ -109,8 +109,16 @@ Result<std::optional<Fd>> NetworkParts::openSwitch() const {
   return std::optional<Fd>(std::move(netns));
 }
 
+Status NetworkParts::startGuard() {
+  if (guard_ != nullptr) return {};
+  MULTINET_TRY(const auto switchNetns, openSwitch());
+  MULTINET_TRY(guard_, isolation::PortGuard::start(switchNetns, {}, clock_));
+  return {};
+}
+
 Result<std::unique_ptr<attach::KernelAttachEngine>> NetworkParts::startEngine() const {
   attach::EngineOptions options;
+  options.guard = guard_.get();
   MULTINET_TRY(options.switchNetns, openSwitch());
   return attach::KernelAttachEngine::start(std::move(options), clock_);
 }
@@ -119,7 +127,8 @@ Status NetworkParts::startKernel() {
   constexpr const char* kReason = "KernelUnusable";
   constexpr const char* kRemedy = "run the agent as root with CAP_NET_ADMIN and CAP_SYS_ADMIN";
   if (engine_ == nullptr) {
-    const Status place = failpoint::check("start.engine");
+    Status place = failpoint::check("start.engine");
+    if (place) place = startGuard();
     auto started = place ? startEngine() : fail(place.error());
     if (!started)
       return fail(unusable(kReason, started.error().within("start attaching"), kRemedy));
@@ -166,7 +175,7 @@ void NetworkParts::serve() {
       [this] { return nodeReporter_.standing(); });
   auto feeder = std::make_unique<Feeder>(
       cluster_,
-      [this](std::vector<networks::DesiredNetwork> all) { networks_->setDesired(std::move(all)); },
+      [this](std::vector<networks::DesiredNetwork> all) { serveNetworks(std::move(all)); },
       *addresses, [this] { return usedBy(*owner_->snapshot()); }, clock_,
       FeederOptions{.node = node_, .clusterPrefixes = policy_.clusterPrefixes});
   auto translator = std::make_unique<services::Translator>(
@@ -205,6 +214,7 @@ void NetworkParts::serve() {
   watchdog_.watch([this] { return networks_->health(); }, kKernelStuck);
   watchdog_.watch(translator_->lane(), kKernelStuck);
   watchdog_.watch(joining_->lane(), kOwnerStuck);
+  watchdog_.watch(guard_->lane(), kKernelStuck);
   watchdog_.watch([this] { return reporter_.health(); }, kReportStuck);
   watchdog_.watch([this] { return nodeReporter_.health(); }, kReportStuck);
   drain_.open({.caches = &cluster_,
@@ -219,6 +229,19 @@ void NetworkParts::serve() {
                                   Duration grace) { reporter_.event(pod, cutShort(grace)); }});
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
   recovery_->start();  // fail-closed: until it is done no call for networks is served
+}
+
+void NetworkParts::serveNetworks(std::vector<networks::DesiredNetwork> all) {
+  std::map<NetworkUid, api::PortSecurity> asked;
+  std::set<std::uint16_t> tunnelPorts;
+  for (const networks::DesiredNetwork& one : all) {
+    asked[one.uid] = one.portSecurity;
+    const auto* tunnel = std::get_if<drivers::vxlan::Network>(&one.network);
+    if (tunnel != nullptr) tunnelPorts.insert(tunnel->port);
+  }
+  // Before a network can be attached to.
+  guard_->setNetworks(std::move(asked), tunnelPorts);
+  networks_->setDesired(std::move(all));
 }
 
 void NetworkParts::opened(const journal::Loaded& journal) {
@@ -276,6 +299,7 @@ Status NetworkParts::leave() {
   feeder_->stop();
   networks_->stop();
   translator_->stop();
+  guard_->stop();
   return clearKernel(settings_);
 }
 

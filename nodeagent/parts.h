@@ -17,6 +17,7 @@
 #include "nodeagent/cri/runtime_channel.h"
 #include "nodeagent/drain/drain.h"
 #include "nodeagent/feeder.h"
+#include "nodeagent/isolation/port_guard.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/measured.h"
 #include "nodeagent/metrics.h"
@@ -61,6 +62,9 @@ class NetworkParts {
   [[nodiscard]] services::TranslatorCounts services() const {
     return feeding_ ? translator_->counts() : services::TranslatorCounts{};
   }
+  [[nodiscard]] isolation::Drops drops() const {
+    return feeding_ ? guard_->drops() : isolation::Drops{};
+  }
   /// Intents stay in the journal for the successor.
   void stop();
   /// After stop(), where no pod here has an interface and nobody is coming: takes the node's
@@ -71,7 +75,9 @@ class NetworkParts {
   [[nodiscard]] Status startKernel();
   /// nullopt: the switch is in the node's own namespace.
   [[nodiscard]] Result<std::optional<Fd>> openSwitch() const;
+  [[nodiscard]] Status startGuard();
   [[nodiscard]] Result<std::unique_ptr<attach::KernelAttachEngine>> startEngine() const;
+  void serveNetworks(std::vector<networks::DesiredNetwork> all);
   void serve();
   void opened(const journal::Loaded& journal);
   void stand(const Status& standing);
@@ -104,6 +110,7 @@ class NetworkParts {
   services::Members members_;
   // From here on by start():
   std::string bootId_;
+  std::unique_ptr<isolation::PortGuard> guard_;
   std::unique_ptr<attach::KernelAttachEngine> engine_;
   std::unique_ptr<MeasuredEngine> measured_;
   std::unique_ptr<services::JoiningEngine> joining_;

@@ -251,6 +251,7 @@ class NodeAgent final : public Agent {
       gauges.watches = parts->watches();
       gauges.reportsWaiting = parts->reportsWaiting();
       gauges.services = parts->services();
+      gauges.drops = parts->drops();
     }
     return gauges;
   }

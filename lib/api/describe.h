@@ -105,6 +105,7 @@ void describe(V& v, typename V::template Ref<PodNetworkSpec> spec) {
   v.field("routes", spec.routes);
   v.field("access", spec.access);
   v.field("allow", spec.allow);
+  v.field("portSecurity", spec.portSecurity);
 }
 
 template <class V>

@@ -26,6 +26,8 @@ enum class MacvlanMode : std::uint8_t { Bridge, Private, Vepa, Passthru };
 enum class IpvlanMode : std::uint8_t { L2, L3, L3S };
 enum class AccessFrom : std::uint8_t { None, All, Selector };
 enum class JoinMode : std::uint8_t { OnDemand, Always };
+/// What of a pod's frames is held against its interface: MAC and addresses, the MAC, or nothing.
+enum class PortSecurity : std::uint8_t { Enforced, MacOnly, Disabled };
 
 }  // namespace multinet::api
 
@@ -71,6 +73,12 @@ inline constexpr std::array kSpellings<api::JoinMode>{
     std::pair{api::JoinMode::OnDemand, std::string_view("OnDemand")},
     std::pair{api::JoinMode::Always, std::string_view("Always")},
 };
+template <>
+inline constexpr std::array kSpellings<api::PortSecurity>{
+    std::pair{api::PortSecurity::Enforced, std::string_view("Enforced")},
+    std::pair{api::PortSecurity::MacOnly, std::string_view("MACOnly")},
+    std::pair{api::PortSecurity::Disabled, std::string_view("Disabled")},
+};
 }  // namespace multinet::k8s
 
 namespace multinet::api {
@@ -87,6 +95,9 @@ namespace multinet::api {
 }
 [[nodiscard]] constexpr std::string_view name(IpvlanMode mode) {
   return k8s::spell(mode);
+}
+[[nodiscard]] constexpr std::string_view name(PortSecurity security) {
+  return k8s::spell(security);
 }
 
 struct Underlay {
@@ -185,6 +196,7 @@ struct PodNetworkSpec {
   std::vector<Route> routes;
   Access access;
   Allow allow;
+  PortSecurity portSecurity = PortSecurity::Enforced;
   bool operator==(const PodNetworkSpec&) const = default;
 
   [[nodiscard]] bool isEnabled() const { return enabled.value_or(true); }

@@ -138,6 +138,7 @@ TEST(SchemaDefaults, AreTheStructs) {
   EXPECT_EQ(wordAt(spec["bridge"]["properties"]["mode"]), k8s::spell(BridgeSpec{}.mode));
   EXPECT_EQ(wordAt(spec["macvlan"]["properties"]["mode"]), k8s::spell(MacvlanSpec{}.mode));
   EXPECT_EQ(wordAt(spec["ipvlan"]["properties"]["mode"]), k8s::spell(IpvlanSpec{}.mode));
+  EXPECT_EQ(wordAt(spec["portSecurity"]), k8s::spell(PodNetworkSpec{}.portSecurity));
   EXPECT_EQ(wordAt(spec["access"]["properties"]["namespaces"]["properties"]["from"]),
             k8s::spell(NamespaceAccess{}.from));
 }

@@ -155,6 +155,18 @@ Report checkVxlan(const VxlanSpec& vxlan) {
   return report;
 }
 
+std::optional<Violation> warnOfForgery(PortSecurity security) {
+  if (security == PortSecurity::Enforced) return std::nullopt;
+  return Violation{"spec.portSecurity",
+                   std::string(name(security)),
+                   security == PortSecurity::MacOnly
+                       ? "lets each pod of the network send with the addresses of others"
+                       : "lets each pod of the network send with the MAC and addresses of others",
+                   "",
+                   "AddressesForgeable",
+                   Code::Ok};
+}
+
 /// 0 and 4095 have meanings of their own (IEEE 802.1Q, 9.6).
 std::optional<Violation> checkVlan(std::optional<std::int32_t> id, const std::string& path) {
   return checkRange(id, path, 1, 4094, "VLANOutOfRange");
@@ -340,6 +352,7 @@ Report validate(const PodNetwork& network) {
   }
   report.append(parts::checkRoutes(spec.routes, "spec.routes", subnets));
   report.append(checkGrants(spec.access.namespaces));
+  if (auto open = warnOfForgery(spec.portSecurity)) report.warnings.push_back(std::move(*open));
   return report;
 }
 

@@ -23,7 +23,7 @@ inline constexpr std::int32_t kMinVxlanPort = 1024;
 [[nodiscard]] std::int32_t overhead(NetworkType type, IpFamily underlay);
 
 /// A network by itself: union, subnets, gateways, exclusions, blocks, MTU, routes, access.
-/// Warnings: addresses outside RFC 1918 and RFC 4193.
+/// Warnings: addresses outside RFC 1918 and RFC 4193, port security that lets addresses be forged.
 [[nodiscard]] Report validate(const PodNetwork& network);
 /// As above, and what may not change: the type, its member, a subnet's CIDR and block size. What
 /// was wrong before and stays as it is isn't told again: an object of other rules can be ended.

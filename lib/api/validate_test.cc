@@ -329,6 +329,18 @@ TEST(ValidateNetwork, WarnsOfOthersAddresses) {
   EXPECT_EQ(report.warnings[0].reason, "PublicAddresses");
 }
 
+TEST(ValidateNetwork, WarnsWherePodsMayForgeAddresses) {
+  PodNetwork network = goodNetwork();
+  for (const auto security : {PortSecurity::MacOnly, PortSecurity::Disabled}) {
+    network.spec.portSecurity = security;
+    const Report report = validate(network);
+    EXPECT_TRUE(report.ok()) << all(report.violations);
+    ASSERT_EQ(report.warnings.size(), 1U);
+    EXPECT_EQ(report.warnings[0].reason, "AddressesForgeable");
+    EXPECT_EQ(report.warnings[0].path, "spec.portSecurity");
+  }
+}
+
 TEST(ValidateNetwork, WarnsOfPortsThatOthersHave) {
   for (const std::int32_t port : {4789, 8472, 6081, 51820, 30000, 40000}) {
     PodNetwork network = goodNetwork();

@@ -58,6 +58,10 @@ constexpr std::array kBridge = {
     Setting{IFLA_BR_MCAST_SNOOPING, 1, 0},    Setting{IFLA_BR_NF_CALL_IPTABLES, 1, 0},
     Setting{IFLA_BR_NF_CALL_IP6TABLES, 1, 0}, Setting{IFLA_BR_NF_CALL_ARPTABLES, 1, 0},
 };
+/// Nothing is learnt from frames that a bridge keeps for itself: those pass no rule of nftables
+/// (br_handle_frame, LLDP), and who sends them could take another's MAC.
+constexpr Setting kLearnsNoLinkLocal = {IFLA_BR_MULTI_BOOLOPT, sizeof(br_boolopt_multi),
+                                        1U << BR_BOOLOPT_NO_LL_LEARN};
 constexpr Setting kForwards = {IFLA_BRPORT_STATE, 1, BR_STATE_FORWARDING};
 constexpr std::array kPort = {
     Setting{IFLA_BRPORT_MODE, 1, 0},           Setting{IFLA_BRPORT_GUARD, 1, 0},
@@ -108,12 +112,32 @@ std::vector<Setting> changedVlan(const Attributes& data) {
   return {{IFLA_VLAN_FLAGS, sizeof flags, flags.flags ^ VLAN_FLAG_REORDER_HDR}};
 }
 
+std::vector<Setting> changedBridge(const Attributes& data) {
+  auto changed = changedIn(data, kBridge);
+  const auto found = data.find(IFLA_BR_MULTI_BOOLOPT);
+  br_boolopt_multi options{};
+  if (!found || found->size() < sizeof options) return changed;
+  std::memcpy(&options, found->data(), sizeof options);
+  const bool differs =
+      ((options.optval ^ kLearnsNoLinkLocal.value) & kLearnsNoLinkLocal.value) != 0;
+  if (differs) changed.push_back(kLearnsNoLinkLocal);
+  return changed;
+}
+
+/// A struct of numbers as an attribute's bytes.
+template <class Struct>
+void putStruct(Message& message, std::uint16_t attribute, const Struct& value) {
+  std::array<std::uint8_t, sizeof value> bytes{};
+  std::memcpy(bytes.data(), &value, sizeof value);
+  message.put(attribute, Bytes(bytes));
+}
+
 void put(Message& message, const Setting& setting) {
-  if (setting.attribute == IFLA_VLAN_FLAGS && setting.bytes == sizeof(ifla_vlan_flags)) {
-    const ifla_vlan_flags flags{VLAN_FLAG_REORDER_HDR, setting.value};
-    std::array<std::uint8_t, sizeof flags> bytes{};
-    std::memcpy(bytes.data(), &flags, sizeof flags);
-    message.put(setting.attribute, Bytes(bytes));
+  if (setting.attribute == IFLA_BR_MULTI_BOOLOPT && setting.bytes == sizeof(br_boolopt_multi)) {
+    putStruct(message, setting.attribute,
+              br_boolopt_multi{setting.value, kLearnsNoLinkLocal.value});
+  } else if (setting.attribute == IFLA_VLAN_FLAGS && setting.bytes == sizeof(ifla_vlan_flags)) {
+    putStruct(message, setting.attribute, ifla_vlan_flags{VLAN_FLAG_REORDER_HDR, setting.value});
   } else if (setting.bytes == 1) {
     message.putU8(setting.attribute, static_cast<std::uint8_t>(setting.value));
   } else {
@@ -185,7 +209,7 @@ Result<LinkInfo> decodeLink(Bytes payload) {
   if (link.kind == "vxlan") link.vxlan = decodeVxlan(data);
   if (link.vxlan) link.udpPort = link.vxlan->port;
   if (link.kind == "vlan") link.vlanId = data.u16(IFLA_VLAN_ID);
-  if (link.kind == "bridge") link.changed = changedIn(data, kBridge);
+  if (link.kind == "bridge") link.changed = changedBridge(data);
   if (link.kind == "vlan") link.changed = changedVlan(data);
   if (link.kind == "macvlan" || link.kind == "ipvlan") link.mode = decodeMode(link.kind, data);
   if (info.text(IFLA_INFO_SLAVE_KIND) == "bridge") {
@@ -264,6 +288,7 @@ Request createBridge(const BridgeSpec& spec) {
       data.putU32(IFLA_BR_FORWARD_DELAY, 0);
       data.putU32(IFLA_BR_STP_STATE, 0);
       data.putU8(IFLA_BR_MCAST_SNOOPING, 0);
+      put(data, kLearnsNoLinkLocal);
     });
   });
   return {std::move(message), "create bridge " + spec.name};

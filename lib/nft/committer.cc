@@ -31,10 +31,9 @@ Status Committer::commit(const std::string& commands) {
   });
 }
 
-Result<std::string> Committer::list(const std::string& table) {
-  nft_ctx_output_set_flags(
-      context_.get(), NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_ALL | NFT_CTX_OUTPUT_STATELESS);
-  const std::string command = "list table inet " + table;
+Result<std::string> Committer::ask(const std::string& command, unsigned flags) {
+  nft_ctx_output_set_flags(context_.get(),
+                           NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_ALL | flags);
   if (nft_run_cmd_from_buffer(context_.get(), command.c_str()) != 0) {
     const std::string said = nft_ctx_get_error_buffer(context_.get());
     // ENOENT has no code of its own here, only its text.
@@ -44,17 +43,39 @@ Result<std::string> Committer::list(const std::string& table) {
   return std::string(nft_ctx_get_output_buffer(context_.get()));
 }
 
-Result<bool> Committer::matches(const Table& table) {
-  return calls::timed("nft", "list", [&]() -> Result<bool> {
-    MULTINET_TRY(const std::string listing, list(table.name));
-    if (listing.empty()) return false;
-    return listingMatches(listing, table);
+Result<std::optional<Listing>> Committer::list(const Table& table) {
+  return calls::timed("nft", "list", [&]() -> Result<std::optional<Listing>> {
+    MULTINET_TRY(const std::string listing,
+                 ask("list table " + table.family + " " + table.name, NFT_CTX_OUTPUT_STATELESS));
+    if (listing.empty()) return std::nullopt;
+    MULTINET_TRY(auto parsed, parseListing(listing));
+    return parsed;
   });
 }
 
-Result<bool> Committer::exists(const std::string& table) {
-  MULTINET_TRY(const std::string listing, list(table));
+Result<bool> Committer::matches(const Table& table) {
+  MULTINET_TRY(const auto listing, list(table));
+  return listing && listing->matches(table);
+}
+
+Result<bool> Committer::exists(const std::string& table, const std::string& family) {
+  MULTINET_TRY(const std::string listing,
+               ask("list table " + family + " " + table, NFT_CTX_OUTPUT_STATELESS));
   return !listing.empty();
+}
+
+Result<Counts> Committer::counters(const Table& table) {
+  MULTINET_TRY(const std::string listing,
+               ask("list counters table " + table.family + " " + table.name, 0));
+  if (listing.empty()) return Counts{};
+  return parseCounts(listing);
+}
+
+Result<Counts> Committer::counted(const Table& table, const std::string& set) {
+  MULTINET_TRY(const std::string listing,
+               ask("list set " + table.family + " " + table.name + " " + set, 0));
+  if (listing.empty()) return Counts{};
+  return parseCounts(listing);
 }
 
 }  // namespace multinet::nft

@@ -1,8 +1,13 @@
 // libnftables in this process: no `nft` is executed. One command text is one transaction.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "lib/base/result.h"
 #include "lib/nft/model.h"
@@ -10,6 +15,20 @@
 struct nft_ctx;
 
 namespace multinet::nft {
+
+/// What stands in a table of the kernel.
+struct Listing {
+  Elements sets;
+  /// Of the rules of each chain, see commentOf().
+  std::map<std::string, std::vector<std::string>> comments;
+  std::set<std::string> counters{};
+  /// Whether it is `table`, but for elements that rules put in.
+  [[nodiscard]] bool matches(const Table& table) const;
+  /// The same but for all elements.
+  [[nodiscard]] bool hasShapeOf(const Table& table) const;
+};
+/// Packets by an element's text or a counter's name.
+using Counts = std::map<std::string, std::uint64_t>;
 
 /// Bound to the network namespace of the thread that opened it. Not thread-safe.
 class Committer {
@@ -22,7 +41,14 @@ class Committer {
   /// and for slow comparisons, never on a hot path (a list costs O(elements)).
   [[nodiscard]] Result<bool> matches(const Table& table);
   /// Whether there is a table of that name, whatever is in it.
-  [[nodiscard]] Result<bool> exists(const std::string& table);
+  [[nodiscard]] Result<bool> exists(const std::string& table, const std::string& family = "inet");
+  /// What is in the kernel's table of `table`'s name and family; nullopt where there is none.
+  /// Costs as much as matches().
+  [[nodiscard]] Result<std::optional<Listing>> list(const Table& table);
+  /// Packets of each named counter of the table. Costs O(counters).
+  [[nodiscard]] Result<Counts> counters(const Table& table);
+  /// Packets of each element of a set that counts. Costs O(elements) of that set.
+  [[nodiscard]] Result<Counts> counted(const Table& table, const std::string& set);
   /// Transactions committed so far.
   [[nodiscard]] std::uint64_t commits() const { return commits_; }
 
@@ -31,13 +57,17 @@ class Committer {
     void operator()(nft_ctx* context) const;
   };
   explicit Committer(std::unique_ptr<nft_ctx, Free> context) : context_(std::move(context)) {}
-  /// Empty where there is no such table.
-  [[nodiscard]] Result<std::string> list(const std::string& table);
+  /// What nft answers; empty where there is no such thing.
+  [[nodiscard]] Result<std::string> ask(const std::string& command, unsigned flags);
   std::unique_ptr<nft_ctx, Free> context_;
   std::uint64_t commits_ = 0;
 };
 
-/// Reads what `list table` prints as JSON and compares. Pure. DataLoss where it can't be read.
+/// Reads what `list table` prints as JSON. Pure. DataLoss where it can't be read.
+[[nodiscard]] Result<Listing> parseListing(const std::string& json);
+/// The same, compared.
 [[nodiscard]] Result<bool> listingMatches(const std::string& json, const Table& table);
+/// Reads what `list counters` or `list set` prints as JSON. Pure. DataLoss where it can't be read.
+[[nodiscard]] Result<Counts> parseCounts(const std::string& json);
 
 }  // namespace multinet::nft

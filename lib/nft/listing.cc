@@ -1,4 +1,5 @@
 // `nft -j list table`: a list of objects, one key each (libnftables-json(5)).
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -25,12 +26,7 @@ std::string member(const json& object, const char* key) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-struct Listed {
-  std::map<std::string, std::set<std::string>> sets;
-  std::map<std::string, std::vector<std::string>> comments;  ///< of the rules of each chain
-};
-
-void take(const json& item, Listed& listed) {
+void take(const json& item, Listing& listed) {
   if (const auto set = item.find("set"); set != item.end() && set->is_object()) {
     auto& elements = listed.sets[member(*set, "name")];
     if (const auto list = set->find("elem"); list != set->end() && list->is_array()) {
@@ -40,27 +36,86 @@ void take(const json& item, Listed& listed) {
     listed.comments[member(*chain, "name")];
   } else if (const auto rule = item.find("rule"); rule != item.end() && rule->is_object()) {
     listed.comments[member(*rule, "chain")].push_back(member(*rule, "comment"));
+  } else if (const auto counter = item.find("counter");
+             counter != item.end() && counter->is_object()) {
+    listed.counters.insert(member(*counter, "name"));
   }
+}
+
+std::uint64_t packetsOf(const json& object) {
+  const auto found = object.find("packets");
+  return found != object.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
+/// `{"elem": {"val": ..., "counter": {"packets": 1}}}`
+void count(const json& entry, Counts& counts) {
+  const auto element = entry.is_object() ? entry.find("elem") : entry.end();
+  if (element == entry.end() || !element->is_object() || !element->contains("val")) return;
+  const auto counter = element->find("counter");
+  if (counter != element->end() && counter->is_object()) {
+    counts[text((*element)["val"])] = packetsOf(*counter);
+  }
+}
+
+Result<json> objectsOf(const std::string& listing) {
+  json parsed = json::parse(listing, nullptr, false);
+  if (!parsed.is_object() || !parsed.contains("nftables") || !parsed["nftables"].is_array()) {
+    return fail(Code::DataLoss, "BadListing", "read nftables listing: it is no list of objects");
+  }
+  return std::move(parsed["nftables"]);
 }
 
 }  // namespace
 
-Result<bool> listingMatches(const std::string& listing, const Table& table) {
-  const json parsed = json::parse(listing, nullptr, false);
-  if (!parsed.is_object() || !parsed.contains("nftables") || !parsed["nftables"].is_array()) {
-    return fail(Code::DataLoss, "BadListing", "read nftables listing: it is no list of objects");
-  }
-  Listed listed;
-  for (const json& item : parsed["nftables"]) {
+Result<Listing> parseListing(const std::string& listing) {
+  MULTINET_TRY(const json objects, objectsOf(listing));
+  Listing listed;
+  for (const json& item : objects) {
     if (item.is_object()) take(item, listed);
   }
-  Listed wanted;
-  for (const Set& set : table.sets) wanted.sets[set.name] = set.elements;
-  for (const Chain& chain : table.chains) {
-    auto& comments = wanted.comments[chain.name];
-    for (const std::string& rule : chain.rules) comments.push_back(commentOf(rule));
+  return listed;
+}
+
+Result<Counts> parseCounts(const std::string& listing) {
+  MULTINET_TRY(const json objects, objectsOf(listing));
+  Counts counts;
+  for (const json& item : objects) {
+    if (!item.is_object()) continue;
+    if (const auto counter = item.find("counter"); counter != item.end() && counter->is_object()) {
+      counts[member(*counter, "name")] = packetsOf(*counter);
+    }
+    const auto set = item.find("set");
+    if (set == item.end() || !set->is_object()) continue;
+    const auto list = set->find("elem");
+    if (list == set->end() || !list->is_array()) continue;
+    for (const json& element : *list) count(element, counts);
   }
-  return listed.sets == wanted.sets && listed.comments == wanted.comments;
+  return counts;
+}
+
+bool Listing::hasShapeOf(const Table& table) const {
+  std::set<std::string> wantedSets;
+  for (const Set& set : table.sets) wantedSets.insert(set.name);
+  std::set<std::string> names;
+  for (const auto& [name, elements] : sets) names.insert(name);
+  std::map<std::string, std::vector<std::string>> wanted;
+  for (const Chain& chain : table.chains) {
+    auto& ofChain = wanted[chain.name];
+    for (const std::string& rule : chain.rules) ofChain.push_back(commentOf(rule));
+  }
+  return names == wantedSets && comments == wanted &&
+         counters == std::set<std::string>(table.counters.begin(), table.counters.end());
+}
+
+bool Listing::matches(const Table& table) const {
+  return hasShapeOf(table) && std::ranges::all_of(table.sets, [this](const Set& set) {
+           return !set.filledBy.empty() || sets.at(set.name) == set.elements;
+         });
+}
+
+Result<bool> listingMatches(const std::string& listing, const Table& table) {
+  MULTINET_TRY(const Listing listed, parseListing(listing));
+  return listed.matches(table);
 }
 
 }  // namespace multinet::nft

@@ -10,7 +10,9 @@ namespace {
 
 /// Names of interfaces must be quoted: `a*` and keywords mean something else without.
 std::string quoted(const Set& set, const std::string& element) {
-  return set.type == "ifname" ? "\"" + element + "\"" : element;
+  if (!set.type.starts_with("ifname") && !set.type.starts_with("typeof iifname")) return element;
+  const std::size_t end = std::min(element.find(" . "), element.size());
+  return "\"" + element.substr(0, end) + "\"" + element.substr(end);
 }
 
 std::string list(const Set& set, const std::set<std::string>& elements) {
@@ -38,15 +40,22 @@ std::string commentOf(const std::string& rule) {
 }
 
 std::string renderReplace(const Table& table) {
-  std::string text = renderDelete(table.name) + "table inet " + table.name + " {\n";
+  std::string text =
+      renderDelete(table.name, table.family) + "table " + table.family + " " + table.name + " {\n";
+  for (const std::string& counter : table.counters) text += "  counter " + counter + " { }\n";
   for (const Set& set : table.sets) {
-    text += "  set " + set.name + " {\n    type " + set.type + "\n";
+    const bool isTyped = set.type.starts_with("typeof ");
+    text += "  set " + set.name + " {\n    " + (isTyped ? "" : "type ") + set.type + "\n";
+    if (!set.filledBy.empty()) text += "    " + set.filledBy + "\n";
     if (!set.elements.empty()) text += "    elements = " + list(set, set.elements) + "\n";
     text += "  }\n";
   }
   for (const Chain& chain : table.chains) {
-    text += "  chain " + chain.name + " {\n    type filter hook " + chain.hook + " priority " +
-            std::to_string(chain.priority) + "; policy accept;\n";
+    text += "  chain " + chain.name + " {\n";
+    if (!chain.hook.empty()) {
+      text += "    type filter hook " + chain.hook + " priority " + std::to_string(chain.priority) +
+              "; policy accept;\n";
+    }
     for (const std::string& rule : chain.rules) {
       text += "    " + rule + " comment \"" + commentOf(rule) + "\"\n";
     }
@@ -55,29 +64,44 @@ std::string renderReplace(const Table& table) {
   return text + "}\n";
 }
 
-std::string renderDelete(const std::string& table) {
+std::string renderDelete(const std::string& table, const std::string& family) {
   // nft 1.0.6 has no `destroy`: what is added first can be deleted whether it was there or not.
-  return "add table inet " + table + "\ndelete table inet " + table + "\n";
+  const std::string what = " table " + family + " " + table + "\n";
+  return "add" + what + "delete" + what;
 }
 
 std::string renderDelta(const Table& from, const Table& to) {
-  std::string text;
+  Elements gone;
+  Elements added;
   for (std::size_t i = 0; i < to.sets.size(); ++i) {
-    const Set& set = to.sets[i];
-    const std::string where = " element inet " + to.name + " " + set.name + " ";
-    const auto gone = missing(from.sets[i].elements, set.elements);
-    const auto added = missing(set.elements, from.sets[i].elements);
-    if (!gone.empty()) text += "delete" + where + list(set, gone) + "\n";
-    if (!added.empty()) text += "add" + where + list(set, added) + "\n";
+    gone[to.sets[i].name] = missing(from.sets[i].elements, to.sets[i].elements);
+    added[to.sets[i].name] = missing(to.sets[i].elements, from.sets[i].elements);
+  }
+  return renderChange(to, gone, added);
+}
+
+std::string renderChange(const Table& table, const Elements& gone, const Elements& added) {
+  std::string text;
+  for (const Set& set : table.sets) {
+    const std::string where = " element " + table.family + " " + table.name + " " + set.name + " ";
+    const auto put = [&](const char* verb, const Elements& elements) {
+      const auto found = elements.find(set.name);
+      if (found == elements.end() || found->second.empty()) return;
+      text += verb + where + list(set, found->second) + "\n";
+    };
+    put("delete", gone);
+    put("add", added);
   }
   return text;
 }
 
 bool sameShape(const Table& a, const Table& b) {
-  return a.name == b.name && a.chains == b.chains &&
-         std::equal(
-             a.sets.begin(), a.sets.end(), b.sets.begin(), b.sets.end(),
-             [](const Set& x, const Set& y) { return x.name == y.name && x.type == y.type; });
+  const auto sameSet = [](const Set& x, const Set& y) {
+    return x.name == y.name && x.type == y.type && x.filledBy == y.filledBy;
+  };
+  return a.name == b.name && a.family == b.family && a.counters == b.counters &&
+         a.chains == b.chains &&
+         std::equal(a.sets.begin(), a.sets.end(), b.sets.begin(), b.sets.end(), sameSet);
 }
 
 }  // namespace multinet::nft

@@ -1,6 +1,7 @@
 // A table of nftables as a value: what shall be there, and the commands that lead to it. Pure.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,13 +11,18 @@ namespace multinet::nft {
 /// A set of plain or concatenated elements, each as nft writes it: `10.0.0.1 . 4799`.
 struct Set {
   std::string name;
-  std::string type;  ///< `inet_service`, `ipv4_addr . inet_service`, `ifname`, ...
+  /// `inet_service`, `ipv4_addr . inet_service`, `ifname`, ...; `typeof iifname . @th,64,128`.
+  std::string type;
   std::set<std::string> elements;
+  /// Of a set that rules fill: `size 4096; flags dynamic,timeout; timeout 60s;`. Its elements are
+  /// the kernel's, and none are ours. Empty: ours.
+  std::string filledBy{};
   bool operator==(const Set&) const = default;
 };
 
-/// A base chain of type filter. Each rule is found again by its comment, which holds a hash of its
-/// text: listing never has to be compared with what was written.
+/// A base chain of type filter; without a hook one that others jump to. Each rule is found again by
+/// its comment, which holds a hash of its text: listing never has to be compared with what was
+/// written.
 struct Chain {
   std::string name;
   std::string hook;  ///< `input`, `forward`, ...
@@ -25,11 +31,12 @@ struct Chain {
   bool operator==(const Chain&) const = default;
 };
 
-/// Of family inet.
 struct Table {
   std::string name;
   std::vector<Set> sets;
   std::vector<Chain> chains;
+  std::string family = "inet";
+  std::vector<std::string> counters{};  ///< named ones, for rules to count by
   bool operator==(const Table&) const = default;
 };
 
@@ -38,10 +45,16 @@ struct Table {
 
 /// Puts the whole table in place of whatever has its name, in one transaction.
 [[nodiscard]] std::string renderReplace(const Table& table);
-[[nodiscard]] std::string renderDelete(const std::string& table);
+[[nodiscard]] std::string renderDelete(const std::string& table,
+                                       const std::string& family = "inet");
 /// The elements that differ, as one transaction; empty where none do. Both tables have the same
 /// sets and chains.
 [[nodiscard]] std::string renderDelta(const Table& from, const Table& to);
+/// Elements by the set's name.
+using Elements = std::map<std::string, std::set<std::string>>;
+/// Those elements of `table`'s sets less and more, as one transaction; empty where there are none.
+[[nodiscard]] std::string renderChange(const Table& table, const Elements& gone,
+                                       const Elements& added);
 /// True where two tables differ in elements only.
 [[nodiscard]] bool sameShape(const Table& a, const Table& b);
 

@@ -37,6 +37,37 @@ TEST(Nft, DeltaHoldsOnlyWhatDiffers) {
             "add element inet t links { \"eth1\" }\n");
 }
 
+TEST(Nft, AChangeNamesFamilyTableAndTheFirstPartOfAName) {
+  Table table{"b", {{"macs", "ifname . ether_addr", {}}}, {}, "bridge", {"seen"}};
+  EXPECT_EQ(renderChange(table, {}, {{"macs", {}}, {"other", {"x"}}}), "");
+  EXPECT_EQ(renderChange(table, {{"macs", {"a . 02:00:00:00:00:01"}}},
+                         {{"macs", {"b . 02:00:00:00:00:01"}}}),
+            "delete element bridge b macs { \"a\" . 02:00:00:00:00:01 }\n"
+            "add element bridge b macs { \"b\" . 02:00:00:00:00:01 }\n");
+}
+
+TEST(Nft, WhatRulesFillIsntCompared) {
+  const Table table{"b", {{"floods", "ifname", {}, "flags dynamic;"}}, {}, "bridge", {"seen"}};
+  const std::string listing = R"({"nftables":[{"counter":{"name":"seen","packets":3}},
+    {"set":{"name":"floods","elem":[{"elem":{"val":"a","expires":3}}]}}]})";
+  EXPECT_TRUE(listingMatches(listing, table).value());
+  Table other = table;
+  other.counters.clear();
+  EXPECT_FALSE(listingMatches(listing, other).value());
+  other = table;
+  other.sets[0].filledBy.clear();
+  EXPECT_FALSE(listingMatches(listing, other).value());
+}
+
+TEST(Nft, CountsAreOfCountersAndOfElements) {
+  const auto counts = parseCounts(R"({"nftables":[{"counter":{"name":"seen","packets":3}},
+    {"set":{"name":"s","elem":[{"elem":{"val":{"concat":["a",2]},"counter":{"packets":5}}},
+                               {"elem":{"val":"b"}}, "c", 7]}}]})");
+  ASSERT_TRUE(counts);
+  EXPECT_EQ(*counts, (Counts{{"seen", 3}, {"a . 2", 5}}));
+  EXPECT_EQ(parseCounts("[]").error().code, Code::DataLoss);
+}
+
 TEST(Nft, ShapeIsAllButElements) {
   Table other = sample();
   other.sets[0].elements.insert("4800");

@@ -41,8 +41,8 @@ Status TableKeeper::remove(const Table& like, BootTime now) {
   if (!kept.committed && now < kept.compareAt) return {};
   kept.compareAt = now + compareEvery_;
   kept.committed.reset();
-  MULTINET_TRY(const bool there, committer_.exists(like.name));
-  return there ? committer_.commit(renderDelete(like.name)) : Status{};
+  MULTINET_TRY(const bool there, committer_.exists(like.name, like.family));
+  return there ? committer_.commit(renderDelete(like.name, like.family)) : Status{};
 }
 
 }  // namespace multinet::nft

@@ -37,7 +37,7 @@ class TableKeeper {
 
   Committer committer_;
   Duration compareEvery_;
-  std::map<std::string, Kept> tables_;
+  std::map<std::string, Kept> tables_;  ///< by name
 };
 
 }  // namespace multinet::nft

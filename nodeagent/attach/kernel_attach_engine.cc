@@ -9,6 +9,7 @@
 #include "nodeagent/attach/announcer.h"
 #include "nodeagent/attach/maintain.h"
 #include "nodeagent/attach/observe.h"
+#include "nodeagent/attach/ports.h"
 #include "nodeagent/attach/reaper.h"
 
 namespace multinet::agent::attach {
@@ -71,7 +72,7 @@ class KernelAttachEngine::Impl {
         clock_(clock),
         sockets_(std::move(attachSockets)),
         maintainSockets_(std::move(maintainSockets)),
-        reaper_(std::move(reaperSockets)),
+        reaper_(std::move(reaperSockets), options_.guard),
         home_(std::move(home)),
         removals_({"mn-reaper", options_.detachQueue, 256},
                   [this](std::vector<Removal> batch) { reaper_.run(std::move(batch)); }),
@@ -195,9 +196,13 @@ class KernelAttachEngine::Impl {
     if (!pod) return task.done(fail(pod.error().within("attach " + task.desired.intent.str())));
     Outcome outcome = attempt(task, *pod);
     // Where nothing was made a whole look at the parents may say what is wrong with one.
-    if (!outcome.result && parents_.forget() && outcome.undo.empty()) outcome = attempt(task, *pod);
-    auto& [result, undo, changed] = outcome;
+    if (!outcome.result && parents_.forget() && outcome.undo.empty()) {
+      forget(outcome);
+      outcome = attempt(task, *pod);
+    }
+    auto& [result, undo, changed, ports] = outcome;
     if (result || undo.empty()) {
+      if (!result) forget(outcome);
       // Before the answer, after which it may be cancelled; what wakes a thread comes after it.
       const auto ticket =
           result && changed ? hold(task.desired.intent, *pod, *result) : std::nullopt;
@@ -207,8 +212,8 @@ class KernelAttachEngine::Impl {
     }
     log::warn("attach failed, taking it back",
               {{"intent", task.desired.intent}, {"error", result.error()}});
-    removals_.force(Removal{Rollback{std::move(*pod), std::move(undo)}, std::nullopt,
-                            afterRollback(task, result.error())});
+    removals_.force(Removal{Rollback{std::move(*pod), std::move(undo), std::move(ports)},
+                            std::nullopt, afterRollback(task, result.error())});
   }
 
   /// Answers the attach with its own error once all is taken back, or with both errors.
@@ -224,9 +229,15 @@ class KernelAttachEngine::Impl {
 
   struct Outcome {
     Result<std::vector<InterfaceStatus>> result;
-    Undo undo;             ///< what a failure has to take back
-    bool changed = false;  ///< something was put into the pod
+    Undo undo;                         ///< what a failure has to take back
+    bool changed = false;              ///< something was put into the pod
+    std::vector<std::string> ports{};  ///< that were secured for it
   };
+
+  /// Of an attempt that made no link.
+  void forget(const Outcome& outcome) {
+    if (!outcome.ports.empty()) options_.guard->release(outcome.ports);
+  }
 
   Outcome attempt(const AttachTask& task, Pod& pod) {
     if (task.abort && task.abort->load()) {
@@ -239,11 +250,19 @@ class KernelAttachEngine::Impl {
     if (!observed) return {fail(observed.error()), {}};
     const auto ops = plan(task.desired, *observed);
     if (!ops) return {fail(ops.error()), {}};
+    auto secured = secureInterfaces(options_.guard, task.desired, *observed, *ops);
+    if (!secured) return {fail(secured.error().within("attach")), {}};
     Applier applier(sockets_.side(), pod, task.abort, presentLinks(*observed, task.desired));
     Status applied = applier.apply(*ops);
-    if (!applied) return {fail(applied.error()), applier.undo()};
+    const auto failed = [&](const Error& error) {
+      return Outcome{fail(error), applier.undo(), false, std::move(secured->added)};
+    };
+    if (!applied) return failed(applied.error());
     auto statuses = readBack(pod, task.desired, applier, clock_.wall());
-    if (!statuses) return {fail(statuses.error()), applier.undo()};
+    if (!statuses) return failed(statuses.error());
+    for (std::size_t i = 0; i < statuses->size(); ++i) {
+      (*statuses)[i].secured = std::move(secured->told[i]);
+    }
     return {std::move(statuses), {}, !ops->empty()};
   }
 
@@ -261,7 +280,8 @@ class KernelAttachEngine::Impl {
     if (Status place = failpoint::check("maintain.before"); !place) {
       return task.done(fail(place.error()));
     }
-    auto upkeep = maintainPod(maintainSockets_.side(), *pod, task.desired, task.abort);
+    auto upkeep =
+        maintainPod(maintainSockets_.side(), *pod, options_.guard, task.desired, task.abort);
     const auto ticket =
         upkeep && !upkeep->repairs.empty() ? hold(intent, *pod, upkeep->interfaces) : std::nullopt;
     task.done(std::move(upkeep));

@@ -14,6 +14,7 @@
 #include "lib/async/watchdog.h"
 #include "lib/base/clock.h"
 #include "nodeagent/attach/attach_engine.h"
+#include "nodeagent/isolation/port_guard.h"
 
 namespace multinet::agent::attach {
 
@@ -28,6 +29,9 @@ struct EngineOptions {
   /// born. nullopt: in the host's own. Ends that an earlier version left there are found all the
   /// same.
   std::optional<Fd> switchNetns{};
+  /// Of the same namespace; holds frames against plans before a link is made. Outlives the engine.
+  /// nullptr: nothing does.
+  isolation::PortGuard* guard = nullptr;
 };
 
 class KernelAttachEngine final : public AttachEngine {

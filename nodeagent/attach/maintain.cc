@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "nodeagent/attach/observe.h"
+#include "nodeagent/attach/ports.h"
 
 namespace multinet::agent::attach {
 namespace {
@@ -12,8 +13,9 @@ using netlink::LinkInfo;
 /// One interface's repair.
 class Repair {
  public:
-  Repair(HostSide host, Pod& pod, const Desired& desired, AbortFlag abort)
-      : host_(host), pod_(pod), desired_(desired), abort_(std::move(abort)) {}
+  Repair(HostSide host, Pod& pod, isolation::PortGuard* guard, const Desired& desired,
+         AbortFlag abort)
+      : host_(host), pod_(pod), guard_(guard), desired_(desired), abort_(std::move(abort)) {}
 
   struct Outcome {
     InterfaceStatus status;
@@ -27,6 +29,9 @@ class Repair {
     status.state = InterfaceState::Attached;
     const auto ops = planInterface(desired_, observed, position);
     if (!ops) return {broken(std::move(status), ops.error()), {}};
+    if (const Status done = secure(observed, *ops, position, status); !done) {
+      return {broken(std::move(status), done.error()), {}};
+    }
     if (ops->empty()) return {std::move(status), {}};
     Applier applier(host_, pod_, abort_, presentLinks(observed, desired_));
     const Status applied = applier.apply(*ops);
@@ -40,6 +45,23 @@ class Repair {
   }
 
  private:
+  /// A running pod stays as it is where its rules are refused, and that is told; a link that is
+  /// made anew isn't made without them.
+  Status secure(const Observed& observed, const std::vector<drivers::Op>& ops, std::size_t position,
+                InterfaceStatus& status) {
+    const Desired one{desired_.intent, {desired_.interfaces[position]}};
+    auto secured = secureInterfaces(guard_, one, observed, ops);
+    if (secured) {
+      status.secured = std::move(secured->told.front());
+      return {};
+    }
+    status.secured = isolation::notCommitted(secured.error());
+    const bool makes = std::ranges::any_of(ops, [](const drivers::Op& op) {
+      return std::holds_alternative<drivers::CreateLink>(op.action);
+    });
+    return makes ? Status(fail(secured.error())) : Status{};
+  }
+
   static InterfaceStatus broken(InterfaceStatus status, const Error& error) {
     status.state = InterfaceState::Failed;
     status.link = LinkState::Down;
@@ -50,6 +72,7 @@ class Repair {
 
   HostSide host_;
   Pod& pod_;
+  isolation::PortGuard* guard_;
   const Desired& desired_;
   AbortFlag abort_;
 };
@@ -98,8 +121,8 @@ void look(const std::vector<LinkInfo>& links, InterfaceStatus& status) {
 
 }  // namespace
 
-Result<Upkeep> maintainPod(HostSide host, Pod& pod, const Desired& desired,
-                           const AbortFlag& abort) {
+Result<Upkeep> maintainPod(HostSide host, Pod& pod, isolation::PortGuard* guard,
+                           const Desired& desired, const AbortFlag& abort) {
   MULTINET_TRY(Observed observed, observeAttached(host, pod, desired));
   Upkeep upkeep;
   upkeep.repairs = raiseMtus(pod, desired, observed);
@@ -111,7 +134,7 @@ Result<Upkeep> maintainPod(HostSide host, Pod& pod, const Desired& desired,
     if (abort && abort->load()) {
       return fail(Code::Cancelled, "Aborted", "maintain interfaces: nobody wants it any more");
     }
-    auto outcome = Repair(host, pod, desired, abort).run(observed, i);
+    auto outcome = Repair(host, pod, guard, desired, abort).run(observed, i);
     upkeep.interfaces.push_back(std::move(outcome.status));
     std::move(outcome.repairs.begin(), outcome.repairs.end(), std::back_inserter(upkeep.repairs));
     touched = touched || outcome.touched;

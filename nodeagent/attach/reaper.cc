@@ -79,18 +79,36 @@ Status Reaper::inPod(Removal& removal) {
 void Reaper::run(std::vector<Removal> removals) {
   std::vector<Status> results(removals.size());
   for (std::size_t i = 0; i < removals.size(); ++i) results[i] = inPod(removals[i]);
+  std::set<std::string> gone;
   for (netlink::Socket& host : hosts_) {
     const std::vector<std::set<std::string>> links = hostLinks(host, removals, results);
     std::set<std::string> doomed;
     for (const auto& of : links) doomed.insert(of.begin(), of.end());
     const std::map<std::string, Error> left = deleteLinks(host, doomed);
     for (std::size_t i = 0; i < removals.size(); ++i) note(results[i], firstOf(left, links[i]));
+    std::erase_if(doomed, [&](const std::string& name) { return left.contains(name); });
+    gone.merge(doomed);
   }
+  if (guard_ != nullptr) releasePorts(removals, results, std::move(gone));
   for (std::size_t i = 0; i < removals.size(); ++i) {
     note(results[i],
          failpoint::check(removals[i].rollback ? "attach.rollback.after" : "detach.after"));
     removals[i].done(std::move(results[i]));
   }
+}
+
+/// After the links: a port whose link couldn't be removed keeps its rules.
+void Reaper::releasePorts(const std::vector<Removal>& removals, const std::vector<Status>& results,
+                          std::set<std::string> gone) {
+  std::vector<IntentId> intents;
+  for (std::size_t i = 0; i < removals.size(); ++i) {
+    if (!results[i]) continue;
+    if (removals[i].detach) intents.push_back(removals[i].detach->intent);
+    if (removals[i].rollback) {
+      gone.insert(removals[i].rollback->ports.begin(), removals[i].rollback->ports.end());
+    }
+  }
+  guard_->release({gone.begin(), gone.end()}, intents);
 }
 
 std::vector<std::set<std::string>> Reaper::hostLinks(netlink::Socket& host,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nodeagent/attach/apply.h"
+#include "nodeagent/isolation/port_guard.h"
 
 namespace multinet::agent::attach {
 
@@ -15,6 +16,7 @@ namespace multinet::agent::attach {
 struct Rollback {
   Pod pod;
   Undo undo;
+  std::vector<std::string> ports{};  ///< that were secured for it
 };
 struct Detach {
   IntentId intent;
@@ -31,8 +33,9 @@ struct Removal {
 /// Lives on the reaper thread.
 class Reaper {
  public:
-  /// Sockets in all namespaces that may have host ends of links.
-  explicit Reaper(std::vector<netlink::Socket> hosts) : hosts_(std::move(hosts)) {}
+  /// Sockets in all namespaces that may have host ends of links. `guard` may be null.
+  Reaper(std::vector<netlink::Socket> hosts, isolation::PortGuard* guard)
+      : hosts_(std::move(hosts)), guard_(guard) {}
   /// Removes all, then answers all.
   void run(std::vector<Removal> removals);
 
@@ -42,7 +45,10 @@ class Reaper {
   /// so.
   [[nodiscard]] static std::vector<std::set<std::string>> hostLinks(
       netlink::Socket& host, const std::vector<Removal>& removals, std::vector<Status>& results);
+  void releasePorts(const std::vector<Removal>& removals, const std::vector<Status>& results,
+                    std::set<std::string> gone);
   std::vector<netlink::Socket> hosts_;
+  isolation::PortGuard* guard_;
 };
 
 /// Why each of these links couldn't be deleted; empty where all are gone. Links of the socket's

@@ -21,10 +21,14 @@ namespace multinet::agent::attach {
 /// can't be made throws, which ends the test.
 class TestHost {
  public:
-  TestHost() : socket_(netlink::Socket::open().value()), wire_(netns::make().value()) {
+  /// `guard` is of this namespace and outlives the host; nullptr: frames aren't held against plans.
+  explicit TestHost(isolation::PortGuard* guard = nullptr)
+      : socket_(netlink::Socket::open().value()), wire_(netns::make().value()) {
     makeBridge();
     makeParent();
-    engine_ = KernelAttachEngine::start({}, clock_).value();
+    EngineOptions options;
+    options.guard = guard;
+    engine_ = KernelAttachEngine::start(std::move(options), clock_).value();
   }
   ~TestHost() {
     engine_.reset();

@@ -40,6 +40,7 @@ InterfaceStatus anInterface() {
   status.message = "with \"quotes\" and \n";
   status.attachedAt = WallTime(std::chrono::seconds(1767225600));
   status.link = LinkState::Down;
+  status.secured = {true, "Enforced", "it is"};
   return status;
 }
 

@@ -61,7 +61,10 @@ Json encodeInterface(const InterfaceStatus& status) {
             {"reason", status.reason},
             {"message", status.message},
             {"attachedAt", nanoseconds(status.attachedAt)},
-            {"link", name(status.link)}};
+            {"link", name(status.link)},
+            {"portSecured", status.secured.holds},
+            {"portSecurity", status.secured.reason},
+            {"portSecurityMessage", status.secured.message}};
   const auto form = std::visit([](const auto& link) { return link.form(); }, plan.link);
   for (const auto& [key, value] : form) json[key] = value;
   return json;
@@ -213,6 +216,8 @@ Result<InterfaceStatus> decodeInterface(const Json& json) {
   status.message = text(json, "message");
   status.attachedAt = time(json, "attachedAt");
   status.link = parseLinkState(text(json, "link"));
+  status.secured = {member(json, "portSecured", false), text(json, "portSecurity"),
+                    text(json, "portSecurityMessage")};
   return status;
 }
 

@@ -57,6 +57,15 @@ enum class InterfaceState : std::uint8_t {
 enum class LinkState : std::uint8_t { Unknown, Up, Down };
 [[nodiscard]] std::string_view name(LinkState state);
 
+/// Whether what a pod sends by an interface is held against its plan (spec.portSecurity), in the
+/// words of the interface's condition PortSecured.
+struct PortSecured {
+  bool holds = false;
+  std::string reason;  ///< `Enforced`, `MACOnly`, or why not; empty: not known
+  std::string message;
+  bool operator==(const PortSecured&) const = default;
+};
+
 /// What became of a plan.
 struct InterfaceStatus {
   InterfacePlan plan;
@@ -66,6 +75,7 @@ struct InterfaceStatus {
   std::string message;  ///< what is wrong and what would be right
   WallTime attachedAt{};
   LinkState link = LinkState::Unknown;  ///< Unknown also in records of earlier versions
+  PortSecured secured{};                ///< not known also in records of earlier versions
   bool operator==(const InterfaceStatus&) const = default;
 };
 

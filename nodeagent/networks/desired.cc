@@ -52,6 +52,7 @@ std::vector<DesiredNetwork> desiredNetworks(
     out.mtu = static_cast<unsigned>(std::max(network->spec.mtu.value_or(0), 0));
     const bool complete = std::visit([](const auto& one) { return one.isComplete(); }, out.network);
     out.state = complete ? stateOf(*network) : DesiredState::Keep;
+    out.portSecurity = network->spec.portSecurity;
     fillRanges(out, *network, clusterRanges);
     desired.push_back(std::move(out));
   }

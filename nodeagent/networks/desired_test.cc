@@ -60,6 +60,13 @@ TEST(DesiredNetworks, WaitsForTheReservationOfAVni) {
   EXPECT_EQ(waiting.at(0).state, DesiredState::Keep);
 }
 
+TEST(DesiredNetworks, SayWhatIsHeldAgainstTheirPods) {
+  api::PodNetwork network = blue();
+  EXPECT_EQ(desired(network).at(0).portSecurity, api::PortSecurity::Enforced);
+  network.spec.portSecurity = api::PortSecurity::MacOnly;
+  EXPECT_EQ(desired(network).at(0).portSecurity, api::PortSecurity::MacOnly);
+}
+
 TEST(DesiredNetworks, WhatIsNotReadyIsOnlyKept) {
   api::PodNetwork network = blue();
   EXPECT_EQ(desired(network).at(0).state, DesiredState::Serve);

@@ -40,6 +40,7 @@ struct DesiredNetwork {
   std::vector<IpPrefix> covered;  ///< ranges of the cluster that one of the subnets overlaps
   DesiredState state = DesiredState::Serve;
   Demand demand = Demand::Wanted;
+  api::PortSecurity portSecurity = api::PortSecurity::Enforced;  ///< of its pods' frames
 
   /// What this network must not take from the node: the verdict of judge() (see lifelines.h),
   /// nobody else fills it in.

@@ -279,6 +279,24 @@ TEST_F(ApiReporterTest, AnInterfaceThatIsNotAsPlannedTakesReadinessAway) {
   }
 }
 
+TEST_F(ApiReporterTest, TellsWhetherFramesAreHeldAgainstAnInterface) {
+  auto interfaces = oneInterface();
+  const auto told = [&] {
+    reporter_->attached(pod_, SandboxId("s1"), interfaces);
+    settle();
+    const auto conditions = server_.sets().front().interfaces.at(0).conditions;
+    const auto* secured = conditions.find("PortSecured");
+    if (secured == nullptr) return std::string();
+    return (conditions.isTrue("PortSecured") ? "True " : "False ") + secured->reason;
+  };
+  EXPECT_EQ(told(), "") << "not known";
+  interfaces[0].secured = {true, "Enforced", "they are"};
+  EXPECT_EQ(told(), "True Enforced");
+  interfaces[0].secured = {false, "CommitFailed", "they aren't"};
+  EXPECT_EQ(told(), "False CommitFailed");
+  EXPECT_TRUE(server_.isReady()) << "the pod's traffic goes on";
+}
+
 TEST_F(ApiReporterTest, ARefusalIsAnEventAndTheConditionsReason) {
   reporter_->refused(pod_, {Code::NotFound, "NetworkNotFound", "network \"blu\" does not exist"});
   settle();

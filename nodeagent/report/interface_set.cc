@@ -31,6 +31,15 @@ k8s::Condition conditionOf(const char* type, bool holds, const InterfaceStatus& 
   return condition;
 }
 
+k8s::Condition conditionOf(const PortSecured& secured) {
+  k8s::Condition condition;
+  condition.type = "PortSecured";
+  condition.status = secured.holds ? k8s::ConditionStatus::True : k8s::ConditionStatus::False;
+  condition.reason = secured.reason;
+  condition.message = secured.message;
+  return condition;
+}
+
 bool attached(const InterfaceStatus& status) {
   return status.state == InterfaceState::Attached;
 }
@@ -60,6 +69,7 @@ api::PodInterface interfaceOf(const InterfaceStatus& status, WallTime now) {
   out.defaultGateway = defaultGatewayOf(plan);
   out.conditions.set(conditionOf("Attached", attached(status), status), now);
   out.conditions.set(conditionOf("Ready", ready(status), status), now);
+  if (!status.secured.reason.empty()) out.conditions.set(conditionOf(status.secured), now);
   if (status.state != InterfaceState::Pending) out.attachedAt = status.attachedAt;
   return out;
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchlib.program import samples_of
 from benchlib.rows import Comparison, Row
-from benchlib.stats import factor
+from benchlib.stats import estimate, factor
 from clusterlib.errors import ClusterError
 
 # kind, group, plugin, at most so many times as long as bare netlink, as the plugin
@@ -19,6 +19,9 @@ KINDS = (
     ("veth", "P2", "bridge", 1.3, 1 / 10),
 )
 
+
+SECURED_MS = 0.3
+"""Port security adds at most so much, among a hundred ports."""
 
 # How many macvlans at once, and at most so many times as long as Multus takes.
 MANY = {1: None, 4: 1 / 20, 16: 1 / 30}
@@ -50,7 +53,15 @@ def measure(programs: Path, plugins: Path, rounds: int, seconds: int) -> list[Ro
         else:
             cni = Row(group, cni.what, missing=f"no {plugin} or host-local among the built parts")
         rows += [netlink, cni, Row(group, f"one {kind}: attach engine", took["engine"], compared)]
+        if took["secured"]:
+            rows.append(_secured(group, kind, took["secured"], took["engine"]))
     return rows
+
+
+def _secured(group: str, kind: str, secured: list[float], engine: list[float]) -> Row:
+    added = estimate([one - other for one, other in zip(secured, engine)])
+    what = f"one {kind}: attach engine, port security"
+    return Row(group, what, secured, [Comparison("more than without", "ms", added, SECURED_MS)])
 
 
 def many(

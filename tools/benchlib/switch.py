@@ -20,9 +20,12 @@ _WHAT = {"send": f"{_MEBIBYTES} MiB", "round trips": f"{_ROUND_TRIPS} trips"}
 _CASES = (
     ("node", "", "node"),
     ("switch", "node", "switch"),
+    ("secured", "switch", "port security"),
     ("node, bridge-nf", "", "node, nf"),
     ("switch, bridge-nf", "node, bridge-nf", "switch, nf"),
 )
+# What is compared with the switch, and at most so many times as long.
+_OTHERS = {"secured": ("the switch", 1.08)}
 _PATHS = 4
 
 
@@ -52,6 +55,7 @@ def rows_of(samples: Sequence[Mapping[str, Any]]) -> list[Row]:
             compared = []
             if other:
                 ratio = factor(cases[case], cases[other])
-                compared.append(Comparison("the node's namespace", "x", ratio, AT_MOST))
+                name, most = _OTHERS.get(case, ("the node's namespace", AT_MOST))
+                compared.append(Comparison(name, "x", ratio, most))
             rows.append(Row("SW", text, cases[case], compared))
     return rows

@@ -1,0 +1,73 @@
+#include "nodeagent/attach/ports.h"
+
+#include <algorithm>
+
+namespace multinet::agent::attach {
+namespace {
+
+/// The name of the node's end that is there or will be; empty: there is none.
+std::string endOf(const Desired& desired, const Observed& observed,
+                  const std::vector<drivers::Op>& steps, const InterfacePlan& interface) {
+  for (const drivers::Op& op : steps) {
+    const auto* made = std::get_if<drivers::CreateLink>(&op.action);
+    if (made != nullptr && op.interface == interface.name.str()) return made->hostEnd;
+  }
+  const netlink::LinkInfo* link = findOurs(observed, desired.intent, interface);
+  if (link == nullptr) return "";
+  const auto end = std::ranges::find_if(observed.hostLinks, [&](const auto& entry) {
+    return entry.second.kind == "veth" && entry.second.index == link->lower &&
+           entry.second.lower == link->index;
+  });
+  if (end != observed.hostLinks.end()) return end->first;
+  const std::string alias = drivers::aliasOf(desired.intent, interface.name.str());
+  const auto marked = std::ranges::find_if(
+      observed.hostLinks, [&](const auto& entry) { return entry.second.alias == alias; });
+  return marked == observed.hostLinks.end() ? "" : marked->first;
+}
+
+}  // namespace
+
+std::optional<isolation::Port> portOf(const Desired& desired, const Observed& observed,
+                                      const std::vector<drivers::Op>& steps,
+                                      const InterfacePlan& interface) {
+  if (!traitsOf(interface.link).hasHostEnd) return std::nullopt;
+  isolation::Port port;
+  port.name = endOf(desired, observed, steps, interface);
+  if (port.name.empty()) return std::nullopt;
+  port.intent = desired.intent;
+  port.interface = interface.name.str();
+  port.network = interface.networkUid;
+  port.mac = interface.mac;
+  for (const AddressPlan& address : interface.addresses) {
+    port.addresses.push_back(address.address.address);
+  }
+  return port;
+}
+
+Result<SecuredInterfaces> secureInterfaces(isolation::PortGuard* guard, const Desired& desired,
+                                           const Observed& observed,
+                                           const std::vector<drivers::Op>& steps) {
+  SecuredInterfaces all;
+  all.told.resize(desired.interfaces.size());
+  if (guard == nullptr) return all;
+  std::vector<isolation::Port> ports;
+  std::vector<std::size_t> positions;
+  for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
+    const InterfacePlan& interface = desired.interfaces[i];
+    if (!traitsOf(interface.link).hasHostEnd) {
+      all.told[i] =
+          isolation::notCovered(typeOf(interface.link), guard->askedOf(interface.networkUid));
+    } else if (auto port = portOf(desired, observed, steps, interface)) {
+      ports.push_back(std::move(*port));
+      positions.push_back(i);
+    }
+  }
+  MULTINET_TRY(auto secured, guard->secure(ports));
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    all.told[positions[i]] = std::move(secured.told[i]);
+  }
+  all.added = std::move(secured.added);
+  return all;
+}
+
+}  // namespace multinet::agent::attach

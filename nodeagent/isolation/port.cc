@@ -1,0 +1,48 @@
+#include "nodeagent/isolation/port.h"
+
+namespace multinet::agent::isolation {
+
+using api::PortSecurity;
+
+PortSecurity effective(const Port& port, PortSecurity asked) {
+  const bool unchecked = asked == PortSecurity::Enforced && port.addresses.empty();
+  return unchecked ? PortSecurity::MacOnly : asked;
+}
+
+PortSecured told(const Port& port, PortSecurity asked) {
+  const PortSecurity security = effective(port, asked);
+  if (security == PortSecurity::Disabled) {
+    return {false, "Disabled", "the network's spec.portSecurity is Disabled"};
+  }
+  if (security == PortSecurity::Enforced) {
+    return {true, "Enforced", "MAC and addresses are checked at the node's end of the link"};
+  }
+  return {true, "MACOnly",
+          std::string("the MAC is checked at the node's end of the link, addresses aren't: the ") +
+              (asked == PortSecurity::MacOnly ? "network's spec.portSecurity is MACOnly"
+                                              : "network has no subnets")};
+}
+
+PortSecured notCovered(api::NetworkType type, PortSecurity asked) {
+  if (asked == PortSecurity::Disabled) {
+    return {false, "Disabled", "the network's spec.portSecurity is Disabled"};
+  }
+  return {false, "TypeNotCovered",
+          "a link of type " + std::string(api::name(type)) +
+              " has no end on the node where frames could be checked; where pods aren't trusted "
+              "use VXLAN, Bridge or VLAN"};
+}
+
+PortSecured notCommitted(const Error& error) {
+  return {false, error.reason, error.message};
+}
+
+IpAddress linkLocalOf(const MacAddress& mac) {
+  const auto& m = mac.bytes();
+  constexpr std::uint8_t kUniversal = 2;
+  return IpAddress::fromV6({0xfe, 0x80, 0, 0, 0, 0, 0, 0,
+                            static_cast<std::uint8_t>(m[0] ^ kUniversal), m[1], m[2], 0xff, 0xfe,
+                            m[3], m[4], m[5]});
+}
+
+}  // namespace multinet::agent::isolation

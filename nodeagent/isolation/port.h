@@ -1,0 +1,39 @@
+// A port of the switch: the node's end of a pod's link, and what the pod may send by it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/api/pod_network.h"
+#include "lib/base/ids.h"
+#include "lib/base/ip.h"
+#include "lib/base/mac.h"
+#include "nodeagent/model/interface.h"
+
+namespace multinet::agent::isolation {
+
+struct Port {
+  std::string name;  ///< of the node's end, whether it is there already or not
+  IntentId intent;
+  std::string interface;  ///< its name in the pod
+  NetworkUid network;
+  MacAddress mac;
+  std::vector<IpAddress>
+      addresses;  ///< empty: the network has no subnets, addresses aren't checked
+  bool operator==(const Port&) const = default;
+};
+
+/// What is held against a port of a network that asks for `asked`: without addresses none can be.
+[[nodiscard]] api::PortSecurity effective(const Port& port, api::PortSecurity asked);
+
+/// As the interface's condition tells it once the rules of a port are in the kernel.
+[[nodiscard]] PortSecured told(const Port& port, api::PortSecurity asked);
+/// Of an interface without a node's end, which nothing is held against.
+[[nodiscard]] PortSecured notCovered(api::NetworkType type, api::PortSecurity asked);
+/// The rules of a port couldn't be committed.
+[[nodiscard]] PortSecured notCommitted(const Error& error);
+
+/// The link-local address that a kernel makes of a MAC (RFC 4291, appendix A).
+[[nodiscard]] IpAddress linkLocalOf(const MacAddress& mac);
+
+}  // namespace multinet::agent::isolation

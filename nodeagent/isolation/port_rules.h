@@ -1,0 +1,44 @@
+// The rules of port security, as a table of nftables. Pure.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "lib/nft/model.h"
+#include "nodeagent/isolation/port.h"
+
+namespace multinet::agent::isolation {
+
+/// Why a frame is dropped, in the words of metrics and docs/isolation.md. The place of each is the
+/// number by which the kernel's rules tell it.
+inline constexpr std::array<std::string_view, 13> kReasons = {
+    "source_mac", "ethertype", "source_ipv4", "source_ipv6", "arp",   "neighbour", "router",
+    "dhcp",       "tunnel",    "claimed",     "ipv6",        "flood", "malformed"};
+
+/// Table `multinet` of family bridge with no port in it: a constant number of chains and rules,
+/// whatever the number of ports. Only elements change.
+[[nodiscard]] nft::Table portTable();
+
+/// Before a reason: its counter and its chain. `arp` alone is a word of nft.
+inline constexpr const char* kCounterPrefix = "drop_";
+
+/// The elements of one port.
+[[nodiscard]] nft::Elements elementsOf(const Port& port, api::PortSecurity asked);
+/// The ports of which there are elements, and all that there is of each.
+[[nodiscard]] std::map<std::string, nft::Elements> portsIn(const nft::Elements& elements);
+/// What those elements hold against a port.
+[[nodiscard]] api::PortSecurity securityOf(const nft::Elements& port);
+
+/// UDP ports of tunnels, as elements.
+[[nodiscard]] std::set<std::string> tunnelElements(const std::set<std::uint16_t>& ports);
+inline constexpr const char* kTunnelSet = "tunnels";
+/// Filled by rules: port and number of the reason, counted.
+inline constexpr const char* kDroppedSet = "dropped";
+/// A port and a reason of an element of that set; nullopt where it is none.
+struct Dropped {
+  std::string port;
+  std::string_view reason;
+};
+[[nodiscard]] std::optional<Dropped> droppedOf(const std::string& element);
+
+}  // namespace multinet::agent::isolation

@@ -1,0 +1,117 @@
+#include "nodeagent/isolation/port_rules.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace multinet::agent::isolation {
+namespace {
+
+using api::PortSecurity;
+using testing::ElementsAre;
+using testing::Pair;
+using testing::UnorderedElementsAre;
+
+Port port(std::vector<std::string> addresses) {
+  Port made{"mnvaaaa",
+            IntentId("i"),
+            "net1",
+            NetworkUid("u"),
+            MacAddress::parse("02:00:00:00:01:05").value(),
+            {}};
+  for (const std::string& text : addresses) {
+    made.addresses.push_back(IpAddress::parse(text).value());
+  }
+  return made;
+}
+
+TEST(PortRules, EnforcedHoldsMacAddressesAndTheLinkLocalOne) {
+  EXPECT_THAT(
+      elementsOf(port({"10.20.0.5", "fd00:20::5"}), PortSecurity::Enforced),
+      UnorderedElementsAre(
+          Pair("ports", ElementsAre("mnvaaaa")), Pair("strict", ElementsAre("mnvaaaa")),
+          Pair("macs", ElementsAre("mnvaaaa . 02:00:00:00:01:05")),
+          Pair("addresses4", ElementsAre("mnvaaaa . 10.20.0.5")),
+          Pair("addresses6", ElementsAre("mnvaaaa . fd00:20::5", "mnvaaaa . fe80::ff:fe00:105")),
+          Pair("targets", ElementsAre("mnvaaaa . 0xfd000020000000000000000000000005",
+                                      "mnvaaaa . 0xfe80000000000000000000fffe000105"))));
+}
+
+TEST(PortRules, MacOnlyAndDisabledHoldLess) {
+  EXPECT_THAT(elementsOf(port({"10.20.0.5", "fd00:20::5"}), PortSecurity::MacOnly),
+              UnorderedElementsAre(Pair("ports", ElementsAre("mnvaaaa")),
+                                   Pair("macs", ElementsAre("mnvaaaa . 02:00:00:00:01:05"))));
+  EXPECT_THAT(elementsOf(port({"10.20.0.5", "fd00:20::5"}), PortSecurity::Disabled),
+              UnorderedElementsAre(Pair("ports", ElementsAre("mnvaaaa")),
+                                   Pair("open", ElementsAre("mnvaaaa"))));
+}
+
+TEST(PortRules, WithoutIpv6NoneIsLetThroughInAnyMode) {
+  for (const auto security :
+       {PortSecurity::Enforced, PortSecurity::MacOnly, PortSecurity::Disabled}) {
+    const auto elements = elementsOf(port({"10.20.0.5"}), security);
+    EXPECT_TRUE(elements.contains("no_ipv6")) << api::name(security);
+    EXPECT_FALSE(elements.contains("addresses6")) << api::name(security);
+  }
+}
+
+TEST(PortRules, ANetworkWithoutSubnetsHoldsTheMacAlone) {
+  const Port bare = port({});
+  EXPECT_EQ(elementsOf(bare, PortSecurity::Enforced), elementsOf(bare, PortSecurity::MacOnly));
+  EXPECT_FALSE(elementsOf(bare, PortSecurity::Enforced).contains("no_ipv6"));
+  EXPECT_EQ(told(bare, PortSecurity::Enforced).reason, "MACOnly");
+  EXPECT_THAT(told(bare, PortSecurity::Enforced).message, testing::HasSubstr("no subnets"));
+}
+
+TEST(PortRules, WhatAPortIsHeldToIsReadBack) {
+  nft::Elements all;
+  for (const auto& [name, security] :
+       {std::pair{"mnva", PortSecurity::Enforced}, std::pair{"mnvb", PortSecurity::MacOnly},
+        std::pair{"mnvc", PortSecurity::Disabled}}) {
+    Port one = port({"10.20.0.5", "64:ff9b::1"});
+    one.name = name;
+    for (const auto& [set, elements] : elementsOf(one, security)) {
+      all[set].insert(elements.begin(), elements.end());
+    }
+  }
+  all[kTunnelSet] = {"4799"};
+  all[kDroppedSet] = {"?"};
+  const auto ports = portsIn(all);
+  ASSERT_EQ(ports.size(), 3U);
+  EXPECT_EQ(securityOf(ports.at("mnva")), PortSecurity::Enforced);
+  EXPECT_EQ(securityOf(ports.at("mnvb")), PortSecurity::MacOnly);
+  EXPECT_EQ(securityOf(ports.at("mnvc")), PortSecurity::Disabled);
+  // As the kernel lists an integer.
+  EXPECT_TRUE(ports.at("mnva").at("targets").contains("mnva . 0x64ff9b000000000000000000000001"));
+}
+
+TEST(PortRules, ADroppedFramesElementNamesPortAndReason) {
+  for (const char* text : {"mnva . 9", "mnva . 0x00000009"}) {
+    const auto dropped = droppedOf(text);
+    ASSERT_TRUE(dropped) << text;
+    EXPECT_EQ(dropped->port, "mnva");
+    EXPECT_EQ(dropped->reason, "tunnel");
+  }
+  for (const char* text : {"", "mnva", "mnva . ", "mnva . 0", "mnva . 14", "mnva . x", "? . ?"}) {
+    EXPECT_FALSE(droppedOf(text)) << text;
+  }
+}
+
+TEST(PortRules, TheNumberOfRulesIsConstant) {
+  const nft::Table table = portTable();
+  std::size_t rules = 0;
+  for (const nft::Chain& chain : table.chains) rules += chain.rules.size();
+  EXPECT_EQ(table.counters.size(), kReasons.size());
+  EXPECT_LE(rules, 75U);
+  for (const nft::Set& set : table.sets) EXPECT_TRUE(set.elements.empty()) << set.name;
+}
+
+TEST(PortRules, AnInterfaceWithoutANodesEndSaysSo) {
+  const auto told = notCovered(api::NetworkType::Macvlan, PortSecurity::Enforced);
+  EXPECT_FALSE(told.holds);
+  EXPECT_EQ(told.reason, "TypeNotCovered");
+  EXPECT_THAT(told.message, testing::HasSubstr("Macvlan"));
+  EXPECT_EQ(notCovered(api::NetworkType::Macvlan, PortSecurity::Disabled).reason, "Disabled");
+}
+
+}  // namespace
+}  // namespace multinet::agent::isolation
