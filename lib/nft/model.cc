@@ -40,13 +40,16 @@ std::string commentOf(const std::string& rule) {
 std::string renderReplace(const Table& table) {
   std::string text = renderDelete(table.name) + "table inet " + table.name + " {\n";
   for (const Set& set : table.sets) {
-    text += "  set " + set.name + " {\n    type " + set.type + "\n";
+    const bool isMap = !set.value.empty();
+    text += std::string(isMap ? "  map " : "  set ") + set.name + " {\n    type " + set.type;
+    text += (isMap ? " : " + set.value : "") + "\n";
+    if (set.intervals) text += "    flags interval\n";
     if (!set.elements.empty()) text += "    elements = " + list(set, set.elements) + "\n";
     text += "  }\n";
   }
   for (const Chain& chain : table.chains) {
-    text += "  chain " + chain.name + " {\n    type filter hook " + chain.hook + " priority " +
-            std::to_string(chain.priority) + "; policy accept;\n";
+    text += "  chain " + chain.name + " {\n    type " + chain.type + " hook " + chain.hook +
+            " priority " + std::to_string(chain.priority) + "; policy accept;\n";
     for (const std::string& rule : chain.rules) {
       text += "    " + rule + " comment \"" + commentOf(rule) + "\"\n";
     }
@@ -75,9 +78,11 @@ std::string renderDelta(const Table& from, const Table& to) {
 
 bool sameShape(const Table& a, const Table& b) {
   return a.name == b.name && a.chains == b.chains &&
-         std::equal(
-             a.sets.begin(), a.sets.end(), b.sets.begin(), b.sets.end(),
-             [](const Set& x, const Set& y) { return x.name == y.name && x.type == y.type; });
+         std::equal(a.sets.begin(), a.sets.end(), b.sets.begin(), b.sets.end(),
+                    [](const Set& x, const Set& y) {
+                      return x.name == y.name && x.type == y.type && x.value == y.value &&
+                             x.intervals == y.intervals;
+                    });
 }
 
 }  // namespace multinet::nft
