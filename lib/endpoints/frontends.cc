@@ -59,6 +59,12 @@ api::TrafficPolicy policyOf(const k8s::Service& service) {
                                                        : api::TrafficPolicy::Cluster;
 }
 
+bool reachesCluster(const k8s::Service& service) {
+  const k8s::StringMap& labels = *service.metadata.labels;
+  const auto reach = labels.find(api::kReachLabel);
+  return reach != labels.end() && reach->second == "Cluster";
+}
+
 std::uint32_t affinityOf(const k8s::Service& service) {
   if (*service.spec.sessionAffinity != "ClientIP") return 0;
   const auto& config = service.spec.sessionAffinityConfig;

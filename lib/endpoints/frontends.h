@@ -38,6 +38,9 @@ struct Frontend {
 /// Whose endpoints the Service gives a client by its ClusterIP.
 [[nodiscard]] api::TrafficPolicy policyOf(const k8s::Service& service);
 
+/// Whether its ClusterIP is for clients who aren't on its network too (`reach: Cluster`). Pure.
+[[nodiscard]] bool reachesCluster(const k8s::Service& service);
+
 /// For how many seconds a client of its ClusterIP keeps the endpoint that it was given; 0: not at
 /// all. Pure.
 [[nodiscard]] std::uint32_t affinityOf(const k8s::Service& service);

@@ -57,6 +57,15 @@ TEST(Frontends, AreEachPortInEachFamily) {
               ElementsAre(Target{*IpAddress::parse("10.66.0.2"), 8080}));
 }
 
+TEST(Reach, IsTheClustersWhereItsLabelSaysSo) {
+  k8s::Service service;
+  EXPECT_FALSE(reachesCluster(service));
+  service.metadata.labels = {{api::kReachLabel, "Network"}};
+  EXPECT_FALSE(reachesCluster(service));
+  service.metadata.labels = {{api::kReachLabel, "Cluster"}};
+  EXPECT_TRUE(reachesCluster(service));
+}
+
 TEST(Affinity, IsInSecondsAndOfClientIPAlone) {
   k8s::Service service;
   const auto ofSeconds = [](std::int32_t seconds) {

@@ -44,6 +44,41 @@ TEST(NftCommit, WhatIsWrittenIsFoundAgain) {
   EXPECT_FALSE(committer.matches(next).value());
 }
 
+TEST(NftCommit, MapsAndPrefixesAreFoundAgain) {
+  auto committer = Committer::open().value();
+  Table table{"multinet_test",
+              {{"ways4",
+                "ipv4_addr . inet_proto . inet_service",
+                {"10.96.0.5 . 6 . 80 : 169.254.1.1 . 4000"},
+                "ipv4_addr . inet_service"},
+               {"ways6",
+                "inet_proto . inet_service . mark",
+                {"17 . 53 . 3 : fd00::1 . 4000"},
+                "ipv6_addr . inet_service"},
+               {"from",
+                "ipv4_addr . ipv4_addr",
+                {"10.0.0.1 . 10.1.0.0/16", "10.0.0.1 . 10.2.0.1"},
+                "",
+                true}},
+              {{"in",
+                "prerouting",
+                -101,
+                {"dnat ip to ip daddr . meta l4proto . th dport map @ways4",
+                 "ip daddr . ip saddr != @from drop"},
+                "nat"}}};
+  const Status written = committer.commit(renderReplace(table));
+  ASSERT_TRUE(written) << written.error().message;
+  EXPECT_TRUE(committer.matches(table).value());
+  Table next = table;
+  next.sets[0].elements = {"10.96.0.5 . 6 . 80 : 169.254.1.1 . 4001"};
+  next.sets[2].elements = {"10.0.0.1 . 10.1.0.0/24"};
+  EXPECT_FALSE(committer.matches(next).value());
+  const Status moved = committer.commit(renderDelta(table, next));
+  ASSERT_TRUE(moved) << moved.error().message;
+  EXPECT_TRUE(committer.matches(next).value());
+  ASSERT_TRUE(committer.commit(renderDelete(table.name)));
+}
+
 TEST(NftCommit, ARefusedTransactionChangesNothing) {
   auto committer = Committer::open().value();
   const Table table = sample();

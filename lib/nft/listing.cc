@@ -13,6 +13,12 @@ using nlohmann::json;
 std::string text(const json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number_integer()) return std::to_string(value.get<std::int64_t>());
+  // Of a map: the key and what it gives.
+  if (value.is_array() && value.size() == 2) return text(value[0]) + " : " + text(value[1]);
+  if (value.is_object() && value.contains("prefix") && value["prefix"].is_object()) {
+    const json& prefix = value["prefix"];
+    return text(prefix.value("addr", json())) + "/" + text(prefix.value("len", json()));
+  }
   if (value.is_object() && value.contains("concat") && value["concat"].is_array()) {
     std::string joined;
     for (const json& part : value["concat"]) joined += (joined.empty() ? "" : " . ") + text(part);
@@ -27,7 +33,9 @@ std::string member(const json& object, const char* key) {
 }
 
 void take(const json& item, Listing& listed) {
-  if (const auto set = item.find("set"); set != item.end() && set->is_object()) {
+  const auto map = item.find("map");
+  if (const auto set = map == item.end() ? item.find("set") : map;
+      set != item.end() && set->is_object()) {
     auto& elements = listed.sets[member(*set, "name")];
     if (const auto list = set->find("elem"); list != set->end() && list->is_array()) {
       for (const json& element : *list) elements.insert(text(element));

@@ -45,7 +45,10 @@ std::string renderReplace(const Table& table) {
   for (const std::string& counter : table.counters) text += "  counter " + counter + " { }\n";
   for (const Set& set : table.sets) {
     const bool isTyped = set.type.starts_with("typeof ");
-    text += "  set " + set.name + " {\n    " + (isTyped ? "" : "type ") + set.type + "\n";
+    const bool isMap = !set.value.empty();
+    text += std::string(isMap ? "  map " : "  set ") + set.name + " {\n    ";
+    text += (isTyped ? "" : "type ") + set.type + (isMap ? " : " + set.value : "") + "\n";
+    if (set.intervals) text += "    flags interval\n";
     if (!set.filledBy.empty()) text += "    " + set.filledBy + "\n";
     if (!set.elements.empty()) text += "    elements = " + list(set, set.elements) + "\n";
     text += "  }\n";
@@ -53,8 +56,8 @@ std::string renderReplace(const Table& table) {
   for (const Chain& chain : table.chains) {
     text += "  chain " + chain.name + " {\n";
     if (!chain.hook.empty()) {
-      text += "    type filter hook " + chain.hook + " priority " + std::to_string(chain.priority) +
-              "; policy accept;\n";
+      text += "    type " + chain.type + " hook " + chain.hook + " priority " +
+              std::to_string(chain.priority) + "; policy accept;\n";
     }
     for (const std::string& rule : chain.rules) {
       text += "    " + rule + " comment \"" + commentOf(rule) + "\"\n";
@@ -97,7 +100,8 @@ std::string renderChange(const Table& table, const Elements& gone, const Element
 
 bool sameShape(const Table& a, const Table& b) {
   const auto sameSet = [](const Set& x, const Set& y) {
-    return x.name == y.name && x.type == y.type && x.filledBy == y.filledBy;
+    return x.name == y.name && x.type == y.type && x.filledBy == y.filledBy &&
+           x.value == y.value && x.intervals == y.intervals;
   };
   return a.name == b.name && a.family == b.family && a.counters == b.counters &&
          a.chains == b.chains &&

@@ -8,7 +8,8 @@
 
 namespace multinet::nft {
 
-/// A set of plain or concatenated elements, each as nft writes it: `10.0.0.1 . 4799`.
+/// A set of plain or concatenated elements, each as nft writes it with numbers: `10.0.0.1 . 4799`.
+/// With a `value` it is a map, its elements `6 . 80 : 10.0.0.1`.
 struct Set {
   std::string name;
   /// `inet_service`, `ipv4_addr . inet_service`, `ifname`, ...; `typeof iifname . @th,64,128`.
@@ -17,17 +18,19 @@ struct Set {
   /// Of a set that rules fill: `size 4096; flags dynamic,timeout; timeout 60s;`. Its elements are
   /// the kernel's, and none are ours. Empty: ours.
   std::string filledBy{};
+  std::string value{};     ///< type of what a map gives; empty: it is no map
+  bool intervals = false;  ///< elements may have prefixes in them, which don't overlap
   bool operator==(const Set&) const = default;
 };
 
-/// A base chain of type filter; without a hook one that others jump to. Each rule is found again by
-/// its comment, which holds a hash of its text: listing never has to be compared with what was
-/// written.
+/// A base chain; without a hook one that others jump to. Each rule is found again by its comment,
+/// which holds a hash of its text: listing never has to be compared with what was written.
 struct Chain {
   std::string name;
   std::string hook;  ///< `input`, `forward`, ...
   int priority = 0;
   std::vector<std::string> rules;
+  std::string type = "filter";  ///< or `nat`
   bool operator==(const Chain&) const = default;
 };
 

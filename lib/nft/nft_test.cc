@@ -83,6 +83,42 @@ TEST(Nft, ListingIsComparedWhole) {
   EXPECT_FALSE(listingMatches(listing(R"({"concat":["10.0.0.2",4799]})", right), sample()).value());
 }
 
+Table withMap() {
+  return {"t",
+          {{"ways",
+            "inet_proto . inet_service",
+            {"6 . 80 : 10.0.0.1 . 4000"},
+            "ipv4_addr . inet_service"},
+           {"from", "ipv4_addr . ipv4_addr", {"10.0.0.1 . 10.1.0.0/16"}, "", true}},
+          {{"in", "prerouting", -101, {"accept"}, "nat"}}};
+}
+
+TEST(Nft, AMapGivesAndAChainMayBeOfAnotherType) {
+  const std::string text = renderReplace(withMap());
+  EXPECT_NE(
+      text.find("map ways {\n    type inet_proto . inet_service : ipv4_addr . inet_service\n"),
+      std::string::npos)
+      << text;
+  EXPECT_NE(text.find("type ipv4_addr . ipv4_addr\n    flags interval\n"), std::string::npos)
+      << text;
+  EXPECT_NE(text.find("type nat hook prerouting priority -101"), std::string::npos) << text;
+  Table other = withMap();
+  other.sets[0].value = "ipv4_addr";
+  EXPECT_FALSE(sameShape(withMap(), other));
+}
+
+TEST(Nft, ListingOfMapsAndPrefixesIsCompared) {
+  const auto listed = [](const std::string& given) {
+    return R"({"nftables":[{"map":{"name":"ways","elem":[[{"concat":[6,80]},)" + given + R"(]]}},
+      {"set":{"name":"from","elem":[{"concat":["10.0.0.1",{"prefix":{"addr":"10.1.0.0","len":16}}]}]}},
+      {"chain":{"name":"in"}},{"rule":{"chain":"in","comment":")" +
+           commentOf("accept") + R"("}}]})";
+  };
+  EXPECT_TRUE(listingMatches(listed(R"({"concat":["10.0.0.1",4000]})"), withMap()).value());
+  EXPECT_FALSE(listingMatches(listed(R"({"concat":["10.0.0.1",4001]})"), withMap()).value());
+  EXPECT_FALSE(listingMatches(listed(R"({"prefix":3})"), withMap()).value());
+}
+
 TEST(Nft, ListingThatCannotBeReadIsAnError) {
   for (const char* bad : {"", "[]", "{", R"({"nftables":{}})", "null"}) {
     EXPECT_EQ(listingMatches(bad, sample()).error().code, Code::DataLoss) << bad;

@@ -129,11 +129,12 @@ class PlaneTest : public testing::Test {
     ASSERT_TRUE(members_.joined(IntentId("web"), netns_, networks));
   }
   void lead(const std::string& vip, std::uint16_t port, Transport transport,
-            const std::vector<const Server*>& servers, std::uint32_t affinity = 0) {
+            const std::vector<const Server*>& servers, std::uint32_t affinity = 0,
+            bool reachesCluster = false) {
     std::vector<Target> targets;
     for (const Server* one : servers) targets.push_back(one->target());
-    const auto put =
-        table_->put({*IpAddress::parse(vip), port, transport}, {kBlue, affinity}, targets, ended_);
+    const auto put = table_->put({*IpAddress::parse(vip), port, transport},
+                                 {kBlue, affinity, reachesCluster}, targets, ended_);
     ASSERT_TRUE(put) << put.error().message;
   }
   /// errno of a connect, or of what is checked afterwards: 200 where another peer is shown.
@@ -233,6 +234,22 @@ TEST_F(PlaneTest, WithoutAnEndpointItIsRefusedAtOnce) {
   });
   EXPECT_EQ(sent, ECONNREFUSED);
   EXPECT_EQ(connect("fd00:96::9", 80), ENETUNREACH) << "no service: as the pod's routes say";
+}
+
+TEST_F(PlaneTest, WhatReachesTheClusterPassesForThoseWhoArentOnItsNetwork) {
+  Server endpoint("127.0.0.2", Transport::Tcp);
+  Server itself("127.96.0.1", Transport::Tcp);
+  lead("127.96.0.1", itself.port(), Transport::Tcp, {&endpoint}, 0, true);
+  join({kGreen});
+  EXPECT_EQ(connect("127.96.0.1", itself.port()), 0);
+  EXPECT_EQ(itself.take(), 1U) << "the gateway's";
+  join({kBlue});
+  EXPECT_EQ(connect("127.96.0.1", itself.port()), 0);
+  EXPECT_EQ(endpoint.take(), 1U) << "translated here";
+  lead("127.96.0.1", itself.port(), Transport::Tcp, {&endpoint});
+  members_.left(IntentId("web"));
+  join({kGreen});
+  EXPECT_EQ(connect("127.96.0.1", itself.port()), ENETUNREACH);
 }
 
 TEST_F(PlaneTest, MptcpIsTranslatedToo) {

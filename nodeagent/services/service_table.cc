@@ -44,7 +44,8 @@ Status ServiceTable::erase(bpf::Table& map, bpf::Bytes key) {
 
 Status ServiceTable::writeCount(const Frontend& frontend, const State& state, std::size_t count) {
   const mn_service service{state.terms.network, state.id, static_cast<__u32>(count),
-                           state.terms.affinity, 0};
+                           state.terms.affinity,
+                           state.terms.reachesCluster ? MN_REACHES_CLUSTER : 0U};
   return write(maps_.services, bytesOf(toMap(frontend)), bytesOf(service));
 }
 
@@ -57,7 +58,9 @@ Status ServiceTable::adopt() {
   MULTINET_CHECK(maps_.services.each([&](bpf::Bytes key, bpf::Bytes value) {
     const auto service = as<mn_service>(value);
     states_[fromMap(as<mn_frontend>(key))] = {
-        {service.network, service.affinity}, service.id, std::vector<Target>(service.count)};
+        {service.network, service.affinity, (service.flags & MN_REACHES_CLUSTER) != 0},
+        service.id,
+        std::vector<Target>(service.count)};
     nextId_ = std::max(nextId_, service.id + 1);
   }));
   MULTINET_CHECK(adoptSlots());

@@ -21,10 +21,11 @@ struct Ended {
   std::vector<Target> targets;
 };
 
-/// On which network a service is, and whether its clients keep their endpoint.
+/// On which network a service is, whether its clients keep their endpoint, and for whom it is.
 struct Terms {
   NetworkKey network = 0;
-  std::uint32_t affinity = 0;  ///< for how many seconds after they last connected; 0: they don't
+  std::uint32_t affinity = 0;   ///< for how many seconds after they last connected; 0: they don't
+  bool reachesCluster = false;  ///< clients who aren't on the network pass, else they are refused
   bool operator==(const Terms&) const = default;
 };
 

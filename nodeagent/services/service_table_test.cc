@@ -147,6 +147,26 @@ TEST_F(ServiceTableTest, AnotherNetworkIsAnotherService) {
   EXPECT_NE(now.id, before.id);
 }
 
+TEST_F(ServiceTableTest, SaysForWhomAServiceIsAndKeepsItsId) {
+  const auto service = [&] {
+    return as<mn_service>(**services_.find(bytesOf(toMap(frontend(1)))));
+  };
+  auto table = made();
+  ASSERT_TRUE(table.put(frontend(1), {kBlue}, targets({1}), ended_));
+  EXPECT_EQ(service().flags, 0U);
+  const auto id = service().id;
+  ASSERT_TRUE(table.put(frontend(1), {kBlue, 0, true}, targets({1}), ended_));
+  EXPECT_EQ(service().flags, static_cast<__u32>(MN_REACHES_CLUSTER));
+  EXPECT_EQ(service().id, id);
+  auto successor = made();
+  ASSERT_TRUE(successor.adopt());
+  const std::size_t before = writes();
+  ASSERT_TRUE(successor.put(frontend(1), {kBlue, 0, true}, targets({1}), ended_));
+  EXPECT_EQ(writes(), before) << "it is known from the map";
+  ASSERT_TRUE(successor.put(frontend(1), {kBlue}, targets({1}), ended_));
+  EXPECT_EQ(service().flags, 0U);
+}
+
 TEST_F(ServiceTableTest, WithAnAffinityItsEndpointsAreKnown) {
   auto table = made();
   const auto affinity = [&] {

@@ -133,7 +133,8 @@ Status Translator::put(const Key& key, const std::string& network,
   if (service.service == nullptr || !on) return drop(key, {});
   Status done;
   std::set<Frontend> wanted;
-  const Terms terms{*on, endpoints::affinityOf(*service.service)};
+  const Terms terms{*on, endpoints::affinityOf(*service.service),
+                    endpoints::reachesCluster(*service.service)};
   for (const auto& [frontend, targets] :
        endpoints::frontendsOf(*service.service, service.slices, place())) {
     wanted.insert(frontend);

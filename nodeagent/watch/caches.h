@@ -39,8 +39,12 @@ class Caches {
     std::shared_ptr<const k8s::Service> service;
     std::vector<std::shared_ptr<const k8s::EndpointSlice>> slices;
   };
-  /// From now on the services on these networks are followed, by name, and of no others. Returns at
-  /// once.
+  /// Every core Service on a network, whichever network; nothing until they are known. Adding or
+  /// removing one, and changing its spec or labels, counts as a change.
+  [[nodiscard]] virtual std::optional<std::vector<std::shared_ptr<const k8s::Service>>>
+  allServices() const = 0;
+  /// From now on the endpoints of services on these networks are followed, by name, and of no
+  /// others. Returns at once.
   virtual void followServices(std::set<std::string> networks) = 0;
   /// Which are, once it was said.
   [[nodiscard]] virtual std::optional<std::set<std::string>> servicesFollowed() const = 0;

@@ -52,8 +52,8 @@ std::string ofTheController() {
   return std::string(api::kServiceProxyLabel) + "=" + api::kServiceManager;
 }
 
-kube::WatchOptions withoutNetworkLabel(kube::WatchOptions options) {
-  options.selection.labelSelector = std::string("!") + api::kNetworkLabel;
+kube::WatchOptions labelled(kube::WatchOptions options, std::string labels) {
+  options.selection.labelSelector = std::move(labels);
   return options;
 }
 
@@ -133,17 +133,11 @@ struct Cluster::Informers {
     std::function<kube::WatchHealth()> health;
   };
 
-  struct ServiceWatches {
-    ByNetwork<k8s::Service>::One services;
-    ByNetwork<k8s::EndpointSlice>::One slices;
-  };
-  /// Nothing until both know what there is.
-  [[nodiscard]] static std::optional<ServiceWatches> servicesOn(const Informers* informers,
-                                                                const std::string& network) {
-    if (informers == nullptr) return std::nullopt;
-    ServiceWatches watches{informers->services.of(network), informers->slices.of(network)};
-    if (watches.services == nullptr || watches.slices == nullptr) return std::nullopt;
-    return watches;
+  /// Of a network; null until they and all Services are known.
+  [[nodiscard]] static ByNetwork<k8s::EndpointSlice>::One slicesOn(const Informers* informers,
+                                                                   const std::string& network) {
+    if (informers == nullptr || !informers->services.synced()) return nullptr;
+    return informers->slices.of(network);
   }
 
   Informers(std::unique_ptr<kube::Client> made, std::unique_ptr<kube::Client> quick,
@@ -165,9 +159,8 @@ struct Cluster::Informers {
                [changed](const auto&, const auto&) { changed(); },
                [changed](const auto&) { changed(); }, changed},
               byNetwork),
-        olderPeers(*client, withoutNetworkLabel(options)),
-        services(*client, options, ofTheController(), tellOf<k8s::Service>(serviceChanged),
-                 byLabel<k8s::Service>),
+        olderPeers(*client, labelled(options, std::string("!") + api::kNetworkLabel)),
+        services(*client, labelled(options, ofTheController())),
         slices(*client, options, ofTheController(), tellOf<k8s::EndpointSlice>(serviceChanged),
                byService),
         ownPeers(*client, where(options, "nodeName", node)),
@@ -179,6 +172,17 @@ struct Cluster::Informers {
     add(networks, "PodNetworks", Role::Decides);
     add(pods, "this node's pods", Role::Decides);
     add(serviceCidrs, "ServiceCIDRs", Role::Follows);
+    services.addHandler(tellOf<k8s::Service>(serviceChanged));
+    // Which networks this node has to do with may depend on them.
+    services.addHandler({[changed](const auto&) { changed(); },
+                         [changed](const k8s::Service& old, const k8s::Service& now) {
+                           if (old.spec != now.spec || old.metadata.labels != now.metadata.labels) {
+                             changed();
+                           }
+                         },
+                         [changed](const auto&) { changed(); }, changed});
+    byLabel(services);
+    add(services, "Services on networks", Role::Follows);
     add(nodeSets, "this node's NodeNetworkSet", Role::Follows);
     add(nodes, "this node", Role::Follows);
     add(ownPeers, "this node's NetworkPeers", Role::WhenJoined);
@@ -202,7 +206,7 @@ struct Cluster::Informers {
   Scoped<api::PodNetworkAttachment> attachments;  ///< by namespace
   ByNetwork<api::NetworkPeer> peers;
   kube::Informer<api::NetworkPeer> olderPeers;  ///< of agents that give them no label yet
-  ByNetwork<k8s::Service> services;
+  kube::Informer<k8s::Service> services;        ///< of all networks
   ByNetwork<k8s::EndpointSlice> slices;
   kube::Informer<api::NetworkPeer> ownPeers;
   kube::Informer<api::IPBlock> blocks;
@@ -282,7 +286,6 @@ void Cluster::stop() {
   for (const Informers::One& one : owned_->all) one.stop();
   owned_->attachments.follow({});
   owned_->peers.follow({});
-  owned_->services.follow({});
   owned_->slices.follow({});
 }
 
@@ -425,7 +428,6 @@ std::vector<WatchAge> Cluster::watches() const {
   for (const Informers::One& one : informers->all) addTo(one.resource, one.health().heardAt);
   add(kube::kindOf<api::PodNetworkAttachment>(), informers->attachments.heardAt());
   add(kube::kindOf<api::NetworkPeer>(), informers->peers.heardAt());
-  add(kube::kindOf<k8s::Service>(), informers->services.heardAt());
   add(kube::kindOf<k8s::EndpointSlice>(), informers->slices.heardAt());
   return ages;
 }
@@ -598,7 +600,6 @@ void Cluster::followServices(std::set<std::string> networks) {
 }
 
 void Cluster::followNeededServices(const std::set<std::string>& networks) {
-  owned_->services.follow(networks);
   owned_->slices.follow(networks);
   {
     const std::lock_guard lock(mutex_);
@@ -613,12 +614,18 @@ std::optional<std::set<std::string>> Cluster::servicesFollowed() const {
   return servicesFollowed_;
 }
 
+std::optional<std::vector<std::shared_ptr<const k8s::Service>>> Cluster::allServices() const {
+  const Informers* informers = informers_.load();
+  if (informers == nullptr || !informers->services.synced()) return std::nullopt;
+  return informers->services.list();
+}
+
 std::optional<std::vector<Caches::Service>> Cluster::servicesOf(const std::string& network) const {
-  const auto watches = Informers::servicesOn(informers_.load(), network);
-  if (!watches) return std::nullopt;
-  const auto& [services, slices] = *watches;
+  const Informers* informers = informers_.load();
+  const auto slices = Informers::slicesOn(informers, network);
+  if (slices == nullptr) return std::nullopt;
   std::map<std::pair<std::string, std::string>, Service> found;
-  for (auto& one : services->byIndex(kByNetwork, network)) {
+  for (auto& one : informers->services.byIndex(kByNetwork, network)) {
     const auto& metadata = one->metadata;
     found[{metadata.nameSpace, metadata.name}].service = one;
   }
@@ -635,10 +642,10 @@ std::optional<std::vector<Caches::Service>> Cluster::servicesOf(const std::strin
 std::optional<Caches::Service> Cluster::serviceOf(const std::string& network,
                                                   const std::string& namespaceName,
                                                   const std::string& name) const {
-  const auto watches = Informers::servicesOn(informers_.load(), network);
-  if (!watches) return std::nullopt;
-  const auto& [services, slices] = *watches;
-  Service found{services->get({namespaceName, name}), {}};
+  const Informers* informers = informers_.load();
+  const auto slices = Informers::slicesOn(informers, network);
+  if (slices == nullptr) return std::nullopt;
+  Service found{informers->services.get({namespaceName, name}), {}};
   found.slices = slices->byIndex(kByService, namespaceName + "/" + name);
   return found;
 }

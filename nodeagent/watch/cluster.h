@@ -81,6 +81,8 @@ class Cluster final : public Caches, public OwnObjects {
   [[nodiscard]] std::optional<Peers> peersOf(const std::string& network) const override;
   void followServices(std::set<std::string> networks) override;
   [[nodiscard]] std::optional<std::set<std::string>> servicesFollowed() const override;
+  [[nodiscard]] std::optional<std::vector<std::shared_ptr<const k8s::Service>>> allServices()
+      const override;
   [[nodiscard]] std::optional<std::vector<Service>> servicesOf(
       const std::string& network) const override;
   [[nodiscard]] std::optional<Service> serviceOf(const std::string& network,

@@ -310,7 +310,8 @@ TEST_F(ClusterTest, FollowsMoreNetworksThanOneRequestCanName) {
         joined, [&](const std::string& name) { return cluster_->servicesOf(name).has_value(); });
   };
   ASSERT_TRUE(eventually(known));
-  EXPECT_EQ(watchesOf("/services?"), 3) << "251 networks, 100 in a watch";
+  EXPECT_EQ(watchesOf("/services?"), 1) << "of all networks";
+  EXPECT_EQ(watchesOf("/endpointslices?"), 3) << "251 networks, 100 in a watch";
   EXPECT_EQ(watchesOf("/endpointslices?"), 3);
   for (const std::string& request : server_.requests()) EXPECT_LT(request.size(), 8192U);
   joined.erase("blue");

@@ -37,6 +37,8 @@ class FakeCaches final : public Caches {
   std::set<std::string> followed;          ///< networks whose peers are to be
   std::map<std::string, std::vector<Service>> serviceLists;  ///< likewise
   std::optional<std::set<std::string>> servicesFor;
+  std::optional<std::vector<std::shared_ptr<const k8s::Service>>> everyService =
+      std::vector<std::shared_ptr<const k8s::Service>>();
   std::optional<std::string> zoneOfNode = "";
   Result<std::vector<IpPrefix>> services = std::vector<IpPrefix>();
   std::optional<Error> error;             ///< of synced()
@@ -67,6 +69,10 @@ class FakeCaches final : public Caches {
     return found == peerLists.end() ? std::nullopt : std::optional<Peers>(found->second);
   }
   [[nodiscard]] std::optional<std::string> zone() const override { return zoneOfNode; }
+  [[nodiscard]] std::optional<std::vector<std::shared_ptr<const k8s::Service>>> allServices()
+      const override {
+    return everyService;
+  }
   void followServices(std::set<std::string> networks) override {
     servicesFor = std::move(networks);
   }

@@ -36,8 +36,10 @@ struct mn_service {
   __u32 id;        ///< of its slots; never used again
   __u32 count;     ///< slots 0 to count - 1 are there
   __u32 affinity;  ///< for how many seconds a client keeps its endpoint; 0: not at all
-  __u32 unused;
+  __u32 flags;     ///< MN_REACHES_CLUSTER; agents before it wrote 0
 };
+/// Clients who aren't on the network pass untranslated: the node's gateway has them.
+#define MN_REACHES_CLUSTER 1
 
 /// Map `slots`, key.
 struct mn_slot {

@@ -162,7 +162,7 @@ ALWAYS int on_any_network(struct bpf_sock_addr* context, struct mn_member* membe
   return bpf_map_lookup_elem(&members, member) != 0;
 }
 
-/// The service that `to` is; 0 where it is none. `error` where its networks forbid it.
+/// The service that `to` is; 0 where it is none, or none for this pod's programs. `error` where its networks forbid it.
 ALWAYS struct mn_service* find(struct mn_member* member, const struct mn_backend* to, __u8 protocol,
                                int* error) {
   struct mn_frontend frontend = {.port = to->port, .protocol = protocol};
@@ -170,7 +170,9 @@ ALWAYS struct mn_service* find(struct mn_member* member, const struct mn_backend
   struct mn_service* service = bpf_map_lookup_elem(&services, &frontend);
   if (!service) return 0;
   member->network = service->network;
-  if (!bpf_map_lookup_elem(&members, member)) *error = ENETUNREACH;
+  if (bpf_map_lookup_elem(&members, member)) return service;
+  if (service->flags & MN_REACHES_CLUSTER) return 0;
+  *error = ENETUNREACH;
   return service;
 }
 
