@@ -100,8 +100,8 @@ std::string renderChange(const Table& table, const Elements& gone, const Element
 
 bool sameShape(const Table& a, const Table& b) {
   const auto sameSet = [](const Set& x, const Set& y) {
-    return x.name == y.name && x.type == y.type && x.filledBy == y.filledBy &&
-           x.value == y.value && x.intervals == y.intervals;
+    return x.name == y.name && x.type == y.type && x.filledBy == y.filledBy && x.value == y.value &&
+           x.intervals == y.intervals;
   };
   return a.name == b.name && a.family == b.family && a.counters == b.counters &&
          a.chains == b.chains &&

@@ -15,11 +15,11 @@ struct Set {
   /// `inet_service`, `ipv4_addr . inet_service`, `ifname`, ...; `typeof iifname . @th,64,128`.
   std::string type;
   std::set<std::string> elements;
+  std::string value{};     ///< type of what a map gives; empty: it is no map
+  bool intervals = false;  ///< elements may have prefixes in them, which don't overlap
   /// Of a set that rules fill: `size 4096; flags dynamic,timeout; timeout 60s;`. Its elements are
   /// the kernel's, and none are ours. Empty: ours.
   std::string filledBy{};
-  std::string value{};     ///< type of what a map gives; empty: it is no map
-  bool intervals = false;  ///< elements may have prefixes in them, which don't overlap
   bool operator==(const Set&) const = default;
 };
 

@@ -47,7 +47,8 @@ TEST(Nft, AChangeNamesFamilyTableAndTheFirstPartOfAName) {
 }
 
 TEST(Nft, WhatRulesFillIsntCompared) {
-  const Table table{"b", {{"floods", "ifname", {}, "flags dynamic;"}}, {}, "bridge", {"seen"}};
+  Table table{"b", {{"floods", "ifname", {}}}, {}, "bridge", {"seen"}};
+  table.sets[0].filledBy = "flags dynamic;";
   const std::string listing = R"({"nftables":[{"counter":{"name":"seen","packets":3}},
     {"set":{"name":"floods","elem":[{"elem":{"val":"a","expires":3}}]}}]})";
   EXPECT_TRUE(listingMatches(listing, table).value());

@@ -148,6 +148,12 @@ std::string join(const std::string& port, const std::string& rest) {
   return port + " . " + rest;
 }
 
+nft::Set filledByRules(const char* name, const char* type, const char* how) {
+  nft::Set set{name, type, {}};
+  set.filledBy = how;
+  return set;
+}
+
 }  // namespace
 
 nft::Table portTable() {
@@ -164,8 +170,9 @@ nft::Table portTable() {
       {"addresses6", "ifname . ipv6_addr", {}},
       {"targets", std::string("typeof iifname . ") + kTarget, {}},
       {kTunnelSet, "inet_service", {}},
-      {"floods", "ifname", {}, "size 65535; flags dynamic,timeout; timeout 60s;"},
-      {kDroppedSet, "ifname . mark", {}, "size 65535; flags dynamic,timeout; timeout 1h; counter"},
+      filledByRules("floods", "ifname", "size 65535; flags dynamic,timeout; timeout 60s;"),
+      filledByRules(kDroppedSet, "ifname . mark",
+                    "size 65535; flags dynamic,timeout; timeout 1h; counter"),
   };
   table.chains = {
       {"from_pods", "prerouting", kPriority, {"iifname @ports goto port"}},
