@@ -10,6 +10,7 @@
 #include "lib/bpf/bpffs.h"
 #include "lib/netns/keep.h"
 #include "lib/netns/netns.h"
+#include "nodeagent/gateway/room.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/networks/clear_node.h"
 
@@ -83,7 +84,13 @@ std::string bpfPathOf(const Settings& settings) {
   return settings.bpfDir.empty() ? besideTheSocket(settings) + "/bpf" : settings.bpfDir;
 }
 
+std::string gatewayPathOf(const Settings& settings) {
+  return besideTheSocket(settings) + "/gateways";
+}
+
 Status clearKernel(const Settings& settings) {
+  // First: bridges go once no gateway is on them.
+  MULTINET_CHECK(gateway::clearGateways(gatewayPathOf(settings)));
   const std::string switchPath = switchPathOf(settings);
   std::optional<Fd> netns;
   if (!switchPath.empty()) {

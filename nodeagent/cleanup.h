@@ -19,9 +19,12 @@ namespace multinet::agent {
 /// Where what translates services is kept.
 [[nodiscard]] std::string bpfPathOf(const Settings& settings);
 
-/// Links, rules, what translates services, and the switch itself. What pods are still on stays,
-/// with the switch around it: FailedPrecondition/InUse then. Nobody works on the node's networks
-/// any more.
+/// Where gateways' namespaces are kept.
+[[nodiscard]] std::string gatewayPathOf(const Settings& settings);
+
+/// Links, rules, gateways, what translates services, and the switch itself. What pods are still on
+/// stays, with the switch around it: FailedPrecondition/InUse then. Nobody works on the node's
+/// networks any more.
 [[nodiscard]] Status clearKernel(const Settings& settings);
 
 /// All that agents of before left on this node: the above, and the journal. Nothing is touched, and

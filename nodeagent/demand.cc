@@ -6,6 +6,7 @@
 #include "lib/api/names.h"
 #include "lib/api/request.h"
 #include "lib/api/resolve.h"
+#include "nodeagent/gateway/keeper.h"
 
 namespace multinet::agent {
 namespace {
@@ -49,6 +50,15 @@ std::set<NetworkUid> wantedByPods(const watch::Caches& caches) {
       continue;
     }
     for (const api::ResolvedReference& one : **resolved) wanted.insert(one.networkUid);
+  }
+  return wanted;
+}
+
+std::set<NetworkUid> wantedByServices(const watch::Caches& caches) {
+  std::set<NetworkUid> wanted;
+  for (const std::string& name : gateway::networksWithOpenServices(caches)) {
+    const auto network = caches.catalog().network(name);
+    if (network && !network->metadata.deleting()) wanted.emplace(network->metadata.uid);
   }
   return wanted;
 }
@@ -97,6 +107,7 @@ void Demands::update(const watch::Caches& caches) {
   UsedHere used = used_();
   wanted_ = std::move(used.networks);
   wanted_.merge(wantedByPods(caches));
+  wanted_.merge(wantedByServices(caches));
   wanted_.merge(takeCalls(now));
   for (const auto& network : caches.networks()) {
     if (network->spec.join == api::JoinMode::Always) {

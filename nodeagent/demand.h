@@ -22,6 +22,9 @@ namespace multinet::agent {
 /// now. Pure.
 [[nodiscard]] std::set<NetworkUid> wantedByPods(const watch::Caches& caches);
 
+/// Networks with services that clients who aren't on them reach by each node. Pure.
+[[nodiscard]] std::set<NetworkUid> wantedByServices(const watch::Caches& caches);
+
 /// Networks of which sandboxes have interfaces, by the journal.
 struct UsedHere {
   std::set<NetworkUid> networks;

@@ -72,6 +72,7 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock&
                 .serviceChanged =
                     [this](const auto& network, const auto& home, const auto& name) {
                       if (feeding_) translator_->changed(network, home, name);
+                      if (feeding_) gateways_->changed();
                       drain_.serviceChanged(network, home, name);
                     },
                 .storeWentBack = [this] { storeWentBack(); }},
@@ -139,6 +140,7 @@ Status NetworkParts::startKernel() {
                                options, std::move(*inner),
                                [this](std::shared_ptr<const networks::Snapshot> snapshot) {
                                  nodeReporter_.update(std::move(snapshot));
+                                 if (feeding_) gateways_->changed();
                                })
                          : fail(place.error());
     if (!started) {
@@ -172,6 +174,30 @@ void NetworkParts::serve() {
   auto translator = std::make_unique<services::Translator>(
       cluster_, plane_, members_, [this](const Status& translated) { tellServices(translated); },
       clock_, services::TranslatorOptions{.node = node_});
+  auto checker = std::make_unique<gateway::Checker>(
+      [this](const PodUid& pod, const NetworkUid& network, const gateway::Health& health) {
+        reporter_.healthFound(pod, network, {health.checked, health.found});
+      },
+      clock_);
+  auto localHealth = std::make_unique<gateway::LocalHealth>(clock_);
+  auto gateways = std::make_unique<gateway::Keeper>(
+      cluster_, [this] { return networks_->snapshot(); },
+      gateway::AddressSource{
+          [this](IntentId intent, PodUid pod, std::vector<addresses::AddressRequest> wants,
+                 BootTime deadline, async::Answer<std::vector<addresses::Claimed>> done) {
+            addresses_->claim(std::move(intent), std::move(pod), std::move(wants), deadline,
+                              std::move(done));
+          },
+          [this](IntentId intent) { addresses_->release(std::move(intent)); }},
+      *engine_,
+      [this](const std::vector<gateway::Trouble>& troubles, bool any) {
+        tellGateways(troubles, any);
+      },
+      [this](std::vector<gateway::Check> checks) { checker_->follow(std::move(checks)); },
+      [this](std::vector<gateway::LocalService> services) {
+        localHealth_->serve(std::move(services));
+      },
+      clock_, gateway::KeeperOptions{.node = node_, .directory = gatewayPathOf(settings_)});
   const sandbox::Dependencies dependencies{
       measuredRuntime_,
       measuredJournal_,
@@ -196,6 +222,9 @@ void NetworkParts::serve() {
   resolver_ = std::move(resolver);
   feeder_ = std::move(feeder);
   translator_ = std::move(translator);
+  checker_ = std::move(checker);
+  localHealth_ = std::move(localHealth);
+  gateways_ = std::move(gateways);
   owner_ = std::move(owner);
   feeding_ = true;
   watchdog_.watch(*lane_, kOwnerStuck);
@@ -205,6 +234,9 @@ void NetworkParts::serve() {
   watchdog_.watch([this] { return networks_->health(); }, kKernelStuck);
   watchdog_.watch(translator_->lane(), kKernelStuck);
   watchdog_.watch(joining_->lane(), kOwnerStuck);
+  watchdog_.watch(gateways_->lane(), kKernelStuck);
+  watchdog_.watch([this] { return checker_->health(); }, kOwnerStuck);
+  watchdog_.watch([this] { return localHealth_->health(); }, kOwnerStuck);
   watchdog_.watch([this] { return reporter_.health(); }, kReportStuck);
   watchdog_.watch([this] { return nodeReporter_.health(); }, kReportStuck);
   drain_.open({.caches = &cluster_,
@@ -239,7 +271,9 @@ void NetworkParts::stand(const Status& standing) {
 }
 
 void NetworkParts::changed() {
-  if (feeding_) feeder_->changed();
+  if (!feeding_) return;
+  feeder_->changed();
+  gateways_->changed();
 }
 
 void NetworkParts::tellServices(const Status& translated) {
@@ -252,6 +286,37 @@ void NetworkParts::tellServices(const Status& translated) {
                                   "ClusterIPs of services on networks aren't translated on "
                                   "this node: " +
                                       translated.error().message});
+}
+
+void NetworkParts::tellGateways(const std::vector<gateway::Trouble>& troubles, bool any) {
+  using State = k8s::ConditionStatus;
+  if (troubles.empty()) {
+    noAddress_.clear();
+    if (!any && !gatewaysTold_) return;
+    gatewaysTold_ = any;
+    return nodeReporter_.setNodeCondition(
+        {"Gateway", State::True, any ? "Ready" : "NotNeeded",
+         any ? "Clients who aren't on a network reach its services by this node as those say."
+             : "No service needs a gateway on this node."});
+  }
+  gatewaysTold_ = true;
+  std::string message = "Clients who aren't on a network don't reach its services by this node: ";
+  constexpr std::size_t kTold = 3;
+  for (std::size_t i = 0; i < troubles.size() && i < kTold; ++i) {
+    message += (i == 0 ? "" : "; ") + troubles[i].error.message;
+  }
+  if (troubles.size() > kTold) {
+    message += "; and " + std::to_string(troubles.size() - kTold) + " more";
+  }
+  nodeReporter_.setNodeCondition({"Gateway", State::False, troubles.front().error.reason, message});
+  for (const gateway::Trouble& trouble : troubles) {
+    if (trouble.error.reason != "NoAddress" || !noAddress_.insert(trouble.network).second) continue;
+    reporter_.nodeEvent({kube::Severity::Warning, "NoAddress",
+                         trouble.error.message +
+                             "; NodePorts, addresses of load balancers and reach: Cluster of its "
+                             "services don't work by this node, ClusterIPs do for its pods; give "
+                             "the network a larger subnet"});
+  }
 }
 
 void NetworkParts::blockGone(const api::IPBlock& block) {
@@ -276,6 +341,9 @@ Status NetworkParts::leave() {
   feeder_->stop();
   networks_->stop();
   translator_->stop();
+  gateways_->stop();
+  checker_->stop();
+  localHealth_->stop();
   return clearKernel(settings_);
 }
 

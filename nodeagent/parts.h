@@ -17,6 +17,8 @@
 #include "nodeagent/cri/runtime_channel.h"
 #include "nodeagent/drain/drain.h"
 #include "nodeagent/feeder.h"
+#include "nodeagent/gateway/checker.h"
+#include "nodeagent/gateway/keeper.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/measured.h"
 #include "nodeagent/metrics.h"
@@ -78,6 +80,8 @@ class NetworkParts {
   void changed();
   /// On the translator's lane.
   void tellServices(const Status& translated);
+  /// On the keeper's lane.
+  void tellGateways(const std::vector<gateway::Trouble>& troubles, bool any);
   void blockGone(const api::IPBlock& block);
   void storeWentBack();
 
@@ -114,7 +118,12 @@ class NetworkParts {
   std::unique_ptr<resolve::Resolver> resolver_;
   std::unique_ptr<Feeder> feeder_;
   std::unique_ptr<services::Translator> translator_;
-  std::atomic<bool> feeding_{false};  ///< publishes feeder_, addresses_ and translator_
+  std::unique_ptr<gateway::Checker> checker_;
+  std::unique_ptr<gateway::LocalHealth> localHealth_;
+  std::unique_ptr<gateway::Keeper> gateways_;
+  bool gatewaysTold_ = false;         ///< of the keeper's lane, as the next
+  std::set<std::string> noAddress_;   ///< networks of which that was told
+  std::atomic<bool> feeding_{false};  ///< publishes feeder_, addresses_, translator_, gateways_
   std::unique_ptr<sandbox::Owner> owner_;
   std::unique_ptr<recover::Recovery> recovery_;
 };

@@ -118,6 +118,36 @@ void ApiReporter::refused(const PodRef& pod, const Error& error) {
   tell(pod, std::move(told));
 }
 
+void ApiReporter::healthFound(const PodUid& pod, const NetworkUid& network,
+                              InterfaceHealths healths) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!told_.contains(pod) && healths.checked.empty()) {
+      healths_.erase({pod, network});
+      return;
+    }
+    healths_.insert_or_assign({pod, network}, std::move(healths));
+  }
+  workers_.add(pod);
+}
+
+void ApiReporter::addHealth(Told& told) const {
+  if (!told.set) return;
+  const auto seen = own_.interfaceSet(told.pod.namespaceName, told.set->metadata.name);
+  const std::lock_guard lock(mutex_);
+  for (api::PodInterface& interface : told.set->interfaces) {
+    std::vector<api::InterfaceHealth> there = *interface.health;
+    if (seen.object != nullptr && seen.object->pod.uid == told.pod.uid.str()) {
+      const auto same = std::ranges::find_if(seen.object->interfaces, [&](const auto& one) {
+        return one.name == interface.name && one.podNetworkUID == interface.podNetworkUID;
+      });
+      if (same != seen.object->interfaces.end()) there = *same->health;
+    }
+    const auto known = healths_.find({told.pod.uid, NetworkUid(interface.podNetworkUID)});
+    interface.health = known == healths_.end() ? there : healthsOf(known->second, there);
+  }
+}
+
 void ApiReporter::event(const PodRef& pod, const Notice& notice) {
   events_.onPod(pod, notice);
 }
@@ -208,6 +238,7 @@ Result<async::Outcome> ApiReporter::write(const PodUid& uid) {
   if (const Duration left = keptBack(told, seen); left > Duration{}) return async::Outcome{left};
   const bool podIsThere = !seen.known || isOf(seen, told.pod);
 
+  addHealth(told);
   const Status set = writeSet(told, seen);
   // A set that can't be removed is no trouble of the pod's; it may be on another node by now.
   if (!set && told.set && isRefusal(set.error())) tellRefusal(told, set.error());

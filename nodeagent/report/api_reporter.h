@@ -13,6 +13,8 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/api/names.h"
@@ -33,6 +35,16 @@ namespace multinet::agent::report {
                                                 const SandboxId& sandbox,
                                                 const std::vector<InterfaceStatus>& interfaces,
                                                 WallTime now);
+
+/// What health checks know of a pod's interface on a network.
+struct InterfaceHealths {
+  std::set<std::string> checked;  ///< UIDs of the services that have it asked
+  std::vector<api::InterfaceHealth> found;
+};
+/// What the set says of it: what was found; of services of which nothing was found yet what the API
+/// has, where it has something; of others nothing. By service. Pure.
+[[nodiscard]] std::vector<api::InterfaceHealth> healthsOf(
+    const InterfaceHealths& now, const std::vector<api::InterfaceHealth>& there);
 
 struct ReportOptions {
   /// Between a change at the API and the look at it: others' changes come in bursts, and our own
@@ -67,6 +79,9 @@ class ApiReporter {
                 const std::vector<InterfaceStatus>& interfaces);
   void detached(const PodRef& pod, const SandboxId& sandbox);
   void refused(const PodRef& pod, const Error& error);
+  /// From now on the set says so. Until it is called for an interface, what the API has stays: an
+  /// earlier agent found it.
+  void healthFound(const PodUid& pod, const NetworkUid& network, InterfaceHealths healths);
   void event(const PodRef& pod, const Notice& notice);
   void nodeEvent(const Notice& notice);
 
@@ -98,6 +113,7 @@ class ApiReporter {
 
   void tell(const PodRef& pod, Told told);
   void tellUsed();
+  void addHealth(Told& told) const;
   [[nodiscard]] Result<async::Outcome> write(const PodUid& uid);
   [[nodiscard]] Status writeSet(Told& told, const watch::Seen<k8s::Pod>& pod);
   [[nodiscard]] Status writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen);
@@ -118,6 +134,7 @@ class ApiReporter {
   mutable std::mutex mutex_;
   std::uint64_t version_ = 0;
   std::map<PodUid, Told> told_;
+  std::map<std::pair<PodUid, NetworkUid>, InterfaceHealths> healths_;
   std::map<PodUid, SandboxId> current_;  ///< whose set is, or is about to be, in the API
   Events events_;
   async::Workers<PodUid> workers_;

@@ -298,6 +298,41 @@ TEST_F(ApiReporterTest, OtherRoomsPutEventsOnPodsAndTheNodeAndSetItsConditions) 
   EXPECT_EQ(news_.last_, condition);
 }
 
+TEST_F(ApiReporterTest, HealthIsInTheSetAndAnEarlierAgentsWordStaysUntilThereIsAnother) {
+  const auto health = [&](const std::string& service) -> std::string {
+    for (const auto& set : server_.sets()) {
+      for (const auto& one : *set.interfaces.front().health) {
+        if (one.service == service) return one.healthy ? "healthy" : one.reason;
+      }
+    }
+    return "";
+  };
+  const NetworkUid network = oneInterface().front().plan.networkUid;
+  reporter_->attached(pod_, SandboxId("s1"), oneInterface());
+  reporter_->healthFound(pod_.uid, network,
+                         {{"u1", "u2"}, {{"web", "u1", true, "Answered", "200"}}});
+  eventually("a verdict", [&] { return health("web") == "healthy"; });
+  reporter_->healthFound(pod_.uid, network,
+                         {{"u1", "u2"},
+                          {{"db", "u2", false, "Refused", std::string(2000, 'x')},
+                           {"web", "u1", true, "Answered", "200"}}});
+  eventually("the other's", [&] { return health("db") == "Refused"; });
+  settle();
+  EXPECT_EQ(callsAfterALook(), 0);
+  // The next agent knows nothing yet, then of one service, then the other isn't checked any more.
+  restartAgent();
+  reporter_->attached(pod_, SandboxId("s1"), oneInterface());
+  settle();
+  EXPECT_EQ(health("web"), "healthy");
+  reporter_->healthFound(pod_.uid, network,
+                         {{"u1", "u2"}, {{"web", "u1", false, "TimedOut", "1 s"}}});
+  eventually("another word", [&] { return health("web") == "TimedOut"; });
+  EXPECT_EQ(health("db"), "Refused");
+  reporter_->healthFound(pod_.uid, network, {{"u1"}, {{"web", "u1", true, "Answered", "200"}}});
+  eventually("one left", [&] { return health("db").empty(); });
+  EXPECT_EQ(health("web"), "healthy");
+}
+
 TEST_F(ApiReporterTest, ASetThatIsDeletedOrAlteredComesBackAsItWas) {
   server_.see(pod_, std::nullopt);
   reporter_->attached(pod_, SandboxId("s1"), oneInterface());

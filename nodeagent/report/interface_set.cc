@@ -3,6 +3,7 @@
 
 #include "lib/api/names.h"
 #include "nodeagent/report/api_reporter.h"
+#include "nodeagent/report/bounds.h"
 
 namespace multinet::agent::report {
 namespace {
@@ -83,6 +84,19 @@ api::PodInterfaceSet interfaceSet(const PodRef& pod, const NodeName& node, const
   std::transform(interfaces.begin(), interfaces.end(), std::back_inserter(set.interfaces),
                  [now](const InterfaceStatus& status) { return interfaceOf(status, now); });
   return set;
+}
+
+std::vector<api::InterfaceHealth> healthsOf(const InterfaceHealths& now,
+                                            const std::vector<api::InterfaceHealth>& there) {
+  std::vector<api::InterfaceHealth> all = now.found;
+  for (const api::InterfaceHealth& one : there) {
+    const bool isFound = std::ranges::any_of(
+        now.found, [&](const auto& found) { return found.serviceUID == one.serviceUID; });
+    if (now.checked.contains(one.serviceUID) && !isFound) all.push_back(one);
+  }
+  std::ranges::sort(all, {}, &api::InterfaceHealth::service);
+  for (api::InterfaceHealth& one : all) one.message = cutText(one.message, limits::kMessage);
+  return all;
 }
 
 Readiness readinessOf(const std::vector<InterfaceStatus>& interfaces) {

@@ -21,10 +21,12 @@ BRIDGED = ("VXLAN", "Bridge")
 
 
 def leaked(facts: Facts) -> Iterator[Finding]:
-    """Each link of ours belongs to an intent that is under way or attached."""
+    """Each link of ours belongs to an intent that is under way or attached, or to the gateway of a
+    network that there is."""
     live = {(intent.node, intent.id) for intent in facts.intents if intent.state in LIVE_STATES}
+    gateways = {f"gateway-{network.uid}" for network in facts.networks}
     for link in facts.links:
-        if (link.node, link.intent) not in live:
+        if (link.node, link.intent) not in live and link.intent not in gateways:
             yield Finding("leaked-link", f"{link.title} is of intent {link.intent}, which is over")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from e2elib.cluster import Cluster
 from e2elib.places import node_place
 
-OURS = ("mnb", "mnx", "mnv", "br-removed")
+OURS = ("mnb", "mnx", "mnv", "mng", "br-removed")
 
 
 def on_node(cluster: Cluster, node: str) -> list[str]:
@@ -15,7 +15,7 @@ def on_node(cluster: Cluster, node: str) -> list[str]:
     found = [one["ifname"] for one in place.links() if one["ifname"].startswith(OURS)]
     tables = place.run("nft", "list", "tables").splitlines()
     found += [line for line in tables if "multinet" in line]
-    for path in ("/run/multinet/switch", "/run/multinet/bpf"):
+    for path in ("/run/multinet/switch", "/run/multinet/bpf", "/run/multinet/gateways"):
         code, _, _ = cluster.node_exec_try(node, "ls", "-d", path)
         if code == 0:
             found.append(path)

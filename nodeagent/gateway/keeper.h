@@ -1,0 +1,179 @@
+// Keeps gateways on this node as its services need them: one for each network that has a service
+// which clients who aren't on the network may reach.
+//
+// Level-driven: whatever changed, services are compared with gateways. All that a gateway is stands
+// in the kernel (its namespace under a path, its port with the intent in its alias), and a
+// successor adopts it from there: no other record is kept that could say otherwise. The addresses
+// of its port are held for its intent like a pod's; recovery finds them in the kernel, as it finds
+// those of pods that no journal knows. While no agent runs the rules go on.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lib/async/gather.h"
+#include "lib/async/lane.h"
+#include "lib/base/clock.h"
+#include "nodeagent/addresses/addresses.h"
+#include "nodeagent/attach/attach_engine.h"
+#include "nodeagent/gateway/checks.h"
+#include "nodeagent/gateway/local_health.h"
+#include "nodeagent/gateway/room.h"
+#include "nodeagent/networks/networks.h"
+#include "nodeagent/watch/caches.h"
+
+namespace multinet::agent::gateway {
+
+/// The intent of a gateway's port: `gateway-<uid>`.
+[[nodiscard]] IntentId intentOf(const NetworkUid& network);
+
+/// Networks, by name, whose services need a gateway here whether or not pods of theirs run here.
+/// Pure.
+[[nodiscard]] std::set<std::string> networksWithOpenServices(const watch::Caches& caches);
+
+/// What addresses::Addresses does for a gateway.
+struct AddressSource {
+  std::function<void(IntentId, PodUid, std::vector<addresses::AddressRequest>, BootTime deadline,
+                     async::Answer<std::vector<addresses::Claimed>>)>
+      claim;
+  std::function<void(IntentId)> release;
+};
+
+/// What the node has of its networks now.
+using NetworksNow = std::function<std::shared_ptr<const networks::Snapshot>()>;
+
+struct KeeperOptions {
+  NodeName node;
+  std::string directory;  ///< where gateways' namespaces are kept
+  /// A burst is one change.
+  Duration gather = std::chrono::milliseconds(20);
+  /// What somebody took away is put back.
+  Duration again = std::chrono::seconds(10);
+  /// What couldn't be had is tried again.
+  Duration retry = std::chrono::milliseconds(500);
+  /// The same of addresses: others hold them for long.
+  Duration retryAddresses = std::chrono::seconds(30);
+  /// How long a gateway stays that no service needs.
+  Duration idle = std::chrono::minutes(10);
+  /// For so long after a start the node's rules stay as they are while a gateway that is needed is
+  /// still to be adopted.
+  Duration adoptWithin = std::chrono::seconds(30);
+  Duration claimPatience = std::chrono::seconds(20);
+};
+
+/// Why a gateway isn't there.
+struct Trouble {
+  std::string network;
+  Error error;
+};
+
+/// All it is given outlives it.
+class Keeper {
+ public:
+  /// Hears, on the lane, of each look: of which networks there is no gateway that is needed, and
+  /// whether any gateway is there or needed.
+  using Report = std::function<void(const std::vector<Trouble>& troubles, bool any)>;
+  /// Hears, likewise, of all endpoints whose health is to be asked.
+  using CheckThem = std::function<void(std::vector<Check>)>;
+  /// And of all healthCheckNodePorts.
+  using ServeThem = std::function<void(std::vector<LocalService>)>;
+  /// The calling thread is in the node's namespace.
+  Keeper(const watch::Caches& caches, NetworksNow networks, AddressSource addresses,
+         attach::AttachEngine& engine, Report report, CheckThem check, ServeThem serve,
+         const Clock& clock, KeeperOptions options);
+
+  /// Services, their endpoints, networks or what the node has of them changed. Any thread; returns
+  /// at once.
+  void changed() { gather_.ask(); }
+  /// Before what it was given goes. The kernel's state stays.
+  void stop() { lane_.stop(); }
+  [[nodiscard]] const async::Lane& lane() const { return lane_; }
+  /// How many gateways are there. Any thread.
+  [[nodiscard]] std::size_t size() const {
+    const std::lock_guard lock(mutex_);
+    return size_;
+  }
+
+ private:
+  enum class Port { Absent, UnderWay, There };
+  /// One network's gateway.
+  struct Gateway {
+    std::string network;  ///< its name
+    unsigned number = 0;  ///< of its pair
+    bool kept = false;    ///< an earlier agent left something of it
+    std::optional<Room> room;
+    std::shared_ptr<const Fd> door{};  ///< the namespace, for whoever asks from there
+    bool seen = false;                 ///< what is in the namespace is known
+    Port port = Port::Absent;
+    std::vector<InterfacePlan> plans;  ///< of its port, once it has addresses
+    bool hasIpv6 = false;
+    bool ready = false;  ///< all of it is there
+    WayPorts ports;
+    bool hasUdp = false;  ///< or had, before the last change
+    std::vector<Way> ways;
+    BootTime lookAt{};       ///< when it is compared with the kernel, or tried, again
+    BootTime neededUntil{};  ///< once no service needs it
+    std::optional<Error> trouble;
+  };
+  struct Needs {
+    std::map<NetworkUid, std::vector<Way>> ways;
+    std::map<NetworkUid, std::vector<Check>> checks;
+    std::vector<LocalService> locals;
+    std::vector<Way> closed;           ///< of networks that nobody here is on
+    std::vector<IpAddress> addresses;  ///< of all services
+  };
+
+  void work();
+  [[nodiscard]] Status begin();
+  /// Nothing where not all is known yet.
+  [[nodiscard]] std::optional<Needs> needs() const;
+  void follow(const Needs& needs);
+  void keep(const NetworkUid& uid, Gateway& gateway);
+  [[nodiscard]] Status build(const NetworkUid& uid, Gateway& gateway);
+  [[nodiscard]] Status adopt(const NetworkUid& uid, Gateway& gateway);
+  void claim(const NetworkUid& uid, Gateway& gateway);
+  void attach(const NetworkUid& uid, Gateway& gateway);
+  void detach(const NetworkUid& uid, Gateway& gateway);
+  [[nodiscard]] bool remove(const NetworkUid& uid, Gateway& gateway);
+  void troubled(Gateway& gateway, const Error& error);
+  [[nodiscard]] Result<InterfacePlan> planOf(const NetworkUid& uid, const Gateway& gateway) const;
+  [[nodiscard]] std::vector<ipam::Subnet> subnetsOf(const Gateway& gateway) const;
+  [[nodiscard]] std::optional<unsigned> freeNumber() const;
+  [[nodiscard]] bool isSettled(const Needs& needs) const;
+  [[nodiscard]] Status commit(const Needs& needs);
+  void tell(const Needs& needs);
+  void check(Needs& needs);
+  void endFlows(Gateway& gateway);
+  void endFlows(const std::vector<Opened>& opened);
+  void lookAgain();
+
+  const watch::Caches& caches_;
+  const NetworksNow networks_;
+  const AddressSource addresses_;
+  attach::AttachEngine& engine_;
+  const Report report_;
+  const CheckThem check_;
+  const ServeThem serve_;
+  const Clock& clock_;
+  const KeeperOptions options_;
+  mutable std::mutex mutex_;  // of the next
+  std::size_t size_ = 0;
+  // Of the lane:
+  std::optional<netlink::Socket> node_;
+  std::optional<nft::TableKeeper> rules_;
+  std::map<NetworkUid, Gateway> gateways_;
+  std::optional<Error> trouble_;  ///< of the node's own side
+  BootTime settledBy_{};
+  bool hasUdp_ = false;  ///< as Gateway has it
+  bool looksAgain_ = false;
+  async::Gather gather_;
+  async::Lane lane_;
+};
+
+}  // namespace multinet::agent::gateway

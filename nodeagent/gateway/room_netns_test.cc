@@ -1,0 +1,253 @@
+// Gateways of two networks with the same addresses, in the test's own namespace as the node's, with
+// rules such as kube-proxy's beside them.
+#include "nodeagent/gateway/room.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "lib/nft/committer.h"
+#include "nodeagent/gateway/test_node.h"
+
+namespace multinet::agent::gateway {
+namespace {
+
+class GatewayTest : public testing::Test {
+ protected:
+  /// A network: its gateway's port, and an endpoint.
+  struct Net {
+    NetworkUid uid;
+    Pair pair;
+    Room room;
+    bool hasIpv6 = false;
+    Fd endpoint = netns::make().value();
+    std::unique_ptr<Server> server{};
+    std::unique_ptr<Server> server6{};
+  };
+
+  GatewayTest() {
+    join(here_, "out0", {"10.9.0.1/24", "fd09::1/64"}, client_, "in0",
+         {"10.9.0.2/24", "fd09::2/64"});
+    auto inside = socketIn(client_);
+    const auto in0 = netlink::findLink(inside, {0, "in0"}).value();
+    for (const auto& [to, via] :
+         {std::pair("0.0.0.0/0", "10.9.0.1"), std::pair("::/0", "fd09::1")}) {
+      must(inside.run(routeTo(to, via, in0.index)));
+    }
+    must(node_.run(netlink::setUp({0, "lo"})));
+    const auto out0 = netlink::findLink(node_, {0, "out0"}).value();
+    must(node_.run(routeTo("0.0.0.0/0", "10.9.0.77", out0.index)));
+    must(netns::writeSysctl("ipv4/ip_forward", "1"));
+    must(netns::writeSysctl("ipv6/conf/all/forwarding", "1"));
+    // As kube-proxy's, which knows nothing of our services: NodePorts are somebody else's, and what
+    // it has no service for is dropped.
+    must(other_.commit(
+        "table ip kube-proxy {\n"
+        "  chain nat { type nat hook prerouting priority -100; tcp dport 30080 dnat to 10.9.0.77\n "
+        "}\n"
+        "  chain nat-out { type nat hook output priority -100; tcp dport 30080 dnat to 10.9.0.77\n "
+        "}\n"
+        "  chain forward { type filter hook forward priority 0; ip daddr 10.96.0.0/12 drop\n }\n"
+        "  chain output { type filter hook output priority 0; ip daddr 10.96.0.0/12 drop\n }\n"
+        "}\n"));
+  }
+  ~GatewayTest() override {
+    static_cast<void>(clearGateways(directory_));
+    static_cast<void>(other_.commit("flush ruleset\n"));
+    static_cast<void>(node_.run(netlink::deleteLink({0, "out0"})));
+  }
+
+  Net makeNet(const std::string& name, unsigned number) {
+    const NetworkUid uid("uid-" + name);
+    Net net{uid, pairOf(uid, number), Room::open(pathOf(directory_, uid), {}).value()};
+    net.hasIpv6 = net.room.wire(node_, uid, net.pair).value();
+    join(net.room.netns(), "net1", {"10.20.0.1/16", "fd20::1/64"}, net.endpoint, "net1",
+         {"10.20.0.5/16", "fd20::5/64"});
+    net.server = std::make_unique<Server>(net.endpoint, name, "10.20.0.5", 8080);
+    net.server6 = std::make_unique<Server>(net.endpoint, name, "fd20::5", 8080);
+    return net;
+  }
+
+  static Way way(const std::string& name, std::vector<Entrance> entrances,
+                 const std::string& target = "10.20.0.5") {
+    Way made{name};
+    made.family = ip(target).family();
+    made.entrances = std::move(entrances);
+    made.targets = {{ip(target), 8080}};
+    return made;
+  }
+
+  Opened open(Net& net, const std::vector<Way>& ways) {
+    const WayPorts ports = portsFor(ways, {});
+    EXPECT_TRUE(net.room.put(gatewayTable(ways, ports), clock_.now()).value());
+    return {net.pair, net.hasIpv6, ways, ports};
+  }
+  void commit(const std::vector<Opened>& opened) {
+    const auto table = nodeTable(opened, {}, {ip("10.96.0.5"), ip("10.96.0.6"), ip("fd96::5")});
+    must(rules_.isCommitted(table, clock_.now()).value() ? Status() : rules_.commit(table));
+  }
+
+  SystemClock clock_;
+  const std::string directory_ = testing::TempDir() + "gateways";
+  Fd here_ = netns::openOwn().value();
+  Fd client_ = netns::make().value();
+  netlink::Socket node_ = netlink::Socket::open().value();
+  nft::Committer other_ = nft::Committer::open().value();
+  nft::TableKeeper rules_ = nft::TableKeeper::open({}).value();
+};
+
+TEST_F(GatewayTest, LeadIntoNetworksThatHaveTheSameAddresses) {
+  Net blue = makeNet("blue", 0);
+  Net green = makeNet("green", 1);
+  const auto toBlue =
+      open(blue, {way("a", {{std::nullopt, 30080}}), way("b", {{ip("10.96.0.5"), 80}}),
+                  way("c", {{ip("192.0.2.1"), 80},
+                            {ip("192.0.2.2"), 80, {IpPrefix::parse("10.9.0.0/16").value()}}}),
+                  way("six", {{std::nullopt, 30080}, {ip("fd96::5"), 80}}, "fd20::5")});
+  const auto toGreen = open(green, {way("a", {{std::nullopt, 30081}})});
+  commit({toBlue, toGreen});
+  for (const Fd* from : {&client_, &here_}) {
+    EXPECT_EQ(ask(*from, "10.9.0.1", 30080), "blue 10.20.0.1") << "the gateway's own address";
+    EXPECT_EQ(ask(*from, "10.9.0.1", 30081), "green 10.20.0.1");
+    EXPECT_EQ(ask(*from, "fd09::1", 30080), "blue fd20::1");
+  }
+  EXPECT_EQ(ask(client_, "10.96.0.5", 80), "blue 10.20.0.1");
+  EXPECT_EQ(ask(client_, "fd96::5", 80), "blue fd20::1");
+  EXPECT_EQ(ask(client_, "192.0.2.1", 80), "blue 10.20.0.1");
+  EXPECT_EQ(ask(client_, "192.0.2.2", 80), "blue 10.20.0.1") << "within its source ranges";
+  EXPECT_EQ(ask(client_, "10.96.0.5", 81), kRefused) << "no such port";
+  EXPECT_EQ(ask(client_, "10.96.0.6", 80), kRefused) << "not for whoever isn't on the network";
+  EXPECT_EQ(ask(here_, "10.96.0.6", 80), kRefused) << "nor for the node";
+  EXPECT_EQ(ask(client_, "10.9.0.1", 30082), kRefused);
+  EXPECT_EQ(ask(client_, "10.96.7.7", 80, 500), "timed out") << "as kube-proxy has it for others";
+}
+
+TEST_F(GatewayTest, RefuseAtOnceWhatHasNoEndpoint) {
+  Net blue = makeNet("blue", 0);
+  Way none = way("a", {{std::nullopt, 30080}, {ip("10.96.0.5"), 80}, {ip("192.0.2.1"), 80}});
+  none.targets.clear();
+  commit({open(blue, {none})});
+  EXPECT_EQ(ask(client_, "10.96.0.5", 80), kRefused);
+  EXPECT_EQ(ask(client_, "192.0.2.1", 80), kRefused);
+}
+
+TEST_F(GatewayTest, AreTheNodesWayInAndNobodysWayOut) {
+  Net blue = makeNet("blue", 0);
+  commit({open(blue, {way("a", {{std::nullopt, 30080}})})});
+  Server node(here_, "node", "10.9.0.1", 9000);
+  auto inside = socketIn(blue.endpoint);
+  const auto net1 = netlink::findLink(inside, {0, "net1"}).value();
+  must(inside.run(routeTo("0.0.0.0/0", "10.20.0.1", net1.index)));
+  must(inside.run(routeTo("169.254.0.0/16", "10.20.0.1", net1.index)));
+  EXPECT_NE(ask(blue.endpoint, "169.254.208.1", 9000, 500).substr(0, 4), "node");
+  EXPECT_NE(ask(blue.endpoint, "10.9.0.1", 9000, 500).substr(0, 4), "node");
+}
+
+/// What a datagram socket of the client gets back, by a socket that stays.
+class Sender {
+ public:
+  Sender(const Fd& netns, const std::string& address, std::uint16_t port) : to_(address, port) {
+    const auto scope = netns::Scope::enter(netns).value();
+    socket_ = Fd(::socket(to_.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  }
+  std::string ask(int patience = kPatience) {
+    static_cast<void>(::sendto(socket_.get(), "x", 1, 0, to_.get(), to_.size));
+    pollfd polled{socket_.get(), POLLIN, 0};
+    if (::poll(&polled, 1, patience) <= 0) return "timed out";
+    char text[100];
+    const auto got = ::recv(socket_.get(), text, sizeof text, 0);
+    return got < 0 ? std::strerror(errno) : std::string(text, static_cast<std::size_t>(got));
+  }
+
+ private:
+  Socket to_;
+  Fd socket_;
+};
+
+/// Answers each datagram with its name.
+class Echo {
+ public:
+  Echo(const Fd& netns, std::string name, const std::string& address, std::uint16_t port)
+      : name_(std::move(name)) {
+    const Socket at(address, port);
+    const auto scope = netns::Scope::enter(netns).value();
+    socket_ = Fd(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (::bind(socket_.get(), at.get(), at.size) != 0) throw std::runtime_error("bind");
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        pollfd polled{socket_.get(), POLLIN, 0};
+        if (::poll(&polled, 1, 50) <= 0) continue;
+        sockaddr_storage from{};
+        socklen_t size = sizeof from;
+        char ignored[10];
+        static_cast<void>(::recvfrom(socket_.get(), ignored, sizeof ignored, 0,
+                                     reinterpret_cast<sockaddr*>(&from), &size));
+        static_cast<void>(::sendto(socket_.get(), name_.data(), name_.size(), 0,
+                                   reinterpret_cast<sockaddr*>(&from), size));
+      }
+    });
+  }
+
+ private:
+  const std::string name_;
+  Fd socket_;
+  std::jthread thread_;
+};
+
+// The sender is one that never gives up, and never takes another port.
+TEST_F(GatewayTest, UdpGoesOnToAnotherEndpoint) {
+  Net blue = makeNet("blue", 0);
+  auto inside = socketIn(blue.endpoint);
+  const auto net1 = netlink::findLink(inside, {0, "net1"}).value();
+  must(inside.run(netlink::addAddress(net1.index, on("10.20.0.6/16"))));
+  const Echo one(blue.endpoint, "one", "10.20.0.5", 5353);
+  const Echo two(blue.endpoint, "two", "10.20.0.6", 5353);
+  Sender sender(client_, "10.9.0.1", 30053);
+  EXPECT_EQ(sender.ask(500), "timed out") << "before there is a service";
+  Way dns{"dns"};
+  dns.transport = Transport::Udp;
+  dns.entrances = {{std::nullopt, 30053}};
+  const auto lead = [&](const std::string& to) {
+    dns.targets = {{ip(to), 5353}};
+    const auto opened = open(blue, {dns});
+    commit({opened});
+    EXPECT_TRUE(blue.room.endFlows(GatewayFlows(opened.ways, opened.ports)));
+    const NodeFlows flows({opened});
+    EXPECT_TRUE(
+        netlink::endUdpFlows([&](const netlink::UdpFlow& flow) { return flows.isStale(flow); }));
+  };
+  lead("10.20.0.5");
+  EXPECT_EQ(sender.ask(), "one");
+  lead("10.20.0.6");
+  EXPECT_EQ(sender.ask(), "two");
+}
+
+TEST_F(GatewayTest, ComeBackWholeAndAreFoundByASuccessor) {
+  Net blue = makeNet("blue", 3);
+  const std::vector<Way> ways = {way("a", {{std::nullopt, 30080}})};
+  commit({open(blue, ways)});
+  const auto writes = blue.room.writes();
+  ASSERT_TRUE(blue.room.wire(node_, blue.uid, blue.pair).value());
+  EXPECT_FALSE(blue.room.put(gatewayTable(ways, portsFor(ways, {})), clock_.now()).value());
+  EXPECT_EQ(blue.room.writes(), writes) << "what is as it shall be costs nothing";
+  must(node_.run(netlink::deleteLink({0, blue.pair.device})));
+  EXPECT_NE(ask(client_, "10.9.0.1", 30080, 500), "blue 10.20.0.1");
+  ASSERT_TRUE(blue.room.wire(node_, blue.uid, blue.pair));
+  EXPECT_EQ(ask(client_, "10.9.0.1", 30080), "blue 10.20.0.1");
+
+  const auto pairs = findPairs(node_).value();
+  ASSERT_EQ(pairs.size(), 1U);
+  EXPECT_EQ(pairs[0].network, blue.uid);
+  EXPECT_EQ(pairs[0].number, 3U);
+  EXPECT_EQ(keptIn(directory_), std::vector{blue.uid});
+  auto successor = Room::open(pathOf(directory_, blue.uid), {}).value();
+  EXPECT_EQ(netns::identity(successor.netns()).value(), netns::identity(blue.room.netns()).value());
+  must(clearGateways(directory_));
+  EXPECT_TRUE(findPairs(node_).value().empty());
+  EXPECT_TRUE(keptIn(directory_).empty());
+  EXPECT_FALSE(other_.exists("multinet_services").value());
+  must(clearGateways(directory_));
+}
+
+}  // namespace
+}  // namespace multinet::agent::gateway

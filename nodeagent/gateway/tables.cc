@@ -1,0 +1,275 @@
+#include "nodeagent/gateway/tables.h"
+
+#include <algorithm>
+
+#include "lib/base/encoding.h"
+#include "nodeagent/drivers/hash_name.h"
+
+namespace multinet::agent::gateway {
+namespace {
+
+constexpr unsigned kPairBits = 2;  // four addresses each: as IPv4 has a broadcast address
+constexpr std::uint16_t kFirstPort = 1024;
+constexpr unsigned kPorts = 64512;  // from there on
+
+// Before kube-proxy's, which has dstnat, srcnat and filter.
+constexpr int kBeforeDstnat = -101;
+constexpr int kBeforeSrcnat = 99;
+constexpr int kBeforeFilter = -1;
+// Of a gateway's namespace nobody else has rules.
+constexpr int kDstnat = -100;
+constexpr int kSrcnat = 100;
+
+const IpPrefix& range4() {
+  static const IpPrefix kRange(IpAddress::fromV4({169, 254, 208, 0}), 20);
+  return kRange;
+}
+
+const IpPrefix& range6() {
+  static const IpPrefix kRange(IpAddress::parse("fd6d:6e67::").value_or(IpAddress()), 112);
+  return kRange;
+}
+
+InterfaceAddress addressOf(const IpPrefix& range, unsigned number, unsigned place) {
+  const unsigned length = (range.isV4() ? 32U : 128U) - kPairBits;
+  return {range.at((number << kPairBits) + place), length};
+}
+
+std::string protocolOf(const Way& way) {
+  return std::to_string(static_cast<unsigned>(way.transport));
+}
+
+/// `6 . 4000`
+std::string portText(const Way& way, std::uint16_t port) {
+  return protocolOf(way) + " . " + std::to_string(port);
+}
+
+std::string entranceText(const Way& way, const Entrance& entrance) {
+  const std::string port = portText(way, entrance.port);
+  return entrance.address ? entrance.address->str() + " . " + port : port;
+}
+
+std::string prefixText(const IpPrefix& prefix) {
+  const bool isOne = prefix.length() == (prefix.isV4() ? 32U : 128U);
+  return isOne ? prefix.first().str() : prefix.str();
+}
+
+struct FamilyWords {
+  const char* ip;       ///< of rules
+  const char* address;  ///< the type of an address
+  const char* nfproto;
+  const char* loopback;  ///< where no NodePort is
+  const char* suffix;    ///< of names
+};
+constexpr FamilyWords kV4{"ip", "ipv4_addr", "ipv4", "127.0.0.0/8", "4"};
+constexpr FamilyWords kV6{"ip6", "ipv6_addr", "ipv6", "::1", "6"};
+
+/// What of the node's table is of one family.
+class NodeFamily {
+ public:
+  explicit NodeFamily(const FamilyWords& words) : words_(words) {
+    const std::string address = words.address;
+    const std::string port = "inet_proto . inet_service";
+    nodePorts_ = {named("node_ports"), port, {}, address + " . inet_service"};
+    entrances_ = {named("entrances"), address + " . " + port, {}, address + " . inet_service"};
+    limited_ = {named("limited"), address + " . " + port, {}};
+    sources_ = {named("sources"), address + " . " + port + " . " + address, {}, "", true};
+    refused_ = {named("refused"), address + " . " + port, {}};
+    addresses_ = {named("addresses"), address, {}};
+  }
+
+  void lead(const Way& way, const IpAddress& gateway, std::uint16_t port) {
+    for (const Entrance& entrance : way.entrances) {
+      const std::string text = entranceText(way, entrance);
+      if (!taken_.insert(text).second) continue;
+      nft::Set& map = entrance.address ? entrances_ : nodePorts_;
+      map.elements.insert(text + " : " + gateway.str() + " . " + std::to_string(port));
+      if (!entrance.address || entrance.sources.empty()) continue;
+      limited_.elements.insert(text);
+      for (const IpPrefix& source : entrance.sources) {
+        sources_.elements.insert(text + " . " + prefixText(source));
+      }
+    }
+  }
+  void refuse(const Way& way) {
+    for (const Entrance& entrance : way.entrances) {
+      const std::string text = entranceText(way, entrance);
+      // A NodePort that leads nowhere is a port of the node's at which nobody listens.
+      if (entrance.address && taken_.insert(text).second) refused_.elements.insert(text);
+    }
+  }
+  void refuse(const IpAddress& address) { addresses_.elements.insert(address.str()); }
+
+  void addTo(nft::Table& table) const {
+    table.sets.insert(table.sets.end(),
+                      {nodePorts_, entrances_, limited_, sources_, refused_, addresses_});
+  }
+  [[nodiscard]] std::vector<std::string> leading() const {
+    const std::string ip = words_.ip;
+    const std::string to = ip + " daddr . meta l4proto . th dport ";
+    return {to + "@" + limited_.name + " " + ip + " daddr . meta l4proto . th dport . " + ip +
+                " saddr != @" + sources_.name + " drop",
+            "dnat " + ip + " to " + to + "map @" + entrances_.name,
+            "fib daddr type local " + ip + " daddr != " + words_.loopback + " dnat " + ip +
+                " to meta l4proto . th dport map @" + nodePorts_.name};
+  }
+  [[nodiscard]] std::vector<std::string> refusing() const {
+    const std::string ip = words_.ip;
+    const std::string to = ip + " daddr . meta l4proto . th dport @" + refused_.name;
+    const std::string any = ip + " daddr @" + addresses_.name;
+    return {to + " meta l4proto tcp reject with tcp reset",
+            to + " reject with icmpx port-unreachable",
+            any + " meta l4proto tcp reject with tcp reset",
+            any + " reject with icmpx port-unreachable"};
+  }
+
+ private:
+  [[nodiscard]] std::string named(const char* what) const {
+    return std::string(what) + words_.suffix;
+  }
+
+  const FamilyWords& words_;
+  nft::Set nodePorts_;
+  nft::Set entrances_;
+  nft::Set limited_;
+  nft::Set sources_;
+  nft::Set refused_;
+  nft::Set addresses_;
+  std::set<std::string> taken_;
+};
+
+void append(std::vector<std::string>& to, std::vector<std::string> more) {
+  std::ranges::move(more, std::back_inserter(to));
+}
+
+/// Slots that a random number chooses from: few where few are enough to be fair.
+std::size_t slotsFor(const std::vector<Way>& ways) {
+  constexpr std::size_t kFewTargets = 4;
+  constexpr std::size_t kFewSlots = 16;
+  const bool few =
+      std::ranges::all_of(ways, [](const Way& way) { return way.targets.size() <= kFewTargets; });
+  return few ? kFewSlots : kMostTargets;
+}
+
+}  // namespace
+
+Pair pairOf(const NetworkUid& network, unsigned number) {
+  return {drivers::hashName("mng", network.str()), addressOf(range4(), number, 1),
+          addressOf(range4(), number, 2), addressOf(range6(), number, 1),
+          addressOf(range6(), number, 2)};
+}
+
+std::optional<unsigned> numberOf(const InterfaceAddress& node4) {
+  if (!range4().contains(node4.address)) return std::nullopt;
+  const auto offset = static_cast<unsigned>(node4.address.number() - range4().first().number());
+  const unsigned number = offset >> kPairBits;
+  if (addressOf(range4(), number, 1) != node4) return std::nullopt;
+  return number;
+}
+
+bool isPairs(const IpAddress& address) {
+  return range4().contains(address) || range6().contains(address);
+}
+
+WayPorts portsFor(const std::vector<Way>& ways, const WayPorts& before) {
+  WayPorts ports;
+  std::set<std::uint16_t> taken;
+  std::set<std::string> fresh;  // in order, so that agents that begin anew agree
+  for (const Way& way : ways) {
+    const auto had = before.find(way.name);
+    if (had == before.end()) {
+      fresh.insert(way.name);
+    } else {
+      ports.insert(*had);
+      taken.insert(had->second);
+    }
+  }
+  for (const std::string& name : fresh) {
+    if (taken.size() >= kPorts) break;
+    auto offset = static_cast<unsigned>(fnv1a(name) % kPorts);
+    while (taken.contains(static_cast<std::uint16_t>(kFirstPort + offset))) {
+      offset = (offset + 1) % kPorts;
+    }
+    ports[name] = static_cast<std::uint16_t>(kFirstPort + offset);
+    taken.insert(ports[name]);
+  }
+  return ports;
+}
+
+nft::Table gatewayTable(const std::vector<Way>& ways, const WayPorts& ports) {
+  const std::size_t slots = slotsFor(ways);
+  nft::Set four{"slots4", "inet_proto . inet_service . mark", {}, "ipv4_addr . inet_service"};
+  nft::Set six{"slots6", "inet_proto . inet_service . mark", {}, "ipv6_addr . inet_service"};
+  for (const Way& way : ways) {
+    const auto port = ports.find(way.name);
+    if (way.targets.empty() || port == ports.end()) continue;
+    nft::Set& set = way.family == IpFamily::V4 ? four : six;
+    for (std::size_t slot = 0; slot < slots; ++slot) {
+      const Target& target = way.targets[slot % way.targets.size()];
+      set.elements.insert(portText(way, port->second) + " . " + std::to_string(slot) + " : " +
+                          target.address.str() + " . " + std::to_string(target.port));
+    }
+  }
+  const std::string in = std::string("iifname \"") + kInnerDevice + "\" ";
+  const std::string slot = " to meta l4proto . th dport . meta mark map @";
+  return {"multinet_gateway",
+          {four, six},
+          {{"lead",
+            "prerouting",
+            kDstnat,
+            {in + "meta mark set numgen random mod " + std::to_string(slots),
+             in + "meta nfproto ipv4 dnat ip" + slot + four.name,
+             in + "meta nfproto ipv6 dnat ip6" + slot + six.name},
+            "nat"},
+           {"pass",
+            "forward",
+            0,
+            {"ct state established,related accept", in + "ct status dnat accept", "drop"}},
+           {"hide", "postrouting", kSrcnat, {"ct status dnat masquerade"}, "nat"}}};
+}
+
+nft::Table nodeTable(const std::vector<Opened>& gateways, const std::vector<Way>& closed,
+                     const std::vector<IpAddress>& addresses) {
+  NodeFamily four(kV4);
+  NodeFamily six(kV6);
+  nft::Set devices{"gateways", "ifname", {}};
+  const auto of = [&](IpFamily family) -> NodeFamily& {
+    return family == IpFamily::V4 ? four : six;
+  };
+  for (const Opened& gateway : gateways) {
+    devices.elements.insert(gateway.pair.device);
+    for (const Way& way : gateway.ways) {
+      const auto port = gateway.ports.find(way.name);
+      const bool isV4 = way.family == IpFamily::V4;
+      if (way.targets.empty() || port == gateway.ports.end() || (!isV4 && !gateway.hasIpv6)) {
+        of(way.family).refuse(way);
+      } else {
+        of(way.family)
+            .lead(way, (isV4 ? gateway.pair.gateway4 : gateway.pair.gateway6).address,
+                  port->second);
+      }
+    }
+  }
+  for (const Way& way : closed) of(way.family).refuse(way);
+  for (const IpAddress& address : addresses) of(address.family()).refuse(address);
+  nft::Table table{"multinet_services", {devices}, {}};
+  four.addTo(table);
+  six.addTo(table);
+  std::vector<std::string> leading = four.leading();
+  append(leading, six.leading());
+  std::vector<std::string> refusing = {"ct state established,related accept"};
+  append(refusing, four.refusing());
+  append(refusing, six.refusing());
+  table.chains = {{"come_in", "prerouting", kBeforeDstnat, leading, "nat"},
+                  {"go_out", "output", kBeforeDstnat, leading, "nat"},
+                  {"hide", "postrouting", kBeforeSrcnat, {"oifname @gateways masquerade"}, "nat"},
+                  {"refuse_forwarded", "forward", kBeforeFilter, refusing},
+                  {"refuse_own", "output", kBeforeFilter, refusing}};
+  return table;
+}
+
+bool isEmpty(const nft::Table& table) {
+  return std::ranges::all_of(table.sets, [](const nft::Set& set) { return set.elements.empty(); });
+}
+
+}  // namespace multinet::agent::gateway

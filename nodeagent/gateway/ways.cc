@@ -1,0 +1,142 @@
+#include "nodeagent/gateway/ways.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/base/encoding.h"
+
+namespace multinet::agent::gateway {
+namespace {
+
+std::uint16_t portOf(std::int32_t port) {
+  return port < 1 || port > 65535 ? 0 : static_cast<std::uint16_t>(port);
+}
+
+std::optional<Transport> transportOf(const k8s::ServicePort& port) {
+  if (port.protocol.empty() || port.protocol == "TCP") return Transport::Tcp;
+  if (port.protocol == "UDP") return Transport::Udp;
+  return std::nullopt;
+}
+
+bool isExternal(const k8s::Service& service) {
+  return service.spec.type == "NodePort" || service.spec.type == "LoadBalancer";
+}
+
+bool isLocal(const k8s::Service& service) {
+  return *service.spec.externalTrafficPolicy == "Local";
+}
+
+/// As kube-proxy reads them: spaces around don't count, host bits neither.
+std::vector<IpPrefix> sourcesOf(const k8s::Service& service, IpFamily family) {
+  std::vector<IpPrefix> found;
+  for (std::string text : *service.spec.loadBalancerSourceRanges) {
+    std::erase(text, ' ');
+    const auto range = InterfaceAddress::parse(text);
+    if (!range || range->address.family() != family) continue;
+    found.emplace_back(range->address, range->length);
+  }
+  // The kernel takes no range that is in another.
+  std::ranges::sort(found, {}, &IpPrefix::length);
+  std::vector<IpPrefix> widest;
+  for (const IpPrefix& range : found) {
+    const auto holds = [&range](const IpPrefix& wider) { return wider.contains(range); };
+    if (std::ranges::none_of(widest, holds)) widest.push_back(range);
+  }
+  return widest;
+}
+
+/// A list that has ranges, none of them of this family, lets nobody of it in.
+std::vector<IpPrefix> admitted(const k8s::Service& service, IpFamily family) {
+  auto sources = sourcesOf(service, family);
+  const bool any = std::ranges::any_of(sources, [](const auto& one) { return one.length() == 0; });
+  if (any || service.spec.loadBalancerSourceRanges->empty()) return {};
+  if (sources.empty()) sources.emplace_back(IpAddress(family, 0), 128);
+  return sources;
+}
+
+std::vector<Entrance> externalEntrances(const k8s::Service& service, const k8s::ServicePort& port,
+                                        IpFamily family) {
+  std::vector<Entrance> entrances;
+  if (const std::uint16_t number = portOf(port.nodePort)) {
+    entrances.push_back({std::nullopt, number});
+  }
+  if (service.spec.type != "LoadBalancer") return entrances;
+  for (const k8s::LoadBalancerIngress& ingress : service.status->loadBalancer.ingress) {
+    const auto address = IpAddress::parse(ingress.ip);
+    // Proxy: frames come with a node's address, to a NodePort (KEP-1860).
+    if (!address || address->family() != family || ingress.ipMode == "Proxy") continue;
+    entrances.push_back({*address, portOf(port.port), admitted(service, family)});
+  }
+  return entrances;
+}
+
+/// FNV mixes its last bytes badly into the high bits, which decide here.
+std::uint64_t rankOf(const Target& target, const Place& place) {
+  std::uint64_t hash = fnv1a(place.node.str() + "/" + target.address.str());
+  hash = (hash ^ (hash >> 30U)) * 0xbf58476d1ce4e5b9ULL;
+  return hash ^ (hash >> 31U);
+}
+
+std::vector<Target> chosen(std::vector<Target> targets, const Place& place) {
+  if (targets.size() <= kMostTargets) return targets;
+  std::vector<std::pair<std::uint64_t, Target>> ranked;
+  ranked.reserve(targets.size());
+  for (const Target& target : targets) {
+    ranked.emplace_back(rankOf(target, place), target);
+  }
+  std::ranges::sort(ranked);
+  targets.clear();
+  for (std::size_t i = 0; i < kMostTargets; ++i) targets.push_back(ranked[i].second);
+  std::ranges::sort(targets);
+  return targets;
+}
+
+}  // namespace
+
+bool isOpen(const k8s::Service& service) {
+  return isExternal(service) || endpoints::reachesCluster(service);
+}
+
+bool isOpenEverywhere(const k8s::Service& service) {
+  return (isExternal(service) && !isLocal(service)) || endpoints::reachesCluster(service);
+}
+
+std::vector<IpAddress> addressesOf(const k8s::Service& service) {
+  std::vector<IpAddress> addresses;
+  if (service.spec.type == "ExternalName") return addresses;
+  for (const std::string& text : service.spec.clusterIPs) {
+    if (const auto address = IpAddress::parse(text)) addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+std::vector<Way> waysOf(const k8s::Service& service, const Slices& slices, const Place& place) {
+  std::vector<Way> ways;
+  for (const IpAddress& address : addressesOf(service)) {
+    for (const k8s::ServicePort& port : service.spec.ports) {
+      const auto transport = transportOf(port);
+      const std::uint16_t number = portOf(port.port);
+      if (!transport || number == 0) continue;
+      const IpFamily family = address.family();
+      const auto add = [&](const char* kind, std::vector<Entrance> entrances,
+                           api::TrafficPolicy policy) {
+        if (entrances.empty()) return;
+        const std::string protocol = *transport == Transport::Tcp ? " TCP " : " UDP ";
+        ways.push_back({service.metadata.nameSpace + "/" + service.metadata.name + ":" +
+                            std::to_string(number) + protocol + std::string(name(family)) + kind,
+                        family, *transport, std::move(entrances),
+                        chosen(usable(endpointsOf(port, family, slices, place), policy), place)});
+      };
+      if (isExternal(service)) {
+        add(kExternal, externalEntrances(service, port, family),
+            isLocal(service) ? api::TrafficPolicy::Local : api::TrafficPolicy::Cluster);
+      }
+      if (endpoints::reachesCluster(service)) {
+        add(" internal", {{address, number}}, endpoints::policyOf(service));
+      }
+    }
+  }
+  return ways;
+}
+
+}  // namespace multinet::agent::gateway

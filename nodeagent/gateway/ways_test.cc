@@ -1,0 +1,145 @@
+#include "nodeagent/gateway/ways.h"
+
+#include <gmock/gmock.h>
+
+#include "lib/api/service.h"
+
+namespace multinet::agent::gateway {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+const Place kPlace{NodeName("n1"), ""};
+
+IpAddress ip(const std::string& text) {
+  return IpAddress::parse(text).value();
+}
+IpPrefix range(const std::string& text) {
+  return IpPrefix::parse(text).value();
+}
+
+k8s::Service serviceOf(const std::string& type) {
+  k8s::Service service;
+  service.metadata.nameSpace = "shop";
+  service.metadata.name = "web";
+  service.spec.type = type;
+  service.spec.clusterIPs = {"10.96.0.1"};
+  k8s::ServicePort port;
+  port.name = "http";
+  port.protocol = "TCP";
+  port.port = 80;
+  service.spec.ports = {port};
+  return service;
+}
+
+/// The first so many are on node n1.
+Slices sliceOf(unsigned endpoints, unsigned here = 0) {
+  auto slice = std::make_shared<k8s::EndpointSlice>();
+  slice->metadata.labels = {{api::kManagedByLabel, api::kServiceManager}};
+  slice->addressType = "IPv4";
+  slice->ports = {{"http", "TCP", 8080, ""}};
+  for (unsigned i = 0; i < endpoints; ++i) {
+    k8s::Endpoint endpoint;
+    endpoint.addresses = {range("10.20.0.0/16").at(i + 1).str()};
+    endpoint.conditions = {true, true, false};
+    endpoint.nodeName = i < here ? "n1" : "n2";
+    slice->endpoints.push_back(endpoint);
+  }
+  return {slice};
+}
+
+TEST(Ways, AClusterIPOfTheNetworkAloneHasNone) {
+  EXPECT_THAT(waysOf(serviceOf("ClusterIP"), sliceOf(2), kPlace), IsEmpty());
+  EXPECT_FALSE(isOpen(serviceOf("ClusterIP")));
+  EXPECT_THAT(addressesOf(serviceOf("ClusterIP")), ElementsAre(ip("10.96.0.1")));
+  EXPECT_THAT(addressesOf(serviceOf("ExternalName")), IsEmpty());
+}
+
+TEST(Ways, ANodePortIsAtAnyAddressOfTheNode) {
+  auto service = serviceOf("NodePort");
+  service.spec.ports[0].nodePort = 30080;
+  const auto ways = waysOf(service, sliceOf(2), kPlace);
+  ASSERT_THAT(ways, SizeIs(1));
+  EXPECT_THAT(ways[0].entrances, ElementsAre(Entrance{std::nullopt, 30080}));
+  EXPECT_THAT(ways[0].targets,
+              ElementsAre(Target{ip("10.20.0.1"), 8080}, Target{ip("10.20.0.2"), 8080}));
+  EXPECT_TRUE(isOpenEverywhere(service));
+}
+
+TEST(Ways, ALoadBalancersAddressesAreWhereFramesArriveWithThem) {
+  auto service = serviceOf("LoadBalancer");
+  service.spec.loadBalancerSourceRanges = {" 10.0.0.7/8 ", "10.1.0.0/16", "fd00::/8", "nonsense"};
+  k8s::ServiceStatus status;
+  status.loadBalancer.ingress = {{"192.0.2.1", "", "VIP", {}},
+                                 {"192.0.2.2", "", "Proxy", {}},
+                                 {"", "lb.example", "", {}},
+                                 {"fd00::9", "", "", {}}};
+  service.status = status;
+  const auto ways = waysOf(service, sliceOf(1), kPlace);
+  ASSERT_THAT(ways, SizeIs(1));
+  EXPECT_THAT(ways[0].entrances, ElementsAre(Entrance{ip("192.0.2.1"), 80, {range("10.0.0.0/8")}}))
+      << "and no NodePort, which it needn't have";
+  service.spec.loadBalancerSourceRanges = {"10.0.0.0/8", "0.0.0.0/0"};
+  EXPECT_THAT(waysOf(service, sliceOf(1), kPlace)[0].entrances[0].sources, IsEmpty());
+  service.spec.loadBalancerSourceRanges = {"fd00::/8"};
+  EXPECT_THAT(waysOf(service, sliceOf(1), kPlace)[0].entrances[0].sources,
+              ElementsAre(range("0.0.0.0/32")))
+      << "nobody of IPv4";
+}
+
+TEST(Ways, LocalIsOfThisNodesEndpointsAndForNoOther) {
+  auto service = serviceOf("NodePort");
+  service.spec.ports[0].nodePort = 30080;
+  service.spec.externalTrafficPolicy = "Local";
+  EXPECT_THAT(waysOf(service, sliceOf(3, 1), kPlace)[0].targets,
+              ElementsAre(Target{ip("10.20.0.1"), 8080}));
+  EXPECT_THAT(waysOf(service, sliceOf(3), kPlace)[0].targets, IsEmpty());
+  EXPECT_TRUE(isOpen(service));
+  EXPECT_FALSE(isOpenEverywhere(service));
+}
+
+TEST(Ways, TheClusterReachesAClusterIPByItsOwnPolicy) {
+  auto service = serviceOf("NodePort");
+  service.metadata.labels = {{api::kReachLabel, "Cluster"}};
+  service.spec.ports[0].nodePort = 30080;
+  service.spec.externalTrafficPolicy = "Local";
+  const auto ways = waysOf(service, sliceOf(2), kPlace);
+  ASSERT_THAT(ways, SizeIs(2));
+  EXPECT_THAT(ways[0].targets, IsEmpty());
+  EXPECT_THAT(ways[1].entrances, ElementsAre(Entrance{ip("10.96.0.1"), 80}));
+  EXPECT_THAT(ways[1].targets, SizeIs(2));
+  EXPECT_NE(ways[0].name, ways[1].name);
+  EXPECT_TRUE(isOpenEverywhere(service));
+}
+
+TEST(Ways, OfManyEndpointsEachNodeTakesItsOwn) {
+  auto service = serviceOf("NodePort");
+  service.spec.ports[0].nodePort = 30080;
+  const auto mine = waysOf(service, sliceOf(1000), kPlace)[0].targets;
+  const auto others = waysOf(service, sliceOf(1000), {NodeName("n2"), ""})[0].targets;
+  EXPECT_THAT(mine, SizeIs(kMostTargets));
+  EXPECT_TRUE(mine == waysOf(service, sliceOf(1000), kPlace)[0].targets);
+  EXPECT_TRUE(mine != others);
+  // One that goes takes only its own place.
+  const auto less = waysOf(service, sliceOf(999), kPlace)[0].targets;
+  std::vector<Target> same;
+  std::ranges::set_intersection(mine, less, std::back_inserter(same));
+  EXPECT_GE(same.size(), kMostTargets - 1);
+}
+
+TEST(Ways, WhatIsNoPortHasNone) {
+  auto service = serviceOf("NodePort");
+  service.spec.ports[0].nodePort = 30080;
+  service.spec.ports[0].protocol = "SCTP";
+  EXPECT_THAT(waysOf(service, sliceOf(1), kPlace), IsEmpty());
+  service = serviceOf("NodePort");
+  service.spec.ports[0].nodePort = 70000;
+  EXPECT_THAT(waysOf(service, sliceOf(1), kPlace), IsEmpty());
+  service.spec.clusterIPs = {"None"};
+  EXPECT_THAT(waysOf(service, sliceOf(1), kPlace), IsEmpty());
+}
+
+}  // namespace
+}  // namespace multinet::agent::gateway
