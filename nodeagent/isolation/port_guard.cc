@@ -322,7 +322,7 @@ void PortGuard::sweep() {
 }
 
 void PortGuard::tellDrops() {
-  const auto frames = doors_.committer.counted(table_, kDroppedSet);
+  auto frames = doors_.committer.counted(table_, kDroppedSet);
   if (!frames) return;
   std::set<std::string> dropping;
   for (const auto& [element, count] : *frames) {

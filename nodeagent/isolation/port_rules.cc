@@ -80,8 +80,8 @@ std::vector<std::string> services6Rules() {
       "udp sport 547 " + to("dhcp"),
       "icmpv6 type { nd-router-advert, nd-redirect, mld-listener-query } " + to("router"),
       "iifname @strict icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } goto neighbour",
-      "iifname @strict ip6 saddr :: icmpv6 type { mld-listener-report, mld-listener-done, "
-      "mld2-listener-report } accept",
+      std::string("iifname @strict ip6 saddr :: icmpv6 type ") +
+          "{ mld-listener-report, mld-listener-done, mld2-listener-report } accept",
       // Whoever is here shows its upper layer, or is a later fragment of one that did.
       "icmpv6 type != 255 return",
       "udp dport != 0 return",
