@@ -11,8 +11,8 @@ import pytest
 from e2elib.balancer import FINALIZER, Balancer
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
-from e2elib.objects import OUTSIDE, service, vxlan
-from e2elib.shop import Shop
+from e2elib.objects import OUTSIDE, interface_sets, service, vxlan
+from e2elib.shop import Shop, workload
 
 ADDRESSES = ("192.0.2.10", "192.0.2.11", "192.0.2.12")
 PORTS = [
@@ -272,3 +272,70 @@ def test_what_is_made_is_the_controllers(shop: Shop) -> None:
         return CHECK not in metadata["annotations"]
 
     cluster.wait(unchecked, 20, "the check to be taken away")
+
+
+def ready_pods(shop: Shop, name: str) -> set[str]:
+    return {
+        endpoint["targetRef"]["name"]
+        for one in shop.slices(name)
+        for endpoint in one.get("endpoints") or []
+        if endpoint["conditions"]["ready"]
+    }
+
+
+def test_who_does_not_answer_on_the_network_leaves_its_service(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    cluster.apply(workload("Deployment", "web", namespace, "stage", 2))
+    shop.rolled_out("deployment/web")
+    check = {
+        "httpGet": {"port": "web", "path": "/healthz"},
+        "periodSeconds": 1,
+        "failureThreshold": 2,
+    }
+    cluster.apply(service("plain", namespace, "stage", selector={"app": "web"}))
+    cluster.apply(service("web", namespace, "stage", healthCheck=check))
+    pods = {
+        one["metadata"]["name"]
+        for one in cluster.items("pods", namespace)
+        if one["metadata"].get("labels", {}).get("app") == "web"
+    }
+
+    def found(pod: str) -> dict[str, Any]:
+        told = interface_sets(cluster, namespace)[pod]["interfaces"][0].get("health", [])
+        return dict(next((one for one in told if one["service"] == "web"), {}))
+
+    def wait_found(pod: str, healthy: bool) -> None:
+        def told() -> bool:
+            got = found(pod)
+            assert got.get("healthy") is healthy, got
+            return True
+
+        cluster.wait(told, 40, f"{pod} to be found {'' if healthy else 'un'}healthy")
+
+    def wait_ready(expected: set[str]) -> None:
+        def right() -> bool:
+            got = ready_pods(shop, "web")
+            assert got == expected, f"{sorted(got)}, not {sorted(expected)}"
+            return True
+
+        cluster.wait(right, 20, f"{sorted(expected)} to be ready")
+
+    # All are Ready, and answer that there is no such page.
+    for pod in pods:
+        wait_found(pod, False)
+        assert found(pod)["message"], found(pod)
+    shop.wait_reason("web", "NoneReady", "Endpoints")
+    assert ready_pods(shop, "plain") == pods, "who doesn't ask isn't told"
+    one = min(pods)
+    cluster.pod_exec(namespace, one, "touch", "/tmp/healthz")
+    wait_found(one, True)
+    wait_ready({one})
+    shop.wait_reason("web", "Available", "Endpoints")
+    for pod in pods:
+        cluster.pod_exec(namespace, pod, "touch", "/tmp/healthz")
+    wait_ready(pods)
+    cluster.pod_exec(namespace, one, "rm", "/tmp/healthz")
+    wait_ready(pods - {one})
+    # Nobody asks any more: a pod that is Ready serves.
+    cluster.apply(service("web", namespace, "stage"))
+    wait_ready(pods)
