@@ -56,7 +56,8 @@ std::string whyUnused(Use use, const endpoints::EndpointView& view, bool isHeadl
       return "has no port of the name that targetPort says";
     case Use::NotReady:
       if (view.terminating) return "is terminating and not ready";
-      return view.serving ? "is not ready" : "is not ready: the pod, or its interface";
+      return view.serving ? "is not ready"
+                          : "is not ready: the pod, its interface, or what spec.healthCheck found";
     case Use::Terminating:
       return "is terminating, others are ready";
     case Use::Elsewhere:
@@ -137,6 +138,10 @@ class Follower {
     if (reason == "NetworkNotReady" || reason == "NotGranted" || reason == "NetworkNotFound") {
       return add("service", Verdict::Warns, what + ": " + because(ready) + " Pods that run go on.",
                  look);
+    }
+    if (reason == "Refused" && found_.core.is_object()) {
+      return add("service", Verdict::Warns,
+                 what + ": " + because(ready) + " The Service as it was before goes on.", look);
     }
     refuse("service", what + ": " + because(ready), look, "The name isn't known.");
   }
@@ -227,7 +232,7 @@ class Follower {
     const std::string what = "pod " + way_.from;
     const std::string look = "kubectl multinet trace " + nameOf(found_.pod) + " -n " +
                              text(found_.pod, "/metadata/namespace");
-    if (text(found_.pod, "/spec/hostNetwork") == "true") {
+    if (text(found_.pod, "/spec/hostNetwork") == "true" && !reachesAll()) {
       return refuse("pod",
                     what + " is in its node's own network (hostNetwork), which is on no other",
                     "connect from a pod with a network of its own", away());
@@ -257,6 +262,12 @@ class Follower {
       if (network == network_ && on == nullptr) on = &one;
       if (network != network_) others.insert(network);
     }
+    if (on == nullptr && reachesAll()) {
+      throughNode_ = true;
+      return add("interface", Verdict::Passes,
+                 what + " isn't on network " + network_ +
+                     ": its node takes it there, since spec.reach is Cluster");
+    }
     if (on == nullptr) return notOn(what, others);
     const auto name = text(*on, "/name");
     const auto made = text(*on, "/podNetworkUID");
@@ -281,6 +292,11 @@ class Follower {
                      text(found_.pod, "/metadata/namespace"));
     }
     add("interface", Verdict::Passes, says);
+  }
+
+  /// The agent takes to the network who isn't on it.
+  [[nodiscard]] bool reachesAll() const {
+    return text(found_.service, "/spec/reach") == "Cluster" && !isHeadless_;
   }
 
   [[nodiscard]] std::string unreachable() const {
@@ -331,6 +347,17 @@ class Follower {
       }
     }
     if (isHeadless_) return;
+    if (throughNode_) {
+      // One of the node for all its networks; the message says to which there is none.
+      const auto gateway = conditionOf(found_.nodeSet, "/status/conditions", "Gateway");
+      if (text(gateway, "/status") != "False") {
+        return add("node", Verdict::Passes,
+                   "node " + node + " tells of no gateway that is lacking");
+      }
+      return add("node", Verdict::Warns, "node " + node + " lacks gateways: " + because(gateway),
+                 "where " + network_ +
+                     " is among these, put that right, or connect from a pod that is on it");
+    }
     const auto translated = conditionOf(found_.nodeSet, "/status/conditions", "ServicesTranslated");
     const auto status = text(translated, "/status");
     if (status == "True") {
@@ -450,13 +477,13 @@ class Follower {
       if (one.unused.empty()) targets.insert(one.endpoint);
     }
     return "It connects to " + (targets.size() == 1 ? *targets.begin() : chosen(targets.size())) +
-           ", over " + network_ + ".";
+           ", over " + network_ + (throughNode_ ? ", by its node's gateway." : ".");
   }
 
   /// By whom, of several.
   [[nodiscard]] std::string chosen(std::size_t count) const {
     const std::string one = "one of " + std::to_string(count);
-    const auto seconds = isHeadless_ ? 0 : endpoints::affinityOf(core_);
+    const auto seconds = isHeadless_ || throughNode_ ? 0 : endpoints::affinityOf(core_);
     if (seconds == 0) return one + ", chosen at random";
     return one + ", the one that it had if its last connection to it isn't longer ago than " +
            std::to_string(seconds) + " s (sessionAffinity), else chosen at random";
@@ -470,6 +497,7 @@ class Follower {
   std::vector<k8s::ServicePort> ports_;
   std::set<IpFamily> families_;  // that the pod has on the network
   bool isHeadless_ = false;
+  bool throughNode_ = false;  // by its node's gateway: the pod isn't on the network
   ServiceWay way_;
 };
 

@@ -99,6 +99,35 @@ class WayTest : public ::testing::Test {
   ServiceTrace found_;
 };
 
+TEST_F(WayTest, WhoIsNotOnTheNetworkIsTakenThereWhereTheServiceReachesTheCluster) {
+  found_.service["spec"]["reach"] = "Cluster";
+  found_.set["interfaces"] = json::array();
+  found_.nodeSet["status"]["conditions"] = json::array();
+  auto followed = way();
+  EXPECT_EQ(followed.refusal(), nullptr) << drawWay(followed, 9, Colour::Never);
+  EXPECT_THAT(followed.client, HasSubstr("over blue, by its node's gateway."));
+  found_.pod["spec"]["hostNetwork"] = true;
+  EXPECT_EQ(way().refusal(), nullptr);
+  found_.nodeSet["status"]["conditions"].push_back({{"type", "Gateway"},
+                                                    {"status", "False"},
+                                                    {"reason", "NoAddress"},
+                                                    {"message", "None left."}});
+  expectWarning("node", "node n1 lacks gateways: NoAddress: None left.");
+  makeHeadless();
+  expectRefusal("pod", "hostNetwork", "a network of its own", "");
+}
+
+TEST_F(WayTest, AServiceThatIsRefusedGoesOnAsItWas) {
+  ready() = {{"type", "Ready"},
+             {"status", "False"},
+             {"reason", "Refused"},
+             {"message", "provided port is already allocated."},
+             {"observedGeneration", 2}};
+  expectWarning("service", "Refused: provided port is already allocated. The Service as it was");
+  found_.core = nullptr;
+  expectRefusal("service", "Refused", "kubectl describe pns", "isn't known");
+}
+
 TEST_F(WayTest, AConnectionThatPasses) {
   EXPECT_EQ(
       drawWay(way(), 20, Colour::Never),
@@ -251,7 +280,8 @@ TEST_F(WayTest, EndpointsThatArentReady) {
                        endpoint("10.66.0.2", "web-2", "n2", false, false, true)};
   expectRefusal("endpoints", "0 of 2 can be used", "kubectl multinet pods -l app=web",
                 "ECONNREFUSED");
-  EXPECT_EQ(way().endpoints[0].unused, "is not ready: the pod, or its interface");
+  EXPECT_EQ(way().endpoints[0].unused,
+            "is not ready: the pod, its interface, or what spec.healthCheck found");
   EXPECT_EQ(way().endpoints[1].unused, "is terminating and not ready");
 }
 

@@ -26,18 +26,20 @@ Result<int> run(Call& call) {
 }  // namespace
 
 Verb servicesVerb() {
-  return {.name = "services",
-          .operands = "[SERVICE...]",
-          .most = kAny,
-          .names = Names::Services,
-          .summary = "Services on networks, whether they work, and why not",
-          .text =
-              "A row for each PodNetworkService: network, cluster IP, ports, endpoints that are "
-              "ready, serve and terminate (each family for itself), Ready with its reason. With "
-              "-o wide also the messages and the selector.",
-          .flags = kFlags,
-          .examples = kExamples,
-          .run = run};
+  return {
+      .name = "services",
+      .operands = "[SERVICE...]",
+      .most = kAny,
+      .names = Names::Services,
+      .summary = "Services on networks, whether they work, and why not",
+      .text =
+          "A row for each PodNetworkService: network, type, cluster IP, where its load balancer "
+          "is reached, ports (with their node port), endpoints that are ready, serve and "
+          "terminate (each family for itself), Ready with its reason. With -o wide also the "
+          "messages and the selector.",
+      .flags = kFlags,
+      .examples = kExamples,
+      .run = run};
 }
 
 }  // namespace multinet::cli

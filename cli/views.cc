@@ -43,14 +43,30 @@ std::string selectorOf(const json& service) {
   return pairs;
 }
 
+/// Where its load balancer is reached.
+std::string externalOf(const json& service) {
+  std::string places;
+  for (const json& one : list(service, "/status/loadBalancer/ingress")) {
+    const auto ip = text(one, "/ip");
+    places += (places.empty() ? "" : ",") + (ip.empty() ? text(one, "/hostname") : ip);
+  }
+  if (places.empty() && text(service, "/spec/type") == "LoadBalancer") return "<pending>";
+  return places;
+}
+
 }  // namespace
 
 std::string portsOf(const json& service) {
   std::string ports;
+  const json given = list(service, "/status/nodePorts");
+  std::size_t place = 0;
   for (const json& port : list(service, "/spec/ports")) {
     const auto name = text(port, "/name");
     const auto protocol = text(port, "/protocol");
+    const auto nodePort = place < given.size() ? text(given[place], "") : "";
+    ++place;
     ports += (ports.empty() ? "" : ",") + (name.empty() ? "" : name + ":") + text(port, "/port") +
+             (nodePort.empty() || nodePort == "0" ? "" : ":" + nodePort) +
              (protocol.empty() ? "" : "/" + protocol);
   }
   return ports;
@@ -98,7 +114,9 @@ Table servicesTable(const json& services, WallTime now) {
   Table table{{{"NAMESPACE"},
                {"NAME"},
                {"NETWORK"},
+               {"TYPE"},
                {"CLUSTER-IP"},
+               {"EXTERNAL"},
                {"PORTS"},
                {"ENDPOINTS"},
                {"READY"},
@@ -106,23 +124,28 @@ Table servicesTable(const json& services, WallTime now) {
                {"AGE"},
                {"MESSAGE", true},
                {"ENDPOINTS-MESSAGE", true},
+               {"LOAD-BALANCER-MESSAGE", true},
                {"SELECTOR", true}},
               {}};
   for (const auto& service : services) {
     const auto ready = conditionOf(service, "/status/conditions", "Ready");
     const auto endpoints = conditionOf(service, "/status/conditions", "Endpoints");
-    table.rows.push_back({{text(service, "/metadata/namespace")},
-                          {text(service, "/metadata/name")},
-                          {text(service, "/spec/podNetworkName")},
-                          {joined(list(service, "/status/clusterIPs"), "")},
-                          {portsOf(service)},
-                          {endpointsOf(service)},
-                          statusCell(ready),
-                          {text(ready, "/reason")},
-                          ageCell(service, "/metadata/creationTimestamp", now),
-                          {text(ready, "/message")},
-                          {text(endpoints, "/message")},
-                          {selectorOf(service)}});
+    table.rows.push_back(
+        {{text(service, "/metadata/namespace")},
+         {text(service, "/metadata/name")},
+         {text(service, "/spec/podNetworkName")},
+         {text(service, "/spec/type")},
+         {joined(list(service, "/status/clusterIPs"), "")},
+         {externalOf(service)},
+         {portsOf(service)},
+         {endpointsOf(service)},
+         statusCell(ready),
+         {text(ready, "/reason")},
+         ageCell(service, "/metadata/creationTimestamp", now),
+         {text(ready, "/message")},
+         {text(endpoints, "/message")},
+         {text(conditionOf(service, "/status/conditions", "LoadBalancer"), "/message")},
+         {selectorOf(service)}});
   }
   sortRows(table);
   return table;

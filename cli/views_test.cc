@@ -40,13 +40,30 @@ TEST(Views, ServicesWithWhatTheyLeadTo) {
       "conditions": [{"type": "Ready", "status": "True", "reason": "Accepted"},
         {"type": "Endpoints", "status": "True", "reason": "Available", "message": "Some are."}]}}])");
   EXPECT_EQ(shown(servicesTable(services, kNow)),
-            "NAMESPACE   NAME   NETWORK   CLUSTER-IP   PORTS                ENDPOINTS   READY   "
-            "REASON     AGE\n"
-            "shop        web    blue      None         http:80/TCP,53/UDP   2/3/1       True    "
-            "Accepted   60s\n");
+            "NAMESPACE   NAME   NETWORK   TYPE   CLUSTER-IP   EXTERNAL   PORTS                "
+            "ENDPOINTS   READY   REASON     AGE\n"
+            "shop        web    blue      -      None         -          http:80/TCP,53/UDP   "
+            "2/3/1       True    Accepted   60s\n");
   EXPECT_NE(shown(servicesTable(services, kNow), Format::Wide)
                 .find("Some are.           app=web,tier=front"),
             std::string::npos);
+}
+
+TEST(Views, ServicesShowWhereTheyAreReachedFromOutside) {
+  auto service = json::parse(R"({"metadata": {"namespace": "shop", "name": "web"},
+    "spec": {"podNetworkName": "blue", "type": "LoadBalancer", "ports": [
+      {"name": "http", "port": 80, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]},
+    "status": {"clusterIPs": ["10.96.0.7"], "nodePorts": [30080, 0], "conditions": [
+      {"type": "LoadBalancer", "status": "False", "reason": "Pending", "message": "None yet."}]}})");
+  const auto row = [&] { return servicesTable(json::array({service}), kNow).rows.at(0); };
+  EXPECT_EQ(row()[3].text, "LoadBalancer");
+  EXPECT_EQ(row()[5].text, "<pending>");
+  EXPECT_EQ(row()[6].text, "http:80:30080/TCP,53/UDP");
+  EXPECT_NE(shown(servicesTable(json::array({service}), kNow), Format::Wide).find("None yet."),
+            std::string::npos);
+  service["status"]["loadBalancer"] = {
+      {"ingress", {{{"ip", "192.0.2.10"}}, {{"hostname", "lb.example.com"}}}}};
+  EXPECT_EQ(row()[5].text, "192.0.2.10,lb.example.com");
 }
 
 TEST(Views, PodsOneRowAnInterface) {

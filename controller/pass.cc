@@ -24,6 +24,18 @@ void Pass::settle(const std::vector<Written>& written) {
   for (const Written& one : written) {
     planner_.ended(one.origin);
     if (one.again) planner_.askAgain(one.origin, clock_.now() + *one.again);
+    tell(one);
+  }
+}
+
+void Pass::tell(const Written& written) {
+  if (written.item.empty()) return;
+  if (written.outcome == WriteOutcome::Done) {
+    world_.taken(written.about.key, written.item);
+  } else if (written.outcome == WriteOutcome::Refused) {
+    world_.refused(written.about.key, written.item,
+                   {written.about.uid, written.about.generation, written.refusal});
+    planner_.askAgain(written.origin, clock_.now());
   }
 }
 

@@ -40,6 +40,8 @@ class Pass {
 
  private:
   void settle(const std::vector<Written>& written);
+  /// Whoever a write is about says what the server said to it.
+  void tell(const Written& written);
 
   World world_;
   Planner planner_;

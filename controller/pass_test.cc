@@ -68,5 +68,55 @@ TEST_F(PassTest, WhatComesWhileMuchIsWrittenWaitsForFewOfThoseWrites) {
   EXPECT_EQ(reserved, kNetworks) << "each once, and none is forgotten";
 }
 
+TEST_F(PassTest, WhatTheServerRefusesIsToldAndTriedAtOnceWhenItsAuthorChangesIt) {
+  const k8s::ObjectKey key{"default", "web"};
+  k8s::Namespace home;
+  home.metadata.name = "default";
+  see(Namespace(home));
+  see(Network(api::testing::goodNetwork("blue")));
+  auto web = api::testing::goodService("web", "blue");
+  web.spec.clusterIP.clear();
+  const auto put = [&](api::PodNetworkService service) { see(NetworkService(std::move(service))); };
+  transport_->before = [](const kube::HttpRequest& request) {
+    return request.method == kube::Method::Post &&
+                   request.target.find("/services") != std::string::npos
+               ? std::optional<Result<kube::HttpResponse>>(kube::HttpResponse{
+                     422, R"({"message":"provided port is already allocated"})", std::nullopt})
+               : std::nullopt;
+  };
+  const auto tried = [&] {
+    std::size_t count = 0;
+    for (int turn = 0; turn < 5; ++turn) {
+      static_cast<void>(lead());
+      writer_.wait();
+    }
+    for (const auto& request : requests()) {
+      count += request.starts_with("POST /api/v1/namespaces/default/services?") ? 1 : 0;
+    }
+    return count;
+  };
+  put(web);
+  EXPECT_EQ(tried(), 1U);
+  EXPECT_EQ(tried(), 1U) << "the same write gets the same answer";
+  const auto* seen = pass_.world().find<NetworkService>(key);
+  ASSERT_NE(seen, nullptr);
+  const auto* says = pass_.world().refusal(*seen, "create Service default/web");
+  ASSERT_NE(says, nullptr);
+  EXPECT_NE(says->find("provided port is already allocated"), std::string::npos);
+  web.metadata.generation = 2;
+  web.spec.selector = {{"app", "other"}};  // nothing that the Service has
+  put(web);
+  EXPECT_EQ(tried(), 2U);
+  clock_.advance(std::chrono::seconds(6));
+  EXPECT_EQ(tried(), 3U) << "it may have become possible";
+  transport_->before = nullptr;
+  clock_.advance(std::chrono::seconds(11));
+  EXPECT_EQ(tried(), 4U);
+  static_cast<void>(lead());
+  EXPECT_EQ(
+      pass_.world().refusal(*pass_.world().find<NetworkService>(key), "create Service default/web"),
+      nullptr);
+}
+
 }  // namespace
 }  // namespace multinet::controller

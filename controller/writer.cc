@@ -18,9 +18,11 @@ struct Waits {
   Duration most{};
 };
 
-Waits waitsOf(WriteOutcome outcome) {
+Waits waitsOf(WriteOutcome outcome, bool isAbout) {
   using std::chrono::minutes;
   using std::chrono::seconds;
+  // What somebody asked for may become possible: a node port that another Service had.
+  if (outcome == WriteOutcome::Refused && isAbout) return {seconds(5), minutes(1)};
   if (outcome == WriteOutcome::Refused) return {seconds(30), minutes(10)};
   if (outcome == WriteOutcome::Heals) return {seconds(1), seconds(30)};
   return {seconds(1), minutes(1)};
@@ -30,8 +32,9 @@ Waits waitsOf(WriteOutcome outcome) {
 constexpr Duration kForget = std::chrono::minutes(20);
 
 std::string versionOf(const Write& write) {
-  return write.uid + " " + write.resourceVersion +
-         (write.verb == Verb::Create ? write.body.dump() : "");
+  const auto& about = write.about;
+  return write.uid + " " + write.resourceVersion + " " + about.uid + " " +
+         std::to_string(about.generation) + (write.verb == Verb::Create ? write.body.dump() : "");
 }
 
 bool sameSpec(std::string_view there, const json& body) {
@@ -282,6 +285,11 @@ Status Writer::call(Write& write) {
 Written Writer::settle(const Try& attempt) {
   const Write& write = attempt.planned.write;
   Written written{attempt.planned.origin, attempt.outcome, std::nullopt};
+  const bool isAbout = !write.about.uid.empty();
+  if (isAbout) {
+    written.about = write.about;
+    written.item = write.item();
+  }
   switch (attempt.outcome) {
     case WriteOutcome::Done:
       setbacks_.erase(write.item());
@@ -292,7 +300,7 @@ Written Writer::settle(const Try& attempt) {
     default:
       break;
   }
-  const auto [first, most] = waitsOf(attempt.outcome);
+  const auto [first, most] = waitsOf(attempt.outcome, isAbout);
   Setback& setback = setbacks_[write.item()];
   const bool same = setback.outcome == attempt.outcome;
   setback.wait = std::clamp(same ? setback.wait * 2 : first, first, most);
@@ -303,6 +311,7 @@ Written Writer::settle(const Try& attempt) {
   if (attempt.outcome == WriteOutcome::Refused) {
     log::error("the server refuses a write", {{"write", write.item()}, {"error", *attempt.error}});
     options_.refused(write, *attempt.error);
+    written.refusal = attempt.error->message;
   } else if (attempt.outcome == WriteOutcome::Heals) {
     log::warn("a write failed", {{"write", write.item()}, {"error", *attempt.error}});
   }

@@ -44,6 +44,9 @@ struct Written {
   Origin origin;
   WriteOutcome outcome = WriteOutcome::Done;
   std::optional<Duration> again;  ///< when its origin is to be asked again; absent: not by us
+  Subject about = {};
+  std::string item = {};     ///< of a write that is about something
+  std::string refusal = {};  ///< the server's words, where it refused that
 };
 
 struct WriterOptions {

@@ -1,6 +1,7 @@
 // One write that a reconciler wishes for, as a value: what, under which conditions, and why.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,11 +17,13 @@ namespace multinet::controller {
 enum class Verb { Create, Patch, PatchStatus, Delete };
 [[nodiscard]] std::string_view name(Verb verb);
 
-/// Which object a write is about, for Events.
+/// Which object a write is about, for Events; and which generation of it was decided on, since a
+/// write that was refused is another one when its author changes that.
 struct Subject {
   k8s::Kind kind;
   k8s::ObjectKey key;
   std::string uid;
+  std::int64_t generation = 0;
 };
 
 /// What the API server itself must say right before the write, since caches lag: the object isn't

@@ -1,8 +1,11 @@
 #include "controller/services/core_service.h"
 
+#include <map>
+#include <set>
 #include <string>
 
 #include "lib/api/describe.h"
+#include "lib/api/health_check.h"
 #include "lib/api/service.h"
 #include "lib/k8s/describe_core.h"
 #include "lib/k8s/merge_patch.h"
@@ -45,6 +48,44 @@ std::string policyOf(const api::PodNetworkServiceSpec& spec) {
   return spec.ipFamilies.size() == 1 ? "SingleStack" : "PreferDualStack";
 }
 
+/// Those that the server allocated stay with their port's name, as it does it itself (core's
+/// patchAllocatedValues): a port that is listed without one would be given another.
+void fillPorts(const NetworkService& service, k8s::Service& made) {
+  const auto& spec = service.spec;
+  const bool allocates =
+      spec.type == api::ServiceType::NodePort ||
+      (spec.isLoadBalancer() && spec.allocateLoadBalancerNodePorts.value_or(true));
+  std::map<std::string, std::int32_t> allocated;
+  std::set<std::int32_t> asked;
+  for (const auto& port : made.spec.ports) allocated[port.name] = port.nodePort;
+  for (const auto& port : spec.ports) asked.insert(port.nodePort);
+  made.spec.ports.clear();
+  for (const auto& one : spec.ports) {
+    const auto port = api::withDefaults(one);
+    std::int32_t nodePort = port.nodePort;
+    if (nodePort == 0 && allocates) {
+      const auto found = allocated.find(port.name);
+      if (found != allocated.end() && !asked.contains(found->second)) nodePort = found->second;
+    }
+    made.spec.ports.push_back({port.name, std::string(k8s::spell(port.protocol)), port.port,
+                               port.targetPort, port.appProtocol, nodePort});
+  }
+}
+
+/// What is said to those outside; what doesn't go with the type goes.
+void fillExposure(const api::PodNetworkServiceSpec& spec, k8s::ServiceSpec& made) {
+  made.externalTrafficPolicy =
+      spec.isExposed() ? std::string(k8s::spell(
+                             spec.externalTrafficPolicy.value_or(api::TrafficPolicy::Cluster)))
+                       : "";
+  made.loadBalancerClass = spec.loadBalancerClass;
+  made.loadBalancerSourceRanges = spec.loadBalancerSourceRanges;
+  made.allocateLoadBalancerNodePorts.reset();
+  if (spec.isLoadBalancer()) {
+    made.allocateLoadBalancerNodePorts = spec.allocateLoadBalancerNodePorts.value_or(true);
+  }
+}
+
 /// What of `service` stands as it is in both, the new one and the one that is put right.
 void fill(const NetworkService& service, k8s::Service& made) {
   auto& labels = made.metadata.labels.edit();
@@ -56,6 +97,10 @@ void fill(const NetworkService& service, k8s::Service& made) {
   share(sharedAnnotations, noteOf(made.metadata, api::kAnnotationsOfAnnotation), annotations);
   labels[api::kServiceProxyLabel] = api::kServiceManager;
   labels[api::kNetworkLabel] = service.spec.podNetworkName;
+  labels.erase(api::kReachLabel);
+  if (service.spec.reach == api::Reach::Cluster) {
+    labels[api::kReachLabel] = k8s::spell(service.spec.reach);
+  }
   labels.erase(api::kHoldLabel);
   if (const auto hold = api::holdLabelOf(service.spec)) labels[api::kHoldLabel] = *hold;
   annotations[api::kLabelsOfAnnotation] = keysOf(sharedLabels);
@@ -63,6 +108,11 @@ void fill(const NetworkService& service, k8s::Service& made) {
     annotations.erase(api::kAnnotationsOfAnnotation);
   } else {
     annotations[api::kAnnotationsOfAnnotation] = keysOf(sharedAnnotations);
+  }
+  if (service.spec.healthCheck) {
+    annotations[api::kHealthCheckAnnotation] = api::spellHealthCheck(*service.spec.healthCheck);
+  } else {
+    annotations.erase(api::kHealthCheckAnnotation);
   }
   made.spec.type = k8s::spell(service.spec.type);
   made.spec.externalName = service.spec.externalName;
@@ -80,12 +130,8 @@ void fill(const NetworkService& service, k8s::Service& made) {
   }
   // A headless one without selector is of both families, whatever the cluster has: names alone.
   if (hasAddress(service.spec)) made.spec.ipFamilyPolicy = policyOf(service.spec);
-  made.spec.ports.clear();
-  for (const auto& one : service.spec.ports) {
-    const auto port = api::withDefaults(one);
-    made.spec.ports.push_back({port.name, std::string(k8s::spell(port.protocol)), port.port,
-                               port.targetPort, port.appProtocol});
-  }
+  fillPorts(service, made);
+  fillExposure(service.spec, made.spec);
 }
 
 }  // namespace
@@ -98,6 +144,12 @@ k8s::OwnerReference referenceTo(const std::string& name, const std::string& uid)
   reference.uid = uid;
   reference.controller = true;
   return reference;
+}
+
+bool isOfAnEarlier(const k8s::ObjectMeta& standing, const NetworkService& service) {
+  const auto* owner = standing.controllerRef();
+  return owner != nullptr && owner->kind == api::kPodNetworkServiceKind.kind &&
+         owner->name == service.metadata.name && owner->uid != service.metadata.uid;
 }
 
 bool isMadeOf(const k8s::ObjectMeta& standing, const NetworkService& service) {

@@ -15,6 +15,10 @@ namespace multinet::controller {
 /// What stands was made of this one; another of its name is somebody else's and is left alone.
 [[nodiscard]] bool isMadeOf(const k8s::ObjectMeta& standing, const NetworkService& service);
 
+/// What stands was made of another one of its name, which is gone: the garbage collector deletes
+/// it, and a load balancer controller may hold it until it has cleaned up.
+[[nodiscard]] bool isOfAnEarlier(const k8s::ObjectMeta& standing, const NetworkService& service);
+
 /// The object to create.
 [[nodiscard]] nlohmann::json newService(const NetworkService& service);
 

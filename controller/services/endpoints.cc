@@ -51,11 +51,21 @@ std::vector<k8s::EndpointPort> portsOf(const api::PodNetworkServiceSpec& service
   return ports;
 }
 
-k8s::EndpointConditions conditionsOf(const PodOnNetwork& on, bool notReadyToo) {
-  const bool serving =
-      on.pod->status.conditions.isTrue("Ready") && on.interface->conditions.isTrue("Ready");
+/// Said of this Service, not of one that had its name before.
+bool isHealthy(const api::PodInterface& interface, const k8s::ObjectMeta& service) {
+  return std::ranges::any_of(*interface.health, [&](const api::InterfaceHealth& one) {
+    return one.healthy && one.service == service.name && one.serviceUID == service.uid;
+  });
+}
+
+k8s::EndpointConditions conditionsOf(const PodOnNetwork& on,
+                                     const api::PodNetworkServiceSpec& service,
+                                     const k8s::ObjectMeta& standing) {
+  const bool serving = on.pod->status.conditions.isTrue("Ready") &&
+                       on.interface->conditions.isTrue("Ready") &&
+                       (!service.healthCheck || isHealthy(*on.interface, standing));
   const bool terminating = on.pod->metadata.deleting();
-  return {notReadyToo || (serving && !terminating), serving, terminating};
+  return {service.publishNotReadyAddresses || (serving && !terminating), serving, terminating};
 }
 
 k8s::EndpointHints hintsFor(const k8s::Endpoint& endpoint, const std::string& distribution) {
@@ -73,7 +83,7 @@ k8s::EndpointHints hintsFor(const k8s::Endpoint& endpoint, const std::string& di
 std::vector<WantedEndpoint> endpointsOf(const api::PodNetworkServiceSpec& service,
                                         const std::vector<api::AddressFamily>& families,
                                         const std::vector<PodOnNetwork>& pods,
-                                        const std::string& distribution) {
+                                        const k8s::Service& standing) {
   std::vector<WantedEndpoint> endpoints;
   for (const auto& on : pods) {
     const k8s::Pod& pod = *on.pod;
@@ -87,13 +97,13 @@ std::vector<WantedEndpoint> endpointsOf(const api::PodNetworkServiceSpec& servic
       made.addressType = k8s::spell(family);
       made.ports = ports;
       made.endpoint.addresses = {ip->address.substr(0, ip->address.find('/'))};
-      made.endpoint.conditions = conditionsOf(on, service.publishNotReadyAddresses);
+      made.endpoint.conditions = conditionsOf(on, service, standing.metadata);
       // Whatever the pod's subdomain is: a StatefulSet's is its own Service, and its pods' names
       // hold on the network, too.
       made.endpoint.hostname = pod.spec.hostname;
       made.endpoint.nodeName = pod.spec.nodeName;
       if (on.node != nullptr) made.endpoint.zone = k8s::zoneOf(*on.node);
-      made.endpoint.hints = hintsFor(made.endpoint, distribution);
+      made.endpoint.hints = hintsFor(made.endpoint, standing.spec.trafficDistribution);
       made.endpoint.targetRef =
           k8s::ObjectReference{"Pod", pod.metadata.nameSpace, pod.metadata.name, pod.metadata.uid};
     }

@@ -27,11 +27,13 @@ struct WantedEndpoint {
 
 /// Pure. In the order of the pods; of each its first address of each family. A pod whose
 /// containers don't run again has none. A port by a name that a pod's containers don't have is left
-/// out for that pod, as core does it. `distribution` is spec.trafficDistribution of the Service as
-/// it stands: endpoints that are ready are hinted for their zone, with PreferSameNode for their
-/// node, too (k8s.io/endpointslice/trafficdist).
+/// out for that pod, as core does it. `standing` is the Service as it stands. By its
+/// spec.trafficDistribution endpoints that are ready are hinted for their zone, with PreferSameNode
+/// for their node, too (k8s.io/endpointslice/trafficdist). Where the service has a health check,
+/// one serves if its node says that it is healthy, by the name and UID of `standing`; the last word
+/// counts, however old: an agent that is away takes no endpoint out.
 [[nodiscard]] std::vector<WantedEndpoint> endpointsOf(
     const api::PodNetworkServiceSpec& service, const std::vector<api::AddressFamily>& families,
-    const std::vector<PodOnNetwork>& pods, const std::string& distribution);
+    const std::vector<PodOnNetwork>& pods, const k8s::Service& standing);
 
 }  // namespace multinet::controller

@@ -15,9 +15,11 @@ struct OnePod {
   api::PodInterface interface;
   api::PodNetworkServiceSpec service;
   k8s::Node node;
-  std::string distribution;
+  k8s::Service standing;
 
   OnePod() {
+    standing.metadata.name = "web";
+    standing.metadata.uid = "s1";
     pod.metadata.nameSpace = "shop";
     pod.metadata.name = "web-0";
     pod.metadata.uid = "u0";
@@ -37,7 +39,7 @@ struct OnePod {
     interface.conditions.items = {{"Ready", status, 0, std::nullopt, "", ""}};
   }
   std::vector<WantedEndpoint> made(const std::vector<AddressFamily>& families = kBoth) const {
-    return endpointsOf(service, families, {{&pod, &interface, &node}}, distribution);
+    return endpointsOf(service, families, {{&pod, &interface, &node}}, standing);
   }
   k8s::EndpointConditions conditions() const { return made().at(0).endpoint.conditions; }
 };
@@ -96,12 +98,40 @@ TEST(Endpoints, AreReadyServingAndTerminatingAsTheApiSays) {
   }
 }
 
+/// A pod that is Ready and doesn't answer on the network leaves the service that asks for it there.
+TEST(Endpoints, WithAHealthCheckServeOnceTheirNodeSaysThatTheyAreHealthy) {
+  OnePod one;
+  const auto said = [&](std::vector<api::InterfaceHealth> health) {
+    one.interface.health = std::move(health);
+    return one.conditions();
+  };
+  const k8s::EndpointConditions in{true, true, false};
+  const k8s::EndpointConditions out{false, false, false};
+  EXPECT_EQ(said({{"web", "s1", false, "Refused", ""}}), in) << "a service without a check";
+  one.service.healthCheck = api::HealthCheck{{}, api::TcpSocketCheck{{80, ""}}, {}, {}, {}, {}};
+  EXPECT_EQ(said({}), out) << "nobody has asked it yet";
+  EXPECT_EQ(said({{"web", "s1", true, "Answered", ""}}), in);
+  EXPECT_EQ(said({{"web", "s1", false, "Refused", ""}}), out);
+  EXPECT_EQ(said({{"web", "s0", true, "Answered", ""}}), out) << "one that was made before";
+  EXPECT_EQ(said({{"db", "s1", true, "Answered", ""}}), out) << "another's";
+  EXPECT_EQ(said({{"db", "s2", false, "Refused", ""}, {"web", "s1", true, "Answered", ""}}), in);
+  one.podReady(ConditionStatus::False);
+  EXPECT_EQ(one.conditions(), out) << "and the pod says no";
+  one.podReady(ConditionStatus::True);
+  one.pod.metadata.deletionTimestamp = WallTime{};
+  EXPECT_EQ(one.conditions(), (k8s::EndpointConditions{false, true, true}));
+  one.service.publishNotReadyAddresses = true;
+  EXPECT_EQ(said({}), (k8s::EndpointConditions{true, false, true}));
+}
+
 TEST(Endpoints, AreInTheZoneOfTheirNode) {
   OnePod one;
   EXPECT_EQ(*one.made()[0].endpoint.zone, "");
   one.node.metadata.labels = {{"topology.kubernetes.io/zone", "east"}};
   EXPECT_EQ(*one.made()[0].endpoint.zone, "east");
-  EXPECT_EQ(endpointsOf(one.service, kBoth, {{&one.pod, &one.interface, nullptr}}, "").size(), 2U)
+  EXPECT_EQ(
+      endpointsOf(one.service, kBoth, {{&one.pod, &one.interface, nullptr}}, one.standing).size(),
+      2U)
       << "a node that isn't there";
 }
 
@@ -110,7 +140,7 @@ TEST(Endpoints, AreHintedAsTheServiceSays) {
   OnePod one;
   one.node.metadata.labels = {{"topology.kubernetes.io/zone", "east"}};
   const auto hints = [&one](const char* distribution) {
-    one.distribution = distribution;
+    one.standing.spec.trafficDistribution = std::string(distribution);
     return *one.made()[0].endpoint.hints;
   };
   const k8s::EndpointHints none;

@@ -25,10 +25,12 @@ using State = k8s::ConditionStatus;
 struct Seen {
   const NetworkService* service = nullptr;
   Sentences violations;
-  const Network* network = nullptr;       ///< null: there is none
-  const Namespace* home = nullptr;        ///< null: not known yet
-  const Service* made = nullptr;          ///< null: none of its name
-  bool taken = false;                     ///< `made` is somebody else's
+  const Network* network = nullptr;  ///< null: there is none
+  const Namespace* home = nullptr;   ///< null: not known yet
+  const Service* made = nullptr;     ///< null: none of its name
+  bool taken = false;                ///< `made` is somebody else's
+  bool earlier = false;  ///< `made` is of an earlier service of its name, and about to go
+  const std::string* refusal = nullptr;   ///< the server's words on the Service; null: none
   std::vector<const Slice*> slices;       ///< its own
   std::vector<WantedEndpoint> endpoints;  ///< of what is looked at
 };
@@ -92,7 +94,8 @@ Seen look(const World& world, const NetworkService& service, const Parts* parts)
   seen.network = world.find<Network>(service.spec.podNetworkName);
   seen.home = world.find<Namespace>(service.metadata.nameSpace);
   seen.made = world.find<Service>(key);
-  seen.taken = seen.made != nullptr && !isMadeOf(seen.made->metadata, service);
+  seen.earlier = seen.made != nullptr && isOfAnEarlier(seen.made->metadata, service);
+  seen.taken = seen.made != nullptr && !seen.earlier && !isMadeOf(seen.made->metadata, service);
   for (const auto* slice : world.of<Slice>().by<ByServiceName>(key)) {
     if (isMadeOf(slice->metadata, service)) seen.slices.push_back(slice);
   }
@@ -101,10 +104,9 @@ Seen look(const World& world, const NetworkService& service, const Parts* parts)
     const auto pods = parts == nullptr ? podsOf(world, service, *seen.network)
                                        : podsOf(world, service, *seen.network, *parts);
     // As the Service has it: a server that refuses a word there wouldn't keep its hints either.
-    const auto& made = seen.made;
-    const std::string distribution = made == nullptr ? "" : *made->spec.trafficDistribution;
-    seen.endpoints =
-        endpointsOf(service.spec, api::familiesOf(service.spec, *seen.network), pods, distribution);
+    static const Service kNone;
+    seen.endpoints = endpointsOf(service.spec, api::familiesOf(service.spec, *seen.network), pods,
+                                 seen.made == nullptr ? kNone : *seen.made);
   }
   return seen;
 }
@@ -113,11 +115,23 @@ Condition ready(State state, std::string reason, std::string message) {
   return {"Ready", state, 0, std::nullopt, std::move(reason), std::move(message)};
 }
 
+std::string pendingWhy(const Seen& seen) {
+  const std::string what = "Service \"" + seen.service->metadata.name + "\"";
+  if (seen.made == nullptr) {
+    return what + " isn't there yet: where that lasts, this object's Events say why.";
+  }
+  std::string finalizers;
+  for (const auto& one : *seen.made->metadata.finalizers) {
+    finalizers += (finalizers.empty() ? "" : ", ") + one;
+  }
+  return what + (seen.earlier ? " of an earlier PodNetworkService of this name" : "") +
+         " is being deleted, and made anew once it is gone" +
+         (finalizers.empty() ? "." : ": it waits for who put finalizer " + finalizers + " on it.");
+}
+
 Condition made(const Seen& seen, std::string leads) {
-  if (seen.made == nullptr || seen.made->metadata.deleting()) {
-    return ready(State::False, "ServicePending",
-                 "Service \"" + seen.service->metadata.name +
-                     "\" isn't there yet: where that lasts, this object's Events say why.");
+  if (seen.made == nullptr || seen.earlier || seen.made->metadata.deleting()) {
+    return ready(State::False, "ServicePending", pendingWhy(seen));
   }
   return ready(State::True, "Accepted", std::move(leads));
 }
@@ -133,6 +147,10 @@ Condition readyCondition(const Seen& seen) {
                  "Service \"" + metadata.name +
                      "\" of this namespace was made by somebody else and is left as it is: delete "
                      "it, or give this service another name.");
+  }
+  if (seen.refusal != nullptr) {
+    return ready(State::False, "Refused",
+                 "The API server refuses the Service: " + *seen.refusal + ".");
   }
   // Of an ExternalName nothing depends on the network.
   if (spec.isExternalName()) return made(seen, "Its name leads to " + spec.externalName + ".");
@@ -201,9 +219,74 @@ Condition endpointsCondition(const Seen& seen, const api::EndpointCounts& counts
   }
   if (counts.ready == 0) {
     return make(State::False, "NoneReady",
-                "None is ready: see the pods and their PodInterfaceSets.");
+                std::string("None is ready: see the pods and their PodInterfaceSets") +
+                    (seen.service->spec.healthCheck
+                         ? ", where interfaces[].health says what spec.healthCheck found."
+                         : "."));
   }
   return make(State::True, "Available", "Some are ready.");
+}
+
+std::vector<std::int32_t> nodePortsOf(const Seen& seen) {
+  std::vector<std::int32_t> ports;
+  bool any = false;
+  for (const auto& asked : seen.service->spec.ports) {
+    const auto found =
+        std::ranges::find_if(seen.made->spec.ports, [&](const k8s::ServicePort& one) {
+          return one.port == asked.port && one.protocol == k8s::spell(asked.protocol);
+        });
+    ports.push_back(found == seen.made->spec.ports.end() ? 0 : found->nodePort);
+    any = any || ports.back() != 0;
+  }
+  return any ? ports : std::vector<std::int32_t>();
+}
+
+/// As the Service has it, but within the schema's bounds.
+k8s::LoadBalancerStatus mirrored(k8s::LoadBalancerStatus status) {
+  if (status.ingress.size() > api::kMaxIngress) status.ingress.resize(api::kMaxIngress);
+  for (auto& one : status.ingress) {
+    if (one.ports.size() > api::kMaxServicePorts) one.ports.resize(api::kMaxServicePorts);
+  }
+  return status;
+}
+
+Condition loadBalancerCondition(const Seen& seen, const k8s::LoadBalancerStatus& status) {
+  const auto make = [](State state, std::string reason, std::string message) {
+    return Condition{"LoadBalancer", state, 0, std::nullopt, std::move(reason), std::move(message)};
+  };
+  if (status.ingress.empty()) {
+    const auto& name = seen.service->spec.loadBalancerClass;
+    return make(
+        State::False, "Pending",
+        "No load balancer controller has given it an address yet: see that one for " +
+            (name.empty() ? std::string("Services without a class") : "class \"" + name + "\"") +
+            " runs, and what it says in the Service's Events.");
+  }
+  std::string places;
+  for (const auto& one : status.ingress) {
+    places += (places.empty() ? "" : ", ") + (one.ip.empty() ? one.hostname : one.ip);
+    for (const auto& port : one.ports) {
+      if (port.error.empty()) continue;
+      return make(State::False, "PortFailed",
+                  places + " doesn't serve port " + std::to_string(port.port) + "/" +
+                      port.protocol + ": " + port.error + ".");
+    }
+  }
+  return make(State::True, "Assigned", "Its load balancer is reached at " + places + ".");
+}
+
+void tellOfExposure(const Seen& seen, const Moment& now, api::PodNetworkServiceStatus& status) {
+  const bool stands = seen.made != nullptr && !seen.taken && !seen.earlier;
+  status.nodePorts = stands ? nodePortsOf(seen) : std::vector<std::int32_t>();
+  status.loadBalancer.clear();
+  if (!seen.service->spec.isLoadBalancer() || !seen.violations.empty() || seen.taken) {
+    status.conditions.remove("LoadBalancer");
+    return;
+  }
+  if (stands) status.loadBalancer = mirrored(seen.made->status->loadBalancer);
+  auto condition = loadBalancerCondition(seen, status.loadBalancer);
+  condition.observedGeneration = seen.service->metadata.generation;
+  status.conditions.set(std::move(condition), now.wall);
 }
 
 /// `settled`: the slices are as they should be, so that what is counted can be seen there.
@@ -214,7 +297,10 @@ api::PodNetworkServiceStatus statusOf(const Seen& seen, bool settled, const Mome
   condition.observedGeneration = generation;
   status.conditions.set(std::move(condition), now.wall);
   status.clusterIPs.clear();
-  if (seen.made != nullptr && !seen.taken) status.clusterIPs = seen.made->spec.clusterIPs;
+  if (seen.made != nullptr && !seen.taken && !seen.earlier) {
+    status.clusterIPs = seen.made->spec.clusterIPs;
+  }
+  tellOfExposure(seen, now, status);
   if (!settled || seen.service->spec.isExternalName()) return status;
   status.endpoints = countsOf({seen.slices.begin(), seen.slices.end()});
   condition = endpointsCondition(seen, *status.endpoints);
@@ -225,7 +311,8 @@ api::PodNetworkServiceStatus statusOf(const Seen& seen, bool settled, const Mome
 
 /// On what is made of the service; it is the service that is told of a refusal.
 Write about(const NetworkService& service, Write write) {
-  write.about = {api::kPodNetworkServiceKind, keyOf(service), service.metadata.uid};
+  const auto& metadata = service.metadata;
+  write.about = {api::kPodNetworkServiceKind, keyOf(service), metadata.uid, metadata.generation};
   return write;
 }
 
@@ -239,7 +326,7 @@ void writeService(const Seen& seen, Outcome& outcome) {
                                              .why = "its PodNetworkService was made"}));
     return;
   }
-  if (seen.made->metadata.deleting()) return;
+  if (seen.earlier || seen.made->metadata.deleting()) return;
   auto patch = servicePatch(service, *seen.made);
   if (patch.empty()) return;
   outcome.writes.push_back(about(
@@ -292,7 +379,7 @@ void writeSlices(const Seen& seen, const Parts* parts, Outcome& outcome) {
     return;
   }
   // Of an ExternalName there are none, as core has none.
-  if (seen.made == nullptr || service.spec.isExternalName()) return;
+  if (seen.made == nullptr || seen.earlier || service.spec.isExternalName()) return;
   const SliceOwner owner{service.metadata.nameSpace, service.metadata.name, service.metadata.uid,
                          service.spec.podNetworkName, service.metadata.labels};
   const std::vector<const k8s::EndpointSlice*> standing(seen.slices.begin(), seen.slices.end());
@@ -315,12 +402,17 @@ Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts
   const auto* service = world.find<NetworkService>(key);
   // What is made of it goes with it: the garbage collector's work.
   if (service == nullptr || service->metadata.deleting()) return outcome;
-  const Seen seen = look(world, *service, parts);
+  Seen seen = look(world, *service, parts);
   bool settled = false;
   if (seen.violations.empty()) {
     writeSlices(seen, parts, outcome);
-    settled = outcome.writes.empty() && seen.made != nullptr;
+    settled = outcome.writes.empty() && seen.made != nullptr && !seen.earlier;
+    const std::size_t ofSlices = outcome.writes.size();
     if (!seen.taken) writeService(seen, outcome);
+    // What isn't wished for any more may have been refused before.
+    if (outcome.writes.size() > ofSlices) {
+      seen.refusal = world.refusal(*service, outcome.writes.back().item());
+    }
   }
   auto patch = statusPatch(service->status, statusOf(seen, settled, now));
   if (!patch.empty()) {
@@ -416,7 +508,7 @@ void concerned(const World& world, const Change& change, Keys& keys) {
       [&](const Changed<Service>& changed) {
         if (!isThere(world, changed.key())) return;
         const bool isAnother =
-            changed.existence() ||
+            changed.existence() || changed.before->metadata.uid != changed.now->metadata.uid ||
             changed.before->metadata.ownerReferences != changed.now->metadata.ownerReferences ||
             changed.before->spec.trafficDistribution != changed.now->spec.trafficDistribution;
         keys.push_back(isAnother ? Mark(changed.key()) : Mark::itself(changed.key()));

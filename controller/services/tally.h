@@ -13,8 +13,8 @@ namespace multinet::controller {
 
 /// Reasons of the condition Ready of a PodNetworkService; `Unjudged`: there is none yet, or
 /// another.
-inline constexpr std::array<std::string_view, 8> kServiceReasons{
-    "Accepted",        "ServicePending", "NameTaken", "NetworkNotFound",
+inline constexpr std::array<std::string_view, 9> kServiceReasons{
+    "Accepted",        "ServicePending", "NameTaken", "Refused", "NetworkNotFound",
     "NetworkNotReady", "NotGranted",     "Invalid",   "Unjudged"};
 
 struct ServiceTally {

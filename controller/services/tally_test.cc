@@ -17,7 +17,7 @@ std::shared_ptr<NetworkService> serviceWith(const std::string& reason, int ready
 
 TEST(ServiceTally, CountsByReasonAndState) {
   ServiceTally expected;
-  expected.byReason = {2, 0, 1, 0, 0, 0, 0, 2};
+  expected.byReason = {2, 0, 1, 0, 0, 0, 0, 0, 2};
   expected.ready = 3;
   expected.serving = 5;
   expected.terminating = 2;

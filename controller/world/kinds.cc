@@ -46,7 +46,8 @@ const Fields kSetFields{
        {"podNetworkUID"},
        {"attachmentName"},
        {"ips", {{"address"}, {"family"}}},
-       {"conditions", {{"type"}, {"status"}}, {"type", "Ready"}}}}}};
+       {"conditions", {{"type"}, {"status"}}, {"type", "Ready"}},
+       {"health"}}}}};
 const Fields kNodeSetFields{
     "",
     {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
@@ -105,6 +106,7 @@ const Fields kServiceFields{"",
                                {"deletionTimestamp"},
                                {"labels"},
                                {"annotations"},
+                               {"finalizers"},
                                {"ownerReferences", {{"kind"}, {"name"}, {"uid"}, {"controller"}}}}},
                              {"spec",
                               {{"type"},
@@ -117,7 +119,12 @@ const Fields kServiceFields{"",
                                {"internalTrafficPolicy"},
                                {"trafficDistribution"},
                                {"ipFamilyPolicy"},
-                               {"externalName"}}}}};
+                               {"externalName"},
+                               {"externalTrafficPolicy"},
+                               {"loadBalancerClass"},
+                               {"loadBalancerSourceRanges"},
+                               {"allocateLoadBalancerNodePorts"}}},
+                             {"status", {{"loadBalancer"}}}}};
 const Fields kSliceFields{"",
                           {{"metadata",
                             {{"namespace"},
@@ -150,6 +157,8 @@ Result<controller::Service> KindTraits<controller::Service>::decode(
       std::ranges::find(*service->metadata.ownerReferences, api::kPodNetworkServiceKind.kind,
                         &OwnerReference::kind) == service->metadata.ownerReferences.end()) {
     service->metadata.annotations.clear();
+    service->metadata.finalizers.clear();
+    service->status.clear();
   }
   return service;
 }

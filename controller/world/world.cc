@@ -117,6 +117,28 @@ void World::derive(const Changed<Attachment>& change, BootTime time) {
   tell(changes, time);
 }
 
+void World::derive(const Changed<NetworkService>& change, BootTime /*time*/) {
+  if (change.now == nullptr) refusals_.erase(change.key());
+}
+
+void World::taken(const k8s::ObjectKey& service, const std::string& item) {
+  const auto found = refusals_.find(service);
+  if (found == refusals_.end()) return;
+  found->second.erase(item);
+  if (found->second.empty()) refusals_.erase(found);
+}
+
+const std::string* World::refusal(const NetworkService& service, const std::string& item) const {
+  const auto found = refusals_.find(keyOf(service));
+  if (found == refusals_.end()) return nullptr;
+  const auto said = found->second.find(item);
+  if (said == found->second.end()) return nullptr;
+  const Refusal& refusal = said->second;
+  const auto& metadata = service.metadata;
+  if (refusal.uid != metadata.uid || refusal.generation != metadata.generation) return nullptr;
+  return &refusal.says;
+}
+
 void World::derive(const Changed<Pod>& change, BootTime time) {
   UseChanges changes;
   usage_.pod(change.key(), tables_, changes);

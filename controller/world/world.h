@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,6 +52,13 @@ template <class... Handlers>
 void on(const Change& change, Handlers... handlers) {
   std::visit(AnyOf<Handlers...>{std::move(handlers)...}, change);
 }
+
+/// What the server said to a write about an object, of that generation.
+struct Refusal {
+  std::string uid;
+  std::int64_t generation = 0;
+  std::string says;
+};
 
 /// What work is measured by, since the start.
 struct WorkDone {
@@ -119,6 +127,16 @@ class World {
   /// When this process first saw that it is being deleted; a new leader counts anew. The server's
   /// own word of that is of another clock than the time that has passed since.
   [[nodiscard]] std::optional<BootTime> deletingSince(const Network& network) const;
+  /// The server refused a write about the service; `item` says which.
+  void refused(const k8s::ObjectKey& service, const std::string& item, Refusal refusal) {
+    refusals_[service][item] = std::move(refusal);
+  }
+  /// It took it.
+  void taken(const k8s::ObjectKey& service, const std::string& item);
+  /// What the server said last to that write about this generation of the service; null where it
+  /// refused none. Another leader's are found out by trying.
+  [[nodiscard]] const std::string* refusal(const NetworkService& service,
+                                           const std::string& item) const;
   [[nodiscard]] WorkDone work() const;
 
  private:
@@ -132,7 +150,7 @@ class World {
   void derive(const Changed<NodeSet>& change, BootTime time);
   void derive(const Changed<Peer>& change, BootTime time);
   void derive(const Changed<Block>& change, BootTime time);
-  void derive(const Changed<NetworkService>& /*change*/, BootTime /*time*/) {}
+  void derive(const Changed<NetworkService>& change, BootTime time);
   void derive(const Changed<Service>& /*change*/, BootTime /*time*/) {}
   void derive(const Changed<Slice>& /*change*/, BootTime /*time*/) {}
 
@@ -161,6 +179,7 @@ class World {
   mutable Selection selection_;  ///< finds out when it is asked
   Absences absences_;
   std::unordered_map<std::string, BootTime> deleting_;  ///< networks, by UID
+  std::map<k8s::ObjectKey, std::map<std::string, Refusal>> refusals_;
   Pace networkPace_;
   Pace attachmentPace_;
   bool keepsChanges_ = true;

@@ -11,6 +11,7 @@
 #include "lib/api/pod_network_service.h"
 #include "lib/api/reservations.h"
 #include "lib/api/spelling.h"
+#include "lib/k8s/describe_core.h"
 #include "lib/k8s/describe_shared.h"
 
 namespace multinet::api {
@@ -210,6 +211,7 @@ void describe(V& v, typename V::template Ref<PodNetworkServicePort> port) {
   v.required("port", port.port);
   v.field("targetPort", port.targetPort);
   v.field("appProtocol", port.appProtocol);
+  v.field("nodePort", port.nodePort);
 }
 
 template <class V>
@@ -264,7 +266,13 @@ void describe(V& v, typename V::template Ref<PodNetworkServiceSpec> spec) {
   v.field("sessionAffinityConfig", spec.sessionAffinityConfig);
   v.field("internalTrafficPolicy", spec.internalTrafficPolicy);
   v.field("trafficDistribution", spec.trafficDistribution);
+  v.field("externalTrafficPolicy", spec.externalTrafficPolicy);
+  v.field("loadBalancerClass", spec.loadBalancerClass);
+  v.field("loadBalancerSourceRanges", spec.loadBalancerSourceRanges);
+  v.field("allocateLoadBalancerNodePorts", spec.allocateLoadBalancerNodePorts);
+  v.field("reach", spec.reach);
   v.field("termination", spec.termination);
+  v.field("healthCheck", spec.healthCheck);
 }
 
 template <class V>
@@ -278,7 +286,9 @@ template <class V>
 void describe(V& v, typename V::template Ref<PodNetworkServiceStatus> status) {
   v.field("conditions", status.conditions.items);
   v.field("clusterIPs", status.clusterIPs);
+  v.field("nodePorts", status.nodePorts);
   v.field("endpoints", status.endpoints);
+  v.field("loadBalancer", status.loadBalancer);
 }
 
 template <class V>

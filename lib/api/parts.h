@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/api/pod_network_service.h"
 #include "lib/api/resolve.h"
 #include "lib/api/validate.h"
 
@@ -36,6 +37,12 @@ struct TypedSubnet {
 [[nodiscard]] std::optional<Violation> checkMtu(std::int32_t mtu, const std::string& path,
                                                 const std::vector<TypedSubnet>& subnets,
                                                 std::int32_t most, const std::string& mostIs);
+
+/// How a service is offered beyond its network: types NodePort and LoadBalancer with what belongs
+/// to them, and spec.reach.
+[[nodiscard]] Report checkExposure(const PodNetworkServiceSpec& spec);
+/// What is legal there and may not do what one thinks.
+[[nodiscard]] Violations warnOfExposure(const PodNetworkServiceSpec& spec);
 
 /// A name of a device on the node, at `path`.
 [[nodiscard]] std::optional<Violation> checkDeviceName(const std::string& name,

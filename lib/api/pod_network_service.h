@@ -7,21 +7,26 @@
 #include <string>
 #include <vector>
 
+#include "lib/api/health_check.h"
 #include "lib/api/pod_interface_set.h"
+#include "lib/k8s/core.h"
 #include "lib/k8s/int_or_string.h"
 
 namespace multinet::api {
 
-/// The words of core that work so far. ExternalName: a name for another name; no pods.
-enum class ServiceType : std::uint8_t { ClusterIP, ExternalName };
+/// Core's. ExternalName: a name for another name; no pods.
+enum class ServiceType : std::uint8_t { ClusterIP, NodePort, LoadBalancer, ExternalName };
 /// Of how many families the Service is, as core means it.
 enum class FamilyPolicy : std::uint8_t { SingleStack, PreferDualStack, RequireDualStack };
-/// Whose endpoints a client is given by a ClusterIP: all, or those of its own node.
+/// Whose endpoints a client is given: all, or those of its own node, from outside of the node that
+/// it comes to.
 enum class TrafficPolicy : std::uint8_t { Cluster, Local };
 /// Whether a client that connects again gets the endpoint that it had.
 enum class SessionAffinity : std::uint8_t { None, ClientIP };
 /// Which endpoints a client is rather given. PreferClose is core's older word for PreferSameZone.
 enum class TrafficDistribution : std::uint8_t { PreferClose, PreferSameZone, PreferSameNode };
+/// Who reaches a ClusterIP: pods on the network, or all pods and nodes of the cluster.
+enum class Reach : std::uint8_t { Network, Cluster };
 enum class Protocol : std::uint8_t { TCP, UDP, SCTP };
 /// Whether containers of a pod that is deleted are told to stop only once it has left the service.
 enum class TerminationHold : std::uint8_t { Auto, Off };
@@ -32,6 +37,7 @@ struct PodNetworkServicePort {
   std::int32_t port = 0;
   k8s::IntOrString targetPort;  ///< a name is that of a container's port; absent: `port`
   std::string appProtocol;
+  std::int32_t nodePort = 0;  ///< with NodePort and LoadBalancer alone; 0: one is allocated
   bool operator==(const PodNetworkServicePort&) const = default;
 };
 
@@ -66,11 +72,20 @@ struct PodNetworkServiceSpec {
   std::optional<SessionAffinityConfig> sessionAffinityConfig;  ///< with ClientIP alone
   TrafficPolicy internalTrafficPolicy = TrafficPolicy::Cluster;
   std::optional<TrafficDistribution> trafficDistribution;  ///< absent: it doesn't matter
+  std::optional<TrafficPolicy> externalTrafficPolicy;      ///< where isExposed(); absent: Cluster
+  std::string loadBalancerClass;                      ///< as the next two with LoadBalancer alone
+  std::vector<std::string> loadBalancerSourceRanges;  ///< prefixes; empty: from everywhere
+  std::optional<bool> allocateLoadBalancerNodePorts;  ///< absent: true
+  Reach reach = Reach::Network;
   std::optional<PodNetworkServiceTermination> termination;
+  std::optional<HealthCheck> healthCheck;  ///< absent: a pod that is Ready is healthy
   bool operator==(const PodNetworkServiceSpec&) const = default;
 
   [[nodiscard]] bool isHeadless() const { return clusterIP == "None"; }
   [[nodiscard]] bool isExternalName() const { return type == ServiceType::ExternalName; }
+  [[nodiscard]] bool isLoadBalancer() const { return type == ServiceType::LoadBalancer; }
+  /// To who isn't in the cluster.
+  [[nodiscard]] bool isExposed() const { return type == ServiceType::NodePort || isLoadBalancer(); }
 };
 
 /// As the EndpointSlices say it; one endpoint is one pod in one family.
@@ -82,9 +97,11 @@ struct EndpointCounts {
 };
 
 struct PodNetworkServiceStatus {
-  k8s::Conditions conditions;  ///< Ready, Endpoints
+  k8s::Conditions conditions;  ///< Ready, Endpoints, LoadBalancer
   std::vector<std::string> clusterIPs;
+  std::vector<std::int32_t> nodePorts;  ///< of spec.ports, in their order; 0: it has none
   std::optional<EndpointCounts> endpoints;
+  k8s::Seldom<k8s::LoadBalancerStatus> loadBalancer;  ///< as the Service has it
   bool operator==(const PodNetworkServiceStatus&) const = default;
 };
 

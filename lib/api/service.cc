@@ -225,6 +225,8 @@ void checkExternalName(const PodNetworkServiceSpec& spec, Report& report) {
        spec.trafficDistribution ? std::string(k8s::spell(*spec.trafficDistribution)) : "");
   none("sessionAffinity", spec.sessionAffinity != SessionAffinity::None,
        std::string(k8s::spell(spec.sessionAffinity)));
+  none("reach", spec.reach != Reach::Network, std::string(k8s::spell(spec.reach)));
+  none("healthCheck", spec.healthCheck.has_value(), "");
 }
 
 /// Core takes one of a headless service and does nothing with it.
@@ -305,6 +307,11 @@ void warnOf(const PodNetworkService& service, const Catalog& catalog, Report& re
   }
 }
 
+void warnOfAll(const PodNetworkService& service, const Catalog& catalog, Report& report) {
+  warnOf(service, catalog, report);
+  report.append({{}, parts::warnOfExposure(service.spec)});
+}
+
 template <class T>
 void unchanged(const std::string& path, const T& before, const T& after, const std::string& value,
                Report& report) {
@@ -330,12 +337,16 @@ Report validate(const PodNetworkService& service) {
   checkPorts(service.spec, report);
   checkAffinity(service.spec, report);
   checkTermination(service.spec, report);
+  report.append(parts::checkExposure(service.spec));
+  if (service.spec.healthCheck && !service.spec.isExternalName()) {
+    report.append(validate(*service.spec.healthCheck, "spec.healthCheck"));
+  }
   return report;
 }
 
 Report validate(const PodNetworkService& service, const Catalog& catalog) {
   Report report = validate(service);
-  if (report.ok()) warnOf(service, catalog, report);
+  if (report.ok()) warnOfAll(service, catalog, report);
   return report;
 }
 
@@ -354,6 +365,10 @@ Report validateUpdate(const PodNetworkService& before, const PodNetworkService& 
   unchanged("spec.ipFamilies", old.ipFamilies, now.ipFamilies, families, report);
   if (old.isExternalName() != now.isExternalName()) {
     unchanged("spec.type", old.type, now.type, std::string(k8s::spell(now.type)), report);
+  }
+  if (old.isLoadBalancer() && now.isLoadBalancer()) {
+    unchanged("spec.loadBalancerClass", old.loadBalancerClass, now.loadBalancerClass,
+              now.loadBalancerClass, report);
   }
   return report;
 }

@@ -16,6 +16,9 @@ namespace multinet::api {
 
 inline constexpr std::size_t kMaxServicePorts = 100;
 inline constexpr std::size_t kMaxSelectorPairs = 16;
+inline constexpr std::size_t kMaxSourceRanges = 64;
+/// Of status.loadBalancer; more are cut off.
+inline constexpr std::size_t kMaxIngress = 64;
 
 /// Whose a Service or an EndpointSlice is: kube-proxy passes over a Service that carries it (label
 /// kServiceProxyLabel), the core controllers over a slice (label kManagedByLabel).
@@ -57,7 +60,7 @@ inline constexpr std::int32_t kMostAffinitySeconds = 86400;
 /// family. None of them refuses, so that objects may be applied in any order.
 [[nodiscard]] Report validate(const PodNetworkService& service, const Catalog& catalog);
 /// As above, and the network, clusterIP and ipFamilies may not change, nor type to or from
-/// ExternalName.
+/// ExternalName, nor a load balancer's class.
 [[nodiscard]] Report validateUpdate(const PodNetworkService& before, const PodNetworkService& after,
                                     const Catalog& catalog);
 

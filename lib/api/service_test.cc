@@ -46,7 +46,117 @@ void affine(PodNetworkService& service, std::optional<std::int32_t> seconds) {
   service.spec.sessionAffinityConfig = SessionAffinityConfig{ClientIpAffinity{seconds}};
 }
 
+void expose(PodNetworkService& service, ServiceType type) {
+  service.spec.clusterIP.clear();
+  service.spec.type = type;
+}
+
 const std::vector<Bad> kBad{
+    {"a node port of a ClusterIP", [](auto& s) { port(s).nodePort = 30080; },
+     "spec.ports[0].nodePort: \"30080\" is for types NodePort and LoadBalancer; leave it out",
+     "OnlyWithNodePort"},
+    {"a negative node port",
+     [](auto& s) {
+       expose(s, ServiceType::NodePort);
+       port(s).nodePort = -1;
+     },
+     "spec.ports[0].nodePort: \"-1\" is no port; write one of the cluster's node ports",
+     "InvalidPort"},
+    {"a node port twice",
+     [](auto& s) {
+       expose(s, ServiceType::LoadBalancer);
+       port(s).nodePort = 30080;
+       twice(s, {"b", Protocol::TCP, 81, {}, "", 30080});
+     },
+     "spec.ports[1].nodePort: \"30080\" stands twice with this protocol; give each", "Duplicate"},
+    {"None with NodePort", [](auto& s) { s.spec.type = ServiceType::NodePort; },
+     "spec.clusterIP: \"None\" is for type ClusterIP alone; leave it out", "HeadlessNotExposed"},
+    {"None with LoadBalancer", [](auto& s) { s.spec.type = ServiceType::LoadBalancer; },
+     "spec.clusterIP: \"None\" is for type ClusterIP alone", "HeadlessNotExposed"},
+    {"SCTP with NodePort",
+     [](auto& s) {
+       expose(s, ServiceType::NodePort);
+       port(s).protocol = Protocol::SCTP;
+     },
+     "spec.ports[0].protocol: \"SCTP\" isn't served", "ProtocolNotServed"},
+    {"an external policy of a ClusterIP",
+     [](auto& s) {
+       expose(s, ServiceType::ClusterIP);
+       s.spec.externalTrafficPolicy = TrafficPolicy::Cluster;
+     },
+     "spec.externalTrafficPolicy: \"Cluster\" is for types NodePort and LoadBalancer; leave it out",
+     "OnlyWithNodePort"},
+    {"a class of a NodePort",
+     [](auto& s) {
+       expose(s, ServiceType::NodePort);
+       s.spec.loadBalancerClass = "example.com/lb";
+     },
+     "spec.loadBalancerClass: \"example.com/lb\" is for type LoadBalancer alone; leave it out, or "
+     "set type: LoadBalancer",
+     "OnlyWithLoadBalancer"},
+    {"ranges of a ClusterIP", [](auto& s) { s.spec.loadBalancerSourceRanges = {"192.0.2.0/24"}; },
+     "spec.loadBalancerSourceRanges: \"192.0.2.0/24\" is for type LoadBalancer alone",
+     "OnlyWithLoadBalancer"},
+    {"allocation of a NodePort",
+     [](auto& s) {
+       expose(s, ServiceType::NodePort);
+       s.spec.allocateLoadBalancerNodePorts = false;
+     },
+     "spec.allocateLoadBalancerNodePorts: \"false\" is for type LoadBalancer alone",
+     "OnlyWithLoadBalancer"},
+    {"a class that is no name",
+     [](auto& s) {
+       expose(s, ServiceType::LoadBalancer);
+       s.spec.loadBalancerClass = "a b";
+     },
+     "spec.loadBalancerClass: \"a b\" is no class's name; write one such as", "IllegalName"},
+    {"a range that is none",
+     [](auto& s) {
+       expose(s, ServiceType::LoadBalancer);
+       s.spec.loadBalancerSourceRanges = {"192.0.2.0/24", "192.0.2.1"};
+     },
+     "spec.loadBalancerSourceRanges[1]: \"192.0.2.1\" is no prefix of addresses; write one",
+     "InvalidPrefix"},
+    {"a range with bits of a host",
+     [](auto& s) {
+       expose(s, ServiceType::LoadBalancer);
+       s.spec.loadBalancerSourceRanges = {"192.0.2.1/24"};
+     },
+     "spec.loadBalancerSourceRanges[0]: \"192.0.2.1/24\" is no prefix", "InvalidPrefix"},
+    {"a range twice",
+     [](auto& s) {
+       expose(s, ServiceType::LoadBalancer);
+       s.spec.loadBalancerSourceRanges = {"fd00::/64", "fd00::/64"};
+     },
+     "spec.loadBalancerSourceRanges[1]: \"fd00::/64\" stands twice", "Duplicate"},
+    {"65 ranges",
+     [](auto& s) {
+       expose(s, ServiceType::LoadBalancer);
+       for (int i = 0; i < 65; ++i) {
+         s.spec.loadBalancerSourceRanges.push_back("10." + std::to_string(i) + ".0.0/16");
+       }
+     },
+     "spec.loadBalancerSourceRanges: \"65 ranges\" are too many; write at most 64", "TooMany"},
+    {"reach of a headless one", [](auto& s) { s.spec.reach = Reach::Cluster; },
+     "spec.reach: \"Cluster\" is for a ClusterIP, and names of a headless service lead to the "
+     "network itself; leave it out, or clusterIP: None",
+     "NotWithHeadless"},
+    {"reach of an outside name",
+     [](auto& s) {
+       outside(s, "db.example.com");
+       s.spec.reach = Reach::Cluster;
+     },
+     "spec.reach: \"Cluster\" says nothing with type ExternalName; leave it out",
+     "NotWithExternalName"},
+    {"a check of an outside name",
+     [](auto& s) {
+       outside(s, "db.example.com");
+       s.spec.healthCheck = HealthCheck{};
+     },
+     "spec.healthCheck: says nothing with type ExternalName; leave it out", "NotWithExternalName"},
+    {"a check of nothing", [](auto& s) { s.spec.healthCheck = HealthCheck{}; },
+     "spec.healthCheck: has neither httpGet nor tcpSocket; write one of them, with a port",
+     "OneOf"},
     {"a name with a digit in front", [](auto& s) { s.metadata.name = "9web"; },
      "metadata.name: \"9web\" is no Service's name; write a letter and up to 62 of a-z, 0-9 and "
      "'-', no '-' at the end",
@@ -330,6 +440,55 @@ TEST(Service, FamiliesAreItsOwnOrTheNetworks) {
               ::testing::ElementsAre(AddressFamily::IPv4, AddressFamily::IPv6));
   service.spec.ipFamilies = {AddressFamily::IPv6};
   EXPECT_THAT(familiesOf(service.spec, blue), ::testing::ElementsAre(AddressFamily::IPv6));
+}
+
+TEST(Service, TheTypeChangesAndItsClassDoesNot) {
+  auto before = goodService("web", "blue");
+  const auto changed = [&](const std::function<void(PodNetworkService&)>& change) {
+    auto after = before;
+    change(after);
+    return all(validateUpdate(before, after, goodCatalog()).violations);
+  };
+  expose(before, ServiceType::ClusterIP);
+  for (const auto from :
+       {ServiceType::ClusterIP, ServiceType::NodePort, ServiceType::LoadBalancer}) {
+    before.spec.type = from;
+    for (const auto to :
+         {ServiceType::ClusterIP, ServiceType::NodePort, ServiceType::LoadBalancer}) {
+      EXPECT_EQ(changed([to](auto& s) { s.spec.type = to; }), "");
+    }
+    EXPECT_THAT(changed([](auto& s) { outside(s, "db.example.com"); }),
+                ::testing::HasSubstr("spec.type: \"ExternalName\" can't change"));
+  }
+  const auto mine = [](auto& s) { s.spec.loadBalancerClass = "example.com/mine"; };
+  EXPECT_EQ(changed(mine),
+            "spec.loadBalancerClass: \"example.com/mine\" can't change; make another service "
+            "instead\n");
+  mine(before);
+  EXPECT_THAT(changed([](auto& s) { s.spec.loadBalancerClass.clear(); }),
+              ::testing::HasSubstr("spec.loadBalancerClass: can't change"));
+  EXPECT_EQ(changed([](auto& s) {
+              s.spec.type = ServiceType::NodePort;
+              s.spec.loadBalancerClass.clear();
+            }),
+            "");
+}
+
+TEST(Service, WhatANodeLosesIsWarnedOf) {
+  auto service = goodService("web", "blue");
+  expose(service, ServiceType::NodePort);
+  EXPECT_EQ(all(validate(service, goodCatalog()).warnings), "");
+  service.spec.externalTrafficPolicy = TrafficPolicy::Local;
+  auto report = validate(service, goodCatalog());
+  EXPECT_TRUE(report.ok());
+  EXPECT_THAT(all(report.warnings), ::testing::HasSubstr("doesn't keep the clients' addresses"));
+  expose(service, ServiceType::ClusterIP);
+  service.spec.externalTrafficPolicy.reset();
+  service.spec.sessionAffinity = SessionAffinity::ClientIP;
+  EXPECT_EQ(all(validate(service, goodCatalog()).warnings), "");
+  service.spec.reach = Reach::Cluster;
+  EXPECT_THAT(all(validate(service, goodCatalog()).warnings),
+              ::testing::StartsWith("spec.sessionAffinity: \"ClientIP\" holds for pods on"));
 }
 
 TEST(Service, AHoldIsSaidByALabelAndIsLongerByName) {

@@ -32,6 +32,8 @@ inline constexpr std::array kSpellings<api::AddressFamily>{
 template <>
 inline constexpr std::array kSpellings<api::ServiceType>{
     std::pair{api::ServiceType::ClusterIP, std::string_view("ClusterIP")},
+    std::pair{api::ServiceType::NodePort, std::string_view("NodePort")},
+    std::pair{api::ServiceType::LoadBalancer, std::string_view("LoadBalancer")},
     std::pair{api::ServiceType::ExternalName, std::string_view("ExternalName")},
 };
 template <>
@@ -60,6 +62,11 @@ template <>
 inline constexpr std::array kSpellings<api::TerminationHold>{
     std::pair{api::TerminationHold::Auto, std::string_view("Auto")},
     std::pair{api::TerminationHold::Off, std::string_view("Off")},
+};
+template <>
+inline constexpr std::array kSpellings<api::Reach>{
+    std::pair{api::Reach::Network, std::string_view("Network")},
+    std::pair{api::Reach::Cluster, std::string_view("Cluster")},
 };
 template <>
 inline constexpr std::array kSpellings<api::Protocol>{

@@ -12,6 +12,8 @@ from e2elib.objects import API, OUTSIDE, service
 
 LABEL_PROXY = "service.kubernetes.io/service-proxy-name"
 PORT = {"name": "http", "port": 80}
+NODE_PORT: dict[str, Any] = {"clusterIP": None, "type": "NodePort"}
+BALANCED: dict[str, Any] = {"clusterIP": None, "type": "LoadBalancer"}
 STICKY = {"clusterIP": None, "sessionAffinity": "ClientIP"}
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no selector": ({"selector": None}, "spec.selector: Required value"),
@@ -21,8 +23,114 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"selector": {"app": "-web"}},
         'spec.selector[app]: "-web" is nothing that a label can be; write',
     ),
-    "NodePort": ({"type": "NodePort"}, 'spec.type: Unsupported value: "NodePort"'),
-    "LoadBalancer": ({"type": "LoadBalancer"}, 'spec.type: Unsupported value: "LoadBalancer"'),
+    "a type of another spelling": (
+        {"type": "Nodeport"},
+        'spec.type: Unsupported value: "Nodeport"',
+    ),
+    "None with NodePort": ({"type": "NodePort"}, "None is for type ClusterIP alone; leave it out"),
+    "None with LoadBalancer": ({"type": "LoadBalancer"}, "None is for type ClusterIP alone"),
+    "a node port of a ClusterIP": (
+        {"ports": [PORT | {"nodePort": 30080}]},
+        "nodePort is for types NodePort and LoadBalancer; leave it out, or set type: NodePort",
+    ),
+    "node port 65536": (
+        NODE_PORT | {"ports": [PORT | {"nodePort": 65536}]},
+        "spec.ports[0].nodePort: Invalid value: 65536",
+    ),
+    "a node port twice": (
+        NODE_PORT
+        | {"ports": [PORT | {"nodePort": 30080}, {"name": "b", "port": 81, "nodePort": 30080}]},
+        "a nodePort stands twice with its protocol; give each port one of its own",
+    ),
+    "SCTP by a node port": (
+        NODE_PORT | {"ports": [PORT | {"protocol": "SCTP"}]},
+        "SCTP isn't served by a ClusterIP on a network",
+    ),
+    "an external policy of a ClusterIP": (
+        {"externalTrafficPolicy": "Local"},
+        "is for types NodePort and LoadBalancer; leave it out, or set type: NodePort",
+    ),
+    "an external policy of another word": (
+        NODE_PORT | {"externalTrafficPolicy": "Global"},
+        'spec.externalTrafficPolicy: Unsupported value: "Global"',
+    ),
+    "a class of a NodePort": (
+        NODE_PORT | {"loadBalancerClass": "example.com/lb"},
+        "spec.loadBalancerClass: Forbidden: is for type LoadBalancer alone; leave it out",
+    ),
+    "ranges of a NodePort": (
+        NODE_PORT | {"loadBalancerSourceRanges": ["192.0.2.0/24"]},
+        "spec.loadBalancerSourceRanges: Forbidden: is for type LoadBalancer alone",
+    ),
+    "allocation of a NodePort": (
+        NODE_PORT | {"allocateLoadBalancerNodePorts": False},
+        "spec.allocateLoadBalancerNodePorts: Forbidden: is for type LoadBalancer alone",
+    ),
+    "a class that is no name": (
+        BALANCED | {"loadBalancerClass": "a b"},
+        "a b is no class's name; write one such as example.com/internal",
+    ),
+    "a range that is none": (
+        BALANCED | {"loadBalancerSourceRanges": ["192.0.2.1"]},
+        "192.0.2.1 is no prefix of addresses; write one such as 192.0.2.0/24",
+    ),
+    "a range with bits of a host": (
+        BALANCED | {"loadBalancerSourceRanges": ["192.0.2.1/24"]},
+        "192.0.2.1/24 is no prefix of addresses",
+    ),
+    "a range twice": (
+        BALANCED | {"loadBalancerSourceRanges": ["192.0.2.0/24", "192.0.2.0/24"]},
+        "spec.loadBalancerSourceRanges[1]: Duplicate value",
+    ),
+    "65 ranges": (
+        BALANCED | {"loadBalancerSourceRanges": [f"10.{i}.0.0/16" for i in range(65)]},
+        "spec.loadBalancerSourceRanges: Too many: 65: must have at most 64 items",
+    ),
+    "reach of a headless one": (
+        {"reach": "Cluster"},
+        "spec.reach: Forbidden: is for a ClusterIP, and names of a headless service lead to",
+    ),
+    "reach of another word": (
+        {"clusterIP": None, "reach": "World"},
+        'spec.reach: Unsupported value: "World"',
+    ),
+    "reach of an outside name": (
+        OUTSIDE | {"reach": "Cluster"},
+        "spec.reach: Forbidden: says nothing with type ExternalName; leave it out",
+    ),
+    "a check of an outside name": (
+        OUTSIDE | {"healthCheck": {"tcpSocket": {"port": 80}}},
+        "spec.healthCheck: Forbidden: says nothing with type ExternalName; leave it out",
+    ),
+    "a check of nothing": ({"healthCheck": {}}, "write one of httpGet and tcpSocket, with a port"),
+    "a check of both": (
+        {"healthCheck": {"httpGet": {"port": 80}, "tcpSocket": {"port": 80}}},
+        "write one of httpGet and tcpSocket, with a port",
+    ),
+    "a check without a port": (
+        {"healthCheck": {"httpGet": {"path": "/"}}},
+        "spec.healthCheck.httpGet.port: Required value: write a number, or the name of a container",
+    ),
+    "a check of port 0": (
+        {"healthCheck": {"tcpSocket": {"port": 0}}},
+        "no port of a container; write 1 to 65535, or the name of a container's port",
+    ),
+    "a check of no path": (
+        {"healthCheck": {"httpGet": {"port": 80, "path": "healthz"}}},
+        "healthz is no path; begin with /",
+    ),
+    "a check all the time": (
+        {"healthCheck": {"tcpSocket": {"port": 80}, "periodSeconds": 0}},
+        "spec.healthCheck.periodSeconds: Invalid value: 0",
+    ),
+    "a check that takes longer than its period": (
+        {"healthCheck": {"tcpSocket": {"port": 80}, "periodSeconds": 2, "timeoutSeconds": 3}},
+        "spec.healthCheck.timeoutSeconds: Invalid value",
+    ),
+    "a check by gRPC": (
+        {"healthCheck": {"grpc": {"port": 80}}},
+        'unknown field "spec.healthCheck.grpc"',
+    ),
     "no address": ({"clusterIP": "10.1"}, "10.1 is neither None nor an address; write one such as"),
     "an address of another family": (
         {"clusterIP": "10.96.0.77", "ipFamilies": ["IPv6"]},
@@ -141,9 +249,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         STICKY | {"sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 86401}}},
         "spec.sessionAffinityConfig.clientIP.timeoutSeconds: Invalid value: 86401",
     ),
-    "a field that doesn't work yet": (
-        {"externalTrafficPolicy": "Local"},
-        'unknown field "spec.externalTrafficPolicy"',
+    "a field of core's that isn't ours": (
+        BALANCED | {"externalIPs": ["192.0.2.1"]},
+        'unknown field "spec.externalIPs"',
     ),
 }
 

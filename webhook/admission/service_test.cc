@@ -59,15 +59,38 @@ TEST_F(ServiceReview, AllThatIsWrongIsToldAtOnce) {
   EXPECT_THAT(verdict.message, HasSubstr("spec.ports[0].port: \"0\" is no port"));
 }
 
-TEST_F(ServiceReview, WhatDoesNotWorkYetIsRefusedByItsWord) {
+TEST_F(ServiceReview, TypesAreTakenWithWhatBelongsToThem) {
   for (const char* type : {"NodePort", "LoadBalancer"}) {
-    auto bad = good();
-    bad["spec"]["type"] = type;
-    const auto verdict = ask(bad);
-    EXPECT_FALSE(verdict.allowed);
-    EXPECT_THAT(verdict.message, HasSubstr("spec.type: is \"" + std::string(type) +
-                                           "\", must be one of ClusterIP, ExternalName"));
+    auto object = good();
+    object["spec"]["type"] = type;
+    EXPECT_THAT(ask(object).message,
+                HasSubstr("spec.clusterIP: \"None\" is for type ClusterIP alone"));
+    object["spec"].erase("clusterIP");
+    object["spec"]["externalTrafficPolicy"] = "Local";
+    object["spec"]["ports"][0]["nodePort"] = 30080;
+    const auto verdict = ask(object);
+    EXPECT_TRUE(verdict.allowed) << verdict.message;
+    EXPECT_THAT(verdict.warnings, ElementsAre(HasSubstr("spec.externalTrafficPolicy: \"Local\"")));
+    object["spec"]["type"] = "ClusterIP";
+    const auto refused = ask(object);
+    EXPECT_FALSE(refused.allowed);
+    EXPECT_THAT(refused.message, HasSubstr("spec.externalTrafficPolicy"));
+    EXPECT_THAT(refused.message, HasSubstr("spec.ports[0].nodePort: \"30080\" is for types"));
   }
+  auto object = good();
+  object["spec"]["type"] = "Nodeport";
+  EXPECT_THAT(ask(object).message,
+              HasSubstr("spec.type: is \"Nodeport\", must be one of ClusterIP, NodePort"));
+}
+
+TEST_F(ServiceReview, AHealthCheckIsOneThatANodeCanMake) {
+  auto object = good();
+  object["spec"]["healthCheck"] = {{"httpGet", {{"port", "web"}, {"path", "/healthz"}}}};
+  EXPECT_TRUE(ask(object).allowed) << ask(object).message;
+  object["spec"]["healthCheck"]["timeoutSeconds"] = 6;
+  EXPECT_THAT(ask(object).message, HasSubstr("spec.healthCheck.timeoutSeconds: \"6\" is over"));
+  object["spec"]["healthCheck"] = {{"tcpSocket", Json::object()}};
+  EXPECT_THAT(ask(object).message, HasSubstr("spec.healthCheck.tcpSocket.port"));
 }
 
 TEST_F(ServiceReview, AClusterIPIsTaken) {

@@ -1,0 +1,128 @@
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "lib/api/parts.h"
+#include "lib/api/service.h"
+#include "lib/api/spelling.h"
+#include "lib/base/ip.h"
+
+namespace multinet::api::parts {
+namespace {
+
+constexpr std::int32_t kMaxPort = 65535;
+
+Violation broken(std::string path, std::string value, std::string detail, std::string remedy,
+                 std::string reason) {
+  return {std::move(path),   std::move(value),  std::move(detail),
+          std::move(remedy), std::move(reason), Code::InvalidArgument};
+}
+
+/// Whether it lies in a range that node ports have, only the API server knows.
+void checkNodePorts(const PodNetworkServiceSpec& spec, Report& report) {
+  std::set<std::pair<Protocol, std::int32_t>> taken;
+  for (std::size_t i = 0; i < spec.ports.size(); ++i) {
+    const auto& port = spec.ports[i];
+    if (port.nodePort == 0) continue;
+    const std::string path = at("spec.ports", i) + ".nodePort";
+    const std::string value = std::to_string(port.nodePort);
+    if (!spec.isExposed()) {
+      report.violations.push_back(broken(path, value, "is for types NodePort and LoadBalancer",
+                                         "leave it out, or set type: NodePort",
+                                         "OnlyWithNodePort"));
+    } else if (port.nodePort < 1 || port.nodePort > kMaxPort) {
+      report.violations.push_back(
+          broken(path, value, "is no port",
+                 "write one of the cluster's node ports, usually 30000 to 32767, or leave it out",
+                 "InvalidPort"));
+    } else if (!taken.insert({port.protocol, port.nodePort}).second) {
+      report.violations.push_back(broken(path, value, "stands twice with this protocol",
+                                         "give each port one of its own, or leave it out",
+                                         "Duplicate"));
+    }
+  }
+}
+
+void checkOfLoadBalancer(const PodNetworkServiceSpec& spec, Report& report) {
+  const auto alone = [&](const char* field, bool given, const std::string& value) {
+    if (!given || spec.isLoadBalancer()) return;
+    report.violations.push_back(
+        broken(std::string("spec.") + field, value, "is for type LoadBalancer alone",
+               "leave it out, or set type: LoadBalancer", "OnlyWithLoadBalancer"));
+  };
+  alone("loadBalancerClass", !spec.loadBalancerClass.empty(), spec.loadBalancerClass);
+  alone("loadBalancerSourceRanges", !spec.loadBalancerSourceRanges.empty(),
+        spec.loadBalancerSourceRanges.empty() ? "" : spec.loadBalancerSourceRanges.front());
+  alone("allocateLoadBalancerNodePorts", spec.allocateLoadBalancerNodePorts.has_value(),
+        spec.allocateLoadBalancerNodePorts == true ? "true" : "false");
+  if (!spec.isLoadBalancer()) return;
+  const auto& name = spec.loadBalancerClass;
+  if (!name.empty() && !k8s::validate(k8s::LabelSelector{{{name, ""}}, {}})) {
+    report.violations.push_back(broken("spec.loadBalancerClass", name, "is no class's name",
+                                       "write one such as example.com/internal", "IllegalName"));
+  }
+  const auto& ranges = spec.loadBalancerSourceRanges;
+  if (ranges.size() > kMaxSourceRanges) {
+    report.violations.push_back(
+        broken("spec.loadBalancerSourceRanges", std::to_string(ranges.size()) + " ranges",
+               "are too many", "write at most " + std::to_string(kMaxSourceRanges), "TooMany"));
+  }
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const std::string path = at("spec.loadBalancerSourceRanges", i);
+    if (!IpPrefix::parse(ranges[i])) {
+      report.violations.push_back(broken(path, ranges[i], "is no prefix of addresses",
+                                         "write one such as 192.0.2.0/24, without bits of a host",
+                                         "InvalidPrefix"));
+    } else if (!seen.insert(ranges[i]).second) {
+      report.violations.push_back(
+          broken(path, ranges[i], "stands twice", "leave one of them out", "Duplicate"));
+    }
+  }
+}
+
+}  // namespace
+
+Report checkExposure(const PodNetworkServiceSpec& spec) {
+  Report report;
+  if (spec.isExposed() && spec.isHeadless()) {
+    report.violations.push_back(broken("spec.clusterIP", "None", "is for type ClusterIP alone",
+                                       "leave it out, or make a headless service beside this one",
+                                       "HeadlessNotExposed"));
+  }
+  if (spec.externalTrafficPolicy && !spec.isExposed()) {
+    report.violations.push_back(broken("spec.externalTrafficPolicy",
+                                       std::string(k8s::spell(*spec.externalTrafficPolicy)),
+                                       "is for types NodePort and LoadBalancer",
+                                       "leave it out, or set type: NodePort", "OnlyWithNodePort"));
+  }
+  checkNodePorts(spec, report);
+  checkOfLoadBalancer(spec, report);
+  if (spec.reach == Reach::Cluster && spec.isHeadless()) {
+    report.violations.push_back(
+        broken("spec.reach", "Cluster",
+               "is for a ClusterIP, and names of a headless service lead to the network itself",
+               "leave it out, or clusterIP: None", "NotWithHeadless"));
+  }
+  return report;
+}
+
+Violations warnOfExposure(const PodNetworkServiceSpec& spec) {
+  Violations warnings;
+  if (spec.externalTrafficPolicy == TrafficPolicy::Local) {
+    warnings.push_back({"spec.externalTrafficPolicy", "Local",
+                        "has nodes without an endpoint refuse, but doesn't keep the clients' "
+                        "addresses: endpoints see the node's own on the network",
+                        "", "ClientAddressLost", Code::Ok});
+  }
+  const bool goesThroughANode = spec.isExposed() || spec.reach == Reach::Cluster;
+  if (goesThroughANode && spec.sessionAffinity == SessionAffinity::ClientIP) {
+    warnings.push_back({"spec.sessionAffinity", "ClientIP",
+                        "holds for pods on the network; others get any endpoint", "",
+                        "AffinityOfPodsAlone", Code::Ok});
+  }
+  return warnings;
+}
+
+}  // namespace multinet::api::parts
