@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from e2elib.cluster import Cluster
+from e2elib.cluster import Cluster, condition
 from e2elib.networks import Networks
-from e2elib.objects import macvlan, node_condition, service, vxlan
+from e2elib.objects import macvlan, service, vxlan
 from e2elib.places import node_place
 from e2elib.shop import Shop, page_of, workload
 
@@ -68,7 +68,7 @@ def test_a_node_port_is_served_by_each_node(shop: Shop) -> None:
         cluster.wait(
             answered(lambda url=url: from_outside(cluster, url)), 30, f"{url} from outside"
         )
-        assert node_condition(cluster, node, "Gateway")["status"] == "True"
+        assert condition(cluster.json("nodenetworkset", node), "Gateway") == "True"
     # All endpoints have their turn.
     url = f"http://{node_address(cluster, cluster.nodes[0])}:{port}/"
     seen = {page_of(shop, "asker", url) for _ in range(24)}
@@ -170,6 +170,44 @@ def test_local_is_served_by_nodes_with_endpoints_alone(shop: Shop) -> None:
     cluster.wait(answered(lambda: page_of(shop, "asker", url)), 60, "the endpoint's node to serve")
     got = page_of(shop, "asker", f"http://{node_address(cluster, elsewhere)}:{port}/")
     assert "refused" in got, got
+
+
+def test_an_endpoint_that_is_not_healthy_leaves_that_service_alone(shop: Shop) -> None:
+    cluster = shop.cluster
+    check = {"httpGet": {"port": 8080, "path": "/healthz"}, "periodSeconds": 1,
+             "failureThreshold": 2}  # fmt: skip
+    cluster.apply(workload("Deployment", "web", shop.namespace, "stage", 2))
+    shop.rolled_out("deployment/web")
+    pods = [
+        one["metadata"]["name"]
+        for one in cluster.items("pods", shop.namespace)
+        if one["metadata"]["name"].startswith("web-")
+    ]
+    cluster.pod_exec(shop.namespace, pods[0], "touch", "/tmp/healthz")
+    cluster.apply(
+        service("web", shop.namespace, "stage", clusterIP=None, type="NodePort", healthCheck=check)
+    )
+    cluster.apply(service("all", shop.namespace, "stage", clusterIP=None, selector={"app": "web"}))
+
+    def ready(name: str, count: int) -> Callable[[], bool]:
+        def counted() -> bool:
+            told = [each["ready"] for each in shop.endpoints(name).values()]
+            assert told.count(True) == count, told
+            return True
+
+        return counted
+
+    # Two families each.
+    cluster.wait(ready("web", 2), 60, "the one that answers to be ready")
+    cluster.wait(ready("all", 4), 30, "both to be ready where nobody asks")
+    url = f"http://{node_address(cluster, cluster.nodes[0])}:{node_port(shop, 'web')}/"
+    cluster.wait(answered(lambda: page_of(shop, "asker", url)), 60, f"{url} to be served")
+    assert {page_of(shop, "asker", url) for _ in range(12)} == {pods[0]}
+    cluster.pod_exec(shop.namespace, pods[1], "touch", "/tmp/healthz")
+    cluster.wait(ready("web", 4), 30, "the other to come")
+    cluster.pod_exec(shop.namespace, pods[0], "rm", "/tmp/healthz")
+    cluster.wait(ready("web", 2), 30, "the first to leave")
+    cluster.wait(ready("all", 4), 10, "and to stay where nobody asks")
 
 
 def test_a_macvlan_has_gateways_too(deployed: Cluster, networks: Networks, namespace: str) -> None:
