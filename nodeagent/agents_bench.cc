@@ -1,6 +1,7 @@
 // What an agent costs the API server, at growing numbers of nodes: connections, what it is sent at
-// its start and in a minute without work, and what one pod more costs the others. Bytes and
-// requests are counted at a server in memory, over TLS, before encryption.
+// its start and in a minute without work, what one pod more costs the others, and what an endpoint
+// of a service costs that changes. Bytes and requests are counted at a server in memory, over TLS,
+// before encryption.
 //
 // Agents are hollow (nodeagent/hollow_agent.h). One more is the program itself, for its memory: in
 // a network namespace of the benchmark's own, without a runtime and without pods. Of more nodes
@@ -41,6 +42,8 @@ struct Arguments {
 };
 
 constexpr seconds kLimit(900);
+constexpr int kEndpoints = 100;  // as many as the controller puts into a slice
+constexpr int kChanges = 10;
 
 /// Of all agents but the first, on which the pods are.
 class Others {
@@ -153,6 +156,17 @@ Status measure(const Arguments& arguments, int nodes) {
   cluster.count(0, 2);
   MULTINET_CHECK(settled());
   const Others counted(cluster, agents);
+  // A service of the network that one agent's node has joined.
+  cluster.serve(0, kEndpoints);
+  MULTINET_CHECK(settled());
+  const auto joined = cluster.trafficOf(0).bytes;
+  const Others served(cluster, agents);
+  for (int i = 0; i < kChanges; ++i) {
+    cluster.endpointChanges();
+    MULTINET_CHECK(settled());
+  }
+  const auto told = cluster.trafficOf(0).bytes - joined;
+  const Others changed(cluster, agents);
   nlohmann::json line = {
       {"nodes", nodes},
       {"agents", agents},
@@ -167,6 +181,8 @@ Status measure(const Arguments& arguments, int nodes) {
       {"pod_writes", writes},
       {"pod_bytes_to_all_others", after.sum() - before.sum()},
       {"count_bytes_to_each_other", (counted.bytes() - after.bytes())},
+      {"endpoint_bytes_to_a_joined_node", told / kChanges},
+      {"endpoint_bytes_to_all_others", changed.sum() - served.sum()},
   };
   line.update(memory.is_null() ? nlohmann::json::object() : memory);
   std::cout << line.dump() << std::endl;

@@ -193,5 +193,34 @@ TEST_F(Budget, APodMoreIsNothingToOtherNodes) {
                                         "PATCH namespaces/default/pods/second/status"}));
 }
 
+/// A slice is sent to each node whose pods may connect there, whole at each change: to no others.
+TEST_F(Budget, AnEndpointThatChangesIsSentToTheNodesOfItsNetworkAlone) {
+  HollowCluster cluster({.nodes = 20, .agents = 4, .networks = 2}, directory());
+  ASSERT_TRUE(cluster.start(seconds(60)));
+  ASSERT_TRUE(cluster.run(0, "first", "net-0"));
+  ASSERT_TRUE(cluster.run(1, "other", "net-0"));
+  ASSERT_TRUE(cluster.run(2, "away", "net-1"));
+  ASSERT_TRUE(cluster.settle(seconds(60)));
+  cluster.serve(0, 100);
+  ASSERT_TRUE(cluster.quiet(seconds(60)));
+  std::vector<HollowCluster::Traffic> before;
+  for (int i = 0; i < 4; ++i) before.push_back(cluster.trafficOf(i));
+  cluster.endpointChanges();
+  ASSERT_TRUE(cluster.quiet(seconds(60)));
+  const auto sent = [&](int i) {
+    return cluster.trafficOf(i).bytes - before.at(static_cast<std::size_t>(i)).bytes;
+  };
+  EXPECT_GT(sent(0), 10'000U);
+  EXPECT_LT(sent(0), 40'000U) << "the slice, once";
+  EXPECT_EQ(sent(0), sent(1));
+  EXPECT_EQ(sent(2), 0U) << "is on another network";
+  EXPECT_EQ(sent(3), 0U) << "is on none";
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(cluster.trafficOf(i).requests.size(),
+              before.at(static_cast<std::size_t>(i)).requests.size())
+        << "node " << i << " asked for something";
+  }
+}
+
 }  // namespace
 }  // namespace multinet::agent

@@ -144,6 +144,54 @@ class HollowCluster {
     server_.store().patch(path, {{"status", {{"attachedPods", pods}}}},
                           multinet::testing::ObjectStore::IfAbsent::Fail);
   }
+  /// A service on the network, with one slice of so many endpoints, as the controller makes them.
+  void serve(int network, int endpoints) {
+    const std::string name = "web-" + std::to_string(network);
+    k8s::Service service;
+    service.metadata.nameSpace = "default";
+    service.metadata.name = name;
+    service.metadata.labels = {{api::kNetworkLabel, networkName(network)},
+                               {api::kServiceProxyLabel, api::kServiceManager}};
+    service.spec.clusterIP = "10.96.1." + std::to_string(network + 1);
+    service.spec.clusterIPs = {service.spec.clusterIP};
+    k8s::ServicePort port;
+    port.name = "http";
+    port.protocol = "TCP";
+    port.port = 80;
+    port.targetPort.number = 8080;
+    service.spec.ports = {port};
+    put(service);
+    slice_ = k8s::EndpointSlice{};
+    slice_.metadata.nameSpace = "default";
+    slice_.metadata.name = name + "-4-0";
+    slice_.metadata.labels = {{api::kNetworkLabel, networkName(network)},
+                              {api::kServiceProxyLabel, api::kServiceManager},
+                              {api::kManagedByLabel, api::kServiceManager},
+                              {api::kServiceNameLabel, name},
+                              {api::kHeadlessLabel, ""}};
+    slice_.addressType = "IPv4";
+    slice_.ports = {{"http", "TCP", 8080, ""}};
+    for (int i = 0; i < endpoints; ++i) {
+      k8s::Endpoint one;
+      one.addresses = {"10." + std::to_string(100 + network) + ".1." + std::to_string(i + 1)};
+      one.conditions = {true, true, false};
+      one.nodeName = node(i % size_.nodes);
+      const std::string pod = name + "-6d4cf56db6-" + std::to_string(10000 + i);
+      one.targetRef = k8s::ObjectReference{"Pod", "default", pod, "uid-of-" + pod};
+      slice_.endpoints.push_back(std::move(one));
+    }
+    put(slice_);
+  }
+  /// One of its endpoints goes, or comes back.
+  void endpointChanges() {
+    auto& ready = slice_.endpoints.front().conditions.ready;
+    ready = !ready.value_or(true);
+    const auto path = pathOf(k8s::kEndpointSliceKind, "default", slice_.metadata.name);
+    const Json whole = k8s::KindTraits<k8s::EndpointSlice>::encode(slice_);
+    const auto answer = server_.store().patch(path, {{"endpoints", whole["endpoints"]}},
+                                              multinet::testing::ObjectStore::IfAbsent::Fail);
+    if (answer.status >= 300) throw std::runtime_error(answer.body.dump());
+  }
   [[nodiscard]] Traffic trafficOf(int agent) const {
     return server_.traffic()["Bearer " + node(agent)];
   }
@@ -273,6 +321,7 @@ class HollowCluster {
   const HollowSize size_;
   const std::filesystem::path directory_;
   SystemClock clock_;
+  k8s::EndpointSlice slice_;  ///< of serve()
   const tls::KeyPair authority_ = tls::makeCa({"hollow"}, clock_.wall()).value();
   multinet::testing::ApiServer server_{options()};
   std::vector<std::unique_ptr<HollowAgent>> agents_;
