@@ -123,8 +123,8 @@ Table servicesTable(const json& services, WallTime now) {
                {"REASON"},
                {"AGE"},
                {"MESSAGE", true},
-               {"ENDPOINTS-MESSAGE", true},
                {"LOAD-BALANCER-MESSAGE", true},
+               {"ENDPOINTS-MESSAGE", true},
                {"SELECTOR", true}},
               {}};
   for (const auto& service : services) {
@@ -143,8 +143,8 @@ Table servicesTable(const json& services, WallTime now) {
          {text(ready, "/reason")},
          ageCell(service, "/metadata/creationTimestamp", now),
          {text(ready, "/message")},
-         {text(endpoints, "/message")},
          {text(conditionOf(service, "/status/conditions", "LoadBalancer"), "/message")},
+         {text(endpoints, "/message")},
          {selectorOf(service)}});
   }
   sortRows(table);
