@@ -22,8 +22,8 @@ class PassTest : public ::testing::Test {
     using Seen = k8s::Projection<T, F>;
     object.metadata.uid = "uid-" + object.metadata.name;
     object.metadata.resourceVersion = "1";
-    pass_.world().put<Seen>(keyOf(object), std::make_shared<const Seen>(std::move(object)),
-                            clock_.now());
+    const auto key = keyOf(object);
+    pass_.world().put<Seen>(key, std::make_shared<const Seen>(std::move(object)), clock_.now());
   }
   std::optional<Duration> lead() { return pass_.lead(clock_.now()); }
   [[nodiscard]] std::vector<std::string> requests(std::size_t from = 0) const {
