@@ -285,7 +285,7 @@ Status Writer::call(Write& write) {
 Written Writer::settle(const Try& attempt) {
   const Write& write = attempt.planned.write;
   Written written{attempt.planned.origin, attempt.outcome, std::nullopt};
-  const bool isAbout = !write.about.uid.empty();
+  const bool isAbout = write.about.generation != 0;
   if (isAbout) {
     written.about = write.about;
     written.item = write.item();
@@ -302,11 +302,14 @@ Written Writer::settle(const Try& attempt) {
   }
   const auto [first, most] = waitsOf(attempt.outcome, isAbout);
   Setback& setback = setbacks_[write.item()];
-  const bool same = setback.outcome == attempt.outcome;
+  auto version = versionOf(write);
+  // What was refused and is another by now begins anew.
+  const bool same = setback.outcome == attempt.outcome &&
+                    (attempt.outcome != WriteOutcome::Refused || setback.version == version);
   setback.wait = std::clamp(same ? setback.wait * 2 : first, first, most);
   setback.outcome = attempt.outcome;
   setback.until = clock_.now() + setback.wait;
-  setback.version = versionOf(write);
+  setback.version = std::move(version);
   written.again = setback.wait;
   if (attempt.outcome == WriteOutcome::Refused) {
     log::error("the server refuses a write", {{"write", write.item()}, {"error", *attempt.error}});

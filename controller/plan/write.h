@@ -23,7 +23,7 @@ struct Subject {
   k8s::Kind kind;
   k8s::ObjectKey key;
   std::string uid;
-  std::int64_t generation = 0;
+  std::int64_t generation = 0;  ///< 0: whoever asked for it isn't told of a refusal but by an Event
 };
 
 /// What the API server itself must say right before the write, since caches lag: the object isn't
