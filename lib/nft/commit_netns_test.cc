@@ -1,6 +1,10 @@
 // libnftables against the kernel, in the test's own namespace.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "lib/nft/committer.h"
 
 namespace multinet::nft {
@@ -42,6 +46,23 @@ TEST(NftCommit, WhatIsWrittenIsFoundAgain) {
   ASSERT_TRUE(committer.commit(renderDelete(next.name)));
   ASSERT_TRUE(committer.commit(renderDelete(next.name)));
   EXPECT_FALSE(committer.matches(next).value());
+}
+
+/// libnftables' own state would end the process, mostly at the first hundred.
+TEST(NftCommit, ThreadsMayListAtOnce) {
+  const Table table = sample();
+  ASSERT_TRUE(Committer::open().value().commit(renderReplace(table)));
+  std::atomic<int> same = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        auto committer = Committer::open().value();
+        for (int look = 0; look < 250; ++look) same += committer.matches(table).value() ? 1 : 0;
+      });
+    }
+  }
+  EXPECT_EQ(same, 1000);
 }
 
 TEST(NftCommit, MapsAndPrefixesAreFoundAgain) {

@@ -2,9 +2,18 @@
 
 #include <nftables/libnftables.h>
 
+#include <mutex>
+
 #include "lib/base/calls.h"
 
 namespace multinet::nft {
+namespace {
+
+/// libnftables writes JSON with strtok (json.c, set_dtype_json), whose state all threads share: two
+/// that list concatenated sets at once end the process by an assertion.
+std::mutex listing;
+
+}  // namespace
 
 void Committer::Free::operator()(nft_ctx* context) const {
   nft_ctx_free(context);
@@ -32,6 +41,7 @@ Status Committer::commit(const std::string& commands) {
 }
 
 Result<std::string> Committer::ask(const std::string& command, unsigned flags) {
+  const std::lock_guard lock(listing);
   nft_ctx_output_set_flags(context_.get(),
                            NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_ALL | flags);
   if (nft_run_cmd_from_buffer(context_.get(), command.c_str()) != 0) {
@@ -45,10 +55,10 @@ Result<std::string> Committer::ask(const std::string& command, unsigned flags) {
 
 Result<std::optional<Listing>> Committer::list(const Table& table) {
   return calls::timed("nft", "list", [&]() -> Result<std::optional<Listing>> {
-    MULTINET_TRY(const std::string listing,
+    MULTINET_TRY(const std::string listed,
                  ask("list table " + table.family + " " + table.name, NFT_CTX_OUTPUT_STATELESS));
-    if (listing.empty()) return std::nullopt;
-    MULTINET_TRY(auto parsed, parseListing(listing));
+    if (listed.empty()) return std::nullopt;
+    MULTINET_TRY(auto parsed, parseListing(listed));
     return parsed;
   });
 }
@@ -59,23 +69,23 @@ Result<bool> Committer::matches(const Table& table) {
 }
 
 Result<bool> Committer::exists(const std::string& table, const std::string& family) {
-  MULTINET_TRY(const std::string listing,
+  MULTINET_TRY(const std::string listed,
                ask("list table " + family + " " + table, NFT_CTX_OUTPUT_STATELESS));
-  return !listing.empty();
+  return !listed.empty();
 }
 
 Result<Counts> Committer::counters(const Table& table) {
-  MULTINET_TRY(const std::string listing,
+  MULTINET_TRY(const std::string listed,
                ask("list counters table " + table.family + " " + table.name, 0));
-  if (listing.empty()) return Counts{};
-  return parseCounts(listing);
+  if (listed.empty()) return Counts{};
+  return parseCounts(listed);
 }
 
 Result<Counts> Committer::counted(const Table& table, const std::string& set) {
-  MULTINET_TRY(const std::string listing,
+  MULTINET_TRY(const std::string listed,
                ask("list set " + table.family + " " + table.name + " " + set, 0));
-  if (listing.empty()) return Counts{};
-  return parseCounts(listing);
+  if (listed.empty()) return Counts{};
+  return parseCounts(listed);
 }
 
 }  // namespace multinet::nft
