@@ -25,6 +25,8 @@ struct Set {
 
 /// A base chain; without a hook one that others jump to. Each rule is found again by its comment,
 /// which holds a hash of its text: listing never has to be compared with what was written.
+/// Rules name protocols by number (`meta l4proto 58`): nft looks names up in /etc/protocols, which
+/// an image needn't have.
 struct Chain {
   std::string name;
   std::string hook;  ///< `input`, `forward`, ...

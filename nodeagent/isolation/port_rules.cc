@@ -39,14 +39,14 @@ std::vector<std::string> portRules() {
 std::vector<std::string> floodRules() {
   return {
       "ip daddr 224.0.0.0/4 return",
-      "ip6 daddr ff00::/8 meta l4proto != ipv6-icmp return",
+      "ip6 daddr ff00::/8 meta l4proto != 58 return",
       std::string("update @floods { iifname ") + kFloodLimit + " } " + to("flood"),
   };
 }
 
 std::vector<std::string> ipv4Rules() {
   return {
-      "meta l4proto { icmp, igmp, udp } jump services4",
+      "meta l4proto { 1, 2, 17 } jump services4",
       "iifname . ip saddr @addresses4 accept",
       "iifname != @strict accept",
       to("source_ipv4"),
@@ -66,7 +66,7 @@ std::vector<std::string> services4Rules() {
 /// may be anything (RFC 7112).
 std::vector<std::string> ipv6Rules() {
   return {
-      "meta l4proto { ipv6-icmp, udp } jump services6",
+      "meta l4proto { 58, 17 } jump services6",
       "meta l4proto != 255 iifname . ip6 saddr @addresses6 accept",
       "meta l4proto != 255 iifname != @strict accept",
       "meta l4proto != 255 " + to("source_ipv6"),
