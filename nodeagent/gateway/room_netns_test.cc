@@ -227,15 +227,22 @@ TEST_F(GatewayTest, ComeBackWholeAndAreFoundByASuccessor) {
   const std::vector<Way> ways = {way("a", {{std::nullopt, 30080}})};
   commit({open(blue, ways)});
   const auto writes = blue.room.writes();
-  ASSERT_TRUE(blue.room.wire(node_, blue.uid, blue.pair).value());
-  EXPECT_FALSE(blue.room.put(gatewayTable(ways, portsFor(ways, {})), clock_.now()).value());
+  const auto wired = blue.room.wire(node_, blue.uid, blue.pair);
+  ASSERT_TRUE(wired) << wired.error().message;
+  EXPECT_TRUE(*wired);
+  const auto put = blue.room.put(gatewayTable(ways, portsFor(ways, {})), clock_.now());
+  ASSERT_TRUE(put) << put.error().message;
+  EXPECT_FALSE(*put);
   EXPECT_EQ(blue.room.writes(), writes) << "what is as it shall be costs nothing";
   must(node_.run(netlink::deleteLink({0, blue.pair.device})));
   EXPECT_NE(ask(client_, "10.9.0.1", 30080, 500), "blue 10.20.0.1");
-  ASSERT_TRUE(blue.room.wire(node_, blue.uid, blue.pair));
+  const auto again = blue.room.wire(node_, blue.uid, blue.pair);
+  ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(ask(client_, "10.9.0.1", 30080), "blue 10.20.0.1");
 
-  const auto pairs = findPairs(node_).value();
+  const auto found = findPairs(node_);
+  ASSERT_TRUE(found) << found.error().message;
+  const auto& pairs = *found;
   ASSERT_EQ(pairs.size(), 1U);
   EXPECT_EQ(pairs[0].network, blue.uid);
   EXPECT_EQ(pairs[0].number, 3U);
