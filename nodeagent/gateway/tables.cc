@@ -117,10 +117,9 @@ class NodeFamily {
     const std::string ip = words_.ip;
     const std::string to = ip + " daddr . meta l4proto . th dport @" + refused_.name;
     const std::string any = ip + " daddr @" + addresses_.name;
-    return {to + " meta l4proto 6 reject with tcp reset",
-            to + " reject with icmpx port-unreachable",
-            any + " meta l4proto 6 reject with tcp reset",
-            any + " reject with icmpx port-unreachable"};
+    return {
+        to + " meta l4proto 6 reject with tcp reset", to + " reject with icmpx port-unreachable",
+        any + " meta l4proto 6 reject with tcp reset", any + " reject with icmpx port-unreachable"};
   }
 
  private:
