@@ -20,7 +20,7 @@ from clusterlib.run import run
 _PIN = REPOSITORY / "test" / "e2e" / "traefik.txt"
 _KINDS = "sigs.k8s.io/gateway-api"
 _DOWNLOAD_SECONDS = 300
-TRAEFIK_IMAGE = "docker.io/library/traefik:v3.7.15"
+TRAEFIK_IMAGE = "registry.example.com/traefik:v3.7.15"
 """As docs/examples/traefik.yaml names it."""
 ECHO_IMAGE = "multinet.dev/echo:dev"
 
