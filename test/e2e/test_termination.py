@@ -361,14 +361,16 @@ def test_a_hold_ends_while_the_api_server_hangs(
 def test_a_hold_goes_on_with_an_agent_that_hung(
     deployed: Cluster, two: str, namespace: str
 ) -> None:
-    """Longer than the hold takes: nothing is left of it then."""
-    mark = len(deployed.log(two, "agent"))
+    """Longer than the hold takes: nothing is left of it then, whether the call to stop came before or
+    after it hung."""
+    before = stops(deployed, two)
     begin_end(deployed, namespace)
     with frozen(deployed, two, "agent"):
         hold(lambda: sandboxes(deployed, two, namespace, "goes"), HOLD + 2, "a pod that is held")
     assert lets_go(deployed, two, namespace, HOLD + 10) < HOLD + 3
-    held, why = why_it_went(deployed, two, mark)
-    assert why == "held" and held > HOLD * 1000, f"{held} ms, {why}"
+    after = stops(deployed, two)
+    assert after.pop("held") > before.pop("held", 0)
+    assert after == before
 
 
 def test_a_hold_ends_without_a_word_of_the_controller(
