@@ -11,7 +11,10 @@ namespace {
 
 /// libnftables writes JSON with strtok (json.c, set_dtype_json), whose state all threads share: two
 /// that list concatenated sets at once end the process by an assertion.
-std::mutex listing;
+std::mutex& writingJson() {
+  static std::mutex mutex;
+  return mutex;
+}
 
 }  // namespace
 
@@ -41,7 +44,7 @@ Status Committer::commit(const std::string& commands) {
 }
 
 Result<std::string> Committer::ask(const std::string& command, unsigned flags) {
-  const std::lock_guard lock(listing);
+  const std::lock_guard lock(writingJson());
   nft_ctx_output_set_flags(context_.get(),
                            NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_ALL | flags);
   if (nft_run_cmd_from_buffer(context_.get(), command.c_str()) != 0) {
