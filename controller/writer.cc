@@ -115,7 +115,7 @@ std::vector<Written> Writer::begin(std::vector<PlannedWrite> writes) {
   }
   for (auto& [key, read] : reads) {
     const Origin origin = read.premises.front().first->planned.origin;
-    push(origin, [this, read = std::move(read)] { look(read); });
+    push(origin, [this, one = std::move(read)] { look(one); });
   }
   return heldBack;
 }
@@ -238,7 +238,7 @@ void Writer::look(const Read& read) {
     for (const auto& [attempt, premise] : read.premises) {
       if (--attempt->reads > 0) continue;
       if (attempt->outcome == WriteOutcome::Done) {
-        push(attempt->planned.origin, [this, attempt = attempt] { execute(attempt); });
+        push(attempt->planned.origin, [this, one = attempt] { execute(one); });
       } else {
         over.push_back(attempt);
       }
