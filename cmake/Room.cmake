@@ -119,6 +119,8 @@ function(multinet_test binary kind target deps link)
       "unshare;--user;--map-root-user;--net;--mount;--")
   elseif(kind STREQUAL "fault")
     set(timeout 240)
+  elseif(MULTINET_SANITIZE)
+    set(timeout 180) # Histories of many steps take some ten times as long.
   endif()
   gtest_discover_tests(${binary} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     TEST_PREFIX "${binary}." PROPERTIES LABELS ${kind} TIMEOUT ${timeout})

@@ -46,8 +46,8 @@ TEST_F(PassTest, WhatComesWhileMuchIsWrittenWaitsForFewOfThoseWrites) {
   for (std::size_t i = 0; i < kNetworks; ++i) {
     see(Network(testing::tunnelOf("n" + std::to_string(i), 1, 7000 + static_cast<int>(i))));
   }
-  EXPECT_FALSE(lead()) << "it waits for what it has begun";
-  EXPECT_TRUE(pass_.planner().awaitsWrites());
+  static_cast<void>(lead());
+  EXPECT_TRUE(pass_.planner().awaitsWrites()) << "the others wait for what it has begun";
   writer_.wait();
   const auto begun = requests().size();
   EXPECT_LE(begun, 2 * kAhead) << "of each reconciler a few";
