@@ -5,18 +5,15 @@
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
-#include <array>
 #include <cerrno>
 #include <vector>
 
-#include "lib/base/fd.h"
+#include "lib/netlink/conversation.h"
 
 namespace multinet::netlink {
 namespace {
 
-constexpr timeval kPatience{2, 0};
 constexpr const char* kWhat = "look at the kernel's connections";
 
 constexpr std::uint16_t typeOf(std::uint16_t message) {
@@ -69,39 +66,6 @@ Message removalOf(const UdpFlow& flow) {
   return message;
 }
 
-Result<Fd> open() {
-  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-  if (!socket.valid()) return fail(errnoError(kWhat, errno));
-  if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience) != 0) {
-    return fail(errnoError(kWhat, errno));
-  }
-  return socket;
-}
-
-/// Hands over each message of the answer until its end; the kernel's errno.
-template <class Each>
-Result<int> converse(const Fd& socket, const Message& asked, const Each& each) {
-  const std::vector<std::uint8_t> bytes = asked.encode(1);
-  if (::send(socket.get(), bytes.data(), bytes.size(), 0) < 0) {
-    return fail(errnoError(kWhat, errno));
-  }
-  std::array<std::uint8_t, 32768> buffer{};
-  while (true) {
-    const ssize_t length = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
-    if (length < 0) return fail(errnoError(kWhat, errno));
-    MULTINET_TRY(const std::vector<Frame> frames,
-                 parseFrames({buffer.data(), static_cast<std::size_t>(length)}));
-    for (const Frame& frame : frames) {
-      if (frame.type == NLMSG_DONE) return 0;
-      if (frame.type == NLMSG_ERROR) {
-        MULTINET_TRY(const Ack ack, parseAck(frame));
-        return ack.errorNumber;
-      }
-      each(frame.payload);
-    }
-  }
-}
-
 }  // namespace
 
 Result<std::optional<UdpFlow>> decodeFlow(Bytes payload) {
@@ -113,20 +77,22 @@ Result<std::optional<UdpFlow>> decodeFlow(Bytes payload) {
 }
 
 Result<unsigned> endUdpFlows(const std::function<bool(const UdpFlow&)>& ends) {
-  MULTINET_TRY(const Fd socket, open());
+  MULTINET_TRY(const Fd socket, openFor(NETLINK_NETFILTER, kWhat));
+  const auto ask = [&socket](const Message& asked, const std::function<void(Bytes)>& each) {
+    return converse(socket, asked.encode(1), kWhat, each);
+  };
   std::vector<UdpFlow> ended;
   for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
-    MULTINET_TRY(
-        const int refused,
-        converse(socket, messageFor(IPCTNL_MSG_CT_GET, NLM_F_DUMP, family), [&](Bytes payload) {
-          const auto flow = decodeFlow(payload);
-          if (flow && *flow && ends(**flow)) ended.push_back(**flow);
-        }));
+    MULTINET_TRY(const int refused,
+                 ask(messageFor(IPCTNL_MSG_CT_GET, NLM_F_DUMP, family), [&](Bytes payload) {
+                   const auto flow = decodeFlow(payload);
+                   if (flow && *flow && ends(**flow)) ended.push_back(**flow);
+                 }));
     if (refused != 0) return fail(errnoError(kWhat, refused));
   }
   unsigned count = 0;
   for (const UdpFlow& flow : ended) {
-    MULTINET_TRY(const int refused, converse(socket, removalOf(flow), [](Bytes) {}));
+    MULTINET_TRY(const int refused, ask(removalOf(flow), [](Bytes) {}));
     // It may have ended by itself.
     if (refused != 0 && refused != ENOENT) return fail(errnoError(kWhat, refused));
     if (refused == 0) ++count;

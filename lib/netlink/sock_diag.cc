@@ -4,35 +4,23 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
-#include "lib/base/fd.h"
-#include "lib/netlink/codec.h"
+#include "lib/netlink/conversation.h"
 
 namespace multinet::netlink {
 namespace {
 
 constexpr std::uint32_t kEstablished = 1U << 1U;  // TCP_ESTABLISHED: for UDP, connected
-constexpr timeval kPatience{2, 0};
 constexpr const char* kWhat = "ask the kernel for its sockets";
 
 struct Question {
   nlmsghdr header{};
   inet_diag_req_v2 body{};
 };
-
-Result<Fd> open() {
-  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
-  if (!socket.valid()) return fail(errnoError(kWhat, errno));
-  if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience) != 0) {
-    return fail(errnoError(kWhat, errno));
-  }
-  return socket;
-}
 
 Question question(std::uint16_t type, std::uint16_t flags, std::uint8_t family) {
   Question asked;
@@ -61,28 +49,16 @@ UdpSocket socketOf(const inet_diag_msg& message) {
   return socket;
 }
 
-/// Hands over each message of the answer until its end; errno of the kernel's refusal.
+/// Hands over each socket of the answer.
 template <class Each>
-Result<int> converse(const Fd& socket, const Question& asked, const Each& each) {
-  if (::send(socket.get(), &asked, sizeof asked, 0) < 0) return fail(errnoError(kWhat, errno));
-  std::array<std::uint8_t, 32768> buffer{};
-  while (true) {
-    const ssize_t length = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
-    if (length < 0) return fail(errnoError(kWhat, errno));
-    MULTINET_TRY(const std::vector<Frame> frames,
-                 parseFrames({buffer.data(), static_cast<std::size_t>(length)}));
-    for (const Frame& frame : frames) {
-      if (frame.type == NLMSG_DONE) return 0;
-      if (frame.type == NLMSG_ERROR) {
-        MULTINET_TRY(const Ack ack, parseAck(frame));
-        return ack.errorNumber;
-      }
-      if (frame.payload.size() < sizeof(inet_diag_msg)) continue;
-      inet_diag_msg message{};
-      std::memcpy(&message, frame.payload.data(), sizeof message);
-      each(message);
-    }
-  }
+Result<int> ask(const Fd& socket, const Question& asked, const Each& each) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(&asked);
+  return converse(socket, {bytes, sizeof asked}, kWhat, [&each](Bytes payload) {
+    if (payload.size() < sizeof(inet_diag_msg)) return;
+    inet_diag_msg message{};
+    std::memcpy(&message, payload.data(), sizeof message);
+    each(message);
+  });
 }
 
 }  // namespace
@@ -90,10 +66,10 @@ Result<int> converse(const Fd& socket, const Question& asked, const Each& each) 
 Result<std::vector<UdpSocket>> connectedUdp() {
   std::vector<UdpSocket> found;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
-    MULTINET_TRY(const Fd socket, open());
+    MULTINET_TRY(const Fd socket, openFor(NETLINK_SOCK_DIAG, kWhat));
     MULTINET_TRY(const int error,
-                 converse(socket, question(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, family),
-                          [&](const inet_diag_msg& one) { found.push_back(socketOf(one)); }));
+                 ask(socket, question(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, family),
+                     [&](const inet_diag_msg& one) { found.push_back(socketOf(one)); }));
     if (error != 0) return fail(errnoError(kWhat, error));
   }
   return found;
@@ -102,8 +78,8 @@ Result<std::vector<UdpSocket>> connectedUdp() {
 Status destroy(const UdpSocket& socket) {
   Question asked = question(SOCK_DESTROY, NLM_F_ACK, socket.family);
   asked.body.id = socket.id;
-  MULTINET_TRY(const Fd door, open());
-  MULTINET_TRY(const int error, converse(door, asked, [](const inet_diag_msg&) {}));
+  MULTINET_TRY(const Fd door, openFor(NETLINK_SOCK_DIAG, kWhat));
+  MULTINET_TRY(const int error, ask(door, asked, [](const inet_diag_msg&) {}));
   if (error == 0 || error == ENOENT) return {};
   return fail(errnoError("end a UDP socket whose endpoint is gone", error));
 }
