@@ -1,7 +1,5 @@
 #include "nodeagent/gateway/checker.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -12,6 +10,7 @@
 #include <cstring>
 
 #include "lib/base/log.h"
+#include "lib/base/socket_address.h"
 
 namespace multinet::agent::gateway {
 namespace {
@@ -21,32 +20,6 @@ using std::chrono::seconds;
 
 /// A status line is shorter.
 constexpr std::size_t kMostRead = 256;
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-};
-
-SocketAddress addressOf(const endpoints::Target& target) {
-  SocketAddress made;
-  const auto bytes = target.address.bytes();
-  if (target.address.isV4()) {
-    sockaddr_in v4{};
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(target.port);
-    std::memcpy(&v4.sin_addr, bytes.data(), sizeof v4.sin_addr);
-    std::memcpy(&made.storage, &v4, sizeof v4);
-    made.size = sizeof v4;
-  } else {
-    sockaddr_in6 v6{};
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(target.port);
-    std::memcpy(&v6.sin6_addr, bytes.data(), sizeof v6.sin6_addr);
-    std::memcpy(&made.storage, &v6, sizeof v6);
-    made.size = sizeof v6;
-  }
-  return made;
-}
 
 Answer failed(const Check& check, int error) {
   const char* reason = error == ECONNREFUSED ? "Refused" : "Unreachable";
@@ -180,20 +153,19 @@ void Checker::takeChecks() {
 
 void Checker::begin(One& one) {
   one.due = clock_.now() + seconds(one.check.how.period());
-  const SocketAddress to = addressOf(one.check.target);
+  const SocketAddress to(one.check.target.address, one.check.target.port);
   {
     const auto scope = netns::Scope::enter(*one.check.netns, *home_);
     // Of a gateway that is being taken away: no answer, no verdict.
     if (!scope) return log::warn("can't enter a gateway", {{"error", scope.error()}});
-    one.socket = Fd(::socket(to.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    one.socket = Fd(::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   }
   if (!one.socket.valid()) return;
   ++asking_;
   one.deadline = clock_.now() + seconds(one.check.how.timeout());
   one.connected = false;
   one.received.clear();
-  if (::connect(one.socket.get(), reinterpret_cast<const sockaddr*>(&to.storage), to.size) != 0 &&
-      errno != EINPROGRESS) {
+  if (::connect(one.socket.get(), to.get(), to.size) != 0 && errno != EINPROGRESS) {
     end(one, failed(one.check, errno));
   }
 }

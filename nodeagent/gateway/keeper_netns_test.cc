@@ -52,7 +52,7 @@ class KeeperTest : public testing::Test {
     snapshot_ = std::make_shared<const networks::Snapshot>(snapshot);
     serve("NodePort");
     options_.node = NodeName("n1");
-    options_.directory = testing::TempDir() + "kept";
+    options_.directory = ownDirectory();
     options_.again = 300ms;
     options_.retry = 50ms;
     options_.retryAddresses = 100ms;

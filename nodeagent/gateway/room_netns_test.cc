@@ -88,7 +88,7 @@ class GatewayTest : public testing::Test {
   }
 
   SystemClock clock_;
-  const std::string directory_ = testing::TempDir() + "gateways";
+  const std::string directory_ = ownDirectory();
   Fd here_ = netns::openOwn().value();
   Fd client_ = netns::make().value();
   netlink::Socket node_ = netlink::Socket::open().value();
@@ -146,7 +146,7 @@ TEST_F(GatewayTest, AreTheNodesWayInAndNobodysWayOut) {
 /// What a datagram socket of the client gets back, by a socket that stays.
 class Sender {
  public:
-  Sender(const Fd& netns, const std::string& address, std::uint16_t port) : to_(address, port) {
+  Sender(const Fd& netns, const std::string& address, std::uint16_t port) : to_(ip(address), port) {
     const auto scope = netns::Scope::enter(netns).value();
     socket_ = Fd(::socket(to_.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
   }
@@ -160,7 +160,7 @@ class Sender {
   }
 
  private:
-  Socket to_;
+  SocketAddress to_;
   Fd socket_;
 };
 
@@ -169,7 +169,7 @@ class Echo {
  public:
   Echo(const Fd& netns, std::string name, const std::string& address, std::uint16_t port)
       : name_(std::move(name)) {
-    const Socket at(address, port);
+    const SocketAddress at(ip(address), port);
     const auto scope = netns::Scope::enter(netns).value();
     socket_ = Fd(::socket(at.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (::bind(socket_.get(), at.get(), at.size) != 0) throw std::runtime_error("bind");

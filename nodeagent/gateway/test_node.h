@@ -3,11 +3,13 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -15,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/socket_address.h"
 #include "lib/netlink/address.h"
 #include "lib/netlink/link.h"
 #include "lib/netlink/route.h"
@@ -35,30 +38,13 @@ inline void must(const Status& status) {
   if (!status) throw std::runtime_error(status.error().message);
 }
 
-struct Socket {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof(sockaddr_in);
-  Socket(const std::string& address, std::uint16_t port) {
-    const IpAddress parsed = ip(address);
-    const auto bytes = parsed.bytes();
-    if (parsed.isV4()) {
-      sockaddr_in v4{};
-      v4.sin_family = AF_INET;
-      v4.sin_port = htons(port);
-      std::memcpy(&v4.sin_addr, bytes.data(), 4);
-      std::memcpy(&storage, &v4, sizeof v4);
-    } else {
-      sockaddr_in6 v6{};
-      v6.sin6_family = AF_INET6;
-      v6.sin6_port = htons(port);
-      std::memcpy(&v6.sin6_addr, bytes.data(), 16);
-      std::memcpy(&storage, &v6, sizeof v6);
-      size = sizeof v6;
-    }
-  }
-  [[nodiscard]] int family() const { return storage.ss_family; }
-  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
+/// For gateways' namespaces. Tests at the same time share /tmp, though they have mounts of their
+/// own.
+inline std::string ownDirectory() {
+  std::string name = testing::TempDir() + "gatewaysXXXXXX";
+  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+  return name;
+}
 
 inline netlink::Socket socketIn(const Fd& netns) {
   const auto scope = netns::Scope::enter(netns).value();
@@ -93,7 +79,7 @@ class Server {
  public:
   Server(const Fd& netns, std::string name, const std::string& address, std::uint16_t port)
       : name_(std::move(name)) {
-    const Socket at(address, port);
+    const SocketAddress at(ip(address), port);
     const auto scope = netns::Scope::enter(netns).value();
     listening_ = Fd(::socket(at.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (::bind(listening_.get(), at.get(), at.size) != 0 || ::listen(listening_.get(), 16) != 0) {
@@ -130,7 +116,7 @@ class Server {
 /// What a server answers, or why nobody does.
 inline std::string ask(const Fd& netns, const std::string& address, std::uint16_t port,
                        int patience = kPatience) {
-  const Socket to(address, port);
+  const SocketAddress to(ip(address), port);
   Fd socket;
   {
     const auto scope = netns::Scope::enter(netns).value();

@@ -7,38 +7,12 @@
 #include <cerrno>
 #include <cstring>
 
+#include "lib/base/socket_address.h"
 #include "lib/netlink/route.h"
 #include "lib/netns/netns.h"
 
 namespace multinet::agent::networks {
 namespace {
-
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t length = 0;
-  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-SocketAddress socketAddress(const IpAddress& address, std::uint16_t port) {
-  SocketAddress out;
-  const auto bytes = address.bytes();
-  if (address.isV4()) {
-    sockaddr_in v4{};
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    std::memcpy(&v4.sin_addr, bytes.data(), sizeof v4.sin_addr);
-    std::memcpy(&out.storage, &v4, sizeof v4);
-    out.length = sizeof v4;
-  } else {
-    sockaddr_in6 v6{};
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    std::memcpy(&v6.sin6_addr, bytes.data(), sizeof v6.sin6_addr);
-    std::memcpy(&out.storage, &v6, sizeof v6);
-    out.length = sizeof v6;
-  }
-  return out;
-}
 
 /// RFC 7348, section 5: flags with the I bit, 24 bits of VNI; then the inner frame.
 std::vector<std::uint8_t> vxlanPacket(const DirectFrame& direct) {
@@ -76,13 +50,13 @@ Status sendDirect(const DirectFrame& direct) {
   if (!fd.valid()) return fail(errnoError(what, errno));
   static_assert(IP_PMTUDISC_PROBE == IPV6_PMTUDISC_PROBE);
   const int probe = IP_PMTUDISC_PROBE;
-  const SocketAddress local = socketAddress(direct.local, 0);
-  const SocketAddress remote = socketAddress(direct.remote, direct.port);
+  const SocketAddress local(direct.local, 0);
+  const SocketAddress remote(direct.remote, direct.port);
   const std::vector<std::uint8_t> packet = vxlanPacket(direct);
   if (::setsockopt(fd.get(), v4 ? IPPROTO_IP : IPPROTO_IPV6,
                    v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &probe, sizeof probe) != 0 ||
-      ::bind(fd.get(), local.get(), local.length) != 0 ||
-      ::sendto(fd.get(), packet.data(), packet.size(), 0, remote.get(), remote.length) < 0) {
+      ::bind(fd.get(), local.get(), local.size) != 0 ||
+      ::sendto(fd.get(), packet.data(), packet.size(), 0, remote.get(), remote.size) < 0) {
     return fail(errnoError(what, errno));
   }
   return {};
