@@ -1,18 +1,11 @@
 #include "lib/endpoints/frontends.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "lib/api/service.h"
 
 namespace multinet::endpoints {
 namespace {
-
-std::optional<Transport> transportOf(const std::string& protocol) {
-  if (protocol.empty() || protocol == "TCP") return Transport::Tcp;
-  if (protocol == "UDP") return Transport::Udp;
-  return std::nullopt;
-}
 
 std::optional<std::uint16_t> portOf(std::optional<std::int32_t> port) {
   if (!port || *port < 1 || *port > 65535) return std::nullopt;
@@ -41,6 +34,12 @@ Hint hintFor(const std::vector<k8s::HintedFor>& hinted, const std::string& name)
 }
 
 }  // namespace
+
+std::optional<Transport> transportOf(const std::string& protocol) {
+  if (protocol.empty() || protocol == "TCP") return Transport::Tcp;
+  if (protocol == "UDP") return Transport::Udp;
+  return std::nullopt;
+}
 
 bool isControllers(const k8s::EndpointSlice& slice) {
   const k8s::StringMap& labels = *slice.metadata.labels;

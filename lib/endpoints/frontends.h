@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ using Slices = std::vector<std::shared_ptr<const k8s::EndpointSlice>>;
 [[nodiscard]] bool isControllers(const k8s::EndpointSlice& slice);
 
 enum class Transport : std::uint8_t { Tcp = 6, Udp = 17 };  ///< numbers of the protocol (IANA)
+
+/// Of a port's `protocol`; absent is TCP. Nothing for those that aren't translated.
+[[nodiscard]] std::optional<Transport> transportOf(const std::string& protocol);
 
 /// Where clients of a node are.
 struct Place {

@@ -143,12 +143,13 @@ std::optional<Keeper::Needs> Keeper::needs() const {
   if (!services || !zone || !followed || !caches_.synced()) return std::nullopt;
   Needs needs;
   std::set<std::string> open;
+  std::set<std::string> everywhere;
   std::set<std::string> served;
   for (const auto& service : *services) {
     for (const IpAddress& address : addressesOf(*service)) needs.addresses.push_back(address);
     if (isOpen(*service) || isChecked(*service)) open.insert(networkOf(*service));
+    if (isOpenEverywhere(*service)) everywhere.insert(networkOf(*service));
   }
-  const auto everywhere = networksWithOpenServices(caches_);
   const auto pods = caches_.pods();
   for (const std::string& name : open) {
     const auto network = caches_.catalog().network(name);

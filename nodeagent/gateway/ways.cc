@@ -12,12 +12,6 @@ std::uint16_t portOf(std::int32_t port) {
   return port < 1 || port > 65535 ? 0 : static_cast<std::uint16_t>(port);
 }
 
-std::optional<Transport> transportOf(const k8s::ServicePort& port) {
-  if (port.protocol.empty() || port.protocol == "TCP") return Transport::Tcp;
-  if (port.protocol == "UDP") return Transport::Udp;
-  return std::nullopt;
-}
-
 bool isExternal(const k8s::Service& service) {
   return service.spec.type == "NodePort" || service.spec.type == "LoadBalancer";
 }
@@ -114,7 +108,7 @@ std::vector<Way> waysOf(const k8s::Service& service, const Slices& slices, const
   std::vector<Way> ways;
   for (const IpAddress& address : addressesOf(service)) {
     for (const k8s::ServicePort& port : service.spec.ports) {
-      const auto transport = transportOf(port);
+      const auto transport = endpoints::transportOf(port.protocol);
       const std::uint16_t number = portOf(port.port);
       if (!transport || number == 0) continue;
       const IpFamily family = address.family();
