@@ -13,12 +13,6 @@ namespace {
 
 constexpr std::int32_t kMaxPort = 65535;
 
-Violation broken(std::string path, std::string value, std::string detail, std::string remedy,
-                 std::string reason) {
-  return {std::move(path),   std::move(value),  std::move(detail),
-          std::move(remedy), std::move(reason), Code::InvalidArgument};
-}
-
 /// Whether it lies in a range that node ports have, only the API server knows.
 void checkNodePorts(const PodNetworkServiceSpec& spec, Report& report) {
   std::set<std::pair<Protocol, std::int32_t>> taken;

@@ -3,16 +3,13 @@
 #include <algorithm>
 
 #include "lib/api/describe.h"
+#include "lib/api/parts.h"
 #include "lib/api/service.h"
 
 namespace multinet::api {
 namespace {
 
-Violation broken(std::string path, std::string value, std::string detail, std::string remedy,
-                 std::string reason) {
-  return {std::move(path),   std::move(value),  std::move(detail),
-          std::move(remedy), std::move(reason), Code::InvalidArgument};
-}
+using parts::broken;
 
 void checkPort(const k8s::IntOrString& port, const std::string& path, Report& report) {
   if (isContainerPort(port)) return;

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/api/pod_network_service.h"
@@ -13,6 +14,13 @@ namespace multinet::api::parts {
 
 /// Where a pod's request stands: `metadata.annotations[multinet.dev/networks]`.
 [[nodiscard]] std::string requestPath();
+
+/// A rule that the value of a field breaks.
+[[nodiscard]] inline Violation broken(std::string path, std::string value, std::string detail,
+                                      std::string remedy, std::string reason) {
+  return {std::move(path),   std::move(value),  std::move(detail),
+          std::move(remedy), std::move(reason), Code::InvalidArgument};
+}
 
 /// `spec.routes` and 2 make `spec.routes[2]`.
 [[nodiscard]] std::string at(const std::string& path, std::size_t index);

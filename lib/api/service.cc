@@ -14,15 +14,11 @@
 namespace multinet::api {
 namespace {
 
+using parts::broken;
+
 constexpr std::int32_t kMaxPort = 65535;
 constexpr std::string_view kOurPrefix = "multinet.dev/";
 constexpr std::size_t kMaxPortName = 15;  // of a container's port: RFC 6335, section 5.1
-
-Violation broken(std::string path, std::string value, std::string detail, std::string remedy,
-                 std::string reason) {
-  return {std::move(path),   std::move(value),  std::move(detail),
-          std::move(remedy), std::move(reason), Code::InvalidArgument};
-}
 
 AddressFamily familyOf(const IpAddress& address) {
   return address.isV4() ? AddressFamily::IPv4 : AddressFamily::IPv6;
