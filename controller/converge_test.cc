@@ -33,15 +33,7 @@ class Small : public testing::Cluster {
     put(reportOf("node-a", "blue", State::True, "Probed"));
   }
 
-  std::vector<Write> look() {
-    planner_.note(world, world.changes());
-    std::vector<Write> writes;
-    for (auto& one : planner_.plan(world, now)) {
-      planner_.ended(one.origin);
-      writes.push_back(std::move(one.write));
-    }
-    return writes;
-  }
+  std::vector<Write> look() { return testing::wishes(planner_, world, now); }
   void converge() {
     for (int turn = 0; turn < 10; ++turn) {
       const auto writes = look();

@@ -46,12 +46,10 @@ class Grown : public testing::Cluster {
   /// Carries out writes until there are none, now.
   void settle() {
     for (int turn = 0; turn < 20; ++turn) {
-      planner_.note(world, world.changes());
-      const auto planned = planner_.plan(world, now);
-      if (planned.empty()) return;
-      for (const auto& one : planned) {
-        planner_.ended(one.origin);
-        apply(one.write);
+      const auto writes = testing::wishes(planner_, world, now);
+      if (writes.empty()) return;
+      for (const auto& write : writes) {
+        apply(write);
         ++writes_;
       }
     }

@@ -208,6 +208,17 @@ class Cluster {
   std::uint64_t version_ = 0;
 };
 
+/// What the planner wishes for now; each write counts as ended, whatever becomes of it.
+inline std::vector<Write> wishes(Planner& planner, World& world, const Moment& now) {
+  planner.note(world, world.changes());
+  std::vector<Write> writes;
+  for (auto& one : planner.plan(world, now)) {
+    planner.ended(one.origin);
+    writes.push_back(std::move(one.write));
+  }
+  return writes;
+}
+
 inline k8s::Node nodeOf(const std::string& name,
                         k8s::ConditionStatus ready = k8s::ConditionStatus::True) {
   k8s::Node node;
