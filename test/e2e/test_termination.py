@@ -46,6 +46,25 @@ def ended_after(cluster: Cluster, namespace: str, name: str) -> float:
     return time.monotonic() - begin
 
 
+def run_two(cluster: Cluster, stage: str, namespace: str, hold_seconds: int) -> str:
+    """Pods `stays` and `goes` behind one service, both ready. Their node."""
+    node = cluster.nodes[0]
+    cluster.apply(service("web", namespace, stage, termination={"seconds": hold_seconds}))
+    spec = {"terminationGracePeriodSeconds": 40}
+    labels = {"app": "web"}
+    for name in ("stays", "goes"):
+        cluster.apply(pod(name, namespace, node=node, networks=stage, labels=labels, spec=spec))
+    for name in ("stays", "goes"):
+        cluster.wait_pod_ready(name, namespace)
+
+    def listed() -> bool:
+        status = cluster.json("podnetworkservice", "web", namespace)["status"]
+        return bool(status["endpoints"]["ready"] == 2)
+
+    cluster.wait(listed, 20, "both endpoints")
+    return node
+
+
 def stops(cluster: Cluster, node: str) -> dict[str, int]:
     """How many stops of containers the agent let go on, by why."""
     text = cluster.node_exec(
@@ -265,20 +284,7 @@ def test_an_agent_that_is_killed_while_it_holds_is_followed_by_one_that_holds(
     deployed: Cluster, stage: str, namespace: str
 ) -> None:
     cluster = deployed
-    node = cluster.nodes[0]
-    cluster.apply(service("web", namespace, stage, termination={"seconds": 4}))
-    spec = {"terminationGracePeriodSeconds": 40}
-    for name in ("stays", "goes"):
-        labels = {"app": "web"}
-        cluster.apply(pod(name, namespace, node=node, networks=stage, labels=labels, spec=spec))
-    for name in ("stays", "goes"):
-        cluster.wait_pod_ready(name, namespace)
-
-    def listed() -> bool:
-        status = cluster.json("podnetworkservice", "web", namespace)["status"]
-        return bool(status["endpoints"]["ready"] == 2)
-
-    cluster.wait(listed, 20, "both endpoints")
+    node = run_two(cluster, stage, namespace, 4)
     begin = time.monotonic()
     mark = len(cluster.log(node, "agent"))
     cluster.delete("pod", "goes", namespace, "--wait=false")
@@ -298,23 +304,8 @@ HOLD = 5
 
 @pytest.fixture
 def two(deployed: Cluster, stage: str, namespace: str) -> str:
-    """Pods `stays` and `goes` on one node, behind one service with a hold of five seconds."""
-    cluster = deployed
-    cluster.apply(service("web", namespace, stage, termination={"seconds": HOLD}))
-    spec = {"terminationGracePeriodSeconds": 40}
-    for name in ("stays", "goes"):
-        labels = {"app": "web"}
-        node = cluster.nodes[0]
-        cluster.apply(pod(name, namespace, node=node, networks=stage, labels=labels, spec=spec))
-    for name in ("stays", "goes"):
-        cluster.wait_pod_ready(name, namespace)
-
-    def listed() -> bool:
-        status = cluster.json("podnetworkservice", "web", namespace)["status"]
-        return bool(status["endpoints"]["ready"] == 2)
-
-    cluster.wait(listed, 20, "both endpoints")
-    return cluster.nodes[0]
+    """As run_two, with a hold of five seconds."""
+    return run_two(deployed, stage, namespace, HOLD)
 
 
 def begin_end(cluster: Cluster, namespace: str) -> None:
