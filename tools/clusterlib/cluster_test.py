@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from clusterlib import (  # noqa: E402
     addressing,
     image,
+    images,
     interrupts,
     network,
     parts,
@@ -200,6 +201,29 @@ def test_the_same_image_has_the_same_bytes(tmp_path: Path) -> None:
         index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
         digest = index["manifests"][0]["digest"].removeprefix("sha256:")
         assert f"blobs/sha256/{digest}" in tar.getnames()
+
+
+def test_an_image_under_another_reference_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MULTINET_CACHE", str(tmp_path / "cache"))
+    program = tmp_path / "program"
+    program.write_text("x")
+    program.chmod(0o755)
+    asked = {
+        "reference": "a.example.com/x:dev",
+        "entrypoint": ["/bin/x"],
+        "files": {"/bin/x": program},
+    }
+    first = images.cached(image.Image(**asked))
+    assert images.cached(image.Image(**asked)) == first
+    for change in ({"reference": "b.example.com/x:dev"}, {"user": "65532"}, {"texts": {"/a": ""}}):
+        other = images.cached(image.Image(**asked | change))
+        assert other != first, change
+        with tarfile.open(other) as tar:
+            index = json.load(tar.extractfile("index.json"))  # type: ignore[arg-type]
+        named = index["manifests"][0]["annotations"]["io.containerd.image.name"]
+        assert named == (asked | change)["reference"]
 
 
 def test_a_machine_answers_to_both_of_its_names() -> None:

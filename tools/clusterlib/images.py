@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from clusterlib import image
@@ -47,9 +48,10 @@ def _busybox() -> image.Image:
 
 
 def cached(wanted: image.Image) -> Path:
-    """The image's file in the cache, which keeps one of each name."""
+    """The image's file in the cache, which keeps one of each name. All that is in the file counts, its
+    reference too: an image of a registry that was renamed is another."""
     digest = hashlib.sha256(Path(image.__file__).read_bytes())
-    digest.update(repr((wanted.entrypoint, wanted.arguments, wanted.texts, wanted.links)).encode())
+    digest.update(repr(replace(wanted, files={})).encode())
     for name, path in sorted(wanted.files.items()):
         digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     stem = wanted.reference.rpartition("/")[2].replace(":", "-")
