@@ -98,6 +98,7 @@ void Keeper::work() {
     trouble_ = done.error();
     log::error("can't keep the node's rules of services", {{"error", done.error()}});
   }
+  askPassages();
   tell(*needs);
   check(*needs);
   serve_(std::move(needs->locals));
@@ -397,6 +398,7 @@ void Keeper::detach(const NetworkUid& uid, Gateway& gateway) {
 /// Nobody's connection is cut that a service still has: it has none any more.
 bool Keeper::remove(const NetworkUid& uid, Gateway& gateway) {
   gateway.ready = false;
+  gateway.passages.clear();
   gateway.room.reset();
   gateway.door.reset();
   const Status removed = removeGateway(options_.directory, uid, *node_);
@@ -440,6 +442,47 @@ Status Keeper::commit(const Needs& needs) {
   return {};
 }
 
+// The node's rules are as they are committed; before they are, nothing is asked.
+void Keeper::askPassages() {
+  const BootTime now = clock_.now();
+  for (auto& [uid, gateway] : gateways_) {
+    if (!gateway.ready || trouble_ || settledBy_ != BootTime{} || now < gateway.askAt) continue;
+    gateway.askAt = now + options_.again;
+    for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
+      const Status asked = askPassage(uid, gateway, family);
+      if (!asked)
+        log::warn("can't ask whether clients reach a gateway", {{"error", asked.error()}});
+    }
+  }
+}
+
+Status Keeper::askPassage(const NetworkUid& uid, Gateway& gateway, IpFamily family) {
+  const bool used = std::ranges::any_of(gateway.ways, [family](const Way& way) {
+    return way.family == family && !way.targets.empty();
+  });
+  if (!used || (family == IpFamily::V6 && !gateway.hasIpv6)) {
+    gateway.passages.erase(family);
+    return {};
+  }
+  auto passage = gateway.passages.find(family);
+  if (passage == gateway.passages.end()) {
+    const Pair pair = pairOf(uid, gateway.number);
+    MULTINET_TRY(Passage fresh, Passage::open(*gateway.door, pair, family));
+    passage = gateway.passages.emplace(family, std::move(fresh)).first;
+  }
+  const bool wasClosed = passage->second.isClosed();
+  passage->second.ask();
+  if (passage->second.isInDoubt()) gateway.askAt = {};
+  if (passage->second.isClosed() == wasClosed) return {};
+  if (wasClosed) {
+    log::info("the node lets clients pass to a gateway again", {{"network", gateway.network}});
+  } else {
+    const Error closed = closedPassage(gateway.network, pairOf(uid, gateway.number), family);
+    log::warn("clients don't reach a gateway", {{"error", closed}});
+  }
+  return {};
+}
+
 void Keeper::endFlows(Gateway& gateway) {
   const GatewayFlows flows(gateway.ways, gateway.ports);
   const bool concerned = std::exchange(gateway.hasUdp, flows.any()) || flows.any();
@@ -473,8 +516,13 @@ void Keeper::tell(const Needs& needs) {
   std::vector<Trouble> troubles;
   if (trouble_) troubles.push_back({"", *trouble_});
   for (const auto& [uid, gateway] : gateways_) {
-    if (!needs.ways.contains(uid) || !gateway.trouble) continue;
-    troubles.push_back({gateway.network, *gateway.trouble});
+    if (!needs.ways.contains(uid)) continue;
+    if (gateway.trouble) troubles.push_back({gateway.network, *gateway.trouble});
+    for (const auto& [family, passage] : gateway.passages) {
+      if (!passage.isClosed()) continue;
+      const Pair pair = pairOf(uid, gateway.number);
+      troubles.push_back({gateway.network, closedPassage(gateway.network, pair, family)});
+    }
   }
   report_(troubles, !gateways_.empty() || trouble_.has_value());
 }
@@ -483,7 +531,9 @@ void Keeper::lookAgain() {
   BootTime next = clock_.now() + options_.again;
   bool waits = trouble_.has_value();
   for (const auto& [uid, gateway] : gateways_) {
-    waits = waits || gateway.trouble.has_value();
+    const bool inDoubt = std::ranges::any_of(
+        gateway.passages, [](const auto& one) { return one.second.isInDoubt(); });
+    waits = waits || gateway.trouble.has_value() || inDoubt;
   }
   if (waits) next = clock_.now() + options_.retry;
   if (std::exchange(looksAgain_, true)) return;

@@ -24,6 +24,7 @@
 #include "nodeagent/attach/attach_engine.h"
 #include "nodeagent/gateway/checks.h"
 #include "nodeagent/gateway/local_health.h"
+#include "nodeagent/gateway/passage.h"
 #include "nodeagent/gateway/room.h"
 #include "nodeagent/networks/networks.h"
 #include "nodeagent/watch/caches.h"
@@ -67,7 +68,7 @@ struct KeeperOptions {
   Duration claimPatience = std::chrono::seconds(20);
 };
 
-/// Why a gateway isn't there.
+/// Why a gateway isn't there, or nobody comes to it.
 struct Trouble {
   std::string network;
   Error error;
@@ -120,6 +121,8 @@ class Keeper {
     BootTime lookAt{};       ///< when it is compared with the kernel, or tried, again
     BootTime neededUntil{};  ///< once no service needs it
     std::optional<Error> trouble;
+    std::map<IpFamily, Passage> passages;  ///< of families that a way is of
+    BootTime askAt{};                      ///< them, again
   };
   struct Needs {
     std::map<NetworkUid, std::vector<Way>> ways;
@@ -147,6 +150,8 @@ class Keeper {
   [[nodiscard]] std::optional<unsigned> freeNumber() const;
   [[nodiscard]] bool isSettled(const Needs& needs) const;
   [[nodiscard]] Status commit(const Needs& needs);
+  void askPassages();
+  [[nodiscard]] Status askPassage(const NetworkUid& uid, Gateway& gateway, IpFamily family);
   void tell(const Needs& needs);
   void check(Needs& needs);
   void endFlows(Gateway& gateway);

@@ -277,5 +277,25 @@ TEST_F(KeeperTest, WithoutAnAddressClientsAreToldSoAndItIsTriedAgain) {
   EXPECT_TRUE(eventually([&] { return reason().empty(); }));
 }
 
+// A firewall's of the same node, as Docker's: nothing of ours is amiss, and nobody comes through.
+TEST_F(KeeperTest, SaysThatTheNodeDoesNotForward) {
+  auto firewall = nft::Committer::open().value();
+  start();
+  ASSERT_TRUE(eventually([&] { return isServed(); }));
+  EXPECT_TRUE(eventually([&] { return reason().empty(); }));
+  must(firewall.commit(
+      "add table ip other\n"
+      "add chain ip other forward { type filter hook forward priority 0; policy drop; }\n"));
+  EXPECT_TRUE(eventually([&] { return reason() == "ForwardingDropped"; }));
+  EXPECT_FALSE(isServed());
+  must(firewall.commit("delete table ip other\n"));
+  EXPECT_TRUE(eventually([&] { return reason().empty(); }));
+  must(netns::writeSysctl("ipv4/ip_forward", "0"));
+  EXPECT_TRUE(eventually([&] { return reason() == "ForwardingDropped"; }));
+  must(netns::writeSysctl("ipv4/ip_forward", "1"));
+  EXPECT_TRUE(eventually([&] { return reason().empty(); }));
+  EXPECT_TRUE(isServed());
+}
+
 }  // namespace
 }  // namespace multinet::agent::gateway

@@ -91,6 +91,13 @@ class NodeFamily {
       }
     }
   }
+  /// Of a passage's datagrams.
+  void leadBack(const IpAddress& node, const IpAddress& gateway) {
+    const std::string port = std::to_string(kProbePort);
+    const std::string udp = std::to_string(static_cast<unsigned>(Transport::Udp));
+    entrances_.elements.insert(node.str() + " . " + udp + " . " + port + " : " + gateway.str() +
+                               " . " + port);
+  }
   void refuse(const Way& way) {
     for (const Entrance& entrance : way.entrances) {
       const std::string text = entranceText(way, entrance);
@@ -237,15 +244,16 @@ nft::Table nodeTable(const std::vector<Opened>& gateways, const std::vector<Way>
   };
   for (const Opened& gateway : gateways) {
     devices.elements.insert(gateway.pair.device);
+    const Pair& pair = gateway.pair;
+    four.leadBack(pair.node4.address, pair.gateway4.address);
+    if (gateway.hasIpv6) six.leadBack(pair.node6.address, pair.gateway6.address);
     for (const Way& way : gateway.ways) {
       const auto port = gateway.ports.find(way.name);
       const bool isV4 = way.family == IpFamily::V4;
       if (way.targets.empty() || port == gateway.ports.end() || (!isV4 && !gateway.hasIpv6)) {
         of(way.family).refuse(way);
       } else {
-        of(way.family)
-            .lead(way, (isV4 ? gateway.pair.gateway4 : gateway.pair.gateway6).address,
-                  port->second);
+        of(way.family).lead(way, (isV4 ? pair.gateway4 : pair.gateway6).address, port->second);
       }
     }
   }

@@ -29,6 +29,9 @@ struct Pair {
 };
 /// The gateway's end of it.
 inline constexpr const char* kInnerDevice = "node0";
+/// At the node's address of a pair: what comes here of UDP is led back to the gateway, by the way
+/// of clients. Below all ports of ways.
+inline constexpr std::uint16_t kProbePort = 7;
 /// Gateways of a node are numbered below this.
 inline constexpr unsigned kMostGateways = 1024;
 /// 169.254.208.0/20, and fd6d:6e67::/112, in fours.

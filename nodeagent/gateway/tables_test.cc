@@ -104,7 +104,8 @@ TEST(NodeTable, LeadsToGatewaysAndRefusesTheRest) {
   EXPECT_THAT(setOf(table, "node_ports4").elements,
               ElementsAre("6 . 30080 : 169.254.208.2 . 4000"));
   EXPECT_THAT(setOf(table, "entrances4").elements,
-              ElementsAre("192.0.2.1 . 6 . 80 : 169.254.208.2 . 4000"));
+              ElementsAre("169.254.208.1 . 17 . 7 : 169.254.208.2 . 7",
+                          "192.0.2.1 . 6 . 80 : 169.254.208.2 . 4000"));
   EXPECT_THAT(setOf(table, "limited4").elements, ElementsAre("192.0.2.1 . 6 . 80"));
   EXPECT_THAT(setOf(table, "sources4").elements,
               ElementsAre("192.0.2.1 . 6 . 80 . 10.0.0.0/8", "192.0.2.1 . 6 . 80 . 10.9.9.9"));
