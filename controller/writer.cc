@@ -160,9 +160,16 @@ std::vector<Written> Writer::ended() {
   std::vector<Written> written;
   written.reserve(ended.size());
   for (const auto& attempt : ended) written.push_back(settle(*attempt));
-  const BootTime now = clock_.now();
-  std::erase_if(setbacks_, [&](const auto& one) { return one.second.until + kForget < now; });
+  forgetOld();
   return written;
+}
+
+void Writer::forgetOld() {
+  const BootTime now = clock_.now();
+  if (now < forgetAt_) return;
+  forgetAt_ = now + kEchoPatience;
+  std::erase_if(setbacks_, [now](const auto& one) { return one.second.until + kForget < now; });
+  std::erase_if(echoes_, [now](const auto& one) { return one.second.until < now; });
 }
 
 bool Writer::tellNext(bool awaited) {
@@ -183,7 +190,12 @@ void Writer::end(std::shared_ptr<Try> attempt) {
 }
 
 std::optional<Duration> Writer::heldBack(const Write& write) const {
-  const auto found = setbacks_.find(write.item());
+  const std::string item = write.item();
+  if (const auto echo = echoes_.find(item); echo != echoes_.end()) {
+    const Duration left = echo->second.until - clock_.now();
+    if (left > Duration::zero() && echo->second.version == versionOf(write)) return left;
+  }
+  const auto found = setbacks_.find(item);
   if (found == setbacks_.end()) return std::nullopt;
   const Setback& setback = found->second;
   const Duration left = setback.until - clock_.now();
@@ -293,6 +305,7 @@ Written Writer::settle(const Try& attempt) {
   switch (attempt.outcome) {
     case WriteOutcome::Done:
       setbacks_.erase(write.item());
+      echoes_[write.item()] = {clock_.now() + kEchoPatience, versionOf(write)};
       return written;
     case WriteOutcome::NotLeading:
       written.again = kLookAgain;

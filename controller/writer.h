@@ -15,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "controller/plan/planner.h"
@@ -49,6 +50,9 @@ struct Written {
   std::string refusal = {};  ///< the server's words, where it refused that
 };
 
+/// How long what was done isn't done again: whoever takes it away at once has it back after this.
+inline constexpr Duration kEchoPatience = std::chrono::seconds(3);
+
 struct WriterOptions {
   int parallel = 8;
   /// Of these one reconciler has so many at most: where the server hangs for its resource (an
@@ -76,7 +80,8 @@ class Writer {
   /// Begins them in this order, each as soon as a thread is free. A write that failed is tried
   /// again by its own time, which doubles, and holds up no other: it is returned here until then.
   /// What was refused, or lost, is tried at once where it was decided anew, on another version of
-  /// the object.
+  /// the object. So is what was done: the same decision again comes of caches that haven't seen it
+  /// yet, and waits kEchoPatience for them.
   [[nodiscard]] std::vector<Written> begin(std::vector<PlannedWrite> writes);
   /// What has ended since the last call. Waits for nothing.
   [[nodiscard]] std::vector<Written> ended();
@@ -97,6 +102,11 @@ class Writer {
     BootTime until;
     Duration wait{};
     std::string version;  ///< of the object that was decided on
+  };
+  /// What was done, and may not have come to the caches.
+  struct Echo {
+    BootTime until;
+    std::string version;  ///< as a setback has it
   };
   /// A write under way.
   struct Try;
@@ -121,12 +131,15 @@ class Writer {
   void end(std::shared_ptr<Try> attempt);
   [[nodiscard]] std::optional<Duration> heldBack(const Write& write) const;
   [[nodiscard]] Written settle(const Try& attempt);
+  void forgetOld();
   void counted(WriteOutcome outcome) { ++counts_[static_cast<std::size_t>(outcome)]; }
 
   kube::Client& client_;
   const Clock& clock_;
   const WriterOptions options_;
-  std::map<std::string, Setback> setbacks_;  ///< by item; the owner's
+  std::map<std::string, Setback> setbacks_;  ///< by item; the owner's, as the next
+  std::unordered_map<std::string, Echo> echoes_;
+  BootTime forgetAt_{};
   std::array<std::atomic<std::uint64_t>, kWriteOutcomes> counts_{};
   std::mutex mutex_;
   std::condition_variable quiet_;

@@ -141,7 +141,10 @@ TEST_F(WriterTest, WhatHealsByItselfIsTriedByItsOwnTime) {
 
 TEST_F(WriterTest, AWriteOnAnOlderVersionLoses) {
   const auto metadata = make<api::PodNetwork>("blue");
-  EXPECT_EQ(send({statusOf(metadata, 7001)})[0].outcome, WriteOutcome::Done);
+  // Somebody else's change.
+  ASSERT_TRUE(client_->raw().patch(api::kPodNetworkKind, {"", "blue"}, kube::PatchType::Merge,
+                                   {{"status", {{"vni", 7001}}}}, kube::Subresource::Status,
+                                   kube::Conflicts::Refuse));
   const auto written = send({statusOf(metadata, 7002)});
   EXPECT_EQ(written[0].outcome, WriteOutcome::Lost);
   EXPECT_EQ(written[0].again, Duration(seconds(1))) << "also where no event comes";
@@ -152,6 +155,33 @@ TEST_F(WriterTest, AWriteOnAnOlderVersionLoses) {
                 .get(testing::ResourcePath::parse("/apis/multinet.dev/v1alpha1/podnetworks/blue"))
                 .body["status"]["vni"],
             7002);
+}
+
+// A second create of a Service with a node port is refused for the first one's port, and somebody
+// is told that his service can't be.
+TEST_F(WriterTest, WhatWasDoneIsntDoneAgainBeforeTheCachesSawIt) {
+  Write create;
+  create.kind = api::kPodNetworkKind;
+  create.key = {"", "blue"};
+  create.verb = Verb::Create;
+  create.body = {{"metadata", {{"name", "blue"}}}};
+  EXPECT_EQ(send({create})[0].outcome, WriteOutcome::Done);
+  clock_.advance(seconds(1));
+  auto written = send({create});
+  EXPECT_EQ(written[0].outcome, WriteOutcome::HeldBack);
+  EXPECT_EQ(written[0].again, Duration(seconds(2)));
+  EXPECT_EQ(requests("POST"), 1);
+  clock_.advance(seconds(2));
+  EXPECT_EQ(send({create})[0].outcome, WriteOutcome::Lost) << "by then it counts what is there";
+  // The same of a change, which loses otherwise.
+  const auto metadata = make<api::PodNetwork>("red");
+  EXPECT_EQ(send({statusOf(metadata)})[0].outcome, WriteOutcome::Done);
+  EXPECT_EQ(send({statusOf(metadata, 7002)})[0].outcome, WriteOutcome::HeldBack);
+  auto seen = metadata;
+  const auto there = client_->raw().get(api::kPodNetworkKind, {"", "red"});
+  seen.resourceVersion =
+      nlohmann::json::parse(there.value())["metadata"]["resourceVersion"].get<std::string>();
+  EXPECT_EQ(send({statusOf(seen, 7002)})[0].outcome, WriteOutcome::Done) << "another version";
 }
 
 TEST_F(WriterTest, ANameIsReservedOnce) {

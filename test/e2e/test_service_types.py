@@ -248,6 +248,13 @@ def test_what_is_made_is_the_controllers(shop: Shop) -> None:
     checked = {"healthCheck": {"httpGet": {"port": 8080, "path": "/healthz"}}}
     cluster.apply(vip(shop, "web", type="NodePort", **checked))
     wait_type(shop, "web", "NodePort")
+    # One with its port written out is made once: made again before the caches saw it, the API server
+    # would refuse it for the first one's port.
+    fixed = [{"name": "http", "port": 80, "targetPort": 8080, "nodePort": 30777}]
+    cluster.apply(vip(shop, "fixed", type="NodePort", ports=fixed))
+    wait_node_ports(shop, "fixed", [30777])
+    events = [one for one in cluster.items("events", namespace) if one["reason"] == "WriteRefused"]
+    assert not [one for one in events if one["involvedObject"]["name"] == "fixed"], events
     annotations = cluster.json("service", "web", namespace)["metadata"]["annotations"]
     assert json.loads(annotations[CHECK]) == {
         "httpGet": {"port": 8080, "path": "/healthz"},
