@@ -34,6 +34,14 @@ nlohmann::json KindTraits<api::PodNetworkService>::encode(const api::PodNetworkS
   return encodeObject(object);
 }
 
+Result<api::PodNetworkPolicy> KindTraits<api::PodNetworkPolicy>::decode(
+    const simdjson::dom::element& object) {
+  return decodeObject<api::PodNetworkPolicy>(object);
+}
+nlohmann::json KindTraits<api::PodNetworkPolicy>::encode(const api::PodNetworkPolicy& object) {
+  return encodeObject(object);
+}
+
 Result<api::NodeNetworkSet> KindTraits<api::NodeNetworkSet>::decode(
     const simdjson::dom::element& object) {
   return decodeObject<api::NodeNetworkSet>(object);

@@ -6,6 +6,7 @@
 #include "lib/api/describe.h"
 #include "lib/api/fake_catalog.h"
 #include "lib/api/health_check.h"
+#include "lib/api/policy.h"
 #include "lib/api/resolve.h"
 #include "lib/api/service.h"
 #include "lib/api/validate.h"
@@ -52,5 +53,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto service = tryKind<PodNetworkService>(element)) {
     (void)validateUpdate(*service, *service, catalog);
   }
+  if (const auto policy = tryKind<PodNetworkPolicy>(element)) (void)validate(*policy, catalog);
   return 0;
 }

@@ -8,6 +8,7 @@
 #include "lib/api/pod_interface_set.h"
 #include "lib/api/pod_network.h"
 #include "lib/api/pod_network_attachment.h"
+#include "lib/api/pod_network_policy.h"
 #include "lib/api/pod_network_service.h"
 #include "lib/api/reservations.h"
 #include "lib/api/spelling.h"
@@ -296,6 +297,53 @@ void describe(V& v, typename V::template Ref<PodNetworkService> service) {
   v.field("metadata", service.metadata);
   v.required("spec", service.spec);
   v.field("status", service.status);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PolicyPort> port) {
+  v.field("protocol", port.protocol);
+  v.field("port", port.port);
+  v.field("endPort", port.endPort);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PolicyIpBlock> block) {
+  v.required("cidr", block.cidr);
+  v.field("except", block.except);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PolicyPeer> peer) {
+  v.field("podSelector", peer.podSelector);
+  v.field("namespaceSelector", peer.namespaceSelector);
+  v.field("ipBlock", peer.ipBlock);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PolicyIngressRule> rule) {
+  v.field("from", rule.peers);
+  v.field("ports", rule.ports);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PolicyEgressRule> rule) {
+  v.field("to", rule.peers);
+  v.field("ports", rule.ports);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkPolicySpec> spec) {
+  v.required("podNetworkNames", spec.podNetworkNames);
+  v.field("podSelector", spec.podSelector);
+  v.field("policyTypes", spec.policyTypes);
+  v.field("ingress", spec.ingress);
+  v.field("egress", spec.egress);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkPolicy> policy) {
+  v.field("metadata", policy.metadata);
+  v.required("spec", policy.spec);
 }
 
 template <class V>

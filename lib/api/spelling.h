@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/api/pod_network_policy.h"
 #include "lib/api/pod_network_service.h"
 #include "lib/api/reservations.h"
 #include "lib/k8s/describe.h"
@@ -73,6 +74,17 @@ inline constexpr std::array kSpellings<api::Protocol>{
     std::pair{api::Protocol::TCP, std::string_view("TCP")},
     std::pair{api::Protocol::UDP, std::string_view("UDP")},
     std::pair{api::Protocol::SCTP, std::string_view("SCTP")},
+};
+template <>
+inline constexpr std::array kSpellings<api::PolicyType>{
+    std::pair{api::PolicyType::Ingress, std::string_view("Ingress")},
+    std::pair{api::PolicyType::Egress, std::string_view("Egress")},
+};
+template <>
+inline constexpr std::array kSpellings<api::DefaultPolicy>{
+    std::pair{api::DefaultPolicy::Allow, std::string_view("Allow")},
+    std::pair{api::DefaultPolicy::SameNamespace, std::string_view("SameNamespace")},
+    std::pair{api::DefaultPolicy::Deny, std::string_view("Deny")},
 };
 template <>
 inline constexpr std::array kSpellings<api::IdentifierKind>{

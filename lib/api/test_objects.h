@@ -5,6 +5,7 @@
 
 #include "lib/api/fake_catalog.h"
 #include "lib/api/pod_network.h"
+#include "lib/api/pod_network_policy.h"
 #include "lib/api/pod_network_service.h"
 
 namespace multinet::api::testing {
@@ -64,6 +65,25 @@ inline PodNetworkService goodService(const std::string& name, const std::string&
   service.spec.clusterIP = "None";
   service.spec.ports = {{"http", Protocol::TCP, 80, {}, ""}};
   return service;
+}
+
+/// Pods with app: db take PostgreSQL's and port 80 from app: web of their namespace and from a
+/// block.
+inline PodNetworkPolicy goodPolicy(const std::string& name, const std::string& network) {
+  PodNetworkPolicy policy;
+  policy.metadata.name = name;
+  policy.metadata.nameSpace = "default";
+  policy.metadata.uid = "uid-" + name;
+  policy.metadata.generation = 1;
+  policy.spec.podNetworkNames = {network};
+  policy.spec.podSelector.matchLabels = {{"app", "db"}};
+  PolicyIngressRule rule;
+  rule.peers = {{k8s::LabelSelector{{{"app", "web"}}, {}}, {}, {}},
+                {{}, {}, PolicyIpBlock{"10.20.0.0/16", {"10.20.9.0/24"}}}};
+  rule.ports = {{Protocol::TCP, k8s::IntOrString{80, ""}, {}},
+                {Protocol::TCP, k8s::IntOrString{0, "pg"}, {}}};
+  policy.spec.ingress = {rule};
+  return policy;
 }
 
 /// blue, red and green, attachments nas (red) and out (green), namespaces default and other.

@@ -224,7 +224,6 @@ class Encoder {
     } else if constexpr (std::is_same_v<T, WallTime>) {
       return formatTime(member);
     } else if constexpr (std::is_same_v<T, IntOrString>) {
-      if (member.empty()) return nullptr;
       return member.name.empty() ? nlohmann::json(member.number) : nlohmann::json(member.name);
     } else if constexpr (std::is_constructible_v<nlohmann::json, const T&>) {
       return nlohmann::json(member);
@@ -246,7 +245,7 @@ class Encoder {
       return made == "";
     } else if constexpr (std::is_arithmetic_v<T>) {
       return member == T{};
-    } else if constexpr (std::is_same_v<T, std::string>) {
+    } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, IntOrString>) {
       return member.empty();
     } else {
       return made.empty();

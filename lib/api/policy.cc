@@ -1,0 +1,274 @@
+#include "lib/api/policy.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "lib/api/names.h"
+#include "lib/api/parts.h"
+#include "lib/api/service.h"
+#include "lib/api/spelling.h"
+
+namespace multinet::api {
+namespace {
+
+using parts::broken;
+
+constexpr std::int32_t kMaxPort = 65535;
+
+void checkCount(std::size_t count, std::size_t most, const std::string& path,
+                const std::string& what, Report& report) {
+  if (count <= most) return;
+  report.violations.push_back(broken(
+      path, std::to_string(count) + " " + what, "are too many",
+      "write at most " + std::to_string(most) + "; several policies add up to one", "TooMany"));
+}
+
+void checkNetworks(const std::vector<std::string>& names, Report& report) {
+  const std::string path = "spec.podNetworkNames";
+  if (names.empty()) {
+    report.violations.push_back(broken(path, "", "is missing",
+                                       "name the networks on which it holds, at least one",
+                                       "NetworksMissing"));
+  }
+  checkCount(names.size(), kMaxPolicyNetworks, path, "networks", report);
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string& name = names[i];
+    if (name == "default" || name == "eth0") {
+      report.violations.push_back(broken(
+          parts::at(path, i), name, "is the cluster's own network, which isn't Multinet's",
+          "write a NetworkPolicy for it, and here the name of a PodNetwork", "ClusterNetwork"));
+    } else if (!isDnsLabel(name)) {
+      report.violations.push_back(broken(parts::at(path, i), name, "is no network's name",
+                                         "write the name of a PodNetwork, of a-z, 0-9 and '-'",
+                                         "IllegalName"));
+    }
+    if (!seen.insert(name).second) {
+      report.violations.push_back(
+          broken(parts::at(path, i), name, "stands twice", "write each network once", "Duplicate"));
+    }
+  }
+}
+
+void checkTypes(const PodNetworkPolicySpec& spec, Report& report) {
+  const std::string path = "spec.policyTypes";
+  std::set<PolicyType> seen;
+  for (std::size_t i = 0; i < spec.policyTypes.size(); ++i) {
+    if (seen.insert(spec.policyTypes[i]).second) continue;
+    report.violations.push_back(broken(parts::at(path, i),
+                                       std::string(k8s::spell(spec.policyTypes[i])), "stands twice",
+                                       "write each type once", "Duplicate"));
+  }
+  const auto warn = [&](const std::string& rules, PolicyType type, bool any) {
+    if (!any || spec.isolates(type)) return;
+    report.warnings.push_back({"spec." + rules, "",
+                               "says nothing: " + path + " lacks " + std::string(k8s::spell(type)) +
+                                   ", so the policy leaves that direction alone",
+                               "", "TypeMissing", Code::Ok});
+  };
+  warn("ingress", PolicyType::Ingress, !spec.ingress.empty());
+  warn("egress", PolicyType::Egress, !spec.egress.empty());
+}
+
+void checkSelector(const k8s::LabelSelector& selector, const std::string& path, Report& report) {
+  if (const auto valid = k8s::validate(selector); !valid) {
+    report.violations.push_back(broken(path, "", valid.error().message,
+                                       "write labels that such an object can have",
+                                       "InvalidSelector"));
+  }
+}
+
+/// Nothing where it can't be read, which is told.
+std::optional<IpPrefix> readPrefix(const std::string& text, const std::string& path,
+                                   Report& report) {
+  const auto prefix = IpPrefix::parse(text);
+  if (prefix) return *prefix;
+  const auto address = InterfaceAddress::parse(text);
+  if (address) {
+    report.violations.push_back(broken(path, text, "has host bits set",
+                                       "write " + IpPrefix(address->address, address->length).str(),
+                                       "HostBitsSet"));
+  } else {
+    report.violations.push_back(broken(path, text, text.empty() ? "is missing" : "is no prefix",
+                                       "write one such as 10.20.0.0/16, or 10.20.0.5/32 for one "
+                                       "address",
+                                       "InvalidCIDR"));
+  }
+  return std::nullopt;
+}
+
+void checkBlock(const PolicyIpBlock& block, const std::string& path, Report& report) {
+  const auto cidr = readPrefix(block.cidr, path + ".cidr", report);
+  checkCount(block.except.size(), kMaxPolicyExcept, path + ".except", "exceptions", report);
+  for (std::size_t i = 0; i < block.except.size(); ++i) {
+    const std::string at = parts::at(path + ".except", i);
+    const auto except = readPrefix(block.except[i], at, report);
+    if (!except || !cidr || (cidr->contains(*except) && *cidr != *except)) continue;
+    report.violations.push_back(
+        broken(at, block.except[i],
+               *cidr == *except ? "is the whole block, and nothing would be left of it"
+                                : "isn't within " + cidr->str(),
+               "write a smaller prefix of " + cidr->str(), "ExceptOutside"));
+  }
+}
+
+void checkPeer(const PolicyPeer& peer, const std::string& path, Report& report) {
+  const bool selects = peer.podSelector || peer.namespaceSelector;
+  if (peer.ipBlock && selects) {
+    report.violations.push_back(broken(
+        path, "", "has an ipBlock and a selector",
+        "make two peers of it; pods are matched by an ipBlock of their addresses too", "OneOf"));
+  } else if (!peer.ipBlock && !selects) {
+    report.violations.push_back(
+        broken(path, "", "says nothing of who it is",
+               "write podSelector, namespaceSelector or ipBlock; for everybody leave the list out",
+               "PeerMissing"));
+  }
+  if (peer.podSelector) checkSelector(*peer.podSelector, path + ".podSelector", report);
+  if (peer.namespaceSelector) {
+    checkSelector(*peer.namespaceSelector, path + ".namespaceSelector", report);
+  }
+  if (peer.ipBlock) checkBlock(*peer.ipBlock, path + ".ipBlock", report);
+}
+
+void checkPort(const PolicyPort& port, const std::string& path, Report& report) {
+  if (port.port && !isContainerPort(*port.port)) {
+    report.violations.push_back(
+        broken(path + ".port", port.port->str(), "is no port",
+               "write 1 to 65535, or the name of a container's port, at most 15 of a-z, 0-9 and "
+               "'-' with a letter",
+               "InvalidPort"));
+  }
+  if (!port.endPort) return;
+  const std::string at = path + ".endPort";
+  const std::string value = std::to_string(*port.endPort);
+  if (!port.port) {
+    report.violations.push_back(broken(at, value, "is the end of a range that has no beginning",
+                                       "write port too, or leave it out", "PortMissing"));
+  } else if (!port.port->name.empty()) {
+    report.violations.push_back(broken(at, value, "can't end a range that begins with a name",
+                                       "write port as a number, or leave endPort out",
+                                       "EndOfNamedPort"));
+  } else if (*port.endPort < port.port->number || *port.endPort > kMaxPort) {
+    report.violations.push_back(
+        broken(at, value, "ends no range that begins at " + std::to_string(port.port->number),
+               "write " + std::to_string(std::clamp(port.port->number, 1, kMaxPort)) + " to 65535",
+               "InvalidPort"));
+  }
+}
+
+void checkRule(const PolicyRule& rule, const std::string& path, const std::string& peers,
+               Report& report) {
+  checkCount(rule.peers.size(), kMaxPolicyPeers, path + "." + peers, "peers", report);
+  checkCount(rule.ports.size(), kMaxPolicyPorts, path + ".ports", "ports", report);
+  for (std::size_t i = 0; i < rule.peers.size(); ++i) {
+    checkPeer(rule.peers[i], parts::at(path + "." + peers, i), report);
+  }
+  for (std::size_t i = 0; i < rule.ports.size(); ++i) {
+    checkPort(rule.ports[i], parts::at(path + ".ports", i), report);
+  }
+}
+
+/// The networks that are there and open to the namespace; each other one is a warning.
+std::vector<PodNetwork> openNetworks(const PodNetworkPolicy& policy, const Catalog& catalog,
+                                     Report& report) {
+  const std::string& home = policy.metadata.nameSpace;
+  const auto labels = catalog.namespaceLabels(home);
+  const auto& names = policy.spec.podNetworkNames;
+  std::vector<PodNetwork> out;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    auto network = catalog.network(names[i]);
+    if (network && isOpenTo(*network, home, labels ? &*labels : nullptr)) {
+      out.push_back(std::move(*network));
+      continue;
+    }
+    report.warnings.push_back({parts::at("spec.podNetworkNames", i), names[i],
+                               "names no PodNetwork that is open to namespace \"" + home +
+                                   "\"; the policy selects nothing there until there is one",
+                               "", "NetworkNotFound", Code::Ok});
+  }
+  return out;
+}
+
+/// Whether a packet on the network can have an address of the block.
+bool canMeet(const PodNetwork& network, const IpPrefix& block) {
+  const auto subnets = parts::typedSubnets(network.spec);
+  return subnets.empty() || std::ranges::any_of(subnets, [&](const parts::TypedSubnet& subnet) {
+           const bool routed = subnet.gateway && subnet.cidr.family() == block.family();
+           return routed || subnet.cidr.overlaps(block);
+         });
+}
+
+void warnOfBlocks(const PolicyRule& rule, const std::string& path,
+                  const std::vector<PodNetwork>& networks, Report& report) {
+  for (std::size_t i = 0; i < rule.peers.size(); ++i) {
+    if (!rule.peers[i].ipBlock) continue;
+    const auto block = IpPrefix::parse(rule.peers[i].ipBlock->cidr);
+    if (!block) continue;
+    const bool met = std::ranges::any_of(
+        networks, [&](const PodNetwork& network) { return canMeet(network, *block); });
+    if (met) continue;
+    report.warnings.push_back({parts::at(path, i) + ".ipBlock.cidr", block->str(),
+                               "matches nothing: it is outside the subnets of its networks, which "
+                               "have no gateway in " +
+                                   std::string(name(block->family())),
+                               "", "BlockOutside", Code::Ok});
+  }
+}
+
+bool hasPodPeers(const PodNetworkPolicySpec& spec) {
+  const auto selects = [](const PolicyRule& rule) {
+    return std::ranges::any_of(rule.peers, [](const PolicyPeer& peer) { return !peer.ipBlock; });
+  };
+  return std::ranges::any_of(spec.ingress, selects) || std::ranges::any_of(spec.egress, selects);
+}
+
+}  // namespace
+
+bool PodNetworkPolicySpec::isolates(PolicyType direction) const {
+  if (policyTypes.empty()) return direction == PolicyType::Ingress || !egress.empty();
+  return std::ranges::find(policyTypes, direction) != policyTypes.end();
+}
+
+Report validate(const PodNetworkPolicy& policy) {
+  const auto& spec = policy.spec;
+  Report report;
+  checkNetworks(spec.podNetworkNames, report);
+  checkSelector(spec.podSelector, "spec.podSelector", report);
+  checkTypes(spec, report);
+  checkCount(spec.ingress.size(), kMaxPolicyRules, "spec.ingress", "rules", report);
+  checkCount(spec.egress.size(), kMaxPolicyRules, "spec.egress", "rules", report);
+  for (std::size_t i = 0; i < spec.ingress.size(); ++i) {
+    checkRule(spec.ingress[i], parts::at("spec.ingress", i), "from", report);
+  }
+  for (std::size_t i = 0; i < spec.egress.size(); ++i) {
+    checkRule(spec.egress[i], parts::at("spec.egress", i), "to", report);
+  }
+  return report;
+}
+
+Report validate(const PodNetworkPolicy& policy, const Catalog& catalog) {
+  const auto& spec = policy.spec;
+  Report report = validate(policy);
+  const auto networks = openNetworks(policy, catalog, report);
+  if (hasPodPeers(spec)) {
+    for (const auto& network : networks) {
+      if (!network.spec.ipam.subnets.empty()) continue;
+      report.warnings.push_back({"spec.podNetworkNames", network.metadata.name,
+                                 "has no subnets, so no pod is known by its address there: peers "
+                                 "that are selected match nothing",
+                                 "", "NoAddresses", Code::Ok});
+    }
+  }
+  if (networks.empty()) return report;
+  for (std::size_t i = 0; i < spec.ingress.size(); ++i) {
+    warnOfBlocks(spec.ingress[i], parts::at("spec.ingress", i) + ".from", networks, report);
+  }
+  for (std::size_t i = 0; i < spec.egress.size(); ++i) {
+    warnOfBlocks(spec.egress[i], parts::at("spec.egress", i) + ".to", networks, report);
+  }
+  return report;
+}
+
+}  // namespace multinet::api

@@ -1,0 +1,24 @@
+// The rules for policies on networks. Whoever reads a policy from outside calls the same ones.
+#pragma once
+
+#include "lib/api/catalog.h"
+#include "lib/api/pod_network_policy.h"
+#include "lib/api/violation.h"
+
+namespace multinet::api {
+
+inline constexpr std::size_t kMaxPolicyNetworks = 16;
+inline constexpr std::size_t kMaxPolicyRules = 100;   ///< of each direction
+inline constexpr std::size_t kMaxPolicyPeers = 100;   ///< of a rule
+inline constexpr std::size_t kMaxPolicyPorts = 100;   ///< of a rule
+inline constexpr std::size_t kMaxPolicyExcept = 100;  ///< of an ipBlock
+
+/// A policy by itself: networks, types, selectors, blocks, ports. Warnings: rules of a direction
+/// that policyTypes leaves out, which core takes too.
+[[nodiscard]] Report validate(const PodNetworkPolicy& policy);
+/// As above, with warnings of its networks: one isn't there or isn't open to the namespace, has no
+/// addresses that a peer could be known by, or none of an ipBlock. None of them refuses, so that
+/// objects may be applied in any order.
+[[nodiscard]] Report validate(const PodNetworkPolicy& policy, const Catalog& catalog);
+
+}  // namespace multinet::api
