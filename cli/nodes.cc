@@ -37,7 +37,8 @@ Verb nodesVerb() {
           .names = Names::Nodes,
           .summary = "What each node measured of each network",
           .text =
-              "A row for each node and network. With -o wide also the message and each check. "
+              "A row for each node and network, and for what is amiss with a node whatever the "
+              "network. With -o wide also the message and each check. "
               "Labels are the Nodes'. Other formats show the NodeNetworkSets.",
           .flags = kFlags,
           .examples = kExamples,

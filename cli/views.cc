@@ -18,6 +18,13 @@ Cell ageCell(const json& object, const std::string& pointer, WallTime now) {
   return {ageOf(text(object, pointer), now)};
 }
 
+/// Whether a condition of a node tells of trouble: these two do by being True.
+bool isAmiss(const json& condition) {
+  const auto type = text(condition, "/type");
+  const bool isTrouble = type == "AgentBypassed" || type == "AddressesContested";
+  return text(condition, "/status") == (isTrouble ? "True" : "False");
+}
+
 /// By the first cells' text, so that two calls print the same order.
 void sortRows(Table& table) {
   std::ranges::sort(table.rows, [](const auto& left, const auto& right) {
@@ -207,6 +214,16 @@ Table nodesTable(const json& nodeSets) {
                             {text(ready, "/reason")},
                             {text(ready, "/message")},
                             {checks}});
+    }
+    // What is amiss with the node whatever the network.
+    for (const auto& condition : list(nodeSet, "/status/conditions")) {
+      if (node.empty() || !isAmiss(condition)) continue;
+      table.rows.push_back({{node},
+                            {""},
+                            {"False", moodOf("False")},
+                            {text(condition, "/reason")},
+                            {text(condition, "/message")},
+                            {text(condition, "/type") + "=" + text(condition, "/status")}});
     }
   }
   sortRows(table);

@@ -97,6 +97,22 @@ TEST(Views, NodesOneRowANetwork) {
             "node-a   blue      False   MTUNotCarried   to node-b   Link=True,MTU=False\n");
 }
 
+TEST(Views, WhatIsAmissWithANodeItselfIsARow) {
+  const auto nodeSets = json::parse(R"([{"metadata": {"name": "node-a"}, "status": {
+    "networks": [{"podNetworkName": "blue", "conditions": [{"type": "Ready", "status": "True",
+      "reason": "Ready", "message": "fine"}]}],
+    "conditions": [
+      {"type": "AgentBypassed", "status": "False", "reason": "NoneFound", "message": "none"},
+      {"type": "AddressesContested", "status": "True", "reason": "Contested", "message": "two"},
+      {"type": "ServicesTranslated", "status": "True", "reason": "Translated", "message": "yes"},
+      {"type": "Gateway", "status": "False", "reason": "NoAddress", "message": "full"}]}}])");
+  EXPECT_EQ(shown(nodesTable(nodeSets), Format::Wide),
+            "NODE     NETWORK   READY   REASON      MESSAGE   CHECKS\n"
+            "node-a   -         False   Contested   two       AddressesContested=True\n"
+            "node-a   -         False   NoAddress   full      Gateway=False\n"
+            "node-a   blue      True    Ready       fine      -\n");
+}
+
 TEST(Views, ANodeWithoutNetworksIsShownAsThat) {
   const auto rows = nodesTable(json::parse(R"([{"metadata": {"name": "node-b"}}])")).rows;
   ASSERT_EQ(rows.size(), 1U);
