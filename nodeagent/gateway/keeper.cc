@@ -19,16 +19,12 @@ const std::string& networkOf(const k8s::Service& service) {
 }
 
 /// What its healthCheckNodePort says, of one that has it.
-std::optional<LocalService> localOf(const k8s::Service& service, const std::vector<Way>& ways) {
+std::optional<LocalService> localOf(const k8s::Service& service, const Slices& slices,
+                                    const Place& place) {
   const std::int32_t port = service.spec.healthCheckNodePort;
   if (port < 1 || port > 65535) return std::nullopt;
-  std::set<IpAddress> endpoints;
-  for (const Way& way : ways) {
-    if (!way.name.ends_with(kExternal)) continue;
-    for (const Target& target : way.targets) endpoints.insert(target.address);
-  }
   return LocalService{static_cast<std::uint16_t>(port), service.metadata.nameSpace,
-                      service.metadata.name, endpoints.size()};
+                      service.metadata.name, readyHere(service, slices, place)};
 }
 
 /// The subnets' addresses among those of a link; nothing where a family that the network has is
@@ -142,6 +138,7 @@ std::optional<Keeper::Needs> Keeper::needs() const {
   const auto zone = caches_.zone();
   const auto followed = caches_.servicesFollowed();
   if (!services || !zone || !followed || !caches_.synced()) return std::nullopt;
+  const Place place{options_.node, *zone};
   Needs needs;
   std::set<std::string> open;
   std::set<std::string> everywhere;
@@ -165,8 +162,10 @@ std::optional<Keeper::Needs> Keeper::needs() const {
     const NetworkUid uid(network->metadata.uid);
     auto& ways = needs.ways[uid];
     for (const auto& one : *all) {
-      auto more = waysOf(*one.service, one.slices, {options_.node, *zone});
-      if (const auto local = localOf(*one.service, more)) needs.locals.push_back(*local);
+      auto more = waysOf(*one.service, one.slices, place);
+      if (const auto local = localOf(*one.service, one.slices, place)) {
+        needs.locals.push_back(*local);
+      }
       std::ranges::move(more, std::back_inserter(ways));
       auto checks = checksOf(*one.service, one.slices, uid, options_.node, pods);
       std::ranges::move(checks, std::back_inserter(needs.checks[uid]));
@@ -176,8 +175,8 @@ std::optional<Keeper::Needs> Keeper::needs() const {
   // Nobody's here: whoever comes is told so.
   for (const auto& service : *services) {
     if (!isOpen(*service) || served.contains(networkOf(*service))) continue;
-    auto more = waysOf(*service, {}, {options_.node, *zone});
-    if (const auto local = localOf(*service, more)) needs.locals.push_back(*local);
+    auto more = waysOf(*service, {}, place);
+    if (const auto local = localOf(*service, {}, place)) needs.locals.push_back(*local);
     std::ranges::move(more, std::back_inserter(needs.closed));
   }
   return needs;

@@ -1,6 +1,7 @@
 #include "nodeagent/gateway/ways.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "lib/base/encoding.h"
@@ -104,6 +105,19 @@ std::vector<IpAddress> addressesOf(const k8s::Service& service) {
   return addresses;
 }
 
+std::size_t readyHere(const k8s::Service& service, const Slices& slices, const Place& place) {
+  std::set<std::string> pods;  // each once, whatever its families and ports
+  for (const IpAddress& address : addressesOf(service)) {
+    for (const k8s::ServicePort& port : service.spec.ports) {
+      for (const auto& one : endpointsOf(port, address.family(), slices, place)) {
+        if (!one.here || !one.ready || one.target.port == 0) continue;
+        pods.insert(one.told->targetRef ? one.told->targetRef->uid : one.target.address.str());
+      }
+    }
+  }
+  return pods.size();
+}
+
 std::vector<Way> waysOf(const k8s::Service& service, const Slices& slices, const Place& place) {
   std::vector<Way> ways;
   for (const IpAddress& address : addressesOf(service)) {
@@ -122,7 +136,7 @@ std::vector<Way> waysOf(const k8s::Service& service, const Slices& slices, const
                         chosen(usable(endpointsOf(port, family, slices, place), policy), place)});
       };
       if (isExternal(service)) {
-        add(kExternal, externalEntrances(service, port, family),
+        add(" external", externalEntrances(service, port, family),
             isLocal(service) ? api::TrafficPolicy::Local : api::TrafficPolicy::Cluster);
       }
       if (endpoints::reachesCluster(service)) {

@@ -34,9 +34,6 @@ struct Way {
   bool operator==(const Way&) const = default;
 };
 
-/// The end of the name of a way for NodePorts and load balancers.
-inline constexpr const char* kExternal = " external";
-
 /// Of a Service with more endpoints each node takes so many, chosen by a hash of both.
 inline constexpr std::size_t kMostTargets = 128;
 
@@ -52,6 +49,14 @@ inline constexpr std::size_t kMostTargets = 128;
 /// is none. SCTP has none.
 [[nodiscard]] std::vector<Way> waysOf(const k8s::Service& service, const Slices& slices,
                                       const Place& place);
+
+/// How many pods of `place.node` are ready for clients who come in from outside: what its
+/// healthCheckNodePort tells a load balancer. Those that end aren't, though they serve while no
+/// other does: new connections are to go to other nodes (KEP-1669; kube-proxy 1.34,
+/// LocalReadyEndpoints). Whether there is a way in already doesn't matter: a load balancer may ask
+/// before it gives an address.
+[[nodiscard]] std::size_t readyHere(const k8s::Service& service, const Slices& slices,
+                                    const Place& place);
 
 /// Its ClusterIPs; none of a headless one or of type ExternalName.
 [[nodiscard]] std::vector<IpAddress> addressesOf(const k8s::Service& service);

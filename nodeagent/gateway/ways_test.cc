@@ -100,6 +100,36 @@ TEST(Ways, LocalIsOfThisNodesEndpointsAndForNoOther) {
   EXPECT_FALSE(isOpenEverywhere(service));
 }
 
+TEST(Ways, OnesThatEndServeOnWhileLoadBalancersAreToldToGoElsewhere) {
+  auto service = serviceOf("LoadBalancer");
+  service.spec.externalTrafficPolicy = "Local";
+  EXPECT_EQ(readyHere(service, sliceOf(3, 2), kPlace), 2U) << "before there is a way in";
+  service.spec.ports[0].nodePort = 30080;
+  auto slices = sliceOf(3, 2);
+  auto ending = std::make_shared<k8s::EndpointSlice>(*slices.front());
+  for (auto& endpoint : ending->endpoints) endpoint.conditions = {false, true, true};
+  EXPECT_THAT(waysOf(service, {ending}, kPlace)[0].targets, SizeIs(2));
+  EXPECT_EQ(readyHere(service, {ending}, kPlace), 0U);
+  EXPECT_EQ(readyHere(service, slices, {NodeName("n3"), ""}), 0U);
+}
+
+TEST(Ways, APodOfTwoFamiliesAndPortsIsOneThatIsReady) {
+  auto service = serviceOf("NodePort");
+  service.spec.clusterIPs = {"10.96.0.1", "fd96::1"};
+  auto more = service.spec.ports[0];
+  more.name = "admin";
+  service.spec.ports.push_back(more);
+  auto four = std::make_shared<k8s::EndpointSlice>(*sliceOf(1, 1).front());
+  four->ports = {{"http", "TCP", 8080, ""}, {"admin", "TCP", 8081, ""}};
+  four->endpoints[0].targetRef = k8s::ObjectReference{"Pod", "shop", "web-0", "uid-web-0"};
+  auto six = std::make_shared<k8s::EndpointSlice>(*four);
+  six->addressType = "IPv6";
+  six->endpoints[0].addresses = {"fd20::1"};
+  EXPECT_EQ(readyHere(service, {four, six}, kPlace), 1U);
+  four->ports = six->ports = {};
+  EXPECT_EQ(readyHere(service, {four, six}, kPlace), 0U) << "no port of theirs by these names";
+}
+
 TEST(Ways, TheClusterReachesAClusterIPByItsOwnPolicy) {
   auto service = serviceOf("NodePort");
   service.metadata.labels = {{api::kReachLabel, "Cluster"}};

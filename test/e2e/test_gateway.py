@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from e2elib.cluster import Cluster, condition
+from e2elib.events import wait_event
 from e2elib.networks import Networks
 from e2elib.objects import macvlan, service, vxlan
-from e2elib.places import node_place
-from e2elib.shop import Shop, page_of, workload
+from e2elib.places import node_place, pod_place
+from e2elib.pods import pod
+from e2elib.shop import SERVE, Shop, page_of, workload
 
 BALANCED = "192.0.2.80"  # an address that no node has
 REBUILT_WITHIN = 40
+PROXY_PID = "/run/kube-proxy-of-iptables.pid"
 
 
 @pytest.fixture
@@ -24,14 +28,20 @@ def shop(deployed: Cluster, networks: Networks, namespace: str) -> Iterator[Shop
     yield Shop(deployed, namespace)
 
 
-def node_address(cluster: Cluster, node: str) -> str:
+def node_addresses(cluster: Cluster, node: str) -> tuple[str, ...]:
+    """Of IPv4 and IPv6."""
     addresses = cluster.json("node", node)["status"]["addresses"]
-    return next(one["address"] for one in addresses if one["type"] == "InternalIP")
+    return tuple(one["address"] for one in addresses if one["type"] == "InternalIP")
 
 
-def node_port(shop: Shop, name: str) -> int:
+def node_address(cluster: Cluster, node: str) -> str:
+    return node_addresses(cluster, node)[0]
+
+
+def node_port(shop: Shop, name: str, place: int = 0) -> int:
     def told() -> int:
-        return shop.cluster.json("service", name, shop.namespace)["spec"]["ports"][0]["nodePort"]
+        ports = shop.cluster.json("service", name, shop.namespace)["spec"]["ports"]
+        return int(ports[place]["nodePort"])
 
     return shop.cluster.wait(told, 20, f"service {name} to have a nodePort")
 
@@ -42,10 +52,10 @@ def from_outside(cluster: Cluster, url: str) -> str:
     return out.strip() if code == 0 else f"failed: {code} {err.strip()}"
 
 
-def answered(ask: Callable[[], str]) -> Callable[[], bool]:
+def answered(ask: Callable[[], str], by: str = "web-") -> Callable[[], bool]:
     def is_answered() -> bool:
         got = ask()
-        assert got.startswith("web-"), got
+        assert got.startswith(by), got
         return True
 
     return is_answered
@@ -73,6 +83,204 @@ def test_a_node_port_is_served_by_each_node(shop: Shop) -> None:
     url = f"http://{node_address(cluster, cluster.nodes[0])}:{port}/"
     seen = {page_of(shop, "asker", url) for _ in range(24)}
     assert len(seen) == 2, seen
+
+
+ECHO = """
+import socket, sys
+server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+server.bind(("::", 5353))
+while True:
+    asked, client = server.recvfrom(512)
+    server.sendto(b"web-by-datagram", client)
+"""
+DATAGRAM = """
+import socket, sys
+one = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+one.settimeout(2)
+one.connect((sys.argv[1], int(sys.argv[2])))
+one.send(b"?")
+print(one.recv(512).decode())
+"""
+
+
+def datagram_from_outside(cluster: Cluster, address: str, port: int) -> str:
+    code, out, err = cluster.node_exec_try("cp", "python3", "-c", DATAGRAM, address, str(port))
+    return out.strip() if code == 0 else f"failed: {err.strip()}"
+
+
+def test_node_ports_are_of_both_families_and_protocols_and_networks_with_the_same_addresses(
+    shop: Shop, networks: Networks
+) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    networks.add_ready(vxlan("twin", "10.66.0.0/24", "fd00:66::/64"))
+    at, other = cluster.nodes[:2]
+    for name, on in (("web", "stage"), ("twin", "twin")):
+        one = pod(f"{name}-0", namespace, node=at, networks=on, labels={"app": name}, script=SERVE)
+        cluster.apply(one)
+    ports = [
+        {"name": "http", "port": 80, "targetPort": 8080},
+        {"name": "dns", "port": 53, "targetPort": 5353, "protocol": "UDP"},
+    ]
+    for name, on in (("web", "stage"), ("twin", "twin")):
+        cluster.apply(
+            service(name, namespace, on, clusterIP=None, type="NodePort", ports=ports,
+                    ipFamilyPolicy="RequireDualStack")
+        )  # fmt: skip
+        cluster.wait_pod_ready(f"{name}-0", namespace)
+    netns = pod_place(cluster, at, namespace, "web-0").netns
+    echo = f"timeout 60 nsenter --net={netns} python3 -c '{ECHO}' >/dev/null 2>&1 &"
+    cluster.node_exec(at, "bash", "-c", echo)
+    for address in node_addresses(cluster, other):
+        host = f"[{address}]" if ":" in address else address
+        for name in ("web", "twin"):
+            url = f"http://{host}:{node_port(shop, name)}/"
+            cluster.wait(answered(lambda url=url: from_outside(cluster, url), f"{name}-0"), 60, url)
+        port = node_port(shop, "web", 1)
+        cluster.wait(
+            answered(lambda at=address: datagram_from_outside(cluster, at, port)),
+            30,
+            f"a datagram to {address} to be answered",
+        )
+
+
+def test_a_load_balancer_is_led_away_from_a_node_whose_endpoint_ends(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+
+    def begin(name: str, node: str) -> None:
+        spec = {"terminationGracePeriodSeconds": 14}
+        one = pod(name, namespace, node=node, networks="stage", labels={"app": "web"},
+                  script=SERVE, spec=spec)  # fmt: skip
+        cluster.apply(one)
+        cluster.wait_pod_ready(name, namespace)
+
+    nodes = cluster.nodes[:2]
+    for node in nodes:
+        begin(f"web-{node}", node)
+    # It holds for longer than a look at it takes.
+    cluster.apply(
+        service("web", namespace, "stage", clusterIP=None, type="LoadBalancer",
+                externalTrafficPolicy="Local", termination={"seconds": 6})
+    )  # fmt: skip
+    port = node_port(shop, "web")
+    asked_at = cluster.json("service", "web", namespace)["spec"]["healthCheckNodePort"]
+
+    def health(node: str) -> dict[str, Any]:
+        url = f"http://{node_address(cluster, node)}:{asked_at}/"
+        out = cluster.node_exec("cp", "curl", "-s", "--max-time", "5", "-w", " %{http_code}", url)
+        body, code = out.rsplit(" ", 1)
+        return {"code": int(code), "endpoints": json.loads(body)["localEndpoints"]}
+
+    def balance() -> list[str]:
+        """A connection to each node that says it may have one; what came of those that failed."""
+        ready = [node for node in nodes if health(node)["code"] == 200]
+        urls = [f"http://{node_address(cluster, node)}:{port}/" for node in ready]
+        got = [from_outside(cluster, url) for url in urls]
+        return [one for one in got if not one.startswith("web-")] if got else ["no node is ready"]
+
+    def says(node: str, code: int) -> Callable[[], bool]:
+        def is_told() -> bool:
+            lost.extend(balance())
+            told = health(node)
+            assert told == {"code": code, "endpoints": 1 if code == 200 else 0}, told
+            return True
+
+        return is_told
+
+    lost: list[str] = []
+    for node in nodes:
+        url = f"http://{node_address(cluster, node)}:{port}/"
+        cluster.wait(answered(lambda url=url: from_outside(cluster, url)), 60, f"{url} served")
+        cluster.wait(says(node, 200), 20, f"{node} to be ready")
+    lost.clear()
+    for node in nodes:
+        leaving = ["pod", f"web-{node}", "-n", namespace, "--wait=false"]
+        cluster.kubectl("delete", *leaving)
+        cluster.wait(says(node, 503), 10, f"{node} to say that it is leaving")
+        url = f"http://{node_address(cluster, node)}:{port}/"
+        got = from_outside(cluster, url)
+        assert got == f"web-{node}", f"who comes before the load balancer knows: {got}"
+        begin(f"web-{node}-again", node)
+        cluster.wait(says(node, 200), 20, f"{node} to be back")
+    assert not lost, lost
+
+
+def test_a_network_without_an_address_left_is_told_and_its_clients_refused(
+    shop: Shop, networks: Networks
+) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    networks.add_ready(vxlan("tight", "10.67.0.0/30"))
+    at, other = cluster.nodes[:2]
+    cluster.apply(pod("web-0", namespace, node=at, networks="tight", labels={"app": "web"},
+                      script=SERVE))  # fmt: skip
+    cluster.wait_pod_ready("web-0", namespace)
+    cluster.apply(service("web", namespace, "tight", clusterIP=None, type="NodePort"))
+
+    def told() -> bool:
+        conditions = cluster.json("nodenetworkset", other)["status"]["conditions"]
+        gateway = next((one for one in conditions if one["type"] == "Gateway"), {})
+        assert gateway.get("reason") == "NoAddress", gateway
+        assert gateway["status"] == "False" and "tight" in gateway["message"], gateway
+        return True
+
+    cluster.wait(told, 60, f"{other} to say that it has no address")
+    wait_event(cluster, "default", other, "NoAddress", "tight")
+    got = page_of(shop, "asker", f"http://{node_address(cluster, other)}:{node_port(shop, 'web')}/")
+    assert "refused" in got, got
+    # What asks no more is missed no more.
+    cluster.delete("podnetworkservice", "web", namespace)
+
+    def over() -> bool:
+        return condition(cluster.json("nodenetworkset", other), "Gateway") == "True"
+
+    cluster.wait(over, 30, f"{other} to lack nothing")
+
+
+def test_gateways_serve_beside_a_kube_proxy_of_iptables(shop: Shop, tmp_path: Path) -> None:
+    """The clusters' own is of nftables."""
+    cluster, namespace = shop.cluster, shop.namespace
+    serve(shop, type="NodePort", reach="Cluster")
+    plain = {"selector": {"app": "web"}, "type": "NodePort",
+             "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}  # fmt: skip
+    cluster.apply(
+        json.dumps({"apiVersion": "v1", "kind": "Service", "spec": plain,
+                    "metadata": {"name": "plain", "namespace": namespace}})
+    )  # fmt: skip
+    node = cluster.nodes[0]
+    address = node_address(cluster, node)
+    ours = cluster.json("service", "web", namespace)["spec"]["clusterIP"]
+    urls = {name: f"http://{address}:{node_port(shop, name)}/" for name in ("web", "plain")}
+    for url in urls.values():
+        cluster.wait(answered(lambda url=url: from_outside(cluster, url)), 60, f"{url} served")
+    place = node_place(cluster, node)
+    usual = cluster.component(node, "kube-proxy")["argv"]
+    command = [one.replace("=nftables", "=iptables") for one in usual]
+    assert "--proxy-mode=iptables" in command, command
+    cluster.stop(node, "kube-proxy")
+    begin = ["sh", "-c", f'echo $$ >{PROXY_PID}; exec "$@"', "sh", *command]
+    proxy = cluster.node_begin(node, begin, tmp_path / "kube-proxy.log")
+    try:
+
+        def ruled() -> bool:
+            rules = place.run("iptables-save", "-t", "nat")
+            return f"{namespace}/plain:http" in rules
+
+        cluster.wait(ruled, 30, "rules of iptables")
+        for url in urls.values():
+            cluster.wait(answered(lambda url=url: from_outside(cluster, url)), 30, f"{url} served")
+        for _ in range(4):
+            assert from_outside(cluster, urls["web"]).startswith("web-")
+        got = cluster.node_exec(node, "curl", "-s", "--max-time", "5", f"http://{ours}/")
+        assert got.startswith("web-"), got
+        assert page_of(shop, "asker", f"http://{ours}/").startswith("web-")
+        cluster.restart_agent(node)
+        cluster.wait(
+            answered(lambda: from_outside(cluster, urls["web"])), 30, "the next agent to serve"
+        )
+    finally:
+        place.run("sh", "-c", f"kill $(cat {PROXY_PID})")
+        proxy.wait(20)
+        cluster.start(node, "kube-proxy")
+    cluster.wait(answered(lambda: from_outside(cluster, urls["plain"])), 30, "the usual one back")
 
 
 def test_what_an_agent_made_serves_while_it_is_dead_and_comes_back(shop: Shop) -> None:
