@@ -25,6 +25,7 @@ constexpr Duration kControllersTurn = seconds(15);
 /// An agent has taken a network's links away and told so within a few seconds.
 constexpr Duration kAgentsTurn = seconds(20);
 constexpr auto kOurs = "app.kubernetes.io/part-of=multinet";
+constexpr auto kMade = "service.kubernetes.io/service-proxy-name=multinet.dev";
 constexpr std::string_view kGroup = ".multinet.dev";
 
 constexpr kube::Kind kDefinitions{"apiextensions.k8s.io", "v1", "customresourcedefinitions",
@@ -65,6 +66,7 @@ class Uninstall {
     MULTINET_CHECK(checkRights(call_, "uninstall", rights()));
     MULTINET_TRY(const bool free, endHolders());
     if (!free) return kRefused;
+    MULTINET_CHECK(endServices());
     MULTINET_CHECK(removeAll(kinds::kAttachments, "attachments"));
     MULTINET_TRY(const bool ended, endNetworks());
     if (!ended) return kRefused;
@@ -73,6 +75,8 @@ class Uninstall {
     for (const auto& kind : kAdmission) MULTINET_CHECK(removeOurs(kind));
     // With the Deployments in it.
     MULTINET_CHECK(removeOurs(kinds::kNamespaces));
+    // Before their owners' kind, whose end keeps the garbage collector from them for ever.
+    MULTINET_CHECK(removeMade());
     MULTINET_CHECK(removeDefinitions());
     for (const auto& kind : kRights) MULTINET_CHECK(removeOurs(kind));
     say("nothing of Multinet is left in the cluster");
@@ -82,11 +86,13 @@ class Uninstall {
  private:
   /// Whoever lacks one would stop halfway: the networks gone, the rest not.
   std::vector<Right> rights() const {
-    std::vector<Right> all = {{"list", kinds::kPods},          {"list", kinds::kSets},
-                              {"list", kinds::kNodeSets},      {"list", kinds::kAttachments},
-                              {"delete", kinds::kAttachments}, {"list", kinds::kNetworks},
-                              {"delete", kinds::kNetworks},    {"patch", kinds::kNetworks}};
+    std::vector<Right> all = {
+        {"list", kinds::kPods},        {"list", kinds::kSets},          {"list", kinds::kNodeSets},
+        {"list", kinds::kAttachments}, {"delete", kinds::kAttachments}, {"list", kinds::kNetworks},
+        {"delete", kinds::kNetworks},  {"patch", kinds::kNetworks},     {"list", kinds::kServices},
+        {"delete", kinds::kServices},  {"list", kinds::kCoreServices}};
     if (call_.arguments().has("networks-only")) return all;
+    all.push_back({"delete", kinds::kCoreServices});
     const auto removed = [&all](const kube::Kind& kind) {
       all.push_back({"list", kind});
       all.push_back({"delete", kind});
@@ -204,6 +210,40 @@ class Uninstall {
     return {};
   }
 
+  /// The Services that are made of them go with them, by the garbage collector. Agents, which
+  /// refuse their addresses to others, hear of that while they still may.
+  Status endServices() {
+    MULTINET_CHECK(removeAll(kinds::kServices, "podnetworkservices"));
+    MULTINET_TRY(const bool gone, until(kControllersTurn, [&]() -> Result<bool> {
+                   MULTINET_TRY(const json made, madeServices());
+                   return made.empty();
+                 }));
+    if (!gone) say("Services of podnetworkservices are still there; they are removed later");
+    return {};
+  }
+
+  /// Services that a controller of ours made.
+  Result<json> madeServices() {
+    MULTINET_TRY(const json found, listIfServed(call_, kinds::kCoreServices, {"", kMade, ""}));
+    json made = json::array();
+    for (const json& service : found) {
+      for (const json& owner : list(service, "/metadata/ownerReferences")) {
+        if (text(owner, "/apiVersion").starts_with("multinet.dev/")) made.push_back(service);
+      }
+    }
+    return made;
+  }
+
+  /// Those that the garbage collector left. A load balancer's finalizer may hold them longer.
+  Status removeMade() {
+    MULTINET_TRY(const json made, madeServices());
+    for (const json& service : made) {
+      say("removing Service " + text(service, "/metadata/namespace") + "/" + nameOf(service));
+      MULTINET_CHECK(remove(kinds::kCoreServices, service));
+    }
+    return {};
+  }
+
   /// False where pods came to hold one and nobody shall wait.
   Result<bool> endNetworks() {
     MULTINET_TRY(json networks, listIfServed(call_, kinds::kNetworks));
@@ -314,7 +354,8 @@ Verb uninstallVerb() {
   return {.name = "uninstall",
           .summary = "Take Multinet out of the cluster",
           .text =
-              "Ends the networks first, then removes admission, the namespace, the kinds and the "
+              "Ends services and networks first, then removes admission, the namespace, the kinds "
+              "and the "
               "rights. While pods have networks it names them and changes nothing (exit code "
               "1), unless it shall --wait; where you lack a right it names that and changes "
               "nothing. Safe to call again after an interruption, and where "

@@ -129,6 +129,27 @@ TEST_F(UninstallTest, SomebodyElsesFinalizerIsNamed) {
   EXPECT_NE(err().find("example.com/mine"), std::string::npos) << err();
 }
 
+TEST_F(UninstallTest, ServicesThatWereMadeGoEvenWhereTheGarbageCollectorDoesNot) {
+  const std::string services = "/apis/multinet.dev/v1alpha1/namespaces/shop/podnetworkservices";
+  const std::string core = "/api/v1/namespaces/shop/services";
+  const json label = {{"service.kubernetes.io/service-proxy-name", "multinet.dev"}};
+  const json owner = {
+      {"apiVersion", "multinet.dev/v1alpha1"}, {"kind", "PodNetworkService"}, {"name", "web"}};
+  put(services, "web", {{"metadata", {{"namespace", "shop"}}}});
+  put(core, "web",
+      {{"metadata", {{"namespace", "shop"}, {"labels", label}, {"ownerReferences", {owner}}}}});
+  put(core, "mine", {{"metadata", {{"namespace", "shop"}, {"labels", label}}}});
+  put(core, "plain", {{"metadata", {{"namespace", "shop"}}}});
+  EXPECT_EQ(run({"uninstall"}), 0) << err();
+  EXPECT_NE(out().find("1 podnetworkservices removed"), std::string::npos) << out();
+  EXPECT_NE(out().find("removing Service shop/web\n"), std::string::npos) << out();
+  EXPECT_TRUE(look(services + "/web").is_null());
+  EXPECT_TRUE(look(core + "/web").is_null());
+  EXPECT_FALSE(look(core + "/mine").is_null()) << "somebody else's";
+  EXPECT_FALSE(look(core + "/plain").is_null());
+  expectNothingLeft();
+}
+
 TEST_F(UninstallTest, NetworksOnlyLeavesTheRest) {
   EXPECT_EQ(run({"uninstall", "--networks-only"}), 0) << err();
   EXPECT_TRUE(look(kNetworks + "/blue").is_null());

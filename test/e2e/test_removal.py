@@ -15,6 +15,7 @@ from e2elib.pods import pod
 
 NAMES = ("removed-vxlan", "removed-bridge", "removed-macvlan")
 SYSTEM = "multinet-system"
+ASKS = {"app": "asks"}
 CONTROLLERS = ("deployment/multinet-controller", "deployment/multinet-webhook")
 
 
@@ -31,16 +32,37 @@ def bare_vxlan(name: str, cidr: str) -> str:
 
 
 def use(cluster: Cluster, namespace: str) -> None:
-    """Networks of three types, and on each node a pod that is on all of them; the pods end."""
+    """Networks of three types, and on each node a pod that is on all of them, and a gateway to one; the pods
+    end."""
     cluster.apply(bare_vxlan(NAMES[0], "10.50.1.0/24"))
     cluster.apply(network(NAMES[1], "10.50.2.0/24", bridge={"name": "br-removed"}))
     cluster.apply(macvlan(NAMES[2], "eth1", "192.168.50.0/24"))
     cluster.apply(attachment("removed", namespace, NAMES[0]))
     wait_served(cluster, *NAMES)
     for node in cluster.nodes:
-        cluster.apply(pod(f"asks-{node}", namespace, node=node, networks=", ".join(NAMES)))
+        cluster.apply(
+            pod(f"asks-{node}", namespace, node=node, networks=", ".join(NAMES), labels=ASKS)
+        )
+    cluster.apply(
+        service("open", namespace, NAMES[0], selector=ASKS, clusterIP=None, type="NodePort")
+    )
     for node in cluster.nodes:
         cluster.wait_pod_ready(f"asks-{node}", namespace, 60)
+        cluster.wait(lambda node=node: has_gateway(cluster, node), 60, f"a gateway on {node}")
+
+
+def has_gateway(cluster: Cluster, node: str) -> bool:
+    found = leftovers.gateways_on(cluster, node)
+    assert any(one.startswith("mng") for one in found), found
+    assert "table inet multinet_services" in found, found
+    assert any(one.startswith("/run/") for one in found), found
+    return True
+
+
+def no_gateway(cluster: Cluster, node: str) -> bool:
+    found = leftovers.gateways_on(cluster, node)
+    assert not found, found
+    return True
 
 
 def end_pods(cluster: Cluster, namespace: str) -> None:
@@ -109,6 +131,8 @@ def test_uninstall_refuses_while_pods_hold_networks_and_ends_all_of_it(
     assert code == 0, out + err
     assert "have taken their links and rules away" in out
     assert leftovers.in_cluster(deployed) == []
+    for node in deployed.nodes:
+        deployed.wait(lambda node=node: no_gateway(deployed, node), 30, f"{node} to keep none")
     code, out, err = verb(deployed, programs, "uninstall")
     assert code == 0, f"again: {out}{err}"
 

@@ -8,6 +8,16 @@ from e2elib.places import node_place
 OURS = ("mnb", "mnx", "mnv", "mng", "br-removed")
 
 
+def gateways_on(cluster: Cluster, node: str) -> list[str]:
+    """What leads clients into networks: pairs of links, gateways' namespaces, the node's table."""
+    place = node_place(cluster, node)
+    found = [one["ifname"] for one in place.links() if one["ifname"].startswith("mng")]
+    tables = place.run("nft", "list", "tables").splitlines()
+    found += [line for line in tables if "multinet_services" in line]
+    _, kept, _ = cluster.node_exec_try(node, "find", "/run/multinet/gateways", "-mindepth", "1")
+    return found + kept.split()
+
+
 def on_node(cluster: Cluster, node: str) -> list[str]:
     """Links, nftables' tables, the switch, programs; in the node's namespace, and in the switch's where there
     is one."""
