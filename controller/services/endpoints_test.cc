@@ -108,7 +108,7 @@ TEST(Endpoints, WithAHealthCheckServeOnceTheirNodeSaysThatTheyAreHealthy) {
   const k8s::EndpointConditions in{true, true, false};
   const k8s::EndpointConditions out{false, false, false};
   EXPECT_EQ(said({{"web", "s1", false, "Refused", ""}}), in) << "a service without a check";
-  one.service.healthCheck = api::HealthCheck{{}, api::TcpSocketCheck{{80, ""}}, {}, {}, {}, {}};
+  one.service.healthCheck = api::HealthCheck{{}, api::TcpSocketCheck{{80, ""}}, {}, {}, {}, {}, {}};
   EXPECT_EQ(said({}), out) << "nobody has asked it yet";
   EXPECT_EQ(said({{"web", "s1", true, "Answered", ""}}), in);
   EXPECT_EQ(said({{"web", "s1", false, "Refused", ""}}), out);

@@ -233,7 +233,7 @@ TEST(ServiceTypes, ACheckIsCarriedToTheNodesAndTheirWordCounts) {
   shop.converge();
   auto web = shop.get<api::PodNetworkService>("web", "default");
   web.spec.healthCheck =
-      api::HealthCheck{api::HttpGetCheck{{0, "web"}, "/healthz"}, {}, 5, 1, 3, 1};
+      api::HealthCheck{api::HttpGetCheck{{0, "web"}, "/healthz"}, {}, {}, 5, 1, 3, 1};
   shop.put(web);
   shop.converge();
   EXPECT_EQ(shop.service().metadata.annotations.at(api::kHealthCheckAnnotation),

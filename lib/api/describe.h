@@ -219,6 +219,7 @@ template <class V>
 void describe(V& v, typename V::template Ref<HttpGetCheck> check) {
   v.field("port", check.port);
   v.field("path", check.path);
+  v.field("scheme", check.scheme);
 }
 
 template <class V>
@@ -227,9 +228,16 @@ void describe(V& v, typename V::template Ref<TcpSocketCheck> check) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<GrpcCheck> check) {
+  v.field("port", check.port);
+  v.field("service", check.service);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<HealthCheck> check) {
   v.field("httpGet", check.httpGet);
   v.field("tcpSocket", check.tcpSocket);
+  v.field("grpc", check.grpc);
   v.field("periodSeconds", check.periodSeconds);
   v.field("timeoutSeconds", check.timeoutSeconds);
   v.field("failureThreshold", check.failureThreshold);

@@ -25,6 +25,12 @@ bool isPath(std::string_view path) {
          std::ranges::all_of(path, visible);
 }
 
+/// The protocol says nothing of it but that it is text.
+bool isServiceName(std::string_view name) {
+  const auto visible = [](char c) { return c > ' ' && c <= '~'; };
+  return name.size() <= kMostGrpcService && std::ranges::all_of(name, visible);
+}
+
 void checkNumber(std::int32_t number, std::int32_t most, const std::string& path, Report& report) {
   if (number >= 1 && number <= most) return;
   report.violations.push_back(broken(path, std::to_string(number), "is out of range",
@@ -48,16 +54,18 @@ std::optional<std::int32_t> namedPort(const std::vector<k8s::Container>& contain
 const k8s::IntOrString& HealthCheck::port() const {
   static const k8s::IntOrString kNone;
   if (httpGet) return httpGet->port;
-  return tcpSocket ? tcpSocket->port : kNone;
+  if (tcpSocket) return tcpSocket->port;
+  return grpc ? grpc->port : kNone;
 }
 
 Report validate(const HealthCheck& check, const std::string& path) {
   Report report;
-  if (check.httpGet.has_value() == check.tcpSocket.has_value()) {
-    report.violations.push_back(broken(
-        path, "",
-        check.httpGet ? "has both httpGet and tcpSocket" : "has neither httpGet nor tcpSocket",
-        "write one of them, with a port", "OneOf"));
+  const int given = (check.httpGet ? 1 : 0) + (check.tcpSocket ? 1 : 0) + (check.grpc ? 1 : 0);
+  if (given != 1) {
+    report.violations.push_back(broken(path, "",
+                                       std::string(given == 0 ? "has none" : "has more than one") +
+                                           " of httpGet, tcpSocket and grpc",
+                                       "write one of them, with a port", "OneOf"));
   }
   if (check.httpGet) {
     checkPort(check.httpGet->port, path + ".httpGet.port", report);
@@ -68,6 +76,17 @@ Report validate(const HealthCheck& check, const std::string& path) {
     }
   }
   if (check.tcpSocket) checkPort(check.tcpSocket->port, path + ".tcpSocket.port", report);
+  if (check.grpc) {
+    checkPort(check.grpc->port, path + ".grpc.port", report);
+    const auto& service = check.grpc->service;
+    if (!isServiceName(service)) {
+      report.violations.push_back(broken(path + ".grpc.service", service, "is no service's name",
+                                         "write one such as shop.v1.Cart, at most " +
+                                             std::to_string(kMostGrpcService) +
+                                             " characters, or leave it out",
+                                         "IllegalName"));
+    }
+  }
   checkNumber(check.period(), kMostCheckSeconds, path + ".periodSeconds", report);
   checkNumber(check.timeout(), kMostCheckSeconds, path + ".timeoutSeconds", report);
   checkNumber(check.failures(), kMostCheckThreshold, path + ".failureThreshold", report);

@@ -18,10 +18,14 @@ namespace multinet::api {
 /// Annotation of a Service, written by the controller alone: its health check, spellHealthCheck().
 inline constexpr const char* kHealthCheckAnnotation = "multinet.dev/health-check";
 
-/// GET by HTTP/1.1 without TLS: 200 to 399 is healthy, as for a kubelet's probe.
+enum class HttpScheme : std::uint8_t { HTTP, HTTPS };
+
+/// GET by HTTP/1.1: 200 to 399 is healthy. By HTTPS whatever certificate the server shows is taken,
+/// as by a kubelet's probe.
 struct HttpGetCheck {
-  k8s::IntOrString port;  ///< a name is that of a container's port; a must
-  std::string path;       ///< empty: /
+  k8s::IntOrString port;               ///< a name is that of a container's port; a must
+  std::string path;                    ///< empty: /
+  std::optional<HttpScheme> scheme{};  ///< absent: HTTP
   bool operator==(const HttpGetCheck&) const = default;
 };
 
@@ -31,10 +35,18 @@ struct TcpSocketCheck {
   bool operator==(const TcpSocketCheck&) const = default;
 };
 
-/// Shaped as a container's probe; one of httpGet and tcpSocket.
+/// grpc.health.v1.Health/Check without TLS: SERVING is healthy.
+struct GrpcCheck {
+  k8s::IntOrString port;  ///< as above
+  std::string service;    ///< whose health is asked for; empty: the server's
+  bool operator==(const GrpcCheck&) const = default;
+};
+
+/// Shaped as a container's probe; one of httpGet, tcpSocket and grpc.
 struct HealthCheck {
   std::optional<HttpGetCheck> httpGet;
   std::optional<TcpSocketCheck> tcpSocket;
+  std::optional<GrpcCheck> grpc;
   std::optional<std::int32_t> periodSeconds;     ///< from one to the next; absent: 5
   std::optional<std::int32_t> timeoutSeconds;    ///< of one, at most the period; absent: 1
   std::optional<std::int32_t> failureThreshold;  ///< so many in a row: unhealthy; absent: 3
@@ -52,6 +64,7 @@ struct HealthCheck {
 inline constexpr std::int32_t kMostCheckSeconds = 300;  ///< of period and timeout
 inline constexpr std::int32_t kMostCheckThreshold = 10;
 inline constexpr std::size_t kMostCheckPath = 1024;
+inline constexpr std::size_t kMostGrpcService = 256;  ///< bytes
 
 /// Its rules; `path` is where it stands: `spec.healthCheck`.
 [[nodiscard]] Report validate(const HealthCheck& check, const std::string& path);

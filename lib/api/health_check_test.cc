@@ -41,11 +41,24 @@ TEST(HealthCheck, IsSpelledAsInTheSpecAndReadBack) {
   bySocket.tcpSocket = TcpSocketCheck{{8080, ""}};
   EXPECT_EQ(spellHealthCheck(bySocket), R"({"tcpSocket":{"port":8080}})");
   EXPECT_EQ(parseHealthCheck(spellHealthCheck(bySocket))->port().number, 8080);
+
+  HealthCheck byGrpc;
+  byGrpc.grpc = GrpcCheck{{0, "api"}, "shop.v1.Cart"};
+  EXPECT_EQ(spellHealthCheck(byGrpc), R"({"grpc":{"port":"api","service":"shop.v1.Cart"}})");
+  EXPECT_EQ(parseHealthCheck(spellHealthCheck(byGrpc)), byGrpc);
+  EXPECT_EQ(byGrpc.port().name, "api");
+
+  HealthCheck byHttps;
+  byHttps.httpGet = HttpGetCheck{{443, ""}, "", HttpScheme::HTTPS};
+  EXPECT_EQ(spellHealthCheck(byHttps), R"({"httpGet":{"port":443,"scheme":"HTTPS"}})");
+  EXPECT_EQ(parseHealthCheck(spellHealthCheck(byHttps)), byHttps);
 }
 
 TEST(HealthCheck, WhatIsNoneIsRefused) {
-  for (const char* text : {"", "{", "[]", "{}", R"({"httpGet":{}})", R"({"grpc":{"port":80}})",
-                           R"({"tcpSocket":{"port":80},"periodSeconds":"x"})"}) {
+  for (const char* text :
+       {"", "{", "[]", "{}", R"({"httpGet":{}})", R"({"grpc":{"service":"a"}})",
+        R"({"httpGet":{"port":80,"scheme":"https"}})", R"({"exec":{"command":["true"]}})",
+        R"({"tcpSocket":{"port":80},"periodSeconds":"x"})"}) {
     EXPECT_FALSE(parseHealthCheck(text)) << text;
   }
   EXPECT_THAT(parseHealthCheck(R"({"tcpSocket":{"port":80},"periodSeconds":0})").error().message,
@@ -56,9 +69,21 @@ TEST(HealthCheck, EachRuleNamesFieldAndRemedy) {
   EXPECT_THAT(sentencesOf(byHttp()), IsEmpty());
   auto bad = byHttp();
   bad.tcpSocket = TcpSocketCheck{{80, ""}};
-  EXPECT_THAT(sentencesOf(bad), ElementsAre("spec.healthCheck: has both httpGet and tcpSocket; "
-                                            "write one of them, with a port"));
-  EXPECT_THAT(sentencesOf({}), ElementsAre(HasSubstr("has neither httpGet nor tcpSocket")));
+  EXPECT_THAT(sentencesOf(bad), ElementsAre("spec.healthCheck: has more than one of httpGet, "
+                                            "tcpSocket and grpc; write one of them, with a port"));
+  EXPECT_THAT(sentencesOf({}), ElementsAre(HasSubstr("has none of httpGet, tcpSocket and grpc")));
+  HealthCheck byGrpc;
+  byGrpc.grpc = GrpcCheck{{80, ""}, ""};
+  EXPECT_THAT(sentencesOf(byGrpc), IsEmpty());
+  byGrpc.tcpSocket = TcpSocketCheck{{80, ""}};
+  EXPECT_THAT(sentencesOf(byGrpc), ElementsAre(HasSubstr("has more than one of")));
+  byGrpc.tcpSocket.reset();
+  byGrpc.grpc->port = {0, "no_port"};
+  EXPECT_THAT(sentencesOf(byGrpc), ElementsAre(HasSubstr("spec.healthCheck.grpc.port")));
+  for (const auto& name : {std::string("a b"), std::string("\n"), std::string(257, 'a')}) {
+    byGrpc.grpc = GrpcCheck{{80, ""}, name};
+    EXPECT_THAT(sentencesOf(byGrpc), ElementsAre(HasSubstr("is no service's name")));
+  }
   for (const k8s::IntOrString& port :
        {k8s::IntOrString{}, {65536, ""}, {-1, ""}, {0, "WEB"}, {0, "a-name-too-long1"}}) {
     bad = byHttp();

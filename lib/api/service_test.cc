@@ -155,7 +155,7 @@ const std::vector<Bad> kBad{
      },
      "spec.healthCheck: says nothing with type ExternalName; leave it out", "NotWithExternalName"},
     {"a check of nothing", [](auto& s) { s.spec.healthCheck = HealthCheck{}; },
-     "spec.healthCheck: has neither httpGet nor tcpSocket; write one of them, with a port",
+     "spec.healthCheck: has none of httpGet, tcpSocket and grpc; write one of them, with a port",
      "OneOf"},
     {"a name with a digit in front", [](auto& s) { s.metadata.name = "9web"; },
      "metadata.name: \"9web\" is no Service's name; write a letter and up to 62 of a-z, 0-9 and "

@@ -65,6 +65,11 @@ inline constexpr std::array kSpellings<api::TerminationHold>{
     std::pair{api::TerminationHold::Off, std::string_view("Off")},
 };
 template <>
+inline constexpr std::array kSpellings<api::HttpScheme>{
+    std::pair{api::HttpScheme::HTTP, std::string_view("HTTP")},
+    std::pair{api::HttpScheme::HTTPS, std::string_view("HTTPS")},
+};
+template <>
 inline constexpr std::array kSpellings<api::Reach>{
     std::pair{api::Reach::Network, std::string_view("Network")},
     std::pair{api::Reach::Cluster, std::string_view("Cluster")},

@@ -18,8 +18,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// A status line is shorter.
-constexpr std::size_t kMostRead = 256;
+/// At once: an endpoint that says more is heard in its next turn.
+constexpr std::size_t kMostRead = 4096;
 
 Answer failed(const Check& check, int error) {
   const char* reason = error == ECONNREFUSED ? "Refused" : "Unreachable";
@@ -62,8 +62,9 @@ async::Task Checker::wait() {
   BootTime next = BootTime::max();
   for (auto& [key, one] : all_) {
     if (one.socket.valid()) {
-      const short event = one.connected ? POLLIN : POLLOUT;
-      polled.push_back({one.socket.get(), event, 0});
+      const bool hasOutput = one.exchange != nullptr && !one.exchange->output().empty();
+      const int events = !one.connected ? POLLOUT : hasOutput ? POLLIN | POLLOUT : POLLIN;
+      polled.push_back({one.socket.get(), static_cast<short>(events), 0});
       asked.push_back(&one);
       next = std::min(next, one.deadline);
     } else if (one.check.netns != nullptr && asking_ < kAsking) {
@@ -164,42 +165,54 @@ void Checker::begin(One& one) {
   ++asking_;
   one.deadline = clock_.now() + seconds(one.check.how.timeout());
   one.connected = false;
-  one.received.clear();
+  one.exchange.reset();
   if (::connect(one.socket.get(), to.get(), to.size) != 0 && errno != EINPROGRESS) {
     end(one, failed(one.check, errno));
   }
 }
 
 void Checker::goOn(One& one) {
-  if (!one.connected) {
-    int error = 0;
-    socklen_t size = sizeof error;
-    static_cast<void>(::getsockopt(one.socket.get(), SOL_SOCKET, SO_ERROR, &error, &size));
-    if (error != 0) return end(one, failed(one.check, error));
-    one.connected = true;
-    if (!one.check.how.httpGet) {
-      return end(one, {true, "Connected", textOf(one.check) + ": accepted"});
-    }
-    // The socket of a new connection takes more than this.
-    const std::string request = requestOf(one.check);
-    if (::send(one.socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) {
-      end(one, failed(one.check, errno));
-    }
-    return;
+  if (!one.connected) return connected(one);
+  char bytes[kMostRead];
+  const auto got = ::recv(one.socket.get(), bytes, sizeof bytes, 0);
+  if (got < 0 && errno != EAGAIN && errno != EINTR) return end(one, failed(one.check, errno));
+  if (got == 0) return end(one, one.exchange->closed());
+  if (got > 0) {
+    auto answer = one.exchange->receive({bytes, static_cast<std::size_t>(got)});
+    if (answer) return end(one, std::move(*answer));
   }
-  char text[kMostRead];
-  const auto got = ::recv(one.socket.get(), text, sizeof text, 0);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got < 0) return end(one, failed(one.check, errno));
-  if (got == 0) {
-    return end(one, {false, "NoHttp", textOf(one.check) + ": closed without an answer"});
+  write(one);
+}
+
+void Checker::connected(One& one) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  static_cast<void>(::getsockopt(one.socket.get(), SOL_SOCKET, SO_ERROR, &error, &size));
+  if (error != 0) return end(one, failed(one.check, error));
+  one.connected = true;
+  auto exchange = exchangeFor(one.check);
+  if (!exchange) {
+    const Error& why = exchange.error();
+    return end(one, {false, why.reason, textOf(one.check) + ": " + why.message});
   }
-  one.received.append(text, static_cast<std::size_t>(got));
-  if (auto answer = judge(one.check, one.received)) end(one, std::move(*answer));
+  one.exchange = std::move(*exchange);
+  if (one.exchange == nullptr) {
+    return end(one, {true, "Connected", textOf(one.check) + ": accepted"});
+  }
+  write(one);
+}
+
+void Checker::write(One& one) {
+  const std::string_view output = one.exchange->output();
+  if (output.empty()) return;
+  const auto sent = ::send(one.socket.get(), output.data(), output.size(), MSG_NOSIGNAL);
+  if (sent > 0) return one.exchange->wrote(static_cast<std::size_t>(sent));
+  if (errno != EAGAIN && errno != EINTR) end(one, failed(one.check, errno));
 }
 
 void Checker::end(One& one, Answer answer) {
   closeAtOnce(one.socket);
+  one.exchange.reset();
   --asking_;
   if (!one.verdict.hear(answer, one.check.how)) return;
   log::info("an endpoint's health is another", {{"pod", one.check.pod},

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -18,6 +19,7 @@
 #include "lib/async/runner.h"
 #include "lib/netns/netns.h"
 #include "nodeagent/gateway/checks.h"
+#include "nodeagent/gateway/exchange.h"
 
 namespace multinet::agent::gateway {
 
@@ -56,7 +58,7 @@ class Checker {
     Fd socket;
     BootTime deadline{};
     bool connected = false;
-    std::string received;
+    std::unique_ptr<Exchange> exchange;  ///< once it is connected
   };
 
   [[nodiscard]] async::Task wait();
@@ -64,6 +66,8 @@ class Checker {
   void takeChecks();
   void begin(One& one);
   void goOn(One& one);
+  void connected(One& one);
+  void write(One& one);
   void end(One& one, Answer answer);
   void tell(const PodUid& pod, const NetworkUid& network);
 

@@ -32,8 +32,8 @@ struct Check {
 [[nodiscard]] bool isChecked(const k8s::Service& service);
 
 /// Those of the Service's endpoints that are pods of this node, each once: of a pod with two
-/// families the first that the slices have. A port by a name that the pod hasn't is asked at 0,
-/// which nobody answers at.
+/// families by the Service's first, whatever the order of its slices. A port by a name that the pod
+/// hasn't is asked at 0, which nobody answers at.
 [[nodiscard]] std::vector<Check> checksOf(const k8s::Service& service,
                                           const endpoints::Slices& slices,
                                           const NetworkUid& network, const NodeName& node,
@@ -42,7 +42,7 @@ struct Check {
 /// What came of asking once.
 struct Answer {
   bool healthy = false;
-  std::string reason;   ///< CamelCase: Answered, Connected, Refused, TimedOut, ...
+  std::string reason;   ///< CamelCase: Answered, Connected, Serving, Refused, TimedOut, ...
   std::string message;  ///< `GET http://10.20.0.5:80/healthz: 503`
 };
 
@@ -59,9 +59,15 @@ class Verdict {
   int inARow_ = 0;
 };
 
+/// How askings call themselves.
+inline constexpr const char* kCheckAgent = "multinet-health-check";
+
+/// `10.20.0.5:80`, `[fd00::5]:80`
+[[nodiscard]] std::string authorityOf(const endpoints::Target& target);
 /// `GET /healthz HTTP/1.1` with what belongs to it.
 [[nodiscard]] std::string requestOf(const Check& check);
-/// `GET http://10.20.0.5:80/healthz`, `connect to 10.20.0.5:80`
+/// `GET http://10.20.0.5:80/healthz`, `connect to 10.20.0.5:80`, `gRPC health of "a"
+/// at 10.20.0.5:80`
 [[nodiscard]] std::string textOf(const Check& check);
 /// What the beginning of an answer by HTTP says; nothing while it is too short to tell.
 [[nodiscard]] std::optional<Answer> judge(const Check& check, std::string_view received);

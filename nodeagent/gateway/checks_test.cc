@@ -60,6 +60,19 @@ TEST(Judge, GoesByTheStatus) {
   EXPECT_THAT(requestOf(check), testing::StartsWith("GET /healthz HTTP/1.1\r\nHost: 10.20.0.5:80"));
 }
 
+TEST(Judge, MessagesFitIntoTheSetThatTellsThem) {
+  Check check = checkOf("fd00:20:1111:2222:3333:4444:5555:6666");
+  check.how.httpGet->path = "/" + std::string(api::kMostCheckPath - 1, 'a');
+  check.how.httpGet->scheme = api::HttpScheme::HTTPS;
+  EXPECT_THAT(textOf(check), testing::StartsWith("GET https://[fd00:20:1111"));
+  EXPECT_THAT(textOf(check), testing::EndsWith("aaa..."));
+  EXPECT_LT(textOf(check).size(), 512U);
+  EXPECT_THAT(requestOf(check), testing::HasSubstr(check.how.httpGet->path + " HTTP/1.1"));
+  check.how.httpGet.reset();
+  check.how.grpc = api::GrpcCheck{{80, ""}, std::string(api::kMostGrpcService, 'a')};
+  EXPECT_LT(textOf(check).size(), 512U);
+}
+
 TEST(Checks, AreOfThisNodesPodsOnce) {
   k8s::Service service;
   service.metadata.name = "web";
@@ -92,6 +105,13 @@ TEST(Checks, AreOfThisNodesPodsOnce) {
   EXPECT_EQ(checks[0].serviceUid, "svc");
   EXPECT_EQ(checks[0].target.address.str(), "10.20.0.5");
   EXPECT_EQ(checks[0].target.port, 80);
+  const auto asked = [&](const endpoints::Slices& slices) {
+    return checksOf(service, slices, NetworkUid("net"), NodeName("n1"), {pod}).at(0).target.address;
+  };
+  EXPECT_EQ(asked({six, four}).str(), "10.20.0.5");
+  service.spec.ipFamilies = {"IPv6", "IPv4"};
+  EXPECT_EQ(asked({four, six}).str(), "fd00::5");
+  EXPECT_EQ(asked({four}).str(), "10.20.0.5") << "it has no other";
   service.metadata.annotations = {{api::kHealthCheckAnnotation, "{nonsense"}};
   EXPECT_THAT(checksOf(service, {four}, NetworkUid("net"), NodeName("n1"), {pod}), IsEmpty());
 }

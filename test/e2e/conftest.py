@@ -174,9 +174,9 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     cluster.wait(has_account, 20, f"the service account of {name}")
     yield name
     for pod in cluster.items("pods", name):
-        cluster.kubectl(
-            "delete", "pod", pod["metadata"]["name"], "-n", name, "--wait=false", "--grace-period=1"
-        )
+        # One that was ending already may be gone by now.
+        now = ("--wait=false", "--grace-period=1", "--ignore-not-found")
+        cluster.kubectl("delete", "pod", pod["metadata"]["name"], "-n", name, *now)
     cluster.delete("namespace", name, "", "--wait=false")
     # Its controller begins again after the API server did, a while later.
     cluster.wait(lambda: not cluster.exists("namespace", name, ""), 110, f"namespace {name} to end")

@@ -4,15 +4,17 @@ balancers, reach: Cluster."""
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from e2elib import traefik
 from e2elib.cluster import Cluster, condition
 from e2elib.events import wait_event
 from e2elib.networks import Networks
-from e2elib.objects import macvlan, service, vxlan
+from e2elib.objects import interface_sets, macvlan, service, vxlan
 from e2elib.places import node_place, pod_place
 from e2elib.pods import pod
 from e2elib.shop import SERVE, Shop, page_of, workload
@@ -416,6 +418,73 @@ def test_an_endpoint_that_is_not_healthy_leaves_that_service_alone(shop: Shop) -
     cluster.pod_exec(shop.namespace, pods[0], "rm", "/tmp/healthz")
     cluster.wait(ready("web", 2), 30, "the first to leave")
     cluster.wait(ready("all", 4), 10, "and to stay where nobody asks")
+
+
+SECURE = """
+import http.server, socket, ssl, sys
+class Server(http.server.HTTPServer):
+    address_family = socket.AF_INET6
+server = Server(("::", 8443), http.server.SimpleHTTPRequestHandler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+
+
+def test_health_is_asked_by_grpc_and_https(shop: Shop, tmp_path: Path) -> None:
+    """A Go server's health service, and TLS with a certificate of nobody's."""
+    cluster, namespace = shop.cluster, shop.namespace
+    node = cluster.nodes[0]
+    cluster.apply(pod("web-0", namespace, node=node, networks="stage", labels={"app": "web"}))
+    secret = str(tmp_path / "server.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=nobody",
+         "-keyout", secret, "-out", secret + ".crt"],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    with open(secret, "a", encoding="utf-8") as both:
+        both.write(Path(secret + ".crt").read_text())
+    cluster.wait_pod_ready("web-0", namespace)
+    checks: dict[str, tuple[dict[str, Any], tuple[bool, str]]] = {
+        "calls": ({"grpc": {"port": 9090}}, (True, "Serving")),
+        "secure": (
+            {"httpGet": {"port": 8443, "path": "/", "scheme": "HTTPS"}},
+            (True, "Answered"),
+        ),
+        "missing": (
+            {"httpGet": {"port": 8443, "path": "/no-such", "scheme": "HTTPS"}},
+            (False, "BadStatus"),
+        ),
+        "not-tls": ({"httpGet": {"port": 8080, "scheme": "HTTPS"}}, (False, "TlsFailed")),
+        "no-calls": ({"grpc": {"port": 8080}}, (False, "NoGrpc")),
+    }
+    netns = pod_place(cluster, node, namespace, "web-0").netns
+    for command in (f"{traefik.echo_program()} serve", f"python3 -c '{SECURE}' {secret}"):
+        inside = f"timeout 90 nsenter --net={netns} {command} >/dev/null 2>&1 &"
+        cluster.node_exec(node, "bash", "-c", inside)
+    for port in (8443, 9090):
+
+        def listens(port: int = port) -> bool:
+            knock = f": </dev/tcp/::1/{port}"
+            command = ["nsenter", f"--net={netns}", "timeout", "2", "bash", "-c", knock]
+            return cluster.node_exec_try(node, *command)[0] == 0
+
+        cluster.wait(listens, 30, f"a server at {port}")
+    for name, (check, _) in checks.items():
+        often = {"periodSeconds": 1, "failureThreshold": 1}
+        cluster.apply(service(name, namespace, "stage", selector={"app": "web"},
+                              healthCheck=check | often))  # fmt: skip
+
+    def found() -> bool:
+        told = interface_sets(cluster, namespace)["web-0"]["interfaces"][0].get("health", [])
+        got = {one["service"]: (one["healthy"], one["reason"]) for one in told}
+        assert got == {name: right for name, (_, right) in checks.items()}, told
+        return True
+
+    cluster.wait(found, 60, "each way of asking to find what it should")
+    for name, (_, (healthy, _)) in checks.items():
+        shop.wait_reason(name, "Available" if healthy else "NoneReady", "Endpoints")
 
 
 def test_a_macvlan_has_gateways_too(deployed: Cluster, networks: Networks, namespace: str) -> None:

@@ -102,10 +102,29 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         OUTSIDE | {"healthCheck": {"tcpSocket": {"port": 80}}},
         "spec.healthCheck: Forbidden: says nothing with type ExternalName; leave it out",
     ),
-    "a check of nothing": ({"healthCheck": {}}, "write one of httpGet and tcpSocket, with a port"),
+    "a check of nothing": (
+        {"healthCheck": {}},
+        "write one of httpGet, tcpSocket and grpc, with a port",
+    ),
+    "a check of gRPC and a socket": (
+        {"healthCheck": {"grpc": {"port": 80}, "tcpSocket": {"port": 80}}},
+        "write one of httpGet, tcpSocket and grpc, with a port",
+    ),
+    "a check of gRPC without a port": (
+        {"healthCheck": {"grpc": {"service": "shop.v1.Cart"}}},
+        "spec.healthCheck.grpc.port: Required value: write a number, or the name of a container",
+    ),
+    "a check of a service of no name": (
+        {"healthCheck": {"grpc": {"port": 80, "service": "the cart"}}},
+        "no service's name; write one such as shop.v1.Cart, or leave it out",
+    ),
+    "a check of an unknown scheme": (
+        {"healthCheck": {"httpGet": {"port": 80, "scheme": "https"}}},
+        'spec.healthCheck.httpGet.scheme: Unsupported value: "https"',
+    ),
     "a check of both": (
         {"healthCheck": {"httpGet": {"port": 80}, "tcpSocket": {"port": 80}}},
-        "write one of httpGet and tcpSocket, with a port",
+        "write one of httpGet, tcpSocket and grpc, with a port",
     ),
     "a check without a port": (
         {"healthCheck": {"httpGet": {"path": "/"}}},
@@ -127,9 +146,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"healthCheck": {"tcpSocket": {"port": 80}, "periodSeconds": 2, "timeoutSeconds": 3}},
         "spec.healthCheck.timeoutSeconds: Invalid value",
     ),
-    "a check by gRPC": (
-        {"healthCheck": {"grpc": {"port": 80}}},
-        'unknown field "spec.healthCheck.grpc"',
+    "a check by a command": (
+        {"healthCheck": {"exec": {"command": ["true"]}}},
+        'unknown field "spec.healthCheck.exec"',
     ),
     "no address": ({"clusterIP": "10.1"}, "10.1 is neither None nor an address; write one such as"),
     "an address of another family": (
