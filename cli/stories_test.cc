@@ -204,6 +204,21 @@ TEST(TopologyText, ServicesOfEachNetwork) {
             "└─ services: shop/db headless 0/0/0\n");
 }
 
+TEST(TopologyText, WaysInFromOutside) {
+  json services = json::array({someServices(0)[0]});
+  services[0]["status"]["nodePorts"] = {30080, 0};
+  services[0]["status"]["loadBalancer"]["ingress"] = {{{"ip", "192.0.2.10"}},
+                                                      {{"hostname", "lb.example.com"}}};
+  const auto topology = someTopology(1, 1, services);
+  EXPECT_NE(drawText(topology, 2, Colour::Never)
+                .find("└─ services: shop/web-blue 10.96.0.7 (192.0.2.10, lb.example.com, node port "
+                      "30080) 2/3/1\n"),
+            std::string::npos)
+      << drawText(topology, 2, Colour::Never);
+  EXPECT_NE(drawSvg(topology).find("from outside: 192.0.2.10, lb.example.com, node port 30080"),
+            std::string::npos);
+}
+
 std::size_t count(const std::string& text, const std::string& what) {
   std::size_t found = 0;
   for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++found;

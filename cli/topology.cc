@@ -29,6 +29,21 @@ std::string countOf(std::size_t number, const std::string& noun) {
   return std::to_string(number) + " " + noun + (number == 1 ? "" : "s");
 }
 
+/// Where clients come in who aren't in the cluster.
+std::string outsideOf(const json& service) {
+  std::vector<std::string> ways;
+  for (const json& one : list(service, "/status/loadBalancer/ingress")) {
+    const auto address = text(one, "/ip");
+    ways.push_back(address.empty() ? text(one, "/hostname") : address);
+  }
+  for (const json& one : list(service, "/status/nodePorts")) {
+    if (const auto port = text(one, ""); port != "0") ways.push_back("node port " + port);
+  }
+  std::string out;
+  for (const auto& way : ways) out += (out.empty() ? "" : ", ") + way;
+  return out;
+}
+
 Topology::Service serviceOf(const json& service, std::size_t network) {
   auto address = joined(list(service, "/status/clusterIPs"), "");
   if (address == "None") address = "headless";
@@ -36,6 +51,7 @@ Topology::Service serviceOf(const json& service, std::size_t network) {
   return {network,
           text(service, "/metadata/namespace") + "/" + nameOf(service),
           address,
+          outsideOf(service),
           portsOf(service),
           endpointsOf(service),
           readyOf(service, "/status/conditions") == "True" && !ready.empty() && ready != "0"};
@@ -48,6 +64,7 @@ std::string servicesLine(const std::vector<const Topology::Service*>& services, 
   for (std::size_t i = 0; i < services.size() && i < most; ++i) {
     const auto& one = *services[i];
     out += (i == 0 ? "" : ", ") + printable(one.name) + " " + printable(one.address) + " " +
+           (one.outside.empty() ? "" : "(" + printable(one.outside) + ") ") +
            paint(printable(one.endpoints), one.ready ? Mood::Good : Mood::Bad, colour);
   }
   if (services.size() > most) {

@@ -22,6 +22,7 @@ struct Topology {
     std::size_t network = 0;  // in `networks`
     std::string name;         // `shop/web`
     std::string address;      // ClusterIPs, or `headless`; empty: none yet
+    std::string outside;      // `192.0.2.10, node port 30080`; empty: it's for the cluster
     std::string ports;        // `http:80/TCP`
     std::string endpoints;    // ready/serving/terminating; empty: not counted yet
     bool ready = false;       // its names lead to an endpoint

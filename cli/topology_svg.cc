@@ -70,6 +70,7 @@ struct Tag {
 
 Tag tagOf(const Topology::Service& service) {
   std::string tip = service.name + (service.address.empty() ? "" : "\n" + service.address);
+  if (!service.outside.empty()) tip += "\nfrom outside: " + service.outside;
   if (!service.ports.empty()) tip += "\n" + service.ports;
   tip += service.endpoints.empty() ? "\nno endpoints counted yet"
                                    : "\n" + service.endpoints + " ready/serving/terminating";

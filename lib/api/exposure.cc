@@ -13,6 +13,20 @@ namespace {
 
 constexpr std::int32_t kMaxPort = 65535;
 
+/// Addresses of a subnet that a pod or a gateway may have, at most `most`.
+std::size_t roomOf(const Subnet& subnet, std::size_t most) {
+  const auto cidr = IpPrefix::parse(subnet.cidr);
+  if (!cidr || subnet.isExcluded()) return 0;
+  const unsigned free = bits(cidr->family()) - cidr->length();
+  if (free >= 32) return most;
+  std::size_t room = std::size_t{1} << free;
+  // The first is nobody's, in IPv4 the last neither, but of the smallest subnets
+  // (lib/ipam/subnet.h).
+  if (free >= 2) room -= cidr->isV4() ? 2 : 1;
+  if (!subnet.gateway.empty() && room > 0) --room;
+  return std::min(room, most);
+}
+
 /// Whether it lies in a range that node ports have, only the API server knows.
 void checkNodePorts(const PodNetworkServiceSpec& spec, Report& report) {
   std::set<std::pair<Protocol, std::int32_t>> taken;
@@ -120,3 +134,38 @@ Violations warnOfExposure(const PodNetworkServiceSpec& spec) {
 }
 
 }  // namespace multinet::api::parts
+
+namespace multinet::api {
+
+bool needsGatewayOnEachNode(const PodNetworkServiceSpec& spec) {
+  const bool isLocal = spec.externalTrafficPolicy == TrafficPolicy::Local;
+  return (spec.isExposed() && !isLocal) || spec.reach == Reach::Cluster;
+}
+
+Violations warnOfRoom(const PodNetworkServiceSpec& spec, const PodNetwork& network,
+                      std::size_t nodes) {
+  Violations warnings;
+  for (const AddressFamily family : familiesOf(spec, network)) {
+    const IpFamily wanted = family == AddressFamily::IPv4 ? IpFamily::V4 : IpFamily::V6;
+    std::size_t room = 0;
+    bool any = false;
+    for (const Subnet& subnet : network.spec.ipam.subnets) {
+      const auto cidr = IpPrefix::parse(subnet.cidr);
+      if (!cidr || cidr->family() != wanted) continue;
+      any = true;
+      room += parts::roomOf(subnet, nodes + 1);
+    }
+    if (!any || room > nodes) continue;
+    warnings.push_back({"spec.podNetworkName", spec.podNetworkName,
+                        "has room for " + std::to_string(room) + " addresses of " +
+                            std::string(k8s::spell(family)) + ", and a gateway on each of " +
+                            std::to_string(nodes) +
+                            " nodes takes one beside those of pods: nodes without one refuse "
+                            "clients of this service; see condition Gateway of their "
+                            "NodeNetworkSets",
+                        "", "NoRoomForGateways", Code::Ok});
+  }
+  return warnings;
+}
+
+}  // namespace multinet::api

@@ -303,8 +303,25 @@ void warnOf(const PodNetworkService& service, const Catalog& catalog, Report& re
   }
 }
 
+/// A pod that says nothing has this from the API server.
+constexpr std::int32_t kDefaultGraceSeconds = 30;
+
+/// Half of the grace period is the pod's own (nodeagent/drain).
+void warnOfHold(const PodNetworkServiceSpec& spec, Report& report) {
+  if (!spec.termination || !spec.termination->seconds) return;
+  const std::int32_t seconds = *spec.termination->seconds;
+  if (seconds * 2 <= kDefaultGraceSeconds) return;
+  report.warnings.push_back({"spec.termination.seconds", std::to_string(seconds),
+                             "is over half of the " + std::to_string(kDefaultGraceSeconds) +
+                                 " s of grace that a pod has by default, and a hold ends there; "
+                                 "give its pods a terminationGracePeriodSeconds of " +
+                                 std::to_string(seconds * 2) + " or more",
+                             "", "HoldOverHalf", Code::Ok});
+}
+
 void warnOfAll(const PodNetworkService& service, const Catalog& catalog, Report& report) {
   warnOf(service, catalog, report);
+  warnOfHold(service.spec, report);
   report.append({{}, parts::warnOfExposure(service.spec)});
 }
 

@@ -78,6 +78,14 @@ inline constexpr std::int32_t kMostAffinitySeconds = 86400;
 [[nodiscard]] Report checkClusterIP(const PodNetworkServiceSpec& spec,
                                     const std::vector<ClusterRange>& ranges);
 
+/// Whether nodes without an endpoint of it need a gateway to its network: clients come in by any
+/// node, or it reaches the cluster.
+[[nodiscard]] bool needsGatewayOnEachNode(const PodNetworkServiceSpec& spec);
+/// A warning where the network has too few addresses for a gateway on each of so many nodes beside
+/// one pod. At most: exclusions and what others hold aren't counted.
+[[nodiscard]] Violations warnOfRoom(const PodNetworkServiceSpec& spec, const PodNetwork& network,
+                                    std::size_t nodes);
+
 /// Whether a label is for Kubernetes or us to set, on Services and slices.
 [[nodiscard]] bool isReservedLabel(std::string_view key);
 /// Those of its annotations that go to the Service: all but kubectl's own note.

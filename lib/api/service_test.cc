@@ -491,6 +491,50 @@ TEST(Service, WhatANodeLosesIsWarnedOf) {
               ::testing::StartsWith("spec.sessionAffinity: \"ClientIP\" holds for pods on"));
 }
 
+TEST(Service, AHoldThatMostPodsCutShortIsWarnedOf) {
+  auto service = goodService("web", "blue");
+  service.spec.termination = {TerminationHold::Auto, 15};
+  EXPECT_EQ(all(validate(service, goodCatalog()).warnings), "");
+  service.spec.termination->seconds = 16;
+  const auto report = validate(service, goodCatalog());
+  EXPECT_TRUE(report.ok());
+  EXPECT_EQ(
+      all(report.warnings),
+      "spec.termination.seconds: \"16\" is over half of the 30 s of grace that a pod has by "
+      "default, and a hold ends there; give its pods a terminationGracePeriodSeconds of 32 or "
+      "more\n");
+}
+
+TEST(Service, AGatewayOnEachNodeNeedsRoom) {
+  PodNetworkServiceSpec spec;
+  spec.podNetworkName = "blue";
+  EXPECT_FALSE(needsGatewayOnEachNode(spec));
+  spec.reach = Reach::Cluster;
+  EXPECT_TRUE(needsGatewayOnEachNode(spec));
+  spec.reach = Reach::Network;
+  spec.type = ServiceType::NodePort;
+  EXPECT_TRUE(needsGatewayOnEachNode(spec));
+  spec.externalTrafficPolicy = TrafficPolicy::Local;
+  EXPECT_FALSE(needsGatewayOnEachNode(spec)) << "those with pods of it alone";
+
+  PodNetwork network;
+  const auto room = [&](std::vector<Subnet> subnets, std::size_t nodes) {
+    network.spec.ipam.subnets = std::move(subnets);
+    return all(warnOfRoom(spec, network, nodes));
+  };
+  EXPECT_EQ(room({{"10.20.0.0/29", "", {}, {}}}, 5), "");
+  EXPECT_THAT(room({{"10.20.0.0/29", "10.20.0.1", {}, {}}}, 5), ::testing::HasSubstr("room for 5"));
+  EXPECT_EQ(room({{"10.20.0.0/29", "", {}, {}}, {"10.20.1.0/30", "", {}, {}}}, 7), "");
+  EXPECT_THAT(room({{"10.20.0.0/24", "", {"10.20.0.0/24"}, {}}}, 1),
+              ::testing::HasSubstr("room for 0"));
+  EXPECT_EQ(room({{"10.20.0.0/16", "", {}, {}}, {"fd00::/64", "", {}, {}}}, 5000), "");
+  EXPECT_THAT(room({{"10.20.0.0/16", "", {}, {}}, {"fd00::/126", "", {}, {}}}, 3),
+              ::testing::HasSubstr("room for 3 addresses of IPv6, and a gateway on each of 3"));
+  EXPECT_EQ(room({{"10.20.0.0/31", "", {}, {}}}, 1), "");
+  EXPECT_THAT(room({{"10.20.0.0/32", "", {}, {}}}, 1), ::testing::HasSubstr("room for 1"));
+  EXPECT_EQ(room({}, 9), "") << "refused elsewhere";
+}
+
 TEST(Service, AHoldIsSaidByALabelAndIsLongerByName) {
   const auto hold = [](std::optional<PodNetworkServiceTermination> said, bool headless) {
     PodNetworkServiceSpec spec;

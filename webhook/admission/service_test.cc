@@ -121,6 +121,33 @@ TEST_F(ServiceReview, AnAddressOfAnotherRangeIsRefusedWhenItIsChosen) {
   EXPECT_TRUE(ask(object).unknown);
 }
 
+TEST_F(ServiceReview, ANetworkWithoutRoomForGatewaysIsTold) {
+  view_.ranges = std::vector<api::ClusterRange>();
+  for (const char* node : {"n1", "n2", "n3"}) {
+    for (const char* address : {"192.0.2.1/32", "fd00::1/128"}) {  // of two families each
+      view_.ranges->push_back({*IpPrefix::parse(address), api::RangeUse::Node, node});
+    }
+  }
+  view_.catalog.networks["blue"].spec.ipam.subnets = {{"10.20.0.0/29", "10.20.0.1", {}, {}}};
+  auto object = good();
+  object["spec"].erase("clusterIP");
+  object["spec"]["type"] = "NodePort";
+  EXPECT_THAT(ask(object).warnings, IsEmpty()) << "five addresses";
+  view_.catalog.networks["blue"].spec.ipam.subnets = {{"10.20.0.0/30", "", {}, {}}};
+  const auto verdict = ask(object);
+  EXPECT_TRUE(verdict.allowed);
+  EXPECT_THAT(verdict.warnings,
+              ElementsAre(HasSubstr("spec.podNetworkName: \"blue\" has room for 2 addresses of "
+                                    "IPv4, and a gateway on each of 3 nodes takes one")));
+  EXPECT_THAT(ask(object, object).warnings, IsEmpty()) << "it was told when it began";
+  auto closed = object;
+  closed["spec"]["type"] = "ClusterIP";
+  EXPECT_THAT(ask(closed).warnings, IsEmpty());
+  EXPECT_EQ(ask(object, closed).warnings, verdict.warnings);
+  view_.ranges = std::nullopt;
+  EXPECT_TRUE(ask(object).unknown) << "the API server is to be asked for its nodes";
+}
+
 TEST_F(ServiceReview, ANetworkIsNamedTheSameWhetherItIsClosedOrAbsent) {
   auto& closed = view_.catalog.networks["red"];
   closed.spec.access.namespaces.from = api::AccessFrom::None;

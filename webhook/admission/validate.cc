@@ -1,5 +1,6 @@
 #include "webhook/admission/validate.h"
 
+#include <set>
 #include <string>
 
 #include "lib/api/names.h"
@@ -149,6 +150,14 @@ Verdict validateAttachment(const Review& review, const View& view) {
                      report);
 }
 
+std::size_t nodesIn(const std::vector<api::ClusterRange>& ranges) {
+  std::set<std::string> nodes;
+  for (const api::ClusterRange& range : ranges) {
+    if (range.use == api::RangeUse::Node) nodes.insert(range.owner);
+  }
+  return nodes.size();
+}
+
 Verdict validateService(const Review& review, const View& view) {
   if (!review.object) return badObject({Code::InvalidArgument, "NoObject", "object is missing"});
   auto service = k8s::KindTraits<api::PodNetworkService>::decode(*review.object);
@@ -163,10 +172,18 @@ Verdict validateService(const Review& review, const View& view) {
   api::Report report =
       before ? api::validateUpdate(*before, *service, open) : api::validate(*service, open);
   bool unknown = false;
-  if (report.ok() && !before && !service->spec.clusterIP.empty() && !service->spec.isHeadless()) {
+  const bool chooses = !before && !service->spec.clusterIP.empty() && !service->spec.isHeadless();
+  const bool opens = api::needsGatewayOnEachNode(service->spec) &&
+                     !(before && api::needsGatewayOnEachNode(before->spec));
+  // Only then: the look costs two lists.
+  if (report.ok() && (chooses || opens)) {
     const auto ranges = view.clusterRanges();
     unknown = !ranges.has_value();
-    if (ranges) report.append(api::checkClusterIP(service->spec, *ranges));
+    if (ranges && chooses) report.append(api::checkClusterIP(service->spec, *ranges));
+    const auto network = open.network(service->spec.podNetworkName);
+    if (ranges && opens && network) {
+      report.append({{}, api::warnOfRoom(service->spec, *network, nodesIn(*ranges))});
+    }
   }
   Verdict verdict =
       Verdict::of("podnetworkservice " + review.nameSpace + "/" + service->metadata.name, report);
