@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/api/service.h"
 #include "lib/base/fake_clock.h"
 #include "nodeagent/watch/fake_caches.h"
 
@@ -55,6 +56,37 @@ TEST_F(DemandTest, PodsWantWhatTheyAskForUntilTheyAreFinished) {
       << "it gets no other";
   web->status.phase = "Succeeded";
   EXPECT_TRUE(wantedByPods(caches_).empty());
+}
+
+// A node without a pod of the network joins it for clients who come in here.
+TEST_F(DemandTest, ServicesForClientsOfEachNodeWantTheirNetworks) {
+  EXPECT_TRUE(wantedByServices(caches_).empty()) << "nothing is known yet";
+  const auto serve = [&](const std::string& name, const std::string& type,
+                         const std::string& network) {
+    auto service = std::make_shared<k8s::Service>();
+    service->metadata.name = name;
+    if (!network.empty()) service->metadata.labels = {{api::kNetworkLabel, network}};
+    service->spec.type = type;
+    caches_.everyService->push_back(service);
+    return service;
+  };
+  caches_.everyService.emplace();
+  const auto plain = serve("plain", "ClusterIP", "blue");
+  const auto local = serve("local", "NodePort", "blue");
+  local->spec.externalTrafficPolicy = "Local";
+  serve("gone", "NodePort", "red");
+  serve("of-none", "NodePort", "");
+  EXPECT_TRUE(wantedByServices(caches_).empty())
+      << "those are for pods, for nodes with pods, or of no network";
+  const std::set<NetworkUid> blue{NetworkUid("uid-blue")};
+  plain->metadata.labels[api::kReachLabel] = "Cluster";
+  EXPECT_EQ(wantedByServices(caches_), blue);
+  local->spec.externalTrafficPolicy = "Cluster";
+  EXPECT_EQ(wantedByServices(caches_), blue) << "once";
+  serve("other", "LoadBalancer", "green");
+  EXPECT_EQ(wantedByServices(caches_), (std::set{NetworkUid("uid-blue"), NetworkUid("uid-green")}));
+  caches_.content.networks["green"].metadata.deletionTimestamp = WallTime{};
+  EXPECT_EQ(wantedByServices(caches_), blue) << "nobody joins a network that ends";
 }
 
 TEST_F(DemandTest, LingersAfterTheLastThatWantedIt) {

@@ -46,6 +46,24 @@ TEST_F(TableKeeperTest, FindsOutWhatOthersDidToIt) {
   EXPECT_TRUE(other_.matches(sample()).value());
 }
 
+TEST_F(TableKeeperTest, ListsOnlyWhereSomebodyWrote) {
+  ASSERT_FALSE(keeper_.isCommitted(sample(), now_).value());
+  ASSERT_TRUE(keeper_.commit(sample()));
+  const auto listed = keeper_.listings();
+  for (int i = 1; i <= 5; ++i) {
+    EXPECT_TRUE(keeper_.isCommitted(sample(), now_ + seconds(10 * i)).value());
+  }
+  EXPECT_EQ(keeper_.listings(), listed) << "nobody did";
+  ASSERT_TRUE(other_.commit("add table ip somebodys\n"));
+  for (int i = 6; i <= 9; ++i) {
+    EXPECT_TRUE(keeper_.isCommitted(sample(), now_ + seconds(10 * i)).value());
+  }
+  EXPECT_EQ(keeper_.listings(), listed + 1) << "once for that transaction";
+  ASSERT_TRUE(other_.commit("add element inet multinet_kept ports { 4801 }\n"));
+  EXPECT_FALSE(keeper_.isCommitted(sample(), now_ + seconds(100)).value());
+  ASSERT_TRUE(other_.commit("delete table ip somebodys\n"));
+}
+
 TEST_F(TableKeeperTest, ARefusedCommitIsNotBelieved) {
   ASSERT_TRUE(keeper_.commit(sample()));
   Table bad = sample();
