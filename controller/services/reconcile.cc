@@ -30,6 +30,7 @@ struct Seen {
   const Service* made = nullptr;     ///< null: none of its name
   bool taken = false;                ///< `made` is somebody else's
   bool earlier = false;  ///< `made` is of an earlier service of its name, and about to go
+  bool tries = false;    ///< a write of the Service goes out now
   const std::string* refusal = nullptr;   ///< the server's words on the Service; null: none
   std::vector<const Slice*> slices;       ///< its own
   std::vector<WantedEndpoint> endpoints;  ///< of what is looked at
@@ -147,6 +148,12 @@ Condition readyCondition(const Seen& seen) {
                  "Service \"" + metadata.name +
                      "\" of this namespace was made by somebody else and is left as it is: delete "
                      "it, or give this service another name.");
+  }
+  // Refusals are this leader's own: what an earlier one was told stands until the server answers.
+  if (const auto* told = seen.service->status.conditions.find("Ready");
+      seen.tries && seen.refusal == nullptr && told != nullptr && told->reason == "Refused" &&
+      told->observedGeneration == metadata.generation) {
+    return *told;
   }
   if (seen.refusal != nullptr) {
     return ready(State::False, "Refused",
@@ -411,6 +418,7 @@ Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts
     if (!seen.taken) writeService(seen, outcome);
     // What isn't wished for any more may have been refused before.
     if (outcome.writes.size() > ofSlices) {
+      seen.tries = true;
       seen.refusal = world.refusal(*service, outcome.writes.back().item());
     }
   }

@@ -209,6 +209,10 @@ TEST(ServiceTypes, WhatTheServerRefusesIsSaidInItsOwnWordsWhileItIsWishedFor) {
   EXPECT_EQ(ready().message,
             "The API server refuses the Service: provided port is already allocated.");
   EXPECT_EQ(status().clusterIPs, shop.get<k8s::Service>("vip", "default").spec.clusterIPs);
+  // A leader that knows of no refusal tries, and says nothing else meanwhile.
+  shop.world.taken(key, item);
+  EXPECT_EQ(asked(), item);
+  EXPECT_EQ(ready().reason, "Refused");
   // Another generation isn't judged by that.
   vip = shop.get<api::PodNetworkService>("vip", "default");
   vip.metadata.generation = 3;
