@@ -2,9 +2,13 @@
 // is said of it.
 #include <gmock/gmock.h>
 
+#include <random>
+#include <utility>
+
 #include "controller/services/test_shop.h"
 #include "lib/api/health_check.h"
 #include "lib/api/service.h"
+#include "lib/api/spelling.h"
 
 namespace multinet::controller {
 namespace {
@@ -228,6 +232,88 @@ TEST(ServiceTypes, WhatTheServerRefusesIsSaidInItsOwnWordsWhileItIsWishedFor) {
   shop.world.taken(key, item);
   EXPECT_THAT(nodePorts(shop), ElementsAre(30081));
   EXPECT_EQ(ready().reason, "Accepted") << "nothing is wished for that was refused";
+}
+
+/// Types, ports and reach change in any order, the server allocates, people edit what is made, and
+/// writes are lost; what stands in the end is what the simplest reading of the spec says.
+TEST(ServiceTypes, EndAsANaiveReadingSaysAfterAnyHistory) {
+  std::mt19937 random(20261128);
+  const auto roll = [&](int sides) {
+    return static_cast<int>(random() % static_cast<unsigned>(sides));
+  };
+  for (int history = 0; history < 100; ++history) {
+    Shop shop;
+    auto vip = vipOf(api::ServiceType::ClusterIP);
+    std::int32_t next = 30001;
+    for (int step = 0; step < 40; ++step) {
+      using Type = api::ServiceType;
+      const std::vector<Type> types{Type::ClusterIP, Type::NodePort, Type::LoadBalancer};
+      const Type type = types.at(static_cast<std::size_t>(roll(3)));
+      // A spec that the rules let pass, made anew.
+      vip = vipOf(type);
+      vip.metadata.generation = step + 2;
+      if (roll(2) == 0) vip.spec.reach = api::Reach::Cluster;
+      vip.spec.ports = {{"http", api::Protocol::TCP, 80, {}, ""}};
+      if (roll(2) == 0) vip.spec.ports.push_back({"dns", api::Protocol::UDP, 53, {}, ""});
+      if (type != Type::ClusterIP && roll(3) == 0) vip.spec.ports[0].nodePort = 31000 + roll(3);
+      if (type != Type::ClusterIP && roll(2) == 0) {
+        vip.spec.externalTrafficPolicy = api::TrafficPolicy::Local;
+      }
+      if (type == Type::LoadBalancer && roll(2) == 0) {
+        vip.spec.loadBalancerSourceRanges = {"192.0.2.0/24"};
+      }
+      const bool allocates = type == Type::NodePort || (type == Type::LoadBalancer && roll(2) == 0);
+      if (type == Type::LoadBalancer) vip.spec.allocateLoadBalancerNodePorts = allocates;
+      shop.put(vip);
+      for (const auto& write : shop.look()) {
+        if (roll(3) != 0) shop.apply(write);
+      }
+      if (roll(3) == 0 && shop.count<k8s::Service>() == 2) {
+        auto edited = shop.get<k8s::Service>("vip", "default");
+        edited.spec.type = "NodePort";
+        edited.spec.externalTrafficPolicy = std::string("Local");
+        edited.metadata.labels[api::kReachLabel] = "World";
+        if (!edited.spec.ports.empty()) edited.spec.ports[0].nodePort = 32000;
+        shop.put(edited);
+      }
+      if (roll(4) != 0) continue;
+      vip = shop.get<api::PodNetworkService>("vip", "default");
+      vip.metadata.generation += 100;  // what was lost is asked for again
+      shop.put(vip);
+      shop.converge();
+      const std::string where =
+          "history " + std::to_string(history) + ", step " + std::to_string(step);
+      if (allocates) allocate(shop, std::exchange(next, next + 2));
+      const auto made = shop.get<k8s::Service>("vip", "default");
+      ASSERT_EQ(made.spec.type, k8s::spell(type)) << where;
+      ASSERT_EQ(made.metadata.labels->contains(api::kReachLabel),
+                vip.spec.reach == api::Reach::Cluster)
+          << where;
+      const bool isLocal = vip.spec.externalTrafficPolicy == api::TrafficPolicy::Local;
+      ASSERT_EQ(*made.spec.externalTrafficPolicy, type == Type::ClusterIP ? ""
+                                                  : isLocal               ? "Local"
+                                                                          : "Cluster")
+          << where;
+      ASSERT_EQ(*made.spec.loadBalancerSourceRanges, vip.spec.loadBalancerSourceRanges) << where;
+      ASSERT_EQ(made.spec.ports.size(), vip.spec.ports.size()) << where;
+      std::vector<std::int32_t> told;
+      for (std::size_t i = 0; i < made.spec.ports.size(); ++i) {
+        const std::int32_t asked = vip.spec.ports[i].nodePort;
+        const std::int32_t has = made.spec.ports[i].nodePort;
+        ASSERT_TRUE(asked != 0 ? has == asked : (has != 0) == allocates) << where << ": " << has;
+        told.push_back(has);
+      }
+      if (told == std::vector<std::int32_t>(told.size())) told.clear();
+      const auto status = shop.get<api::PodNetworkService>("vip", "default").status;
+      ASSERT_EQ(status.nodePorts, told) << where;
+      ASSERT_EQ(status.conditions.find("LoadBalancer") != nullptr, type == Type::LoadBalancer)
+          << where;
+      ASSERT_EQ(status.conditions.find("Ready")->reason, "Accepted") << where;
+      ASSERT_THAT(serviceReconciler().reconcile(shop.world, {"default", "vip"}, shop.now).writes,
+                  IsEmpty())
+          << where << ": a new leader writes nothing";
+    }
+  }
 }
 
 TEST(ServiceTypes, ACheckIsCarriedToTheNodesAndTheirWordCounts) {
