@@ -579,6 +579,27 @@ def test_a_cluster_ip_goes_on_without_the_agent(shop: Shop) -> None:
     assert bad == 0 and ok > 20, f"{bad} of {ok + bad} connections were lost"
 
 
+def test_a_cluster_ip_outlives_its_place_in_the_file_system(shop: Shop) -> None:
+    """What the agent holds goes on; the next one, which finds nothing there, makes it anew."""
+    cluster, namespace = shop.cluster, shop.namespace
+    node = cluster.nodes[0]
+    cluster.apply(workload("Deployment", "web", namespace, "stage", 1))
+    cluster.apply(service("web", namespace, "stage", clusterIP=None))
+    cluster.apply(pod("client", namespace, node=node, networks="stage"))
+    cluster.wait_pod_ready("client", namespace)
+    shop.rolled_out("deployment/web")
+    vip = cluster.json("service", "web", namespace)["spec"]["clusterIP"]
+
+    def served() -> bool:
+        return page_of(shop, "client", f"http://{vip}/").startswith("web-")
+
+    cluster.wait(served, 20, "the client to be served")
+    cluster.node_exec(node, "umount", "--lazy", "/run/multinet/bpf")
+    assert served(), "while the agent runs"
+    cluster.restart_agent(node)
+    cluster.wait(served, 30, "the client to be served again")
+
+
 def test_what_it_is_made_for_never_changes(shop: Shop) -> None:
     cluster, namespace = shop.cluster, shop.namespace
     cluster.apply(service("web", namespace, "stage", ipFamilies=["IPv4"]))
