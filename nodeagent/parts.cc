@@ -258,7 +258,9 @@ void NetworkParts::serve() {
                                                 std::move(done));
                    },
                .cutShort = [this](const PodRef& pod,
-                                  Duration grace) { reporter_.event(pod, cutShort(grace)); }});
+                                  Duration grace) { reporter_.event(pod, cutShort(grace)); },
+               .ending = [this](const PodRef& pod, const SandboxId& sandbox,
+                                bool ends) { reporter_.ending(pod, sandbox, ends); }});
   cluster_.start();    // a call that needs what it doesn't know yet waits, then Unavailable
   recovery_->start();  // fail-closed: until it is done no call for networks is served
 }

@@ -64,7 +64,8 @@ k8s::EndpointConditions conditionsOf(const PodOnNetwork& on,
   const bool serving = on.pod->status.conditions.isTrue("Ready") &&
                        on.interface->conditions.isTrue("Ready") &&
                        (!service.healthCheck || isHealthy(*on.interface, standing));
-  const bool terminating = on.pod->metadata.deleting();
+  const bool terminating =
+      on.pod->metadata.deleting() || on.interface->conditions.isTrue(api::kDraining);
   return {service.publishNotReadyAddresses || (serving && !terminating), serving, terminating};
 }
 

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "lib/api/service.h"
+
 namespace multinet::controller {
 namespace {
 
@@ -96,6 +98,19 @@ TEST(Endpoints, AreReadyServingAndTerminatingAsTheApiSays) {
     pod.service.publishNotReadyAddresses = one.notReadyToo;
     EXPECT_EQ(pod.conditions(), one.expected) << "case " << (&one - cases.data());
   }
+}
+
+/// The kubelet ends it by itself: the API knows of no deletion.
+TEST(Endpoints, OfAPodWhoseNodeSaysThatItDrainsAreTerminating) {
+  OnePod one;
+  auto& conditions = one.interface.conditions.items;
+  conditions.push_back({api::kDraining, ConditionStatus::True, 0, std::nullopt, "", ""});
+  EXPECT_EQ(one.conditions(), (k8s::EndpointConditions{false, true, true}));
+  one.podReady(ConditionStatus::False);
+  EXPECT_EQ(one.conditions(), (k8s::EndpointConditions{false, false, true}));
+  one.podReady(ConditionStatus::True);
+  conditions.back().status = ConditionStatus::False;
+  EXPECT_EQ(one.conditions(), (k8s::EndpointConditions{true, true, false}));
 }
 
 /// A pod that is Ready and doesn't answer on the network leaves the service that asks for it there.

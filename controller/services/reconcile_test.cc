@@ -575,6 +575,10 @@ TEST(Services, EndAsANaiveReadingSaysAfterAnyHistory) {
             set.interfaces[0].health = std::vector<api::InterfaceHealth>{
                 {"web", roll(5) == 0 ? "uid-old" : "uid-web", roll(3) != 0, "", ""}};
           }
+          if (roll(4) == 0) {
+            set.interfaces[0].conditions.items.push_back(
+                {api::kDraining, State::True, 0, std::nullopt, "", ""});
+          }
           sets[name] = set;
           shop.put(set);
           break;
@@ -648,7 +652,8 @@ TEST(Services, EndAsANaiveReadingSaysAfterAnyHistory) {
         });
         const bool ready = object.status.conditions.isTrue("Ready") &&
                            interface.conditions.isTrue("Ready") && (healthy || !isChecked) &&
-                           !object.metadata.deleting();
+                           !object.metadata.deleting() &&
+                           !interface.conditions.isTrue(api::kDraining);
         for (const auto& ip : interface.ips) {
           const auto address = ip.address.substr(0, ip.address.find('/'));
           expected[address] = ready;

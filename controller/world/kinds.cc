@@ -46,7 +46,7 @@ const Fields kSetFields{
        {"podNetworkUID"},
        {"attachmentName"},
        {"ips", {{"address"}, {"family"}}},
-       {"conditions", {{"type"}, {"status"}}, {"type", "Ready"}},
+       {"conditions", {{"type"}, {"status"}}, {"type", "Ready|Draining"}},
        {"health"}}}}};
 const Fields kNodeSetFields{
     "",

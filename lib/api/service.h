@@ -39,6 +39,10 @@ inline constexpr const char* kNetworkLabel = "multinet.dev/network";
 /// ours here. Absent: kHold or kHoldByName.
 inline constexpr const char* kHoldLabel = "multinet.dev/hold";
 
+/// Condition of an interface in its pod's set while all containers of the pod are told to stop,
+/// though it isn't deleted: its endpoints are terminating. Written by the pod's node.
+inline constexpr const char* kDraining = "Draining";
+
 /// Label of a Service: spec.reach where it is Cluster (`Cluster`), absent otherwise.
 inline constexpr const char* kReachLabel = "multinet.dev/reach";
 

@@ -84,7 +84,14 @@ bool passes(simdjson::dom::element item,
             const std::pair<std::string_view, std::string_view>& only) {
   if (only.first.empty()) return true;
   std::string_view word;
-  return item[only.first].get(word) == simdjson::SUCCESS && word == only.second;
+  if (item[only.first].get(word) != simdjson::SUCCESS) return false;
+  std::string_view rest = only.second;
+  while (!rest.empty()) {
+    const std::string_view one = rest.substr(0, rest.find('|'));
+    if (word == one) return true;
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+  }
+  return false;
 }
 
 void read(simdjson::dom::element element, StringMap& out, const Path& path, Failure& failure,

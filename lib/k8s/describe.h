@@ -81,7 +81,7 @@ void read(simdjson::dom::element element, IntOrString& out, const Path& path, Fa
 struct Fields {
   std::string_view name;
   std::vector<Fields> inside{};
-  /// Of a list: only items in which this field has this word. Empty: all of them.
+  /// Of a list: only items in which this field has one of these words (`A|B`). Empty: all of them.
   std::pair<std::string_view, std::string_view> only{};
 
   /// Null where it isn't among those inside.

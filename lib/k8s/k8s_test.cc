@@ -37,6 +37,13 @@ TEST(Decoding, TakesOfAListWhatIsAskedFor) {
   ASSERT_TRUE(pod.has_value()) << pod.error().message;
   ASSERT_EQ(pod->status.conditions.items.size(), 1U);
   EXPECT_EQ(pod->status.conditions.find("Ready")->status, ConditionStatus::False);
+  static const Fields kTwo{
+      "",
+      {{"status", {{"conditions", {{"type"}, {"status"}}, {"type", "Ready|PodScheduled|Read"}}}}}};
+  const auto both = decode<Pod>(parser.parse(text).value(), &kTwo);
+  ASSERT_TRUE(both.has_value()) << both.error().message;
+  EXPECT_EQ(both->status.conditions.items.size(), 2U);
+  EXPECT_TRUE(both->status.conditions.isTrue("PodScheduled"));
 }
 
 TEST(Decoding, OfASliceKeepsWhatIsWritten) {

@@ -163,21 +163,21 @@ void listRunningContainers(RuntimeChannel& channel, BootTime deadline,
                            async::Answer<std::vector<drain::Container>> done) {
   subset::ListContainersRequest request;
   request.mutable_filter()->mutable_state()->set_state(subset::CONTAINER_RUNNING);
-  channel.call(
-      {"ListContainers", request.SerializeAsString(), deadline, {}},
-      [done = std::move(done)](RuntimeReply reply) {
-        if (!reply.message) return done(fail(std::move(reply.message).error()));
-        subset::ListContainersResponse decoded;
-        if (!decoded.ParseFromString(*reply.message)) {
-          return done(fail(Code::Internal, "Malformed",
-                           "list containers: the runtime's reply is no valid message"));
-        }
-        std::vector<drain::Container> containers;
-        for (const auto& one : decoded.containers()) {
-          containers.push_back({one.id(), one.metadata().name(), SandboxId(one.pod_sandbox_id())});
-        }
-        done(std::move(containers));
-      });
+  channel.call({"ListContainers", request.SerializeAsString(), deadline, {}},
+               [done = std::move(done)](RuntimeReply reply) {
+                 if (!reply.message) return done(fail(std::move(reply.message).error()));
+                 subset::ListContainersResponse decoded;
+                 if (!decoded.ParseFromString(*reply.message)) {
+                   return done(fail(Code::Internal, "Malformed",
+                                    "list containers: the runtime's reply is no valid message"));
+                 }
+                 std::vector<drain::Container> containers;
+                 for (const auto& one : decoded.containers()) {
+                   containers.push_back({one.id(), one.metadata().name(),
+                                         SandboxId(one.pod_sandbox_id()), one.created_at()});
+                 }
+                 done(std::move(containers));
+               });
 }
 
 std::unique_ptr<sandbox::Runtime> makeRuntimeClient(RuntimeChannel& channel, async::Lane& files,

@@ -41,6 +41,7 @@ Standing standingOf(const watch::Caches::Service& service, const PodUid& pod,
       const bool ready = one.conditions.ready.value_or(true);
       if (one.targetRef && one.targetRef->uid == pod.str()) {
         const bool goes = one.conditions.terminating.value_or(false);
+        standing.listed = true;
         standing.offered = standing.offered || ready;
         standing.terminating = standing.terminating || goes;
         standing.published = standing.published || (ready && goes);
@@ -69,8 +70,10 @@ void Departure::look(const std::string& network, const std::string& name, const 
   }
   auto found = services_.find(key);
   if (found == services_.end()) {
-    // One that wasn't ready had no clients.
-    if (!now.offered && !now.terminating) return;
+    // One that wasn't ready had no clients. The kubelet says that of a pod that is out of time just
+    // before it stops it.
+    const bool wasJustReady = now.listed && readyUntil_ && time < *readyUntil_ + now.hold;
+    if (!now.offered && !now.terminating && !wasJustReady) return;
     found = services_.try_emplace(key).first;
   }
   Service& service = found->second;

@@ -24,6 +24,7 @@ struct Standing {
   bool others = false;       ///< another pod takes new connections
   Duration hold{};           ///< after it was said; zero: the service wants none
   bool published = false;    ///< offered although it goes: publishNotReadyAddresses
+  bool listed = false;       ///< it is there, by any family
 };
 /// With `internalTrafficPolicy: Local` others are those of `node`, whose clients it is about.
 /// Slices that aren't the controller's are passed over. A service that is gone wants no hold.
@@ -49,14 +50,16 @@ enum class Why : std::uint8_t {
 enum class Ending : std::uint8_t {
   Deleted,  ///< or gone, or nobody knows
   NotDeleted,
+  ByKubelet,  ///< not deleted, and all of it is told to stop: evicted, preempted, out of time
   Static,
 };
 
 /// One pod that ends.
 class Departure {
  public:
-  /// `since`: when it was known to.
-  explicit Departure(BootTime since) : since_(since) {}
+  /// `since`: when it was known to; `readyUntil`: when it was ready last, where it isn't any more.
+  explicit Departure(BootTime since, std::optional<BootTime> readyUntil = std::nullopt)
+      : since_(since), readyUntil_(readyUntil) {}
 
   /// A service, by network and name, as it is now.
   void look(const std::string& network, const std::string& name, const Standing& now,
@@ -85,6 +88,7 @@ class Departure {
   [[nodiscard]] Until until(const Service& service) const;
 
   BootTime since_;
+  std::optional<BootTime> readyUntil_;
   std::optional<BootTime> stoppedAt_;
   std::map<std::pair<std::string, std::string>, Service> services_;  ///< that matter
   std::set<std::string> unknown_;                                    ///< networks

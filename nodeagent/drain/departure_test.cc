@@ -121,6 +121,24 @@ TEST_F(DepartureTest, NothingIsWaitedForWhereNobodyIsSentThere) {
   expect(0s, Why::NotServed);
 }
 
+// As a pod that is out of time: the kubelet says so before it stops it.
+TEST_F(DepartureTest, OneThatWasJustReadyHadClients) {
+  constexpr Standing kUnready{false, false, true, 3s, false, true};
+  look(kUnready, 0s);
+  departure_.stopping(at(0s));
+  expect(0s, Why::NotServed);
+  departure_ = Departure(at(0s), at(-2s));
+  look({false, false, true, 3s}, 0s, "of others");
+  departure_.stopping(at(0s));
+  expect(0s, Why::NotServed);
+  look(kUnready, 0s);
+  expect(3s, Why::Held);
+  departure_ = Departure(at(0s), at(-4s));
+  look(kUnready, 0s);
+  departure_.stopping(at(0s));
+  expect(0s, Why::NotServed);
+}
+
 TEST_F(DepartureTest, WaitsForTheWordOfEachFamily) {
   look(kOffered, 0s);
   departure_.stopping(at(0s));
@@ -144,6 +162,7 @@ TEST_F(DepartureTest, ARestartWaitsOnlyUntilItIsSurelyOne) {
   departure_.stopping(at(0s));
   expect(1s, Why::NotDeleted, 30s, Ending::NotDeleted);
   expect(0s, Why::Static, 30s, Ending::Static);
+  expect(5s, Why::Unseen, 30s, Ending::ByKubelet);
   expect(0s, Why::Short, 2s);
 }
 

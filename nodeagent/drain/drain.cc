@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
@@ -16,6 +17,9 @@ constexpr milliseconds kLook(20);
 /// The runtime's list of containers is asked for again, at first soon.
 constexpr milliseconds kSoon(20);
 constexpr std::chrono::seconds kSeldom(1);
+/// The runtime ends a container by force after its grace period; who isn't gone so long after that
+/// was spared, as by a kubelet that was restarted and thought better of it.
+constexpr std::chrono::seconds kSpared(30);
 /// Of a pod that doesn't say otherwise (API: terminationGracePeriodSeconds).
 constexpr std::chrono::seconds kUsualGrace(30);
 
@@ -54,17 +58,54 @@ bool Drain::mayHold() const {
   return !closed_ && (anyContainer_ || isStarting());
 }
 
-void Drain::keep(Container container) {
+void Drain::keep(Container container, std::optional<std::int64_t> order) {
   const std::lock_guard lock(mutex_);
-  std::string& newest = newest_[container.sandbox][container.name];
-  containers_.erase(newest);
-  newest = container.id;
+  auto& names = newest_[container.sandbox];
+  const bool isNew = !names.contains(container.name);
+  Kept& newest = names[container.name];
+  if (isNew) newest.order = order ? *order : ++order_;
+  containers_.erase(newest.id);
+  newest.id = container.id;
+  newest.stops = false;
   containers_[std::move(container.id)] = std::move(container.sandbox);
   anyContainer_ = true;
 }
 
 void Drain::created(Container container) {
-  keep(std::move(container));
+  const SandboxId sandbox = container.sandbox;
+  keep(std::move(container), std::nullopt);
+  lane_.post([this, sandbox] {
+    disinherit(sandbox);
+    const auto barrier = barriers_.find(sandbox);
+    if (barrier != barriers_.end()) settle(barrier);
+  });
+}
+
+bool Drain::allStop(const SandboxId& sandbox, std::size_t containers) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = newest_.find(sandbox);
+  if (found == newest_.end() || containers == 0 || found->second.size() < containers) return false;
+  std::vector<std::pair<std::int64_t, bool>> stops;
+  for (const auto& [name, kept] : found->second) stops.emplace_back(kept.order, kept.stops);
+  std::ranges::sort(stops, std::greater<>());
+  stops.resize(containers);
+  return std::ranges::all_of(stops, [](const auto& one) { return one.second; });
+}
+
+void Drain::setStops(const std::string& container, bool stops) {
+  const std::lock_guard lock(mutex_);
+  const auto sandbox = containers_.find(container);
+  if (sandbox == containers_.end()) return;
+  for (auto& [name, kept] : newest_[sandbox->second]) {
+    if (kept.id == container) kept.stops = stops;
+  }
+}
+
+void Drain::clearStops(const SandboxId& sandbox) {
+  const std::lock_guard lock(mutex_);
+  const auto found = newest_.find(sandbox);
+  if (found == newest_.end()) return;
+  for (auto& [name, kept] : found->second) kept.stops = false;
 }
 
 void Drain::removed(const SandboxId& sandbox) {
@@ -72,11 +113,12 @@ void Drain::removed(const SandboxId& sandbox) {
     const std::lock_guard lock(mutex_);
     const auto had = newest_.find(sandbox);
     if (had == newest_.end()) return;
-    for (const auto& [name, container] : had->second) containers_.erase(container);
+    for (const auto& [name, kept] : had->second) containers_.erase(kept.id);
     newest_.erase(had);
     anyContainer_ = !containers_.empty();
   }
   lane_.post([this, sandbox] {
+    inherited_.erase(sandbox);
     const auto barrier = barriers_.find(sandbox);
     if (barrier == barriers_.end() || !barrier->second.waiting.empty()) return;
     barriers_.erase(barrier);
@@ -111,9 +153,12 @@ void Drain::adopt(Duration retryAfter) {
       }));
 }
 
-void Drain::adopted(const std::vector<Container>& containers) {
+void Drain::adopted(std::vector<Container> containers) {
   const auto now = picture_();
+  std::ranges::sort(containers, {}, &Container::created);
+  std::int64_t order = -static_cast<std::int64_t>(containers.size());
   for (const Container& one : containers) {
+    ++order;
     if (!now->sandboxes.contains(one.sandbox)) continue;
     {
       // What was made meanwhile is newer than the list.
@@ -121,10 +166,23 @@ void Drain::adopted(const std::vector<Container>& containers) {
       const auto had = newest_.find(one.sandbox);
       if (had != newest_.end() && had->second.contains(one.name)) continue;
     }
-    keep(one);
+    keep(one, order);
   }
+  for (const auto& [sandbox, view] : now->sandboxes) inherited_.emplace(sandbox, view.pod);
+  lane_.postAfter(kUsualGrace + kSpared, [this] {
+    while (!inherited_.empty()) disinherit(SandboxId(inherited_.begin()->first));
+  });
   adopted_ = true;
   podChanged("");
+}
+
+void Drain::disinherit(const SandboxId& sandbox) {
+  const auto found = inherited_.find(sandbox);
+  if (found == inherited_.end()) return;
+  const auto barrier = barriers_.find(sandbox);
+  const bool isTold = barrier != barriers_.end() && barrier->second.told;
+  if (!isTold) sources_->ending(found->second, sandbox, false);
+  inherited_.erase(found);
 }
 
 void Drain::stop(const std::string& container, Duration grace,
@@ -164,7 +222,13 @@ void Drain::arrive(const CallPtr& call) {
   }
   const auto barrier = barrierOf(*sandbox, view->second);
   barrier->second.departure.stopping(clock_.now());
-  if (call->sandbox) call->grace = graceOf(barrier->second.pod);
+  barrier->second.fails.reset();
+  if (call->sandbox) {
+    call->grace = graceOf(barrier->second.pod);
+  } else {
+    setStops(call->container, true);
+    barrier->second.grace = std::max(barrier->second.grace, call->grace);
+  }
   barrier->second.waiting.push_back(call);
   failpoint::pass("drain.hold");
   settle(barrier);
@@ -176,23 +240,58 @@ Drain::Barriers::iterator Drain::barrierOf(const SandboxId& sandbox,
   if (standing != barriers_.end()) return standing;
   std::set<std::string> networks;
   for (const InterfaceStatus& one : *view.interfaces) networks.insert(one.plan.network.str());
-  const auto made =
-      barriers_
-          .try_emplace(sandbox,
-                       Barrier{view.pod, std::move(networks), Departure(clock_.now()), {}, {}})
-          .first;
+  const auto made = barriers_
+                        .try_emplace(sandbox, Barrier{view.pod,
+                                                      std::move(networks),
+                                                      Departure(clock_.now(), readyUntil(view.pod)),
+                                                      {},
+                                                      {}})
+                        .first;
   ending_ = barriers_.size();
   lookAtAll(made->second);
   return made;
 }
 
-Ending Drain::endingOf(const PodRef& pod) const {
+std::optional<BootTime> Drain::readyUntil(const PodRef& pod) const {
+  const auto seen = sources_->own->pod(pod.namespaceName, pod.name);
+  if (seen.object == nullptr) return std::nullopt;
+  const auto* const ready = seen.object->status.conditions.find("Ready");
+  const bool isReady = ready == nullptr || ready->status == k8s::ConditionStatus::True;
+  if (isReady || !ready->lastTransitionTime) return std::nullopt;
+  // By this machine's clock, in whole seconds.
+  const Duration ago = clock_.wall() - *ready->lastTransitionTime - std::chrono::seconds(1);
+  return clock_.now() - std::max(Duration{}, ago);
+}
+
+Ending Drain::endingOf(const SandboxId& sandbox, const PodRef& pod) const {
   const auto seen = sources_->own->pod(pod.namespaceName, pod.name);
   if (!seen.known || seen.object == nullptr) return Ending::Deleted;
   if (seen.object->isMirror()) return Ending::Static;
   const auto& metadata = seen.object->metadata;
-  return metadata.uid != pod.uid.str() || metadata.deleting() ? Ending::Deleted
-                                                              : Ending::NotDeleted;
+  if (metadata.uid != pod.uid.str() || metadata.deleting()) return Ending::Deleted;
+  // A pod whose only container is restarted looks the same, and is: nobody serves there meanwhile.
+  return allStop(sandbox, seen.object->spec.containers.size()) ? Ending::ByKubelet
+                                                               : Ending::NotDeleted;
+}
+
+void Drain::tellEnding(Barriers::iterator barrier, Ending ending) const {
+  Barrier& its = barrier->second;
+  const bool ends = ending == Ending::ByKubelet;
+  if (its.told == ends || (!ends && ending != Ending::NotDeleted)) return;
+  its.told = ends;
+  sources_->ending(its.pod, barrier->first, ends);
+}
+
+// On the lane, of one that nobody waits for.
+void Drain::expectEnd(Barriers::iterator barrier) {
+  const BootTime by = clock_.now() + barrier->second.grace + kSpared;
+  barrier->second.fails = by;
+  lane_.postAfter(by - clock_.now(), [this, sandbox = barrier->first, by] {
+    const auto found = barriers_.find(sandbox);
+    if (found == barriers_.end() || found->second.fails != by) return;
+    clearStops(sandbox);
+    settle(found);
+  });
 }
 
 Duration Drain::graceOf(const PodRef& pod) const {
@@ -222,16 +321,32 @@ void Drain::lookAtOne(Barrier& barrier, const std::string& network, const std::s
                          clock_.now());
 }
 
+void Drain::forgetStops(const Barrier& barrier, const std::vector<std::pair<CallPtr, Why>>& going) {
+  for (const auto& [call, why] : going) {
+    const auto stopsIt = [container = call->container](const CallPtr& other) {
+      return other->container == container && !*other->gone;
+    };
+    const bool isRepeated =
+        std::ranges::any_of(barrier.waiting, stopsIt) ||
+        std::ranges::any_of(going, [&](const auto& one) { return stopsIt(one.first); });
+    if (*call->gone && !isRepeated) setStops(call->container, false);
+  }
+}
+
 void Drain::settle(Barriers::iterator barrier) {
   Barrier& its = barrier->second;
   const BootTime now = clock_.now();
-  const Ending ending = endingOf(its.pod);
+  Ending ending = endingOf(barrier->first, its.pod);
+  tellEnding(barrier, ending);
   std::optional<BootTime> next;
   std::vector<std::pair<CallPtr, Why>> going;
+  const bool containersWait =
+      std::ranges::any_of(its.waiting, [](const CallPtr& call) { return !call->sandbox; });
   std::erase_if(its.waiting, [&](const CallPtr& call) {
     const auto until = its.departure.until(call->grace, ending);
     const bool isReplaced = call->sandbox && ending == Ending::NotDeleted;
-    if (until.at <= now || isReplaced) {
+    const bool isLetGo = call->sandbox && ending == Ending::ByKubelet && !containersWait;
+    if (until.at <= now || isReplaced || isLetGo) {
       going.emplace_back(call, until.why);
       return true;
     }
@@ -258,10 +373,18 @@ void Drain::settle(Barriers::iterator barrier) {
     }
     release(*call, why);
   }
+  forgetStops(its, going);
+  if (!its.waiting.empty()) return;
+  if (!going.empty()) {
+    ending = endingOf(barrier->first, its.pod);
+    tellEnding(barrier, ending);
+  }
   // One that goes on lives: its end, when it comes, begins anew.
-  if (its.waiting.empty() && ending == Ending::NotDeleted) {
+  if (ending == Ending::NotDeleted) {
     barriers_.erase(barrier);
     ending_ = barriers_.size();
+  } else if (ending == Ending::ByKubelet && !its.fails) {
+    expectEnd(barrier);
   }
 }
 

@@ -2,11 +2,15 @@
 // them: StopContainer is held meanwhile, so that no process ends while clients are still sent to
 // it. One barrier a pod: all of its containers pass it, the first to arrive and those that follow.
 //
+// A pod that the kubelet ends by itself isn't deleted: that all of its containers are told to stop
+// is the only sign of it. It is said in the pod's set then, and the services let go of it likewise.
+//
 // Of other pods nothing is known here, and their calls aren't held; but for the first moments of an
 // agent, which has yet to learn from the runtime whose the containers are.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,6 +37,7 @@ struct Container {
   std::string id;
   std::string name;
   SandboxId sandbox;
+  std::int64_t created = 0;  ///< ns since 1970, by the runtime's word; 0: just now
 };
 
 /// What it asks; all of it outlives the lane.
@@ -45,6 +50,10 @@ struct Sources {
   /// Hears of a container that is told to stop before its services let go of the pod, since half of
   /// `grace`, or the longest hold, is over. On the lane; must not block.
   std::function<void(const PodRef& pod, Duration grace)> cutShort = [](const auto&, auto) {};
+  /// Hears that all containers of a pod are told to stop, though it isn't deleted; and with false
+  /// that they aren't any more, as after a restart. On the lane; must not block.
+  std::function<void(const PodRef& pod, const SandboxId& sandbox, bool ends)> ending =
+      [](const auto&, const auto&, bool) {};
 };
 
 /// All calls return at once. Any thread.
@@ -104,24 +113,47 @@ class Drain {
     Departure departure;
     std::vector<CallPtr> waiting;
     std::optional<BootTime> wakes{};
+    Duration grace{};                 ///< the longest of its containers'
+    bool told = false;                ///< that the kubelet ends it
+    std::optional<BootTime> fails{};  ///< when it should long have ended
   };
   using Barriers = std::map<SandboxId, Barrier>;
 
+  /// The newest container of a name.
+  struct Kept {
+    std::string id;
+    std::int64_t order = 0;  ///< in which the names were first seen; below 0: of an earlier agent
+    bool stops = false;      ///< it was told to
+  };
+
   [[nodiscard]] bool isStarting() const;
   [[nodiscard]] std::optional<SandboxId> sandboxOf(const std::string& container) const;
-  void keep(Container container);
+  /// Without an order it is the next.
+  void keep(Container container, std::optional<std::int64_t> order);
+  /// Of the containers that the pod has beside init containers and sidecars, which come first.
+  [[nodiscard]] bool allStop(const SandboxId& sandbox, std::size_t containers) const;
+  void setStops(const std::string& container, bool stops);
+  void clearStops(const SandboxId& sandbox);
   // On the lane:
   void adopt(Duration retryAfter);
-  void adopted(const std::vector<Container>& containers);
+  void adopted(std::vector<Container> containers);
   void arrive(const CallPtr& call);
   void release(const Call& call, Why why) const;
   [[nodiscard]] Barriers::iterator barrierOf(const SandboxId& sandbox,
                                              const sandbox::SandboxView& view);
-  [[nodiscard]] Ending endingOf(const PodRef& pod) const;
+  /// Nothing where it is, or where nobody knows.
+  [[nodiscard]] std::optional<BootTime> readyUntil(const PodRef& pod) const;
+  [[nodiscard]] Ending endingOf(const SandboxId& sandbox, const PodRef& pod) const;
+  void tellEnding(Barriers::iterator barrier, Ending ending) const;
+  /// Says that those of which an earlier agent may have said that they end don't.
+  void disinherit(const SandboxId& sandbox);
+  void expectEnd(Barriers::iterator barrier);
   /// Of a pod that is deleted, by the API.
   [[nodiscard]] Duration graceOf(const PodRef& pod) const;
   void lookAtAll(Barrier& barrier) const;
   void lookAtOne(Barrier& barrier, const std::string& network, const std::string& name) const;
+  /// Of calls that nobody waits for any more, and that weren't passed on.
+  void forgetStops(const Barrier& barrier, const std::vector<std::pair<CallPtr, Why>>& going);
   /// Lets go whom nothing holds any more; the barrier may be gone after it.
   void settle(Barriers::iterator barrier);
   void forgetGone(const sandbox::Snapshot& now);
@@ -134,15 +166,17 @@ class Drain {
   std::atomic<bool> adopted_{false};
   std::atomic<bool> closed_{false};
 
-  mutable std::mutex mutex_;                                        // of the next two
-  std::map<std::string, SandboxId> containers_;                     ///< of sandboxes with networks
-  std::map<SandboxId, std::map<std::string, std::string>> newest_;  ///< by name
+  mutable std::mutex mutex_;                                 // of the next three
+  std::map<std::string, SandboxId> containers_;              ///< of sandboxes with networks
+  std::map<SandboxId, std::map<std::string, Kept>> newest_;  ///< by name
+  std::int64_t order_ = 0;
   std::atomic<bool> anyContainer_{false};
 
   // Of the lane:
   std::optional<Sources> sources_;
   Barriers barriers_;
-  std::atomic<std::size_t> ending_{0};  ///< barriers; read on any thread
+  std::map<SandboxId, PodRef> inherited_;  ///< of an earlier agent
+  std::atomic<std::size_t> ending_{0};     ///< barriers; read on any thread
 };
 
 }  // namespace multinet::agent::drain

@@ -38,12 +38,17 @@ class DrainTest : public ::testing::Test {
     pod_.metadata.nameSpace = "shop";
     pod_.metadata.name = "web";
     pod_.metadata.uid = "u1";
-    own_.put(pod_);
+    has(2);
     caches_.servicesFor = {"blue"};
     serve(ready("u1"));
   }
   ~DrainTest() override { lane_.stop(); }
 
+  /// The pod has so many containers, of which the runtime knows one.
+  void has(std::size_t containers) {
+    pod_.spec.containers.resize(containers);
+    own_.put(pod_);
+  }
   void serve(const k8s::Endpoint& mine, const std::string& address = "10.96.0.1",
              const std::string& hold = "") {
     caches_.serviceLists["blue"] = {
@@ -74,6 +79,10 @@ class DrainTest : public ::testing::Test {
                  .cutShort =
                      [this](const PodRef& pod, Duration grace) {
                        cutShort_.push_back(pod.name + " " + std::to_string(grace / 1s));
+                     },
+                 .ending =
+                     [this](const PodRef& pod, const SandboxId& sandbox, bool ends) {
+                       endings_.push_back(pod.name + " " + sandbox.str() + (ends ? " ends" : ""));
                      }});
     settle();
   }
@@ -123,6 +132,7 @@ class DrainTest : public ::testing::Test {
   std::vector<std::string> went_;  ///< container and tenths of a second that it was held
   std::vector<std::string> told_;
   std::vector<std::string> cutShort_;  ///< pod and grace period
+  std::vector<std::string> endings_;   ///< pod, sandbox and whether the kubelet ends it
   Drain drain_{lane_, clock_, [this] { return std::make_shared<sandbox::Snapshot>(picture_); },
                [this](Why why, Duration) { told_.emplace_back(name(why)); }};
 };
@@ -265,6 +275,155 @@ TEST_F(DrainTest, ADeletionThatIsHeardOfAfterTheStopCounts) {
   EXPECT_THAT(told_, IsEmpty());
   pass(200ms);
   EXPECT_THAT(told_, ElementsAre("held"));
+}
+
+TEST_F(DrainTest, APodThatTheKubeletEndsByItselfIsSaidToAndHeld) {
+  has(1);
+  openWithContainer();
+  stop("c1");
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
+  pass(100ms);
+  goesByTheSlice();
+  pass(2900ms);
+  EXPECT_THAT(went_, IsEmpty());
+  pass(200ms);
+  EXPECT_THAT(told_, ElementsAre("held"));
+  stopSandbox("s1");
+  EXPECT_EQ(went_.back(), "s1 0") << "the barrier is passed";
+  isDeleted();
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends")) << "the slice knows without it now";
+}
+
+TEST_F(DrainTest, APodThatIsOutOfTimeIsHeldThoughItIsNotReadyAnyMore) {
+  has(1);
+  openWithContainer();
+  auto unready = ready("u1");
+  unready.conditions = {false, false, false};
+  serve(unready);
+  pod_.status.conditions.items = {
+      {"Ready", k8s::ConditionStatus::False, 0, clock_.wall(), "PodFailed", ""}};
+  own_.put(pod_);
+  pass(100ms);
+  stop("c1");
+  pass(100ms);
+  goesByTheSlice();
+  pass(2700ms);
+  EXPECT_THAT(went_, IsEmpty());
+  pass(200ms);
+  EXPECT_THAT(told_, ElementsAre("held"));
+  // A minute later nobody remembers it, nor waits before a sandbox in which nothing runs.
+  drain_.created({"c2", "main", SandboxId("s1")});
+  serve(unready);
+  pass(60s);
+  stop("c2");
+  EXPECT_EQ(told_.back(), "not-served");
+  goesByTheSlice();
+  stopSandbox("s1");
+  EXPECT_EQ(went_.back(), "s1 0");
+}
+
+TEST_F(DrainTest, AShortGraceIsSaidThoughNotHeld) {
+  has(1);
+  openWithContainer();
+  stop("c1", 1s);
+  EXPECT_THAT(told_, ElementsAre("short"));
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
+}
+
+TEST_F(DrainTest, OneOfTwoContainersThatStopsIsARestart) {
+  openWithContainer();
+  drain_.created({"c2", "second", SandboxId("s1")});
+  settle();
+  endings_.clear();
+  stop("c1");
+  pass(1100ms);
+  EXPECT_THAT(told_, ElementsAre("not-deleted"));
+  EXPECT_THAT(endings_, IsEmpty());
+  // A hook of the other's took longer.
+  stop("c2");
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
+}
+
+TEST_F(DrainTest, ARestartOfTheOnlyContainerIsOverWithTheNext) {
+  has(1);
+  openWithContainer();
+  stop("c1");
+  goesByTheSlice();
+  pass(3100ms);
+  EXPECT_THAT(told_, ElementsAre("held"));
+  drain_.created({"c2", "main", SandboxId("s1")});
+  settle();
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends", "web s1"));
+  serve(ready("u1"));
+  stop("c2");
+  EXPECT_EQ(endings_.size(), 3U);
+  pass(2900ms);
+  EXPECT_EQ(told_.size(), 1U) << "a hold of its own";
+}
+
+TEST_F(DrainTest, AnInitContainerThatEndedAndASidecarAreNotCounted) {
+  has(1);
+  openWithContainer();
+  listed_.clear();
+  pod_.spec.initContainers = std::vector<k8s::Container>(2);
+  own_.put(pod_);
+  const SandboxId sandbox("s2");
+  picture_.sandboxes[sandbox] = picture_.sandboxes[SandboxId("s1")];
+  for (const char* one : {"init", "sidecar", "main"}) drain_.created({one, one, sandbox});
+  stop("sidecar");
+  pass(1100ms);
+  EXPECT_THAT(told_, ElementsAre("not-deleted"));
+  drain_.created({"sidecar2", "sidecar", sandbox});
+  EXPECT_THAT(endings_, IsEmpty());
+  stop("main");
+  EXPECT_EQ(endings_.back(), "web s2 ends");
+}
+
+TEST_F(DrainTest, SidecarsOfAnEarlierAgentAreThoseThatAreOlder) {
+  has(1);
+  listed_ = {{"c2", "main", SandboxId("s1"), 20}, {"c1", "sidecar", SandboxId("s1"), 10}};
+  open();
+  stop("c1");
+  EXPECT_THAT(endings_, IsEmpty());
+  stop("c2");
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
+}
+
+TEST_F(DrainTest, AStopThatTheKubeletGaveUpIsNone) {
+  has(1);
+  openWithContainer();
+  stop("c1");
+  *gone_ = true;
+  goesByTheSlice();
+  pass(3100ms);
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends", "web s1"));
+}
+
+TEST_F(DrainTest, WhoDoesNotEndInTheEndLives) {
+  has(1);
+  openWithContainer();
+  stop("c1", 4s);
+  pass(2s);
+  EXPECT_THAT(told_, ElementsAre("limit"));
+  pass(33s);
+  EXPECT_EQ(endings_.size(), 1U);
+  pass(2s);
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends", "web s1"));
+}
+
+TEST_F(DrainTest, WhatAnEarlierAgentSaidIsTakenBackWithTheNextContainer) {
+  openWithContainer();
+  drain_.created({"c2", "main", SandboxId("s1")});
+  settle();
+  EXPECT_THAT(endings_, ElementsAre("web s1"));
+}
+
+TEST_F(DrainTest, WhatAnEarlierAgentSaidIsTakenBackInTheEnd) {
+  openWithContainer();
+  pass(59s);
+  EXPECT_THAT(endings_, IsEmpty());
+  pass(2s);
+  EXPECT_THAT(endings_, ElementsAre("web s1"));
 }
 
 TEST_F(DrainTest, APodThatTheApiHasNoMoreIsDeleted) {

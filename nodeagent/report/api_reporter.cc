@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/api/service.h"
 #include "nodeagent/report/bounds.h"
 
 namespace multinet::agent::report {
@@ -23,6 +24,15 @@ bool isRefusal(const Error& error) {
 
 k8s::ConditionStatus statusOf(const Readiness& readiness) {
   return readiness.ready ? k8s::ConditionStatus::True : k8s::ConditionStatus::False;
+}
+
+k8s::Condition draining() {
+  k8s::Condition condition;
+  condition.type = api::kDraining;
+  condition.status = k8s::ConditionStatus::True;
+  condition.reason = "Stopping";
+  condition.message = "the kubelet stops all containers of the pod, though it isn't deleted";
+  return condition;
 }
 
 bool isOf(const watch::Seen<k8s::Pod>& seen, const PodRef& pod) {
@@ -148,6 +158,34 @@ void ApiReporter::addHealth(Told& told) const {
   }
 }
 
+void ApiReporter::ending(const PodRef& pod, const SandboxId& sandbox, bool ends) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!told_.contains(pod.uid)) return;
+    endings_.insert_or_assign(pod.uid, std::pair(sandbox, ends));
+  }
+  workers_.add(pod.uid);
+}
+
+void ApiReporter::addEnding(Told& told) const {
+  if (!told.set) return;
+  const auto seen = own_.interfaceSet(told.pod.namespaceName, told.set->metadata.name);
+  const bool isSame = seen.object != nullptr && seen.object->pod.uid == told.pod.uid.str() &&
+                      *seen.object->sandboxID == told.sandbox.str();
+  bool ends = isSame && std::ranges::any_of(seen.object->interfaces, [](const auto& one) {
+                return one.conditions.isTrue(api::kDraining);
+              });
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = endings_.find(told.pod.uid);
+    if (known != endings_.end() && known->second.first == told.sandbox) ends = known->second.second;
+  }
+  for (api::PodInterface& interface : told.set->interfaces) {
+    interface.conditions.remove(api::kDraining);
+    if (ends) interface.conditions.set(draining(), clock_.wall());
+  }
+}
+
 void ApiReporter::event(const PodRef& pod, const Notice& notice) {
   events_.onPod(pod, notice);
 }
@@ -239,6 +277,7 @@ Result<async::Outcome> ApiReporter::write(const PodUid& uid) {
   const bool podIsThere = !seen.known || isOf(seen, told.pod);
 
   addHealth(told);
+  addEnding(told);
   const Status set = writeSet(told, seen);
   // A set that can't be removed is no trouble of the pod's; it may be on another node by now.
   if (!set && told.set && isRefusal(set.error())) tellRefusal(told, set.error());
@@ -316,6 +355,7 @@ void ApiReporter::keep(const PodUid& uid, const Told& told, bool isFollowed) {
   if (found == told_.end() || found->second.version != told.version) return;
   found->second = told;
   const bool done = told.readinessWritten && (!told.deleteSet || told.setWritten);
+  if (!told.set) endings_.erase(uid);
   if (!told.set && done && !isFollowed) told_.erase(found);
 }
 

@@ -82,6 +82,10 @@ class ApiReporter {
   /// From now on the set says so. Until it is called for an interface, what the API has stays: an
   /// earlier agent found it.
   void healthFound(const PodUid& pod, const NetworkUid& network, InterfaceHealths healths);
+  /// All containers of the pod in that sandbox are told to stop, though it isn't deleted, or aren't
+  /// any more. The set's interfaces say so by condition Draining while it is so. Until it is called
+  /// what the API has stays: an earlier agent said it.
+  void ending(const PodRef& pod, const SandboxId& sandbox, bool ends);
   void event(const PodRef& pod, const Notice& notice);
   void nodeEvent(const Notice& notice);
 
@@ -114,6 +118,7 @@ class ApiReporter {
   void tell(const PodRef& pod, Told told);
   void tellUsed();
   void addHealth(Told& told) const;
+  void addEnding(Told& told) const;
   [[nodiscard]] Result<async::Outcome> write(const PodUid& uid);
   [[nodiscard]] Status writeSet(Told& told, const watch::Seen<k8s::Pod>& pod);
   [[nodiscard]] Status writeReadiness(Told& told, const watch::Seen<k8s::Pod>& seen);
@@ -135,6 +140,7 @@ class ApiReporter {
   std::uint64_t version_ = 0;
   std::map<PodUid, Told> told_;
   std::map<std::pair<PodUid, NetworkUid>, InterfaceHealths> healths_;
+  std::map<PodUid, std::pair<SandboxId, bool>> endings_;
   std::map<PodUid, SandboxId> current_;  ///< whose set is, or is about to be, in the API
   Events events_;
   async::Workers<PodUid> workers_;

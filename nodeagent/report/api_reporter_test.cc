@@ -8,6 +8,7 @@
 #include <future>
 #include <thread>
 
+#include "lib/api/service.h"
 #include "lib/base/fake_clock.h"
 #include "lib/kube/fake_transport.h"
 #include "nodeagent/report/bounds.h"
@@ -314,6 +315,31 @@ TEST_F(ApiReporterTest, OtherRoomsPutEventsOnPodsAndTheNodeAndSetItsConditions) 
   const NodeCondition condition{"AgentBypassed", k8s::ConditionStatus::True, "Seen", "it does"};
   reporter_->tell(condition);
   EXPECT_EQ(news_.last_, condition);
+}
+
+TEST_F(ApiReporterTest, APodThatTheKubeletEndsSaysSoUntilItDoesNot) {
+  const auto drains = [&] {
+    const auto sets = server_.sets();
+    return sets.size() == 1 && sets.front().interfaces.front().conditions.isTrue(api::kDraining);
+  };
+  reporter_->attached(pod_, SandboxId("s1"), oneInterface());
+  settle();
+  EXPECT_FALSE(drains());
+  reporter_->ending(pod_, SandboxId("s1"), true);
+  eventually("a word", drains);
+  settle();
+  EXPECT_EQ(callsAfterALook(), 0);
+  // The next agent doesn't know yet.
+  restartAgent();
+  reporter_->attached(pod_, SandboxId("s1"), oneInterface());
+  settle();
+  EXPECT_TRUE(drains());
+  reporter_->ending(pod_, SandboxId("s1"), false);
+  eventually("a word back", [&] { return !drains(); });
+  reporter_->ending(pod_, SandboxId("s1"), true);
+  eventually("a word", drains);
+  reporter_->attached(pod_, SandboxId("s2"), oneInterface());
+  eventually("another sandbox's set", [&] { return !drains(); });
 }
 
 TEST_F(ApiReporterTest, HealthIsInTheSetAndAnEarlierAgentsWordStaysUntilThereIsAnother) {

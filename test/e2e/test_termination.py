@@ -30,6 +30,7 @@ RATE = float(os.environ.get("MULTINET_RATE", "75"))
 GRACE = 20
 LABEL_HOLD = "multinet.dev/hold"
 SYSTEM = "multinet-system"
+THING = "example.com/thing"
 
 
 @pytest.fixture
@@ -137,6 +138,153 @@ def test_no_connection_is_lost_by_an_end(deployed: Cluster, stage: str, namespac
     for name in ("ClusterIP", "headless"):
         assert counts[name].failed == 0, f"{name}: {counts[name]}"
         assert counts[name].ok > 500, f"{name}: {counts[name]}"
+
+
+def server_pods(
+    cluster: Cluster, namespace: str, networks: str | None, names: list[str], node: str
+) -> None:
+    """Pods as servers() has them, with app: NAME of the first part of their names; without an owner."""
+    for name in names:
+        app = name.split("-")[0]
+        template = json.loads(servers(app, namespace, networks, 1, GRACE))["spec"]["template"]
+        template["spec"].pop("topologySpreadConstraints")
+        template["spec"]["nodeSelector"] = {"kubernetes.io/hostname": node}
+        template["spec"]["containers"][0]["resources"] = {"limits": {THING: "1"}}
+        metadata = template["metadata"] | {"name": name, "namespace": namespace}
+        one = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+        cluster.apply(json.dumps(one))
+
+
+@pytest.fixture
+def things(deployed: Cluster) -> Iterator[str]:
+    """A node that has ten things, which nobody else asks for. Its name."""
+    node = deployed.nodes[1]
+
+    def have(count: str | None) -> None:
+        patch = {"status": {"capacity": {THING: count}, "allocatable": {THING: count}}}
+        deployed.kubectl("patch", "node", node, "--subresource=status", "-p", json.dumps(patch))
+
+    have("10")
+    yield node
+    have(None)
+
+
+def test_no_connection_is_lost_where_the_kubelet_ends_pods_by_itself(
+    deployed: Cluster, stage: str, namespace: str, things: str
+) -> None:
+    """Pods out of time, and pods that a critical one pushes out: nothing is deleted in the API."""
+    cluster = deployed
+    apps: dict[str, str | None] = {"web": stage, "plain": None}
+    late = {app: [f"{app}-late-{number}" for number in range(2)] for app in apps}
+    pushed = {app: [f"{app}-pushed-{number}" for number in range(2)] for app in apps}
+    for app, networks in apps.items():
+        cluster.apply(servers(app, namespace, networks, 2, GRACE))
+        server_pods(cluster, namespace, networks, late[app] + pushed[app], things)
+    ports = [{"name": "http", "port": 80, "targetPort": PORT}]
+    selector = {"app": "web"}
+    cluster.apply(service("vip", namespace, stage, clusterIP=None, selector=selector, ports=ports))
+    cluster.apply(core_service("plain", namespace))
+    load = Load(cluster, namespace, stage, cluster.nodes[0])
+    ending = [*late["web"], *late["plain"], *pushed["web"], *pushed["plain"]]
+    for app in apps:
+        cluster.kubectl("rollout", "status", f"deployment/{app}", "-n", namespace, "--timeout=90s")
+    for name in ending:
+        cluster.wait_pod_ready(name, namespace)
+
+    def available() -> bool:
+        status = cluster.json("podnetworkservice", "vip", namespace)["status"]
+        return bool(status["endpoints"]["ready"] == 6)
+
+    cluster.wait(available, 20, "six endpoints")
+    before = stops(cluster, things)
+    targets: dict[str, tuple[str, int]] = {
+        "ClusterIP": (cluster.json("service", "vip", namespace)["spec"]["clusterIP"], 80),
+        "kube-proxy": (cluster.json("service", "plain", namespace)["spec"]["clusterIP"], 80),
+    }
+    load.start(targets, RATE)
+
+    def failed(names: list[str]) -> bool:
+        phases = {name: cluster.json("pod", name, namespace)["status"]["phase"] for name in names}
+        assert set(phases.values()) <= {"Failed", "Succeeded"}, phases
+        return True
+
+    soon = json.dumps({"spec": {"activeDeadlineSeconds": 1}})
+    for number in range(2):
+        for app in apps:
+            cluster.kubectl("patch", "pod", late[app][number], "-n", namespace, "-p", soon)
+    cluster.wait(lambda: failed(late["web"] + late["plain"]), 60, "the ends of those out of time")
+    # The kubelet makes room for one that is bound to it.
+    critical = json.loads(pod("critical", namespace))
+    critical["spec"] |= {"nodeName": things, "priorityClassName": "system-node-critical"}
+    critical["spec"]["containers"][0]["resources"] = {"limits": {THING: "10"}}
+    cluster.apply(json.dumps(critical))
+    cluster.wait(lambda: failed(ending), 60, "the ends of those pushed out")
+    counts = load.stop()
+    for name, count in counts.items():
+        print(f"{name}: {count}")
+    grown = stops(cluster, things).get("held", 0) - before.get("held", 0)
+    assert grown == 4, f"{grown} of 4 were held"
+    assert counts["ClusterIP"].failed == 0, f"{counts['ClusterIP']}"
+    assert counts["ClusterIP"].ok > 200, f"{counts['ClusterIP']}"
+
+
+def restarting(name: str, namespace: str, network_name: str, sick: list[str], node: str) -> str:
+    """A pod whose containers live until /tmp/sick is there."""
+    made = json.loads(pod(name, namespace, networks=network_name, labels={"app": "web"}, node=node))
+    (container,) = made["spec"]["containers"]
+    probe = {"exec": {"command": ["test", "!", "-e", "/tmp/sick"]}, "periodSeconds": 1}
+    probe |= {"failureThreshold": 1, "timeoutSeconds": 10}
+    made["spec"]["containers"] = [
+        container | {"name": one, "livenessProbe": probe if one in sick else None}
+        for one in ("main", *(each for each in sick if each != "main"))
+    ]
+    made["spec"]["terminationGracePeriodSeconds"] = GRACE
+    return json.dumps(made)
+
+
+@pytest.mark.parametrize("sick", ["main", "beside"])
+def test_a_pod_that_goes_on_is_taken_out_only_while_nothing_of_it_runs(
+    deployed: Cluster, stage: str, namespace: str, sick: str
+) -> None:
+    """Liveness restarts: of the only container, and of one of two."""
+    cluster = deployed
+    cluster.apply(service("web", namespace, stage, termination={"seconds": 3}))
+    for name in ("stays", "goes-on"):
+        cluster.apply(restarting(name, namespace, stage, [sick], cluster.nodes[0]))
+    for name in ("stays", "goes-on"):
+        cluster.wait_pod_ready(name, namespace)
+
+    def ready() -> int:
+        status = cluster.json("podnetworkservice", "web", namespace)["status"]
+        return int(status["endpoints"]["ready"])
+
+    cluster.wait(lambda: ready() == 2, 20, "both endpoints")
+    said: set[bool] = set()
+
+    def restarted() -> bool:
+        for one in cluster.items("endpointslices", namespace):
+            for endpoint in one.get("endpoints") or []:
+                if endpoint["targetRef"]["name"] == "goes-on":
+                    said.add(endpoint["conditions"]["terminating"])
+        states = cluster.json("pod", "goes-on", namespace)["status"]["containerStatuses"]
+        return max(one["restartCount"] for one in states) == 1
+
+    mark = len(cluster.log(cluster.nodes[0], "agent"))
+    touch = ("exec", "goes-on", "-n", namespace, "-c", sick, "--", "touch", "/tmp/sick")
+    cluster.kubectl(*touch)
+    cluster.wait(restarted, 60, "the restart")
+    told = re.findall(
+        r"told to stop pod=\S+/goes-on heldMs=(\d+) why=(\S+)",
+        cluster.log(cluster.nodes[0], "agent")[mark:],
+    )
+    (held, why), *_ = told
+    if sick == "main":
+        assert True in said, "it was offered while its only container was restarted"
+        assert why == "held" and int(held) < 6000, told
+    else:
+        assert said == {False}, "one of its containers went on"
+        assert why == "not-deleted" and int(held) < 2000, told
+    cluster.wait(lambda: ready() == 2, 30, "both endpoints again")
 
 
 def both_families(name: str, namespace: str, network_name: str) -> list[str]:
