@@ -122,7 +122,7 @@ void Object::Close::operator()(bpf_object* object) const {
 Object::~Object() = default;
 
 Result<Object> Object::load(std::span<const unsigned char> elf, const std::string& name,
-                            std::string directory) {
+                            std::string directory, const Sizes& sizes) {
   libbpf_set_print(hear);
   said.clear();
   bpf_object_open_opts options{};
@@ -132,6 +132,15 @@ Result<Object> Object::load(std::span<const unsigned char> elf, const std::strin
   bpf_object* opened = bpf_object__open_mem(elf.data(), elf.size(), &options);
   if (opened == nullptr) return refused("read BPF object " + name, errno);
   std::unique_ptr<bpf_object, Close> object(opened);
+  for (const auto& [map, entries] : sizes) {
+    bpf_map* const found = bpf_object__find_map_by_name(opened, map.c_str());
+    if (found == nullptr) {
+      return fail(Code::NotFound, "NoSuchMap", "size BPF map " + map + ": the object has none");
+    }
+    if (bpf_map__set_max_entries(found, entries) != 0) {
+      return refused("size BPF map " + map, errno);
+    }
+  }
   if (const int error = bpf_object__load(opened); error != 0) {
     const bool another = said.find("couldn't reuse pinned map") != std::string::npos ||
                          said.find("parameter mismatch") != std::string::npos;

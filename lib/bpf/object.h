@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,6 +25,9 @@ struct Attached {
   unsigned kept = 0;      ///< links that were as they shall be
 };
 
+/// Entries for which maps have room, by the maps' names.
+using Sizes = std::map<std::string, std::uint32_t>;
+
 /// One thread at a time.
 class Object {
  public:
@@ -31,8 +35,10 @@ class Object {
   /// directory, a bpffs (bpffs.h), or taken from there. Errors name the call and the file, hold
   /// what the kernel said, and what helps: Unavailable/BpfNotPermitted, BpfNotSupported (with the
   /// verifier's last words), or FailedPrecondition/MapLayout where a map that is kept is another.
+  /// `sizes`: of maps that have room for so many entries, whatever the source says.
   [[nodiscard]] static Result<Object> load(std::span<const unsigned char> elf,
-                                           const std::string& name, std::string directory);
+                                           const std::string& name, std::string directory,
+                                           const Sizes& sizes = {});
   Object(Object&&) noexcept = default;
   Object& operator=(Object&&) noexcept = default;
   Object(const Object&) = delete;

@@ -19,6 +19,13 @@ class FakePlane final : public Plane {
   }
   [[nodiscard]] ServiceTable::Maps maps() override { return {services, slots, endpoints}; }
   [[nodiscard]] bpf::Table& members() override { return memberTable; }
+  [[nodiscard]] Status grow() override {
+    if (growsTo == 0)
+      return fail(Code::ResourceExhausted, "MapFull", "enlarge: as large as can be");
+    for (FakeTable* one : {&services, &slots, &endpoints}) one->setCapacity(growsTo);
+    growsTo = 0;
+    return {};
+  }
   [[nodiscard]] Result<std::set<std::uint64_t>> namespaces() override { return alive; }
   [[nodiscard]] Result<unsigned> end(const std::vector<Ended>& some,
                                      const Members& /*members*/) override {
@@ -28,6 +35,7 @@ class FakePlane final : public Plane {
 
   bool there = false;
   int ensured = 0;
+  std::size_t growsTo = 0;  ///< once; 0: not at all
   std::optional<Error> error;
   std::set<std::uint64_t> alive;
   std::vector<Ended> ended;

@@ -1,5 +1,7 @@
 #include "nodeagent/services/kernel_plane.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <filesystem>
 
@@ -19,6 +21,13 @@ namespace fs = std::filesystem;
 std::string earlier(const std::string& directory) {
   return directory + "/v1";
 }
+
+/// Those that have an entry for each address, or for each endpoint. Their size is that of a table
+/// of 16 bytes an entry; entries are allocated when they are written.
+constexpr std::array kGrowing{"services", "slots", "endpoints"};
+/// 64 MiB of such a table.
+constexpr std::uint32_t kMostEntries = 1U << 22U;
+constexpr unsigned kMostGenerations = 16;
 
 bool isTarget(const netlink::UdpSocket& socket, const Target& target) {
   const mn_backend backend = toMap(target);
@@ -40,14 +49,31 @@ Result<std::string> podsCgroup(const std::string& mount) {
                   "--pods-cgroup");
 }
 
-std::string KernelPlane::kept() const {
-  return options_.directory + "/v" + std::to_string(MN_LAYOUT);
+std::string KernelPlane::keptAs(unsigned generation) const {
+  const std::string first = options_.directory + "/v" + std::to_string(MN_LAYOUT);
+  return generation == 0 ? first : first + "-" + std::to_string(generation);
+}
+
+std::optional<unsigned> KernelPlane::oldest() const {
+  std::error_code ignored;
+  for (unsigned generation = 0; generation <= kMostGenerations; ++generation) {
+    if (fs::exists(keptAs(generation) + "/services", ignored)) return generation;
+  }
+  return std::nullopt;
 }
 
 bool KernelPlane::isThere() const {
   std::error_code ignored;
-  return fs::exists(kept() + "/services", ignored) ||
-         fs::exists(earlier(options_.directory) + "/services", ignored);
+  return oldest() || fs::exists(earlier(options_.directory) + "/services", ignored);
+}
+
+// As they are kept; those that aren't are as the programs' source has them.
+bpf::Sizes KernelPlane::sizes() const {
+  bpf::Sizes sizes;
+  for (const char* name : kGrowing) {
+    if (const auto map = bpf::Map::keptAt(kept() + "/" + name)) sizes[name] = map->capacity();
+  }
+  return sizes;
 }
 
 // What is as it was goes on as it is, links too: they get the new programs when all that these read
@@ -88,9 +114,11 @@ Status KernelPlane::takeOverServices() {
 
 Status KernelPlane::load() {
   MULTINET_CHECK(bpf::mountBpffs(options_.directory));
+  generation_ = oldest().value_or(0);
   MULTINET_CHECK(makePrivateDirectory(kept()));
   MULTINET_CHECK(takeOverPins());
-  MULTINET_TRY(bpf::Object object, bpf::Object::load(bpf::objects::translate, "translate", kept()));
+  MULTINET_TRY(bpf::Object object,
+               bpf::Object::load(bpf::objects::translate, "translate", kept(), sizes()));
   MULTINET_TRY(members_, object.map("members"));
   MULTINET_TRY(services_, object.map("services"));
   MULTINET_TRY(slots_, object.map("slots"));
@@ -101,19 +129,82 @@ Status KernelPlane::load() {
   return {};
 }
 
-Status KernelPlane::attach() {
+Result<bpf::Attached> KernelPlane::attachTo(bpf::Object& object) const {
   MULTINET_TRY(const std::string mount, bpf::cgroup2Mount());
   std::string cgroup = mount + "/" + options_.cgroup;
   if (options_.cgroup.empty()) {
     MULTINET_TRY(cgroup, podsCgroup(mount));
   }
-  MULTINET_TRY(const bpf::Attached attached, object_->attach(cgroup));
-  forgetOthers();
-  if (attached.made + attached.replaced == 0) return {};
+  MULTINET_TRY(const bpf::Attached attached, object.attach(cgroup));
+  if (attached.made + attached.replaced == 0) return attached;
   log::info("attached the programs of services", {{"cgroup", cgroup},
                                                   {"made", attached.made},
                                                   {"replaced", attached.replaced},
                                                   {"kept", attached.kept}});
+  return attached;
+}
+
+Status KernelPlane::attach() {
+  MULTINET_CHECK(attachTo(*object_));
+  forgetOthers();
+  return {};
+}
+
+Status KernelPlane::copyInto(const bpf::Object& larger) {
+  for (const char* name : kGrowing) {
+    MULTINET_TRY(bpf::Map to, larger.map(name));
+    MULTINET_TRY(const bpf::Map from, object_->map(name));
+    Status written;
+    MULTINET_CHECK(from.each([&](bpf::Bytes key, bpf::Bytes value) {
+      if (const Status one = to.put(key, value); !one) written = one;
+    }));
+    MULTINET_CHECK(written);
+  }
+  return {};
+}
+
+// Nobody writes meanwhile. Programs read the larger maps one after the other, and links go on: what
+// they find is the same. An agent that dies in between is followed by one that takes the smaller.
+Status KernelPlane::grow() {
+  bpf::Sizes sizes = this->sizes();
+  for (auto& [name, entries] : sizes) {
+    if (entries >= kMostEntries || generation_ >= kMostGenerations) {
+      return fail(Code::ResourceExhausted, "MapFull",
+                  "enlarge BPF map " + name + ": it has room for " + std::to_string(entries) +
+                      " entries, and none has more");
+    }
+    entries *= 2;
+  }
+  std::error_code ignored;
+  const std::string larger = keptAs(generation_ + 1);
+  const auto undo = [&](const Error& error) {
+    // Links of programs that read the larger maps get their own again.
+    const auto back = attachTo(*object_);
+    if (!back) log::warn("can't go back to maps of services", {{"error", back.error()}});
+    fs::remove_all(larger, ignored);
+    return fail(error);
+  };
+  fs::remove_all(larger, ignored);
+  MULTINET_CHECK(makePrivateDirectory(larger));
+  for (const auto& entry : fs::directory_iterator(kept(), ignored)) {
+    const std::string name = entry.path().filename();
+    if (sizes.contains(name)) continue;
+    if (const Status both = bpf::keepAlso(entry.path(), fs::path(larger) / name); !both) {
+      return undo(both.error());
+    }
+  }
+  auto object = bpf::Object::load(bpf::objects::translate, "translate", larger, sizes);
+  if (!object) return undo(object.error());
+  if (const Status copied = copyInto(*object); !copied) return undo(copied.error());
+  if (const auto attached = attachTo(*object); !attached) return undo(attached.error());
+  MULTINET_TRY(services_, object->map("services"));
+  MULTINET_TRY(slots_, object->map("slots"));
+  MULTINET_TRY(endpoints_, object->map("endpoints"));
+  object_ = std::move(*object);
+  ++generation_;
+  forgetOthers();
+  log::info("enlarged the maps of services",
+            {{"services", sizes["services"]}, {"endpoints", sizes["slots"]}});
   return {};
 }
 

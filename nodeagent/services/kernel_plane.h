@@ -29,6 +29,7 @@ class KernelPlane final : public Plane {
 
   [[nodiscard]] bool isThere() const override;
   [[nodiscard]] Status ensure() override;
+  [[nodiscard]] Status grow() override;
   [[nodiscard]] ServiceTable::Maps maps() override { return {*services_, *slots_, *endpoints_}; }
   [[nodiscard]] bpf::Table& members() override { return *members_; }
   [[nodiscard]] Result<std::set<std::uint64_t>> namespaces() override;
@@ -36,7 +37,14 @@ class KernelPlane final : public Plane {
                                      const Members& members) override;
 
  private:
-  [[nodiscard]] std::string kept() const;
+  /// The directory of the maps that are used, or are to be made; `generation` 0: as made first.
+  [[nodiscard]] std::string keptAs(unsigned generation) const;
+  [[nodiscard]] std::string kept() const { return keptAs(generation_); }
+  /// The oldest that is there: it goes once a later one is whole.
+  [[nodiscard]] std::optional<unsigned> oldest() const;
+  [[nodiscard]] bpf::Sizes sizes() const;
+  [[nodiscard]] Result<bpf::Attached> attachTo(bpf::Object& object) const;
+  [[nodiscard]] Status copyInto(const bpf::Object& larger);
   [[nodiscard]] Status load();
   [[nodiscard]] Status takeOverPins() const;
   [[nodiscard]] Status takeOverServices();
@@ -45,6 +53,7 @@ class KernelPlane final : public Plane {
   [[nodiscard]] Result<unsigned> endHere(const std::vector<Ended>& ended) const;
 
   const PlaneOptions options_;
+  unsigned generation_ = 0;  ///< how often the maps have grown
   std::optional<bpf::Object> object_;
   std::optional<bpf::Map> members_;
   std::optional<bpf::Map> services_;

@@ -9,8 +9,10 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "lib/bpf/test_ground.h"
 #include "lib/netns/cookie.h"
@@ -556,6 +558,85 @@ TEST_F(PlaneTest, TheNextAgentWritesNothingAndInterruptsNothing) {
   EXPECT_TRUE(alive->contains(netns_));
   EXPECT_EQ(connect("127.96.0.1", 80), 0);
   EXPECT_EQ(tcp.take(), 2U);
+}
+
+TEST_F(PlaneTest, FullMapsGrowUnderConnections) {
+  join({kBlue});
+  Server tcp("127.0.0.2", Transport::Tcp);
+  Server udp("127.0.0.2", Transport::Udp);
+  lead("127.96.0.1", 80, Transport::Tcp, {&tcp});
+  lead("127.96.0.1", 53, Transport::Udp, {&udp});
+  Client client(ground_, "127.96.0.1", 53, false);
+  EXPECT_EQ(client.ask([&] { udp.take(); }), "127.96.0.1 53");
+  const auto another = [&](std::uint32_t number) {
+    const std::string address =
+        "127.97." + std::to_string(number / 256) + "." + std::to_string(number % 256);
+    return table_->put({*IpAddress::parse(address), 80, Transport::Tcp}, {kBlue}, {tcp.target()},
+                       ended_);
+  };
+  std::uint32_t number = 0;
+  Status put;
+  while ((put = another(number))) ++number;
+  EXPECT_EQ(put.error().reason, "MapFull");
+  EXPECT_EQ(number, MN_MAX_SERVICES - 2);
+  // Somebody connects all the time.
+  std::atomic<bool> ends{false};
+  std::atomic<unsigned> connected{0};
+  std::vector<int> failed;
+  std::thread others([&] {
+    while (!ends) {
+      if (const int error = connect("127.96.0.1", 80); error != 0) failed.push_back(error);
+      if (++connected % 32 == 0) tcp.take();
+    }
+  });
+  while (connected == 0) std::this_thread::yield();
+  const auto grown = plane_->grow();
+  const unsigned meanwhile = connected;
+  while (connected == meanwhile) std::this_thread::yield();
+  ends = true;
+  others.join();
+  ASSERT_TRUE(grown) << grown.error().message;
+  EXPECT_THAT(failed, testing::IsEmpty());
+  put = another(number);
+  EXPECT_TRUE(put) << put.error().message;
+  EXPECT_EQ(connect("127.97.0.7", 80), 0) << "one of before";
+  EXPECT_EQ(
+      connect("127.97." + std::to_string(number / 256) + "." + std::to_string(number % 256), 80),
+      0);
+  EXPECT_EQ(client.ask([&] { udp.take(); }), "127.96.0.1 53") << "a socket that is open";
+  EXPECT_FALSE(std::filesystem::exists(ground_.directory() + "/v" + std::to_string(MN_LAYOUT)));
+
+  plane_.reset();
+  KernelPlane next({ground_.directory(), ground_.group().substr(bpf::cgroup2Mount()->size() + 1)});
+  EXPECT_TRUE(next.isThere());
+  const auto ready = next.ensure();
+  ASSERT_TRUE(ready) << ready.error().message;
+  ServiceTable table(next.maps());
+  ASSERT_TRUE(table.adopt());
+  EXPECT_EQ(table.size(), MN_MAX_SERVICES + 1U);
+  EXPECT_EQ(table.writes(), 0U) << "the next agent finds them as they are";
+}
+
+// Died between the copy and the end: the smaller maps are those that were written last.
+TEST_F(PlaneTest, WhatWasLeftOfGrowingIsTakenAway) {
+  join({kBlue});
+  Server tcp("127.0.0.2", Transport::Tcp);
+  lead("127.96.0.1", 80, Transport::Tcp, {&tcp});
+  const std::string left = ground_.directory() + "/v" + std::to_string(MN_LAYOUT) + "-1";
+  ASSERT_EQ(::mkdir(left.c_str(), 0700), 0);
+  for (const char* name : {"services", "slots"}) {
+    ASSERT_TRUE(bpf::keepAlso(ground_.directory() + "/v" + std::to_string(MN_LAYOUT) + "/" + name,
+                              left + "/" + name));
+  }
+  plane_.reset();
+  KernelPlane next({ground_.directory(), ground_.group().substr(bpf::cgroup2Mount()->size() + 1)});
+  const auto ready = next.ensure();
+  ASSERT_TRUE(ready) << ready.error().message;
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_EQ(connect("127.96.0.1", 80), 0);
+  const auto grown = next.grow();
+  EXPECT_TRUE(grown) << grown.error().message;
+  EXPECT_EQ(connect("127.96.0.1", 80), 0);
 }
 
 TEST(PodsCgroup, IsWhatKubeletOrContainerdMade) {

@@ -6,6 +6,13 @@
 #include "lib/endpoints/frontends.h"
 
 namespace multinet::agent::services {
+namespace {
+
+bool isFull(const Status& status) {
+  return !status && status.error().reason == "MapFull";
+}
+
+}  // namespace
 
 Translator::Translator(const watch::Caches& caches, Plane& plane, Members& members, Report report,
                        const Clock& clock, TranslatorOptions options)
@@ -140,7 +147,12 @@ Status Translator::put(const Key& key, const std::string& network,
     wanted.insert(frontend);
     has_[key].insert(frontend);
     owner_[frontend] = key;
-    if (const Status one = table_->put(frontend, terms, targets, ended_); !one) {
+    Status one = table_->put(frontend, terms, targets, ended_);
+    if (isFull(one)) {
+      one = plane_.grow();
+      if (one) one = table_->put(frontend, terms, targets, ended_);
+    }
+    if (!one) {
       done = fail(one.error().within("translate " + str(frontend) + " of Service " + key.first +
                                      "/" + key.second));
     }

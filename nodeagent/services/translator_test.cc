@@ -251,5 +251,18 @@ TEST_F(TranslatorTest, AFullMapNamesWhatIsNotServed) {
   EXPECT_THAT(targetsOf("10.96.0.1"), ElementsAre(target("10.66.0.1")));
 }
 
+TEST_F(TranslatorTest, AFullMapIsEnlarged) {
+  caches_.serviceLists["blue"] = {{serviceNamed("web", "10.96.0.1"), {sliceOf({"10.66.0.1"})}},
+                                  {serviceNamed("late", "10.96.0.2"), {sliceOf({"10.66.0.2"})}}};
+  plane_.slots.setCapacity(1);
+  plane_.growsTo = 2;
+  start();
+  changed();
+  EXPECT_TRUE(told_.back());
+  EXPECT_THAT(targetsOf("10.96.0.1"), ElementsAre(target("10.66.0.1")));
+  EXPECT_THAT(targetsOf("10.96.0.2"), ElementsAre(target("10.66.0.2")));
+  EXPECT_EQ(plane_.growsTo, 0U) << "when it was needed";
+}
+
 }  // namespace
 }  // namespace multinet::agent::services
