@@ -162,11 +162,13 @@ void checkRule(const PolicyRule& rule, const std::string& path, const std::strin
                Report& report) {
   checkCount(rule.peers.size(), kMaxPolicyPeers, path + "." + peers, "peers", report);
   checkCount(rule.ports.size(), kMaxPolicyPorts, path + ".ports", "ports", report);
+  const std::string peersPath = path + "." + peers;
   for (std::size_t i = 0; i < rule.peers.size(); ++i) {
-    checkPeer(rule.peers[i], parts::at(path + "." + peers, i), report);
+    checkPeer(rule.peers[i], parts::at(peersPath, i), report);
   }
+  const std::string portsPath = path + ".ports";
   for (std::size_t i = 0; i < rule.ports.size(); ++i) {
-    checkPort(rule.ports[i], parts::at(path + ".ports", i), report);
+    checkPort(rule.ports[i], parts::at(portsPath, i), report);
   }
 }
 

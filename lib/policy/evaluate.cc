@@ -1,0 +1,89 @@
+#include "lib/policy/evaluate.h"
+
+#include <algorithm>
+
+#include "lib/policy/match.h"
+
+namespace multinet::policy {
+namespace {
+
+using api::PolicyType;
+
+/// One end of a packet, as the policies of that end see it.
+struct End {
+  PolicyType direction;
+  const Pod* subject;
+  const Pod* peer;  // null: no pod
+  IpAddress peerAddress;
+  const Pod* receiver;  // whose port names count
+};
+
+bool isInBlock(const api::PolicyIpBlock& block, const IpAddress& address) {
+  const auto cidr = IpPrefix::parse(block.cidr);
+  if (!cidr || !cidr->contains(address)) return false;
+  return std::ranges::none_of(block.except, [&](const std::string& text) {
+    const auto except = IpPrefix::parse(text);
+    return !except || except->contains(address);
+  });
+}
+
+bool allowsPeer(const api::PolicyRule& rule, const std::string& home, const End& end,
+                const World& world) {
+  if (rule.peers.empty()) return true;
+  return std::ranges::any_of(rule.peers, [&](const api::PolicyPeer& peer) {
+    if (!match::isLegible(peer)) return false;
+    if (peer.ipBlock) return isInBlock(*peer.ipBlock, end.peerAddress);
+    return end.peer != nullptr && match::isPod(peer, home, *end.peer, world);
+  });
+}
+
+bool allowsPort(const api::PolicyRule& rule, const Packet& packet, const End& end) {
+  if (rule.ports.empty()) return true;
+  return std::ranges::any_of(rule.ports, [&](const api::PolicyPort& port) {
+    const auto ports = match::portsOf(port, end.receiver);
+    return ports && packet.protocol == port.protocol && packet.port >= ports->first &&
+           packet.port <= ports->last;
+  });
+}
+
+bool allowsByDefault(const Network& network, const End& end) {
+  if (network.defaultPolicy == api::DefaultPolicy::SameNamespace) {
+    return end.peer != nullptr && end.peer->key.nameSpace == end.subject->key.nameSpace;
+  }
+  return network.defaultPolicy == api::DefaultPolicy::Allow;
+}
+
+Decision decide(const World& world, const Network& network, const Packet& packet, const End& end) {
+  if (end.subject == nullptr) return {};
+  if (end.subject == end.peer) return {true, Ground::Itself, "", 0, {}};
+  Decision out{false, Ground::NoRule, "", 0, {}};
+  for (const auto& policy : world.policies) {
+    if (!policy.spec.isolates(end.direction)) continue;
+    if (!match::selects(policy, *end.subject, network.name)) continue;
+    const std::string& home = policy.metadata.nameSpace;
+    const std::string name = home + "/" + policy.metadata.name;
+    out.isolatedBy.push_back(name);
+    if (out.allowed) continue;
+    match::eachRule(policy.spec, end.direction, [&](std::size_t at, const api::PolicyRule& rule) {
+      if (out.allowed || !allowsPort(rule, packet, end)) return;
+      if (!allowsPeer(rule, home, end, world)) return;
+      out.allowed = true;
+      out.ground = Ground::Rule;
+      out.policy = name;
+      out.rule = at;
+    });
+  }
+  if (out.isolatedBy.empty()) return {allowsByDefault(network, end), Ground::Default, "", 0, {}};
+  return out;
+}
+
+}  // namespace
+
+Verdict evaluate(const World& world, const Network& network, const Packet& packet) {
+  const Pod* from = world.podAt(network.name, packet.source);
+  const Pod* to = world.podAt(network.name, packet.destination);
+  return {decide(world, network, packet, {PolicyType::Egress, from, to, packet.destination, to}),
+          decide(world, network, packet, {PolicyType::Ingress, to, from, packet.source, to})};
+}
+
+}  // namespace multinet::policy

@@ -1,0 +1,102 @@
+// The policies of one network as sets that a packet is looked up in: what a kernel can hold.
+//
+// Interfaces to which the same is allowed share a subject, addresses that the same rules name share
+// a class. One pod more is a few elements, whatever the number of policies; a peer more is one
+// address, whatever the number of pods.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/policy/evaluate.h"
+
+namespace multinet::policy {
+
+/// A subject or a class.
+using Number = std::uint32_t;
+/// In a permit, instead of a class: whatever the address is.
+inline constexpr Number kEverybody = 0;
+
+/// Both ends too; of one family.
+struct AddressRange {
+  IpAddress first;
+  IpAddress last;
+  auto operator<=>(const AddressRange&) const = default;
+};
+
+/// A subject may speak with a class by these ports, both ends too.
+struct Permit {
+  Number subject = 0;
+  Number peers = kEverybody;
+  std::optional<api::Protocol> protocol;  ///< nothing: every one, and ports say nothing
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;
+  auto operator<=>(const Permit&) const = default;
+};
+
+/// Two that allow the same are equal, where one Numbers gave the numbers.
+struct Program {
+  std::map<PodKey, Number> egress;           ///< isolated on what they send, by subject
+  std::map<PodKey, Number> ingress;          ///< and on what they receive
+  std::map<AddressRange, Number> addresses;  ///< by class; disjoint; who isn't here is in none
+  std::set<Permit> permits;  ///< of one subject, class and protocol neither overlap nor touch
+  bool operator==(const Program&) const = default;
+};
+
+/// Gives each subject and class a number that it keeps while it is in use, so that the programs of
+/// one moment and the next differ in what changed alone. One a network. Not for several threads.
+class Numbers {
+ public:
+  /// From 1; the same for the same text.
+  [[nodiscard]] Number of(const std::string& text);
+  /// Forgets what the program doesn't use. Numbers aren't given again before all 32 bits were.
+  void keepOnly(const Program& program);
+  [[nodiscard]] std::size_t size() const { return known_.size(); }
+
+ private:
+  std::map<std::string, Number> known_;
+  Number last_ = 0;
+};
+
+/// All policies of the world that name the network, and its default.
+[[nodiscard]] Program compile(const World& world, const Network& network, Numbers& numbers);
+
+/// Whether the program lets a packet pass. The ends are the pods whose interfaces send and receive
+/// it, null where that is none; a node knows them by the port of its bridge.
+[[nodiscard]] bool allows(const Program& program, const Packet& packet, const PodKey* from,
+                          const PodKey* to);
+
+/// Elements of a map or set that go and come; one that changes is in both.
+template <class Element>
+struct Change {
+  std::vector<Element> removed;
+  std::vector<Element> added;
+  bool operator==(const Change&) const = default;
+
+  [[nodiscard]] bool empty() const { return removed.empty() && added.empty(); }
+};
+
+/// The way from one program to another. To be applied as one transaction.
+struct Delta {
+  Change<std::pair<PodKey, Number>> egress;
+  Change<std::pair<PodKey, Number>> ingress;
+  Change<std::pair<AddressRange, Number>> addresses;
+  Change<Permit> permits;
+  bool operator==(const Delta&) const = default;
+
+  [[nodiscard]] bool empty() const;
+  /// Whether a connection that was allowed may not be any more, so that those which are open must
+  /// be judged again. Never false where one is; may be true where none is.
+  [[nodiscard]] bool mayTighten() const;
+};
+
+[[nodiscard]] Delta delta(const Program& before, const Program& after);
+/// `program` must be what the delta was made of.
+void apply(const Delta& delta, Program& program);
+
+}  // namespace multinet::policy
