@@ -123,6 +123,10 @@ class BenchCluster:
         """The command that runs another one in the node."""
         return enter(self.node[1], command)
 
+    def outside(self, command: Sequence[str]) -> list[str]:
+        """The command that runs another one on a machine that is no node, beside it."""
+        return enter(self._record.machine(CONTROL_PLANE)[1], command)
+
     def stop(self, component: str) -> None:
         control.stop(self.node[0], component)
 

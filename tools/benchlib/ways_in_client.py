@@ -1,0 +1,159 @@
+"""Client of ways_in.py: connects to a node's ports, or deletes pods and watches their slices. Prints a
+line of JSON for each measurement, as the C++ programs of bench do."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+CONNECTS = 50
+PATIENCE = 60.0
+LEAST = 3  # rounds, whatever they take; the one before them warms up
+
+
+def say(what: str, case: str, value: float) -> None:
+    print(json.dumps({"what": what, "case": case, "value": value}), flush=True)
+
+
+def connects(address: tuple[str, int]) -> float:
+    """us each."""
+    taken = 0.0
+    for _ in range(CONNECTS):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.settimeout(5)
+            begin = time.perf_counter()
+            client.connect(address)
+            taken += time.perf_counter() - begin
+    return taken / CONNECTS * 1e6
+
+
+def stream(address: tuple[str, int], size: int) -> float:
+    """ms for the file."""
+    with socket.create_connection(address, timeout=30) as client:
+        begin = time.perf_counter()
+        client.sendall(b"GET /big HTTP/1.0\r\n\r\n")
+        buffer, got = bytearray(1 << 20), 0
+        while count := client.recv_into(buffer):
+            got += count
+        if got < size:
+            raise SystemExit(f"read {address}: {got} of {size} bytes came")
+        return (time.perf_counter() - begin) * 1e3
+
+
+def wait_for(address: tuple[str, int]) -> None:
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection(address, timeout=1).close()
+            return
+        except OSError as error:
+            if time.monotonic() > until:
+                raise SystemExit(f"connect to {address}: {error}") from None
+            time.sleep(0.1)
+
+
+def by_ways(told: dict[str, Any]) -> None:
+    ways = {name: (told["address"], port) for name, port in told["ways"].items()}
+    for address in ways.values():
+        wait_for(address)
+    order = random.Random(1)
+    names = list(ways)
+    until = time.monotonic() + told["seconds"]
+    for number in range(told["rounds"]):
+        if number > LEAST and time.monotonic() > until:
+            break
+        order.shuffle(names)
+        for name in names:
+            taken = {"connect": connects(ways[name]), "stream": stream(ways[name], told["bytes"])}
+            for what, value in taken.items() if number > 0 else ():
+                say(what, name, value)
+
+
+class Api:
+    def __init__(self, told: dict[str, Any]) -> None:
+        self._host = urlsplit(told["server"]).netloc
+        self._context = ssl.create_default_context(cafile=told["certificate-authority-data"])
+        self._context.load_cert_chain(told["client-certificate-data"], told["client-key-data"])
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(self._host, context=self._context, timeout=PATIENCE)
+
+    def call(self, method: str, path: str) -> Any:
+        connection = self._connect()
+        connection.request(method, path)
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+        if answer.status >= 300:
+            raise SystemExit(f"{method} {path}: {answer.status} {body.get('message')}")
+        return body
+
+    def watch(self, path: str) -> Iterator[Any]:
+        connection = self._connect()
+        connection.request("GET", f"{path}&watch=1&timeoutSeconds=170")
+        answer = connection.getresponse()
+        while line := answer.readline():
+            yield json.loads(line)["object"]
+
+
+class Seen:
+    """When what was first seen, by pod."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._times: dict[tuple[str, str], float] = {}
+
+    def see(self, what: str, pod: str) -> None:
+        now = time.monotonic()
+        with self._changed:
+            self._times.setdefault((what, pod), now)
+            self._changed.notify_all()
+
+    def wait(self, what: str, pod: str) -> float:
+        with self._changed:
+            if not self._changed.wait_for(lambda: (what, pod) in self._times, PATIENCE):
+                raise SystemExit(f"watch {pod}: no {what} within {PATIENCE:.0f} s")
+            return self._times[what, pod]
+
+
+def follow_slices(api: Api, seen: Seen, service: str, case: str) -> None:
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    for one in api.watch(f"{path}?labelSelector=kubernetes.io%2Fservice-name%3D{service}"):
+        if one["addressType"] != "IPv4":
+            continue
+        for endpoint in one.get("endpoints") or []:
+            name = endpoint["targetRef"]["name"]
+            if endpoint["conditions"]["ready"]:
+                seen.see(f"{case} ready", name)
+            elif endpoint["conditions"]["terminating"]:
+                seen.see(case, name)
+
+
+def by_deletions(told: dict[str, Any]) -> None:
+    api, seen = Api(told), Seen()
+    services = {"multinet": "bench-goes", "core": "bench-goes-core"}
+    for case, service in services.items():
+        follow = (api, seen, service, case)
+        threading.Thread(target=follow_slices, args=follow, daemon=True).start()
+    names = [f"bench-goes-{number}" for number in range(told["deletions"])]
+    for name in names:
+        for case in services:
+            seen.wait(f"{case} ready", name)
+    for name in names:
+        begin = time.monotonic()
+        api.call("DELETE", f"/api/v1/namespaces/default/pods/{name}")
+        for case in services:
+            say("slice", case, (seen.wait(case, name) - begin) * 1e3)
+        time.sleep(0.5)  # one at a time: what the last one's end wrote is over
+
+
+if __name__ == "__main__":
+    {"connect": by_ways, "delete": by_deletions}[sys.argv[1]](json.loads(sys.argv[2]))
