@@ -13,7 +13,7 @@ namespace multinet::cli {
 /// Exit codes, for scripts.
 inline constexpr int kDone = 0;
 inline constexpr int kRefused =
-    1;  ///< `explain`, `trace`: refused; `uninstall`, `drain`: somebody holds on
+    1;  ///< `explain`, `policy explain`, `trace`: refused; `uninstall`, `drain`: somebody holds on
 inline constexpr int kFailed = 2;
 
 /// What a word names, for completion.
@@ -86,6 +86,7 @@ inline constexpr Flag kWatch{"watch", 'w', "", "Go on with what changes, until C
 [[nodiscard]] Verb nodesVerb();
 [[nodiscard]] Verb ipamVerb();
 [[nodiscard]] Verb explainVerb();
+[[nodiscard]] Verb policyVerb();
 [[nodiscard]] Verb traceVerb();
 [[nodiscard]] Verb topologyVerb();
 [[nodiscard]] Verb drainVerb();

@@ -7,9 +7,9 @@ namespace multinet::cli {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> kVerbs = {
-      networksVerb(),   podsVerb(),  servicesVerb(), nodesVerb(),  ipamVerb(),
-      explainVerb(),    traceVerb(), topologyVerb(), drainVerb(),  uninstallVerb(),
-      completionVerb(), manVerb(),   helpVerb(),     versionVerb()};
+      networksVerb(),  podsVerb(),       servicesVerb(), nodesVerb(),    ipamVerb(),
+      explainVerb(),   policyVerb(),     traceVerb(),    topologyVerb(), drainVerb(),
+      uninstallVerb(), completionVerb(), manVerb(),      helpVerb(),     versionVerb()};
   return kVerbs;
 }
 

@@ -1,0 +1,314 @@
+#include "cli/policy.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "cli/nearest.h"
+#include "cli/output.h"
+#include "lib/api/describe.h"
+#include "lib/api/policy.h"
+
+namespace multinet::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMostInTable = 40;
+
+/// As the API server would be sent it: plain numbers and booleans typed, what is quoted text.
+json toJson(const YAML::Node& node) {
+  if (node.IsMap()) {
+    json out = json::object();
+    for (const auto& member : node) out[member.first.Scalar()] = toJson(member.second);
+    return out;
+  }
+  if (node.IsSequence()) {
+    json out = json::array();
+    for (const auto& item : node) out.push_back(toJson(item));
+    return out;
+  }
+  if (!node.IsScalar()) return nullptr;
+  if (node.Tag() == "!") return node.Scalar();
+  if (node.Scalar() == "~" || node.Scalar() == "null") return nullptr;
+  const auto typed = json::parse(node.Scalar(), nullptr, false);
+  return typed.is_number() || typed.is_boolean() ? typed : json(node.Scalar());
+}
+
+/// The first field below `spec` that the kind doesn't have, by its path.
+class UnknownField {
+ public:
+  UnknownField() {
+    for (const auto& property : k8s::outline<api::PodNetworkPolicy>()) {
+      known_.insert(property.path);
+      if (property.type == "map") maps_.insert(property.path);
+    }
+  }
+
+  /// `path` is the value's, `kind` the same with `[]` for each index.
+  Status check(const json& value, const std::string& path, const std::string& kind) const {
+    if (value.is_array()) {
+      for (std::size_t i = 0; i < value.size(); ++i) {
+        const std::string at = path + "[" + std::to_string(i) + "]";
+        MULTINET_CHECK(check(value[i], at, kind + "[]"));
+      }
+      return {};
+    }
+    if (!value.is_object() || maps_.contains(kind)) return {};
+    for (const auto& [name, inside] : value.items()) {
+      const std::string step = "." + name;
+      const std::string at = kind + step;
+      if (!known_.contains(at)) {
+        return fail(Code::InvalidArgument, "UnknownField",
+                    path + ": there is no field \"" + printable(name) + "\"" +
+                        didYouMean(name, namesIn(kind)));
+      }
+      MULTINET_CHECK(check(inside, path + step, at));
+    }
+    return {};
+  }
+
+ private:
+  std::vector<std::string> namesIn(const std::string& kind) const {
+    std::vector<std::string> out;
+    for (const auto& path : known_) {
+      if (!path.starts_with(kind + ".")) continue;
+      const auto rest = path.substr(kind.size() + 1);
+      if (rest.find_first_of(".[") == std::string::npos) out.push_back(rest);
+    }
+    return out;
+  }
+
+  std::set<std::string> known_;
+  std::set<std::string> maps_;
+};
+
+Result<api::PodNetworkPolicy> readPolicy(const json& object, const std::string& nameSpace) {
+  static const UnknownField kFields;
+  const auto& kind = api::kPodNetworkPolicyKind;
+  const auto version = object.value("apiVersion", json());
+  if (version != kind.apiVersion()) {
+    return fail(Code::InvalidArgument, "WrongVersion",
+                "apiVersion: is " + version.dump() + ", must be \"" + kind.apiVersion() + "\"");
+  }
+  for (const auto& [name, value] : object.items()) {
+    if (name == "apiVersion" || name == "kind" || name == "metadata") continue;
+    if (name != "spec") {
+      return fail(Code::InvalidArgument, "UnknownField",
+                  "there is no field \"" + printable(name) + "\"" + didYouMean(name, {"spec"}));
+    }
+    MULTINET_CHECK(kFields.check(value, name, name));
+  }
+  MULTINET_TRY(auto policy, k8s::decodeText<api::PodNetworkPolicy>(object.dump()));
+  if (policy.metadata.nameSpace.empty()) policy.metadata.nameSpace = nameSpace;
+  if (policy.metadata.name.empty()) {
+    return fail(Code::InvalidArgument, "NameMissing", "metadata.name: is missing");
+  }
+  if (const auto report = api::validate(policy); !report.ok()) {
+    return fail(api::toError(report.violations));
+  }
+  return policy;
+}
+
+void flatten(const json& object, std::vector<json>& out) {
+  if (!object.is_object()) return;
+  if (const auto items = object.find("items"); items != object.end() && items->is_array()) {
+    for (const auto& item : *items) flatten(item, out);
+  } else if (object.value("kind", json()) == "PodNetworkPolicy") {
+    out.push_back(object);
+  }
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
+std::string reasonOf(const policy::Decision& decision, const std::string& direction,
+                     const policy::Network& network) {
+  switch (decision.ground) {
+    case policy::Ground::NoPod:
+      return "is no pod of the network: nothing is held against it there";
+    case policy::Ground::Itself:
+      return "speaks to itself";
+    case policy::Ground::Default:
+      return "no policy selects it for " + direction + ", and the network's default is " +
+             std::string(k8s::spell(network.defaultPolicy));
+    case policy::Ground::Rule:
+      return "by spec." + direction + "[" + std::to_string(decision.rule) + "] of " +
+             decision.policy;
+    case policy::Ground::NoRule:
+      return "isolated by " + joined(decision.isolatedBy) + ", no rule of which allows it";
+  }
+  return "";
+}
+
+std::string word(bool allowed) {
+  return allowed ? "allowed" : "denied";
+}
+
+/// Nothing where they have no family in common.
+std::vector<std::pair<IpAddress, IpAddress>> pairsOf(const std::vector<IpAddress>& from,
+                                                     const std::vector<IpAddress>& to) {
+  std::vector<std::pair<IpAddress, IpAddress>> out;
+  for (const auto family : {IpFamily::V4, IpFamily::V6}) {
+    const auto source = std::ranges::find(from, family, &IpAddress::family);
+    const auto destination = std::ranges::find(to, family, &IpAddress::family);
+    if (source != from.end() && destination != to.end()) out.emplace_back(*source, *destination);
+  }
+  return out;
+}
+
+/// One cell: the worst of both families, and where.
+Cell cellOf(const policy::World& world, const policy::Network& network, const policy::Pod& from,
+            const policy::Pod& to, const Service& service) {
+  const auto pairs = pairsOf(from.on(network.name)->addresses, to.on(network.name)->addresses);
+  if (pairs.empty()) return {"no common family", Mood::Unsure};
+  bool sends = true;
+  bool receives = true;
+  for (const auto& [source, destination] : pairs) {
+    const auto verdict =
+        policy::evaluate(world, network, {source, destination, service.protocol, service.port});
+    sends = sends && verdict.egress.allowed;
+    receives = receives && verdict.ingress.allowed;
+  }
+  if (sends && receives) return {"yes", Mood::Good};
+  if (sends) return {"no: ingress", Mood::Bad};
+  return {receives ? "no: egress" : "no: both", Mood::Bad};
+}
+
+}  // namespace
+
+Result<std::vector<api::PodNetworkPolicy>> readPolicies(std::string_view text,
+                                                        const std::string& nameSpace) {
+  std::vector<json> objects;
+  try {
+    for (const auto& document : YAML::LoadAll(std::string(text))) {
+      flatten(toJson(document), objects);
+    }
+  } catch (const YAML::Exception& error) {
+    return fail(Code::InvalidArgument, "InvalidYAML",
+                std::string("read manifest: ") + error.what());
+  }
+  std::vector<api::PodNetworkPolicy> out;
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const auto& object : objects) {
+    const json name = object.value(json::json_pointer("/metadata/name"), json());
+    const std::string title = "PodNetworkPolicy " + printable(name.is_string() ? name : "");
+    auto policy = readPolicy(object, nameSpace);
+    if (!policy) return fail(policy.error().within(title));
+    if (!seen.insert({policy->metadata.nameSpace, policy->metadata.name}).second) {
+      return fail(Code::InvalidArgument, "Duplicate",
+                  title + ": stands twice in namespace " + policy->metadata.nameSpace);
+    }
+    out.push_back(std::move(*policy));
+  }
+  if (out.empty()) {
+    return fail(Code::InvalidArgument, "NoPolicies", "read manifest: no PodNetworkPolicy is in it");
+  }
+  return out;
+}
+
+Result<Endpoint> endpointOf(const std::string& text, const std::string& nameSpace,
+                            const policy::World& world, const std::string& network) {
+  if (const auto address = IpAddress::parse(text)) return Endpoint{text, {*address}};
+  const auto slash = text.find('/');
+  const policy::PodKey key{slash == std::string::npos ? nameSpace : text.substr(0, slash),
+                           slash == std::string::npos ? text : text.substr(slash + 1)};
+  const auto* pod = world.find(key);
+  const auto* interface = pod == nullptr ? nullptr : pod->on(network);
+  if (interface == nullptr || interface->addresses.empty()) {
+    return fail(Code::NotFound, "NotFound",
+                "\"" + printable(text) + "\" is neither an address nor a pod with one on network " +
+                    network + "; write NAMESPACE/POD, or an address");
+  }
+  return Endpoint{key.str(), interface->addresses};
+}
+
+std::string Service::str() const {
+  return protocol ? std::string(k8s::spell(*protocol)) + " " + std::to_string(port) : "ICMP";
+}
+
+Result<Service> serviceOf(const std::string& protocol, const std::string& port) {
+  if (protocol == "ICMP") {
+    if (port.empty()) return Service{std::nullopt, 0};
+    return fail(Code::InvalidArgument, "InvalidCommandLine", "ICMP has no ports; leave out --port");
+  }
+  const auto known =
+      protocol.empty() ? std::optional(api::Protocol::TCP) : k8s::unspell<api::Protocol>(protocol);
+  if (!known) {
+    return fail(Code::InvalidArgument, "InvalidCommandLine",
+                "flag --protocol \"" + printable(protocol) + "\": must be TCP, UDP, SCTP or ICMP");
+  }
+  Service out{known, 0};
+  const char* end = port.data() + port.size();
+  const auto read = std::from_chars(port.data(), end, out.port);
+  if (read.ec != std::errc() || read.ptr != end || out.port == 0) {
+    return fail(Code::InvalidArgument, "InvalidCommandLine",
+                "flag --port \"" + printable(port) + "\": write the receiver's port, 1 to 65535");
+  }
+  return out;
+}
+
+Result<Explained> explainConnection(const policy::World& world, const policy::Network& network,
+                                    const Endpoint& from, const Endpoint& to,
+                                    const Service& service) {
+  Explained out;
+  const auto pairs = pairsOf(from.addresses, to.addresses);
+  if (pairs.empty()) {
+    return fail(Code::FailedPrecondition, "NoCommonFamily",
+                from.title + " and " + to.title +
+                    " have no address of the same family on network " + network.name);
+  }
+  for (const auto& [source, destination] : pairs) {
+    const auto verdict =
+        policy::evaluate(world, network, {source, destination, service.protocol, service.port});
+    out.allowed = out.allowed && verdict.allowed();
+    out.text += service.str() + " from " + from.title + " (" + source.str() + ") to " + to.title +
+                " (" + destination.str() + ") on network " + network.name + ": " +
+                word(verdict.allowed()) + "\n";
+    out.text += "  egress of " + from.title + ": " + word(verdict.egress.allowed) + ", " +
+                reasonOf(verdict.egress, "egress", network) + "\n";
+    out.text += "  ingress of " + to.title + ": " + word(verdict.ingress.allowed) + ", " +
+                reasonOf(verdict.ingress, "ingress", network) + "\n";
+  }
+  return out;
+}
+
+Result<std::string> reachTable(const policy::World& world, const policy::Network& network,
+                               const std::string& nameSpace, const Service& service) {
+  std::vector<const policy::Pod*> pods;
+  for (const auto& pod : world.pods) {
+    const auto* interface = pod.on(network.name);
+    if (interface == nullptr || interface->addresses.empty()) continue;
+    if (nameSpace.empty() || pod.key.nameSpace == nameSpace) pods.push_back(&pod);
+  }
+  const std::string where = nameSpace.empty() ? "" : " in namespace " + nameSpace;
+  if (pods.empty()) {
+    return fail(Code::NotFound, "NotFound",
+                "no pod" + where + " has an address on network " + network.name);
+  }
+  if (pods.size() > kMostInTable) {
+    return fail(Code::OutOfRange, "TooMany",
+                std::to_string(pods.size()) + " pods" + where + " are on network " + network.name +
+                    ", too many for a table; write -n for one namespace, or ask for a pair by "
+                    "policy explain");
+  }
+  std::ranges::sort(pods, {}, &policy::Pod::key);
+  Table table;
+  table.columns.push_back({"FROM \\ TO"});
+  for (const auto* pod : pods) table.columns.push_back({pod->key.str()});
+  for (const auto* from : pods) {
+    std::vector<Cell> row = {{from->key.str()}};
+    for (const auto* to : pods) row.push_back(cellOf(world, network, *from, *to, service));
+    table.rows.push_back(std::move(row));
+  }
+  return service.str() + " on network " + network.name + "\n" +
+         render(table, Format::Table, Colour::Never);
+}
+
+}  // namespace multinet::cli

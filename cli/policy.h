@@ -1,0 +1,58 @@
+// Policies of a manifest, tried on pods that run: the evaluator of lib/policy, for people.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/api/catalog.h"
+#include "lib/policy/evaluate.h"
+
+namespace multinet::cli {
+
+/// All PodNetworkPolicies of a YAML or JSON text with any number of documents and Lists;
+/// `nameSpace` is for those that name none. InvalidArgument: not YAML, none in it, a field that the
+/// kind doesn't have (a misspelt `from` would mean everybody), one that breaks a rule, one name
+/// twice.
+[[nodiscard]] Result<std::vector<api::PodNetworkPolicy>> readPolicies(std::string_view text,
+                                                                      const std::string& nameSpace);
+
+/// One end of a connection as it was typed.
+struct Endpoint {
+  std::string title;                 ///< `shop/web`, or the address
+  std::vector<IpAddress> addresses;  ///< on the network, at most one a family counts
+};
+/// `text` is an address, or a pod as NAME or NAMESPACE/NAME. NotFound: no such pod with an address
+/// on the network.
+[[nodiscard]] Result<Endpoint> endpointOf(const std::string& text, const std::string& nameSpace,
+                                          const policy::World& world, const std::string& network);
+
+/// `80`, or nothing but a protocol: `TCP`, `UDP`, `SCTP`, `ICMP`.
+struct Service {
+  std::optional<api::Protocol> protocol = api::Protocol::TCP;  ///< nothing: ICMP
+  std::uint16_t port = 0;
+
+  /// `TCP 80`, `ICMP`
+  [[nodiscard]] std::string str() const;
+};
+/// An empty protocol is TCP. InvalidArgument: ICMP with a port, others without one, no port.
+[[nodiscard]] Result<Service> serviceOf(const std::string& protocol, const std::string& port);
+
+/// A verdict for each family that both ends have, with the rules that decided. FailedPrecondition:
+/// they have none in common.
+struct Explained {
+  std::string text;
+  bool allowed = true;  ///< in every family
+};
+[[nodiscard]] Result<Explained> explainConnection(const policy::World& world,
+                                                  const policy::Network& network,
+                                                  const Endpoint& from, const Endpoint& to,
+                                                  const Service& service);
+
+/// Of the pods on the network that are in the namespace (empty: in any), who reaches whom.
+/// OutOfRange: more than fit on a screen; NotFound: none.
+[[nodiscard]] Result<std::string> reachTable(const policy::World& world,
+                                             const policy::Network& network,
+                                             const std::string& nameSpace, const Service& service);
+
+}  // namespace multinet::cli

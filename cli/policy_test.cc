@@ -1,0 +1,199 @@
+#include "cli/policy.h"
+
+#include <gmock/gmock.h>
+
+#include "cli/program_fixture.h"
+
+namespace multinet::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr auto kDb = R"(
+apiVersion: multinet.dev/v1alpha1
+kind: PodNetworkPolicy
+metadata: {name: db}
+spec:
+  podNetworkNames: [blue]
+  podSelector: {matchLabels: {app: db}}
+  ingress:
+  - from: [{podSelector: {matchLabels: {app: web}}}]
+    ports: [{port: pg}]
+)";
+
+std::string reading(const std::string& text) {
+  const auto policies = readPolicies(text, "shop");
+  return policies ? "" : policies.error().message;
+}
+/// kDb with one word replaced.
+std::string with(const std::string& word, const std::string& other) {
+  std::string text = kDb;
+  text.replace(text.find(word), word.size(), other);
+  return text;
+}
+
+TEST(ReadPolicies, FindsThemAmongDocumentsAndInLists) {
+  const auto policies = readPolicies(std::string("kind: Pod\nmetadata: {name: p}\n---") + kDb +
+                                         "---\nkind: List\nitems:\n- {apiVersion: "
+                                         "multinet.dev/v1alpha1, kind: PodNetworkPolicy, metadata: "
+                                         "{name: a, namespace: other}, spec: {podNetworkNames: "
+                                         "[\"1\"], ingress: [{ports: [{port: 80}]}]}}\n",
+                                     "shop");
+  ASSERT_TRUE(policies.has_value()) << policies.error().message;
+  ASSERT_EQ(policies->size(), 2U);
+  EXPECT_EQ(policies->at(0).metadata.nameSpace, "shop");
+  EXPECT_EQ(policies->at(0).spec.ingress[0].ports[0].port->name, "pg");
+  EXPECT_EQ(policies->at(1).metadata.nameSpace, "other");
+  EXPECT_EQ(policies->at(1).spec.podNetworkNames[0], "1") << "quoted, it is a word";
+  EXPECT_EQ(policies->at(1).spec.ingress[0].ports[0].port->number, 80);
+}
+
+TEST(ReadPolicies, AMisspeltFieldIsntPassedOver) {
+  EXPECT_THAT(reading(with("- from:", "- fom:")),
+              HasSubstr("PodNetworkPolicy db: spec.ingress[0]: there is no field \"fom\"; did you "
+                        "mean \"from\"?"));
+  EXPECT_THAT(reading(with("ingress:", "ingres:")), HasSubstr("did you mean \"ingress\"?"));
+  EXPECT_THAT(reading(with("spec:", "sepc:")), HasSubstr("there is no field \"sepc\""));
+  EXPECT_THAT(reading(with("[{port: pg}]", "[{port: 80, endport: 90}]")),
+              HasSubstr("spec.ingress[0].ports[0]: there is no field \"endport\"; did you mean "
+                        "\"endPort\"?"));
+  EXPECT_EQ(reading(with("{app: web}", "{spec: web}")), "") << "labels are free";
+}
+
+TEST(ReadPolicies, SaysWhatItCantTake) {
+  EXPECT_THAT(reading("a: ["), HasSubstr("read manifest: "));
+  EXPECT_THAT(reading("kind: NetworkPolicy"), HasSubstr("no PodNetworkPolicy is in it"));
+  EXPECT_THAT(reading(""), HasSubstr("no PodNetworkPolicy is in it"));
+  EXPECT_THAT(reading(with("v1alpha1", "v1")), HasSubstr("must be \"multinet.dev/v1alpha1\""));
+  EXPECT_THAT(reading(std::string(kDb) + "---" + kDb), HasSubstr("stands twice in namespace shop"));
+  EXPECT_THAT(reading(with("port: pg", "port: \"80\"")), HasSubstr("\"80\" is no port"));
+  EXPECT_THAT(reading(with("port: pg", "protocol: ICMP")), HasSubstr("must be one of TCP"));
+  EXPECT_THAT(reading(with("{name: db}", "{}")), HasSubstr("metadata.name: is missing"));
+  EXPECT_THAT(reading(with("[blue]", "blue")), HasSubstr("spec.podNetworkNames"));
+}
+
+TEST(ServiceOf, IsAProtocolWithItsPort) {
+  EXPECT_EQ(serviceOf("", "80")->str(), "TCP 80");
+  EXPECT_EQ(serviceOf("SCTP", "65535")->str(), "SCTP 65535");
+  EXPECT_EQ(serviceOf("ICMP", "")->str(), "ICMP");
+  for (const char* port : {"", "0", "65536", "-1", "80a", "pg"}) {
+    EXPECT_FALSE(serviceOf("UDP", port).has_value()) << port;
+  }
+  EXPECT_FALSE(serviceOf("ICMP", "80").has_value());
+  EXPECT_FALSE(serviceOf("tcp", "80").has_value());
+}
+
+/// web, db and an old pod in shop, all on blue; web has both families.
+class PolicyVerbTest : public ProgramTest {
+ protected:
+  PolicyVerbTest() : policies_(::testing::TempDir() + "/policies-" + std::to_string(::getpid())) {
+    write(kDb);
+    put("/apis/multinet.dev/v1alpha1/podnetworks", "blue",
+        {{"spec",
+          {{"type", "Bridge"},
+           {"ipam", {{"subnets", {{{"cidr", "10.20.0.0/16"}}}}}},
+           {"access", {{"namespaces", {{"from", "All"}}}}}}}});
+    put("/api/v1/namespaces", "shop", {{"metadata", {{"labels", {{"team", "a"}}}}}});
+    addPod("web", "web", {"10.20.0.1/16", "fd00::1/64"});
+    addPod("db", "db", {"10.20.0.2/16"});
+  }
+  ~PolicyVerbTest() override { ::unlink(policies_.c_str()); }
+
+  void write(const std::string& text) { std::ofstream(policies_) << text; }
+  void addPod(const std::string& name, const std::string& app,
+              const std::vector<std::string>& addresses) {
+    put("/api/v1/namespaces/shop/pods", name,
+        {{"metadata", {{"namespace", "shop"}, {"labels", {{"app", app}}}}},
+         {"spec",
+          {{"containers",
+            {{{"name", "c"}, {"ports", {{{"name", "pg"}, {"containerPort", 5432}}}}}}}}},
+         {"status", {{"phase", "Running"}}}});
+    const json made = look("/api/v1/namespaces/shop/pods/" + name);
+    json ips = json::array();
+    for (const auto& address : addresses) {
+      const bool isV4 = address.find(':') == std::string::npos;
+      ips.push_back({{"address", address}, {"family", isV4 ? "IPv4" : "IPv6"}});
+    }
+    put("/apis/multinet.dev/v1alpha1/namespaces/shop/podinterfacesets", name + "-1",
+        {{"metadata", {{"namespace", "shop"}}},
+         {"pod", {{"name", name}, {"uid", made["metadata"]["uid"]}}},
+         {"nodeName", "n"},
+         {"interfaces",
+          {{{"name", "net1"}, {"podNetworkName", "blue"}, {"type", "Bridge"}, {"ips", ips}}}}});
+  }
+  int explain(const std::string& from, const std::string& to, const std::string& port) {
+    return run({"policy", "explain", "-f", policies_, "--network=blue", "--from=" + from,
+                "--to=" + to, "--port=" + port});
+  }
+  const std::string& file() const { return policies_; }
+
+ private:
+  const std::string policies_;
+};
+
+TEST_F(PolicyVerbTest, ExplainNamesTheRuleThatDecides) {
+  EXPECT_EQ(explain("shop/web", "db", "5432"), 0) << err();
+  EXPECT_EQ(out(),
+            "TCP 5432 from shop/web (10.20.0.1) to shop/db (10.20.0.2) on network blue: allowed\n"
+            "  egress of shop/web: allowed, no policy selects it for egress, and the network's "
+            "default is Allow\n"
+            "  ingress of shop/db: allowed, by spec.ingress[0] of shop/db\n");
+  EXPECT_THAT(err(), HasSubstr("This version enforces no policy"));
+  EXPECT_EQ(explain("web", "db", "80"), 1);
+  EXPECT_THAT(out(), HasSubstr("ingress of shop/db: denied, isolated by shop/db, no rule of which "
+                               "allows it"));
+  EXPECT_EQ(explain("10.20.9.9", "db", "5432"), 1);
+  EXPECT_THAT(out(), HasSubstr("egress of 10.20.9.9: allowed, is no pod of the network"));
+  EXPECT_EQ(explain("db", "web", "1"), 0) << out();
+  EXPECT_EQ(look("/apis/multinet.dev/v1alpha1/namespaces/shop/podnetworkpolicies/db"), json())
+      << "nothing is created";
+}
+
+TEST_F(PolicyVerbTest, ExplainSaysWhatIsMissing) {
+  EXPECT_EQ(explain("nobody", "db", "80"), 2);
+  EXPECT_THAT(err(), HasSubstr("\"nobody\" is neither an address nor a pod with one on network "
+                               "blue"));
+  EXPECT_EQ(explain("fd00::9", "db", "80"), 2);
+  EXPECT_THAT(err(), HasSubstr("have no address of the same family on network blue"));
+  EXPECT_EQ(explain("web", "db", "pg"), 2);
+  EXPECT_THAT(err(), HasSubstr("flag --port \"pg\""));
+  EXPECT_EQ(run({"policy", "explain", "-f", file(), "--port=80", "--network=bleu", "--from=web",
+                 "--to=db"}),
+            2);
+  EXPECT_THAT(err(), HasSubstr("no PodNetwork \"bleu\""));
+  EXPECT_EQ(run({"policy", "explain", "--network=blue"}), 2);
+  EXPECT_THAT(err(), HasSubstr("policy explain needs --filename"));
+  EXPECT_EQ(run({"policy", "show"}), 2);
+  EXPECT_THAT(err(), HasSubstr("\"show\" of policy: must be explain or table"));
+  write(with("{app: web}", "{app: }"));
+  EXPECT_EQ(explain("web", "db", "80"), 2) << "a label without a value isn't an empty one";
+}
+
+TEST_F(PolicyVerbTest, TableTellsWhoReachesWhom) {
+  const std::vector<std::string> call = {"policy", "table",          "-f",
+                                         file(),   "--network=blue", "--port=5432"};
+  EXPECT_EQ(run(call), 0) << err();
+  EXPECT_EQ(out(),
+            "TCP 5432 on network blue\n"
+            "FROM \\ TO   shop/db   shop/web\n"
+            "shop/db     yes       yes\n"
+            "shop/web    yes       yes\n");
+  auto denied = call;
+  denied.emplace_back("--default-policy=Deny");
+  EXPECT_EQ(run(denied), 0) << err();
+  EXPECT_THAT(out(), HasSubstr("shop/db     yes          no: both\n"
+                               "shop/web    no: egress   yes"));
+  denied.back() = "--default-policy=None";
+  EXPECT_EQ(run(denied), 2);
+  EXPECT_THAT(err(), HasSubstr("must be Allow, SameNamespace or Deny"));
+}
+
+TEST_F(PolicyVerbTest, WarningsOfPoliciesAreTold) {
+  write(with("[blue]", "[blue, red]"));
+  EXPECT_EQ(explain("web", "db", "5432"), 0);
+  EXPECT_THAT(err(), HasSubstr("warning: shop/db: spec.podNetworkNames[1]: \"red\" names no "
+                               "PodNetwork that is open"));
+}
+
+}  // namespace
+}  // namespace multinet::cli
