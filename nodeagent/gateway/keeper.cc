@@ -133,7 +133,44 @@ Status Keeper::begin() {
   return {};
 }
 
-std::optional<Keeper::Needs> Keeper::needs() const {
+const Keeper::Read& Keeper::read(const NetworkUid& uid,
+                                 std::vector<watch::Caches::Service> services,
+                                 const std::vector<std::shared_ptr<const k8s::Pod>>& pods,
+                                 const Place& place) {
+  const auto same = [](const watch::Caches::Service& a, const watch::Caches::Service& b) {
+    return a.service == b.service && a.slices == b.slices;  // the caches' own objects
+  };
+  Read& known = read_[uid];
+  const bool checked = std::ranges::any_of(
+      services, [](const watch::Caches::Service& one) { return isChecked(*one.service); });
+  if (known.ways != nullptr && known.zone == place.zone &&
+      std::ranges::equal(known.services, services, same) && (!checked || known.pods == pods)) {
+    return known;
+  }
+  Ways ways;
+  Read fresh;
+  for (const watch::Caches::Service& one : services) {
+    std::ranges::move(waysOf(*one.service, one.slices, place), std::back_inserter(ways));
+    std::ranges::move(checksOf(*one.service, one.slices, uid, options_.node, pods),
+                      std::back_inserter(fresh.checks));
+    if (const auto local = localOf(*one.service, one.slices, place)) {
+      fresh.locals.push_back(*local);
+    }
+  }
+  // What comes to the same is the same: nobody looks at its rules.
+  fresh.ways = known.ways != nullptr && *known.ways == ways
+                   ? known.ways
+                   : std::make_shared<const Ways>(std::move(ways));
+  fresh.services = std::move(services);
+  fresh.zone = place.zone;
+  if (checked) fresh.pods = pods;
+  known = std::move(fresh);
+  const std::lock_guard lock(mutex_);
+  ++reads_;
+  return known;
+}
+
+std::optional<Keeper::Needs> Keeper::needs() {
   const auto services = caches_.allServices();
   const auto zone = caches_.zone();
   const auto followed = caches_.servicesFollowed();
@@ -157,19 +194,13 @@ std::optional<Keeper::Needs> Keeper::needs() const {
       if (everywhere.contains(name)) return std::nullopt;
       continue;
     }
-    const auto all = caches_.servicesOf(name);
+    auto all = caches_.servicesOf(name);
     if (!all) return std::nullopt;
     const NetworkUid uid(network->metadata.uid);
-    auto& ways = needs.ways[uid];
-    for (const auto& one : *all) {
-      auto more = waysOf(*one.service, one.slices, place);
-      if (const auto local = localOf(*one.service, one.slices, place)) {
-        needs.locals.push_back(*local);
-      }
-      std::ranges::move(more, std::back_inserter(ways));
-      auto checks = checksOf(*one.service, one.slices, uid, options_.node, pods);
-      std::ranges::move(checks, std::back_inserter(needs.checks[uid]));
-    }
+    const Read& known = read(uid, std::move(*all), pods, place);
+    needs.ways[uid] = known.ways;
+    needs.checks[uid] = known.checks;
+    std::ranges::copy(known.locals, std::back_inserter(needs.locals));
     served.insert(name);
   }
   // Nobody's here: whoever comes is told so.
@@ -179,6 +210,7 @@ std::optional<Keeper::Needs> Keeper::needs() const {
     if (const auto local = localOf(*service, {}, place)) needs.locals.push_back(*local);
     std::ranges::move(more, std::back_inserter(needs.closed));
   }
+  std::erase_if(read_, [&](const auto& one) { return !needs.ways.contains(one.first); });
   return needs;
 }
 
@@ -194,8 +226,9 @@ std::optional<unsigned> Keeper::freeNumber() const {
 void Keeper::follow(const Needs& needs) {
   const BootTime now = clock_.now();
   for (const auto& [uid, ways] : needs.ways) {
-    const bool any = !needs.checks.at(uid).empty() ||
-                     std::ranges::any_of(ways, [](const Way& way) { return !way.targets.empty(); });
+    const bool any =
+        !needs.checks.at(uid).empty() ||
+        std::ranges::any_of(*ways, [](const Way& way) { return !way.targets.empty(); });
     auto found = gateways_.find(uid);
     if (found == gateways_.end()) {
       if (!any) continue;
@@ -210,11 +243,18 @@ void Keeper::follow(const Needs& needs) {
     }
     Gateway& gateway = found->second;
     if (any) gateway.neededUntil = now + options_.idle;
-    gateway.ways = ways;
+    if (gateway.from == ways) continue;
+    gateway.from = ways;
+    gateway.ways = *ways;
+    gateway.follows = false;
   }
   for (auto one = gateways_.begin(); one != gateways_.end();) {
     auto& [uid, gateway] = *one;
-    if (!needs.ways.contains(uid)) gateway.ways.clear();
+    if (!needs.ways.contains(uid) && gateway.from != nullptr) {
+      gateway.from.reset();
+      gateway.ways.clear();
+      gateway.follows = false;
+    }
     const auto networks = caches_.networks();
     const auto named = std::ranges::find_if(
         networks, [&uid](const auto& network) { return network->metadata.uid == uid.str(); });
@@ -249,13 +289,16 @@ void Keeper::keep(const NetworkUid& uid, Gateway& gateway) {
   if (!due && gateway.port == Port::Absent) return;
   // Between looks only rules follow the services.
   if (due || !gateway.room) {
+    gateway.follows = false;  // they are compared, too, once the port is known to be there
     if (const Status built = build(uid, gateway); !built) return troubled(gateway, built.error());
     if (gateway.port != Port::There) return;
   }
+  if (!due && gateway.follows) return;
   gateway.ports = portsFor(gateway.ways, gateway.ports);
   const auto put = gateway.room->put(gatewayTable(gateway.ways, gateway.ports), clock_.now());
   if (!put) return troubled(gateway, put.error());
   if (*put) endFlows(gateway);
+  gateway.follows = true;
   gateway.trouble.reset();
   gateway.ready = true;
 }
@@ -426,10 +469,10 @@ Status Keeper::commit(const Needs& needs) {
   for (const auto& [uid, ways] : needs.ways) {
     const auto gateway = gateways_.find(uid);
     if (gateway != gateways_.end() && gateway->second.ready) {
-      opened.push_back({pairOf(uid, gateway->second.number), gateway->second.hasIpv6, ways,
+      opened.push_back({pairOf(uid, gateway->second.number), gateway->second.hasIpv6, *ways,
                         gateway->second.ports});
     } else {
-      closed.insert(closed.end(), ways.begin(), ways.end());
+      closed.insert(closed.end(), ways->begin(), ways->end());
     }
   }
   const nft::Table table = nodeTable(opened, closed, needs.addresses);

@@ -100,8 +100,14 @@ class Keeper {
     const std::lock_guard lock(mutex_);
     return size_;
   }
+  /// How often a network's services were read anew. Any thread.
+  [[nodiscard]] std::uint64_t reads() const {
+    const std::lock_guard lock(mutex_);
+    return reads_;
+  }
 
  private:
+  using Ways = std::vector<Way>;
   enum class Port { Absent, UnderWay, There };
   /// One network's gateway.
   struct Gateway {
@@ -118,14 +124,26 @@ class Keeper {
     WayPorts ports;
     bool hasUdp = false;  ///< or had, before the last change
     std::vector<Way> ways;
-    BootTime lookAt{};       ///< when it is compared with the kernel, or tried, again
-    BootTime neededUntil{};  ///< once no service needs it
+    std::shared_ptr<const Ways> from{};  ///< what they were read as
+    bool follows = false;                ///< its rules are those of `ways`
+    BootTime lookAt{};                   ///< when it is compared with the kernel, or tried, again
+    BootTime neededUntil{};              ///< once no service needs it
     std::optional<Error> trouble;
     std::map<IpFamily, Passage> passages;  ///< of families that a way is of
     BootTime askAt{};                      ///< them, again
   };
+  /// What a network's services came to, for as long as they are the same objects: endpoints of one
+  /// network change without a look at those of others.
+  struct Read {
+    std::vector<watch::Caches::Service> services;
+    std::vector<std::shared_ptr<const k8s::Pod>> pods;  ///< where any is checked
+    std::string zone;
+    std::shared_ptr<const Ways> ways;
+    std::vector<Check> checks;
+    std::vector<LocalService> locals;
+  };
   struct Needs {
-    std::map<NetworkUid, std::vector<Way>> ways;
+    std::map<NetworkUid, std::shared_ptr<const Ways>> ways;
     std::map<NetworkUid, std::vector<Check>> checks;
     std::vector<LocalService> locals;
     std::vector<Way> closed;           ///< of networks that nobody here is on
@@ -135,7 +153,11 @@ class Keeper {
   void work();
   [[nodiscard]] Status begin();
   /// Nothing where not all is known yet.
-  [[nodiscard]] std::optional<Needs> needs() const;
+  [[nodiscard]] std::optional<Needs> needs();
+  [[nodiscard]] const Read& read(const NetworkUid& uid,
+                                 std::vector<watch::Caches::Service> services,
+                                 const std::vector<std::shared_ptr<const k8s::Pod>>& pods,
+                                 const Place& place);
   void follow(const Needs& needs);
   void keep(const NetworkUid& uid, Gateway& gateway);
   [[nodiscard]] Status build(const NetworkUid& uid, Gateway& gateway);
@@ -167,12 +189,14 @@ class Keeper {
   const ServeThem serve_;
   const Clock& clock_;
   const KeeperOptions options_;
-  mutable std::mutex mutex_;  // of the next
+  mutable std::mutex mutex_;  // of the next two
   std::size_t size_ = 0;
+  std::uint64_t reads_ = 0;
   // Of the lane:
   std::optional<netlink::Socket> node_;
   std::optional<nft::TableKeeper> rules_;
   std::map<NetworkUid, Gateway> gateways_;
+  std::map<NetworkUid, Read> read_;
   std::optional<Error> trouble_;  ///< of the node's own side
   BootTime settledBy_{};
   bool hasUdp_ = false;  ///< as Gateway has it

@@ -23,6 +23,23 @@ using namespace std::chrono_literals;
 
 const std::string kServed = "web 10.20.0.9";
 
+/// Whose services may change while a keeper reads them.
+class ChangingCaches final : public watch::FakeCaches {
+ public:
+  [[nodiscard]] std::optional<std::vector<Service>> servicesOf(
+      const std::string& network) const override {
+    const std::lock_guard lock(mutex_);
+    return FakeCaches::servicesOf(network);
+  }
+  void change(const std::string& network, std::vector<Service> all) {
+    const std::lock_guard lock(mutex_);
+    serviceLists[network] = std::move(all);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+};
+
 class KeeperTest : public testing::Test {
  protected:
   KeeperTest() {
@@ -160,7 +177,7 @@ class KeeperTest : public testing::Test {
   Fd endpoint_ = netns::make().value();
   std::unique_ptr<Server> server_;
   std::unique_ptr<attach::KernelAttachEngine> engine_;
-  watch::FakeCaches caches_;
+  ChangingCaches caches_;
   NetworkUid uid_;
   std::shared_ptr<const networks::Snapshot> snapshot_;
   std::map<std::string, std::string> healths_;  ///< of each service the last reason
@@ -188,6 +205,27 @@ TEST_F(KeeperTest, MakesAGatewayForAServiceThatIsOpen) {
   EXPECT_EQ(keeper_->size(), 1U);
   EXPECT_EQ(locals_, 0U);
   EXPECT_TRUE(eventually([&] { return reason().empty(); }));
+}
+
+TEST_F(KeeperTest, ReadsServicesAnewOnlyWhereTheyChanged) {
+  const Server other(endpoint_, "other", "10.20.0.5", 8081);
+  start();
+  ASSERT_TRUE(eventually([&] { return isServed(); }));
+  const auto before = keeper_->reads();
+  const auto done = keeper_->lane().health().done;
+  ASSERT_TRUE(eventually([&] {
+    keeper_->changed();
+    return keeper_->lane().health().done > done + 10;
+  }));
+  EXPECT_EQ(keeper_->reads(), before) << "as much as the node hears of others";
+  auto services = *caches_.servicesOf("blue");
+  auto slice = std::make_shared<k8s::EndpointSlice>(*services[0].slices[0]);
+  slice->ports = {{"http", "TCP", 8081, ""}};
+  services[0].slices = {slice};
+  caches_.change("blue", services);
+  keeper_->changed();
+  EXPECT_TRUE(eventually([&] { return ask(client_, "10.9.0.1", 30080) == "other 10.20.0.9"; }));
+  EXPECT_EQ(keeper_->reads(), before + 1);
 }
 
 TEST_F(KeeperTest, PutsBackWhatSomebodyTookAway) {

@@ -29,7 +29,7 @@ inline api::PodNetwork readyNetwork(const std::string& name, const std::string& 
   return network;
 }
 
-class FakeCaches final : public Caches {
+class FakeCaches : public Caches {
  public:
   api::FakeCatalog content;
   std::vector<std::shared_ptr<const k8s::Pod>> podList;
