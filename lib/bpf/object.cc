@@ -162,6 +162,18 @@ Result<Map> Object::map(const std::string& name) const {
   return Map::of(std::move(own), name);
 }
 
+Status Object::keepMaps() const {
+  const bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object_.get()) {
+    const char* path = bpf_map__pin_path(map);
+    if (path == nullptr || ::access(path, F_OK) == 0) continue;
+    if (bpf_obj_pin(bpf_map__fd(map), path) != 0 && errno != EEXIST) {
+      return fail(errnoError(std::string("keep the map at ") + path, errno));
+    }
+  }
+  return {};
+}
+
 Result<Attached> Object::attach(const std::string& cgroup) {
   MULTINET_TRY(const Fd group, openCgroup(cgroup));
   MULTINET_TRY(const std::uint64_t id, idOf(group, cgroup));

@@ -48,6 +48,10 @@ class Object {
   /// By its name in the source.
   [[nodiscard]] Result<Map> map(const std::string& name) const;
 
+  /// Keeps the maps that say so in the directory again, where somebody took them away. What is
+  /// there stays.
+  [[nodiscard]] Status keepMaps() const;
+
   /// Attaches each program, by its section's name, to a control group of version 2 and keeps the
   /// links as `link_<program>`. May be called again: what is there stays. Either the control group
   /// has no program that suffers no others (see cgroup.h), or FailedPrecondition/CgroupTaken.

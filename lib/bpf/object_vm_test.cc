@@ -158,6 +158,22 @@ TEST_F(ObjectTest, WithABpffsGoesAllThatIsKept) {
   ASSERT_TRUE(mountBpffs(ground_.directory()));
 }
 
+TEST_F(ObjectTest, WhatWasUnmountedIsKeptAgain) {
+  Object object = load();
+  ASSERT_TRUE(object.attach(ground_.group()));
+  ASSERT_TRUE(forgetBpffs(ground_.directory()));
+  ASSERT_TRUE(mountBpffs(ground_.directory()));
+  ASSERT_TRUE(object.keepMaps());
+  EXPECT_TRUE(object.keepMaps()) << "what is there stays";
+  const auto attached = object.attach(ground_.group());
+  ASSERT_TRUE(attached) << attached.error().message;
+  EXPECT_GT(attached->made, 0U);
+  EXPECT_EQ(connectFromGroup(7), EPERM);
+  const auto next = load().attach(ground_.group());
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_EQ(next->made, 0U) << "a successor finds all of it";
+}
+
 TEST_F(ObjectTest, WhatTheKernelCantLoadIsToldWithItsWords) {
   const std::vector<unsigned char> rubbish(100, 'x');
   const auto refused = Object::load(rubbish, "rubbish", ground_.directory());

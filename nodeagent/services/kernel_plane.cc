@@ -209,7 +209,14 @@ Status KernelPlane::grow() {
 }
 
 Status KernelPlane::ensure() {
-  if (!object_) MULTINET_CHECK(load());
+  if (!object_) {
+    MULTINET_CHECK(load());
+  } else {
+    // Whoever unmounted it took the links along, and a successor would find no maps.
+    MULTINET_CHECK(bpf::mountBpffs(options_.directory));
+    MULTINET_CHECK(makePrivateDirectory(kept()));
+    MULTINET_CHECK(object_->keepMaps());
+  }
   return attach();
 }
 
