@@ -101,11 +101,10 @@ Ranges rangesOf(const api::PolicyIpBlock& block) {
   return out;
 }
 
+/// Of ranges in order, disjoint.
 bool contains(const Ranges& ranges, const IpAddress& address) {
-  return std::ranges::any_of(ranges, [&](const AddressRange& range) {
-    return range.first.family() == address.family() && range.first <= address &&
-           address <= range.last;
-  });
+  const auto after = std::ranges::upper_bound(ranges, address, {}, &AddressRange::first);
+  return after != ranges.begin() && address <= std::prev(after)->last;
 }
 
 class Compiler {
