@@ -234,12 +234,14 @@ Status TableGuard::put(const Entries& changed, nft::Elements gone, nft::Elements
     insert(less(after, before), added);
   }
   if (done && certain_) {
-    const std::string commands = nft::renderChange(table_, gone, added);
-    if (!commands.empty()) done = commit(commands);
+    const auto isNone = [](const auto& of) { return of.second.empty(); };
+    if (!std::ranges::all_of(gone, isNone) || !std::ranges::all_of(added, isNone)) {
+      done = commit([&] { return doors_.committer.change(table_, gone, added); });
+    }
   } else if (done && !changed.empty()) {
     nft::Table whole = table_;
     apply(gone, added, whole);
-    done = commit(nft::renderReplace(whole));
+    done = commit([&] { return doors_.committer.commit(nft::renderReplace(whole)); });
   }
   if (!done && ifRefused == IfRefused::Forget) return done;
   apply(gone, added, table_);
@@ -253,11 +255,11 @@ Status TableGuard::put(const Entries& changed, nft::Elements gone, nft::Elements
   return done;
 }
 
-Status TableGuard::commit(const std::string& commands) {
+Status TableGuard::commit(const std::function<Status()>& transaction) {
   // Until the verdict is in, what the kernel has isn't known.
   certain_ = false;
   MULTINET_CHECK(failpoint::check("isolation.commit.before"));
-  MULTINET_CHECK(doors_.committer.commit(commands));
+  MULTINET_CHECK(transaction());
   committed_ = true;
   MULTINET_CHECK(failpoint::check("isolation.commit.after"));
   ++generation_;
@@ -325,7 +327,7 @@ void TableGuard::forgetAdopted() {
 
 Status TableGuard::replace() {
   readDrops();
-  MULTINET_CHECK(commit(nft::renderReplace(table_)));
+  MULTINET_CHECK(commit([&] { return doors_.committer.commit(nft::renderReplace(table_)); }));
   for (const auto& [reason, frames] : std::exchange(now_, {})) before_[reason] += frames;
   told_.clear();
   return {};

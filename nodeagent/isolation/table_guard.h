@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -95,7 +96,7 @@ class TableGuard {
   [[nodiscard]] Status put(const Entries& changed, nft::Elements gone, nft::Elements added,
                            IfRefused ifRefused);
   void keepOn(const Status& done);
-  [[nodiscard]] Status commit(const std::string& commands);
+  [[nodiscard]] Status commit(const std::function<Status()>& transaction);
   [[nodiscard]] Status makeCertain();
   void adopt(const nft::Listing& listing);
   void forgetAdopted();
