@@ -1,5 +1,5 @@
 // Elements of sets as the kernel's messages, without libnftables, which lists a table's chains and
-// counters before each transaction: a few elements cost a quarter of it so.
+// counters before each transaction.
 #pragma once
 
 #include <cstdint>
