@@ -18,6 +18,7 @@
 
 #include "lib/base/ip.h"
 #include "lib/base/mac.h"
+#include "lib/netlink/codec.h"
 
 namespace multinet::nft {
 namespace {
@@ -91,56 +92,6 @@ std::optional<Key> partKey(const std::string& type, const std::string& text) {
   return std::nullopt;
 }
 
-/// A message under way.
-class Writer {
- public:
-  template <class Value>
-  void put(const Value& value) {
-    bytes(&value, sizeof value);
-  }
-  void bytes(const void* from, std::size_t size) {
-    const auto* begin = static_cast<const std::uint8_t*>(from);
-    data_.insert(data_.end(), begin, begin + size);
-    data_.resize(NLMSG_ALIGN(data_.size()));
-  }
-  [[nodiscard]] std::size_t size() const { return data_.size(); }
-  [[nodiscard]] std::size_t begin(std::uint16_t type, std::uint16_t flags, std::uint32_t sequence,
-                                  nfgenmsg what) {
-    const std::size_t at = data_.size();
-    nlmsghdr header{};
-    header.nlmsg_type = type;
-    header.nlmsg_flags = flags;
-    header.nlmsg_seq = sequence;
-    put(header);
-    put(what);
-    return at;
-  }
-  void end(std::size_t at) {
-    const auto length = static_cast<std::uint32_t>(data_.size() - at);
-    std::memcpy(&data_[at + offsetof(nlmsghdr, nlmsg_len)], &length, sizeof length);
-  }
-  void attribute(std::uint16_t type, const void* from, std::size_t size) {
-    put(nlattr{static_cast<std::uint16_t>(NLA_HDRLEN + size), type});
-    bytes(from, size);
-  }
-  void text(std::uint16_t type, const std::string& value) {
-    attribute(type, value.c_str(), value.size() + 1);
-  }
-  [[nodiscard]] std::size_t nest(std::uint16_t type) {
-    const std::size_t at = data_.size();
-    put(nlattr{0, static_cast<std::uint16_t>(type | NLA_F_NESTED)});
-    return at;
-  }
-  void unnest(std::size_t at) {
-    const auto length = static_cast<std::uint16_t>(data_.size() - at);
-    std::memcpy(&data_[at], &length, sizeof length);
-  }
-  [[nodiscard]] const std::vector<std::uint8_t>& data() const { return data_; }
-
- private:
-  std::vector<std::uint8_t> data_;
-};
-
 std::uint8_t familyOf(const Table& table) {
   if (table.family == "bridge") return NFPROTO_BRIDGE;
   return table.family == "netdev" ? NFPROTO_NETDEV : NFPROTO_INET;
@@ -205,38 +156,43 @@ bool ElementWriter::canWrite(const Table& table, const Elements& gone, const Ele
 }
 
 Status ElementWriter::write(const Table& table, const Elements& gone, const Elements& added) {
-  Writer batch;
+  std::vector<std::uint8_t> batch;
+  bool valid = true;
+  const auto put = [&](const netlink::Message& message, std::uint32_t sequence) {
+    const auto bytes = message.encode(sequence);
+    batch.insert(batch.end(), bytes.begin(), bytes.end());
+    valid = valid && message.valid();
+  };
   const std::uint32_t first = ++sequence_;
-  batch.end(batch.begin(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, first, batchMark()));
-  const auto put = [&](std::uint8_t type, std::uint16_t flags, const Set& set,
-                       const std::set<std::string>& elements) {
+  put(netlink::Message(NFNL_MSG_BATCH_BEGIN, 0).header(batchMark()), first);
+  const auto putElements = [&](std::uint8_t type, std::uint16_t flags, const Set& set,
+                               const std::set<std::string>& elements) {
     if (elements.empty()) return;
     // Each is acknowledged, so the last one's tells of all.
-    const std::size_t message =
-        batch.begin(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8U | type),
-                    static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags), ++sequence_,
-                    {familyOf(table), NFNETLINK_V0, 0});
-    batch.text(NFTA_SET_ELEM_LIST_TABLE, table.name);
-    batch.text(NFTA_SET_ELEM_LIST_SET, set.name);
-    const std::size_t list = batch.nest(NFTA_SET_ELEM_LIST_ELEMENTS);
-    for (const std::string& element : elements) {
-      const Key key = keyOf(set.type, element).value_or(Key{});
-      const std::size_t one = batch.nest(NFTA_LIST_ELEM);
-      const std::size_t data = batch.nest(NFTA_SET_ELEM_KEY);
-      batch.attribute(NFTA_DATA_VALUE, key.data(), key.size());
-      batch.unnest(data);
-      batch.unnest(one);
-    }
-    batch.unnest(list);
-    batch.end(message);
+    netlink::Message message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8U | type),
+                             static_cast<std::uint16_t>(NLM_F_ACK | flags));
+    message.header(nfgenmsg{familyOf(table), NFNETLINK_V0, 0});
+    message.put(NFTA_SET_ELEM_LIST_TABLE, table.name);
+    message.put(NFTA_SET_ELEM_LIST_SET, set.name);
+    message.nest(NFTA_SET_ELEM_LIST_ELEMENTS, [&](netlink::Message& list) {
+      for (const std::string& element : elements) {
+        const Key key = keyOf(set.type, element).value_or(Key{});
+        list.nest(NFTA_LIST_ELEM, [&](netlink::Message& one) {
+          one.nest(NFTA_SET_ELEM_KEY,
+                   [&](netlink::Message& data) { data.put(NFTA_DATA_VALUE, netlink::Bytes(key)); });
+        });
+      }
+    });
+    put(message, ++sequence_);
   };
   for (const Set& set : table.sets) {
-    put(NFT_MSG_DELSETELEM, 0, set, of(gone, set));
-    put(NFT_MSG_NEWSETELEM, NLM_F_CREATE, set, of(added, set));
+    putElements(NFT_MSG_DELSETELEM, 0, set, of(gone, set));
+    putElements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, set, of(added, set));
   }
   const std::uint32_t last = sequence_;
-  batch.end(batch.begin(NFNL_MSG_BATCH_END, NLM_F_REQUEST, ++sequence_, batchMark()));
-  if (::send(fd_.get(), batch.data().data(), batch.data().size(), 0) < 0) {
+  put(netlink::Message(NFNL_MSG_BATCH_END, 0).header(batchMark()), ++sequence_);
+  if (!valid) return refused(Code::Internal, EMSGSIZE);
+  if (::send(fd_.get(), batch.data(), batch.size(), 0) < 0) {
     return refused(Code::Unavailable, errno);
   }
   return verdict(first, last);
@@ -245,20 +201,20 @@ Status ElementWriter::write(const Table& table, const Elements& gone, const Elem
 /// The kernel acknowledges each message after it has committed all; before that it says what it
 /// refused, of a message or of the whole as its first (nfnetlink_rcv_batch).
 Status ElementWriter::verdict(std::uint32_t first, std::uint32_t last) const {
-  std::array<char, 8192> reply{};
+  std::array<std::uint8_t, 8192> reply{};
   for (;;) {
     const ssize_t size = ::recv(fd_.get(), reply.data(), reply.size(), 0);
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) return refused(Code::Unavailable, errno);
-    nlmsghdr header{};
-    nlmsgerr error{};
-    if (static_cast<std::size_t>(size) < NLMSG_LENGTH(sizeof error.error)) continue;
-    std::memcpy(&header, reply.data(), sizeof header);
-    if (header.nlmsg_type != NLMSG_ERROR) continue;
-    if (header.nlmsg_seq < first || header.nlmsg_seq > last + 1) continue;  // an earlier one's
-    std::memcpy(&error.error, reply.data() + NLMSG_HDRLEN, sizeof error.error);
-    if (error.error != 0) return refused(Code::Internal, -error.error);
-    if (header.nlmsg_seq == last) return {};
+    MULTINET_TRY(const auto frames,
+                 netlink::parseFrames({reply.data(), static_cast<std::size_t>(size)}));
+    for (const netlink::Frame& frame : frames) {
+      if (frame.type != NLMSG_ERROR) continue;
+      if (frame.sequence < first || frame.sequence > last + 1) continue;  // an earlier one's
+      MULTINET_TRY(const netlink::Ack ack, netlink::parseAck(frame));
+      if (ack.errorNumber != 0) return refused(Code::Internal, ack.errorNumber);
+      if (frame.sequence == last) return {};
+    }
   }
 }
 
