@@ -3,7 +3,6 @@
 #include <linux/if_link.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "nodeagent/isolation/test_spoof.h"
 #include "nodeagent/isolation/test_xdp.h"
@@ -12,18 +11,6 @@ namespace multinet::agent::isolation {
 namespace {
 
 using api::PortSecurity;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
-
-template <class Wanted>
-bool eventually(const Wanted& wanted) {
-  const auto limit = std::chrono::steady_clock::now() + seconds(60);
-  while (!wanted()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(milliseconds(10));
-  }
-  return true;
-}
 
 /// `parent0`, whose cable ends as `wire0` in a namespace of its own.
 class ParentTest : public SwitchTest {
