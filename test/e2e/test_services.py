@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -538,10 +538,10 @@ echo $ok $bad >/tmp/counted
 """
 
 
-def test_a_cluster_ip_goes_on_without_the_agent(shop: Shop) -> None:
+def served_client(shop: Shop, node: str, replicas: int) -> tuple[str, Callable[[], bool]]:
+    """Pod `client` on the node, which web serves by a ClusterIP; that, and whether it is served now."""
     cluster, namespace = shop.cluster, shop.namespace
-    node = cluster.nodes[0]
-    cluster.apply(workload("Deployment", "web", namespace, "stage", 2))
+    cluster.apply(workload("Deployment", "web", namespace, "stage", replicas))
     cluster.apply(service("web", namespace, "stage", clusterIP=None))
     cluster.apply(pod("client", namespace, node=node, networks="stage"))
     cluster.wait_pod_ready("client", namespace)
@@ -552,6 +552,13 @@ def test_a_cluster_ip_goes_on_without_the_agent(shop: Shop) -> None:
         return page_of(shop, "client", f"http://{vip}/").startswith("web-")
 
     cluster.wait(served, 20, "the client to be served")
+    return vip, served
+
+
+def test_a_cluster_ip_goes_on_without_the_agent(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    node = cluster.nodes[0]
+    vip, served = served_client(shop, node, 2)
     script = "( " + COUNT.format(address=vip) + " ) >/dev/null 2>&1 &"
     cluster.pod_exec(namespace, "client", "sh", "-c", script)
     for _ in range(3):
@@ -581,19 +588,9 @@ def test_a_cluster_ip_goes_on_without_the_agent(shop: Shop) -> None:
 
 def test_a_cluster_ip_outlives_its_place_in_the_file_system(shop: Shop) -> None:
     """What goes with it is back within 30 s, and the next agent goes on with that."""
-    cluster, namespace = shop.cluster, shop.namespace
+    cluster = shop.cluster
     node = cluster.nodes[0]
-    cluster.apply(workload("Deployment", "web", namespace, "stage", 1))
-    cluster.apply(service("web", namespace, "stage", clusterIP=None))
-    cluster.apply(pod("client", namespace, node=node, networks="stage"))
-    cluster.wait_pod_ready("client", namespace)
-    shop.rolled_out("deployment/web")
-    vip = cluster.json("service", "web", namespace)["spec"]["clusterIP"]
-
-    def served() -> bool:
-        return page_of(shop, "client", f"http://{vip}/").startswith("web-")
-
-    cluster.wait(served, 20, "the client to be served")
+    _, served = served_client(shop, node, 1)
     cluster.node_exec(node, "umount", "--lazy", "/run/multinet/bpf")
     # With it go the links of the programs, which the agent looks after.
     cluster.wait(served, 45, "the agent to attach its programs again")

@@ -47,14 +47,8 @@ def ended_after(cluster: Cluster, namespace: str, name: str) -> float:
     return time.monotonic() - begin
 
 
-def run_two(cluster: Cluster, stage: str, namespace: str, hold_seconds: int) -> str:
-    """Pods `stays` and `goes` behind one service, both ready. Their node."""
-    node = cluster.nodes[0]
-    cluster.apply(service("web", namespace, stage, termination={"seconds": hold_seconds}))
-    spec = {"terminationGracePeriodSeconds": 40}
-    labels = {"app": "web"}
-    for name in ("stays", "goes"):
-        cluster.apply(pod(name, namespace, node=node, networks=stage, labels=labels, spec=spec))
+def wait_both(cluster: Cluster, namespace: str) -> None:
+    """Until `stays` and `goes` are ready, and endpoints of their service."""
     for name in ("stays", "goes"):
         cluster.wait_pod_ready(name, namespace)
 
@@ -63,6 +57,17 @@ def run_two(cluster: Cluster, stage: str, namespace: str, hold_seconds: int) -> 
         return bool(status["endpoints"]["ready"] == 2)
 
     cluster.wait(listed, 20, "both endpoints")
+
+
+def run_two(cluster: Cluster, stage: str, namespace: str, hold_seconds: int) -> str:
+    """Pods `stays` and `goes` behind one service, both ready. Their node."""
+    node = cluster.nodes[0]
+    cluster.apply(service("web", namespace, stage, termination={"seconds": hold_seconds}))
+    spec = {"terminationGracePeriodSeconds": 40}
+    labels = {"app": "web"}
+    for name in ("stays", "goes"):
+        cluster.apply(pod(name, namespace, node=node, networks=stage, labels=labels, spec=spec))
+    wait_both(cluster, namespace)
     return node
 
 
@@ -408,14 +413,7 @@ def test_a_hold_that_the_grace_period_cuts_short_is_told(
     for name, grace in (("stays", GRACE), ("goes", 6)):
         spec = {"terminationGracePeriodSeconds": grace}
         cluster.apply(pod(name, namespace, networks=stage, labels=labels, spec=spec))
-    for name in ("stays", "goes"):
-        cluster.wait_pod_ready(name, namespace)
-
-    def listed() -> bool:
-        status = cluster.json("podnetworkservice", "web", namespace)["status"]
-        return bool(status["endpoints"]["ready"] == 2)
-
-    cluster.wait(listed, 20, "both endpoints")
+    wait_both(cluster, namespace)
     ended_after(cluster, namespace, "goes")
 
     def told() -> bool:
