@@ -11,7 +11,7 @@ using testing::ElementsAre;
 using testing::Pair;
 using testing::UnorderedElementsAre;
 
-Port port(std::vector<std::string> addresses) {
+Port port(const std::vector<std::string>& addresses) {
   Port made{"mnvaaaa",
             IntentId("i"),
             "net1",
