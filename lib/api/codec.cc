@@ -42,6 +42,15 @@ nlohmann::json KindTraits<api::PodNetworkPolicy>::encode(const api::PodNetworkPo
   return encodeObject(object);
 }
 
+Result<api::PodNetworkPolicySlice> KindTraits<api::PodNetworkPolicySlice>::decode(
+    const simdjson::dom::element& object) {
+  return decodeObject<api::PodNetworkPolicySlice>(object);
+}
+nlohmann::json KindTraits<api::PodNetworkPolicySlice>::encode(
+    const api::PodNetworkPolicySlice& object) {
+  return encodeObject(object);
+}
+
 Result<api::NodeNetworkSet> KindTraits<api::NodeNetworkSet>::decode(
     const simdjson::dom::element& object) {
   return decodeObject<api::NodeNetworkSet>(object);

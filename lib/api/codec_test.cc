@@ -23,6 +23,7 @@ TEST(Codec, KeepsEverything) {
   PodNetwork network = testing::goodNetwork();
   network.spec.enabled = false;
   network.spec.join = JoinMode::Always;
+  network.spec.defaultPolicy = DefaultPolicy::SameNamespace;
   network.spec.vxlan = VxlanSpec{7001, 4799, Underlay{"eth1"}};
   network.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Passthru, 100};
   network.spec.vlan = VlanSpec{"eth1", 100};
@@ -66,6 +67,7 @@ TEST(Codec, KeepsEverything) {
   interface.health = std::vector<InterfaceHealth>{
       {"web", "u2", false, "Refused", "GET 10.20.0.5:80/: connection refused"},
       {"web2", "u3", true, "Answered", ""}};
+  interface.policy = InterfacePolicy{false, PolicyPlace::Node, "PeersPending", "1 of 2 peers"};
   set.interfaces = {interface};
   expectSameAgain(set);
 
@@ -74,6 +76,7 @@ TEST(Codec, KeepsEverything) {
   node.spec.nodeName = "n1";
   node.status.networks = {
       {"blue", "u1", {}, {{"PeerMTU", k8s::ConditionStatus::Unknown, "NotProbed", "no peer"}}}};
+  node.status.policyRevision = "4711";
   expectSameAgain(node);
 
   NetworkPeer peer;
@@ -83,6 +86,36 @@ TEST(Codec, KeepsEverything) {
   expectSameAgain(peer);
   expectSameAgain(IPBlock{{}, {"blue", "u1", "10.20.0.64/26", "n1"}});
   expectSameAgain(NetworkIdentifier{{}, {IdentifierKind::Vxlan, 7001, "blue", "u1"}});
+}
+
+TEST(Codec, KeepsAPolicyAndItsSlices) {
+  PodNetworkPolicy policy = testing::goodPolicy("db", "blue");
+  policy.spec.policyTypes = {PolicyType::Ingress, PolicyType::Egress};
+  policy.spec.egress = {{}};  // to everybody, which isn't nobody
+  policy.status.interfaces = PolicyInterfaceCounts{3, 2};
+  policy.status.notEnforced = {"pod shop/db-2 net1: PeersPending"};
+  policy.status.conditions.set({"Enforced", k8s::ConditionStatus::False, 3, {}, "PeersPending", ""},
+                               WallTime{std::chrono::seconds(1000)});
+  expectSameAgain(policy);
+
+  PodNetworkPolicySlice head;
+  head.metadata.name = "db-12345678";
+  head.metadata.nameSpace = "shop";
+  head.metadata.labels[kPolicyNamespaceLabel] = "shop";
+  head.policyName = "db";
+  head.policyUID = "12345678-9";
+  head.head = PolicyHead{3, policy.spec, "", {{"blue", "00000000000000a1", 1, 2}}};
+  expectSameAgain(head);
+  head.policyName.clear();
+  head.head = PolicyHead{3, std::nullopt, "blue", {{"blue", "00000000000000a1", 0, 0}}};
+  expectSameAgain(head);
+
+  PodNetworkPolicySlice members;
+  members.policyName = "db";
+  members.policyUID = "12345678-9";
+  members.members =
+      PolicyMembers{"blue", "00000000000000a1", {{"10.20.0.7", {}}, {"fd00::7", 8080}}};
+  expectSameAgain(members);
 }
 
 TEST(Codec, TellsAbsentFromFalseAndEmpty) {

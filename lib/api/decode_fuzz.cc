@@ -38,6 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)tryKind<PodInterfaceSet>(element);
   (void)tryKind<NodeNetworkSet>(element);
   (void)tryKind<NetworkPeer>(element);
+  (void)tryKind<PodNetworkPolicySlice>(element);
   (void)tryKind<IPBlock>(element);
   (void)tryKind<NetworkIdentifier>(element);
   FakeCatalog catalog;

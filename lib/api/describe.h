@@ -8,7 +8,7 @@
 #include "lib/api/pod_interface_set.h"
 #include "lib/api/pod_network.h"
 #include "lib/api/pod_network_attachment.h"
-#include "lib/api/pod_network_policy.h"
+#include "lib/api/pod_network_policy_slice.h"
 #include "lib/api/pod_network_service.h"
 #include "lib/api/reservations.h"
 #include "lib/api/spelling.h"
@@ -108,6 +108,7 @@ void describe(V& v, typename V::template Ref<PodNetworkSpec> spec) {
   v.field("access", spec.access);
   v.field("allow", spec.allow);
   v.field("portSecurity", spec.portSecurity);
+  v.field("defaultPolicy", spec.defaultPolicy);
 }
 
 template <class V>
@@ -179,6 +180,14 @@ void describe(V& v, typename V::template Ref<InterfaceHealth> health) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<InterfacePolicy> policy) {
+  v.required("enforced", policy.enforced);
+  v.required("where", policy.where);
+  v.required("reason", policy.reason);
+  v.field("message", policy.message);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<PodInterface> interface) {
   v.required("name", interface.name);
   v.required("podNetworkName", interface.podNetworkName);
@@ -194,6 +203,7 @@ void describe(V& v, typename V::template Ref<PodInterface> interface) {
   v.field("conditions", interface.conditions.items);
   v.field("attachedAt", interface.attachedAt);
   v.field("health", interface.health);
+  v.field("policy", interface.policy);
 }
 
 template <class V>
@@ -349,9 +359,61 @@ void describe(V& v, typename V::template Ref<PodNetworkPolicySpec> spec) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<PolicyInterfaceCounts> counts) {
+  v.required("selected", counts.selected);
+  v.required("enforced", counts.enforced);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkPolicyStatus> status) {
+  v.field("conditions", status.conditions.items);
+  v.field("interfaces", status.interfaces);
+  v.field("notEnforced", status.notEnforced);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<PodNetworkPolicy> policy) {
   v.field("metadata", policy.metadata);
   v.required("spec", policy.spec);
+  v.field("status", policy.status);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PolicyHeadPeer> peer) {
+  v.required("podNetworkName", peer.podNetworkName);
+  v.required("peer", peer.peer);
+  v.required("slices", peer.slices);
+  v.required("members", peer.members);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PolicyHead> head) {
+  v.required("policyGeneration", head.policyGeneration);
+  v.field("spec", head.spec);
+  v.field("podNetworkName", head.podNetworkName);
+  v.field("peers", head.peers);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PolicyMember> member) {
+  v.required("address", member.address);
+  v.field("port", member.port);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PolicyMembers> members) {
+  v.required("podNetworkName", members.podNetworkName);
+  v.required("peer", members.peer);
+  v.field("entries", members.entries);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PodNetworkPolicySlice> slice) {
+  v.field("metadata", slice.metadata);
+  v.field("policyName", slice.policyName);
+  v.required("policyUID", slice.policyUID);
+  v.field("head", slice.head);
+  v.field("members", slice.members);
 }
 
 template <class V>
@@ -388,6 +450,7 @@ void describe(V& v, typename V::template Ref<NodeNetworkSetStatus> status) {
   v.field("omittedNetworks", status.omittedNetworks);
   v.field("agent", status.agent);
   v.field("claimant", status.claimant);
+  v.field("policyRevision", status.policyRevision);
 }
 
 template <class V>

@@ -75,6 +75,15 @@ std::string blockName(const NetworkName& network, const IpPrefix& block) {
   return fmt::format("{}-{}-{}-{}", network.str(), block.isV4() ? "v4" : "v6", hex, block.length());
 }
 
+std::string policyHeadName(std::string_view policyName, std::string_view uid) {
+  constexpr std::size_t kPolicyPart = 40;
+  return cut(std::string(policyName), kPolicyPart) + "-" + cut(std::string(uid), kUidDigits);
+}
+
+std::string policySliceName(std::string_view headName, std::size_t place) {
+  return fmt::format("{}-{}", headName, place);
+}
+
 std::string vxlanIdentifierName(std::uint32_t vni) {
   return fmt::format("vxlan-{}", vni);
 }

@@ -48,4 +48,11 @@ inline constexpr std::uint16_t kDefaultVxlanPort = 4799;
 /// NetworkIdentifier of a VNI: `vxlan-7001`.
 [[nodiscard]] std::string vxlanIdentifierName(std::uint32_t vni);
 
+/// PodNetworkPolicySlice that is a policy's head: `<policy>-<first 8 of the UID>`, the policy's
+/// part cut to 40. Of a network's default: `default-<network>` stands for the policy, and the
+/// network's UID for its.
+[[nodiscard]] std::string policyHeadName(std::string_view policyName, std::string_view uid);
+/// The others: `<head>-<place>`.
+[[nodiscard]] std::string policySliceName(std::string_view headName, std::size_t place);
+
 }  // namespace multinet::api

@@ -42,6 +42,14 @@ TEST(Names, StayLegalAtTheirLongest) {
   EXPECT_TRUE(isDnsSubdomain(blockName(NetworkName(network), prefix("fd00:20::40/122"))));
 }
 
+TEST(PolicySlices, AreNamedByTheirPolicyAndItsUid) {
+  EXPECT_EQ(policyHeadName("db", "12345678-9abc"), "db-12345678");
+  EXPECT_EQ(policySliceName("db-12345678", 3), "db-12345678-3");
+  const std::string cut = policyHeadName(std::string(39, 'a') + "." + std::string(200, 'b'), "u1");
+  EXPECT_EQ(cut, std::string(39, 'a') + "-u1");
+  EXPECT_TRUE(isDnsSubdomain(cut));
+}
+
 TEST(DnsNames, AreKubernetes) {
   EXPECT_TRUE(isDnsLabel("a-1"));
   for (const char* text : {"", "-a", "a-", "A", "a.b", "a_b", "a b"}) {

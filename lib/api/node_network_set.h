@@ -46,6 +46,9 @@ struct NodeNetworkSetStatus {
   std::optional<NodeAgent> agent;    ///< works under the node's name
   /// Asks for it: the agent takes this away, which is its answer; where none answers it goes over.
   std::optional<NodeAgent> claimant;
+  /// The highest resourceVersion of a PodNetworkPolicySlice with a head that the node has
+  /// committed; empty: none.
+  std::string policyRevision;
   bool operator==(const NodeNetworkSetStatus&) const = default;
 };
 

@@ -13,6 +13,8 @@ namespace multinet::api {
 
 enum class LinkState : std::uint8_t { Up, Down, Unknown };
 enum class AddressFamily : std::uint8_t { IPv4, IPv6 };
+/// Where policies hold an interface: nowhere, at the node's end of it, in the pod.
+enum class PolicyPlace : std::uint8_t { None, Node, Pod };
 
 struct PodReference {
   std::string name;
@@ -41,6 +43,16 @@ struct InterfaceHealth {
 /// More Services with a check aren't looked at for one interface.
 inline constexpr std::size_t kMostHealth = 64;
 
+/// Whether policies, and the network's default, hold for an interface. Said once they say anything
+/// of it; doubt is never enforced.
+struct InterfacePolicy {
+  bool enforced = false;
+  PolicyPlace where = PolicyPlace::None;
+  std::string reason;   ///< CamelCase: Enforced, PeersPending, CommitFailed, KernelLacks, ...
+  std::string message;  ///< what is missing and what mends it
+  bool operator==(const InterfacePolicy&) const = default;
+};
+
 struct PodInterface {
   std::string name;
   std::string podNetworkName;
@@ -56,6 +68,7 @@ struct PodInterface {
   k8s::Conditions conditions;  ///< Attached, Ready
   std::optional<WallTime> attachedAt;
   k8s::Seldom<std::vector<InterfaceHealth>> health;  ///< by service
+  k8s::Seldom<InterfacePolicy> policy;               ///< empty: none says anything of it
   bool operator==(const PodInterface&) const = default;
 };
 

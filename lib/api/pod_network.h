@@ -28,6 +28,9 @@ enum class AccessFrom : std::uint8_t { None, All, Selector };
 enum class JoinMode : std::uint8_t { OnDemand, Always };
 /// What of a pod's frames is held against its interface: MAC and addresses, the MAC, or nothing.
 enum class PortSecurity : std::uint8_t { Enforced, MacOnly, Disabled };
+/// What holds for a direction of an interface that no policy selects: everything, what comes from
+/// or goes to pods of its own namespace, or nothing.
+enum class DefaultPolicy : std::uint8_t { Allow, SameNamespace, Deny };
 
 }  // namespace multinet::api
 
@@ -78,6 +81,12 @@ inline constexpr std::array kSpellings<api::PortSecurity>{
     std::pair{api::PortSecurity::Enforced, std::string_view("Enforced")},
     std::pair{api::PortSecurity::MacOnly, std::string_view("MACOnly")},
     std::pair{api::PortSecurity::Disabled, std::string_view("Disabled")},
+};
+template <>
+inline constexpr std::array kSpellings<api::DefaultPolicy>{
+    std::pair{api::DefaultPolicy::Allow, std::string_view("Allow")},
+    std::pair{api::DefaultPolicy::SameNamespace, std::string_view("SameNamespace")},
+    std::pair{api::DefaultPolicy::Deny, std::string_view("Deny")},
 };
 }  // namespace multinet::k8s
 
@@ -197,6 +206,7 @@ struct PodNetworkSpec {
   Access access;
   Allow allow;
   PortSecurity portSecurity = PortSecurity::Enforced;
+  DefaultPolicy defaultPolicy = DefaultPolicy::Allow;
   bool operator==(const PodNetworkSpec&) const = default;
 
   [[nodiscard]] bool isEnabled() const { return enabled.value_or(true); }

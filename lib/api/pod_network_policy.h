@@ -1,7 +1,5 @@
 // PodNetworkPolicy: who may speak to whom on named networks; written by a user. It is core's
 // NetworkPolicy (networking.k8s.io/v1) with podNetworkNames, and each field means what core's does.
-//
-// No version serves the kind yet, since nothing on nodes holds pods to it: decision 0114.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "lib/api/pod_network_service.h"
+#include "lib/k8s/conditions.h"
 #include "lib/k8s/int_or_string.h"
 #include "lib/k8s/kind_names.h"
 #include "lib/k8s/metadata.h"
@@ -18,9 +17,6 @@
 namespace multinet::api {
 
 enum class PolicyType : std::uint8_t { Ingress, Egress };
-/// What holds on a network for a direction of an interface that no policy selects: everything, what
-/// comes from or goes to pods of its own namespace, or nothing.
-enum class DefaultPolicy : std::uint8_t { Allow, SameNamespace, Deny };
 
 struct PolicyPort {
   Protocol protocol = Protocol::TCP;
@@ -76,9 +72,26 @@ struct PodNetworkPolicySpec {
   [[nodiscard]] bool isolates(PolicyType direction) const;
 };
 
+/// Interfaces of pods that haven't finished, on networks that the policy names.
+struct PolicyInterfaceCounts {
+  std::int32_t selected = 0;
+  std::int32_t enforced = 0;  ///< of those: their nodes say that they hold them to it
+  bool operator==(const PolicyInterfaceCounts&) const = default;
+};
+
+struct PodNetworkPolicyStatus {
+  k8s::Conditions conditions;  ///< Accepted, PeersResolved, Enforced
+  std::optional<PolicyInterfaceCounts> interfaces;
+  /// Which aren't, at most kMaxNotEnforced: `pod shop/db-2 net1: PodMayChangeRules`.
+  std::vector<std::string> notEnforced;
+  bool operator==(const PodNetworkPolicyStatus&) const = default;
+};
+inline constexpr std::size_t kMaxNotEnforced = 10;
+
 struct PodNetworkPolicy {
   k8s::ObjectMeta metadata;
   PodNetworkPolicySpec spec;
+  PodNetworkPolicyStatus status;
   bool operator==(const PodNetworkPolicy&) const = default;
 };
 

@@ -172,6 +172,45 @@ void checkRule(const PolicyRule& rule, const std::string& path, const std::strin
   }
 }
 
+bool isNamed(const PolicyPort& port) {
+  return port.port && !port.port->name.empty();
+}
+
+/// How often a direction's rules name somebody whose addresses have to be found out; at most as
+/// many peers as that need it.
+std::size_t countResolved(const PodNetworkPolicySpec& spec) {
+  std::size_t count = 0;
+  const auto selects = [](const PolicyPeer& peer) { return !peer.ipBlock; };
+  for (const auto& rule : spec.ingress) {
+    count += static_cast<std::size_t>(std::ranges::count_if(rule.peers, selects));
+  }
+  for (const auto& rule : spec.egress) {
+    std::set<std::pair<Protocol, std::string>> names;
+    for (const auto& port : rule.ports) {
+      if (isNamed(port)) names.emplace(port.protocol, port.port->name);
+    }
+    count += static_cast<std::size_t>(std::ranges::count_if(rule.peers, selects));
+    count += std::max<std::size_t>(rule.peers.size(), 1) * names.size();
+  }
+  return count;
+}
+
+/// What only all of it together is too much of.
+void checkWhole(const PodNetworkPolicy& policy, Report& report) {
+  const std::size_t resolved =
+      countResolved(policy.spec) * std::max<std::size_t>(policy.spec.podNetworkNames.size(), 1);
+  checkCount(resolved, kMaxPolicyResolved, "spec",
+             "selected peers (on egress times names of ports) on its networks", report);
+  if (!report.violations.empty()) return;
+  const std::size_t bytes =
+      k8s::KindTraits<PodNetworkPolicy>::encode(policy).at("spec").dump().size();
+  if (bytes <= kMaxPolicyBytes) return;
+  report.violations.push_back(broken("spec", std::to_string(bytes) + " bytes", "are too many",
+                                     "write at most " + std::to_string(kMaxPolicyBytes) +
+                                         " in JSON; several policies add up to one",
+                                     "TooLarge"));
+}
+
 /// The networks that are there and open to the namespace; each other one is a warning.
 std::vector<PodNetwork> openNetworks(const PodNetworkPolicy& policy, const Catalog& catalog,
                                      Report& report) {
@@ -247,6 +286,7 @@ Report validate(const PodNetworkPolicy& policy) {
   for (std::size_t i = 0; i < spec.egress.size(); ++i) {
     checkRule(spec.egress[i], parts::at("spec.egress", i), "to", report);
   }
+  checkWhole(policy, report);
   return report;
 }
 

@@ -12,6 +12,10 @@ inline constexpr std::size_t kMaxPolicyRules = 100;   ///< of each direction
 inline constexpr std::size_t kMaxPolicyPeers = 100;   ///< of a rule
 inline constexpr std::size_t kMaxPolicyPorts = 100;   ///< of a rule
 inline constexpr std::size_t kMaxPolicyExcept = 100;  ///< of an ipBlock
+/// Peers on all networks together that need resolving: as many as the head of its slices holds.
+inline constexpr std::size_t kMaxPolicyResolved = 2000;
+/// Of its spec in JSON: the head carries it beside its peers.
+inline constexpr std::size_t kMaxPolicyBytes = std::size_t{256} * 1024;
 
 /// A policy by itself: networks, types, selectors, blocks, ports. Warnings: rules of a direction
 /// that policyTypes leaves out, which core takes too.

@@ -142,6 +142,32 @@ const std::vector<Bad> kBad{
      "spec.ingress[0].ports: \"101 ports\" are too many", "TooMany"},
     {"101 exceptions", [](auto& p) { from(p, 1).ipBlock->except.resize(101, "10.20.9.0/24"); },
      "spec.ingress[0].from[1].ipBlock.except: \"101 exceptions\" are too many", "TooMany"},
+    {"more peers than a head holds",
+     [](auto& p) {
+       p.spec.ingress.resize(21, p.spec.ingress[0]);
+       for (auto& rule : p.spec.ingress) rule.peers.resize(100, from(p));
+     },
+     "spec: \"2079 selected peers (on egress times names of ports) on its networks\" are too many; "
+     "write at most 2000",
+     "TooMany"},
+    {"names of ports for as many",
+     [](auto& p) {
+       p.spec.egress.resize(21);
+       for (auto& rule : p.spec.egress) {
+         rule.peers.resize(100, from(p, 1));
+         rule.ports = {{Protocol::TCP, k8s::IntOrString{0, "pg"}, {}}};
+       }
+     },
+     "spec: \"2101 selected peers (on egress times names of ports) on its networks\" are too many",
+     "TooMany"},
+    {"half a megabyte",
+     [](auto& p) {
+       auto& block = *from(p, 1).ipBlock;
+       block.except.resize(100, "10.20.9.0/24");
+       p.spec.ingress[0].peers.resize(100, from(p, 1));
+       p.spec.ingress.resize(4, p.spec.ingress[0]);
+     },
+     "bytes\" are too many; write at most 262144 in JSON", "TooLarge"},
 };
 
 TEST(PolicyRules, RefuseWithFieldValueAndRemedy) {

@@ -5,6 +5,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include "lib/api/describe.h"
@@ -117,8 +118,9 @@ Properties ofStructs() {
 
 template <class T>
 class Schema : public testing::Test {};
-using Kinds = testing::Types<PodNetwork, PodNetworkAttachment, PodNetworkService, PodInterfaceSet,
-                             NodeNetworkSet, NetworkPeer, IPBlock, NetworkIdentifier>;
+using Kinds = testing::Types<PodNetwork, PodNetworkAttachment, PodNetworkService, PodNetworkPolicy,
+                             PodNetworkPolicySlice, PodInterfaceSet, NodeNetworkSet, NetworkPeer,
+                             IPBlock, NetworkIdentifier>;
 TYPED_TEST_SUITE(Schema, Kinds);
 
 TYPED_TEST(Schema, HasThePropertiesOfTheStructs) {
@@ -139,6 +141,7 @@ TEST(SchemaDefaults, AreTheStructs) {
   EXPECT_EQ(wordAt(spec["macvlan"]["properties"]["mode"]), k8s::spell(MacvlanSpec{}.mode));
   EXPECT_EQ(wordAt(spec["ipvlan"]["properties"]["mode"]), k8s::spell(IpvlanSpec{}.mode));
   EXPECT_EQ(wordAt(spec["portSecurity"]), k8s::spell(PodNetworkSpec{}.portSecurity));
+  EXPECT_EQ(wordAt(spec["defaultPolicy"]), k8s::spell(PodNetworkSpec{}.defaultPolicy));
   EXPECT_EQ(wordAt(spec["access"]["properties"]["namespaces"]["properties"]["from"]),
             k8s::spell(NamespaceAccess{}.from));
 }
@@ -154,6 +157,43 @@ TEST(SchemaDefaults, OfAServiceAreTheStructs) {
             k8s::spell(PodNetworkServicePort{}.protocol));
 }
 
+TEST(SchemaDefaults, OfAPolicyAreTheStructs) {
+  const auto spec = crdOf(kPodNetworkPolicyKind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+                                                ["properties"]["spec"]["properties"];
+  for (const char* direction : {"ingress", "egress"}) {
+    const auto port = spec[direction]["items"]["properties"]["ports"]["items"]["properties"];
+    EXPECT_EQ(port["protocol"]["default"].as<std::string>(), k8s::spell(PolicyPort{}.protocol));
+  }
+}
+
+/// Whatever a policy may say, the slice that carries it to nodes may say.
+TEST(SchemaOfASlice, TakesTheSpecsOfPolicies) {
+  const auto properties = [](const k8s::Kind& kind) {
+    return crdOf(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+  };
+  const auto policy = properties(kPodNetworkPolicyKind)["spec"]["properties"];
+  const auto slice =
+      properties(kPodNetworkPolicySliceKind)["head"]["properties"]["spec"]["properties"];
+  const std::function<void(const YAML::Node&, const YAML::Node&, const std::string&)> expectAsWide =
+      [&](const YAML::Node& narrow, const YAML::Node& wide, const std::string& path) {
+        for (const char* bound : {"maxItems", "maxLength", "maxProperties", "minItems", "minLength",
+                                  "minimum", "maximum", "pattern"}) {
+          ASSERT_EQ(narrow[bound].IsDefined(), wide[bound].IsDefined()) << path << " " << bound;
+          if (!narrow[bound]) continue;
+          EXPECT_EQ(narrow[bound].as<std::string>(), wide[bound].as<std::string>()) << path;
+        }
+        if (narrow["items"]) expectAsWide(narrow["items"], wide["items"], path + "[]");
+        for (const auto& property : narrow["properties"]) {
+          const auto name = property.first.as<std::string>();
+          expectAsWide(property.second, wide["properties"][name], path + "." + name);
+        }
+      };
+  for (const auto& property : policy) {
+    const auto name = property.first.as<std::string>();
+    expectAsWide(property.second, slice[name], name);
+  }
+}
+
 TEST(SchemaSubresources, AreWhereAControllerWrites) {
   const auto hasStatus = [](const k8s::Kind& kind) {
     return crdOf(kind)["spec"]["versions"][0]["subresources"]["status"].IsDefined();
@@ -161,7 +201,9 @@ TEST(SchemaSubresources, AreWhereAControllerWrites) {
   EXPECT_TRUE(hasStatus(kPodNetworkKind));
   EXPECT_TRUE(hasStatus(kPodNetworkAttachmentKind));
   EXPECT_TRUE(hasStatus(kPodNetworkServiceKind));
+  EXPECT_TRUE(hasStatus(kPodNetworkPolicyKind));
   EXPECT_TRUE(hasStatus(kNodeNetworkSetKind));
+  EXPECT_FALSE(hasStatus(kPodNetworkPolicySliceKind));
   EXPECT_FALSE(hasStatus(kPodInterfaceSetKind));
   EXPECT_FALSE(hasStatus(kNetworkPeerKind));
   EXPECT_FALSE(hasStatus(kIPBlockKind));

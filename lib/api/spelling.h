@@ -86,10 +86,10 @@ inline constexpr std::array kSpellings<api::PolicyType>{
     std::pair{api::PolicyType::Egress, std::string_view("Egress")},
 };
 template <>
-inline constexpr std::array kSpellings<api::DefaultPolicy>{
-    std::pair{api::DefaultPolicy::Allow, std::string_view("Allow")},
-    std::pair{api::DefaultPolicy::SameNamespace, std::string_view("SameNamespace")},
-    std::pair{api::DefaultPolicy::Deny, std::string_view("Deny")},
+inline constexpr std::array kSpellings<api::PolicyPlace>{
+    std::pair{api::PolicyPlace::None, std::string_view("None")},
+    std::pair{api::PolicyPlace::Node, std::string_view("Node")},
+    std::pair{api::PolicyPlace::Pod, std::string_view("Pod")},
 };
 template <>
 inline constexpr std::array kSpellings<api::IdentifierKind>{

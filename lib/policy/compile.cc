@@ -5,6 +5,7 @@
 #include <list>
 
 #include "lib/api/spelling.h"
+#include "lib/policy/key.h"
 #include "lib/policy/match.h"
 #include "lib/policy/program.h"
 
@@ -14,36 +15,6 @@ namespace {
 using api::PolicyType;
 using match::Ports;
 using Ranges = std::vector<AddressRange>;
-
-/// Text that names one thing and no other, whatever stands in its parts.
-class Key {
- public:
-  explicit Key(char what) : text_(1, what) {}
-  Key& add(std::string_view part) {
-    text_ += std::to_string(part.size());
-    text_ += ':';
-    text_ += part;
-    return *this;
-  }
-  Key& add(std::int64_t number) { return add(std::to_string(number)); }
-  Key& add(const std::optional<k8s::LabelSelector>& selector) {
-    if (!selector) return add("-");
-    add("+").add(static_cast<std::int64_t>(selector->matchLabels.size()));
-    for (const auto& [key, value] : selector->matchLabels) add(key).add(value);
-    add(static_cast<std::int64_t>(selector->matchExpressions.size()));
-    for (const auto& one : selector->matchExpressions) {
-      add(one.key)
-          .add(static_cast<std::int64_t>(one.op))
-          .add(static_cast<std::int64_t>(one.values.size()));
-      for (const auto& value : one.values) add(value);
-    }
-    return *this;
-  }
-  [[nodiscard]] const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 /// Who one peer of a rule is, by a key and addresses; null: everybody.
 using Peers = const std::pair<const std::string, Ranges>*;

@@ -18,21 +18,12 @@ struct End {
   const Pod* receiver;  // whose port names count
 };
 
-bool isInBlock(const api::PolicyIpBlock& block, const IpAddress& address) {
-  const auto cidr = IpPrefix::parse(block.cidr);
-  if (!cidr || !cidr->contains(address)) return false;
-  return std::ranges::none_of(block.except, [&](const std::string& text) {
-    const auto except = IpPrefix::parse(text);
-    return !except || except->contains(address);
-  });
-}
-
 bool allowsPeer(const api::PolicyRule& rule, const std::string& home, const End& end,
                 const World& world) {
   if (rule.peers.empty()) return true;
   return std::ranges::any_of(rule.peers, [&](const api::PolicyPeer& peer) {
     if (!match::isLegible(peer)) return false;
-    if (peer.ipBlock) return isInBlock(*peer.ipBlock, end.peerAddress);
+    if (peer.ipBlock) return match::isInBlock(*peer.ipBlock, end.peerAddress);
     return end.peer != nullptr && match::isPod(peer, home, *end.peer, world);
   });
 }

@@ -28,10 +28,24 @@ bool selects(const api::PodNetworkPolicy& policy, const Pod& pod, std::string_vi
 
 bool isPod(const api::PolicyPeer& peer, const std::string& home, const Pod& pod,
            const World& world) {
+  const auto labels = world.namespaces.find(pod.key.nameSpace);
+  return isPod(peer, home, pod, labels == world.namespaces.end() ? nullptr : &labels->second);
+}
+
+bool isPod(const api::PolicyPeer& peer, const std::string& home, const Pod& pod,
+           const k8s::StringMap* namespaceLabels) {
   if (peer.podSelector && !peer.podSelector->matches(pod.labels)) return false;
   if (!peer.namespaceSelector) return pod.key.nameSpace == home;
-  const auto labels = world.namespaces.find(pod.key.nameSpace);
-  return labels != world.namespaces.end() && peer.namespaceSelector->matches(labels->second);
+  return namespaceLabels != nullptr && peer.namespaceSelector->matches(*namespaceLabels);
+}
+
+bool isInBlock(const api::PolicyIpBlock& block, const IpAddress& address) {
+  const auto cidr = IpPrefix::parse(block.cidr);
+  if (!cidr || !cidr->contains(address)) return false;
+  return std::ranges::none_of(block.except, [&](const std::string& text) {
+    const auto except = IpPrefix::parse(text);
+    return !except || except->contains(address);
+  });
 }
 
 std::optional<Ports> portsOf(const api::PolicyPort& port, const Pod* receiver) {

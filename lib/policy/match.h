@@ -18,6 +18,11 @@ namespace multinet::policy::match {
 /// whatever network.
 [[nodiscard]] bool isPod(const api::PolicyPeer& peer, const std::string& home, const Pod& pod,
                          const World& world);
+/// The same; null: the labels of the pod's namespace aren't known.
+[[nodiscard]] bool isPod(const api::PolicyPeer& peer, const std::string& home, const Pod& pod,
+                         const k8s::StringMap* namespaceLabels);
+
+[[nodiscard]] bool isInBlock(const api::PolicyIpBlock& block, const IpAddress& address);
 
 struct Ports {
   std::uint16_t first = 0;
