@@ -14,87 +14,23 @@ namespace {
 
 using api::PolicyType;
 using match::Ports;
-using Ranges = std::vector<AddressRange>;
 
-/// Who one peer of a rule is, by a key and addresses; null: everybody.
-using Peers = const std::pair<const std::string, Ranges>*;
-
-IpAddress next(const IpAddress& address) {
-  return {address.family(), address.number() + 1};
-}
-IpAddress previous(const IpAddress& address) {
-  return {address.family(), address.number() - 1};
-}
-IpAddress lastOf(IpFamily family) {
-  return IpPrefix(IpAddress(family, 0), 0).last();
-}
-
-/// In order, disjoint, none touching the next.
-Ranges joined(Ranges ranges) {
-  std::ranges::sort(ranges);
-  Ranges out;
-  for (const auto& range : ranges) {
-    const bool joins =
-        !out.empty() && out.back().last.family() == range.first.family() &&
-        (out.back().last == lastOf(range.first.family()) || range.first <= next(out.back().last));
-    if (joins) {
-      out.back().last = std::max(out.back().last, range.last);
-    } else {
-      out.push_back(range);
-    }
-  }
-  return out;
-}
-
-/// `from` without `what`; both of one family.
-Ranges without(const Ranges& from, const AddressRange& what) {
-  Ranges out;
-  for (const auto& range : from) {
-    if (what.last < range.first || range.last < what.first) {
-      out.push_back(range);
-      continue;
-    }
-    if (range.first < what.first) out.push_back({range.first, previous(what.first)});
-    if (what.last < range.last) out.push_back({next(what.last), range.last});
-  }
-  return out;
-}
-
-Ranges rangesOf(const api::PolicyIpBlock& block) {
-  const auto cidr = IpPrefix::parse(block.cidr);
-  if (!cidr) return {};
-  Ranges out = {{cidr->first(), cidr->last()}};
-  for (const auto& text : block.except) {
-    const auto except = IpPrefix::parse(text);
-    if (!except) return {};
-    if (except->family() == cidr->family()) out = without(out, {except->first(), except->last()});
-  }
-  return out;
-}
-
-/// Of ranges in order, disjoint.
-bool contains(const Ranges& ranges, const IpAddress& address) {
-  const auto after = std::ranges::upper_bound(ranges, address, {}, &AddressRange::first);
-  return after != ranges.begin() && address <= std::prev(after)->last;
-}
+/// Null: everybody.
+using Peers = const Named*;
 
 class Compiler {
  public:
-  Compiler(const World& world, const Network& network, Numbers& numbers)
-      : world_(world), network_(network), numbers_(numbers) {
-    for (const auto& pod : world.pods) {
-      if (pod.on(network.name) != nullptr) pods_.push_back(&pod);
-    }
-  }
+  Compiler(const Network& network, Source& source, Numbers& numbers, std::size_t mostPermits)
+      : network_(network), source_(source), numbers_(numbers), mostPermits_(mostPermits) {}
 
-  Program run() {
-    for (const Pod* pod : pods_) {
-      isolate(*pod, PolicyType::Egress, program_.egress);
-      isolate(*pod, PolicyType::Ingress, program_.ingress);
+  Compiled run(const std::vector<Subject>& subjects) {
+    for (const Subject& subject : subjects) {
+      isolate(subject, PolicyType::Egress, program_.egress);
+      isolate(subject, PolicyType::Ingress, program_.ingress);
     }
     layOut();
-    for (const auto& [text, subject] : subjects_) addPermits(subject.first, *subject.second);
-    return std::move(program_);
+    addAllPermits();
+    return {std::move(program_), std::move(cut_)};
   }
 
  private:
@@ -107,36 +43,22 @@ class Compiler {
   };
   using Entries = std::set<Entry>;
 
-  const std::vector<IpAddress>& addressesOf(const Pod& pod) const {
-    return pod.on(network_.name)->addresses;
-  }
-
-  template <class Wanted>
-  Ranges podsThat(Wanted wanted) const {
-    Ranges out;
-    for (const Pod* pod : pods_) {
-      if (!wanted(*pod)) continue;
-      for (const auto& address : addressesOf(*pod)) out.push_back({address, address});
-    }
-    return joined(std::move(out));
-  }
-
-  void isolate(const Pod& pod, PolicyType direction, std::map<PodKey, Number>& subjects) {
+  void isolate(const Subject& subject, PolicyType direction, std::map<PodKey, Number>& subjects) {
+    const Pod& pod = *subject.pod;
     Entries entries;
-    bool isolated = false;
-    for (const auto& policy : world_.policies) {
-      if (!policy.spec.isolates(direction) || !match::selects(policy, pod, network_.name)) continue;
+    bool isolated = subject.closed;
+    for (const auto* policy : subject.policies) {
+      if (subject.closed || !policy->spec.isolates(direction)) continue;
+      if (!match::selects(*policy, pod, network_.name)) continue;
       isolated = true;
-      match::eachRule(policy.spec, direction, [&](std::size_t, const api::PolicyRule& rule) {
-        addRule(rule, policy.metadata.nameSpace, direction, pod, entries);
+      match::eachRule(policy->spec, direction, [&](std::size_t, const api::PolicyRule& rule) {
+        addRule(*policy, rule, direction, pod, entries);
       });
     }
     if (!isolated) {
       if (network_.defaultPolicy == api::DefaultPolicy::Allow) return;
       if (network_.defaultPolicy == api::DefaultPolicy::SameNamespace) {
-        api::PolicyPeer own;
-        own.podSelector.emplace();
-        entries.insert({use(peersOf(own, pod.key.nameSpace)), std::nullopt, {}});
+        entries.insert({use(&source_.podsIn(pod.key.nameSpace)), std::nullopt, {}});
       }
     }
     Key key('s');
@@ -146,117 +68,112 @@ class Compiler {
     }
     const Number number = numbers_.of(key.text());
     subjects.emplace(pod.key, number);
-    auto& held = entries_.emplace_back(std::move(entries));
-    subjects_.emplace(key.text(), std::pair(number, &held));
+    entries_.emplace(number, std::move(entries));
   }
 
-  void addRule(const api::PolicyRule& rule, const std::string& home, PolicyType direction,
-               const Pod& subject, Entries& entries) {
-    std::vector<Peers> peers;
+  void addRule(const api::PodNetworkPolicy& policy, const api::PolicyRule& rule,
+               PolicyType direction, const Pod& subject, Entries& entries) {
+    std::vector<const api::PolicyPeer*> peers;
     if (rule.peers.empty()) peers.push_back(nullptr);
     for (const auto& peer : rule.peers) {
-      if (match::isLegible(peer)) peers.push_back(peersOf(peer, home));
+      if (match::isLegible(peer)) peers.push_back(&peer);
     }
-    for (const Peers one : peers) {
-      if (rule.ports.empty()) entries.insert({use(one), std::nullopt, {}});
+    for (const auto* one : peers) {
+      if (rule.ports.empty()) entries.insert({use(peersOf(policy, one)), std::nullopt, {}});
       for (const auto& port : rule.ports) {
         const bool byPeer =
             direction == PolicyType::Egress && port.port && !port.port->name.empty();
         if (byPeer) {
-          addNamed(one, port, entries);
+          // Each pod among the peers has a number of its own for the name.
+          for (const auto& [number, named] : source_.withPort(policy, one, port)) {
+            entries.insert({use(named), port.protocol, {number, number}});
+          }
         } else if (const auto ports = match::portsOf(port, &subject)) {
-          entries.insert({use(one), port.protocol, *ports});
+          entries.insert({use(peersOf(policy, one)), port.protocol, *ports});
         }
       }
     }
   }
 
-  /// Each pod among the peers has a number of its own for the name.
-  void addNamed(Peers peers, const api::PolicyPort& port, Entries& entries) {
-    std::map<Ports, Ranges> byPorts;
-    for (const Pod* pod : pods_) {
-      const auto ports = match::portsOf(port, pod);
-      if (!ports) continue;
-      for (const auto& address : addressesOf(*pod)) {
-        if (peers != nullptr && !contains(peers->second, address)) continue;
-        byPorts[*ports].push_back({address, address});
-      }
+  Peers peersOf(const api::PodNetworkPolicy& policy, const api::PolicyPeer* peer) {
+    if (peer == nullptr) return nullptr;
+    if (!peer->ipBlock) return &source_.podsOf(policy, *peer);
+    Key key('b');
+    key.add(peer->ipBlock->cidr);
+    for (const auto& except : peer->ipBlock->except) key.add(except);
+    auto block = blocks_.find(key.text());
+    if (block == blocks_.end()) {
+      block = blocks_.emplace(key.text(), Named{key.text(), rangesOf(*peer->ipBlock)}).first;
     }
-    for (auto& [ports, ranges] : byPorts) {
-      Key key('n');
-      key.add(peers == nullptr ? "" : peers->first).add(port.port->name);
-      key.add(k8s::spell(port.protocol)).add(ports.first);
-      const Peers named = know(key, [&] { return joined(std::move(ranges)); });
-      entries.insert({use(named), port.protocol, ports});
-    }
-  }
-
-  Peers peersOf(const api::PolicyPeer& peer, const std::string& home) {
-    if (peer.ipBlock) {
-      Key key('b');
-      key.add(peer.ipBlock->cidr);
-      for (const auto& except : peer.ipBlock->except) key.add(except);
-      return know(key, [&] { return rangesOf(*peer.ipBlock); });
-    }
-    Key key('p');
-    key.add(peer.namespaceSelector ? "" : home);
-    key.add(peer.namespaceSelector).add(peer.podSelector);
-    return know(key, [&] {
-      return podsThat([&](const Pod& pod) { return match::isPod(peer, home, pod, world_); });
-    });
-  }
-
-  /// Their addresses are found out once.
-  template <class FindOut>
-  Peers know(const Key& key, FindOut findOut) {
-    auto known = known_.find(key.text());
-    if (known == known_.end()) known = known_.emplace(key.text(), findOut()).first;
-    return &*known;
+    return &block->second;
   }
 
   /// As an entry names them.
   std::string use(Peers peers) {
     if (peers == nullptr) return "";
-    used_.insert(peers);
-    return peers->first;
+    used_.emplace(peers->key, peers);
+    return peers->key;
+  }
+
+  /// Where a range of somebody begins, or the address behind its last.
+  struct Edge {
+    IpAddress at;
+    std::size_t who = 0;
+    bool begins = false;
+  };
+
+  [[nodiscard]] std::vector<Edge> edges() const {
+    std::vector<Edge> all;
+    std::size_t who = 0;
+    for (const auto& [key, peers] : used_) {
+      for (const auto& range : peers->ranges) {
+        all.push_back({range.first, who, true});
+        if (range.last != lastOf(range.last.family())) {
+          all.push_back({next(range.last), who, false});
+        }
+      }
+      ++who;
+    }
+    std::ranges::sort(all, {}, &Edge::at);
+    return all;
   }
 
   /// Lays all peers' addresses over each other.
   void layOut() {
-    std::map<IpAddress, std::vector<const std::string*>> begins;
-    std::map<IpAddress, std::vector<const std::string*>> ends;  // by the address behind the last
-    std::set<IpAddress> edges;
-    for (const Peers peers : used_) {
-      const auto& [key, ranges] = *peers;
-      for (const auto& range : ranges) {
-        begins[range.first].push_back(&key);
-        edges.insert(range.first);
-        if (range.last == lastOf(range.last.family())) continue;
-        ends[next(range.last)].push_back(&key);
-        edges.insert(next(range.last));
-      }
-    }
-    std::set<std::string_view> here;
-    for (auto edge = edges.begin(); edge != edges.end(); ++edge) {
+    for (const auto& [key, peers] : used_) keys_.push_back(&key);
+    classesOf_.resize(keys_.size());
+    const std::vector<Edge> all = edges();
+    std::map<std::size_t, int> here;  // how many ranges of whom
+    for (auto edge = all.begin(); edge != all.end();) {
       // What reaches the end of IPv4 doesn't go on in IPv6.
-      if (edge != edges.begin() && std::prev(edge)->family() != edge->family()) here.clear();
-      if (const auto found = ends.find(*edge); found != ends.end()) {
-        for (const auto* key : found->second) here.erase(*key);
-      }
-      if (const auto found = begins.find(*edge); found != begins.end()) {
-        for (const auto* key : found->second) here.insert(*key);
+      if (edge != all.begin() && std::prev(edge)->at.family() != edge->at.family()) here.clear();
+      const IpAddress at = edge->at;
+      for (; edge != all.end() && edge->at == at; ++edge) {
+        int& count = here[edge->who];
+        count += edge->begins ? 1 : -1;
+        if (count == 0) here.erase(edge->who);
       }
       if (here.empty()) continue;
-      const auto following = std::next(edge);
-      const bool isLast = following == edges.end() || following->family() != edge->family();
-      addPiece({*edge, isLast ? lastOf(edge->family()) : previous(*following)}, here);
+      const bool isLast = edge == all.end() || edge->at.family() != at.family();
+      addPiece({at, isLast ? lastOf(at.family()) : previous(edge->at)}, classOf(here));
     }
   }
 
-  void addPiece(const AddressRange& piece, const std::set<std::string_view>& peers) {
+  Number classOf(const std::map<std::size_t, int>& here) {
+    std::vector<std::size_t> members;
+    members.reserve(here.size());
+    for (const auto& [who, count] : here) members.push_back(who);
+    const auto known = classes_.find(members);
+    if (known != classes_.end()) return known->second;
     Key key('c');
-    for (const auto& one : peers) key.add(one);
+    for (const std::size_t who : members) key.add(*keys_[who]);
     const Number number = numbers_.of(key.text());
+    for (const std::size_t who : members) classesOf_[who].push_back(number);
+    classes_.emplace(std::move(members), number);
+    return number;
+  }
+
+  void addPiece(const AddressRange& piece, Number number) {
     auto& addresses = program_.addresses;
     if (!addresses.empty()) {
       const auto before = std::prev(addresses.end());
@@ -265,15 +182,38 @@ class Compiler {
           range.last.family() == piece.first.family() && range.last == previous(piece.first);
       if (before->second == number && touches) {
         addresses.erase(before);
-        addresses.emplace(AddressRange{range.first, piece.last}, number);
+        addresses.emplace_hint(addresses.end(), AddressRange{range.first, piece.last}, number);
         return;
       }
     }
-    addresses.emplace(piece, number);
-    for (const auto& one : peers) classesOf_[std::string(one)].insert(number);
+    addresses.emplace_hint(addresses.end(), piece, number);
   }
 
-  void addPermits(Number subject, const Entries& entries) {
+  /// Those that need few come first, so that what there is no room for hits few.
+  void addAllPermits() {
+    std::vector<std::pair<std::size_t, Number>> order;
+    std::map<Number, std::set<Permit>> all;
+    for (const auto& [subject, entries] : entries_) {
+      auto& permits = all[subject] = permitsOf(subject, entries);
+      order.emplace_back(permits.size(), subject);
+    }
+    std::ranges::sort(order);
+    std::set<Number> cut;
+    for (const auto& [count, subject] : order) {
+      if (program_.permits.size() + count > mostPermits_) {
+        cut.insert(subject);
+      } else {
+        program_.permits.merge(all[subject]);
+      }
+    }
+    for (const auto* subjects : {&program_.egress, &program_.ingress}) {
+      for (const auto& [pod, subject] : *subjects) {
+        if (cut.contains(subject)) cut_.insert(pod);
+      }
+    }
+  }
+
+  [[nodiscard]] std::set<Permit> permitsOf(Number subject, const Entries& entries) const {
     // By class and protocol: which ports.
     std::map<std::pair<Number, std::optional<api::Protocol>>, std::vector<Ports>> all;
     for (const auto& entry : entries) {
@@ -281,21 +221,23 @@ class Compiler {
         all[{kEverybody, entry.protocol}].push_back(entry.ports);
         continue;
       }
-      for (const Number one : classesOf_[entry.peers]) {
-        all[{one, entry.protocol}].push_back(entry.ports);
-      }
+      const auto who =
+          static_cast<std::size_t>(std::distance(used_.begin(), used_.find(entry.peers)));
+      for (const Number one : classesOf_[who]) all[{one, entry.protocol}].push_back(entry.ports);
     }
+    std::set<Permit> permits;
     for (auto& [at, ports] : all) {
       const auto& [peers, protocol] = at;
       if (!protocol) {
-        program_.permits.insert({subject, peers, std::nullopt, 0, 0});
+        permits.insert({subject, peers, std::nullopt, 0, 0});
       } else if (!all.contains({peers, std::nullopt})) {
-        addPorts({subject, peers, protocol, 0, 0}, std::move(ports));
+        addPorts({subject, peers, protocol, 0, 0}, std::move(ports), permits);
       }
     }
+    return permits;
   }
 
-  void addPorts(Permit permit, std::vector<Ports> ports) {
+  static void addPorts(Permit permit, std::vector<Ports> ports, std::set<Permit>& permits) {
     std::ranges::sort(ports);
     permit.first = ports.front().first;
     permit.last = ports.front().last;
@@ -306,29 +248,44 @@ class Compiler {
         permit.last = std::max(permit.last, one.last);
         continue;
       }
-      program_.permits.insert(permit);
+      permits.insert(permit);
       permit.first = one.first;
       permit.last = one.last;
     }
-    program_.permits.insert(permit);
+    permits.insert(permit);
   }
 
-  const World& world_;
   const Network& network_;
+  Source& source_;
   Numbers& numbers_;
-  std::vector<const Pod*> pods_;         // on the network
-  std::map<std::string, Ranges> known_;  // by key
-  std::set<Peers> used_;
-  std::list<Entries> entries_;
-  std::map<std::string, std::pair<Number, const Entries*>> subjects_;
-  std::map<std::string, std::set<Number>> classesOf_;  // by peers
+  const std::size_t mostPermits_;
+  std::map<std::string, Named> blocks_;   // by key
+  std::map<std::string, Peers> used_;     // likewise
+  std::vector<const std::string*> keys_;  // of used_, in its order; their places are who they are
+  std::map<Number, Entries> entries_;     // by subject
+  std::map<std::vector<std::size_t>, Number> classes_;
+  std::vector<std::vector<Number>> classesOf_;  // by who
   Program program_;
+  std::set<PodKey> cut_;
 };
 
 }  // namespace
 
+Compiled compile(const std::vector<Subject>& subjects, const Network& network, Source& source,
+                 Numbers& numbers, std::size_t mostPermits) {
+  return Compiler(network, source, numbers, mostPermits).run(subjects);
+}
+
 Program compile(const World& world, const Network& network, Numbers& numbers) {
-  return Compiler(world, network, numbers).run();
+  std::vector<const api::PodNetworkPolicy*> policies;
+  policies.reserve(world.policies.size());
+  for (const auto& policy : world.policies) policies.push_back(&policy);
+  std::vector<Subject> subjects;
+  for (const auto& pod : world.pods) {
+    if (pod.on(network.name) != nullptr) subjects.push_back({&pod, policies});
+  }
+  WorldSource source(world, network.name);
+  return compile(subjects, network, source, numbers).program;
 }
 
 }  // namespace multinet::policy

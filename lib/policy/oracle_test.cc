@@ -282,7 +282,7 @@ TEST(Oracle, ADeltaLeadsFromOneProgramToTheNext) {
       ASSERT_EQ(held, wanted) << "set " << i << " step " << step;
       ASSERT_EQ(way.empty(), old == wanted);
       ++(way.mayTighten() ? tightened : loosened);
-      numbers.keepOnly(held);
+      numbers.keepOnly({&held});
       ASSERT_EQ(compile(world, network, numbers), held) << "numbers in use were forgotten";
       if (way.mayTighten()) continue;
       for (int k = 0; k < 4; ++k) {

@@ -74,12 +74,14 @@ Number Numbers::of(const std::string& text) {
   return last_;
 }
 
-void Numbers::keepOnly(const Program& program) {
+void Numbers::keepOnly(const std::vector<const Program*>& programs) {
   std::set<Number> used;
-  for (const auto* subjects : {&program.egress, &program.ingress}) {
-    for (const auto& [pod, number] : *subjects) used.insert(number);
+  for (const Program* program : programs) {
+    for (const auto* subjects : {&program->egress, &program->ingress}) {
+      for (const auto& [pod, number] : *subjects) used.insert(number);
+    }
+    for (const auto& [range, number] : program->addresses) used.insert(number);
   }
-  for (const auto& [range, number] : program.addresses) used.insert(number);
   std::erase_if(known_, [&](const auto& one) { return !used.contains(one.second); });
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "lib/policy/evaluate.h"
+#include "lib/policy/source.h"
 
 namespace multinet::policy {
 
@@ -21,13 +22,6 @@ namespace multinet::policy {
 using Number = std::uint32_t;
 /// In a permit, instead of a class: whatever the address is.
 inline constexpr Number kEverybody = 0;
-
-/// Both ends too; of one family.
-struct AddressRange {
-  IpAddress first;
-  IpAddress last;
-  auto operator<=>(const AddressRange&) const = default;
-};
 
 /// A subject may speak with a class by these ports, both ends too.
 struct Permit {
@@ -49,13 +43,14 @@ struct Program {
 };
 
 /// Gives each subject and class a number that it keeps while it is in use, so that the programs of
-/// one moment and the next differ in what changed alone. One a network. Not for several threads.
+/// one moment and the next differ in what changed alone. One for all networks that share a kernel's
+/// sets. Not for several threads.
 class Numbers {
  public:
   /// From 1; the same for the same text.
   [[nodiscard]] Number of(const std::string& text);
-  /// Forgets what the program doesn't use. Numbers aren't given again before all 32 bits were.
-  void keepOnly(const Program& program);
+  /// Forgets what none of the programs uses. Numbers aren't given again before all 32 bits were.
+  void keepOnly(const std::vector<const Program*>& programs);
   [[nodiscard]] std::size_t size() const { return known_.size(); }
 
  private:
@@ -63,6 +58,28 @@ class Numbers {
   Number last_ = 0;
 };
 
+/// An interface on the network that is to be isolated as policies say.
+struct Subject {
+  const Pod* pod = nullptr;
+  std::vector<const api::PodNetworkPolicy*> policies{};  ///< those that don't select it count for
+                                                         ///< nothing
+  bool closed = false;  ///< nobody knows what selects it: nothing is allowed, whatever policies say
+};
+
+/// A kernel holds so many of a network, and is told of a change of them, in bearable time.
+inline constexpr std::size_t kMostPermits = 65'536;
+
+struct Compiled {
+  Program program;
+  /// To whom less is allowed than policies say, for want of room: none of their permits is there.
+  std::set<PodKey> cut;
+};
+
+/// The subjects' policies, and the network's default. Where there are more than `mostPermits`,
+/// those who need most of them get none; an interface is never left open.
+[[nodiscard]] Compiled compile(const std::vector<Subject>& subjects, const Network& network,
+                               Source& source, Numbers& numbers,
+                               std::size_t mostPermits = kMostPermits);
 /// All policies of the world that name the network, and its default.
 [[nodiscard]] Program compile(const World& world, const Network& network, Numbers& numbers);
 

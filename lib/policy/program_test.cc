@@ -127,6 +127,43 @@ TEST(Compile, AnEndSaysNothingOfWhoIsntIsolated) {
   EXPECT_TRUE(closed.permits.empty());
 }
 
+TEST(Compile, WhereThereIsNoRoomLessIsAllowedAndThatIsTold) {
+  World world;
+  world.pods = {pod("shop", "db", {{"app", "db"}}, {ip("10.0.0.2")}),
+                pod("shop", "web", {{"app", "web"}}, {ip("10.0.0.3")})};
+  auto wide = policyOf("shop", block("10.0.0.0/8"));
+  wide.spec.podSelector.matchLabels = {{"app", "db"}};
+  for (int i = 0; i < 20; ++i) {
+    const auto port = 100 + 2 * i;
+    wide.spec.ingress[0].ports.push_back(tcp(port, port));
+  }
+  auto narrow = policyOf("shop", block("10.0.0.0/8"), {tcp(80, 80)});
+  narrow.spec.podSelector.matchLabels = {{"app", "web"}};
+  WorldSource source(world, "blue");
+  const std::vector<Subject> subjects = {{.pod = &world.pods[0], .policies = {&wide, &narrow}},
+                                         {.pod = &world.pods[1], .policies = {&wide, &narrow}}};
+  Numbers numbers;
+  const auto all = compile(subjects, kBlue, source, numbers, 21);
+  EXPECT_TRUE(all.cut.empty());
+  const auto some = compile(subjects, kBlue, source, numbers, 20);
+  EXPECT_THAT(some.cut, ::testing::ElementsAre(PodKey{"shop", "db"}));
+  EXPECT_EQ(some.program.ingress, all.program.ingress) << "both are isolated all the same";
+  EXPECT_EQ(some.program.permits.size(), 1U);
+}
+
+TEST(Compile, NobodyReachesWhoIsClosed) {
+  World world;
+  world.pods = {pod("shop", "db", {}, {ip("10.0.0.2")})};
+  const auto policy = policyOf("shop", block("0.0.0.0/0"));
+  WorldSource source(world, "blue");
+  Numbers numbers;
+  const auto closed = compile({{.pod = &world.pods[0], .policies = {&policy}, .closed = true}},
+                              {"blue", api::DefaultPolicy::SameNamespace}, source, numbers);
+  EXPECT_EQ(closed.program.ingress.size(), 1U);
+  EXPECT_EQ(closed.program.egress.size(), 1U);
+  EXPECT_TRUE(closed.program.permits.empty());
+}
+
 TEST(Delta, TellsTighterFromLooser) {
   World world;
   world.pods = {pod("shop", "db", {}, {ip("10.0.0.2")}),
@@ -151,7 +188,7 @@ TEST(Numbers, StayWhileTheyAreInUse) {
   world.policies[0].spec.ingress[0].peers = {block("10.0.0.0/9")};
   EXPECT_NE(compile(world, kBlue, numbers), program);
   EXPECT_EQ(numbers.size(), 4U);
-  numbers.keepOnly(program);
+  numbers.keepOnly({&program});
   EXPECT_EQ(numbers.size(), 2U);
   world.policies[0].spec.ingress[0].peers = {block("10.0.0.0/8")};
   EXPECT_EQ(compile(world, kBlue, numbers), program);
