@@ -11,7 +11,7 @@
 #include "lib/k8s/zone.h"
 #include "lib/kube/discovery.h"
 #include "lib/kube/informer.h"
-#include "nodeagent/watch/by_network.h"
+#include "nodeagent/watch/by_label.h"
 #include "nodeagent/watch/scoped.h"
 
 namespace multinet::agent::watch {
@@ -134,8 +134,8 @@ struct Cluster::Informers {
   };
 
   /// Of a network; null until they and all Services are known.
-  [[nodiscard]] static ByNetwork<k8s::EndpointSlice>::One slicesOn(const Informers* informers,
-                                                                   const std::string& network) {
+  [[nodiscard]] static ByLabel<k8s::EndpointSlice>::One slicesOn(const Informers* informers,
+                                                                 const std::string& network) {
     if (informers == nullptr || !informers->services.synced()) return nullptr;
     return informers->slices.of(network);
   }
@@ -154,15 +154,15 @@ struct Cluster::Informers {
                     {[changed](const auto&) { changed(); },
                      [changed](const auto&, const auto&) { changed(); },
                      [changed](const auto&) { changed(); }, changed}),
-        peers(*client, options, "",
+        peers(*client, options, api::kNetworkLabel, "",
               {[changed](const auto&) { changed(); },
                [changed](const auto&, const auto&) { changed(); },
                [changed](const auto&) { changed(); }, changed},
               byNetwork),
         olderPeers(*client, labelled(options, std::string("!") + api::kNetworkLabel)),
         services(*client, labelled(options, ofTheController())),
-        slices(*client, options, ofTheController(), tellOf<k8s::EndpointSlice>(serviceChanged),
-               byService),
+        slices(*client, options, api::kNetworkLabel, ofTheController(),
+               tellOf<k8s::EndpointSlice>(serviceChanged), byService),
         ownPeers(*client, where(options, "nodeName", node)),
         blocks(*client, where(options, "spec.nodeName", node)),
         serviceCidrs(*client, options),
@@ -204,10 +204,10 @@ struct Cluster::Informers {
   kube::Informer<k8s::Pod> pods;
   kube::Informer<api::PodNetwork> networks;
   Scoped<api::PodNetworkAttachment> attachments;  ///< by namespace
-  ByNetwork<api::NetworkPeer> peers;
+  ByLabel<api::NetworkPeer> peers;
   kube::Informer<api::NetworkPeer> olderPeers;  ///< of agents that give them no label yet
   kube::Informer<k8s::Service> services;        ///< of all networks
-  ByNetwork<k8s::EndpointSlice> slices;
+  ByLabel<k8s::EndpointSlice> slices;
   kube::Informer<api::NetworkPeer> ownPeers;
   kube::Informer<api::IPBlock> blocks;
   kube::Informer<k8s::ServiceCidr> serviceCidrs;

@@ -1,5 +1,6 @@
-// One watch of a kind for all networks that this node has joined, by the label that says on which
-// network an object is: connections and threads don't grow with the networks.
+// One watch of a kind for all that this node has to do with, by a label that says of what an object
+// is: the network that it is on, or a policy's namespace. Connections and threads don't grow with
+// these.
 #pragma once
 
 #include <algorithm>
@@ -12,45 +13,45 @@
 #include <utility>
 #include <vector>
 
-#include "lib/api/service.h"
 #include "lib/kube/informer.h"
 
 namespace multinet::agent::watch {
 
-/// So many networks share a watch: their names, of 63 characters and percent-encoded, are below the
-/// 8 KiB that proxies before an API server take as a line; itself it takes 1 MiB.
-inline constexpr std::size_t kNetworksPerWatch = 100;
+/// So many values share a watch: these, of 63 characters and percent-encoded, are below the 8 KiB
+/// that proxies before an API server take as a line; itself it takes 1 MiB.
+inline constexpr std::size_t kValuesPerWatch = 100;
 
-/// When the networks change, a watch goes on with other labels: only what a new network has is
-/// listed, and what is known of the others stays all the time.
+/// When the values change, a watch goes on with others: only what a new one has is listed, and what
+/// is known of the others stays all the time.
 template <kube::HasKind T>
-class ByNetwork {
+class ByLabel {
  public:
   using One = std::shared_ptr<const kube::Informer<T>>;
   /// Gives a watch what it has before it starts, an index for one.
   using Prepare = void (*)(kube::Informer<T>& watch);
 
-  /// `labels` are of all that is followed, as terms of a selector. Of `handler`, `synced` comes
-  /// whenever more networks are known. `client` outlives it.
-  ByNetwork(kube::Client& client, kube::WatchOptions options, std::string labels,
-            kube::Handler<T> handler, Prepare prepare)
+  /// `label` is the one whose values are followed; `labels` are of all that is, as terms of a
+  /// selector. Of `handler`, `synced` comes whenever more values are known. `client` outlives it.
+  ByLabel(kube::Client& client, kube::WatchOptions options, const char* label, std::string labels,
+          kube::Handler<T> handler, Prepare prepare)
       : client_(client),
         options_(std::move(options)),
+        label_(label),
         labels_(std::move(labels)),
         handler_(std::move(handler)),
         prepare_(prepare) {}
-  ~ByNetwork() { follow({}); }
-  ByNetwork(const ByNetwork&) = delete;
-  ByNetwork& operator=(const ByNetwork&) = delete;
+  ~ByLabel() { follow({}); }
+  ByLabel(const ByLabel&) = delete;
+  ByLabel& operator=(const ByLabel&) = delete;
 
-  /// One thread at a time; waits for the ends of watches that have no network any more.
-  void follow(const std::set<std::string>& networks) {
+  /// One thread at a time; waits for the ends of watches that have no value any more.
+  void follow(const std::set<std::string>& values) {
     std::vector<std::shared_ptr<Part>> ended;
     {
       const std::lock_guard lock(mutex_);
-      std::set<std::string> rest = networks;
+      std::set<std::string> rest = values;
       for (const auto& part : parts_) {
-        const auto left = [&](const std::string& name) { return !networks.contains(name); };
+        const auto left = [&](const std::string& name) { return !values.contains(name); };
         std::erase_if(part->wanted, left);
         std::erase_if(part->known, left);
         for (const std::string& name : part->wanted) rest.erase(name);
@@ -68,11 +69,11 @@ class ByNetwork {
     }
   }
 
-  /// Null until all is known of it that is on that network. Any thread, as all below.
-  [[nodiscard]] One of(const std::string& network) const {
+  /// Null until all is known that has that value. Any thread, as all below.
+  [[nodiscard]] One of(const std::string& value) const {
     const std::lock_guard lock(mutex_);
     for (const auto& part : parts_) {
-      if (!part->known.contains(network)) continue;
+      if (!part->known.contains(value)) continue;
       return part->watch->synced() ? One(part, &*part->watch) : nullptr;
     }
     return nullptr;
@@ -91,7 +92,7 @@ class ByNetwork {
   }
 
  private:
-  /// A watch, and the networks that share it. They stay with it.
+  /// A watch, and the values that share it. They stay with it.
   struct Part {
     std::optional<kube::Informer<T>> watch;
     std::set<std::string> wanted;
@@ -102,17 +103,17 @@ class ByNetwork {
 
   Part& roomyPart() {
     for (const auto& part : parts_) {
-      if (part->wanted.size() < kNetworksPerWatch) return *part;
+      if (part->wanted.size() < kValuesPerWatch) return *part;
     }
     return *parts_.emplace_back(std::make_shared<Part>());
   }
 
-  [[nodiscard]] kube::Selection selectionOf(const std::set<std::string>& networks) const {
+  [[nodiscard]] kube::Selection selectionOf(const std::set<std::string>& values) const {
     kube::Selection selection = options_.selection;
     std::string& labels = selection.labelSelector;
     labels = labels_.empty() ? "" : labels_ + ",";
-    labels += std::string(api::kNetworkLabel) + " in (";
-    for (const std::string& name : networks) labels += name + ",";
+    labels += std::string(label_) + " in (";
+    for (const std::string& name : values) labels += name + ",";
     labels.back() = ')';
     return selection;
   }
@@ -135,10 +136,10 @@ class ByNetwork {
     typename kube::Informer<T>::Other other;
     other.now = selectionOf(part->asked);
     if (!added.empty()) other.added = selectionOf(added);
-    other.has = [networks = part->asked](const T& object) {
+    other.has = [label = label_, values = part->asked](const T& object) {
       const k8s::StringMap& labels = *object.metadata.labels;
-      const auto found = labels.find(api::kNetworkLabel);
-      return found != labels.end() && networks.contains(found->second);
+      const auto found = labels.find(label);
+      return found != labels.end() && values.contains(found->second);
     };
     // It isn't called once the watch was stopped, which each part is before it goes.
     other.done = [this, one = part.get()] { turned(*one); };
@@ -163,6 +164,7 @@ class ByNetwork {
 
   kube::Client& client_;
   const kube::WatchOptions options_;
+  const char* const label_;
   const std::string labels_;
   const kube::Handler<T> handler_;
   const Prepare prepare_;
