@@ -78,6 +78,14 @@ class ByLabel {
     }
     return nullptr;
   }
+  /// Of a watch that hasn't its first list yet; of any where all have.
+  [[nodiscard]] kube::WatchHealth health() const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& part : parts_) {
+      if (!part->watch->synced()) return part->watch->health();
+    }
+    return parts_.empty() ? kube::WatchHealth{} : parts_.front()->watch->health();
+  }
   /// When the server last said something, of the watch that it said the least of; nothing where
   /// there is none, or one hasn't heard anything yet.
   [[nodiscard]] auto heardAt() const {

@@ -11,6 +11,7 @@
 
 #include "lib/api/catalog.h"
 #include "lib/api/network_peer.h"
+#include "lib/api/pod_network_policy_slice.h"
 #include "lib/base/clock.h"
 #include "lib/base/ip.h"
 #include "lib/k8s/core.h"
@@ -65,6 +66,13 @@ class Caches {
   /// Whether a namespace's attachments are known, which the catalog has of no other. Unavailable
   /// says that they aren't yet: they are asked for. Never waits.
   [[nodiscard]] virtual Status needAttachments(const std::string& namespaceName) = 0;
+  /// What nodes are told of the policies of a namespace that this node has pods of; nothing until
+  /// all of it is known.
+  using PolicySlices = std::vector<std::shared_ptr<const api::PodNetworkPolicySlice>>;
+  [[nodiscard]] virtual std::optional<PolicySlices> policiesOf(
+      const std::string& namespaceName) const = 0;
+  /// Whether they are known; as needAttachments().
+  [[nodiscard]] virtual Status needPolicies(const std::string& namespaceName) = 0;
 };
 
 }  // namespace multinet::agent::watch

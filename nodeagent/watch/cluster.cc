@@ -89,6 +89,21 @@ void byNetwork(kube::Informer<api::NetworkPeer>& peers) {
   });
 }
 
+/// An index of slices of policies, by namespace.
+constexpr const char* kByNamespace = "namespace";
+
+void byNamespace(kube::Informer<api::PodNetworkPolicySlice>& slices) {
+  slices.addIndex(kByNamespace, [](const api::PodNetworkPolicySlice& one) {
+    return std::vector<std::string>{one.metadata.nameSpace};
+  });
+}
+
+template <class T>
+kube::Handler<T> anyChange(const std::function<void()>& changed) {
+  const auto one = [changed](const T&) { changed(); };
+  return {one, [changed](const T&, const T&) { changed(); }, one, changed};
+}
+
 /// A peer whose agent was replaced goes out of one watch and comes into another: who reads in
 /// between isn't told to.
 constexpr std::chrono::seconds kMoves(1);
@@ -142,27 +157,26 @@ struct Cluster::Informers {
 
   Informers(std::unique_ptr<kube::Client> made, std::unique_ptr<kube::Client> quick,
             const NodeName& node, const kube::WatchOptions& options,
-            const std::function<void()>& changed, const ServiceChanged& serviceChanged)
+            const std::function<void()>& changed, const ServiceChanged& serviceChanged,
+            const std::function<void()>& policiesChanged)
       : client(std::move(made)),
         reader(std::move(quick)),
         pods(*client, where(options, "spec.nodeName", node)),
         networks(*client, options),
-        attachments(*client, options,
-                    [](kube::WatchOptions& own, const std::string& scope) {
-                      own.selection.nameSpace = scope;
-                    },
-                    {[changed](const auto&) { changed(); },
-                     [changed](const auto&, const auto&) { changed(); },
-                     [changed](const auto&) { changed(); }, changed}),
-        peers(*client, options, api::kNetworkLabel, "",
-              {[changed](const auto&) { changed(); },
-               [changed](const auto&, const auto&) { changed(); },
-               [changed](const auto&) { changed(); }, changed},
+        attachments(
+            *client, options,
+            [](kube::WatchOptions& own, const std::string& scope) {
+              own.selection.nameSpace = scope;
+            },
+            anyChange<api::PodNetworkAttachment>(changed)),
+        peers(*client, options, api::kNetworkLabel, "", anyChange<api::NetworkPeer>(changed),
               byNetwork),
         olderPeers(*client, labelled(options, std::string("!") + api::kNetworkLabel)),
         services(*client, labelled(options, ofTheController())),
         slices(*client, options, api::kNetworkLabel, ofTheController(),
                tellOf<k8s::EndpointSlice>(serviceChanged), byService),
+        policies(*client, options, api::kPolicyNamespaceLabel, "",
+                 anyChange<api::PodNetworkPolicySlice>(policiesChanged), byNamespace),
         ownPeers(*client, where(options, "nodeName", node)),
         blocks(*client, where(options, "spec.nodeName", node)),
         serviceCidrs(*client, options),
@@ -208,6 +222,7 @@ struct Cluster::Informers {
   kube::Informer<api::NetworkPeer> olderPeers;  ///< of agents that give them no label yet
   kube::Informer<k8s::Service> services;        ///< of all networks
   ByLabel<k8s::EndpointSlice> slices;
+  ByLabel<api::PodNetworkPolicySlice> policies;
   kube::Informer<api::NetworkPeer> ownPeers;
   kube::Informer<api::IPBlock> blocks;
   kube::Informer<k8s::ServiceCidr> serviceCidrs;
@@ -263,6 +278,7 @@ Cluster::Cluster(ClusterOptions options, const Clock& clock, std::function<void(
       notConnected_{Code::Unavailable, "NotConnected", "connect to the API server: not tried yet"},
       follow_(lane_, kGather, [this] { followNeeded(); }),
       wanted_(options_.linger),
+      wantedPolicies_(options_.linger),
       backoff_(std::chrono::milliseconds(500), std::chrono::seconds(10)),
       namespaces_(options_.namespaces, clock,
                   [this](const std::string& name) { return fetchLabels(name); }),
@@ -287,6 +303,7 @@ void Cluster::stop() {
   owned_->attachments.follow({});
   owned_->peers.follow({});
   owned_->slices.follow({});
+  owned_->policies.follow({});
 }
 
 // A pod waits for what these bring: a node that joins before the CRDs are applied must not find
@@ -314,7 +331,8 @@ Result<std::unique_ptr<Cluster::Informers>> Cluster::makeInformers() {
   const Status fits = kube::requireServer(*reader, {1, api::kOldestMinor}, api::kWhyOldest);
   if (!fits && fits.error().reason == kube::kServerTooOld) return fail(fits.error());
   return std::make_unique<Informers>(std::move(client), std::move(reader), options_.node,
-                                     watchOptions(), changed_, options_.serviceChanged);
+                                     watchOptions(), changed_, options_.serviceChanged,
+                                     options_.policiesChanged);
 }
 
 void Cluster::connect() {
@@ -351,8 +369,7 @@ void Cluster::lookForOwnPeers() {
 }
 
 void Cluster::tellChanges() {
-  const auto anyChange = [this](const auto&) { changed_(); };
-  const auto anyUpdate = [this](const auto&, const auto&) { changed_(); };
+  const auto any = [this](const auto&) { changed_(); };
   owned_->pods.addHandler({.added =
                                [this](const k8s::Pod& pod) {
                                  if (!asks(pod)) return;
@@ -365,11 +382,21 @@ void Cluster::tellChanges() {
                                [this](const k8s::Pod& old, const k8s::Pod& now) {
                                  if (!sameRequest(old, now)) changed_();
                                },
-                           .deleted = anyChange,
+                           .deleted = any,
                            .synced = changed_});
-  owned_->networks.addHandler({anyChange, anyUpdate, anyChange, changed_});
+  owned_->networks.addHandler(anyChange<api::PodNetwork>(changed_));
+  owned_->networks.addHandler(anyChange<api::PodNetwork>(options_.policiesChanged));
+  const auto asking = [this](const k8s::Pod& pod) {
+    if (asks(pod)) options_.policiesChanged();
+  };
+  owned_->pods.addHandler({asking,
+                           [asking](const k8s::Pod& old, const k8s::Pod& now) {
+                             if (old.metadata.labels != now.metadata.labels) asking(now);
+                           },
+                           {},
+                           options_.policiesChanged});
   owned_->blocks.addHandler({.deleted = options_.blockGone});
-  owned_->serviceCidrs.addHandler({anyChange, anyUpdate, anyChange, changed_});
+  owned_->serviceCidrs.addHandler(anyChange<k8s::ServiceCidr>(changed_));
   const auto zone = [this] { options_.serviceChanged("", "", ""); };
   const auto node = [zone](const k8s::Node&) { zone(); };
   owned_->nodes.addHandler({node,
@@ -429,6 +456,7 @@ std::vector<WatchAge> Cluster::watches() const {
   add(kube::kindOf<api::PodNetworkAttachment>(), informers->attachments.heardAt());
   add(kube::kindOf<api::NetworkPeer>(), informers->peers.heardAt());
   add(kube::kindOf<k8s::EndpointSlice>(), informers->slices.heardAt());
+  add(kube::kindOf<api::PodNetworkPolicySlice>(), informers->policies.heardAt());
   return ages;
 }
 
@@ -557,15 +585,36 @@ Status Cluster::needAttachments(const std::string& namespaceName) {
   return missing(what.c_str(), watch == nullptr ? kube::WatchHealth{} : watch->health());
 }
 
+std::optional<Caches::PolicySlices> Cluster::policiesOf(const std::string& namespaceName) const {
+  const Informers* informers = informers_.load();
+  const auto watch = informers == nullptr ? nullptr : informers->policies.of(namespaceName);
+  if (watch == nullptr) return std::nullopt;
+  return watch->byIndex(kByNamespace, namespaceName);
+}
+
+Status Cluster::needPolicies(const std::string& namespaceName) {
+  MULTINET_CHECK(client());
+  if (policiesOf(namespaceName)) return {};
+  {
+    const std::lock_guard lock(mutex_);
+    policed_.insert(namespaceName);
+  }
+  follow_.ask();
+  const std::string what = "the policies of namespace \"" + namespaceName + "\"";
+  return missing(what.c_str(), informers_.load()->policies.health());
+}
+
 void Cluster::followNeeded() {
   if (owned_ == nullptr) return;  // it is done when they are there
   std::set<std::string> wanted;
+  std::set<std::string> policed;
   std::set<std::string> peersFor;
   std::optional<std::set<std::string>> servicesFor;
   bool anyAsks = false;
   {
     const std::lock_guard lock(mutex_);
     wanted.swap(called_);
+    policed.swap(policed_);
     peersFor = peersFor_;
     servicesFor = servicesFor_;
   }
@@ -573,6 +622,7 @@ void Cluster::followNeeded() {
     const std::string* text = pod->metadata.annotation(api::kNetworksAnnotation);
     if (text == nullptr || pod->finished()) continue;
     anyAsks = true;
+    policed.insert(pod->metadata.nameSpace);
     if (api::asksByAttachment(*text)) wanted.insert(pod->metadata.nameSpace);
   }
   // Most nodes of a cluster may never have such a pod; one that had will have others.
@@ -582,9 +632,16 @@ void Cluster::followNeeded() {
   if (servicesFor) followNeededServices(*servicesFor);
   const BootTime now = clock_.now();
   owned_->attachments.follow(wanted_.update(wanted, now));
-  const auto next = wanted_.next();
+  owned_->policies.follow(wantedPolicies_.update(policed, now));
+  lookAgain();
+}
+
+/// When what lingers ends.
+void Cluster::lookAgain() {
+  auto next = wanted_.next();
+  if (const auto other = wantedPolicies_.next()) next = next ? std::min(*next, *other) : other;
   if (!next || std::exchange(lookComes_, true)) return;
-  lane_.postAfter(*next - now, [this] {
+  lane_.postAfter(*next - clock_.now(), [this] {
     lookComes_ = false;
     followNeeded();
   });

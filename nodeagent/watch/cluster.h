@@ -30,7 +30,8 @@ struct ClusterOptions {
   std::string kubeconfig;
   NodeName node;
   NamespaceOptions namespaces{};
-  /// A namespace's attachments are followed so long after the last pod here that asked for one.
+  /// A namespace's attachments are followed so long after the last pod here that asked for one, its
+  /// policies after the last that asked for networks.
   Duration linger = std::chrono::minutes(5);
   /// Of every call to the API server; any thread.
   kube::CallObserver observer{};
@@ -41,6 +42,9 @@ struct ClusterOptions {
   std::function<void(const std::string& network, const std::string& namespaceName,
                      const std::string& name)>
       serviceChanged = [](const auto&, const auto&, const auto&) {};
+  /// Hears, likewise, that what policies say of this node's pods may have changed: the policies,
+  /// the pods' labels, the networks' defaults.
+  std::function<void()> policiesChanged = [] {};
   /// Hears, likewise, that the API server's store was put back to an earlier state, before what
   /// that changes is told; from several watches.
   std::function<void()> storeWentBack = [] {};
@@ -92,6 +96,9 @@ class Cluster final : public Caches, public OwnObjects {
   [[nodiscard]] Result<std::vector<IpPrefix>> servicePrefixes() const override;
   void needNamespace(const std::string& name, std::function<void(Status)> done) override;
   [[nodiscard]] Status needAttachments(const std::string& namespaceName) override;
+  [[nodiscard]] std::optional<PolicySlices> policiesOf(
+      const std::string& namespaceName) const override;
+  [[nodiscard]] Status needPolicies(const std::string& namespaceName) override;
 
   [[nodiscard]] Seen<api::PodInterfaceSet> interfaceSet(const std::string& namespaceName,
                                                         const std::string& name) const override;
@@ -112,6 +119,7 @@ class Cluster final : public Caches, public OwnObjects {
   void tellChanges();
   void tellOwnChanges();
   void followNeeded();
+  void lookAgain();
   void followNeededServices(const std::set<std::string>& networks);
   void lookForOwnPeers();
   [[nodiscard]] Result<k8s::StringMap> fetchLabels(const std::string& name) const;
@@ -122,9 +130,10 @@ class Cluster final : public Caches, public OwnObjects {
   OwnChanged own_;
   std::unique_ptr<View> view_;
 
-  mutable std::mutex mutex_;  // of the next five
+  mutable std::mutex mutex_;  // of the next six
   Error notConnected_;
   std::set<std::string> called_;    ///< namespaces whose attachments were asked for
+  std::set<std::string> policed_;   ///< whose policies were
   std::set<std::string> peersFor_;  ///< networks
   std::optional<std::set<std::string>> servicesFor_;       ///< networks, as was asked
   std::optional<std::set<std::string>> servicesFollowed_;  ///< and as it is done
@@ -133,7 +142,8 @@ class Cluster final : public Caches, public OwnObjects {
   std::atomic<Informers*> informers_ = nullptr;  // owned_, once it can be used
   async::Gather follow_;                         // looks at what to follow
   std::atomic<bool> noOwnPeers_{false};          // none was there, and none is followed yet
-  Lingering wanted_;                             // the lane's, as the next: namespaces
+  Lingering wanted_;                             // the lane's, as the next two: namespaces
+  Lingering wantedPolicies_;                     // likewise
   bool lookComes_ = false;                       // a timer runs for what ends
   async::Backoff backoff_;
   Namespaces namespaces_;

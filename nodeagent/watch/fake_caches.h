@@ -46,6 +46,8 @@ class FakeCaches : public Caches {
   std::function<void()> onNeed;           ///< called by needNamespace()
   std::optional<Error> attachmentsError;  ///< of needAttachments()
   std::vector<std::string> attachmentsNeeded;
+  std::map<std::string, PolicySlices> policyLists;  ///< by namespace; of others nothing is known
+  std::vector<std::string> policiesNeeded;
   async::FakeHang api;  ///< of its answers
 
   [[nodiscard]] Status synced() const override {
@@ -108,6 +110,16 @@ class FakeCaches : public Caches {
     attachmentsNeeded.push_back(namespaceName);
     if (attachmentsError.has_value()) return fail(*attachmentsError);
     return {};
+  }
+  [[nodiscard]] std::optional<PolicySlices> policiesOf(
+      const std::string& namespaceName) const override {
+    const auto found = policyLists.find(namespaceName);
+    return found == policyLists.end() ? std::nullopt : std::optional<PolicySlices>(found->second);
+  }
+  [[nodiscard]] Status needPolicies(const std::string& namespaceName) override {
+    policiesNeeded.push_back(namespaceName);
+    if (policyLists.contains(namespaceName)) return {};
+    return fail(Code::Unavailable, "CachesNotReady", "read policies: not answered yet");
   }
 };
 
