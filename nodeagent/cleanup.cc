@@ -105,8 +105,9 @@ Status clearKernel(const Settings& settings) {
                     " interfaces of pods; end those pods first");
   }
   MULTINET_CHECK(bpf::forgetBpffs(bpfPathOf(settings)));
+  MULTINET_CHECK(isolation::PortGuard::clear());
   // With the switch's namespace its rules go too.
-  return switchPath.empty() ? isolation::PortGuard::clear() : netns::forget(switchPath);
+  return switchPath.empty() ? Status{} : netns::forget(switchPath);
 }
 
 Result<std::vector<std::string>> cleanUp(const Settings& settings) {

@@ -274,7 +274,7 @@ void NetworkParts::serveNetworks(std::vector<networks::DesiredNetwork> all) {
     if (tunnel != nullptr) tunnelPorts.insert(tunnel->port);
   }
   // Before a network can be attached to.
-  guard_->setNetworks(std::move(asked), tunnelPorts);
+  guard_->setNetworks(asked, tunnelPorts);
   networks_->setDesired(std::move(all));
 }
 

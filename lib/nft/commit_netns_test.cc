@@ -23,6 +23,61 @@ Table sample() {
              "udp dport @ports ip saddr . udp dport != @peers4 counter drop"}}}};
 }
 
+/// With a set of each type that ElementWriter knows.
+Table typed() {
+  Table table{
+      "multinet_typed",
+      {{"ports", "inet_service", {"4799"}},
+       {"names", "ifname", {"eth0"}},
+       {"macs", "ether_addr . ether_addr", {"02:00:00:00:00:01 . 02:00:00:00:00:02"}},
+       {"one", "ether_addr", {"02:00:00:00:00:01"}},
+       {"v4", "ifname . ipv4_addr", {"mnvaaaaaaaaaaa . 10.0.0.1"}},
+       {"v6", "ether_addr . ipv6_addr", {"02:00:00:00:00:01 . fd00::1"}},
+       {"targets", "typeof iifname . @th,64,128", {"mnva . 0x64ff9b000000000000000000000001"}}},
+      {}};
+  table.family = "bridge";
+  return table;
+}
+
+TEST(NftCommit, FewElementsAreWrittenAsLibnftablesWouldWriteThem) {
+  auto committer = Committer::open().value();
+  Table table = typed();
+  Elements all;
+  for (Set& set : table.sets) all[set.name] = std::exchange(set.elements, {});
+  ASSERT_TRUE(committer.commit(renderReplace(table)));
+  ASSERT_TRUE(ElementWriter::canWrite(table, {}, all));
+  const Status added = committer.change(table, {}, all);
+  ASSERT_TRUE(added) << added.error().message;
+  EXPECT_TRUE(committer.matches(typed()).value());
+  const Status again = committer.change(table, {}, all);
+  EXPECT_TRUE(again) << again.error().message;
+  // What libnftables wrote is found to be removed, and the other way round.
+  ASSERT_TRUE(committer.commit(renderReplace(typed())));
+  const Elements more = {{"ports", {"4800"}}, {"names", {"a.b"}}};
+  const Status moved = committer.change(table, all, more);
+  ASSERT_TRUE(moved) << moved.error().message;
+  ASSERT_TRUE(committer.commit(renderChange(table, more, {})));
+  EXPECT_TRUE(committer.matches(table).value());
+  EXPECT_EQ(committer.commits(), 6U);
+}
+
+TEST(NftCommit, AChangeIsMadeAsAWholeOrNotAtAll) {
+  auto committer = Committer::open().value();
+  const Table table = typed();
+  ASSERT_TRUE(committer.commit(renderReplace(table)));
+  const Status refused =
+      committer.change(table, {{"names", {"nobody"}}}, {{"ports", {"4800"}}, {"one", {}}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().reason, "NftablesRefused");
+  EXPECT_TRUE(committer.matches(table).value());
+  const Status next = committer.change(table, {{"names", {"eth0"}}}, {});
+  EXPECT_TRUE(next) << next.error().message;
+  Table none = table;
+  none.name = "multinet_nowhere";
+  EXPECT_FALSE(committer.change(none, {}, {{"ports", {"1"}}}));
+  EXPECT_TRUE(committer.change(table, {}, {}));
+}
+
 TEST(NftCommit, WhatIsWrittenIsFoundAgain) {
   auto committer = Committer::open().value();
   const Table table = sample();

@@ -29,7 +29,8 @@ Result<Committer> Committer::open() {
     return fail(Code::Unavailable, "NftablesUnavailable",
                 "open nftables: libnftables gave no context");
   }
-  return Committer(std::move(context));
+  MULTINET_TRY(auto elements, ElementWriter::open());
+  return Committer(std::move(context), std::move(elements));
 }
 
 Status Committer::commit(const std::string& commands) {
@@ -40,6 +41,17 @@ Status Committer::commit(const std::string& commands) {
     std::string said = nft_ctx_get_error_buffer(context_.get());
     if (said.size() > 500) said.resize(500);
     return fail(Code::Internal, "NftablesRefused", "commit nftables rules: " + said);
+  });
+}
+
+Status Committer::change(const Table& table, const Elements& gone, const Elements& added) {
+  if (!ElementWriter::canWrite(table, gone, added)) {
+    const std::string commands = renderChange(table, gone, added);
+    return commands.empty() ? Status{} : commit(commands);
+  }
+  return calls::timed("nft", "commit", [&]() -> Status {
+    ++commits_;
+    return elements_.write(table, gone, added);
   });
 }
 

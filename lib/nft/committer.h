@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/base/result.h"
+#include "lib/nft/elements.h"
 #include "lib/nft/model.h"
 
 struct nft_ctx;
@@ -37,6 +38,9 @@ class Committer {
 
   /// All of the commands, or none. The error holds what libnftables said.
   [[nodiscard]] Status commit(const std::string& commands);
+  /// These elements of `table`'s sets less and more, all or none of them; nothing where there are
+  /// none. Few of them go without libnftables.
+  [[nodiscard]] Status change(const Table& table, const Elements& gone, const Elements& added);
   /// Whether the kernel's table is `table`, elements and all. Lists the whole table: for the start
   /// and for slow comparisons, never on a hot path (a list costs O(elements)).
   [[nodiscard]] Result<bool> matches(const Table& table);
@@ -56,10 +60,12 @@ class Committer {
   struct Free {
     void operator()(nft_ctx* context) const;
   };
-  explicit Committer(std::unique_ptr<nft_ctx, Free> context) : context_(std::move(context)) {}
+  Committer(std::unique_ptr<nft_ctx, Free> context, ElementWriter elements)
+      : context_(std::move(context)), elements_(std::move(elements)) {}
   /// What nft answers; empty where there is no such thing.
   [[nodiscard]] Result<std::string> ask(const std::string& command, unsigned flags);
   std::unique_ptr<nft_ctx, Free> context_;
+  ElementWriter elements_;
   std::uint64_t commits_ = 0;
 };
 

@@ -56,7 +56,8 @@ std::string renderReplace(const Table& table) {
   for (const Chain& chain : table.chains) {
     text += "  chain " + chain.name + " {\n";
     if (!chain.hook.empty()) {
-      text += "    type " + chain.type + " hook " + chain.hook + " priority " +
+      const std::string device = chain.device.empty() ? "" : " device \"" + chain.device + "\"";
+      text += "    type " + chain.type + " hook " + chain.hook + device + " priority " +
               std::to_string(chain.priority) + "; policy accept;\n";
     }
     for (const std::string& rule : chain.rules) {

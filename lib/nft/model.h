@@ -33,6 +33,8 @@ struct Chain {
   int priority = 0;
   std::vector<std::string> rules;
   std::string type = "filter";  ///< or `nat`
+  /// Of family netdev: whose frames it sees. A kernel before 6.16 refuses one that isn't there.
+  std::string device{};
   bool operator==(const Chain&) const = default;
 };
 

@@ -26,6 +26,55 @@ std::string listing(const std::string& peers, const std::string& comment) {
 
 const std::string kPeers = R"({"concat":["10.0.0.2",4799]},{"concat":["10.0.0.1",4799]})";
 
+TEST(Nft, AnElementsKeyIsAsTheKernelComparesIt) {
+  using Key = std::vector<std::uint8_t>;
+  EXPECT_EQ(keyOf("inet_service", "4799"), (Key{0x12, 0xbf}));
+  EXPECT_EQ(keyOf("ether_addr", "02:00:00:00:00:01"), (Key{2, 0, 0, 0, 0, 1}));
+  EXPECT_EQ(keyOf("ether_addr . ipv4_addr", "02:00:00:00:00:01 . 10.0.0.1"),
+            (Key{2, 0, 0, 0, 0, 1, 0, 0, 10, 0, 0, 1}));
+  const auto name = keyOf("ifname", "eth0");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->size(), 16U);
+  const auto target = keyOf("typeof ether saddr . @th,64,128", "02:00:00:00:00:01 . 0x1");
+  ASSERT_TRUE(target);
+  EXPECT_EQ(target->size(), 24U);
+  EXPECT_EQ(target->back(), 1);
+}
+
+TEST(Nft, AnElementThatIsntKnownHasNoKey) {
+  for (const auto& [type, element] :
+       std::vector<std::pair<const char*, const char*>>{{"inet_service", "http"},
+                                                        {"inet_service", "65536"},
+                                                        {"inet_service", ""},
+                                                        {"ipv4_addr", "fd00::1"},
+                                                        {"ipv6_addr", "10.0.0.1"},
+                                                        {"ipv4_addr", "10.0.0.0/8"},
+                                                        {"ether_addr", "02:00"},
+                                                        {"ifname", "sixteencharacter"},
+                                                        {"mark", "1"},
+                                                        {"ifname . ipv4_addr", "eth0"},
+                                                        {"ifname", "a . b"},
+                                                        {"typeof iifname . @th,64,128", "a . 0xg"},
+                                                        {"typeof iifname . @th,64,128", "a . 1"}}) {
+    EXPECT_FALSE(keyOf(type, element)) << type << ": " << element;
+  }
+}
+
+TEST(Nft, ManyElementsAndMapsAreLibnftables) {
+  Table table = sample();
+  Elements many;
+  for (unsigned i = 1; i <= 257; ++i) many["ports"].insert(std::to_string(i));
+  EXPECT_FALSE(ElementWriter::canWrite(table, {}, many));
+  many["ports"].erase("257");
+  EXPECT_TRUE(ElementWriter::canWrite(table, {}, many));
+  EXPECT_FALSE(ElementWriter::canWrite(table, {}, {}));
+  table.sets[0].intervals = true;
+  EXPECT_FALSE(ElementWriter::canWrite(table, {}, {{"ports", {"1"}}}));
+  table.sets[0].intervals = false;
+  table.sets[0].value = "mark";
+  EXPECT_FALSE(ElementWriter::canWrite(table, {}, {{"ports", {"1"}}}));
+}
+
 TEST(Nft, DeltaHoldsOnlyWhatDiffers) {
   Table to = sample();
   EXPECT_EQ(renderDelta(sample(), to), "");

@@ -121,8 +121,12 @@ PresentLinks presentLinks(const Observed& observed, const Desired& desired) {
   return present;
 }
 
-Applier::Applier(HostSide host, Pod& pod, AbortFlag abort, PresentLinks present)
-    : host_(host), pod_(pod), abort_(std::move(abort)), present_(std::move(present)) {
+Applier::Applier(HostSide host, Pod& pod, AbortFlag abort, PresentLinks present, BeforeUp beforeUp)
+    : host_(host),
+      pod_(pod),
+      abort_(std::move(abort)),
+      beforeUp_(std::move(beforeUp)),
+      present_(std::move(present)) {
   for (const auto& [interface, link] : present_) index_[interface] = link.index;
 }
 
@@ -153,11 +157,26 @@ Status Applier::apply(const std::vector<Op>& ops) {
   }
   if (const auto& pod = stages[Stage::Configure]; !pod.empty()) {
     MULTINET_CHECK(checkAbort());
+    MULTINET_CHECK(secure());
     MULTINET_CHECK(failpoint::check("attach.configure.before"));
     MULTINET_CHECK(configure(pod));
     MULTINET_CHECK(failpoint::check("attach.configure.after"));
   }
   return checkAbort();
+}
+
+/// Rules for a link in the pod go by its name, so it has the one that it keeps.
+Status Applier::secure() {
+  if (!beforeUp_) return {};
+  std::vector<netlink::Request> names;
+  for (const auto& [interface, name] : born_) {
+    if (name != interface) names.push_back(netlink::relabel(indexOf(interface), {interface}));
+  }
+  for (const Status& named : pod_.socket().runAll(names)) {
+    if (named) continue;
+    return fail(named.error().within("attach, name a link as its interface"));
+  }
+  return beforeUp_(replacedMacs_);
 }
 
 Status Applier::create(const std::vector<const Op*>& ops) {
@@ -311,7 +330,7 @@ Status Applier::freeMac(std::vector<Sent>& batch) {
       MULTINET_CHECK(pod_.socket().run(netlink::setMac({link.index, interface}, other)));
     }
   }
-  return {};
+  return beforeUp_ && !replacedMacs_.empty() ? beforeUp_(replacedMacs_) : Status{};
 }
 
 /// Leaves in `batch` what has still to be done.

@@ -1,6 +1,7 @@
 // Puts planned steps into the kernel and remembers how to take them back.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -62,7 +63,10 @@ using PresentLinks = std::map<std::string, PresentLink>;
 /// One attach or repair under way. Lives on the thread of `host`.
 class Applier {
  public:
-  Applier(HostSide host, Pod& pod, AbortFlag abort, PresentLinks present);
+  /// What is done once links are there and before any comes up; again where interfaces got other
+  /// MACs.
+  using BeforeUp = std::function<Status(const std::map<std::string, MacAddress>& replacedMacs)>;
+  Applier(HostSide host, Pod& pod, AbortFlag abort, PresentLinks present, BeforeUp beforeUp = {});
 
   /// Stops at the first stage that fails. Steps that are done already (an address that is there)
   /// count as done. The first failure is the answer; undo() takes back what was done.
@@ -91,6 +95,7 @@ class Applier {
   [[nodiscard]] bool isBornWith(const drivers::Op& op) const;
   [[nodiscard]] Status writeSysctls(const std::vector<const drivers::Op*>& ops);
   [[nodiscard]] Status configure(const std::vector<const drivers::Op*>& ops);
+  [[nodiscard]] Status secure();
   /// Links of the pod that are looked at in the same send, after all else in it, by name.
   using Looks = std::set<std::string>;
   [[nodiscard]] Status send(netlink::Socket& socket, const std::vector<Sent>& batch,
@@ -105,6 +110,7 @@ class Applier {
   HostSide host_;
   Pod& pod_;
   AbortFlag abort_;
+  BeforeUp beforeUp_;
   PresentLinks present_;                     ///< links that we did not make
   std::map<std::string, std::string> born_;  ///< links that we made: interface to first name
   std::map<std::string, int> index_;

@@ -252,7 +252,15 @@ class KernelAttachEngine::Impl {
     if (!ops) return {fail(ops.error()), {}};
     auto secured = secureInterfaces(options_.guard, task.desired, *observed, *ops);
     if (!secured) return {fail(secured.error().within("attach")), {}};
-    Applier applier(sockets_.side(), pod, task.abort, presentLinks(*observed, task.desired));
+    Applier::BeforeUp beforeUp;
+    if (!secured->inPod.empty()) {
+      beforeUp = [&](const auto& replacedMacs) {
+        return securePod(options_.guard, pod, secured->inPod, replacedMacs,
+                         isolation::PortGuard::Pod::New);
+      };
+    }
+    Applier applier(sockets_.side(), pod, task.abort, presentLinks(*observed, task.desired),
+                    std::move(beforeUp));
     Status applied = applier.apply(*ops);
     const auto failed = [&](const Error& error) {
       return Outcome{fail(error), applier.undo(), false, std::move(secured->added)};

@@ -13,9 +13,14 @@ using netlink::LinkInfo;
 /// One interface's repair.
 class Repair {
  public:
-  Repair(HostSide host, Pod& pod, isolation::PortGuard* guard, const Desired& desired,
-         AbortFlag abort)
-      : host_(host), pod_(pod), guard_(guard), desired_(desired), abort_(std::move(abort)) {}
+  Repair(HostSide host, Pod& pod, isolation::PortGuard* guard,
+         const std::vector<isolation::Port>& inPod, const Desired& desired, AbortFlag abort)
+      : host_(host),
+        pod_(pod),
+        guard_(guard),
+        inPod_(inPod),
+        desired_(desired),
+        abort_(std::move(abort)) {}
 
   struct Outcome {
     InterfaceStatus status;
@@ -33,7 +38,13 @@ class Repair {
       return {broken(std::move(status), done.error()), {}};
     }
     if (ops->empty()) return {std::move(status), {}};
-    Applier applier(host_, pod_, abort_, presentLinks(observed, desired_));
+    Applier::BeforeUp beforeUp;
+    if (makesLink(*ops) && !inPod_.empty()) {
+      beforeUp = [this](const auto& replacedMacs) {
+        return securePod(guard_, pod_, inPod_, replacedMacs, isolation::PortGuard::Pod::New);
+      };
+    }
+    Applier applier(host_, pod_, abort_, presentLinks(observed, desired_), std::move(beforeUp));
     const Status applied = applier.apply(*ops);
     for (const auto& [interface, mac] : applier.replacedMacs()) status.plan.mac = mac;
     if (!applied) return {broken(std::move(status), applied.error()), {}, true};
@@ -56,10 +67,13 @@ class Repair {
       return {};
     }
     status.secured = isolation::notCommitted(secured.error());
-    const bool makes = std::ranges::any_of(ops, [](const drivers::Op& op) {
+    return makesLink(ops) ? Status(fail(secured.error())) : Status{};
+  }
+
+  static bool makesLink(const std::vector<drivers::Op>& ops) {
+    return std::ranges::any_of(ops, [](const drivers::Op& op) {
       return std::holds_alternative<drivers::CreateLink>(op.action);
     });
-    return makes ? Status(fail(secured.error())) : Status{};
   }
 
   static InterfaceStatus broken(InterfaceStatus status, const Error& error) {
@@ -73,9 +87,22 @@ class Repair {
   HostSide host_;
   Pod& pod_;
   isolation::PortGuard* guard_;
+  const std::vector<isolation::Port>& inPod_;
   const Desired& desired_;
   AbortFlag abort_;
 };
+
+/// Ports that have rules in the pod too.
+std::vector<isolation::Port> portsInPod(const isolation::PortGuard* guard, const Desired& desired,
+                                        const Observed& observed) {
+  std::vector<isolation::Port> ports;
+  if (guard == nullptr) return ports;
+  for (const InterfacePlan& plan : desired.interfaces) {
+    auto port = portOf(desired, observed, {}, plan);
+    if (port && !port->parent.empty()) ports.push_back(std::move(*port));
+  }
+  return ports;
+}
 
 /// A link below IPv6's least MTU has lost its addresses and its sysctls (net/ipv6/addrconf.c,
 /// NETDEV_CHANGEMTU), so its MTU comes before all else. What was put right.
@@ -130,14 +157,25 @@ Result<Upkeep> maintainPod(HostSide host, Pod& pod, isolation::PortGuard* guard,
   if (touched) {
     MULTINET_TRY(observed, observeAttached(host, pod, desired));
   }
+  const std::vector<isolation::Port> inPod = portsInPod(guard, desired, observed);
   for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
     if (abort && abort->load()) {
       return fail(Code::Cancelled, "Aborted", "maintain interfaces: nobody wants it any more");
     }
-    auto outcome = Repair(host, pod, guard, desired, abort).run(observed, i);
+    auto outcome = Repair(host, pod, guard, inPod, desired, abort).run(observed, i);
     upkeep.interfaces.push_back(std::move(outcome.status));
     std::move(outcome.repairs.begin(), outcome.repairs.end(), std::back_inserter(upkeep.repairs));
     touched = touched || outcome.touched;
+  }
+  // After what was made anew, which has them already.
+  const Status secured = securePod(guard, pod, inPod, {}, isolation::PortGuard::Pod::Running);
+  for (InterfaceStatus& status : upkeep.interfaces) {
+    const auto isThis = [&](const isolation::Port& port) {
+      return port.interface == status.plan.name.str();
+    };
+    if (!secured && status.secured.holds && std::ranges::any_of(inPod, isThis)) {
+      status.secured = isolation::notCommitted(secured.error());
+    }
   }
   std::vector<LinkInfo> after;
   if (touched) {

@@ -25,19 +25,35 @@ std::string endOf(const Desired& desired, const Observed& observed,
   return marked == observed.hostLinks.end() ? "" : marked->first;
 }
 
+/// Where frames of a link without a node's end are told by their MAC.
+bool isKnownByMac(const InterfacePlan& interface) {
+  return typeOf(interface.link) == api::NetworkType::Macvlan;
+}
+
 }  // namespace
 
 std::optional<isolation::Port> portOf(const Desired& desired, const Observed& observed,
                                       const std::vector<drivers::Op>& steps,
                                       const InterfacePlan& interface) {
-  if (!traitsOf(interface.link).hasHostEnd) return std::nullopt;
+  const drivers::LinkTraits traits = traitsOf(interface.link);
   isolation::Port port;
-  port.name = endOf(desired, observed, steps, interface);
-  if (port.name.empty()) return std::nullopt;
+  port.mac = interface.mac;
+  if (traits.hasHostEnd) {
+    port.name = endOf(desired, observed, steps, interface);
+    if (port.name.empty()) return std::nullopt;
+  } else {
+    const auto parent = observed.parents.find(parentOf(interface.link));
+    if (!isKnownByMac(interface) || parent == observed.parents.end()) return std::nullopt;
+    if (!traits.hasOwnMac) port.mac = parent->second.mac;
+    port.name = port.mac.str();
+    port.site = traits.parentAt == drivers::Place::Switch ? isolation::Site::SwitchParent
+                                                          : isolation::Site::NodeParent;
+    port.parent = parent->first;
+    port.parentIndex = parent->second.index;
+  }
   port.intent = desired.intent;
   port.interface = interface.name.str();
   port.network = interface.networkUid;
-  port.mac = interface.mac;
   for (const AddressPlan& address : interface.addresses) {
     port.addresses.push_back(address.address.address);
   }
@@ -54,10 +70,11 @@ Result<SecuredInterfaces> secureInterfaces(isolation::PortGuard* guard, const De
   std::vector<std::size_t> positions;
   for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
     const InterfacePlan& interface = desired.interfaces[i];
-    if (!traitsOf(interface.link).hasHostEnd) {
+    if (!traitsOf(interface.link).hasHostEnd && !isKnownByMac(interface)) {
       all.told[i] =
           isolation::notCovered(typeOf(interface.link), guard->askedOf(interface.networkUid));
     } else if (auto port = portOf(desired, observed, steps, interface)) {
+      if (!port->parent.empty()) all.inPod.push_back(*port);
       ports.push_back(std::move(*port));
       positions.push_back(i);
     }
@@ -68,6 +85,24 @@ Result<SecuredInterfaces> secureInterfaces(isolation::PortGuard* guard, const De
   }
   all.added = std::move(secured.added);
   return all;
+}
+
+Status securePod(isolation::PortGuard* guard, const Pod& pod, std::vector<isolation::Port> ports,
+                 const std::map<std::string, MacAddress>& instead,
+                 isolation::PortGuard::Pod state) {
+  if (guard == nullptr || ports.empty()) return {};
+  std::vector<isolation::Port> others;
+  for (isolation::Port& port : ports) {
+    const auto other = instead.find(port.interface);
+    if (other == instead.end()) continue;
+    port.mac = other->second;
+    port.name = port.mac.str();
+    others.push_back(port);
+  }
+  // The links' own MACs go with their intent.
+  MULTINET_TRY(const auto secured, guard->secure(others));
+  MULTINET_TRY(const auto scope, pod.enter());
+  return guard->securePod(ports, state);
 }
 
 }  // namespace multinet::agent::attach

@@ -1,16 +1,19 @@
 // Interfaces as ports of the switch: what isolation is asked to hold against them.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
+#include "nodeagent/attach/apply.h"
 #include "nodeagent/attach/plan.h"
 #include "nodeagent/isolation/port_guard.h"
 
 namespace multinet::agent::attach {
 
-/// The port of one interface; nullopt where no end of its link stays on the node. `steps` are those
-/// that lead to it: a link that they make has its name there already. Pure.
+/// The port of one interface; nullopt where its frames are seen nowhere outside the pod, or its
+/// parent isn't there. `steps` are those that lead to it: a link that they make has its name there
+/// already. Pure.
 [[nodiscard]] std::optional<isolation::Port> portOf(const Desired& desired,
                                                     const Observed& observed,
                                                     const std::vector<drivers::Op>& steps,
@@ -20,6 +23,8 @@ namespace multinet::agent::attach {
 struct SecuredInterfaces {
   std::vector<PortSecured> told;
   std::vector<std::string> added;
+  /// Those on parents, for which there are rules in the pod too: securePod().
+  std::vector<isolation::Port> inPod{};
 };
 /// Before the steps are done: the rules of all of them, in one transaction. Without a guard nothing
 /// is told.
@@ -27,5 +32,12 @@ struct SecuredInterfaces {
                                                          const Desired& desired,
                                                          const Observed& observed,
                                                          const std::vector<drivers::Op>& steps);
+
+/// Puts the rules of these ports into the pod. `instead`: other MACs than the ports', by interface,
+/// which are secured first.
+[[nodiscard]] Status securePod(isolation::PortGuard* guard, const Pod& pod,
+                               std::vector<isolation::Port> ports,
+                               const std::map<std::string, MacAddress>& instead,
+                               isolation::PortGuard::Pod state);
 
 }  // namespace multinet::agent::attach

@@ -122,14 +122,63 @@ TEST_F(SecuredTest, ARunningPodGoesOnWhereItsRulesAreRefused) {
   EXPECT_EQ(looked->interfaces.front().secured.reason, "CommitFailed");
 }
 
-TEST_F(SecuredTest, AMacvlanSaysThatNothingHoldsIt) {
+/// Of table `multinet` of family netdev, in the namespace of the calling thread.
+std::map<std::string, nft::Elements> onParents() {
+  auto committer = nft::Committer::open().value();
+  const auto listing = committer.list(parentTable({})).value();
+  return listing ? portsIn(listing->sets) : std::map<std::string, nft::Elements>{};
+}
+
+TEST_F(SecuredTest, AMacvlanIsSecuredOnItsParentAndInItsPod) {
   const Fd pod = netns::make().value();
-  const Desired desired{IntentId("one"), {testMacvlanPlan("net1", "10.30.0.", 7)}};
+  Desired desired{IntentId("one"),
+                  {testMacvlanPlan("net1", "10.30.0.", 7), testMacvlanPlan("net2", "10.31.0.", 7)}};
   const auto attached = host_->attach(desired, pod);
   ASSERT_TRUE(attached) << attached.error().message;
-  EXPECT_FALSE(attached->front().secured.holds);
-  EXPECT_EQ(attached->front().secured.reason, "TypeNotCovered");
+  for (const InterfaceStatus& one : *attached) {
+    EXPECT_TRUE(one.secured.holds);
+    EXPECT_EQ(one.secured.reason, "Enforced");
+    EXPECT_NE(one.secured.message.find("parent0"), std::string::npos);
+  }
   EXPECT_TRUE(ports().empty());
+  EXPECT_EQ(onParents().size(), 2U);
+  const auto inPod = [&] {
+    const auto scope = netns::Scope::enter(pod).value();
+    return onParents();
+  };
+  EXPECT_EQ(inPod(), onParents());
+  const std::uint64_t commits = guard_->commits();
+  const auto looked = host_->maintain(desired, pod);
+  ASSERT_TRUE(looked) << looked.error().message;
+  EXPECT_TRUE(looked->repairs.empty());
+  EXPECT_EQ(looked->interfaces.front().secured.reason, "Enforced");
+  EXPECT_EQ(guard_->commits(), commits) << "what is as wished costs no transaction";
+  {
+    const auto scope = netns::Scope::enter(pod).value();
+    auto inner = netlink::Socket::open().value();
+    ASSERT_TRUE(inner.run(netlink::deleteLink({0, "net2"})));
+  }
+  ASSERT_TRUE(host_->maintain(desired, pod));
+  EXPECT_EQ(inPod(), onParents());
+  ASSERT_TRUE(host_->detach(desired, pod));
+  EXPECT_TRUE(onParents().empty());
+}
+
+TEST_F(SecuredTest, AMacvlanIsntMadeWhereItsRulesAreRefused) {
+  const Desired desired{IntentId("one"), {testMacvlanPlan("net1", "10.30.0.", 7)}};
+  for (const char* place : {"isolation.commit.before", "isolation.pod.before"}) {
+    const Fd pod = netns::make().value();
+    ASSERT_TRUE(failpoint::arm(std::string(place) + "=error"));
+    const auto refused = host_->attach(desired, pod);
+    ASSERT_FALSE(refused) << place;
+    EXPECT_EQ(refused.error().code, Code::Unavailable) << place;
+    ASSERT_TRUE(failpoint::arm(""));
+    const auto scope = netns::Scope::enter(pod).value();
+    EXPECT_EQ(::if_nametoindex("net1"), 0U) << place;
+  }
+  const Fd pod = netns::make().value();
+  const auto attached = host_->attach(desired, pod);
+  ASSERT_TRUE(attached) << attached.error().message;
 }
 
 /// Sends forged frames by `net1` of a namespace from the moment that there is such a link.

@@ -1,6 +1,5 @@
 // The rules in the kernel: when they come, when they go, and who may change them.
 #include <algorithm>
-#include <thread>
 
 #include "lib/netlink/neighbour.h"
 #include "nodeagent/isolation/test_switch.h"
@@ -9,24 +8,12 @@ namespace multinet::agent::isolation {
 namespace {
 
 using api::PortSecurity;
-using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 constexpr unsigned kIpv4 = 0x0800;
 constexpr unsigned kArp = 0x0806;
 constexpr unsigned kIpv6 = 0x86DD;
 constexpr std::uint8_t kUdp = 17;
 constexpr std::uint8_t kIcmp6 = 58;
-
-template <class Wanted>
-bool eventually(const Wanted& wanted) {
-  const auto limit = std::chrono::steady_clock::now() + seconds(60);
-  while (!wanted()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(milliseconds(10));
-  }
-  return true;
-}
 
 class PortGuardTest : public SwitchTest {
  protected:

@@ -14,11 +14,16 @@ PortSecured told(const Port& port, PortSecurity asked) {
   if (security == PortSecurity::Disabled) {
     return {false, "Disabled", "the network's spec.portSecurity is Disabled"};
   }
+  const std::string where =
+      port.site == Site::Switch
+          ? "at the node's end of the link"
+          : "on " + port.parent +
+                " and, towards pods on it, in the pod, where who has NET_ADMIN can undo it";
   if (security == PortSecurity::Enforced) {
-    return {true, "Enforced", "MAC and addresses are checked at the node's end of the link"};
+    return {true, "Enforced", "MAC and addresses are checked " + where};
   }
   return {true, "MACOnly",
-          std::string("the MAC is checked at the node's end of the link, addresses aren't: the ") +
+          "the MAC is checked " + where + "; addresses aren't: the " +
               (asked == PortSecurity::MacOnly ? "network's spec.portSecurity is MACOnly"
                                               : "network has no subnets")};
 }

@@ -1,4 +1,4 @@
-// A port of the switch: the node's end of a pod's link, and what the pod may send by it.
+// A port: where a pod's link meets the node, and what the pod may send by it.
 #pragma once
 
 #include <string>
@@ -12,14 +12,25 @@
 
 namespace multinet::agent::isolation {
 
+/// Where a pod's frames are seen first outside the pod.
+enum class Site : std::uint8_t {
+  Switch,        ///< at the node's end of a veth
+  NodeParent,    ///< on a device of the node that the link stands on, known by its MAC
+  SwitchParent,  ///< the same on a device in the switch
+};
+
 struct Port {
-  std::string name;  ///< of the node's end, whether it is there already or not
+  /// Of the node's end, whether it is there already or not; on a parent the MAC as text.
+  std::string name;
   IntentId intent;
   std::string interface;  ///< its name in the pod
   NetworkUid network;
   MacAddress mac;
   std::vector<IpAddress>
       addresses;  ///< empty: the network has no subnets, addresses aren't checked
+  Site site = Site::Switch;
+  std::string parent{};  ///< the device that the link stands on; empty in the switch
+  int parentIndex = 0;
   bool operator==(const Port&) const = default;
 };
 

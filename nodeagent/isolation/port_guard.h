@@ -1,9 +1,9 @@
-// Keeps the rules of port security in the kernel's table of the switch. docs/isolation.md says what
-// they hold; decision 0111 why they stand where they do.
+// Keeps the rules of port security in the kernel. docs/isolation.md says what they hold; decisions
+// 0111 and 0112 why they stand where they do.
 //
-// A node's end has a name before it exists, so its rules are committed before its link is made, in
-// one transaction; they go after the link. What a predecessor left is adopted as it is: a restart
-// writes nothing.
+// A node's end has a name before it exists, and a link on a device a MAC, so their rules are
+// committed before the link is made, in one transaction; they go after the link. What a predecessor
+// left is adopted as it is: a restart writes nothing.
 #pragma once
 
 #include <chrono>
@@ -17,121 +17,87 @@
 #include <vector>
 
 #include "lib/async/lane.h"
-#include "lib/base/clock.h"
-#include "lib/base/fd.h"
-#include "lib/netlink/socket.h"
 #include "lib/nft/committer.h"
-#include "lib/nft/generation.h"
-#include "nodeagent/isolation/port_rules.h"
+#include "nodeagent/isolation/table_guard.h"
 
 namespace multinet::agent::isolation {
 
 struct GuardOptions {
-  /// How often the kernel is asked whether somebody else changed rules: one small request.
+  /// How often the kernel is asked whether somebody else changed rules: one small request a table.
   Duration lookEvery = std::chrono::seconds(1);
-  /// How long the table is believed to be as committed without listing it, whatever the kernel's
+  /// How long a table is believed to be as committed without listing it, whatever the kernel's
   /// generation says; and how often dropped frames are told of.
   Duration compareEvery = std::chrono::seconds(30);
 };
 
-/// Frames dropped since the table was made or adopted, by the words of kReasons.
-using Drops = std::map<std::string, std::uint64_t>;
-
 /// Any thread; a call may wait for another's transaction or listing (0.2 ms, a few ms for a hundred
-/// ports). Nobody else commits the table.
+/// ports).
 class PortGuard {
  public:
   /// `switchNetns`: where bridges and the node's ends of links are; nullopt: in the caller's
-  /// namespace. A kernel without what the rules need is no error here but of secure().
+  /// namespace, which is the node's own. A kernel without what the rules need is no error here but
+  /// of secure().
   [[nodiscard]] static Result<std::unique_ptr<PortGuard>> start(
       const std::optional<Fd>& switchNetns, GuardOptions options, const Clock& clock);
   ~PortGuard();
   PortGuard(const PortGuard&) = delete;
   PortGuard& operator=(const PortGuard&) = delete;
 
-  /// What became of each port, in their order, and those that weren't known before.
-  struct Secured {
-    std::vector<PortSecured> told;
-    std::vector<std::string> added;
-  };
+  using Secured = TableGuard::Secured;
   /// Puts the rules of these ports into the kernel, all of them or none; nothing is written where
-  /// they are there. Unavailable/KernelLacks or Unavailable/CommitFailed, and then none of the
-  /// ports has more rights than before; ports of networks that are Disabled get no error, but are
-  /// told of so.
+  /// they are there. One transaction for each site. Unavailable/KernelLacks or
+  /// Unavailable/CommitFailed, and then none of the ports has more rights than before; ports of
+  /// networks that are Disabled get no error, but are told of so.
   [[nodiscard]] Result<Secured> secure(const std::vector<Port>& ports);
   /// The links of these ports, and all that were secured for these intents, are gone: their rules
-  /// go too, in one transaction. Where the kernel refuses that is tried again.
+  /// go too. Where the kernel refuses that is tried again.
   void release(const std::vector<std::string>& names, const std::vector<IntentId>& intents = {});
+
+  enum class Pod : std::uint8_t { New, Running };
+  /// The rules inside a pod, which is the calling thread's namespace, of all its ports on parents:
+  /// before their links are up; of links that aren't there yet there are none. In a running pod
+  /// only where they differ, and frames that they dropped are counted. Errors as of secure().
+  [[nodiscard]] Status securePod(const std::vector<Port>& ports, Pod pod);
 
   /// What networks ask for, and the tunnels' UDP ports; ports that are secured follow. A network
   /// that isn't among them keeps what it has, at first Enforced.
-  void setNetworks(std::map<NetworkUid, api::PortSecurity> networks,
+  void setNetworks(const std::map<NetworkUid, api::PortSecurity>& networks,
                    const std::set<std::uint16_t>& tunnelPorts);
   [[nodiscard]] api::PortSecurity askedOf(const NetworkUid& network) const;
 
-  /// Frames dropped so far; what was read last where the kernel doesn't answer.
+  /// Frames dropped so far; what was read last where the kernel doesn't answer, or of pods.
   [[nodiscard]] Drops drops();
   /// Transactions so far: tests assert that what is as wished costs none.
   [[nodiscard]] std::uint64_t commits() const;
   [[nodiscard]] const async::Lane& lane() const { return lane_; }
-  /// Looks no more; the kernel's table stays.
+  /// Looks no more; the kernel's tables stay.
   void stop() { lane_.stop(); }
 
-  /// Takes the table away, in the namespace of the calling thread.
+  /// Takes the tables away, in the namespace of the calling thread.
   [[nodiscard]] static Status clear();
 
  private:
-  struct Entry {
-    nft::Elements elements;
-    /// nullopt: of a predecessor, or whose link is gone; it goes once there is no such link.
-    std::optional<Port> port;
+  using Tables = std::vector<std::unique_ptr<TableGuard>>;
+  PortGuard(Tables tables, GuardOptions options, const Clock& clock);
+  [[nodiscard]] TableGuard& tableOf(const Port& port) const;
+  /// What a pod's table was when it was last written or read.
+  struct InPod {
+    std::uint32_t generation = 0;  ///< of the rules in the pod's namespace
+    std::string table;             ///< as its commands
+    nft::Counts counts;
   };
-  using Entries = std::map<std::string, std::optional<Entry>>;  ///< nullopt: to be removed
-  struct Doors {
-    nft::Committer committer;
-    nft::Generation generation;
-    netlink::Socket links;
-  };
-  PortGuard(Doors doors, GuardOptions options, const Clock& clock);
-
-  // All below: under the mutex.
-  /// Of changes that the kernel refuses: not to be made, or to be made later.
-  enum class IfRefused : std::uint8_t { Forget, Keep };
-  [[nodiscard]] Status put(const Entries& changed, nft::Elements gone, nft::Elements added,
-                           IfRefused ifRefused);
-  void keepOn(const Status& done);
-  [[nodiscard]] Status commit(const std::string& commands);
-  [[nodiscard]] Status makeCertain();
-  void adopt(const nft::Listing& listing);
-  void forgetAdopted();
-  [[nodiscard]] Status replace();
-  [[nodiscard]] api::PortSecurity askedOf(const Port& port) const;
-  [[nodiscard]] Error refused(const Error& error) const;
-  void readDrops();
-  // Of the lane.
+  [[nodiscard]] Status commitPod(const IntentId& intent, const nft::Table& table, Pod pod);
+  void countPod(const nft::Counts& counts, InPod& before);
   void look();
-  void keep(BootTime now);
-  void sweep();
-  void tellDrops();
 
   const GuardOptions options_;
-  const Clock& clock_;
+  Tables tables_;  ///< of the switch's ports, of the node's parents, of the switch's parents
   mutable std::mutex mutex_;
-  Doors doors_;
-  nft::Table table_ = portTable();  ///< as it shall be
-  std::map<std::string, Entry> entries_;
-  std::map<NetworkUid, api::PortSecurity> networks_;
-  bool adopted_ = false;          ///< what a predecessor left was looked at
-  bool certain_ = false;          ///< the kernel has table_
-  bool committed_ = false;        ///< it once took the table
-  std::uint32_t generation_ = 0;  ///< of the kernel's rules where certain_
-  BootTime compareAt_{};
-  std::string trouble_;             ///< logged already
-  Drops before_;                    ///< of tables that were replaced
-  Drops now_;                       ///< of this one
-  nft::Counts told_;                ///< frames of each port and reason at the last look
-  std::set<std::string> dropping_;  ///< ports and reasons of which was told
-  async::Lane lane_;                // last: it uses all of the above
+  // Under the mutex:
+  Drops podDrops_;
+  std::map<IntentId, InPod> inPods_;
+  std::uint64_t podCommits_ = 0;
+  async::Lane lane_;  // last: it uses all of the above
 };
 
 }  // namespace multinet::agent::isolation

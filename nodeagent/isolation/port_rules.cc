@@ -1,6 +1,7 @@
 #include "nodeagent/isolation/port_rules.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 
 namespace multinet::agent::isolation {
@@ -15,6 +16,9 @@ constexpr int kPriority = -300;
 /// libnftables 1.0.6 has no word for it.
 constexpr const char* kTarget = "@th,64,128";
 
+/// A frame whose MAC is a group's.
+constexpr std::string_view kToEverybody = "ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00";
+
 // More than any address plan needs at once, less than a bridge of a hundred ports feels.
 constexpr const char* kFloodLimit = "limit rate over 1000/second burst 2000 packets";
 
@@ -22,115 +26,227 @@ std::string to(std::string_view reason) {
   return std::string("goto ") + kCounterPrefix + std::string(reason);
 }
 
-/// All frames from a pod.
-std::vector<std::string> portRules() {
-  return {
-      "ether type ip6 iifname @no_ipv6 " + to("ipv6"),
-      "udp dport @tunnels " + to("tunnel"),
-      "iifname @open accept",
-      "iifname . ether saddr != @macs " + to("source_mac"),
-      "meta pkttype { broadcast, multicast } jump flood",
-      "ether type vmap { ip : goto from_ipv4, arp : goto from_arp, ip6 : goto from_ipv6 }",
-      to("ethertype"),
-  };
+/// How rules tell whose a frame is.
+struct Words {
+  std::string_view family;
+  std::string_view keyType;  ///< of what ports are known by, in sets
+  std::string from;          ///< the port that a frame comes from, in rules
+  std::string to;            ///< the port that a frame goes to
+};
+/// By the node's end of a veth: what is written in a frame says nothing about who sent it.
+const Words kByEnd{"bridge", "ifname", "iifname", "oifname"};
+/// By MAC: whose link a frame of a device came from is to be seen nowhere else.
+const Words kByMac{"netdev", "ether_addr", "ether saddr", "ether daddr"};
+
+/// Rules of one table.
+class Rules {
+ public:
+  explicit Rules(const Words& words) : words_(words) {}
+
+  /// The rest of what a port sends, once it is known whose it is.
+  [[nodiscard]] std::vector<std::string> checked(const std::string& toEverybody) const {
+    return {
+        toEverybody + " jump flood",
+        "ether type vmap { ip : goto from_ipv4, arp : goto from_arp, ip6 : goto from_ipv6 }",
+        to("ethertype"),
+    };
+  }
+
+  /// In every mode.
+  [[nodiscard]] std::vector<std::string> always() const {
+    return {
+        "ether type ip6 " + from("@no_ipv6 ") + to("ipv6"),
+        "udp dport @tunnels " + to("tunnel"),
+        from("@open accept"),
+    };
+  }
+
+  /// What a frame to everybody costs, each of them pays. Multicast of applications is their affair.
+  [[nodiscard]] std::vector<std::string> flood() const {
+    return {
+        "ip daddr 224.0.0.0/4 return",
+        "ip6 daddr ff00::/8 meta l4proto != 58 return",
+        "update @floods { " + words_.from + " " + kFloodLimit + " } " + to("flood"),
+    };
+  }
+
+  [[nodiscard]] std::vector<std::string> ipv4() const {
+    return {
+        "meta l4proto { 1, 2, 17 } jump services4",
+        from(". ip saddr @addresses4 accept"),
+        from("!= @strict accept"),
+        to("source_ipv4"),
+    };
+  }
+
+  [[nodiscard]] static std::vector<std::string> services4() {
+    return {
+        "udp dport 68 " + to("dhcp"),
+        "udp sport 67 " + to("dhcp"),
+        "icmp type { redirect, router-advertisement } " + to("router"),
+        "igmp type membership-query " + to("router"),
+    };
+  }
+
+  /// Where the chain of headers can't be followed to its end there is no l4proto: what hides there
+  /// may be anything (RFC 7112).
+  [[nodiscard]] std::vector<std::string> ipv6() const {
+    return {
+        "meta l4proto { 58, 17 } jump services6",
+        "meta l4proto != 255 " + from(". ip6 saddr @addresses6 accept"),
+        "meta l4proto != 255 " + from("!= @strict accept"),
+        "meta l4proto != 255 " + to("source_ipv6"),
+        to("malformed"),
+    };
+  }
+
+  [[nodiscard]] std::vector<std::string> services6() const {
+    return {
+        "udp dport 546 " + to("dhcp"),
+        "udp sport 547 " + to("dhcp"),
+        "icmpv6 type { nd-router-advert, nd-redirect, mld-listener-query } " + to("router"),
+        from("@strict icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } goto neighbour"),
+        from("@strict ip6 saddr :: icmpv6 type ") +
+            "{ mld-listener-report, mld-listener-done, mld2-listener-report } accept",
+        // Whoever is here shows its upper layer, or is a later fragment of one that did.
+        "icmpv6 type != 255 return",
+        "udp dport != 0 return",
+        "frag frag-off != 0 return",
+        to("malformed"),
+    };
+  }
+
+  /// A fragment shows no target: it gets no further (RFC 6980).
+  [[nodiscard]] std::vector<std::string> neighbour() const {
+    const std::string own = from(". ") + kTarget + " @targets ";
+    return {
+        "ip6 hoplimit != 255 " + to("neighbour"),
+        "icmpv6 type nd-neighbor-advert " + own + "return",
+        "ip6 saddr :: icmpv6 type nd-neighbor-solicit " + own + "accept",
+        "ip6 saddr != :: icmpv6 type nd-neighbor-solicit return",
+        to("neighbour"),
+    };
+  }
+
+  [[nodiscard]] std::vector<std::string> arp() const {
+    return {
+        from("!= @strict accept"),
+        "arp htype 1 arp ptype ip arp hlen 6 arp plen 4 arp operation { request, reply } " +
+            from(". arp saddr ether @macs jump arp_sender"),
+        to("arp"),
+    };
+  }
+
+  [[nodiscard]] std::vector<std::string> arpSender() const {
+    return {
+        "arp saddr ip 0.0.0.0 accept",  // a probe: RFC 5227, 2.1.1
+        from(". arp saddr ip @addresses4 accept"),
+    };
+  }
+
+  /// Frames to a pod: nobody else is who the pod is.
+  [[nodiscard]] std::vector<std::string> claimed() const {
+    return {
+        towards("ether saddr @macs ") + to("claimed"),
+        towards("ip saddr @addresses4 ") + to("claimed"),
+        towards("ip6 saddr @addresses6 ") + to("claimed"),
+        towards("arp saddr ip @addresses4 ") + to("claimed"),
+        "icmpv6 type nd-neighbor-advert " + towards(kTarget) + " @targets " + to("claimed"),
+    };
+  }
+
+  /// All that isn't a base chain or its next, and sets and counters.
+  [[nodiscard]] nft::Table table() const {
+    const std::string key(words_.keyType);
+    nft::Table table;
+    table.family = words_.family;
+    table.name = "multinet";
+    table.sets = {
+        {"ports", key, {}},
+        {"open", key, {}},
+        {"strict", key, {}},
+        {"no_ipv6", key, {}},
+        {"macs", key + " . ether_addr", {}},
+        {"addresses4", key + " . ipv4_addr", {}},
+        {"addresses6", key + " . ipv6_addr", {}},
+        {"targets", "typeof " + from(". ") + kTarget, {}},
+        {kTunnelSet, "inet_service", {}},
+        filledByRules("floods", key, "size 65535; flags dynamic,timeout; timeout 60s;"),
+        filledByRules(kDroppedSet, key + " . mark",
+                      "size 65535; flags dynamic,timeout; timeout 1h; counter"),
+    };
+    table.chains = {
+        {"flood", "", 0, flood()},         {"from_ipv4", "", 0, ipv4()},
+        {"services4", "", 0, services4()}, {"from_ipv6", "", 0, ipv6()},
+        {"services6", "", 0, services6()}, {"neighbour", "", 0, neighbour()},
+        {"from_arp", "", 0, arp()},        {"arp_sender", "", 0, arpSender()},
+    };
+    for (std::size_t i = 0; i < kReasons.size(); ++i) {
+      const std::string name = kCounterPrefix + std::string(kReasons[i]);
+      table.counters.push_back(name);
+      table.chains.push_back({name,
+                              "",
+                              0,
+                              {"counter name \"" + name + "\" meta mark set " +
+                               std::to_string(i + 1) + " goto dropped"}});
+    }
+    // Two rules: a set that is full ends the first, not the second.
+    table.chains.push_back(
+        {"dropped",
+         "",
+         0,
+         {std::string("update @") + kDroppedSet + " { " + from(". meta mark }"), "drop"}});
+    return table;
+  }
+
+ private:
+  [[nodiscard]] std::string from(std::string_view rest) const {
+    return words_.from + " " + std::string(rest);
+  }
+  [[nodiscard]] std::string towards(std::string_view rest) const {
+    return words_.to + " . " + std::string(rest);
+  }
+  static nft::Set filledByRules(const std::string& name, const std::string& type, const char* how) {
+    nft::Set set{name, type, {}};
+    set.filledBy = how;
+    return set;
+  }
+
+  const Words& words_;
+};
+
+std::vector<std::string> operator+(std::vector<std::string> left,
+                                   const std::vector<std::string>& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
 }
 
-/// What a frame to everybody costs, each of them pays. Multicast of applications is their affair.
-std::vector<std::string> floodRules() {
-  return {
-      "ip daddr 224.0.0.0/4 return",
-      "ip6 daddr ff00::/8 meta l4proto != 58 return",
-      std::string("update @floods { iifname ") + kFloodLimit + " } " + to("flood"),
+/// Of a device's name: a chain's may have no other characters. As hex where it has.
+std::string chainOf(std::string_view prefix, const std::string& device) {
+  const auto isPlain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
   };
+  std::string text(prefix);
+  if (std::ranges::all_of(device, isPlain)) return text + "_" + device;
+  text += "x_";
+  for (const char c : device) {
+    const auto byte = static_cast<unsigned char>(c);
+    text.push_back("0123456789abcdef"[byte / 16]);
+    text.push_back("0123456789abcdef"[byte % 16]);
+  }
+  return text;
 }
 
-std::vector<std::string> ipv4Rules() {
-  return {
-      "meta l4proto { 1, 2, 17 } jump services4",
-      "iifname . ip saddr @addresses4 accept",
-      "iifname != @strict accept",
-      to("source_ipv4"),
-  };
-}
-
-std::vector<std::string> services4Rules() {
-  return {
-      "udp dport 68 " + to("dhcp"),
-      "udp sport 67 " + to("dhcp"),
-      "icmp type { redirect, router-advertisement } " + to("router"),
-      "igmp type membership-query " + to("router"),
-  };
-}
-
-/// Where the chain of headers can't be followed to its end there is no l4proto: what hides there
-/// may be anything (RFC 7112).
-std::vector<std::string> ipv6Rules() {
-  return {
-      "meta l4proto { 58, 17 } jump services6",
-      "meta l4proto != 255 iifname . ip6 saddr @addresses6 accept",
-      "meta l4proto != 255 iifname != @strict accept",
-      "meta l4proto != 255 " + to("source_ipv6"),
-      to("malformed"),
-  };
-}
-
-std::vector<std::string> services6Rules() {
-  return {
-      "udp dport 546 " + to("dhcp"),
-      "udp sport 547 " + to("dhcp"),
-      "icmpv6 type { nd-router-advert, nd-redirect, mld-listener-query } " + to("router"),
-      "iifname @strict icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } goto neighbour",
-      std::string("iifname @strict ip6 saddr :: icmpv6 type ") +
-          "{ mld-listener-report, mld-listener-done, mld2-listener-report } accept",
-      // Whoever is here shows its upper layer, or is a later fragment of one that did.
-      "icmpv6 type != 255 return",
-      "udp dport != 0 return",
-      "frag frag-off != 0 return",
-      to("malformed"),
-  };
-}
-
-/// A fragment shows no target: it gets no further (RFC 6980).
-std::vector<std::string> neighbourRules() {
-  const std::string own = std::string("iifname . ") + kTarget + " @targets ";
-  return {
-      "ip6 hoplimit != 255 " + to("neighbour"),
-      "icmpv6 type nd-neighbor-advert " + own + "return",
-      "ip6 saddr :: icmpv6 type nd-neighbor-solicit " + own + "accept",
-      "ip6 saddr != :: icmpv6 type nd-neighbor-solicit return",
-      to("neighbour"),
-  };
-}
-
-std::vector<std::string> arpRules() {
-  return {
-      "iifname != @strict accept",
-      "arp htype 1 arp ptype ip arp hlen 6 arp plen 4 arp operation { request, reply } "
-      "iifname . arp saddr ether @macs jump arp_sender",
-      to("arp"),
-  };
-}
-
-std::vector<std::string> arpSenderRules() {
-  return {
-      "arp saddr ip 0.0.0.0 accept",  // a probe: RFC 5227, 2.1.1
-      "iifname . arp saddr ip @addresses4 accept",
-  };
-}
-
-/// Frames to a pod: nobody else is who the pod is, and no router or DHCP server speaks to it by a
-/// tunnel. What comes by an uplink is the wire's.
-std::vector<std::string> claimedRules() {
-  return {
-      "oifname . ether saddr @macs " + to("claimed"),
-      "oifname . ip saddr @addresses4 " + to("claimed"),
-      "oifname . ip6 saddr @addresses6 " + to("claimed"),
-      "oifname . arp saddr ip @addresses4 " + to("claimed"),
-      std::string("icmpv6 type nd-neighbor-advert oifname . ") + kTarget + " @targets " +
-          to("claimed"),
-      "iifname \"mnx*\" icmpv6 type { nd-router-advert, nd-redirect } " + to("router"),
-      "iifname \"mnx*\" udp dport { 68, 546 } " + to("dhcp"),
-  };
+std::optional<std::string> deviceOf(std::string_view chain) {
+  if (chain.starts_with("out_")) return std::string(chain.substr(4));
+  if (!chain.starts_with("outx_")) return std::nullopt;
+  std::string device;
+  for (std::size_t i = 5; i + 1 < chain.size(); i += 2) {
+    unsigned byte = 0;
+    std::from_chars(chain.data() + i, chain.data() + i + 2, byte, 16);
+    device.push_back(static_cast<char>(byte));
+  }
+  return device;
 }
 
 /// Elements of one port of the set of IPv6 addresses, as the kernel compares a message's bytes:
@@ -148,33 +264,32 @@ std::string join(const std::string& port, const std::string& rest) {
   return port + " . " + rest;
 }
 
-nft::Set filledByRules(const char* name, const char* type, const char* how) {
-  nft::Set set{name, type, {}};
-  set.filledBy = how;
-  return set;
+/// Frames that claim to be from this port.
+std::vector<std::string> claimsOf(const Port& port) {
+  std::vector<std::string> rules = {"ether saddr " + port.name + " " + to("claimed")};
+  const auto own = [&](const IpAddress& address) {
+    if (address.isV4()) {
+      rules.push_back("ip saddr " + address.str() + " " + to("claimed"));
+      rules.push_back("arp saddr ip " + address.str() + " " + to("claimed"));
+    } else {
+      rules.push_back("ip6 saddr " + address.str() + " " + to("claimed"));
+      rules.push_back(std::string("icmpv6 type nd-neighbor-advert ") + kTarget + " " +
+                      hexOf(address) + " " + to("claimed"));
+    }
+  };
+  std::ranges::for_each(port.addresses, own);
+  if (std::ranges::any_of(port.addresses, [](const IpAddress& a) { return !a.isV4(); })) {
+    own(linkLocalOf(port.mac));
+  }
+  return rules;
 }
 
 }  // namespace
 
 nft::Table portTable() {
-  nft::Table table;
-  table.family = "bridge";
-  table.name = "multinet";
-  table.sets = {
-      {"ports", "ifname", {}},
-      {"open", "ifname", {}},
-      {"strict", "ifname", {}},
-      {"no_ipv6", "ifname", {}},
-      {"macs", "ifname . ether_addr", {}},
-      {"addresses4", "ifname . ipv4_addr", {}},
-      {"addresses6", "ifname . ipv6_addr", {}},
-      {"targets", std::string("typeof iifname . ") + kTarget, {}},
-      {kTunnelSet, "inet_service", {}},
-      filledByRules("floods", "ifname", "size 65535; flags dynamic,timeout; timeout 60s;"),
-      filledByRules(kDroppedSet, "ifname . mark",
-                    "size 65535; flags dynamic,timeout; timeout 1h; counter"),
-  };
-  table.chains = {
+  const Rules rules(kByEnd);
+  nft::Table table = rules.table();
+  std::vector<nft::Chain> base = {
       {"from_pods", "prerouting", kPriority, {"iifname @ports goto port"}},
       // What a bridge keeps for itself doesn't pass prerouting (br_handle_frame). LLDP doesn't come
       // here either: that the bridge learns nothing of it is a setting of its own (createBridge).
@@ -183,32 +298,78 @@ nft::Table portTable() {
        kPriority,
        {"iifname @ports ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 " + to("ethertype")}},
       {"to_pods", "forward", kPriority, {"oifname @strict goto claimed"}},
-      {"port", "", 0, portRules()},
-      {"flood", "", 0, floodRules()},
-      {"from_ipv4", "", 0, ipv4Rules()},
-      {"services4", "", 0, services4Rules()},
-      {"from_ipv6", "", 0, ipv6Rules()},
-      {"services6", "", 0, services6Rules()},
-      {"neighbour", "", 0, neighbourRules()},
-      {"from_arp", "", 0, arpRules()},
-      {"arp_sender", "", 0, arpSenderRules()},
-      {"claimed", "", 0, claimedRules()},
+      {"port", "", 0,
+       rules.always() +
+           std::vector<std::string>{"iifname . ether saddr != @macs " + to("source_mac")} +
+           rules.checked("meta pkttype { broadcast, multicast }")},
+      // No router or DHCP server speaks to a pod by a tunnel. What comes by an uplink is the
+      // wire's.
+      {"claimed", "", 0,
+       rules.claimed() +
+           std::vector<std::string>{
+               "iifname \"mnx*\" icmpv6 type { nd-router-advert, nd-redirect } " + to("router"),
+               "iifname \"mnx*\" udp dport { 68, 546 } " + to("dhcp")}},
   };
-  for (std::size_t i = 0; i < kReasons.size(); ++i) {
-    const std::string name = kCounterPrefix + std::string(kReasons[i]);
-    table.counters.push_back(name);
-    table.chains.push_back({name,
-                            "",
-                            0,
-                            {"counter name \"" + name + "\" meta mark set " +
-                             std::to_string(i + 1) + " goto dropped"}});
+  table.chains.insert(table.chains.begin(), base.begin(), base.end());
+  return table;
+}
+
+nft::Table parentTable(const std::set<std::string>& parents) {
+  const Rules rules(kByMac);
+  nft::Table table = rules.table();
+  std::vector<nft::Chain> chains;
+  for (const std::string& parent : parents) {
+    nft::Chain out{chainOf("out", parent), "egress", kPriority, {}};
+    // What AF_XDP sends in a pod bears no protocol, so no rule could read it.
+    out.rules = {"meta protocol 0 " + to("ethertype"), "ether saddr @ports goto port"};
+    out.device = parent;
+    // From a pod to another on the same device: the driver turns unicast round there
+    // (macvlan_queue_xmit).
+    nft::Chain in{chainOf("in", parent), "ingress", kPriority, {}};
+    in.rules = {"ether daddr @strict jump claimed", "ether saddr @ports goto port"};
+    in.device = parent;
+    chains.push_back(std::move(out));
+    chains.push_back(std::move(in));
   }
-  // Two rules: a set that is full ends the first, not the second.
-  table.chains.push_back(
-      {"dropped",
-       "",
-       0,
-       {std::string("update @") + kDroppedSet + " { iifname . meta mark }", "drop"}});
+  chains.push_back({"port", "", 0, rules.always() + rules.checked(std::string(kToEverybody))});
+  chains.push_back({"claimed", "", 0, rules.claimed()});
+  table.chains.insert(table.chains.begin(), chains.begin(), chains.end());
+  return table;
+}
+
+std::set<std::string> parentsIn(const nft::Listing& listing) {
+  std::set<std::string> parents;
+  for (const auto& [chain, comments] : listing.comments) {
+    if (auto device = deviceOf(chain)) parents.insert(std::move(*device));
+  }
+  return parents;
+}
+
+nft::Table podTable(const std::vector<std::pair<Port, PortSecurity>>& ports,
+                    const std::set<std::uint16_t>& tunnelPorts) {
+  const Rules rules(kByMac);
+  nft::Table table = rules.table();
+  table.chains.insert(table.chains.begin(),
+                      {"port", "", 0, rules.always() + rules.checked(std::string(kToEverybody))});
+  nft::Elements elements;
+  elements[kTunnelSet] = tunnelElements(tunnelPorts);
+  for (const auto& [port, asked] : ports) {
+    for (const auto& [set, values] : elementsOf(port, asked)) {
+      elements[set].insert(values.begin(), values.end());
+    }
+    const PortSecurity security = effective(port, asked);
+    nft::Chain out{chainOf("out", port.interface), "egress", kPriority, {}};
+    out.device = port.interface;
+    if (security != PortSecurity::Disabled) {
+      out.rules.push_back("ether saddr != " + port.name + " " + to("source_mac"));
+    }
+    out.rules.emplace_back("goto port");
+    nft::Chain in{chainOf("in", port.interface), "ingress", kPriority, {}};
+    in.device = port.interface;
+    if (security == PortSecurity::Enforced) in.rules = claimsOf(port);
+    table.chains.insert(table.chains.begin(), {std::move(out), std::move(in)});
+  }
+  for (nft::Set& set : table.sets) set.elements = elements[set.name];
   return table;
 }
 

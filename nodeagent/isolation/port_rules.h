@@ -2,8 +2,13 @@
 #pragma once
 
 #include <array>
+#include <set>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "lib/nft/committer.h"
 #include "lib/nft/model.h"
 #include "nodeagent/isolation/port.h"
 
@@ -18,6 +23,15 @@ inline constexpr std::array<std::string_view, 13> kReasons = {
 /// Table `multinet` of family bridge with no port in it: a constant number of chains and rules,
 /// whatever the number of ports. Only elements change.
 [[nodiscard]] nft::Table portTable();
+/// Table `multinet` of family netdev: the same for links that stand on these devices, two chains
+/// each. A frame is known by its MAC; those of MACs that aren't ports' are nobody's business.
+[[nodiscard]] nft::Table parentTable(const std::set<std::string>& parents);
+/// The devices that a listed table of that kind guards.
+[[nodiscard]] std::set<std::string> parentsIn(const nft::Listing& listing);
+/// Table `multinet` of a pod with links on parents, with all that is in it: for the frames that
+/// such links exchange without passing their parent, which are those to everybody.
+[[nodiscard]] nft::Table podTable(const std::vector<std::pair<Port, api::PortSecurity>>& ports,
+                                  const std::set<std::uint16_t>& tunnelPorts);
 
 /// Before a reason: its counter and its chain. `arp` alone is a word of nft.
 inline constexpr const char* kCounterPrefix = "drop_";

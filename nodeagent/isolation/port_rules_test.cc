@@ -11,7 +11,7 @@ using testing::ElementsAre;
 using testing::Pair;
 using testing::UnorderedElementsAre;
 
-Port port(std::vector<std::string> addresses) {
+Port port(const std::vector<std::string>& addresses) {
   Port made{"mnvaaaa",
             IntentId("i"),
             "net1",
@@ -105,12 +105,82 @@ TEST(PortRules, TheNumberOfRulesIsConstant) {
   for (const nft::Set& set : table.sets) EXPECT_TRUE(set.elements.empty()) << set.name;
 }
 
+Port onParent() {
+  Port one = port({"10.20.0.5", "fd00:20::5"});
+  one.name = one.mac.str();
+  one.site = Site::NodeParent;
+  one.parent = "eth1";
+  return one;
+}
+
+TEST(PortRules, OnAParentAPortIsKnownByItsMac) {
+  const auto elements = elementsOf(onParent(), PortSecurity::Enforced);
+  EXPECT_THAT(elements.at("ports"), ElementsAre("02:00:00:00:01:05"));
+  EXPECT_THAT(elements.at("macs"), ElementsAre("02:00:00:00:01:05 . 02:00:00:00:01:05"));
+  EXPECT_THAT(elements.at("addresses4"), ElementsAre("02:00:00:00:01:05 . 10.20.0.5"));
+  const auto ports = portsIn(elements);
+  ASSERT_EQ(ports.size(), 1U);
+  EXPECT_EQ(ports.begin()->second, elements);
+  const auto dropped = droppedOf("02:00:00:00:01:05 . 0x00000001");
+  ASSERT_TRUE(dropped);
+  EXPECT_EQ(dropped->port, "02:00:00:00:01:05");
+}
+
+TEST(PortRules, AParentsNameIsReadBackFromItsChains) {
+  const std::set<std::string> parents = {"eth1", "bond0.100", "br-ex", "out_x", "odd@name:1", "x"};
+  nft::Listing listing;
+  for (const nft::Chain& chain : parentTable(parents).chains) listing.comments[chain.name];
+  EXPECT_EQ(parentsIn(listing), parents);
+  EXPECT_TRUE(parentsIn({}).empty());
+}
+
+TEST(PortRules, EachParentHasTwoChainsMoreAndNoRuleForAPort) {
+  const std::size_t none = parentTable({}).chains.size();
+  const nft::Table table = parentTable({"eth1", "eth2"});
+  EXPECT_EQ(table.chains.size(), none + 4);
+  EXPECT_EQ(table.family, "netdev");
+  for (const nft::Chain& chain : table.chains) EXPECT_EQ(chain.device.empty(), chain.hook.empty());
+}
+
+TEST(PortRules, APodsTableHoldsItsInterfacesToTheirModes) {
+  Port open = onParent();
+  open.interface = "net2";
+  open.mac = MacAddress::parse("02:00:00:00:01:06").value();
+  open.name = open.mac.str();
+  const nft::Table table =
+      podTable({{onParent(), PortSecurity::Enforced}, {open, PortSecurity::Disabled}}, {4799});
+  std::map<std::string, std::vector<std::string>> rules;
+  for (const nft::Chain& chain : table.chains) {
+    if (!chain.hook.empty()) rules[chain.hook + " " + chain.device] = chain.rules;
+  }
+  EXPECT_THAT(rules.at("egress net1"),
+              ElementsAre("ether saddr != 02:00:00:00:01:05 goto drop_source_mac", "goto port"));
+  EXPECT_THAT(rules.at("ingress net1"), testing::Contains("ip saddr 10.20.0.5 goto drop_claimed"));
+  EXPECT_THAT(rules.at("egress net2"), ElementsAre("goto port"));
+  EXPECT_TRUE(rules.at("ingress net2").empty());
+  for (const nft::Set& set : table.sets) {
+    if (set.name == "open") {
+      EXPECT_THAT(set.elements, ElementsAre("02:00:00:00:01:06"));
+    } else if (set.name == kTunnelSet) {
+      EXPECT_THAT(set.elements, ElementsAre("4799"));
+    }
+  }
+}
+
+TEST(PortRules, AnInterfaceOnAParentSaysWhereItIsHeld) {
+  const auto told = isolation::told(onParent(), PortSecurity::Enforced);
+  EXPECT_TRUE(told.holds);
+  EXPECT_EQ(told.reason, "Enforced");
+  EXPECT_THAT(told.message, testing::HasSubstr("eth1"));
+  EXPECT_THAT(told.message, testing::HasSubstr("NET_ADMIN"));
+}
+
 TEST(PortRules, AnInterfaceWithoutANodesEndSaysSo) {
-  const auto told = notCovered(api::NetworkType::Macvlan, PortSecurity::Enforced);
+  const auto told = notCovered(api::NetworkType::IPVlan, PortSecurity::Enforced);
   EXPECT_FALSE(told.holds);
   EXPECT_EQ(told.reason, "TypeNotCovered");
-  EXPECT_THAT(told.message, testing::HasSubstr("Macvlan"));
-  EXPECT_EQ(notCovered(api::NetworkType::Macvlan, PortSecurity::Disabled).reason, "Disabled");
+  EXPECT_THAT(told.message, testing::HasSubstr("IPVlan"));
+  EXPECT_EQ(notCovered(api::NetworkType::IPVlan, PortSecurity::Disabled).reason, "Disabled");
 }
 
 }  // namespace

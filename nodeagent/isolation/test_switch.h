@@ -2,8 +2,10 @@
 // switch.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
+#include <thread>
 
 #include "lib/base/failpoint.h"
 #include "nodeagent/isolation/port_guard.h"
@@ -12,6 +14,17 @@
 namespace multinet::agent::isolation {
 
 inline const NetworkUid kBlue("blue-uid");
+
+/// Whether it comes true within a minute.
+template <class Wanted>
+bool eventually(const Wanted& wanted) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!wanted()) {
+    if (std::chrono::steady_clock::now() > limit) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return true;
+}
 
 /// A pod's namespace with `net1` in the bridge `br-test`; its node's end is named by its number.
 class TestPod {

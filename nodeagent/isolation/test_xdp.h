@@ -23,10 +23,10 @@ class XdpSocket {
     const int index = netlink::findLink(socket, {0, link}).value().index;
     XdpSocket made(Fd(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0)));
     if (made.fd_.get() < 0) return std::nullopt;
-    made.area_ = mapped(kFrames * kFrameSize, -1, 0);
+    made.area_ = mapped(kAreaSize, -1, 0);
     xdp_umem_reg area{};
     area.addr = reinterpret_cast<std::uintptr_t>(made.area_);
-    area.len = kFrames * kFrameSize;
+    area.len = kAreaSize;
     area.chunk_size = kFrameSize;
     made.set(XDP_UMEM_REG, area);
     for (const int ring : {XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_TX_RING}) {
@@ -62,6 +62,7 @@ class XdpSocket {
  private:
   static constexpr std::uint32_t kFrames = 256;
   static constexpr std::uint32_t kFrameSize = 2048;
+  static constexpr std::size_t kAreaSize = std::size_t{kFrames} * kFrameSize;
 
   explicit XdpSocket(Fd fd) : fd_(std::move(fd)) {}
   static char* mapped(std::size_t size, int fd, off_t offset) {

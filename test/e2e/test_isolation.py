@@ -10,12 +10,13 @@ import pytest
 from e2elib import raw
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
-from e2elib.objects import address, interface, network, vxlan
+from e2elib.objects import address, interface, macvlan, network, vxlan
 from e2elib.places import switch
 from e2elib.pods import pod
 from e2elib.raw import Who
 
 NAMESPACE = "isolation"
+WIRED, MACVLAN = "isolation-wire", "isolation-macvlan"
 TUNNEL, BRIDGE = "isolation-vxlan", "isolation-bridge"
 _MODES = ("Enforced", "MACOnly", "Disabled")
 
@@ -40,14 +41,16 @@ def pods(deployed: Cluster) -> Iterator[Cluster]:
         networks.remove()
 
 
-def who(cluster: Cluster, name: str) -> Who:
-    told = interface(cluster, NAMESPACE, name, "net1")
-    node = cluster.json("pod", name, NAMESPACE)["spec"]["nodeName"]
+def who(cluster: Cluster, name: str, namespace: str = NAMESPACE) -> Who:
+    told = interface(cluster, namespace, name, "net1")
+    node = cluster.json("pod", name, namespace)["spec"]["nodeName"]
     return Who(name, node, told["mac"], address(told), address(told, "IPv6"))
 
 
-def secured(cluster: Cluster, name: str, link: str = "net1") -> dict[str, Any]:
-    conditions = interface(cluster, NAMESPACE, name, link)["conditions"]
+def secured(
+    cluster: Cluster, name: str, link: str = "net1", namespace: str = NAMESPACE
+) -> dict[str, Any]:
+    conditions = interface(cluster, namespace, name, link)["conditions"]
     return dict(next((one for one in conditions if one["type"] == "PortSecured"), {}))
 
 
@@ -158,6 +161,83 @@ def test_a_new_agent_takes_the_rules_over_as_they_are(pods: Cluster) -> None:
     for name in ("near", "far"):
         pods.pod_exec(NAMESPACE, "thief", "ping", "-c1", "-w10", who(pods, name).v4)
     assert table() == before
+
+
+@pytest.fixture(scope="module")
+def on_a_wire(deployed: Cluster) -> Iterator[Cluster]:
+    """`thief` and `near` on one node, `far` on the other, all on the same wire."""
+    networks = Networks(deployed)
+    deployed.kubectl("create", "namespace", WIRED)
+    left, right = deployed.nodes
+    try:
+        networks.add_ready(macvlan(MACVLAN, "eth1", "10.114.0.0/24", "fd00:114::/64"))
+        for name, node in (("thief", left), ("near", left), ("far", right)):
+            deployed.apply(pod(name, WIRED, node=node, networks=MACVLAN))
+        for name in ("thief", "near", "far"):
+            deployed.wait_pod_ready(name, WIRED)
+        yield deployed
+    finally:
+        deployed.kubectl("delete", "namespace", WIRED, "--timeout=55s")
+        networks.remove()
+
+
+@pytest.mark.parametrize("way", [(), ("bypass",)], ids=["queue", "bypass"])
+@pytest.mark.parametrize("victim, other", [("near", "far"), ("far", "near")])
+def test_no_forged_frame_arrives_on_a_macvlan(
+    on_a_wire: Cluster, victim: str, other: str, way: tuple[str, ...]
+) -> None:
+    thief = who(on_a_wire, "thief", WIRED)
+    receiver = who(on_a_wire, victim, WIRED)
+    forged = raw.forgeries(thief, receiver, who(on_a_wire, other, WIRED))
+    del forged["tunnel"]  # the cluster may have no tunnel now, so there is no port of one
+    before = raw.drops(on_a_wire, thief.node)
+    assert raw.heard(on_a_wire, WIRED, thief, receiver, list(forged.values()), *way) == 0
+
+    # The pod's own rules are asked when the pod is looked at.
+    def counted() -> bool:
+        after = raw.drops(on_a_wire, thief.node)
+        return all(after(reason) > before(reason) for reason in forged)
+
+    on_a_wire.wait(counted, 60, f"drops of {sorted(forged)} to be counted")
+
+
+def test_a_macvlan_says_where_it_is_held_and_serves(on_a_wire: Cluster) -> None:
+    for name in ("thief", "near", "far"):
+        told = secured(on_a_wire, name, namespace=WIRED)
+        assert (told["status"], told["reason"]) == ("True", "Enforced"), (name, told)
+        assert "eth1" in told["message"], told
+    for name in ("near", "far"):
+        target = who(on_a_wire, name, WIRED)
+        for one in (target.v4, target.v6):
+            on_a_wire.pod_exec(WIRED, "thief", "ping", "-c3", "-w10", one)
+
+
+def test_a_new_agent_takes_a_parents_rules_over(on_a_wire: Cluster) -> None:
+    thief = who(on_a_wire, "thief", WIRED)
+
+    def handles() -> list[int]:
+        listed = json.loads(
+            on_a_wire.node_exec(
+                thief.node, "nft", "-j", "-s", "list", "table", "netdev", "multinet"
+            )
+        )
+        return [item["rule"]["handle"] for item in listed["nftables"] if "rule" in item]
+
+    before = handles()
+    on_a_wire.kill(thief.node, "agent")
+    on_a_wire.wait_pod_ready("thief", WIRED)
+    on_a_wire.apply(pod("after", WIRED, node=thief.node, networks=MACVLAN))
+    on_a_wire.wait_pod_ready("after", WIRED)  # the new agent serves
+    assert handles() == before
+    after = who(on_a_wire, "after", WIRED)
+    macs = "nft list set netdev multinet macs".split()
+    assert after.mac in on_a_wire.node_exec(thief.node, *macs)
+    on_a_wire.delete("pod", "after", WIRED)
+    on_a_wire.wait(
+        lambda: after.mac not in on_a_wire.node_exec(thief.node, *macs),
+        30,
+        "the rules of the deleted pod to go",
+    )
 
 
 def test_a_deleted_pods_rules_go(pods: Cluster) -> None:

@@ -1,0 +1,428 @@
+#include "nodeagent/isolation/table_guard.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/base/failpoint.h"
+#include "lib/base/log.h"
+#include "lib/netlink/link.h"
+#include "lib/netlink/neighbour.h"
+#include "lib/netns/netns.h"
+
+namespace multinet::agent::isolation {
+namespace {
+
+using api::PortSecurity;
+
+void erase(const nft::Elements& elements, nft::Elements& of) {
+  for (const auto& [set, values] : elements) {
+    for (const std::string& value : values) of[set].erase(value);
+  }
+}
+
+void insert(const nft::Elements& elements, nft::Elements& into) {
+  for (const auto& [set, values] : elements) into[set].insert(values.begin(), values.end());
+}
+
+/// What `from` has and `without` hasn't.
+nft::Elements less(const nft::Elements& from, const nft::Elements& without) {
+  nft::Elements rest = from;
+  erase(without, rest);
+  return rest;
+}
+
+void apply(const nft::Elements& gone, const nft::Elements& added, nft::Table& table) {
+  for (nft::Set& set : table.sets) {
+    if (const auto found = gone.find(set.name); found != gone.end()) {
+      for (const std::string& element : found->second) set.elements.erase(element);
+    }
+    if (const auto found = added.find(set.name); found != added.end()) {
+      set.elements.insert(found->second.begin(), found->second.end());
+    }
+  }
+}
+
+nft::Set& tunnelsOf(nft::Table& table) {
+  return *std::ranges::find(table.sets, kTunnelSet, &nft::Set::name);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TableGuard>> TableGuard::open(Kind kind, const std::optional<Fd>& netns,
+                                                     Duration compareEvery, const Clock& clock) {
+  std::optional<netns::Scope> scope;
+  if (netns) {
+    MULTINET_TRY(auto entered, netns::Scope::enter(*netns));
+    scope.emplace(std::move(entered));
+  }
+  MULTINET_TRY(auto committer, nft::Committer::open());
+  MULTINET_TRY(auto generation, nft::Generation::open());
+  MULTINET_TRY(auto links, netlink::Socket::open());
+  return std::unique_ptr<TableGuard>(
+      new TableGuard(kind, Doors{std::move(committer), std::move(generation), std::move(links)},
+                     compareEvery, clock));
+}
+
+TableGuard::TableGuard(Kind kind, Doors doors, Duration compareEvery, const Clock& clock)
+    : kind_(kind),
+      compareEvery_(compareEvery),
+      clock_(clock),
+      doors_(std::move(doors)),
+      table_(kind == Kind::Ends ? portTable() : parentTable({})) {}
+
+Result<TableGuard::Secured> TableGuard::secure(const std::vector<Port>& ports) {
+  const std::lock_guard lock(mutex_);
+  if (ports.empty()) return Secured{};
+  // First, since a predecessor's ports say what they were held to.
+  const Status certain = makeCertain();
+  meet(ports);
+  Secured secured;
+  Entries changed;
+  bool isOpen = true;
+  for (const Port& port : ports) {
+    const PortSecurity asked = askedOf(port);
+    secured.told.push_back(told(port, asked));
+    if (!entries_.contains(port.name)) secured.added.push_back(port.name);
+    changed[port.name] = Entry{elementsOf(port, asked), port};
+    isOpen = isOpen && asked == PortSecurity::Disabled;
+  }
+  const Status done = certain ? put(changed, {}, {}, IfRefused::Forget) : certain;
+  if (done) return secured;
+  const Error error = refused(done.error());
+  if (!isOpen) return fail(error);
+  secured.told.assign(ports.size(), notCommitted(error));
+  secured.added.clear();
+  return secured;
+}
+
+/// The devices that these ports stand on: one that is new, or another of the same name, needs its
+/// two chains.
+void TableGuard::meet(const std::vector<Port>& ports) {
+  for (const Port& port : ports) {
+    if (port.parent.empty()) continue;
+    const auto [parent, isNew] = parents_.try_emplace(port.parent, 0);
+    if (std::exchange(parent->second, port.parentIndex) == port.parentIndex) continue;
+    if (isNew) reshape();
+    certain_ = false;
+  }
+}
+
+/// The table of the devices as they are, with the elements that it has.
+void TableGuard::reshape() {
+  std::set<std::string> names;
+  for (const auto& [name, index] : parents_) names.insert(name);
+  nft::Table table = parentTable(names);
+  for (std::size_t i = 0; i < table.sets.size(); ++i) {
+    table.sets[i].elements = std::move(table_.sets[i].elements);
+  }
+  table_ = std::move(table);
+  reshaped_ = true;
+}
+
+/// A kernel refuses chains of a device that isn't there.
+void TableGuard::forgetLostParents() {
+  const std::size_t before = parents_.size();
+  for (auto parent = parents_.begin(); parent != parents_.end();) {
+    const auto link = netlink::findLink(doors_.links, {0, parent->first});
+    const bool isLost = !link && link.error().code == Code::NotFound;
+    parent = isLost ? parents_.erase(parent) : std::next(parent);
+  }
+  if (parents_.size() != before) reshape();
+}
+
+void TableGuard::release(const std::vector<std::string>& names,
+                         const std::vector<IntentId>& intents) {
+  const std::lock_guard lock(mutex_);
+  Entries gone;
+  for (const auto& [name, entry] : entries_) {
+    const bool isNamed = std::ranges::find(names, name) != names.end();
+    const bool isMeant =
+        entry.port && std::ranges::find(intents, entry.port->intent) != intents.end();
+    if (isNamed || isMeant) gone[name] = std::nullopt;
+  }
+  if (!gone.empty()) keepOn(put(gone, {}, {}, IfRefused::Keep));
+}
+
+void TableGuard::setNetworks(std::map<NetworkUid, PortSecurity> networks,
+                             const std::set<std::uint16_t>& tunnelPorts) {
+  const std::lock_guard lock(mutex_);
+  const std::set<std::string> wanted = tunnelElements(tunnelPorts);
+  const std::set<std::string>& tunnels = tunnelsOf(table_).elements;
+  if (wanted == tunnels && networks == networks_ && adopted_) return;
+  networks_ = std::move(networks);
+  keepOn(makeCertain());  // what a predecessor left is looked at before it is changed
+  Entries changed;
+  for (const auto& [name, entry] : entries_) {
+    if (!entry.port) continue;
+    nft::Elements elements = elementsOf(*entry.port, askedOf(*entry.port));
+    if (elements != entry.elements) changed[name] = Entry{std::move(elements), entry.port};
+  }
+  keepOn(put(changed, less({{kTunnelSet, tunnels}}, {{kTunnelSet, wanted}}),
+             less({{kTunnelSet, wanted}}, {{kTunnelSet, tunnels}}), IfRefused::Keep));
+}
+
+/// What is refused is logged once, and look() tries it again.
+void TableGuard::keepOn(const Status& done) {
+  if (done) return trouble_.clear();
+  if (std::exchange(trouble_, done.error().message) == done.error().message) return;
+  log::error("can't keep the rules of pods' ports", {{"error", refused(done.error())}});
+}
+
+PortSecurity TableGuard::askedOf(const NetworkUid& network) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = networks_.find(network);
+  return found == networks_.end() ? PortSecurity::Enforced : found->second;
+}
+
+PortSecurity TableGuard::heldTo(const Port& port) const {
+  const std::lock_guard lock(mutex_);
+  return askedOf(port);
+}
+
+/// Of a network that isn't known (yet): as a predecessor had it.
+PortSecurity TableGuard::askedOf(const Port& port) const {
+  const auto found = networks_.find(port.network);
+  if (found != networks_.end()) return found->second;
+  const auto entry = entries_.find(port.name);
+  return entry == entries_.end() ? PortSecurity::Enforced : securityOf(entry->second.elements);
+}
+
+std::set<std::uint16_t> TableGuard::tunnelPorts() const {
+  const std::lock_guard lock(mutex_);
+  std::set<std::uint16_t> ports;
+  for (const nft::Set& set : table_.sets) {
+    if (set.name != kTunnelSet) continue;
+    for (const std::string& port : set.elements) {
+      ports.insert(static_cast<std::uint16_t>(std::stoul(port)));
+    }
+  }
+  return ports;
+}
+
+Drops TableGuard::drops() {
+  const std::lock_guard lock(mutex_);
+  readDrops();
+  Drops sum = before_;
+  for (const auto& [reason, frames] : now_) sum[reason] += frames;
+  return sum;
+}
+
+void TableGuard::readDrops() {
+  if (!committed_) return;
+  const auto read = doors_.committer.counters(table_);
+  if (!read || read->empty()) return;
+  for (const std::string_view reason : kReasons) {
+    const auto found = read->find(kCounterPrefix + std::string(reason));
+    now_[std::string(reason)] = found == read->end() ? 0 : found->second;
+  }
+}
+
+std::uint64_t TableGuard::commits() const {
+  const std::lock_guard lock(mutex_);
+  return doors_.committer.commits();
+}
+
+/// What differs, as one transaction; the whole table where the kernel has none.
+Status TableGuard::put(const Entries& changed, nft::Elements gone, nft::Elements added,
+                       IfRefused ifRefused) {
+  Status done = makeCertain();
+  for (const auto& [name, entry] : changed) {
+    const auto known = entries_.find(name);
+    const nft::Elements before = known == entries_.end() ? nft::Elements{} : known->second.elements;
+    const nft::Elements after = entry ? entry->elements : nft::Elements{};
+    insert(less(before, after), gone);
+    insert(less(after, before), added);
+  }
+  if (done && certain_) {
+    const auto isNone = [](const auto& of) { return of.second.empty(); };
+    if (!std::ranges::all_of(gone, isNone) || !std::ranges::all_of(added, isNone)) {
+      done = commit([&] { return doors_.committer.change(table_, gone, added); });
+    }
+  } else if (done && !changed.empty()) {
+    nft::Table whole = table_;
+    apply(gone, added, whole);
+    done = commit([&] { return doors_.committer.commit(nft::renderReplace(whole)); });
+  }
+  if (!done && ifRefused == IfRefused::Forget) return done;
+  apply(gone, added, table_);
+  for (const auto& [name, entry] : changed) {
+    if (entry) {
+      entries_[name] = *entry;
+    } else {
+      entries_.erase(name);
+    }
+  }
+  return done;
+}
+
+Status TableGuard::commit(const std::function<Status()>& transaction) {
+  // Until the verdict is in, what the kernel has isn't known.
+  certain_ = false;
+  MULTINET_CHECK(failpoint::check("isolation.commit.before"));
+  MULTINET_CHECK(transaction());
+  committed_ = true;
+  MULTINET_CHECK(failpoint::check("isolation.commit.after"));
+  ++generation_;
+  certain_ = true;
+  return {};
+}
+
+/// Has the kernel's table be table_: adopted, compared or replaced. Where neither has anything
+/// there is still none afterwards, and nothing is certain.
+Status TableGuard::makeCertain() {
+  if (certain_) return {};
+  MULTINET_TRY(const std::uint32_t generation, doors_.generation.read());
+  MULTINET_TRY(const auto listing, doors_.committer.list(table_));
+  generation_ = generation;
+  compareAt_ = clock_.now() + compareEvery_;
+  if (!adopted_) {
+    if (listing) adopt(*listing);
+    adopted_ = true;
+  }
+  forgetLostParents();
+  if (listing && listing->matches(table_)) {
+    certain_ = true;
+    committed_ = true;
+    return {};
+  }
+  if (!listing && entries_.empty()) return {};
+  if (committed_ && !std::exchange(reshaped_, false))
+    log::warn("the rules of pods' ports aren't as committed, putting them back");
+  Status done = replace();
+  if (!done && listing && !listing->hasShapeOf(table_)) {
+    forgetAdopted();
+    done = replace();
+  }
+  return done;
+}
+
+/// Takes over the ports of a table that is there, also of one with other rules: until their pods
+/// are looked at they keep what they have.
+void TableGuard::adopt(const nft::Listing& listing) {
+  if (kind_ == Kind::Parents) {
+    for (const std::string& parent : parentsIn(listing)) parents_.try_emplace(parent, 0);
+    reshape();
+  }
+  for (auto& [name, elements] : portsIn(listing.sets)) {
+    apply({}, elements, table_);
+    entries_[name] = Entry{std::move(elements), std::nullopt};
+  }
+  nft::Set& tunnels = tunnelsOf(table_);
+  const auto there = listing.sets.find(kTunnelSet);
+  if (tunnels.elements.empty() && there != listing.sets.end()) tunnels.elements = there->second;
+}
+
+/// Another version's table may have elements that don't fit into this one's.
+void TableGuard::forgetAdopted() {
+  tunnelsOf(table_).elements.clear();
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    if (entry->second.port) {
+      ++entry;
+      continue;
+    }
+    apply(entry->second.elements, {}, table_);
+    entry = entries_.erase(entry);
+  }
+}
+
+Status TableGuard::replace() {
+  readDrops();
+  MULTINET_CHECK(commit([&] { return doors_.committer.commit(nft::renderReplace(table_)); }));
+  for (const auto& [reason, frames] : std::exchange(now_, {})) before_[reason] += frames;
+  told_.clear();
+  return {};
+}
+
+Error TableGuard::refused(const Error& error) const {
+  const std::string text =
+      (kind_ == Kind::Ends ? "secure the ports of the switch: " : "secure links on devices: ") +
+      error.message;
+  if (committed_) return {Code::Unavailable, "CommitFailed", text};
+  const char* const lacks = kind_ == Kind::Ends
+                                ? "nftables for bridges (NF_TABLES_BRIDGE)"
+                                : "nftables for devices with an egress hook (NF_TABLES_NETDEV, "
+                                  "NETFILTER_EGRESS, Linux 5.16 and newer)";
+  return {Code::Unavailable, "KernelLacks",
+          text + "; the node's kernel must have " + lacks +
+              ", or the network spec.portSecurity Disabled"};
+}
+
+void TableGuard::look() {
+  const std::lock_guard lock(mutex_);
+  keep(clock_.now());
+}
+
+void TableGuard::keep(BootTime now) {
+  const bool due = now >= compareAt_;
+  if (adopted_ && !certain_ && entries_.empty() && !committed_) return;  // no pod, no table
+  if (certain_) {
+    const auto generation = doors_.generation.read();
+    // Somebody else committed something, or it is long ago.
+    if (due || !generation || *generation != generation_) certain_ = false;
+  }
+  const Status done = makeCertain();
+  keepOn(done);
+  if (!done) return;
+  sweep();
+  if (due) tellDrops();
+}
+
+/// Elements without a link: an attach was cut short, or a removal refused.
+void TableGuard::sweep() {
+  if (std::ranges::all_of(entries_,
+                          [](const auto& entry) { return entry.second.port.has_value(); })) {
+    return;
+  }
+  const auto there = present();
+  if (!there) return;
+  Entries gone;
+  for (const auto& [name, entry] : entries_) {
+    if (!entry.port && !there->contains(name)) gone[name] = std::nullopt;
+  }
+  if (!gone.empty()) keepOn(put(gone, {}, {}, IfRefused::Keep));
+}
+
+/// The ports that have a link, by their names. A device lists the MACs of what stands on it beside
+/// its own, in whatever namespace that is (macvlan_open, ndo_dflt_fdb_dump).
+Result<std::set<std::string>> TableGuard::present() {
+  std::set<std::string> there;
+  MULTINET_TRY(const auto links, netlink::findLinks(doors_.links));
+  for (const netlink::LinkInfo& link : links) {
+    there.insert(kind_ == Kind::Ends ? link.name : link.mac.str());
+  }
+  if (kind_ == Kind::Ends) return there;
+  MULTINET_TRY(const auto entries, netlink::findFdb(doors_.links));
+  for (const netlink::FdbEntry& entry : entries) there.insert(entry.mac.str());
+  return there;
+}
+
+void TableGuard::tellDrops() {
+  auto frames = doors_.committer.counted(table_, kDroppedSet);
+  if (!frames) return;
+  std::set<std::string> dropping;
+  for (const auto& [element, count] : *frames) {
+    const auto before = told_.find(element);
+    const auto dropped = droppedOf(element);
+    if (!dropped || (before != told_.end() && before->second == count)) continue;
+    dropping.insert(element);
+    const auto entry = entries_.find(dropped->port);
+    if (dropping_.contains(element) || entry == entries_.end() || !entry->second.port) continue;
+    const Port& port = *entry->second.port;
+    log::warn("frames of a pod are dropped", {{"intent", port.intent},
+                                              {"interface", port.interface},
+                                              {"port", port.name},
+                                              {"reason", std::string(dropped->reason)},
+                                              {"frames", count}});
+  }
+  told_ = std::move(*frames);
+  dropping_ = std::move(dropping);
+}
+
+Status TableGuard::clear(Kind kind) {
+  MULTINET_TRY(auto committer, nft::Committer::open());
+  const nft::Table table = kind == Kind::Ends ? portTable() : parentTable({});
+  MULTINET_TRY(const bool there, committer.exists(table.name, table.family));
+  return there ? committer.commit(nft::renderDelete(table.name, table.family)) : Status{};
+}
+
+}  // namespace multinet::agent::isolation
