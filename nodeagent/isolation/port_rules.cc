@@ -284,6 +284,19 @@ std::vector<std::string> claimsOf(const Port& port) {
   return rules;
 }
 
+/// Before a frame is sent the kernel goes by the protocol that its sender names, and reads no
+/// transport header where that isn't the frame's own: AF_XDP names none, AF_PACKET whichever it
+/// likes (0x0003 or none, on kernels whose macvlans can't tell it themselves).
+std::vector<std::string> truthful() {
+  std::vector<std::string> rules;
+  for (const std::string_view type : {"0x0800", "0x0806", "0x86dd"}) {
+    const std::string text(type);
+    rules.push_back("@ll,96,16 " + text + " meta protocol != " + text + " " + to("ethertype"));
+  }
+  rules.emplace_back("goto port");
+  return rules;
+}
+
 }  // namespace
 
 nft::Table portTable() {
@@ -320,8 +333,8 @@ nft::Table parentTable(const std::set<std::string>& parents) {
   std::vector<nft::Chain> chains;
   for (const std::string& parent : parents) {
     nft::Chain out{chainOf("out", parent), "egress", kPriority, {}};
-    // What AF_XDP sends in a pod bears no protocol, so no rule could read it.
-    out.rules = {"meta protocol 0 " + to("ethertype"), "ether saddr @ports goto port"};
+    // Others' frames are nobody's business here, whatever they say of themselves.
+    out.rules = {"ether saddr @ports goto sent"};
     out.device = parent;
     // From a pod to another on the same device: the driver turns unicast round there
     // (macvlan_queue_xmit).
@@ -331,6 +344,7 @@ nft::Table parentTable(const std::set<std::string>& parents) {
     chains.push_back(std::move(out));
     chains.push_back(std::move(in));
   }
+  chains.push_back({"sent", "", 0, truthful()});
   chains.push_back({"port", "", 0, rules.always() + rules.checked(std::string(kToEverybody))});
   chains.push_back({"claimed", "", 0, rules.claimed()});
   table.chains.insert(table.chains.begin(), chains.begin(), chains.end());
@@ -350,7 +364,8 @@ nft::Table podTable(const std::vector<std::pair<Port, PortSecurity>>& ports,
   const Rules rules(kByMac);
   nft::Table table = rules.table();
   table.chains.insert(table.chains.begin(),
-                      {"port", "", 0, rules.always() + rules.checked(std::string(kToEverybody))});
+                      {{"sent", "", 0, truthful()},
+                       {"port", "", 0, rules.always() + rules.checked(std::string(kToEverybody))}});
   nft::Elements elements;
   elements[kTunnelSet] = tunnelElements(tunnelPorts);
   for (const auto& [port, asked] : ports) {
@@ -363,7 +378,7 @@ nft::Table podTable(const std::vector<std::pair<Port, PortSecurity>>& ports,
     if (security != PortSecurity::Disabled) {
       out.rules.push_back("ether saddr != " + port.name + " " + to("source_mac"));
     }
-    out.rules.emplace_back("goto port");
+    out.rules.emplace_back("goto sent");
     nft::Chain in{chainOf("in", port.interface), "ingress", kPriority, {}};
     in.device = port.interface;
     if (security == PortSecurity::Enforced) in.rules = claimsOf(port);

@@ -154,9 +154,9 @@ TEST(PortRules, APodsTableHoldsItsInterfacesToTheirModes) {
     if (!chain.hook.empty()) rules[chain.hook + " " + chain.device] = chain.rules;
   }
   EXPECT_THAT(rules.at("egress net1"),
-              ElementsAre("ether saddr != 02:00:00:00:01:05 goto drop_source_mac", "goto port"));
+              ElementsAre("ether saddr != 02:00:00:00:01:05 goto drop_source_mac", "goto sent"));
   EXPECT_THAT(rules.at("ingress net1"), testing::Contains("ip saddr 10.20.0.5 goto drop_claimed"));
-  EXPECT_THAT(rules.at("egress net2"), ElementsAre("goto port"));
+  EXPECT_THAT(rules.at("egress net2"), ElementsAre("goto sent"));
   EXPECT_TRUE(rules.at("ingress net2").empty());
   for (const nft::Set& set : table.sets) {
     if (set.name == "open") {

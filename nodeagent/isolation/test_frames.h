@@ -97,7 +97,7 @@ inline Bytes tagged(const Bytes& frame, unsigned vlan) {
 class RawSocket {
  public:
   /// `bypass`: past the link's queues (PACKET_QDISC_BYPASS).
-  RawSocket(const Fd& netns, const std::string& link, bool bypass = false) {
+  RawSocket(const Fd& netns, const std::string& link, bool bypass = false) : bypass_(bypass) {
     const auto scope = netns::Scope::enter(netns).value();
     auto socket = netlink::Socket::open().value();
     index_ = netlink::findLink(socket, {0, link}).value().index;
@@ -120,13 +120,15 @@ class RawSocket {
   }
   void send(const Bytes& frame) const {
     // ENOBUFS: the link's queue is full, as it is in a flood.
-    while (::send(fd_.get(), frame.data(), frame.size(), 0) < 0) {
+    while (!isSent(frame, typeOf(frame))) {
       ASSERT_TRUE(errno == ENOBUFS || errno == EAGAIN) << errno;
     }
   }
   /// Where rules of its own namespace may drop it: then the kernel says ENOBUFS too.
-  void offer(const Bytes& frame) const {
-    if (::send(fd_.get(), frame.data(), frame.size(), 0) >= 0) return;
+  void offer(const Bytes& frame) const { offerAs(frame, typeOf(frame)); }
+  /// As of a protocol that it needn't be of; 0: the kernel is to find out.
+  void offerAs(const Bytes& frame, unsigned protocol) const {
+    if (isSent(frame, protocol)) return;
     ASSERT_TRUE(errno == ENOBUFS || errno == EPERM) << errno;
   }
   /// The next that came in; empty after 20 s without one.
@@ -145,8 +147,23 @@ class RawSocket {
   }
 
  private:
+  /// Past the queues a frame whose protocol is named has no place of its Ethernet header noted, and
+  /// rules that read it don't apply.
+  [[nodiscard]] unsigned typeOf(const Bytes& frame) const {
+    return bypass_ ? 0 : frame.at(12) * 256U + frame.at(13);
+  }
+  [[nodiscard]] bool isSent(const Bytes& frame, unsigned protocol) const {
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_protocol = htons(static_cast<std::uint16_t>(protocol));
+    to.sll_ifindex = index_;
+    return ::sendto(fd_.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to),
+                    sizeof to) >= 0;
+  }
+
   Fd fd_;
   int index_ = 0;
+  const bool bypass_;
 };
 
 /// Hears all that comes out at a link, as it comes: a socket that nobody reads loses frames.
