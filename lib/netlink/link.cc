@@ -53,10 +53,9 @@ int indexOf(const std::optional<std::uint32_t>& value) {
 // What a frame's way depends on, as links of ours are made with: createBridge() and the kernel's
 // own values (br_dev_setup, new_nbp, vxlan_setup).
 constexpr std::array kBridge = {
-    Setting{IFLA_BR_STP_STATE, 4, 0},         Setting{IFLA_BR_FORWARD_DELAY, 4, 0},
-    Setting{IFLA_BR_AGEING_TIME, 4, 30'000},  Setting{IFLA_BR_VLAN_FILTERING, 1, 0},
-    Setting{IFLA_BR_MCAST_SNOOPING, 1, 0},    Setting{IFLA_BR_NF_CALL_IPTABLES, 1, 0},
-    Setting{IFLA_BR_NF_CALL_IP6TABLES, 1, 0}, Setting{IFLA_BR_NF_CALL_ARPTABLES, 1, 0},
+    Setting{IFLA_BR_STP_STATE, 4, 0},        Setting{IFLA_BR_FORWARD_DELAY, 4, 0},
+    Setting{IFLA_BR_AGEING_TIME, 4, 30'000}, Setting{IFLA_BR_VLAN_FILTERING, 1, 0},
+    Setting{IFLA_BR_MCAST_SNOOPING, 1, 0},   Setting{IFLA_BR_NF_CALL_ARPTABLES, 1, 0},
 };
 /// Nothing is learnt from frames that a bridge keeps for itself: those pass no rule of nftables
 /// (br_handle_frame, LLDP), and who sends them could take another's MAC.
@@ -209,7 +208,11 @@ Result<LinkInfo> decodeLink(Bytes payload) {
   if (link.kind == "vxlan") link.vxlan = decodeVxlan(data);
   if (link.vxlan) link.udpPort = link.vxlan->port;
   if (link.kind == "vlan") link.vlanId = data.u16(IFLA_VLAN_ID);
-  if (link.kind == "bridge") link.changed = changedBridge(data);
+  if (link.kind == "bridge") {
+    link.changed = changedBridge(data);
+    link.callsInet = data.u8(IFLA_BR_NF_CALL_IPTABLES).value_or(0) != 0 &&
+                     data.u8(IFLA_BR_NF_CALL_IP6TABLES).value_or(0) != 0;
+  }
   if (link.kind == "vlan") link.changed = changedVlan(data);
   if (link.kind == "macvlan" || link.kind == "ipvlan") link.mode = decodeMode(link.kind, data);
   if (info.text(IFLA_INFO_SLAVE_KIND) == "bridge") {
@@ -318,6 +321,19 @@ Request createVxlan(const VxlanSpec& spec) {
     });
   });
   return {std::move(message), "create vxlan " + spec.name};
+}
+
+Request setCallsInet(const LinkRef& bridge, CallsInet calls) {
+  Message message = changeKind(bridge);
+  const auto value = static_cast<std::uint8_t>(calls);
+  message.nest(IFLA_LINKINFO, [&](Message& info) {
+    info.put(IFLA_INFO_KIND, "bridge");
+    info.nest(IFLA_INFO_DATA, [&](Message& data) {
+      data.putU8(IFLA_BR_NF_CALL_IPTABLES, value);
+      data.putU8(IFLA_BR_NF_CALL_IP6TABLES, value);
+    });
+  });
+  return {std::move(message), "set what sees the frames of bridge " + text(bridge)};
 }
 
 Request setUp(const LinkRef& link) {

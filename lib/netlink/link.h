@@ -55,6 +55,8 @@ struct LinkInfo {
   /// What puts a bridge, or an 802.1Q device, back to what it was made with; empty where nothing
   /// differs.
   std::vector<Setting> changed{};
+  /// Of a bridge: its IP frames pass netfilter's hooks of family inet, too (br_netfilter).
+  bool callsInet = false;
   /// The same for a port of a bridge: what the kernel gives to each.
   std::vector<Setting> changedPort{};
   /// What stands below `/proc/sys/net/ipv6/conf/<link>/`, by DEVCONF_* of linux/ipv6.h; empty where
@@ -119,6 +121,9 @@ struct BridgeSpec {
 };
 /// Forwards at once (no STP, no forward delay) and floods multicast (no querier is there to snoop).
 [[nodiscard]] Request createBridge(const BridgeSpec& spec);
+enum class CallsInet : std::uint8_t { No, Yes };
+/// Whether IP frames of this bridge pass netfilter's hooks of family inet, too.
+[[nodiscard]] Request setCallsInet(const LinkRef& bridge, CallsInet calls);
 
 struct VxlanSpec {
   std::string name;

@@ -19,6 +19,10 @@ std::string text(const json& value) {
     const json& prefix = value["prefix"];
     return text(prefix.value("addr", json())) + "/" + text(prefix.value("len", json()));
   }
+  if (value.is_object() && value.contains("range") && value["range"].is_array() &&
+      value["range"].size() == 2) {
+    return text(value["range"][0]) + "-" + text(value["range"][1]);
+  }
   if (value.is_object() && value.contains("concat") && value["concat"].is_array()) {
     std::string joined;
     for (const json& part : value["concat"]) joined += (joined.empty() ? "" : " . ") + text(part);

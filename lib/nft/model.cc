@@ -1,24 +1,44 @@
 #include "lib/nft/model.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "lib/base/encoding.h"
 
 namespace multinet::nft {
 namespace {
 
+/// Types that begin with an interface's name.
+constexpr std::array<std::string_view, 3> kNames = {"ifname", "typeof iifname",
+                                                    "typeof meta ibrname"};
+
 /// Names of interfaces must be quoted: `a*` and keywords mean something else without.
 std::string quoted(const Set& set, const std::string& element) {
-  if (!set.type.starts_with("ifname") && !set.type.starts_with("typeof iifname")) return element;
-  const std::size_t end = std::min(element.find(" . "), element.size());
+  const bool isNamed = std::ranges::any_of(
+      kNames, [&](std::string_view type) { return set.type.starts_with(type); });
+  if (!isNamed) return element;
+  const std::size_t end = std::min({element.find(" . "), element.find(" : "), element.size()});
   return "\"" + element.substr(0, end) + "\"" + element.substr(end);
+}
+
+/// libnftables 1.0.6 forgets to turn parts of host order round where it deletes an element without
+/// a range from a set of ranges: a range of one number it does right.
+std::string ranged(const Set& set, const std::string& element) {
+  const bool isOfHostOrder = set.type.find("mark . ") != std::string::npos;
+  if (!set.intervals || !isOfHostOrder || !set.value.empty()) return element;
+  const std::size_t last = element.rfind(" . ");
+  if (last == std::string::npos || element.find_first_of("-/", last + 3) != std::string::npos) {
+    return element;
+  }
+  return element + "-" + element.substr(last + 3);
 }
 
 std::string list(const Set& set, const std::set<std::string>& elements) {
   std::string text;
   for (const std::string& element : elements) {
-    text += (text.empty() ? "" : ", ") + quoted(set, element);
+    text += (text.empty() ? "" : ", ") + ranged(set, quoted(set, element));
   }
   return "{ " + text + " }";
 }

@@ -15,8 +15,10 @@ struct Set {
   /// `inet_service`, `ipv4_addr . inet_service`, `ifname`, ...; `typeof iifname . @th,64,128`.
   std::string type;
   std::set<std::string> elements;
-  std::string value{};     ///< type of what a map gives; empty: it is no map
-  bool intervals = false;  ///< elements may have prefixes in them, which don't overlap
+  std::string value{};  ///< type of what a map gives; empty: it is no map
+  /// Elements may have prefixes in them, and ranges (`80-90`), which don't overlap; a range that is
+  /// a prefix is written as one, since nft lists it so.
+  bool intervals = false;
   /// Of a set that rules fill: `size 4096; flags dynamic,timeout; timeout 60s;`. Its elements are
   /// the kernel's, and none are ours. Empty: ours.
   std::string filledBy{};

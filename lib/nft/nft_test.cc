@@ -95,6 +95,28 @@ TEST(Nft, AChangeNamesFamilyTableAndTheFirstPartOfAName) {
             "add element bridge b macs { \"b\" . 02:00:00:00:00:01 }\n");
 }
 
+TEST(Nft, TheNameThatAMapIsAskedByIsQuoted) {
+  Set set{"ends", "ifname", {}};
+  set.value = "mark";
+  EXPECT_EQ(renderChange({"b", {set}, {}, "bridge"}, {{"ends", {"a : 3"}}}, {}),
+            "delete element bridge b ends { \"a\" : 3 }\n");
+}
+
+TEST(Nft, AnElementOfOneNumberAmongRangesIsARange) {
+  Set set{"s", "mark . inet_service", {}};
+  set.intervals = true;
+  const Table table{"b", {set}, {}, "bridge"};
+  EXPECT_EQ(renderChange(table, {{"s", {"3 . 80", "3 . 81-90"}}}, {}),
+            "delete element bridge b s { 3 . 80-80, 3 . 81-90 }\n");
+}
+
+TEST(Nft, ListingOfRangesIsCompared) {
+  const std::string listing = R"({"nftables":[{"set":{"name":"s","elem":[
+    {"concat":[3,{"range":[81,90]}]},{"concat":["0:5",80]}]}}]})";
+  Set set{"s", "mark . inet_service", {"3 . 81-90", "0:5 . 80"}};
+  EXPECT_TRUE(listingMatches(listing, {"b", {set}, {}, "bridge"}).value());
+}
+
 TEST(Nft, WhatRulesFillIsntCompared) {
   Table table{"b", {{"floods", "ifname", {}}}, {}, "bridge", {"seen"}};
   table.sets[0].filledBy = "flags dynamic;";

@@ -158,7 +158,7 @@ TEST_F(NetworksTest, WhatSomebodySetAtBridgesAndPortsIsPutBack) {
       {bridge, {IFLA_BR_STP_STATE, 4, 1}},
       {bridge, {IFLA_BR_AGEING_TIME, 4, 0}},
       {bridge, {IFLA_BR_MCAST_SNOOPING, 1, 1}},
-      {bridge, {IFLA_BR_NF_CALL_IPTABLES, 1, 1}},
+      {bridge, {IFLA_BR_NF_CALL_ARPTABLES, 1, 1}},
       {bridge, {IFLA_BR_MULTI_BOOLOPT, 8, 0}},
       {"mnv1", {IFLA_BRPORT_ISOLATED, 1, 1}, true},
       {"mnv1", {IFLA_BRPORT_LEARNING, 1, 0}, true},

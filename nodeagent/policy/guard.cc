@@ -1,0 +1,580 @@
+#include "nodeagent/policy/guard.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/base/failpoint.h"
+#include "lib/base/log.h"
+#include "lib/netlink/link.h"
+#include "lib/netns/netns.h"
+#include "nodeagent/policy/tracking.h"
+
+namespace multinet::agent::policing {
+namespace {
+
+void insert(const nft::Elements& elements, nft::Elements& into) {
+  for (const auto& [set, values] : elements) into[set].insert(values.begin(), values.end());
+}
+
+void erase(const nft::Elements& elements, nft::Elements& from) {
+  for (const auto& [set, values] : elements) {
+    for (const std::string& value : values) from[set].erase(value);
+  }
+}
+
+/// What `from` has and `without` hasn't.
+nft::Elements less(const nft::Elements& from, const nft::Elements& without) {
+  nft::Elements rest = from;
+  erase(without, rest);
+  std::erase_if(rest, [](const auto& set) { return set.second.empty(); });
+  return rest;
+}
+
+bool isNone(const nft::Elements& elements) {
+  return std::ranges::all_of(elements, [](const auto& set) { return set.second.empty(); });
+}
+
+void apply(const nft::Elements& gone, const nft::Elements& added, nft::Table& table) {
+  for (nft::Set& set : table.sets) {
+    if (const auto found = gone.find(set.name); found != gone.end()) {
+      for (const std::string& element : found->second) set.elements.erase(element);
+    }
+    if (const auto found = added.find(set.name); found != added.end()) {
+      set.elements.insert(found->second.begin(), found->second.end());
+    }
+  }
+}
+
+bool isEmpty(const nft::Table& table) {
+  return std::ranges::all_of(table.sets, [](const nft::Set& set) { return set.elements.empty(); });
+}
+
+enum class Among : std::uint8_t { There, NotThere };
+/// Those of the elements that the table has, or hasn't: a kernel refuses to remove what isn't
+/// there.
+nft::Elements among(const nft::Elements& elements, const nft::Table& table, Among which) {
+  nft::Elements out;
+  for (const nft::Set& set : table.sets) {
+    const auto found = elements.find(set.name);
+    if (found == elements.end()) continue;
+    for (const std::string& element : found->second) {
+      const bool isThere = set.elements.contains(element);
+      if (isThere == (which == Among::There)) out[set.name].insert(element);
+    }
+  }
+  return out;
+}
+
+/// The way from one program to the next, as elements.
+nft::Elements elementsOf(const std::vector<std::pair<policy::AddressRange, policy::Number>>& ranges,
+                         const std::vector<policy::Permit>& permits, const Standing& standing) {
+  return programElements({ranges.begin(), ranges.end()}, {permits.begin(), permits.end()},
+                         standing);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PolicyGuard>> PolicyGuard::start(const std::optional<Fd>& switchNetns,
+                                                        PolicyGuardOptions options,
+                                                        const Clock& clock) {
+  std::optional<netns::Scope> scope;
+  if (switchNetns) {
+    MULTINET_TRY(auto entered, netns::Scope::enter(*switchNetns));
+    scope.emplace(std::move(entered));
+  }
+  MULTINET_TRY(auto committer, nft::Committer::open());
+  MULTINET_TRY(auto generation, nft::Generation::open());
+  MULTINET_TRY(auto links, netlink::Socket::open());
+  const auto tracking = findTracking(committer);
+  // A namespace of the node's is its own.
+  if (tracking && switchNetns) setConntrack();
+  return std::unique_ptr<PolicyGuard>(
+      new PolicyGuard(Doors{std::move(committer), std::move(generation), std::move(links)},
+                      tracking, std::move(options), clock));
+}
+
+PolicyGuard::PolicyGuard(Doors doors, std::optional<Tracking> tracking, PolicyGuardOptions options,
+                         const Clock& clock)
+    : options_(std::move(options)),
+      clock_(clock),
+      tracking_(tracking),
+      doors_(std::move(doors)),
+      tables_(tablesFor(tracking.value_or(Tracking::Bridge))),
+      lane_("policy", clock) {
+  if (tracking_) lane_.post([this] { look(); });
+}
+
+PolicyGuard::~PolicyGuard() {
+  lane_.stop();
+}
+
+Status PolicyGuard::commit(const NetworkUid& network, const std::string& bridge, Policed wanted) {
+  const std::lock_guard lock(mutex_);
+  wanted = localOf(std::move(wanted));
+  if (!tracking_) {
+    if (!isPoliced(wanted)) return {};
+    return fail(Code::Unavailable, "KernelLacks",
+                "hold ports of bridge " + bridge +
+                    " to policies: flows of bridges can't be told; " + kTrackingNeeded);
+  }
+  const Status done = hold(network, bridge, std::move(wanted));
+  return done ? done : fail(refused(done.error()));
+}
+
+Status PolicyGuard::hold(const NetworkUid& uid, const std::string& bridge, Policed wanted) {
+  MULTINET_CHECK(makeCertain());
+  forgotten_.erase(uid);
+  auto known = networks_.find(uid);
+  if (known != networks_.end() && known->second.standing.bridge != bridge) {
+    MULTINET_CHECK(remove(uid));
+    known = networks_.end();
+  }
+  if (!isPoliced(wanted)) {
+    return known != networks_.end() ? remove(uid) : removeFound(bridge);
+  }
+  Change change;
+  Network next;
+  if (known == networks_.end()) {
+    next = begin(bridge, wanted, change);
+  } else {
+    next.standing = known->second.standing;
+    next.unsettled = known->second.unsettled;
+    next.stale = known->second.stale;
+    number(wanted.program, next.standing, last_);
+    next.ports = portElements(wanted, next.standing);
+    const policy::Delta delta = policy::delta(known->second.held.program, wanted.program);
+    change.gone = less(known->second.ports, next.ports);
+    change.added = less(next.ports, known->second.ports);
+    insert(elementsOf(delta.addresses.removed, delta.permits.removed, next.standing), change.gone);
+    insert(elementsOf(delta.addresses.added, delta.permits.added, next.standing), change.added);
+  }
+  // Of a new network no flow was judged yet.
+  const bool isNew = known == networks_.end() && !found_.contains(bridge);
+  const bool tightens = !isNew && mayTighten(change.gone, change.added);
+  if (next.standing.generation && tightens) {
+    insert(generationElements(bridge, *next.standing.generation), change.gone);
+    next.standing.generation.reset();
+  }
+  const nft::Elements unused = takeUnused(change.gone, wanted.program, next.standing);
+  insert(unused, next.stale);
+  erase(change.added, next.stale);
+  // First, so that flows are known when they are judged.
+  MULTINET_CHECK(setTracked(bridge, netlink::CallsInet::Yes));
+  MULTINET_CHECK(putInOrder(std::move(change)));
+  const bool isSettled = next.standing.generation && isNone(next.stale);
+  if (!isSettled && (tightens || !isNone(unused) || next.unsettled == 0)) {
+    next.unsettled = ++changes_;
+    settleLater();
+  }
+  keepOnly(wanted.program, next.standing);
+  next.held = std::move(wanted);
+  networks_.insert_or_assign(uid, std::move(next));
+  found_.erase(bridge);
+  return {};
+}
+
+/// Of a network that isn't known yet: as a predecessor had it, or new.
+PolicyGuard::Network PolicyGuard::begin(const std::string& bridge, const Policed& wanted,
+                                        Change& change) {
+  Network next;
+  const auto found = found_.find(bridge);
+  nft::Elements before;
+  if (found != found_.end()) {
+    before = found->second.elements;
+    next.standing = found->second.standing;
+    adopt(wanted, found->second, next.standing);
+  } else {
+    next.standing.bridge = bridge;
+    next.standing.zone = freeZone();
+    // None of its flows was judged yet.
+    next.standing.generation = freshGeneration();
+  }
+  number(wanted.program, next.standing, last_);
+  next.ports = portElements(wanted, next.standing);
+  nft::Elements all = next.ports;
+  insert(programElements(wanted.program.addresses, wanted.program.permits, next.standing), all);
+  insert(flowElements(next.standing), all);
+  change.gone = less(before, all);
+  change.added = less(all, before);
+  return next;
+}
+
+void PolicyGuard::forget(const NetworkUid& network) {
+  const std::lock_guard lock(mutex_);
+  if (!networks_.contains(network)) return;
+  const Status certain = makeCertain();
+  const Status done = certain ? remove(network) : certain;
+  if (!done) forgotten_.insert(network);
+  keepOn(done);
+}
+
+Status PolicyGuard::remove(const NetworkUid& uid) {
+  const auto known = networks_.find(uid);
+  const Network& network = known->second;
+  Change change;
+  change.gone = network.ports;
+  insert(programElements(network.held.program.addresses, network.held.program.permits,
+                         network.standing),
+         change.gone);
+  insert(flowElements(network.standing), change.gone);
+  insert(network.stale, change.gone);
+  MULTINET_CHECK(put(change));
+  const std::string bridge = network.standing.bridge;
+  networks_.erase(known);
+  return setTracked(bridge, netlink::CallsInet::No);
+}
+
+/// `bridge` is a copy, since it may be of what goes.
+Status PolicyGuard::removeFound(std::string bridge) {
+  const auto found = found_.find(bridge);
+  if (found == found_.end()) return {};
+  MULTINET_CHECK(put({found->second.elements, {}}));
+  found_.erase(found);
+  return setTracked(bridge, netlink::CallsInet::No);
+}
+
+Status PolicyGuard::setTracked(const std::string& bridge, netlink::CallsInet calls) {
+  if (tracking_ != Tracking::BrNetfilter) return {};
+  return policing::setTracked(doors_.links, bridge, calls);
+}
+
+std::uint16_t PolicyGuard::freeZone() {
+  std::set<std::uint16_t> taken = {0};
+  for (const auto& [uid, network] : networks_) taken.insert(network.standing.zone);
+  for (const auto& [bridge, found] : found_) taken.insert(found.standing.zone);
+  // In turn: a zone's old flows are gone before it comes again.
+  do {
+    ++lastZone_;
+  } while (taken.contains(lastZone_));
+  return lastZone_;
+}
+
+/// Later than all before it, a predecessor's too, as long as there are less than a thousand in a
+/// second: flows keep theirs for five days, and the count begins again after 49.
+std::uint32_t PolicyGuard::freshGeneration() {
+  const auto sinceBoot =
+      std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now().time_since_epoch());
+  const auto now = static_cast<std::uint32_t>(sinceBoot.count());
+  std::uint32_t next = lastGeneration_ + 1;
+  constexpr std::uint32_t kHalf = 0x80000000;
+  if (now - next < kHalf) next = now;
+  // 0 is of flows that nobody judged.
+  lastGeneration_ = std::max(next, std::uint32_t{1});
+  return lastGeneration_;
+}
+
+void PolicyGuard::settleLater() {
+  if (std::exchange(settling_, true)) return;
+  lane_.postAfter(options_.settle, [this] { settle(); });
+}
+
+/// A packet that was judged before a tightening must not have its flow stamped after it. So a
+/// network has no generation until all such packets have left; and a packet that has read its
+/// subject or class asks for their permits a moment later.
+void PolicyGuard::settle() {
+  std::uint64_t upTo = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    upTo = changes_;
+  }
+  letPacketsLeave();
+  const std::lock_guard lock(mutex_);
+  settling_ = false;
+  Status done = makeCertain();
+  Change change;
+  std::map<NetworkUid, std::uint32_t> settled;
+  bool isLater = false;
+  for (const auto& [uid, network] : networks_) {
+    if (network.unsettled == 0) continue;
+    isLater = isLater || network.unsettled > upTo;
+    if (network.unsettled > upTo) continue;
+    settled[uid] = network.standing.generation.value_or(0);
+    insert(network.stale, change.gone);
+    if (network.standing.generation) continue;
+    settled[uid] = freshGeneration();
+    insert(generationElements(network.standing.bridge, settled[uid]), change.added);
+  }
+  if (done) done = put(change);
+  keepOn(done);
+  if (!done) return;  // look() comes back to it
+  for (const auto& [uid, generation] : settled) {
+    Network& network = networks_.at(uid);
+    network.standing.generation = generation;
+    network.stale.clear();
+    network.unsettled = 0;
+  }
+  if (isLater) settleLater();
+}
+
+/// Permits by ports come before whoever has them: the kernel shows elements with ranges a moment
+/// later than the others of their transaction (nf_tables_commit). Nobody has them yet.
+Status PolicyGuard::putInOrder(Change change) {
+  const auto ports = change.added.find("ports");
+  const bool isBefore = certain_ && ports != change.added.end() && !ports->second.empty();
+  if (isBefore) {
+    const nft::Elements first = {{"ports", ports->second}};
+    MULTINET_CHECK(put({{}, first}));
+    change.added.erase(ports);
+    const Status done = put(change);
+    // They would be nobody's.
+    if (!done && makeCertain()) keepOn(put({first, {}}));
+    return done;
+  }
+  return put(change);
+}
+
+/// As one transaction; nothing where nothing differs. Without an element there are no tables, which
+/// each frame would pass.
+Status PolicyGuard::put(const Change& asked) {
+  Change change;
+  for (const nft::Table* table : {&tables_.rules, &tables_.flows}) {
+    insert(among(asked.gone, *table, Among::There), change.gone);
+    insert(among(asked.added, *table, Among::NotThere), change.added);
+  }
+  if (isNone(change.gone) && isNone(change.added)) return {};
+  nft::Table flows = tables_.flows;
+  apply(change.gone, change.added, flows);
+  if (isEmpty(flows)) return removeTables();
+  if (certain_) {
+    MULTINET_CHECK(transact(nft::renderChange(tables_.rules, change.gone, change.added) +
+                            nft::renderChange(tables_.flows, change.gone, change.added)));
+  } else {  // the kernel has none of it
+    Tables whole = tables_;
+    apply(change.gone, change.added, whole.rules);
+    apply(change.gone, change.added, whole.flows);
+    MULTINET_CHECK(transact(nft::renderReplace(whole.rules) + nft::renderReplace(whole.flows)));
+  }
+  apply(change.gone, change.added, tables_.rules);
+  apply(change.gone, change.added, tables_.flows);
+  return {};
+}
+
+Status PolicyGuard::removeTables() {
+  readDenied();
+  MULTINET_CHECK(transact(nft::renderDelete(tables_.rules.name, tables_.rules.family) +
+                          nft::renderDelete(tables_.flows.name, tables_.flows.family)));
+  before_.egress += std::exchange(now_.egress, 0);
+  before_.ingress += std::exchange(now_.ingress, 0);
+  tables_ = tablesFor(*tracking_);
+  certain_ = false;
+  committed_ = false;
+  return {};
+}
+
+Status PolicyGuard::transact(const std::string& commands) {
+  // Until the verdict is in, what the kernel has isn't known.
+  certain_ = false;
+  MULTINET_CHECK(failpoint::check("policy.commit.before"));
+  MULTINET_CHECK(doors_.committer.commit(commands));
+  committed_ = true;
+  ++own_;
+  MULTINET_CHECK(failpoint::check("policy.commit.after"));
+  certain_ = true;
+  return {};
+}
+
+/// Transactions in this namespace that are neither this guard's nor its process's. Those of the
+/// process are read first, so that one in between counts as a stranger's, never the other way.
+Result<std::uint64_t> PolicyGuard::foreign() {
+  const std::uint64_t others = options_.others();
+  MULTINET_TRY(const std::uint32_t generation, doors_.generation.read());
+  return static_cast<std::uint32_t>(generation - own_ - others);
+}
+
+/// Has the kernel's tables be tables_: adopted, compared or replaced. Where neither has anything
+/// there are still none afterwards, and nothing is certain.
+Status PolicyGuard::makeCertain() {
+  if (certain_) return {};
+  MULTINET_TRY(const std::uint64_t foreign, this->foreign());
+  MULTINET_TRY(const auto rules, doors_.committer.list(tables_.rules));
+  MULTINET_TRY(const auto flows, doors_.committer.list(tables_.flows));
+  foreign_ = foreign;
+  compareAt_ = clock_.now() + options_.compareEvery;
+  if (!std::exchange(adopted_, true)) {
+    nft::Elements elements;
+    if (rules) insert(rules->sets, elements);
+    if (flows) insert(flows->sets, elements);
+    take(elements);
+  }
+  if (rules && flows && rules->matches(tables_.rules) && flows->matches(tables_.flows)) {
+    certain_ = true;
+    committed_ = true;
+    return {};
+  }
+  if (!rules && !flows && networks_.empty() && found_.empty()) {
+    return {};
+  }
+  if (committed_) log::warn("the rules of policies aren't as committed, putting them back");
+  return replace();
+}
+
+/// What a predecessor has left.
+void PolicyGuard::take(const nft::Elements& elements) {
+  FoundAll all = foundIn(elements);
+  last_ = all.last;
+  for (const auto& [bridge, found] : all.networks) {
+    apply({}, found.elements, tables_.rules);
+    apply({}, found.elements, tables_.flows);
+    lastZone_ = std::max(lastZone_, found.standing.zone);
+    lastGeneration_ = std::max(lastGeneration_, found.standing.generation.value_or(0));
+  }
+  found_ = std::move(all.networks);
+}
+
+/// Nobody knows what passed meanwhile: all flows are judged again.
+Status PolicyGuard::replace() {
+  readDenied();
+  withdrawGenerations();
+  MULTINET_CHECK(transact(nft::renderReplace(tables_.rules) + nft::renderReplace(tables_.flows)));
+  before_.egress += std::exchange(now_.egress, 0);
+  before_.ingress += std::exchange(now_.ingress, 0);
+  return {};
+}
+
+void PolicyGuard::withdrawGenerations() {
+  for (nft::Set& set : tables_.flows.sets) {
+    if (std::ranges::find(kGenerationSets, set.name) != kGenerationSets.end()) set.elements.clear();
+  }
+  for (auto& [bridge, found] : found_) {
+    for (const char* const set : kGenerationSets) found.elements.erase(set);
+    found.standing.generation.reset();
+  }
+  for (auto& [uid, network] : networks_) {
+    network.standing.generation.reset();
+    network.unsettled = ++changes_;
+  }
+  if (!networks_.empty()) settleLater();
+}
+
+Error PolicyGuard::refused(const Error& error) const {
+  return {Code::Unavailable, "CommitFailed", "hold ports to policies: " + error.message};
+}
+
+/// What is refused is logged once, and look() tries it again.
+void PolicyGuard::keepOn(const Status& done) {
+  if (done) return trouble_.clear();
+  if (std::exchange(trouble_, done.error().message) == done.error().message) return;
+  log::error("can't keep the rules of policies", {{"error", refused(done.error())}});
+}
+
+void PolicyGuard::look() {
+  {
+    const std::lock_guard lock(mutex_);
+    keep();
+  }
+  lane_.postAfter(options_.lookEvery, [this] { look(); });
+}
+
+void PolicyGuard::keep() {
+  const bool isIdle = adopted_ && !committed_ && networks_.empty() && found_.empty();
+  if (isIdle) return;  // no policy, no table
+  if (certain_) {
+    const auto strangers = foreign();
+    // Somebody else committed something, or it is long ago.
+    if (clock_.now() >= compareAt_ || !strangers || *strangers != foreign_) certain_ = false;
+  }
+  Status done = makeCertain();
+  if (done) {
+    for (const NetworkUid& uid : std::exchange(forgotten_, {})) {
+      if (!networks_.contains(uid)) continue;
+      done = remove(uid);
+      if (!done) forgotten_.insert(uid);
+    }
+    sweep();
+  }
+  bool isUnsettled = false;
+  for (const auto& [uid, network] : networks_) {
+    const Status tracked = setTracked(network.standing.bridge, netlink::CallsInet::Yes);
+    if (!tracked) done = tracked;
+    isUnsettled = isUnsettled || network.unsettled != 0;
+  }
+  if (isUnsettled) settleLater();
+  keepOn(done);
+}
+
+/// Elements of ports without a link, and of bridges without one: an attach was cut short, or a
+/// removal refused.
+void PolicyGuard::sweep() {
+  if (found_.empty()) return;
+  const auto links = netlink::findLinks(doors_.links);
+  if (!links) return;
+  std::set<std::string> there;
+  for (const auto& link : *links) there.insert(link.name);
+  for (auto next = found_.begin(); next != found_.end();) {
+    auto& [bridge, found] = *next++;
+    const auto isThere = [&](const std::string& port) { return there.contains(port); };
+    const bool isLost =
+        found.ports.empty() ? !isThere(bridge) : std::ranges::none_of(found.ports, isThere);
+    if (isLost) {
+      keepOn(removeFound(bridge));
+      continue;
+    }
+    nft::Elements gone;
+    for (const char* const set :
+         {"isolated", "networks", "egress", "ingress", "egress_ports", "ingress_ports"}) {
+      for (const std::string& element : found.elements[set]) {
+        if (!isThere(element.substr(0, element.find(" : ")))) gone[set].insert(element);
+      }
+    }
+    if (isNone(gone)) continue;
+    for (const char* const set : kGenerationSets) {
+      insert({{set, found.elements[set]}}, gone);
+    }
+    const Status done = put({gone, {}});
+    keepOn(done);
+    if (!done) return;
+    erase(gone, found.elements);
+    found.standing.generation.reset();
+    std::erase_if(found.ports, [&](const std::string& port) { return !isThere(port); });
+  }
+}
+
+void PolicyGuard::readDenied() {
+  if (!committed_) return;
+  const auto read = doors_.committer.counters(tables_.rules);
+  if (!read || read->empty()) return;
+  const auto of = [&](const char* counter) {
+    const auto found = read->find(counter);
+    return found == read->end() ? std::uint64_t{0} : found->second;
+  };
+  now_ = {of(kDeniedEgress), of(kDeniedIngress)};
+}
+
+Denied PolicyGuard::denied() {
+  const std::lock_guard lock(mutex_);
+  readDenied();
+  return {before_.egress + now_.egress, before_.ingress + now_.ingress};
+}
+
+std::map<std::string, Denied> PolicyGuard::deniedByPort() {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, Denied> ports;
+  if (!committed_) return ports;
+  if (const auto sent = doors_.committer.counted(tables_.rules, kDeniedOut)) {
+    for (const auto& [port, packets] : *sent) ports[port].egress = packets;
+  }
+  if (const auto got = doors_.committer.counted(tables_.rules, kDeniedIn)) {
+    for (const auto& [port, packets] : *got) ports[port].ingress = packets;
+  }
+  return ports;
+}
+
+std::uint64_t PolicyGuard::commits() const {
+  const std::lock_guard lock(mutex_);
+  return own_;
+}
+
+Status PolicyGuard::clear() {
+  MULTINET_TRY(auto committer, nft::Committer::open());
+  const std::string bridge = "bridge";
+  const std::string inet = "inet";
+  for (const auto& [table, family] :
+       {std::pair{"multinet-policy", bridge}, std::pair{"multinet-flows", bridge},
+        std::pair{"multinet-flows", inet}}) {
+    MULTINET_TRY(const bool there, committer.exists(table, family));
+    if (there) MULTINET_CHECK(committer.commit(nft::renderDelete(table, family)));
+  }
+  return {};
+}
+
+}  // namespace multinet::agent::policing

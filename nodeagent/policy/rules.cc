@@ -1,0 +1,648 @@
+#include "nodeagent/policy/rules.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <string_view>
+#include <vector>
+
+namespace multinet::agent::policing {
+namespace {
+
+using policy::Number;
+
+// What both tables tell each other of a packet, as its mark. Whatever else a mark may be in a
+// node's namespace, it is none of these.
+constexpr const char* kPasses = "0x4d4e0001";  ///< of a flow that was judged in this generation
+constexpr const char* kReply = "0x4d4e0002";   ///< against the direction of its flow
+constexpr const char* kJudged = "0x4d4e0004";  ///< the rules let it pass
+/// Within the rules, in place of a class: no permit fits. No class has that number.
+constexpr const char* kDenied = "0xffffffff";
+
+/// After port security, before whatever else passes prerouting.
+constexpr int kBridgeZonePriority = -250;
+/// Before fragments are put together (-400), which is done by zone.
+constexpr int kInetZonePriority = -450;
+/// After conntrack (-200).
+constexpr int kKnownPriority = -150;
+/// After br_netfilter (0), which runs the inet hooks there.
+constexpr int kForwardPriority = 10;
+
+/// Ranges of so many addresses are kept as single ones: pods', a block of them at most.
+constexpr unsigned kSingles = 256;
+
+/// One end of a frame, asked whether it may.
+struct Side {
+  std::string chain;
+  const char* port;       ///< whose subject it is
+  const char* direction;  ///< the map of subjects
+  const char* peer;       ///< which address of the frame is the other end's
+  const char* permits;    ///< the chain that looks them up
+  const char* denied;     ///< the chain of those that aren't allowed
+};
+
+/// Sets mark to kDenied where no permit is found.
+std::vector<std::string> askRules(const Side& side) {
+  const std::string port = side.port;
+  std::vector<std::string> rules = {
+      "meta priority set none",
+      "meta priority set " + port + " map @" + side.direction,
+      "meta mark set " + port + " map @networks",
+  };
+  // A mark that no address gave is the network's number, which has no permits. Single addresses are
+  // asked for a second time, since one may have come out of a range in between.
+  for (const auto& [family, suffix] : {std::pair{"ip", "4"}, std::pair{"ip6", "6"}}) {
+    for (const char* const map : {"classes", "ranges", "classes"}) {
+      rules.push_back("meta mark set meta mark . " + std::string(family) + " " + side.peer +
+                      " map @" + map + suffix);
+    }
+  }
+  rules.push_back(std::string("goto ") + side.permits);
+  return rules;
+}
+
+/// Asked twice: between the lookups of one packet a transaction may come, and what is read before
+/// it doesn't fit to what is read after it.
+std::vector<std::string> sideRules(const Side& side) {
+  const std::string denied = std::string("meta mark ") + kDenied;
+  const std::string ask = " jump ask_" + side.chain;
+  return {std::string(side.port) + " != @" + side.direction + "_ports return", ask.substr(1),
+          denied + ask, denied + " goto " + side.denied};
+}
+
+/// `port`: `dport`, or `sport` of answers.
+std::vector<std::string> permitRules(const std::string& port) {
+  const std::string every = "meta priority . meta mark @every return";
+  const std::string byPort =
+      "meta priority . meta mark . meta l4proto . th " + port + " @ports return";
+  return {every, byPort, "meta mark set 0", every, byPort, std::string("meta mark set ") + kDenied};
+}
+
+nft::Chain plain(const char* name, std::vector<std::string> rules) {
+  return {name, "", 0, std::move(rules)};
+}
+
+/// Two rules: a set that is full ends the first, not the second.
+nft::Chain denial(const char* name, const char* counter, const char* set, const char* port) {
+  return plain(
+      name, {std::string("counter name \"") + counter + "\" update @" + set + " { " + port + " }",
+             "drop"});
+}
+
+nft::Set filledByRules(const char* name) {
+  nft::Set set{name, "ifname", {}};
+  set.filledBy = "size 65535; flags dynamic,timeout; timeout 1h; counter";
+  return set;
+}
+
+nft::Set mapOf(const char* name, const char* key, const char* value) {
+  nft::Set set{name, key, {}};
+  set.value = value;
+  return set;
+}
+
+nft::Set intervalsOf(nft::Set set) {
+  set.intervals = true;
+  return set;
+}
+
+nft::Table rulesTable() {
+  nft::Table table;
+  table.family = "bridge";
+  table.name = "multinet-policy";
+  table.counters = {kDeniedEgress, kDeniedIngress};
+  table.sets = {
+      {"isolated", "ifname", {}},
+      {"egress_ports", "ifname", {}},
+      {"ingress_ports", "ifname", {}},
+      mapOf("networks", "ifname", "mark"),
+      mapOf("egress", "ifname", "classid"),
+      mapOf("ingress", "ifname", "classid"),
+      mapOf("classes4", "mark . ipv4_addr", "mark"),
+      mapOf("classes6", "mark . ipv6_addr", "mark"),
+      intervalsOf(mapOf("ranges4", "mark . ipv4_addr", "mark")),
+      intervalsOf(mapOf("ranges6", "mark . ipv6_addr", "mark")),
+      {"every", "classid . mark", {}},
+      intervalsOf({"ports", "classid . mark . inet_proto . inet_service", {}}),
+      filledByRules(kDeniedOut),
+      filledByRules(kDeniedIn),
+  };
+  const std::string passes = std::string("meta mark ") + kPasses;
+  table.chains = {
+      {"forward",
+       "forward",
+       kForwardPriority,
+       {passes + " ether type { ip, ip6 } accept", "iifname @isolated goto judge",
+        "oifname @isolated goto judge"}},
+      // What isn't ARP or IP has no address: it passes where everybody may send anything.
+      plain("judge", {"ether type vmap { arp : accept, ip : jump exempt4, ip6 : jump exempt6 }",
+                      std::string("meta mark ") + kReply + " goto replies", "jump egress",
+                      "jump ingress", "goto judged"}),
+      plain("replies", {"jump egress_of_reply", "jump ingress_of_reply", "goto judged"}),
+      plain("judged",
+            {"meta priority set none", std::string("meta mark set ") + kJudged, "accept"}),
+      plain("exempt4", {"meta l4proto 2 accept"}),
+      // MLD, and how neighbours and routers find each other.
+      plain("exempt6", {"icmpv6 type { 130, 131, 132, 133, 134, 135, 136, 137, 143 } accept"}),
+      plain("by_dport", permitRules("dport")),
+      plain("by_sport", permitRules("sport")),
+      denial("denied_sent", kDeniedEgress, kDeniedOut, "iifname"),
+      denial("denied_got", kDeniedIngress, kDeniedIn, "oifname"),
+      denial("denied_answer_to", kDeniedEgress, kDeniedOut, "oifname"),
+      denial("denied_answer_of", kDeniedIngress, kDeniedIn, "iifname"),
+  };
+  for (const Side& side : std::initializer_list<Side>{
+           {"egress", "iifname", "egress", "daddr", "by_dport", "denied_sent"},
+           {"ingress", "oifname", "ingress", "saddr", "by_dport", "denied_got"},
+           // Mirrored: who gets an answer is who began.
+           {"egress_of_reply", "oifname", "egress", "saddr", "by_sport", "denied_answer_to"},
+           {"ingress_of_reply", "iifname", "ingress", "daddr", "by_sport", "denied_answer_of"}}) {
+    table.chains.push_back({side.chain, "", 0, sideRules(side)});
+    table.chains.push_back({"ask_" + side.chain, "", 0, askRules(side)});
+  }
+  return table;
+}
+
+nft::Table flowsTable(Tracking tracking) {
+  const bool ofBridges = tracking == Tracking::Bridge;
+  // In the inet hooks that br_netfilter runs, the bridge is the interface.
+  const std::string in = ofBridges ? "meta ibrname" : "iifname";
+  const std::string out = ofBridges ? "meta obrname" : "oifname";
+  nft::Table table;
+  table.family = ofBridges ? "bridge" : "inet";
+  table.name = "multinet-flows";
+  nft::Set zones{"zones", "typeof " + in, {}};
+  zones.value = "ct zone";
+  table.sets = {
+      {"bridges", "ifname", {}},
+      std::move(zones),
+      mapOf("generations", "ifname", "mark"),
+      {"current", "ifname . mark", {}},
+  };
+  std::vector<std::string> zone = {"ct zone set " + in + " map @zones"};
+  // Rules with `ct` have all bridges of the namespace tracked.
+  if (ofBridges) zone.push_back(in + " != @bridges notrack");
+  table.chains = {
+      {"zone", "prerouting", ofBridges ? kBridgeZonePriority : kInetZonePriority, std::move(zone)},
+      {"known",
+       "prerouting",
+       kKnownPriority,
+       {in + " != @bridges return", "meta mark set 0",
+        "ct state established,related " + in + " . ct mark @current meta mark set " + kPasses +
+            " return",
+        std::string("ct direction reply meta mark set ") + kReply}},
+      {"left",
+       "postrouting",
+       0,
+       {out + " != @bridges return", std::string("meta mark ") + kJudged + " jump judged",
+        "meta mark set 0"}},
+      // Not of one that goes to several ports, each of which is judged for itself; nor of ICMP
+      // about a flow, whose sender may be anybody.
+      plain("judged", {"meta pkttype { broadcast, multicast } return",
+                       "ip daddr 224.0.0.0-255.255.255.255 return", "ip6 daddr ff00::/8 return",
+                       "ct state related return", "ct mark set " + out + " map @generations"}),
+  };
+  return table;
+}
+
+std::string markOf(Number number) {
+  return std::to_string(number);
+}
+
+/// As tc writes a handle.
+std::string classidOf(Number number) {
+  std::array<char, 24> text{};
+  constexpr unsigned kHalf = 16;
+  constexpr Number kLow = 0xffff;
+  std::snprintf(text.data(), text.size(), "%x:%x", number >> kHalf, number & kLow);
+  return text.data();
+}
+
+std::optional<Number> readNumber(std::string_view text, int base = 10) {
+  Number number = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<Number> readClassid(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto high = readNumber(text.substr(0, colon), 16);
+  const auto low = readNumber(text.substr(colon + 1), 16);
+  if (!high || !low) return std::nullopt;
+  return (*high << 16U) | *low;
+}
+
+Number networkNumber(const Standing& standing) {
+  return kEndOfNumbers + standing.zone;
+}
+
+Number kernelNumber(const Standing& standing, Number number) {
+  if (number == policy::kEverybody) return number;
+  const auto found = standing.numbers.find(number);
+  return found == standing.numbers.end() ? kEndOfNumbers : found->second;
+}
+
+/// As nft lists it: a prefix where it is one.
+std::string rangeText(const policy::AddressRange& range) {
+  const unsigned bits = range.first.isV4() ? 32 : 128;
+  for (unsigned length = 0; length < bits; ++length) {
+    const IpPrefix prefix(range.first, length);
+    if (prefix.first() == range.first && prefix.last() == range.last) {
+      return range.first.str() + "/" + std::to_string(length);
+    }
+  }
+  return range.first.str() + "-" + range.last.str();
+}
+
+std::pair<std::string, std::string> addressElement(const policy::AddressRange& range, Number peers,
+                                                   const Standing& standing) {
+  const bool isOne = range.first == range.last;
+  const std::string set =
+      std::string(isOne ? "classes" : "ranges") + (range.first.isV4() ? "4" : "6");
+  return {set, markOf(networkNumber(standing)) + " . " +
+                   (isOne ? range.first.str() : rangeText(range)) + " : " +
+                   markOf(kernelNumber(standing, peers))};
+}
+
+const char* numberOf(api::Protocol protocol) {
+  switch (protocol) {
+    case api::Protocol::TCP:
+      return "6";
+    case api::Protocol::UDP:
+      return "17";
+    case api::Protocol::SCTP:
+      break;
+  }
+  return "132";
+}
+
+std::pair<std::string, std::string> permitElement(const policy::Permit& permit,
+                                                  const Standing& standing) {
+  const std::string who = classidOf(kernelNumber(standing, permit.subject)) + " . " +
+                          markOf(kernelNumber(standing, permit.peers));
+  if (!permit.protocol) return {"every", who};
+  std::string ports = std::to_string(permit.first);
+  if (permit.last != permit.first) ports += "-" + std::to_string(permit.last);
+  return {"ports", who + " . " + numberOf(*permit.protocol) + " . " + ports};
+}
+
+/// Each subject and class of the program, some of them often.
+template <class Take>
+void eachNumber(const policy::Program& program, Take take) {
+  for (const auto* direction : {&program.egress, &program.ingress}) {
+    for (const auto& [pod, subject] : *direction) take(subject);
+  }
+  for (const auto& [range, peers] : program.addresses) take(peers);
+  for (const auto& permit : program.permits) {
+    if (permit.peers != policy::kEverybody) take(permit.peers);
+  }
+}
+
+std::vector<std::string> partsOf(std::string_view element) {
+  std::vector<std::string> parts;
+  for (;;) {
+    const std::size_t dot = element.find(" . ");
+    const std::size_t colon = element.find(" : ");
+    const std::size_t end = std::min(dot, colon);
+    parts.emplace_back(element.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    element.remove_prefix(end + 3);
+  }
+}
+
+}  // namespace
+
+Tables tablesFor(Tracking tracking) {
+  return {rulesTable(), flowsTable(tracking)};
+}
+
+Policed localOf(Policed wanted) {
+  std::set<Number> subjects;
+  for (auto* direction : {&wanted.program.egress, &wanted.program.ingress}) {
+    std::erase_if(*direction, [&](const auto& one) { return !wanted.ports.contains(one.first); });
+    for (const auto& [pod, subject] : *direction) subjects.insert(subject);
+  }
+  std::erase_if(wanted.program.permits,
+                [&](const policy::Permit& permit) { return !subjects.contains(permit.subject); });
+  wanted.program.addresses = spread(wanted.program.addresses);
+  return wanted;
+}
+
+std::map<policy::AddressRange, Number> spread(
+    const std::map<policy::AddressRange, Number>& addresses) {
+  std::map<policy::AddressRange, Number> out;
+  std::optional<policy::AddressRange> open;  // and its class, and how far no address is without one
+  Number peers = 0;
+  IpAddress reach;
+  const auto follows = [&](const IpAddress& address) {
+    return open && address.family() == reach.family() && address.number() == reach.number() + 1;
+  };
+  const auto close = [&] {
+    if (open) out.emplace(*open, peers);
+    open.reset();
+  };
+  for (const auto& [range, number] : addresses) {
+    if (range.last.number() - range.first.number() < kSingles) {
+      for (auto at = range.first.number(); at <= range.last.number(); ++at) {
+        const IpAddress one(range.first.family(), at);
+        out.emplace(policy::AddressRange{one, one}, number);
+        if (at == range.last.number()) break;  // the last address of all
+      }
+      if (follows(range.first)) reach = range.last;
+    } else if (number == peers && follows(range.first)) {
+      open->last = reach = range.last;
+    } else {
+      close();
+      open = range;
+      peers = number;
+      reach = range.last;
+    }
+  }
+  close();
+  return out;
+}
+
+nft::Elements takeUnused(nft::Elements& gone, const policy::Program& program,
+                         const Standing& standing) {
+  std::set<Number> used = {policy::kEverybody};
+  for (const auto* direction : {&program.egress, &program.ingress}) {
+    for (const auto& [pod, subject] : *direction) used.insert(kernelNumber(standing, subject));
+  }
+  for (const auto& [range, peers] : program.addresses) used.insert(kernelNumber(standing, peers));
+  nft::Elements unused;
+  for (const char* const set : {"every", "ports"}) {
+    const auto found = gone.find(set);
+    if (found == gone.end()) continue;
+    std::erase_if(found->second, [&](const std::string& element) {
+      const auto parts = partsOf(element);
+      const bool isUsed = used.contains(readClassid(parts[0]).value_or(0)) &&
+                          used.contains(readNumber(parts[1]).value_or(0));
+      if (!isUsed) unused[set].insert(element);
+      return !isUsed;
+    });
+  }
+  return unused;
+}
+
+bool isPoliced(const Policed& wanted) {
+  return wanted.track || !wanted.program.egress.empty() || !wanted.program.ingress.empty();
+}
+
+void number(const policy::Program& program, Standing& standing, Number& last) {
+  eachNumber(program, [&](Number one) {
+    if (standing.numbers.contains(one)) return;
+    // After two thousand million it begins again: the first are long gone.
+    last = last + 1 < kEndOfNumbers ? last + 1 : 1;
+    standing.numbers.emplace(one, last);
+  });
+}
+
+void keepOnly(const policy::Program& program, Standing& standing) {
+  constexpr std::size_t kMany = 64;
+  std::set<Number> used;
+  if (standing.numbers.size() < kMany) return;
+  eachNumber(program, [&](Number one) { used.insert(one); });
+  if (standing.numbers.size() < 2 * used.size()) return;
+  std::erase_if(standing.numbers, [&](const auto& one) { return !used.contains(one.first); });
+}
+
+nft::Elements portElements(const Policed& wanted, const Standing& standing) {
+  nft::Elements elements;
+  const auto put = [&](const char* map, const policy::PodKey& pod, Number subject) {
+    const std::string& port = wanted.ports.at(pod);
+    elements["isolated"].insert(port);
+    elements[std::string(map) + "_ports"].insert(port);
+    elements["networks"].insert(port + " : " + markOf(networkNumber(standing)));
+    elements[map].insert(port + " : " + classidOf(kernelNumber(standing, subject)));
+  };
+  for (const auto& [pod, subject] : wanted.program.egress) put("egress", pod, subject);
+  for (const auto& [pod, subject] : wanted.program.ingress) put("ingress", pod, subject);
+  return elements;
+}
+
+nft::Elements generationElements(const std::string& bridge, std::uint32_t generation) {
+  nft::Elements elements;
+  elements["generations"].insert(bridge + " : " + markOf(generation));
+  elements["current"].insert(bridge + " . " + markOf(generation));
+  return elements;
+}
+
+nft::Elements flowElements(const Standing& standing) {
+  nft::Elements elements;
+  if (standing.generation) elements = generationElements(standing.bridge, *standing.generation);
+  elements["bridges"].insert(standing.bridge);
+  elements["zones"].insert(standing.bridge + " : " + std::to_string(standing.zone));
+  return elements;
+}
+
+nft::Elements programElements(const std::map<policy::AddressRange, Number>& addresses,
+                              const std::set<policy::Permit>& permits, const Standing& standing) {
+  nft::Elements elements;
+  for (const auto& [range, peers] : addresses) {
+    const auto [set, text] = addressElement(range, peers, standing);
+    elements[set].insert(text);
+  }
+  for (const auto& permit : permits) {
+    const auto [set, text] = permitElement(permit, standing);
+    elements[set].insert(text);
+  }
+  return elements;
+}
+
+namespace {
+
+/// Sorts elements of both tables by what they are of.
+class Finder {
+ public:
+  explicit Finder(const nft::Elements& elements) : elements_(elements) {}
+
+  FoundAll run() {
+    each("zones", [&](const std::string& element, const auto& parts) {
+      const auto zone = parts.size() == 2 ? readNumber(parts[1]) : std::nullopt;
+      if (!zone || *zone == 0 || *zone > 0xffff) return false;
+      Found& found = all_.networks[parts[0]];
+      found.standing.bridge = parts[0];
+      found.standing.zone = static_cast<std::uint16_t>(*zone);
+      byNumber_[kEndOfNumbers + *zone] = &found;
+      return put(&found, "zones", element);
+    });
+    findFlows();
+    findPorts();
+    findAddresses();
+    findPermits();
+    return std::move(all_);
+  }
+
+ private:
+  using Parts = std::vector<std::string>;
+
+  /// What `take` doesn't want is a stray.
+  template <class Take>
+  void each(const char* set, Take take) {
+    const auto found = elements_.find(set);
+    if (found == elements_.end()) return;
+    for (const std::string& element : found->second) {
+      if (!take(element, partsOf(element))) all_.strays[set].insert(element);
+    }
+  }
+
+  static bool put(Found* found, const char* set, const std::string& element) {
+    if (found == nullptr) return false;
+    found->elements[set].insert(element);
+    return true;
+  }
+
+  Found* ofBridge(const std::string& bridge) {
+    const auto found = all_.networks.find(bridge);
+    return found == all_.networks.end() ? nullptr : &found->second;
+  }
+  Found* ofNumber(const std::string& text) {
+    const auto number = readNumber(text);
+    const auto found = number ? byNumber_.find(*number) : byNumber_.end();
+    return found == byNumber_.end() ? nullptr : found->second;
+  }
+  Found* ofPort(const std::string& port) {
+    const auto found = byPort_.find(port);
+    return found == byPort_.end() ? nullptr : found->second;
+  }
+  void saw(std::optional<Number> number) {
+    if (number && *number < kEndOfNumbers) all_.last = std::max(all_.last, *number);
+  }
+
+  void findFlows() {
+    const auto byBridge = [&](const char* set) {
+      each(set, [&](const std::string& element, const Parts& parts) {
+        return put(ofBridge(parts[0]), set, element);
+      });
+    };
+    byBridge("bridges");
+    byBridge("current");
+    each("generations", [&](const std::string& element, const Parts& parts) {
+      Found* const found = ofBridge(parts[0]);
+      const auto generation = parts.size() == 2 ? readNumber(parts[1]) : std::nullopt;
+      if (found == nullptr || !generation) return false;
+      put(found, "generations", element);
+      const auto isThere = [&](const auto& set) {
+        return found->elements[set.first] == set.second;
+      };
+      const nft::Elements wanted = generationElements(parts[0], *generation);
+      if (std::ranges::all_of(wanted, isThere)) found->standing.generation = generation;
+      return true;
+    });
+  }
+
+  void findPorts() {
+    each("networks", [&](const std::string& element, const Parts& parts) {
+      Found* const found = parts.size() == 2 ? ofNumber(parts[1]) : nullptr;
+      if (found == nullptr) return false;
+      byPort_[parts[0]] = found;
+      found->ports.insert(parts[0]);
+      return put(found, "networks", element);
+    });
+    for (const char* const set : {"isolated", "egress_ports", "ingress_ports"}) {
+      each(set, [&](const std::string& element, const Parts& parts) {
+        return put(ofPort(parts[0]), set, element);
+      });
+    }
+    for (const char* const map : {"egress", "ingress"}) {
+      each(map, [&](const std::string& element, const Parts& parts) {
+        Found* const found = ofPort(parts[0]);
+        const auto subject = parts.size() == 2 ? readClassid(parts[1]) : std::nullopt;
+        if (found == nullptr || !subject) return false;
+        saw(subject);
+        bySubject_[*subject] = found;
+        return put(found, map, element);
+      });
+    }
+  }
+
+  void findAddresses() {
+    for (const char* const map : {"classes4", "classes6", "ranges4", "ranges6"}) {
+      each(map, [&](const std::string& element, const Parts& parts) {
+        if (parts.size() != 3) return false;
+        saw(readNumber(parts[2]));
+        return put(ofNumber(parts[0]), map, element);
+      });
+    }
+  }
+
+  void findPermits() {
+    for (const char* const set : {"every", "ports"}) {
+      each(set, [&](const std::string& element, const Parts& parts) {
+        const auto subject = readClassid(parts[0]);
+        saw(subject);
+        if (parts.size() > 1) saw(readNumber(parts[1]));
+        const auto found = subject ? bySubject_.find(*subject) : bySubject_.end();
+        return put(found == bySubject_.end() ? nullptr : found->second, set, element);
+      });
+    }
+  }
+
+  const nft::Elements& elements_;
+  FoundAll all_;
+  std::map<Number, Found*> byNumber_;
+  std::map<std::string, Found*> byPort_;
+  std::map<Number, Found*> bySubject_;
+};
+
+/// What the elements of a map give to each key.
+std::map<std::string, std::string> readMap(const nft::Elements& elements, const std::string& name) {
+  std::map<std::string, std::string> map;
+  const auto found = elements.find(name);
+  if (found == elements.end()) return map;
+  for (const std::string& element : found->second) {
+    const std::size_t end = element.rfind(" : ");
+    if (end != std::string::npos) map.emplace(element.substr(0, end), element.substr(end + 3));
+  }
+  return map;
+}
+
+}  // namespace
+
+FoundAll foundIn(const nft::Elements& elements) {
+  return Finder(elements).run();
+}
+
+void adopt(const Policed& wanted, const Found& found, Standing& standing) {
+  std::set<Number> taken;
+  const auto bind = [&](Number number, std::optional<Number> there) {
+    if (!there || *there == 0 || *there >= kEndOfNumbers) return;
+    if (standing.numbers.contains(number) || !taken.insert(*there).second) return;
+    standing.numbers.emplace(number, *there);
+  };
+  for (const auto& [name, direction] : {std::pair{"egress", &wanted.program.egress},
+                                        std::pair{"ingress", &wanted.program.ingress}}) {
+    const auto there = readMap(found.elements, name);
+    for (const auto& [pod, subject] : *direction) {
+      const auto at = there.find(wanted.ports.at(pod));
+      if (at != there.end()) bind(subject, readClassid(at->second));
+    }
+  }
+  std::map<std::string, std::map<std::string, std::string>> classes;
+  for (const char* const map : {"classes4", "classes6", "ranges4", "ranges6"}) {
+    classes[map] = readMap(found.elements, map);
+  }
+  for (const auto& [range, peers] : wanted.program.addresses) {
+    const auto [set, text] = addressElement(range, peers, standing);
+    const auto at = classes[set].find(text.substr(0, text.rfind(" : ")));
+    if (at != classes[set].end()) bind(peers, readNumber(at->second));
+  }
+}
+
+bool mayTighten(const nft::Elements& gone, const nft::Elements& added) {
+  const auto any = [](const nft::Elements& elements, const char* set) {
+    const auto found = elements.find(set);
+    return found != elements.end() && !found->second.empty();
+  };
+  // What goes may be an address or a permit, or a port, whose addresses may be another's soon.
+  for (const char* const set :
+       {"classes4", "classes6", "ranges4", "ranges6", "every", "ports", "egress", "ingress"}) {
+    if (any(gone, set)) return true;
+  }
+  return any(added, "egress") || any(added, "ingress");
+}
+
+}  // namespace multinet::agent::policing

@@ -1,0 +1,120 @@
+// Policies of networks as two tables of nftables: who may, and what the kernel knows of flows.
+// Pure.
+//
+// Table `multinet-policy` of family bridge judges a frame where the bridge forwards it, so that the
+// ports of both ends are known: the sender's may send it, the receiver's may get it. Table
+// `multinet-flows` says before that what its flow is, and writes down afterwards that it was
+// judged. The latter is of family bridge where the kernel tracks flows of bridges
+// (nf_conntrack_bridge), else of family inet, whose hooks br_netfilter runs within the bridge's.
+// Both tell each other by the packet's mark. Chains and rules are constant in number: only elements
+// change.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "lib/nft/committer.h"
+#include "lib/nft/model.h"
+#include "lib/policy/program.h"
+
+namespace multinet::agent::policing {
+
+/// Who tells rules of bridges what flow a frame is of.
+enum class Tracking : std::uint8_t {
+  Bridge,       ///< nf_conntrack_bridge
+  BrNetfilter,  ///< br_netfilter, with a mark between its hooks and the bridge's
+};
+
+struct Tables {
+  nft::Table rules;
+  nft::Table flows;
+};
+/// Both without an element.
+[[nodiscard]] Tables tablesFor(Tracking tracking);
+
+/// What a node holds the ports of one network to.
+struct Policed {
+  policy::Program program;
+  /// Names of the node's ends of its pods, there already or about to be.
+  std::map<policy::PodKey, std::string> ports;
+  /// Flows are tracked also while no port is isolated.
+  bool track = false;
+};
+
+/// What stands for a network in the kernel. Its subjects and classes have numbers that no other
+/// network's have, so that permits needn't say whose they are; they outlive the agent.
+struct Standing {
+  std::string bridge;
+  std::uint16_t zone = 0;  ///< of its flows; from 1
+  /// That flows are judged in; nothing: none that is open passes without being judged again.
+  std::optional<std::uint32_t> generation;
+  std::map<policy::Number, policy::Number> numbers;  ///< the program's to the kernel's
+};
+/// Sets that are empty while flows have no generation.
+inline constexpr std::array<const char*, 2> kGenerationSets = {"generations", "current"};
+/// The kernel's numbers of subjects and classes are below that.
+inline constexpr policy::Number kEndOfNumbers = 0x80000000;
+
+/// Without what isn't on this node: pods that have no port, and permits of subjects that nobody
+/// has. Its addresses are as the kernel has them, see spread().
+[[nodiscard]] Policed localOf(Policed wanted);
+/// Few addresses one by one, and what lies around them as the ranges that they interrupt: a range
+/// holds for those of its addresses that don't stand by themselves. So what comes and goes is a
+/// single address, and no range is ever replaced by others, between which nothing would hold.
+[[nodiscard]] std::map<policy::AddressRange, policy::Number> spread(
+    const std::map<policy::AddressRange, policy::Number>& addresses);
+/// Whether its bridge's flows are to be tracked at all.
+[[nodiscard]] bool isPoliced(const Policed& wanted);
+
+/// Gives numbers to those of the program that have none; `last` is the last one that was given.
+void number(const policy::Program& program, Standing& standing, policy::Number& last);
+
+/// Forgets numbers of what the program doesn't have, once they are many.
+void keepOnly(const policy::Program& program, Standing& standing);
+
+/// The elements of a network's ports, of its flows, and of the rest.
+[[nodiscard]] nft::Elements portElements(const Policed& wanted, const Standing& standing);
+[[nodiscard]] nft::Elements flowElements(const Standing& standing);
+[[nodiscard]] nft::Elements programElements(
+    const std::map<policy::AddressRange, policy::Number>& addresses,
+    const std::set<policy::Permit>& permits, const Standing& standing);
+/// That flows are judged in a generation.
+[[nodiscard]] nft::Elements generationElements(const std::string& bridge, std::uint32_t generation);
+
+/// What was found of a network in the kernel's tables.
+struct Found {
+  Standing standing;  ///< without the program's numbers
+  nft::Elements elements;
+  std::set<std::string> ports;
+};
+/// By bridge, of the elements of both tables; and the last of all numbers.
+struct FoundAll {
+  std::map<std::string, Found> networks;
+  nft::Elements strays;  ///< elements that are no network's
+  policy::Number last = 0;
+};
+[[nodiscard]] FoundAll foundIn(const nft::Elements& elements);
+/// Takes over the numbers that the program's subjects and classes have in what was found.
+void adopt(const Policed& wanted, const Found& found, Standing& standing);
+
+/// Of permits that go, those of subjects or classes that nobody has any more: packets on their way
+/// may still ask for them. Taken out of `gone`.
+[[nodiscard]] nft::Elements takeUnused(nft::Elements& gone, const policy::Program& program,
+                                       const Standing& standing);
+
+/// Whether a change of elements may end what was allowed before.
+[[nodiscard]] bool mayTighten(const nft::Elements& gone, const nft::Elements& added);
+
+/// Filled by rules: ports at which frames were denied, counted.
+inline constexpr const char* kDeniedOut = "denied_out";
+inline constexpr const char* kDeniedIn = "denied_in";
+/// Counters of all of them.
+inline constexpr const char* kDeniedEgress = "denied_egress";
+inline constexpr const char* kDeniedIngress = "denied_ingress";
+
+}  // namespace multinet::agent::policing

@@ -1,0 +1,302 @@
+#include "nodeagent/policy/rules.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace multinet::agent::policing {
+namespace {
+
+using policy::AddressRange;
+using policy::Number;
+using testing::ElementsAre;
+using testing::Pair;
+
+IpAddress ip(const std::string& text) {
+  return IpAddress::parse(text).value();
+}
+AddressRange range(const std::string& first, const std::string& last) {
+  return {ip(first), ip(last)};
+}
+AddressRange one(const std::string& address) {
+  return range(address, address);
+}
+const policy::PodKey kWeb{"shop", "web"};
+const policy::PodKey kDb{"shop", "db"};
+
+/// `db` gets TCP 80 to 90 and 443 from class 7, and anything from class 8; `web` may send nothing.
+Policed shop() {
+  Policed wanted;
+  wanted.ports = {{kWeb, "mnvweb"}, {kDb, "mnvdb"}};
+  wanted.program.egress[kWeb] = 1;
+  wanted.program.ingress[kDb] = 2;
+  wanted.program.addresses = {{one("10.0.0.1"), 7},
+                              {range("10.1.0.0", "10.1.255.255"), 8},
+                              {range("fd00::1:0", "fd00::2:5"), 8}};
+  wanted.program.permits = {{2, 7, api::Protocol::TCP, 80, 90},
+                            {2, 7, api::Protocol::TCP, 443, 443},
+                            {2, 8, std::nullopt, 0, 0},
+                            {2, policy::kEverybody, api::Protocol::SCTP, 0, 65535}};
+  return wanted;
+}
+
+Standing standingOf(const Policed& wanted) {
+  Standing standing{"br-blue", 3, 77, {}};
+  Number last = 0x1ffff;
+  number(wanted.program, standing, last);
+  return standing;
+}
+
+nft::Elements allOf(const Policed& wanted, const Standing& standing) {
+  nft::Elements all = portElements(wanted, standing);
+  all.merge(flowElements(standing));
+  all.merge(programElements(wanted.program.addresses, wanted.program.permits, standing));
+  return all;
+}
+
+TEST(PolicyRules, ElementsAreAsNftListsThem) {
+  const nft::Elements wanted = {
+      {"isolated", {"mnvdb", "mnvweb"}},
+      {"egress_ports", {"mnvweb"}},
+      {"ingress_ports", {"mnvdb"}},
+      {"networks", {"mnvdb : 2147483651", "mnvweb : 2147483651"}},
+      {"egress", {"mnvweb : 2:0"}},
+      {"ingress", {"mnvdb : 2:1"}},
+      {"classes4", {"2147483651 . 10.0.0.1 : 131074"}},
+      {"ranges4", {"2147483651 . 10.1.0.0/16 : 131075"}},
+      {"ranges6", {"2147483651 . fd00::1:0-fd00::2:5 : 131075"}},
+      {"every", {"2:1 . 131075"}},
+      {"ports", {"2:1 . 0 . 132 . 0-65535", "2:1 . 131074 . 6 . 443", "2:1 . 131074 . 6 . 80-90"}},
+      {"bridges", {"br-blue"}},
+      {"zones", {"br-blue : 3"}},
+      {"generations", {"br-blue : 77"}},
+      {"current", {"br-blue . 77"}},
+  };
+  EXPECT_EQ(allOf(shop(), standingOf(shop())), wanted);
+}
+
+TEST(PolicyRules, EachSetThatElementsAreOfIsInATable) {
+  for (const Tracking tracking : {Tracking::Bridge, Tracking::BrNetfilter}) {
+    const Tables tables = tablesFor(tracking);
+    std::set<std::string> names;
+    for (const auto* table : {&tables.rules, &tables.flows}) {
+      for (const auto& set : table->sets) EXPECT_TRUE(names.insert(set.name).second) << set.name;
+    }
+    for (const auto& [set, elements] : allOf(shop(), standingOf(shop()))) {
+      EXPECT_TRUE(names.contains(set)) << set;
+    }
+    EXPECT_EQ(tables.flows.family, tracking == Tracking::Bridge ? "bridge" : "inet");
+  }
+}
+
+TEST(PolicyRules, WhatIsFoundBelongsToItsNetwork) {
+  const Policed wanted = shop();
+  const Standing standing = standingOf(wanted);
+  Policed other;
+  other.ports = {{kDb, "mnvred"}};
+  other.program.ingress[kDb] = 1;
+  other.program.permits = {{1, policy::kEverybody, std::nullopt, 0, 0}};
+  Standing red{"br-red", 4, std::nullopt, {{1, 0x30000}}};
+  nft::Elements all = allOf(wanted, standing);
+  for (const auto& [set, elements] : allOf(other, red)) {
+    all[set].insert(elements.begin(), elements.end());
+  }
+  all["every"].insert("9:9 . 0");
+  all["networks"].insert("mnvlost : 5");
+  all["zones"].insert("br-none : 0");
+  FoundAll found = foundIn(all);
+  EXPECT_EQ(found.networks["br-blue"].elements, allOf(wanted, standing));
+  EXPECT_EQ(found.networks["br-blue"].standing.zone, 3);
+  EXPECT_EQ(found.networks["br-blue"].standing.generation, 77U);
+  EXPECT_THAT(found.networks["br-blue"].ports, ElementsAre("mnvdb", "mnvweb"));
+  EXPECT_EQ(found.networks["br-red"].elements, allOf(other, red));
+  EXPECT_EQ(found.networks["br-red"].standing.generation, std::nullopt);
+  EXPECT_THAT(found.strays, ElementsAre(Pair("every", ElementsAre("9:9 . 0")),
+                                        Pair("networks", ElementsAre("mnvlost : 5")),
+                                        Pair("zones", ElementsAre("br-none : 0"))));
+  EXPECT_EQ(found.last, 0x90009U);
+}
+
+TEST(PolicyRules, AGenerationThatIsntWholeIsNone) {
+  nft::Elements all = flowElements(standingOf(shop()));
+  all["current"].insert("br-blue . 78");
+  EXPECT_EQ(foundIn(all).networks["br-blue"].standing.generation, std::nullopt);
+  all["current"] = {"br-blue . 78"};
+  EXPECT_EQ(foundIn(all).networks["br-blue"].standing.generation, std::nullopt);
+}
+
+TEST(PolicyRules, WhatIsFoundThatNobodyWroteIsNoNetworks) {
+  FoundAll found = foundIn({{"zones", {"br : x", "br", "br : 70000", ""}},
+                            {"egress", {"", "a", "a : b", "a : 1:2"}},
+                            {"ports", {"", "1 . 2", "1:1"}},
+                            {"classes4", {"", "1 . 2", "1 . 2 : 3"}},
+                            {"generations", {"br : 3"}}});
+  EXPECT_TRUE(found.networks.empty());
+  EXPECT_EQ(found.strays.size(), 5U);
+}
+
+TEST(PolicyRules, ASuccessorTakesOverNumbers) {
+  const Policed before = shop();
+  const Standing there = standingOf(before);
+  const FoundAll found = foundIn(allOf(before, there));
+  Policed after = shop();
+  after.program.egress[kWeb] = 12;
+  after.program.ingress[kDb] = 11;
+  after.program.addresses = {{one("10.0.0.1"), 3},
+                             {range("10.1.0.0", "10.1.255.255"), 4},
+                             {range("fd00::1:0", "fd00::2:5"), 4}};
+  after.program.permits = {{11, 3, api::Protocol::TCP, 80, 90},
+                           {11, 3, api::Protocol::TCP, 443, 443},
+                           {11, 4, std::nullopt, 0, 0},
+                           {11, policy::kEverybody, api::Protocol::SCTP, 0, 65535}};
+  Standing standing = found.networks.at("br-blue").standing;
+  adopt(after, found.networks.at("br-blue"), standing);
+  Number last = found.last;
+  number(after.program, standing, last);
+  EXPECT_EQ(last, found.last);
+  EXPECT_EQ(allOf(after, standing), allOf(before, there));
+}
+
+TEST(PolicyRules, TwoThatAreOneThereDontBecomeOne) {
+  const Policed before = shop();
+  const FoundAll found = foundIn(allOf(before, standingOf(before)));
+  Policed after = shop();
+  after.program.addresses[range("fd00::1:0", "fd00::2:5")] = 9;  // no longer as 10.1.0.0/16
+  Standing standing = found.networks.at("br-blue").standing;
+  adopt(after, found.networks.at("br-blue"), standing);
+  Number last = found.last;
+  number(after.program, standing, last);
+  EXPECT_NE(standing.numbers.at(8), standing.numbers.at(9));
+  EXPECT_EQ(last, found.last + 1);
+}
+
+TEST(PolicyRules, WhatIsElsewhereIsLeftOut) {
+  Policed wanted = shop();
+  wanted.ports.erase(kDb);
+  const Policed local = localOf(wanted);
+  EXPECT_TRUE(local.program.ingress.empty());
+  EXPECT_TRUE(local.program.permits.empty());
+  EXPECT_TRUE(isPoliced(local));
+  wanted.ports.clear();
+  EXPECT_FALSE(isPoliced(localOf(wanted)));
+  wanted.track = true;
+  EXPECT_TRUE(isPoliced(localOf(wanted)));
+}
+
+/// Whose an address is by what spread() gives.
+Number classIn(const std::map<AddressRange, Number>& spread, const IpAddress& address) {
+  const auto single = spread.find({address, address});
+  if (single != spread.end()) return single->second;
+  Number found = 0;
+  for (const auto& [range, number] : spread) {
+    if (range.first == range.last || address < range.first || range.last < address) continue;
+    if (address.family() != range.first.family()) continue;
+    EXPECT_EQ(found, 0U) << "two ranges have " << address.str();
+    found = number;
+  }
+  return found;
+}
+
+TEST(PolicyRules, ASingleAddressDoesntBreakTheRangeAroundIt) {
+  const std::map<AddressRange, Number> whole = {{range("10.0.0.0", "10.0.255.255"), 1}};
+  const std::map<AddressRange, Number> broken = {{range("10.0.0.0", "10.0.9.8"), 1},
+                                                 {range("10.0.9.9", "10.0.9.10"), 2},
+                                                 {range("10.0.9.11", "10.0.255.255"), 1}};
+  EXPECT_EQ(spread(whole), whole);
+  EXPECT_THAT(spread(broken), ElementsAre(Pair(range("10.0.0.0", "10.0.255.255"), 1),
+                                          Pair(one("10.0.9.9"), 2), Pair(one("10.0.9.10"), 2)));
+}
+
+TEST(PolicyRules, AddressesOfNoClassStayWithoutOne) {
+  const std::vector<std::map<AddressRange, Number>> all = {
+      {},
+      {{range("10.0.0.0", "10.0.9.8"), 1}, {range("10.0.9.10", "10.0.255.255"), 1}},
+      {{range("10.0.0.0", "10.0.9.8"), 1},
+       {one("10.0.9.9"), 2},
+       {range("10.0.9.11", "10.0.255.255"), 1}},
+      {{range("10.0.0.0", "10.0.9.8"), 1},
+       {one("10.0.9.10"), 2},
+       {range("10.0.9.11", "10.0.255.255"), 1}},
+      {{range("10.0.0.0", "10.0.9.8"), 1}, {range("10.0.9.9", "10.0.255.255"), 2}},
+      {{range("0.0.0.0", "10.0.9.8"), 1},
+       {range("10.0.9.9", "10.0.9.9"), 3},
+       {range("10.0.9.10", "10.0.255.255"), 2},
+       {range("10.1.0.0", "255.255.255.255"), 1},
+       {range("::", "::9"), 1},
+       {range("::a", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), 2}},
+      {{range("255.255.255.0", "255.255.255.255"), 1}, {one("::"), 1}, {one("::1"), 2}}};
+  const std::vector<const char*> probes = {"0.0.0.0",
+                                           "10.0.0.0",
+                                           "10.0.9.8",
+                                           "10.0.9.9",
+                                           "10.0.9.10",
+                                           "10.0.9.11",
+                                           "10.0.255.255",
+                                           "10.1.0.0",
+                                           "::",
+                                           "255.255.255.255",
+                                           "255.255.255.0",
+                                           "255.255.254.255",
+                                           "::1",
+                                           "::9",
+                                           "::a",
+                                           "::b",
+                                           "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"};
+  for (const auto& addresses : all) {
+    const auto out = spread(addresses);
+    for (const char* const probe : probes) {
+      Number wanted = 0;
+      for (const auto& [range, number] : addresses) {
+        const IpAddress address = ip(probe);
+        if (address.family() != range.first.family()) continue;
+        if (range.first <= address && address <= range.last) wanted = number;
+      }
+      EXPECT_EQ(classIn(out, ip(probe)), wanted) << probe;
+    }
+  }
+}
+
+TEST(PolicyRules, PermitsOfWhoIsGoneWaitAndOthersDont) {
+  const Policed wanted = shop();
+  const Standing standing = standingOf(wanted);
+  nft::Elements gone = {{"every", {"2:1 . 131075", "2:1 . 9", "5:5 . 131075"}},
+                        {"ports", {"2:1 . 0 . 6 . 1", "5:5 . 0 . 6 . 1"}},
+                        {"classes4", {"2147483651 . 10.0.0.9 : 131074"}}};
+  const nft::Elements unused = takeUnused(gone, wanted.program, standing);
+  EXPECT_EQ(unused, (nft::Elements{{"every", {"2:1 . 9", "5:5 . 131075"}},
+                                   {"ports", {"5:5 . 0 . 6 . 1"}}}));
+  EXPECT_EQ(gone["every"], std::set<std::string>{"2:1 . 131075"});
+  EXPECT_EQ(gone["ports"], std::set<std::string>{"2:1 . 0 . 6 . 1"});
+  EXPECT_EQ(gone["classes4"].size(), 1U);
+}
+
+TEST(PolicyRules, WhatGoesOrIsolatesMayTighten) {
+  for (const char* const set : {"classes4", "classes6", "ranges4", "ranges6", "every", "ports"}) {
+    EXPECT_TRUE(mayTighten({{set, {"x"}}}, {})) << set;
+    EXPECT_FALSE(mayTighten({{set, {}}}, {{set, {"x"}}})) << set;
+  }
+  for (const char* const set : {"egress", "ingress"}) {
+    EXPECT_TRUE(mayTighten({{set, {"x"}}}, {})) << set;
+    EXPECT_TRUE(mayTighten({}, {{set, {"x"}}})) << set;
+  }
+}
+
+TEST(PolicyRules, NumbersOfWhatIsGoneAreForgotten) {
+  Policed wanted = shop();
+  Standing standing;
+  Number last = 0;
+  constexpr Number kMany = 1000;
+  for (Number i = 0; i < kMany; ++i) {
+    wanted.program.addresses[one("10.0.0.1")] = 100 + i;
+    number(wanted.program, standing, last);
+    keepOnly(wanted.program, standing);
+  }
+  EXPECT_LT(standing.numbers.size(), 70U);
+  EXPECT_TRUE(standing.numbers.contains(100 + kMany - 1));
+  last = kEndOfNumbers - 1;
+  wanted.program.addresses[one("10.0.0.1")] = 7777;
+  number(wanted.program, standing, last);
+  EXPECT_EQ(standing.numbers.at(7777), 1U);
+}
+
+}  // namespace
+}  // namespace multinet::agent::policing

@@ -1,0 +1,35 @@
+// What this kernel has to tell flows of bridges by, and a bridge's part in it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lib/netlink/link.h"
+#include "lib/netlink/socket.h"
+#include "lib/nft/committer.h"
+#include "nodeagent/policy/rules.h"
+
+namespace multinet::agent::policing {
+
+/// Tried, not looked up: rules are committed and removed again in one transaction, in the
+/// committer's namespace, which is the calling thread's. nullopt: the kernel has neither.
+[[nodiscard]] std::optional<Tracking> findTracking(nft::Committer& committer);
+
+/// What a node's kernel must have, for people.
+inline constexpr const char* kTrackingNeeded =
+    "the node's kernel must have nf_conntrack_bridge and nft_meta_bridge (NF_CONNTRACK_BRIDGE, "
+    "NFT_BRIDGE_META), or the module br_netfilter loaded";
+
+/// A tightening is certain once all packets that were judged before it have left: waits for them.
+/// Some 20 ms.
+void letPacketsLeave();
+
+/// Has br_netfilter look at the frames of this bridge, or not; nothing is written where it is so.
+/// A bridge that isn't there isn't an error: it is looked at again.
+[[nodiscard]] Status setTracked(netlink::Socket& links, const std::string& bridge,
+                                netlink::CallsInet calls);
+
+/// What conntrack is set to in the calling thread's namespace.
+void setConntrack();
+
+}  // namespace multinet::agent::policing
