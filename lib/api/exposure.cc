@@ -124,12 +124,6 @@ Violations warnOfExposure(const PodNetworkServiceSpec& spec) {
                         "addresses: endpoints see the node's own on the network",
                         "", "ClientAddressLost", Code::Ok});
   }
-  const bool goesThroughANode = spec.isExposed() || spec.reach == Reach::Cluster;
-  if (goesThroughANode && spec.sessionAffinity == SessionAffinity::ClientIP) {
-    warnings.push_back({"spec.sessionAffinity", "ClientIP",
-                        "holds for pods on the network; others get any endpoint", "",
-                        "AffinityOfPodsAlone", Code::Ok});
-  }
   return warnings;
 }
 

@@ -27,6 +27,8 @@ struct Listing {
   [[nodiscard]] bool matches(const Table& table) const;
   /// The same but for all elements.
   [[nodiscard]] bool hasShapeOf(const Table& table) const;
+  /// Whether sets, chains and counters have the names of those of `table`.
+  [[nodiscard]] bool hasPartsOf(const Table& table) const;
 };
 /// Packets by an element's text or a counter's name.
 using Counts = std::map<std::string, std::uint64_t>;

@@ -105,18 +105,23 @@ Result<Counts> parseCounts(const std::string& listing) {
   return counts;
 }
 
+bool Listing::hasPartsOf(const Table& table) const {
+  const auto isThere = [](const auto& parts) {
+    return [&parts](const auto& wanted) { return parts.contains(wanted.name); };
+  };
+  return sets.size() == table.sets.size() && std::ranges::all_of(table.sets, isThere(sets)) &&
+         comments.size() == table.chains.size() &&
+         std::ranges::all_of(table.chains, isThere(comments)) &&
+         counters == std::set<std::string>(table.counters.begin(), table.counters.end());
+}
+
 bool Listing::hasShapeOf(const Table& table) const {
-  std::set<std::string> wantedSets;
-  for (const Set& set : table.sets) wantedSets.insert(set.name);
-  std::set<std::string> names;
-  for (const auto& [name, elements] : sets) names.insert(name);
   std::map<std::string, std::vector<std::string>> wanted;
   for (const Chain& chain : table.chains) {
     auto& ofChain = wanted[chain.name];
     for (const std::string& rule : chain.rules) ofChain.push_back(commentOf(rule));
   }
-  return names == wantedSets && comments == wanted &&
-         counters == std::set<std::string>(table.counters.begin(), table.counters.end());
+  return hasPartsOf(table) && comments == wanted;
 }
 
 bool Listing::matches(const Table& table) const {

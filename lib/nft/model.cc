@@ -50,6 +50,30 @@ std::set<std::string> missing(const std::set<std::string>& from, const std::set<
   return result;
 }
 
+std::string chainOf(const Chain& chain) {
+  std::string text = "  chain " + chain.name + " {\n";
+  if (!chain.hook.empty()) {
+    const std::string device = chain.device.empty() ? "" : " device \"" + chain.device + "\"";
+    text += "    type " + chain.type + " hook " + chain.hook + device + " priority " +
+            std::to_string(chain.priority) + "; policy accept;\n";
+  }
+  for (const std::string& rule : chain.rules) {
+    text += "    " + rule + " comment \"" + commentOf(rule) + "\"\n";
+  }
+  return text + "  }\n";
+}
+
+std::string setOf(const Set& set, const std::set<std::string>& elements) {
+  const bool isTyped = set.type.starts_with("typeof ");
+  const bool isMap = !set.value.empty();
+  std::string text = std::string(isMap ? "  map " : "  set ") + set.name + " {\n    ";
+  text += (isTyped ? "" : "type ") + set.type + (isMap ? " : " + set.value : "") + "\n";
+  if (set.intervals) text += "    flags interval\n";
+  if (!set.filledBy.empty()) text += "    " + set.filledBy + "\n";
+  if (!elements.empty()) text += "    elements = " + list(set, elements) + "\n";
+  return text + "  }\n";
+}
+
 }  // namespace
 
 std::string commentOf(const std::string& rule) {
@@ -63,28 +87,23 @@ std::string renderReplace(const Table& table) {
   std::string text =
       renderDelete(table.name, table.family) + "table " + table.family + " " + table.name + " {\n";
   for (const std::string& counter : table.counters) text += "  counter " + counter + " { }\n";
-  for (const Set& set : table.sets) {
-    const bool isTyped = set.type.starts_with("typeof ");
-    const bool isMap = !set.value.empty();
-    text += std::string(isMap ? "  map " : "  set ") + set.name + " {\n    ";
-    text += (isTyped ? "" : "type ") + set.type + (isMap ? " : " + set.value : "") + "\n";
-    if (set.intervals) text += "    flags interval\n";
-    if (!set.filledBy.empty()) text += "    " + set.filledBy + "\n";
-    if (!set.elements.empty()) text += "    elements = " + list(set, set.elements) + "\n";
-    text += "  }\n";
-  }
-  for (const Chain& chain : table.chains) {
-    text += "  chain " + chain.name + " {\n";
-    if (!chain.hook.empty()) {
-      const std::string device = chain.device.empty() ? "" : " device \"" + chain.device + "\"";
-      text += "    type " + chain.type + " hook " + chain.hook + device + " priority " +
-              std::to_string(chain.priority) + "; policy accept;\n";
-    }
-    for (const std::string& rule : chain.rules) {
-      text += "    " + rule + " comment \"" + commentOf(rule) + "\"\n";
-    }
-    text += "  }\n";
-  }
+  for (const Set& set : table.sets) text += setOf(set, set.elements);
+  for (const Chain& chain : table.chains) text += chainOf(chain);
+  return text + "}\n";
+}
+
+bool remembers(const Table& table) {
+  return std::ranges::any_of(table.sets, [](const Set& set) { return !set.filledBy.empty(); });
+}
+
+std::string renderRefill(const Table& table, const Elements& gone, const Elements& added) {
+  const std::string where = table.family + " " + table.name;
+  std::string text;
+  for (const Chain& chain : table.chains) text += "flush chain " + where + " " + chain.name + "\n";
+  text += renderChange(table, gone, added);
+  text += "table " + where + " {\n";
+  for (const Set& set : table.sets) text += setOf(set, {});
+  for (const Chain& chain : table.chains) text += chainOf(chain);
   return text + "}\n";
 }
 

@@ -66,5 +66,11 @@ using Elements = std::map<std::string, std::set<std::string>>;
                                        const Elements& added);
 /// True where two tables differ in elements only.
 [[nodiscard]] bool sameShape(const Table& a, const Table& b);
+/// Whether rules fill any of its sets: what they know goes with the table.
+[[nodiscard]] bool remembers(const Table& table);
+/// Puts rules and elements in place of those of a table that has the sets and chains of `table`, in
+/// one transaction; what rules filled stays. Refused by the kernel where a set is another.
+[[nodiscard]] std::string renderRefill(const Table& table, const Elements& gone,
+                                       const Elements& added);
 
 }  // namespace multinet::nft

@@ -1,5 +1,8 @@
 #include "lib/nft/table_keeper.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace multinet::nft {
 
 Result<TableKeeper> TableKeeper::open(Duration compareEvery) {
@@ -36,15 +39,35 @@ Result<bool> TableKeeper::isCommitted(const Table& table, BootTime now) {
   return kept.committed == table;
 }
 
+std::optional<std::string> TableKeeper::refill(const Table& table) {
+  if (!remembers(table)) return std::nullopt;
+  ++listings_;
+  const auto listed = committer_.list(table);
+  if (!listed || !*listed || !(*listed)->hasPartsOf(table)) return std::nullopt;
+  Elements gone;
+  Elements added;
+  for (const Set& set : table.sets) {
+    if (!set.filledBy.empty()) continue;
+    const auto& there = (*listed)->sets.at(set.name);
+    std::ranges::set_difference(there, set.elements,
+                                std::inserter(gone[set.name], gone[set.name].end()));
+    std::ranges::set_difference(set.elements, there,
+                                std::inserter(added[set.name], added[set.name].end()));
+  }
+  return renderRefill(table, gone, added);
+}
+
 Status TableKeeper::commit(const Table& table) {
   Kept& kept = tables_[table.name];
   const bool delta = kept.committed && sameShape(*kept.committed, table);
+  const auto refill = delta ? std::nullopt : this->refill(table);
   const std::string commands = delta ? renderDelta(*kept.committed, table) : renderReplace(table);
   // Until the verdict is in, what the kernel has isn't known.
   kept.committed.reset();
   kept.generation.reset();
   const auto before = generation();
-  MULTINET_CHECK(committer_.commit(commands));
+  // What of it is as another version had it is made anew.
+  if (!refill || !committer_.commit(*refill)) MULTINET_CHECK(committer_.commit(commands));
   kept.committed = table;
   // One more is this one; any other transaction may have touched the table.
   const auto after = generation();

@@ -11,10 +11,11 @@
 
 namespace multinet::nft {
 
-/// Remembers what the kernel has, so that a change commits what differs and nothing is ever
-/// flushed; adopts what a predecessor left; looks now and then whether somebody else changed it: at
-/// the number of the last transaction first, and lists only where that isn't the known one.
-/// Bound to the network namespace of the thread that opened it. Not thread-safe.
+/// Remembers what the kernel has, so that a change commits what differs; of a table whose rules
+/// fill sets nothing else is replaced where that can be, so that these stay; adopts what a
+/// predecessor left; looks now and then whether somebody else changed it: at the number of the last
+/// transaction first, and lists only where that isn't the known one. Bound to the network namespace
+/// of the thread that opened it. Not thread-safe.
 class TableKeeper {
  public:
   /// `compareEvery`: how long a table is believed to be as committed without a look.
@@ -44,6 +45,8 @@ class TableKeeper {
         compareEvery_(compareEvery) {}
   /// Nothing where the kernel doesn't say.
   [[nodiscard]] std::optional<std::uint32_t> generation();
+  /// Of a table that remembers; nothing where what is there has other parts.
+  [[nodiscard]] std::optional<std::string> refill(const Table& table);
 
   Committer committer_;
   Generation generation_;

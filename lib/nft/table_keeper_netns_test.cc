@@ -72,6 +72,57 @@ TEST_F(TableKeeperTest, ARefusedCommitIsNotBelieved) {
   EXPECT_TRUE(keeper_.isCommitted(sample(), now_).value());
 }
 
+/// Rules of which fill a set, which is told from what we put in.
+Table remembering() {
+  Table table = sample();
+  table.sets.push_back({"seen", "inet_service", {}});
+  table.sets[1].filledBy = "size 16; flags dynamic,timeout; timeout 1h;";
+  return table;
+}
+
+TEST_F(TableKeeperTest, WhatRulesFilledStaysWithASuccessorAndWithOtherRules) {
+  const auto has = [this](const char* element) {
+    const auto listed = other_.list(remembering());
+    return listed && *listed && !(*listed)->sets.at("seen").empty() &&
+           !other_.commit("create element inet multinet_kept seen { " + std::string(element) +
+                          " }\n");
+  };
+  ASSERT_TRUE(keeper_.commit(remembering()));
+  ASSERT_TRUE(other_.commit("add element inet multinet_kept seen { 53 }\n"));
+  Table next = remembering();
+  next.chains[0].rules = {"udp dport @ports drop", "udp dport 7 drop"};
+  ASSERT_TRUE(keeper_.commit(next)) << "other rules";
+  EXPECT_TRUE(other_.matches(next).value());
+  EXPECT_TRUE(has("53"));
+  auto successor = TableKeeper::open(seconds(10)).value();
+  next.sets[0].elements = {"4800", "4801"};
+  EXPECT_FALSE(successor.isCommitted(next, now_).value());
+  ASSERT_TRUE(successor.commit(next)) << "other elements, by one who begins";
+  EXPECT_TRUE(other_.matches(next).value());
+  EXPECT_TRUE(has("53"));
+  ASSERT_TRUE(other_.commit("flush chain inet multinet_kept input\n"));
+  EXPECT_FALSE(successor.isCommitted(next, now_ + seconds(10)).value());
+  ASSERT_TRUE(successor.commit(next)) << "somebody took rules away";
+  EXPECT_TRUE(other_.matches(next).value());
+  EXPECT_TRUE(has("53"));
+}
+
+TEST_F(TableKeeperTest, WhatAnotherVersionMadeIsMadeAnew) {
+  Table before = remembering();
+  before.chains[0].priority = -100;
+  ASSERT_TRUE(keeper_.commit(before));
+  auto successor = TableKeeper::open(seconds(10)).value();
+  Table next = remembering();
+  next.chains[0].rules.emplace_back("udp dport 7 drop");
+  ASSERT_TRUE(successor.commit(next));
+  EXPECT_TRUE(other_.matches(next).value());
+  Table more = next;
+  more.sets.push_back({"more", "inet_service", {"1"}});
+  auto third = TableKeeper::open(seconds(10)).value();
+  ASSERT_TRUE(third.commit(more));
+  EXPECT_TRUE(other_.matches(more).value());
+}
+
 TEST_F(TableKeeperTest, RemovesAlsoWhatAPredecessorLeft) {
   ASSERT_TRUE(keeper_.commit(sample()));
   auto successor = TableKeeper::open(seconds(10)).value();

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 
+#include "lib/api/service.h"
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
 
@@ -77,7 +78,9 @@ void Drain::created(Container container) {
   lane_.post([this, sandbox] {
     disinherit(sandbox);
     const auto barrier = barriers_.find(sandbox);
-    if (barrier != barriers_.end()) settle(barrier);
+    if (barrier == barriers_.end()) return;
+    barrier->second.cutOff = false;
+    settle(barrier);
   });
 }
 
@@ -90,6 +93,13 @@ bool Drain::allStop(const SandboxId& sandbox, std::size_t containers) const {
   std::ranges::sort(stops, std::greater<>());
   stops.resize(containers);
   return std::ranges::all_of(stops, [](const auto& one) { return one.second; });
+}
+
+bool Drain::anyGoesOn(const SandboxId& sandbox) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = newest_.find(sandbox);
+  return found != newest_.end() &&
+         std::ranges::any_of(found->second, [](const auto& one) { return !one.second.stops; });
 }
 
 void Drain::setStops(const std::string& container, bool stops) {
@@ -215,7 +225,9 @@ void Drain::arrive(const CallPtr& call) {
   if (!sandbox && !isStarting()) return call->go(clock_.now() - call->arrived);
   const auto now = picture_();
   const auto view = sandbox ? now->sandboxes.find(*sandbox) : now->sandboxes.end();
-  if (view == now->sandboxes.end() || !sources_ || closed_) {
+  // Of a whole one it counts what runs there.
+  const bool isEarly = call->sandbox && isStarting();
+  if (view == now->sandboxes.end() || !sources_ || closed_ || isEarly) {
     if (!isStarting()) return release(*call, Why::Unknown);
     lane_.postAfter(kLook, [this, call] { arrive(call); });
     return;
@@ -230,6 +242,7 @@ void Drain::arrive(const CallPtr& call) {
     barrier->second.grace = std::max(barrier->second.grace, call->grace);
   }
   barrier->second.waiting.push_back(call);
+  barrier->second.cutOff = barrier->second.cutOff || isCutOff(*sandbox, barrier->second);
   failpoint::pass("drain.hold");
   settle(barrier);
 }
@@ -263,15 +276,35 @@ std::optional<BootTime> Drain::readyUntil(const PodRef& pod) const {
   return clock_.now() - std::max(Duration{}, ago);
 }
 
-Ending Drain::endingOf(const SandboxId& sandbox, const PodRef& pod) const {
+Ending Drain::endingOf(const SandboxId& sandbox, const Barrier& barrier) const {
+  const PodRef& pod = barrier.pod;
   const auto seen = sources_->own->pod(pod.namespaceName, pod.name);
   if (!seen.known || seen.object == nullptr) return Ending::Deleted;
   if (seen.object->isMirror()) return Ending::Static;
   const auto& metadata = seen.object->metadata;
   if (metadata.uid != pod.uid.str() || metadata.deleting()) return Ending::Deleted;
   // A pod whose only container is restarted looks the same, and is: nobody serves there meanwhile.
-  return allStop(sandbox, seen.object->spec.containers.size()) ? Ending::ByKubelet
-                                                               : Ending::NotDeleted;
+  const bool ends = barrier.cutOff || allStop(sandbox, seen.object->spec.containers.size());
+  return ends ? Ending::ByKubelet : Ending::NotDeleted;
+}
+
+// The kubelet stops a sandbox after its containers. One in which some run that were never told to
+// stop is one whose StopContainer failed; and what an earlier agent said of it says the same.
+bool Drain::isCutOff(const SandboxId& sandbox, const Barrier& barrier) const {
+  if (!inherited_.contains(sandbox)) return false;
+  const bool whole =
+      std::ranges::any_of(barrier.waiting, [](const CallPtr& call) { return !!call->sandbox; });
+  return whole ? anyGoesOn(sandbox) : isSaidToDrain(sandbox, barrier.pod);
+}
+
+bool Drain::isSaidToDrain(const SandboxId& sandbox, const PodRef& pod) const {
+  const auto seen = sources_->own->interfaceSet(pod.namespaceName, pod.name);
+  if (seen.object == nullptr || seen.object->pod.uid != pod.uid.str() ||
+      *seen.object->sandboxID != sandbox.str()) {
+    return false;
+  }
+  return std::ranges::any_of(seen.object->interfaces,
+                             [](const auto& one) { return one.conditions.isTrue(api::kDraining); });
 }
 
 void Drain::tellEnding(Barriers::iterator barrier, Ending ending) const {
@@ -290,6 +323,8 @@ void Drain::expectEnd(Barriers::iterator barrier) {
     const auto found = barriers_.find(sandbox);
     if (found == barriers_.end() || found->second.fails != by) return;
     clearStops(sandbox);
+    found->second.cutOff = false;
+    inherited_.erase(sandbox);
     settle(found);
   });
 }
@@ -336,7 +371,7 @@ void Drain::forgetStops(const Barrier& barrier, const std::vector<std::pair<Call
 void Drain::settle(Barriers::iterator barrier) {
   Barrier& its = barrier->second;
   const BootTime now = clock_.now();
-  Ending ending = endingOf(barrier->first, its.pod);
+  Ending ending = endingOf(barrier->first, its);
   tellEnding(barrier, ending);
   std::optional<BootTime> next;
   std::vector<std::pair<CallPtr, Why>> going;
@@ -345,7 +380,8 @@ void Drain::settle(Barriers::iterator barrier) {
   std::erase_if(its.waiting, [&](const CallPtr& call) {
     const auto until = its.departure.until(call->grace, ending);
     const bool isReplaced = call->sandbox && ending == Ending::NotDeleted;
-    const bool isLetGo = call->sandbox && ending == Ending::ByKubelet && !containersWait;
+    const bool isLetGo =
+        call->sandbox && ending == Ending::ByKubelet && !containersWait && !its.cutOff;
     if (until.at <= now || isReplaced || isLetGo) {
       going.emplace_back(call, until.why);
       return true;
@@ -376,7 +412,7 @@ void Drain::settle(Barriers::iterator barrier) {
   forgetStops(its, going);
   if (!its.waiting.empty()) return;
   if (!going.empty()) {
-    ending = endingOf(barrier->first, its.pod);
+    ending = endingOf(barrier->first, its);
     tellEnding(barrier, ending);
   }
   // One that goes on lives: its end, when it comes, begins anew.

@@ -93,7 +93,8 @@ class Drain {
 
   /// The same of a whole sandbox, whose runtime ends what runs there at once: so does a kubelet
   /// whose StopContainer failed, as with an agent that died while it held it. Where the containers
-  /// were let go before, there is nothing to wait for.
+  /// were let go before, there is nothing to wait for; where they run since before this agent and
+  /// weren't told to stop by it, the pod ends, deleted or not.
   void stopSandbox(const SandboxId& sandbox, std::shared_ptr<const std::atomic<bool>> gone, Go go);
 
  private:
@@ -115,6 +116,7 @@ class Drain {
     std::optional<BootTime> wakes{};
     Duration grace{};                 ///< the longest of its containers'
     bool told = false;                ///< that the kubelet ends it
+    bool cutOff = false;              ///< its end began under an earlier agent, which didn't finish
     std::optional<BootTime> fails{};  ///< when it should long have ended
   };
   using Barriers = std::map<SandboxId, Barrier>;
@@ -132,6 +134,8 @@ class Drain {
   void keep(Container container, std::optional<std::int64_t> order);
   /// Of the containers that the pod has beside init containers and sidecars, which come first.
   [[nodiscard]] bool allStop(const SandboxId& sandbox, std::size_t containers) const;
+  /// Whether any container is there that wasn't told to stop.
+  [[nodiscard]] bool anyGoesOn(const SandboxId& sandbox) const;
   void setStops(const std::string& container, bool stops);
   void clearStops(const SandboxId& sandbox);
   // On the lane:
@@ -143,7 +147,11 @@ class Drain {
                                              const sandbox::SandboxView& view);
   /// Nothing where it is, or where nobody knows.
   [[nodiscard]] std::optional<BootTime> readyUntil(const PodRef& pod) const;
-  [[nodiscard]] Ending endingOf(const SandboxId& sandbox, const PodRef& pod) const;
+  [[nodiscard]] Ending endingOf(const SandboxId& sandbox, const Barrier& barrier) const;
+  /// Whether an earlier agent began to end it, and died before it was through. Once.
+  [[nodiscard]] bool isCutOff(const SandboxId& sandbox, const Barrier& barrier) const;
+  /// Whether the API has it of that sandbox that it drains.
+  [[nodiscard]] bool isSaidToDrain(const SandboxId& sandbox, const PodRef& pod) const;
   void tellEnding(Barriers::iterator barrier, Ending ending) const;
   /// Says that those of which an earlier agent may have said that they end don't.
   void disinherit(const SandboxId& sandbox);

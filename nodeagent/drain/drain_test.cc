@@ -54,6 +54,18 @@ class DrainTest : public ::testing::Test {
     caches_.serviceLists["blue"] = {
         {serviceNamed("web", address, hold), {sliceOf({mine, ready("u2", "n2")})}}};
   }
+  /// An earlier agent has said that the kubelet ends what is in `sandbox`.
+  void wasSaidToEnd(const std::string& sandbox = "s1") {
+    api::PodInterfaceSet set;
+    set.metadata.nameSpace = "shop";
+    set.metadata.name = "web";
+    set.pod = {"web", "u1"};
+    set.sandboxID = sandbox;
+    set.interfaces.resize(1);
+    set.interfaces[0].conditions.items = {
+        {api::kDraining, k8s::ConditionStatus::True, 0, clock_.wall(), "Stops", ""}};
+    own_.put(set);
+  }
   /// Everybody has heard that the pod goes.
   void goesByTheSlice() {
     serve(goes("u1"));
@@ -389,6 +401,81 @@ TEST_F(DrainTest, SidecarsOfAnEarlierAgentAreThoseThatAreOlder) {
   EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
 }
 
+TEST_F(DrainTest, ASandboxThatAnEarlierAgentDidNotFinishIsHeldThoughNotDeleted) {
+  // It died while it held the only container: the kubelet goes on to the sandbox.
+  has(1);
+  openWithContainer();
+  stopSandbox("s1");
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
+  EXPECT_THAT(went_, IsEmpty());
+  pass(100ms);
+  goesByTheSlice();
+  pass(2900ms);
+  EXPECT_THAT(went_, IsEmpty());
+  pass(200ms);
+  EXPECT_THAT(went_, ElementsAre("s1 31"));
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends")) << "it isn't taken back as it ends";
+  stopSandbox("s1");
+  EXPECT_EQ(went_.back(), "s1 0");
+}
+
+TEST_F(DrainTest, WhatAnEarlierAgentSaidHoldsTheContainersThatAreLeft) {
+  wasSaidToEnd();
+  openWithContainer();  // the second isn't there any more: it was let go
+  stop("c1");
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
+  pass(100ms);
+  goesByTheSlice();
+  pass(2900ms);
+  EXPECT_THAT(went_, IsEmpty());
+  pass(200ms);
+  EXPECT_THAT(told_, ElementsAre("held"));
+}
+
+TEST_F(DrainTest, WhatWasSaidOfAnotherSandboxSaysNothing) {
+  wasSaidToEnd("s0");
+  openWithContainer();
+  stop("c1");
+  pass(1100ms);
+  EXPECT_THAT(told_, ElementsAre("not-deleted"));
+  EXPECT_THAT(endings_, IsEmpty());
+}
+
+TEST_F(DrainTest, ASandboxInWhichNothingRunsIsNotHeld) {
+  has(1);
+  wasSaidToEnd();
+  listed_.clear();
+  open();
+  stopSandbox("s1");
+  EXPECT_THAT(went_, ElementsAre("s1 0"));
+  EXPECT_THAT(endings_, IsEmpty());
+}
+
+TEST_F(DrainTest, AnEndThatTheKubeletThoughtBetterOfUnderANewAgentIsOver) {
+  has(1);
+  wasSaidToEnd();
+  openWithContainer();
+  stopSandbox("s1");
+  goesByTheSlice();
+  drain_.created({"c2", "main", SandboxId("s1")});
+  settle();
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends", "web s1"));
+}
+
+TEST_F(DrainTest, AWholeSandboxWaitsForTheListOfWhatRunsInIt) {
+  has(1);
+  listFails_ = true;
+  listed_ = {{"c1", "main", SandboxId("s1")}};
+  open();
+  stopSandbox("s1");
+  pass(100ms);
+  EXPECT_THAT(went_, IsEmpty());
+  listFails_ = false;
+  pass(500ms);
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
+  EXPECT_THAT(went_, IsEmpty());
+}
+
 TEST_F(DrainTest, AStopThatTheKubeletGaveUpIsNone) {
   has(1);
   openWithContainer();
@@ -528,6 +615,9 @@ TEST_F(DrainTest, ASandboxWhoseContainersWereNotLetGoIsHeld) {
 
 TEST_F(DrainTest, ASandboxThatIsReplacedOrIsNobodysIsNotHeld) {
   openWithContainer();
+  stop("c1");  // the other ended by itself
+  pass(1100ms);
+  went_.clear();
   stopSandbox("s1");
   stopSandbox("plain");
   EXPECT_THAT(went_, ElementsAre("s1 0", "plain 0"));

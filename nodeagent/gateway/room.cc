@@ -6,6 +6,7 @@
 
 #include "lib/netlink/address.h"
 #include "lib/netlink/link.h"
+#include "lib/netlink/route.h"
 #include "lib/netns/keep.h"
 #include "lib/netns/netns.h"
 
@@ -35,6 +36,26 @@ Status address(netlink::Socket& socket, int link, const std::vector<InterfaceAdd
   for (const InterfaceAddress& one : wanted) {
     if (std::ranges::find(there, one, &netlink::AddressInfo::address) != there.end()) continue;
     MULTINET_CHECK(socket.run(netlink::addAddress(link, one)));
+  }
+  return {};
+}
+
+/// Answers to clients that keep their endpoint.
+Status route(netlink::Socket& socket, int link, const Pair& pair, bool six) {
+  MULTINET_TRY(const auto there, netlink::findRoutes(socket, link));
+  for (const IpAddress& via : {pair.node4.address, pair.node6.address}) {
+    if (!via.isV4() && !six) continue;
+    const IpPrefix& to = clientsRange(via.family());
+    const auto leads = [&](const netlink::RouteInfo& one) {
+      return one.to == to && one.via == via;
+    };
+    if (std::ranges::any_of(there, leads)) continue;
+    netlink::RouteInfo route;
+    route.to = to;
+    route.via = via;
+    route.linkIndex = link;
+    const Status added = socket.run(netlink::addRoute(route));
+    if (!added && added.error().code != Code::AlreadyExists) return added;
   }
   return {};
 }
@@ -166,6 +187,7 @@ Result<bool> Room::wire(netlink::Socket& node, const NetworkUid& network, const 
   }
   MULTINET_CHECK(address(node, ends->node.index, outer));
   MULTINET_CHECK(address(inside_, ends->inner.index, inner));
+  MULTINET_CHECK(route(inside_, ends->inner.index, pair, six));
   return six;
 }
 

@@ -4,7 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <map>
 #include <memory>
+#include <set>
+#include <thread>
 
 #include "lib/nft/committer.h"
 #include "nodeagent/gateway/test_node.h"
@@ -220,6 +224,141 @@ TEST_F(GatewayTest, UdpGoesOnToAnotherEndpoint) {
   EXPECT_EQ(sender.ask(), "one");
   lead("10.20.0.6");
   EXPECT_EQ(sender.ask(), "two");
+}
+
+/// Two endpoints of both families on `blue`, `one` and `two`.
+class KeepingTest : public GatewayTest {
+ protected:
+  KeepingTest() {
+    auto inside = socketIn(blue_.endpoint);
+    const auto net1 = netlink::findLink(inside, {0, "net1"}).value();
+    for (const char* more : {"10.20.0.6/16", "10.20.0.7/16", "fd20::6/64", "fd20::7/64"}) {
+      must(inside.run(netlink::addAddress(net1.index, on(more))));
+    }
+    for (const auto& [name, address] :
+         {std::pair("one", "10.20.0.6"), std::pair("two", "10.20.0.7"), std::pair("one", "fd20::6"),
+          std::pair("two", "fd20::7")}) {
+      servers_.push_back(std::make_unique<Server>(blue_.endpoint, name, address, 8080));
+      echoes_.push_back(std::make_unique<Echo>(blue_.endpoint, name, address, 8080));
+    }
+    auto client = socketIn(client_);
+    const auto in0 = netlink::findLink(client, {0, "in0"}).value();
+    for (unsigned i = 0; i < kClients; ++i) {
+      must(client.run(netlink::addAddress(in0.index, on(clientOf(i) + "/24"))));
+    }
+  }
+
+  static constexpr unsigned kClients = 16;
+  static std::string clientOf(unsigned number) { return "10.9.0." + std::to_string(100 + number); }
+
+  /// At port 30080 of the node, in each family and protocol.
+  std::vector<Way> ways(std::uint32_t seconds, const std::vector<std::string>& names) const {
+    std::vector<Way> all;
+    for (const auto& [family, base] :
+         {std::pair(IpFamily::V4, "10.20.0."), std::pair(IpFamily::V6, "fd20::")}) {
+      for (const Transport transport : {Transport::Tcp, Transport::Udp}) {
+        Way way{std::string(base) + std::to_string(static_cast<int>(transport))};
+        way.family = family;
+        way.transport = transport;
+        way.entrances = {{std::nullopt, 30080}};
+        way.affinity = seconds;
+        for (const std::string& name : names) {
+          way.targets.push_back({ip(base + std::string(name == "one" ? "6" : "7")), 8080});
+        }
+        all.push_back(way);
+      }
+    }
+    return all;
+  }
+  void lead(const std::vector<Way>& ways) {
+    const WayPorts ports = portsFor(ways, {});
+    const auto put = blue_.room.put(gatewayTable(ways, ports), clock_.now());
+    if (!put) throw std::runtime_error(put.error().message);
+    commit({{blue_.pair, blue_.hasIpv6, ways, ports}});
+  }
+  /// The endpoint that a client gets.
+  std::string asks(const std::string& at, const std::string& from = "") {
+    const std::string got = ask(client_, at, 30080, kPatience, from);
+    return got.substr(0, got.find(' '));
+  }
+  std::string sends(const std::string& at) { return Sender(client_, at, 30080).ask(); }
+
+  /// How many clients are remembered.
+  std::size_t kept() {
+    const auto scope = netns::Scope::enter(blue_.room.netns()).value();
+    const auto listed = nft::Committer::open().value().list(gatewayTable({}, {})).value();
+    return listed->sets.at("had").size();
+  }
+
+  Net blue_ = makeNet("blue", 0);
+  std::vector<std::unique_ptr<Server>> servers_;
+  std::vector<std::unique_ptr<Echo>> echoes_;
+};
+
+TEST_F(KeepingTest, AClientKeepsItsEndpointInEachFamilyAndProtocol) {
+  lead(ways(10800, {"one", "two"}));
+  std::set<std::string> seen;
+  for (unsigned i = 0; i < kClients; ++i) {
+    const std::string first = asks("10.9.0.1", clientOf(i));
+    for (int again = 0; again < 4; ++again) EXPECT_EQ(asks("10.9.0.1", clientOf(i)), first);
+    seen.insert(first);
+  }
+  EXPECT_EQ(seen, (std::set<std::string>{"one", "two"})) << "clients aren't one client";
+  const std::string six = asks("fd09::1");
+  const std::string udp = sends("10.9.0.1");
+  const std::string udp6 = sends("fd09::1");
+  const std::string node = ask(here_, "10.9.0.1", 30080);
+  for (int again = 0; again < 12; ++again) {
+    EXPECT_EQ(asks("fd09::1"), six);
+    EXPECT_EQ(sends("10.9.0.1"), udp);
+    EXPECT_EQ(sends("fd09::1"), udp6);
+    EXPECT_EQ(ask(here_, "10.9.0.1", 30080), node) << "a node is a client, too";
+  }
+}
+
+TEST_F(KeepingTest, AClientWhoseEndpointGoesKeepsTheNext) {
+  const auto both = ways(10800, {"one", "two"});
+  lead(both);
+  const std::string first = asks("10.9.0.1");
+  const std::string other = first == "one" ? "two" : "one";
+  lead(ways(10800, {other}));
+  EXPECT_EQ(asks("10.9.0.1"), other);
+  lead(both);
+  for (int again = 0; again < 12; ++again) EXPECT_EQ(asks("10.9.0.1"), other);
+}
+
+TEST_F(KeepingTest, WhatIsKnownOutlivesAnAgentAndOtherServices) {
+  const auto both = ways(10800, {"one", "two"});
+  lead(both);
+  std::map<unsigned, std::string> had;
+  for (unsigned i = 0; i < kClients; ++i) had[i] = asks("10.9.0.1", clientOf(i));
+  // A successor finds services changed: one is new, with another time, and has many endpoints.
+  blue_.room = Room::open(pathOf(directory_, blue_.uid), {}).value();
+  auto changed = both;
+  Way more = way("more", {{std::nullopt, 30090}});
+  more.affinity = 60;
+  for (unsigned i = 10; i < 20; ++i)
+    more.targets.push_back({ip("10.20.0." + std::to_string(i)), 1});
+  changed.push_back(more);
+  lead(changed);
+  for (unsigned i = 0; i < kClients; ++i) EXPECT_EQ(asks("10.9.0.1", clientOf(i)), had[i]);
+  lead(both);
+  for (unsigned i = 0; i < kClients; ++i) EXPECT_EQ(asks("10.9.0.1", clientOf(i)), had[i]);
+}
+
+TEST_F(KeepingTest, AClientIsForgottenInTime) {
+  lead(ways(2, {"one", "two"}));
+  asks("10.9.0.1");
+  EXPECT_EQ(kept(), 1U);
+  const BootTime by = clock_.now() + std::chrono::seconds(20);
+  while (kept() > 0 && clock_.now() < by)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(kept(), 0U);
+  lead(ways(0, {"one", "two"}));
+  std::set<std::string> seen;
+  for (int i = 0; i < 24; ++i) seen.insert(asks("10.9.0.1"));
+  EXPECT_EQ(seen.size(), 2U) << "without an affinity each has its turn";
+  EXPECT_EQ(kept(), 0U);
 }
 
 TEST_F(GatewayTest, ComeBackWholeAndAreFoundByASuccessor) {

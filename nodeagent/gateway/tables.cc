@@ -8,6 +8,8 @@
 namespace multinet::agent::gateway {
 namespace {
 
+/// Who had which endpoint, of a family in a gateway. Beyond these nobody is remembered.
+constexpr unsigned kMostKept = 65536;
 constexpr unsigned kPairBits = 2;  // four addresses each: as IPv4 has a broadcast address
 constexpr std::uint16_t kFirstPort = 1024;
 constexpr unsigned kPorts = 64512;  // from there on
@@ -30,6 +32,19 @@ const IpPrefix& range6() {
   return kRange;
 }
 
+/// Beside range4().
+const IpPrefix& clients4() {
+  static const IpPrefix kRange(IpAddress::fromV4({169, 254, 224, 0}), 19);
+  return kRange;
+}
+
+/// The kernel chooses by 32 bits, and takes the first address of a range that has them all free
+/// (nf_nat_core.c, find_best_ips_proto).
+const IpPrefix& clients6() {
+  static const IpPrefix kRange(IpAddress::parse("fd6d:6e67:0:1::").value_or(IpAddress()), 100);
+  return kRange;
+}
+
 InterfaceAddress addressOf(const IpPrefix& range, unsigned number, unsigned place) {
   const unsigned length = (range.isV4() ? 32U : 128U) - kPairBits;
   return {range.at((number << kPairBits) + place), length};
@@ -42,6 +57,12 @@ std::string protocolOf(const Way& way) {
 /// `6 . 4000`
 std::string portText(const Way& way, std::uint16_t port) {
   return protocolOf(way) + " . " + std::to_string(port);
+}
+
+/// `6 . 4000 . 3 : 10.20.0.1 . 8080`
+std::string slotText(const Way& way, std::uint16_t port, std::size_t slot, const Target& target) {
+  return portText(way, port) + " . " + std::to_string(slot) + " : " + target.address.str() + " . " +
+         std::to_string(target.port);
 }
 
 std::string entranceText(const Way& way, const Entrance& entrance) {
@@ -76,9 +97,11 @@ class NodeFamily {
     sources_ = {named("sources"), address + " . " + port + " . " + address, {}, "", true};
     refused_ = {named("refused"), address + " . " + port, {}};
     addresses_ = {named("addresses"), address, {}};
+    keeping_ = {named("keeping"), address + " . " + port, {}};
   }
 
   void lead(const Way& way, const IpAddress& gateway, std::uint16_t port) {
+    if (way.affinity != 0) keeping_.elements.insert(gateway.str() + " . " + portText(way, port));
     for (const Entrance& entrance : way.entrances) {
       const std::string text = entranceText(way, entrance);
       if (!taken_.insert(text).second) continue;
@@ -109,7 +132,14 @@ class NodeFamily {
 
   void addTo(nft::Table& table) const {
     table.sets.insert(table.sets.end(),
-                      {nodePorts_, entrances_, limited_, sources_, refused_, addresses_});
+                      {nodePorts_, entrances_, limited_, sources_, refused_, addresses_, keeping_});
+  }
+  /// The same client is the same to the gateway, by whichever connection.
+  [[nodiscard]] std::string hiding(const IpPrefix& clients) const {
+    const std::string ip = words_.ip;
+    return "oifname @gateways " + ip + " daddr . meta l4proto . th dport @" + keeping_.name +
+           " snat " + ip + " to " + clients.first().str() + "-" + clients.last().str() +
+           " persistent";
   }
   [[nodiscard]] std::vector<std::string> leading() const {
     const std::string ip = words_.ip;
@@ -141,12 +171,84 @@ class NodeFamily {
   nft::Set sources_;
   nft::Set refused_;
   nft::Set addresses_;
+  nft::Set keeping_;  ///< ways by whose gateways clients keep their endpoint
   std::set<std::string> taken_;
 };
 
 void append(std::vector<std::string>& to, std::vector<std::string> more) {
   std::ranges::move(more, std::back_inserter(to));
 }
+
+/// By which number each target of a way is remembered: by a hash of it, so that it is the same in
+/// each agent.
+std::map<Target, std::uint32_t> numbersOf(const Way& way) {
+  std::map<Target, std::uint32_t> numbers;
+  std::set<std::uint32_t> taken = {0};  // nobody
+  std::vector<Target> targets = way.targets;
+  std::ranges::sort(targets);
+  for (const Target& target : targets) {
+    const std::uint64_t hash = fnv1a(target.address.str() + " " + std::to_string(target.port));
+    auto number = static_cast<std::uint32_t>(hash ^ (hash >> 32U));
+    while (!taken.insert(number).second) ++number;
+    numbers.emplace(target, number);
+  }
+  return numbers;
+}
+
+/// What of a gateway's table is about clients that keep their endpoint. `mark` is a slot at first,
+/// then the number of the target; what a client had is in the connection's mark meanwhile. Both are
+/// nobody else's in a gateway's namespace. A client is the last 32 bits of its address: all that
+/// differs in clientsRange(), and nft 1.0.6 has no register for a map's value beside a whole
+/// address of IPv6 (netlink_linearize.c, netlink_gen_map_stmt).
+struct Keeping {
+  nft::Set numbers{"numbers", "inet_proto . inet_service . mark", {}, "mark"};  ///< by slot
+  nft::Set usable{"usable", "inet_proto . inet_service . mark", {}};
+  nft::Set times{"times", "inet_proto . inet_service", {}, "mark"};
+  nft::Set had{"had", "typeof @nh,96,32 . meta l4proto . th dport", {}, "meta mark"};
+  std::set<std::uint32_t> seconds;
+
+  Keeping() { had.filledBy = "size " + std::to_string(kMostKept) + "; flags dynamic,timeout;"; }
+
+  void add(const Way& way, std::uint16_t port, const std::map<Target, std::uint32_t>& targets,
+           std::size_t slots) {
+    const std::string text = portText(way, port);
+    for (std::size_t slot = 0; slot < slots; ++slot) {
+      const std::uint32_t number = targets.at(way.targets[slot % way.targets.size()]);
+      numbers.elements.insert(text + " . " + std::to_string(slot) + " : " + std::to_string(number));
+    }
+    for (const auto& [target, number] : targets) {
+      usable.elements.insert(text + " . " + std::to_string(number));
+    }
+    times.elements.insert(text + " : " + std::to_string(way.affinity));
+    seconds.insert(way.affinity);
+  }
+  /// Of connections that begin: the rest of them follows. The time of whoever comes again begins
+  /// anew; what is remembered isn't changed by `update`, so it is taken out where it counts no
+  /// more.
+  [[nodiscard]] std::vector<std::string> rules(const std::string& in) const {
+    if (seconds.empty()) return {};
+    const std::string way = "meta l4proto . th dport";
+    std::vector<std::string> all = {in + "meta mark set " + way + " . meta mark map @numbers"};
+    for (const auto& [family, client] : {std::pair("ipv4", "@nh,96,32"), {"ipv6", "@nh,160,32"}}) {
+      const std::string of = in + "meta nfproto " + family + " ";
+      const std::string key = std::string(client) + " . " + way;
+      all.push_back(of + "ct mark set " + key + " map @had");
+      all.push_back(of + "ct mark != 0 " + way + " . ct mark != @usable delete @had { " + key +
+                    " : ct mark }");
+    }
+    all.push_back(in + way + " . ct mark @usable meta mark set ct mark");
+    all.push_back(in + "ct mark set " + way + " map @times");
+    for (const std::uint32_t one : seconds) {
+      const std::string time = std::to_string(one);
+      for (const auto& [family, client] :
+           {std::pair("ipv4", "@nh,96,32"), {"ipv6", "@nh,160,32"}}) {
+        all.push_back(in + "meta nfproto " + family + " ct mark " + time + " update @had { " +
+                      client + " . " + way + " timeout " + time + "s : meta mark }");
+      }
+    }
+    return all;
+  }
+};
 
 /// Slots that a random number chooses from: few where few are enough to be fair.
 std::size_t slotsFor(const std::vector<Way>& ways) {
@@ -171,6 +273,10 @@ std::optional<unsigned> numberOf(const InterfaceAddress& node4) {
   const unsigned number = offset >> kPairBits;
   if (addressOf(range4(), number, 1) != node4) return std::nullopt;
   return number;
+}
+
+const IpPrefix& clientsRange(IpFamily family) {
+  return family == IpFamily::V4 ? clients4() : clients6();
 }
 
 bool isPairs(const IpAddress& address) {
@@ -206,27 +312,34 @@ nft::Table gatewayTable(const std::vector<Way>& ways, const WayPorts& ports) {
   const std::size_t slots = slotsFor(ways);
   nft::Set four{"slots4", "inet_proto . inet_service . mark", {}, "ipv4_addr . inet_service"};
   nft::Set six{"slots6", "inet_proto . inet_service . mark", {}, "ipv6_addr . inet_service"};
+  Keeping keeping;
   for (const Way& way : ways) {
     const auto port = ports.find(way.name);
     if (way.targets.empty() || port == ports.end()) continue;
     nft::Set& set = way.family == IpFamily::V4 ? four : six;
+    if (way.affinity != 0) {
+      const auto numbers = numbersOf(way);
+      keeping.add(way, port->second, numbers, slots);
+      for (const auto& [target, number] : numbers) {
+        set.elements.insert(slotText(way, port->second, number, target));
+      }
+      continue;
+    }
     for (std::size_t slot = 0; slot < slots; ++slot) {
       const Target& target = way.targets[slot % way.targets.size()];
-      set.elements.insert(portText(way, port->second) + " . " + std::to_string(slot) + " : " +
-                          target.address.str() + " . " + std::to_string(target.port));
+      set.elements.insert(slotText(way, port->second, slot, target));
     }
   }
   const std::string in = std::string("iifname \"") + kInnerDevice + "\" ";
   const std::string slot = " to meta l4proto . th dport . meta mark map @";
+  std::vector<std::string> leading = {in + "meta mark set numgen random mod " +
+                                      std::to_string(slots)};
+  append(leading, keeping.rules(in));
+  append(leading, {in + "meta nfproto ipv4 dnat ip" + slot + four.name,
+                   in + "meta nfproto ipv6 dnat ip6" + slot + six.name});
   return {"multinet_gateway",
-          {four, six},
-          {{"lead",
-            "prerouting",
-            kDstnat,
-            {in + "meta mark set numgen random mod " + std::to_string(slots),
-             in + "meta nfproto ipv4 dnat ip" + slot + four.name,
-             in + "meta nfproto ipv6 dnat ip6" + slot + six.name},
-            "nat"},
+          {four, six, keeping.numbers, keeping.usable, keeping.times, keeping.had},
+          {{"lead", "prerouting", kDstnat, leading, "nat"},
            {"pass",
             "forward",
             0,
@@ -267,11 +380,16 @@ nft::Table nodeTable(const std::vector<Opened>& gateways, const std::vector<Way>
   std::vector<std::string> refusing = {"ct state established,related accept"};
   append(refusing, four.refusing());
   append(refusing, six.refusing());
-  table.chains = {{"come_in", "prerouting", kBeforeDstnat, leading, "nat"},
-                  {"go_out", "output", kBeforeDstnat, leading, "nat"},
-                  {"hide", "postrouting", kBeforeSrcnat, {"oifname @gateways masquerade"}, "nat"},
-                  {"refuse_forwarded", "forward", kBeforeFilter, refusing},
-                  {"refuse_own", "output", kBeforeFilter, refusing}};
+  table.chains = {
+      {"come_in", "prerouting", kBeforeDstnat, leading, "nat"},
+      {"go_out", "output", kBeforeDstnat, leading, "nat"},
+      {"hide",
+       "postrouting",
+       kBeforeSrcnat,
+       {four.hiding(clients4()), six.hiding(clients6()), "oifname @gateways masquerade"},
+       "nat"},
+      {"refuse_forwarded", "forward", kBeforeFilter, refusing},
+      {"refuse_own", "output", kBeforeFilter, refusing}};
   return table;
 }
 

@@ -39,6 +39,10 @@ inline constexpr unsigned kMostGateways = 1024;
 /// Which number has that node4; nothing where it is of another range.
 [[nodiscard]] std::optional<unsigned> numberOf(const InterfaceAddress& node4);
 
+/// What a gateway sees of clients that keep their endpoint is an address of this range, by a hash
+/// of the client's own: the same each time, and no network's. Its answers go back by it.
+[[nodiscard]] const IpPrefix& clientsRange(IpFamily family);
+
 /// Whether it is of such a pair.
 [[nodiscard]] bool isPairs(const IpAddress& address);
 
@@ -47,8 +51,9 @@ inline constexpr unsigned kMostGateways = 1024;
 using WayPorts = std::map<std::string, std::uint16_t>;
 [[nodiscard]] WayPorts portsFor(const std::vector<Way>& ways, const WayPorts& before);
 
-/// Table `multinet_gateway` of a gateway's namespace: to a random endpoint, with the gateway's own
-/// address on the network; nothing is forwarded that didn't come from the node.
+/// Table `multinet_gateway` of a gateway's namespace: to a random endpoint, or to the one that the
+/// client had, with the gateway's own address on the network; nothing is forwarded that didn't come
+/// from the node. Who had which the rules keep by themselves, in map `had`.
 [[nodiscard]] nft::Table gatewayTable(const std::vector<Way>& ways, const WayPorts& ports);
 
 /// A gateway that is there, as the node's rules need it.

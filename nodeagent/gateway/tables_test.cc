@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 namespace multinet::agent::gateway {
 namespace {
 
@@ -81,6 +83,35 @@ TEST(GatewayTable, HasASlotForEachRandomNumber) {
   six.transport = Transport::Udp;
   EXPECT_THAT(setOf(gatewayTable({six}, {{"six", 5000}}), "slots6").elements,
               Contains("17 . 5000 . 0 : fd00:20::1 . 53"));
+}
+
+TEST(GatewayTable, RemembersClientsOfWaysThatKeepTheirs) {
+  Way keeps = wayOf("keeps", 2);
+  keeps.affinity = 60;
+  const std::vector<Way> ways = {wayOf("any", 2), keeps};
+  const auto table = gatewayTable(ways, {{"any", 4000}, {"keeps", 4001}});
+  EXPECT_THAT(setOf(table, "numbers").elements, SizeIs(16)) << "one for each slot";
+  EXPECT_THAT(setOf(table, "usable").elements, SizeIs(2));
+  EXPECT_THAT(setOf(table, "times").elements, ElementsAre("6 . 4001 : 60"));
+  EXPECT_THAT(setOf(table, "slots4").elements, SizeIs(16 + 2)) << "by slot, and by number";
+  EXPECT_THAT(table.chains[0].rules, Contains(testing::HasSubstr("timeout 60s")).Times(2));
+  std::ranges::reverse(keeps.targets);
+  const auto again = gatewayTable({keeps}, {{"keeps", 4001}});
+  EXPECT_EQ(setOf(again, "usable").elements, setOf(table, "usable").elements)
+      << "a target's number is its own";
+  const auto none = gatewayTable({wayOf("any", 2)}, {{"any", 4000}});
+  EXPECT_THAT(none.chains[0].rules, SizeIs(3)) << "who keeps nothing pays nothing";
+}
+
+TEST(NodeTable, SaysByWhichWaysClientsAreTold) {
+  Way keeps = wayOf("keeps", 1);
+  keeps.affinity = 60;
+  keeps.entrances = {{std::nullopt, 30080}};
+  const Opened opened{pairOf(NetworkUid("u"), 0), true, {keeps}, {{"keeps", 4001}}};
+  const auto table = nodeTable({opened}, {}, {});
+  EXPECT_THAT(setOf(table, "keeping4").elements, ElementsAre("169.254.208.2 . 6 . 4001"));
+  EXPECT_FALSE(isPairs(clientsRange(IpFamily::V4).first()));
+  EXPECT_FALSE(isPairs(clientsRange(IpFamily::V6).first()));
 }
 
 TEST(NodeTable, LeadsToGatewaysAndRefusesTheRest) {

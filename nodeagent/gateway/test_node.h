@@ -113,14 +113,18 @@ class Server {
   std::jthread thread_;
 };
 
-/// What a server answers, or why nobody does.
+/// What a server answers, or why nobody does; `from`: the client's address.
 inline std::string ask(const Fd& netns, const std::string& address, std::uint16_t port,
-                       int patience = kPatience) {
+                       int patience = kPatience, const std::string& from = "") {
   const SocketAddress to(ip(address), port);
   Fd socket;
   {
     const auto scope = netns::Scope::enter(netns).value();
     socket = Fd(::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  }
+  if (!from.empty()) {
+    const SocketAddress at(ip(from), 0);
+    if (::bind(socket.get(), at.get(), at.size) != 0) return std::strerror(errno);
   }
   if (::connect(socket.get(), to.get(), to.size) != 0 && errno != EINPROGRESS) {
     return std::strerror(errno);

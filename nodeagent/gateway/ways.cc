@@ -133,7 +133,8 @@ std::vector<Way> waysOf(const k8s::Service& service, const Slices& slices, const
         ways.push_back({service.metadata.nameSpace + "/" + service.metadata.name + ":" +
                             std::to_string(number) + protocol + std::string(name(family)) + kind,
                         family, *transport, std::move(entrances),
-                        chosen(usable(endpointsOf(port, family, slices, place), policy), place)});
+                        chosen(usable(endpointsOf(port, family, slices, place), policy), place),
+                        endpoints::affinityOf(service)});
       };
       if (isExternal(service)) {
         add(" external", externalEntrances(service, port, family),

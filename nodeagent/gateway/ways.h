@@ -2,6 +2,7 @@
 // on the network, and to which endpoints they are led. Pure.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,8 @@ struct Way {
   Transport transport = Transport::Tcp;
   std::vector<Entrance> entrances{};
   std::vector<Target> targets{};  ///< at most kMostTargets; empty: whoever comes is refused
+  /// For how many seconds a client keeps the target that it was given; 0: not at all.
+  std::uint32_t affinity = 0;
   bool operator==(const Way&) const = default;
 };
 

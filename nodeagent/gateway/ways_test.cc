@@ -57,6 +57,15 @@ TEST(Ways, AClusterIPOfTheNetworkAloneHasNone) {
   EXPECT_THAT(addressesOf(serviceOf("ExternalName")), IsEmpty());
 }
 
+TEST(Ways, AnAffinityIsTheServices) {
+  auto service = serviceOf("NodePort");
+  service.spec.ports[0].nodePort = 30080;
+  EXPECT_EQ(waysOf(service, sliceOf(2), kPlace).at(0).affinity, 0U);
+  service.spec.sessionAffinity = "ClientIP";
+  service.spec.sessionAffinityConfig = k8s::SessionAffinityConfig{k8s::ClientIpConfig{60}};
+  EXPECT_EQ(waysOf(service, sliceOf(2), kPlace).at(0).affinity, 60U);
+}
+
 TEST(Ways, ANodePortIsAtAnyAddressOfTheNode) {
   auto service = serviceOf("NodePort");
   service.spec.ports[0].nodePort = 30080;

@@ -237,6 +237,80 @@ def test_a_network_without_an_address_left_is_told_and_its_clients_refused(
     cluster.wait(over, 30, f"{other} to lack nothing")
 
 
+def test_a_client_keeps_its_endpoint_by_each_way_in_and_under_a_new_agent(shop: Shop) -> None:
+    """In both families, by TCP and UDP; from pods without networks, and from outside."""
+    cluster, namespace = shop.cluster, shop.namespace
+    at, other = cluster.nodes[:2]
+    names = [f"web-{number}" for number in range(3)]
+    for name in names:
+        cluster.apply(pod(name, namespace, node=at, networks="stage", labels={"app": "web"},
+                          script=SERVE))  # fmt: skip
+    for name in names:
+        cluster.wait_pod_ready(name, namespace)
+        netns = pod_place(cluster, at, namespace, name).netns
+        echo = ECHO.replace("web-by-datagram", name)
+        inside = f"timeout 300 nsenter --net={netns} python3 -c '{echo}' >/dev/null 2>&1 &"
+        cluster.node_exec(at, "bash", "-c", inside)
+    ports = [
+        {"name": "http", "port": 80, "targetPort": 8080},
+        {"name": "dns", "port": 53, "targetPort": 5353, "protocol": "UDP"},
+    ]
+    kept = {"clusterIP": None, "type": "NodePort", "ports": ports, "reach": "Cluster",
+            "ipFamilyPolicy": "RequireDualStack", "sessionAffinity": "ClientIP"}  # fmt: skip
+    cluster.apply(service("web", namespace, "stage", **kept))
+    shop.wait_reason("web", "Available", "Endpoints")
+    vip = cluster.json("service", "web", namespace)["spec"]["clusterIP"]
+    ways: dict[str, Callable[[], str]] = {
+        "ClusterIP from a pod": lambda: page_of(shop, "asker", f"http://{vip}/")
+    }
+    for address in node_addresses(cluster, other):
+        host = f"[{address}]" if ":" in address else address
+        url = f"http://{host}:{node_port(shop, 'web')}/"
+        dns = node_port(shop, "web", 1)
+        ways |= {
+            f"{url} from outside": lambda url=url: from_outside(cluster, url),
+            f"{address}, UDP": lambda at=address: datagram_from_outside(cluster, at, dns),
+        }
+
+    def one_of(way: str) -> str:
+        seen = {ways[way]() for _ in range(8)}
+        assert len(seen) == 1 and seen <= set(names), f"{way}: {sorted(seen)}"
+        return seen.pop()
+
+    for way, ask in ways.items():
+        cluster.wait(answered(ask), 60, way)
+    had = {way: one_of(way) for way in ways}
+    for node in (at, other):
+        cluster.kill(node, "agent")
+    for way in ways:  # while the next ones begin, and again once they are there
+        assert one_of(way) == had[way], way
+    # Another endpoint comes: what the agents keep changes, and nobody moves.
+    cluster.apply(pod("web-3", namespace, node=other, networks="stage", labels={"app": "web"},
+                      script=SERVE))  # fmt: skip
+    cluster.wait_pod_ready("web-3", namespace)
+
+    def four() -> bool:
+        status = cluster.json("podnetworkservice", "web", namespace)["status"]
+        return bool(status["endpoints"]["ready"] == 8)
+
+    cluster.wait(four, 30, "four endpoints of each family")
+    for way in ways:
+        assert one_of(way) == had[way], way
+    # Its endpoint goes: another, and that one from then on.
+    way = next(one for one in ways if "from outside" in one)
+    gone = had[way]
+    cluster.delete("pod", gone, namespace, "--wait=false")
+
+    def elsewhere() -> bool:
+        got = ways[way]()
+        assert got.startswith("web-") and got != gone, got
+        return True
+
+    cluster.wait(elsewhere, 20, "another endpoint")
+    names.append("web-3")
+    assert one_of(way) != gone
+
+
 def test_gateways_serve_beside_a_kube_proxy_of_iptables(shop: Shop, tmp_path: Path) -> None:
     """The clusters' own is of nftables."""
     cluster, namespace = shop.cluster, shop.namespace

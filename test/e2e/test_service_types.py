@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from e2elib import metallb
 from e2elib.balancer import FINALIZER, Balancer
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
 from e2elib.objects import OUTSIDE, interface_sets, service, vxlan
+from e2elib.places import node_place
 from e2elib.shop import Shop, workload
 
 ADDRESSES = ("192.0.2.10", "192.0.2.11", "192.0.2.12")
@@ -158,6 +161,53 @@ def test_a_load_balancer_controller_gives_addresses(shop: Shop) -> None:
         cluster.wait(clean, 20, "the load balancer controller to clean up")
         assert "loadBalancer" not in status(shop, "web")
         assert balancer.refused == []
+
+
+def test_metallb_gives_addresses_that_lead_to_a_network(shop: Shop, tmp_path: Path) -> None:
+    """MetalLB's own controller: it sees core Services, and asks nothing of the network."""
+    cluster, namespace = shop.cluster, shop.namespace
+    cluster.apply(workload("Deployment", "web", namespace, "stage", 2))
+    shop.rolled_out("deployment/web")
+    log = tmp_path / "metallb.log"
+    with metallb.running(cluster, log):
+        cluster.apply(metallb.pool("any", "192.0.2.32/28", "2001:db8::20/124"))
+        dual = {"type": "LoadBalancer", "ipFamilyPolicy": "RequireDualStack"}
+        cluster.apply(vip(shop, "web", ports=PORTS[:1], **dual))
+        shop.wait_reason("web", "Assigned", "LoadBalancer")
+        given = [one["ip"] for one in status(shop, "web")["loadBalancer"]["ingress"]]
+        assert sorted(":" in one for one in given) == [False, True], given
+        metadata = cluster.json("service", "web", namespace)["metadata"]
+        assert metadata["annotations"][metallb.POOL_NOTE] == "any", metadata
+        four = next(one for one in given if ":" not in one)
+        node = cluster.json("node", cluster.nodes[0])["status"]["addresses"][0]["address"]
+        place = node_place(cluster, "cp")
+        place.ip("route", "replace", f"{four}/32", "via", node)
+        try:
+
+            def served() -> bool:
+                code, out, err = cluster.node_exec_try(
+                    "cp", "curl", "-s", "--max-time", "5", f"http://{four}/"
+                )
+                assert out.startswith("web-"), (code, out, err, log.read_text()[-2000:])
+                return True
+
+            cluster.wait(served, 60, f"{four} to be served")
+        finally:
+            place.ip("route", "delete", f"{four}/32")
+        # One of its owner's choice, by MetalLB's own annotation.
+        wished = json.loads(vip(shop, "chosen", type="LoadBalancer", ports=PORTS[1:]))
+        wished["metadata"]["annotations"] = {metallb.WISH: "192.0.2.40"}
+        cluster.apply(json.dumps(wished))
+
+        def chosen() -> bool:
+            told = status(shop, "chosen").get("loadBalancer", {}).get("ingress", [])
+            assert [one["ip"] for one in told] == ["192.0.2.40"], told
+            return True
+
+        cluster.wait(chosen, 20, "the address that was asked for")
+        cluster.apply(vip(shop, "web", ports=PORTS[:1], ipFamilyPolicy="RequireDualStack"))
+        wait_type(shop, "web", "ClusterIP")
+        cluster.wait(lambda: "loadBalancer" not in status(shop, "web"), 20, "its addresses to go")
 
 
 def test_made_again_waits_for_the_load_balancer_of_the_earlier(shop: Shop) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from e2elib.cluster import Cluster
 from e2elib.freezing import frozen, frozen_pod
-from e2elib.load import PORT, Load, servers
+from e2elib.load import PORT, Load, server_pod, servers
 from e2elib.networks import Networks
 from e2elib.objects import macvlan, network, service, vxlan
 from e2elib.places import sandboxes
@@ -148,15 +148,10 @@ def test_no_connection_is_lost_by_an_end(deployed: Cluster, stage: str, namespac
 def server_pods(
     cluster: Cluster, namespace: str, networks: str | None, names: list[str], node: str
 ) -> None:
-    """Pods as servers() has them, with app: NAME of the first part of their names; without an owner."""
+    """Each has one of the node's things."""
     for name in names:
-        app = name.split("-")[0]
-        template = json.loads(servers(app, namespace, networks, 1, GRACE))["spec"]["template"]
-        template["spec"].pop("topologySpreadConstraints")
-        template["spec"]["nodeSelector"] = {"kubernetes.io/hostname": node}
-        template["spec"]["containers"][0]["resources"] = {"limits": {THING: "1"}}
-        metadata = template["metadata"] | {"name": name, "namespace": namespace}
-        one = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+        one = json.loads(server_pod(name, namespace, networks, GRACE, node))
+        one["spec"]["containers"][0]["resources"] = {"limits": {THING: "1"}}
         cluster.apply(json.dumps(one))
 
 

@@ -1,4 +1,4 @@
-"""A cluster of one node with our whole deployment, and pods that only the benchmark starts."""
+"""A small cluster with our whole deployment, and pods that only the benchmark starts."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ _POD: dict[str, Any] = {
 class BenchCluster:
     """Up with `with`; gone at its end, whatever happened."""
 
-    def __init__(self, programs: Path, progress: Progress) -> None:
+    def __init__(self, programs: Path, progress: Progress, nodes: int = 1) -> None:
         self._programs = programs
         self._progress = progress
+        self._nodes = nodes
 
     def __enter__(self) -> BenchCluster:
         run([str(_TOOLS / "cluster"), "down", "--name", NAME], timeout=120)
@@ -65,9 +66,9 @@ class BenchCluster:
         agent = self._programs / "multinet-nodeagent"
         with tempfile.TemporaryDirectory(prefix="multinet-bench-") as directory:
             images = [self._image(server, Path(directory)) for server in _SERVERS]
-            command = [str(_TOOLS / "cluster"), "up", "--name", NAME, "--nodes", "1"]
+            command = [str(_TOOLS / "cluster"), "up", "--name", NAME, "--nodes", str(self._nodes)]
             command += ["--agent", str(agent), "--image", *images]
-            with self._progress.step("start a cluster of one node"):
+            with self._progress.step(f"start a cluster, nodes: {self._nodes}"):
                 run(command, timeout=1800)
         self._record = Cluster(Layout(NAME))
         with self._progress.step("deploy, and wait for the networks blue and lan"):

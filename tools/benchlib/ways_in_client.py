@@ -16,7 +16,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 CONNECTS = 50
+TURNS = 100
 PATIENCE = 60.0
+PODS = "/api/v1/namespaces/default/pods"
 LEAST = 3  # rounds, whatever they take; the one before them warms up
 
 
@@ -49,6 +51,19 @@ def stream(address: tuple[str, int], size: int) -> float:
         return (time.perf_counter() - begin) * 1e3
 
 
+def rtt(address: tuple[str, int]) -> float:
+    """us for a byte there and back, on a connection that stands."""
+    with socket.create_connection(address, timeout=30) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(b"=")
+        begin = time.perf_counter()
+        for _ in range(TURNS):
+            client.sendall(b".")
+            if not client.recv(1):
+                raise SystemExit(f"ask {address}: it went away")
+        return (time.perf_counter() - begin) / TURNS * 1e6
+
+
 def wait_for(address: tuple[str, int]) -> None:
     until = time.monotonic() + PATIENCE
     while True:
@@ -62,7 +77,7 @@ def wait_for(address: tuple[str, int]) -> None:
 
 
 def by_ways(told: dict[str, Any]) -> None:
-    ways = {name: (told["address"], port) for name, port in told["ways"].items()}
+    ways = {name: (address, port) for name, (address, port) in told["ways"].items()}
     for address in ways.values():
         wait_for(address)
     order = random.Random(1)
@@ -73,7 +88,9 @@ def by_ways(told: dict[str, Any]) -> None:
             break
         order.shuffle(names)
         for name in names:
-            taken = {"connect": connects(ways[name]), "stream": stream(ways[name], told["bytes"])}
+            way = ways[name]
+            taken = {"connect": connects(way), "rtt": rtt(way)}
+            taken["stream"] = stream(way, told["bytes"])
             for what, value in taken.items() if number > 0 else ():
                 say(what, name, value)
 
@@ -89,13 +106,19 @@ class Api:
     def _connect(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(self._host, context=self._context, timeout=PATIENCE)
 
-    def call(self, method: str, path: str) -> Any:
-        self._kept.request(method, path)
+    def label(self, pod: str, app: str) -> None:
+        """Puts a pod behind other services."""
+        body = json.dumps({"metadata": {"labels": {"app": app}}})
+        self.call("PATCH", f"{PODS}/{pod}", body)
+
+    def call(self, method: str, path: str, body: str | None = None) -> Any:
+        kind = {"Content-Type": "application/merge-patch+json"} if body else {}
+        self._kept.request(method, path, body, kind)
         answer = self._kept.getresponse()
-        body = json.loads(answer.read())
+        told = json.loads(answer.read())
         if answer.status >= 300:
-            raise SystemExit(f"{method} {path}: {answer.status} {body.get('message')}")
-        return body
+            raise SystemExit(f"{method} {path}: {answer.status} {told.get('message')}")
+        return told
 
     def watch(self, path: str) -> Iterator[Any]:
         connection = self._connect()
@@ -103,6 +126,9 @@ class Api:
         answer = connection.getresponse()
         while line := answer.readline():
             yield json.loads(line)["object"]
+
+
+SERVICES = {"multinet": "bench-goes", "core": "bench-goes-core"}
 
 
 class Seen:
@@ -138,22 +164,71 @@ def follow_slices(api: Api, seen: Seen, service: str, case: str) -> None:
                 seen.see(case, name)
 
 
+class Churn:
+    """Pods that come and go behind services, so many times a second together."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self._told = told
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._turn, args=(first,), daemon=True) for first in range(2)
+        ]
+        self.done = 0
+
+    def __enter__(self) -> Churn:
+        for one in self._threads:
+            one.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for one in self._threads:
+            one.join(PATIENCE)
+
+    def _turn(self, first: int) -> None:
+        """Each thread has the pods of its own parity."""
+        api = Api(self._told)
+        pods = range(first, self._told["churning"], 2)
+        step = 2 / self._told["changes"]
+        due, round_number = time.monotonic(), 0
+        while True:
+            for pod in pods:
+                if self._stop.wait(max(0.0, due - time.monotonic())):
+                    return
+                due = max(due + step, time.monotonic() - 1)
+                api.label(f"bench-churn-{pod}", ("bench-churn", "none")[round_number % 2])
+                self.done += 1
+            round_number += 1
+
+
+def delete_in_turn(api: Api, seen: Seen, phase: str, deletions: int) -> None:
+    for number in range(deletions):
+        name = f"bench-goes-{phase}-{number}"
+        api.label(name, "bench-goes")
+        for case in SERVICES:
+            seen.wait(f"{case} ready", name)
+        time.sleep(0.7)  # each node has heard of it, and its clients have been there
+        begin = time.monotonic()
+        say(f"deleted {phase}", name, begin)
+        api.call("DELETE", f"{PODS}/{name}")
+        for case in SERVICES:
+            say(f"slice {phase}", case, (seen.wait(case, name) - begin) * 1e3)
+        time.sleep(0.7)
+
+
 def by_deletions(told: dict[str, Any]) -> None:
     api, seen = Api(told), Seen()
-    services = {"multinet": "bench-goes", "core": "bench-goes-core"}
-    for case, service in services.items():
+    for case, service in SERVICES.items():
         follow = (api, seen, service, case)
         threading.Thread(target=follow_slices, args=follow, daemon=True).start()
-    names = [f"bench-goes-{number}" for number in range(told["deletions"])]
-    for name in names:
-        for case in services:
-            seen.wait(f"{case} ready", name)
-    for name in names:
+    for phase in told["phases"]:
+        if phase == "idle":
+            delete_in_turn(api, seen, phase, told["deletions"])
+            continue
         begin = time.monotonic()
-        api.call("DELETE", f"/api/v1/namespaces/default/pods/{name}")
-        for case in services:
-            say("slice", case, (seen.wait(case, name) - begin) * 1e3)
-        time.sleep(0.5)  # one at a time: what the last one's end wrote is over
+        with Churn(told) as churn:
+            delete_in_turn(api, seen, phase, told["deletions"])
+        say("changes", "a second", churn.done / (time.monotonic() - begin))
 
 
 if __name__ == "__main__":

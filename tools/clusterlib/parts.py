@@ -95,5 +95,7 @@ HELM = Part(
     packages="tool",
     ldflags=("-X helm.sh/helm/v3/internal/version.version={version}",),
 )
+# A load balancer controller of somebody else's, for the tests of services.
+METALLB = Part(name="metallb", version_of="go.universe.tf/metallb", packages="tool")
 # What serves and asks in the tests of other systems.
 ECHO = Part(name="echo", version_of="google.golang.org/grpc", output="echo")

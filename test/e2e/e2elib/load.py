@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from e2elib.cluster import Cluster
 from e2elib.pods import IMAGE, REQUEST, pod
@@ -148,6 +149,19 @@ def servers(name: str, namespace: str, networks: str | None, replicas: int, grac
             },
         }
     )
+
+
+def server_pod(
+    name: str, namespace: str, networks: str | None, grace: int, node: str, **spec: Any
+) -> str:
+    """A pod as servers() has them, with app: NAME up to its first dash; without an owner."""
+    app = name.split("-")[0]
+    template = json.loads(servers(app, namespace, networks, 1, grace))["spec"]["template"]
+    template["spec"].pop("topologySpreadConstraints")
+    template["spec"] |= {"nodeSelector": {"kubernetes.io/hostname": node}} | spec
+    metadata = template["metadata"] | {"name": name, "namespace": namespace}
+    one = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+    return json.dumps(one)
 
 
 class Load:
