@@ -40,10 +40,66 @@ class Pod:
     request: str  # the annotation; empty: asks for nothing
     ready: bool
     addresses: tuple[str, ...]  # status.podIPs
+    labels: frozenset[tuple[str, str]] = frozenset()
+    deleting: bool = False
 
     @property
     def title(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A PodNetworkService, and what core's Service of it says."""
+
+    uid: str
+    namespace: str
+    name: str
+    network: str
+    selector: frozenset[tuple[str, str]]
+    published: bool  # publishNotReadyAddresses
+    made: str = ""  # UID of core's Service, where there is one of ours
+    addresses: tuple[str, ...] = ()  # ClusterIPs
+    families: tuple[str, ...] = ()  # IPv4, IPv6
+    ports: tuple[tuple[str, str, int], ...] = ()  # name, protocol, number
+    local: bool = False  # internalTrafficPolicy
+
+    @property
+    def title(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    uid: str  # of its pod
+    address: str
+    node: str
+    ready: bool
+    serving: bool
+    terminating: bool
+    hinted: bool = False
+
+
+@dataclass(frozen=True)
+class Slice:
+    """An EndpointSlice that names a Service."""
+
+    namespace: str
+    name: str
+    service: str  # that it names
+    owner: str  # UID of the Service that owns it
+    manager: str
+    family: str
+    endpoints: tuple[Endpoint, ...]
+    ports: tuple[tuple[str, str, int], ...]  # name, protocol, number
+
+    @property
+    def title(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+Frontend = tuple[str, int, str]  # address, port, TCP or UDP
+Targets = frozenset[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -188,3 +244,6 @@ class Facts:
     guarded: dict[str, set[int]] = field(default_factory=dict)  # UDP ports of tunnels, by node
     node_sets: set[str] = field(default_factory=set)  # nodes that have a NodeNetworkSet
     agents: set[str] = field(default_factory=set)  # nodes that have a journal
+    services: list[Service] = field(default_factory=list)
+    slices: list[Slice] = field(default_factory=list)
+    maps: dict[str, dict[Frontend, Targets]] = field(default_factory=dict)  # by node that has any

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from checker import history
+from checker import history, maps
 from checker.facts import (
     ALIAS,
     NETWORK_ALIAS,
     Block,
     Device,
+    Endpoint,
     Facts,
     Intent,
     Interface,
@@ -22,12 +23,16 @@ from checker.facts import (
     Network,
     Pod,
     Sandbox,
+    Service,
+    Slice,
 )
 from clusterlib.cluster import Cluster
 from clusterlib.inside import enter
 from collectlib.node import NAMESPACES
 
 REQUEST = "multinet.dev/networks"
+SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 JOURNAL = "lib/multinet/journal.db"
 STATES = {  # journal::State
     1: "INTENT",
@@ -86,6 +91,9 @@ def gather(cluster: Cluster) -> Facts:
     facts.sets = [interface_set(entry) for entry in ours("podinterfacesets")]
     facts.blocks = [block(entry) for entry in ours("ipblocks")]
     facts.node_sets = {entry["metadata"]["name"] for entry in ours("nodenetworksets")}
+    cores = _items(cluster, "services")
+    facts.services = [service(entry, cores) for entry in ours("podnetworkservices")]
+    facts.slices = [endpoint_slice(entry) for entry in _items(cluster, "endpointslices")]
     with ThreadPoolExecutor(max_workers=2) as pool:
         for seen in pool.map(lambda name: _node(cluster, name), cluster.nodes):
             facts.links += seen.links
@@ -94,6 +102,7 @@ def gather(cluster: Cluster) -> Facts:
             facts.intents += seen.intents
             facts.guarded |= seen.guarded
             facts.agents |= seen.agents
+            facts.maps |= seen.maps
     return facts
 
 
@@ -117,6 +126,70 @@ def pod(entry: dict[str, Any]) -> Pod:
         meta.get("annotations", {}).get(REQUEST, ""),
         conditions.get("Ready") == "True" and "deletionTimestamp" not in meta,
         tuple(address["ip"] for address in status.get("podIPs", [])),
+        frozenset(meta.get("labels", {}).items()),
+        "deletionTimestamp" in meta,
+    )
+
+
+def service(entry: dict[str, Any], cores: list[dict[str, Any]]) -> Service:
+    """`cores`: all of core's Services, of which one may be its own."""
+    meta, spec = entry["metadata"], entry["spec"]
+    own = next(
+        (
+            one
+            for one in cores
+            if one["metadata"]["namespace"] == meta["namespace"]
+            and meta["uid"] in [by["uid"] for by in one["metadata"].get("ownerReferences", [])]
+        ),
+        None,
+    )
+    made: dict[str, Any] = {} if own is None else own["spec"]
+    has_endpoints = own is not None and made["type"] != "ExternalName"
+    return Service(
+        meta["uid"],
+        meta["namespace"],
+        meta["name"],
+        spec["podNetworkName"],
+        frozenset(spec.get("selector", {}).items()),
+        spec.get("publishNotReadyAddresses", False),
+        own["metadata"]["uid"] if own is not None and has_endpoints else "",
+        tuple(one for one in made.get("clusterIPs", []) if one != "None") if has_endpoints else (),
+        tuple(made.get("ipFamilies", [])) if has_endpoints else (),
+        tuple(
+            (one.get("name", ""), one.get("protocol", "TCP"), one["port"])
+            for one in made.get("ports", [])
+        ),
+        made.get("internalTrafficPolicy") == "Local",
+    )
+
+
+def endpoint_slice(entry: dict[str, Any]) -> Slice:
+    meta = entry["metadata"]
+    labels = meta.get("labels", {})
+    owners = [one["uid"] for one in meta.get("ownerReferences", [])]
+    return Slice(
+        meta["namespace"],
+        meta["name"],
+        labels.get(SERVICE_NAME, ""),
+        owners[0] if owners else "",
+        labels.get(MANAGED_BY, ""),
+        entry["addressType"],
+        tuple(
+            Endpoint(
+                one.get("targetRef", {}).get("uid", ""),
+                one["addresses"][0],
+                one.get("nodeName", ""),
+                one["conditions"].get("ready", True),
+                one["conditions"].get("serving", True),
+                one["conditions"].get("terminating", False),
+                bool(one.get("hints")),
+            )
+            for one in entry.get("endpoints") or []
+        ),
+        tuple(
+            (one.get("name", ""), one.get("protocol", "TCP"), one.get("port", 0))
+            for one in entry.get("ports") or []
+        ),
     )
 
 
@@ -318,6 +391,8 @@ def _node(cluster: Cluster, name: str) -> Facts:
     seen.devices = devices(node, dump)
     seen.guarded = {node: guarded(_inside(cluster, name, ["bash", "-c", _GUARD]))}
     seen.sandboxes = sandboxes(node, _inside(cluster, name, ["bash", "-c", _SANDBOXES]))
+    translated = maps.decode(_inside(cluster, name, maps.READER))
+    seen.maps = {} if translated is None else {node: translated}
     return seen
 
 

@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from checker import stored
 from checker.facts import Block, Finding, plain
+from checker.services import MANAGER
 
 OURS = "/registry/multinet.dev/"
 SETS = OURS + "podinterfacesets/"
 BLOCKS = OURS + "ipblocks/"
 PODS = "/registry/pods/"
+SLICES = "/registry/endpointslices/"
+NETWORK = "multinet.dev/network"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 ETCD = "http://127.0.0.1:2379/v3"
 
 # Runs beside the store. A watch never ends by itself, so a mark is written and all that comes up to
@@ -46,7 +51,7 @@ Run = Callable[[Sequence[str]], str]
 class Event:
     revision: int
     key: str
-    body: dict[str, Any] | None  # None: deleted. Pods have an empty one (they aren't JSON)
+    body: dict[str, Any] | None  # None: deleted. Pods have an empty one; slices: stored.slice_of()
 
 
 def duplicates(events: Iterable[Event]) -> list[Finding]:
@@ -70,6 +75,35 @@ def duplicates(events: Iterable[Event]) -> list[Finding]:
                 holders[what] = event.key
         elif event.key.startswith(BLOCKS):
             found += _lease(blocks, event)
+    return found
+
+
+def endpoints(events: Iterable[Event]) -> list[Finding]:
+    """Whenever a slice of ours was written each endpoint had its address by its pod's set, and no other pod had it."""
+    had: set[tuple[str, str, str]] = set()  # network, address, UID of the pod
+    holders: dict[tuple[str, str], str] = {}  # network, address -> UID of the pod that got it last
+    found = []
+    for event in sorted(events, key=lambda entry: entry.revision):
+        body = event.body or {}
+        if event.key.startswith(SETS):
+            uid = body.get("pod", {}).get("uid", "")
+            for what in _held(body):
+                had.add((*what, uid))
+                holders[what] = uid
+        elif event.key.startswith(SLICES) and body.get("labels", {}).get(MANAGED_BY) == MANAGER:
+            network = body["labels"].get(NETWORK, "")
+            for one in body["endpoints"]:
+                for address in one["addresses"]:
+                    if (network, address, one["uid"]) not in had:
+                        text = (
+                            f"{event.key} names {address} of pod {one['uid']}, which never had it"
+                        )
+                    elif holders[network, address] != one["uid"]:
+                        text = f"{event.key} names {address} of pod {one['uid']}, which another has"
+                    else:
+                        continue
+                    text += f", from revision {event.revision}"
+                    found.append(Finding("untrue-endpoint-in-history", text))
     return found
 
 
@@ -106,9 +140,9 @@ def _owner(event: Event) -> str:
 
 
 def read(run: Run) -> list[Event]:
-    """All events of our objects and of pods since the store was made. `run` runs a command on the
+    """All events of our objects, of pods and of slices since the store was made. `run` runs a command on the
     control plane's machine and returns what it printed."""
-    return [*_watch(run, OURS), *_watch(run, PODS)]
+    return [*_watch(run, OURS), *_watch(run, PODS), *_watch(run, SLICES)]
 
 
 def _watch(run: Run, prefix: str) -> list[Event]:
@@ -130,5 +164,7 @@ def _events(line: str) -> list[Event]:
         body: dict[str, Any] | None = None if deleted else {}
         if not deleted and key.startswith(OURS) and entry["kv"].get("value"):
             body = json.loads(base64.b64decode(entry["kv"]["value"]))
+        elif not deleted and key.startswith(SLICES):
+            body = stored.slice_of(base64.b64decode(entry["kv"].get("value", "")))
         events.append(Event(int(entry["kv"]["mod_revision"]), key, body))
     return events

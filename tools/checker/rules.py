@@ -6,10 +6,19 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterator
 
-from checker import kernel
+from checker import kernel, services
 from checker.facts import LIVE_STATES, Facts, Finding, Interface, plain
 
-_RULES = (kernel.leaked, kernel.attached, kernel.told, kernel.twins, kernel.devices)
+_RULES = (
+    kernel.leaked,
+    kernel.attached,
+    kernel.told,
+    kernel.twins,
+    kernel.devices,
+    services.slices,
+    services.endpoints,
+    services.maps,
+)
 
 
 def check(facts: Facts) -> list[Finding]:

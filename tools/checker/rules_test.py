@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,9 +12,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from checker import maps, stored  # noqa: E402
 from checker.facts import (  # noqa: E402
     Block,
     Device,
+    Endpoint,
     Facts,
     Intent,
     Interface,
@@ -22,8 +25,10 @@ from checker.facts import (  # noqa: E402
     Network,
     Pod,
     Sandbox,
+    Service,
+    Slice,
 )
-from checker.history import Event, duplicates, read  # noqa: E402
+from checker.history import NETWORK, Event, duplicates, endpoints, read  # noqa: E402
 from checker.rules import check  # noqa: E402
 
 ADDRESSES = ("10.20.0.65/16", "fd00:20::41/64")
@@ -54,6 +59,28 @@ def healthy() -> Facts:
         node_sets={"n1"},
         agents={"n1"},
     )  # fmt: skip
+
+
+WEB = Endpoint("u1", "10.20.0.65", "n1", True, True, False)
+FRONTEND = ("10.96.0.9", 80, "TCP")
+
+
+def serving() -> Facts:
+    """The same pod behind a service with a ClusterIP, which its node translates."""
+    facts = healthy()
+    labels = frozenset({("app", "web"), ("more", "x")})
+    facts.pods[0] = replace(facts.pods[0], labels=labels)
+    port = (("http", "TCP", 80),)
+    facts.services = [
+        Service("p1", "default", "web", "blue", frozenset({("app", "web")}), False, "c1",
+                ("10.96.0.9",), ("IPv4",), port)
+    ]  # fmt: skip
+    facts.slices = [
+        Slice("default", "web-1", "web", "c1", "multinet.dev", "IPv4", (WEB,),
+              (("http", "TCP", 8080),))
+    ]  # fmt: skip
+    facts.maps = {"n1": {FRONTEND: frozenset({("10.20.0.65", 8080)})}}
+    return facts
 
 
 def in_the_nodes_namespace(facts: Facts) -> Facts:
@@ -293,6 +320,129 @@ def test_an_attached_intent_without_a_sandbox_is_found() -> None:
     assert rules(facts) == {"lost-sandbox"}
 
 
+def test_a_service_that_all_see_alike_has_no_findings() -> None:
+    assert check(serving()) == []
+    facts = serving()  # another node, on which the network isn't
+    facts.maps["n2"] = {}
+    assert check(facts) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"manager": "endpointslice-controller.k8s.io"}, {"foreign-slice", "missing-endpoint"}),
+        ({"owner": "c0"}, {"leaked-slice", "missing-endpoint"}),
+        ({"service": "other"}, {"leaked-slice", "missing-endpoint"}),
+        ({"endpoints": ()}, {"missing-endpoint", "wrong-frontend"}),
+        ({"endpoints": (WEB, WEB)}, {"untrue-endpoint"}),
+        ({"endpoints": (WEB, replace(WEB, uid="u9"))}, {"untrue-endpoint"}),
+        ({"endpoints": (replace(WEB, address="10.20.0.66"),)},
+         {"untrue-endpoint", "missing-endpoint", "wrong-frontend"}),
+        ({"endpoints": (replace(WEB, ready=False),)}, {"wrong-frontend"}),
+        ({"ports": (("http", "TCP", 8081),)}, {"wrong-frontend"}),
+    ],
+)  # fmt: skip
+def test_a_wrong_slice_is_found(change: dict[str, object], found: set[str]) -> None:
+    facts = serving()
+    facts.slices[0] = replace(facts.slices[0], **change)  # type: ignore[arg-type]
+    assert rules(facts) - {"wrong-frontend"} == found - {"wrong-frontend"}
+    assert ("wrong-frontend" in rules(facts)) >= ("wrong-frontend" in found)
+
+
+def test_conditions_that_a_pod_forbids_are_found() -> None:
+    facts = serving()
+    facts.pods[0] = replace(facts.pods[0], ready=False)
+    assert rules(facts) == {"wrong-condition"}
+    facts.services[0] = replace(facts.services[0], published=True)
+    assert rules(facts) == set()
+    facts = serving()
+    facts.pods[0] = replace(facts.pods[0], ready=False, deleting=True)
+    ends = replace(WEB, ready=False, terminating=True)
+    facts.slices[0] = replace(facts.slices[0], endpoints=(ends,))
+    assert rules(facts) == set(), "the last one serves to its end"
+    facts.slices[0] = replace(facts.slices[0], endpoints=(replace(ends, terminating=False),))
+    assert "wrong-condition" in rules(facts)
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ({}, "missing-frontend"),
+        ({FRONTEND: frozenset()}, "wrong-frontend"),
+        ({FRONTEND: frozenset({("10.20.0.65", 8080), ("10.20.0.66", 8080)})}, "wrong-frontend"),
+        ({FRONTEND: frozenset({("10.20.0.65", 8080)}), ("10.96.0.7", 1, "TCP"): frozenset()},
+         "leaked-frontend"),
+    ],
+)  # fmt: skip
+def test_maps_that_lead_elsewhere_are_found(there: dict[object, object], found: str) -> None:
+    facts = serving()
+    facts.maps["n1"] = there  # type: ignore[assignment]
+    assert rules(facts) == {found}
+
+
+def test_maps_may_lead_to_those_that_are_hinted_for_the_node() -> None:
+    facts = serving()
+    hinted = replace(WEB, hinted=True)
+    far = replace(hinted, uid="u2", address="10.20.0.77", node="n2")
+    facts.slices[0] = replace(facts.slices[0], endpoints=(hinted, far))
+    assert "wrong-frontend" not in rules(facts)
+    facts.maps["n1"] = {FRONTEND: frozenset()}
+    assert "wrong-frontend" in rules(facts)
+    facts = serving()
+    facts.services[0] = replace(facts.services[0], local=True)
+    facts.slices[0] = replace(facts.slices[0], endpoints=(WEB, replace(far, hinted=False)))
+    assert "wrong-frontend" not in rules(facts)
+
+
+def test_maps_are_read_as_the_agent_writes_them() -> None:
+    mapped = "00" * 10 + "ffff"
+    frontend = mapped + "0a600009" + "0050" + "06" + "00"
+    value = "00" * 8 + "07000000" + "01000000" + "00" * 8
+    told = [[[frontend, value]], [["0700000000000000", mapped + "0a140041" + "1f90" + "0000"]]]
+    assert maps.decode(json.dumps(told)) == serving().maps["n1"]
+    assert maps.decode("null") is None
+
+
+def named(revision: int, uid: str, address: str) -> Event:
+    labels = {"endpointslice.kubernetes.io/managed-by": "multinet.dev", NETWORK: "blue"}
+    body = {"labels": labels, "endpoints": [{"uid": uid, "addresses": [address]}]}
+    return Event(revision, "/registry/endpointslices/default/web-1", body)
+
+
+def owned(revision: int, name: str, uid: str, address: str) -> Event:
+    event = held(revision, name, address)
+    assert event.body is not None
+    event.body["pod"]["uid"] = uid
+    return event
+
+
+def test_history_shows_slices_that_named_what_a_pod_did_not_have() -> None:
+    first = owned(5, "a", "u1", "10.20.0.65/16")
+    assert endpoints([first, named(6, "u1", "10.20.0.65")]) == []
+    assert endpoints([first, gone(6, first.key), named(7, "u1", "10.20.0.65")]) == []
+    (never,) = endpoints([named(4, "u1", "10.20.0.65"), first])
+    assert "never had it, from revision 4" in never.text
+    second = owned(8, "b", "u2", "10.20.0.65/16")
+    (other,) = endpoints([first, second, named(9, "u1", "10.20.0.65")])
+    assert "another has, from revision 9" in other.text
+
+
+def test_slices_are_read_out_of_the_store() -> None:
+    def field(number: int, value: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(value)]) + value
+
+    label = field(11, field(1, b"app") + field(2, b"web"))
+    pod = field(4, field(1, b"Pod") + field(4, b"u1"))
+    endpoint = field(1, b"10.20.0.65") + field(2, b"\x08\x01") + pod
+    raw = field(1, field(1, b"web-1") + label) + field(2, endpoint) + field(4, b"IPv4")
+    data = b"k8s\0" + field(1, field(1, b"v1")) + field(2, raw)
+    assert stored.slice_of(data) == {
+        "labels": {"app": "web"},
+        "endpoints": [{"uid": "u1", "addresses": ["10.20.0.65"]}],
+    }
+    assert stored.slice_of(b"{}") == {}
+
+
 def held(revision: int, name: str, address: str) -> Event:
     body = {"pod": {"name": name}, "interfaces": [
         {"name": "net1", "podNetworkName": "blue", "ips": [{"address": address}]}]}  # fmt: skip
@@ -337,7 +487,11 @@ def test_the_history_is_read_without_a_key_that_an_api_server_would_meet() -> No
         return "1"
 
     assert read(run) == []
-    assert [prefix for prefix, _, _ in ranges] == ["/registry/multinet.dev/", "/registry/pods/"]
+    assert [prefix for prefix, _, _ in ranges] == [
+        "/registry/multinet.dev/",
+        "/registry/pods/",
+        "/registry/endpointslices/",
+    ]
     for prefix, mark, end in ranges:
         assert not mark.startswith(prefix)
         assert prefix < mark < end
