@@ -94,7 +94,9 @@ class _Peer:
     def _greet(self) -> None:
         while True:
             said = self._line()
-            if said.startswith("AUTH EXTERNAL"):
+            if said == "AUTH EXTERNAL":
+                self._link.sendall(b"DATA\r\n")
+            elif said.startswith(("AUTH EXTERNAL ", "DATA")):
                 self._link.sendall(b"OK 0123456789abcdef0123456789abcdef\r\n")
             elif said == "NEGOTIATE_UNIX_FD":
                 self._link.sendall(b"AGREE_UNIX_FD\r\n")
