@@ -50,6 +50,11 @@ struct SeenAs<k8s::Service> : SeenAsType<k8s::Service, kServiceFields> {};
 template <>
 struct SeenAs<k8s::EndpointSlice> : SeenAsType<k8s::EndpointSlice, kSliceFields> {};
 template <>
+struct SeenAs<api::PodNetworkPolicy> : SeenAsType<api::PodNetworkPolicy, kPolicyFields> {};
+template <>
+struct SeenAs<api::PodNetworkPolicySlice>
+    : SeenAsType<api::PodNetworkPolicySlice, kPolicySliceFields> {};
+template <>
 struct SeenAs<k8s::Namespace> : SeenAsType<k8s::Namespace, kNamespaceFields> {};
 
 class Cluster {
@@ -190,6 +195,8 @@ class Cluster {
     tellAs<api::PodNetworkService>(kind, key, object);
     tellAs<k8s::Service>(kind, key, object);
     tellAs<k8s::EndpointSlice>(kind, key, object);
+    tellAs<api::PodNetworkPolicy>(kind, key, object);
+    tellAs<api::PodNetworkPolicySlice>(kind, key, object);
   }
   template <class T>
   void tellAs(const k8s::Kind& kind, const k8s::ObjectKey& key, const nlohmann::json* object) {

@@ -42,17 +42,20 @@ const Fields kSetFields{
      {"pod"},
      {"nodeName"},
      {"interfaces",
-      {{"podNetworkName"},
+      {{"name"},
+       {"podNetworkName"},
        {"podNetworkUID"},
        {"attachmentName"},
        {"ips", {{"address"}, {"family"}}},
        {"conditions", {{"type"}, {"status"}}, {"type", "Ready|Draining"}},
-       {"health"}}}}};
+       {"health"},
+       {"policy", {{"enforced"}, {"reason"}}}}}}};
 const Fields kNodeSetFields{
     "",
     {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
      {"status",
-      {{"networks", {{"podNetworkName"}, {"conditions", {{"type"}, {"status"}, {"reason"}}}}}}}}};
+      {{"networks", {{"podNetworkName"}, {"conditions", {{"type"}, {"status"}, {"reason"}}}}},
+       {"policyRevision"}}}}};
 const Fields kPeerFields{
     "",
     {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}, {"deletionTimestamp"}}},
@@ -138,6 +141,29 @@ const Fields kSliceFields{"",
                            {"endpoints"},
                            {"ports"}}};
 
+const Fields kPolicyFields{"",
+                           {{"metadata",
+                             {{"namespace"},
+                              {"name"},
+                              {"uid"},
+                              {"resourceVersion"},
+                              {"generation"},
+                              {"deletionTimestamp"}}},
+                            {"spec"},
+                            {"status"}}};
+const Fields kPolicySliceFields{"",
+                                {{"metadata",
+                                  {{"namespace"},
+                                   {"name"},
+                                   {"uid"},
+                                   {"resourceVersion"},
+                                   {"deletionTimestamp"},
+                                   {"labels", {{api::kPolicyNamespaceLabel}}}}},
+                                 {"policyName"},
+                                 {"policyUID"},
+                                 {"head"},
+                                 {"members"}}};
+
 template <>
 bool concerns(const Pod& pod) {
   return pod.metadata.annotation(api::kNetworksAnnotation) != nullptr ||
@@ -176,5 +202,7 @@ template struct KindTraits<controller::Namespace>;
 template struct KindTraits<controller::NetworkService>;
 template struct KindTraits<controller::Service>;
 template struct KindTraits<controller::Slice>;
+template struct KindTraits<controller::Policy>;
+template struct KindTraits<controller::PolicySlice>;
 
 }  // namespace multinet::k8s

@@ -12,6 +12,7 @@
 #include "lib/api/pod_interface_set.h"
 #include "lib/api/pod_network.h"
 #include "lib/api/pod_network_attachment.h"
+#include "lib/api/pod_network_policy_slice.h"
 #include "lib/api/pod_network_service.h"
 #include "lib/api/reservations.h"
 #include "lib/base/ids.h"
@@ -33,6 +34,8 @@ extern const k8s::Fields kNamespaceFields;
 extern const k8s::Fields kNetworkServiceFields;
 extern const k8s::Fields kServiceFields;
 extern const k8s::Fields kSliceFields;
+extern const k8s::Fields kPolicyFields;
+extern const k8s::Fields kPolicySliceFields;
 
 using Network = k8s::Projection<api::PodNetwork, kNetworkFields>;
 using Attachment = k8s::Projection<api::PodNetworkAttachment, kAttachmentFields>;
@@ -49,11 +52,13 @@ using NetworkService = k8s::Projection<api::PodNetworkService, kNetworkServiceFi
 using Service = k8s::Projection<k8s::Service, kServiceFields>;
 /// Those that say that they are ours.
 using Slice = k8s::Projection<k8s::EndpointSlice, kSliceFields>;
+using Policy = k8s::Projection<api::PodNetworkPolicy, kPolicyFields>;
+using PolicySlice = k8s::Projection<api::PodNetworkPolicySlice, kPolicySliceFields>;
 
 /// `template <class... T> struct X; ForKinds<X>` is `X` of every kind that is watched.
 template <template <class...> class X>
 using ForKinds = X<Node, Namespace, Network, Attachment, Identifier, Pod, InterfaceSet, NodeSet,
-                   Peer, Block, NetworkService, Service, Slice>;
+                   Peer, Block, NetworkService, Service, Slice, Policy, PolicySlice>;
 
 /// Which objects of a kind the server is asked for, by their labels; empty: all of them.
 template <class T>

@@ -51,6 +51,40 @@ std::vector<std::string> ByNamespace::of(const NetworkService& service) {
   return {service.metadata.nameSpace};
 }
 
+std::vector<NetworkName> ByNetworkName::of(const Policy& policy) {
+  std::vector<NetworkName> names;
+  for (const auto& name : policy.spec.podNetworkNames) names.emplace_back(name);
+  return names;
+}
+std::vector<std::string> ByNamespace::of(const Policy& policy) {
+  return {policy.metadata.nameSpace};
+}
+
+std::vector<k8s::ObjectKey> ByPolicy::of(const PolicySlice& slice) {
+  const auto& nameSpace = slice.metadata.nameSpace;
+  if (!slice.policyName.empty()) return {{nameSpace, slice.policyName}};
+  if (slice.head) return {ofDefault(nameSpace, slice.head->podNetworkName)};
+  return {ofDefault(nameSpace, slice.members ? slice.members->podNetworkName : "")};
+}
+k8s::ObjectKey ByPolicy::ofDefault(const std::string& nameSpace, const std::string& network) {
+  return {nameSpace, "/" + network};  // no policy has such a name
+}
+
+std::vector<std::string> ByPolicyPeer::of(const PolicySlice& slice) {
+  if (!slice.members) return {};
+  return {key(slice.policyUID, slice.metadata.nameSpace, slice.members->podNetworkName,
+              slice.members->peer)};
+}
+std::string ByPolicyPeer::key(const std::string& policyUid, const std::string& nameSpace,
+                              const std::string& network, const std::string& peer) {
+  return nameSpace + " " + policyUid + " " + network + " " + peer;
+}
+
+std::vector<NetworkName> ByDefault::of(const PolicySlice& slice) {
+  if (!slice.head || !slice.policyName.empty()) return {};
+  return {NetworkName(slice.head->podNetworkName)};
+}
+
 std::vector<std::string> ByFirstLabel::of(const NetworkService& service) {
   const auto& selector = service.spec.selector;
   if (selector.empty()) return {};

@@ -28,17 +28,38 @@ struct ByNetworkUid {
   static std::vector<Key> of(const Peer& peer);
   static std::vector<Key> of(const Block& block);
 };
-/// Attachments and services: by the network that they name.
+/// Attachments, services and policies: by the networks that they name.
 struct ByNetworkName {
   using Key = NetworkName;
   static std::vector<Key> of(const Attachment& attachment);
   static std::vector<Key> of(const NetworkService& service);
+  static std::vector<Key> of(const Policy& policy);
 };
 struct ByNamespace {
   using Key = std::string;
   static std::vector<Key> of(const Pod& pod);
   static std::vector<Key> of(const Attachment& attachment);
   static std::vector<Key> of(const NetworkService& service);
+  static std::vector<Key> of(const Policy& policy);
+};
+/// Policies' slices: by the policy that they name, of whatever UID; those of a network's default by
+/// its namespace and network.
+struct ByPolicy {
+  using Key = k8s::ObjectKey;
+  static std::vector<Key> of(const PolicySlice& slice);
+  [[nodiscard]] static Key ofDefault(const std::string& nameSpace, const std::string& network);
+};
+/// By the peer of one policy whose members they carry.
+struct ByPolicyPeer {
+  using Key = std::string;
+  static std::vector<Key> of(const PolicySlice& slice);
+  [[nodiscard]] static Key key(const std::string& policyUid, const std::string& nameSpace,
+                               const std::string& network, const std::string& peer);
+};
+/// Heads of a network's default: by the network.
+struct ByDefault {
+  using Key = NetworkName;
+  static std::vector<Key> of(const PolicySlice& slice);
 };
 /// Services: by the first pair of their selector. Whoever has labels looks under each of them.
 struct ByFirstLabel {
@@ -113,6 +134,15 @@ struct TableOf<NetworkService> {
 template <>
 struct TableOf<Slice> {
   using Type = Table<Slice, ByServiceName>;
+};
+
+template <>
+struct TableOf<Policy> {
+  using Type = Table<Policy, ByNetworkName, ByNamespace>;
+};
+template <>
+struct TableOf<PolicySlice> {
+  using Type = Table<PolicySlice, ByPolicy, ByPolicyPeer, ByDefault>;
 };
 
 template <class... T>

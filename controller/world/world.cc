@@ -85,13 +85,44 @@ void World::derive(const Changed<Node>& change, BootTime time) {
   tell(changes, time);
 }
 
+void World::tellOfPolicies(const PolicyTouches& touches) {
+  for (const auto& touch : touches) note(touch);
+}
+
+void World::derive(const Changed<Policy>& change, BootTime time) {
+  PolicyTouches touches;
+  groups_.policy(change.before.get(), change.now.get(), touches);
+  tellOfPolicies(touches);
+  const auto key = change.key();
+  if (change.now == nullptr) {
+    toldOfPolicies_.erase(key);
+  } else if (change.before != nullptr && !(change.before->status == change.now->status)) {
+    toldOfPolicies_[key] = time;
+  }
+}
+
+BootTime World::countsDue(const Policy& policy) const {
+  const auto told = toldOfPolicies_.find(keyOf(policy));
+  return told == toldOfPolicies_.end() ? BootTime{} : told->second + kPolicyCountsStand;
+}
+
 void World::derive(const Changed<Namespace>& change, BootTime /*time*/) {
   if (!change.existence() && change.before->metadata.labels == change.now->metadata.labels) return;
+  PolicyTouches touches;
+  groups_.nameSpace(change.key().name, tables_, touches);
+  tellOfPolicies(touches);
   judge(of<Attachment>().by<ByNamespace>(change.key().name));
 }
 
 void World::derive(const Changed<Network>& change, BootTime time) {
   keepPace(networkPace_, change, time);
+  if (change.existence() || change.before->metadata.uid != change.now->metadata.uid ||
+      change.before->spec.defaultPolicy != change.now->spec.defaultPolicy) {
+    PolicyTouches touches;
+    groups_.network(change.before.get(), change.now.get(), tables_,
+                    usage_.of(NetworkName(change.key().name)), touches);
+    tellOfPolicies(touches);
+  }
   const std::string uid = change.now != nullptr ? change.now->metadata.uid : "";
   if (change.before != nullptr && change.before->metadata.uid != uid) {
     deleting_.erase(change.before->metadata.uid);
@@ -143,14 +174,22 @@ void World::derive(const Changed<Pod>& change, BootTime time) {
   UseChanges changes;
   usage_.pod(change.key(), tables_, changes);
   tell(changes, time);
+  PolicyTouches touches;
+  groups_.pod(change.key(), tables_, touches);
+  tellOfPolicies(touches);
 }
 
 void World::derive(const Changed<InterfaceSet>& change, BootTime time) {
   UseChanges changes;
+  PolicyTouches touches;
   for (const auto& set : {change.before, change.now}) {
-    if (set != nullptr) usage_.pod({set->metadata.nameSpace, set->pod.name}, tables_, changes);
+    if (set == nullptr) continue;
+    const k8s::ObjectKey pod{set->metadata.nameSpace, set->pod.name};
+    usage_.pod(pod, tables_, changes);
+    groups_.pod(pod, tables_, touches);
   }
   tell(changes, time);
+  tellOfPolicies(touches);
 }
 
 void World::derive(const Changed<NodeSet>& change, BootTime time) {

@@ -15,6 +15,7 @@
 
 #include "controller/world/absences.h"
 #include "controller/world/counts.h"
+#include "controller/world/policy_groups.h"
 #include "controller/world/selection.h"
 #include "controller/world/tables.h"
 #include "controller/world/usage.h"
@@ -39,7 +40,7 @@ struct Touched {
 };
 
 template <class... T>
-using ChangeOf = std::variant<Changed<T>..., Touched<Network>, Touched<Attachment>>;
+using ChangeOf = std::variant<Changed<T>..., Touched<Network>, Touched<Attachment>, PolicyTouch>;
 using Change = ForKinds<ChangeOf>;
 
 template <class... Handlers>
@@ -114,6 +115,13 @@ class World {
                     const Use& use) const {
     controller::forSelecting(tables_, nameSpace, labels, use);
   }
+  /// Whom policies mean and select. Until the next put().
+  [[nodiscard]] const PolicyGroups& policyGroups() const {
+    groups_.ready(tables_);
+    return groups_;
+  }
+  /// When what its status counts may be told again.
+  [[nodiscard]] BootTime countsDue(const Policy& policy) const;
   /// When its numbers may be told again.
   [[nodiscard]] BootTime countsDue(const Network& network) const {
     return networkPace_.due(keyOf(network), countsStand(of<Node>().size()));
@@ -153,6 +161,9 @@ class World {
   void derive(const Changed<NetworkService>& change, BootTime time);
   void derive(const Changed<Service>& /*change*/, BootTime /*time*/) {}
   void derive(const Changed<Slice>& /*change*/, BootTime /*time*/) {}
+  void derive(const Changed<Policy>& change, BootTime time);
+  void derive(const Changed<PolicySlice>& /*change*/, BootTime /*time*/) {}
+  void tellOfPolicies(const PolicyTouches& touches);
 
   void note(Change change) {
     if (keepsChanges_) changes_.push_back(std::move(change));
@@ -177,6 +188,8 @@ class World {
   Usage usage_;
   Verdicts verdicts_;
   mutable Selection selection_;  ///< finds out when it is asked
+  mutable PolicyGroups groups_;  ///< likewise
+  std::unordered_map<k8s::ObjectKey, BootTime> toldOfPolicies_;
   Absences absences_;
   std::unordered_map<std::string, BootTime> deleting_;  ///< networks, by UID
   std::map<k8s::ObjectKey, std::map<std::string, Refusal>> refusals_;

@@ -45,7 +45,7 @@ void addPeer(const std::optional<api::PolicyPeer>& who, const std::string& home,
 
 }  // namespace
 
-std::string peerHash(const Peer& peer) {
+std::string peerKey(const Peer& peer) {
   Key key(peer.who ? (peer.who->ipBlock ? 'b' : 'p') : 'e');
   if (peer.who && peer.who->ipBlock) {
     key.add(peer.who->ipBlock->cidr);
@@ -55,7 +55,11 @@ std::string peerHash(const Peer& peer) {
     key.add(peer.who->namespaceSelector).add(peer.who->podSelector);
   }
   if (peer.port) key.add("port").add(peer.port->name).add(k8s::spell(peer.port->protocol));
-  return fmt::format("{:016x}", fnv1a(key.text()));
+  return key.text();
+}
+
+std::string peerHash(const Peer& peer) {
+  return fmt::format("{:016x}", fnv1a(peerKey(peer)));
 }
 
 std::vector<Peer> peersOf(const api::PodNetworkPolicySpec& spec, const std::string& home) {

@@ -1,0 +1,22 @@
+// What the status of a policy says: whether it is accepted, resolved, and held.
+#pragma once
+
+#include "controller/plan/reconciler.h"
+
+namespace multinet::controller {
+
+/// What the decision on the slices came to.
+struct PolicyStanding {
+  const PolicySlice* head = nullptr;  ///< null: none stands
+  bool tooMany = false;               ///< peers, for any head
+};
+
+/// `counts`: the interfaces are counted anew; else they stay as they were told.
+[[nodiscard]] api::PodNetworkPolicyStatus policyStatusOf(const World& world, const Policy& policy,
+                                                         const PolicyStanding& standing,
+                                                         bool counts, WallTime now);
+
+/// Whether a resourceVersion of one resource is that one or a later one (KEP-5504).
+[[nodiscard]] bool reaches(const std::string& revision, const std::string& wanted);
+
+}  // namespace multinet::controller

@@ -1,0 +1,363 @@
+#include "controller/world/policy_groups.h"
+
+#include <algorithm>
+
+#include "lib/api/policy.h"
+
+namespace multinet::controller {
+namespace {
+
+const PolicyMembers kNobody;
+const std::set<k8s::ObjectKey> kNoPods;
+
+/// Separates parts of keys; no name and no label has it.
+constexpr char kApart = '\n';
+
+std::string pairOf(const std::string& key, const std::string& value) {
+  return key + "=" + value;
+}
+
+/// Where pods are looked for that have this label, in one namespace or (empty) in any.
+std::string ofPods(const std::string& nameSpace, const std::string& label) {
+  return "pods" + (kApart + nameSpace) + kApart + label;
+}
+std::string ofNamespaces(const std::string& label) {
+  return "namespaces" + (kApart + label);
+}
+
+std::string firstOf(const k8s::StringMap& labels) {
+  return labels.empty() ? "" : pairOf(labels.begin()->first, labels.begin()->second);
+}
+
+/// Each group is found under one of the words that each pod in it has.
+std::string wordOf(const policy::Peer& peer) {
+  if (!peer.who || peer.who->ipBlock) return ofPods("", "");
+  const auto& who = *peer.who;
+  const std::string label = who.podSelector ? firstOf(who.podSelector->matchLabels) : "";
+  if (!who.namespaceSelector) return ofPods(peer.home, label);
+  const std::string spaces = firstOf(who.namespaceSelector->matchLabels);
+  if (label.empty() && !spaces.empty()) return ofNamespaces(spaces);
+  return ofPods("", label);
+}
+
+k8s::ObjectKey placeOf(const std::string& network, const policy::Peer& peer) {
+  return {network, policy::peerHash(peer)};
+}
+
+std::string groupKey(const std::string& network, const policy::Peer& peer) {
+  return network + kApart + policy::peerKey(peer);
+}
+
+std::string defaultKey(const std::string& nameSpace, const std::string& network) {
+  return "default" + (kApart + nameSpace) + kApart + network;
+}
+
+policy::Peer selectionOf(const Policy& policy) {
+  policy::Peer peer{policy.metadata.nameSpace, api::PolicyPeer{}, std::nullopt};
+  peer.who->podSelector = policy.spec.podSelector;
+  return peer;
+}
+
+}  // namespace
+
+/// A pod that counts, with its interfaces on networks that are there.
+struct PolicyGroups::Facts {
+  policy::Pod pod;
+  const k8s::StringMap* namespaceLabels = nullptr;  ///< null: not known
+
+  static std::optional<Facts> of(const k8s::ObjectKey& key, const Tables& tables) {
+    const Pod* pod = tables.of<Pod>().find(key);
+    if (pod == nullptr || pod->finished()) return std::nullopt;
+    Facts facts;
+    for (const InterfaceSet* set : tables.of<InterfaceSet>().by<ByPod>(key)) {
+      if (misfit(*set, pod)) continue;
+      if (auto made = policy::podOf(*pod, *set)) {
+        facts.pod = std::move(*made);
+        std::erase_if(facts.pod.interfaces, [&](const policy::Interface& one) {
+          return !isOfItsNetwork(*set, one.network, tables);
+        });
+        break;
+      }
+    }
+    if (facts.pod.key.name.empty()) {
+      facts.pod.key = {key.nameSpace, key.name};
+      facts.pod.labels = *pod->metadata.labels;
+    }
+    const Namespace* home = tables.of<Namespace>().find({"", key.nameSpace});
+    if (home != nullptr) facts.namespaceLabels = &*home->metadata.labels;
+    return facts;
+  }
+
+ private:
+  /// Not of one that had its name before.
+  static bool isOfItsNetwork(const InterfaceSet& set, const std::string& name,
+                             const Tables& tables) {
+    const Network* network = tables.of<Network>().find({"", name});
+    if (network == nullptr) return false;
+    const auto interface =
+        std::ranges::find(set.interfaces, name, &api::PodInterface::podNetworkName);
+    return interface->podNetworkUID.empty() || interface->podNetworkUID == network->metadata.uid;
+  }
+};
+
+std::vector<PolicyGroups::Group> PolicyGroups::groupsOf(const Policy& policy) {
+  std::vector<Group> out;
+  if (!policy.undecodable.empty()) return out;
+  Group selection;
+  selection.peer = selectionOf(policy);
+  selection.key = groupKey("", selection.peer);
+  out.push_back(std::move(selection));
+  const auto peers = policy::peersOf(policy.spec, policy.metadata.nameSpace);
+  if (peers.size() * policy.spec.podNetworkNames.size() > api::kMaxPolicyResolved) return out;
+  for (const auto& network : policy.spec.podNetworkNames) {
+    for (const auto& peer : peers) {
+      Group group;
+      group.key = groupKey(network, peer);
+      group.peer = peer;
+      group.network = network;
+      out.push_back(std::move(group));
+    }
+  }
+  return out;
+}
+
+void PolicyGroups::index(const GroupPtr& group) {
+  byFirst_[wordOf(group->peer)].push_back(group);
+}
+
+void PolicyGroups::unindex(const GroupPtr& group) {
+  const auto found = byFirst_.find(wordOf(group->peer));
+  if (found == byFirst_.end()) return;
+  std::erase(found->second, group);
+  if (found->second.empty()) byFirst_.erase(found);
+}
+
+void PolicyGroups::use(Group wanted, const k8s::ObjectKey& user) {
+  auto& group = groups_[wanted.key];
+  if (group == nullptr) {
+    group = std::make_shared<Group>(std::move(wanted));
+    index(group);
+    unknown_.push_back(group);
+  }
+  group->users.insert(user);
+}
+
+void PolicyGroups::leave(const std::string& key, const k8s::ObjectKey& user) {
+  const auto found = groups_.find(key);
+  if (found == groups_.end()) return;
+  const GroupPtr group = found->second;
+  group->users.erase(user);
+  if (!group->users.empty()) return;
+  unindex(group);
+  std::erase(unknown_, group);
+  // Pods forget it as they change, or never: it is nobody's any more.
+  group->known = false;
+  groups_.erase(found);
+}
+
+void PolicyGroups::policy(const Policy* before, const Policy* now, PolicyTouches& touches) {
+  const auto same = [&] {
+    return before->metadata.uid == now->metadata.uid && before->spec == now->spec &&
+           before->undecodable == now->undecodable;
+  };
+  if (before != nullptr && now != nullptr && same()) return;
+  // What both have isn't looked for again.
+  const auto key = now != nullptr ? keyOf(*now) : keyOf(*before);
+  std::unordered_set<std::string> kept;
+  if (now != nullptr) {
+    for (auto& group : groupsOf(*now)) {
+      kept.insert(group.key);
+      use(std::move(group), key);
+    }
+  }
+  if (before != nullptr) {
+    for (const auto& group : groupsOf(*before)) {
+      if (!kept.contains(group.key)) leave(group.key, key);
+    }
+  }
+  touches.push_back({key, false, std::nullopt});
+}
+
+template <class Use>
+void PolicyGroups::forCandidates(const Facts& facts, const Use& use) const {
+  const auto under = [&](const std::string& word) {
+    const auto found = byFirst_.find(word);
+    if (found == byFirst_.end()) return;
+    for (const auto& group : found->second) use(group);
+  };
+  for (const auto& nameSpace : {facts.pod.key.nameSpace, std::string()}) {
+    under(ofPods(nameSpace, ""));
+    for (const auto& [key, value] : facts.pod.labels) under(ofPods(nameSpace, pairOf(key, value)));
+  }
+  if (facts.namespaceLabels == nullptr) return;
+  for (const auto& [key, value] : *facts.namespaceLabels) under(ofNamespaces(pairOf(key, value)));
+}
+
+/// How a pod counts on a network: as a set, since several pods may say the same.
+static std::set<PolicyMember> partOf(const std::vector<api::PolicyMember>& members) {
+  std::set<PolicyMember> out;
+  for (const auto& one : members) out.emplace(one.address, one.port.value_or(0));
+  return out;
+}
+
+void PolicyGroups::addDefaults(const Facts& facts, PartsOfPod& parts) {
+  for (const auto& interface : facts.pod.interfaces) {
+    if (!closed_.contains(interface.network)) continue;
+    const auto key = defaultKey(facts.pod.key.nameSpace, interface.network);
+    auto& group = groups_[key];
+    if (group == nullptr) {
+      group = std::make_shared<Group>();
+      group->key = key;
+      group->peer = policy::sameNamespace(facts.pod.key.nameSpace);
+      group->network = interface.network;
+      group->isDefault = true;
+      group->known = true;
+      group->users.insert({facts.pod.key.nameSpace, interface.network});
+    }
+    parts[group] =
+        partOf(policy::membersOf(group->peer, facts.pod, interface.network, facts.namespaceLabels));
+  }
+}
+
+void PolicyGroups::apply(Group& group, const k8s::ObjectKey& pod, const Part* before,
+                         const Part* now, PolicyTouches& touches) {
+  bool changed =
+      (before == nullptr) != (now == nullptr) && (group.isSelection() || group.isDefault);
+  if (before != nullptr) {
+    for (const auto& member : *before) {
+      if (now != nullptr && now->contains(member)) continue;
+      const auto found = group.members.find(member);
+      if (--found->second > 0) continue;
+      group.members.erase(found);
+      changed = true;
+    }
+  }
+  if (now != nullptr) {
+    for (const auto& member : *now) {
+      if (before != nullptr && before->contains(member)) continue;
+      changed = ++group.members[member] == 1 || changed;
+    }
+  }
+  if (now == nullptr) {
+    group.pods.erase(pod);
+  } else if (group.isSelection() || group.isDefault) {
+    group.pods.insert(pod);
+  }
+  if (!changed || !group.known) return;
+  std::optional<k8s::ObjectKey> peer;
+  if (!group.isSelection()) peer = placeOf(group.network, group.peer);
+  for (const auto& user : group.users) touches.push_back({user, group.isDefault, peer});
+}
+
+void PolicyGroups::dropIfEmpty(const GroupPtr& group) {
+  if (group->isDefault && group->pods.empty()) groups_.erase(group->key);
+}
+
+void PolicyGroups::pod(const k8s::ObjectKey& key, const Tables& tables, PolicyTouches& touches) {
+  const auto held = parts_.find(key);
+  if (held == parts_.end() && groups_.empty() && closed_.empty()) return;
+  PartsOfPod now;
+  if (const auto facts = Facts::of(key, tables)) {
+    forCandidates(*facts, [&](const GroupPtr& group) {
+      if (!group->known) return;
+      const auto& who = group->peer.who;
+      if (group->isSelection()) {
+        if (who->podSelector->matches(facts->pod.labels)) now[group];
+        return;
+      }
+      auto members = partOf(
+          policy::membersOf(group->peer, facts->pod, group->network, facts->namespaceLabels));
+      if (!members.empty()) now[group] = std::move(members);
+    });
+    addDefaults(*facts, now);
+  }
+  PartsOfPod before;
+  if (held != parts_.end()) before = std::move(held->second);
+  for (const auto& [group, part] : before) {
+    const auto found = now.find(group);
+    apply(*group, key, &part, found == now.end() ? nullptr : &found->second, touches);
+    dropIfEmpty(group);
+  }
+  for (const auto& [group, part] : now) {
+    if (!before.contains(group)) apply(*group, key, nullptr, &part, touches);
+  }
+  if (now.empty()) {
+    parts_.erase(key);
+  } else {
+    parts_[key] = std::move(now);
+  }
+}
+
+void PolicyGroups::nameSpace(const std::string& name, const Tables& tables,
+                             PolicyTouches& touches) {
+  if (groups_.empty()) return;
+  for (const Pod* one : tables.of<Pod>().by<ByNamespace>(name)) pod(keyOf(*one), tables, touches);
+}
+
+void PolicyGroups::network(const Network* before, const Network* now, const Tables& tables,
+                           const NetworkUse& use, PolicyTouches& touches) {
+  const std::string& name = (now != nullptr ? now : before)->metadata.name;
+  if (now != nullptr && now->spec.defaultPolicy == api::DefaultPolicy::SameNamespace) {
+    closed_.insert(name);
+  } else {
+    closed_.erase(name);
+  }
+  for (const auto& [key, holder] : use.holders) pod(key, tables, touches);
+}
+
+void PolicyGroups::ready(const Tables& tables) {
+  if (unknown_.empty()) return;
+  std::set<std::string> spaces;
+  bool all = false;
+  for (const auto& group : std::exchange(unknown_, {})) {
+    group->known = true;
+    const auto& who = group->peer.who;
+    if (!who || who->ipBlock) {
+      all = true;
+    } else if (!who->namespaceSelector) {
+      spaces.insert(group->peer.home);
+    } else {
+      for (const auto& one : tables.of<Namespace>().all()) {
+        if (who->namespaceSelector->matches(one->metadata.labels))
+          spaces.insert(one->metadata.name);
+      }
+    }
+  }
+  PolicyTouches known;  // whoever asks looks at all of it
+  if (all) {
+    for (const auto& one : tables.of<Pod>().all()) pod(keyOf(*one), tables, known);
+    return;
+  }
+  for (const auto& space : spaces) {
+    for (const Pod* one : tables.of<Pod>().by<ByNamespace>(space)) pod(keyOf(*one), tables, known);
+  }
+}
+
+const PolicyMembers& PolicyGroups::members(const std::string& network,
+                                           const policy::Peer& peer) const {
+  const auto found = groups_.find(groupKey(network, peer));
+  return found == groups_.end() ? kNobody : found->second->members;
+}
+
+const std::set<k8s::ObjectKey>& PolicyGroups::subjects(const Policy& policy) const {
+  const auto found = groups_.find(groupKey("", selectionOf(policy)));
+  return found == groups_.end() ? kNoPods : found->second->pods;
+}
+
+std::vector<k8s::ObjectKey> PolicyGroups::selecting(const k8s::ObjectKey& pod) const {
+  std::vector<k8s::ObjectKey> out;
+  const auto found = parts_.find(pod);
+  if (found == parts_.end()) return out;
+  for (const auto& [group, part] : found->second) {
+    if (group->isSelection()) out.insert(out.end(), group->users.begin(), group->users.end());
+  }
+  return out;
+}
+
+const PolicyMembers* PolicyGroups::defaultMembers(const std::string& nameSpace,
+                                                  const std::string& network) const {
+  const auto found = groups_.find(defaultKey(nameSpace, network));
+  return found == groups_.end() ? nullptr : &found->second->members;
+}
+
+}  // namespace multinet::controller

@@ -1,0 +1,107 @@
+// Whom policies on networks mean, and which pods they select: kept as pods, their interfaces,
+// namespaces and policies change, so that a change costs what it concerns.
+//
+// A group is what one peer means on one network, or a selector selects in a namespace; policies
+// that say the same share it. Groups are found by the first label that they ask for.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "controller/world/tables.h"
+#include "controller/world/usage.h"
+#include "lib/base/clock.h"
+#include "lib/policy/peers.h"
+
+namespace multinet::controller {
+
+/// How long what a policy's status counts stands, so that a roll-out isn't a write a pod.
+inline constexpr Duration kPolicyCountsStand = std::chrono::seconds(1);
+
+/// An address, and the number that the peer's port has there; 0: it has no port.
+using PolicyMember = std::pair<std::string, std::int32_t>;
+/// By how many pods. Two have an address for as long as a set of the earlier one is left.
+using PolicyMembers = std::map<PolicyMember, int>;
+
+/// What a policy means or selects is another.
+struct PolicyTouch {
+  k8s::ObjectKey policy;  ///< of a network's default: its namespace and the network
+  bool isDefault = false;
+  /// Whose members changed, as network and hash. Nothing: the pods that it selects.
+  std::optional<k8s::ObjectKey> peer;
+};
+using PolicyTouches = std::vector<PolicyTouch>;
+
+/// One thread. What a policy means isn't looked for before ready(); then one look over the pods of
+/// the namespaces concerned is made for all policies of which nothing is known.
+class PolicyGroups {
+ public:
+  // To be called after the tables have it; each adds what it touches.
+  void policy(const Policy* before, const Policy* now, PolicyTouches& touches);
+  /// The pod, a set of it, or what it depends on.
+  void pod(const k8s::ObjectKey& key, const Tables& tables, PolicyTouches& touches);
+  /// Its labels.
+  void nameSpace(const std::string& name, const Tables& tables, PolicyTouches& touches);
+  /// Whether it is there, its UID or its default.
+  void network(const Network* before, const Network* now, const Tables& tables,
+               const NetworkUse& use, PolicyTouches& touches);
+
+  /// Finds out what isn't known.
+  void ready(const Tables& tables);
+  // What follows is for who called ready() after the last change.
+  [[nodiscard]] const PolicyMembers& members(const std::string& network,
+                                             const policy::Peer& peer) const;
+  /// Pods that it selects, on whatever network, by name; none that has finished.
+  [[nodiscard]] const std::set<k8s::ObjectKey>& subjects(const Policy& policy) const;
+  /// Policies that select the pod.
+  [[nodiscard]] std::vector<k8s::ObjectKey> selecting(const k8s::ObjectKey& pod) const;
+  /// Pods of the namespace on a network with the default SameNamespace; null: there are none.
+  [[nodiscard]] const PolicyMembers* defaultMembers(const std::string& nameSpace,
+                                                    const std::string& network) const;
+
+ private:
+  struct Group {
+    std::string key;
+    policy::Peer peer;
+    std::string network;  ///< empty: what its selector selects, whatever the network
+    bool isDefault = false;
+    bool known = false;  ///< pods were looked at for it
+    PolicyMembers members;
+    std::set<k8s::ObjectKey> pods;  ///< of a selection, and of a default
+    std::set<k8s::ObjectKey> users;
+    [[nodiscard]] bool isSelection() const { return network.empty(); }
+  };
+  using GroupPtr = std::shared_ptr<Group>;
+  /// What one pod is to one group.
+  using Part = std::set<PolicyMember>;
+  using PartsOfPod = std::map<GroupPtr, Part>;
+  struct Facts;
+
+  [[nodiscard]] static std::vector<Group> groupsOf(const Policy& policy);
+  void use(Group wanted, const k8s::ObjectKey& user);
+  void leave(const std::string& key, const k8s::ObjectKey& user);
+  void index(const GroupPtr& group);
+  void unindex(const GroupPtr& group);
+  template <class Use>
+  void forCandidates(const Facts& facts, const Use& use) const;
+  void addDefaults(const Facts& facts, PartsOfPod& parts);
+  static void apply(Group& group, const k8s::ObjectKey& pod, const Part* before, const Part* now,
+                    PolicyTouches& touches);
+  void dropIfEmpty(const GroupPtr& group);
+
+  std::unordered_map<std::string, GroupPtr> groups_;
+  std::unordered_map<std::string, std::vector<GroupPtr>> byFirst_;
+  std::vector<GroupPtr> unknown_;
+  std::unordered_map<k8s::ObjectKey, PartsOfPod> parts_;  ///< by pod
+  std::unordered_set<std::string> closed_;  ///< networks with the default SameNamespace
+};
+
+}  // namespace multinet::controller
