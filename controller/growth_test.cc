@@ -28,6 +28,10 @@ class Grown : public testing::Cluster {
       auto service = api::testing::goodService("s" + std::to_string(i), network(i));
       service.spec.selector = {{"app", network(i)}};
       put(service);
+      auto policy = api::testing::goodPolicy("p" + std::to_string(i), network(i));
+      policy.spec.podSelector.matchLabels = {{"app", network(i)}};
+      policy.spec.ingress[0].peers[0].podSelector->matchLabels = {{"tier", network(i)}};
+      put(policy);
     }
     for (int i = 0; i < attachments; ++i) {
       put(api::testing::goodAttachment("a" + std::to_string(i), network(i % networks)));
@@ -148,6 +152,25 @@ TEST(Growth, AChangeCostsWhatItConcerns) {
           cluster.put(pod);
           cluster.settle();
           cluster.put(setOf(pod, {"n4"}));
+          cluster.settle();
+          cluster.remove<k8s::Pod>(pod.metadata.name, "default");
+        },
+        600);
+  }
+  {
+    SCOPED_TRACE("a pod that a policy selects, and is a peer of another");
+    expectSameCost(
+        grown,
+        [&](Grown& cluster) {
+          auto pod = podOf("policed-" + std::to_string(++number), "n6", "node-1");
+          pod.metadata.labels = {{"app", "n6"}, {"tier", "n5"}};
+          cluster.put(pod);
+          cluster.settle();
+          auto set = setOf(pod, {"n6", "n5"});
+          for (auto& one : set.interfaces) {
+            one.ips = {{"10.20.0.9/16", "", api::AddressFamily::IPv4}};
+          }
+          cluster.put(set);
           cluster.settle();
           cluster.remove<k8s::Pod>(pod.metadata.name, "default");
         },

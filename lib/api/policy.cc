@@ -211,6 +211,15 @@ void checkWhole(const PodNetworkPolicy& policy, Report& report) {
                                      "TooLarge"));
 }
 
+/// `says`: the direction is isolated, so its rules count.
+void warnOfEverybody(const PolicyRule& rule, const std::string& path, bool says, Report& report) {
+  if (!says || !rule.peers.empty()) return;
+  report.warnings.push_back({path, "",
+                             "is left out or empty, which means everybody on the network" +
+                                 std::string(rule.ports.empty() ? ", by every protocol" : ""),
+                             "", "Everybody", Code::Ok});
+}
+
 /// The networks that are there and open to the namespace; each other one is a warning.
 std::vector<PodNetwork> openNetworks(const PodNetworkPolicy& policy, const Catalog& catalog,
                                      Report& report) {
@@ -258,6 +267,24 @@ void warnOfBlocks(const PolicyRule& rule, const std::string& path,
   }
 }
 
+void warnOfNetwork(const PodNetwork& network, const std::string& path, Report& report) {
+  const std::string& name = network.metadata.name;
+  if (!isPoliced(network.spec.type)) {
+    report.warnings.push_back({path, name,
+                               "is of type " + std::string(api::name(network.spec.type)) +
+                                   ", on whose interfaces nodes don't enforce policies: pods run, "
+                                   "and status.notEnforced names them",
+                               "", "TypeNotCovered", Code::Ok});
+  }
+  if (network.spec.portSecurity != PortSecurity::Enforced) {
+    report.warnings.push_back({path, name,
+                               "has portSecurity " +
+                                   std::string(api::name(network.spec.portSecurity)) +
+                                   ", so its pods can take the addresses of allowed peers",
+                               "", "AddressesForgeable", Code::Ok});
+  }
+}
+
 bool hasPodPeers(const PodNetworkPolicySpec& spec) {
   const auto selects = [](const PolicyRule& rule) {
     return std::ranges::any_of(rule.peers, [](const PolicyPeer& peer) { return !peer.ipBlock; });
@@ -266,6 +293,20 @@ bool hasPodPeers(const PodNetworkPolicySpec& spec) {
 }
 
 }  // namespace
+
+bool isPoliced(NetworkType type) {
+  switch (type) {
+    case NetworkType::Vxlan:
+    case NetworkType::Bridge:
+    case NetworkType::Vlan:
+      return true;
+    case NetworkType::Macvlan:
+    case NetworkType::IPVlan:
+    case NetworkType::Unknown:
+      return false;
+  }
+  return false;
+}
 
 bool PodNetworkPolicySpec::isolates(PolicyType direction) const {
   if (policyTypes.empty()) return direction == PolicyType::Ingress || !egress.empty();
@@ -281,10 +322,14 @@ Report validate(const PodNetworkPolicy& policy) {
   checkCount(spec.ingress.size(), kMaxPolicyRules, "spec.ingress", "rules", report);
   checkCount(spec.egress.size(), kMaxPolicyRules, "spec.egress", "rules", report);
   for (std::size_t i = 0; i < spec.ingress.size(); ++i) {
-    checkRule(spec.ingress[i], parts::at("spec.ingress", i), "from", report);
+    const auto path = parts::at("spec.ingress", i);
+    checkRule(spec.ingress[i], path, "from", report);
+    warnOfEverybody(spec.ingress[i], path + ".from", spec.isolates(PolicyType::Ingress), report);
   }
   for (std::size_t i = 0; i < spec.egress.size(); ++i) {
-    checkRule(spec.egress[i], parts::at("spec.egress", i), "to", report);
+    const auto path = parts::at("spec.egress", i);
+    checkRule(spec.egress[i], path, "to", report);
+    warnOfEverybody(spec.egress[i], path + ".to", spec.isolates(PolicyType::Egress), report);
   }
   checkWhole(policy, report);
   return report;
@@ -294,6 +339,7 @@ Report validate(const PodNetworkPolicy& policy, const Catalog& catalog) {
   const auto& spec = policy.spec;
   Report report = validate(policy);
   const auto networks = openNetworks(policy, catalog, report);
+  for (const auto& network : networks) warnOfNetwork(network, "spec.podNetworkNames", report);
   if (hasPodPeers(spec)) {
     for (const auto& network : networks) {
       if (!network.spec.ipam.subnets.empty()) continue;

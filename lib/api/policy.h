@@ -18,11 +18,16 @@ inline constexpr std::size_t kMaxPolicyResolved = 2000;
 inline constexpr std::size_t kMaxPolicyBytes = std::size_t{256} * 1024;
 
 /// A policy by itself: networks, types, selectors, blocks, ports. Warnings: rules of a direction
-/// that policyTypes leaves out, which core takes too.
+/// that policyTypes leaves out, and rules without peers, which mean everybody; core takes both too.
 [[nodiscard]] Report validate(const PodNetworkPolicy& policy);
 /// As above, with warnings of its networks: one isn't there or isn't open to the namespace, has no
-/// addresses that a peer could be known by, or none of an ipBlock. None of them refuses, so that
-/// objects may be applied in any order.
+/// addresses that a peer could be known by, or none of an ipBlock, is of a type whose interfaces
+/// aren't held to policies, or lets addresses be forged. None of them refuses, so that objects may
+/// be applied in any order.
 [[nodiscard]] Report validate(const PodNetworkPolicy& policy, const Catalog& catalog);
+
+/// Whether nodes hold interfaces on networks of this type to policies: those that have an end on
+/// the node.
+[[nodiscard]] bool isPoliced(NetworkType type);
 
 }  // namespace multinet::api

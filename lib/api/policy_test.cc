@@ -6,6 +6,7 @@
 
 #include "lib/api/describe.h"
 #include "lib/api/test_objects.h"
+#include "lib/api/validate.h"
 
 namespace multinet::api {
 namespace {
@@ -258,6 +259,47 @@ TEST(PolicyAndNetworks, ABlockThatNobodyHasIsWarned) {
   catalog.networks.at("blue").spec.ipam.subnets[0].gateway = "10.20.0.1";
   from(policy, 1).ipBlock = PolicyIpBlock{"192.0.2.0/24", {}};
   EXPECT_THAT(validate(policy, catalog).warnings, IsEmpty());
+}
+
+TEST(PolicyRules, WithoutPeersAreWarned) {
+  auto policy = goodPolicy("db", "blue");
+  policy.spec.policyTypes = {PolicyType::Egress, PolicyType::Ingress};
+  policy.spec.egress.resize(1);
+  EXPECT_THAT(all(validate(policy).warnings),
+              HasSubstr("spec.egress[0].to: is left out or empty, which means everybody on the "
+                        "network, by every protocol"));
+}
+
+TEST(PolicyAndNetworks, OneThatWeakensItIsWarned) {
+  auto catalog = goodCatalog();
+  const auto policy = goodPolicy("db", "blue");
+  catalog.networks.at("blue").spec.portSecurity = PortSecurity::MacOnly;
+  EXPECT_THAT(all(validate(policy, catalog).warnings),
+              HasSubstr("spec.podNetworkNames: \"blue\" has portSecurity MACOnly"));
+  catalog.networks.at("blue").spec.portSecurity = PortSecurity::Enforced;
+  for (const auto type : {NetworkType::Macvlan, NetworkType::IPVlan}) {
+    catalog.networks.at("blue").spec.type = type;
+    EXPECT_THAT(all(validate(policy, catalog).warnings), HasSubstr("nodes don't enforce policies"));
+  }
+  for (const auto type : {NetworkType::Vxlan, NetworkType::Bridge, NetworkType::Vlan}) {
+    catalog.networks.at("blue").spec.type = type;
+    EXPECT_THAT(validate(policy, catalog).warnings, IsEmpty());
+  }
+}
+
+TEST(PolicyAndNetworks, ADefaultThatShutsOrThatNobodyEnforcesIsWarned) {
+  auto network = testing::goodNetwork("blue");
+  EXPECT_THAT(validate(network).warnings, IsEmpty());
+  network.spec.defaultPolicy = DefaultPolicy::SameNamespace;
+  EXPECT_THAT(validate(network).warnings, IsEmpty());
+  network.spec.defaultPolicy = DefaultPolicy::Deny;
+  EXPECT_THAT(all(validate(network).warnings),
+              HasSubstr("spec.defaultPolicy: \"Deny\" lets pods of the network neither"));
+  network.spec.type = NetworkType::Macvlan;
+  network.spec.bridge.reset();
+  network.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Bridge, {}};
+  EXPECT_THAT(all(validate(network).warnings), HasSubstr("isn't enforced by nodes on interfaces of "
+                                                         "type Macvlan"));
 }
 
 TEST(PolicyAndNetworks, PodsWithoutAddressesAreNoPeers) {

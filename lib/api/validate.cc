@@ -7,6 +7,7 @@
 
 #include "lib/api/names.h"
 #include "lib/api/parts.h"
+#include "lib/api/policy.h"
 #include "lib/api/spelling.h"
 
 namespace multinet::api {
@@ -165,6 +166,29 @@ std::optional<Violation> warnOfForgery(PortSecurity security) {
                    "",
                    "AddressesForgeable",
                    Code::Ok};
+}
+
+std::optional<Violation> warnOfDefault(const PodNetworkSpec& spec) {
+  if (spec.defaultPolicy == DefaultPolicy::Allow) return std::nullopt;
+  const std::string value(k8s::spell(spec.defaultPolicy));
+  if (!isPoliced(spec.type)) {
+    return Violation{"spec.defaultPolicy",
+                     value,
+                     "isn't enforced by nodes on interfaces of type " +
+                         std::string(name(spec.type)) + "; each says so in its PodInterfaceSet",
+                     "",
+                     "TypeNotCovered",
+                     Code::Ok};
+  }
+  if (spec.defaultPolicy != DefaultPolicy::Deny) return std::nullopt;
+  return Violation{
+      "spec.defaultPolicy",
+      value,
+      "lets pods of the network neither send nor receive, but where PodNetworkPolicies "
+      "say otherwise",
+      "",
+      "DeniesAll",
+      Code::Ok};
 }
 
 /// 0 and 4095 have meanings of their own (IEEE 802.1Q, 9.6).
@@ -353,6 +377,7 @@ Report validate(const PodNetwork& network) {
   report.append(parts::checkRoutes(spec.routes, "spec.routes", subnets));
   report.append(checkGrants(spec.access.namespaces));
   if (auto open = warnOfForgery(spec.portSecurity)) report.warnings.push_back(std::move(*open));
+  if (auto shut = warnOfDefault(spec)) report.warnings.push_back(std::move(*shut));
   return report;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "lib/api/names.h"
+#include "lib/api/policy.h"
 #include "lib/api/resolve.h"
 #include "lib/api/service.h"
 #include "lib/api/validate.h"
@@ -191,6 +192,16 @@ Verdict validateService(const Review& review, const View& view) {
   return verdict;
 }
 
+Verdict validatePolicy(const Review& review, const View& view) {
+  if (!review.object) return badObject({Code::InvalidArgument, "NoObject", "object is missing"});
+  auto policy = k8s::KindTraits<api::PodNetworkPolicy>::decode(*review.object);
+  if (!policy) return badObject(policy.error());
+  policy->metadata.nameSpace = review.nameSpace;
+  const OpenTo open(view, review.nameSpace);
+  return Verdict::of("podnetworkpolicy " + review.nameSpace + "/" + policy->metadata.name,
+                     api::validate(*policy, open));
+}
+
 Verdict judge(const Review& review, const View& view, Names names) {
   if (review.operation != Operation::Create && review.operation != Operation::Update) return {};
   if (review.group.empty() && review.resource == "pods") return validatePod(review, view);
@@ -198,6 +209,7 @@ Verdict judge(const Review& review, const View& view, Names names) {
   if (review.resource == "podnetworks") return validateNetwork(review, view, names);
   if (review.resource == "podnetworkattachments") return validateAttachment(review, view);
   if (review.resource == "podnetworkservices") return validateService(review, view);
+  if (review.resource == "podnetworkpolicies") return validatePolicy(review, view);
   return {};
 }
 
