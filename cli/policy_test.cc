@@ -138,7 +138,7 @@ TEST_F(PolicyVerbTest, ExplainNamesTheRuleThatDecides) {
             "  egress of shop/web: allowed, no policy selects it for egress, and the network's "
             "default is Allow\n"
             "  ingress of shop/db: allowed, by spec.ingress[0] of shop/db\n");
-  EXPECT_THAT(err(), HasSubstr("This version enforces no policy"));
+  EXPECT_EQ(err(), "");
   EXPECT_EQ(explain("web", "db", "80"), 1);
   EXPECT_THAT(out(), HasSubstr("ingress of shop/db: denied, isolated by shop/db, no rule of which "
                                "allows it"));
@@ -161,8 +161,8 @@ TEST_F(PolicyVerbTest, ExplainSaysWhatIsMissing) {
                  "--to=db"}),
             2);
   EXPECT_THAT(err(), HasSubstr("no PodNetwork \"bleu\""));
-  EXPECT_EQ(run({"policy", "explain", "--network=blue"}), 2);
-  EXPECT_THAT(err(), HasSubstr("policy explain needs --filename"));
+  EXPECT_EQ(run({"policy", "explain", "--network=blue", "--port=80"}), 2);
+  EXPECT_THAT(err(), HasSubstr("policy explain needs --from"));
   EXPECT_EQ(run({"policy", "show"}), 2);
   EXPECT_THAT(err(), HasSubstr("\"show\" of policy: must be explain or table"));
   write(with("{app: web}", "{app: }"));
@@ -186,6 +186,44 @@ TEST_F(PolicyVerbTest, TableTellsWhoReachesWhom) {
   denied.back() = "--default-policy=None";
   EXPECT_EQ(run(denied), 2);
   EXPECT_THAT(err(), HasSubstr("must be Allow, SameNamespace or Deny"));
+}
+
+TEST_F(PolicyVerbTest, PoliciesOfTheClusterCountAndTheManifestsBeforeThem) {
+  const std::vector<std::string> call = {"policy",     "explain", "--network=blue",
+                                         "--from=web", "--to=db", "--port=80"};
+  EXPECT_EQ(run(call), 0) << err();
+  EXPECT_THAT(out(), HasSubstr("no policy selects it for ingress"));
+  json spec = {{"podNetworkNames", {"blue"}}, {"podSelector", json::object()}};
+  put("/apis/multinet.dev/v1alpha1/namespaces/shop/podnetworkpolicies", "all",
+      {{"metadata", {{"namespace", "shop"}}}, {"spec", spec}});
+  EXPECT_EQ(run(call), 1) << err();
+  EXPECT_THAT(out(), HasSubstr("isolated by shop/all, no rule of which allows it"));
+  // What isn't applied adds to it, and replaces what has its name.
+  EXPECT_EQ(explain("web", "db", "5432"), 0) << out();
+  EXPECT_EQ(explain("web", "db", "80"), 1);
+  EXPECT_THAT(out(), HasSubstr("isolated by shop/all, shop/db"));
+  put("/apis/multinet.dev/v1alpha1/namespaces/shop/podnetworkpolicies", "db",
+      {{"metadata", {{"namespace", "shop"}}}, {"spec", spec}});
+  auto ours = call;
+  ours.back() = "--port=5432";
+  EXPECT_EQ(run(ours), 1);
+  EXPECT_EQ(explain("web", "db", "5432"), 0) << out();
+}
+
+TEST_F(PolicyVerbTest, TheNetworksDefaultHoldsUnlessAnotherIsAssumed) {
+  put("/apis/multinet.dev/v1alpha1/podnetworks", "blue",
+      {{"spec",
+        {{"type", "Bridge"},
+         {"defaultPolicy", "Deny"},
+         {"ipam", {{"subnets", {{{"cidr", "10.20.0.0/16"}}, {{"cidr", "fd00::/64"}}}}}},
+         {"access", {{"namespaces", {{"from", "All"}}}}}}}});
+  const std::vector<std::string> call = {"policy", "table", "--network=blue", "--port=80"};
+  EXPECT_EQ(run(call), 0) << err();
+  EXPECT_THAT(out(), HasSubstr("no: both"));
+  auto assumed = call;
+  assumed.emplace_back("--default-policy=Allow");
+  EXPECT_EQ(run(assumed), 0);
+  EXPECT_THAT(out(), ::testing::Not(HasSubstr("no:")));
 }
 
 TEST_F(PolicyVerbTest, WarningsOfPoliciesAreTold) {

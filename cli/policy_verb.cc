@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "cli/explain.h"
 #include "cli/policy.h"
@@ -11,7 +13,9 @@ namespace multinet::cli {
 namespace {
 
 constexpr std::array kFlags = {
-    Flag{"filename", 'f', "FILE", "Manifest with PodNetworkPolicies; - for standard input",
+    Flag{"filename", 'f', "FILE",
+         "Manifest with PodNetworkPolicies that count beside those of the cluster, or in their "
+         "place where they have their names; - for standard input",
          Names::Files},
     Flag{"network", 0, "NETWORK", "On which network", Names::Networks},
     Flag{"from", 0, "POD", "Of explain: who connects, as NAMESPACE/POD, POD or an address"},
@@ -20,15 +24,17 @@ constexpr std::array kFlags = {
     Flag{"protocol", 0, "PROTOCOL", "TCP, UDP, SCTP or ICMP [TCP]", Names::Words,
          "TCP UDP SCTP ICMP"},
     Flag{"default-policy", 0, "POLICY",
-         "What holds for a direction that no policy selects: Allow, SameNamespace or Deny [Allow]",
+         "What holds for a direction that no policy selects: Allow, SameNamespace or Deny [the "
+         "network's]",
          Names::Words, "Allow SameNamespace Deny"},
     kNamespace};
 constexpr std::array kExamples = {
-    Example{"kubectl multinet policy explain -f policies.yaml --network blue --from shop/web "
-            "--to shop/db --port 5432",
-            "may it connect, and which rule says so"},
-    Example{"kubectl multinet policy table -f policies.yaml --network blue --port 80 -n shop",
-            "who reaches whom"}};
+    Example{
+        "kubectl multinet policy explain --network blue --from shop/web --to shop/db --port 5432",
+        "may it connect, and which rule says so"},
+    Example{"kubectl multinet policy table --network blue --port 80 -n shop", "who reaches whom"},
+    Example{"kubectl multinet policy table -f policies.yaml --network blue --port 80",
+            "who would, once these are applied"}};
 
 struct Seen {
   policy::World world;
@@ -45,6 +51,22 @@ Result<std::vector<T>> listOf(kube::RawClient& client) {
                                  return {};
                                }));
   return out;
+}
+
+/// Policies of the cluster, but for those that `written` has anew.
+Status addPolicies(kube::RawClient& client, std::vector<api::PodNetworkPolicy> written,
+                   policy::World& world) {
+  auto standing = listOf<api::PodNetworkPolicy>(client);
+  if (!standing && standing.error().code != Code::NotFound) return fail(standing.error());
+  if (standing) world.policies = std::move(*standing);
+  std::erase_if(world.policies, [&](const api::PodNetworkPolicy& one) {
+    return std::ranges::any_of(written, [&](const api::PodNetworkPolicy& other) {
+      return one.metadata.nameSpace == other.metadata.nameSpace &&
+             one.metadata.name == other.metadata.name;
+    });
+  });
+  std::ranges::move(written, std::back_inserter(world.policies));
+  return {};
 }
 
 /// Pods with their addresses, namespaces and networks, as they are now.
@@ -71,15 +93,33 @@ tl::unexpected<Error> wrong(const std::string& sentence) {
   return fail(Code::InvalidArgument, "InvalidCommandLine", sentence);
 }
 
-void warn(const Call& call, const Seen& seen) {
+/// Of what isn't applied yet; of the others their authors were told.
+void warn(const Call& call, const Seen& seen, const std::vector<api::PodNetworkPolicy>& written) {
   const ListedCatalog catalog(seen.networks, {}, seen.world.namespaces);
-  for (const auto& policy : seen.world.policies) {
+  for (const auto& policy : written) {
     for (const auto& warning : api::validate(policy, catalog).warnings) {
       call.err() << "warning: " << policy.metadata.nameSpace << "/" << policy.metadata.name << ": "
                  << printable(warning.str()) << "\n";
     }
   }
-  call.err() << "This version enforces no policy; said is what these would mean.\n";
+}
+
+/// Nothing where it isn't said.
+Result<std::optional<api::DefaultPolicy>> defaultOf(const Arguments& arguments) {
+  if (!arguments.has("default-policy")) return std::nullopt;
+  const auto word = arguments.value("default-policy");
+  const auto known = k8s::unspell<api::DefaultPolicy>(word);
+  if (known) return known;
+  return wrong("flag --default-policy \"" + printable(word) +
+               "\": must be Allow, SameNamespace or Deny");
+}
+
+/// Those of the manifest; none without one.
+Result<std::vector<api::PodNetworkPolicy>> writtenIn(const std::string& file,
+                                                     const std::string& home) {
+  if (file.empty()) return std::vector<api::PodNetworkPolicy>();
+  MULTINET_TRY(const auto text, readFile(file == "-" ? "/dev/stdin" : file));
+  return readPolicies(text, home);
 }
 
 Result<int> run(Call& call) {
@@ -93,19 +133,11 @@ Result<int> run(Call& call) {
     if (value.empty()) return wrong("policy " + what + " needs --" + flag);
     return value;
   };
-  MULTINET_TRY(const auto file, needed("filename"));
+  const auto file = arguments.value("filename");
   policy::Network network;
   MULTINET_TRY(network.name, needed("network"));
   MULTINET_TRY(const auto service, serviceOf(arguments.value("protocol"), arguments.value("port")));
-  if (arguments.has("default-policy")) {
-    const auto word = arguments.value("default-policy");
-    const auto known = k8s::unspell<api::DefaultPolicy>(word);
-    if (!known) {
-      return wrong("flag --default-policy \"" + printable(word) +
-                   "\": must be Allow, SameNamespace or Deny");
-    }
-    network.defaultPolicy = *known;
-  }
+  MULTINET_TRY(const auto assumed, defaultOf(arguments));
   const bool explains = what == "explain";
   std::string fromText;
   std::string toText;
@@ -113,26 +145,28 @@ Result<int> run(Call& call) {
     MULTINET_TRY(fromText, needed("from"));
     MULTINET_TRY(toText, needed("to"));
   }
-  MULTINET_TRY(const auto text, readFile(file == "-" ? "/dev/stdin" : file));
   MULTINET_TRY(const auto home, call.nameSpace());
-  MULTINET_TRY(auto policies, readPolicies(text, home));
+  MULTINET_TRY(const auto written, writtenIn(file, home));
   MULTINET_TRY(auto seen, look(call));
-  seen.world.policies = std::move(policies);
-  if (!ListedCatalog(seen.networks, {}, {}).network(network.name)) {
+  MULTINET_TRY(auto* client, call.client());
+  MULTINET_CHECK(addPolicies(*client, written, seen.world));
+  const auto known = ListedCatalog(seen.networks, {}, {}).network(network.name);
+  if (!known) {
     return fail(Code::NotFound, "NotFound", "no PodNetwork \"" + printable(network.name) + "\"");
   }
+  network.defaultPolicy = assumed.value_or(known->spec.defaultPolicy);
   if (!explains) {
     const std::string nameSpace = arguments.has("namespace") ? home : "";
     MULTINET_TRY(const auto table, reachTable(seen.world, network, nameSpace, service));
     call.out() << table;
-    warn(call, seen);
+    warn(call, seen, written);
     return kDone;
   }
   MULTINET_TRY(const auto from, endpointOf(fromText, home, seen.world, network.name));
   MULTINET_TRY(const auto to, endpointOf(toText, home, seen.world, network.name));
   MULTINET_TRY(const auto said, explainConnection(seen.world, network, from, to, service));
   call.out() << said.text;
-  warn(call, seen);
+  warn(call, seen, written);
   return said.allowed ? kDone : kRefused;
 }
 
@@ -145,14 +179,14 @@ Verb policyVerb() {
           .most = 1,
           .names = Names::Words,
           .words = "explain table",
-          .summary = "What policies of a manifest would allow on a network",
+          .summary = "What policies allow on a network, and would",
           .text =
-              "Reads PodNetworkPolicies of a manifest and holds them against the pods, "
-              "addresses and namespaces of the cluster as they are now; nothing is created. "
-              "`explain` says of one connection whether it would be allowed at both ends and "
-              "which rule decides, `table` who of all pods would reach whom. No other policy "
-              "takes part, and this version of Multinet enforces none. Exit code 1: `explain` "
-              "found the connection denied.",
+              "Holds the cluster's PodNetworkPolicies, and those of a manifest that aren't applied "
+              "yet, against its pods, addresses and namespaces as they are now; nothing is "
+              "created. `explain` says of one connection whether it is allowed at both ends and "
+              "which rule decides, `table` who of all pods reaches whom. It is what policies mean: "
+              "whether nodes hold an interface to them, its PodInterfaceSet says. Exit code 1: "
+              "`explain` found the connection denied.",
           .flags = kFlags,
           .examples = kExamples,
           .run = run};

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from e2elib.cluster import REPOSITORY, Cluster
-from e2elib.objects import attachment, service, vxlan
+from e2elib.objects import attachment, policy, policy_slice, service, vxlan
 
 API = "multinet.dev/v1alpha1"
 PARTS = (
@@ -379,6 +379,8 @@ def of_others() -> dict[str, dict[str, Any]]:
         "ipblocks": block("10.33.0.64", node),
         "networkidentifiers": identifier,
         "podnetworkservices": json.loads(service("web", TENANT, "theirs")),
+        "podnetworkpolicies": json.loads(policy("web", TENANT, "theirs")),
+        "podnetworkpolicyslices": policy_slice("web-12345678", TENANT, "theirs"),
     }
 
 

@@ -25,6 +25,10 @@ RARE: dict[Right, str] = {
     Right(_CONTROLLER, "", "secrets", "update"): "a certificate is renewed: certificate_store_test",
     Right(_CONTROLLER, _OURS, "nodenetworksets", "delete"): "a Node is deleted: departed_test",
     Right(_CONTROLLER, _OURS, "networkidentifiers", "get"): "the answer to a create was lost",
+    Right(_CONTROLLER, _OURS, "podnetworkpolicyslices", "get"): "the answer to a create was lost",
+    Right(
+        _CONTROLLER, _OURS, "podnetworkpolicies", "get"
+    ): "a policy is gone, and the garbage collector wasn't faster: policies/reconcile_test",
     Right(_CONTROLLER, "", "services", "get"): "the answer to a create was lost",
     Right(
         _CONTROLLER, "discovery.k8s.io", "endpointslices", "get"

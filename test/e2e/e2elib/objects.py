@@ -53,6 +53,43 @@ def service(name: str, namespace: str, network_name: str, **spec: Any) -> str:
     return _manifest("PodNetworkService", {"name": name, "namespace": namespace}, made)
 
 
+def policy(name: str, namespace: str, *networks: str, **spec: Any) -> str:
+    """Pods with app: NAME take TCP 80 from those with app: web, with some of its spec replaced."""
+    good: dict[str, Any] = {
+        "podNetworkNames": list(networks),
+        "podSelector": {"matchLabels": {"app": name}},
+        "policyTypes": ["Ingress"],
+        "ingress": [
+            {
+                "from": [{"podSelector": {"matchLabels": {"app": "web"}}}],
+                "ports": [{"protocol": "TCP", "port": 80}],
+            }
+        ],
+    }
+    made = {key: value for key, value in (good | spec).items() if value is not None}
+    return _manifest("PodNetworkPolicy", {"name": name, "namespace": namespace}, made)
+
+
+def policy_slice(name: str, namespace: str, network_name: str) -> dict[str, Any]:
+    """One that the controller could have written, with a member of the network."""
+    return {
+        "apiVersion": API,
+        "kind": "PodNetworkPolicySlice",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {"multinet.dev/policy-namespace": namespace},
+        },
+        "policyName": "web",
+        "policyUID": "12345678-1111-4222-8333-444455556666",
+        "members": {
+            "podNetworkName": network_name,
+            "peer": "0123456789abcdef",
+            "entries": [{"address": "10.20.0.7"}],
+        },
+    }
+
+
 # What makes of service() one that leads to an outside name.
 OUTSIDE: dict[str, Any] = {
     "type": "ExternalName",

@@ -1,0 +1,252 @@
+"""Policies on networks at a real API server: what is refused, by whom and in which words; whose the slices
+are; and what the controller makes of a policy as pods come and go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from e2elib.admission import try_out
+from e2elib.cluster import Cluster
+from e2elib.networks import Networks
+from e2elib.objects import address, interface, network, policy, policy_slice, vxlan
+from e2elib.pods import pod
+
+FOLLOWED_WITHIN = 15.0  # a policy, a pod or a label; mostly a second
+WEB = {"podSelector": {"matchLabels": {"app": "web"}}}
+BLOCK = {"ipBlock": {"cidr": "10.72.0.0/16", "except": ["10.72.9.0/24"]}}
+TCP80 = {"protocol": "TCP", "port": 80}
+
+
+def rule(peer: dict[str, Any] | None = None, port: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"ingress": [{"from": [peer or WEB], "ports": [port or TCP80]}]}
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no network": ({"podNetworkNames": []}, "spec.podNetworkNames"),
+    "a network twice": (
+        {"podNetworkNames": ["blue", "blue"]},
+        "spec.podNetworkNames[1]: Duplicate value",
+    ),
+    "17 networks": (
+        {"podNetworkNames": [f"n{i}" for i in range(17)]},
+        "spec.podNetworkNames: Too many",
+    ),
+    "the cluster's network": (
+        {"podNetworkNames": ["default"]},
+        "default is the cluster's own network, which isn't Multinet's; write a NetworkPolicy",
+    ),
+    "the cluster's interface": ({"podNetworkNames": ["eth0"]}, "eth0 is the cluster's own network"),
+    "a star": ({"podNetworkNames": ["*"]}, "* is no network's name"),
+    "another type": (
+        {"policyTypes": ["ingress"]},
+        'spec.policyTypes[0]: Unsupported value: "ingress"',
+    ),
+    "a type twice": ({"policyTypes": ["Ingress", "Ingress"]}, "spec.policyTypes[1]: Duplicate"),
+    "an unknown field": ({"pods": {}}, 'unknown field "spec.pods"'),
+    "a misspelt from": ({"ingress": [{"form": [WEB]}]}, 'unknown field "spec.ingress[0].form"'),
+    "In without values": (
+        rule({"podSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}),
+        "In and NotIn need values",
+    ),
+    "an operator that there isn't": (
+        rule({"podSelector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}),
+        'Unsupported value: "Is"',
+    ),
+    "a label that there can't be": (
+        {"podSelector": {"matchLabels": {"a b": "c"}}},
+        'spec.podSelector: matchLabels: "a b" is no label key',
+    ),
+    "a peer without a word": ({"ingress": [{"from": [{}]}]}, "spec.ingress[0].from[0]"),
+    "a block and a selector": (rule(WEB | BLOCK), "has an ipBlock and a selector; make two peers"),
+    "host bits": (
+        rule({"ipBlock": {"cidr": "10.72.0.5/16"}}),
+        "10.72.0.5/16 is no prefix without host bits",
+    ),
+    "no prefix": (rule({"ipBlock": {"cidr": "10.72.0.5"}}), "10.72.0.5 is no prefix"),
+    "an exception outside": (
+        rule({"ipBlock": {"cidr": "10.72.0.0/16", "except": ["10.73.0.0/24"]}}),
+        'except[0]: "10.73.0.0/24" isn\'t within 10.72.0.0/16',
+    ),
+    "an exception that is all": (
+        rule({"ipBlock": {"cidr": "10.72.0.0/16", "except": ["10.72.0.0/16"]}}),
+        "is the whole block",
+    ),
+    "ICMP": (rule(port={"protocol": "ICMP"}), 'protocol: Unsupported value: "ICMP"'),
+    "port 0": (rule(port={"port": 0}), "no port; write 1 to 65535"),
+    "port 65536": (rule(port={"port": 65536}), "no port; write 1 to 65535"),
+    "a number in quotes": (rule(port={"port": "80"}), "no port; write 1 to 65535"),
+    "an end before the beginning": (rule(port={"port": 80, "endPort": 79}), "ends no range"),
+    "an end of a name": (rule(port={"port": "pg", "endPort": 90}), "ends no range"),
+    "an end without a beginning": (rule(port={"endPort": 90}), "a range that has no beginning"),
+    "101 rules": ({"ingress": [{}] * 101}, "spec.ingress: Too many"),
+    "101 peers": ({"ingress": [{"from": [WEB] * 101}]}, "spec.ingress[0].from: Too many"),
+    "more peers than a head holds": (
+        {"ingress": [{"from": [WEB] * 100}] * 21},
+        "2100 selected peers",
+    ),
+}
+WARNED: dict[str, tuple[dict[str, Any], str]] = {
+    "rules of another direction": (
+        {"egress": [{"to": [WEB]}]},
+        "spec.egress: says nothing: spec.policyTypes lacks Egress",
+    ),
+    "everybody": ({"ingress": [{}]}, "spec.ingress[0].from: is left out or empty"),
+    "an unknown network": (
+        {"podNetworkNames": ["red", "bleu"]},
+        '"bleu" names no PodNetwork that is open to namespace',
+    ),
+    "a block that nobody has": (
+        rule({"ipBlock": {"cidr": "192.0.2.0/24"}}),
+        'ipBlock.cidr: "192.0.2.0/24" matches nothing',
+    ),
+}
+
+
+@pytest.fixture
+def red(deployed: Cluster, networks: Networks, namespace: str) -> Iterator[tuple[Cluster, str]]:
+    networks.add_ready(vxlan("red", "10.72.0.0/24"))
+    yield deployed, namespace
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_bad_policies_are_refused(deployed: Cluster, namespace: str, name: str) -> None:
+    spec, says = BAD[name]
+    names = spec.get("podNetworkNames", ["blue"])
+    rest = {key: value for key, value in spec.items() if key != "podNetworkNames"}
+    code, err = try_out(deployed, policy("db", namespace, *names, **rest))
+    assert code != 0, "it was taken"
+    assert says in err, err
+
+
+def test_what_is_doubtful_is_taken_with_a_word(red: tuple[Cluster, str]) -> None:
+    cluster, namespace = red
+    code, err = try_out(cluster, policy("db", namespace, "red"))
+    assert (code, err) == (0, "")
+    for name, (spec, says) in WARNED.items():
+        names = spec.get("podNetworkNames", ["red"])
+        rest = {key: value for key, value in spec.items() if key != "podNetworkNames"}
+        code, err = try_out(cluster, policy("db", namespace, *names, **rest))
+        assert code == 0, f"{name}: {err}"
+        assert says in err, f"{name}: {err}"
+    code, err = try_out(cluster, network("shut", "10.73.0.0/24", defaultPolicy="Deny"))
+    assert code == 0 and "neither send nor receive" in err, err
+
+
+def test_slices_are_the_controllers(red: tuple[Cluster, str]) -> None:
+    cluster, namespace = red
+    forged = json.dumps(policy_slice("forged-12345678", namespace, "red"))
+    code, err = try_out(cluster, forged)
+    assert code != 0 and "are written by Multinet's controller alone" in err, err
+    cluster.apply(policy("db", namespace, "red"))
+    head = heads(cluster, namespace, "db", 1)[0]["metadata"]["name"]
+    for patch in ({"head": {"peers": []}}, {"metadata": {"labels": {"a": "b"}}}):
+        code, _, err = cluster.kubectl_try(
+            "patch", "pnps", head, "-n", namespace, "--type=merge", "-p", json.dumps(patch)
+        )
+        assert code != 0 and "are written by Multinet's controller alone" in err, err
+
+
+def slices(cluster: Cluster, namespace: str, name: str) -> list[dict[str, Any]]:
+    found = cluster.items("podnetworkpolicyslices", namespace)
+    return [one for one in found if one.get("policyName") == name]
+
+
+def heads(cluster: Cluster, namespace: str, name: str, generation: int) -> list[dict[str, Any]]:
+    """Waits until the head speaks of the generation."""
+
+    def told() -> list[dict[str, Any]]:
+        found = [one for one in slices(cluster, namespace, name) if "head" in one]
+        return [one for one in found if one["head"]["policyGeneration"] == generation]
+
+    return cluster.wait(told, FOLLOWED_WITHIN, f"a head of {namespace}/{name}") or []
+
+
+def wait_members(cluster: Cluster, namespace: str, name: str, wanted: set[str]) -> None:
+    def told() -> bool:
+        all_of_it = slices(cluster, namespace, name)
+        (head,) = [one["head"] for one in all_of_it if "head" in one] or [{}]
+        counted = sum(peer["members"] for peer in head.get("peers", []))
+        found = {
+            entry["address"]
+            for one in all_of_it
+            for entry in one.get("members", {}).get("entries", [])
+        }
+        return found == wanted and counted == len(wanted)
+
+    cluster.wait(told, FOLLOWED_WITHIN, f"slices of {namespace}/{name} to have {wanted}")
+
+
+def wait_reason(cluster: Cluster, namespace: str, name: str, kind: str, reason: str) -> None:
+    def told() -> bool:
+        status = cluster.json("podnetworkpolicy", name, namespace).get("status", {})
+        found = [one for one in status.get("conditions", []) if one["type"] == kind]
+        return bool(found) and found[0]["reason"] == reason
+
+    cluster.wait(told, FOLLOWED_WITHIN, f"{kind} of {namespace}/{name} to say {reason}")
+
+
+def test_slices_and_status_follow_the_pods(red: tuple[Cluster, str]) -> None:
+    cluster, namespace = red
+    cluster.apply(policy("db", namespace, "red"))
+    wait_reason(cluster, namespace, "db", "Accepted", "Accepted")
+    wait_reason(cluster, namespace, "db", "PeersResolved", "Resolved")
+    wait_reason(cluster, namespace, "db", "Enforced", "NoneSelected")
+    for name in ("web-0", "web-1"):
+        cluster.apply(pod(name, namespace, networks="red", labels={"app": "web"}))
+    addresses = {}
+    for name in ("web-0", "web-1"):
+        cluster.wait_pod_ready(name, namespace)
+        addresses[name] = address(interface(cluster, namespace, name, "net1"))
+    wait_members(cluster, namespace, "db", set(addresses.values()))
+    for one in slices(cluster, namespace, "db"):
+        assert one["metadata"]["labels"]["multinet.dev/policy-namespace"] == namespace
+        assert one["metadata"]["ownerReferences"][0]["kind"] == "PodNetworkPolicy"
+
+    cluster.kubectl("label", "pod", "web-0", "-n", namespace, "app=ops", "--overwrite")
+    wait_members(cluster, namespace, "db", {addresses["web-1"]})
+    cluster.apply(
+        policy("db", namespace, "red", ingress=[{"from": [{"podSelector": {}}]}], egress=[])
+    )
+    heads(cluster, namespace, "db", 2)
+    wait_members(cluster, namespace, "db", set(addresses.values()))
+    cluster.delete("pod", "web-1", namespace)
+    wait_members(cluster, namespace, "db", {addresses["web-0"]})
+
+    cluster.apply(pod("db-0", namespace, networks="red", labels={"app": "db"}))
+    cluster.wait_pod_ready("db-0", namespace)
+
+    def counted() -> bool:
+        status = cluster.json("podnetworkpolicy", "db", namespace)["status"]
+        return bool(status["interfaces"]["selected"] == 1)
+
+    cluster.wait(counted, FOLLOWED_WITHIN, "db-0 to be counted")
+    cluster.delete("podnetworkpolicy", "db", namespace)
+    cluster.wait(
+        lambda: not slices(cluster, namespace, "db"), FOLLOWED_WITHIN, "its slices to go with it"
+    )
+
+
+def test_a_networks_default_is_told_in_each_namespace_with_pods_on_it(
+    deployed: Cluster, networks: Networks, namespace: str
+) -> None:
+    networks.add_ready(vxlan("own", "10.74.0.0/24", defaultPolicy="SameNamespace"))
+    deployed.apply(pod("one", namespace, networks="own"))
+    deployed.wait_pod_ready("one", namespace)
+    mine = address(interface(deployed, namespace, "one", "net1"))
+
+    def told() -> bool:
+        found = deployed.items("podnetworkpolicyslices", namespace)
+        (head,) = [one["head"] for one in found if "head" in one] or [{}]
+        entries = [one["members"]["entries"] for one in found if "members" in one]
+        return head.get("podNetworkName") == "own" and entries == [[{"address": mine}]]
+
+    deployed.wait(told, FOLLOWED_WITHIN, "the default's head and slice")
+    deployed.delete("pod", "one", namespace)
+    deployed.wait(
+        lambda: not deployed.items("podnetworkpolicyslices", namespace),
+        FOLLOWED_WITHIN,
+        "they are gone with the last pod",
+    )
