@@ -9,6 +9,7 @@
 #include "lib/api/describe.h"
 #include "lib/api/names.h"
 #include "lib/api/policy.h"
+#include "lib/policy/peers.h"
 
 namespace multinet::controller {
 namespace {

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "lib/api/describe.h"
+#include "lib/api/policy.h"
 #include "lib/api/test_objects.h"
 #include "lib/api/validate.h"
 
@@ -183,6 +184,7 @@ TEST(Examples, AreLegal) {
   FakeCatalog catalog;
   catalog.namespaces = {{"default", {{"kubernetes.io/metadata.name", "default"}}}};
   std::vector<PodNetworkAttachment> attachments;
+  std::vector<PodNetworkPolicy> policies;
   for (const auto& file : std::filesystem::directory_iterator(folder)) {
     for (const auto& document : YAML::LoadAllFromFile(file.path().string())) {
       const auto json = toJson(document);
@@ -198,11 +200,20 @@ TEST(Examples, AreLegal) {
         const auto attachment = k8s::decodeText<PodNetworkAttachment>(json.dump());
         ASSERT_TRUE(attachment) << file.path() << attachment.error().message;
         attachments.push_back(*attachment);
+      } else if (json.value("kind", "") == "PodNetworkPolicy") {
+        const auto policy = k8s::decodeText<PodNetworkPolicy>(json.dump());
+        ASSERT_TRUE(policy) << file.path() << policy.error().message;
+        policies.push_back(*policy);
       }
     }
   }
   EXPECT_GE(catalog.networks.size(), 3U);
   EXPECT_GE(attachments.size(), 2U);
+  EXPECT_GE(policies.size(), 1U);
+  for (const auto& policy : policies) {
+    const auto report = validate(policy, catalog);
+    EXPECT_TRUE(report.ok() && report.warnings.empty()) << policy.metadata.name;
+  }
   for (const auto& attachment : attachments) {
     for (const auto& violation : validate(attachment, catalog).violations) {
       ADD_FAILURE() << attachment.metadata.name << ": " << violation.str();

@@ -31,8 +31,8 @@ struct Peer {
 
 /// Text that no two peers share that mean others.
 [[nodiscard]] std::string peerKey(const Peer& peer);
-/// Of it 16 hex digits, the same in every version. Two peers of one policy with one hash would share
-/// their addresses; an author who looks for such a pair widens nothing but the own policy.
+/// Of it 16 hex digits, the same in every version. Two peers of one policy with one hash would
+/// share their addresses; an author who looks for such a pair widens nothing but the own policy.
 [[nodiscard]] std::string peerHash(const Peer& peer);
 
 /// Those of a policy in namespace `home` that need resolving, each once, by hash. What can't be
