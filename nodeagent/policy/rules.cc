@@ -12,199 +12,8 @@ namespace {
 
 using policy::Number;
 
-// What both tables tell each other of a packet, as its mark. Whatever else a mark may be in a
-// node's namespace, it is none of these.
-constexpr const char* kPasses = "0x4d4e0001";  ///< of a flow that was judged in this generation
-constexpr const char* kReply = "0x4d4e0002";   ///< against the direction of its flow
-constexpr const char* kJudged = "0x4d4e0004";  ///< the rules let it pass
-/// Within the rules, in place of a class: no permit fits. No class has that number.
-constexpr const char* kDenied = "0xffffffff";
-
-/// After port security, before whatever else passes prerouting.
-constexpr int kBridgeZonePriority = -250;
-/// Before fragments are put together (-400), which is done by zone.
-constexpr int kInetZonePriority = -450;
-/// After conntrack (-200).
-constexpr int kKnownPriority = -150;
-/// After br_netfilter (0), which runs the inet hooks there.
-constexpr int kForwardPriority = 10;
-
 /// Ranges of so many addresses are kept as single ones: pods', a block of them at most.
 constexpr unsigned kSingles = 256;
-
-/// One end of a frame, asked whether it may.
-struct Side {
-  std::string chain;
-  const char* port;       ///< whose subject it is
-  const char* direction;  ///< the map of subjects
-  const char* peer;       ///< which address of the frame is the other end's
-  const char* permits;    ///< the chain that looks them up
-  const char* denied;     ///< the chain of those that aren't allowed
-};
-
-/// Sets mark to kDenied where no permit is found.
-std::vector<std::string> askRules(const Side& side) {
-  const std::string port = side.port;
-  std::vector<std::string> rules = {
-      "meta priority set none",
-      "meta priority set " + port + " map @" + side.direction,
-      "meta mark set " + port + " map @networks",
-  };
-  // A mark that no address gave is the network's number, which has no permits. Single addresses are
-  // asked for a second time, since one may have come out of a range in between.
-  for (const auto& [family, suffix] : {std::pair{"ip", "4"}, std::pair{"ip6", "6"}}) {
-    for (const char* const map : {"classes", "ranges", "classes"}) {
-      rules.push_back("meta mark set meta mark . " + std::string(family) + " " + side.peer +
-                      " map @" + map + suffix);
-    }
-  }
-  rules.push_back(std::string("goto ") + side.permits);
-  return rules;
-}
-
-/// Asked twice: between the lookups of one packet a transaction may come, and what is read before
-/// it doesn't fit to what is read after it.
-std::vector<std::string> sideRules(const Side& side) {
-  const std::string denied = std::string("meta mark ") + kDenied;
-  const std::string ask = " jump ask_" + side.chain;
-  return {std::string(side.port) + " != @" + side.direction + "_ports return", ask.substr(1),
-          denied + ask, denied + " goto " + side.denied};
-}
-
-/// `port`: `dport`, or `sport` of answers.
-std::vector<std::string> permitRules(const std::string& port) {
-  const std::string every = "meta priority . meta mark @every return";
-  const std::string byPort =
-      "meta priority . meta mark . meta l4proto . th " + port + " @ports return";
-  return {every, byPort, "meta mark set 0", every, byPort, std::string("meta mark set ") + kDenied};
-}
-
-nft::Chain plain(const char* name, std::vector<std::string> rules) {
-  return {name, "", 0, std::move(rules)};
-}
-
-/// Two rules: a set that is full ends the first, not the second.
-nft::Chain denial(const char* name, const char* counter, const char* set, const char* port) {
-  return plain(
-      name, {std::string("counter name \"") + counter + "\" update @" + set + " { " + port + " }",
-             "drop"});
-}
-
-nft::Set filledByRules(const char* name) {
-  nft::Set set{name, "ifname", {}};
-  set.filledBy = "size 65535; flags dynamic,timeout; timeout 1h; counter";
-  return set;
-}
-
-nft::Set mapOf(const char* name, const char* key, const char* value) {
-  nft::Set set{name, key, {}};
-  set.value = value;
-  return set;
-}
-
-nft::Set intervalsOf(nft::Set set) {
-  set.intervals = true;
-  return set;
-}
-
-nft::Table rulesTable() {
-  nft::Table table;
-  table.family = "bridge";
-  table.name = "multinet-policy";
-  table.counters = {kDeniedEgress, kDeniedIngress};
-  table.sets = {
-      {"isolated", "ifname", {}},
-      {"egress_ports", "ifname", {}},
-      {"ingress_ports", "ifname", {}},
-      mapOf("networks", "ifname", "mark"),
-      mapOf("egress", "ifname", "classid"),
-      mapOf("ingress", "ifname", "classid"),
-      mapOf("classes4", "mark . ipv4_addr", "mark"),
-      mapOf("classes6", "mark . ipv6_addr", "mark"),
-      intervalsOf(mapOf("ranges4", "mark . ipv4_addr", "mark")),
-      intervalsOf(mapOf("ranges6", "mark . ipv6_addr", "mark")),
-      {"every", "classid . mark", {}},
-      intervalsOf({"ports", "classid . mark . inet_proto . inet_service", {}}),
-      filledByRules(kDeniedOut),
-      filledByRules(kDeniedIn),
-  };
-  const std::string passes = std::string("meta mark ") + kPasses;
-  table.chains = {
-      {"forward",
-       "forward",
-       kForwardPriority,
-       {passes + " ether type { ip, ip6 } accept", "iifname @isolated goto judge",
-        "oifname @isolated goto judge"}},
-      // What isn't ARP or IP has no address: it passes where everybody may send anything.
-      plain("judge", {"ether type vmap { arp : accept, ip : jump exempt4, ip6 : jump exempt6 }",
-                      std::string("meta mark ") + kReply + " goto replies", "jump egress",
-                      "jump ingress", "goto judged"}),
-      plain("replies", {"jump egress_of_reply", "jump ingress_of_reply", "goto judged"}),
-      plain("judged",
-            {"meta priority set none", std::string("meta mark set ") + kJudged, "accept"}),
-      plain("exempt4", {"meta l4proto 2 accept"}),
-      // MLD, and how neighbours and routers find each other.
-      plain("exempt6", {"icmpv6 type { 130, 131, 132, 133, 134, 135, 136, 137, 143 } accept"}),
-      plain("by_dport", permitRules("dport")),
-      plain("by_sport", permitRules("sport")),
-      denial("denied_sent", kDeniedEgress, kDeniedOut, "iifname"),
-      denial("denied_got", kDeniedIngress, kDeniedIn, "oifname"),
-      denial("denied_answer_to", kDeniedEgress, kDeniedOut, "oifname"),
-      denial("denied_answer_of", kDeniedIngress, kDeniedIn, "iifname"),
-  };
-  for (const Side& side : std::initializer_list<Side>{
-           {"egress", "iifname", "egress", "daddr", "by_dport", "denied_sent"},
-           {"ingress", "oifname", "ingress", "saddr", "by_dport", "denied_got"},
-           // Mirrored: who gets an answer is who began.
-           {"egress_of_reply", "oifname", "egress", "saddr", "by_sport", "denied_answer_to"},
-           {"ingress_of_reply", "iifname", "ingress", "daddr", "by_sport", "denied_answer_of"}}) {
-    table.chains.push_back({side.chain, "", 0, sideRules(side)});
-    table.chains.push_back({"ask_" + side.chain, "", 0, askRules(side)});
-  }
-  return table;
-}
-
-nft::Table flowsTable(Tracking tracking) {
-  const bool ofBridges = tracking == Tracking::Bridge;
-  // In the inet hooks that br_netfilter runs, the bridge is the interface.
-  const std::string in = ofBridges ? "meta ibrname" : "iifname";
-  const std::string out = ofBridges ? "meta obrname" : "oifname";
-  nft::Table table;
-  table.family = ofBridges ? "bridge" : "inet";
-  table.name = "multinet-flows";
-  nft::Set zones{"zones", "typeof " + in, {}};
-  zones.value = "ct zone";
-  table.sets = {
-      {"bridges", "ifname", {}},
-      std::move(zones),
-      mapOf("generations", "ifname", "mark"),
-      {"current", "ifname . mark", {}},
-  };
-  std::vector<std::string> zone = {"ct zone set " + in + " map @zones"};
-  // Rules with `ct` have all bridges of the namespace tracked.
-  if (ofBridges) zone.push_back(in + " != @bridges notrack");
-  table.chains = {
-      {"zone", "prerouting", ofBridges ? kBridgeZonePriority : kInetZonePriority, std::move(zone)},
-      {"known",
-       "prerouting",
-       kKnownPriority,
-       {in + " != @bridges return", "meta mark set 0",
-        "ct state established,related " + in + " . ct mark @current meta mark set " + kPasses +
-            " return",
-        std::string("ct direction reply meta mark set ") + kReply}},
-      {"left",
-       "postrouting",
-       0,
-       {out + " != @bridges return", std::string("meta mark ") + kJudged + " jump judged",
-        "meta mark set 0"}},
-      // Not of one that goes to several ports, each of which is judged for itself; nor of ICMP
-      // about a flow, whose sender may be anybody.
-      plain("judged", {"meta pkttype { broadcast, multicast } return",
-                       "ip daddr 224.0.0.0-255.255.255.255 return", "ip6 daddr ff00::/8 return",
-                       "ct state related return", "ct mark set " + out + " map @generations"}),
-  };
-  return table;
-}
 
 std::string markOf(Number number) {
   return std::to_string(number);
@@ -315,10 +124,6 @@ std::vector<std::string> partsOf(std::string_view element) {
 
 }  // namespace
 
-Tables tablesFor(Tracking tracking) {
-  return {rulesTable(), flowsTable(tracking)};
-}
-
 Policed localOf(Policed wanted) {
   std::set<Number> subjects;
   for (auto* direction : {&wanted.program.egress, &wanted.program.ingress}) {
@@ -327,12 +132,13 @@ Policed localOf(Policed wanted) {
   }
   std::erase_if(wanted.program.permits,
                 [&](const policy::Permit& permit) { return !subjects.contains(permit.subject); });
-  wanted.program.addresses = spread(wanted.program.addresses);
+  wanted.program.addresses = spread(std::move(wanted.program.addresses));
   return wanted;
 }
 
-std::map<policy::AddressRange, Number> spread(
-    const std::map<policy::AddressRange, Number>& addresses) {
+std::map<policy::AddressRange, Number> spread(std::map<policy::AddressRange, Number> addresses) {
+  const auto isOne = [](const auto& of) { return of.first.first == of.first.last; };
+  if (std::ranges::all_of(addresses, isOne)) return addresses;
   std::map<policy::AddressRange, Number> out;
   std::optional<policy::AddressRange> open;  // and its class, and how far no address is without one
   Number peers = 0;
@@ -367,6 +173,11 @@ std::map<policy::AddressRange, Number> spread(
 
 nft::Elements takeUnused(nft::Elements& gone, const policy::Program& program,
                          const Standing& standing) {
+  const auto isGone = [&](const char* set) {
+    const auto found = gone.find(set);
+    return found != gone.end() && !found->second.empty();
+  };
+  if (!isGone("every") && !isGone("ports")) return {};
   std::set<Number> used = {policy::kEverybody};
   for (const auto* direction : {&program.egress, &program.ingress}) {
     for (const auto& [pod, subject] : *direction) used.insert(kernelNumber(standing, subject));

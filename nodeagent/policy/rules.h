@@ -67,7 +67,7 @@ inline constexpr policy::Number kEndOfNumbers = 0x80000000;
 /// holds for those of its addresses that don't stand by themselves. So what comes and goes is a
 /// single address, and no range is ever replaced by others, between which nothing would hold.
 [[nodiscard]] std::map<policy::AddressRange, policy::Number> spread(
-    const std::map<policy::AddressRange, policy::Number>& addresses);
+    std::map<policy::AddressRange, policy::Number> addresses);
 /// Whether its bridge's flows are to be tracked at all.
 [[nodiscard]] bool isPoliced(const Policed& wanted);
 

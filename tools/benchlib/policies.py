@@ -1,0 +1,57 @@
+"""PO: what policies on networks cost a node, beside port security alone and beside few peers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchlib.program import samples_of
+from benchlib.rows import Comparison, Row
+from benchlib.stats import factor
+from clusterlib.errors import ClusterError
+
+_ROUND_TRIPS = 2000
+_TRACKED_AT_MOST, _GROWTH_AT_MOST = 1.20, 1.02
+_NONE, _FEW = "port security", "100 peers"
+_MANY = ("10000 peers", "100000 peers")
+_CHANGES = ("peer more", "peer less", "port more", "port less")
+
+
+def measure(programs: Path, rounds: int, seconds: int) -> list[Row]:
+    """Each round takes each case once."""
+    command = ["unshare", "--net", "--mount", "--", str(programs / "multinet-bench-policy")]
+    command += [f"--rounds={rounds}", f"--seconds={seconds}", f"--round-trips={_ROUND_TRIPS}"]
+    return rows_of(samples_of(command, "", seconds * 4 + 240))
+
+
+def rows_of(samples: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """All of it; what has no round is an error."""
+    took: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for sample in samples:
+        took[sample["what"], sample["case"]].append(sample["milliseconds"])
+    try:
+        return [*_trips(dict(took)), *_changes(dict(took))]
+    except KeyError as error:
+        raise ClusterError(f"measure policies: nothing was measured of {error}") from None
+
+
+def _trips(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
+    text = f"{_ROUND_TRIPS} trips"
+    none, few = took["round trips", _NONE], took["round trips", _FEW]
+    tracked = Comparison(_NONE, "x", factor(few, none), _TRACKED_AT_MOST)
+    rows = [Row("PO", f"{text}: {_NONE}", none), Row("PO", f"{text}: {_FEW}", few, [tracked])]
+    for case in _MANY:
+        many = took["round trips", case]
+        growth = Comparison(_FEW, "x", factor(many, few), _GROWTH_AT_MOST)
+        rows.append(Row("PO", f"{text}: {case}", many, [growth]))
+    return rows
+
+
+def _changes(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
+    return [
+        Row("PO", f"{what}, of {case}", took[what, case])
+        for case in (_FEW, *_MANY)
+        for what in ("first commit", *_CHANGES)
+    ]
