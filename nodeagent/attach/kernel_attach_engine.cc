@@ -72,7 +72,8 @@ class KernelAttachEngine::Impl {
         clock_(clock),
         sockets_(std::move(attachSockets)),
         maintainSockets_(std::move(maintainSockets)),
-        reaper_(std::move(reaperSockets), options_.guard),
+        guards_{options_.guard, options_.policies},
+        reaper_(std::move(reaperSockets), guards_),
         home_(std::move(home)),
         removals_({"mn-reaper", options_.detachQueue, 256},
                   [this](std::vector<Removal> batch) { reaper_.run(std::move(batch)); }),
@@ -236,7 +237,7 @@ class KernelAttachEngine::Impl {
 
   /// Of an attempt that made no link.
   void forget(const Outcome& outcome) {
-    if (!outcome.ports.empty()) options_.guard->release(outcome.ports);
+    if (!outcome.ports.empty()) guards_.release(outcome.ports);
   }
 
   Outcome attempt(const AttachTask& task, Pod& pod) {
@@ -252,6 +253,10 @@ class KernelAttachEngine::Impl {
     if (!ops) return {fail(ops.error()), {}};
     auto secured = secureInterfaces(options_.guard, task.desired, *observed, *ops);
     if (!secured) return {fail(secured.error().within("attach")), {}};
+    if (const Status held = policeInterfaces(guards_.policies, task.desired, *observed, *ops);
+        !held) {
+      return {fail(held.error().within("attach")), {}, false, std::move(secured->added)};
+    }
     Applier::BeforeUp beforeUp;
     if (!secured->inPod.empty()) {
       beforeUp = [&](const auto& replacedMacs) {
@@ -288,8 +293,7 @@ class KernelAttachEngine::Impl {
     if (Status place = failpoint::check("maintain.before"); !place) {
       return task.done(fail(place.error()));
     }
-    auto upkeep =
-        maintainPod(maintainSockets_.side(), *pod, options_.guard, task.desired, task.abort);
+    auto upkeep = maintainPod(maintainSockets_.side(), *pod, guards_, task.desired, task.abort);
     const auto ticket =
         upkeep && !upkeep->repairs.empty() ? hold(intent, *pod, upkeep->interfaces) : std::nullopt;
     task.done(std::move(upkeep));
@@ -301,8 +305,9 @@ class KernelAttachEngine::Impl {
   Sockets sockets_;          // of the attach thread
   Parents parents_;          // of the attach thread
   Sockets maintainSockets_;  // of the maintain thread
-  Reaper reaper_;            // of the reaper thread
-  netns::Home home_;         // of all threads
+  const Guards guards_;
+  Reaper reaper_;     // of the reaper thread
+  netns::Home home_;  // of all threads
   Announcer announcer_;
   Lane<Removal> removals_;
   Lane<AttachTask> attaches_;  // after those that it pushes into

@@ -14,6 +14,7 @@
 #include "lib/async/watchdog.h"
 #include "lib/base/clock.h"
 #include "nodeagent/attach/attach_engine.h"
+#include "nodeagent/attach/policies.h"
 #include "nodeagent/isolation/port_guard.h"
 
 namespace multinet::agent::attach {
@@ -32,6 +33,8 @@ struct EngineOptions {
   /// Of the same namespace; holds frames against plans before a link is made. Outlives the engine.
   /// nullptr: nothing does.
   isolation::PortGuard* guard = nullptr;
+  /// Holds policies against it, likewise.
+  Policies* policies = nullptr;
 };
 
 class KernelAttachEngine final : public AttachEngine {

@@ -13,11 +13,11 @@ using netlink::LinkInfo;
 /// One interface's repair.
 class Repair {
  public:
-  Repair(HostSide host, Pod& pod, isolation::PortGuard* guard,
-         const std::vector<isolation::Port>& inPod, const Desired& desired, AbortFlag abort)
+  Repair(HostSide host, Pod& pod, const Guards& guards, const std::vector<isolation::Port>& inPod,
+         const Desired& desired, AbortFlag abort)
       : host_(host),
         pod_(pod),
-        guard_(guard),
+        guards_(guards),
         inPod_(inPod),
         desired_(desired),
         abort_(std::move(abort)) {}
@@ -41,7 +41,7 @@ class Repair {
     Applier::BeforeUp beforeUp;
     if (makesLink(*ops) && !inPod_.empty()) {
       beforeUp = [this](const auto& replacedMacs) {
-        return securePod(guard_, pod_, inPod_, replacedMacs, isolation::PortGuard::Pod::New);
+        return securePod(guards_.ports, pod_, inPod_, replacedMacs, isolation::PortGuard::Pod::New);
       };
     }
     Applier applier(host_, pod_, abort_, presentLinks(observed, desired_), std::move(beforeUp));
@@ -61,13 +61,13 @@ class Repair {
   Status secure(const Observed& observed, const std::vector<drivers::Op>& ops, std::size_t position,
                 InterfaceStatus& status) {
     const Desired one{desired_.intent, {desired_.interfaces[position]}};
-    auto secured = secureInterfaces(guard_, one, observed, ops);
-    if (secured) {
-      status.secured = std::move(secured->told.front());
-      return {};
-    }
-    status.secured = isolation::notCommitted(secured.error());
-    return makesLink(ops) ? Status(fail(secured.error())) : Status{};
+    auto secured = secureInterfaces(guards_.ports, one, observed, ops);
+    status.secured =
+        secured ? std::move(secured->told.front()) : isolation::notCommitted(secured.error());
+    // What became of it is told by those who hold policies.
+    const Status policed = policeInterfaces(guards_.policies, one, observed, ops);
+    if ((secured && policed) || !makesLink(ops)) return {};
+    return fail(secured ? policed.error() : secured.error());
   }
 
   static bool makesLink(const std::vector<drivers::Op>& ops) {
@@ -86,7 +86,7 @@ class Repair {
 
   HostSide host_;
   Pod& pod_;
-  isolation::PortGuard* guard_;
+  const Guards& guards_;
   const std::vector<isolation::Port>& inPod_;
   const Desired& desired_;
   AbortFlag abort_;
@@ -148,8 +148,8 @@ void look(const std::vector<LinkInfo>& links, InterfaceStatus& status) {
 
 }  // namespace
 
-Result<Upkeep> maintainPod(HostSide host, Pod& pod, isolation::PortGuard* guard,
-                           const Desired& desired, const AbortFlag& abort) {
+Result<Upkeep> maintainPod(HostSide host, Pod& pod, const Guards& guards, const Desired& desired,
+                           const AbortFlag& abort) {
   MULTINET_TRY(Observed observed, observeAttached(host, pod, desired));
   Upkeep upkeep;
   upkeep.repairs = raiseMtus(pod, desired, observed);
@@ -157,18 +157,19 @@ Result<Upkeep> maintainPod(HostSide host, Pod& pod, isolation::PortGuard* guard,
   if (touched) {
     MULTINET_TRY(observed, observeAttached(host, pod, desired));
   }
-  const std::vector<isolation::Port> inPod = portsInPod(guard, desired, observed);
+  const std::vector<isolation::Port> inPod = portsInPod(guards.ports, desired, observed);
   for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
     if (abort && abort->load()) {
       return fail(Code::Cancelled, "Aborted", "maintain interfaces: nobody wants it any more");
     }
-    auto outcome = Repair(host, pod, guard, inPod, desired, abort).run(observed, i);
+    auto outcome = Repair(host, pod, guards, inPod, desired, abort).run(observed, i);
     upkeep.interfaces.push_back(std::move(outcome.status));
     std::move(outcome.repairs.begin(), outcome.repairs.end(), std::back_inserter(upkeep.repairs));
     touched = touched || outcome.touched;
   }
   // After what was made anew, which has them already.
-  const Status secured = securePod(guard, pod, inPod, {}, isolation::PortGuard::Pod::Running);
+  const Status secured =
+      securePod(guards.ports, pod, inPod, {}, isolation::PortGuard::Pod::Running);
   for (InterfaceStatus& status : upkeep.interfaces) {
     const auto isThis = [&](const isolation::Port& port) {
       return port.interface == status.plan.name.str();

@@ -53,7 +53,7 @@ class MaintainTest : public testing::Test {
   }
 
   Upkeep look() {
-    auto upkeep = maintainPod({host_.socket(), host_.socket()}, pod_, nullptr, desired_, nullptr);
+    auto upkeep = maintainPod({host_.socket(), host_.socket()}, pod_, {}, desired_, nullptr);
     if (!upkeep) throw std::runtime_error(upkeep.error().message);
     return std::move(*upkeep);
   }
@@ -336,7 +336,7 @@ TEST_F(MaintainTest, AnEndFromBeforeTheSwitchIsLeftWhereItIs) {
   const Fd inner = netns::make().value();
   netlink::Socket ends = TestHost::socketIn(inner);
   const auto lookFromTheSwitch = [&] {
-    return maintainPod({ends, host_.socket()}, pod_, nullptr, desired_, nullptr).value();
+    return maintainPod({ends, host_.socket()}, pod_, {}, desired_, nullptr).value();
   };
   const Upkeep upkeep = lookFromTheSwitch();
   EXPECT_TRUE(upkeep.repairs.empty());
@@ -377,7 +377,7 @@ TEST_F(MaintainTest, AnotherPodsEndOfTheSameIndexIsNotTaken) {
   TestHost::run(ends, netlink::createVeth(spec));
   TestHost::run(ends, netlink::setAlias({0, spec.hostName}, alias));
   ASSERT_EQ(netlink::findLink(ends, {0, spec.hostName}).value().index, mine.lower);
-  static_cast<void>(maintainPod({ends, host_.socket()}, pod_, nullptr, desired_, nullptr));
+  static_cast<void>(maintainPod({ends, host_.socket()}, pod_, {}, desired_, nullptr));
   const auto after = netlink::findLink(ends, {0, spec.hostName}).value();
   EXPECT_EQ(after.alias, alias);
   EXPECT_EQ(after.master, other);
@@ -387,9 +387,8 @@ TEST_F(MaintainTest, AnotherPodsEndOfTheSameIndexIsNotTaken) {
 TEST_F(MaintainTest, AnAbortedLookStops) {
   const auto abort = std::make_shared<std::atomic<bool>>(true);
   inPod(netlink::setDown({0, "net1"}));
-  EXPECT_EQ(
-      maintainPod({host_.socket(), host_.socket()}, pod_, nullptr, desired_, abort).error().code,
-      Code::Cancelled);
+  EXPECT_EQ(maintainPod({host_.socket(), host_.socket()}, pod_, {}, desired_, abort).error().code,
+            Code::Cancelled);
   EXPECT_FALSE(link("net1").up);
 }
 

@@ -32,6 +32,12 @@ bool isKnownByMac(const InterfacePlan& interface) {
 
 }  // namespace
 
+void Guards::release(const std::vector<std::string>& names,
+                     const std::vector<IntentId>& intents) const {
+  if (ports != nullptr) ports->release(names, intents);
+  if (policies != nullptr) policies->release(names, intents);
+}
+
 std::optional<isolation::Port> portOf(const Desired& desired, const Observed& observed,
                                       const std::vector<drivers::Op>& steps,
                                       const InterfacePlan& interface) {
@@ -103,6 +109,17 @@ Status securePod(isolation::PortGuard* guard, const Pod& pod, std::vector<isolat
   MULTINET_TRY(const auto secured, guard->secure(others));
   MULTINET_TRY(const auto scope, pod.enter());
   return guard->securePod(ports, state);
+}
+
+Status policeInterfaces(Policies* policies, const Desired& desired, const Observed& observed,
+                        const std::vector<drivers::Op>& steps) {
+  if (policies == nullptr) return {};
+  std::vector<isolation::Port> ports;
+  for (const InterfacePlan& interface : desired.interfaces) {
+    if (!traitsOf(interface.link).hasHostEnd) continue;
+    if (auto port = portOf(desired, observed, steps, interface)) ports.push_back(std::move(*port));
+  }
+  return policies->hold(desired.intent, ports);
 }
 
 }  // namespace multinet::agent::attach

@@ -7,9 +7,20 @@
 
 #include "nodeagent/attach/apply.h"
 #include "nodeagent/attach/plan.h"
+#include "nodeagent/attach/policies.h"
 #include "nodeagent/isolation/port_guard.h"
 
 namespace multinet::agent::attach {
+
+/// Who holds ports to what their pods may do; any may be null.
+struct Guards {
+  isolation::PortGuard* ports = nullptr;
+  Policies* policies = nullptr;
+
+  /// The links of these ports, and all of these intents, are gone.
+  void release(const std::vector<std::string>& names,
+               const std::vector<IntentId>& intents = {}) const;
+};
 
 /// The port of one interface; nullopt where its frames are seen nowhere outside the pod, or its
 /// parent isn't there. `steps` are those that lead to it: a link that they make has its name there
@@ -39,5 +50,11 @@ struct SecuredInterfaces {
                                std::vector<isolation::Port> ports,
                                const std::map<std::string, MacAddress>& instead,
                                isolation::PortGuard::Pod state);
+
+/// What policies say of those with an end on the node, after their rules. Without `policies` none
+/// says anything.
+[[nodiscard]] Status policeInterfaces(Policies* policies, const Desired& desired,
+                                      const Observed& observed,
+                                      const std::vector<drivers::Op>& steps);
 
 }  // namespace multinet::agent::attach

@@ -89,7 +89,7 @@ void Reaper::run(std::vector<Removal> removals) {
     std::erase_if(doomed, [&](const std::string& name) { return left.contains(name); });
     gone.merge(doomed);
   }
-  if (guard_ != nullptr) releasePorts(removals, results, std::move(gone));
+  releasePorts(removals, results, std::move(gone));
   for (std::size_t i = 0; i < removals.size(); ++i) {
     note(results[i],
          failpoint::check(removals[i].rollback ? "attach.rollback.after" : "detach.after"));
@@ -108,7 +108,7 @@ void Reaper::releasePorts(const std::vector<Removal>& removals, const std::vecto
       gone.insert(removals[i].rollback->ports.begin(), removals[i].rollback->ports.end());
     }
   }
-  guard_->release({gone.begin(), gone.end()}, intents);
+  guards_.release({gone.begin(), gone.end()}, intents);
 }
 
 std::vector<std::set<std::string>> Reaper::hostLinks(netlink::Socket& host,

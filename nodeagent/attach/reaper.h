@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "nodeagent/attach/apply.h"
-#include "nodeagent/isolation/port_guard.h"
+#include "nodeagent/attach/ports.h"
 
 namespace multinet::agent::attach {
 
@@ -33,9 +33,9 @@ struct Removal {
 /// Lives on the reaper thread.
 class Reaper {
  public:
-  /// Sockets in all namespaces that may have host ends of links. `guard` may be null.
-  Reaper(std::vector<netlink::Socket> hosts, isolation::PortGuard* guard)
-      : hosts_(std::move(hosts)), guard_(guard) {}
+  /// Sockets in all namespaces that may have host ends of links.
+  Reaper(std::vector<netlink::Socket> hosts, Guards guards)
+      : hosts_(std::move(hosts)), guards_(guards) {}
   /// Removes all, then answers all.
   void run(std::vector<Removal> removals);
 
@@ -48,7 +48,7 @@ class Reaper {
   void releasePorts(const std::vector<Removal>& removals, const std::vector<Status>& results,
                     std::set<std::string> gone);
   std::vector<netlink::Socket> hosts_;
-  isolation::PortGuard* guard_;
+  Guards guards_;
 };
 
 /// Why each of these links couldn't be deleted; empty where all are gone. Links of the socket's

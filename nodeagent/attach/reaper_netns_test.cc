@@ -45,7 +45,7 @@ TEST_F(ReaperTest, OneLinkThatCantGoFailsItsOwnDetachAlone) {
   make("br-b", "b");
   std::vector<netlink::Socket> hosts;
   hosts.push_back(netlink::Socket::open().value());
-  Reaper reaper(std::move(hosts), nullptr);
+  Reaper reaper(std::move(hosts), {});
   std::map<std::string, Status> results;
   std::vector<Removal> removals;
   for (const char* intent : {"a", "stuck", "b", "nothing"}) {

@@ -100,7 +100,7 @@ TEST_F(SecuredTest, AnInterfaceOfAnEarlierVersionIsSecuredAtTheFirstLook) {
   EXPECT_TRUE(ports().empty());
   auto home = netlink::Socket::open().value();
   Pod inner = TestHost::open(pod);
-  const auto looked = maintainPod({home, home}, inner, guard_.get(), desired, nullptr);
+  const auto looked = maintainPod({home, home}, inner, {.ports = guard_.get()}, desired, nullptr);
   ASSERT_TRUE(looked) << looked.error().message;
   EXPECT_EQ(looked->interfaces.front().secured.reason, "Enforced");
   EXPECT_TRUE(looked->repairs.empty());

@@ -122,6 +122,7 @@ std::vector<InterfacePlan> Drift::plansOf(const Entry& entry) const {
 
 void Drift::maintain(const EntryPtr& entry, Fd netns, const std::function<void()>& done) {
   noteNetns(*entry, netns);
+  if (auto* policies = shared_.dependencies.policies) policies->known(policeable(entry->record));
   shared_.dependencies.engine.maintain(
       entry->record.id, std::move(netns), plansOf(*entry), looks_[entry->record.id].abort,
       onLane<attach::Upkeep>(shared_.lane, [this, entry, done](Result<attach::Upkeep> upkeep) {

@@ -210,6 +210,7 @@ void Owner::restore(std::vector<Restored> restored, addresses::Books books) {
     census_.begin(books);
     const Options& options = shared_.options;
     const BootTime now = shared_.dependencies.clock.now();
+    tellPolicies(restored);
     for (Restored& one : restored) {
       if (one.record.state == State::Detached) {
         const Duration left = quarantineLeft(one.record, options.bootId, now, options.quarantine);
@@ -231,6 +232,18 @@ void Owner::restore(std::vector<Restored> restored, addresses::Books books) {
     if (heard_) contests_.are(*std::exchange(heard_, std::nullopt));
     for (const RunCallPtr& call : calls_.takeWaiting()) submitRun(call);
   });
+}
+
+/// Of all that have links, or had, whatever becomes of them.
+void Owner::tellPolicies(const std::vector<Restored>& restored) const {
+  attach::Policies* policies = shared_.dependencies.policies;
+  if (policies == nullptr) return;
+  for (const Restored& one : restored) {
+    const bool isThere =
+        one.record.state != State::Detached && one.record.bootId == shared_.options.bootId;
+    if (isThere) policies->known(policeable(one.record));
+  }
+  policies->recovered();
 }
 
 // The process may have ended between the attach and its report; saying it twice costs a look.

@@ -81,6 +81,7 @@ class Owner {
       const EntryPtr& entry, std::function<void(std::function<void()>)> work,
       std::function<void()> ended = [] {});
   void startAction(const EntryPtr& entry, RecoveryAction action);
+  void tellPolicies(const std::vector<Restored>& restored) const;
   void reportAgain(const Entry& entry, RecoveryAction action);
 
   void tick();

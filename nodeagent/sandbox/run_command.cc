@@ -25,13 +25,6 @@ bool isFinal(const Error& error) {
          error.code != Code::Cancelled;
 }
 
-std::vector<InterfacePlan> plansOf(const journal::Record& record) {
-  std::vector<InterfacePlan> plans;
-  plans.reserve(record.interfaces.size());
-  for (const InterfaceStatus& status : record.interfaces) plans.push_back(status.plan);
-  return plans;
-}
-
 std::size_t positionOf(void (RunCommand::*run)()) {
   const auto steps = way();
   const auto at =
@@ -62,6 +55,7 @@ void RunCommand::resume(const Shared& shared, EntryPtr entry, async::Answer<void
   command->entry_->forwarded = true;
   command->committed_ = Status();  // it was read from the disk
   command->at_ = positionOf(&RunCommand::openNetns);
+  command->askPolicies();
   command->go();
 }
 
@@ -203,7 +197,8 @@ void RunCommand::forward() {
         self->entry_->answered = isFinal(reply.error());
         self->failed(reply.error(), Whose::Runtimes);
       }));
-  // After the runtime, which has more to do. It may have answered already.
+  // These beside the runtime, which has more to do. It may have answered already.
+  askPolicies();
   const State state = entry_->record.state;
   if (state == State::Intent || state == State::Bound) commitIntent();
   shared_.lane.postAfter(shared_.options.aside, [self = shared_from_this()] {
@@ -249,6 +244,26 @@ void RunCommand::awaitCommit() {
   waitsForCommit_ = !committed_.has_value();
   if (waitsForCommit_) return;
   if (!committed_->has_value()) return failed(committed_->error());
+  passed();
+}
+
+void RunCommand::askPolicies() {
+  if (shared_.dependencies.policies == nullptr) {
+    policed_ = Status();
+    return;
+  }
+  shared_.dependencies.policies->join(
+      policeable(entry_->record),
+      onLane<void>(shared_.lane, [self = shared_from_this()](Status status) {
+        self->policed_ = std::move(status);
+        if (self->waitsForPolicies_) self->awaitPolicies();
+      }));
+}
+
+void RunCommand::awaitPolicies() {
+  waitsForPolicies_ = !policed_.has_value();
+  if (waitsForPolicies_) return;
+  if (!policed_->has_value()) return failed(policed_->error());
   passed();
 }
 

@@ -1,6 +1,8 @@
 // One RunPodSandbox with a request, from the kubelet's call to its answer, by the steps of way.h:
 //
-//   older? -> resolve -> claim -> INTENT -> forward -> BOUND -> netns -> commit -> attach -> answer
+//   older? -> resolve -> claim -> INTENT -> forward -> BOUND -> netns -> commit -> policies ->
+//   attach
+//     -> answer
 //
 // No thread waits: a step hands on to the next when its answer comes, or goes on at once where
 // nothing has to be waited for. A failure or an abort at any step takes back what was done; the
@@ -70,6 +72,7 @@ class RunCommand : public std::enable_shared_from_this<RunCommand> {
   void bind();
   void openNetns();
   void awaitCommit();
+  void awaitPolicies();
   void attach();
   void answer();
 
@@ -84,6 +87,8 @@ class RunCommand : public std::enable_shared_from_this<RunCommand> {
   [[nodiscard]] async::Answer<T> keeping(Keep keep);
 
   void settleOne(const EntryPtr& older);
+  /// Asks, without waiting, what policies say of the pod.
+  void askPolicies();
   /// Has INTENT on disk for good, without waiting.
   void commitIntent();
   /// Journal, reports, people, of what was answered.
@@ -110,6 +115,8 @@ class RunCommand : public std::enable_shared_from_this<RunCommand> {
   EntryPtr entry_;                   ///< from INTENT on
   std::optional<Status> committed_;  ///< what became of INTENT's commit
   bool waitsForCommit_ = false;      ///< the step `commit` has begun
+  std::optional<Status> policed_;    ///< whether what policies say is known
+  bool waitsForPolicies_ = false;    ///< the step `policies` has begun
   std::string replyBytes_;
   Fd netns_;
   std::vector<InterfaceStatus> statuses_;

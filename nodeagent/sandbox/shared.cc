@@ -16,6 +16,17 @@ void warnUnwritten(const journal::Record& record, const Status& status) {
 
 }  // namespace
 
+std::vector<InterfacePlan> plansOf(const journal::Record& record) {
+  std::vector<InterfacePlan> plans;
+  plans.reserve(record.interfaces.size());
+  for (const InterfaceStatus& status : record.interfaces) plans.push_back(status.plan);
+  return plans;
+}
+
+attach::Policeable policeable(const journal::Record& record) {
+  return {record.id, record.pod, plansOf(record)};
+}
+
 void enter(const Shared& shared, Entry& entry, journal::State state) {
   entry.record.state = state;
   entry.record.changedAt = shared.dependencies.clock.wall();

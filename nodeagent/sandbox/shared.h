@@ -11,6 +11,7 @@
 #include "lib/base/clock.h"
 #include "nodeagent/addresses/addresses.h"
 #include "nodeagent/attach/attach_engine.h"
+#include "nodeagent/attach/policies.h"
 #include "nodeagent/journal/journal.h"
 #include "nodeagent/report/reporter.h"
 #include "nodeagent/resolve/resolver.h"
@@ -31,6 +32,7 @@ struct Dependencies {
   const Clock& clock;
   OwnSets sets{};                             ///< empty: the API is no witness, and doubt stays
   const async::Watchdog* watchdog = nullptr;  ///< of the threads that networks need
+  attach::Policies* policies = nullptr;       ///< nullptr: no policy is about any pod
 };
 
 struct Options {
@@ -67,6 +69,10 @@ struct Shared {
 };
 
 using async::onLane;
+
+[[nodiscard]] std::vector<InterfacePlan> plansOf(const journal::Record& record);
+/// What policies may be about.
+[[nodiscard]] attach::Policeable policeable(const journal::Record& record);
 
 /// The entry's record is in that state from now on, for all who look at the table.
 void enter(const Shared& shared, Entry& entry, journal::State state);

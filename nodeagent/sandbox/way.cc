@@ -22,6 +22,7 @@ std::span<const Step> way() {
       {"bound", &Run::bind, "", "rollback-stop", &Undo::stopSandbox},
       {"netns", &Run::openNetns, "the runtime to tell the sandbox's network namespace"},
       {"commit", &Run::awaitCommit, kDisk},
+      {"policies", &Run::awaitPolicies, "what policies on its networks say"},
       {"attach", &Run::attach, "the kernel to make its links", "rollback-detach", &Undo::detach},
       {"answer", &Run::answer},
   });

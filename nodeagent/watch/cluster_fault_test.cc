@@ -109,6 +109,7 @@ class ClusterTest : public ::testing::Test {
       const std::lock_guard lock(mutex_);
       ++anyService_[zone];
     };
+    options.policiesChanged = [this] { ++policiesChanged_; };
     OwnChanged own;
     own.node = [this](const std::string& peer) { note("node " + peer); };
     own.pod = [this](const std::string& uid) { note("pod " + uid); };
@@ -145,6 +146,7 @@ class ClusterTest : public ::testing::Test {
   std::mutex mutex_;
   std::set<std::string> told_;
   std::map<std::string, int> anyService_;  ///< how often it was said that any changed, by zone
+  std::atomic<int> policiesChanged_ = 0;
   std::unique_ptr<Cluster> cluster_;
 };
 
@@ -174,11 +176,65 @@ TEST_F(ClusterTest, TellsTheAgeOfEveryWatch) {
   std::set<std::string> resources;
   EXPECT_TRUE(eventually([&] {
     for (const WatchAge& one : cluster_->watches()) resources.insert(one.resource);
-    return resources.size() == 10;
+    return resources.size() == 11;
   }));
-  EXPECT_EQ(resources, (std::set<std::string>{"pods", "podnetworks", "podnetworkattachments",
-                                              "networkpeers", "servicecidrs", "podinterfacesets",
-                                              "nodenetworksets", "nodes", "ipblocks", "services"}));
+  EXPECT_EQ(resources,
+            (std::set<std::string>{"pods", "podnetworks", "podnetworkattachments", "networkpeers",
+                                   "servicecidrs", "podinterfacesets", "nodenetworksets", "nodes",
+                                   "ipblocks", "services", "podnetworkpolicyslices"}));
+}
+
+/// As the controller makes it.
+Json policySlice(const std::string& space) {
+  return {{"metadata", {{"labels", {{"multinet.dev/policy-namespace", space}}}}},
+          {"policyName", "p"},
+          {"policyUID", "u"},
+          {"members",
+           {{"podNetworkName", "blue"},
+            {"peer", "0123456789abcdef"},
+            {"entries", {{{"address", "10.0.0.1"}}}}}}};
+}
+
+TEST_F(ClusterTest, FollowsThePoliciesOfNamespacesWithPodsThatAskForNetworks) {
+  put("/api/v1/namespaces/default/pods/web", pod("n1", "blue"));
+  put("/api/v1/namespaces/plain/pods/web", {{"spec", {{"nodeName", "n1"}}}});
+  for (const std::string space : {"default", "plain", "later"}) {
+    put(std::string(kOurs) + "namespaces/" + space + "/podnetworkpolicyslices/p-1",
+        policySlice(space));
+  }
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->policiesOf("default").has_value(); }));
+  EXPECT_EQ(cluster_->policiesOf("default")->size(), 1U);
+  EXPECT_FALSE(cluster_->policiesOf("plain"));
+  EXPECT_FALSE(cluster_->needPolicies("later")) << "a pod whose call is ahead of the watch";
+  ASSERT_TRUE(eventually([&] { return cluster_->needPolicies("later").has_value(); }));
+  EXPECT_EQ(watchesOf("podnetworkpolicyslices?"), 2) << "one that went on with other labels";
+  const int before = policiesChanged_;
+  put(std::string(kOurs) + "namespaces/default/podnetworkpolicyslices/p-2", policySlice("default"));
+  ASSERT_TRUE(eventually([&] { return cluster_->policiesOf("default")->size() == 2; }));
+  EXPECT_TRUE(eventually([&] { return policiesChanged_ > before; }));
+  EXPECT_EQ(cluster_->policiesOf("later")->size(), 1U);
+}
+
+TEST_F(ClusterTest, TellsOfLabelsOfPodsThatAskForNetworks) {
+  put("/api/v1/namespaces/default/pods/web", pod("n1", "blue"));
+  put("/api/v1/namespaces/default/pods/plain", {{"spec", {{"nodeName", "n1"}}}});
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->policiesOf("default").has_value(); }));
+  const auto label = [this](const std::string& name, const std::string& value) {
+    server_.store().patch(ResourcePath::parse("/api/v1/namespaces/default/pods/" + name),
+                          {{"metadata", {{"labels", {{"app", value}}}}}},
+                          multinet::testing::ObjectStore::IfAbsent::Fail);
+    return eventually([&] {
+      const auto seen = cluster_->pod("default", name);
+      return seen.object != nullptr && seen.object->metadata.labels->contains("app");
+    });
+  };
+  const int before = policiesChanged_;
+  ASSERT_TRUE(label("plain", "a"));
+  EXPECT_EQ(policiesChanged_, before);
+  ASSERT_TRUE(label("web", "a"));
+  EXPECT_TRUE(eventually([&] { return policiesChanged_ > before; }));
 }
 
 TEST_F(ClusterTest, FollowsItsBlocksAndSetsFromItsFirstPodOn) {
