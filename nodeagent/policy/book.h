@@ -1,0 +1,128 @@
+// What this node was told of policies: slices of them, put together. Pure; one thread at a time.
+//
+// A policy's head comes last, so whoever has what it counts has all of it. What is seen in part
+// only allows less, and a new policy, or a new generation of one, waits for the rest of it before
+// it holds for pods that run, at most for a while. Pods that join are held to the newest at once.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/api/pod_network_policy_slice.h"
+#include "lib/base/clock.h"
+#include "lib/base/ids.h"
+#include "lib/policy/source.h"
+
+namespace multinet::agent::policing {
+
+using Slices = std::vector<std::shared_ptr<const api::PodNetworkPolicySlice>>;
+
+/// Who one peer of a policy is on one network, as its slices say.
+struct Members {
+  Slices from;          ///< in order; the same slices are the same members
+  policy::Named all{};  ///< of a peer without a port's name
+  std::map<std::uint16_t, policy::Named> byPort{};  ///< of one with it
+  std::size_t count = 0;                            ///< entries, those that can't be read too
+};
+/// By network and policy::peerHash.
+using Peers = std::map<std::pair<std::string, std::string>, std::shared_ptr<const Members>>;
+
+/// A policy as of one moment, or a network's default SameNamespace in one namespace.
+struct Told {
+  std::string uid;             ///< of the policy; of a default the network's
+  std::uint64_t revision = 0;  ///< resourceVersion of the head
+  std::int64_t generation = 0;
+  std::string network;           ///< of a default: whose it is; empty: of a policy
+  api::PodNetworkPolicy policy;  ///< of a default without a spec
+  Peers peers;
+  bool complete = false;  ///< all members that the head counts were there, now or before
+};
+using ToldPtr = std::shared_ptr<const Told>;
+
+/// Puts the slices of one namespace together: of each policy the newest head, with its members;
+/// `before` has what was read of the same slices already.
+[[nodiscard]] std::map<std::string, ToldPtr> read(const Slices& slices,
+                                                  const std::map<std::string, ToldPtr>& before);
+
+class Book {
+ public:
+  /// Running pods wait so long for the peers of what is new.
+  explicit Book(Duration patience) : patience_(patience) {}
+
+  /// All slices of a namespace. False where that changes nothing.
+  bool update(const std::string& nameSpace, const Slices& slices, BootTime now);
+  /// What was told of other namespaces isn't kept.
+  void keepOnly(const std::set<std::string>& nameSpaces);
+  [[nodiscard]] bool knows(const std::string& nameSpace) const {
+    return spaces_.contains(nameSpace);
+  }
+  /// What doesn't wait any longer holds; the namespaces of it.
+  std::set<std::string> settle(BootTime now);
+  /// When settle() is to be called next.
+  [[nodiscard]] std::optional<BootTime> next() const;
+
+  /// Policies that count for a pod of the namespace that joined its networks then.
+  [[nodiscard]] std::vector<ToldPtr> policiesFor(const std::string& nameSpace,
+                                                 BootTime joined) const;
+  /// Null where nothing was told of it.
+  [[nodiscard]] ToldPtr defaultOf(const std::string& nameSpace, const NetworkUid& network) const;
+  /// Of all that was told: the newest heads, those that don't hold for all pods yet too.
+  [[nodiscard]] std::vector<ToldPtr> all() const;
+  /// Of those the ones that don't.
+  [[nodiscard]] std::vector<ToldPtr> waiting() const;
+
+ private:
+  /// Of one policy, by its name: one made again takes the place of the one before.
+  struct Holding {
+    ToldPtr held;      ///< for all pods; null: for none that ran before `next` came
+    ToldPtr next;      ///< for those that joined since; null: nothing newer than `held`
+    BootTime since{};  ///< when `next` came
+  };
+  struct Space {
+    Slices slices;
+    std::map<std::string, ToldPtr> told;  ///< by name
+    std::map<std::string, Holding> holdings;
+  };
+
+  void take(Holding& holding, const ToldPtr& told, bool first, BootTime now) const;
+
+  const Duration patience_;
+  std::map<std::string, Space> spaces_;
+};
+
+/// Peers on one network as policies of a Book have them; what these are asked about outlives it.
+class BookSource final : public policy::Source {
+ public:
+  BookSource(std::string network, NetworkUid uid) : network_(std::move(network)), uid_(uid) {}
+
+  /// One that compile() may ask about, by the address of `told.policy`.
+  void add(const ToldPtr& told) { told_.emplace(&told->policy, told); }
+  void addDefault(const std::string& nameSpace, ToldPtr told) {
+    defaults_.emplace(nameSpace, std::move(told));
+  }
+
+  [[nodiscard]] const policy::Named& podsOf(const api::PodNetworkPolicy& policy,
+                                            const api::PolicyPeer& peer) override;
+  [[nodiscard]] ByPort withPort(const api::PodNetworkPolicy& policy, const api::PolicyPeer* peer,
+                                const api::PolicyPort& port) override;
+  [[nodiscard]] const policy::Named& podsIn(const std::string& nameSpace) override;
+
+ private:
+  [[nodiscard]] const Members* find(const Told* told, const std::string& hash) const;
+  /// Nobody, as long as nothing was told of them.
+  [[nodiscard]] const policy::Named& nobody(const std::string& key);
+
+  const std::string network_;
+  const NetworkUid uid_;
+  std::map<const api::PodNetworkPolicy*, ToldPtr> told_;
+  std::map<std::string, ToldPtr> defaults_;
+  std::map<std::string, policy::Named> nobody_;
+};
+
+}  // namespace multinet::agent::policing

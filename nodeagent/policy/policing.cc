@@ -1,0 +1,536 @@
+#include "nodeagent/policy/policing.h"
+
+#include <algorithm>
+
+#include "lib/base/log.h"
+
+namespace multinet::agent::policing {
+namespace {
+
+bool hasEnd(const InterfacePlan& plan) {
+  return traitsOf(plan.link).hasHostEnd;
+}
+
+/// Whether a policy is about the pod's interface on that network.
+bool concerns(const Told& told, const policy::Pod& pod, const std::string& network) {
+  const auto& names = told.policy.spec.podNetworkNames;
+  return std::ranges::find(names, network) != names.end() &&
+         told.policy.spec.podSelector.matches(pod.labels);
+}
+
+/// As the API has it, but for its interfaces.
+std::optional<policy::Pod> identityOf(const k8s::Pod& pod) {
+  api::PodInterfaceSet none;
+  none.pod.uid = pod.metadata.uid;
+  return policy::podOf(pod, none);
+}
+
+Error unknown(const attach::Policeable& pod, const std::string& what) {
+  return {Code::Unavailable, "PoliciesUnknown",
+          "hold pod " + pod.pod.str() + " to policies: " + what};
+}
+
+}  // namespace
+
+struct Policing::Question {
+  struct One {
+    const Member* member = nullptr;
+    const InterfacePlan* plan = nullptr;
+    policy::PodKey key;
+  };
+  std::vector<One> interfaces;
+  std::vector<ToldPtr> told;
+  std::map<std::string, ToldPtr> defaults;
+  std::vector<std::unique_ptr<policy::Pod>> pods;
+  std::vector<policy::Subject> subjects;
+  std::map<policy::PodKey, std::string> ports;
+};
+
+Policing::Policing(watch::Caches& caches, Kernel kernel, std::function<Result<Ends>()> ends,
+                   PolicingReports reports, const Clock& clock, PolicingOptions options)
+    : caches_(caches),
+      kernel_(std::move(kernel)),
+      findEnds_(std::move(ends)),
+      reports_(std::move(reports)),
+      clock_(clock),
+      options_(std::move(options)),
+      book_(options_.patience),
+      gather_(lane_, options_.gather, [this] { inTurn([this] { work(); }); }),
+      lane_("policies", clock) {}
+
+PolicingCounts Policing::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+template <class Work>
+void Policing::inTurn(Work work) {
+  std::vector<std::function<void()>> answers;
+  {
+    const std::lock_guard turn(turn_);
+    work();
+    answers.swap(answers_);
+  }
+  for (const auto& answer : answers) answer();
+}
+
+void Policing::put(Joining joining) {
+  {
+    const std::lock_guard lock(mutex_);
+    const bool isNew = heard_.insert(joining.pod.intent).second;
+    if (!isNew && !joining.done) return;
+    inbox_.push_back(std::move(joining));
+  }
+  lane_.post([this] { inTurn([this] { work(); }); });
+}
+
+void Policing::join(attach::Policeable pod, async::Answer<void> done) {
+  put({std::move(pod), true, std::move(done)});
+}
+
+void Policing::known(attach::Policeable pod) {
+  put({std::move(pod)});
+}
+
+void Policing::recovered() {
+  {
+    const std::lock_guard lock(mutex_);
+    allKnown_ = true;
+  }
+  gather_.ask();
+}
+
+void Policing::takeInbox() {
+  std::vector<Joining> inbox;
+  bool allKnown = false;
+  {
+    const std::lock_guard lock(mutex_);
+    inbox.swap(inbox_);
+    allKnown = allKnown_;
+  }
+  const BootTime now = clock_.now();
+  for (Joining& one : inbox) {
+    const IntentId intent = one.pod.intent;
+    auto [at, isNew] = members_.try_emplace(intent, Member{one.pod});
+    Member& member = at->second;
+    member.pod = std::move(one.pod);
+    if (one.ours && member.ends.empty()) {
+      member.joined = now;
+      member.ours = true;
+    }
+    for (const InterfacePlan& plan : member.pod.interfaces) {
+      Network& network = networks_[plan.networkUid];
+      network.name = plan.network.str();
+      if (hasEnd(plan)) network.bridge = parentOf(plan.link);
+      network.dirty = network.dirty || isNew;
+    }
+    if (one.done) waiting_.push_back({intent, now + options_.joinPatience, std::move(*one.done)});
+  }
+  if (allKnown && !recovered_) findEnds();
+}
+
+/// What an earlier agent made has names that the kernel alone knows for certain.
+void Policing::findEnds() {
+  const auto ends = findEnds_();
+  if (!ends) {
+    log::warn("can't look for the links of pods, trying again", {{"error", ends.error()}});
+    return lookAt(clock_.now() + options_.retry);
+  }
+  for (auto& [intent, member] : members_) {
+    for (const InterfacePlan& plan : member.pod.interfaces) {
+      const auto end = ends->find({intent, plan.name.str()});
+      if (end != ends->end() && hasEnd(plan)) member.ends.try_emplace(plan.name.str(), end->second);
+    }
+  }
+  recovered_ = true;
+}
+
+void Policing::refresh() {
+  std::map<std::string, const k8s::Pod*> pods;
+  const auto all = caches_.pods();
+  for (const auto& pod : all) pods.emplace(pod->metadata.uid, pod.get());
+  std::set<std::string> spaces;
+  for (auto& [intent, member] : members_) {
+    spaces.insert(member.pod.pod.namespaceName);
+    readPod(member, pods);
+  }
+  readNetworks();
+  const BootTime now = clock_.now();
+  std::set<std::string> changed = book_.settle(now);
+  for (const std::string& space : spaces) {
+    if (!caches_.needPolicies(space)) continue;
+    const auto slices = caches_.policiesOf(space);
+    if (slices && book_.update(space, *slices, now)) changed.insert(space);
+  }
+  book_.keepOnly(spaces);
+  for (const auto& [intent, member] : members_) {
+    if (changed.contains(member.pod.pod.namespaceName)) dirtyOf(member);
+  }
+  if (const auto next = book_.next()) lookAt(*next);
+}
+
+void Policing::readPod(Member& member, const std::map<std::string, const k8s::Pod*>& pods) {
+  const auto found = pods.find(member.pod.pod.uid.str());
+  if (found == pods.end()) return;  // it ends, held to what it was
+  auto who = identityOf(*found->second);
+  if (!who || who == member.who) return;
+  member.who = std::move(who);
+  dirtyOf(member);
+}
+
+void Policing::readNetworks() {
+  for (const auto& network : caches_.networks()) {
+    const NetworkUid uid(network->metadata.uid);
+    const auto held = networks_.find(uid);
+    if (held == networks_.end()) continue;
+    const auto [at, isNew] = defaults_.try_emplace(uid, network->spec.defaultPolicy);
+    if (!isNew && at->second == network->spec.defaultPolicy) continue;
+    at->second = network->spec.defaultPolicy;
+    held->second.dirty = true;
+  }
+}
+
+void Policing::dirtyOf(const Member& member) {
+  for (const InterfacePlan& plan : member.pod.interfaces) networks_[plan.networkUid].dirty = true;
+}
+
+Status Policing::isKnown(const Member& member) const {
+  const std::string& space = member.pod.pod.namespaceName;
+  if (!book_.knows(space)) {
+    const Status needed = caches_.needPolicies(space);
+    return fail(unknown(
+        member.pod, needed ? "those of its namespace aren't read yet" : needed.error().message));
+  }
+  if (!member.who && member.ours) {
+    return fail(unknown(member.pod, "the API server hasn't told of the pod yet"));
+  }
+  return {};
+}
+
+Status Policing::isKnown(const NetworkUid& uid) const {
+  MULTINET_CHECK(caches_.synced());
+  for (const auto& [intent, member] : members_) {
+    const bool isThere = std::ranges::any_of(member.pod.interfaces, [&](const auto& plan) {
+      return plan.networkUid == uid && member.ends.contains(plan.name.str());
+    });
+    if (isThere) MULTINET_CHECK(isKnown(member));
+  }
+  return {};
+}
+
+bool Policing::isComplete(const Member& member, const InterfacePlan& plan) const {
+  const std::string& space = member.pod.pod.namespaceName;
+  bool isAny = false;
+  for (const ToldPtr& told : book_.policiesFor(space, member.joined)) {
+    if (!member.who || !concerns(*told, *member.who, plan.network.str())) continue;
+    if (!told->complete) return false;
+    isAny = true;
+  }
+  const auto byDefault = defaults_.find(plan.networkUid);
+  if (isAny || byDefault == defaults_.end() ||
+      byDefault->second != api::DefaultPolicy::SameNamespace) {
+    return true;
+  }
+  const ToldPtr told = book_.defaultOf(space, plan.networkUid);
+  return told != nullptr && told->complete;
+}
+
+Policing::Question Policing::questionOf(const NetworkUid& uid, const Network& network) const {
+  Question question;
+  std::set<policy::PodKey> keys;
+  for (const auto& [intent, member] : members_) {
+    const std::string& space = member.pod.pod.namespaceName;
+    std::vector<ToldPtr> policies;
+    for (const InterfacePlan& plan : member.pod.interfaces) {
+      if (plan.networkUid != uid) continue;
+      const auto end = member.ends.find(plan.name.str());
+      // One that is about to join isn't known yet; its turn comes.
+      if (end == member.ends.end() && (!isKnown(member) || !member.who)) continue;
+      policy::PodKey key{space, member.pod.pod.name};
+      if (keys.contains(key)) key.name += " " + plan.name.str() + " " + intent.str();
+      keys.insert(key);
+      if (end != member.ends.end()) question.ports.emplace(key, end->second);
+      auto pod = std::make_unique<policy::Pod>(member.who.value_or(policy::Pod{}));
+      pod->key = key;
+      pod->interfaces = {{network.name, {}}};
+      if (policies.empty()) policies = book_.policiesFor(space, member.joined);
+      policy::Subject subject{pod.get()};
+      for (const ToldPtr& told : policies) subject.policies.push_back(&told->policy);
+      subject.closed = !member.who;
+      question.subjects.push_back(std::move(subject));
+      question.pods.push_back(std::move(pod));
+      question.interfaces.push_back({&member, &plan, key});
+    }
+    question.told.insert(question.told.end(), policies.begin(), policies.end());
+    if (auto told = book_.defaultOf(space, uid)) question.defaults.emplace(space, std::move(told));
+  }
+  return question;
+}
+
+/// What the kernel refuses is in `trouble`; the error is of what isn't known.
+Status Policing::commit(const NetworkUid& uid, Network& network) {
+  if (!recovered_) {
+    return fail(Code::Unavailable, "PoliciesUnknown",
+                "hold network " + network.name +
+                    " to policies: the agent is still finding out which pods are on it");
+  }
+  MULTINET_CHECK(isKnown(uid));
+  const Question question = questionOf(uid, network);
+  BookSource source(network.name, uid);
+  for (const ToldPtr& told : question.told) source.add(told);
+  for (const auto& [space, told] : question.defaults) source.addDefault(space, told);
+  const auto byDefault = defaults_.find(uid);
+  const policy::Network asked{
+      network.name, byDefault == defaults_.end() ? api::DefaultPolicy::Allow : byDefault->second};
+  auto compiled = policy::compile(question.subjects, asked, source, numbers_);
+  ++compiled_;
+  network.program = compiled.program;
+  const Status done = question.ports.empty()
+                          ? Status{}
+                          : kernel_.commit(uid, network.bridge, {compiled.program, question.ports});
+  if (question.ports.empty()) kernel_.forget(uid);
+  if (!done && (!network.trouble || network.trouble->message != done.error().message)) {
+    log::error("can't hold pods to the policies of their network",
+               {{"network", network.name}, {"error", done.error()}});
+  }
+  network.dirty = !done;
+  network.trouble = done ? std::nullopt : std::optional(done.error());
+  if (!done) lookAt(clock_.now() + options_.retry);
+  say(network, question, compiled);
+  return {};
+}
+
+void Policing::commitDirty() {
+  for (auto& [uid, network] : networks_) {
+    if (!network.dirty) continue;
+    // What isn't known is told when it is.
+    if (const Status known = commit(uid, network); !known) {
+      log::debug("policies aren't known yet", {{"network", network.name}, {"why", known.error()}});
+    }
+  }
+  std::vector<const policy::Program*> programs;
+  for (const auto& [uid, network] : networks_) programs.push_back(&network.program);
+  numbers_.keepOnly(programs);
+  std::erase_if(networks_, [&](const auto& one) {
+    return !one.second.dirty && std::ranges::none_of(members_, [&](const auto& member) {
+      return std::ranges::any_of(member.second.pod.interfaces,
+                                 [&](const auto& plan) { return plan.networkUid == one.first; });
+    });
+  });
+  std::erase_if(defaults_, [&](const auto& one) { return !networks_.contains(one.first); });
+}
+
+api::InterfacePolicy Policing::judge(const Network& network, const Member& member,
+                                     const InterfacePlan& plan, bool isCut) const {
+  using api::PolicyPlace;
+  if (!hasEnd(plan)) {
+    return {false, PolicyPlace::None, "TypeNotCovered",
+            "a link of type " + std::string(api::name(typeOf(plan.link))) +
+                " has no end on the node where policies could be held; use VXLAN, Bridge or VLAN"};
+  }
+  if (network.trouble) {
+    return {false, PolicyPlace::None, network.trouble->reason, network.trouble->message};
+  }
+  if (isCut) {
+    return {true, PolicyPlace::Node, "TooManyPermits",
+            "the policies of this node's pods on the network come to more than " +
+                std::to_string(policy::kMostPermits) +
+                " permits: what this interface's policies allow isn't, but for what they allow to "
+                "everybody; name fewer ports, or more pods by one selector"};
+  }
+  if (!isComplete(member, plan)) {
+    return {true, PolicyPlace::Node, "PeersPending",
+            "isolated; not all whom its policies allow are known yet: is a controller running?"};
+  }
+  return {true, PolicyPlace::Node, "Enforced", "held to policies at the node's end of the link"};
+}
+
+void Policing::say(Network& network, const Question& question, const policy::Compiled& compiled) {
+  std::map<At, std::optional<api::InterfacePolicy>> now;
+  for (const Question::One& one : question.interfaces) {
+    const At at{one.member->pod.intent, one.plan->name.str()};
+    if (hasEnd(*one.plan) && !one.member->ends.contains(at.second)) continue;
+    const bool isIsolated =
+        compiled.program.egress.contains(one.key) || compiled.program.ingress.contains(one.key);
+    auto& said = now[at];
+    if (isIsolated) said = judge(network, *one.member, *one.plan, compiled.cut.contains(one.key));
+    const auto before = network.said.find(at);
+    if (before != network.said.end() && before->second == said) continue;
+    reports_.interface(one.member->pod.pod.uid, one.plan->networkUid, said);
+  }
+  network.said = std::move(now);
+}
+
+void Policing::answerWaiting() {
+  const BootTime now = clock_.now();
+  std::vector<Waiting> rest;
+  const auto answer = [this](const Waiting& one, Status status) {
+    answers_.emplace_back([done = one.done, status = std::move(status)] { done(status); });
+  };
+  for (Waiting& one : waiting_) {
+    const auto found = members_.find(one.intent);
+    if (found == members_.end()) {
+      answer(one,
+             fail(Code::Cancelled, "Aborted", "hold a pod to policies: nobody wants it any more"));
+      continue;
+    }
+    const Member& member = found->second;
+    const Status known = isKnown(member);
+    const bool isWhole = std::ranges::all_of(member.pod.interfaces, [&](const auto& plan) {
+      return !hasEnd(plan) || isComplete(member, plan);
+    });
+    const bool isCovered = std::ranges::any_of(member.pod.interfaces, hasEnd);
+    const bool isLate = one.until <= now;
+    if (!isCovered || (known && (isWhole || isLate))) {
+      answer(one, {});
+    } else if (isLate) {
+      answer(one, fail(known.error()));
+    } else {
+      lookAt(one.until);
+      rest.push_back(std::move(one));
+    }
+  }
+  waiting_ = std::move(rest);
+}
+
+/// Of all heads that were told the highest up to which nothing is missing.
+std::uint64_t Policing::revision() const {
+  std::set<std::uint64_t> missing;
+  for (const ToldPtr& told : book_.waiting()) missing.insert(told->revision);
+  const auto all = book_.all();
+  for (const auto& [uid, network] : networks_) {
+    if (!network.dirty) continue;
+    for (const ToldPtr& told : all) {
+      const auto& names = told->policy.spec.podNetworkNames;
+      const bool isOf =
+          told->network == network.name || std::ranges::find(names, network.name) != names.end();
+      if (isOf) missing.insert(told->revision);
+    }
+  }
+  std::uint64_t highest = 0;
+  for (const ToldPtr& told : all) {
+    if (missing.empty() || told->revision < *missing.begin()) {
+      highest = std::max(highest, told->revision);
+    }
+  }
+  return highest;
+}
+
+void Policing::tell() {
+  PolicingCounts counts;
+  counts.compiled = compiled_;
+  for (const ToldPtr& told : book_.all()) counts.policies += told->network.empty() ? 1 : 0;
+  std::optional<Error> trouble;
+  for (const auto& [uid, network] : networks_) {
+    if (network.trouble) trouble = network.trouble;
+    for (const auto& [at, said] : network.said) {
+      if (!said) continue;
+      ++counts.isolated;
+      if (!said->enforced) ++counts.notEnforced;
+      if (said->reason == "PeersPending") ++counts.pending;
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    counts_ = counts;
+  }
+  reports_.node(trouble, counts.isolated > 0);
+  if (!recovered_) return;
+  const std::uint64_t now = revision();
+  if (std::exchange(toldRevision_, now) != now) reports_.revision(now);
+}
+
+void Policing::work() {
+  takeInbox();
+  refresh();
+  commitDirty();
+  answerWaiting();
+  tell();
+}
+
+void Policing::lookAt(BootTime when) {
+  if (lookAt_ && *lookAt_ <= when) return;
+  lookAt_ = when;
+  lane_.postAfter(std::max(Duration{}, Duration(when - clock_.now())), [this, when] {
+    inTurn([this, when] {
+      if (lookAt_ != when) return;  // an earlier one came in between
+      lookAt_.reset();
+      work();
+    });
+  });
+}
+
+Status Policing::hold(const IntentId& intent, const std::vector<isolation::Port>& ports) {
+  if (ports.empty() || options_.isExempt(intent)) return {};
+  Status held;
+  inTurn([&] { held = holdNow(intent, ports); });
+  return held;
+}
+
+Status Policing::holdNow(const IntentId& intent, const std::vector<isolation::Port>& ports) {
+  takeInbox();
+  const auto found = members_.find(intent);
+  if (found == members_.end()) {
+    return fail(Code::Internal, "PoliciesUnknown",
+                "hold ports of " + intent.str() + " to policies: nobody told whose they are");
+  }
+  Member& member = found->second;
+  const bool isHeld = std::ranges::all_of(ports, [&](const isolation::Port& port) {
+    const auto end = member.ends.find(port.interface);
+    return end != member.ends.end() && end->second == port.name && !networks_[port.network].dirty;
+  });
+  if (isHeld) return {};
+  if (member.ends.empty() && member.ours) member.joined = clock_.now();
+  for (const isolation::Port& port : ports) {
+    // A sandbox whose intent has another name by now.
+    for (auto& [other, one] : members_) {
+      std::erase_if(one.ends, [&](const auto& end) { return end.second == port.name; });
+    }
+  }
+  for (const isolation::Port& port : ports) {
+    member.ends[port.interface] = port.name;
+    networks_[port.network].dirty = true;
+  }
+  refresh();
+  Status held;
+  for (const isolation::Port& port : ports) {
+    Network& network = networks_[port.network];
+    if (network.dirty) {
+      if (const Status known = commit(port.network, network); !known) held = fail(known.error());
+    }
+    const auto said = network.said.find({intent, port.interface});
+    const bool isIsolated = said != network.said.end() && said->second.has_value();
+    if (network.trouble && isIsolated) held = fail(*network.trouble);
+  }
+  tell();
+  return held;
+}
+
+void Policing::release(const std::vector<std::string>& names,
+                       const std::vector<IntentId>& intents) {
+  inTurn([&] { releaseNow(names, intents); });
+}
+
+void Policing::releaseNow(const std::vector<std::string>& names,
+                          const std::vector<IntentId>& intents) {
+  takeInbox();
+  for (auto& [intent, member] : members_) {
+    const auto isGone = [&](const auto& end) {
+      return std::ranges::find(names, end.second) != names.end();
+    };
+    if (std::erase_if(member.ends, isGone) > 0) dirtyOf(member);
+  }
+  for (const IntentId& intent : intents) {
+    const auto member = members_.find(intent);
+    if (member == members_.end()) continue;
+    dirtyOf(member->second);
+    members_.erase(member);
+    const std::lock_guard lock(mutex_);
+    heard_.erase(intent);
+  }
+  commitDirty();
+  answerWaiting();
+  tell();
+}
+
+}  // namespace multinet::agent::policing

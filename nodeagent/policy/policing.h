@@ -1,0 +1,190 @@
+// Holds this node's pods to the policies of their networks: who they are and what the API says of
+// them, put together and handed to the kernel before their links are made.
+//
+// Level-driven: a change says that something is to be looked at. Of each network the whole is
+// compiled and committed; what is the same is written by nobody. A network of whose pods some
+// aren't known yet (the agent has just begun, the API server is away) stays in the kernel as it is.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/async/gather.h"
+#include "lib/async/lane.h"
+#include "lib/base/clock.h"
+#include "lib/policy/program.h"
+#include "nodeagent/attach/policies.h"
+#include "nodeagent/policy/book.h"
+#include "nodeagent/watch/caches.h"
+
+namespace multinet::agent::policing {
+
+/// What the ports of one network are to be held to; those of one node.
+struct Wanted {
+  policy::Program program;
+  std::map<policy::PodKey, std::string> ports;  ///< names of the node's ends
+};
+/// What holds them. Of one network: the whole of it; an error leaves what was.
+struct Kernel {
+  std::function<Status(const NetworkUid&, const std::string& bridge, Wanted)> commit;
+  std::function<void(const NetworkUid&)> forget;
+};
+/// Names of the node's ends of pods' links that are there, by intent and the interface's name.
+using Ends = std::map<std::pair<IntentId, std::string>, std::string>;
+
+struct PolicingOptions {
+  /// A burst is one change.
+  Duration gather = std::chrono::milliseconds(10);
+  /// How long a pod waits for the rest of what its policies say.
+  Duration joinPatience = std::chrono::seconds(1);
+  /// How long running pods wait for it, where a policy is new.
+  Duration patience = std::chrono::seconds(5);
+  /// What the kernel refused is tried again.
+  Duration retry = std::chrono::seconds(1);
+  /// Intents of ports that aren't pods': no policy is about them.
+  std::function<bool(const IntentId&)> isExempt = [](const IntentId&) { return false; };
+};
+
+/// What is held here.
+struct PolicingCounts {
+  std::size_t policies = 0;     ///< that were told, of namespaces with pods here
+  std::size_t isolated = 0;     ///< interfaces that a policy or a default is about
+  std::size_t pending = 0;      ///< of those: not all whom they may speak with are known
+  std::size_t notEnforced = 0;  ///< of those: nothing holds them to it
+  std::uint64_t compiled = 0;   ///< networks, since the start
+};
+
+/// Hears of each change; on any thread, must not block.
+struct PolicingReports {
+  /// What an interface's policies came to; nothing: none is about it.
+  std::function<void(const PodUid&, const NetworkUid&, const std::optional<api::InterfacePolicy>&)>
+      interface;
+  /// The resourceVersion up to which every head that was told is committed.
+  std::function<void(std::uint64_t)> revision;
+  /// Whether any interface here is to be isolated, and why that fails.
+  std::function<void(const std::optional<Error>& trouble, bool any)> node;
+};
+
+/// All it is given outlives it.
+class Policing final : public attach::Policies {
+ public:
+  /// `ends` looks into the kernel once, on the lane.
+  Policing(watch::Caches& caches, Kernel kernel, std::function<Result<Ends>()> ends,
+           PolicingReports reports, const Clock& clock, PolicingOptions options);
+  ~Policing() override { stop(); }
+  Policing(const Policing&) = delete;
+  Policing& operator=(const Policing&) = delete;
+
+  /// What Caches shows changed. Any thread; returns at once.
+  void changed() { gather_.ask(); }
+  /// Before what it was given goes. The kernel's rules stay.
+  void stop() { lane_.stop(); }
+  [[nodiscard]] const async::Lane& lane() const { return lane_; }
+  /// As of the last look. Any thread.
+  [[nodiscard]] PolicingCounts counts() const;
+
+  void join(attach::Policeable pod, async::Answer<void> done) override;
+  void known(attach::Policeable pod) override;
+  void recovered() override;
+  [[nodiscard]] Status hold(const IntentId& intent,
+                            const std::vector<isolation::Port>& ports) override;
+  void release(const std::vector<std::string>& names,
+               const std::vector<IntentId>& intents) override;
+
+ private:
+  struct Member {
+    attach::Policeable pod;
+    BootTime joined{};  ///< when its links were about to be made; of an earlier agent's: never
+    bool ours = false;  ///< it joined while this agent ran
+    std::optional<policy::Pod> who{};           ///< as the API last had it
+    std::map<std::string, std::string> ends{};  ///< names of the node's ends, by interface
+  };
+  /// An interface of a pod's sandbox.
+  using At = std::pair<IntentId, std::string>;
+  /// One network, as it was last compiled.
+  struct Network {
+    std::string name;
+    std::string bridge;
+    bool dirty = true;
+    std::optional<Error> trouble{};  ///< of its last commit
+    policy::Program program{};
+    std::map<At, std::optional<api::InterfacePolicy>> said{};  ///< of those of which anything was
+  };
+  struct Joining {
+    attach::Policeable pod;
+    bool ours = false;
+    std::optional<async::Answer<void>> done{};
+  };
+  struct Waiting {
+    IntentId intent;
+    BootTime until;
+    async::Answer<void> done;
+  };
+  /// What compile() is asked of a network; it holds what that points to.
+  struct Question;
+
+  void put(Joining joining);
+  /// Does it in its turn, and then answers, without a lock, who waited for what came of it.
+  template <class Work>
+  void inTurn(Work work);
+  // All below: under turn_.
+  void work();
+  void takeInbox();
+  void refresh();
+  void readPod(Member& member, const std::map<std::string, const k8s::Pod*>& pods);
+  void readNetworks();
+  void findEnds();
+  void dirtyOf(const Member& member);
+  void commitDirty();
+  [[nodiscard]] Status isKnown(const Member& member) const;
+  /// Whether all that is needed of a network is; else it stays as it is.
+  [[nodiscard]] Status isKnown(const NetworkUid& uid) const;
+  [[nodiscard]] bool isComplete(const Member& member, const InterfacePlan& plan) const;
+  [[nodiscard]] Question questionOf(const NetworkUid& uid, const Network& network) const;
+  [[nodiscard]] Status commit(const NetworkUid& uid, Network& network);
+  void say(Network& network, const Question& question, const policy::Compiled& compiled);
+  [[nodiscard]] api::InterfacePolicy judge(const Network& network, const Member& member,
+                                           const InterfacePlan& plan, bool isCut) const;
+  [[nodiscard]] Status holdNow(const IntentId& intent, const std::vector<isolation::Port>& ports);
+  void releaseNow(const std::vector<std::string>& names, const std::vector<IntentId>& intents);
+  void answerWaiting();
+  void tell();
+  [[nodiscard]] std::uint64_t revision() const;
+  void lookAt(BootTime when);
+
+  watch::Caches& caches_;
+  const Kernel kernel_;
+  const std::function<Result<Ends>()> findEnds_;
+  const PolicingReports reports_;
+  const Clock& clock_;
+  const PolicingOptions options_;
+  mutable std::mutex mutex_;  // of the next four
+  std::vector<Joining> inbox_;
+  std::set<IntentId> heard_;  ///< of these
+  bool allKnown_ = false;
+  PolicingCounts counts_;
+  std::mutex turn_;  // of all that follows but the last two
+  Book book_;
+  policy::Numbers numbers_;
+  std::map<IntentId, Member> members_;
+  std::vector<Waiting> waiting_;
+  std::vector<std::function<void()>> answers_;  ///< that are due
+  std::map<NetworkUid, Network> networks_;
+  std::map<NetworkUid, api::DefaultPolicy> defaults_;
+  bool recovered_ = false;
+  std::uint64_t compiled_ = 0;
+  std::uint64_t toldRevision_ = 0;
+  std::optional<BootTime> lookAt_;
+  async::Gather gather_;
+  async::Lane lane_;
+};
+
+}  // namespace multinet::agent::policing

@@ -1,0 +1,433 @@
+#include "nodeagent/policy/policing.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <future>
+#include <thread>
+
+#include "lib/base/fake_clock.h"
+#include "lib/policy/test_worlds.h"
+#include "nodeagent/policy/test_slices.h"
+#include "nodeagent/watch/fake_caches.h"
+
+namespace multinet::agent::policing {
+namespace {
+
+using attach::Policeable;
+using policy::testing::ip;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kLongEnough(20);
+
+/// A kernel that remembers what it was given last.
+class FakeKernel {
+ public:
+  Kernel door() {
+    return {[this](const NetworkUid& network, const std::string& bridge, Wanted wanted) -> Status {
+              const std::lock_guard lock(mutex_);
+              ++commits_;
+              if (error_) return fail(*error_);
+              held_[network.str()] = {bridge, std::move(wanted)};
+              return {};
+            },
+            [this](const NetworkUid& network) {
+              const std::lock_guard lock(mutex_);
+              held_.erase(network.str());
+            }};
+  }
+  void refuse(std::optional<Error> error) {
+    const std::lock_guard lock(mutex_);
+    error_ = std::move(error);
+  }
+  std::optional<Wanted> held(const std::string& network) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = held_.find(network);
+    return found == held_.end() ? std::nullopt : std::optional(found->second.second);
+  }
+  int commits() const {
+    const std::lock_guard lock(mutex_);
+    return commits_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Error> error_;
+  std::map<std::string, std::pair<std::string, Wanted>> held_;
+  int commits_ = 0;
+};
+
+/// Caches that a test changes while a lane reads them.
+class Caches final : public watch::FakeCaches {
+ public:
+  [[nodiscard]] std::vector<std::shared_ptr<const k8s::Pod>> pods() const override {
+    const std::lock_guard lock(mutex_);
+    return FakeCaches::pods();
+  }
+  [[nodiscard]] std::vector<std::shared_ptr<const api::PodNetwork>> networks() const override {
+    const std::lock_guard lock(mutex_);
+    return FakeCaches::networks();
+  }
+  [[nodiscard]] std::optional<PolicySlices> policiesOf(const std::string& name) const override {
+    const std::lock_guard lock(mutex_);
+    return FakeCaches::policiesOf(name);
+  }
+  [[nodiscard]] Status needPolicies(const std::string& name) override {
+    const std::lock_guard lock(mutex_);
+    return FakeCaches::needPolicies(name);
+  }
+  mutable std::mutex mutex_;
+};
+
+class PolicingTest : public ::testing::Test {
+ protected:
+  PolicingTest() {
+    const std::lock_guard lock(caches_.mutex_);
+    caches_.content.networks["blue"] = watch::readyNetwork("blue", "10.0.0.0/16");
+    caches_.policyLists["shop"] = {};
+  }
+  ~PolicingTest() override { policing_.stop(); }
+
+  template <class Change>
+  void change(Change made) {
+    {
+      const std::lock_guard lock(caches_.mutex_);
+      made();
+    }
+    policing_.changed();
+  }
+  void setPod(const std::string& name, const std::string& app) {
+    auto pod = std::make_shared<k8s::Pod>();
+    pod->metadata.nameSpace = "shop";
+    pod->metadata.name = name;
+    pod->metadata.uid = "uid-" + name;
+    pod->metadata.labels["app"] = app;
+    change([&] {
+      std::erase_if(caches_.podList, [&](const auto& one) { return one->metadata.name == name; });
+      caches_.podList.push_back(pod);
+    });
+  }
+  void setPolicies(const Slices& slices) {
+    change([&] { caches_.policyLists["shop"] = slices; });
+  }
+  static Policeable policeable(const std::string& name,
+                               Link link = drivers::bridge::Link{"mnb-blue"}) {
+    InterfacePlan plan;
+    plan.name = *InterfaceName::parse("net1");
+    plan.network = NetworkName("blue");
+    plan.networkUid = NetworkUid("uid-blue");
+    plan.link = std::move(link);
+    return {IntentId("i-" + name), {PodUid("uid-" + name), "shop", name, 0}, {plan}};
+  }
+  static isolation::Port port(const std::string& name) {
+    isolation::Port out;
+    out.name = "mnp-" + name;
+    out.intent = IntentId("i-" + name);
+    out.interface = "net1";
+    out.network = NetworkUid("uid-blue");
+    return out;
+  }
+  std::future<Status> ask(Policeable pod) {
+    const auto promise = std::make_shared<std::promise<Status>>();
+    policing_.join(std::move(pod), [promise](Status status) { promise->set_value(status); });
+    return promise->get_future();
+  }
+  Status join(const std::string& name) {
+    auto joined = ask(policeable(name));
+    if (joined.wait_for(kLongEnough) != std::future_status::ready) {
+      return fail(Code::DeadlineExceeded, "NoAnswer", name);
+    }
+    return joined.get();
+  }
+  Status attach(const std::string& name) {
+    MULTINET_CHECK(join(name));
+    return policing_.hold(IntentId("i-" + name), {port(name)});
+  }
+  template <class Condition>
+  static bool eventually(Condition condition) {
+    const auto until = std::chrono::steady_clock::now() + kLongEnough;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > until) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+  bool isolates(const std::string& name) const {
+    const auto held = kernel_.held("uid-blue");
+    return held && held->program.ingress.contains({"shop", name}) &&
+           held->ports.contains({"shop", name});
+  }
+  bool allows(const std::string& from, const std::string& to) const {
+    const auto held = kernel_.held("uid-blue");
+    const policy::PodKey key{"shop", to};
+    const policy::Packet packet{ip(from), ip("10.0.0.1"), api::Protocol::TCP, 80};
+    return !held || policy::allows(held->program, packet, nullptr, &key);
+  }
+  std::string said(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    const auto found = said_.find("uid-" + name);
+    if (found == said_.end()) return "nothing";
+    if (!found->second) return "none";
+    return (found->second->enforced ? "enforced " : "not enforced ") + found->second->reason;
+  }
+  std::uint64_t revision() {
+    const std::lock_guard lock(mutex_);
+    return revision_;
+  }
+
+  /// db takes from web alone.
+  api::PodNetworkPolicy policy(const std::string& selects = "db") {
+    api::PodNetworkPolicy out;
+    out.metadata.nameSpace = "shop";
+    out.metadata.name = "p";
+    out.metadata.uid = "u";
+    out.metadata.generation = 1;
+    out.spec.podNetworkNames = {"blue"};
+    out.spec.podSelector.matchLabels = {{"app", selects}};
+    api::PolicyIngressRule rule;
+    rule.peers.emplace_back().podSelector = k8s::LabelSelector{{{"app", "web"}}, {}};
+    out.spec.ingress = {rule};
+    return out;
+  }
+  static policy::World world() {
+    policy::World out;
+    out.namespaces = {{"shop", {}}};
+    out.pods = {policy::testing::pod("shop", "w1", {{"app", "web"}}, {ip("10.0.0.2")}),
+                policy::testing::pod("shop", "w2", {{"app", "web"}}, {ip("10.0.0.3")})};
+    return out;
+  }
+  Slices slices(std::uint64_t revision = 5) {
+    return testing::slicesOf(policy(), world(), revision, 1);
+  }
+  Slices incomplete() {
+    Slices some = slices();
+    some.erase(some.begin());
+    return some;
+  }
+
+  FakeClock clock_;
+  Caches caches_;
+  FakeKernel kernel_;
+  std::mutex mutex_;
+  std::map<std::string, std::optional<api::InterfacePolicy>> said_;
+  std::uint64_t revision_ = 0;
+  std::optional<Error> trouble_;
+  Ends ends_;
+  Policing policing_{caches_,
+                     kernel_.door(),
+                     [this] { return Result<Ends>(ends_); },
+                     {[this](const PodUid& pod, const NetworkUid&, const auto& policy) {
+                        const std::lock_guard lock(mutex_);
+                        said_[pod.str()] = policy;
+                      },
+                      [this](std::uint64_t revision) {
+                        const std::lock_guard lock(mutex_);
+                        revision_ = revision;
+                      },
+                      [this](const std::optional<Error>& trouble, bool) {
+                        const std::lock_guard lock(mutex_);
+                        trouble_ = trouble;
+                      }},
+                     clock_,
+                     {.gather = milliseconds(0)}};
+};
+
+TEST_F(PolicingTest, APodIsIsolatedBeforeItsLinkIsMade) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(join("db"));
+  EXPECT_FALSE(isolates("db")) << "it has no port yet";
+  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}));
+  EXPECT_TRUE(isolates("db"));
+  EXPECT_TRUE(allows("10.0.0.2", "db"));
+  EXPECT_FALSE(allows("10.0.0.9", "db"));
+  EXPECT_EQ(said("db"), "enforced Enforced");
+  EXPECT_TRUE(eventually([&] { return revision() == 5; }));
+}
+
+TEST_F(PolicingTest, WhatIsHeldAlreadyIsntCommittedAgain) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  const int commits = kernel_.commits();
+  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}));
+  policing_.known(policeable("db"));
+  EXPECT_EQ(kernel_.commits(), commits);
+}
+
+TEST_F(PolicingTest, APodWaitsASecondForPeersAndThenRunsWithThoseThatAreKnown) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(incomplete());
+  auto joined = ask(policeable("db"));
+  EXPECT_EQ(joined.wait_for(milliseconds(50)), std::future_status::timeout);
+  clock_.advance(seconds(1));
+  ASSERT_EQ(joined.wait_for(kLongEnough), std::future_status::ready);
+  ASSERT_TRUE(joined.get());
+  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}));
+  EXPECT_TRUE(isolates("db"));
+  EXPECT_EQ(said("db"), "enforced PeersPending");
+  EXPECT_FALSE(allows("10.0.0.2", "db"));
+  setPolicies(slices());
+  EXPECT_TRUE(eventually([&] { return said("db") == "enforced Enforced"; }));
+  EXPECT_TRUE(allows("10.0.0.2", "db"));
+}
+
+TEST_F(PolicingTest, APodWhosePoliciesNobodyToldIsntStarted) {
+  policing_.recovered();
+  setPod("db", "db");
+  change([&] { caches_.policyLists.clear(); });
+  auto joined = ask(policeable("db"));
+  EXPECT_EQ(joined.wait_for(milliseconds(50)), std::future_status::timeout);
+  clock_.advance(seconds(1));
+  ASSERT_EQ(joined.wait_for(kLongEnough), std::future_status::ready);
+  const Status status = joined.get();
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().reason, "PoliciesUnknown");
+  EXPECT_FALSE(policing_.hold(IntentId("i-db"), {port("db")}));
+}
+
+TEST_F(PolicingTest, ANewPolicyReachesPodsThatRunWhenItsPeersAreThereOrAfterFiveSeconds) {
+  policing_.recovered();
+  setPod("db", "db");
+  ASSERT_TRUE(attach("db"));
+  EXPECT_EQ(said("db"), "none");
+  clock_.advance(seconds(1));
+  setPolicies(incomplete());
+  setPod("db-2", "db");
+  auto second = ask(policeable("db-2"));
+  EXPECT_EQ(second.wait_for(milliseconds(50)), std::future_status::timeout);
+  clock_.advance(seconds(1));
+  ASSERT_TRUE(second.get());
+  ASSERT_TRUE(policing_.hold(IntentId("i-db-2"), {port("db-2")}));
+  EXPECT_TRUE(isolates("db-2")) << "one that joins is held to it at once";
+  EXPECT_FALSE(isolates("db"));
+  EXPECT_EQ(revision(), 0U) << "it doesn't hold for all";
+  clock_.advance(seconds(4));
+  EXPECT_TRUE(eventually([&] { return isolates("db"); }));
+  EXPECT_EQ(said("db"), "enforced PeersPending");
+  EXPECT_TRUE(eventually([&] { return revision() == 5; }));
+}
+
+TEST_F(PolicingTest, LabelsThatChangeSelectAnew) {
+  policing_.recovered();
+  setPod("db", "other");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  EXPECT_FALSE(isolates("db"));
+  setPod("db", "db");
+  EXPECT_TRUE(eventually([&] { return isolates("db"); }));
+  setPod("db", "other");
+  EXPECT_TRUE(eventually([&] { return !isolates("db") && said("db") == "none"; }));
+}
+
+TEST_F(PolicingTest, APolicyThatGoesIsGone) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  setPolicies({});
+  EXPECT_TRUE(eventually([&] { return !isolates("db"); }));
+  EXPECT_TRUE(eventually([&] { return revision() == 0; }));
+}
+
+TEST_F(PolicingTest, ANetworksDefaultHoldsWhereNoPolicyDoes) {
+  policing_.recovered();
+  setPod("db", "db");
+  ASSERT_TRUE(attach("db"));
+  change([&] { caches_.content.networks["blue"].spec.defaultPolicy = api::DefaultPolicy::Deny; });
+  EXPECT_TRUE(eventually([&] { return isolates("db"); }));
+  EXPECT_FALSE(allows("10.0.0.2", "db"));
+  change([&] {
+    caches_.content.networks["blue"].spec.defaultPolicy = api::DefaultPolicy::SameNamespace;
+  });
+  EXPECT_TRUE(eventually([&] { return said("db") == "enforced PeersPending"; }));
+  setPolicies(testing::defaultSlices("blue", "uid-blue", "shop", world()));
+  EXPECT_TRUE(eventually([&] { return said("db") == "enforced Enforced"; }));
+  EXPECT_TRUE(allows("10.0.0.2", "db"));
+  EXPECT_FALSE(allows("10.0.0.9", "db"));
+}
+
+TEST_F(PolicingTest, NothingIsCommittedBeforeAllPodsOfAnEarlierAgentAreKnown) {
+  setPod("db", "db");
+  setPod("web", "web");
+  setPolicies(slices());
+  ends_[{IntentId("i-db"), "net1"}] = "an older name";
+  policing_.known(policeable("db"));
+  ASSERT_TRUE(join("web"));
+  EXPECT_FALSE(policing_.hold(IntentId("i-web"), {port("web")}));
+  EXPECT_EQ(kernel_.commits(), 0);
+  policing_.recovered();
+  ASSERT_TRUE(eventually([&] { return isolates("db"); }));
+  EXPECT_EQ((kernel_.held("uid-blue")->ports.at({"shop", "db"})), "an older name");
+}
+
+TEST_F(PolicingTest, ARunningPodOfWhichNothingIsKnownAnyMoreIsClosed) {
+  ends_[{IntentId("i-db"), "net1"}] = "mnp-db";
+  policing_.known(policeable("db"));
+  policing_.recovered();
+  ASSERT_TRUE(eventually([&] { return isolates("db"); }));
+  EXPECT_FALSE(allows("10.0.0.2", "db"));
+}
+
+TEST_F(PolicingTest, WhatTheKernelRefusesFailsThoseThatItIsAbout) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPod("web", "web");
+  setPolicies(slices());
+  kernel_.refuse(Error{Code::Unavailable, "CommitFailed", "no memory"});
+  const Status status = attach("db");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().reason, "CommitFailed");
+  EXPECT_EQ(said("db"), "not enforced CommitFailed");
+  EXPECT_TRUE(attach("web")) << "no policy is about it";
+  EXPECT_EQ(revision(), 0U);
+  kernel_.refuse(std::nullopt);
+  clock_.advance(seconds(1));
+  EXPECT_TRUE(eventually([&] { return isolates("db") && revision() == 5; }));
+  EXPECT_EQ(said("db"), "enforced Enforced");
+}
+
+TEST_F(PolicingTest, WhatIsReleasedIsForgotten) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  policing_.release({"mnp-db"}, {});
+  EXPECT_FALSE(isolates("db"));
+  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")})) << "it is tried again";
+  EXPECT_TRUE(isolates("db"));
+  policing_.release({}, {IntentId("i-db")});
+  EXPECT_FALSE(kernel_.held("uid-blue"));
+  EXPECT_EQ(policing_.counts().isolated, 0U);
+}
+
+TEST_F(PolicingTest, ATypeWithoutANodesEndIsToldWhereAPolicySelectsIt) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(ask(policeable("db", drivers::macvlan::Link{})).get());
+  EXPECT_TRUE(eventually([&] { return said("db") == "not enforced TypeNotCovered"; }));
+  EXPECT_EQ(policing_.counts().notEnforced, 1U);
+}
+
+TEST_F(PolicingTest, TwoSandboxesOfOneNameAreHeldBoth) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  Policeable again = policeable("db");
+  again.intent = IntentId("j-db");
+  ASSERT_TRUE(ask(again).get());
+  isolation::Port other = port("db");
+  other.name = "mnp-again";
+  ASSERT_TRUE(policing_.hold(IntentId("j-db"), {other}));
+  EXPECT_EQ(kernel_.held("uid-blue")->ports.size(), 2U);
+  EXPECT_EQ(kernel_.held("uid-blue")->program.ingress.size(), 2U);
+}
+
+}  // namespace
+}  // namespace multinet::agent::policing
