@@ -14,6 +14,7 @@
 #include "nodeagent/isolation/port_guard.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/networks/clear_node.h"
+#include "nodeagent/policy/guard.h"
 
 namespace multinet::agent {
 namespace {
@@ -106,6 +107,7 @@ Status clearKernel(const Settings& settings) {
   }
   MULTINET_CHECK(bpf::forgetBpffs(bpfPathOf(settings)));
   MULTINET_CHECK(isolation::PortGuard::clear());
+  if (switchPath.empty()) MULTINET_CHECK(policing::PolicyGuard::clear());
   // With the switch's namespace its rules go too.
   return switchPath.empty() ? Status{} : netns::forget(switchPath);
 }

@@ -107,6 +107,19 @@ Metrics::Metrics()
                  .Name("multinet_agent_port_security_drops")
                  .Help("Frames that pods' ports dropped since the start, by reason")
                  .Register(registry_)),
+      policies_(prometheus::BuildGauge()
+                    .Name("multinet_agent_policies")
+                    .Help("PodNetworkPolicies of namespaces that have pods with networks here")
+                    .Register(registry_)
+                    .Add({})),
+      isolated_(prometheus::BuildGauge()
+                    .Name("multinet_agent_policy_interfaces")
+                    .Help("Interfaces that policies are about, by how far they are held to them")
+                    .Register(registry_)),
+      denied_(prometheus::BuildGauge()
+                  .Name("multinet_agent_policy_denied")
+                  .Help("Packets that policies denied since the start, by direction")
+                  .Register(registry_)),
       apiCalls_(prometheus::BuildCounter()
                     .Name("multinet_agent_api_calls_total")
                     .Help("Calls to the API server by HTTP status; 0: no answer")
@@ -208,6 +221,14 @@ void Metrics::show(const Gauges& gauges) {
   for (const auto& [reason, frames] : gauges.drops) {
     drops_.Add({{"reason", reason}}).Set(static_cast<double>(frames));
   }
+  const policing::PolicingCounts& policies = gauges.policies;
+  policies_.Set(static_cast<double>(policies.policies));
+  const std::size_t held = policies.isolated - policies.pending - policies.notEnforced;
+  isolated_.Add({{"state", "Enforced"}}).Set(static_cast<double>(held));
+  isolated_.Add({{"state", "PeersPending"}}).Set(static_cast<double>(policies.pending));
+  isolated_.Add({{"state", "NotEnforced"}}).Set(static_cast<double>(policies.notEnforced));
+  denied_.Add({{"direction", "egress"}}).Set(static_cast<double>(gauges.denied.egress));
+  denied_.Add({{"direction", "ingress"}}).Set(static_cast<double>(gauges.denied.ingress));
   for (const async::LaneHealth& lane : gauges.lanes) {
     const prometheus::Labels labels{{"lane", lane.name}};
     laneDepth_.Add(labels).Set(static_cast<double>(lane.depth));

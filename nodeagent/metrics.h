@@ -17,6 +17,8 @@
 #include "lib/http/message.h"
 #include "lib/kube/client.h"
 #include "nodeagent/journal/record.h"
+#include "nodeagent/policy/guard.h"
+#include "nodeagent/policy/policing.h"
 #include "nodeagent/services/translator.h"
 #include "nodeagent/watch/cluster.h"
 
@@ -32,6 +34,8 @@ struct Gauges {
   std::vector<async::LaneHealth> lanes{};
   services::TranslatorCounts services{};
   std::map<std::string, std::uint64_t> drops{};  ///< frames of pods, by reason
+  policing::PolicingCounts policies{};
+  policing::Denied denied{};
 };
 
 /// Any thread.
@@ -74,6 +78,9 @@ class Metrics {
   prometheus::Gauge& serviceWrites_;
   prometheus::Gauge& serviceEnded_;
   prometheus::Family<prometheus::Gauge>& drops_;
+  prometheus::Gauge& policies_;
+  prometheus::Family<prometheus::Gauge>& isolated_;
+  prometheus::Family<prometheus::Gauge>& denied_;
   prometheus::Family<prometheus::Counter>& apiCalls_;
   prometheus::Family<prometheus::Histogram>& apiSeconds_;
   prometheus::Family<prometheus::Counter>& doorCalls_;

@@ -75,6 +75,10 @@ NetworkParts::NetworkParts(const Settings& settings, Policy policy, const Clock&
                       if (feeding_) gateways_->changed();
                       drain_.serviceChanged(network, home, name);
                     },
+                .policiesChanged =
+                    [this] {
+                      if (feeding_) policing_->changed();
+                    },
                 .storeWentBack = [this] { storeWentBack(); }},
                clock_, [this] { changed(); },
                {.pod =
@@ -110,16 +114,59 @@ Result<std::optional<Fd>> NetworkParts::openSwitch() const {
   return std::optional<Fd>(std::move(netns));
 }
 
-Status NetworkParts::startGuard() {
-  if (guard_ != nullptr) return {};
+Status NetworkParts::startGuards() {
   MULTINET_TRY(const auto switchNetns, openSwitch());
-  MULTINET_TRY(guard_, isolation::PortGuard::start(switchNetns, {}, clock_));
+  if (guard_ == nullptr) {
+    MULTINET_TRY(guard_, isolation::PortGuard::start(switchNetns, {}, clock_));
+  }
+  if (policyGuard_ == nullptr) {
+    policing::PolicyGuardOptions options;
+    options.others = [this] { return guard_->commits(); };
+    MULTINET_TRY(policyGuard_, policing::PolicyGuard::start(switchNetns, options, clock_));
+  }
+  if (policing_ == nullptr) policing_ = makePolicing();
   return {};
+}
+
+std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
+  policing::PolicingReports reports{
+      .interface =
+          [this](const PodUid& pod, const NetworkUid& network,
+                 const std::optional<api::InterfacePolicy>& policy) {
+            reporter_.policyFound(pod, network, policy);
+          },
+      .revision =
+          [this](std::uint64_t revision) {
+            nodeReporter_.setPolicyRevision(revision == 0 ? "" : std::to_string(revision));
+          },
+      .node = [this](const std::optional<Error>& trouble,
+                     bool any) { tellPolicies(trouble, any); }};
+  policing::PolicingOptions options;
+  options.isExempt = gateway::isGateways;
+  return std::make_unique<policing::Policing>(
+      cluster_,
+      policing::Kernel{
+          [this](const NetworkUid& network, const std::string& bridge, policing::Wanted wanted) {
+            return policyGuard_->commit(
+                network, bridge, {std::move(wanted.program), std::move(wanted.ports), false});
+          },
+          [this](const NetworkUid& network) { policyGuard_->forget(network); }},
+      [this] { return endsOfLinks(); }, std::move(reports), clock_, std::move(options));
+}
+
+Result<policing::Ends> NetworkParts::endsOfLinks() const {
+  MULTINET_TRY(const auto links, engine_->observe(std::nullopt));
+  policing::Ends ends;
+  for (const attach::ObservedInterface& link : links) {
+    if (!link.inPod) ends[{link.intent, link.interface}] = link.link;
+  }
+  return ends;
 }
 
 Result<std::unique_ptr<attach::KernelAttachEngine>> NetworkParts::startEngine() const {
   attach::EngineOptions options;
   options.guard = guard_.get();
+  options.policies = policing_.get();
   MULTINET_TRY(options.switchNetns, openSwitch());
   return attach::KernelAttachEngine::start(std::move(options), clock_);
 }
@@ -129,7 +176,7 @@ Status NetworkParts::startKernel() {
   constexpr const char* kRemedy = "run the agent as root with CAP_NET_ADMIN and CAP_SYS_ADMIN";
   if (engine_ == nullptr) {
     Status place = failpoint::check("start.engine");
-    if (place) place = startGuard();
+    if (place) place = startGuards();
     auto started = place ? startEngine() : fail(place.error());
     if (!started)
       return fail(unusable(kReason, started.error().within("start attaching"), kRemedy));
@@ -218,7 +265,8 @@ void NetworkParts::serve() {
       [this](async::Answer<std::vector<sandbox::KnownSet>> done) {
         ownSets_.list(std::move(done));
       },
-      &watchdog_};
+      &watchdog_,
+      policing_.get()};
   auto owner = std::make_unique<sandbox::Owner>(
       *lane, dependencies, sandbox::Options{.bootId = bootId_, .quarantine = policy_.quarantine});
   recovery_ = std::make_unique<recover::Recovery>(
@@ -244,6 +292,8 @@ void NetworkParts::serve() {
   watchdog_.watch(translator_->lane(), kKernelStuck);
   watchdog_.watch(joining_->lane(), kOwnerStuck);
   watchdog_.watch(guard_->lane(), kKernelStuck);
+  watchdog_.watch(policyGuard_->lane(), kKernelStuck);
+  watchdog_.watch(policing_->lane(), kKernelStuck);
   watchdog_.watch(gateways_->lane(), kKernelStuck);
   watchdog_.watch([this] { return checker_->health(); }, kOwnerStuck);
   watchdog_.watch([this] { return localHealth_->health(); }, kOwnerStuck);
@@ -313,6 +363,23 @@ void NetworkParts::tellServices(const Status& translated) {
                                       translated.error().message});
 }
 
+void NetworkParts::tellPolicies(const std::optional<Error>& trouble, bool any) {
+  using State = k8s::ConditionStatus;
+  // Most nodes have nothing to hold anybody to, and are silent.
+  if (!any && !trouble && !policiesTold_) return;
+  policiesTold_ = any || trouble;
+  nodeReporter_.setNodeCondition(
+      trouble
+          ? report::NodeCondition{"PoliciesEnforced", State::False, trouble->reason,
+                                  "Pods of this node aren't held to the policies of their "
+                                  "networks: " +
+                                      trouble->message}
+          : report::NodeCondition{"PoliciesEnforced", State::True, any ? "Enforced" : "NotNeeded",
+                                  any ? "Pods of this node are held to the policies of their "
+                                        "networks."
+                                      : "No policy is about a pod of this node."});
+}
+
 void NetworkParts::tellGateways(const std::vector<gateway::Trouble>& troubles, bool any) {
   using State = k8s::ConditionStatus;
   if (troubles.empty()) {
@@ -359,6 +426,7 @@ void NetworkParts::storeWentBack() {
 void NetworkParts::stop() {
   if (owner_ != nullptr) owner_->stop();
   cluster_.stop();
+  if (policing_ != nullptr) policing_->stop();
 }
 
 Status NetworkParts::leave() {
@@ -367,6 +435,8 @@ Status NetworkParts::leave() {
   networks_->stop();
   translator_->stop();
   guard_->stop();
+  policing_->stop();
+  policyGuard_->stop();
   gateways_->stop();
   checker_->stop();
   localHealth_->stop();

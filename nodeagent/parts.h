@@ -25,6 +25,8 @@
 #include "nodeagent/metrics.h"
 #include "nodeagent/networks/kernel_networks.h"
 #include "nodeagent/own_sets.h"
+#include "nodeagent/policy/guard.h"
+#include "nodeagent/policy/policing.h"
 #include "nodeagent/recover/recovery.h"
 #include "nodeagent/report/api_reporter.h"
 #include "nodeagent/report/node_reporter.h"
@@ -67,6 +69,12 @@ class NetworkParts {
   [[nodiscard]] isolation::Drops drops() const {
     return feeding_ ? guard_->drops() : isolation::Drops{};
   }
+  [[nodiscard]] policing::PolicingCounts policies() const {
+    return feeding_ ? policing_->counts() : policing::PolicingCounts{};
+  }
+  [[nodiscard]] policing::Denied denied() const {
+    return feeding_ ? policyGuard_->denied() : policing::Denied{};
+  }
   /// Intents stay in the journal for the successor.
   void stop();
   /// After stop(), where no pod here has an interface and nobody is coming: takes the node's
@@ -77,7 +85,9 @@ class NetworkParts {
   [[nodiscard]] Status startKernel();
   /// nullopt: the switch is in the node's own namespace.
   [[nodiscard]] Result<std::optional<Fd>> openSwitch() const;
-  [[nodiscard]] Status startGuard();
+  [[nodiscard]] Status startGuards();
+  [[nodiscard]] std::unique_ptr<policing::Policing> makePolicing();
+  [[nodiscard]] Result<policing::Ends> endsOfLinks() const;
   [[nodiscard]] Result<std::unique_ptr<attach::KernelAttachEngine>> startEngine() const;
   void serveNetworks(std::vector<networks::DesiredNetwork> all);
   void serve();
@@ -86,6 +96,8 @@ class NetworkParts {
   void changed();
   /// On the translator's lane.
   void tellServices(const Status& translated);
+  /// In the policies' turn.
+  void tellPolicies(const std::optional<Error>& trouble, bool any);
   /// On the keeper's lane.
   void tellGateways(const std::vector<gateway::Trouble>& troubles, bool any);
   void blockGone(const api::IPBlock& block);
@@ -115,6 +127,8 @@ class NetworkParts {
   // From here on by start():
   std::string bootId_;
   std::unique_ptr<isolation::PortGuard> guard_;
+  std::unique_ptr<policing::PolicyGuard> policyGuard_;
+  std::unique_ptr<policing::Policing> policing_;
   std::unique_ptr<attach::KernelAttachEngine> engine_;
   std::unique_ptr<MeasuredEngine> measured_;
   std::unique_ptr<services::JoiningEngine> joining_;
@@ -130,6 +144,7 @@ class NetworkParts {
   std::unique_ptr<gateway::Keeper> gateways_;
   bool gatewaysTold_ = false;         ///< of the keeper's lane, as the next
   std::set<std::string> noAddress_;   ///< networks of which that was told
+  bool policiesTold_ = false;         ///< of the policies' turn
   std::atomic<bool> feeding_{false};  ///< publishes feeder_, addresses_, translator_, gateways_
   std::unique_ptr<sandbox::Owner> owner_;
   std::unique_ptr<recover::Recovery> recovery_;

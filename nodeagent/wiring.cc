@@ -252,6 +252,8 @@ class NodeAgent final : public Agent {
       gauges.reportsWaiting = parts->reportsWaiting();
       gauges.services = parts->services();
       gauges.drops = parts->drops();
+      gauges.policies = parts->policies();
+      gauges.denied = parts->denied();
     }
     return gauges;
   }

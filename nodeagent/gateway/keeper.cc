@@ -10,6 +10,8 @@
 namespace multinet::agent::gateway {
 namespace {
 
+const std::string kIntent = "gateway-";
+
 constexpr const char* kPort = "net1";
 
 const std::string& networkOf(const k8s::Service& service) {
@@ -51,7 +53,11 @@ std::optional<std::vector<AddressPlan>> plannedFrom(const std::vector<InterfaceA
 }  // namespace
 
 IntentId intentOf(const NetworkUid& network) {
-  return IntentId("gateway-" + network.str());
+  return IntentId(kIntent + network.str());
+}
+
+bool isGateways(const IntentId& intent) {
+  return intent.str().starts_with(kIntent);
 }
 
 std::set<std::string> networksWithOpenServices(const watch::Caches& caches) {

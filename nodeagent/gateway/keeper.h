@@ -33,6 +33,7 @@ namespace multinet::agent::gateway {
 
 /// The intent of a gateway's port: `gateway-<uid>`.
 [[nodiscard]] IntentId intentOf(const NetworkUid& network);
+[[nodiscard]] bool isGateways(const IntentId& intent);
 
 /// Networks, by name, whose services need a gateway here whether or not pods of theirs run here.
 /// Pure.

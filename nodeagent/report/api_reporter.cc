@@ -112,6 +112,7 @@ void ApiReporter::detached(const PodRef& pod, const SandboxId& sandbox) {
     // A later sandbox of the pod has its own set under the same name: that one stays.
     if (current != current_.end() && current->second != sandbox) return;
     if (current != current_.end()) current_.erase(current);
+    std::erase_if(policies_, [&](const auto& one) { return one.first.first == pod.uid; });
   }
   Told told;
   told.deleteSet = true;
@@ -155,6 +156,35 @@ void ApiReporter::addHealth(Told& told) const {
     }
     const auto known = healths_.find({told.pod.uid, NetworkUid(interface.podNetworkUID)});
     interface.health = known == healths_.end() ? there : healthsOf(known->second, there);
+  }
+}
+
+void ApiReporter::policyFound(const PodUid& pod, const NetworkUid& network,
+                              std::optional<api::InterfacePolicy> policy) {
+  if (policy) policy->message = cutText(policy->message, limits::kMessage);
+  {
+    const std::lock_guard lock(mutex_);
+    policies_.insert_or_assign({pod, network}, std::move(policy));
+  }
+  workers_.add(pod);
+}
+
+void ApiReporter::addPolicies(Told& told) const {
+  if (!told.set) return;
+  const auto seen = own_.interfaceSet(told.pod.namespaceName, told.set->metadata.name);
+  const bool isSame = seen.object != nullptr && seen.object->pod.uid == told.pod.uid.str();
+  const std::lock_guard lock(mutex_);
+  for (api::PodInterface& interface : told.set->interfaces) {
+    const auto known = policies_.find({told.pod.uid, NetworkUid(interface.podNetworkUID)});
+    if (known != policies_.end()) {
+      interface.policy = known->second.value_or(api::InterfacePolicy{});
+      continue;
+    }
+    if (!isSame) continue;
+    const auto there = std::ranges::find_if(seen.object->interfaces, [&](const auto& one) {
+      return one.name == interface.name && one.podNetworkUID == interface.podNetworkUID;
+    });
+    if (there != seen.object->interfaces.end()) interface.policy = there->policy;
   }
 }
 
@@ -277,6 +307,7 @@ Result<async::Outcome> ApiReporter::write(const PodUid& uid) {
   const bool podIsThere = !seen.known || isOf(seen, told.pod);
 
   addHealth(told);
+  addPolicies(told);
   addEnding(told);
   const Status set = writeSet(told, seen);
   // A set that can't be removed is no trouble of the pod's; it may be on another node by now.

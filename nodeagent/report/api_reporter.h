@@ -82,6 +82,10 @@ class ApiReporter {
   /// From now on the set says so. Until it is called for an interface, what the API has stays: an
   /// earlier agent found it.
   void healthFound(const PodUid& pod, const NetworkUid& network, InterfaceHealths healths);
+  /// What the set says of that interface's policies; nothing: none says anything of it. Until it is
+  /// called for an interface, what the API has stays.
+  void policyFound(const PodUid& pod, const NetworkUid& network,
+                   std::optional<api::InterfacePolicy> policy);
   /// All containers of the pod in that sandbox are told to stop, though it isn't deleted, or aren't
   /// any more. The set's interfaces say so by condition Draining while it is so. Until it is called
   /// what the API has stays: an earlier agent said it.
@@ -118,6 +122,7 @@ class ApiReporter {
   void tell(const PodRef& pod, Told told);
   void tellUsed();
   void addHealth(Told& told) const;
+  void addPolicies(Told& told) const;
   void addEnding(Told& told) const;
   [[nodiscard]] Result<async::Outcome> write(const PodUid& uid);
   [[nodiscard]] Status writeSet(Told& told, const watch::Seen<k8s::Pod>& pod);
@@ -140,6 +145,7 @@ class ApiReporter {
   std::uint64_t version_ = 0;
   std::map<PodUid, Told> told_;
   std::map<std::pair<PodUid, NetworkUid>, InterfaceHealths> healths_;
+  std::map<std::pair<PodUid, NetworkUid>, std::optional<api::InterfacePolicy>> policies_;
   std::map<PodUid, std::pair<SandboxId, bool>> endings_;
   std::map<PodUid, SandboxId> current_;  ///< whose set is, or is about to be, in the API
   Events events_;

@@ -160,6 +160,19 @@ void NodeReporter::setUsedNetworks(std::set<NetworkUid> uids) {
   view_.used = std::move(uids);
 }
 
+void NodeReporter::setPolicyRevision(std::string revision) {
+  const BootTime now = clock_.now();
+  Duration left{};
+  {
+    const std::lock_guard lock(mutex_);
+    if (view_.policyRevision == revision) return;
+    view_.policyRevision = std::move(revision);
+    left = std::max(Duration{}, Duration(revisionAt_ - now));
+    revisionAt_ = now + left + options_.revisionEvery;
+  }
+  workers_.addAfter(kSet, left);
+}
+
 void NodeReporter::identify(api::NodeAgent self) {
   {
     const std::lock_guard lock(mutex_);

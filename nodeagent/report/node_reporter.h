@@ -35,6 +35,8 @@ struct NodeView {
   networks::Snapshot networks;
   std::map<std::string, NodeCondition> conditions;  ///< by type
   std::set<NetworkUid> used;                        ///< networks that pods have interfaces of
+  /// Up to which policies are committed; nothing: as the last agent said.
+  std::optional<std::string> policyRevision{};
 };
 
 /// The status that a view makes of the one before, so that times of transition stay; it fits the
@@ -50,6 +52,7 @@ struct NodeReportOptions {
   Duration repairAfter = std::chrono::seconds(1);   ///< as ReportOptions has it
   Duration refusedAgain = std::chrono::minutes(1);  ///< likewise
   Duration watchPatience = std::chrono::seconds(10);
+  Duration revisionEvery = std::chrono::seconds(1);  ///< between writes of policies' revisions
   TenureOptions tenure{};
   int workers = 2;
 };
@@ -78,6 +81,9 @@ class NodeReporter {
   [[nodiscard]] NodeNews news();
   /// Networks whose interfaces pods have here: they are told first where not all can be.
   void setUsedNetworks(std::set<NetworkUid> uids);
+  /// The resourceVersion up to which heads of policies are committed here; empty: of none. Written
+  /// once a second at the most.
+  void setPolicyRevision(std::string revision);
 
   /// Who this agent is, once that is known. Until then it reports without asking whose the name is.
   void identify(api::NodeAgent self);
@@ -121,6 +127,7 @@ class NodeReporter {
   std::optional<api::NodeAgent> self_;
   Status standing_;
   std::map<std::string, api::NetworkPeer> peers_;  ///< of view_, once that is settled
+  BootTime revisionAt_{};                          ///< when one may be written
   async::Workers<std::string> workers_;
 };
 

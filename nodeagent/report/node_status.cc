@@ -80,6 +80,7 @@ api::NodeNetworkSetStatus nodeStatus(const api::NodeNetworkSetStatus& before, co
   status.conditions = before.conditions;
   status.agent = before.agent;
   status.claimant = before.claimant;
+  status.policyRevision = view.policyRevision.value_or(before.policyRevision);
   const WallTime second = std::chrono::floor<std::chrono::seconds>(now);  // as the API keeps it
   for (const auto& [type, condition] : view.conditions) {
     status.conditions.set({type, condition.status, 0, std::nullopt, reasonWord(condition.reason),
