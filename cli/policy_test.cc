@@ -211,6 +211,7 @@ TEST_F(PolicyVerbTest, PoliciesOfTheClusterCountAndTheManifestsBeforeThem) {
 }
 
 TEST_F(PolicyVerbTest, TheNetworksDefaultHoldsUnlessAnotherIsAssumed) {
+  take("/apis/multinet.dev/v1alpha1/podnetworks/blue");
   put("/apis/multinet.dev/v1alpha1/podnetworks", "blue",
       {{"spec",
         {{"type", "Bridge"},
