@@ -332,14 +332,14 @@ api::InterfacePolicy Policing::judge(const Network& network, const Member& membe
     return {false, PolicyPlace::None, network.trouble->reason, network.trouble->message};
   }
   if (isCut) {
-    return {true, PolicyPlace::Node, "TooManyPermits",
+    return {false, PolicyPlace::Node, "TooManyPermits",
             "the policies of this node's pods on the network come to more than " +
                 std::to_string(policy::kMostPermits) +
                 " permits: what this interface's policies allow isn't, but for what they allow to "
                 "everybody; name fewer ports, or more pods by one selector"};
   }
   if (!isComplete(member, plan)) {
-    return {true, PolicyPlace::Node, "PeersPending",
+    return {false, PolicyPlace::Node, "PeersPending",
             "isolated; not all whom its policies allow are known yet: is a controller running?"};
   }
   return {true, PolicyPlace::Node, "Enforced", "held to policies at the node's end of the link"};
@@ -426,8 +426,9 @@ void Policing::tell() {
     for (const auto& [at, said] : network.said) {
       if (!said) continue;
       ++counts.isolated;
-      if (!said->enforced) ++counts.notEnforced;
-      if (said->reason == "PeersPending") ++counts.pending;
+      const bool isPending = said->reason == "PeersPending";
+      counts.pending += isPending ? 1 : 0;
+      counts.notEnforced += !isPending && said->where == api::PolicyPlace::None ? 1 : 0;
     }
   }
   {

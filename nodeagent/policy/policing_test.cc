@@ -269,7 +269,7 @@ TEST_F(PolicingTest, APodWaitsASecondForPeersAndThenRunsWithThoseThatAreKnown) {
   ASSERT_TRUE(joined.get());
   ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}));
   EXPECT_TRUE(isolates("db"));
-  EXPECT_EQ(said("db"), "enforced PeersPending");
+  EXPECT_EQ(said("db"), "not enforced PeersPending");
   EXPECT_FALSE(allows("10.0.0.2", "db"));
   setPolicies(slices());
   EXPECT_TRUE(eventually([&] { return said("db") == "enforced Enforced"; }));
@@ -308,7 +308,7 @@ TEST_F(PolicingTest, ANewPolicyReachesPodsThatRunWhenItsPeersAreThereOrAfterFive
   EXPECT_EQ(revision(), 0U) << "it doesn't hold for all";
   clock_.advance(seconds(4));
   EXPECT_TRUE(eventually([&] { return isolates("db"); }));
-  EXPECT_EQ(said("db"), "enforced PeersPending");
+  EXPECT_EQ(said("db"), "not enforced PeersPending");
   EXPECT_TRUE(eventually([&] { return revision() == 5; }));
 }
 
@@ -344,7 +344,7 @@ TEST_F(PolicingTest, ANetworksDefaultHoldsWhereNoPolicyDoes) {
   change([&] {
     caches_.content.networks["blue"].spec.defaultPolicy = api::DefaultPolicy::SameNamespace;
   });
-  EXPECT_TRUE(eventually([&] { return said("db") == "enforced PeersPending"; }));
+  EXPECT_TRUE(eventually([&] { return said("db") == "not enforced PeersPending"; }));
   setPolicies(testing::defaultSlices("blue", "uid-blue", "shop", world()));
   EXPECT_TRUE(eventually([&] { return said("db") == "enforced Enforced"; }));
   EXPECT_TRUE(allows("10.0.0.2", "db"));

@@ -1,0 +1,347 @@
+"""Pods on named networks are held to PodNetworkPolicies by their nodes: who reaches whom, on one node and on
+two, by IPv4 and IPv6; and what becomes of it as policies, labels, pods and agents come and go."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from e2elib.cluster import Cluster
+from e2elib.networks import Networks
+from e2elib.objects import address, interface, network, policy, vxlan
+from e2elib.pods import WAIT_FOR_END, pod
+
+TUNNEL, BRIDGE = "policy-vxlan", "policy-bridge"
+OURS, THEIRS = "policy-x", "policy-y"
+PODS = ((OURS, "a", 0), (OURS, "b", 1), (THEIRS, "a", 1), (THEIRS, "b", 0))
+PORTS = (80, 81)
+SERVE = "echo ok >/tmp/index.html; httpd -p 80 -h /tmp; httpd -p 81 -h /tmp; " + WAIT_FOR_END
+FOLLOWED_WITHIN = 20.0
+Who = tuple[str, str]
+Packet = tuple[Who, Who, str, int]  # from, to, family, port
+Reached = dict[Packet, bool]
+
+
+def serving(name: str, namespace: str, node: str, networks: str = f"{TUNNEL}, {BRIDGE}") -> str:
+    made: dict[str, Any] = json.loads(
+        pod(name, namespace, node=node, networks=networks, script=SERVE, labels={"app": name})
+    )
+    made["spec"]["containers"][0]["ports"] = [{"name": "web", "containerPort": 80}]
+    return json.dumps(made)
+
+
+@pytest.fixture(scope="module")
+def pods(deployed: Cluster) -> Iterator[Cluster]:
+    networks = Networks(deployed)
+    for namespace, team in ((OURS, "x"), (THEIRS, "y")):
+        deployed.kubectl("create", "namespace", namespace)
+        deployed.kubectl("label", "namespace", namespace, f"team={team}")
+    try:
+        networks.add_served(
+            vxlan(TUNNEL, "10.121.0.0/24", "fd00:121::/64"), network(BRIDGE, "10.122.0.0/24")
+        )
+        for namespace, name, node in PODS:
+            deployed.apply(serving(name, namespace, deployed.nodes[node]))
+        for namespace, name, _ in PODS:
+            deployed.wait_pod_ready(name, namespace)
+        yield deployed
+    finally:
+        for namespace in (OURS, THEIRS):
+            deployed.kubectl("delete", "namespace", namespace, "--timeout=55s")
+        networks.remove()
+
+
+@pytest.fixture
+def clean(pods: Cluster) -> Iterator[Cluster]:
+    yield pods
+    for namespace in (OURS, THEIRS):
+        pods.kubectl("delete", "podnetworkpolicies", "--all", "-n", namespace)
+
+
+def told(cluster: Cluster, who: Who, link: str = "net1") -> dict[str, Any]:
+    return interface(cluster, who[0], who[1], link)
+
+
+def asked_by(cluster: Cluster, who: Who, link: str) -> Reached:
+    """What this pod reaches, all at once."""
+    lines = []
+    wanted: list[Packet] = []
+    for other in [(namespace, name) for namespace, name, _ in PODS]:
+        for family in ("IPv4", "IPv6"):
+            if other == who or (link == "net2" and family == "IPv6"):
+                continue
+            at = address(told(cluster, other, link), family)
+            for port in PORTS:
+                url = f"http://[{at}]:{port}/" if family == "IPv6" else f"http://{at}:{port}/"
+                lines.append(
+                    f"(timeout 2 wget -q -O /dev/null {url} && echo {len(wanted)}) 2>/dev/null &"
+                )
+                wanted.append((who, other, family, port))
+    script = "\n".join([*lines, "wait", "true"])
+    numbers = cluster.pod_exec(who[0], who[1], "sh", "-c", script).split()
+    return {packet: str(i) in numbers for i, packet in enumerate(wanted)}
+
+
+def reached(cluster: Cluster, link: str = "net1") -> Reached:
+    all_of: Reached = {}
+    with ThreadPoolExecutor(len(PODS)) as pool:
+        for some in pool.map(
+            lambda one: asked_by(cluster, (one[0], one[1]), link),
+            [(namespace, name) for namespace, name, _ in PODS],
+        ):
+            all_of.update(some)
+    return all_of
+
+
+Allows = Callable[[Who, Who, str, int], bool]
+
+
+def expect(cluster: Cluster, allows: Allows) -> None:
+    """Twice in a row, so that what is on its way doesn't count."""
+    wrong: list[str] = []
+
+    def holds() -> bool:
+        wrong.clear()
+        for _ in range(2):
+            for (source, target, family, port), got in reached(cluster).items():
+                if got != allows(source, target, family, port):
+                    wrong.append(f"{source} to {target} by {family} at {port}: {got}")
+            if wrong:
+                return False
+        return True
+
+    try:
+        cluster.wait(holds, FOLLOWED_WITHIN, "what the policies say")
+    except AssertionError as late:
+        raise AssertionError("\n".join(wrong)) from late
+
+
+A, B = {"matchLabels": {"app": "a"}}, {"matchLabels": {"app": "b"}}
+TEAM_Y = {"matchLabels": {"team": "y"}}
+
+
+def ingress(peers: list[dict[str, Any]] | None, ports: list[dict[str, Any]] | None = None) -> Any:
+    rule: dict[str, Any] = {}
+    if peers is not None:
+        rule["from"] = peers
+    if ports is not None:
+        rule["ports"] = ports
+    return [rule]
+
+
+def to_ours(says: Allows) -> Allows:
+    """Of what comes to our namespace's pods; all else passes."""
+    return lambda source, target, family, port: target[0] != OURS or says(
+        source, target, family, port
+    )
+
+
+CASES: dict[str, tuple[dict[str, Any], Allows]] = {
+    "nothing comes in": ({"ingress": []}, to_ours(lambda *_: False)),
+    "everybody comes in": ({"ingress": [{}]}, to_ours(lambda *_: True)),
+    "a pod of the namespace": (
+        {"ingress": ingress([{"podSelector": B}])},
+        to_ours(lambda source, *_: source == (OURS, "b")),
+    ),
+    "a namespace": (
+        {"ingress": ingress([{"namespaceSelector": TEAM_Y}])},
+        to_ours(lambda source, *_: source[0] == THEIRS),
+    ),
+    "a pod of a namespace, by a port": (
+        {
+            "ingress": ingress(
+                [{"namespaceSelector": TEAM_Y, "podSelector": A}], [{"protocol": "TCP", "port": 80}]
+            )
+        },
+        to_ours(lambda source, target, family, port: source == (THEIRS, "a") and port == 80),
+    ),
+    "one or the other": (
+        {"ingress": ingress([{"namespaceSelector": TEAM_Y}, {"podSelector": A}])},
+        to_ours(lambda source, *_: source[0] == THEIRS or source == (OURS, "a")),
+    ),
+    "a name of a port": (
+        {"ingress": ingress(None, [{"protocol": "TCP", "port": "web"}])},
+        to_ours(lambda source, target, family, port: port == 80),
+    ),
+    "a range of ports": (
+        {"ingress": ingress(None, [{"protocol": "TCP", "port": 81, "endPort": 90}])},
+        to_ours(lambda source, target, family, port: port == 81),
+    ),
+    "another protocol": (
+        {"ingress": ingress(None, [{"protocol": "UDP"}])},
+        to_ours(lambda *_: False),
+    ),
+    "a block of one family": (
+        {"ingress": ingress([{"ipBlock": {"cidr": "10.121.0.0/16"}}])},
+        to_ours(lambda source, target, family, port: family == "IPv4"),
+    ),
+    "nothing goes out": (
+        {"policyTypes": ["Egress"], "ingress": None, "egress": []},
+        lambda source, *_: source[0] != OURS,
+    ),
+    "to a pod, by the name of its port": (
+        {
+            "policyTypes": ["Egress"],
+            "ingress": None,
+            "egress": [
+                {
+                    "to": [{"podSelector": A}, {"namespaceSelector": TEAM_Y, "podSelector": B}],
+                    "ports": [{"protocol": "TCP", "port": "web"}],
+                }
+            ],
+        },
+        lambda source, target, family, port: source[0] != OURS
+        or (target in ((OURS, "a"), (THEIRS, "b")) and port == 80),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_who_reaches_whom(clean: Cluster, name: str) -> None:
+    spec, allows = CASES[name]
+    clean.apply(policy("p", OURS, TUNNEL, **({"podSelector": {}} | spec)))
+    expect(clean, allows)
+
+
+def test_an_exception_is_taken_from_its_block_alone(clean: Cluster) -> None:
+    left_out = address(told(clean, (THEIRS, "a")))
+    block = {"ipBlock": {"cidr": "10.121.0.0/24", "except": [f"{left_out}/32"]}}
+    clean.apply(policy("p", OURS, TUNNEL, podSelector={}, ingress=ingress([block])))
+    expect(
+        clean,
+        to_ours(lambda source, target, family, port: family == "IPv4" and source != (THEIRS, "a")),
+    )
+    clean.apply(policy("q", OURS, TUNNEL, podSelector={}, ingress=ingress([{"podSelector": A}])))
+    expect(
+        clean,
+        to_ours(
+            lambda source, target, family, port: (family == "IPv4" and source != (THEIRS, "a"))
+            or source == (OURS, "a")
+        ),
+    )
+
+
+def test_other_networks_are_as_they_were_and_a_policy_that_goes_is_gone(clean: Cluster) -> None:
+    before = reached(clean, "net2")
+    clean.apply(policy("p", OURS, TUNNEL, podSelector={}, ingress=[]))
+    expect(clean, to_ours(lambda *_: False))
+    assert reached(clean, "net2") == before
+    assert any(before.values()), "pods of one node reach each other by the bridge"
+    said = told(clean, (OURS, "a"))["policy"]
+    assert (said["enforced"], said["where"], said["reason"]) == (True, "Node", "Enforced")
+    assert "policy" not in told(clean, (OURS, "a"), "net2")
+    clean.delete("podnetworkpolicy", "p", OURS)
+    expect(clean, lambda *_: True)
+    clean.wait(
+        lambda: "policy" not in told(clean, (OURS, "a")), FOLLOWED_WITHIN, "a set without a word"
+    )
+
+
+def test_a_bridge_is_held_too(clean: Cluster) -> None:
+    clean.apply(policy("p", OURS, BRIDGE, podSelector={}, ingress=ingress([{"podSelector": B}])))
+
+    def held() -> bool:
+        return all(
+            not got or source == (OURS, "b") or target[0] != OURS
+            for (source, target, _, _), got in reached(clean, "net2").items()
+        )
+
+    clean.wait(held, FOLLOWED_WITHIN, "the bridge's policy")
+
+
+def test_labels_of_pods_and_namespaces_are_followed(clean: Cluster) -> None:
+    peers = [{"namespaceSelector": TEAM_Y}]
+    clean.apply(policy("p", OURS, TUNNEL, podSelector=A, ingress=ingress(peers)))
+
+    def held(selected: str, team: bool) -> Allows:
+        return lambda source, target, family, port: (
+            target != (OURS, selected) or (team and source[0] == THEIRS)
+        )
+
+    expect(clean, held("a", True))
+    try:
+        clean.kubectl("label", "namespace", THEIRS, "team=z", "--overwrite")
+        expect(clean, held("a", False))
+        clean.kubectl("label", "pod", "a", "-n", OURS, "app=c", "--overwrite")
+        clean.kubectl("label", "pod", "b", "-n", OURS, "app=a", "--overwrite")
+        expect(clean, held("b", False))
+    finally:
+        clean.kubectl("label", "namespace", THEIRS, "team=y", "--overwrite")
+        for name in ("a", "b"):
+            clean.kubectl("label", "pod", name, "-n", OURS, f"app={name}", "--overwrite")
+
+
+def test_a_connection_ends_that_isnt_allowed_any_more(clean: Cluster) -> None:
+    target = address(told(clean, (OURS, "b")))
+    clean.pod_exec(OURS, "b", "sh", "-c", "nc -ll -p 7000 -e cat >/dev/null 2>&1 &")
+    talk = f"( while echo .; do sleep 0.1; done | nc {target} 7000 >/tmp/echo ) >/dev/null 2>&1 &"
+    clean.pod_exec(THEIRS, "a", "sh", "-c", talk)
+
+    def echoed() -> int:
+        return int(clean.pod_exec(THEIRS, "a", "sh", "-c", "wc -l </tmp/echo"))
+
+    clean.wait(lambda: echoed() > 5, 10, "word on the connection")
+    clean.apply(policy("p", OURS, TUNNEL, podSelector=B, ingress=ingress([{"podSelector": A}])))
+    begin = time.monotonic()
+
+    def silent() -> bool:
+        before = echoed()
+        time.sleep(0.5)
+        return echoed() == before
+
+    clean.wait(silent, FOLLOWED_WITHIN, "the connection to fall silent")
+    assert time.monotonic() - begin < 5, "written, resolved, told, committed and judged again"
+
+
+def test_a_new_pod_is_isolated_from_its_first_packet(clean: Cluster) -> None:
+    clean.apply(
+        policy("p", OURS, TUNNEL, podSelector={}, policyTypes=["Egress"], ingress=None, egress=[])
+    )
+    expect(clean, lambda source, *_: source[0] != OURS)
+    target = address(told(clean, (THEIRS, "b")))
+    tries = f"for i in 1 2 3 4 5 6 7 8 9 10; do timeout 1 wget -q -O - http://{target}/; done"
+    for i, node in enumerate(clean.nodes):
+        script = f"({tries}) >/tmp/got 2>/dev/null; {WAIT_FOR_END}"
+        clean.apply(pod(f"new-{i}", OURS, node=node, networks=TUNNEL, script=script))
+    try:
+        for i in range(len(clean.nodes)):
+            clean.wait_pod_ready(f"new-{i}", OURS)
+        time.sleep(11)
+        for i in range(len(clean.nodes)):
+            assert clean.pod_exec(OURS, f"new-{i}", "cat", "/tmp/got") == ""
+    finally:
+        for i in range(len(clean.nodes)):
+            clean.delete("pod", f"new-{i}", OURS, "--wait=true")
+
+
+def test_rules_stay_while_no_agent_runs(clean: Cluster) -> None:
+    clean.apply(policy("p", OURS, TUNNEL, podSelector={}, ingress=ingress([{"podSelector": B}])))
+    allows = to_ours(lambda source, *_: source == (OURS, "b"))
+    expect(clean, allows)
+    for node in clean.nodes:
+        clean.kill_for_good(node, "agent")
+    try:
+        expect(clean, allows)
+    finally:
+        for node in clean.nodes:
+            clean.start(node, "agent")
+    expect(clean, allows)
+
+
+def test_a_networks_default_holds_where_no_policy_does(clean: Cluster) -> None:
+    def default(value: str) -> None:
+        patch = json.dumps({"spec": {"defaultPolicy": value}})
+        clean.kubectl("patch", "podnetwork", TUNNEL, "--type=merge", "-p", patch)
+
+    try:
+        default("Deny")
+        expect(clean, lambda *_: False)
+        default("SameNamespace")
+        expect(clean, lambda source, target, family, port: source[0] == target[0])
+    finally:
+        default("Allow")
+    expect(clean, lambda *_: True)
