@@ -89,6 +89,13 @@ TEST(Codec, KeepsEverything) {
   expectSameAgain(NetworkIdentifier{{}, {IdentifierKind::Vxlan, 7001, "blue", "u1"}});
 }
 
+TEST(Codec, OfWhatNobodySaysNothingIsWritten) {
+  PodInterfaceSet set;
+  set.interfaces.emplace_back();
+  const auto written = k8s::KindTraits<PodInterfaceSet>::encode(set);
+  EXPECT_FALSE(written["interfaces"][0].contains("policy")) << written;
+}
+
 TEST(Codec, KeepsAPolicyAndItsSlices) {
   PodNetworkPolicy policy = testing::goodPolicy("db", "blue");
   policy.spec.policyTypes = {PolicyType::Ingress, PolicyType::Egress};

@@ -240,7 +240,7 @@ class Encoder {
     if constexpr (detail::kIsOptional<T>) {
       return !member.has_value();
     } else if constexpr (detail::kIsSeldom<T>) {
-      return empty(*member, made);
+      return *member == typename T::value_type{};  // of a struct with required members too
     } else if constexpr (std::is_enum_v<T>) {
       return made == "";
     } else if constexpr (std::is_arithmetic_v<T>) {
