@@ -24,7 +24,6 @@ namespace {
 
 using agent::policing::Policed;
 using agent::policing::PolicyGuard;
-using agent::policing::PolicyGuardOptions;
 
 struct Arguments {
   int rounds = 60;

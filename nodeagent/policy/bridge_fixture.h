@@ -228,11 +228,11 @@ inline Bytes firstFrame(const policy::Packet& packet, const MacAddress& from,
     protocol = kSctp;
     inner = sctpInit(source, packet.port);
   }
-  const std::string source_ = packet.source.str();
+  const std::string origin = packet.source.str();
   const std::string destination = packet.destination.str();
   return ethernet(to, from, isV4 ? kIpv4 : kIpv6,
-                  isV4 ? ipv4(source_, destination, protocol, inner)
-                       : ipv6(source_, destination, protocol, inner));
+                  isV4 ? ipv4(origin, destination, protocol, inner)
+                       : ipv6(origin, destination, protocol, inner));
 }
 
 }  // namespace multinet::agent::policing

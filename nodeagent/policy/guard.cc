@@ -224,13 +224,12 @@ Status PolicyGuard::remove(const NetworkUid& uid) {
   return setTracked(bridge, netlink::CallsInet::No);
 }
 
-/// `bridge` is a copy, since it may be of what goes.
-Status PolicyGuard::removeFound(std::string bridge) {
+Status PolicyGuard::removeFound(const std::string& bridge) {
   const auto found = found_.find(bridge);
   if (found == found_.end()) return {};
   MULTINET_CHECK(put({found->second.elements, {}}));
-  found_.erase(found);
-  return setTracked(bridge, netlink::CallsInet::No);
+  const auto gone = found_.extract(found);  // the caller's name may be of it
+  return setTracked(gone.key(), netlink::CallsInet::No);
 }
 
 Status PolicyGuard::setTracked(const std::string& bridge, netlink::CallsInet calls) {

@@ -107,7 +107,7 @@ class PolicyGuard {
   [[nodiscard]] Status hold(const NetworkUid& uid, const std::string& bridge, Policed wanted);
   [[nodiscard]] Network begin(const std::string& bridge, const Policed& wanted, Change& change);
   [[nodiscard]] Status remove(const NetworkUid& uid);
-  [[nodiscard]] Status removeFound(std::string bridge);
+  [[nodiscard]] Status removeFound(const std::string& bridge);
   [[nodiscard]] Status putInOrder(Change change);
   [[nodiscard]] Status put(const Change& asked);
   [[nodiscard]] Status removeTables();

@@ -412,7 +412,7 @@ TEST_F(PolicyGuardTest, NothingPassesBeforeItsRules) {
   std::thread flood([&] {
     while (!ends) one_.raw().send(frame);
   });
-  constexpr unsigned kAttaches = 60;
+  constexpr unsigned kAttaches = 25;
   unsigned passed = 0;
   for (unsigned i = 0; i < kAttaches; ++i) {
     ASSERT_TRUE(commit(toTwo({}), {&two_}));
