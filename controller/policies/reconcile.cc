@@ -201,6 +201,25 @@ Wish wishFor(const World& world, const Policy& policy, const Parts* parts, bool&
   return wish;
 }
 
+/// Of so many interfaces it is looked at each time whether what is counted differs; of more when
+/// it may be told.
+constexpr std::size_t kCountedEachTime = 200;
+
+/// What is counted stays as it was told until its time has come.
+api::PodNetworkPolicyStatus statusOf(const World& world, const Policy& policy,
+                                     const PolicyStanding& standing, const Moment& now,
+                                     Outcome& outcome) {
+  const auto due = world.countsDue(policy);
+  const bool isDue = due <= now.boot;
+  const bool isSmall = world.policyGroups().subjects(policy).size() <= kCountedEachTime;
+  if (isDue || isSmall) {
+    auto status = policyStatusOf(world, policy, standing, Counts::Anew, now.wall);
+    if (isDue || status == policy.status) return status;
+  }
+  outcome.askAgain(due - now.boot);
+  return policyStatusOf(world, policy, standing, Counts::AsTold, now.wall);
+}
+
 Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts,
                const Moment& now) {
   Outcome outcome;
@@ -213,11 +232,7 @@ Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts
     writeSlices(world, wish, outcome);
     standing.head = headOf(world, wish.owner);
   }
-  const auto due = world.countsDue(*policy);
-  const bool counts = due <= now.boot;
-  if (!counts) outcome.askAgain(due - now.boot);
-  const auto status = policyStatusOf(world, *policy, standing, counts, now.wall);
-  auto patch = statusPatch(policy->status, status);
+  auto patch = statusPatch(policy->status, statusOf(world, *policy, standing, now, outcome));
   if (!patch.empty()) {
     outcome.writes.push_back(
         writeTo(api::kPodNetworkPolicyKind, policy->metadata, Verb::PatchStatus, std::move(patch)));

@@ -143,7 +143,7 @@ bool reaches(const std::string& revision, const std::string& wanted) {
 }
 
 api::PodNetworkPolicyStatus policyStatusOf(const World& world, const Policy& policy,
-                                           const PolicyStanding& standing, bool counts,
+                                           const PolicyStanding& standing, Counts counts,
                                            WallTime now) {
   auto status = policy.status;
   const auto set = [&](Condition condition) {
@@ -152,7 +152,7 @@ api::PodNetworkPolicyStatus policyStatusOf(const World& world, const Policy& pol
   };
   set(accepted(world, policy));
   set(resolved(policy, standing));
-  if (!counts) return status;
+  if (counts == Counts::AsTold) return status;
   auto tally = tallyOf(world, policy, standing);
   status.interfaces = tally.counts;
   set(enforced(tally));

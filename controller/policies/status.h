@@ -11,10 +11,11 @@ struct PolicyStanding {
   bool tooMany = false;               ///< peers, for any head
 };
 
-/// `counts`: the interfaces are counted anew; else they stay as they were told.
+/// Whether the interfaces are counted anew, or stay as they were told.
+enum class Counts : std::uint8_t { Anew, AsTold };
 [[nodiscard]] api::PodNetworkPolicyStatus policyStatusOf(const World& world, const Policy& policy,
                                                          const PolicyStanding& standing,
-                                                         bool counts, WallTime now);
+                                                         Counts counts, WallTime now);
 
 /// Whether a resourceVersion of one resource is that one or a later one (KEP-5504).
 [[nodiscard]] bool reaches(const std::string& revision, const std::string& wanted);
