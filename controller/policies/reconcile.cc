@@ -210,14 +210,14 @@ api::PodNetworkPolicyStatus statusOf(const World& world, const Policy& policy,
                                      const PolicyStanding& standing, const Moment& now,
                                      Outcome& outcome) {
   const auto due = world.countsDue(policy);
-  const bool isDue = due <= now.boot;
+  const auto as = [&](Counts counts) {
+    return policyStatusOf(world, policy, standing, counts, now.wall);
+  };
+  if (due <= now.boot) return as(Counts::Anew);
+  auto told = as(Counts::AsTold);
   const bool isSmall = world.policyGroups().subjects(policy).size() <= kCountedEachTime;
-  if (isDue || isSmall) {
-    auto status = policyStatusOf(world, policy, standing, Counts::Anew, now.wall);
-    if (isDue || status == policy.status) return status;
-  }
-  outcome.askAgain(due - now.boot);
-  return policyStatusOf(world, policy, standing, Counts::AsTold, now.wall);
+  if (!isSmall || as(Counts::Anew) != told) outcome.askAgain(due - now.boot);
+  return told;
 }
 
 Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts,
