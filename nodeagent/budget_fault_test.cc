@@ -142,6 +142,7 @@ TEST_F(Budget, AFirstPodJoinsItsNetworkAlone) {
   EXPECT_EQ(own.count("WATCH networkpeers of net-0"), 1U);
   EXPECT_EQ(own.count("WATCH services"), 0U) << "it has it from the start";
   EXPECT_EQ(own.count("WATCH endpointslices of net-0"), 1U);
+  EXPECT_EQ(own.count("WATCH podnetworkpolicyslices"), 1U);
   EXPECT_EQ(own.count("POST networkpeers"), 1U);
   EXPECT_EQ(cluster.trafficOf(1).requests.size(), others.requests.size());
   EXPECT_EQ(cluster.trafficOf(1).bytes, others.bytes);
@@ -167,10 +168,10 @@ TEST_F(Budget, WatchesDontGrowWithTheNetworksThatANodeHasJoined) {
     }
     ASSERT_TRUE(cluster.settle(seconds(60)));
     // Networks; ranges; pods, Node and NodeNetworkSet, blocks, interfaces, peers of its own; peers,
-    // with and without a label, and slices of its networks; Services.
-    EXPECT_EQ(threadsNamed("watch"), 12) << networks;
+    // with and without a label, and slices of its networks; Services; policies.
+    EXPECT_EQ(threadsNamed("watch"), 13) << networks;
     // Those of calls are few, and closed when they are idle.
-    EXPECT_LE(cluster.trafficOf(0).open, 12 + 8) << networks;
+    EXPECT_LE(cluster.trafficOf(0).open, 13 + 8) << networks;
     RecordProperty("open_at_" + std::to_string(networks), cluster.trafficOf(0).open);
   }
 }

@@ -117,7 +117,7 @@ def expect(cluster: Cluster, allows: Allows) -> None:
     try:
         cluster.wait(holds, FOLLOWED_WITHIN, "what the policies say")
     except AssertionError as late:
-        raise AssertionError("\n".join(wrong)) from late
+        raise AssertionError("\n".join([str(late), *wrong])) from late
 
 
 A, B = {"matchLabels": {"app": "a"}}, {"matchLabels": {"app": "b"}}
