@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from e2elib import places
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
 from e2elib.objects import address, interface, network, policy, vxlan
@@ -66,7 +67,34 @@ def told(cluster: Cluster, who: Who, link: str = "net1") -> dict[str, Any]:
     return interface(cluster, who[0], who[1], link)
 
 
-def asked_by(cluster: Cluster, who: Who, link: str) -> Reached:
+class Run:
+    """In the pod, as the kubelet does it: by the agent."""
+
+    def connect(self, at: str, port: int) -> str:
+        host = f"[{at}]" if ":" in at else at
+        return f"timeout 4 wget -q -O /dev/null http://{host}:{port}/"
+
+    def script(self, cluster: Cluster, who: Who, script: str) -> str:
+        return cluster.pod_exec(who[0], who[1], "sh", "-c", script)
+
+
+class RunBeside(Run):
+    """From the node, in the pod's network alone: no agent is needed."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.places = {
+            (namespace, name): places.pod_place(cluster, cluster.nodes[node], namespace, name)
+            for namespace, name, node in PODS
+        }
+
+    def connect(self, at: str, port: int) -> str:
+        return f"timeout 4 bash -c 'exec 3<>/dev/tcp/{at}/{port}'"
+
+    def script(self, cluster: Cluster, who: Who, script: str) -> str:
+        return self.places[who].run("bash", "-c", script)
+
+
+def asked_by(cluster: Cluster, who: Who, link: str, run: Run) -> Reached:
     """What this pod reaches, all at once."""
     lines = []
     wanted: list[Packet] = []
@@ -76,21 +104,18 @@ def asked_by(cluster: Cluster, who: Who, link: str) -> Reached:
                 continue
             at = address(told(cluster, other, link), family)
             for port in PORTS:
-                url = f"http://[{at}]:{port}/" if family == "IPv6" else f"http://{at}:{port}/"
-                lines.append(
-                    f"(timeout 4 wget -q -O /dev/null {url} && echo {len(wanted)}) 2>/dev/null &"
-                )
+                lines.append(f"({run.connect(at, port)} && echo {len(wanted)}) 2>/dev/null &")
                 wanted.append((who, other, family, port))
     script = "\n".join([*lines, "wait", "true"])
-    numbers = cluster.pod_exec(who[0], who[1], "sh", "-c", script).split()
+    numbers = run.script(cluster, who, script).split()
     return {packet: str(i) in numbers for i, packet in enumerate(wanted)}
 
 
-def reached(cluster: Cluster, link: str = "net1") -> Reached:
+def reached(cluster: Cluster, link: str = "net1", run: Run | None = None) -> Reached:
     all_of: Reached = {}
     with ThreadPoolExecutor(len(PODS)) as pool:
         for some in pool.map(
-            lambda one: asked_by(cluster, (one[0], one[1]), link),
+            lambda one: asked_by(cluster, (one[0], one[1]), link, run or Run()),
             [(namespace, name) for namespace, name, _ in PODS],
         ):
             all_of.update(some)
@@ -100,14 +125,14 @@ def reached(cluster: Cluster, link: str = "net1") -> Reached:
 Allows = Callable[[Who, Who, str, int], bool]
 
 
-def expect(cluster: Cluster, allows: Allows) -> None:
+def expect(cluster: Cluster, allows: Allows, run: Run | None = None) -> None:
     """Twice in a row, so that what is on its way doesn't count."""
     wrong: list[str] = []
 
     def holds() -> bool:
         wrong.clear()
         for _ in range(2):
-            for (source, target, family, port), got in reached(cluster).items():
+            for (source, target, family, port), got in reached(cluster, run=run).items():
                 if got != allows(source, target, family, port):
                     wrong.append(f"{source} to {target} by {family} at {port}: {got}")
             if wrong:
@@ -322,10 +347,11 @@ def test_rules_stay_while_no_agent_runs(clean: Cluster) -> None:
     clean.apply(policy("p", OURS, TUNNEL, podSelector={}, ingress=ingress([{"podSelector": B}])))
     allows = to_ours(lambda source, *_: source == (OURS, "b"))
     expect(clean, allows)
+    beside = RunBeside(clean)
     for node in clean.nodes:
         clean.kill_for_good(node, "agent")
     try:
-        expect(clean, allows)
+        expect(clean, allows, beside)
     finally:
         for node in clean.nodes:
             clean.start(node, "agent")
