@@ -231,6 +231,8 @@ TEST_F(ClusterTest, TellsOfLabelsOfPodsThatAskForNetworks) {
       return seen.object != nullptr && seen.object->metadata.labels->contains("app");
     });
   };
+  // The pod, and three first lists: of pods, networks and policies.
+  ASSERT_TRUE(eventually([&] { return policiesChanged_ == 4; }));
   const int before = policiesChanged_;
   ASSERT_TRUE(label("plain", "a"));
   EXPECT_EQ(policiesChanged_, before);
