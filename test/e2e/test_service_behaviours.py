@@ -235,11 +235,11 @@ def test_the_last_endpoint_serves_while_it_ends_and_none_after_it_failed(shop: S
     served({"web-1"})
     cluster.wait(lambda: not cluster.exists("pod", "web-1", namespace), 40, "its end")
     served(set())
-    run(shop, "web-2", spec={"activeDeadlineSeconds": 25, "terminationGracePeriodSeconds": 2})
+    run(shop, "web-2", spec={"activeDeadlineSeconds": 40, "terminationGracePeriodSeconds": 2})
     served({"web-2"})
 
     def failed() -> bool:
         return bool(cluster.json("pod", "web-2", namespace)["status"]["phase"] == "Failed")
 
-    cluster.wait(failed, 60, "a pod that the kubelet ends")
+    cluster.wait(failed, 90, "a pod that the kubelet ends")
     served(set())
