@@ -30,10 +30,12 @@ Condition accepted(const World& world, const Policy& policy) {
   for (const auto& name : policy.spec.podNetworkNames) {
     const auto* network = world.find<Network>(name);
     if (network != nullptr && api::isOpenTo(*network, home, labels)) continue;
-    return make("Accepted", State::False, "NetworkNotFound",
-                "spec.podNetworkNames: \"" + name +
-                    "\" is no PodNetwork that is open to namespace \"" + home +
-                    "\": create or open it, or name another; it holds on the others.");
+    std::string message = "spec.podNetworkNames: \"";
+    message += name;
+    message += "\" is no PodNetwork that is open to namespace \"";
+    message += home;
+    message += "\": create or open it, or name another; it holds on the others.";
+    return make("Accepted", State::False, "NetworkNotFound", std::move(message));
   }
   return make("Accepted", State::True, "Accepted", "It holds on its networks.");
 }

@@ -52,9 +52,8 @@ std::vector<std::string> ByNamespace::of(const NetworkService& service) {
 }
 
 std::vector<NetworkName> ByNetworkName::of(const Policy& policy) {
-  std::vector<NetworkName> names;
-  for (const auto& name : policy.spec.podNetworkNames) names.emplace_back(name);
-  return names;
+  const auto& names = policy.spec.podNetworkNames;
+  return {names.begin(), names.end()};
 }
 std::vector<std::string> ByNamespace::of(const Policy& policy) {
   return {policy.metadata.nameSpace};

@@ -1,5 +1,7 @@
 #include "nodeagent/gateway/tables.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "lib/base/encoding.h"
@@ -230,20 +232,20 @@ struct Keeping {
     const std::string way = "meta l4proto . th dport";
     std::vector<std::string> all = {in + "meta mark set " + way + " . meta mark map @numbers"};
     for (const auto& [family, client] : {std::pair("ipv4", "@nh,96,32"), {"ipv6", "@nh,160,32"}}) {
-      const std::string of = in + "meta nfproto " + family + " ";
-      const std::string key = std::string(client) + " . " + way;
-      all.push_back(of + "ct mark set " + key + " map @had");
-      all.push_back(of + "ct mark != 0 " + way + " . ct mark != @usable delete @had { " + key +
-                    " : ct mark }");
+      const std::string of = fmt::format("{}meta nfproto {} ", in, family);
+      all.push_back(fmt::format("{}ct mark set {} . {} map @had", of, client, way));
+      all.push_back(fmt::format(
+          "{0}ct mark != 0 {1} . ct mark != @usable delete @had {{ {2} . {1} : ct mark }}", of, way,
+          client));
     }
     all.push_back(in + way + " . ct mark @usable meta mark set ct mark");
     all.push_back(in + "ct mark set " + way + " map @times");
     for (const std::uint32_t one : seconds) {
-      const std::string time = std::to_string(one);
       for (const auto& [family, client] :
            {std::pair("ipv4", "@nh,96,32"), {"ipv6", "@nh,160,32"}}) {
-        all.push_back(in + "meta nfproto " + family + " ct mark " + time + " update @had { " +
-                      client + " . " + way + " timeout " + time + "s : meta mark }");
+        all.push_back(fmt::format(
+            "{0}meta nfproto {1} ct mark {2} update @had {{ {3} . {4} timeout {2}s : meta mark }}",
+            in, family, one, client, way));
       }
     }
     return all;

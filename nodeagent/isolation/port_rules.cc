@@ -1,5 +1,7 @@
 #include "nodeagent/isolation/port_rules.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -290,8 +292,7 @@ std::vector<std::string> claimsOf(const Port& port) {
 std::vector<std::string> truthful() {
   std::vector<std::string> rules;
   for (const std::string_view type : {"0x0800", "0x0806", "0x86dd"}) {
-    const std::string text(type);
-    rules.push_back("@ll,96,16 " + text + " meta protocol != " + text + " " + to("ethertype"));
+    rules.push_back(fmt::format("@ll,96,16 {0} meta protocol != {0} {1}", type, to("ethertype")));
   }
   rules.emplace_back("goto port");
   return rules;

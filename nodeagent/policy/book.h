@@ -99,7 +99,8 @@ class Book {
 /// Peers on one network as policies of a Book have them; what these are asked about outlives it.
 class BookSource final : public policy::Source {
  public:
-  BookSource(std::string network, NetworkUid uid) : network_(std::move(network)), uid_(uid) {}
+  BookSource(std::string network, NetworkUid uid)
+      : network_(std::move(network)), uid_(std::move(uid)) {}
 
   /// One that compile() may ask about, by the address of `told.policy`.
   void add(const ToldPtr& told) { told_.emplace(&told->policy, told); }

@@ -87,7 +87,7 @@ class Slice:
     namespace: str
     name: str
     service: str  # that it names
-    owner: str  # UID of the Service that owns it
+    owner: str  # UID of the PodNetworkService that owns it
     manager: str
     family: str
     endpoints: tuple[Endpoint, ...]

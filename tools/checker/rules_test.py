@@ -76,7 +76,7 @@ def serving() -> Facts:
                 ("10.96.0.9",), ("IPv4",), port)
     ]  # fmt: skip
     facts.slices = [
-        Slice("default", "web-1", "web", "c1", "multinet.dev", "IPv4", (WEB,),
+        Slice("default", "web-1", "web", "p1", "multinet.dev", "IPv4", (WEB,),
               (("http", "TCP", 8080),))
     ]  # fmt: skip
     facts.maps = {"n1": {FRONTEND: frozenset({("10.20.0.65", 8080)})}}

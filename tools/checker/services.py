@@ -33,7 +33,7 @@ def slices(facts: Facts) -> Iterator[Finding]:
                     f"slice {one.title} of {one.manager or 'nobody'} names service {service.title}"
                 )
                 yield Finding("foreign-slice", text)
-        elif service is None or one.owner != service.made:
+        elif service is None or one.owner != service.uid:
             text = f"slice {one.title} is of service {one.service}, which is gone"
             yield Finding("leaked-slice", text)
 
@@ -130,7 +130,7 @@ def _slices_of(service: Service, every: list[Slice]) -> list[Slice]:
         one
         for one in every
         if one.manager == MANAGER
-        and one.owner == service.made
+        and one.owner == service.uid
         and (one.namespace, one.service) == (service.namespace, service.name)
     ]
 
