@@ -37,11 +37,15 @@ class Scene:
             for number in range(2):
                 stays = server_pod(f"{app}-stays-{number}", namespace, networks, GRACE, self.stays)
                 name = f"{app}-ends-{number}"
-                ends = server_pod(
-                    name, namespace, networks, GRACE, self.ends, priorityClassName=FIRST_TO_GO
+                ends = json.loads(
+                    server_pod(
+                        name, namespace, networks, GRACE, self.ends, priorityClassName=FIRST_TO_GO
+                    )
                 )
+                # One that asks for nothing is ended by the kubelet's start already.
+                ends["spec"]["containers"][0]["resources"] = {"requests": {"memory": "1Mi"}}
                 cluster.apply(stays)
-                cluster.apply(ends)
+                cluster.apply(json.dumps(ends))
                 self.victims.append(name)
         ports = [{"name": "http", "port": 80, "targetPort": PORT}]
         cluster.apply(service("web", namespace, "stage", clusterIP=None, ports=ports))
@@ -102,6 +106,7 @@ def test_no_connection_is_lost_by_an_eviction(scene: Scene, tmp_path: Path) -> N
     held = scene.held()
     scene.ask()
     short = {
+        "localStorageCapacityIsolation": True,  # else it hears nothing of disks, and does nothing
         "evictionSoft": {"memory.available": "99%"},  # 0% and 100% say nothing
         "evictionSoftGracePeriod": {"memory.available": "1s"},
         "evictionMaxPodGracePeriod": GRACE,

@@ -195,7 +195,8 @@ def test_metallb_gives_addresses_that_lead_to_a_network(shop: Shop, tmp_path: Pa
         finally:
             place.ip("route", "delete", f"{four}/32")
         # One of its owner's choice, by MetalLB's own annotation.
-        wished = json.loads(vip(shop, "chosen", type="LoadBalancer", ports=PORTS[1:]))
+        alone = {"type": "LoadBalancer", "ipFamilyPolicy": "SingleStack"}
+        wished = json.loads(vip(shop, "chosen", ports=PORTS[1:], **alone))
         wished["metadata"]["annotations"] = {metallb.WISH: "192.0.2.40"}
         cluster.apply(json.dumps(wished))
 
