@@ -309,6 +309,7 @@ void Policing::commitDirty() {
     }
   }
   std::vector<const policy::Program*> programs;
+  programs.reserve(networks_.size());
   for (const auto& [uid, network] : networks_) programs.push_back(&network.program);
   numbers_.keepOnly(programs);
   std::erase_if(networks_, [&](const auto& one) {
