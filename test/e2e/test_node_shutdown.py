@@ -1,11 +1,11 @@
-"""Pods that a real kubelet ends because its node is short of something, or shuts down: no connection by ClusterIP is
-lost, though nothing is deleted in the API. kube-proxy on eth0 serves the same in the same run."""
+"""Pods that a real kubelet ends because its node shuts down: no connection by ClusterIP is lost, though nothing is
+deleted in the API. kube-proxy on eth0 serves the same in the same run."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,6 @@ from e2elib.objects import service, vxlan
 
 RATE = float(os.environ.get("MULTINET_RATE", "75"))
 GRACE = 20
-FIRST_TO_GO = "first-to-go"
-# The kubelet looks each 10 s, ends one pod a look, and waits until it is gone.
-ENDED_WITHIN = 150
 
 
 class Scene:
@@ -37,15 +34,9 @@ class Scene:
             for number in range(2):
                 stays = server_pod(f"{app}-stays-{number}", namespace, networks, GRACE, self.stays)
                 name = f"{app}-ends-{number}"
-                ends = json.loads(
-                    server_pod(
-                        name, namespace, networks, GRACE, self.ends, priorityClassName=FIRST_TO_GO
-                    )
-                )
-                # One that asks for nothing is ended by the kubelet's start already.
-                ends["spec"]["containers"][0]["resources"] = {"requests": {"memory": "1Mi"}}
+                ends = server_pod(name, namespace, networks, GRACE, self.ends)
                 cluster.apply(stays)
-                cluster.apply(json.dumps(ends))
+                cluster.apply(ends)
                 self.victims.append(name)
         ports = [{"name": "http", "port": 80, "targetPort": PORT}]
         cluster.apply(service("web", namespace, "stage", clusterIP=None, ports=ports))
@@ -93,32 +84,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene(deployed: Cluster, networks: Networks, namespace: str) -> Iterator[Scene]:
+def scene(deployed: Cluster, networks: Networks, namespace: str) -> Scene:
     networks.add_ready(vxlan("stage", "10.66.0.0/24"))
-    priority = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": -1000}
-    deployed.apply(json.dumps(priority | {"metadata": {"name": FIRST_TO_GO}}))
-    yield Scene(deployed, namespace)
-    deployed.delete("priorityclass", FIRST_TO_GO)
-
-
-def test_no_connection_is_lost_by_an_eviction(scene: Scene, tmp_path: Path) -> None:
-    cluster = scene.cluster
-    held = scene.held()
-    scene.ask()
-    short = {
-        "localStorageCapacityIsolation": True,  # else it hears nothing of disks, and does nothing
-        "evictionSoft": {"memory.available": "99%"},  # 0% and 100% say nothing
-        "evictionSoftGracePeriod": {"memory.available": "1s"},
-        "evictionMaxPodGracePeriod": GRACE,
-    }
-    with other_kubelet(cluster, scene.ends, tmp_path / "kubelet.log", short, {}):
-        cluster.wait(scene.have_ended, ENDED_WITHIN, "the evictions")
-    counts = scene.count()
-    reasons = {one["status"].get("reason") for one in scene.pods()}
-    assert reasons == {"Evicted"}, reasons
-    assert held() == 2, f"{held()} of 2 were held"
-    assert counts["ClusterIP"].failed == 0, f"{counts['ClusterIP']}"
-    assert counts["ClusterIP"].ok > 200, f"{counts['ClusterIP']}"
+    return Scene(deployed, namespace)
 
 
 def test_no_connection_is_lost_by_a_nodes_shutdown(scene: Scene, tmp_path: Path) -> None:
