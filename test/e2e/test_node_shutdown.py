@@ -34,9 +34,11 @@ class Scene:
             for number in range(2):
                 stays = server_pod(f"{app}-stays-{number}", namespace, networks, GRACE, self.stays)
                 name = f"{app}-ends-{number}"
-                ends = server_pod(name, namespace, networks, GRACE, self.ends)
+                ends = json.loads(server_pod(name, namespace, networks, GRACE, self.ends))
+                # One that asks for nothing is ended by the kubelet's start already.
+                ends["spec"]["containers"][0]["resources"] = {"requests": {"memory": "1Mi"}}
                 cluster.apply(stays)
-                cluster.apply(ends)
+                cluster.apply(json.dumps(ends))
                 self.victims.append(name)
         ports = [{"name": "http", "port": 80, "targetPort": PORT}]
         cluster.apply(service("web", namespace, "stage", clusterIP=None, ports=ports))
