@@ -106,6 +106,6 @@ def test_no_connection_is_lost_by_a_nodes_shutdown(scene: Scene, tmp_path: Path)
             cluster.wait(scene.have_ended, 60, "the ends of the node's pods")
             cluster.wait(lambda: not logind.is_held_up(), 40, "the shutdown to go on")
     counts = scene.count()
-    assert held() == 2, f"{held()} of 2 were held"
+    assert held() >= 2, f"{held()} of 2 were held (a stop that the kubelet repeats counts again)"
     assert counts["ClusterIP"].failed == 0, f"{counts['ClusterIP']}"
     assert counts["ClusterIP"].ok > 100, f"{counts['ClusterIP']}"
