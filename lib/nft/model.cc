@@ -123,6 +123,38 @@ std::string renderDelta(const Table& from, const Table& to) {
   return renderChange(to, gone, added);
 }
 
+void insert(const Elements& elements, Elements& into) {
+  for (const auto& [set, values] : elements) into[set].insert(values.begin(), values.end());
+}
+
+void erase(const Elements& elements, Elements& from) {
+  for (const auto& [set, values] : elements) {
+    for (const std::string& value : values) from[set].erase(value);
+  }
+}
+
+Elements less(const Elements& from, const Elements& without) {
+  Elements rest = from;
+  erase(without, rest);
+  std::erase_if(rest, [](const auto& set) { return set.second.empty(); });
+  return rest;
+}
+
+bool isNone(const Elements& elements) {
+  return std::ranges::all_of(elements, [](const auto& set) { return set.second.empty(); });
+}
+
+void apply(const Elements& gone, const Elements& added, Table& table) {
+  for (Set& set : table.sets) {
+    if (const auto found = gone.find(set.name); found != gone.end()) {
+      for (const std::string& element : found->second) set.elements.erase(element);
+    }
+    if (const auto found = added.find(set.name); found != added.end()) {
+      set.elements.insert(found->second.begin(), found->second.end());
+    }
+  }
+}
+
 std::string renderChange(const Table& table, const Elements& gone, const Elements& added) {
   std::string text;
   for (const Set& set : table.sets) {

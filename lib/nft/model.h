@@ -61,6 +61,14 @@ struct Table {
 [[nodiscard]] std::string renderDelta(const Table& from, const Table& to);
 /// Elements by the set's name.
 using Elements = std::map<std::string, std::set<std::string>>;
+void insert(const Elements& elements, Elements& into);
+void erase(const Elements& elements, Elements& from);
+/// What `from` has and `without` hasn't; of no set that this leaves empty.
+[[nodiscard]] Elements less(const Elements& from, const Elements& without);
+/// Whether there is no element, whatever sets are named.
+[[nodiscard]] bool isNone(const Elements& elements);
+/// Makes `table` what it is after such a change. Sets that it hasn't are passed over.
+void apply(const Elements& gone, const Elements& added, Table& table);
 /// Those elements of `table`'s sets less and more, as one transaction; empty where there are none.
 [[nodiscard]] std::string renderChange(const Table& table, const Elements& gone,
                                        const Elements& added);

@@ -33,15 +33,7 @@ class PortGuardTest : public SwitchTest {
                       const RawSocket& receiver) {
     sender.send(frame);
     sender.send(last);
-    bool seen = false;
-    for (Bytes heard = receiver.next(); heard != last; heard = receiver.next()) {
-      if (heard.empty()) {
-        ADD_FAILURE() << "nothing comes through";
-        return false;
-      }
-      seen = seen || heard == frame;
-    }
-    return seen;
+    return isHeard(frame, last, receiver);
   }
 
   TestPod one_{1};

@@ -91,17 +91,6 @@ class ParentTest : public SwitchTest {
     lastSender.send(last);
     return isHeard(frame, last, receiver);
   }
-  static bool isHeard(const Bytes& frame, const Bytes& last, const RawSocket& receiver) {
-    bool seen = false;
-    for (Bytes heard = receiver.next(); heard != last; heard = receiver.next()) {
-      if (heard.empty()) {
-        ADD_FAILURE() << "nothing comes through";
-        return false;
-      }
-      seen = seen || heard == frame;
-    }
-    return seen;
-  }
   nft::Elements elements() {
     auto listing = other_.list(parentTable({}));
     EXPECT_TRUE(listing) << listing.error().message;

@@ -14,34 +14,6 @@ namespace {
 
 using api::PortSecurity;
 
-void erase(const nft::Elements& elements, nft::Elements& of) {
-  for (const auto& [set, values] : elements) {
-    for (const std::string& value : values) of[set].erase(value);
-  }
-}
-
-void insert(const nft::Elements& elements, nft::Elements& into) {
-  for (const auto& [set, values] : elements) into[set].insert(values.begin(), values.end());
-}
-
-/// What `from` has and `without` hasn't.
-nft::Elements less(const nft::Elements& from, const nft::Elements& without) {
-  nft::Elements rest = from;
-  erase(without, rest);
-  return rest;
-}
-
-void apply(const nft::Elements& gone, const nft::Elements& added, nft::Table& table) {
-  for (nft::Set& set : table.sets) {
-    if (const auto found = gone.find(set.name); found != gone.end()) {
-      for (const std::string& element : found->second) set.elements.erase(element);
-    }
-    if (const auto found = added.find(set.name); found != added.end()) {
-      set.elements.insert(found->second.begin(), found->second.end());
-    }
-  }
-}
-
 nft::Set& tunnelsOf(nft::Table& table) {
   return *std::ranges::find(table.sets, kTunnelSet, &nft::Set::name);
 }
@@ -157,8 +129,8 @@ void TableGuard::setNetworks(std::map<NetworkUid, PortSecurity> networks,
     nft::Elements elements = elementsOf(*entry.port, askedOf(*entry.port));
     if (elements != entry.elements) changed[name] = Entry{std::move(elements), entry.port};
   }
-  keepOn(put(changed, less({{kTunnelSet, tunnels}}, {{kTunnelSet, wanted}}),
-             less({{kTunnelSet, wanted}}, {{kTunnelSet, tunnels}}), IfRefused::Keep));
+  keepOn(put(changed, nft::less({{kTunnelSet, tunnels}}, {{kTunnelSet, wanted}}),
+             nft::less({{kTunnelSet, wanted}}, {{kTunnelSet, tunnels}}), IfRefused::Keep));
 }
 
 /// What is refused is logged once, and look() tries it again.
@@ -230,21 +202,20 @@ Status TableGuard::put(const Entries& changed, nft::Elements gone, nft::Elements
     const auto known = entries_.find(name);
     const nft::Elements before = known == entries_.end() ? nft::Elements{} : known->second.elements;
     const nft::Elements after = entry ? entry->elements : nft::Elements{};
-    insert(less(before, after), gone);
-    insert(less(after, before), added);
+    nft::insert(nft::less(before, after), gone);
+    nft::insert(nft::less(after, before), added);
   }
   if (done && certain_) {
-    const auto isNone = [](const auto& of) { return of.second.empty(); };
-    if (!std::ranges::all_of(gone, isNone) || !std::ranges::all_of(added, isNone)) {
+    if (!nft::isNone(gone) || !nft::isNone(added)) {
       done = commit([&] { return doors_.committer.change(table_, gone, added); });
     }
   } else if (done && !changed.empty()) {
     nft::Table whole = table_;
-    apply(gone, added, whole);
+    nft::apply(gone, added, whole);
     done = commit([&] { return doors_.committer.commit(nft::renderReplace(whole)); });
   }
   if (!done && ifRefused == IfRefused::Forget) return done;
-  apply(gone, added, table_);
+  nft::apply(gone, added, table_);
   for (const auto& [name, entry] : changed) {
     if (entry) {
       entries_[name] = *entry;
@@ -304,7 +275,7 @@ void TableGuard::adopt(const nft::Listing& listing) {
     reshape();
   }
   for (auto& [name, elements] : portsIn(listing.sets)) {
-    apply({}, elements, table_);
+    nft::apply({}, elements, table_);
     entries_[name] = Entry{std::move(elements), std::nullopt};
   }
   nft::Set& tunnels = tunnelsOf(table_);
@@ -320,7 +291,7 @@ void TableGuard::forgetAdopted() {
       ++entry;
       continue;
     }
-    apply(entry->second.elements, {}, table_);
+    nft::apply(entry->second.elements, {}, table_);
     entry = entries_.erase(entry);
   }
 }

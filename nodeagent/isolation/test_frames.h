@@ -166,6 +166,19 @@ class RawSocket {
   const bool bypass_;
 };
 
+/// Whether `frame` came out at `receiver` before `last`, which does in any case.
+inline bool isHeard(const Bytes& frame, const Bytes& last, const RawSocket& receiver) {
+  bool seen = false;
+  for (Bytes heard = receiver.next(); heard != last; heard = receiver.next()) {
+    if (heard.empty()) {
+      ADD_FAILURE() << "nothing comes through";
+      return false;
+    }
+    seen = seen || heard == frame;
+  }
+  return seen;
+}
+
 /// Hears all that comes out at a link, as it comes: a socket that nobody reads loses frames.
 class Ears {
  public:

@@ -197,15 +197,7 @@ inline bool arrives(const TestPod& from, const Bytes& frame, const TestPod& to,
   const Bytes last = from.question(isolation::of(to.mac()), ++count % 65536);
   from.raw().send(frame);
   from.raw().send(last);
-  bool seen = false;
-  for (Bytes heard = to.raw().next(); heard != last; heard = to.raw().next()) {
-    if (heard.empty()) {
-      ADD_FAILURE() << "the pod is cut off";
-      return false;
-    }
-    seen = seen || heard == (heardAs.empty() ? frame : heardAs);
-  }
-  return seen;
+  return isolation::isHeard(heardAs.empty() ? frame : heardAs, last, to.raw());
 }
 
 /// The frame of a connection's first packet; each has a source port of its own.

@@ -12,39 +12,6 @@
 namespace multinet::agent::policing {
 namespace {
 
-void insert(const nft::Elements& elements, nft::Elements& into) {
-  for (const auto& [set, values] : elements) into[set].insert(values.begin(), values.end());
-}
-
-void erase(const nft::Elements& elements, nft::Elements& from) {
-  for (const auto& [set, values] : elements) {
-    for (const std::string& value : values) from[set].erase(value);
-  }
-}
-
-/// What `from` has and `without` hasn't.
-nft::Elements less(const nft::Elements& from, const nft::Elements& without) {
-  nft::Elements rest = from;
-  erase(without, rest);
-  std::erase_if(rest, [](const auto& set) { return set.second.empty(); });
-  return rest;
-}
-
-bool isNone(const nft::Elements& elements) {
-  return std::ranges::all_of(elements, [](const auto& set) { return set.second.empty(); });
-}
-
-void apply(const nft::Elements& gone, const nft::Elements& added, nft::Table& table) {
-  for (nft::Set& set : table.sets) {
-    if (const auto found = gone.find(set.name); found != gone.end()) {
-      for (const std::string& element : found->second) set.elements.erase(element);
-    }
-    if (const auto found = added.find(set.name); found != added.end()) {
-      set.elements.insert(found->second.begin(), found->second.end());
-    }
-  }
-}
-
 bool isEmpty(const nft::Table& table) {
   return std::ranges::all_of(table.sets, [](const nft::Set& set) { return set.elements.empty(); });
 }
@@ -143,26 +110,28 @@ Status PolicyGuard::hold(const NetworkUid& uid, const std::string& bridge, Polic
     number(wanted.program, next.standing, last_);
     next.ports = portElements(wanted, next.standing);
     const policy::Delta delta = policy::delta(known->second.held.program, wanted.program);
-    change.gone = less(known->second.ports, next.ports);
-    change.added = less(next.ports, known->second.ports);
-    insert(elementsOf(delta.addresses.removed, delta.permits.removed, next.standing), change.gone);
-    insert(elementsOf(delta.addresses.added, delta.permits.added, next.standing), change.added);
+    change.gone = nft::less(known->second.ports, next.ports);
+    change.added = nft::less(next.ports, known->second.ports);
+    nft::insert(elementsOf(delta.addresses.removed, delta.permits.removed, next.standing),
+                change.gone);
+    nft::insert(elementsOf(delta.addresses.added, delta.permits.added, next.standing),
+                change.added);
   }
   // Of a new network no flow was judged yet.
   const bool isNew = known == networks_.end() && !found_.contains(bridge);
   const bool tightens = !isNew && mayTighten(change.gone, change.added);
   if (next.standing.generation && tightens) {
-    insert(generationElements(bridge, *next.standing.generation), change.gone);
+    nft::insert(generationElements(bridge, *next.standing.generation), change.gone);
     next.standing.generation.reset();
   }
   const nft::Elements unused = takeUnused(change.gone, wanted.program, next.standing);
-  insert(unused, next.stale);
-  erase(change.added, next.stale);
+  nft::insert(unused, next.stale);
+  nft::erase(change.added, next.stale);
   // First, so that flows are known when they are judged.
   MULTINET_CHECK(setTracked(bridge, netlink::CallsInet::Yes));
   MULTINET_CHECK(putInOrder(std::move(change)));
-  const bool isSettled = next.standing.generation && isNone(next.stale);
-  if (!isSettled && (tightens || !isNone(unused) || next.unsettled == 0)) {
+  const bool isSettled = next.standing.generation && nft::isNone(next.stale);
+  if (!isSettled && (tightens || !nft::isNone(unused) || next.unsettled == 0)) {
     next.unsettled = ++changes_;
     settleLater();
   }
@@ -192,10 +161,11 @@ PolicyGuard::Network PolicyGuard::begin(const std::string& bridge, const Policed
   number(wanted.program, next.standing, last_);
   next.ports = portElements(wanted, next.standing);
   nft::Elements all = next.ports;
-  insert(programElements(wanted.program.addresses, wanted.program.permits, next.standing), all);
-  insert(flowElements(next.standing), all);
-  change.gone = less(before, all);
-  change.added = less(all, before);
+  nft::insert(programElements(wanted.program.addresses, wanted.program.permits, next.standing),
+              all);
+  nft::insert(flowElements(next.standing), all);
+  change.gone = nft::less(before, all);
+  change.added = nft::less(all, before);
   return next;
 }
 
@@ -213,11 +183,11 @@ Status PolicyGuard::remove(const NetworkUid& uid) {
   const Network& network = known->second;
   Change change;
   change.gone = network.ports;
-  insert(programElements(network.held.program.addresses, network.held.program.permits,
-                         network.standing),
-         change.gone);
-  insert(flowElements(network.standing), change.gone);
-  insert(network.stale, change.gone);
+  nft::insert(programElements(network.held.program.addresses, network.held.program.permits,
+                              network.standing),
+              change.gone);
+  nft::insert(flowElements(network.standing), change.gone);
+  nft::insert(network.stale, change.gone);
   MULTINET_CHECK(put(change));
   const std::string bridge = network.standing.bridge;
   networks_.erase(known);
@@ -288,10 +258,10 @@ void PolicyGuard::settle() {
     isLater = isLater || network.unsettled > upTo;
     if (network.unsettled > upTo) continue;
     settled[uid] = network.standing.generation.value_or(0);
-    insert(network.stale, change.gone);
+    nft::insert(network.stale, change.gone);
     if (network.standing.generation) continue;
     settled[uid] = freshGeneration();
-    insert(generationElements(network.standing.bridge, settled[uid]), change.added);
+    nft::insert(generationElements(network.standing.bridge, settled[uid]), change.added);
   }
   if (done) done = put(change);
   keepOn(done);
@@ -327,24 +297,24 @@ Status PolicyGuard::putInOrder(Change change) {
 Status PolicyGuard::put(const Change& asked) {
   Change change;
   for (const nft::Table* table : {&tables_.rules, &tables_.flows}) {
-    insert(among(asked.gone, *table, Among::There), change.gone);
-    insert(among(asked.added, *table, Among::NotThere), change.added);
+    nft::insert(among(asked.gone, *table, Among::There), change.gone);
+    nft::insert(among(asked.added, *table, Among::NotThere), change.added);
   }
-  if (isNone(change.gone) && isNone(change.added)) return {};
+  if (nft::isNone(change.gone) && nft::isNone(change.added)) return {};
   nft::Table flows = tables_.flows;
-  apply(change.gone, change.added, flows);
+  nft::apply(change.gone, change.added, flows);
   if (isEmpty(flows)) return removeTables();
   if (certain_) {
     MULTINET_CHECK(transact(nft::renderChange(tables_.rules, change.gone, change.added) +
                             nft::renderChange(tables_.flows, change.gone, change.added)));
   } else {  // the kernel has none of it
     Tables whole = tables_;
-    apply(change.gone, change.added, whole.rules);
-    apply(change.gone, change.added, whole.flows);
+    nft::apply(change.gone, change.added, whole.rules);
+    nft::apply(change.gone, change.added, whole.flows);
     MULTINET_CHECK(transact(nft::renderReplace(whole.rules) + nft::renderReplace(whole.flows)));
   }
-  apply(change.gone, change.added, tables_.rules);
-  apply(change.gone, change.added, tables_.flows);
+  nft::apply(change.gone, change.added, tables_.rules);
+  nft::apply(change.gone, change.added, tables_.flows);
   return {};
 }
 
@@ -391,8 +361,8 @@ Status PolicyGuard::makeCertain() {
   compareAt_ = clock_.now() + options_.compareEvery;
   if (!std::exchange(adopted_, true)) {
     nft::Elements elements;
-    if (rules) insert(rules->sets, elements);
-    if (flows) insert(flows->sets, elements);
+    if (rules) nft::insert(rules->sets, elements);
+    if (flows) nft::insert(flows->sets, elements);
     take(elements);
   }
   if (rules && flows && rules->matches(tables_.rules) && flows->matches(tables_.flows)) {
@@ -412,8 +382,8 @@ void PolicyGuard::take(const nft::Elements& elements) {
   FoundAll all = foundIn(elements);
   last_ = all.last;
   for (const auto& [bridge, found] : all.networks) {
-    apply({}, found.elements, tables_.rules);
-    apply({}, found.elements, tables_.flows);
+    nft::apply({}, found.elements, tables_.rules);
+    nft::apply({}, found.elements, tables_.flows);
     lastZone_ = std::max(lastZone_, found.standing.zone);
     lastGeneration_ = std::max(lastGeneration_, found.standing.generation.value_or(0));
   }
@@ -515,14 +485,14 @@ void PolicyGuard::sweep() {
         if (!isThere(element.substr(0, element.find(" : ")))) gone[set].insert(element);
       }
     }
-    if (isNone(gone)) continue;
+    if (nft::isNone(gone)) continue;
     for (const char* const set : kGenerationSets) {
-      insert({{set, found.elements[set]}}, gone);
+      nft::insert({{set, found.elements[set]}}, gone);
     }
     const Status done = put({gone, {}});
     keepOn(done);
     if (!done) return;
-    erase(gone, found.elements);
+    nft::erase(gone, found.elements);
     found.standing.generation.reset();
     std::erase_if(found.ports, [&](const std::string& port) { return !isThere(port); });
   }
