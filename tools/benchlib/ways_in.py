@@ -122,10 +122,11 @@ def acted(found: Samples, last: Sequence[Mapping[str, Mapping[str, float]]]) -> 
     """From each deletion to the last connection that any node's pods made to that pod, in ms. `last`: by case and pod
     when each node's client last began one; a pod that a client never saw is an error."""
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for (what, name), (begin,) in found.items():
+    for (what, name), values in found.items():
         if not what.startswith("deleted "):
             continue
         phase = what.removeprefix("deleted ")
+        (begin,) = values
         for case in ("multinet", "core"):
             ends = [one[case][name] for one in last]
             times[f"node {phase}", case].append(max(0.0, max(ends) - begin) * 1e3)

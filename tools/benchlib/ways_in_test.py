@@ -66,6 +66,7 @@ def test_each_figure_is_held_against_its_bar() -> None:
 
 def test_the_last_node_counts() -> None:
     found = {("deleted idle", "a"): [10.0], ("deleted idle", "b"): [20.0]}
+    found |= {("connect", "direct"): [100.0, 101.0]}  # what else was measured
     nodes = [
         {"multinet": {"a": 10.03, "b": 19.9}, "core": {"a": 10.2, "b": 20.1}},
         {"multinet": {"a": 9.99, "b": 19.8}, "core": {"a": 10.1, "b": 20.3}},

@@ -41,7 +41,7 @@ RUNS = (
     Run("release", "netns"),
     Run("release", "vm"),
     Run("release", "fault", jobs=1),
-    Run("release", "e2e", needs_cluster=True, mostly_waits=True),
+    Run("release", "e2e", jobs=JOBS + 1, needs_cluster=True, mostly_waits=True),
     Run("asan", "tidy", times_nothing=True),
     Run("asan", "unit"),
     Run("asan", "fault", jobs=1),
