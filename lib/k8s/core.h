@@ -29,6 +29,7 @@ struct ContainerPort {
 struct Container {
   std::vector<ContainerPort> ports;
   std::string restartPolicy;  ///< of an init container: Always makes it a sidecar
+  Seldom<std::string> name{};
   bool operator==(const Container&) const = default;
 };
 

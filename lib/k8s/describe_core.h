@@ -20,6 +20,7 @@ void describe(V& v, typename V::template Ref<ContainerPort> port) {
 
 template <class V>
 void describe(V& v, typename V::template Ref<Container> container) {
+  v.field("name", container.name);
   v.field("ports", container.ports);
   v.field("restartPolicy", container.restartPolicy);
 }

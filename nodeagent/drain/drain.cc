@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
 
 #include "lib/api/service.h"
 #include "lib/base/failpoint.h"
@@ -59,12 +58,9 @@ bool Drain::mayHold() const {
   return !closed_ && (anyContainer_ || isStarting());
 }
 
-void Drain::keep(Container container, std::optional<std::int64_t> order) {
+void Drain::keep(Container container) {
   const std::lock_guard lock(mutex_);
-  auto& names = newest_[container.sandbox];
-  const bool isNew = !names.contains(container.name);
-  Kept& newest = names[container.name];
-  if (isNew) newest.order = order ? *order : ++order_;
+  Kept& newest = newest_[container.sandbox][container.name];
   containers_.erase(newest.id);
   newest.id = container.id;
   newest.stops = false;
@@ -74,7 +70,7 @@ void Drain::keep(Container container, std::optional<std::int64_t> order) {
 
 void Drain::created(Container container) {
   const SandboxId sandbox = container.sandbox;
-  keep(std::move(container), std::nullopt);
+  keep(std::move(container));
   lane_.post([this, sandbox] {
     disinherit(sandbox);
     const auto barrier = barriers_.find(sandbox);
@@ -84,15 +80,14 @@ void Drain::created(Container container) {
   });
 }
 
-bool Drain::allStop(const SandboxId& sandbox, std::size_t containers) const {
+bool Drain::allStop(const SandboxId& sandbox, const std::vector<k8s::Container>& containers) const {
   const std::lock_guard lock(mutex_);
   const auto found = newest_.find(sandbox);
-  if (found == newest_.end() || containers == 0 || found->second.size() < containers) return false;
-  std::vector<std::pair<std::int64_t, bool>> stops;
-  for (const auto& [name, kept] : found->second) stops.emplace_back(kept.order, kept.stops);
-  std::ranges::sort(stops, std::greater<>());
-  stops.resize(containers);
-  return std::ranges::all_of(stops, [](const auto& one) { return one.second; });
+  if (found == newest_.end() || containers.empty()) return false;
+  return std::ranges::all_of(containers, [&](const k8s::Container& one) {
+    const auto kept = found->second.find(*one.name);
+    return kept != found->second.end() && kept->second.stops;
+  });
 }
 
 bool Drain::anyGoesOn(const SandboxId& sandbox) const {
@@ -165,18 +160,19 @@ void Drain::adopt(Duration retryAfter) {
 
 void Drain::adopted(std::vector<Container> containers) {
   const auto now = picture_();
-  std::ranges::sort(containers, {}, &Container::created);
-  std::int64_t order = -static_cast<std::int64_t>(containers.size());
+  std::ranges::sort(containers, {}, &Container::created);  // of one name the last counts
+  std::set<std::pair<SandboxId, std::string>> fresh;
   for (const Container& one : containers) {
-    ++order;
     if (!now->sandboxes.contains(one.sandbox)) continue;
     {
       // What was made meanwhile is newer than the list.
       const std::lock_guard lock(mutex_);
       const auto had = newest_.find(one.sandbox);
-      if (had != newest_.end() && had->second.contains(one.name)) continue;
+      const bool isKnown = had != newest_.end() && had->second.contains(one.name);
+      if (isKnown && !fresh.contains({one.sandbox, one.name})) continue;
     }
-    keep(one, order);
+    fresh.emplace(one.sandbox, one.name);
+    keep(one);
   }
   for (const auto& [sandbox, view] : now->sandboxes) inherited_.emplace(sandbox, view.pod);
   lane_.postAfter(kUsualGrace + kSpared, [this] {
@@ -284,7 +280,7 @@ Ending Drain::endingOf(const SandboxId& sandbox, const Barrier& barrier) const {
   const auto& metadata = seen.object->metadata;
   if (metadata.uid != pod.uid.str() || metadata.deleting()) return Ending::Deleted;
   // A pod whose only container is restarted looks the same, and is: nobody serves there meanwhile.
-  const bool ends = barrier.cutOff || allStop(sandbox, seen.object->spec.containers.size());
+  const bool ends = barrier.cutOff || allStop(sandbox, seen.object->spec.containers);
   return ends ? Ending::ByKubelet : Ending::NotDeleted;
 }
 

@@ -124,16 +124,15 @@ class Drain {
   /// The newest container of a name.
   struct Kept {
     std::string id;
-    std::int64_t order = 0;  ///< in which the names were first seen; below 0: of an earlier agent
-    bool stops = false;      ///< it was told to
+    bool stops = false;  ///< it was told to
   };
 
   [[nodiscard]] bool isStarting() const;
   [[nodiscard]] std::optional<SandboxId> sandboxOf(const std::string& container) const;
-  /// Without an order it is the next.
-  void keep(Container container, std::optional<std::int64_t> order);
-  /// Of the containers that the pod has beside init containers and sidecars, which come first.
-  [[nodiscard]] bool allStop(const SandboxId& sandbox, std::size_t containers) const;
+  void keep(Container container);
+  /// Of `containers`, those that the pod has beside init containers and sidecars.
+  [[nodiscard]] bool allStop(const SandboxId& sandbox,
+                             const std::vector<k8s::Container>& containers) const;
   /// Whether any container is there that wasn't told to stop.
   [[nodiscard]] bool anyGoesOn(const SandboxId& sandbox) const;
   void setStops(const std::string& container, bool stops);
@@ -174,10 +173,9 @@ class Drain {
   std::atomic<bool> adopted_{false};
   std::atomic<bool> closed_{false};
 
-  mutable std::mutex mutex_;                                 // of the next three
+  mutable std::mutex mutex_;                                 // of the next two
   std::map<std::string, SandboxId> containers_;              ///< of sandboxes with networks
   std::map<SandboxId, std::map<std::string, Kept>> newest_;  ///< by name
-  std::int64_t order_ = 0;
   std::atomic<bool> anyContainer_{false};
 
   // Of the lane:

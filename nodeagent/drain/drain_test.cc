@@ -38,15 +38,16 @@ class DrainTest : public ::testing::Test {
     pod_.metadata.nameSpace = "shop";
     pod_.metadata.name = "web";
     pod_.metadata.uid = "u1";
-    has(2);
+    has({"main", "second"});
     caches_.servicesFor = {"blue"};
     serve(ready("u1"));
   }
   ~DrainTest() override { lane_.stop(); }
 
-  /// The pod has so many containers, of which the runtime knows one.
-  void has(std::size_t containers) {
-    pod_.spec.containers.resize(containers);
+  /// The pod has containers of these names, beside init containers and sidecars.
+  void has(const std::vector<std::string>& names) {
+    pod_.spec.containers.clear();
+    for (const std::string& name : names) pod_.spec.containers.push_back({{}, "", name});
     own_.put(pod_);
   }
   void serve(const k8s::Endpoint& mine, const std::string& address = "10.96.0.1",
@@ -290,7 +291,7 @@ TEST_F(DrainTest, ADeletionThatIsHeardOfAfterTheStopCounts) {
 }
 
 TEST_F(DrainTest, APodThatTheKubeletEndsByItselfIsSaidToAndHeld) {
-  has(1);
+  has({"main"});
   openWithContainer();
   stop("c1");
   EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
@@ -307,7 +308,7 @@ TEST_F(DrainTest, APodThatTheKubeletEndsByItselfIsSaidToAndHeld) {
 }
 
 TEST_F(DrainTest, APodThatIsOutOfTimeIsHeldThoughItIsNotReadyAnyMore) {
-  has(1);
+  has({"main"});
   openWithContainer();
   auto unready = ready("u1");
   unready.conditions = {false, false, false};
@@ -335,7 +336,7 @@ TEST_F(DrainTest, APodThatIsOutOfTimeIsHeldThoughItIsNotReadyAnyMore) {
 }
 
 TEST_F(DrainTest, AShortGraceIsSaidThoughNotHeld) {
-  has(1);
+  has({"main"});
   openWithContainer();
   stop("c1", 1s);
   EXPECT_THAT(told_, ElementsAre("short"));
@@ -357,7 +358,7 @@ TEST_F(DrainTest, OneOfTwoContainersThatStopsIsARestart) {
 }
 
 TEST_F(DrainTest, ARestartOfTheOnlyContainerIsOverWithTheNext) {
-  has(1);
+  has({"main"});
   openWithContainer();
   stop("c1");
   goesByTheSlice();
@@ -374,7 +375,7 @@ TEST_F(DrainTest, ARestartOfTheOnlyContainerIsOverWithTheNext) {
 }
 
 TEST_F(DrainTest, AnInitContainerThatEndedAndASidecarAreNotCounted) {
-  has(1);
+  has({"main"});
   openWithContainer();
   listed_.clear();
   pod_.spec.initContainers = std::vector<k8s::Container>(2);
@@ -391,19 +392,30 @@ TEST_F(DrainTest, AnInitContainerThatEndedAndASidecarAreNotCounted) {
   EXPECT_EQ(endings_.back(), "web s2 ends");
 }
 
-TEST_F(DrainTest, SidecarsOfAnEarlierAgentAreThoseThatAreOlder) {
-  has(1);
-  listed_ = {{"c2", "main", SandboxId("s1"), 20}, {"c1", "sidecar", SandboxId("s1"), 10}};
+TEST_F(DrainTest, UnderANewAgentASidecarIsOneByItsNameWhicheverWasMadeLast) {
+  has({"main"});
+  // It was restarted, since when it is the younger one.
+  listed_ = {{"c1", "main", SandboxId("s1"), 10}, {"c2", "sidecar", SandboxId("s1"), 20}};
   open();
-  stop("c1");
+  stop("c2");
   EXPECT_THAT(endings_, IsEmpty());
+  pass(1100ms);
+  EXPECT_THAT(told_, ElementsAre("not-deleted"));
+  stop("c1");
+  EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
+}
+
+TEST_F(DrainTest, OfTwoContainersOfANameTheYoungerIsMeant) {
+  has({"main"});
+  listed_ = {{"c2", "main", SandboxId("s1"), 20}, {"c1", "main", SandboxId("s1"), 10}};
+  open();
   stop("c2");
   EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
 }
 
 TEST_F(DrainTest, ASandboxThatAnEarlierAgentDidNotFinishIsHeldThoughNotDeleted) {
   // It died while it held the only container: the kubelet goes on to the sandbox.
-  has(1);
+  has({"main"});
   openWithContainer();
   stopSandbox("s1");
   EXPECT_THAT(endings_, ElementsAre("web s1 ends"));
@@ -442,7 +454,7 @@ TEST_F(DrainTest, WhatWasSaidOfAnotherSandboxSaysNothing) {
 }
 
 TEST_F(DrainTest, ASandboxInWhichNothingRunsIsNotHeld) {
-  has(1);
+  has({"main"});
   wasSaidToEnd();
   listed_.clear();
   open();
@@ -452,7 +464,7 @@ TEST_F(DrainTest, ASandboxInWhichNothingRunsIsNotHeld) {
 }
 
 TEST_F(DrainTest, AnEndThatTheKubeletThoughtBetterOfUnderANewAgentIsOver) {
-  has(1);
+  has({"main"});
   wasSaidToEnd();
   openWithContainer();
   stopSandbox("s1");
@@ -463,7 +475,7 @@ TEST_F(DrainTest, AnEndThatTheKubeletThoughtBetterOfUnderANewAgentIsOver) {
 }
 
 TEST_F(DrainTest, AWholeSandboxWaitsForTheListOfWhatRunsInIt) {
-  has(1);
+  has({"main"});
   listFails_ = true;
   listed_ = {{"c1", "main", SandboxId("s1")}};
   open();
@@ -477,7 +489,7 @@ TEST_F(DrainTest, AWholeSandboxWaitsForTheListOfWhatRunsInIt) {
 }
 
 TEST_F(DrainTest, AStopThatTheKubeletGaveUpIsNone) {
-  has(1);
+  has({"main"});
   openWithContainer();
   stop("c1");
   *gone_ = true;
@@ -487,7 +499,7 @@ TEST_F(DrainTest, AStopThatTheKubeletGaveUpIsNone) {
 }
 
 TEST_F(DrainTest, WhoDoesNotEndInTheEndLives) {
-  has(1);
+  has({"main"});
   openWithContainer();
   stop("c1", 4s);
   pass(2s);
