@@ -128,7 +128,9 @@ def acted(found: Samples, last: Sequence[Mapping[str, Mapping[str, float]]]) -> 
         phase = what.removeprefix("deleted ")
         (begin,) = values
         for case in ("multinet", "core"):
-            ends = [one[case][name] for one in last]
+            ends = [one[case][name] for one in last if name in one[case]]
+            if len(ends) < len(last):
+                raise ClusterError(f"measure ways in: a client was never at {name} by {case}")
             times[f"node {phase}", case].append(max(0.0, max(ends) - begin) * 1e3)
     return dict(times)
 

@@ -19,6 +19,7 @@ CONNECTS = 50
 TURNS = 100
 PATIENCE = 60.0
 PODS = "/api/v1/namespaces/default/pods"
+LET_NODES_HEAR = 2.0  # s; kube-proxy acts once a second, and its clients are to have been there
 LEAST = 3  # rounds, whatever they take; the one before them warms up
 
 
@@ -207,7 +208,7 @@ def delete_in_turn(api: Api, seen: Seen, phase: str, deletions: int) -> None:
         api.label(name, "bench-goes")
         for case in SERVICES:
             seen.wait(f"{case} ready", name)
-        time.sleep(0.7)  # each node has heard of it, and its clients have been there
+        time.sleep(LET_NODES_HEAR)
         begin = time.monotonic()
         say(f"deleted {phase}", name, begin)
         api.call("DELETE", f"{PODS}/{name}")

@@ -73,8 +73,8 @@ def test_the_last_node_counts() -> None:
     ]
     got = {key: [round(one) for one in values] for key, values in acted(found, nodes).items()}
     assert got == {("node idle", "multinet"): [30, 0], ("node idle", "core"): [200, 300]}
-    with pytest.raises(KeyError):
-        acted(found, [*nodes, {"multinet": {"a": 10.0}, "core": {}}])
+    with pytest.raises(ClusterError, match="b by multinet"):
+        acted(found, [*nodes, {"multinet": {"a": 10.0}, "core": {"a": 10.0}}])
 
 
 def test_what_was_not_measured_is_an_error() -> None:
