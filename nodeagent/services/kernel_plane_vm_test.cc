@@ -16,6 +16,7 @@
 
 #include "lib/bpf/test_ground.h"
 #include "lib/netns/cookie.h"
+#include "nodeagent/services/test_uring.h"
 
 namespace multinet::agent::services {
 namespace {
@@ -142,11 +143,20 @@ class PlaneTest : public testing::Test {
   /// errno of a connect, or of what is checked afterwards: 200 where another peer is shown.
   [[nodiscard]] int connect(const std::string& to, std::uint16_t port, int type = SOCK_STREAM,
                             const std::string& shown = "", int protocol = 0) const {
+    return connectBy(bySystemCall, to, port, type, shown, protocol);
+  }
+  static int bySystemCall(int socket, const Address& there) {
+    return ::connect(socket, there.get(), there.size()) == 0 ? 0 : errno;
+  }
+  template <class How>
+  [[nodiscard]] int connectBy(const How& how, const std::string& to, std::uint16_t port,
+                              int type = SOCK_STREAM, const std::string& shown = "",
+                              int protocol = 0) const {
     return ground_.inGroup([&] {
       const Address there(to, port);
       const Fd socket(::socket(there.family(), type, protocol));
       if (!socket.valid()) return errno;
-      if (::connect(socket.get(), there.get(), there.size()) != 0) return errno;
+      if (const int failed = how(socket.get(), there); failed != 0) return failed;
       sockaddr_storage peer{};
       socklen_t length = sizeof peer;
       ::getpeername(socket.get(), reinterpret_cast<sockaddr*>(&peer), &length);
@@ -263,6 +273,36 @@ TEST_F(PlaneTest, MptcpIsTranslatedToo) {
   const int result = connect("127.96.0.1", 80, SOCK_STREAM, "", 262);
   EXPECT_TRUE(result == 0 || result == 200) << std::strerror(result);  // the name may be either
   EXPECT_EQ(endpoint.take(), 1U);
+}
+
+/// RFC 7413, without cookies (tcp(7)): the first byte goes with the SYN, by sendto() alone.
+TEST_F(PlaneTest, FastOpenIsTranslatedToo) {
+  std::ofstream("/proc/sys/net/ipv4/tcp_fastopen") << 0x607 << std::flush;
+  join({kBlue});
+  const auto withData = [](int socket, const Address& there) {
+    if (::sendto(socket, "x", 1, MSG_FASTOPEN, there.get(), there.size()) != 1) return errno;
+    pollfd waits{socket, POLLOUT, 0};
+    return ::poll(&waits, 1, kAnswered) == 1 ? 0 : ETIMEDOUT;
+  };
+  for (const Ends& one : kEnds) {
+    Server tcp(one.server, Transport::Tcp);
+    lead(one.vip, 80, Transport::Tcp, {&tcp});
+    EXPECT_EQ(connectBy(withData, one.asked, 80), 0) << one.asked;
+    EXPECT_EQ(tcp.take(), 1U) << one.asked;
+  }
+}
+
+TEST_F(PlaneTest, AConnectThatARingMakesIsTranslatedToo) {
+  join({kBlue});
+  const auto byRing = [](int socket, const Address& there) {
+    return connectByRing(socket, there.get(), there.size());
+  };
+  for (const Ends& one : kEnds) {
+    Server tcp(one.server, Transport::Tcp);
+    lead(one.vip, 80, Transport::Tcp, {&tcp});
+    EXPECT_EQ(connectBy(byRing, one.asked, 80), 0) << one.asked;
+    EXPECT_EQ(tcp.take(), 1U) << one.asked;
+  }
 }
 
 /// A client in another process that sends a byte when told to and says from whom the answer came.
