@@ -142,13 +142,14 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
       .node = [this](const std::optional<Error>& trouble,
                      bool any) { tellPolicies(trouble, any); }};
   policing::PolicingOptions options;
-  options.isExempt = gateway::isGateways;
+  options.gatewayOf = gateway::networkOf;
   return std::make_unique<policing::Policing>(
       cluster_,
       policing::Kernel{
           [this](const NetworkUid& network, const std::string& bridge, policing::Wanted wanted) {
             return policyGuard_->commit(
-                network, bridge, {std::move(wanted.program), std::move(wanted.ports), false});
+                network, bridge,
+                {std::move(wanted.program), std::move(wanted.ports), std::move(wanted.gateways)});
           },
           [this](const NetworkUid& network) { policyGuard_->forget(network); }},
       [this] { return endsOfLinks(); }, std::move(reports), clock_, std::move(options));

@@ -56,8 +56,9 @@ IntentId intentOf(const NetworkUid& network) {
   return IntentId(kIntent + network.str());
 }
 
-bool isGateways(const IntentId& intent) {
-  return intent.str().starts_with(kIntent);
+std::optional<NetworkUid> networkOf(const IntentId& intent) {
+  if (!intent.str().starts_with(kIntent)) return std::nullopt;
+  return NetworkUid(intent.str().substr(kIntent.size()));
 }
 
 std::set<std::string> networksWithOpenServices(const watch::Caches& caches) {

@@ -33,7 +33,8 @@ namespace multinet::agent::gateway {
 
 /// The intent of a gateway's port: `gateway-<uid>`.
 [[nodiscard]] IntentId intentOf(const NetworkUid& network);
-[[nodiscard]] bool isGateways(const IntentId& intent);
+/// Of which network's gateway it is; nothing: of none.
+[[nodiscard]] std::optional<NetworkUid> networkOf(const IntentId& intent);
 
 /// Networks, by name, whose services need a gateway here whether or not pods of theirs run here.
 /// Pure.

@@ -9,6 +9,7 @@
 #include "lib/netlink/route.h"
 #include "lib/netns/keep.h"
 #include "lib/netns/netns.h"
+#include "nodeagent/model/gateway_ports.h"
 
 namespace multinet::agent::gateway {
 namespace {
@@ -143,8 +144,12 @@ Result<Room> Room::open(const std::string& path, Duration compareEvery) {
   return Room(path, std::move(netns), std::move(inside), std::move(rules));
 }
 
-Status Room::forward() const {
+/// Sockets in it are checks'. The kernel takes no range with privileged ports.
+Status Room::prepare() const {
   MULTINET_TRY(const auto scope, netns::Scope::enter(netns_));
+  MULTINET_CHECK(write("ipv4/ip_unprivileged_port_start", std::to_string(kFirstCheckPort)));
+  MULTINET_CHECK(write("ipv4/ip_local_port_range",
+                       std::to_string(kFirstCheckPort) + "\t" + std::to_string(kLastCheckPort)));
   MULTINET_CHECK(write("ipv4/ip_forward", "1"));
   return write("ipv6/conf/all/forwarding", "1");
 }
@@ -152,7 +157,7 @@ Status Room::forward() const {
 Result<bool> Room::wire(netlink::Socket& node, const NetworkUid& network, const Pair& pair) {
   MULTINET_TRY(const bool mounted, netns::keepAgain(netns_, path_));
   static_cast<void>(mounted);
-  MULTINET_CHECK(forward());
+  MULTINET_CHECK(prepare());
   MULTINET_TRY(auto ends, findEnds(node, inside_, pair));
   if (!ends) {
     // Half of one, or somebody else's under the name.

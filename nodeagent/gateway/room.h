@@ -22,8 +22,8 @@ class Room {
   [[nodiscard]] static Result<Room> open(const std::string& path, Duration compareEvery);
 
   [[nodiscard]] const Fd& netns() const { return netns_; }
-  /// The mount, forwarding, and the pair with its addresses; `node` is a socket of the node's
-  /// namespace. What is there stays untouched; whether IPv6 is.
+  /// The mount, forwarding, ports for checks, and the pair with its addresses; `node` is a socket
+  /// of the node's namespace. What is there stays untouched; whether IPv6 is.
   [[nodiscard]] Result<bool> wire(netlink::Socket& node, const NetworkUid& network,
                                   const Pair& pair);
   /// Its rules; what is there stays untouched. Whether anything wasn't.
@@ -39,7 +39,7 @@ class Room {
         netns_(std::move(netns)),
         inside_(std::move(inside)),
         rules_(std::move(rules)) {}
-  [[nodiscard]] Status forward() const;
+  [[nodiscard]] Status prepare() const;
 
   std::string path_;
   Fd netns_;

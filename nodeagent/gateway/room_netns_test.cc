@@ -12,6 +12,7 @@
 
 #include "lib/nft/committer.h"
 #include "nodeagent/gateway/test_node.h"
+#include "nodeagent/model/gateway_ports.h"
 
 namespace multinet::agent::gateway {
 namespace {
@@ -145,6 +146,55 @@ TEST_F(GatewayTest, AreTheNodesWayInAndNobodysWayOut) {
   must(inside.run(routeTo("169.254.0.0/16", "10.20.0.1", net1.index)));
   EXPECT_NE(ask(blue.endpoint, "169.254.208.1", 9000, 500).substr(0, 4), "node");
   EXPECT_NE(ask(blue.endpoint, "10.9.0.1", 9000, 500).substr(0, 4), "node");
+}
+
+/// The port that a server sees of a connection; `from`: the client's own. 0: there is none.
+std::uint16_t portSeen(const Fd& server, const Fd& client, const std::string& to,
+                       std::uint16_t port, std::uint16_t from) {
+  const SocketAddress at(ip("10.20.0.5"), 8081);
+  Fd listening;
+  {
+    const auto scope = netns::Scope::enter(server).value();
+    listening = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  }
+  const int on = 1;
+  ::setsockopt(listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(listening.get(), at.get(), at.size) != 0 || ::listen(listening.get(), 1) != 0)
+    return 0;
+  Fd asking;
+  {
+    const auto scope = netns::Scope::enter(client).value();
+    asking = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  }
+  const SocketAddress own(IpAddress::fromV4({0, 0, 0, 0}), from);
+  if (from != 0 && ::bind(asking.get(), own.get(), own.size) != 0) return 0;
+  const SocketAddress target(ip(to), port);
+  static_cast<void>(::connect(asking.get(), target.get(), target.size));
+  pollfd polled{listening.get(), POLLIN, 0};
+  if (::poll(&polled, 1, kPatience) <= 0) return 0;
+  sockaddr_in seen{};
+  socklen_t size = sizeof seen;
+  const Fd accepted(::accept(listening.get(), reinterpret_cast<sockaddr*>(&seen), &size));
+  // Nobody's next connection finds the port taken.
+  const linger none{1, 0};
+  ::setsockopt(asking.get(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+  return ntohs(seen.sin_port);
+}
+
+TEST_F(GatewayTest, TellTheirChecksFromClientsByThePort) {
+  Net blue = makeNet("blue", 0);
+  Way made = way("a", {{std::nullopt, 30080}});
+  made.targets = {{ip("10.20.0.5"), 8081}};
+  commit({open(blue, {made})});
+  for (const std::uint16_t from : std::initializer_list<std::uint16_t>{511, 512, 700, 1023}) {
+    EXPECT_GE(portSeen(blue.endpoint, client_, "10.9.0.1", 30080, from), kFirstClientPort) << from;
+  }
+  EXPECT_EQ(portSeen(blue.endpoint, client_, "10.9.0.1", 30080, 40001), 40001);
+  for (int again = 0; again < 8; ++again) {
+    const auto seen = portSeen(blue.endpoint, blue.room.netns(), "10.20.0.5", 8081, 0);
+    EXPECT_GE(seen, kFirstCheckPort);
+    EXPECT_LE(seen, kLastCheckPort);
+  }
 }
 
 /// What a datagram socket of the client gets back, by a socket that stays.

@@ -6,6 +6,7 @@
 
 #include "lib/base/encoding.h"
 #include "nodeagent/drivers/hash_name.h"
+#include "nodeagent/model/gateway_ports.h"
 
 namespace multinet::agent::gateway {
 namespace {
@@ -252,6 +253,12 @@ struct Keeping {
   }
 };
 
+/// No client has a port of the gateway's own checks.
+std::string hiding(Transport transport) {
+  return fmt::format("ct status dnat meta l4proto {} masquerade to :{}-{}",
+                     static_cast<unsigned>(transport), kFirstClientPort, kLastClientPort);
+}
+
 /// Slots that a random number chooses from: few where few are enough to be fair.
 std::size_t slotsFor(const std::vector<Way>& ways) {
   constexpr std::size_t kFewTargets = 4;
@@ -339,14 +346,15 @@ nft::Table gatewayTable(const std::vector<Way>& ways, const WayPorts& ports) {
   append(leading, keeping.rules(in));
   append(leading, {in + "meta nfproto ipv4 dnat ip" + slot + four.name,
                    in + "meta nfproto ipv6 dnat ip6" + slot + six.name});
-  return {"multinet_gateway",
-          {four, six, keeping.numbers, keeping.usable, keeping.times, keeping.had},
-          {{"lead", "prerouting", kDstnat, leading, "nat"},
-           {"pass",
-            "forward",
-            0,
-            {"ct state established,related accept", in + "ct status dnat accept", "drop"}},
-           {"hide", "postrouting", kSrcnat, {"ct status dnat masquerade"}, "nat"}}};
+  return {
+      "multinet_gateway",
+      {four, six, keeping.numbers, keeping.usable, keeping.times, keeping.had},
+      {{"lead", "prerouting", kDstnat, leading, "nat"},
+       {"pass",
+        "forward",
+        0,
+        {"ct state established,related accept", in + "ct status dnat accept", "drop"}},
+       {"hide", "postrouting", kSrcnat, {hiding(Transport::Tcp), hiding(Transport::Udp)}, "nat"}}};
 }
 
 nft::Table nodeTable(const std::vector<Opened>& gateways, const std::vector<Way>& closed,

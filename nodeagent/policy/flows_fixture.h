@@ -96,8 +96,8 @@ class UdpPair {
 /// A connection.
 class TcpPair {
  public:
-  TcpPair(const TestPod& client, const TestPod& server, unsigned port, bool isV6)
-      : client_(openSocket(client, SOCK_STREAM, 0, isV6)) {
+  TcpPair(const TestPod& client, const TestPod& server, unsigned port, bool isV6, unsigned from = 0)
+      : client_(openSocket(client, SOCK_STREAM, from, isV6)) {
     const Fd listener = openSocket(server, SOCK_STREAM, port, isV6);
     EXPECT_EQ(::listen(listener.get(), 1), 0);
     const sockaddr_in6 to = socketAddress(server, port, isV6);

@@ -479,8 +479,8 @@ void PolicyGuard::sweep() {
       continue;
     }
     nft::Elements gone;
-    for (const char* const set :
-         {"isolated", "networks", "egress", "ingress", "egress_ports", "ingress_ports"}) {
+    for (const char* const set : {"isolated", "networks", "egress", "ingress", "egress_ports",
+                                  "ingress_ports", "gateways"}) {
       for (const std::string& element : found.elements[set]) {
         if (!isThere(element.substr(0, element.find(" : ")))) gone[set].insert(element);
       }

@@ -95,6 +95,54 @@ TEST_F(PolicyGuardTest, ATighterPolicyEndsOpenFlowsAtTheNextPacket) {
   }
 }
 
+/// Three is a gateway's port.
+TEST_F(PolicyGuardTest, ChecksOfTheNodesGatewayPassAndNothingElseOfIt) {
+  plug({&one_, &two_, &three_});
+  for (const TestPod* pod : {&one_, &two_, &three_}) pod->address();
+  Program closed = toTwo({});
+  closed.egress[two_.key()] = 2;
+  const auto hold = [&](const Program& program) {
+    Policed wanted{program, {{two_.key(), two_.port()}}, {three_.port()}};
+    return node_.guard().commit(kBlue, "br-blue", std::move(wanted));
+  };
+  ASSERT_TRUE(hold(closed));
+  const auto syn = [&](const TestPod& from, const TestPod& to, unsigned source) {
+    return ethernet(to.mac(), from.mac(), kIpv4,
+                    ipv4(from.v4(), to.v4(), kTcp, tcpSyn(source, 7000)));
+  };
+  for (const unsigned source : {512U, 1023U}) {
+    EXPECT_TRUE(arrives(three_, syn(three_, two_, source), two_)) << source;
+    EXPECT_FALSE(arrives(one_, syn(one_, two_, source), two_)) << "a pod's from " << source;
+  }
+  for (const unsigned source : {511U, 1024U, 65535U}) {
+    EXPECT_FALSE(arrives(three_, syn(three_, two_, source), two_)) << "a client's from " << source;
+  }
+  EXPECT_FALSE(arrives(three_, datagram(three_, two_, 700, 7000), two_));
+  EXPECT_FALSE(arrives(two_, syn(two_, three_, 7000), three_)) << "it begins nothing";
+  for (const bool isV6 : {false, true}) {
+    TcpPair check(three_, two_, 7000, isV6, 700);
+    EXPECT_TRUE(check.exchange());
+    // Flows are judged again, and answers too.
+    Program more = closed;
+    more.egress[two_.key()] = 3;
+    more.permits = {{3, kEverybody, api::Protocol::UDP, 9, 9}};
+    ASSERT_TRUE(hold(more));
+    EXPECT_TRUE(check.arrivesInTime(End::Server));
+    EXPECT_TRUE(check.arrivesInTime(End::Client));
+    ASSERT_TRUE(hold(closed));
+    EXPECT_TRUE(check.exchange());
+  }
+  const auto before = node_.elements();
+  node_.start();
+  ASSERT_TRUE(hold(closed));
+  EXPECT_EQ(node_.guard().commits(), 0U) << "a restart writes nothing";
+  EXPECT_EQ(node_.elements()["gateways"], std::set<std::string>{three_.port()});
+  // Without the gateway its port is nobody's.
+  ASSERT_TRUE(commit(closed, {&two_}));
+  EXPECT_TRUE(node_.elements()["gateways"].empty());
+  EXPECT_FALSE(arrives(three_, syn(three_, two_, 800), two_));
+}
+
 TEST_F(PolicyGuardTest, AnOpenFlowIsntJudgedAgainWhileNothingTightens) {
   plug({&one_, &two_, &three_});
   for (const TestPod* pod : {&one_, &two_}) pod->address();

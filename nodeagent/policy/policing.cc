@@ -142,6 +142,9 @@ void Policing::findEnds() {
       if (end != ends->end() && hasEnd(plan)) member.ends.try_emplace(plan.name.str(), end->second);
     }
   }
+  for (const auto& [at, end] : *ends) {
+    if (const auto network = options_.gatewayOf(at.first)) putGateway(*network, end);
+  }
   recovered_ = true;
 }
 
@@ -285,9 +288,13 @@ Status Policing::commit(const NetworkUid& uid, Network& network) {
   auto compiled = policy::compile(question.subjects, asked, source, numbers_);
   ++compiled_;
   network.program = compiled.program;
+  const auto gateways = gateways_.find(uid);
   const Status done = question.ports.empty()
                           ? Status{}
-                          : kernel_.commit(uid, network.bridge, {compiled.program, question.ports});
+                          : kernel_.commit(uid, network.bridge,
+                                           {compiled.program, question.ports,
+                                            gateways == gateways_.end() ? std::set<std::string>{}
+                                                                        : gateways->second});
   if (question.ports.empty()) kernel_.forget(uid);
   if (!done && (!network.trouble || network.trouble->message != done.error().message)) {
     log::error("can't hold pods to the policies of their network",
@@ -463,10 +470,25 @@ void Policing::lookAt(BootTime when) {
 }
 
 Status Policing::hold(const IntentId& intent, const std::vector<isolation::Port>& ports) {
-  if (ports.empty() || options_.isExempt(intent)) return {};
+  if (ports.empty()) return {};
   Status held;
+  if (options_.gatewayOf(intent)) {
+    // Nothing of it is held up, whatever the kernel says: at worst its checks are denied.
+    inTurn([&] {
+      for (const isolation::Port& port : ports) putGateway(port.network, port.name);
+      commitDirty();
+      tell();
+    });
+    return {};
+  }
   inTurn([&] { held = holdNow(intent, ports); });
   return held;
+}
+
+void Policing::putGateway(const NetworkUid& network, const std::string& port) {
+  if (!gateways_[network].insert(port).second) return;
+  const auto known = networks_.find(network);
+  if (known != networks_.end()) known->second.dirty = true;
 }
 
 Status Policing::holdNow(const IntentId& intent, const std::vector<isolation::Port>& ports) {
@@ -522,6 +544,15 @@ void Policing::releaseNow(const std::vector<std::string>& names,
     };
     if (std::erase_if(member.ends, isGone) > 0) dirtyOf(member);
   }
+  for (auto& [uid, ends] : gateways_) {
+    const auto isGone = [&](const auto& end) {
+      return std::ranges::find(names, end) != names.end();
+    };
+    if (std::erase_if(ends, isGone) == 0) continue;
+    if (const auto known = networks_.find(uid); known != networks_.end())
+      known->second.dirty = true;
+  }
+  std::erase_if(gateways_, [](const auto& one) { return one.second.empty(); });
   for (const IntentId& intent : intents) {
     const auto member = members_.find(intent);
     if (member == members_.end()) continue;

@@ -31,6 +31,7 @@ namespace multinet::agent::policing {
 struct Wanted {
   policy::Program program;
   std::map<policy::PodKey, std::string> ports;  ///< names of the node's ends
+  std::set<std::string> gateways;               ///< likewise, of the node's gateway
 };
 /// What holds them. Of one network: the whole of it; an error leaves what was.
 struct Kernel {
@@ -49,8 +50,11 @@ struct PolicingOptions {
   Duration patience = std::chrono::seconds(5);
   /// What the kernel refused is tried again.
   Duration retry = std::chrono::seconds(1);
-  /// Intents of ports that aren't pods': no policy is about them.
-  std::function<bool(const IntentId&)> isExempt = [](const IntentId&) { return false; };
+  /// Of which network's gateway an intent is; no policy is about its ports, but its health checks
+  /// pass. nullopt: of a pod.
+  std::function<std::optional<NetworkUid>(const IntentId&)> gatewayOf = [](const IntentId&) {
+    return std::optional<NetworkUid>();
+  };
 };
 
 /// What is held here.
@@ -153,6 +157,7 @@ class Policing final : public attach::Policies {
   void say(Network& network, const Question& question, const policy::Compiled& compiled);
   [[nodiscard]] api::InterfacePolicy judge(const Network& network, const Member& member,
                                            const InterfacePlan& plan, bool isCut) const;
+  void putGateway(const NetworkUid& network, const std::string& port);
   [[nodiscard]] Status holdNow(const IntentId& intent, const std::vector<isolation::Port>& ports);
   void releaseNow(const std::vector<std::string>& names, const std::vector<IntentId>& intents);
   void answerWaiting();
@@ -178,6 +183,7 @@ class Policing final : public attach::Policies {
   std::vector<Waiting> waiting_;
   std::vector<std::function<void()>> answers_;  ///< that are due
   std::map<NetworkUid, Network> networks_;
+  std::map<NetworkUid, std::set<std::string>> gateways_;  ///< names of the node's ends
   std::map<NetworkUid, api::DefaultPolicy> defaults_;
   bool recovered_ = false;
   std::uint64_t compiled_ = 0;

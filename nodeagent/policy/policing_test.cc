@@ -206,6 +206,15 @@ class PolicingTest : public ::testing::Test {
     return some;
   }
 
+  static PolicingOptions options() {
+    PolicingOptions options{.gather = milliseconds(0)};
+    options.gatewayOf = [](const IntentId& intent) {
+      const bool isOne = intent == IntentId("gateway-uid-blue");
+      return isOne ? std::optional(NetworkUid("uid-blue")) : std::nullopt;
+    };
+    return options;
+  }
+
   FakeClock clock_;
   Caches caches_;
   FakeKernel kernel_;
@@ -230,7 +239,7 @@ class PolicingTest : public ::testing::Test {
                         trouble_ = trouble;
                       }},
                      clock_,
-                     {.gather = milliseconds(0)}};
+                     options()};
 };
 
 TEST_F(PolicingTest, APodIsIsolatedBeforeItsLinkIsMade) {
@@ -403,6 +412,31 @@ TEST_F(PolicingTest, WhatIsReleasedIsForgotten) {
   policing_.release({}, {IntentId("i-db")});
   EXPECT_FALSE(kernel_.held("uid-blue"));
   EXPECT_EQ(policing_.counts().isolated, 0U);
+}
+
+TEST_F(PolicingTest, PortsOfTheGatewayAreToldWithTheNetwork) {
+  using Ports = std::set<std::string>;
+  ends_[{IntentId("gateway-uid-blue"), "net1"}] = "mnp-earlier";
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  EXPECT_EQ(kernel_.held("uid-blue")->gateways, Ports{"mnp-earlier"}) << "of an earlier agent";
+  isolation::Port gateway = port("new");
+  ASSERT_TRUE(policing_.hold(IntentId("gateway-uid-blue"), {gateway}));
+  EXPECT_EQ(kernel_.held("uid-blue")->gateways, (Ports{"mnp-earlier", "mnp-new"}));
+  const int commits = kernel_.commits();
+  ASSERT_TRUE(policing_.hold(IntentId("gateway-uid-blue"), {gateway}));
+  EXPECT_EQ(kernel_.commits(), commits) << "what is known is written by nobody";
+  policing_.release({"mnp-earlier", "mnp-new"}, {IntentId("gateway-uid-blue")});
+  EXPECT_EQ(kernel_.held("uid-blue")->gateways, Ports{});
+  EXPECT_TRUE(isolates("db"));
+  // It isn't held up by what the kernel refuses, and is told when that is over.
+  kernel_.refuse(Error{Code::Unavailable, "CommitFailed", "no memory"});
+  EXPECT_TRUE(policing_.hold(IntentId("gateway-uid-blue"), {gateway}));
+  kernel_.refuse(std::nullopt);
+  clock_.advance(seconds(1));
+  EXPECT_TRUE(eventually([&] { return kernel_.held("uid-blue")->gateways == Ports{"mnp-new"}; }));
 }
 
 TEST_F(PolicingTest, ATypeWithoutANodesEndIsToldWhereAPolicySelectsIt) {

@@ -231,6 +231,10 @@ nft::Elements portElements(const Policed& wanted, const Standing& standing) {
   };
   for (const auto& [pod, subject] : wanted.program.egress) put("egress", pod, subject);
   for (const auto& [pod, subject] : wanted.program.ingress) put("ingress", pod, subject);
+  for (const std::string& port : wanted.gateways) {
+    elements["gateways"].insert(port);
+    elements["networks"].insert(port + " : " + markOf(networkNumber(standing)));
+  }
   return elements;
 }
 
@@ -353,7 +357,7 @@ class Finder {
       found->ports.insert(parts[0]);
       return put(found, "networks", element);
     });
-    for (const char* const set : {"isolated", "egress_ports", "ingress_ports"}) {
+    for (const char* const set : {"isolated", "egress_ports", "ingress_ports", "gateways"}) {
       each(set, [&](const std::string& element, const Parts& parts) {
         return put(ofPort(parts[0]), set, element);
       });

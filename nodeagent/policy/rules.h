@@ -42,6 +42,8 @@ struct Policed {
   policy::Program program;
   /// Names of the node's ends of its pods, there already or about to be.
   std::map<policy::PodKey, std::string> ports;
+  /// Likewise of the node's gateway, whose health checks pass.
+  std::set<std::string> gateways{};
   /// Flows are tracked also while no port is isolated.
   bool track = false;
 };

@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "nodeagent/model/gateway_ports.h"
 #include "nodeagent/policy/rules.h"
 
 namespace multinet::agent::policing {
@@ -27,11 +28,12 @@ constexpr int kForwardPriority = 10;
 /// One end of a frame, asked whether it may.
 struct Side {
   std::string chain;
-  const char* port;       ///< whose subject it is
-  const char* direction;  ///< the map of subjects
-  const char* peer;       ///< which address of the frame is the other end's
-  const char* permits;    ///< the chain that looks them up
-  const char* denied;     ///< the chain of those that aren't allowed
+  const char* port;                  ///< whose subject it is
+  const char* direction;             ///< the map of subjects
+  const char* peer;                  ///< which address of the frame is the other end's
+  const char* permits;               ///< the chain that looks them up
+  const char* denied;                ///< the chain of those that aren't allowed
+  std::optional<std::string> check;  ///< the rule of health checks, which are never denied
 };
 
 /// Sets mark to kDenied where no permit is found.
@@ -52,6 +54,13 @@ std::vector<std::string> askRules(const Side& side) {
   }
   rules.push_back(std::string("goto ") + side.permits);
   return rules;
+}
+
+/// What a gateway of this node asks by itself, and the answers to it: no client has such a port
+/// there, and no pod has that port of the bridge.
+std::string checkRule(const char* gateway, const char* port) {
+  return std::string(gateway) + " @gateways meta l4proto 6 th " + port + " " +
+         std::to_string(kFirstCheckPort) + "-" + std::to_string(kLastCheckPort) + " return";
 }
 
 /// Asked twice: between the lookups of one packet a transaction may come, and what is read before
@@ -108,6 +117,7 @@ nft::Table rulesTable() {
       {"isolated", "ifname", {}},
       {"egress_ports", "ifname", {}},
       {"ingress_ports", "ifname", {}},
+      {"gateways", "ifname", {}},
       mapOf("networks", "ifname", "mark"),
       mapOf("egress", "ifname", "classid"),
       mapOf("ingress", "ifname", "classid"),
@@ -145,12 +155,16 @@ nft::Table rulesTable() {
       denial("denied_answer_of", kDeniedIngress, kDeniedIn, "iifname"),
   };
   for (const Side& side : std::initializer_list<Side>{
-           {"egress", "iifname", "egress", "daddr", "by_dport", "denied_sent"},
-           {"ingress", "oifname", "ingress", "saddr", "by_dport", "denied_got"},
+           {"egress", "iifname", "egress", "daddr", "by_dport", "denied_sent", {}},
+           {"ingress", "oifname", "ingress", "saddr", "by_dport", "denied_got",
+            checkRule("iifname", "sport")},
            // Mirrored: who gets an answer is who began.
-           {"egress_of_reply", "oifname", "egress", "saddr", "by_sport", "denied_answer_to"},
-           {"ingress_of_reply", "iifname", "ingress", "daddr", "by_sport", "denied_answer_of"}}) {
-    table.chains.push_back({side.chain, "", 0, sideRules(side)});
+           {"egress_of_reply", "oifname", "egress", "saddr", "by_sport", "denied_answer_to", {}},
+           {"ingress_of_reply", "iifname", "ingress", "daddr", "by_sport", "denied_answer_of",
+            checkRule("oifname", "dport")}}) {
+    std::vector<std::string> rules = sideRules(side);
+    if (side.check) rules.insert(rules.begin(), *side.check);
+    table.chains.push_back({side.chain, "", 0, std::move(rules)});
     table.chains.push_back({"ask_" + side.chain, "", 0, askRules(side)});
   }
   return table;
