@@ -14,7 +14,7 @@ from e2elib import traefik
 from e2elib.cluster import Cluster, condition
 from e2elib.events import wait_event
 from e2elib.networks import Networks
-from e2elib.objects import interface_sets, macvlan, service, vxlan
+from e2elib.objects import interface_sets, macvlan, policy, service, vxlan
 from e2elib.places import node_place, pod_place
 from e2elib.pods import pod
 from e2elib.shop import SERVE, Shop, page_of, workload
@@ -492,6 +492,18 @@ def test_an_endpoint_that_is_not_healthy_leaves_that_service_alone(shop: Shop) -
     cluster.pod_exec(shop.namespace, pods[0], "rm", "/tmp/healthz")
     cluster.wait(ready("web", 2), 30, "the first to leave")
     cluster.wait(ready("all", 4), 10, "and to stay where nobody asks")
+    # A policy that lets nobody in but a pod that isn't there: who asks for health still gets in.
+    cluster.apply(policy("web", shop.namespace, "stage"))
+    cluster.wait(
+        lambda: condition(cluster.json("podnetworkpolicy", "web", shop.namespace), "Enforced")
+        == "True",
+        30,
+        "the policy to be enforced",
+    )
+    cluster.wait(lambda: page_of(shop, "asker", url) == "timed out", 20, "clients to be kept out")
+    cluster.pod_exec(shop.namespace, pods[0], "touch", "/tmp/healthz")
+    cluster.wait(ready("web", 4), 30, "the first to be found healthy again")
+    assert page_of(shop, "asker", url) == "timed out"
 
 
 SECURE = """
