@@ -139,8 +139,11 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
           [this](std::uint64_t revision) {
             nodeReporter_.setPolicyRevision(revision == 0 ? "" : std::to_string(revision));
           },
-      .node = [this](const std::optional<Error>& trouble,
-                     bool any) { tellPolicies(trouble, any); }};
+      .node = [this](const std::optional<Error>& trouble, bool any) { tellPolicies(trouble, any); },
+      .admissions =
+          [this] {
+            if (feeding_) gateways_->changed();
+          }};
   policing::PolicingOptions options;
   options.gatewayOf = gateway::networkOf;
   return std::make_unique<policing::Policing>(
@@ -254,7 +257,12 @@ void NetworkParts::serve() {
       [this](std::vector<gateway::LocalService> services) {
         localHealth_->serve(std::move(services));
       },
-      clock_, gateway::KeeperOptions{.node = node_, .directory = gatewayPathOf(settings_)});
+      clock_,
+      gateway::KeeperOptions{.node = node_,
+                             .directory = gatewayPathOf(settings_),
+                             .admissions = [this](const NetworkUid& network) {
+                               return policing_->admissions(network);
+                             }});
   const sandbox::Dependencies dependencies{
       measuredRuntime_,
       measuredJournal_,

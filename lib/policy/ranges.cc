@@ -48,6 +48,33 @@ Ranges joined(Ranges ranges) {
   return out;
 }
 
+Ranges common(const Ranges& one, const Ranges& other) {
+  Ranges out;
+  for (auto a = one.begin(), b = other.begin(); a != one.end() && b != other.end();) {
+    const IpAddress first = std::max(a->first, b->first);
+    const IpAddress last = std::min(a->last, b->last);
+    if (first <= last) out.push_back({first, last});
+    if (a->last < b->last) {
+      ++a;
+    } else {
+      ++b;
+    }
+  }
+  return out;
+}
+
+std::string textOf(const AddressRange& range) {
+  if (range.first == range.last) return range.first.str();
+  const unsigned bits = range.first.isV4() ? 32 : 128;
+  for (unsigned length = 0; length < bits; ++length) {
+    const IpPrefix prefix(range.first, length);
+    if (prefix.first() == range.first && prefix.last() == range.last) {
+      return range.first.str() + "/" + std::to_string(length);
+    }
+  }
+  return range.first.str() + "-" + range.last.str();
+}
+
 Ranges rangesOf(const api::PolicyIpBlock& block) {
   const auto cidr = IpPrefix::parse(block.cidr);
   if (!cidr) return {};

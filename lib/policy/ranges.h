@@ -1,6 +1,7 @@
 // Addresses as ranges. Pure.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "lib/api/pod_network_policy.h"
@@ -21,8 +22,12 @@ using Ranges = std::vector<AddressRange>;
 [[nodiscard]] IpAddress previous(const IpAddress& address);
 [[nodiscard]] IpAddress lastOf(IpFamily family);
 
+/// As nft lists it: one address, a prefix where it is one, or both ends.
+[[nodiscard]] std::string textOf(const AddressRange& range);
 /// In order, disjoint, none touching the next.
 [[nodiscard]] Ranges joined(Ranges ranges);
+/// What is in both, which are in order and disjoint.
+[[nodiscard]] Ranges common(const Ranges& one, const Ranges& other);
 /// The block without what it excepts. None where any of it can't be read.
 [[nodiscard]] Ranges rangesOf(const api::PolicyIpBlock& block);
 /// Of ranges in order, disjoint.

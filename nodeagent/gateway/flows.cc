@@ -12,8 +12,14 @@ NodeFlows::NodeFlows(const std::vector<Opened>& gateways) {
       const Pair& pair = gateway.pair;
       const IpAddress to =
           way.family == IpFamily::V4 ? pair.gateway4.address : pair.gateway6.address;
+      Lead lead{{to, port->second}, {}, {}};
+      const auto judged = gateway.ports.find(judgedName(way));
+      if (judged != gateway.ports.end()) {
+        lead.judged = {to, judged->second};
+        lead.clients = way.clients;
+      }
       for (const Entrance& entrance : way.entrances) {
-        leads_.try_emplace({entrance.address, entrance.port}, netlink::FlowEnd{to, port->second});
+        leads_.try_emplace({entrance.address, entrance.port}, lead);
       }
     }
   }
@@ -25,15 +31,20 @@ bool NodeFlows::isStale(const netlink::UdpFlow& flow) const {
   const bool isOurs = isPairs(flow.answerer.address);
   if (lead == leads_.end()) return isOurs;
   // Somebody else's translation is his.
-  return flow.answerer != lead->second && (isOurs || flow.answerer == flow.to);
+  const bool isJudged = policy::contains(lead->second.clients, flow.from.address);
+  const netlink::FlowEnd& wanted = isJudged ? lead->second.judged : lead->second.to;
+  return flow.answerer != wanted && (isOurs || flow.answerer == flow.to);
 }
 
 GatewayFlows::GatewayFlows(const std::vector<Way>& ways, const WayPorts& ports) {
   for (const Way& way : ways) {
-    const auto port = ports.find(way.name);
-    if (way.transport != Transport::Udp || port == ports.end()) continue;
-    auto& targets = targets_[port->second];
-    for (const Target& target : way.targets) targets.insert({target.address, target.port});
+    if (way.transport != Transport::Udp) continue;
+    for (const std::string& name : {way.name, judgedName(way)}) {
+      const auto port = ports.find(name);
+      if (port == ports.end()) continue;
+      auto& targets = targets_[port->second];
+      for (const Target& target : way.targets) targets.insert({target.address, target.port});
+    }
   }
 }
 

@@ -22,7 +22,12 @@ class NodeFlows {
   [[nodiscard]] bool any() const { return !leads_.empty(); }
 
  private:
-  std::map<std::pair<std::optional<IpAddress>, std::uint16_t>, netlink::FlowEnd> leads_;
+  struct Lead {
+    netlink::FlowEnd to;
+    netlink::FlowEnd judged;  ///< for those of `clients`
+    policy::Ranges clients;
+  };
+  std::map<std::pair<std::optional<IpAddress>, std::uint16_t>, Lead> leads_;
 };
 
 /// In a gateway: those whose endpoint isn't one of their way any more.

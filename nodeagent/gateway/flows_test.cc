@@ -35,6 +35,23 @@ TEST(NodeFlows, AreStaleWhereTheyGoAnotherWay) {
   EXPECT_FALSE(NodeFlows({}).any());
 }
 
+TEST(NodeFlows, AreStaleWhereTheirClientIsJudgedAnotherWay) {
+  Way way = dns();
+  way.clients = {{at("10.9.0.0", 0).address, at("10.9.0.255", 0).address}};
+  const Opened opened{
+      pairOf(NetworkUid("u"), 0), true, {way}, {{"dns", 4000}, {judgedName(way), 99}}};
+  const NodeFlows flows({opened});
+  const auto to = at("192.0.2.1", 53);
+  const auto plain = at("169.254.208.2", 4000);
+  const auto judged = at("169.254.208.2", 99);
+  EXPECT_FALSE(flows.isStale({at("10.9.0.2", 5000), to, judged}));
+  EXPECT_TRUE(flows.isStale({at("10.9.0.2", 5000), to, plain}));
+  EXPECT_TRUE(flows.isStale({at("10.9.1.2", 5000), to, judged}));
+  EXPECT_FALSE(flows.isStale({at("10.9.1.2", 5000), to, plain}));
+  const GatewayFlows inside(opened.ways, opened.ports);
+  EXPECT_FALSE(inside.isStale({at("169.254.208.1", 1), judged, at("10.20.0.5", 5353)}));
+}
+
 TEST(GatewayFlows, AreStaleWhereTheirEndpointIsGone) {
   const GatewayFlows flows({dns()}, {{"dns", 4000}});
   const auto from = at("169.254.208.1", 5000);

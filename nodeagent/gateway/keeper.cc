@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "lib/api/service.h"
 #include "lib/base/log.h"
 #include "nodeagent/resolve/resolver.h"
 
@@ -13,21 +12,6 @@ namespace {
 const std::string kIntent = "gateway-";
 
 constexpr const char* kPort = "net1";
-
-const std::string& networkOf(const k8s::Service& service) {
-  static const std::string kNone;
-  const auto found = service.metadata.labels->find(api::kNetworkLabel);
-  return found == service.metadata.labels->end() ? kNone : found->second;
-}
-
-/// What its healthCheckNodePort says, of one that has it.
-std::optional<LocalService> localOf(const k8s::Service& service, const Slices& slices,
-                                    const Place& place) {
-  const std::int32_t port = service.spec.healthCheckNodePort;
-  if (port < 1 || port > 65535) return std::nullopt;
-  return LocalService{static_cast<std::uint16_t>(port), service.metadata.nameSpace,
-                      service.metadata.name, readyHere(service, slices, place)};
-}
 
 /// The subnets' addresses among those of a link; nothing where a family that the network has is
 /// missing, or one is in no subnet.
@@ -61,17 +45,6 @@ std::optional<NetworkUid> networkOf(const IntentId& intent) {
   return NetworkUid(intent.str().substr(kIntent.size()));
 }
 
-std::set<std::string> networksWithOpenServices(const watch::Caches& caches) {
-  std::set<std::string> networks;
-  const auto services = caches.allServices();
-  if (!services) return networks;
-  for (const auto& service : *services) {
-    if (isOpenEverywhere(*service)) networks.insert(networkOf(*service));
-  }
-  networks.erase("");
-  return networks;
-}
-
 Keeper::Keeper(const watch::Caches& caches, NetworksNow networks, AddressSource addresses,
                attach::AttachEngine& engine, Report report, CheckThem check, ServeThem serve,
                const Clock& clock, KeeperOptions options)
@@ -90,7 +63,10 @@ Keeper::Keeper(const watch::Caches& caches, NetworksNow networks, AddressSource 
 void Keeper::work() {
   auto needs = this->needs();
   // Until it is known what is wanted, what an earlier agent left stays.
-  if (!needs) return;
+  if (!needs) {
+    if (waitsForAdmissions_) lookAgain();
+    return;
+  }
   trouble_.reset();
   Status done = begin();
   if (done) {
@@ -138,87 +114,6 @@ Status Keeper::begin() {
   }
   rules_ = std::move(rules);
   return {};
-}
-
-const Keeper::Read& Keeper::read(const NetworkUid& uid,
-                                 std::vector<watch::Caches::Service> services,
-                                 const std::vector<std::shared_ptr<const k8s::Pod>>& pods,
-                                 const Place& place) {
-  const auto same = [](const watch::Caches::Service& a, const watch::Caches::Service& b) {
-    return a.service == b.service && a.slices == b.slices;  // the caches' own objects
-  };
-  Read& known = read_[uid];
-  const bool checked = std::ranges::any_of(
-      services, [](const watch::Caches::Service& one) { return isChecked(*one.service); });
-  if (known.ways != nullptr && known.zone == place.zone &&
-      std::ranges::equal(known.services, services, same) && (!checked || known.pods == pods)) {
-    return known;
-  }
-  Ways ways;
-  Read fresh;
-  for (const watch::Caches::Service& one : services) {
-    std::ranges::move(waysOf(*one.service, one.slices, place), std::back_inserter(ways));
-    std::ranges::move(checksOf(*one.service, one.slices, uid, options_.node, pods),
-                      std::back_inserter(fresh.checks));
-    if (const auto local = localOf(*one.service, one.slices, place)) {
-      fresh.locals.push_back(*local);
-    }
-  }
-  // What comes to the same is the same: nobody looks at its rules.
-  fresh.ways = known.ways != nullptr && *known.ways == ways
-                   ? known.ways
-                   : std::make_shared<const Ways>(std::move(ways));
-  fresh.services = std::move(services);
-  fresh.zone = place.zone;
-  if (checked) fresh.pods = pods;
-  known = std::move(fresh);
-  const std::lock_guard lock(mutex_);
-  ++reads_;
-  return known;
-}
-
-std::optional<Keeper::Needs> Keeper::needs() {
-  const auto services = caches_.allServices();
-  const auto zone = caches_.zone();
-  const auto followed = caches_.servicesFollowed();
-  if (!services || !zone || !followed || !caches_.synced()) return std::nullopt;
-  const Place place{options_.node, *zone};
-  Needs needs;
-  std::set<std::string> open;
-  std::set<std::string> everywhere;
-  std::set<std::string> served;
-  for (const auto& service : *services) {
-    for (const IpAddress& address : addressesOf(*service)) needs.addresses.push_back(address);
-    if (isOpen(*service) || isChecked(*service)) open.insert(networkOf(*service));
-    if (isOpenEverywhere(*service)) everywhere.insert(networkOf(*service));
-  }
-  const auto pods = caches_.pods();
-  for (const std::string& name : open) {
-    const auto network = caches_.catalog().network(name);
-    if (!network || network->metadata.deleting()) continue;
-    if (!followed->contains(name)) {
-      // With the feeder's next look. Others have endpoints on nodes with pods alone.
-      if (everywhere.contains(name)) return std::nullopt;
-      continue;
-    }
-    auto all = caches_.servicesOf(name);
-    if (!all) return std::nullopt;
-    const NetworkUid uid(network->metadata.uid);
-    const Read& known = read(uid, std::move(*all), pods, place);
-    needs.ways[uid] = known.ways;
-    needs.checks[uid] = known.checks;
-    std::ranges::copy(known.locals, std::back_inserter(needs.locals));
-    served.insert(name);
-  }
-  // Nobody's here: whoever comes is told so.
-  for (const auto& service : *services) {
-    if (!isOpen(*service) || served.contains(networkOf(*service))) continue;
-    auto more = waysOf(*service, {}, place);
-    if (const auto local = localOf(*service, {}, place)) needs.locals.push_back(*local);
-    std::ranges::move(more, std::back_inserter(needs.closed));
-  }
-  std::erase_if(read_, [&](const auto& one) { return !needs.ways.contains(one.first); });
-  return needs;
 }
 
 std::optional<unsigned> Keeper::freeNumber() const {

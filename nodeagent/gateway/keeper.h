@@ -68,6 +68,10 @@ struct KeeperOptions {
   /// still to be adopted.
   Duration adoptWithin = std::chrono::seconds(30);
   Duration claimPatience = std::chrono::seconds(20);
+  /// Whom this node's endpoints on a network admit; null: that isn't known yet, and until then, as
+  /// long as adoptWithin has it, everything stays as it is.
+  std::function<std::shared_ptr<const policing::Admissions>(const NetworkUid&)> admissions =
+      [](const NetworkUid&) { return std::make_shared<const policing::Admissions>(); };
 };
 
 /// Why a gateway isn't there, or nobody comes to it.
@@ -140,6 +144,7 @@ class Keeper {
     std::vector<watch::Caches::Service> services;
     std::vector<std::shared_ptr<const k8s::Pod>> pods;  ///< where any is checked
     std::string zone;
+    std::shared_ptr<const policing::Admissions> admissions;
     std::shared_ptr<const Ways> ways;
     std::vector<Check> checks;
     std::vector<LocalService> locals;
@@ -159,6 +164,7 @@ class Keeper {
   [[nodiscard]] const Read& read(const NetworkUid& uid,
                                  std::vector<watch::Caches::Service> services,
                                  const std::vector<std::shared_ptr<const k8s::Pod>>& pods,
+                                 const std::shared_ptr<const policing::Admissions>& admissions,
                                  const Place& place);
   void follow(const Needs& needs);
   void keep(const NetworkUid& uid, Gateway& gateway);
@@ -203,6 +209,8 @@ class Keeper {
   BootTime settledBy_{};
   bool hasUdp_ = false;  ///< as Gateway has it
   bool looksAgain_ = false;
+  BootTime admissionsBy_{};  ///< when nobody waits for them any more
+  bool waitsForAdmissions_ = false;
   async::Gather gather_;
   async::Lane lane_;
 };

@@ -207,6 +207,51 @@ TEST_F(KeeperTest, MakesAGatewayForAServiceThatIsOpen) {
   EXPECT_TRUE(eventually([&] { return reason().empty(); }));
 }
 
+TEST_F(KeeperTest, WaitsUntilItIsKnownWhomPoliciesAdmitAndNoLonger) {
+  options_.admissions = [](const NetworkUid&) { return nullptr; };
+  options_.adoptWithin = 400ms;
+  const auto begin = std::chrono::steady_clock::now();
+  start();
+  ASSERT_TRUE(eventually([&] { return isServed(); }));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, options_.adoptWithin);
+}
+
+TEST_F(KeeperTest, LeadsClientsByWhatPoliciesAdmitAsSoonAsThatIsKnown) {
+  std::mutex mutex;
+  std::shared_ptr<const policing::Admissions> admissions;
+  options_.adoptWithin = 10min;
+  options_.admissions = [&](const NetworkUid& network) {
+    EXPECT_EQ(network, uid_);
+    const std::lock_guard lock(mutex);
+    return admissions;
+  };
+  auto local = std::make_shared<k8s::Service>(*caches_.everyService->front());
+  local->spec.externalTrafficPolicy = "Local";
+  caches_.everyService->front() = local;
+  caches_.serviceLists["blue"].front().service = local;
+  start();
+  const auto admit = [&](const std::string& text) {
+    const IpPrefix block = IpPrefix::parse(text).value();
+    const policing::Admission one{std::nullopt, 0, 0, {block.first(), block.last()}};
+    const std::lock_guard lock(mutex);
+    admissions = std::make_shared<const policing::Admissions>(
+        policing::Admissions{{ip("10.20.0.5"), {one}}});
+    keeper_->changed();
+  };
+  const auto admitted = [] {
+    const auto listed = nft::Committer::open().value().list(nodeTable({}, {}, {})).value();
+    return listed ? listed->sets.at("admitted4") : std::set<std::string>{};
+  };
+  for (const std::string block : {"10.9.0.0/24", "192.0.2.0/24"}) {
+    admit(block);
+    EXPECT_TRUE(eventually([&] {
+      const auto now = admitted();
+      return now.size() == 1 && now.begin()->ends_with(" . " + block);
+    })) << block;
+    EXPECT_TRUE(isServed());
+  }
+}
+
 TEST_F(KeeperTest, ReadsServicesAnewOnlyWhereTheyChanged) {
   const Server other(endpoint_, "other", "10.20.0.5", 8081);
   start();

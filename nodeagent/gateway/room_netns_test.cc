@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <thread>
+#include <tuple>
 
 #include "lib/nft/committer.h"
 #include "nodeagent/gateway/test_node.h"
@@ -194,6 +195,109 @@ TEST_F(GatewayTest, TellTheirChecksFromClientsByThePort) {
     const auto seen = portSeen(blue.endpoint, blue.room.netns(), "10.20.0.5", 8081, 0);
     EXPECT_GE(seen, kFirstCheckPort);
     EXPECT_LE(seen, kLastCheckPort);
+  }
+}
+
+/// A connection that stays.
+class Held {
+ public:
+  Held(const Fd& server, const Fd& client, const std::string& at, const std::string& to,
+       std::uint16_t port) {
+    const SocketAddress here(ip(at), 8082);
+    const Fd listening = open(server, here.family());
+    if (::bind(listening.get(), here.get(), here.size) != 0 || ::listen(listening.get(), 1) != 0) {
+      throw std::runtime_error("listen");
+    }
+    const SocketAddress there(ip(to), port);
+    client_ = open(client, there.family());
+    static_cast<void>(::connect(client_.get(), there.get(), there.size));
+    pollfd polled{listening.get(), POLLIN, 0};
+    if (::poll(&polled, 1, kPatience) != 1) throw std::runtime_error("nobody comes");
+    sockaddr_storage seen{};
+    socklen_t size = sizeof seen;
+    server_ = Fd(::accept(listening.get(), reinterpret_cast<sockaddr*>(&seen), &size));
+    const bool isV4 = seen.ss_family == AF_INET;
+    port_ = ntohs(isV4 ? reinterpret_cast<sockaddr_in*>(&seen)->sin_port
+                       : reinterpret_cast<sockaddr_in6*>(&seen)->sin6_port);
+  }
+  /// Its client's, as the server sees it.
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  /// Whether the server hears the client within so many ms.
+  bool hears(int patience) {
+    static_cast<void>(::send(client_.get(), "x", 1, MSG_NOSIGNAL));
+    pollfd polled{server_.get(), POLLIN, 0};
+    if (::poll(&polled, 1, patience) != 1) return false;
+    char heard[100];
+    return ::recv(server_.get(), heard, sizeof heard, 0) > 0;
+  }
+
+ private:
+  static Fd open(const Fd& netns, int family) {
+    const auto scope = netns::Scope::enter(netns).value();
+    Fd made(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int on = 1;
+    ::setsockopt(made.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    return made;
+  }
+
+  Fd client_;
+  Fd server_;
+  std::uint16_t port_ = 0;
+};
+
+TEST_F(GatewayTest, ClientsWhomPoliciesAdmitAreToldByTheirPort) {
+  Net blue = makeNet("blue", 0);
+  const auto isJudged = [](std::uint16_t port) {
+    return port >= kFirstJudgedPort && port <= kLastJudgedPort;
+  };
+  const auto ranges = [](const std::string& text) {
+    const IpPrefix prefix = IpPrefix::parse(text).value();
+    return policy::Ranges{{prefix.first(), prefix.last()}};
+  };
+  for (const auto& [target, node, one, other, all] :
+       {std::tuple("10.20.0.5", "10.9.0.1", "10.9.0.2/32", "10.9.0.3/32", "0.0.0.0/0"),
+        std::tuple("fd20::5", "fd09::1", "fd09::/64", "fd0a::/64", "::/0")}) {
+    const IpAddress balanced = ip(ip(target).isV4() ? "192.0.2.1" : "2001:db8::1");
+    Way made = way("a", {{std::nullopt, 30080}, {balanced, 80}}, target);
+    made.targets = {{ip(target), 8082}};
+    const auto admit = [&](policy::Ranges clients) {
+      made.clients = std::move(clients);
+      const WayPorts ports = portsFor({made}, {});
+      const auto put = blue.room.put(gatewayTable({made}, ports), clock_.now());
+      ASSERT_TRUE(put) << put.error().message;
+      commit({{blue.pair, blue.hasIpv6, {made}, ports}});
+    };
+    const auto seen = [&](const Fd& from, const std::string& to, std::uint16_t port) {
+      return Held(blue.endpoint, from, target, to, port).port();
+    };
+    admit({});
+    EXPECT_GE(seen(client_, node, 30080), kFirstClientPort);
+    for (const char* const text : {one, all}) {
+      admit(ranges(text));
+      EXPECT_TRUE(isJudged(seen(client_, node, 30080))) << text;
+      EXPECT_TRUE(isJudged(seen(client_, balanced.str(), 80))) << text;
+    }
+    EXPECT_TRUE(isJudged(seen(here_, node, 30080))) << "a node is a client, too";
+    const auto table = nodeTable({{blue.pair, blue.hasIpv6, {made}, portsFor({made}, {})}}, {},
+                                 {ip("10.96.0.5"), ip("10.96.0.6"), ip("fd96::5")});
+    EXPECT_TRUE(rules_.isCommitted(table, clock_.now()).value()) << "as nft lists it";
+    admit(ranges(other));
+    EXPECT_GE(seen(client_, node, 30080), kFirstClientPort);
+
+    admit(ranges(one));
+    Held held(blue.endpoint, client_, target, node, 30080);
+    EXPECT_TRUE(held.hears(kPatience));
+    // No longer, and it isn't anybody's way in.
+    for (const policy::Ranges& less : {ranges(other), policy::Ranges{}}) {
+      admit(less);
+      EXPECT_FALSE(held.hears(300));
+    }
+    admit(ranges(one));
+    EXPECT_TRUE(held.hears(kPatience)) << "TCP repeats it";
+    // An endpoint that is led to no more keeps its connections as long as it admits them.
+    made.targets.clear();
+    admit(ranges(one));
+    EXPECT_TRUE(held.hears(kPatience));
   }
 }
 

@@ -16,6 +16,9 @@ constexpr unsigned kMostKept = 65536;
 constexpr unsigned kPairBits = 2;  // four addresses each: as IPv4 has a broadcast address
 constexpr std::uint16_t kFirstPort = 1024;
 constexpr unsigned kPorts = 64512;  // from there on
+/// Of clients who are judged: the node asks of each of their packets whether they still are let in.
+constexpr std::uint16_t kFirstOfJudged = kProbePort + 1;
+constexpr unsigned kPortsOfJudged = kFirstPort - kFirstOfJudged;
 
 // Before kube-proxy's, which has dstnat, srcnat and filter.
 constexpr int kBeforeDstnat = -101;
@@ -101,20 +104,46 @@ class NodeFamily {
     refused_ = {named("refused"), address + " . " + port, {}};
     addresses_ = {named("addresses"), address, {}};
     keeping_ = {named("keeping"), address + " . " + port, {}};
+    judgedPorts_ = {
+        named("judged_ports"), port + " . " + address, {}, address + " . inet_service", true};
+    judged_ = {named("judged"),
+               address + " . " + port + " . " + address,
+               {},
+               address + " . inet_service",
+               true};
+    admitted_ = {named("admitted"), address + " . " + port + " . " + address, {}, "", true};
   }
 
-  void lead(const Way& way, const IpAddress& gateway, std::uint16_t port) {
-    if (way.affinity != 0) keeping_.elements.insert(gateway.str() + " . " + portText(way, port));
+  /// `judged`: the port of those whom policies admit; 0: there is none.
+  void lead(const Way& way, const IpAddress& gateway, std::uint16_t port, std::uint16_t judged) {
+    for (const std::uint16_t one : {port, judged}) {
+      if (way.affinity == 0 || one == 0) continue;
+      keeping_.elements.insert(gateway.str() + " . " + portText(way, one));
+    }
     for (const Entrance& entrance : way.entrances) {
       const std::string text = entranceText(way, entrance);
       if (!taken_.insert(text).second) continue;
       nft::Set& map = entrance.address ? entrances_ : nodePorts_;
       map.elements.insert(text + " : " + gateway.str() + " . " + std::to_string(port));
+      if (judged != 0) {
+        nft::Set& judging = entrance.address ? judged_ : judgedPorts_;
+        for (const policy::AddressRange& clients : way.clients) {
+          judging.elements.insert(text + " . " + policy::textOf(clients) + " : " + gateway.str() +
+                                  " . " + std::to_string(judged));
+        }
+      }
       if (!entrance.address || entrance.sources.empty()) continue;
       limited_.elements.insert(text);
       for (const IpPrefix& source : entrance.sources) {
         sources_.elements.insert(text + " . " + prefixText(source));
       }
+    }
+  }
+  /// Also of a way that leads nowhere now: its connections are there still.
+  void admit(const Way& way, const IpAddress& gateway, std::uint16_t judged) {
+    for (const policy::AddressRange& clients : way.clients) {
+      admitted_.elements.insert(gateway.str() + " . " + portText(way, judged) + " . " +
+                                policy::textOf(clients));
     }
   }
   /// Of a passage's datagrams.
@@ -134,8 +163,8 @@ class NodeFamily {
   void refuse(const IpAddress& address) { addresses_.elements.insert(address.str()); }
 
   void addTo(nft::Table& table) const {
-    table.sets.insert(table.sets.end(),
-                      {nodePorts_, entrances_, limited_, sources_, refused_, addresses_, keeping_});
+    table.sets.insert(table.sets.end(), {nodePorts_, entrances_, limited_, sources_, refused_,
+                                         addresses_, keeping_, judgedPorts_, judged_, admitted_});
   }
   /// The same client is the same to the gateway, by whichever connection.
   [[nodiscard]] std::string hiding(const IpPrefix& clients) const {
@@ -147,11 +176,24 @@ class NodeFamily {
   [[nodiscard]] std::vector<std::string> leading() const {
     const std::string ip = words_.ip;
     const std::string to = ip + " daddr . meta l4proto . th dport ";
+    const std::string transports = "meta l4proto { 6, 17 } ";
     return {to + "@" + limited_.name + " " + ip + " daddr . meta l4proto . th dport . " + ip +
                 " saddr != @" + sources_.name + " drop",
+            // Of a map with ranges nft doesn't see that its key is a protocol's.
+            transports + "dnat " + ip + " to " + to + ". " + ip + " saddr map @" + judged_.name,
             "dnat " + ip + " to " + to + "map @" + entrances_.name,
+            transports + "fib daddr type local " + ip + " daddr != " + words_.loopback + " dnat " +
+                ip + " to meta l4proto . th dport . " + ip + " saddr map @" + judgedPorts_.name,
             "fib daddr type local " + ip + " daddr != " + words_.loopback + " dnat " + ip +
                 " to meta l4proto . th dport map @" + nodePorts_.name};
+  }
+  /// Of each packet: who was let in may not be any more.
+  [[nodiscard]] std::string judging() const {
+    const std::string ip = words_.ip;
+    return fmt::format(
+        "oifname @gateways meta l4proto {{ 6, 17 }} th dport {}-{} {} daddr . meta l4proto . th "
+        "dport . {} saddr != @{} drop",
+        kFirstOfJudged, kFirstOfJudged + kPortsOfJudged - 1, ip, ip, admitted_.name);
   }
   [[nodiscard]] std::vector<std::string> refusing() const {
     const std::string ip = words_.ip;
@@ -175,6 +217,10 @@ class NodeFamily {
   nft::Set refused_;
   nft::Set addresses_;
   nft::Set keeping_;  ///< ways by whose gateways clients keep their endpoint
+  // Of clients whom policies admit: where they are led, and who may come by which port.
+  nft::Set judgedPorts_;
+  nft::Set judged_;
+  nft::Set admitted_;
   std::set<std::string> taken_;
 };
 
@@ -253,10 +299,45 @@ struct Keeping {
   }
 };
 
-/// No client has a port of the gateway's own checks.
-std::string hiding(Transport transport) {
-  return fmt::format("ct status dnat meta l4proto {} masquerade to :{}-{}",
-                     static_cast<unsigned>(transport), kFirstClientPort, kLastClientPort);
+/// The port says what a packet is, see gateway_ports.h.
+std::vector<std::string> hiding() {
+  std::vector<std::string> rules;
+  for (const Transport transport : {Transport::Tcp, Transport::Udp}) {
+    const std::string of =
+        fmt::format("ct status dnat meta l4proto {} ", static_cast<unsigned>(transport));
+    rules.push_back(fmt::format("{}ct original proto-dst {}-{} masquerade to :{}-{}", of,
+                                kFirstOfJudged, kFirstOfJudged + kPortsOfJudged - 1,
+                                kFirstJudgedPort, kLastJudgedPort));
+    rules.push_back(fmt::format("{}masquerade to :{}-{}", of, kFirstClientPort, kLastClientPort));
+  }
+  return rules;
+}
+
+/// Each way, and once more for those of its clients who have a port of their own.
+std::vector<Way> withJudged(const std::vector<Way>& ways) {
+  std::vector<Way> all;
+  for (const Way& way : ways) {
+    all.push_back(way);
+    if (way.clients.empty()) continue;
+    all.push_back(way);
+    all.back().name = judgedName(way);
+  }
+  return all;
+}
+
+/// Gives `names` those of the ports that nobody has, by their hashes.
+void allot(const std::set<std::string>& names, std::uint16_t first, unsigned count,
+           WayPorts& ports) {
+  std::set<unsigned> taken;
+  for (const auto& [name, port] : ports) {
+    if (port >= first && port < first + count) taken.insert(port - first);
+  }
+  for (const std::string& name : names) {
+    if (taken.size() >= count) return;
+    auto offset = static_cast<unsigned>(fnv1a(name) % count);
+    while (!taken.insert(offset).second) offset = (offset + 1) % count;
+    ports[name] = static_cast<std::uint16_t>(first + offset);
+  }
 }
 
 /// Slots that a random number chooses from: few where few are enough to be fair.
@@ -292,28 +373,28 @@ bool isPairs(const IpAddress& address) {
   return range4().contains(address) || range6().contains(address);
 }
 
+std::string judgedName(const Way& way) {
+  return way.name + " judged";
+}
+
 WayPorts portsFor(const std::vector<Way>& ways, const WayPorts& before) {
   WayPorts ports;
-  std::set<std::uint16_t> taken;
   std::set<std::string> fresh;  // in order, so that agents that begin anew agree
-  for (const Way& way : ways) {
-    const auto had = before.find(way.name);
+  std::set<std::string> judged;
+  const auto take = [&](const std::string& name, std::set<std::string>& others) {
+    const auto had = before.find(name);
     if (had == before.end()) {
-      fresh.insert(way.name);
+      others.insert(name);
     } else {
       ports.insert(*had);
-      taken.insert(had->second);
     }
+  };
+  for (const Way& way : ways) {
+    take(way.name, fresh);
+    if (!way.clients.empty()) take(judgedName(way), judged);
   }
-  for (const std::string& name : fresh) {
-    if (taken.size() >= kPorts) break;
-    auto offset = static_cast<unsigned>(fnv1a(name) % kPorts);
-    while (taken.contains(static_cast<std::uint16_t>(kFirstPort + offset))) {
-      offset = (offset + 1) % kPorts;
-    }
-    ports[name] = static_cast<std::uint16_t>(kFirstPort + offset);
-    taken.insert(ports[name]);
-  }
+  allot(fresh, kFirstPort, kPorts, ports);
+  allot(judged, kFirstOfJudged, kPortsOfJudged, ports);
   return ports;
 }
 
@@ -322,7 +403,7 @@ nft::Table gatewayTable(const std::vector<Way>& ways, const WayPorts& ports) {
   nft::Set four{"slots4", "inet_proto . inet_service . mark", {}, "ipv4_addr . inet_service"};
   nft::Set six{"slots6", "inet_proto . inet_service . mark", {}, "ipv6_addr . inet_service"};
   Keeping keeping;
-  for (const Way& way : ways) {
+  for (const Way& way : withJudged(ways)) {
     const auto port = ports.find(way.name);
     if (way.targets.empty() || port == ports.end()) continue;
     nft::Set& set = way.family == IpFamily::V4 ? four : six;
@@ -346,15 +427,14 @@ nft::Table gatewayTable(const std::vector<Way>& ways, const WayPorts& ports) {
   append(leading, keeping.rules(in));
   append(leading, {in + "meta nfproto ipv4 dnat ip" + slot + four.name,
                    in + "meta nfproto ipv6 dnat ip6" + slot + six.name});
-  return {
-      "multinet_gateway",
-      {four, six, keeping.numbers, keeping.usable, keeping.times, keeping.had},
-      {{"lead", "prerouting", kDstnat, leading, "nat"},
-       {"pass",
-        "forward",
-        0,
-        {"ct state established,related accept", in + "ct status dnat accept", "drop"}},
-       {"hide", "postrouting", kSrcnat, {hiding(Transport::Tcp), hiding(Transport::Udp)}, "nat"}}};
+  return {"multinet_gateway",
+          {four, six, keeping.numbers, keeping.usable, keeping.times, keeping.had},
+          {{"lead", "prerouting", kDstnat, leading, "nat"},
+           {"pass",
+            "forward",
+            0,
+            {"ct state established,related accept", in + "ct status dnat accept", "drop"}},
+           {"hide", "postrouting", kSrcnat, hiding(), "nat"}}};
 }
 
 nft::Table nodeTable(const std::vector<Opened>& gateways, const std::vector<Way>& closed,
@@ -373,10 +453,15 @@ nft::Table nodeTable(const std::vector<Opened>& gateways, const std::vector<Way>
     for (const Way& way : gateway.ways) {
       const auto port = gateway.ports.find(way.name);
       const bool isV4 = way.family == IpFamily::V4;
+      const IpAddress& at = (isV4 ? pair.gateway4 : pair.gateway6).address;
+      const auto found = gateway.ports.find(judgedName(way));
+      const std::uint16_t judged =
+          way.clients.empty() || found == gateway.ports.end() ? std::uint16_t{0} : found->second;
+      if (judged != 0) of(way.family).admit(way, at, judged);
       if (way.targets.empty() || port == gateway.ports.end() || (!isV4 && !gateway.hasIpv6)) {
         of(way.family).refuse(way);
       } else {
-        of(way.family).lead(way, (isV4 ? pair.gateway4 : pair.gateway6).address, port->second);
+        of(way.family).lead(way, at, port->second, judged);
       }
     }
   }
@@ -387,7 +472,8 @@ nft::Table nodeTable(const std::vector<Opened>& gateways, const std::vector<Way>
   six.addTo(table);
   std::vector<std::string> leading = four.leading();
   append(leading, six.leading());
-  std::vector<std::string> refusing = {"ct state established,related accept"};
+  std::vector<std::string> refusing = {four.judging(), six.judging(),
+                                       "ct state established,related accept"};
   append(refusing, four.refusing());
   append(refusing, six.refusing());
   table.chains = {

@@ -50,6 +50,9 @@ inline constexpr unsigned kMostGateways = 1024;
 /// what `before` says stays.
 using WayPorts = std::map<std::string, std::uint16_t>;
 [[nodiscard]] WayPorts portsFor(const std::vector<Way>& ways, const WayPorts& before);
+/// Under which name clients of a way have a port of their own whom policies admit by their own
+/// addresses; a lower one than all others.
+[[nodiscard]] std::string judgedName(const Way& way);
 
 /// Table `multinet_gateway` of a gateway's namespace: to a random endpoint, or to the one that the
 /// client had, with the gateway's own address on the network; nothing is forwarded that didn't come

@@ -68,6 +68,30 @@ TEST(WayPorts, StayAndNeverMeet) {
   }
 }
 
+TEST(WayPorts, OfClientsWhoAreJudgedAreLow) {
+  Way way = wayOf("way", 1);
+  way.clients = {{ip("192.0.2.0"), ip("192.0.2.255")}};
+  std::vector<Way> ways;
+  for (int i = 0; i < 1100; ++i) {
+    ways.push_back(way);
+    ways.back().name += std::to_string(i);
+  }
+  const WayPorts ports = portsFor(ways, {});
+  std::set<std::uint16_t> low;
+  for (const auto& [name, port] : ports) {
+    EXPECT_GT(port, kProbePort);
+    EXPECT_EQ(port < 1024, name.ends_with(" judged")) << name;
+    if (port < 1024) low.insert(port);
+  }
+  EXPECT_THAT(low, SizeIs(1016)) << "the others have none";
+  EXPECT_THAT(ports, SizeIs(1100 + 1016));
+  // They aren't led by one that isn't theirs.
+  const auto table =
+      nodeTable({{pairOf(NetworkUid("u"), 0), true, {way}, {{"way", 4000}}}}, {}, {});
+  EXPECT_THAT(setOf(table, "judged_ports4").elements, IsEmpty());
+  EXPECT_THAT(setOf(table, "admitted4").elements, IsEmpty());
+}
+
 TEST(GatewayTable, HasASlotForEachRandomNumber) {
   const std::vector<Way> few = {wayOf("a", 3), wayOf("none", 0)};
   const auto table = gatewayTable(few, {{"a", 4000}, {"none", 4001}});

@@ -118,6 +118,24 @@ std::size_t readyHere(const k8s::Service& service, const Slices& slices, const P
   return pods.size();
 }
 
+policy::Ranges clientsOf(const Way& way, const policing::Admissions& admissions) {
+  const auto protocol = way.transport == Transport::Tcp ? api::Protocol::TCP : api::Protocol::UDP;
+  std::optional<policy::Ranges> all;
+  for (const Target& target : way.here) {
+    const auto found = admissions.find(target.address);
+    if (found == admissions.end()) continue;
+    policy::Ranges ranges;
+    for (const policing::Admission& one : found->second) {
+      const bool fits = !one.protocol || (*one.protocol == protocol && one.first <= target.port &&
+                                          target.port <= one.last);
+      if (fits && one.clients.first.family() == way.family) ranges.push_back(one.clients);
+    }
+    ranges = policy::joined(std::move(ranges));
+    all = all ? policy::common(*all, ranges) : std::move(ranges);
+  }
+  return all.value_or(policy::Ranges{});
+}
+
 std::vector<Way> waysOf(const k8s::Service& service, const Slices& slices, const Place& place) {
   std::vector<Way> ways;
   for (const IpAddress& address : addressesOf(service)) {
@@ -129,12 +147,18 @@ std::vector<Way> waysOf(const k8s::Service& service, const Slices& slices, const
       const auto add = [&](const char* kind, std::vector<Entrance> entrances,
                            api::TrafficPolicy policy) {
         if (entrances.empty()) return;
+        const auto endpoints = endpointsOf(port, family, slices, place);
+        std::vector<Target> here;
+        for (const auto& one : endpoints) {
+          const bool counts = policy == api::TrafficPolicy::Local && one.here;
+          if (counts && one.target.port != 0) here.push_back(one.target);
+        }
         const std::string protocol = *transport == Transport::Tcp ? " TCP " : " UDP ";
         ways.push_back({service.metadata.nameSpace + "/" + service.metadata.name + ":" +
                             std::to_string(number) + protocol + std::string(name(family)) + kind,
                         family, *transport, std::move(entrances),
-                        chosen(usable(endpointsOf(port, family, slices, place), policy), place),
-                        endpoints::affinityOf(service)});
+                        chosen(usable(endpoints, policy), place), endpoints::affinityOf(service),
+                        std::move(here)});
       };
       if (isExternal(service)) {
         add(" external", externalEntrances(service, port, family),

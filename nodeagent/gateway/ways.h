@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "lib/endpoints/frontends.h"
+#include "lib/policy/ranges.h"
+#include "nodeagent/policy/clients.h"
 
 namespace multinet::agent::gateway {
 
@@ -34,6 +36,11 @@ struct Way {
   std::vector<Target> targets{};  ///< at most kMostTargets; empty: whoever comes is refused
   /// For how many seconds a client keeps the target that it was given; 0: not at all.
   std::uint32_t affinity = 0;
+  /// Where it leads to this node's endpoints alone, by its Service's policy: all that there are,
+  /// also those that nobody is led to. Their policies say who is let in.
+  std::vector<Target> here{};
+  /// Those are let in by their own addresses; in order, disjoint.
+  policy::Ranges clients{};
   bool operator==(const Way&) const = default;
 };
 
@@ -60,6 +67,12 @@ inline constexpr std::size_t kMostTargets = 128;
 /// before it gives an address.
 [[nodiscard]] std::size_t readyHere(const k8s::Service& service, const Slices& slices,
                                     const Place& place);
+
+/// Whom all endpoints of a way admit that are isolated and here; none where none is isolated, since
+/// then everybody is let in anyhow.
+[[nodiscard]] policy::Ranges clientsOf(const Way& way, const policing::Admissions& admissions);
+/// More ranges than that aren't told to the kernel: its clients are let in as the gateway is.
+inline constexpr std::size_t kMostClientRanges = 4096;
 
 /// Its ClusterIPs; none of a headless one or of type ExternalName.
 [[nodiscard]] std::vector<IpAddress> addressesOf(const k8s::Service& service);

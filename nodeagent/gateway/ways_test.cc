@@ -77,6 +77,41 @@ TEST(Ways, ANodePortIsAtAnyAddressOfTheNode) {
   EXPECT_TRUE(isOpenEverywhere(service));
 }
 
+TEST(Ways, OfALocalPolicyKnowAllEndpointsOfTheNode) {
+  auto service = serviceOf("NodePort");
+  service.spec.ports[0].nodePort = 30080;
+  EXPECT_THAT(waysOf(service, sliceOf(3, 2), kPlace).at(0).here, IsEmpty());
+  service.spec.externalTrafficPolicy = "Local";
+  auto slice = std::make_shared<k8s::EndpointSlice>(*sliceOf(3, 2).at(0));
+  slice->endpoints[1].conditions = {false, true, true};
+  const auto ways = waysOf(service, {slice}, kPlace);
+  EXPECT_THAT(ways.at(0).targets, ElementsAre(Target{ip("10.20.0.1"), 8080}));
+  EXPECT_THAT(ways.at(0).here,
+              ElementsAre(Target{ip("10.20.0.1"), 8080}, Target{ip("10.20.0.2"), 8080}))
+      << "one that ends, too";
+}
+
+policy::AddressRange rangeOf(const std::string& text) {
+  return {range(text).first(), range(text).last()};
+}
+
+TEST(Clients, AreThoseWhomAllIsolatedEndpointsAdmit) {
+  Way way{"web"};
+  way.here = {{ip("10.20.0.1"), 8080}, {ip("10.20.0.2"), 8080}, {ip("10.20.0.3"), 8080}};
+  const policing::Admission wide{std::nullopt, 0, 0, rangeOf("192.0.2.0/24")};
+  const policing::Admission port{api::Protocol::TCP, 8000, 8080, rangeOf("192.0.2.0/25")};
+  const policing::Admission other{api::Protocol::TCP, 80, 80, rangeOf("203.0.113.0/24")};
+  const policing::Admission datagrams{api::Protocol::UDP, 1, 65535, rangeOf("203.0.113.0/24")};
+  const policing::Admission six{std::nullopt, 0, 0, rangeOf("2001:db8::/32")};
+  EXPECT_THAT(clientsOf(way, {}), IsEmpty()) << "nobody is isolated";
+  EXPECT_THAT(clientsOf(way, {{ip("10.20.0.1"), {wide, other, datagrams, six}}}),
+              ElementsAre(rangeOf("192.0.2.0/24")));
+  EXPECT_THAT(clientsOf(way, {{ip("10.20.0.1"), {wide}}, {ip("10.20.0.2"), {port, other}}}),
+              ElementsAre(rangeOf("192.0.2.0/25")));
+  EXPECT_THAT(clientsOf(way, {{ip("10.20.0.1"), {wide}}, {ip("10.20.0.3"), {}}}), IsEmpty());
+  EXPECT_THAT(clientsOf(way, {{ip("10.20.0.9"), {wide}}}), IsEmpty()) << "of another service";
+}
+
 TEST(Ways, ALoadBalancersAddressesAreWhereFramesArriveWithThem) {
   auto service = serviceOf("LoadBalancer");
   service.spec.loadBalancerSourceRanges = {" 10.0.0.7/8 ", "10.1.0.0/16", "fd00::/8", "nonsense"};

@@ -96,7 +96,7 @@ TEST_F(PolicyGuardTest, ATighterPolicyEndsOpenFlowsAtTheNextPacket) {
 }
 
 /// Three is a gateway's port.
-TEST_F(PolicyGuardTest, ChecksOfTheNodesGatewayPassAndNothingElseOfIt) {
+TEST_F(PolicyGuardTest, OfTheNodesGatewayChecksPassAndClientsWhomItJudged) {
   plug({&one_, &two_, &three_});
   for (const TestPod* pod : {&one_, &two_, &three_}) pod->address();
   Program closed = toTwo({});
@@ -110,17 +110,22 @@ TEST_F(PolicyGuardTest, ChecksOfTheNodesGatewayPassAndNothingElseOfIt) {
     return ethernet(to.mac(), from.mac(), kIpv4,
                     ipv4(from.v4(), to.v4(), kTcp, tcpSyn(source, 7000)));
   };
-  for (const unsigned source : {512U, 1023U}) {
+  for (const unsigned source : {512U, 1023U, 1024U, 16383U}) {
     EXPECT_TRUE(arrives(three_, syn(three_, two_, source), two_)) << source;
     EXPECT_FALSE(arrives(one_, syn(one_, two_, source), two_)) << "a pod's from " << source;
   }
-  for (const unsigned source : {511U, 1024U, 65535U}) {
-    EXPECT_FALSE(arrives(three_, syn(three_, two_, source), two_)) << "a client's from " << source;
+  for (const unsigned source : {511U, 16384U, 65535U}) {
+    EXPECT_FALSE(arrives(three_, syn(three_, two_, source), two_)) << "another's from " << source;
   }
-  EXPECT_FALSE(arrives(three_, datagram(three_, two_, 700, 7000), two_));
+  EXPECT_FALSE(arrives(three_, datagram(three_, two_, 1023, 7000), two_)) << "no check is UDP";
+  EXPECT_TRUE(arrives(three_, datagram(three_, two_, 1024, 7000), two_));
+  EXPECT_FALSE(arrives(one_, datagram(one_, two_, 1024, 7000), two_));
+  EXPECT_FALSE(arrives(three_, datagram(three_, two_, 16384, 7000), two_));
   EXPECT_FALSE(arrives(two_, syn(two_, three_, 7000), three_)) << "it begins nothing";
   for (const bool isV6 : {false, true}) {
     TcpPair check(three_, two_, 7000, isV6, 700);
+    UdpPair client(three_, two_, 7000, isV6, 2000);
+    EXPECT_TRUE(client.exchange());
     EXPECT_TRUE(check.exchange());
     // Flows are judged again, and answers too.
     Program more = closed;
@@ -129,10 +134,11 @@ TEST_F(PolicyGuardTest, ChecksOfTheNodesGatewayPassAndNothingElseOfIt) {
     ASSERT_TRUE(hold(more));
     EXPECT_TRUE(check.arrivesInTime(End::Server));
     EXPECT_TRUE(check.arrivesInTime(End::Client));
+    EXPECT_TRUE(client.exchange());
     ASSERT_TRUE(hold(closed));
     EXPECT_TRUE(check.exchange());
   }
-  const auto before = node_.elements();
+  ASSERT_TRUE(eventually([&] { return node_.elements()["current"].size() == 1; }));
   node_.start();
   ASSERT_TRUE(hold(closed));
   EXPECT_EQ(node_.guard().commits(), 0U) << "a restart writes nothing";

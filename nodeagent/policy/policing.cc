@@ -44,6 +44,7 @@ struct Policing::Question {
   std::vector<std::unique_ptr<policy::Pod>> pods;
   std::vector<policy::Subject> subjects;
   std::map<policy::PodKey, std::string> ports;
+  std::map<policy::PodKey, std::vector<IpAddress>> addresses;
 };
 
 Policing::Policing(watch::Caches& caches, Kernel kernel, std::function<Result<Ends>()> ends,
@@ -61,6 +62,14 @@ Policing::Policing(watch::Caches& caches, Kernel kernel, std::function<Result<En
 PolicingCounts Policing::counts() const {
   const std::lock_guard lock(mutex_);
   return counts_;
+}
+
+std::shared_ptr<const Admissions> Policing::admissions(const NetworkUid& network) const {
+  static const auto kNobody = std::make_shared<const Admissions>();
+  const std::lock_guard lock(mutex_);
+  if (!admissionsKnown_) return nullptr;
+  const auto found = admissions_.find(network);
+  return found == admissions_.end() ? kNobody : found->second;
 }
 
 template <class Work>
@@ -253,6 +262,9 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, const Network& ne
       if (keys.contains(key)) key.name += " " + plan.name.str() + " " + intent.str();
       keys.insert(key);
       if (end != member.ends.end()) question.ports.emplace(key, end->second);
+      for (const AddressPlan& one : plan.addresses) {
+        question.addresses[key].push_back(one.address.address);
+      }
       auto pod = std::make_unique<policy::Pod>(member.who.value_or(policy::Pod{}));
       pod->key = key;
       pod->interfaces = {{network.name, {}}};
@@ -268,6 +280,18 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, const Network& ne
     if (auto told = book_.defaultOf(space, uid)) question.defaults.emplace(space, std::move(told));
   }
   return question;
+}
+
+void Policing::publishAdmissions() {
+  if (!recovered_) return;
+  std::map<NetworkUid, std::shared_ptr<const Admissions>> now;
+  for (const auto& [uid, network] : networks_) now.emplace(uid, network.admissions);
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(admissionsKnown_, true) && admissions_ == now) return;
+    admissions_ = std::move(now);
+  }
+  reports_.admissions();
 }
 
 /// What the kernel refuses is in `trouble`; the error is of what isn't known.
@@ -288,6 +312,10 @@ Status Policing::commit(const NetworkUid& uid, Network& network) {
   auto compiled = policy::compile(question.subjects, asked, source, numbers_);
   ++compiled_;
   network.program = compiled.program;
+  auto admissions = admissionsOf(question.subjects, asked, question.addresses, compiled.cut);
+  if (network.admissions == nullptr || *network.admissions != admissions) {
+    network.admissions = std::make_shared<const Admissions>(std::move(admissions));
+  }
   const auto gateways = gateways_.find(uid);
   const Status done = question.ports.empty()
                           ? Status{}
@@ -443,6 +471,7 @@ void Policing::tell() {
     const std::lock_guard lock(mutex_);
     counts_ = counts;
   }
+  publishAdmissions();
   reports_.node(trouble, counts.isolated > 0);
   if (!recovered_) return;
   const std::uint64_t now = revision();

@@ -23,6 +23,7 @@
 #include "lib/policy/program.h"
 #include "nodeagent/attach/policies.h"
 #include "nodeagent/policy/book.h"
+#include "nodeagent/policy/clients.h"
 #include "nodeagent/watch/caches.h"
 
 namespace multinet::agent::policing {
@@ -75,6 +76,8 @@ struct PolicingReports {
   std::function<void(std::uint64_t)> revision;
   /// Whether any interface here is to be isolated, and why that fails.
   std::function<void(const std::optional<Error>& trouble, bool any)> node;
+  /// What clients of gateways are admitted to is another, or known now.
+  std::function<void()> admissions = [] {};
 };
 
 /// All it is given outlives it.
@@ -94,6 +97,9 @@ class Policing final : public attach::Policies {
   [[nodiscard]] const async::Lane& lane() const { return lane_; }
   /// As of the last look. Any thread.
   [[nodiscard]] PolicingCounts counts() const;
+  /// Whom the network's isolated interfaces admit of clients who aren't on it; null: that isn't
+  /// known yet. Any thread.
+  [[nodiscard]] std::shared_ptr<const Admissions> admissions(const NetworkUid& network) const;
 
   void join(attach::Policeable pod, async::Answer<void> done) override;
   void known(attach::Policeable pod) override;
@@ -120,6 +126,7 @@ class Policing final : public attach::Policies {
     bool dirty = true;
     std::optional<Error> trouble{};  ///< of its last commit
     policy::Program program{};
+    std::shared_ptr<const Admissions> admissions{};            ///< null: never compiled
     std::map<At, std::optional<api::InterfacePolicy>> said{};  ///< of those of which anything was
   };
   struct Joining {
@@ -154,6 +161,7 @@ class Policing final : public attach::Policies {
   [[nodiscard]] bool isComplete(const Member& member, const InterfacePlan& plan) const;
   [[nodiscard]] Question questionOf(const NetworkUid& uid, const Network& network) const;
   [[nodiscard]] Status commit(const NetworkUid& uid, Network& network);
+  void publishAdmissions();
   void say(Network& network, const Question& question, const policy::Compiled& compiled);
   [[nodiscard]] api::InterfacePolicy judge(const Network& network, const Member& member,
                                            const InterfacePlan& plan, bool isCut) const;
@@ -171,12 +179,14 @@ class Policing final : public attach::Policies {
   const PolicingReports reports_;
   const Clock& clock_;
   const PolicingOptions options_;
-  mutable std::mutex mutex_;  // of the next four
+  mutable std::mutex mutex_;  // of the next six
   std::vector<Joining> inbox_;
   std::set<IntentId> heard_;  ///< of these
   bool allKnown_ = false;
   PolicingCounts counts_;
-  std::mutex turn_;  // of all that follows but the last two
+  std::map<NetworkUid, std::shared_ptr<const Admissions>> admissions_;  ///< null: not known yet
+  bool admissionsKnown_ = false;  ///< of networks that aren't there: nobody of them is isolated
+  std::mutex turn_;               // of all that follows but the last two
   Book book_;
   policy::Numbers numbers_;
   std::map<IntentId, Member> members_;

@@ -439,6 +439,24 @@ TEST_F(PolicingTest, PortsOfTheGatewayAreToldWithTheNetwork) {
   EXPECT_TRUE(eventually([&] { return kernel_.held("uid-blue")->gateways == Ports{"mnp-new"}; }));
 }
 
+TEST_F(PolicingTest, WhomItsInterfacesAdmitOfClientsIsToldOnceItIsKnown) {
+  EXPECT_EQ(policing_.admissions(NetworkUid("uid-blue")), nullptr);
+  Policeable db = policeable("db");
+  db.interfaces[0].addresses = {{InterfaceAddress::parse("10.0.0.1/16").value(), {}}};
+  ends_[{IntentId("i-db"), "net1"}] = "mnp-db";
+  policing_.known(db);
+  setPod("db", "db");
+  setPolicies(slices());
+  EXPECT_EQ(policing_.admissions(NetworkUid("uid-blue")), nullptr);
+  policing_.recovered();
+  ASSERT_TRUE(eventually([&] { return policing_.admissions(NetworkUid("uid-blue")) != nullptr; }));
+  const Admissions nobody = {{ip("10.0.0.1"), {}}};
+  EXPECT_EQ(*policing_.admissions(NetworkUid("uid-blue")), nobody) << "pods are no clients";
+  EXPECT_EQ(*policing_.admissions(NetworkUid("uid-green")), Admissions{});
+  policing_.release({"mnp-db"}, {IntentId("i-db")});
+  EXPECT_EQ(*policing_.admissions(NetworkUid("uid-blue")), Admissions{});
+}
+
 TEST_F(PolicingTest, ATypeWithoutANodesEndIsToldWhereAPolicySelectsIt) {
   policing_.recovered();
   setPod("db", "db");

@@ -54,25 +54,12 @@ Number kernelNumber(const Standing& standing, Number number) {
   return found == standing.numbers.end() ? kEndOfNumbers : found->second;
 }
 
-/// As nft lists it: a prefix where it is one.
-std::string rangeText(const policy::AddressRange& range) {
-  const unsigned bits = range.first.isV4() ? 32 : 128;
-  for (unsigned length = 0; length < bits; ++length) {
-    const IpPrefix prefix(range.first, length);
-    if (prefix.first() == range.first && prefix.last() == range.last) {
-      return range.first.str() + "/" + std::to_string(length);
-    }
-  }
-  return range.first.str() + "-" + range.last.str();
-}
-
 std::pair<std::string, std::string> addressElement(const policy::AddressRange& range, Number peers,
                                                    const Standing& standing) {
   const bool isOne = range.first == range.last;
   const std::string set =
       std::string(isOne ? "classes" : "ranges") + (range.first.isV4() ? "4" : "6");
-  return {set, markOf(networkNumber(standing)) + " . " +
-                   (isOne ? range.first.str() : rangeText(range)) + " : " +
+  return {set, markOf(networkNumber(standing)) + " . " + policy::textOf(range) + " : " +
                    markOf(kernelNumber(standing, peers))};
 }
 

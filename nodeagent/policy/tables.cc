@@ -28,12 +28,12 @@ constexpr int kForwardPriority = 10;
 /// One end of a frame, asked whether it may.
 struct Side {
   std::string chain;
-  const char* port;                  ///< whose subject it is
-  const char* direction;             ///< the map of subjects
-  const char* peer;                  ///< which address of the frame is the other end's
-  const char* permits;               ///< the chain that looks them up
-  const char* denied;                ///< the chain of those that aren't allowed
-  std::optional<std::string> check;  ///< the rule of health checks, which are never denied
+  const char* port;                   ///< whose subject it is
+  const char* direction;              ///< the map of subjects
+  const char* peer;                   ///< which address of the frame is the other end's
+  const char* permits;                ///< the chain that looks them up
+  const char* denied;                 ///< the chain of those that aren't allowed
+  std::vector<std::string> gateways;  ///< rules of what is let pass of gateways
 };
 
 /// Sets mark to kDenied where no permit is found.
@@ -56,11 +56,16 @@ std::vector<std::string> askRules(const Side& side) {
   return rules;
 }
 
-/// What a gateway of this node asks by itself, and the answers to it: no client has such a port
-/// there, and no pod has that port of the bridge.
-std::string checkRule(const char* gateway, const char* port) {
-  return std::string(gateway) + " @gateways meta l4proto 6 th " + port + " " +
-         std::to_string(kFirstCheckPort) + "-" + std::to_string(kLastCheckPort) + " return";
+/// What a gateway of this node asks by itself, what it lets in of clients whom it has judged, and
+/// the answers to both: no other client has such a port there, and no pod has that port of the
+/// bridge.
+std::vector<std::string> gatewayRules(const std::string& gateway, const std::string& port) {
+  const auto ports = [&](std::uint16_t first, std::uint16_t last) {
+    return " th " + port + " " + std::to_string(first) + "-" + std::to_string(last) + " return";
+  };
+  const std::string of = gateway + " @gateways meta l4proto ";
+  return {of + "6" + ports(kFirstCheckPort, kLastCheckPort),
+          of + "{ 6, 17 }" + ports(kFirstJudgedPort, kLastJudgedPort)};
 }
 
 /// Asked twice: between the lookups of one packet a transaction may come, and what is read before
@@ -157,13 +162,13 @@ nft::Table rulesTable() {
   for (const Side& side : std::initializer_list<Side>{
            {"egress", "iifname", "egress", "daddr", "by_dport", "denied_sent", {}},
            {"ingress", "oifname", "ingress", "saddr", "by_dport", "denied_got",
-            checkRule("iifname", "sport")},
+            gatewayRules("iifname", "sport")},
            // Mirrored: who gets an answer is who began.
            {"egress_of_reply", "oifname", "egress", "saddr", "by_sport", "denied_answer_to", {}},
            {"ingress_of_reply", "iifname", "ingress", "daddr", "by_sport", "denied_answer_of",
-            checkRule("oifname", "dport")}}) {
+            gatewayRules("oifname", "dport")}}) {
     std::vector<std::string> rules = sideRules(side);
-    if (side.check) rules.insert(rules.begin(), *side.check);
+    rules.insert(rules.begin(), side.gateways.begin(), side.gateways.end());
     table.chains.push_back({side.chain, "", 0, std::move(rules)});
     table.chains.push_back({"ask_" + side.chain, "", 0, askRules(side)});
   }

@@ -456,6 +456,43 @@ def test_local_is_served_by_nodes_with_endpoints_alone(shop: Shop) -> None:
     assert "refused" in got, got
 
 
+def test_policies_judge_clients_by_their_own_addresses_where_they_are_local(shop: Shop) -> None:
+    cluster, namespace = shop.cluster, shop.namespace
+    at = cluster.nodes[0]
+    cluster.apply(
+        pod("web-0", namespace, node=at, networks="stage", labels={"app": "web"}, script=SERVE)
+    )
+    cluster.apply(
+        service("web", namespace, "stage", clusterIP=None, type="NodePort",
+                externalTrafficPolicy="Local")
+    )  # fmt: skip
+    cluster.wait_pod_ready("web-0", namespace)
+    url = f"http://{node_address(cluster, at)}:{node_port(shop, 'web')}/"
+    cluster.wait(answered(lambda: from_outside(cluster, url)), 60, f"{url} from outside")
+    _, out, _ = cluster.node_exec_try("cp", "ip", "-o", "route", "get", node_address(cluster, at))
+    client = out.split(" src ")[1].split()[0]
+
+    def admit(cidr: str, *but: str) -> None:
+        block = {"cidr": cidr, "except": list(but)} if but else {"cidr": cidr}
+        rule = {"from": [{"ipBlock": block}], "ports": [{"protocol": "TCP", "port": 8080}]}
+        cluster.apply(policy("web", namespace, "stage", ingress=[rule]))
+
+    def is_kept_out() -> bool:
+        got = from_outside(cluster, url)
+        assert got.startswith("failed: 28"), got  # curl's word for an answer that never came
+        return True
+
+    admit("203.0.113.0/24")
+    cluster.wait(is_kept_out, 30, "a client of another block to be kept out")
+    admit(f"{client}/32")
+    cluster.wait(answered(lambda: from_outside(cluster, url)), 30, "a client of the block")
+    assert page_of(shop, "asker", url) == "timed out", "a pod is another client"
+    # An ipBlock holds for addresses of the network, too, of which the gateway has one.
+    admit("0.0.0.0/0", f"{client}/32", "10.66.0.0/24")
+    cluster.wait(is_kept_out, 30, "a client that is excepted to be kept out")
+    cluster.wait(answered(lambda: page_of(shop, "asker", url)), 30, "all others to come in")
+
+
 def test_an_endpoint_that_is_not_healthy_leaves_that_service_alone(shop: Shop) -> None:
     cluster = shop.cluster
     check = {"httpGet": {"port": 8080, "path": "/healthz"}, "periodSeconds": 1,
