@@ -313,6 +313,34 @@ std::vector<std::string> hiding() {
   return rules;
 }
 
+/// Endpoints whose policies were asked about a way's clients. Who isn't one any more may have
+/// others by now, and connections still.
+struct Asked {
+  nft::Set four{"asked4", "inet_proto . inet_service . ipv4_addr . inet_service", {}};
+  nft::Set six{"asked6", "inet_proto . inet_service . ipv6_addr . inet_service", {}};
+
+  void add(const Way& way, const WayPorts& ports) {
+    const auto port = ports.find(judgedName(way));
+    if (way.clients.empty() || port == ports.end()) return;
+    nft::Set& set = way.family == IpFamily::V4 ? four : six;
+    for (const Target& target : way.here) {
+      set.elements.insert(portText(way, port->second) + " . " + target.address.str() + " . " +
+                          std::to_string(target.port));
+    }
+  }
+  /// Of each packet from the node.
+  [[nodiscard]] std::vector<std::string> rules(const std::string& in) const {
+    std::vector<std::string> all;
+    for (const auto& [ip, set] : {std::pair("ip", &four), std::pair("ip6", &six)}) {
+      all.push_back(fmt::format(
+          "{}meta l4proto {{ 6, 17 }} ct original proto-dst {}-{} meta l4proto . ct original "
+          "proto-dst . {} daddr . th dport != @{} drop",
+          in, kFirstOfJudged, kFirstOfJudged + kPortsOfJudged - 1, ip, set->name));
+    }
+    return all;
+  }
+};
+
 /// Each way, and once more for those of its clients who have a port of their own.
 std::vector<Way> withJudged(const std::vector<Way>& ways) {
   std::vector<Way> all;
@@ -403,6 +431,8 @@ nft::Table gatewayTable(const std::vector<Way>& ways, const WayPorts& ports) {
   nft::Set four{"slots4", "inet_proto . inet_service . mark", {}, "ipv4_addr . inet_service"};
   nft::Set six{"slots6", "inet_proto . inet_service . mark", {}, "ipv6_addr . inet_service"};
   Keeping keeping;
+  Asked asked;
+  for (const Way& way : ways) asked.add(way, ports);
   for (const Way& way : withJudged(ways)) {
     const auto port = ports.find(way.name);
     if (way.targets.empty() || port == ports.end()) continue;
@@ -427,13 +457,13 @@ nft::Table gatewayTable(const std::vector<Way>& ways, const WayPorts& ports) {
   append(leading, keeping.rules(in));
   append(leading, {in + "meta nfproto ipv4 dnat ip" + slot + four.name,
                    in + "meta nfproto ipv6 dnat ip6" + slot + six.name});
+  std::vector<std::string> passing = asked.rules(in);
+  append(passing, {"ct state established,related accept", in + "ct status dnat accept", "drop"});
   return {"multinet_gateway",
-          {four, six, keeping.numbers, keeping.usable, keeping.times, keeping.had},
+          {four, six, keeping.numbers, keeping.usable, keeping.times, keeping.had, asked.four,
+           asked.six},
           {{"lead", "prerouting", kDstnat, leading, "nat"},
-           {"pass",
-            "forward",
-            0,
-            {"ct state established,related accept", in + "ct status dnat accept", "drop"}},
+           {"pass", "forward", 0, passing},
            {"hide", "postrouting", kSrcnat, hiding(), "nat"}}};
 }
 
