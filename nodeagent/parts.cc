@@ -124,6 +124,9 @@ Status NetworkParts::startGuards() {
     options.others = [this] { return guard_->commits(); };
     MULTINET_TRY(policyGuard_, policing::PolicyGuard::start(switchNetns, options, clock_));
   }
+  if (podGuards_ == nullptr) {
+    podGuards_ = std::make_unique<policing::PodGuards>(policing::PolicyGuardOptions{}, clock_);
+  }
   if (policing_ == nullptr) policing_ = makePolicing();
   return {};
 }
@@ -154,7 +157,12 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
                 network, bridge,
                 {std::move(wanted.program), std::move(wanted.ports), std::move(wanted.gateways)});
           },
-          [this](const NetworkUid& network) { policyGuard_->forget(network); }},
+          [this](const NetworkUid& network) { policyGuard_->forget(network); },
+          [this](const NetworkUid& network, const policy::Program& program, const auto& pods) {
+            return podGuards_->commit(network, program, pods);
+          },
+          [this](const attach::PodPort& port) { return podGuards_->linked(port); },
+          [this](const attach::PodPort& port) { podGuards_->leave(port); }},
       [this] { return endsOfLinks(); }, std::move(reports), clock_, std::move(options));
 }
 
@@ -302,6 +310,7 @@ void NetworkParts::serve() {
   watchdog_.watch(joining_->lane(), kOwnerStuck);
   watchdog_.watch(guard_->lane(), kKernelStuck);
   watchdog_.watch(policyGuard_->lane(), kKernelStuck);
+  watchdog_.watch(podGuards_->lane(), kKernelStuck);
   watchdog_.watch(policing_->lane(), kKernelStuck);
   watchdog_.watch(gateways_->lane(), kKernelStuck);
   watchdog_.watch([this] { return checker_->health(); }, kOwnerStuck);
@@ -446,6 +455,7 @@ Status NetworkParts::leave() {
   guard_->stop();
   policing_->stop();
   policyGuard_->stop();
+  podGuards_->stop();
   gateways_->stop();
   checker_->stop();
   localHealth_->stop();

@@ -26,6 +26,7 @@
 #include "nodeagent/networks/kernel_networks.h"
 #include "nodeagent/own_sets.h"
 #include "nodeagent/policy/guard.h"
+#include "nodeagent/policy/pod_guards.h"
 #include "nodeagent/policy/policing.h"
 #include "nodeagent/recover/recovery.h"
 #include "nodeagent/report/api_reporter.h"
@@ -73,7 +74,10 @@ class NetworkParts {
     return feeding_ ? policing_->counts() : policing::PolicingCounts{};
   }
   [[nodiscard]] policing::Denied denied() const {
-    return feeding_ ? policyGuard_->denied() : policing::Denied{};
+    if (!feeding_) return {};
+    const policing::Denied inPods = podGuards_->denied();
+    const policing::Denied denied = policyGuard_->denied();
+    return {denied.egress + inPods.egress, denied.ingress + inPods.ingress};
   }
   /// Intents stay in the journal for the successor.
   void stop();
@@ -128,6 +132,7 @@ class NetworkParts {
   std::string bootId_;
   std::unique_ptr<isolation::PortGuard> guard_;
   std::unique_ptr<policing::PolicyGuard> policyGuard_;
+  std::unique_ptr<policing::PodGuards> podGuards_;
   std::unique_ptr<policing::Policing> policing_;
   std::unique_ptr<attach::KernelAttachEngine> engine_;
   std::unique_ptr<MeasuredEngine> measured_;

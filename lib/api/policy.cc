@@ -269,11 +269,10 @@ void warnOfBlocks(const PolicyRule& rule, const std::string& path,
 
 void warnOfNetwork(const PodNetwork& network, const std::string& path, Report& report) {
   const std::string& name = network.metadata.name;
-  if (!isPoliced(network.spec.type)) {
+  if (!isPoliced(network.spec)) {
     report.warnings.push_back({path, name,
-                               "is of type " + std::string(api::name(network.spec.type)) +
-                                   ", on whose interfaces nodes don't enforce policies: pods run, "
-                                   "and status.notEnforced names them",
+                               "is of type IPVlan and mode L3S, on whose interfaces nodes don't "
+                               "enforce policies: pods run, and status.notEnforced names them",
                                "", "TypeNotCovered", Code::Ok});
   }
   if (network.spec.portSecurity != PortSecurity::Enforced) {
@@ -294,14 +293,15 @@ bool hasPodPeers(const PodNetworkPolicySpec& spec) {
 
 }  // namespace
 
-bool isPoliced(NetworkType type) {
-  switch (type) {
+bool isPoliced(const PodNetworkSpec& spec) {
+  switch (spec.type) {
     case NetworkType::Vxlan:
     case NetworkType::Bridge:
     case NetworkType::Vlan:
-      return true;
     case NetworkType::Macvlan:
+      return true;
     case NetworkType::IPVlan:
+      return spec.ipvlan && spec.ipvlan->mode != IpvlanMode::L3S;
     case NetworkType::Unknown:
       return false;
   }

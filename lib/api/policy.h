@@ -26,8 +26,8 @@ inline constexpr std::size_t kMaxPolicyBytes = std::size_t{256} * 1024;
 /// be applied in any order.
 [[nodiscard]] Report validate(const PodNetworkPolicy& policy, const Catalog& catalog);
 
-/// Whether nodes hold interfaces on networks of this type to policies: those that have an end on
-/// the node.
-[[nodiscard]] bool isPoliced(NetworkType type);
+/// Whether nodes hold interfaces on such a network to policies: at an end on the node or inside the
+/// pod.
+[[nodiscard]] bool isPoliced(const PodNetworkSpec& spec);
 
 }  // namespace multinet::api

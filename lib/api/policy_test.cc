@@ -277,11 +277,13 @@ TEST(PolicyAndNetworks, OneThatWeakensItIsWarned) {
   EXPECT_THAT(all(validate(policy, catalog).warnings),
               HasSubstr("spec.podNetworkNames: \"blue\" has portSecurity MACOnly"));
   catalog.networks.at("blue").spec.portSecurity = PortSecurity::Enforced;
-  for (const auto type : {NetworkType::Macvlan, NetworkType::IPVlan}) {
-    catalog.networks.at("blue").spec.type = type;
-    EXPECT_THAT(all(validate(policy, catalog).warnings), HasSubstr("nodes don't enforce policies"));
-  }
-  for (const auto type : {NetworkType::Vxlan, NetworkType::Bridge, NetworkType::Vlan}) {
+  catalog.networks.at("blue").spec.type = NetworkType::IPVlan;
+  catalog.networks.at("blue").spec.ipvlan = IpvlanSpec{"eth1", IpvlanMode::L3S};
+  EXPECT_THAT(all(validate(policy, catalog).warnings), HasSubstr("nodes don't enforce policies"));
+  catalog.networks.at("blue").spec.ipvlan->mode = IpvlanMode::L3;
+  EXPECT_THAT(validate(policy, catalog).warnings, IsEmpty());
+  for (const auto type :
+       {NetworkType::Vxlan, NetworkType::Bridge, NetworkType::Vlan, NetworkType::Macvlan}) {
     catalog.networks.at("blue").spec.type = type;
     EXPECT_THAT(validate(policy, catalog).warnings, IsEmpty());
   }
@@ -295,11 +297,11 @@ TEST(PolicyAndNetworks, ADefaultThatShutsOrThatNobodyEnforcesIsWarned) {
   network.spec.defaultPolicy = DefaultPolicy::Deny;
   EXPECT_THAT(all(validate(network).warnings),
               HasSubstr("spec.defaultPolicy: \"Deny\" lets pods of the network neither"));
-  network.spec.type = NetworkType::Macvlan;
+  network.spec.type = NetworkType::IPVlan;
   network.spec.bridge.reset();
-  network.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Bridge, {}};
+  network.spec.ipvlan = IpvlanSpec{"eth1", IpvlanMode::L3S};
   EXPECT_THAT(all(validate(network).warnings), HasSubstr("isn't enforced by nodes on interfaces of "
-                                                         "type Macvlan"));
+                                                         "type IPVlan"));
 }
 
 TEST(PolicyAndNetworks, PodsWithoutAddressesAreNoPeers) {

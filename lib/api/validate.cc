@@ -171,11 +171,11 @@ std::optional<Violation> warnOfForgery(PortSecurity security) {
 std::optional<Violation> warnOfDefault(const PodNetworkSpec& spec) {
   if (spec.defaultPolicy == DefaultPolicy::Allow) return std::nullopt;
   const std::string value(k8s::spell(spec.defaultPolicy));
-  if (!isPoliced(spec.type)) {
+  if (!isPoliced(spec)) {
     return Violation{"spec.defaultPolicy",
                      value,
-                     "isn't enforced by nodes on interfaces of type " +
-                         std::string(name(spec.type)) + "; each says so in its PodInterfaceSet",
+                     "isn't enforced by nodes on interfaces of type IPVlan and mode L3S; each says "
+                     "so in its PodInterfaceSet",
                      "",
                      "TypeNotCovered",
                      Code::Ok};

@@ -253,15 +253,13 @@ class KernelAttachEngine::Impl {
     if (!ops) return {fail(ops.error()), {}};
     auto secured = secureInterfaces(options_.guard, task.desired, *observed, *ops);
     if (!secured) return {fail(secured.error().within("attach")), {}};
-    if (const Status held = policeInterfaces(guards_.policies, task.desired, *observed, *ops);
-        !held) {
-      return {fail(held.error().within("attach")), {}, false, std::move(secured->added)};
-    }
+    const auto held = policeInterfaces(guards_.policies, pod, task.desired, *observed, *ops);
+    if (!held) return {fail(held.error().within("attach")), {}, false, std::move(secured->added)};
+    secured->added.insert(secured->added.end(), held->begin(), held->end());
     Applier::BeforeUp beforeUp;
-    if (!secured->inPod.empty()) {
+    if (!secured->inPod.empty() || !held->empty()) {
       beforeUp = [&](const auto& replacedMacs) {
-        return securePod(options_.guard, pod, secured->inPod, replacedMacs,
-                         isolation::PortGuard::Pod::New);
+        return guards_.beforeUp(task.desired.intent, pod, secured->inPod, replacedMacs);
       };
     }
     Applier applier(sockets_.side(), pod, task.abort, presentLinks(*observed, task.desired),

@@ -39,9 +39,10 @@ class Repair {
     }
     if (ops->empty()) return {std::move(status), {}};
     Applier::BeforeUp beforeUp;
-    if (makesLink(*ops) && !inPod_.empty()) {
+    const bool isInPod = !inPod_.empty() || isPolicedInPod(desired_.interfaces[position]);
+    if (makesLink(*ops) && isInPod) {
       beforeUp = [this](const auto& replacedMacs) {
-        return securePod(guards_.ports, pod_, inPod_, replacedMacs, isolation::PortGuard::Pod::New);
+        return guards_.beforeUp(desired_.intent, pod_, inPod_, replacedMacs);
       };
     }
     Applier applier(host_, pod_, abort_, presentLinks(observed, desired_), std::move(beforeUp));
@@ -65,7 +66,7 @@ class Repair {
     status.secured =
         secured ? std::move(secured->told.front()) : isolation::notCommitted(secured.error());
     // What became of it is told by those who hold policies.
-    const Status policed = policeInterfaces(guards_.policies, one, observed, ops);
+    const auto policed = policeInterfaces(guards_.policies, pod_, one, observed, ops);
     if ((secured && policed) || !makesLink(ops)) return {};
     return fail(secured ? policed.error() : secured.error());
   }

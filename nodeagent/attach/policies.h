@@ -1,10 +1,12 @@
 // Whom the engine, and the owner of the sandboxes, tell of interfaces that policies may be about.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "lib/async/answer.h"
+#include "lib/base/fd.h"
 #include "nodeagent/isolation/port.h"
 #include "nodeagent/model/interface.h"
 
@@ -15,6 +17,14 @@ struct Policeable {
   IntentId intent;
   PodRef pod;
   std::vector<InterfacePlan> interfaces;
+};
+
+/// A link that has no end on the node, there already or not: what holds for it is in its pod.
+struct PodPort {
+  std::string name;       ///< of all links in all namespaces
+  std::string interface;  ///< its name in the pod
+  NetworkUid network;
+  std::shared_ptr<const Fd> netns;
 };
 
 /// Any thread.
@@ -38,7 +48,11 @@ class Policies {
   /// What is known holds for these ports when this returns; their links needn't be there yet. An
   /// error, where a policy is about one of them: then its link must not be made.
   [[nodiscard]] virtual Status hold(const IntentId& intent,
-                                    const std::vector<isolation::Port>& ports) = 0;
+                                    const std::vector<isolation::Port>& ports,
+                                    const std::vector<PodPort>& inPod) = 0;
+  /// Links in this pod that were held before they were made are there, and not up yet. Errors as of
+  /// hold().
+  [[nodiscard]] virtual Status linked(const IntentId& intent) = 0;
   /// The links of these ports, and all of these intents, are gone.
   virtual void release(const std::vector<std::string>& names,
                        const std::vector<IntentId>& intents) = 0;

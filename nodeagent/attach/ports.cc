@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/netns/netns.h"
+
 namespace multinet::agent::attach {
 namespace {
 
@@ -36,6 +38,13 @@ void Guards::release(const std::vector<std::string>& names,
                      const std::vector<IntentId>& intents) const {
   if (ports != nullptr) ports->release(names, intents);
   if (policies != nullptr) policies->release(names, intents);
+}
+
+Status Guards::beforeUp(const IntentId& intent, const Pod& pod,
+                        const std::vector<isolation::Port>& secured,
+                        const std::map<std::string, MacAddress>& instead) const {
+  MULTINET_CHECK(securePod(ports, pod, secured, instead, isolation::PortGuard::Pod::New));
+  return policies == nullptr ? Status{} : policies->linked(intent);
 }
 
 std::optional<isolation::Port> portOf(const Desired& desired, const Observed& observed,
@@ -111,15 +120,43 @@ Status securePod(isolation::PortGuard* guard, const Pod& pod, std::vector<isolat
   return guard->securePod(ports, state);
 }
 
-Status policeInterfaces(Policies* policies, const Desired& desired, const Observed& observed,
-                        const std::vector<drivers::Op>& steps) {
-  if (policies == nullptr) return {};
+bool isPolicedInPod(const InterfacePlan& interface) {
+  // In L3S what comes by the wire is delivered by the node's own stack, and passes none of the
+  // pod's hooks (ipvlan_nf_input).
+  const auto* ipvlan = std::get_if<drivers::ipvlan::Link>(&interface.link);
+  if (ipvlan != nullptr) return ipvlan->mode != api::IpvlanMode::L3S;
+  return typeOf(interface.link) == api::NetworkType::Macvlan;
+}
+
+Result<std::vector<std::string>> policeInterfaces(Policies* policies, const Pod& pod,
+                                                  const Desired& desired, const Observed& observed,
+                                                  const std::vector<drivers::Op>& steps) {
+  std::vector<std::string> added;
+  if (policies == nullptr) return added;
   std::vector<isolation::Port> ports;
+  std::vector<PodPort> inPod;
+  std::shared_ptr<const Fd> netns;
   for (const InterfacePlan& interface : desired.interfaces) {
-    if (!traitsOf(interface.link).hasHostEnd) continue;
-    if (auto port = portOf(desired, observed, steps, interface)) ports.push_back(std::move(*port));
+    if (traitsOf(interface.link).hasHostEnd) {
+      auto port = portOf(desired, observed, steps, interface);
+      if (port) ports.push_back(std::move(*port));
+      continue;
+    }
+    if (!isPolicedInPod(interface)) continue;
+    if (netns == nullptr) {
+      MULTINET_TRY(Fd copy, pod.netns().duplicate());
+      netns = std::make_shared<const Fd>(std::move(copy));
+    }
+    MULTINET_TRY(const netns::Identity which, netns::identity(*netns));
+    const std::string& link = interface.name.str();
+    inPod.push_back({std::to_string(which.device) + ":" + std::to_string(which.inode) + " " + link,
+                     link, interface.networkUid, netns});
+    if (findOurs(observed, desired.intent, interface) == nullptr) {
+      added.push_back(inPod.back().name);
+    }
   }
-  return policies->hold(desired.intent, ports);
+  MULTINET_CHECK(policies->hold(desired.intent, ports, inPod));
+  return added;
 }
 
 }  // namespace multinet::agent::attach

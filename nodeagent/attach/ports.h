@@ -17,6 +17,10 @@ struct Guards {
   isolation::PortGuard* ports = nullptr;
   Policies* policies = nullptr;
 
+  /// Links in the pod are there, and not up yet. `secured`, `instead`: as of securePod().
+  [[nodiscard]] Status beforeUp(const IntentId& intent, const Pod& pod,
+                                const std::vector<isolation::Port>& secured,
+                                const std::map<std::string, MacAddress>& instead) const;
   /// The links of these ports, and all of these intents, are gone.
   void release(const std::vector<std::string>& names,
                const std::vector<IntentId>& intents = {}) const;
@@ -51,10 +55,12 @@ struct SecuredInterfaces {
                                const std::map<std::string, MacAddress>& instead,
                                isolation::PortGuard::Pod state);
 
-/// What policies say of those with an end on the node, after their rules. Without `policies` none
-/// says anything.
-[[nodiscard]] Status policeInterfaces(Policies* policies, const Desired& desired,
-                                      const Observed& observed,
-                                      const std::vector<drivers::Op>& steps);
+/// Links that policies are held against in the pod itself, since they have no end on the node.
+[[nodiscard]] bool isPolicedInPod(const InterfacePlan& interface);
+/// What policies say of all interfaces, after their rules. The names of those in the pod whose
+/// links are still to be made. Without `policies` none says anything.
+[[nodiscard]] Result<std::vector<std::string>> policeInterfaces(
+    Policies* policies, const Pod& pod, const Desired& desired, const Observed& observed,
+    const std::vector<drivers::Op>& steps);
 
 }  // namespace multinet::agent::attach

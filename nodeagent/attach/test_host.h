@@ -22,12 +22,14 @@ namespace multinet::agent::attach {
 class TestHost {
  public:
   /// `guard` is of this namespace and outlives the host; nullptr: frames aren't held against plans.
-  explicit TestHost(isolation::PortGuard* guard = nullptr)
+  /// `policies` likewise.
+  explicit TestHost(isolation::PortGuard* guard = nullptr, Policies* policies = nullptr)
       : socket_(netlink::Socket::open().value()), wire_(netns::make().value()) {
     makeBridge();
     makeParent();
     EngineOptions options;
     options.guard = guard;
+    options.policies = policies;
     engine_ = KernelAttachEngine::start(std::move(options), clock_).value();
   }
   ~TestHost() {

@@ -1,6 +1,8 @@
 // Nodes with pods on a bridge, for tests on the real kernel: each node's switch is a namespace.
 #pragma once
 
+#include <linux/if_link.h>
+
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -148,6 +150,41 @@ class TestPod {
     ASSERT_TRUE(node.socket().run(netlink::createVeth(spec)));
     const auto scope = netns::Scope::enter(netns_).value();
     ASSERT_TRUE(netns::writeSysctl("ipv6/conf/net1/disable_ipv6", "1"));
+    auto inner = netlink::Socket::open().value();
+    ASSERT_TRUE(inner.run(netlink::setUp({0, "net1"})));
+    raw_.emplace(netns_, "net1");
+  }
+  /// The same as an ipvlan of such a mode on a device of the namespace that `node` is of.
+  void stand(netlink::Socket& node, const std::string& parent, std::uint16_t ipvlanMode) {
+    const int index = netlink::findLink(node, {0, parent}).value().index;
+    const Status made =
+        node.run(netlink::createStacked({.kind = "ipvlan",
+                                         .name = "net1",
+                                         .parent = parent,
+                                         .parentIndex = index,
+                                         .options = {{IFLA_IPVLAN_MODE, ipvlanMode}},
+                                         .netns = netns_.get(),
+                                         .mtu = 1500}));
+    ASSERT_TRUE(made) << made.error().message;
+  }
+  /// The same as a macvlan; not up yet.
+  void stand(netlink::Socket& node, const std::string& parent) {
+    netlink::MacvlanSpec spec;
+    spec.name = "net1";
+    spec.parent = parent;
+    spec.parentIndex = netlink::findLink(node, {0, parent}).value().index;
+    spec.mode = MACVLAN_MODE_BRIDGE;
+    spec.netns = netns_.get();
+    spec.mac = mac();
+    spec.mtu = 1500;
+    const Status made = node.run(netlink::createMacvlan(spec));
+    ASSERT_TRUE(made) << made.error().message;
+    const auto scope = netns::Scope::enter(netns_).value();
+    ASSERT_TRUE(netns::writeSysctl("ipv6/conf/net1/disable_ipv6", "1"));
+  }
+  /// Up, as stand() left it.
+  void begin() {
+    const auto scope = netns::Scope::enter(netns_).value();
     auto inner = netlink::Socket::open().value();
     ASSERT_TRUE(inner.run(netlink::setUp({0, "net1"})));
     raw_.emplace(netns_, "net1");

@@ -52,9 +52,10 @@ Result<std::unique_ptr<PolicyGuard>> PolicyGuard::start(const std::optional<Fd>&
   MULTINET_TRY(auto committer, nft::Committer::open());
   MULTINET_TRY(auto generation, nft::Generation::open());
   MULTINET_TRY(auto links, netlink::Socket::open());
-  const auto tracking = findTracking(committer);
+  const bool inPod = options.settleLater != nullptr;
+  const auto tracking = inPod ? std::optional(Tracking::Pod) : findTracking(committer);
   // A namespace of the node's is its own.
-  if (tracking && switchNetns) setConntrack();
+  if (tracking && switchNetns && !inPod) setConntrack();
   return std::unique_ptr<PolicyGuard>(
       new PolicyGuard(Doors{std::move(committer), std::move(generation), std::move(links)},
                       tracking, std::move(options), clock));
@@ -66,13 +67,14 @@ PolicyGuard::PolicyGuard(Doors doors, std::optional<Tracking> tracking, PolicyGu
       clock_(clock),
       tracking_(tracking),
       doors_(std::move(doors)),
-      tables_(tablesFor(tracking.value_or(Tracking::Bridge))),
-      lane_("policy", clock) {
-  if (tracking_) lane_.post([this] { look(); });
+      tables_(tablesFor(tracking.value_or(Tracking::Bridge))) {
+  if (options_.settleLater) return;
+  lane_.emplace("policy", clock);
+  if (tracking_) lane_->post([this] { look(); });
 }
 
 PolicyGuard::~PolicyGuard() {
-  lane_.stop();
+  stop();
 }
 
 Status PolicyGuard::commit(const NetworkUid& network, const std::string& bridge, Policed wanted) {
@@ -234,7 +236,8 @@ std::uint32_t PolicyGuard::freshGeneration() {
 
 void PolicyGuard::settleLater() {
   if (std::exchange(settling_, true)) return;
-  lane_.postAfter(options_.settle, [this] { settle(); });
+  if (options_.settleLater) return options_.settleLater();
+  lane_->postAfter(options_.settle, [this] { settle(); });
 }
 
 /// A packet that was judged before a tightening must not have its flow stamped after it. So a
@@ -249,6 +252,7 @@ void PolicyGuard::settle() {
   letPacketsLeave();
   const std::lock_guard lock(mutex_);
   settling_ = false;
+  if (networks_.empty()) return;
   Status done = makeCertain();
   Change change;
   std::map<NetworkUid, std::uint32_t> settled;
@@ -373,7 +377,10 @@ Status PolicyGuard::makeCertain() {
   if (!rules && !flows && networks_.empty() && found_.empty()) {
     return {};
   }
-  if (committed_) log::warn("the rules of policies aren't as committed, putting them back");
+  if (committed_) {
+    log::warn("the rules of policies aren't as committed, putting them back",
+              {{"of", options_.whose}});
+  }
   return replace();
 }
 
@@ -401,8 +408,11 @@ Status PolicyGuard::replace() {
 }
 
 void PolicyGuard::withdrawGenerations() {
-  for (nft::Set& set : tables_.flows.sets) {
-    if (std::ranges::find(kGenerationSets, set.name) != kGenerationSets.end()) set.elements.clear();
+  for (nft::Table* table : {&tables_.rules, &tables_.flows}) {
+    for (nft::Set& set : table->sets) {
+      const bool isOne = std::ranges::find(kGenerationSets, set.name) != kGenerationSets.end();
+      if (isOne) set.elements.clear();
+    }
   }
   for (auto& [bridge, found] : found_) {
     for (const char* const set : kGenerationSets) found.elements.erase(set);
@@ -423,7 +433,8 @@ Error PolicyGuard::refused(const Error& error) const {
 void PolicyGuard::keepOn(const Status& done) {
   if (done) return trouble_.clear();
   if (std::exchange(trouble_, done.error().message) == done.error().message) return;
-  log::error("can't keep the rules of policies", {{"error", refused(done.error())}});
+  log::error("can't keep the rules of policies",
+             {{"of", options_.whose}, {"error", refused(done.error())}});
 }
 
 void PolicyGuard::look() {
@@ -431,7 +442,7 @@ void PolicyGuard::look() {
     const std::lock_guard lock(mutex_);
     keep();
   }
-  lane_.postAfter(options_.lookEvery, [this] { look(); });
+  if (lane_) lane_->postAfter(options_.lookEvery, [this] { look(); });
 }
 
 void PolicyGuard::keep() {
@@ -526,6 +537,11 @@ std::map<std::string, Denied> PolicyGuard::deniedByPort() {
     for (const auto& [port, packets] : *got) ports[port].ingress = packets;
   }
   return ports;
+}
+
+bool PolicyGuard::holdsAny() const {
+  const std::lock_guard lock(mutex_);
+  return !networks_.empty() || !found_.empty() || !forgotten_.empty();
 }
 
 std::uint64_t PolicyGuard::commits() const {

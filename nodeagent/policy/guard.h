@@ -38,6 +38,11 @@ struct PolicyGuardOptions {
   /// How many transactions this process made in the same namespace with other tables, so that they
   /// aren't taken for somebody else's.
   std::function<std::uint64_t()> others = [] { return std::uint64_t{0}; };
+  /// Of a guard in a pod, where links are ports and bridges: it has no thread, so whoever has it
+  /// calls look(), and settle() that long after this one was called. Of a bridge's: nothing.
+  std::function<void()> settleLater{};
+  /// For people: whose rules they are.
+  std::string whose = "this node's switch";
 };
 
 /// Packets that were denied.
@@ -52,7 +57,8 @@ struct Denied {
 class PolicyGuard {
  public:
   /// `switchNetns`: where the bridges are; nullopt: in the caller's namespace, which is the node's
-  /// own. A kernel without what is needed is no error here but of commit(). `clock` outlives it.
+  /// own. With `settleLater`: the pod's. A kernel without what is needed is no error here but of
+  /// commit(). `clock` outlives it.
   [[nodiscard]] static Result<std::unique_ptr<PolicyGuard>> start(
       const std::optional<Fd>& switchNetns, PolicyGuardOptions options, const Clock& clock);
   ~PolicyGuard();
@@ -75,9 +81,17 @@ class PolicyGuard {
   [[nodiscard]] Denied denied();
   /// Transactions so far: tests assert that what is as wished costs none.
   [[nodiscard]] std::uint64_t commits() const;
-  [[nodiscard]] const async::Lane& lane() const { return lane_; }
+  /// Not of a guard in a pod.
+  [[nodiscard]] const async::Lane& lane() const { return *lane_; }
   /// Looks no more; the kernel's tables stay.
-  void stop() { lane_.stop(); }
+  void stop() {
+    if (lane_) lane_->stop();
+  }
+  /// Puts back what somebody else changed, and takes away what nobody needs.
+  void look();
+  /// After a tightening, once all packets that were judged before it have left.
+  void settle();
+  [[nodiscard]] bool holdsAny() const;
 
   /// Takes the tables away, in the namespace of the calling thread.
   [[nodiscard]] static Status clear();
@@ -127,10 +141,6 @@ class PolicyGuard {
   void readDenied();
   [[nodiscard]] Result<std::uint64_t> foreign();
 
-  // Without it, on the lane.
-  void look();
-  void settle();
-
   const PolicyGuardOptions options_;
   const Clock& clock_;
   const std::optional<Tracking> tracking_;
@@ -151,10 +161,10 @@ class PolicyGuard {
   std::uint32_t lastGeneration_ = 0;
   std::uint64_t changes_ = 0;  ///< that aren't over with their transaction
   bool settling_ = false;
-  std::string trouble_;  ///< logged already
-  Denied before_;        ///< of tables that were replaced
-  Denied now_;           ///< of these
-  async::Lane lane_;     // last: it uses all of the above
+  std::string trouble_;              ///< logged already
+  Denied before_;                    ///< of tables that were replaced
+  Denied now_;                       ///< of these
+  std::optional<async::Lane> lane_;  // last: it uses all of the above
 };
 
 }  // namespace multinet::agent::policing

@@ -3,12 +3,18 @@
 #include <algorithm>
 
 #include "lib/base/log.h"
+#include "nodeagent/attach/ports.h"
 
 namespace multinet::agent::policing {
 namespace {
 
 bool hasEnd(const InterfacePlan& plan) {
   return traitsOf(plan.link).hasHostEnd;
+}
+
+/// Whether anything can hold it to policies.
+bool isCovered(const InterfacePlan& plan) {
+  return hasEnd(plan) || attach::isPolicedInPod(plan);
 }
 
 /// Whether a policy is about the pod's interface on that network.
@@ -45,6 +51,7 @@ struct Policing::Question {
   std::vector<policy::Subject> subjects;
   std::map<policy::PodKey, std::string> ports;
   std::map<policy::PodKey, std::vector<IpAddress>> addresses;
+  std::map<policy::PodKey, attach::PodPort> inPod;
 };
 
 Policing::Policing(watch::Caches& caches, Kernel kernel, std::function<Result<Ends>()> ends,
@@ -155,6 +162,8 @@ void Policing::findEnds() {
     if (const auto network = options_.gatewayOf(at.first)) putGateway(*network, end);
   }
   recovered_ = true;
+  metBy_ = clock_.now() + options_.meeting;
+  if (kernel_.commitInPods) lookAt(metBy_);
 }
 
 void Policing::refresh() {
@@ -261,7 +270,12 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, const Network& ne
       policy::PodKey key{space, member.pod.pod.name};
       if (keys.contains(key)) key.name += " " + plan.name.str() + " " + intent.str();
       keys.insert(key);
-      if (end != member.ends.end()) question.ports.emplace(key, end->second);
+      const auto inPod = member.inPod.find(plan.name.str());
+      if (inPod != member.inPod.end()) {
+        question.inPod.emplace(key, inPod->second);
+      } else if (end != member.ends.end()) {
+        question.ports.emplace(key, end->second);
+      }
       for (const AddressPlan& one : plan.addresses) {
         question.addresses[key].push_back(one.address.address);
       }
@@ -328,11 +342,33 @@ Status Policing::commit(const NetworkUid& uid, Network& network) {
     log::error("can't hold pods to the policies of their network",
                {{"network", network.name}, {"error", done.error()}});
   }
-  network.dirty = !done;
   network.trouble = done ? std::nullopt : std::optional(done.error());
-  if (!done) lookAt(clock_.now() + options_.retry);
+  commitInPods(uid, network, question);
+  network.dirty = !done || !network.refused.empty();
+  if (network.dirty) lookAt(clock_.now() + options_.retry);
   say(network, question, compiled);
   return {};
+}
+
+/// What one pod's kernel refuses is nobody else's trouble.
+void Policing::commitInPods(const NetworkUid& uid, Network& network, const Question& question) {
+  if (!kernel_.commitInPods) return;
+  const auto refused = kernel_.commitInPods(uid, network.program, question.inPod);
+  std::map<At, Error> now;
+  for (const Question::One& one : question.interfaces) {
+    const auto found = refused.find(one.key);
+    if (found == refused.end()) continue;
+    const At at{one.member->pod.intent, one.plan->name.str()};
+    const auto before = network.refused.find(at);
+    if (before == network.refused.end() || before->second.message != found->second.message) {
+      log::error("can't hold a pod to the policies of its network",
+                 {{"network", network.name},
+                  {"pod", one.member->pod.pod.str()},
+                  {"error", found->second}});
+    }
+    now.emplace(at, found->second);
+  }
+  network.refused = std::move(now);
 }
 
 void Policing::commitDirty() {
@@ -356,36 +392,11 @@ void Policing::commitDirty() {
   std::erase_if(defaults_, [&](const auto& one) { return !networks_.contains(one.first); });
 }
 
-api::InterfacePolicy Policing::judge(const Network& network, const Member& member,
-                                     const InterfacePlan& plan, bool isCut) const {
-  using api::PolicyPlace;
-  if (!hasEnd(plan)) {
-    return {false, PolicyPlace::None, "TypeNotCovered",
-            "a link of type " + std::string(api::name(typeOf(plan.link))) +
-                " has no end on the node where policies could be held; use VXLAN, Bridge or VLAN"};
-  }
-  if (network.trouble) {
-    return {false, PolicyPlace::None, network.trouble->reason, network.trouble->message};
-  }
-  if (isCut) {
-    return {false, PolicyPlace::Node, "TooManyPermits",
-            "the policies of this node's pods on the network come to more than " +
-                std::to_string(policy::kMostPermits) +
-                " permits: what this interface's policies allow isn't, but for what they allow to "
-                "everybody; name fewer ports, or more pods by one selector"};
-  }
-  if (!isComplete(member, plan)) {
-    return {false, PolicyPlace::Node, "PeersPending",
-            "isolated; not all whom its policies allow are known yet: is a controller running?"};
-  }
-  return {true, PolicyPlace::Node, "Enforced", "held to policies at the node's end of the link"};
-}
-
 void Policing::say(Network& network, const Question& question, const policy::Compiled& compiled) {
   std::map<At, std::optional<api::InterfacePolicy>> now;
   for (const Question::One& one : question.interfaces) {
     const At at{one.member->pod.intent, one.plan->name.str()};
-    if (hasEnd(*one.plan) && !one.member->ends.contains(at.second)) continue;
+    if (isCovered(*one.plan) && !one.member->ends.contains(at.second)) continue;
     const bool isIsolated =
         compiled.program.egress.contains(one.key) || compiled.program.ingress.contains(one.key);
     auto& said = now[at];
@@ -413,11 +424,11 @@ void Policing::answerWaiting() {
     const Member& member = found->second;
     const Status known = isKnown(member);
     const bool isWhole = std::ranges::all_of(member.pod.interfaces, [&](const auto& plan) {
-      return !hasEnd(plan) || isComplete(member, plan);
+      return !isCovered(plan) || isComplete(member, plan);
     });
-    const bool isCovered = std::ranges::any_of(member.pod.interfaces, hasEnd);
+    const bool isAny = std::ranges::any_of(member.pod.interfaces, isCovered);
     const bool isLate = one.until <= now;
-    if (!isCovered || (known && (isWhole || isLate))) {
+    if (!isAny || (known && (isWhole || isLate))) {
       answer(one, {});
     } else if (isLate) {
       answer(one, fail(known.error()));
@@ -427,55 +438,6 @@ void Policing::answerWaiting() {
     }
   }
   waiting_ = std::move(rest);
-}
-
-/// Of all heads that were told the highest up to which nothing is missing.
-std::uint64_t Policing::revision() const {
-  std::set<std::uint64_t> missing;
-  for (const ToldPtr& told : book_.waiting()) missing.insert(told->revision);
-  const auto all = book_.all();
-  for (const auto& [uid, network] : networks_) {
-    if (!network.dirty) continue;
-    for (const ToldPtr& told : all) {
-      const auto& names = told->policy.spec.podNetworkNames;
-      const bool isOf =
-          told->network == network.name || std::ranges::find(names, network.name) != names.end();
-      if (isOf) missing.insert(told->revision);
-    }
-  }
-  std::uint64_t highest = 0;
-  for (const ToldPtr& told : all) {
-    if (missing.empty() || told->revision < *missing.begin()) {
-      highest = std::max(highest, told->revision);
-    }
-  }
-  return highest;
-}
-
-void Policing::tell() {
-  PolicingCounts counts;
-  counts.compiled = compiled_;
-  for (const ToldPtr& told : book_.all()) counts.policies += told->network.empty() ? 1 : 0;
-  std::optional<Error> trouble;
-  for (const auto& [uid, network] : networks_) {
-    if (network.trouble) trouble = network.trouble;
-    for (const auto& [at, said] : network.said) {
-      if (!said) continue;
-      ++counts.isolated;
-      const bool isPending = said->reason == "PeersPending";
-      counts.pending += isPending ? 1 : 0;
-      counts.notEnforced += !isPending && said->where == api::PolicyPlace::None ? 1 : 0;
-    }
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    counts_ = counts;
-  }
-  publishAdmissions();
-  reports_.node(trouble, counts.isolated > 0);
-  if (!recovered_) return;
-  const std::uint64_t now = revision();
-  if (std::exchange(toldRevision_, now) != now) reports_.revision(now);
 }
 
 void Policing::work() {
@@ -498,9 +460,9 @@ void Policing::lookAt(BootTime when) {
   });
 }
 
-Status Policing::hold(const IntentId& intent, const std::vector<isolation::Port>& ports) {
-  if (ports.empty()) return {};
-  Status held;
+Status Policing::hold(const IntentId& intent, const std::vector<isolation::Port>& ports,
+                      const std::vector<attach::PodPort>& inPod) {
+  if (ports.empty() && inPod.empty()) return {};
   if (options_.gatewayOf(intent)) {
     // Nothing of it is held up, whatever the kernel says: at worst its checks are denied.
     inTurn([&] {
@@ -510,7 +472,16 @@ Status Policing::hold(const IntentId& intent, const std::vector<isolation::Port>
     });
     return {};
   }
-  inTurn([&] { held = holdNow(intent, ports); });
+  std::vector<End> ends;
+  ends.reserve(ports.size() + inPod.size());
+  for (const isolation::Port& port : ports) {
+    ends.push_back({port.interface, port.name, port.network});
+  }
+  for (const attach::PodPort& port : inPod) {
+    ends.push_back({port.interface, port.name, port.network, &port});
+  }
+  Status held;
+  inTurn([&] { held = holdNow(intent, ends); });
   return held;
 }
 
@@ -520,7 +491,7 @@ void Policing::putGateway(const NetworkUid& network, const std::string& port) {
   if (known != networks_.end()) known->second.dirty = true;
 }
 
-Status Policing::holdNow(const IntentId& intent, const std::vector<isolation::Port>& ports) {
+Status Policing::holdNow(const IntentId& intent, const std::vector<End>& ends) {
   takeInbox();
   const auto found = members_.find(intent);
   if (found == members_.end()) {
@@ -528,35 +499,56 @@ Status Policing::holdNow(const IntentId& intent, const std::vector<isolation::Po
                 "hold ports of " + intent.str() + " to policies: nobody told whose they are");
   }
   Member& member = found->second;
-  const bool isHeld = std::ranges::all_of(ports, [&](const isolation::Port& port) {
-    const auto end = member.ends.find(port.interface);
-    return end != member.ends.end() && end->second == port.name && !networks_[port.network].dirty;
+  const bool isHeld = std::ranges::all_of(ends, [&](const End& end) {
+    const auto known = member.ends.find(end.interface);
+    return known != member.ends.end() && known->second == end.name && !networks_[end.network].dirty;
   });
   if (isHeld) return {};
   if (member.ends.empty() && member.ours) member.joined = clock_.now();
-  for (const isolation::Port& port : ports) {
-    // A sandbox whose intent has another name by now.
+  for (const End& end : ends) {
+    // A sandbox whose intent has another name by now. In a pod the same link goes on.
     for (auto& [other, one] : members_) {
-      std::erase_if(one.ends, [&](const auto& end) { return end.second == port.name; });
+      if (end.inPod != nullptr) {
+        std::erase_if(one.inPod, [&](const auto& is) { return is.second.name == end.name; });
+      }
+      std::erase_if(one.ends, [&](const auto& is) { return is.second == end.name; });
     }
   }
-  for (const isolation::Port& port : ports) {
-    member.ends[port.interface] = port.name;
-    networks_[port.network].dirty = true;
+  for (const End& end : ends) {
+    const auto before = member.inPod.find(end.interface);
+    if (before != member.inPod.end() && kernel_.leave) kernel_.leave(before->second);
+    member.ends[end.interface] = end.name;
+    if (end.inPod != nullptr) member.inPod.insert_or_assign(end.interface, *end.inPod);
+    networks_[end.network].dirty = true;
   }
   refresh();
   Status held;
-  for (const isolation::Port& port : ports) {
-    Network& network = networks_[port.network];
+  for (const End& end : ends) {
+    Network& network = networks_[end.network];
     if (network.dirty) {
-      if (const Status known = commit(port.network, network); !known) held = fail(known.error());
+      if (const Status known = commit(end.network, network); !known) held = fail(known.error());
     }
-    const auto said = network.said.find({intent, port.interface});
+    const At at{intent, end.interface};
+    const auto said = network.said.find(at);
     const bool isIsolated = said != network.said.end() && said->second.has_value();
-    if (network.trouble && isIsolated) held = fail(*network.trouble);
+    const Error* const trouble = troubleOf(network, at);
+    if (trouble != nullptr && isIsolated) held = fail(*trouble);
   }
   tell();
   return held;
+}
+
+Status Policing::linked(const IntentId& intent) {
+  Status done;
+  inTurn([&] {
+    const auto found = members_.find(intent);
+    if (found == members_.end() || !kernel_.linked) return;
+    for (const auto& [interface, port] : found->second.inPod) {
+      const Status one = kernel_.linked(port);
+      if (!one) done = one;
+    }
+  });
+  return done;
 }
 
 void Policing::release(const std::vector<std::string>& names,
@@ -564,14 +556,24 @@ void Policing::release(const std::vector<std::string>& names,
   inTurn([&] { releaseNow(names, intents); });
 }
 
+/// Forgets ports of a member; at once, since a pod's namespace lasts as long as it is held open.
+void Policing::letGo(Member& member, const std::function<bool(const std::string&)>& isGone) {
+  std::erase_if(member.inPod, [&](const auto& one) {
+    const bool is = isGone(one.second.name);
+    if (is && kernel_.leave) kernel_.leave(one.second);
+    return is;
+  });
+  const bool any =
+      std::erase_if(member.ends, [&](const auto& one) { return isGone(one.second); }) > 0;
+  if (any) dirtyOf(member);
+}
+
 void Policing::releaseNow(const std::vector<std::string>& names,
                           const std::vector<IntentId>& intents) {
   takeInbox();
   for (auto& [intent, member] : members_) {
-    const auto isGone = [&](const auto& end) {
-      return std::ranges::find(names, end.second) != names.end();
-    };
-    if (std::erase_if(member.ends, isGone) > 0) dirtyOf(member);
+    letGo(member,
+          [&](const std::string& name) { return std::ranges::find(names, name) != names.end(); });
   }
   for (auto& [uid, ends] : gateways_) {
     const auto isGone = [&](const auto& end) {
@@ -585,6 +587,7 @@ void Policing::releaseNow(const std::vector<std::string>& names,
   for (const IntentId& intent : intents) {
     const auto member = members_.find(intent);
     if (member == members_.end()) continue;
+    letGo(member->second, [](const std::string&) { return true; });
     dirtyOf(member->second);
     members_.erase(member);
     const std::lock_guard lock(mutex_);

@@ -38,6 +38,13 @@ struct Wanted {
 struct Kernel {
   std::function<Status(const NetworkUid&, const std::string& bridge, Wanted)> commit;
   std::function<void(const NetworkUid&)> forget;
+
+  // In pods, of links without an end on the node; as PodGuards has it.
+  std::function<std::map<policy::PodKey, Error>(const NetworkUid&, const policy::Program&,
+                                                const std::map<policy::PodKey, attach::PodPort>&)>
+      commitInPods{};
+  std::function<Status(const attach::PodPort&)> linked{};
+  std::function<void(const attach::PodPort&)> leave{};
 };
 /// Names of the node's ends of pods' links that are there, by intent and the interface's name.
 using Ends = std::map<std::pair<IntentId, std::string>, std::string>;
@@ -51,6 +58,9 @@ struct PolicingOptions {
   Duration patience = std::chrono::seconds(5);
   /// What the kernel refused is tried again.
   Duration retry = std::chrono::seconds(1);
+  /// Links in pods that an earlier agent made are met again, as each pod is looked at. So long they
+  /// are waited for.
+  Duration meeting = std::chrono::seconds(30);
   /// Of which network's gateway an intent is; no policy is about its ports, but its health checks
   /// pass. nullopt: of a pod.
   std::function<std::optional<NetworkUid>(const IntentId&)> gatewayOf = [](const IntentId&) {
@@ -104,8 +114,9 @@ class Policing final : public attach::Policies {
   void join(attach::Policeable pod, async::Answer<void> done) override;
   void known(attach::Policeable pod) override;
   void recovered() override;
-  [[nodiscard]] Status hold(const IntentId& intent,
-                            const std::vector<isolation::Port>& ports) override;
+  [[nodiscard]] Status hold(const IntentId& intent, const std::vector<isolation::Port>& ports,
+                            const std::vector<attach::PodPort>& inPod) override;
+  [[nodiscard]] Status linked(const IntentId& intent) override;
   void release(const std::vector<std::string>& names,
                const std::vector<IntentId>& intents) override;
 
@@ -114,8 +125,16 @@ class Policing final : public attach::Policies {
     attach::Policeable pod;
     BootTime joined{};  ///< when its links were about to be made; of an earlier agent's: never
     bool ours = false;  ///< it joined while this agent ran
-    std::optional<policy::Pod> who{};           ///< as the API last had it
-    std::map<std::string, std::string> ends{};  ///< names of the node's ends, by interface
+    std::optional<policy::Pod> who{};                ///< as the API last had it
+    std::map<std::string, std::string> ends{};       ///< names of ports, by interface
+    std::map<std::string, attach::PodPort> inPod{};  ///< those of them that are in the pod
+  };
+  /// A port that is to be held, wherever it is.
+  struct End {
+    std::string interface;
+    std::string name;
+    NetworkUid network;
+    const attach::PodPort* inPod = nullptr;
   };
   /// An interface of a pod's sandbox.
   using At = std::pair<IntentId, std::string>;
@@ -125,6 +144,7 @@ class Policing final : public attach::Policies {
     std::string bridge;
     bool dirty = true;
     std::optional<Error> trouble{};  ///< of its last commit
+    std::map<At, Error> refused{};   ///< in pods
     policy::Program program{};
     std::shared_ptr<const Admissions> admissions{};            ///< null: never compiled
     std::map<At, std::optional<api::InterfacePolicy>> said{};  ///< of those of which anything was
@@ -166,7 +186,11 @@ class Policing final : public attach::Policies {
   [[nodiscard]] api::InterfacePolicy judge(const Network& network, const Member& member,
                                            const InterfacePlan& plan, bool isCut) const;
   void putGateway(const NetworkUid& network, const std::string& port);
-  [[nodiscard]] Status holdNow(const IntentId& intent, const std::vector<isolation::Port>& ports);
+  [[nodiscard]] const Error* troubleOf(const Network& network, const At& at) const;
+  void commitInPods(const NetworkUid& uid, Network& network, const Question& question);
+  [[nodiscard]] Status holdNow(const IntentId& intent, const std::vector<End>& ends);
+  void letGo(Member& member, const std::function<bool(const std::string&)>& isGone);
+  [[nodiscard]] bool isUnmet(const Network& network, const NetworkUid& uid) const;
   void releaseNow(const std::vector<std::string>& names, const std::vector<IntentId>& intents);
   void answerWaiting();
   void tell();
@@ -196,6 +220,7 @@ class Policing final : public attach::Policies {
   std::map<NetworkUid, std::set<std::string>> gateways_;  ///< names of the node's ends
   std::map<NetworkUid, api::DefaultPolicy> defaults_;
   bool recovered_ = false;
+  BootTime metBy_{};  ///< see PolicingOptions::meeting
   std::uint64_t compiled_ = 0;
   std::uint64_t toldRevision_ = 0;
   std::optional<BootTime> lookAt_;

@@ -35,7 +35,47 @@ class FakeKernel {
             [this](const NetworkUid& network) {
               const std::lock_guard lock(mutex_);
               held_.erase(network.str());
+            },
+            [this](const NetworkUid&, const policy::Program& program, const auto& pods) {
+              const std::lock_guard lock(mutex_);
+              std::map<policy::PodKey, Error> refused;
+              inPods_.clear();
+              for (const auto& [key, port] : pods) {
+                if (refusedPods_.contains(key.name)) {
+                  refused.emplace(key, Error{Code::Unavailable, "CommitFailed", "no memory"});
+                } else {
+                  inPods_[port.name] = program.ingress.contains(key);
+                }
+              }
+              return refused;
+            },
+            [this](const attach::PodPort& port) -> Status {
+              const std::lock_guard lock(mutex_);
+              linked_.push_back(port.name);
+              return {};
+            },
+            [this](const attach::PodPort& port) {
+              const std::lock_guard lock(mutex_);
+              left_.push_back(port.name);
             }};
+  }
+  void refusePods(std::set<std::string> names) {
+    const std::lock_guard lock(mutex_);
+    refusedPods_ = std::move(names);
+  }
+  /// Whether a link in a pod is isolated; nothing: it isn't held.
+  std::optional<bool> inPod(const std::string& port) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = inPods_.find(port);
+    return found == inPods_.end() ? std::nullopt : std::optional(found->second);
+  }
+  std::vector<std::string> linked() const {
+    const std::lock_guard lock(mutex_);
+    return linked_;
+  }
+  std::vector<std::string> left() const {
+    const std::lock_guard lock(mutex_);
+    return left_;
   }
   void refuse(std::optional<Error> error) {
     const std::lock_guard lock(mutex_);
@@ -55,6 +95,10 @@ class FakeKernel {
   mutable std::mutex mutex_;
   std::optional<Error> error_;
   std::map<std::string, std::pair<std::string, Wanted>> held_;
+  std::set<std::string> refusedPods_;
+  std::map<std::string, bool> inPods_;
+  std::vector<std::string> linked_;
+  std::vector<std::string> left_;
   int commits_ = 0;
 };
 
@@ -142,7 +186,14 @@ class PolicingTest : public ::testing::Test {
   }
   Status attach(const std::string& name) {
     MULTINET_CHECK(join(name));
-    return policing_.hold(IntentId("i-" + name), {port(name)});
+    return policing_.hold(IntentId("i-" + name), {port(name)}, {});
+  }
+  static attach::PodPort inPod(const std::string& name) {
+    return {"in " + name, "net1", NetworkUid("uid-blue"), nullptr};
+  }
+  Status attachInPod(const std::string& name) {
+    MULTINET_CHECK(ask(policeable(name, drivers::macvlan::Link{})).get());
+    return policing_.hold(IntentId("i-" + name), {}, {inPod(name)});
   }
   template <class Condition>
   static bool eventually(Condition condition) {
@@ -248,7 +299,7 @@ TEST_F(PolicingTest, APodIsIsolatedBeforeItsLinkIsMade) {
   setPolicies(slices());
   ASSERT_TRUE(join("db"));
   EXPECT_FALSE(isolates("db")) << "it has no port yet";
-  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}));
+  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}, {}));
   EXPECT_TRUE(isolates("db"));
   EXPECT_TRUE(allows("10.0.0.2", "db"));
   EXPECT_FALSE(allows("10.0.0.9", "db"));
@@ -262,7 +313,7 @@ TEST_F(PolicingTest, WhatIsHeldAlreadyIsntCommittedAgain) {
   setPolicies(slices());
   ASSERT_TRUE(attach("db"));
   const int commits = kernel_.commits();
-  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}));
+  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}, {}));
   policing_.known(policeable("db"));
   EXPECT_EQ(kernel_.commits(), commits);
 }
@@ -276,7 +327,7 @@ TEST_F(PolicingTest, APodWaitsASecondForPeersAndThenRunsWithThoseThatAreKnown) {
   clock_.advance(seconds(1));
   ASSERT_EQ(joined.wait_for(kLongEnough), std::future_status::ready);
   ASSERT_TRUE(joined.get());
-  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}));
+  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}, {}));
   EXPECT_TRUE(isolates("db"));
   EXPECT_EQ(said("db"), "not enforced PeersPending");
   EXPECT_FALSE(allows("10.0.0.2", "db"));
@@ -296,7 +347,7 @@ TEST_F(PolicingTest, APodWhosePoliciesNobodyToldIsntStarted) {
   const Status status = joined.get();
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().reason, "PoliciesUnknown");
-  EXPECT_FALSE(policing_.hold(IntentId("i-db"), {port("db")}));
+  EXPECT_FALSE(policing_.hold(IntentId("i-db"), {port("db")}, {}));
 }
 
 TEST_F(PolicingTest, ANewPolicyReachesPodsThatRunWhenItsPeersAreThereOrAfterFiveSeconds) {
@@ -311,13 +362,13 @@ TEST_F(PolicingTest, ANewPolicyReachesPodsThatRunWhenItsPeersAreThereOrAfterFive
   EXPECT_EQ(second.wait_for(milliseconds(50)), std::future_status::timeout);
   clock_.advance(seconds(1));
   ASSERT_TRUE(second.get());
-  ASSERT_TRUE(policing_.hold(IntentId("i-db-2"), {port("db-2")}));
+  ASSERT_TRUE(policing_.hold(IntentId("i-db-2"), {port("db-2")}, {}));
   EXPECT_TRUE(isolates("db-2")) << "one that joins is held to it at once";
   EXPECT_FALSE(isolates("db"));
   EXPECT_EQ(revision(), 0U) << "it doesn't hold for all";
   clock_.advance(seconds(4));
   EXPECT_TRUE(eventually([&] { return isolates("db"); }));
-  EXPECT_EQ(said("db"), "not enforced PeersPending");
+  EXPECT_TRUE(eventually([&] { return said("db") == "not enforced PeersPending"; }));
   EXPECT_TRUE(eventually([&] { return revision() == 5; }));
 }
 
@@ -367,7 +418,7 @@ TEST_F(PolicingTest, NothingIsCommittedBeforeAllPodsOfAnEarlierAgentAreKnown) {
   ends_[{IntentId("i-db"), "net1"}] = "an older name";
   policing_.known(policeable("db"));
   ASSERT_TRUE(join("web"));
-  EXPECT_FALSE(policing_.hold(IntentId("i-web"), {port("web")}));
+  EXPECT_FALSE(policing_.hold(IntentId("i-web"), {port("web")}, {}));
   EXPECT_EQ(kernel_.commits(), 0);
   policing_.recovered();
   ASSERT_TRUE(eventually([&] { return isolates("db"); }));
@@ -407,7 +458,7 @@ TEST_F(PolicingTest, WhatIsReleasedIsForgotten) {
   ASSERT_TRUE(attach("db"));
   policing_.release({"mnp-db"}, {});
   EXPECT_FALSE(isolates("db"));
-  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")})) << "it is tried again";
+  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}, {})) << "it is tried again";
   EXPECT_TRUE(isolates("db"));
   policing_.release({}, {IntentId("i-db")});
   EXPECT_FALSE(kernel_.held("uid-blue"));
@@ -461,9 +512,81 @@ TEST_F(PolicingTest, ATypeWithoutANodesEndIsToldWhereAPolicySelectsIt) {
   policing_.recovered();
   setPod("db", "db");
   setPolicies(slices());
-  ASSERT_TRUE(ask(policeable("db", drivers::macvlan::Link{})).get());
+  ASSERT_TRUE(ask(policeable("db", drivers::ipvlan::Link{"eth1", api::IpvlanMode::L3S})).get());
   EXPECT_TRUE(eventually([&] { return said("db") == "not enforced TypeNotCovered"; }));
   EXPECT_EQ(policing_.counts().notEnforced, 1U);
+}
+
+TEST_F(PolicingTest, ALinkWithoutANodesEndIsHeldInItsPod) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attachInPod("db"));
+  EXPECT_EQ(kernel_.inPod("in db"), true);
+  EXPECT_FALSE(kernel_.held("uid-blue")) << "nothing of it is at the node's";
+  EXPECT_EQ(said("db"), "enforced Enforced");
+  EXPECT_TRUE(eventually([&] { return revision() == 5; }));
+  ASSERT_TRUE(policing_.linked(IntentId("i-db")));
+  EXPECT_EQ(kernel_.linked(), std::vector<std::string>{"in db"});
+  policing_.release({}, {IntentId("i-db")});
+  EXPECT_EQ(kernel_.left(), std::vector<std::string>{"in db"});
+  EXPECT_FALSE(kernel_.inPod("in db"));
+  EXPECT_EQ(policing_.counts().isolated, 0U);
+}
+
+TEST_F(PolicingTest, WhatOnePodsKernelRefusesIsThatPodsTrouble) {
+  policing_.recovered();
+  for (const char* name : {"db", "db-2"}) setPod(name, "db");
+  setPolicies(slices());
+  kernel_.refusePods({"db"});
+  const Status status = attachInPod("db");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().reason, "CommitFailed");
+  ASSERT_TRUE(attachInPod("db-2"));
+  EXPECT_EQ(said("db"), "not enforced CommitFailed");
+  EXPECT_EQ(said("db-2"), "enforced Enforced");
+  EXPECT_EQ(revision(), 0U);
+  kernel_.refusePods({});
+  clock_.advance(seconds(1));
+  EXPECT_TRUE(eventually([&] { return said("db") == "enforced Enforced" && revision() == 5; }));
+}
+
+TEST_F(PolicingTest, NothingIsToldOfALinkInAPodBeforeItIsMetAgain) {
+  setPod("db", "db");
+  setPolicies(slices());
+  policing_.known(policeable("db", drivers::macvlan::Link{}));
+  policing_.recovered();
+  EXPECT_TRUE(eventually([&] { return policing_.counts().compiled > 0; }));
+  EXPECT_EQ(said("db"), "nothing");
+  EXPECT_EQ(revision(), 0U);
+  ASSERT_TRUE(policing_.hold(IntentId("i-db"), {}, {inPod("db")}));
+  EXPECT_EQ(said("db"), "enforced Enforced");
+  EXPECT_TRUE(eventually([&] { return revision() == 5; }));
+}
+
+TEST_F(PolicingTest, ALinkThatNobodyMeetsAgainIsWaitedForAWhile) {
+  setPod("db", "db");
+  setPolicies(slices());
+  policing_.known(policeable("db", drivers::macvlan::Link{}));
+  policing_.recovered();
+  EXPECT_TRUE(eventually([&] { return policing_.counts().compiled > 0; }));
+  EXPECT_EQ(revision(), 0U);
+  clock_.advance(seconds(31));
+  EXPECT_TRUE(eventually([&] { return revision() == 5; }));
+}
+
+TEST_F(PolicingTest, ALinkInAPodOfAnIntentsNewNameGoesOn) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attachInPod("db"));
+  Policeable again = policeable("db", drivers::macvlan::Link{});
+  again.intent = IntentId("j-db");
+  ASSERT_TRUE(ask(again).get());
+  ASSERT_TRUE(policing_.hold(IntentId("j-db"), {}, {inPod("db")}));
+  policing_.release({}, {IntentId("i-db")});
+  EXPECT_TRUE(kernel_.left().empty());
+  EXPECT_EQ(kernel_.inPod("in db"), true);
 }
 
 TEST_F(PolicingTest, TwoSandboxesOfOneNameAreHeldBoth) {
@@ -476,7 +599,7 @@ TEST_F(PolicingTest, TwoSandboxesOfOneNameAreHeldBoth) {
   ASSERT_TRUE(ask(again).get());
   isolation::Port other = port("db");
   other.name = "mnp-again";
-  ASSERT_TRUE(policing_.hold(IntentId("j-db"), {other}));
+  ASSERT_TRUE(policing_.hold(IntentId("j-db"), {other}, {}));
   EXPECT_EQ(kernel_.held("uid-blue")->ports.size(), 2U);
   EXPECT_EQ(kernel_.held("uid-blue")->program.ingress.size(), 2U);
 }

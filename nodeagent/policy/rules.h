@@ -8,6 +8,8 @@
 // (nf_conntrack_bridge), else of family inet, whose hooks br_netfilter runs within the bridge's.
 // Both tell each other by the packet's mark. Chains and rules are constant in number: only elements
 // change.
+//
+// A pod whose link has no end on the node has both tables in its own namespace, and one more.
 #pragma once
 
 #include <array>
@@ -28,14 +30,19 @@ namespace multinet::agent::policing {
 enum class Tracking : std::uint8_t {
   Bridge,       ///< nf_conntrack_bridge
   BrNetfilter,  ///< br_netfilter, with a mark between its hooks and the bridge's
+  Pod,          ///< that of the pod's own namespace, where the rules are too
 };
 
 struct Tables {
   nft::Table rules;
   nft::Table flows;
 };
-/// Both without an element.
+/// Both without an element. In a pod they are of family inet and judge what its links send at
+/// postrouting and what they get at prerouting; a port is a link's name there, and so is a bridge.
 [[nodiscard]] Tables tablesFor(Tracking tracking);
+/// Table `multinet-raw` of family netdev, in a pod: what leaves these links without a route was
+/// made by a packet socket, and passed none of the other rules. IP of that kind is dropped.
+[[nodiscard]] nft::Table rawTable(const std::set<std::string>& links);
 
 /// What a node holds the ports of one network to.
 struct Policed {
@@ -115,6 +122,8 @@ void adopt(const Policed& wanted, const Found& found, Standing& standing);
 /// Filled by rules: ports at which frames were denied, counted.
 inline constexpr const char* kDeniedOut = "denied_out";
 inline constexpr const char* kDeniedIn = "denied_in";
+/// Of a pod's raw frames.
+inline constexpr const char* kDeniedRaw = "denied_raw";
 /// Counters of all of them.
 inline constexpr const char* kDeniedEgress = "denied_egress";
 inline constexpr const char* kDeniedIngress = "denied_ingress";

@@ -24,6 +24,10 @@ constexpr int kInetZonePriority = -450;
 constexpr int kKnownPriority = -150;
 /// After br_netfilter (0), which runs the inet hooks there.
 constexpr int kForwardPriority = 10;
+/// In a pod: after its own translation of sources (100), as the wire gets it.
+constexpr int kSentPriority = 200;
+/// Before the rules of port security.
+constexpr int kRawPriority = -310;
 
 /// One end of a frame, asked whether it may.
 struct Side {
@@ -113,9 +117,9 @@ nft::Set intervalsOf(nft::Set set) {
   return set;
 }
 
-nft::Table rulesTable() {
+nft::Table emptyRules(const char* family) {
   nft::Table table;
-  table.family = "bridge";
+  table.family = family;
   table.name = "multinet-policy";
   table.counters = {kDeniedEgress, kDeniedIngress};
   table.sets = {
@@ -135,6 +139,37 @@ nft::Table rulesTable() {
       filledByRules(kDeniedOut),
       filledByRules(kDeniedIn),
   };
+  return table;
+}
+
+/// What both kinds of rules have.
+std::vector<nft::Chain> commonChains() {
+  return {
+      plain("exempt4", {"meta l4proto 2 accept"}),
+      // MLD, and how neighbours and routers find each other.
+      plain("exempt6", {"icmpv6 type { 130, 131, 132, 133, 134, 135, 136, 137, 143 } accept"}),
+      plain("by_dport", permitRules("dport")),
+      plain("by_sport", permitRules("sport")),
+  };
+}
+
+void addSide(const Side& side, nft::Table& table) {
+  std::vector<std::string> rules = sideRules(side);
+  rules.insert(rules.begin(), side.gateways.begin(), side.gateways.end());
+  table.chains.push_back({side.chain, "", 0, std::move(rules)});
+  table.chains.push_back({"ask_" + side.chain, "", 0, askRules(side)});
+}
+
+/// Not of one that goes to several, each of which is judged for itself; nor of ICMP about a flow,
+/// whose sender may be anybody.
+std::vector<std::string> stampRules(const std::string& port) {
+  return {"meta pkttype { broadcast, multicast } return",
+          "ip daddr 224.0.0.0-255.255.255.255 return", "ip6 daddr ff00::/8 return",
+          "ct state related return", "ct mark set " + port + " map @generations"};
+}
+
+nft::Table rulesTable() {
+  nft::Table table = emptyRules("bridge");
   const std::string passes = std::string("meta mark ") + kPasses;
   table.chains = {
       {"forward",
@@ -149,16 +184,12 @@ nft::Table rulesTable() {
       plain("replies", {"jump egress_of_reply", "jump ingress_of_reply", "goto judged"}),
       plain("judged",
             {"meta priority set none", std::string("meta mark set ") + kJudged, "accept"}),
-      plain("exempt4", {"meta l4proto 2 accept"}),
-      // MLD, and how neighbours and routers find each other.
-      plain("exempt6", {"icmpv6 type { 130, 131, 132, 133, 134, 135, 136, 137, 143 } accept"}),
-      plain("by_dport", permitRules("dport")),
-      plain("by_sport", permitRules("sport")),
       denial("denied_sent", kDeniedEgress, kDeniedOut, "iifname"),
       denial("denied_got", kDeniedIngress, kDeniedIn, "oifname"),
       denial("denied_answer_to", kDeniedEgress, kDeniedOut, "oifname"),
       denial("denied_answer_of", kDeniedIngress, kDeniedIn, "iifname"),
   };
+  for (nft::Chain& chain : commonChains()) table.chains.push_back(std::move(chain));
   for (const Side& side : std::initializer_list<Side>{
            {"egress", "iifname", "egress", "daddr", "by_dport", "denied_sent", {}},
            {"ingress", "oifname", "ingress", "saddr", "by_dport", "denied_got",
@@ -167,11 +198,70 @@ nft::Table rulesTable() {
            {"egress_of_reply", "oifname", "egress", "saddr", "by_sport", "denied_answer_to", {}},
            {"ingress_of_reply", "iifname", "ingress", "daddr", "by_sport", "denied_answer_of",
             gatewayRules("oifname", "dport")}}) {
-    std::vector<std::string> rules = sideRules(side);
-    rules.insert(rules.begin(), side.gateways.begin(), side.gateways.end());
-    table.chains.push_back({side.chain, "", 0, std::move(rules)});
-    table.chains.push_back({"ask_" + side.chain, "", 0, askRules(side)});
+    addSide(side, table);
   }
+  return table;
+}
+
+/// In a pod flows are known where they are judged: one table does both, and a packet's mark is its
+/// own but while it is judged.
+nft::Table podRulesTable() {
+  nft::Table table = emptyRules("inet");
+  table.sets.push_back(mapOf("generations", "ifname", "mark"));
+  table.sets.push_back({"current", "ifname . mark", {}});
+  const auto base = [&](const char* name, const char* hook, int priority, const std::string& port,
+                        const std::string& side) {
+    table.chains.push_back({name,
+                            hook,
+                            priority,
+                            {port + " != @isolated return",
+                             "ct state established,related " + port + " . ct mark @current accept",
+                             "meta nfproto vmap { ipv4 : jump exempt4, ipv6 : jump exempt6 }",
+                             std::string("ct direction reply goto ") + name + "_reply",
+                             "jump " + side, std::string("goto ") + name + "_judged"}});
+    const std::string mirrored = side == "egress" ? "ingress" : "egress";
+    table.chains.push_back(
+        {std::string(name) + "_reply",
+         "",
+         0,
+         {"jump " + mirrored + "_of_reply", std::string("goto ") + name + "_judged"}});
+    std::vector<std::string> judged = {"meta priority set none", "meta mark set 0"};
+    for (std::string& rule : stampRules(port)) judged.push_back(std::move(rule));
+    table.chains.push_back({std::string(name) + "_judged", "", 0, std::move(judged)});
+  };
+  base("sent", "postrouting", kSentPriority, "oifname", "egress");
+  base("got", "prerouting", kKnownPriority, "iifname", "ingress");
+  table.chains.push_back(denial("denied_sent", kDeniedEgress, kDeniedOut, "oifname"));
+  table.chains.push_back(denial("denied_got", kDeniedIngress, kDeniedIn, "iifname"));
+  table.chains.push_back(denial("denied_answer_to", kDeniedEgress, kDeniedOut, "iifname"));
+  table.chains.push_back(denial("denied_answer_of", kDeniedIngress, kDeniedIn, "oifname"));
+  for (nft::Chain& chain : commonChains()) table.chains.push_back(std::move(chain));
+  for (const Side& side : std::initializer_list<Side>{
+           {"egress", "oifname", "egress", "daddr", "by_dport", "denied_sent", {}},
+           {"ingress", "iifname", "ingress", "saddr", "by_dport", "denied_got", {}},
+           {"egress_of_reply", "iifname", "egress", "saddr", "by_sport", "denied_answer_to", {}},
+           {"ingress_of_reply",
+            "oifname",
+            "ingress",
+            "daddr",
+            "by_sport",
+            "denied_answer_of",
+            {}}}) {
+    addSide(side, table);
+  }
+  return table;
+}
+
+/// A zone for each link. Other links' flows are the pod's own affair.
+nft::Table podFlowsTable() {
+  nft::Table table;
+  table.family = "inet";
+  table.name = "multinet-flows";
+  nft::Set zones{"zones", "typeof oifname", {}};
+  zones.value = "ct zone";
+  table.sets = {{"bridges", "ifname", {}}, std::move(zones)};
+  table.chains = {{"zone_got", "prerouting", kInetZonePriority, {"ct zone set iifname map @zones"}},
+                  {"zone_sent", "output", kInetZonePriority, {"ct zone set oifname map @zones"}}};
   return table;
 }
 
@@ -208,18 +298,33 @@ nft::Table flowsTable(Tracking tracking) {
        0,
        {out + " != @bridges return", std::string("meta mark ") + kJudged + " jump judged",
         "meta mark set 0"}},
-      // Not of one that goes to several ports, each of which is judged for itself; nor of ICMP
-      // about a flow, whose sender may be anybody.
-      plain("judged", {"meta pkttype { broadcast, multicast } return",
-                       "ip daddr 224.0.0.0-255.255.255.255 return", "ip6 daddr ff00::/8 return",
-                       "ct state related return", "ct mark set " + out + " map @generations"}),
+      plain("judged", stampRules(out)),
   };
   return table;
 }
 
 }  // namespace
 
+nft::Table rawTable(const std::set<std::string>& links) {
+  nft::Table table;
+  table.family = "netdev";
+  table.name = "multinet-raw";
+  table.counters = {kDeniedRaw};
+  const std::string drop = std::string(" counter name \"") + kDeniedRaw + "\" drop";
+  for (const std::string& link : links) {
+    nft::Chain chain{"sent_" + link, "egress", kRawPriority, {}};
+    chain.device = link;
+    // Read of a packet's route; a packet without one doesn't match.
+    chain.rules = {"meta rtclassid != 0xffffffff accept",
+                   "ether type { 0x0800, 0x86dd, 0x8100, 0x88a8 }" + drop,
+                   "meta protocol { 0x0800, 0x86dd, 0x8100, 0x88a8 }" + drop};
+    table.chains.push_back(std::move(chain));
+  }
+  return table;
+}
+
 Tables tablesFor(Tracking tracking) {
+  if (tracking == Tracking::Pod) return {podRulesTable(), podFlowsTable()};
   return {rulesTable(), flowsTable(tracking)};
 }
 

@@ -13,10 +13,10 @@ import pytest
 from e2elib import places
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
-from e2elib.objects import address, interface, network, policy, vxlan
+from e2elib.objects import address, interface, macvlan, network, policy, vxlan
 from e2elib.pods import WAIT_FOR_END, pod
 
-TUNNEL, BRIDGE = "policy-vxlan", "policy-bridge"
+TUNNEL, BRIDGE, LAN = "policy-vxlan", "policy-bridge", "policy-macvlan"
 OURS, THEIRS = "policy-x", "policy-y"
 PODS = ((OURS, "a", 0), (OURS, "b", 1), (THEIRS, "a", 1), (THEIRS, "b", 0))
 PORTS = (80, 81)
@@ -27,7 +27,9 @@ Packet = tuple[Who, Who, str, int]  # from, to, family, port
 Reached = dict[Packet, bool]
 
 
-def serving(name: str, namespace: str, node: str, networks: str = f"{TUNNEL}, {BRIDGE}") -> str:
+def serving(
+    name: str, namespace: str, node: str, networks: str = f"{TUNNEL}, {BRIDGE}, {LAN}"
+) -> str:
     made: dict[str, Any] = json.loads(
         pod(name, namespace, node=node, networks=networks, script=SERVE, labels={"app": name})
     )
@@ -43,7 +45,9 @@ def pods(deployed: Cluster) -> Iterator[Cluster]:
         deployed.kubectl("label", "namespace", namespace, f"team={team}")
     try:
         networks.add_served(
-            vxlan(TUNNEL, "10.121.0.0/24", "fd00:121::/64"), network(BRIDGE, "10.122.0.0/24")
+            vxlan(TUNNEL, "10.121.0.0/24", "fd00:121::/64"),
+            network(BRIDGE, "10.122.0.0/24"),
+            macvlan(LAN, "eth1", "10.123.0.0/24", "fd00:123::/64"),
         )
         for namespace, name, node in PODS:
             deployed.apply(serving(name, namespace, deployed.nodes[node]))
@@ -125,14 +129,14 @@ def reached(cluster: Cluster, link: str = "net1", run: Run | None = None) -> Rea
 Allows = Callable[[Who, Who, str, int], bool]
 
 
-def expect(cluster: Cluster, allows: Allows, run: Run | None = None) -> None:
+def expect(cluster: Cluster, allows: Allows, run: Run | None = None, link: str = "net1") -> None:
     """Twice in a row, so that what is on its way doesn't count."""
     wrong: list[str] = []
 
     def holds() -> bool:
         wrong.clear()
         for _ in range(2):
-            for (source, target, family, port), got in reached(cluster, run=run).items():
+            for (source, target, family, port), got in reached(cluster, link, run).items():
                 if got != allows(source, target, family, port):
                     wrong.append(f"{source} to {target} by {family} at {port}: {got}")
             if wrong:
@@ -278,6 +282,16 @@ def test_a_bridge_is_held_too(clean: Cluster) -> None:
     clean.wait(held, FOLLOWED_WITHIN, "the bridge's policy")
 
 
+def test_a_macvlan_is_held_in_its_pods(clean: Cluster) -> None:
+    for name in ("a pod of the namespace", "to a pod, by the name of its port"):
+        spec, allows = CASES[name]
+        clean.apply(policy("p", OURS, LAN, **({"podSelector": {}} | spec)))
+        expect(clean, allows, link="net3")
+        said = told(clean, (OURS, "a"), "net3")["policy"]
+        assert (said["enforced"], said["where"], said["reason"]) == (True, "Pod", "Enforced"), name
+        clean.delete("podnetworkpolicy", "p", OURS)
+
+
 def test_labels_of_pods_and_namespaces_are_followed(clean: Cluster) -> None:
     peers = [{"namespaceSelector": TEAM_Y}]
     clean.apply(policy("p", OURS, TUNNEL, podSelector=A, ingress=ingress(peers)))
@@ -344,7 +358,9 @@ def test_a_new_pod_is_isolated_from_its_first_packet(clean: Cluster) -> None:
 
 
 def test_rules_stay_while_no_agent_runs(clean: Cluster) -> None:
-    clean.apply(policy("p", OURS, TUNNEL, podSelector={}, ingress=ingress([{"podSelector": B}])))
+    clean.apply(
+        policy("p", OURS, TUNNEL, LAN, podSelector={}, ingress=ingress([{"podSelector": B}]))
+    )
     allows = to_ours(lambda source, *_: source == (OURS, "b"))
     expect(clean, allows)
     beside = RunBeside(clean)
@@ -352,10 +368,12 @@ def test_rules_stay_while_no_agent_runs(clean: Cluster) -> None:
         clean.kill_for_good(node, "agent")
     try:
         expect(clean, allows, beside)
+        expect(clean, allows, beside, "net3")
     finally:
         for node in clean.nodes:
             clean.start(node, "agent")
     expect(clean, allows)
+    expect(clean, allows, link="net3")
 
 
 def test_a_networks_default_holds_where_no_policy_does(clean: Cluster) -> None:

@@ -81,8 +81,9 @@ TEST_F(PolicyReview, WhatWeakensItIsTold) {
   view_.catalog.networks.at("blue").spec.portSecurity = api::PortSecurity::Disabled;
   EXPECT_THAT(ask(good()).warnings, ElementsAre(HasSubstr("has portSecurity Disabled")));
   view_.catalog.networks.at("blue").spec.portSecurity = api::PortSecurity::Enforced;
-  view_.catalog.networks.at("blue").spec.type = api::NetworkType::Macvlan;
-  EXPECT_THAT(ask(good()).warnings, ElementsAre(HasSubstr("\"blue\" is of type Macvlan")));
+  view_.catalog.networks.at("blue").spec.type = api::NetworkType::IPVlan;
+  view_.catalog.networks.at("blue").spec.ipvlan = api::IpvlanSpec{"eth1", api::IpvlanMode::L3S};
+  EXPECT_THAT(ask(good()).warnings, ElementsAre(HasSubstr("\"blue\" is of type IPVlan")));
 }
 
 TEST_F(PolicyReview, ARuleForEverybodyIsTold) {

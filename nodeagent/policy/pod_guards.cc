@@ -1,0 +1,295 @@
+#include "nodeagent/policy/pod_guards.h"
+
+#include <net/if.h>
+
+#include <utility>
+#include <vector>
+
+#include "lib/base/failpoint.h"
+#include "lib/base/log.h"
+
+namespace multinet::agent::policing {
+namespace {
+
+/// In a pod's guard each link is a network of its own.
+NetworkUid uidOf(const std::string& link) {
+  return NetworkUid(link);
+}
+
+/// What of a program is about one pod: other classes than those that its permits name are nobody's
+/// there.
+Policed onlyOf(const policy::Program& program, const policy::PodKey& key, const std::string& link) {
+  Policed own;
+  std::set<policy::Number> subjects;
+  for (const auto& [from, to] : {std::pair{&program.egress, &own.program.egress},
+                                 std::pair{&program.ingress, &own.program.ingress}}) {
+    const auto found = from->find(key);
+    if (found == from->end()) continue;
+    to->insert(*found);
+    subjects.insert(found->second);
+  }
+  if (subjects.empty()) return own;
+  std::set<policy::Number> classes;
+  for (const policy::Permit& permit : program.permits) {
+    if (!subjects.contains(permit.subject)) continue;
+    own.program.permits.insert(permit);
+    classes.insert(permit.peers);
+  }
+  for (const auto& one : program.addresses) {
+    if (classes.contains(one.second)) own.program.addresses.insert(one);
+  }
+  own.ports.emplace(key, link);
+  return own;
+}
+
+Error inPod(const attach::PodPort& port, const Error& error) {
+  return {Code::Unavailable, "CommitFailed",
+          "hold link \"" + port.interface + "\" to policies, inside the pod: " + error.message +
+              "; the node's kernel must have nftables with conntrack, and an egress hook "
+              "(NF_TABLES_INET, NFT_CT, NETFILTER_EGRESS, IP_ROUTE_CLASSID)"};
+}
+
+/// Whether somebody left rules in the namespace of the calling thread.
+Result<bool> hasRules() {
+  MULTINET_TRY(auto committer, nft::Committer::open());
+  return committer.exists("multinet-flows", "inet");
+}
+
+}  // namespace
+
+PodGuards::PodGuards(PolicyGuardOptions options, const Clock& clock)
+    : options_(std::move(options)), clock_(clock), lane_("pod-policy", clock) {
+  lane_.post([this] { lookAtAll(); });
+}
+
+PodGuards::~PodGuards() {
+  lane_.stop();
+}
+
+std::map<policy::PodKey, Error> PodGuards::commit(
+    const NetworkUid& network, const policy::Program& program,
+    const std::map<policy::PodKey, attach::PodPort>& pods) {
+  const std::lock_guard lock(mutex_);
+  std::map<policy::PodKey, Error> refused;
+  std::set<std::pair<netns::Identity, std::string>> there;
+  for (const auto& [key, port] : pods) {
+    const auto which = netns::identity(*port.netns);
+    if (which) there.emplace(*which, port.interface);
+    const Status held = which ? hold(network, program, key, port) : fail(which.error());
+    if (!held) refused.emplace(key, inPod(port, held.error()));
+  }
+  std::vector<std::pair<netns::Identity, std::string>> gone;
+  for (const auto& [which, pod] : pods_) {
+    for (const auto& [name, link] : pod.links) {
+      if (link.network == network && !there.contains({which, name})) gone.emplace_back(which, name);
+    }
+  }
+  for (const auto& [which, name] : gone) drop(which, name);
+  return refused;
+}
+
+Status PodGuards::hold(const NetworkUid& network, const policy::Program& program,
+                       const policy::PodKey& key, const attach::PodPort& port) {
+  MULTINET_TRY(const netns::Identity which, netns::identity(*port.netns));
+  Policed wanted = onlyOf(program, key, port.interface);
+  Pod& pod = pods_[which];
+  if (pod.netns == nullptr) pod.netns = port.netns;
+  pod.name = key.str();
+  const auto known = pod.links.find(port.interface);
+  const bool isIsolated = !wanted.ports.empty();
+  const Link next{network, isIsolated, !wanted.program.egress.empty()};
+  if (pod.guard == nullptr && !isIsolated) {
+    bool mayBeThere = known == pod.links.end();
+    if (mayBeThere) {
+      MULTINET_TRY(const auto scope, netns::Scope::enter(*pod.netns));
+      MULTINET_TRY(mayBeThere, hasRules());
+    }
+    if (!mayBeThere) {
+      pod.links[port.interface] = next;
+      return {};
+    }
+  }
+  if (pod.guard == nullptr) MULTINET_CHECK(open(which, pod));
+  MULTINET_CHECK(pod.guard->commit(uidOf(port.interface), port.interface, std::move(wanted)));
+  pod.links[port.interface] = next;
+  MULTINET_CHECK(keepRaw(pod));
+  if (!pod.guard->holdsAny()) close(pod);
+  return {};
+}
+
+Status PodGuards::open(const netns::Identity& which, Pod& pod) const {
+  PolicyGuardOptions options = options_;
+  options.others = [] { return std::uint64_t{0}; };
+  options.whose = "pod " + pod.name;
+  options.settleLater = [this, which] {
+    lane_.postAfter(options_.settle, [this, which] { settle(which); });
+  };
+  MULTINET_TRY(const auto scope, netns::Scope::enter(*pod.netns));
+  MULTINET_TRY(auto guard, PolicyGuard::start(std::nullopt, std::move(options), clock_));
+  MULTINET_TRY(auto committer, nft::Committer::open());
+  MULTINET_TRY(auto generation, nft::Generation::open());
+  pod.doors.emplace(std::move(committer), std::move(generation));
+  pod.rawGeneration.reset();
+  pod.guard = std::move(guard);
+  return {};
+}
+
+/// It takes its time, in which others have their turn.
+void PodGuards::settle(const netns::Identity& which) const {
+  std::shared_ptr<PolicyGuard> guard;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = pods_.find(which);
+    if (found != pods_.end()) guard = found->second.guard;
+  }
+  if (guard != nullptr) guard->settle();
+}
+
+/// None of its links is isolated any more.
+void PodGuards::close(Pod& pod) {
+  if (pod.guard == nullptr) return;
+  const Denied denied = pod.guard->denied();
+  before_.egress += denied.egress + std::exchange(pod.deniedRaw, 0);
+  before_.ingress += denied.ingress;
+  commitsBefore_ += pod.guard->commits() + std::exchange(pod.rawCommits, 0);
+  pod.guard.reset();
+  pod.doors.reset();
+  pod.raw.clear();
+  pod.rawCommitted = false;
+}
+
+Status PodGuards::linked(const attach::PodPort& port) {
+  const std::lock_guard lock(mutex_);
+  MULTINET_TRY(const netns::Identity which, netns::identity(*port.netns));
+  const auto found = pods_.find(which);
+  if (found == pods_.end() || found->second.guard == nullptr) return {};
+  found->second.rawGeneration.reset();
+  const Status kept = keepRaw(found->second);
+  return kept ? kept : fail(inPod(port, kept.error()));
+}
+
+void PodGuards::leave(const attach::PodPort& port) {
+  const std::lock_guard lock(mutex_);
+  const auto which = netns::identity(*port.netns);
+  if (which) drop(*which, port.interface);
+}
+
+void PodGuards::drop(const netns::Identity& which, const std::string& link) {
+  const auto found = pods_.find(which);
+  if (found == pods_.end()) return;
+  Pod& pod = found->second;
+  if (pod.links.erase(link) > 0 && pod.guard != nullptr) {
+    pod.guard->forget(uidOf(link));
+    const Status kept = keepRaw(pod);
+    if (!kept) log::debug("can't take a pod's rules away", {{"error", kept.error()}});
+    if (!pod.guard->holdsAny()) close(pod);
+  }
+  if (!pod.links.empty()) return;
+  close(pod);
+  pods_.erase(found);
+}
+
+/// Has raw frames be dropped at those links that are there and isolated on what they send.
+Status PodGuards::keepRaw(Pod& pod) {
+  MULTINET_TRY(const auto scope, netns::Scope::enter(*pod.netns));
+  std::set<std::string> wanted;
+  for (const auto& [name, link] : pod.links) {
+    // A kernel refuses chains of a device that isn't there.
+    if (link.egress && ::if_nametoindex(name.c_str()) != 0) wanted.insert(name);
+  }
+  MULTINET_TRY(const std::uint32_t generation, pod.doors->generation.read());
+  const bool isSure = pod.rawGeneration == generation && clock_.now() < pod.rawCompareAt;
+  if (isSure && wanted == pod.raw) return {};
+  pod.rawGeneration.reset();
+  MULTINET_CHECK(putRaw(pod, wanted));
+  MULTINET_TRY(pod.rawGeneration, pod.doors->generation.read());
+  pod.rawCompareAt = clock_.now() + options_.compareEvery;
+  return {};
+}
+
+/// In the pod's namespace.
+Status PodGuards::putRaw(Pod& pod, const std::set<std::string>& wanted) {
+  const nft::Table table = rawTable(wanted);
+  nft::Committer& committer = pod.doors->committer;
+  MULTINET_TRY(const bool isThere, committer.exists(table.name, table.family));
+  std::string commands;
+  if (wanted.empty()) {
+    if (isThere) commands = nft::renderDelete(table.name, table.family);
+  } else {
+    MULTINET_TRY(const bool isSame, isThere ? committer.matches(table) : Result<bool>(false));
+    if (!isSame) commands = nft::renderReplace(table);
+    if (!isSame && pod.rawCommitted && wanted == pod.raw) {
+      log::warn("rules of policies inside a pod aren't as committed, putting them back",
+                {{"pod", pod.name}});
+    }
+  }
+  if (!commands.empty()) {
+    MULTINET_CHECK(failpoint::check("policy.raw.before"));
+    MULTINET_CHECK(committer.commit(commands));
+    ++pod.rawCommits;
+    // Its counter begins anew.
+    before_.egress += std::exchange(pod.deniedRaw, 0);
+  }
+  pod.raw = wanted;
+  pod.rawCommitted = !wanted.empty();
+  return {};
+}
+
+void PodGuards::lookAtAll() {
+  std::vector<netns::Identity> all;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [which, pod] : pods_) {
+      if (pod.guard != nullptr) all.push_back(which);
+    }
+  }
+  for (const netns::Identity& which : all) look(which);
+  lane_.postAfter(options_.lookEvery, [this] { lookAtAll(); });
+}
+
+/// In between others may have their turn.
+void PodGuards::look(const netns::Identity& which) {
+  const std::lock_guard lock(mutex_);
+  const auto found = pods_.find(which);
+  if (found == pods_.end() || found->second.guard == nullptr) return;
+  Pod& pod = found->second;
+  pod.guard->look();
+  const Status kept = keepRaw(pod);
+  if (kept) return pod.trouble.clear();
+  if (std::exchange(pod.trouble, kept.error().message) == kept.error().message) return;
+  log::error("can't keep the rules of policies inside a pod",
+             {{"pod", pod.name}, {"error", kept.error()}});
+}
+
+Denied PodGuards::denied() {
+  const std::lock_guard lock(mutex_);
+  Denied sum = before_;
+  for (auto& [which, pod] : pods_) {
+    if (pod.guard == nullptr) continue;
+    const Denied own = pod.guard->denied();
+    if (pod.rawCommitted) {
+      const auto counts = pod.doors->committer.counters(rawTable({}));
+      const auto found = counts ? counts->find(kDeniedRaw) : nft::Counts::const_iterator{};
+      if (counts && found != counts->end()) pod.deniedRaw = found->second;
+    }
+    sum.egress += own.egress + pod.deniedRaw;
+    sum.ingress += own.ingress;
+  }
+  return sum;
+}
+
+std::uint64_t PodGuards::commits() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t sum = commitsBefore_;
+  for (const auto& [which, pod] : pods_) {
+    if (pod.guard != nullptr) sum += pod.guard->commits() + pod.rawCommits;
+  }
+  return sum;
+}
+
+std::size_t PodGuards::pods() const {
+  const std::lock_guard lock(mutex_);
+  return pods_.size();
+}
+
+}  // namespace multinet::agent::policing

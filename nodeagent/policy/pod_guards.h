@@ -1,0 +1,104 @@
+// Keeps the policies of networks in the kernel for links that have no end on the node: in each
+// pod's own namespace, where its containers with NET_ADMIN can undo them. Decision 0126 says why it
+// is done so.
+//
+// A link has its name before it is made, so what holds for it is committed before. What a
+// predecessor left is adopted as it is: a restart writes nothing.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "lib/async/lane.h"
+#include "lib/netns/netns.h"
+#include "nodeagent/attach/policies.h"
+#include "nodeagent/policy/guard.h"
+
+namespace multinet::agent::policing {
+
+/// Any thread; a call may wait for another's transaction or listing, of any pod. A pod's namespace
+/// is held open from commit() to leave().
+class PodGuards {
+ public:
+  /// `options`: what it says of others and of settling is of no use here. `clock` outlives it.
+  PodGuards(PolicyGuardOptions options, const Clock& clock);
+  ~PodGuards();
+  PodGuards(const PodGuards&) = delete;
+  PodGuards& operator=(const PodGuards&) = delete;
+
+  /// Has these links, which are all that there are of the network on this node, held to the
+  /// program; as PolicyGuard does. Errors of those of which that failed: there what was still
+  /// holds.
+  [[nodiscard]] std::map<policy::PodKey, Error> commit(
+      const NetworkUid& network, const policy::Program& program,
+      const std::map<policy::PodKey, attach::PodPort>& pods);
+  /// The link is there, and not up yet: what raw sockets send by it is dropped from now on, where
+  /// policies are about what it sends.
+  [[nodiscard]] Status linked(const attach::PodPort& port);
+  /// There is no such link any more.
+  void leave(const attach::PodPort& port);
+
+  /// Since the start, raw frames too. Costs a request for each pod that is held.
+  [[nodiscard]] Denied denied();
+  /// Transactions so far, and pods that are held.
+  [[nodiscard]] std::uint64_t commits() const;
+  [[nodiscard]] std::size_t pods() const;
+  [[nodiscard]] const async::Lane& lane() const { return lane_; }
+  /// Looks no more; the kernel's tables stay.
+  void stop() { lane_.stop(); }
+
+ private:
+  struct Link {
+    NetworkUid network;
+    bool isolated = false;
+    bool egress = false;  ///< on what it sends
+  };
+  struct Doors {
+    nft::Committer committer;
+    nft::Generation generation;
+  };
+  struct Pod {
+    std::shared_ptr<const Fd> netns;
+    std::string name;  ///< for people
+    std::map<std::string, Link> links;
+    std::shared_ptr<PolicyGuard> guard;          ///< nothing: none of its links is isolated
+    std::optional<Doors> doors;                  ///< for raw frames
+    std::set<std::string> raw;                   ///< links whose raw frames are dropped
+    std::optional<std::uint32_t> rawGeneration;  ///< of the rules, as they were right
+    BootTime rawCompareAt{};
+    bool rawCommitted = false;
+    std::uint64_t rawCommits = 0;
+    std::uint64_t deniedRaw = 0;
+    std::string trouble;  ///< logged already
+  };
+  using Pods = std::map<netns::Identity, Pod>;
+
+  // All below: under the mutex.
+  [[nodiscard]] Status hold(const NetworkUid& network, const policy::Program& program,
+                            const policy::PodKey& key, const attach::PodPort& port);
+  [[nodiscard]] Status open(const netns::Identity& which, Pod& pod) const;
+  void drop(const netns::Identity& which, const std::string& link);
+  void close(Pod& pod);
+  [[nodiscard]] Status keepRaw(Pod& pod);
+  [[nodiscard]] Status putRaw(Pod& pod, const std::set<std::string>& wanted);
+  void look(const netns::Identity& which);
+
+  // Without it, on the lane.
+  void settle(const netns::Identity& which) const;
+  void lookAtAll();
+
+  const PolicyGuardOptions options_;
+  const Clock& clock_;
+  mutable std::mutex mutex_;
+  Pods pods_;
+  Denied before_;  ///< of pods that are gone
+  std::uint64_t commitsBefore_ = 0;
+  // Last: it uses all of the above. Guards ask it to come back while they are being made.
+  mutable async::Lane lane_;
+};
+
+}  // namespace multinet::agent::policing

@@ -1,0 +1,111 @@
+// What became of policies, as it is told.
+#include <algorithm>
+
+#include "nodeagent/attach/ports.h"
+#include "nodeagent/policy/policing.h"
+
+namespace multinet::agent::policing {
+
+const Error* Policing::troubleOf(const Network& network, const At& at) const {
+  const auto member = members_.find(at.first);
+  const bool inPod = member != members_.end() && member->second.inPod.contains(at.second);
+  if (!inPod) return network.trouble ? &*network.trouble : nullptr;
+  const auto refused = network.refused.find(at);
+  return refused == network.refused.end() ? nullptr : &refused->second;
+}
+
+api::InterfacePolicy Policing::judge(const Network& network, const Member& member,
+                                     const InterfacePlan& plan, bool isCut) const {
+  using api::PolicyPlace;
+  const bool hasEnd = traitsOf(plan.link).hasHostEnd;
+  if (!hasEnd && !attach::isPolicedInPod(plan)) {
+    return {
+        false, PolicyPlace::None, "TypeNotCovered",
+        "a link of type " + std::string(api::name(typeOf(plan.link))) +
+            " and mode L3S passes neither the node's rules for policies nor its pod's; use mode "
+            "L2 or L3, or another type"};
+  }
+  if (const Error* trouble = troubleOf(network, {member.pod.intent, plan.name.str()})) {
+    return {false, PolicyPlace::None, trouble->reason, trouble->message};
+  }
+  const PolicyPlace where = hasEnd ? PolicyPlace::Node : PolicyPlace::Pod;
+  if (isCut) {
+    return {false, where, "TooManyPermits",
+            "the policies of this node's pods on the network come to more than " +
+                std::to_string(policy::kMostPermits) +
+                " permits: what this interface's policies allow isn't, but for what they allow to "
+                "everybody; name fewer ports, or more pods by one selector"};
+  }
+  if (!isComplete(member, plan)) {
+    return {false, where, "PeersPending",
+            "isolated; not all whom its policies allow are known yet: is a controller running?"};
+  }
+  return {true, where, "Enforced",
+          where == PolicyPlace::Node
+              ? "held to policies at the node's end of the link"
+              : "held to policies inside the pod, where a container with NET_ADMIN can undo them"};
+}
+
+/// Whether a link in a pod, of an earlier agent's, is still held to what that one knew.
+bool Policing::isUnmet(const Network& network, const NetworkUid& uid) const {
+  if (!kernel_.commitInPods || !network.bridge.empty() || clock_.now() >= metBy_) return false;
+  return std::ranges::any_of(members_, [&](const auto& one) {
+    const Member& member = one.second;
+    return !member.ours && std::ranges::any_of(member.pod.interfaces, [&](const auto& plan) {
+      return plan.networkUid == uid && attach::isPolicedInPod(plan) &&
+             !member.ends.contains(plan.name.str());
+    });
+  });
+}
+
+/// Of all heads that were told the highest up to which nothing is missing.
+std::uint64_t Policing::revision() const {
+  std::set<std::uint64_t> missing;
+  for (const ToldPtr& told : book_.waiting()) missing.insert(told->revision);
+  const auto all = book_.all();
+  for (const auto& [uid, network] : networks_) {
+    if (!network.dirty && !isUnmet(network, uid)) continue;
+    for (const ToldPtr& told : all) {
+      const auto& names = told->policy.spec.podNetworkNames;
+      const bool isOf =
+          told->network == network.name || std::ranges::find(names, network.name) != names.end();
+      if (isOf) missing.insert(told->revision);
+    }
+  }
+  std::uint64_t highest = 0;
+  for (const ToldPtr& told : all) {
+    if (missing.empty() || told->revision < *missing.begin()) {
+      highest = std::max(highest, told->revision);
+    }
+  }
+  return highest;
+}
+
+void Policing::tell() {
+  PolicingCounts counts;
+  counts.compiled = compiled_;
+  for (const ToldPtr& told : book_.all()) counts.policies += told->network.empty() ? 1 : 0;
+  std::optional<Error> trouble;
+  for (const auto& [uid, network] : networks_) {
+    if (network.trouble) trouble = network.trouble;
+    if (!network.refused.empty()) trouble = network.refused.begin()->second;
+    for (const auto& [at, said] : network.said) {
+      if (!said) continue;
+      ++counts.isolated;
+      const bool isPending = said->reason == "PeersPending";
+      counts.pending += isPending ? 1 : 0;
+      counts.notEnforced += !isPending && said->where == api::PolicyPlace::None ? 1 : 0;
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    counts_ = counts;
+  }
+  publishAdmissions();
+  reports_.node(trouble, counts.isolated > 0);
+  if (!recovered_) return;
+  const std::uint64_t now = revision();
+  if (std::exchange(toldRevision_, now) != now) reports_.revision(now);
+}
+
+}  // namespace multinet::agent::policing
