@@ -128,25 +128,6 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-std::string reasonOf(const policy::Decision& decision, const std::string& direction,
-                     const policy::Network& network) {
-  switch (decision.ground) {
-    case policy::Ground::NoPod:
-      return "is no pod of the network: nothing is held against it there";
-    case policy::Ground::Itself:
-      return "speaks to itself";
-    case policy::Ground::Default:
-      return "no policy selects it for " + direction + ", and the network's default is " +
-             std::string(k8s::spell(network.defaultPolicy));
-    case policy::Ground::Rule:
-      return "by spec." + direction + "[" + std::to_string(decision.rule) + "] of " +
-             decision.policy;
-    case policy::Ground::NoRule:
-      return "isolated by " + joined(decision.isolatedBy) + ", no rule of which allows it";
-  }
-  return "";
-}
-
 std::string word(bool allowed) {
   return allowed ? "allowed" : "denied";
 }
@@ -182,6 +163,25 @@ Cell cellOf(const policy::World& world, const policy::Network& network, const po
 }
 
 }  // namespace
+
+std::string reasonOf(const policy::Decision& decision, const std::string& direction,
+                     const policy::Network& network) {
+  switch (decision.ground) {
+    case policy::Ground::NoPod:
+      return "is no pod of the network: nothing is held against it there";
+    case policy::Ground::Itself:
+      return "speaks to itself";
+    case policy::Ground::Default:
+      return "no policy selects it for " + direction + ", and the network's default is " +
+             std::string(k8s::spell(network.defaultPolicy));
+    case policy::Ground::Rule:
+      return "by spec." + direction + "[" + std::to_string(decision.rule) + "] of " +
+             decision.policy;
+    case policy::Ground::NoRule:
+      return "isolated by " + joined(decision.isolatedBy) + ", no rule of which allows it";
+  }
+  return "";
+}
 
 Result<std::vector<api::PodNetworkPolicy>> readPolicies(std::string_view text,
                                                         const std::string& nameSpace) {

@@ -38,6 +38,10 @@ struct Service {
 /// An empty protocol is TCP. InvalidArgument: ICMP with a port, others without one, no port.
 [[nodiscard]] Result<Service> serviceOf(const std::string& protocol, const std::string& port);
 
+/// Why a direction is allowed or denied, as half a sentence. `direction`: egress, ingress.
+[[nodiscard]] std::string reasonOf(const policy::Decision& decision, const std::string& direction,
+                                   const policy::Network& network);
+
 /// A verdict for each family that both ends have, with the rules that decided. FailedPrecondition:
 /// they have none in common.
 struct Explained {

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <array>
-#include <iterator>
 
 #include "cli/explain.h"
 #include "cli/policy.h"
+#include "cli/policy_world.h"
 #include "cli/verb.h"
 #include "lib/api/policy.h"
 #include "lib/api/spelling.h"
@@ -35,59 +35,6 @@ constexpr std::array kExamples = {
     Example{"kubectl multinet policy table --network blue --port 80 -n shop", "who reaches whom"},
     Example{"kubectl multinet policy table -f policies.yaml --network blue --port 80",
             "who would, once these are applied"}};
-
-struct Seen {
-  policy::World world;
-  std::vector<api::PodNetwork> networks;
-};
-
-template <class T>
-Result<std::vector<T>> listOf(kube::RawClient& client) {
-  std::vector<T> out;
-  MULTINET_CHECK(kube::listAll(client, kube::kindOf<T>(), {}, {},
-                               [&](const simdjson::dom::element& object) -> Status {
-                                 MULTINET_TRY(auto one, k8s::KindTraits<T>::decode(object));
-                                 out.push_back(std::move(one));
-                                 return {};
-                               }));
-  return out;
-}
-
-/// Policies of the cluster, but for those that `written` has anew.
-Status addPolicies(kube::RawClient& client, std::vector<api::PodNetworkPolicy> written,
-                   policy::World& world) {
-  auto standing = listOf<api::PodNetworkPolicy>(client);
-  if (!standing && standing.error().code != Code::NotFound) return fail(standing.error());
-  if (standing) world.policies = std::move(*standing);
-  std::erase_if(world.policies, [&](const api::PodNetworkPolicy& one) {
-    return std::ranges::any_of(written, [&](const api::PodNetworkPolicy& other) {
-      return one.metadata.nameSpace == other.metadata.nameSpace &&
-             one.metadata.name == other.metadata.name;
-    });
-  });
-  std::ranges::move(written, std::back_inserter(world.policies));
-  return {};
-}
-
-/// Pods with their addresses, namespaces and networks, as they are now.
-Result<Seen> look(Call& call) {
-  MULTINET_TRY(auto* client, call.client());
-  Seen seen;
-  MULTINET_TRY(seen.networks, listOf<api::PodNetwork>(*client));
-  MULTINET_TRY(const auto namespaces, listOf<k8s::Namespace>(*client));
-  for (const auto& one : namespaces)
-    seen.world.namespaces[one.metadata.name] = *one.metadata.labels;
-  MULTINET_TRY(const auto sets, listOf<api::PodInterfaceSet>(*client));
-  std::map<std::string, const api::PodInterfaceSet*> byPod;
-  for (const auto& set : sets) byPod[set.pod.uid] = &set;
-  MULTINET_TRY(const auto pods, listOf<k8s::Pod>(*client));
-  for (const auto& pod : pods) {
-    const auto set = byPod.find(pod.metadata.uid);
-    if (set == byPod.end()) continue;
-    if (auto known = policy::podOf(pod, *set->second)) seen.world.pods.push_back(std::move(*known));
-  }
-  return seen;
-}
 
 tl::unexpected<Error> wrong(const std::string& sentence) {
   return fail(Code::InvalidArgument, "InvalidCommandLine", sentence);
@@ -147,8 +94,8 @@ Result<int> run(Call& call) {
   }
   MULTINET_TRY(const auto home, call.nameSpace());
   MULTINET_TRY(const auto written, writtenIn(file, home));
-  MULTINET_TRY(auto seen, look(call));
   MULTINET_TRY(auto* client, call.client());
+  MULTINET_TRY(auto seen, look(*client));
   MULTINET_CHECK(addPolicies(*client, written, seen.world));
   const auto known = ListedCatalog(seen.networks, {}, {}).network(network.name);
   if (!known) {

@@ -5,8 +5,10 @@
 #include <set>
 
 #include "cli/objects.h"
+#include "cli/policy_step.h"
 #include "lib/api/names.h"
 #include "lib/api/service.h"
+#include "lib/api/spelling.h"
 #include "lib/k8s/core.h"
 #include "lib/kube/client.h"
 
@@ -98,6 +100,7 @@ class Follower {
     interface();
     node();
     if (isOurs) endpoints();
+    policy();
     if (way_.refusal() == nullptr) way_.client = arrives();
     return std::move(way_);
   }
@@ -280,6 +283,8 @@ class Follower {
     }
     for (const json& address : list(*on, "/ips")) {
       families_.insert(text(address, "/family") == "IPv6" ? IpFamily::V6 : IpFamily::V4);
+      const auto typed = InterfaceAddress::parse(text(address, "/address"));
+      if (typed) sources_.push_back(typed->address);
     }
     const std::string says =
         what + " is on " + network_ + " as " + name + ", " + joined(list(*on, "/ips"), "/address");
@@ -426,12 +431,18 @@ class Follower {
       for (std::size_t i = 0; i < views.size(); ++i) {
         const auto unused = whyUnused(uses[i], views[i], isHeadless_);
         const auto& told = *views[i].told;
-        way_.endpoints.push_back({portName(port), withPort(views[i].target),
-                                  told.targetRef ? told.targetRef->name : "", told.nodeName,
-                                  views[i].ready, views[i].serving, views[i].terminating, unused});
+        way_.endpoints.push_back(
+            {portName(port), withPort(views[i].target), told.targetRef ? told.targetRef->name : "",
+             told.nodeName, views[i].ready, views[i].serving, views[i].terminating, unused, ""});
         ++all;
         ++why.at(static_cast<std::size_t>(uses[i]));
-        if (unused.empty()) ++used;
+        if (unused.empty()) {
+          ++used;
+          arrivals_.push_back(
+              {way_.endpoints.size() - 1, views[i].target.address,
+               k8s::unspell<api::Protocol>(port.protocol.empty() ? "TCP" : port.protocol),
+               views[i].target.port});
+        }
       }
       any = any || used > 0;
       WayStep step{"endpoints", used > 0 ? Verdict::Passes : Verdict::Refuses,
@@ -444,6 +455,17 @@ class Follower {
       if (step.verdict == Verdict::Refuses && way_.refusal() == nullptr) way_.client = nobody();
       way_.steps.push_back(std::move(step));
     }
+  }
+
+  /// What policies say of the endpoints that it could connect to.
+  void policy() {
+    if (!found_.policies || arrivals_.empty()) return;
+    auto judged =
+        judge(*found_.policies, {way_.from, sources_, throughNode_}, arrivals_, way_.endpoints);
+    if (judged.verdict == Verdict::Refuses && way_.refusal() == nullptr) {
+      way_.client = "Nothing comes back: a time-out.";
+    }
+    way_.steps.push_back(std::move(judged));
   }
 
   [[nodiscard]] std::string nobody() const {
@@ -495,25 +517,13 @@ class Follower {
   const std::string network_;
   k8s::Service core_;
   std::vector<k8s::ServicePort> ports_;
-  std::set<IpFamily> families_;  // that the pod has on the network
+  std::set<IpFamily> families_;     // that the pod has on the network
+  std::vector<IpAddress> sources_;  // the same's addresses
+  std::vector<Arrival> arrivals_;
   bool isHeadless_ = false;
   bool throughNode_ = false;  // by its node's gateway: the pod isn't on the network
   ServiceWay way_;
 };
-
-std::string_view wordOf(Verdict verdict) {
-  constexpr std::array<std::string_view, 3> kWords{"passes", "warns", "refuses"};
-  return kWords.at(static_cast<std::size_t>(verdict));
-}
-
-Mood moodOf(Verdict verdict) {
-  constexpr std::array kMoods{Mood::Good, Mood::Unsure, Mood::Bad};
-  return kMoods.at(static_cast<std::size_t>(verdict));
-}
-
-std::string yes(bool value) {
-  return value ? "true" : "false";
-}
 
 }  // namespace
 
@@ -524,82 +534,6 @@ const WayStep* ServiceWay::refusal() const {
 
 Result<ServiceWay> follow(const ServiceTrace& found) {
   return Follower(found).run();
-}
-
-std::string drawWay(const ServiceWay& way, std::size_t most, Colour colour) {
-  Table steps{{{"STEP"}, {"VERDICT"}, {"WHY"}, {"DO"}}, {}};
-  for (const auto& one : way.steps) {
-    steps.rows.push_back({{one.step},
-                          {std::string(wordOf(one.verdict)), moodOf(one.verdict)},
-                          {one.says},
-                          {one.remedy}});
-  }
-  std::string out = render(steps, Format::Table, colour);
-  if (!way.endpoints.empty()) {
-    Table table{{{"PORT"},
-                 {"ENDPOINT"},
-                 {"POD"},
-                 {"NODE"},
-                 {"READY"},
-                 {"SERVING"},
-                 {"TERMINATING"},
-                 {"USED"},
-                 {"WHY"}},
-                {}};
-    for (const auto& one : way.endpoints) {
-      if (table.rows.size() == most) break;
-      table.rows.push_back(
-          {{one.port},
-           {one.endpoint},
-           {one.pod},
-           {one.node},
-           {yes(one.ready)},
-           {yes(one.serving)},
-           {yes(one.terminating)},
-           {one.unused.empty() ? "yes" : "no", one.unused.empty() ? Mood::Good : Mood::Plain},
-           {one.unused}});
-    }
-    out += "\n" + render(table, Format::Table, colour);
-    if (way.endpoints.size() > most) {
-      out += "and " + std::to_string(way.endpoints.size() - most) + " more; -o wide shows all\n";
-    }
-  }
-  const auto* refusal = way.refusal();
-  return out + "\n" +
-         (refusal == nullptr ? "From " + printable(way.from) + ": " + printable(way.client)
-                             : "Step " + refusal->step + " refuses. " + printable(way.from) +
-                                   " sees: " + printable(way.client)) +
-         "\n";
-}
-
-json toJson(const ServiceWay& way) {
-  json steps = json::array();
-  for (const auto& one : way.steps) {
-    steps.push_back({{"step", one.step},
-                     {"verdict", std::string(wordOf(one.verdict))},
-                     {"why", one.says},
-                     {"do", one.remedy}});
-  }
-  json endpoints = json::array();
-  for (const auto& one : way.endpoints) {
-    endpoints.push_back({{"port", one.port},
-                         {"endpoint", one.endpoint},
-                         {"pod", one.pod},
-                         {"nodeName", one.node},
-                         {"ready", one.ready},
-                         {"serving", one.serving},
-                         {"terminating", one.terminating},
-                         {"used", one.unused.empty()},
-                         {"why", one.unused}});
-  }
-  const auto* refusal = way.refusal();
-  return {{"from", way.from},
-          {"service", way.to},
-          {"connects", refusal == nullptr},
-          {"refusedBy", refusal == nullptr ? "" : refusal->step},
-          {"client", way.client},
-          {"steps", steps},
-          {"endpoints", endpoints}};
 }
 
 }  // namespace multinet::cli

@@ -4,13 +4,23 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/output.h"
 #include "lib/endpoints/frontends.h"
+#include "lib/policy/world.h"
 
 namespace multinet::cli {
+
+/// What policies of the service's network are judged by.
+struct PolicyView {
+  policy::Network network;
+  policy::World world;
+  bool isPoliced = true;  ///< nodes hold interfaces of the network's type to policies
+  std::string unseen;     ///< why they aren't known; empty: they are
+};
 
 /// What was found. What isn't there is null.
 struct ServiceTrace {
@@ -21,16 +31,17 @@ struct ServiceTrace {
   nlohmann::json set;      ///< the PodInterfaceSet of the pod's name
   nlohmann::json nodeSet;  ///< the NodeNetworkSet of its node
   bool mayReadNodes = true;
-  std::string zone;          ///< of its node; empty too where that may not be read
-  endpoints::Slices slices;  ///< EndpointSlices of the service's name, whoever made them
-  std::string port;          ///< of the service, by name or number; empty: all
+  std::string zone;                    ///< of its node; empty too where that may not be read
+  endpoints::Slices slices;            ///< EndpointSlices of the service's name, whoever made them
+  std::string port;                    ///< of the service, by name or number; empty: all
+  std::optional<PolicyView> policies;  ///< nothing where the network isn't there
 };
 
 enum class Verdict : std::uint8_t { Passes, Warns, Refuses };
 
 /// One step of a connection's way.
 struct WayStep {
-  std::string step;  ///< service, name, pod, interface, node, endpoints
+  std::string step;  ///< service, name, pod, interface, node, endpoints, policy
   Verdict verdict = Verdict::Passes;
   std::string says;
   std::string remedy;  ///< empty: there is nothing to do
@@ -46,6 +57,7 @@ struct WayEndpoint {
   bool serving = false;
   bool terminating = false;
   std::string unused;  ///< why it gets no connection; empty: it does
+  std::string denied;  ///< which end's policies deny it; empty: none, or not known
 };
 
 struct ServiceWay {

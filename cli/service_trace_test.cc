@@ -372,12 +372,107 @@ TEST_F(WayTest, ManyEndpointsAreCut) {
   EXPECT_THAT(drawWay(way(), 20, Colour::Never), HasSubstr("and 12 more; -o wide shows all\n"));
 }
 
+/// The same with policies: a client, and web-1 and web-2, in `shop` on blue.
+class PolicedWayTest : public WayTest {
+ protected:
+  PolicedWayTest() {
+    found_.policies.emplace();
+    view().network.name = "blue";
+    view().world.namespaces["shop"] = {};
+    addPod("client", "client", "10.66.0.9");
+    addPod("web-1", "web", "10.66.0.1");
+    addPod("web-2", "api", "10.66.0.2");
+  }
+  PolicyView& view() { return *found_.policies; }
+  void addPod(const std::string& name, const std::string& app, const std::string& address) {
+    view().world.pods.push_back(
+        {{"shop", name}, {{"app", app}}, {}, {{"blue", {IpAddress::parse(address).value()}}}});
+  }
+  /// Isolates pods of `app` and lets `from` come to port 8080.
+  void isolate(const std::string& app, const std::string& from) {
+    api::PodNetworkPolicy policy;
+    policy.metadata.nameSpace = "shop";
+    policy.metadata.name = "of-" + app;
+    policy.spec.podNetworkNames = {"blue"};
+    policy.spec.podSelector.matchLabels = {{"app", app}};
+    api::PolicyPeer peer;
+    peer.podSelector.emplace().matchLabels = {{"app", from}};
+    api::PolicyPort port;
+    port.port.emplace().number = 8080;
+    auto& rule = policy.spec.ingress.emplace_back();
+    rule.peers = {peer};
+    rule.ports = {port};
+    view().world.policies.push_back(policy);
+  }
+  WayStep policyStep() { return way().steps.back(); }
+};
+
+TEST_F(PolicedWayTest, NamesTheRuleThatAllows) {
+  EXPECT_EQ(policyStep().says, "no policy is about network blue");
+  isolate("web", "client");
+  const auto step = policyStep();
+  EXPECT_EQ(step.step, "policy");
+  EXPECT_EQ(step.verdict, Verdict::Passes);
+  EXPECT_EQ(step.says,
+            "allowed: egress of shop/client: no policy selects it for egress, and the network's "
+            "default is Allow; ingress of shop/web-1: by spec.ingress[0] of shop/of-web");
+}
+
+TEST_F(PolicedWayTest, WarnsWhereOneEndpointMayNotBeReached) {
+  isolate("web", "other");
+  expectWarning("policy",
+                "1 of 2 endpoints are denied; 10.66.0.1:8080: ingress of shop/web-1: isolated by "
+                "shop/of-web, no rule of which allows it");
+  const auto told = way();
+  EXPECT_THAT(told.endpoints[0].denied, HasSubstr("isolated by shop/of-web"));
+  EXPECT_EQ(told.endpoints[1].denied, "");
+  EXPECT_THAT(drawWay(told, 9, Colour::Never),
+              ::testing::ContainsRegex("yes +ingress of shop/web-1: isolated by shop/of-web"));
+  EXPECT_EQ(toJson(told).at("endpoints")[0].at("denied"), told.endpoints[0].denied);
+}
+
+TEST_F(PolicedWayTest, RefusesWhereNoneMayBeReached) {
+  isolate("web", "other");
+  isolate("api", "other");
+  expectRefusal("policy", "2 of 2 endpoints are denied", "policy explain -f FILE --network blue",
+                "a time-out");
+  view().world.policies.clear();
+  view().network.defaultPolicy = api::DefaultPolicy::Deny;
+  expectRefusal("policy",
+                "egress of shop/client: no policy selects it for egress, and the "
+                "network's default is Deny; ingress of",
+                "policy explain", "a time-out");
+}
+
+TEST_F(PolicedWayTest, IsSaidToBeUnknownWithoutRights) {
+  view().unseen = "you may not list Pods everywhere";
+  expectWarning("policy", "what policies allow on blue: you may not list Pods everywhere");
+}
+
+TEST_F(PolicedWayTest, RefusesNothingWhereNodesHoldNothing) {
+  isolate("web", "other");
+  isolate("api", "other");
+  view().isPoliced = false;
+  expectWarning("policy", "Nodes don't hold interfaces of the network's type to policies");
+}
+
+TEST_F(PolicedWayTest, WhoComesByTheNodesGatewayIsNoPod) {
+  found_.service["spec"]["reach"] = "Cluster";
+  found_.set["interfaces"] = json::array();
+  isolate("web", "client");
+  isolate("api", "client");
+  expectWarning("policy", "It comes from the gateway's address, which is no pod's");
+  view().world.policies[0].spec.ingress[0].peers.clear();
+  view().world.policies[1].spec.ingress[0].peers.clear();
+  EXPECT_EQ(policyStep().verdict, Verdict::Passes) << policyStep().says;
+}
+
 /// Whole calls.
 class TraceServiceTest : public ProgramTest {
  protected:
   TraceServiceTest() {
     const std::string ours = "/apis/multinet.dev/v1alpha1";
-    put(ours + "/podnetworks", "blue", json::object());
+    put(ours + "/podnetworks", "blue", {{"spec", {{"type", "VXLAN"}}}});
     put(ours + "/namespaces/shop/podnetworkservices", "web",
         {{"spec", {{"podNetworkName", "blue"}, {"selector", {{"app", "web"}}}}},
          {"status",
@@ -418,9 +513,11 @@ class TraceServiceTest : public ProgramTest {
         look("/api/v1/namespaces/" + where + "/pods/client")["metadata"]["uid"].get<std::string>();
     put("/apis/multinet.dev/v1alpha1/namespaces/" + where + "/podinterfacesets", "client-1",
         {{"pod", {{"name", "client"}, {"uid", uid}}},
+         {"nodeName", "n1"},
          {"interfaces",
           {{{"name", "net1"},
             {"podNetworkName", "blue"},
+            {"type", "VXLAN"},
             {"ips", {{{"address", "10.66.0.9/24"}, {"family", "IPv4"}}}},
             {"conditions", {{{"type", "Ready"}, {"status", "True"}}}}}}}});
   }
@@ -436,6 +533,20 @@ TEST_F(TraceServiceTest, EndsWithWhetherItConnects) {
   EXPECT_EQ(json::parse(out()).at("refusedBy"), "endpoints");
 }
 
+TEST_F(TraceServiceTest, SaysWhatPoliciesOfTheClusterSay) {
+  EXPECT_EQ(run({"trace", "service/web", "--from", "pod/client"}), 0) << err();
+  EXPECT_THAT(out(), HasSubstr("no policy is about network blue"));
+  put("/apis/multinet.dev/v1alpha1/namespaces/shop/podnetworkpolicies", "shut",
+      {{"metadata", {{"namespace", "shop"}}},
+       {"spec", {{"podNetworkNames", {"blue"}}, {"policyTypes", {"Egress"}}}}});
+  EXPECT_EQ(run({"trace", "service/web", "--from", "pod/client"}), 1) << out() << err();
+  EXPECT_THAT(out(), HasSubstr("egress of shop/client: isolated by shop/shut, no rule of which"));
+  EXPECT_THAT(out(), HasSubstr("Step policy refuses. shop/client sees: Nothing comes back"));
+  server_.inject({testing::Fault::Forbidden, "GET", "/podnetworkpolicies", 9});
+  EXPECT_EQ(run({"trace", "service/web", "--from", "pod/client"}), 0) << out() << err();
+  EXPECT_THAT(out(), HasSubstr("you may not list PodNetworkPolicies"));
+}
+
 TEST_F(TraceServiceTest, OfAPodInAnotherNamespace) {
   client("lab");
   EXPECT_EQ(run({"trace", "service/web", "--from", "pod/client", "--from-namespace", "lab"}), 0)
@@ -448,6 +559,7 @@ TEST_F(TraceServiceTest, GoesOnWithoutRightsOnNodesAndNetworks) {
   server_.inject({testing::Fault::Forbidden, "GET", "/podnetworks/", 9});
   EXPECT_EQ(run({"trace", "service/web", "--from", "pod/client"}), 0) << err();
   EXPECT_THAT(out(), HasSubstr("you may not read NodeNetworkSet n1"));
+  EXPECT_THAT(out(), HasSubstr("you may not read PodNetwork blue"));
 }
 
 TEST_F(TraceServiceTest, WrongWordsGetOneSentence) {

@@ -1,4 +1,6 @@
 // What ipam, trace and topology tell, word by word.
+#include <gmock/gmock.h>
+
 #include <cstdlib>
 #include <fstream>
 
@@ -102,6 +104,35 @@ TEST(Trace, StepsInOrderOfTimeAndWhatHoldsNowAtTheEnd) {
       "00:00:06   +6s     kernel        net1 Ready=True                     -\n"
       "now        -       node node-a   blue Ready=False                    MTUNotCarried: to "
       "node-b; MTU=False NoAnswer\n");
+}
+
+TEST(Trace, WhichPoliciesAnInterfaceIsHeldTo) {
+  Traces all;
+  all.pod = json::parse(R"({"metadata": {"name": "web-0", "namespace": "shop",
+    "labels": {"app": "web"}}})");
+  all.events = json::array();
+  all.nodeSets = json::array();
+  all.sets = json::parse(R"([{"interfaces": [{"name": "net1", "podNetworkName": "blue",
+    "policy": {"enforced": true, "where": "Node", "reason": "Enforced", "message": ""}},
+    {"name": "net2", "podNetworkName": "lan", "policy": {"enforced": false, "where": "None",
+     "reason": "TypeNotCovered", "message": "use VXLAN"}},
+    {"name": "net3", "podNetworkName": "red"}, {"name": "net4", "podNetworkName": "free"}]}])");
+  all.policies = json::parse(R"([
+    {"metadata": {"name": "in", "namespace": "shop"}, "spec": {"podNetworkNames": ["blue", "red"],
+     "podSelector": {"matchLabels": {"app": "web"}}}},
+    {"metadata": {"name": "out", "namespace": "shop"}, "spec": {"podNetworkNames": ["blue"],
+     "podSelector": {}, "policyTypes": ["Egress"]}},
+    {"metadata": {"name": "db", "namespace": "shop"}, "spec": {"podNetworkNames": ["free"],
+     "podSelector": {"matchLabels": {"app": "db"}}}}])");
+  const auto told = render(traceTable(all), Format::Table, Colour::Never);
+  EXPECT_THAT(told, ::testing::ContainsRegex(
+                        "policy +net1 held +Enforced; selected by in \\(ingress\\), out "
+                        "\\(egress\\)"));
+  EXPECT_THAT(told, ::testing::ContainsRegex("policy +net2 not held +TypeNotCovered: use VXLAN; "
+                                             "selected by none: its network's default"));
+  EXPECT_THAT(told, ::testing::ContainsRegex("policy +net3 not reported +selected by in "
+                                             "\\(ingress\\); its node hasn't said"));
+  EXPECT_EQ(told.find("net4 "), std::string::npos) << told;
 }
 
 Topology someTopology(int nodes, int pods, const json& services = json::array()) {

@@ -7,9 +7,11 @@
 
 #include "cli/nearest.h"
 #include "cli/objects.h"
+#include "cli/policy_world.h"
 #include "cli/service_trace.h"
 #include "cli/verb.h"
 #include "lib/api/names.h"
+#include "lib/api/pod_network_policy.h"
 #include "lib/api/resolve.h"
 #include "lib/api/service.h"
 #include "lib/base/clock.h"
@@ -118,7 +120,42 @@ class Collector {
         add(text(condition, "/lastTransitionTime"), "kernel",
             equation(name, text(condition, "/type"), status), moodOf(status), why(condition));
       }
+      policies(interface);
     }
+  }
+
+  /// Which policies an interface is held to, and whether it is.
+  void policies(const json& interface) {
+    const auto name = text(interface, "/name");
+    const json held = interface.value("policy", json());
+    std::string by = selecting(text(interface, "/podNetworkName"));
+    if (!held.is_object() && by.empty()) return;
+    if (!held.is_object()) {
+      return add("", "policy", name + " not reported", Mood::Unsure,
+                 "selected by " + by + "; its node hasn't said yet that it holds it to them");
+    }
+    const bool holds = text(held, "/enforced") == "true";
+    add("", "policy", name + (holds ? " held" : " not held"), holds ? Mood::Good : Mood::Bad,
+        why(held) +
+            (by.empty() ? "; selected by none: its network's default" : "; selected by " + by));
+  }
+
+  /// The policies of the pod's namespace that select it on the network.
+  std::string selecting(const std::string& network) const {
+    std::string out;
+    for (const json& one : all_.policies) {
+      const auto policy = kube::decodeJson<api::PodNetworkPolicy>(one.dump());
+      if (!policy || !all_.pod.is_object()) continue;
+      const auto& names = policy->spec.podNetworkNames;
+      if (std::ranges::find(names, network) == names.end()) continue;
+      const auto pod = kube::decodeJson<k8s::Pod>(all_.pod.dump());
+      if (!pod || !policy->spec.podSelector.matches(*pod->metadata.labels)) continue;
+      out += (out.empty() ? "" : ", ") + policy->metadata.name;
+      const bool receives = policy->spec.isolates(api::PolicyType::Ingress);
+      const bool sends = policy->spec.isolates(api::PolicyType::Egress);
+      out += receives && sends ? " (ingress, egress)" : receives ? " (ingress)" : " (egress)";
+    }
+    return out;
   }
 
   /// How the pod's networks do on its node now.
@@ -185,6 +222,15 @@ void print(Call& call, Format format, const json& value) {
   }
 }
 
+/// None where the caller may not list them, or the cluster has no such kind.
+Result<json> policiesOf(Call& call, const std::string& nameSpace) {
+  auto found = call.list(kube::kindOf<api::PodNetworkPolicy>(), {nameSpace, "", ""});
+  if (found) return found;
+  const auto code = found.error().code;
+  if (code == Code::NotFound || code == Code::PermissionDenied) return json::array();
+  return fail(found.error());
+}
+
 Result<int> runPod(Call& call, Format format, const std::string& name) {
   for (const char* flag : {"from", "from-namespace", "port"}) {
     if (!call.arguments().has(flag)) continue;
@@ -208,6 +254,7 @@ Result<int> runPod(Call& call, Format format, const std::string& name) {
   if (!pod && all.events.empty() && all.sets.empty()) {
     return fail(Code::NotFound, "NotFound", "pod \"" + nameSpace + "/" + name + "\" not found");
   }
+  MULTINET_TRY(all.policies, policiesOf(call, nameSpace));
   all.nodeSets = json::array();
   if (const auto node = text(all.pod, "/spec/nodeName"); !node.empty()) {
     // Not everybody may read those of nodes: then it is left out.
@@ -218,7 +265,8 @@ Result<int> runPod(Call& call, Format format, const std::string& name) {
           {{"pod", all.pod},
            {"events", all.events},
            {"podInterfaceSets", all.sets},
-           {"nodeNetworkSets", all.nodeSets}});
+           {"nodeNetworkSets", all.nodeSets},
+           {"podNetworkPolicies", all.policies}});
     return kDone;
   }
   call.out() << render(traceTable(all), Format::Table, call.colour());
@@ -316,16 +364,21 @@ Result<int> runService(Call& call, Format format, const std::string& name) {
   }
   MULTINET_TRY(found.core, getIfThere(call, kinds::kCoreServices, {nameSpace, name}));
   bool may = true;
-  MULTINET_TRY(found.network, getIfAllowed(call, kinds::kNetworks,
-                                           {"", text(found.service, "/spec/podNetworkName")}, may));
+  bool mayPlace = true;
+  const auto network = text(found.service, "/spec/podNetworkName");
+  MULTINET_TRY(found.network, getIfAllowed(call, kinds::kNetworks, {"", network}, may));
   MULTINET_TRY(found.set, setOf(call, clientNamespace, client));
   if (const auto node = text(found.pod, "/spec/nodeName"); !node.empty()) {
     MULTINET_TRY(found.nodeSet,
                  getIfAllowed(call, kinds::kNodeSets, {"", node}, found.mayReadNodes));
-    MULTINET_TRY(const json place, getIfAllowed(call, kinds::kNodes, {"", node}, may));
+    MULTINET_TRY(const json place, getIfAllowed(call, kinds::kNodes, {"", node}, mayPlace));
     found.zone = text(place, "/metadata/labels/topology.kubernetes.io~1zone");
   }
   MULTINET_TRY(found.slices, slicesOf(call, nameSpace, name));
+  MULTINET_TRY(auto* server, call.client());
+  if (found.network.is_object() || !may) {
+    found.policies = viewOf(*server, network, found.network);
+  }
   MULTINET_TRY(const ServiceWay way, follow(found));
   if (format == Format::Json || format == Format::Yaml) {
     print(call, format, toJson(way));
@@ -378,9 +431,11 @@ Verb traceVerb() {
           .text =
               "In order of time: creation, admission, Events of scheduler, kubelet and agent, "
               "interfaces as the agent made them and the kernel has them, conditions of the pod; "
-              "at the end how its networks do on its node now. Events are kept for an hour. Of a "
+              "at the end which policies hold it, and how its networks do on its node now. Events "
+              "are kept for an hour. Of a "
               "service the way of a connection --from a pod: service, name, pod, interface, node, "
-              "endpoints; which step refuses it, what the client sees, what is to be done. It ends "
+              "endpoints, policy; which step refuses it, what the client sees, what is to be done. "
+              "It ends "
               "with 1 where one refuses.",
           .flags = kFlags,
           .examples = kExamples,

@@ -13,6 +13,7 @@ struct Traces {
   nlohmann::json events;    // of the pod
   nlohmann::json sets;      // of the pod
   nlohmann::json nodeSets;  // of its node; may be empty
+  nlohmann::json policies;  // of its namespace; may be empty
 };
 
 /// A row a step: time, since the pod was created, who says so, what, why. What has no time stands

@@ -1,0 +1,102 @@
+#include "cli/policy_world.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+
+#include "cli/objects.h"
+#include "lib/api/policy.h"
+#include "lib/api/spelling.h"
+
+namespace multinet::cli {
+namespace {
+
+template <class T>
+Result<std::vector<T>> listOf(kube::RawClient& client) {
+  std::vector<T> out;
+  MULTINET_CHECK(kube::listAll(client, kube::kindOf<T>(), {}, {},
+                               [&](const simdjson::dom::element& object) -> Status {
+                                 MULTINET_TRY(auto one, k8s::KindTraits<T>::decode(object));
+                                 out.push_back(std::move(one));
+                                 return {};
+                               }));
+  return out;
+}
+
+Status addNamespaces(kube::RawClient& client, policy::World& world) {
+  MULTINET_TRY(const auto namespaces, listOf<k8s::Namespace>(client));
+  for (const auto& one : namespaces) world.namespaces[one.metadata.name] = *one.metadata.labels;
+  return {};
+}
+
+Status addPods(kube::RawClient& client, policy::World& world) {
+  MULTINET_TRY(const auto sets, listOf<api::PodInterfaceSet>(client));
+  std::map<std::string, const api::PodInterfaceSet*> byPod;
+  for (const auto& set : sets) byPod[set.pod.uid] = &set;
+  MULTINET_TRY(const auto pods, listOf<k8s::Pod>(client));
+  for (const auto& pod : pods) {
+    const auto set = byPod.find(pod.metadata.uid);
+    if (set == byPod.end()) continue;
+    if (auto known = policy::podOf(pod, *set->second)) world.pods.push_back(std::move(*known));
+  }
+  return {};
+}
+
+Status fill(kube::RawClient& client, PolicyView& view) {
+  MULTINET_CHECK(addPolicies(client, {}, view.world));
+  std::erase_if(view.world.policies, [&](const api::PodNetworkPolicy& policy) {
+    const auto& names = policy.spec.podNetworkNames;
+    return std::ranges::find(names, view.network.name) == names.end();
+  });
+  const bool opens = view.network.defaultPolicy == api::DefaultPolicy::Allow;
+  if (opens && view.world.policies.empty()) return {};
+  MULTINET_CHECK(addNamespaces(client, view.world));
+  return addPods(client, view.world);
+}
+
+}  // namespace
+
+Result<Seen> look(kube::RawClient& client) {
+  Seen seen;
+  MULTINET_TRY(seen.networks, listOf<api::PodNetwork>(client));
+  MULTINET_CHECK(addNamespaces(client, seen.world));
+  MULTINET_CHECK(addPods(client, seen.world));
+  return seen;
+}
+
+Status addPolicies(kube::RawClient& client, std::vector<api::PodNetworkPolicy> written,
+                   policy::World& world) {
+  auto standing = listOf<api::PodNetworkPolicy>(client);
+  if (!standing && standing.error().code != Code::NotFound) return fail(standing.error());
+  if (standing) world.policies = std::move(*standing);
+  std::erase_if(world.policies, [&](const api::PodNetworkPolicy& one) {
+    return std::ranges::any_of(written, [&](const api::PodNetworkPolicy& other) {
+      return one.metadata.nameSpace == other.metadata.nameSpace &&
+             one.metadata.name == other.metadata.name;
+    });
+  });
+  std::ranges::move(written, std::back_inserter(world.policies));
+  return {};
+}
+
+PolicyView viewOf(kube::RawClient& client, const std::string& name, const nlohmann::json& network) {
+  PolicyView view;
+  view.network.name = name;
+  if (!network.is_object()) {
+    view.unseen = "you may not read PodNetwork " + name;
+    return view;
+  }
+  const auto rest = k8s::unspell<api::DefaultPolicy>(text(network, "/spec/defaultPolicy"));
+  view.network.defaultPolicy = rest.value_or(api::DefaultPolicy::Allow);
+  const auto type = k8s::unspell<api::NetworkType>(text(network, "/spec/type"));
+  view.isPoliced = type && api::isPoliced(*type);
+  if (const auto filled = fill(client, view); !filled) {
+    view.unseen = filled.error().code == Code::PermissionDenied
+                      ? "you may not list PodNetworkPolicies, Namespaces, Pods and "
+                        "PodInterfaceSets everywhere"
+                      : filled.error().message;
+  }
+  return view;
+}
+
+}  // namespace multinet::cli

@@ -1,0 +1,29 @@
+// What policies are judged by, as the cluster has it now.
+#pragma once
+
+#include <vector>
+
+#include "cli/service_trace.h"
+#include "lib/kube/client.h"
+#include "lib/policy/world.h"
+
+namespace multinet::cli {
+
+struct Seen {
+  policy::World world;
+  std::vector<api::PodNetwork> networks;
+};
+
+/// Pods with their addresses, namespaces and networks; no policies.
+[[nodiscard]] Result<Seen> look(kube::RawClient& client);
+
+/// Policies of the cluster, but for those that `written` has anew.
+[[nodiscard]] Status addPolicies(kube::RawClient& client,
+                                 std::vector<api::PodNetworkPolicy> written, policy::World& world);
+
+/// Of one network, as the API has it (null: it may not be read). Pods are asked for only where a
+/// policy or the network's default is about them. What fails becomes `unseen`.
+[[nodiscard]] PolicyView viewOf(kube::RawClient& client, const std::string& name,
+                                const nlohmann::json& network);
+
+}  // namespace multinet::cli
