@@ -16,6 +16,7 @@
 #include "controller/lateness.h"
 #include "controller/leading.h"
 #include "controller/pass.h"
+#include "controller/policies/tally.h"
 #include "controller/reconcilers.h"
 #include "controller/services/tally.h"
 #include "controller/writer.h"
@@ -110,6 +111,27 @@ struct Metrics {
       prometheus::BuildHistogram()
           .Name("multinet_controller_slice_seconds")
           .Help("From a watch's word of a change until an EndpointSlice of it is written")
+          .Register(registry)
+          .Add({}, sliceBuckets());
+  prometheus::Family<prometheus::Gauge>& policies =
+      prometheus::BuildGauge()
+          .Name("multinet_controller_policies")
+          .Help("Policies on networks by what became of them")
+          .Register(registry);
+  prometheus::Family<prometheus::Gauge>& policyInterfaces =
+      prometheus::BuildGauge()
+          .Name("multinet_controller_policy_interfaces")
+          .Help("Interfaces that policies select, once for each policy")
+          .Register(registry);
+  prometheus::Gauge& policySlices = prometheus::BuildGauge()
+                                        .Name("multinet_controller_policy_slices")
+                                        .Help("PodNetworkPolicySlices that there are")
+                                        .Register(registry)
+                                        .Add({});
+  prometheus::Histogram& policySeconds =
+      prometheus::BuildHistogram()
+          .Name("multinet_controller_policy_slice_seconds")
+          .Help("From a watch's word of a change until a PodNetworkPolicySlice of it is written")
           .Register(registry)
           .Add({}, sliceBuckets());
   prometheus::Family<prometheus::Gauge>& watchAge =
@@ -217,6 +239,7 @@ class Controller::Impl {
           .Set(static_cast<double>(writer_.count(outcome)));
     }
     showServices();
+    showPolicies();
     for (const auto& [resource, age] : caches_.ages()) {
       metrics_->watchAge.Add({{"resource", resource}})
           .Set(std::chrono::duration<double>(age).count());
@@ -235,6 +258,18 @@ class Controller::Impl {
     show("serving", tally.serving);
     show("terminating", tally.terminating);
   }
+  void showPolicies() {
+    const PolicyTally tally = policyTallyOf(caches_.list<Policy>());
+    for (std::size_t i = 0; i < kPolicyStates.size(); ++i) {
+      metrics_->policies.Add({{"state", std::string(kPolicyStates.at(i))}})
+          .Set(static_cast<double>(tally.byState.at(i)));
+    }
+    metrics_->policyInterfaces.Add({{"state", "selected"}})
+        .Set(static_cast<double>(tally.selected));
+    metrics_->policyInterfaces.Add({{"state", "enforced"}})
+        .Set(static_cast<double>(tally.enforced));
+    metrics_->policySlices.Set(static_cast<double>(caches_.list<PolicySlice>().size()));
+  }
   void showEnd(const char* certificate, const std::optional<WallTime>& end) {
     if (end) metrics_->notAfter.Add({{"certificate", certificate}}).Set(secondsOf(*end));
   }
@@ -248,9 +283,10 @@ class Controller::Impl {
     WriterOptions options;
     options.leading = [this] { return !stopping_ && elector_.leading(); };
     options.done = [this](const PlannedWrite& planned) {
-      if (planned.write.kind.plural != k8s::kEndpointSliceKind.plural) return;
-      const Duration waited = clock_.now() - planned.since;
-      metrics_->sliceSeconds.Observe(std::chrono::duration<double>(waited).count());
+      const auto& kind = planned.write.kind.plural;
+      const double waited = std::chrono::duration<double>(clock_.now() - planned.since).count();
+      if (kind == k8s::kEndpointSliceKind.plural) metrics_->sliceSeconds.Observe(waited);
+      if (kind == api::kPodNetworkPolicySliceKind.plural) metrics_->policySeconds.Observe(waited);
     };
     options.ended = [this] { passes_.wake(); };
     options.refused = [this](const Write& write, const Error& error) {
