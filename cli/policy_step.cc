@@ -86,7 +86,9 @@ WayStep judge(const PolicyView& view, const Caller& caller, const std::vector<Ar
   const auto tally = count(view, caller, arrivals, endpoints);
   if (tally.denied == 0) {
     return {"policy", Verdict::Passes,
-            tally.judged == 0 ? "nothing is judged" : "allowed: " + tally.allows, ""};
+            tally.judged == 0 ? caller.pod + " has no address there by which it could be judged"
+                              : "allowed: " + tally.allows,
+            ""};
   }
   const std::string says = std::to_string(tally.denied) + " of " + std::to_string(tally.judged) +
                            " endpoints are denied; " + tally.denies;

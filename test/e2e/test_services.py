@@ -347,7 +347,7 @@ def test_a_trace_says_which_step_refuses(shop: Shop, programs: Path) -> None:
         assert [one["endpoint"] for one in told["endpoints"]] == [f"{mine}:8080"], told
         steps = {one["step"]: one["verdict"] for one in told["steps"]}
         assert steps == dict.fromkeys(
-            ("service", "name", "pod", "interface", "node", "endpoints"), "passes"
+            ("service", "name", "pod", "interface", "node", "endpoints", "policy"), "passes"
         ), told
         return True
 
