@@ -88,8 +88,8 @@ PolicyView viewOf(kube::RawClient& client, const std::string& name, const nlohma
   }
   const auto rest = k8s::unspell<api::DefaultPolicy>(text(network, "/spec/defaultPolicy"));
   view.network.defaultPolicy = rest.value_or(api::DefaultPolicy::Allow);
-  const auto type = k8s::unspell<api::NetworkType>(text(network, "/spec/type"));
-  view.isPoliced = type && api::isPoliced(*type);
+  const auto known = k8s::decodeText<api::PodNetwork>(network.dump());
+  view.isPoliced = known && api::isPoliced(known->spec);
   if (const auto filled = fill(client, view); !filled) {
     view.unseen = filled.error().code == Code::PermissionDenied
                       ? "you may not list PodNetworkPolicies, Namespaces, Pods and "

@@ -474,17 +474,17 @@ TEST_F(PolicingTest, PortsOfTheGatewayAreToldWithTheNetwork) {
   ASSERT_TRUE(attach("db"));
   EXPECT_EQ(kernel_.held("uid-blue")->gateways, Ports{"mnp-earlier"}) << "of an earlier agent";
   isolation::Port gateway = port("new");
-  ASSERT_TRUE(policing_.hold(IntentId("gateway-uid-blue"), {gateway}));
+  ASSERT_TRUE(policing_.hold(IntentId("gateway-uid-blue"), {gateway}, {}));
   EXPECT_EQ(kernel_.held("uid-blue")->gateways, (Ports{"mnp-earlier", "mnp-new"}));
   const int commits = kernel_.commits();
-  ASSERT_TRUE(policing_.hold(IntentId("gateway-uid-blue"), {gateway}));
+  ASSERT_TRUE(policing_.hold(IntentId("gateway-uid-blue"), {gateway}, {}));
   EXPECT_EQ(kernel_.commits(), commits) << "what is known is written by nobody";
   policing_.release({"mnp-earlier", "mnp-new"}, {IntentId("gateway-uid-blue")});
   EXPECT_EQ(kernel_.held("uid-blue")->gateways, Ports{});
   EXPECT_TRUE(isolates("db"));
   // It isn't held up by what the kernel refuses, and is told when that is over.
   kernel_.refuse(Error{Code::Unavailable, "CommitFailed", "no memory"});
-  EXPECT_TRUE(policing_.hold(IntentId("gateway-uid-blue"), {gateway}));
+  EXPECT_TRUE(policing_.hold(IntentId("gateway-uid-blue"), {gateway}, {}));
   kernel_.refuse(std::nullopt);
   clock_.advance(seconds(1));
   EXPECT_TRUE(eventually([&] { return kernel_.held("uid-blue")->gateways == Ports{"mnp-new"}; }));
