@@ -16,6 +16,7 @@ from clusterlib import bringup, control, node as node_parts  # noqa: E402
 from clusterlib.cluster import Cluster as Record  # noqa: E402
 from clusterlib.inside import enter  # noqa: E402
 from clusterlib.layout import Layout  # noqa: E402
+from e2elib.reading import Reader  # noqa: E402
 from e2elib.waiting import wait_until  # noqa: E402
 
 Value = TypeVar("Value")
@@ -36,6 +37,7 @@ class Cluster:
         self.record = Record(Layout(name))
         self.nodes = [self.record.layout.machine(entry).host_name for entry in self.record.nodes]
         self.kubeconfig = self.record.layout.kubeconfig
+        self._reader = Reader(self.record.port, self.record.layout.pki)
 
     # Kubernetes
 
@@ -67,6 +69,12 @@ class Cluster:
 
     def json(self, kind: str, name: str = "", namespace: str = "") -> Any:
         """One object, or without a name a list of all in the namespace (empty: in all of them)."""
+        try:
+            found = self._reader.get(kind, name, namespace)
+        except LookupError as error:
+            raise CommandFailed(str(error)) from None
+        if found is not None:
+            return found
         where = _namespace(namespace) if namespace else [] if name else ["--all-namespaces"]
         which = [kind, name] if name else [kind]
         return json.loads(self.kubectl("get", *which, *where, "-o", "json"))
@@ -75,6 +83,11 @@ class Cluster:
         return list(self.json(kind, namespace=namespace)["items"])
 
     def exists(self, kind: str, name: str, namespace: str = "") -> bool:
+        try:
+            if self._reader.get(kind, name, namespace) is not None:
+                return True
+        except LookupError:
+            return False
         which = (kind, name, *_namespace(namespace))
         return bool(self.kubectl("get", *which, "--ignore-not-found", "-o", "name").strip())
 
