@@ -116,7 +116,7 @@ def test_no_connection_is_lost_by_an_eviction(scene: Scene, tmp_path: Path) -> N
         "evictionSoftGracePeriod": {"memory.available": "1s"},
         "evictionMaxPodGracePeriod": GRACE,
     }
-    with other_kubelet(cluster, scene.ends, tmp_path / "kubelet.log", short, {}):
+    with other_kubelet(cluster, scene.ends, tmp_path / "kubelet.log", short):
         cluster.wait(scene.have_ended, ENDED_WITHIN, "the evictions")
     counts = scene.count()
     assert held() == {"web-ends-0", "web-ends-1"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ _PID = "/run/other-kubelet.pid"
 
 @contextmanager
 def other_kubelet(
-    cluster: Cluster, node: str, log: Path, changes: dict[str, Any], environment: Mapping[str, str]
+    cluster: Cluster, node: str, log: Path, changes: dict[str, Any]
 ) -> Iterator[None]:
     """Pods go on under it, and under the usual one afterwards."""
     command = cluster.component(node, "kubelet")["argv"]
@@ -27,10 +27,9 @@ def other_kubelet(
     other = Path(place).with_name("other-kubelet.yaml")
     other.write_text(yaml.safe_dump(config))
     command = [one.replace(place, str(other)) for one in command]
-    settings = [f"{key}={value}" for key, value in environment.items()]
     cluster.stop(node, "kubelet")
-    shell = f'echo $$ >{_PID}; exec env "$@"'
-    begun = cluster.node_begin(node, ["sh", "-c", shell, "sh", *settings, *command], log)
+    shell = f'echo $$ >{_PID}; exec "$@"'
+    begun = cluster.node_begin(node, ["sh", "-c", shell, "sh", *command], log)
     try:
         _wait_ready(cluster, node, log)
         yield
