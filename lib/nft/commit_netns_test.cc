@@ -23,6 +23,11 @@ Table sample() {
              "udp dport @ports ip saddr . udp dport != @peers4 counter drop"}}}};
 }
 
+Set mapOf(const char* name, const char* type, const char* element, const char* value,
+          bool intervals = false) {
+  return {name, type, {element}, value, intervals};
+}
+
 /// With a set of each type that ElementWriter knows.
 Table typed() {
   Table table{
@@ -33,7 +38,16 @@ Table typed() {
        {"one", "ether_addr", {"02:00:00:00:00:01"}},
        {"v4", "ifname . ipv4_addr", {"mnvaaaaaaaaaaa . 10.0.0.1"}},
        {"v6", "ether_addr . ipv6_addr", {"02:00:00:00:00:01 . fd00::1"}},
-       {"targets", "typeof iifname . @th,64,128", {"mnva . 0x64ff9b000000000000000000000001"}}},
+       {"targets", "typeof iifname . @th,64,128", {"mnva . 0x64ff9b000000000000000000000001"}},
+       {"every", "classid . mark", {"1:2f . 4294967295", "0:1 . 0"}},
+       {"current", "ifname . mark", {"br0 . 305419896"}},
+       mapOf("marks", "ifname", "eth0 : 305419896", "mark"),
+       mapOf("subjects", "ifname", "eth0 : a:ff", "classid"),
+       mapOf("zones", "typeof meta ibrname", "br0 : 258", "ct zone"),
+       mapOf("classes4", "mark . ipv4_addr", "305419896 . 10.0.0.1 : 7", "mark"),
+       mapOf("classes6", "mark . ipv6_addr", "305419896 . fd00::1 : 7", "mark"),
+       mapOf("ranges4", "ipv4_addr . inet_service", "10.0.0.0/24 . 80-90 : 7", "mark", true),
+       mapOf("ranges6", "ipv6_addr . inet_proto", "fd00::1-fd00::5 . 6 : 7", "mark", true)},
       {}};
   table.family = "bridge";
   return table;
@@ -45,20 +59,56 @@ TEST(NftCommit, FewElementsAreWrittenAsLibnftablesWouldWriteThem) {
   Elements all;
   for (Set& set : table.sets) all[set.name] = std::exchange(set.elements, {});
   ASSERT_TRUE(committer.commit(renderReplace(table)));
-  ASSERT_TRUE(ElementWriter::canWrite(table, {}, all));
-  const Status added = committer.change(table, {}, all);
+  ASSERT_TRUE(ElementWriter::canWrite({&table}, {}, all));
+  const Status added = committer.change({&table}, {}, all);
   ASSERT_TRUE(added) << added.error().message;
   EXPECT_TRUE(committer.matches(typed()).value());
-  const Status again = committer.change(table, {}, all);
+  const Status again = committer.change({&table}, {}, all);
   EXPECT_TRUE(again) << again.error().message;
   // What libnftables wrote is found to be removed, and the other way round.
   ASSERT_TRUE(committer.commit(renderReplace(typed())));
   const Elements more = {{"ports", {"4800"}}, {"names", {"a.b"}}};
-  const Status moved = committer.change(table, all, more);
+  const Status moved = committer.change({&table}, all, more);
   ASSERT_TRUE(moved) << moved.error().message;
   ASSERT_TRUE(committer.commit(renderChange(table, more, {})));
   EXPECT_TRUE(committer.matches(table).value());
   EXPECT_EQ(committer.commits(), 6U);
+}
+
+TEST(NftCommit, ElementsOfTwoTablesGoAndComeTogether) {
+  auto committer = Committer::open().value();
+  Table one = typed();
+  Table other = sample();
+  for (Table* table : {&one, &other}) ASSERT_TRUE(committer.commit(renderReplace(*table)));
+  const Elements more = {{"names", {"a.b"}}, {"links", {"lo"}}};
+  const std::uint64_t before = committer.commits();
+  const Status moved = committer.change({&one, &other}, {{"links", {"eth0"}}}, more);
+  ASSERT_TRUE(moved) << moved.error().message;
+  EXPECT_EQ(committer.commits(), before + 1);
+  for (Table* table : {&one, &other}) {
+    apply({{"links", {"eth0"}}}, more, *table);
+    EXPECT_TRUE(committer.matches(*table).value()) << table->name;
+  }
+  // What one of them refuses neither of them has.
+  ASSERT_FALSE(committer.change({&one, &other}, {{"links", {"nobody"}}}, {{"names", {"c"}}}));
+  for (const Table* table : {&one, &other}) {
+    EXPECT_TRUE(committer.matches(*table).value()) << table->name;
+  }
+}
+
+TEST(NftCommit, WhatAMapGivesIsAnotherAfterwards) {
+  auto committer = Committer::open().value();
+  Table table = typed();
+  ASSERT_TRUE(committer.commit(renderReplace(table)));
+  const Elements gone = {{"classes4", {"305419896 . 10.0.0.1 : 7"}},
+                         {"ranges4", {"10.0.0.0/24 . 80-90 : 7"}}};
+  const Elements added = {{"classes4", {"305419896 . 10.0.0.1 : 8"}},
+                          {"ranges4", {"10.0.0.0/24 . 80-90 : 8"}}};
+  ASSERT_TRUE(ElementWriter::canWrite({&table}, gone, added));
+  const Status moved = committer.change({&table}, gone, added);
+  ASSERT_TRUE(moved) << moved.error().message;
+  apply(gone, added, table);
+  EXPECT_TRUE(committer.matches(table).value());
 }
 
 TEST(NftCommit, AChangeIsMadeAsAWholeOrNotAtAll) {
@@ -66,16 +116,16 @@ TEST(NftCommit, AChangeIsMadeAsAWholeOrNotAtAll) {
   const Table table = typed();
   ASSERT_TRUE(committer.commit(renderReplace(table)));
   const Status refused =
-      committer.change(table, {{"names", {"nobody"}}}, {{"ports", {"4800"}}, {"one", {}}});
+      committer.change({&table}, {{"names", {"nobody"}}}, {{"ports", {"4800"}}, {"one", {}}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().reason, "NftablesRefused");
   EXPECT_TRUE(committer.matches(table).value());
-  const Status next = committer.change(table, {{"names", {"eth0"}}}, {});
+  const Status next = committer.change({&table}, {{"names", {"eth0"}}}, {});
   EXPECT_TRUE(next) << next.error().message;
   Table none = table;
   none.name = "multinet_nowhere";
-  EXPECT_FALSE(committer.change(none, {}, {{"ports", {"1"}}}));
-  EXPECT_TRUE(committer.change(table, {}, {}));
+  EXPECT_FALSE(committer.change({&none}, {}, {{"ports", {"1"}}}));
+  EXPECT_TRUE(committer.change({&table}, {}, {}));
 }
 
 TEST(NftCommit, WhatIsWrittenIsFoundAgain) {

@@ -44,14 +44,15 @@ Status Committer::commit(const std::string& commands) {
   });
 }
 
-Status Committer::change(const Table& table, const Elements& gone, const Elements& added) {
-  if (!ElementWriter::canWrite(table, gone, added)) {
-    const std::string commands = renderChange(table, gone, added);
+Status Committer::change(const Tables& tables, const Elements& gone, const Elements& added) {
+  if (!ElementWriter::canWrite(tables, gone, added)) {
+    std::string commands;
+    for (const Table* table : tables) commands += renderChange(*table, gone, added);
     return commands.empty() ? Status{} : commit(commands);
   }
   return calls::timed("nft", "commit", [&]() -> Status {
     ++commits_;
-    return elements_.write(table, gone, added);
+    return elements_.write(tables, gone, added);
   });
 }
 

@@ -40,9 +40,9 @@ class Committer {
 
   /// All of the commands, or none. The error holds what libnftables said.
   [[nodiscard]] Status commit(const std::string& commands);
-  /// These elements of `table`'s sets less and more, all or none of them; nothing where there are
+  /// These elements of the tables' sets less and more, all or none of them; nothing where there are
   /// none. Few of them go without libnftables.
-  [[nodiscard]] Status change(const Table& table, const Elements& gone, const Elements& added);
+  [[nodiscard]] Status change(const Tables& tables, const Elements& gone, const Elements& added);
   /// Whether the kernel's table is `table`, elements and all. Lists the whole table: for the start
   /// and for slow comparisons, never on a hot path (a list costs O(elements)).
   [[nodiscard]] Result<bool> matches(const Table& table);

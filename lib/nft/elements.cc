@@ -23,7 +23,7 @@
 namespace multinet::nft {
 namespace {
 
-using Key = std::vector<std::uint8_t>;
+using Key = ElementBytes::Bytes;
 
 /// More are a matter for libnftables, which knows how to cut them.
 constexpr std::size_t kMost = 256;
@@ -60,11 +60,38 @@ std::optional<Key> addressKey(const std::string& text, bool isV4) {
   return Key(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(address->byteCount()));
 }
 
-std::optional<Key> portKey(const std::string& text) {
-  std::uint16_t number = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+template <class Number>
+std::optional<Number> readNumber(std::string_view text, int base = 10) {
+  Number number = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), number, base);
   if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
-  return Key{static_cast<std::uint8_t>(number >> 8U), static_cast<std::uint8_t>(number)};
+  return number;
+}
+
+std::optional<Key> portKey(const std::string& text) {
+  const auto number = readNumber<std::uint16_t>(text);
+  if (!number) return std::nullopt;
+  return Key{static_cast<std::uint8_t>(*number >> 8U), static_cast<std::uint8_t>(*number)};
+}
+
+/// As this machine has it in memory: what the kernel itself counts has no other order.
+template <class Number>
+std::optional<Key> hostKey(std::optional<Number> number) {
+  if (!number) return std::nullopt;
+  Key key(sizeof(Number));
+  std::memcpy(key.data(), &*number, sizeof(Number));
+  return key;
+}
+
+/// `a:1f`, both halves as hexadecimal numbers.
+std::optional<Key> classidKey(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto high = readNumber<std::uint16_t>(text.substr(0, colon), 16);
+  const auto low = readNumber<std::uint16_t>(text.substr(colon + 1), 16);
+  if (!high || !low) return std::nullopt;
+  constexpr unsigned kHalf = 16;
+  return hostKey(std::optional((std::uint32_t{*high} << kHalf) | *low));
 }
 
 /// `0x...`, sixteen bytes of a frame.
@@ -83,13 +110,58 @@ std::optional<Key> bytesKey(std::string_view text) {
 }
 
 std::optional<Key> partKey(const std::string& type, const std::string& text) {
-  if (type == "ifname" || type == "iifname") return nameKey(text);
+  if (type == "ifname" || type == "iifname" || type == "oifname") return nameKey(text);
+  if (type == "meta ibrname" || type == "meta obrname") return nameKey(text);
+  if (type == "mark") return hostKey(readNumber<std::uint32_t>(text));
+  if (type == "classid") return classidKey(text);
+  if (type == "ct zone") return hostKey(readNumber<std::uint16_t>(text));
+  if (type == "inet_proto") return hostKey(readNumber<std::uint8_t>(text));
   if (type == "ether_addr" || type == "ether saddr") return macKey(text);
   if (type == "ipv4_addr") return addressKey(text, true);
   if (type == "ipv6_addr") return addressKey(text, false);
   if (type == "inet_service") return portKey(text);
   if (type == "@th,64,128") return bytesKey(text);
   return std::nullopt;
+}
+
+using Ends = std::pair<Key, Key>;
+
+std::optional<Ends> plainEnds(const std::string& type, const std::string& text) {
+  auto key = partKey(type, text);
+  if (!key) return std::nullopt;
+  return Ends{*key, *key};
+}
+
+/// Of an address, a port, or a range of either; nullopt for what a machine has in its own order:
+/// libnftables has rules and elements compare that in another one, where a set has intervals.
+std::optional<Ends> endsOf(const std::string& type, const std::string& text) {
+  const bool isAddress = type == "ipv4_addr" || type == "ipv6_addr";
+  if (!isAddress && type != "inet_service" && type != "inet_proto") return std::nullopt;
+  if (isAddress && text.find('/') != std::string::npos) {
+    const auto prefix = IpPrefix::parse(text);
+    if (!prefix) return std::nullopt;
+    auto first = partKey(type, prefix->first().str());
+    auto last = partKey(type, prefix->last().str());
+    if (!first || !last) return std::nullopt;
+    return Ends{std::move(*first), std::move(*last)};
+  }
+  const std::size_t dash = text.find('-');
+  if (dash == std::string::npos) return plainEnds(type, text);
+  auto first = partKey(type, text.substr(0, dash));
+  auto last = partKey(type, text.substr(dash + 1));
+  if (!first || !last) return std::nullopt;
+  return Ends{std::move(*first), std::move(*last)};
+}
+
+void append(const Key& part, bool isPadded, Key& key) {
+  key.insert(key.end(), part.begin(), part.end());
+  if (isPadded) key.resize((key.size() + 3) / 4 * 4);
+}
+
+void putBytes(netlink::Message& element, std::uint16_t attribute, const Key& bytes) {
+  element.nest(attribute, [&](netlink::Message& data) {
+    data.put(NFTA_DATA_VALUE, netlink::Bytes(bytes));
+  });
 }
 
 std::uint8_t familyOf(const Table& table) {
@@ -117,20 +189,30 @@ tl::unexpected<Error> refused(Code code, int error) {
 
 }  // namespace
 
-std::optional<Key> keyOf(const std::string& type, const std::string& element) {
-  constexpr std::string_view kTypeof = "typeof ";
-  const std::vector<std::string> types =
-      partsOf(type.starts_with(kTypeof) ? std::string_view(type).substr(kTypeof.size()) : type);
-  const std::vector<std::string> texts = partsOf(element);
-  if (types.size() != texts.size()) return std::nullopt;
-  Key key;
-  for (std::size_t i = 0; i < types.size(); ++i) {
-    const auto part = partKey(types[i], texts[i]);
-    if (!part) return std::nullopt;
-    key.insert(key.end(), part->begin(), part->end());
-    if (types.size() > 1) key.resize((key.size() + 3) / 4 * 4);
+std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element) {
+  ElementBytes out;
+  std::string_view key = element;
+  if (!set.value.empty()) {
+    const std::size_t colon = key.rfind(" : ");
+    if (colon == std::string_view::npos) return std::nullopt;
+    auto value = partKey(set.value, std::string(key.substr(colon + 3)));
+    if (!value) return std::nullopt;
+    out.value = std::move(*value);
+    key = key.substr(0, colon);
   }
-  return key;
+  constexpr std::string_view kTypeof = "typeof ";
+  const std::string_view type = set.type;
+  const auto types = partsOf(type.starts_with(kTypeof) ? type.substr(kTypeof.size()) : type);
+  const auto texts = partsOf(key);
+  const bool isConcatenation = types.size() > 1;
+  if (types.size() != texts.size() || (set.intervals && !isConcatenation)) return std::nullopt;
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    const auto ends = set.intervals ? endsOf(types[i], texts[i]) : plainEnds(types[i], texts[i]);
+    if (!ends) return std::nullopt;
+    append(ends->first, isConcatenation, out.key);
+    if (set.intervals) append(ends->second, isConcatenation, out.keyEnd);
+  }
+  return out;
 }
 
 Result<ElementWriter> ElementWriter::open() {
@@ -142,20 +224,21 @@ Result<ElementWriter> ElementWriter::open() {
   return ElementWriter(std::move(fd));
 }
 
-bool ElementWriter::canWrite(const Table& table, const Elements& gone, const Elements& added) {
+bool ElementWriter::canWrite(const Tables& tables, const Elements& gone, const Elements& added) {
   std::size_t count = 0;
-  for (const Set& set : table.sets) {
-    for (const Elements* elements : {&gone, &added}) {
-      for (const std::string& element : of(*elements, set)) {
-        const bool isPlain = set.value.empty() && !set.intervals && keyOf(set.type, element);
-        if (!isPlain || ++count > kMost) return false;
+  for (const Table* table : tables) {
+    for (const Set& set : table->sets) {
+      for (const Elements* elements : {&gone, &added}) {
+        for (const std::string& element : of(*elements, set)) {
+          if (++count > kMost || !bytesOf(set, element)) return false;
+        }
       }
     }
   }
   return count > 0;
 }
 
-Status ElementWriter::write(const Table& table, const Elements& gone, const Elements& added) {
+Status ElementWriter::write(const Tables& tables, const Elements& gone, const Elements& added) {
   std::vector<std::uint8_t> batch;
   bool valid = true;
   const auto put = [&](const netlink::Message& message, std::uint32_t sequence) {
@@ -165,8 +248,8 @@ Status ElementWriter::write(const Table& table, const Elements& gone, const Elem
   };
   const std::uint32_t first = ++sequence_;
   put(netlink::Message(NFNL_MSG_BATCH_BEGIN, 0).header(batchMark()), first);
-  const auto putElements = [&](std::uint8_t type, std::uint16_t flags, const Set& set,
-                               const std::set<std::string>& elements) {
+  const auto putElements = [&](std::uint8_t type, std::uint16_t flags, const Table& table,
+                               const Set& set, const std::set<std::string>& elements) {
     if (elements.empty()) return;
     // Each is acknowledged, so the last one's tells of all.
     netlink::Message message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8U | type),
@@ -176,18 +259,21 @@ Status ElementWriter::write(const Table& table, const Elements& gone, const Elem
     message.put(NFTA_SET_ELEM_LIST_SET, set.name);
     message.nest(NFTA_SET_ELEM_LIST_ELEMENTS, [&](netlink::Message& list) {
       for (const std::string& element : elements) {
-        const Key key = keyOf(set.type, element).value_or(Key{});
+        const ElementBytes bytes = bytesOf(set, element).value_or(ElementBytes{});
         list.nest(NFTA_LIST_ELEM, [&](netlink::Message& one) {
-          one.nest(NFTA_SET_ELEM_KEY,
-                   [&](netlink::Message& data) { data.put(NFTA_DATA_VALUE, netlink::Bytes(key)); });
+          putBytes(one, NFTA_SET_ELEM_KEY, bytes.key);
+          if (!bytes.keyEnd.empty()) putBytes(one, NFTA_SET_ELEM_KEY_END, bytes.keyEnd);
+          if (!bytes.value.empty()) putBytes(one, NFTA_SET_ELEM_DATA, bytes.value);
         });
       }
     });
     put(message, ++sequence_);
   };
-  for (const Set& set : table.sets) {
-    putElements(NFT_MSG_DELSETELEM, 0, set, of(gone, set));
-    putElements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, set, of(added, set));
+  for (const Table* table : tables) {
+    for (const Set& set : table->sets) {
+      putElements(NFT_MSG_DELSETELEM, 0, *table, set, of(gone, set));
+      putElements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, *table, set, of(added, set));
+    }
   }
   const std::uint32_t last = sequence_;
   put(netlink::Message(NFNL_MSG_BATCH_END, 0).header(batchMark()), ++sequence_);

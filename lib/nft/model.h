@@ -49,6 +49,9 @@ struct Table {
   bool operator==(const Table&) const = default;
 };
 
+/// Tables whose elements go and come together. Sets of one name are given the same elements.
+using Tables = std::vector<const Table*>;
+
 /// The comment by which `rule` is known again.
 [[nodiscard]] std::string commentOf(const std::string& rule);
 

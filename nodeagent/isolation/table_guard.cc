@@ -207,7 +207,7 @@ Status TableGuard::put(const Entries& changed, nft::Elements gone, nft::Elements
   }
   if (done && certain_) {
     if (!nft::isNone(gone) || !nft::isNone(added)) {
-      done = commit([&] { return doors_.committer.change(table_, gone, added); });
+      done = commit([&] { return doors_.committer.change({&table_}, gone, added); });
     }
   } else if (done && !changed.empty()) {
     nft::Table whole = table_;

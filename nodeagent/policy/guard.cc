@@ -309,8 +309,9 @@ Status PolicyGuard::put(const Change& asked) {
   nft::apply(change.gone, change.added, flows);
   if (isEmpty(flows)) return removeTables();
   if (certain_) {
-    MULTINET_CHECK(transact(nft::renderChange(tables_.rules, change.gone, change.added) +
-                            nft::renderChange(tables_.flows, change.gone, change.added)));
+    MULTINET_CHECK(transact([&] {
+      return doors_.committer.change({&tables_.rules, &tables_.flows}, change.gone, change.added);
+    }));
   } else {  // the kernel has none of it
     Tables whole = tables_;
     nft::apply(change.gone, change.added, whole.rules);
@@ -335,10 +336,14 @@ Status PolicyGuard::removeTables() {
 }
 
 Status PolicyGuard::transact(const std::string& commands) {
+  return transact([&] { return doors_.committer.commit(commands); });
+}
+
+Status PolicyGuard::transact(const std::function<Status()>& commit) {
   // Until the verdict is in, what the kernel has isn't known.
   certain_ = false;
   MULTINET_CHECK(failpoint::check("policy.commit.before"));
-  MULTINET_CHECK(doors_.committer.commit(commands));
+  MULTINET_CHECK(commit());
   committed_ = true;
   ++own_;
   MULTINET_CHECK(failpoint::check("policy.commit.after"));

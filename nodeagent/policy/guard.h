@@ -126,6 +126,7 @@ class PolicyGuard {
   [[nodiscard]] Status put(const Change& asked);
   [[nodiscard]] Status removeTables();
   [[nodiscard]] Status transact(const std::string& commands);
+  [[nodiscard]] Status transact(const std::function<Status()>& commit);
   [[nodiscard]] std::uint16_t freeZone();
   [[nodiscard]] std::uint32_t freshGeneration();
   void settleLater();
