@@ -4,10 +4,12 @@
 //
 // To be run as root. All of it is in namespaces that the program makes and that end with it.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bench/in_turn.h"
@@ -16,7 +18,9 @@
 #include "lib/netlink/address.h"
 #include "lib/netlink/link.h"
 #include "lib/netns/netns.h"
+#include "lib/policy/peers.h"
 #include "nodeagent/isolation/port_guard.h"
+#include "nodeagent/policy/book.h"
 #include "nodeagent/policy/guard.h"
 
 namespace multinet::bench {
@@ -181,6 +185,90 @@ Status measureChanges(const Arguments& arguments, const Contender& contender) {
   return {};
 }
 
+/// A policy of this node's isolated pods, and its peers, as an agent is told of them.
+class Told {
+ public:
+  explicit Told(unsigned peers) {
+    api::PodNetworkPolicySlice head = named("policy");
+    head.head.emplace().policyGeneration = 1;
+    api::PodNetworkPolicySpec& spec = head.head->spec.emplace();
+    spec.podNetworkNames = {kNetworkName};
+    spec.ingress.emplace_back().peers.emplace_back().podSelector.emplace();
+    hash_ = policy::peerHash(policy::peersOf(spec, kSpace).front());
+    for (unsigned i = 0; i < peers; i += kPerSlice) {
+      slices_.push_back(members(i, std::min(peers - i, kPerSlice)));
+    }
+    const auto slices = static_cast<std::int32_t>(slices_.size());
+    head.head->peers = {{kNetworkName, hash_, slices, static_cast<std::int32_t>(peers)}};
+    slices_.push_back(std::make_shared<const api::PodNetworkPolicySlice>(std::move(head)));
+    for (unsigned i = 0; i < kPorts; ++i) {
+      pods_.push_back({{kSpace, "pod-" + std::to_string(i)}, {}, {}, {{kNetworkName, {}}}});
+    }
+    static_cast<void>(decide());
+  }
+
+  /// The first slice has one more, or one less.
+  void change(bool isMore) { slices_[0] = members(0, isMore ? kPerSlice - 1 : kPerSlice - 2); }
+
+  policy::Program decide() {
+    book_.update(kSpace, slices_, BootTime{});
+    agent::policing::BookSource source(kNetworkName, kNetwork);
+    std::vector<policy::Subject> subjects;
+    const auto told = book_.policiesFor(kSpace, BootTime{});
+    for (const auto& one : told) source.add(one);
+    for (const policy::Pod& pod : pods_) {
+      policy::Subject& subject = subjects.emplace_back();
+      subject.pod = &pod;
+      for (const auto& one : told) subject.policies.push_back(&one->policy);
+    }
+    return policy::compile(subjects, {kNetworkName, api::DefaultPolicy::Allow}, source, numbers_)
+        .program;
+  }
+
+ private:
+  static constexpr unsigned kPerSlice = 200;
+  static constexpr const char* kSpace = "bench";
+  static constexpr const char* kNetworkName = "blue";
+
+  static api::PodNetworkPolicySlice named(const std::string& name) {
+    api::PodNetworkPolicySlice slice;
+    slice.metadata.nameSpace = kSpace;
+    slice.metadata.name = name;
+    slice.metadata.resourceVersion = "1";
+    slice.policyName = "policy";
+    slice.policyUID = "uid";
+    return slice;
+  }
+
+  [[nodiscard]] std::shared_ptr<const api::PodNetworkPolicySlice> members(unsigned first,
+                                                                          unsigned count) const {
+    api::PodNetworkPolicySlice slice = named("policy-" + std::to_string(first));
+    slice.members = {kNetworkName, hash_, {}};
+    for (unsigned i = 0; i < count; ++i) {
+      slice.members->entries.push_back({addressOf(1000 + 2 * (first + i)).str(), std::nullopt});
+    }
+    return std::make_shared<const api::PodNetworkPolicySlice>(std::move(slice));
+  }
+
+  std::string hash_;
+  agent::policing::Slices slices_;
+  std::vector<policy::Pod> pods_;
+  agent::policing::Book book_{Duration{}};
+  policy::Numbers numbers_;
+};
+
+/// What an agent takes to decide what the kernel shall have, before it tells it.
+void measureDecisions(const Arguments& arguments, const Contender& contender) {
+  Told told(contender.peers);
+  for (int round = -kWarmUp; round < arguments.rounds; ++round) {
+    told.change(round % 2 != 0);
+    const auto begin = Steady::now();
+    const policy::Program program = told.decide();
+    const double took = milliseconds(Steady::now() - begin);
+    if (round >= 0) print(contender.name, "peer more or less, decided", round, took);
+  }
+}
+
 Status measureAll(const Arguments& arguments) {
   std::vector<Contender> contenders;
   for (const auto& [name, peers] :
@@ -196,7 +284,9 @@ Status measureAll(const Arguments& arguments) {
   }
   MULTINET_CHECK(measureTrips(arguments, contenders));
   for (const Contender& contender : contenders) {
-    if (contender.peers > 0) MULTINET_CHECK(measureChanges(arguments, contender));
+    if (contender.peers == 0) continue;
+    MULTINET_CHECK(measureChanges(arguments, contender));
+    measureDecisions(arguments, contender);
   }
   return {};
 }

@@ -159,9 +159,8 @@ void append(const Key& part, bool isPadded, Key& key) {
 }
 
 void putBytes(netlink::Message& element, std::uint16_t attribute, const Key& bytes) {
-  element.nest(attribute, [&](netlink::Message& data) {
-    data.put(NFTA_DATA_VALUE, netlink::Bytes(bytes));
-  });
+  element.nest(attribute,
+               [&](netlink::Message& data) { data.put(NFTA_DATA_VALUE, netlink::Bytes(bytes)); });
 }
 
 std::uint8_t familyOf(const Table& table) {

@@ -134,24 +134,28 @@ class Compiler {
       }
       ++who;
     }
-    std::ranges::sort(all, {}, &Edge::at);
+    // Those of one peer are in order.
+    if (!std::ranges::is_sorted(all, {}, &Edge::at)) std::ranges::sort(all, {}, &Edge::at);
     return all;
   }
+
+  /// How many ranges of whom; few at a time.
+  using Here = boost::container::flat_map<std::size_t, int>;
 
   /// Lays all peers' addresses over each other.
   void layOut() {
     for (const auto& [key, peers] : used_) keys_.push_back(&key);
     classesOf_.resize(keys_.size());
     const std::vector<Edge> all = edges();
-    std::map<std::size_t, int> here;  // how many ranges of whom
+    Here here;
     for (auto edge = all.begin(); edge != all.end();) {
       // What reaches the end of IPv4 doesn't go on in IPv6.
       if (edge != all.begin() && std::prev(edge)->at.family() != edge->at.family()) here.clear();
       const IpAddress at = edge->at;
       for (; edge != all.end() && edge->at == at; ++edge) {
-        int& count = here[edge->who];
-        count += edge->begins ? 1 : -1;
-        if (count == 0) here.erase(edge->who);
+        const auto counted = here.try_emplace(edge->who, 0).first;
+        counted->second += edge->begins ? 1 : -1;
+        if (counted->second == 0) here.erase(counted);
       }
       if (here.empty()) continue;
       const bool isLast = edge == all.end() || edge->at.family() != at.family();
@@ -159,34 +163,32 @@ class Compiler {
     }
   }
 
-  Number classOf(const std::map<std::size_t, int>& here) {
-    std::vector<std::size_t> members;
-    members.reserve(here.size());
-    for (const auto& [who, count] : here) members.push_back(who);
-    const auto known = classes_.find(members);
+  Number classOf(const Here& here) {
+    members_.clear();
+    for (const auto& [who, count] : here) members_.push_back(who);
+    const auto known = classes_.find(members_);
     if (known != classes_.end()) return known->second;
     Key key('c');
-    for (const std::size_t who : members) key.add(*keys_[who]);
+    for (const std::size_t who : members_) key.add(*keys_[who]);
     const Number number = numbers_.of(key.text());
-    for (const std::size_t who : members) classesOf_[who].push_back(number);
-    classes_.emplace(std::move(members), number);
+    for (const std::size_t who : members_) classesOf_[who].push_back(number);
+    classes_.emplace(members_, number);
     return number;
   }
 
   void addPiece(const AddressRange& piece, Number number) {
     auto& addresses = program_.addresses;
+    AddressRange range = piece;
     if (!addresses.empty()) {
       const auto before = std::prev(addresses.end());
-      const AddressRange range = before->first;
-      const bool touches =
-          range.last.family() == piece.first.family() && range.last == previous(piece.first);
+      const bool touches = before->first.last.family() == piece.first.family() &&
+                           before->first.last == previous(piece.first);
       if (before->second == number && touches) {
+        range.first = before->first.first;
         addresses.erase(before);
-        addresses.emplace_hint(addresses.end(), AddressRange{range.first, piece.last}, number);
-        return;
       }
     }
-    addresses.emplace_hint(addresses.end(), piece, number);
+    addresses.emplace_hint(addresses.end(), range, number);
   }
 
   /// Those that need few come first, so that what there is no room for hits few.
@@ -264,6 +266,7 @@ class Compiler {
   std::vector<const std::string*> keys_;  // of used_, in its order; their places are who they are
   std::map<Number, Entries> entries_;     // by subject
   std::map<std::vector<std::size_t>, Number> classes_;
+  std::vector<std::size_t> members_;            // of the piece that is looked at
   std::vector<std::vector<Number>> classesOf_;  // by who
   Program program_;
   std::set<PodKey> cut_;

@@ -49,18 +49,17 @@ auto changeOf(const Container& before, const Container& after) {
   return std::pair(std::move(removed), std::move(added));
 }
 
-template <class Key>
-Change<std::pair<Key, Number>> changeOfMap(const std::map<Key, Number>& before,
-                                           const std::map<Key, Number>& after) {
+template <class Map>
+auto changeOfMap(const Map& before, const Map& after) {
   const auto [removed, added] = changeOf(before, after);
-  Change<std::pair<Key, Number>> out;
+  Change<std::pair<typename Map::key_type, Number>> out;
   out.removed.assign(removed.begin(), removed.end());
   out.added.assign(added.begin(), added.end());
   return out;
 }
 
-template <class Key>
-void applyToMap(const Change<std::pair<Key, Number>>& change, std::map<Key, Number>& map) {
+template <class Map>
+void applyToMap(const Change<std::pair<typename Map::key_type, Number>>& change, Map& map) {
   for (const auto& [key, number] : change.removed) map.erase(key);
   for (const auto& [key, number] : change.added) map.insert_or_assign(key, number);
 }

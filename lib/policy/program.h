@@ -5,6 +5,7 @@
 // address, whatever the number of pods.
 #pragma once
 
+#include <boost/container/flat_map.hpp>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -33,11 +34,15 @@ struct Permit {
   auto operator<=>(const Permit&) const = default;
 };
 
+/// Addresses by class; disjoint; who isn't here is in none. In one piece of memory: each change
+/// goes through all of them, and there may be 100,000. To be filled in order.
+using AddressClasses = boost::container::flat_map<AddressRange, Number>;
+
 /// Two that allow the same are equal, where one Numbers gave the numbers.
 struct Program {
-  std::map<PodKey, Number> egress;           ///< isolated on what they send, by subject
-  std::map<PodKey, Number> ingress;          ///< and on what they receive
-  std::map<AddressRange, Number> addresses;  ///< by class; disjoint; who isn't here is in none
+  std::map<PodKey, Number> egress;   ///< isolated on what they send, by subject
+  std::map<PodKey, Number> ingress;  ///< and on what they receive
+  AddressClasses addresses;
   std::set<Permit> permits;  ///< of one subject, class and protocol neither overlap nor touch
   bool operator==(const Program&) const = default;
 };

@@ -34,7 +34,7 @@ api::PolicyPort tcp(std::int32_t first, std::int32_t last) {
   return {api::Protocol::TCP, k8s::IntOrString{first, ""}, last};
 }
 
-std::vector<std::string> spell(const std::map<AddressRange, Number>& addresses) {
+std::vector<std::string> spell(const AddressClasses& addresses) {
   std::vector<std::string> out;
   for (const auto& [range, number] : addresses) {
     out.push_back(range.first.str() + "-" + range.last.str());

@@ -33,7 +33,7 @@ IpAddress lastOf(IpFamily family) {
 }
 
 Ranges joined(Ranges ranges) {
-  std::ranges::sort(ranges);
+  if (!std::ranges::is_sorted(ranges)) std::ranges::sort(ranges);
   Ranges out;
   for (const auto& range : ranges) {
     const bool joins =

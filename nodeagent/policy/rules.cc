@@ -123,10 +123,10 @@ Policed localOf(Policed wanted) {
   return wanted;
 }
 
-std::map<policy::AddressRange, Number> spread(std::map<policy::AddressRange, Number> addresses) {
+policy::AddressClasses spread(policy::AddressClasses addresses) {
   const auto isOne = [](const auto& of) { return of.first.first == of.first.last; };
   if (std::ranges::all_of(addresses, isOne)) return addresses;
-  std::map<policy::AddressRange, Number> out;
+  policy::AddressClasses::sequence_type out;  // ranges after what interrupts them
   std::optional<policy::AddressRange> open;  // and its class, and how far no address is without one
   Number peers = 0;
   IpAddress reach;
@@ -134,14 +134,14 @@ std::map<policy::AddressRange, Number> spread(std::map<policy::AddressRange, Num
     return open && address.family() == reach.family() && address.number() == reach.number() + 1;
   };
   const auto close = [&] {
-    if (open) out.emplace(*open, peers);
+    if (open) out.emplace_back(*open, peers);
     open.reset();
   };
   for (const auto& [range, number] : addresses) {
     if (range.last.number() - range.first.number() < kSingles) {
       for (auto at = range.first.number(); at <= range.last.number(); ++at) {
         const IpAddress one(range.first.family(), at);
-        out.emplace(policy::AddressRange{one, one}, number);
+        out.emplace_back(policy::AddressRange{one, one}, number);
         if (at == range.last.number()) break;  // the last address of all
       }
       if (follows(range.first)) reach = range.last;
@@ -155,7 +155,7 @@ std::map<policy::AddressRange, Number> spread(std::map<policy::AddressRange, Num
     }
   }
   close();
-  return out;
+  return {out.begin(), out.end()};
 }
 
 nft::Elements takeUnused(nft::Elements& gone, const policy::Program& program,
@@ -240,7 +240,7 @@ nft::Elements flowElements(const Standing& standing) {
   return elements;
 }
 
-nft::Elements programElements(const std::map<policy::AddressRange, Number>& addresses,
+nft::Elements programElements(const policy::AddressClasses& addresses,
                               const std::set<policy::Permit>& permits, const Standing& standing) {
   nft::Elements elements;
   for (const auto& [range, peers] : addresses) {

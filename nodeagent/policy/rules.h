@@ -75,8 +75,7 @@ inline constexpr policy::Number kEndOfNumbers = 0x80000000;
 /// Few addresses one by one, and what lies around them as the ranges that they interrupt: a range
 /// holds for those of its addresses that don't stand by themselves. So what comes and goes is a
 /// single address, and no range is ever replaced by others, between which nothing would hold.
-[[nodiscard]] std::map<policy::AddressRange, policy::Number> spread(
-    std::map<policy::AddressRange, policy::Number> addresses);
+[[nodiscard]] policy::AddressClasses spread(policy::AddressClasses addresses);
 /// Whether its bridge's flows are to be tracked at all.
 [[nodiscard]] bool isPoliced(const Policed& wanted);
 
@@ -89,9 +88,9 @@ void keepOnly(const policy::Program& program, Standing& standing);
 /// The elements of a network's ports, of its flows, and of the rest.
 [[nodiscard]] nft::Elements portElements(const Policed& wanted, const Standing& standing);
 [[nodiscard]] nft::Elements flowElements(const Standing& standing);
-[[nodiscard]] nft::Elements programElements(
-    const std::map<policy::AddressRange, policy::Number>& addresses,
-    const std::set<policy::Permit>& permits, const Standing& standing);
+[[nodiscard]] nft::Elements programElements(const policy::AddressClasses& addresses,
+                                            const std::set<policy::Permit>& permits,
+                                            const Standing& standing);
 /// That flows are judged in a generation.
 [[nodiscard]] nft::Elements generationElements(const std::string& bridge, std::uint32_t generation);
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchlib.program import samples_of
 from benchlib.rows import Comparison, Row
-from benchlib.stats import factor
+from benchlib.stats import estimate, factor
 from clusterlib.errors import ClusterError
 
 _ROUND_TRIPS = 2000
@@ -17,6 +17,8 @@ _TRACKED_AT_MOST, _GROWTH_AT_MOST = 1.20, 1.02
 _NONE, _FEW = "port security", "100 peers"
 _MANY = ("10000 peers", "100000 peers")
 _CHANGES = ("peer more", "peer less", "port more", "port less")
+_DECIDED = "peer more or less, decided"
+_CHANGE_MS_AT_MOST = 0.25
 
 
 def measure(programs: Path, rounds: int, seconds: int) -> list[Row]:
@@ -50,8 +52,12 @@ def _trips(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
 
 
 def _changes(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
-    return [
-        Row("PO", f"{what}, of {case}", took[what, case])
-        for case in (_FEW, *_MANY)
-        for what in ("first commit", *_CHANGES)
-    ]
+    rows = []
+    for case in (_FEW, *_MANY):
+        rows.append(Row("PO", f"first commit, of {case}", took["first commit", case]))
+        for what in _CHANGES:
+            values = took[what, case]
+            bar = Comparison("", "ms", estimate(values), _CHANGE_MS_AT_MOST)
+            rows.append(Row("PO", f"{what}, of {case}", values, [bar]))
+        rows.append(Row("PO", f"{_DECIDED}, of {case}", took[_DECIDED, case]))
+    return rows

@@ -19,6 +19,7 @@ def samples() -> list[dict[str, object]]:
     trips = {"port security": 4.0, "100 peers": 5.0, "10000 peers": 5.0, "100000 peers": 10.0}
     all_of = [("round trips", case, took) for case, took in trips.items()]
     changes = ("first commit", "peer more", "peer less", "port more", "port less")
+    changes += ("peer more or less, decided",)
     all_of += [(what, case, 1.0) for case in _CASES for what in changes]
     return [{"what": w, "case": c, "round": 0, "milliseconds": took} for w, c, took in all_of]
 
@@ -32,7 +33,7 @@ def test_few_peers_are_compared_with_none_and_many_with_few() -> None:
         "2000 trips: 10000 peers": [1.0],
         "2000 trips: 100000 peers": [2.0],
     }
-    assert len(rows) == 4 + 15
+    assert len(rows) == 4 + 18
 
 
 def test_what_wasnt_measured_is_an_error() -> None:
