@@ -112,6 +112,11 @@ Metrics::Metrics()
                     .Help("PodNetworkPolicies of namespaces that have pods with networks here")
                     .Register(registry_)
                     .Add({})),
+      policiesStale_(prometheus::BuildGauge()
+                         .Name("multinet_agent_policies_stale")
+                         .Help("1 while nothing was heard of policies for five minutes")
+                         .Register(registry_)
+                         .Add({})),
       isolated_(prometheus::BuildGauge()
                     .Name("multinet_agent_policy_interfaces")
                     .Help("Interfaces that policies are about, by how far they are held to them")
@@ -223,6 +228,7 @@ void Metrics::show(const Gauges& gauges) {
   }
   const policing::PolicingCounts& policies = gauges.policies;
   policies_.Set(static_cast<double>(policies.policies));
+  policiesStale_.Set(policies.stale ? 1 : 0);
   const std::size_t held = policies.isolated - policies.pending - policies.notEnforced;
   isolated_.Add({{"state", "Enforced"}}).Set(static_cast<double>(held));
   isolated_.Add({{"state", "PeersPending"}}).Set(static_cast<double>(policies.pending));

@@ -79,6 +79,7 @@ class Metrics {
   prometheus::Gauge& serviceEnded_;
   prometheus::Family<prometheus::Gauge>& drops_;
   prometheus::Gauge& policies_;
+  prometheus::Gauge& policiesStale_;
   prometheus::Family<prometheus::Gauge>& isolated_;
   prometheus::Family<prometheus::Gauge>& denied_;
   prometheus::Family<prometheus::Counter>& apiCalls_;

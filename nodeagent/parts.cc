@@ -43,6 +43,27 @@ report::Notice cutShort(Duration grace) {
               "or its services a shorter spec.termination.seconds"};
 }
 
+report::NodeCondition policiesEnforced(const policing::NodePolicies& held) {
+  using State = k8s::ConditionStatus;
+  constexpr const char* kType = "PoliciesEnforced";
+  if (held.trouble) {
+    return {kType, State::False, held.trouble->reason,
+            "Pods of this node aren't held to the policies of their networks: " +
+                held.trouble->message};
+  }
+  if (held.isSilent) {
+    return {kType, State::Unknown, "Stale",
+            "Pods of this node are held to policies as they were: the API server has said nothing "
+            "of podnetworkpolicyslices for over five minutes, though it answers otherwise; may "
+            "this node's account watch them, and is that CRD served?"};
+  }
+  if (!held.any) {
+    return {kType, State::True, "NotNeeded", "No policy is about a pod of this node."};
+  }
+  return {kType, State::True, "Enforced",
+          "Pods of this node are held to the policies of their networks."};
+}
+
 Error unusable(const char* reason, const Error& error, const char* remedy) {
   return {Code::Unavailable, reason, error.message + "; " + remedy + ", it is tried again"};
 }
@@ -142,7 +163,7 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
           [this](std::uint64_t revision) {
             nodeReporter_.setPolicyRevision(revision == 0 ? "" : std::to_string(revision));
           },
-      .node = [this](const std::optional<Error>& trouble, bool any) { tellPolicies(trouble, any); },
+      .node = [this](const policing::NodePolicies& held) { tellPolicies(held); },
       .admissions =
           [this] {
             if (feeding_) gateways_->changed();
@@ -381,21 +402,12 @@ void NetworkParts::tellServices(const Status& translated) {
                                       translated.error().message});
 }
 
-void NetworkParts::tellPolicies(const std::optional<Error>& trouble, bool any) {
-  using State = k8s::ConditionStatus;
+void NetworkParts::tellPolicies(const policing::NodePolicies& held) {
   // Most nodes have nothing to hold anybody to, and are silent.
-  if (!any && !trouble && !policiesTold_) return;
-  policiesTold_ = any || trouble;
-  nodeReporter_.setNodeCondition(
-      trouble
-          ? report::NodeCondition{"PoliciesEnforced", State::False, trouble->reason,
-                                  "Pods of this node aren't held to the policies of their "
-                                  "networks: " +
-                                      trouble->message}
-          : report::NodeCondition{"PoliciesEnforced", State::True, any ? "Enforced" : "NotNeeded",
-                                  any ? "Pods of this node are held to the policies of their "
-                                        "networks."
-                                      : "No policy is about a pod of this node."});
+  const bool isSomething = held.any || held.trouble || held.isSilent;
+  if (!isSomething && !policiesTold_) return;
+  policiesTold_ = isSomething;
+  nodeReporter_.setNodeCondition(policiesEnforced(held));
 }
 
 void NetworkParts::tellGateways(const std::vector<gateway::Trouble>& troubles, bool any) {

@@ -101,7 +101,7 @@ class NetworkParts {
   /// On the translator's lane.
   void tellServices(const Status& translated);
   /// In the policies' turn.
-  void tellPolicies(const std::optional<Error>& trouble, bool any);
+  void tellPolicies(const policing::NodePolicies& held);
   /// On the keeper's lane.
   void tellGateways(const std::vector<gateway::Trouble>& troubles, bool any);
   void blockGone(const api::IPBlock& block);

@@ -24,6 +24,7 @@
 #include "nodeagent/attach/policies.h"
 #include "nodeagent/policy/book.h"
 #include "nodeagent/policy/clients.h"
+#include "nodeagent/policy/freshness.h"
 #include "nodeagent/watch/caches.h"
 
 namespace multinet::agent::policing {
@@ -75,6 +76,15 @@ struct PolicingCounts {
   std::size_t pending = 0;      ///< of those: not all whom they may speak with are known
   std::size_t notEnforced = 0;  ///< of those: nothing holds them to it
   std::uint64_t compiled = 0;   ///< networks, since the start
+  bool stale = false;           ///< nothing was heard of policies for minutes; what was told holds
+};
+
+/// What there is to say of the node.
+struct NodePolicies {
+  bool any = false;                ///< whether any interface here is to be isolated
+  std::optional<Error> trouble{};  ///< why that fails
+  /// Nothing is heard of policies while the API server answers otherwise.
+  bool isSilent = false;
 };
 
 /// Hears of each change; on any thread, must not block.
@@ -84,8 +94,7 @@ struct PolicingReports {
       interface;
   /// The resourceVersion up to which every head that was told is committed.
   std::function<void(std::uint64_t)> revision;
-  /// Whether any interface here is to be isolated, and why that fails.
-  std::function<void(const std::optional<Error>& trouble, bool any)> node;
+  std::function<void(const NodePolicies&)> node;
   /// What clients of gateways are admitted to is another, or known now.
   std::function<void()> admissions = [] {};
 };
@@ -194,6 +203,7 @@ class Policing final : public attach::Policies {
   void releaseNow(const std::vector<std::string>& names, const std::vector<IntentId>& intents);
   void answerWaiting();
   void tell();
+  void lookAtAge();
   [[nodiscard]] std::uint64_t revision() const;
   void lookAt(BootTime when);
 
@@ -224,6 +234,7 @@ class Policing final : public attach::Policies {
   std::uint64_t compiled_ = 0;
   std::uint64_t toldRevision_ = 0;
   std::optional<BootTime> lookAt_;
+  Freshness freshness_;
   async::Gather gather_;
   async::Lane lane_;
 };

@@ -17,6 +17,7 @@ namespace {
 using attach::Policeable;
 using policy::testing::ip;
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr seconds kLongEnough(20);
@@ -120,6 +121,10 @@ class Caches final : public watch::FakeCaches {
   [[nodiscard]] Status needPolicies(const std::string& name) override {
     const std::lock_guard lock(mutex_);
     return FakeCaches::needPolicies(name);
+  }
+  [[nodiscard]] Heard heard() const override {
+    const std::lock_guard lock(mutex_);
+    return FakeCaches::heard();
   }
   mutable std::mutex mutex_;
 };
@@ -273,6 +278,7 @@ class PolicingTest : public ::testing::Test {
   std::map<std::string, std::optional<api::InterfacePolicy>> said_;
   std::uint64_t revision_ = 0;
   std::optional<Error> trouble_;
+  bool isSilent_ = false;
   Ends ends_;
   Policing policing_{caches_,
                      kernel_.door(),
@@ -285,9 +291,10 @@ class PolicingTest : public ::testing::Test {
                         const std::lock_guard lock(mutex_);
                         revision_ = revision;
                       },
-                      [this](const std::optional<Error>& trouble, bool) {
+                      [this](const NodePolicies& held) {
                         const std::lock_guard lock(mutex_);
-                        trouble_ = trouble;
+                        trouble_ = held.trouble;
+                        isSilent_ = held.isSilent;
                       }},
                      clock_,
                      options()};
@@ -573,6 +580,57 @@ TEST_F(PolicingTest, ALinkThatNobodyMeetsAgainIsWaitedForAWhile) {
   EXPECT_EQ(revision(), 0U);
   clock_.advance(seconds(31));
   EXPECT_TRUE(eventually([&] { return revision() == 5; }));
+}
+
+TEST_F(PolicingTest, PoliciesOfWhichNothingIsHeardAreHeldToAndToldAsOld) {
+  const auto isSilent = [this] {
+    const std::lock_guard lock(mutex_);
+    return isSilent_;
+  };
+  const auto isHeard = [this](std::optional<Duration> policies, std::optional<Duration> anything) {
+    const std::lock_guard lock(caches_.mutex_);
+    caches_.heardAgo = {policies, anything};
+  };
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  policing_.changed();
+  EXPECT_FALSE(policing_.counts().stale);
+  isHeard(minutes(5), minutes(5));
+  // Nobody says that anything changed: it looks by itself.
+  clock_.advance(minutes(5));
+  ASSERT_TRUE(eventually([&] { return policing_.counts().stale; }));
+  EXPECT_FALSE(isSilent());
+  EXPECT_TRUE(isolates("db"));
+  EXPECT_EQ(said("db"), "enforced Enforced");
+  isHeard(minutes(6), seconds(1));
+  EXPECT_TRUE(eventually([&] {
+    clock_.advance(seconds(10));
+    return isSilent();
+  })) << "the server is there";
+  EXPECT_TRUE(isolates("db"));
+  isHeard(seconds(1), seconds(1));
+  EXPECT_TRUE(eventually([&] {
+    clock_.advance(seconds(10));
+    return !policing_.counts().stale && !isSilent();
+  }));
+}
+
+TEST_F(PolicingTest, ANodeWithoutPodsHearsOfNoPoliciesAndIsSilent) {
+  policing_.recovered();
+  {
+    const std::lock_guard lock(caches_.mutex_);
+    caches_.heardAgo = {std::nullopt, seconds(1)};
+  }
+  setPolicies({});
+  setPod("db", "db");
+  ASSERT_TRUE(attach("db"));
+  policing_.release({"mnp-db"}, {IntentId("i-db")});
+  clock_.advance(minutes(20));
+  policing_.changed();
+  ASSERT_TRUE(attach("db")) << "its turn came after what changed()";
+  EXPECT_FALSE(policing_.counts().stale);
 }
 
 TEST_F(PolicingTest, ALinkInAPodOfAnIntentsNewNameGoesOn) {

@@ -1,6 +1,7 @@
 // What became of policies, as it is told.
 #include <algorithm>
 
+#include "lib/base/log.h"
 #include "nodeagent/attach/ports.h"
 #include "nodeagent/policy/policing.h"
 
@@ -81,9 +82,26 @@ std::uint64_t Policing::revision() const {
   return highest;
 }
 
+void Policing::lookAtAge() {
+  const bool wasOld = freshness_.oldSince().has_value();
+  const BootTime now = clock_.now();
+  freshness_.look(caches_.heard(), !members_.empty(), now);
+  if (freshness_.next()) lookAt(*freshness_.next());
+  const auto since = freshness_.oldSince();
+  if (since && !wasOld) {
+    log::warn(
+        "the API server says nothing of policies any more, pods are held to what they were",
+        {{"seconds", std::chrono::duration_cast<std::chrono::seconds>(now - *since).count()}});
+  } else if (wasOld && !since) {
+    log::info("policies are as the API server has them again");
+  }
+}
+
 void Policing::tell() {
+  lookAtAge();
   PolicingCounts counts;
   counts.compiled = compiled_;
+  counts.stale = freshness_.oldSince().has_value();
   for (const ToldPtr& told : book_.all()) counts.policies += told->network.empty() ? 1 : 0;
   std::optional<Error> trouble;
   for (const auto& [uid, network] : networks_) {
@@ -102,7 +120,7 @@ void Policing::tell() {
     counts_ = counts;
   }
   publishAdmissions();
-  reports_.node(trouble, counts.isolated > 0);
+  reports_.node({counts.isolated > 0, std::move(trouble), freshness_.isSilentAlone()});
   if (!recovered_) return;
   const std::uint64_t now = revision();
   if (std::exchange(toldRevision_, now) != now) reports_.revision(now);

@@ -73,6 +73,12 @@ class Caches {
       const std::string& namespaceName) const = 0;
   /// Whether they are known; as needAttachments().
   [[nodiscard]] virtual Status needPolicies(const std::string& namespaceName) = 0;
+  /// How long ago the API server last said something; nothing: not yet.
+  struct Heard {
+    std::optional<Duration> policies;  ///< of what nodes are told of policies
+    std::optional<Duration> anything;  ///< of anything that is followed
+  };
+  [[nodiscard]] virtual Heard heard() const = 0;
 };
 
 }  // namespace multinet::agent::watch

@@ -604,6 +604,15 @@ Status Cluster::needPolicies(const std::string& namespaceName) {
   return missing(what.c_str(), informers_.load()->policies.health());
 }
 
+Caches::Heard Cluster::heard() const {
+  Heard heard;
+  for (const WatchAge& one : watches()) {
+    heard.anything = heard.anything ? std::min(*heard.anything, one.age) : one.age;
+    if (one.resource == kube::kindOf<api::PodNetworkPolicySlice>().plural) heard.policies = one.age;
+  }
+  return heard;
+}
+
 void Cluster::followNeeded() {
   if (owned_ == nullptr) return;  // it is done when they are there
   std::set<std::string> wanted;

@@ -184,6 +184,23 @@ TEST_F(ClusterTest, TellsTheAgeOfEveryWatch) {
                                    "ipblocks", "services", "podnetworkpolicyslices"}));
 }
 
+TEST_F(ClusterTest, TellsWhenItLastHeardOfPoliciesAndOfAnything) {
+  server_.inject({.fault = Fault::Stall,
+                  .method = "GET",
+                  .targetContains = "podnetworkpolicyslices",
+                  .times = 1});
+  put("/api/v1/namespaces/default/pods/web", pod("n1", "blue"));
+  start();
+  ASSERT_TRUE(eventually([&] { return watchesOf("podnetworkpolicyslices?") == 1; }));
+  EXPECT_TRUE(eventually([&] { return cluster_->heard().anything.has_value(); }));
+  EXPECT_FALSE(cluster_->heard().policies);
+  server_.set(ApiServer::Presence::Away);
+  server_.set(ApiServer::Presence::Here);
+  ASSERT_TRUE(eventually([&] { return cluster_->heard().policies.has_value(); }));
+  const auto heard = cluster_->heard();
+  EXPECT_LE(*heard.anything, *heard.policies);
+}
+
 /// As the controller makes it.
 Json policySlice(const std::string& space) {
   return {{"metadata", {{"labels", {{"multinet.dev/policy-namespace", space}}}}},

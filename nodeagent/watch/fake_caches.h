@@ -48,6 +48,7 @@ class FakeCaches : public Caches {
   std::vector<std::string> attachmentsNeeded;
   std::map<std::string, PolicySlices> policyLists;  ///< by namespace; of others nothing is known
   std::vector<std::string> policiesNeeded;
+  Heard heardAgo{Duration{}, Duration{}};
   async::FakeHang api;  ///< of its answers
 
   [[nodiscard]] Status synced() const override {
@@ -121,6 +122,7 @@ class FakeCaches : public Caches {
     if (policyLists.contains(namespaceName)) return {};
     return fail(Code::Unavailable, "CachesNotReady", "read policies: not answered yet");
   }
+  [[nodiscard]] Heard heard() const override { return heardAgo; }
 };
 
 }  // namespace multinet::agent::watch
