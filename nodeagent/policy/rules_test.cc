@@ -183,7 +183,7 @@ TEST(PolicyRules, WhatIsElsewhereIsLeftOut) {
 }
 
 /// Whose an address is by what spread() gives.
-Number classIn(const std::map<AddressRange, Number>& spread, const IpAddress& address) {
+Number classIn(const policy::AddressClasses& spread, const IpAddress& address) {
   const auto single = spread.find({address, address});
   if (single != spread.end()) return single->second;
   Number found = 0;
@@ -197,17 +197,17 @@ Number classIn(const std::map<AddressRange, Number>& spread, const IpAddress& ad
 }
 
 TEST(PolicyRules, ASingleAddressDoesntBreakTheRangeAroundIt) {
-  const std::map<AddressRange, Number> whole = {{range("10.0.0.0", "10.0.255.255"), 1}};
-  const std::map<AddressRange, Number> broken = {{range("10.0.0.0", "10.0.9.8"), 1},
-                                                 {range("10.0.9.9", "10.0.9.10"), 2},
-                                                 {range("10.0.9.11", "10.0.255.255"), 1}};
+  const policy::AddressClasses whole = {{range("10.0.0.0", "10.0.255.255"), 1}};
+  const policy::AddressClasses broken = {{range("10.0.0.0", "10.0.9.8"), 1},
+                                         {range("10.0.9.9", "10.0.9.10"), 2},
+                                         {range("10.0.9.11", "10.0.255.255"), 1}};
   EXPECT_EQ(spread(whole), whole);
   EXPECT_THAT(spread(broken), ElementsAre(Pair(range("10.0.0.0", "10.0.255.255"), 1),
                                           Pair(one("10.0.9.9"), 2), Pair(one("10.0.9.10"), 2)));
 }
 
 TEST(PolicyRules, AddressesOfNoClassStayWithoutOne) {
-  const std::vector<std::map<AddressRange, Number>> all = {
+  const std::vector<policy::AddressClasses> all = {
       {},
       {{range("10.0.0.0", "10.0.9.8"), 1}, {range("10.0.9.10", "10.0.255.255"), 1}},
       {{range("10.0.0.0", "10.0.9.8"), 1},
