@@ -16,13 +16,15 @@ from dataclasses import dataclass, field
 import pytest
 from e2elib.checks import assert_clean
 from e2elib.cluster import Cluster, condition
-from e2elib.objects import network, vxlan, wait_served
+from e2elib.objects import macvlan, network, policy, vxlan, wait_served
 from e2elib.pods import pod
 from e2elib.traffic import Bystanders, identity
 
 KILLED = re.compile(r"^failpoint (\S+): kill$", re.MULTILINE)
 # The kubelet tries again after 10 to 15 s, or at once when the pod changes: so the test changes it.
 _NUDGE_SECONDS = 1.5
+LAN = "kill-lan"
+VICTIM = "victim"
 _LIFE_SECONDS = 60
 _LAST_WORD_SECONDS = 0.5
 
@@ -39,6 +41,7 @@ class Family:
     expected: set[str]
     also: str = ""
     fresh_network: bool = False
+    on_lan: bool = False  # on a Macvlan alone, whose rules are in the pod
     seen: set[str] = field(default_factory=set)
 
 
@@ -57,6 +60,10 @@ FAMILIES = [
         {"attach.observe.before"} | both("attach.create", "attach.sysctl", "attach.configure"),
     ),
     Family("detach.*", {"detach.before"}),
+    Family("isolation.*", both("isolation.commit")),
+    Family("policy.*", both("policy.commit")),
+    Family("policy.*", both("policy.commit") | {"policy.raw.before"}, on_lan=True),
+    Family("attach.*", {"attach.observe.before"} | both("attach.create"), on_lan=True),
     Family("journal.*", both("journal.commit")),
     Family("addresses.*", both("addresses.lease"), fresh_network=True),
     Family(
@@ -100,16 +107,17 @@ class Lives:
 
     def run(self, family: Family, arms: list[str]) -> list[str]:
         """A pod's life on each node, armed with one of `arms`; the places where the agents died,
-        empty where they lived."""
+        empty where they lived. Policies isolate it."""
         self.rounds += 1
-        request = ", ".join([*self.networks, *self._fresh(family)])
+        wanted = [LAN] if family.on_lan else [*self.networks, *self._fresh(family)]
+        request = ", ".join(wanted)
         arms = [f"{family.also}{arm}=kill" for arm in arms]
         with ThreadPoolExecutor(len(self.nodes)) as pool:
             list(pool.map(Node.arm, self.nodes, arms))
         names = [f"victim-{self.rounds}-{node.name}" for node in self.nodes]
         self.cluster.apply(
             "\n---\n".join(
-                pod(name, self.namespace, networks=request, node=node.name)
+                pod(name, self.namespace, networks=request, node=node.name, labels={"app": VICTIM})
                 for name, node in zip(names, self.nodes, strict=True)
             )
         )
@@ -168,11 +176,12 @@ class Lives:
 
 @pytest.fixture
 def networks(deployed: Cluster) -> Iterator[list[str]]:
-    """A tunnel and a bridge, with both families."""
+    """A tunnel and a bridge, with both families; and a LAN."""
     tunnel, bridge = "kill-vxlan", "kill-bridge"
     deployed.apply(vxlan(tunnel, "10.77.0.0/16", "fd00:77::/64"))
     deployed.apply(network(bridge, "10.78.0.0/24"))
-    wait_served(deployed, tunnel, bridge)
+    deployed.apply(macvlan(LAN, "eth1", "10.76.0.0/24", "fd00:76::/64"))
+    wait_served(deployed, tunnel, bridge, LAN)
     yield [tunnel, bridge]
     deployed.kubectl("delete", "podnetworks", "--all", "--wait=false")  # pods still use them
 
@@ -208,6 +217,7 @@ def test_kill_at_every_step(deployed: Cluster, namespace: str, networks: list[st
     deployed.wait_pod_ready("plain", namespace)
     plain = identity(deployed, "plain", namespace)
 
+    deployed.apply(policy(VICTIM, namespace, *networks, LAN, policyTypes=["Ingress", "Egress"]))
     lives = Lives(deployed, namespace, networks)
     for family in FAMILIES:
         steps = kill_at_each_step(lives, family)

@@ -126,6 +126,7 @@ class Interface:
     network_uid: str = ""
     parent: str = ""  # the bridge, or the parent device
     routes: tuple[str, ...] = ()  # destinations beside those of its addresses
+    held: str = ""  # where a set tells that policies are enforced: Node, Pod
 
 
 @dataclass(frozen=True)
@@ -242,6 +243,8 @@ class Facts:
     intents: list[Intent] = field(default_factory=list)
     sandboxes: list[Sandbox] = field(default_factory=list)
     guarded: dict[str, set[int]] = field(default_factory=dict)  # UDP ports of tunnels, by node
+    isolated: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """Links that rules of policies isolate, by node and namespace."""
     node_sets: set[str] = field(default_factory=set)  # nodes that have a NodeNetworkSet
     agents: set[str] = field(default_factory=set)  # nodes that have a journal
     services: list[Service] = field(default_factory=list)

@@ -63,6 +63,16 @@ done
 true
 """
 _GUARD = "nft -j list table inet multinet 2>&- || true"
+# Of each namespace that has one, a line of its path, and one of JSON.
+_ISOLATED = f"""
+for netns in $({NAMESPACES}) /proc/self/ns/net; do
+  for family in bridge inet; do
+    set=$(nsenter --net="$netns" nft -j list set $family multinet-policy isolated 2>&-) || continue
+    echo "$netns"; echo "$set"
+  done
+done
+true
+"""
 _SANDBOXES = """
 for id in $(crictl pods -q); do
   crictl inspectp -o go-template --template \
@@ -101,6 +111,7 @@ def gather(cluster: Cluster) -> Facts:
             facts.sandboxes += seen.sandboxes
             facts.intents += seen.intents
             facts.guarded |= seen.guarded
+            facts.isolated |= seen.isolated
             facts.agents |= seen.agents
             facts.maps |= seen.maps
     return facts
@@ -204,8 +215,10 @@ def interface_set(entry: dict[str, Any]) -> InterfaceSet:
             one.get("mtu", 0),
             one.get("linkState", ""),
             one.get("type", ""),
+            held=policy.get("where", "") if policy.get("enforced") else "",
         )
         for one in entry.get("interfaces", [])
+        for policy in [one.get("policy", {})]
     )
     owner = entry["pod"]
     return InterfaceSet(
@@ -321,6 +334,18 @@ def guarded(text: str) -> set[int]:
     return {one for one in elements if isinstance(one, int)}
 
 
+def isolated(node: str, text: str) -> dict[tuple[str, str], frozenset[str]]:
+    """The elements of the sets that were printed; of the node's own namespace the path is empty."""
+    found = {}
+    lines = text.splitlines()
+    for netns, dump in zip(lines[::2], lines[1::2], strict=True):
+        where = netns if netns.startswith("/run/") else ""
+        for entry in json.loads(dump)["nftables"]:
+            if "set" in entry:
+                found[node, where] = frozenset(entry["set"].get("elem", []))
+    return found
+
+
 def sandboxes(node: str, text: str) -> list[Sandbox]:
     found = []
     for line in text.splitlines():
@@ -390,6 +415,7 @@ def _node(cluster: Cluster, name: str) -> Facts:
     seen.links = links(node, dump, ways)
     seen.devices = devices(node, dump)
     seen.guarded = {node: guarded(_inside(cluster, name, ["bash", "-c", _GUARD]))}
+    seen.isolated = isolated(node, _inside(cluster, name, ["bash", "-c", _ISOLATED]))
     seen.sandboxes = sandboxes(node, _inside(cluster, name, ["bash", "-c", _SANDBOXES]))
     translated = maps.decode(_inside(cluster, name, maps.READER))
     seen.maps = {} if translated is None else {node: translated}

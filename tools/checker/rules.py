@@ -6,7 +6,7 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Iterator
 
-from checker import kernel, services
+from checker import kernel, policies, services
 from checker.facts import LIVE_STATES, Facts, Finding, Interface, plain
 
 _RULES = (
@@ -15,6 +15,8 @@ _RULES = (
     kernel.told,
     kernel.twins,
     kernel.devices,
+    policies.held,
+    policies.leaked,
     services.slices,
     services.endpoints,
     services.maps,

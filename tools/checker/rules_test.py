@@ -495,3 +495,23 @@ def test_the_history_is_read_without_a_key_that_an_api_server_would_meet() -> No
     for prefix, mark, end in ranges:
         assert not mark.startswith(prefix)
         assert prefix < mark < end
+
+
+def isolated(held: str, *names: str, netns: str = SWITCH) -> Facts:
+    facts = healthy()
+    told = replace(TOLD, held=held)
+    facts.sets = [replace(facts.sets[0], interfaces=(told,))]
+    facts.isolated = {("n1", netns): frozenset(names)}
+    return facts
+
+
+def test_a_held_interface_is_isolated_where_its_set_says() -> None:
+    assert not check(isolated("Node", "mnv1"))
+    assert not check(isolated("Pod", "net1", netns="/run/netns/a"))
+    for facts in (isolated("Node"), isolated("Pod"), isolated("Pod", "mnv1")):
+        assert [one.rule for one in check(facts)] == ["not-isolated"]
+
+
+def test_rules_of_links_that_arent_there_are_leaked() -> None:
+    assert [one.rule for one in check(isolated("Node", "mnv1", "mnv2"))] == ["leaked-rules"]
+    assert [one.rule for one in check(isolated("", "eth0", netns=""))] == ["leaked-rules"]
