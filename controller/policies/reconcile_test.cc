@@ -212,6 +212,30 @@ TEST(Policies, OfMorePeersThanAHeadHoldsAllowNoneOfThemButIsolate) {
   EXPECT_EQ(shop.reason("PeersResolved"), "TooManyPeers");
 }
 
+TEST(PolicyStatus, NamesAPortThatNoSelectedPodHas) {
+  PolicyShop shop;
+  shop.put(goodPolicy("db", "blue"));
+  shop.converge();
+  EXPECT_EQ(shop.reason("Accepted"), "Accepted") << "no pod is there yet";
+  auto db = PolicyShop::pod("db-0", "db");
+  db.spec.containers = {{{{"pg", 5432, "UDP"}, {"web", 80, ""}}, ""}};
+  shop.run(db, {"10.20.0.6"});
+  shop.converge();
+  const auto accepted = shop.condition("Accepted");
+  EXPECT_EQ(accepted.status, k8s::ConditionStatus::True);
+  EXPECT_EQ(accepted.reason, "NamedPortNotFound");
+  EXPECT_THAT(accepted.message, HasSubstr("spec.ingress[0].ports[1].port: \"pg\" is the name of no "
+                                          "TCP port of a pod that it selects"));
+  auto other = PolicyShop::pod("db-1", "db");
+  other.spec.containers = {{{{"pg", 5432, ""}}, ""}};
+  shop.run(other, {"10.20.0.7"});
+  shop.converge();
+  EXPECT_EQ(shop.reason("Accepted"), "Accepted") << "one of them is enough";
+  shop.remove<k8s::Pod>("db-1", "default");
+  shop.converge();
+  EXPECT_EQ(shop.reason("Accepted"), "NamedPortNotFound");
+}
+
 TEST(PolicyStatus, SaysWhatNodesSayOfTheInterfacesThatItSelects) {
   PolicyShop shop;
   shop.put(goodPolicy("db", "blue"));

@@ -33,6 +33,7 @@ class PolicyShop : public Cluster {
     made.metadata.nameSpace = nameSpace;
     made.metadata.uid = "uid-" + nameSpace + name;
     made.metadata.labels = {{"app", app}};
+    if (app == "db") made.spec.containers = {{{{"pg", 5432, "TCP"}}, ""}};
     return made;
   }
   static api::PodInterfaceSet setOf(const k8s::Pod& pod, const std::vector<std::string>& addresses,

@@ -293,6 +293,11 @@ bool hasPodPeers(const PodNetworkPolicySpec& spec) {
 
 }  // namespace
 
+bool isPolicedInPod(const PodNetworkSpec& spec) {
+  const bool isOnDevice = spec.type == NetworkType::Macvlan || spec.type == NetworkType::IPVlan;
+  return isOnDevice && isPoliced(spec);
+}
+
 bool isPoliced(const PodNetworkSpec& spec) {
   switch (spec.type) {
     case NetworkType::Vxlan:

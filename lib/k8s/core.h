@@ -26,10 +26,22 @@ struct ContainerPort {
   bool operator==(const ContainerPort&) const = default;
 };
 
+struct Capabilities {
+  std::vector<std::string> add;  ///< without `CAP_`; ALL: all of them
+  bool operator==(const Capabilities&) const = default;
+};
+
+struct SecurityContext {
+  bool privileged = false;
+  Capabilities capabilities;
+  bool operator==(const SecurityContext&) const = default;
+};
+
 struct Container {
   std::vector<ContainerPort> ports;
   std::string restartPolicy;  ///< of an init container: Always makes it a sidecar
   Seldom<std::string> name{};
+  Seldom<SecurityContext> securityContext{};
   bool operator==(const Container&) const = default;
 };
 
@@ -41,6 +53,7 @@ struct PodSpec {
   Seldom<std::string> hostname;  ///< empty: the pod's name
   std::vector<Container> containers;
   Seldom<std::vector<Container>> initContainers;
+  Seldom<std::vector<Container>> ephemeralContainers;  ///< added to a pod that runs
   bool operator==(const PodSpec&) const = default;
 };
 

@@ -19,10 +19,22 @@ void describe(V& v, typename V::template Ref<ContainerPort> port) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<Capabilities> capabilities) {
+  v.field("add", capabilities.add);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<SecurityContext> context) {
+  v.field("privileged", context.privileged);
+  v.field("capabilities", context.capabilities);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<Container> container) {
   v.field("name", container.name);
   v.field("ports", container.ports);
   v.field("restartPolicy", container.restartPolicy);
+  v.field("securityContext", container.securityContext);
 }
 
 template <class V>
@@ -34,6 +46,7 @@ void describe(V& v, typename V::template Ref<PodSpec> spec) {
   v.field("hostname", spec.hostname);
   v.field("containers", spec.containers);
   v.field("initContainers", spec.initContainers);
+  v.field("ephemeralContainers", spec.ephemeralContainers);
 }
 
 template <class V>

@@ -7,18 +7,23 @@
 namespace multinet::policy {
 namespace {
 
-void addPorts(const std::vector<k8s::Container>& containers, bool sidecarsOnly,
-              std::vector<NamedPort>& out) {
+template <class Use>
+void forPorts(const std::vector<k8s::Container>& containers, bool sidecarsOnly, const Use& use) {
   for (const auto& container : containers) {
     if (sidecarsOnly && container.restartPolicy != "Always") continue;
     for (const auto& port : container.ports) {
       const auto protocol = port.protocol.empty() ? std::optional(api::Protocol::TCP)
                                                   : k8s::unspell<api::Protocol>(port.protocol);
-      if (!port.name.empty() && protocol) {
-        out.push_back({port.name, *protocol, port.containerPort});
-      }
+      if (!port.name.empty() && protocol) use(port, *protocol);
     }
   }
+}
+
+/// Of all containers that run as long as the pod.
+template <class Use>
+void forPorts(const k8s::PodSpec& spec, const Use& use) {
+  forPorts(spec.containers, false, use);
+  forPorts(*spec.initContainers, true, use);
 }
 
 }  // namespace
@@ -32,6 +37,15 @@ std::optional<std::int32_t> Pod::portNamed(std::string_view name, api::Protocol 
   const auto found = std::ranges::find_if(
       ports, [&](const NamedPort& port) { return port.name == name && port.protocol == protocol; });
   return found == ports.end() ? std::nullopt : std::optional(found->number);
+}
+
+std::optional<std::int32_t> portNamed(const k8s::Pod& pod, std::string_view name,
+                                      api::Protocol protocol) {
+  std::optional<std::int32_t> found;
+  forPorts(pod.spec, [&](const k8s::ContainerPort& port, api::Protocol of) {
+    if (!found && of == protocol && port.name == name) found = port.containerPort;
+  });
+  return found;
 }
 
 const Pod* World::find(const PodKey& key) const {
@@ -55,8 +69,9 @@ std::optional<Pod> podOf(const k8s::Pod& pod, const api::PodInterfaceSet& set) {
   Pod out;
   out.key = {pod.metadata.nameSpace, pod.metadata.name};
   out.labels = *pod.metadata.labels;
-  addPorts(pod.spec.containers, false, out.ports);
-  addPorts(*pod.spec.initContainers, true, out.ports);
+  forPorts(pod.spec, [&](const k8s::ContainerPort& port, api::Protocol protocol) {
+    out.ports.push_back({port.name, protocol, port.containerPort});
+  });
   for (const auto& interface : set.interfaces) {
     Interface one{interface.podNetworkName, {}};
     for (const auto& ip : interface.ips) {

@@ -74,6 +74,11 @@ struct Network {
   bool operator==(const Network&) const = default;
 };
 
+/// The number that a pod's port has which a policy names; the first where several containers name
+/// one so.
+[[nodiscard]] std::optional<std::int32_t> portNamed(const k8s::Pod& pod, std::string_view name,
+                                                    api::Protocol protocol);
+
 /// A pod as policies know it, its addresses from its set. Nothing of one that has finished
 /// (Succeeded, Failed), since its address may be another's by now, or of another pod's set.
 /// A pod that is being deleted counts until it is gone.

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from e2elib import places
+from e2elib.admission import try_out
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
 from e2elib.objects import address, interface, macvlan, network, policy, vxlan
@@ -290,6 +291,20 @@ def test_a_macvlan_is_held_in_its_pods(clean: Cluster) -> None:
         said = told(clean, (OURS, "a"), "net3")["policy"]
         assert (said["enforced"], said["where"], said["reason"]) == (True, "Pod", "Enforced"), name
         clean.delete("podnetworkpolicy", "p", OURS)
+
+
+def test_who_can_undo_a_macvlans_policies_is_warned(clean: Cluster) -> None:
+    may = {"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}
+    warning = 'container "vpn" undo what policies say of this pod on "policy-macvlan" (Macvlan)'
+    new = json.loads(pod("vpn", OURS, networks=LAN))
+    new["spec"]["containers"].append({"name": "vpn", "image": "none"} | may)
+    code, said = try_out(clean, json.dumps(new))
+    assert code == 0 and warning in said, said
+    known = clean.json("pod", "a", OURS)
+    known["spec"]["ephemeralContainers"] = [{"name": "vpn", "image": "none"} | may]
+    path = f"/api/v1/namespaces/{OURS}/pods/a/ephemeralcontainers?dryRun=All"
+    code, _, said = clean.kubectl_try("replace", "--raw", path, "-f", "-", stdin=json.dumps(known))
+    assert code == 0 and warning in said, said
 
 
 def test_labels_of_pods_and_namespaces_are_followed(clean: Cluster) -> None:

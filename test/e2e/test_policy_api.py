@@ -194,6 +194,10 @@ def test_slices_and_status_follow_the_pods(red: tuple[Cluster, str]) -> None:
     wait_reason(cluster, namespace, "db", "Accepted", "Accepted")
     wait_reason(cluster, namespace, "db", "PeersResolved", "Resolved")
     wait_reason(cluster, namespace, "db", "Enforced", "NoneSelected")
+    named = {"protocol": "TCP", "port": "nobody-has-it"}
+    cluster.apply(
+        policy("web", namespace, "red", podSelector=WEB["podSelector"], **rule(port=named))
+    )
     for name in ("web-0", "web-1"):
         cluster.apply(pod(name, namespace, networks="red", labels={"app": "web"}))
     addresses = {}
@@ -201,6 +205,7 @@ def test_slices_and_status_follow_the_pods(red: tuple[Cluster, str]) -> None:
         cluster.wait_pod_ready(name, namespace)
         addresses[name] = address(interface(cluster, namespace, name, "net1"))
     wait_members(cluster, namespace, "db", set(addresses.values()))
+    wait_reason(cluster, namespace, "web", "Accepted", "NamedPortNotFound")
     for one in slices(cluster, namespace, "db"):
         assert one["metadata"]["labels"]["multinet.dev/policy-namespace"] == namespace
         assert one["metadata"]["ownerReferences"][0]["kind"] == "PodNetworkPolicy"

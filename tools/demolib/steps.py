@@ -23,6 +23,7 @@ BUILD_LOG = Path("build/demo-build.log")
 MANIFESTS = Path("tools/demolib/manifests")
 PROGRAMS = ("multinet-nodeagent", "multinet-controller", "multinet-webhook", "kubectl-multinet")
 SERVERS = ("controller", "webhook")
+METRICS = "127.0.0.1:9091"  # of each agent
 QUARANTINE = "5s"  # a minute is the default; a demo can't wait that long
 _BUILD_SECONDS = 3600
 _BUILD_GB = 1.0
@@ -75,6 +76,7 @@ def start_cluster(stage: Stage) -> Cluster:
     stage.step("start Kubernetes: a control plane and two nodes, the agent before each runtime")
     archives = " ".join(f"{IMAGES}/{server}.tar" for server in SERVERS)
     agent = f"--agent {BIN}/multinet-nodeagent --agent-arg=--quarantine={QUARANTINE}"
+    agent += f" --agent-arg=--metrics-listen={METRICS}"
     stage.tool(f"tools/cluster up --name {NAME} {agent} --image {archives}", _UP_SECONDS)
     cluster = Cluster(Layout(NAME))
     stage.environment["KUBECONFIG"] = str(cluster.layout.kubeconfig)
@@ -130,6 +132,7 @@ class _Reach:
     v4: str
     v6: str
     mtu: int
+    node: str  # the other's
 
 
 def _reach(stage: Stage) -> _Reach:
@@ -138,7 +141,12 @@ def _reach(stage: Stage) -> _Reach:
     (blue,) = [each for each in other["interfaces"] if each["name"] == "net1"]
     address = {ip["family"]: ip["address"].split("/")[0] for ip in blue["ips"]}
     return _Reach(
-        one["pod"]["name"], other["pod"]["name"], address["IPv4"], address["IPv6"], blue["mtu"]
+        one["pod"]["name"],
+        other["pod"]["name"],
+        address["IPv4"],
+        address["IPv6"],
+        blue["mtu"],
+        other["nodeName"],
     )
 
 
@@ -170,6 +178,35 @@ def show_service(stage: Stage) -> None:
     stage.await_answer(f"{get} 2>&1 || true", "Hello")
     stage.run(f"for i in 1 2 3 4; do {get}; done")
     stage.run("kubectl multinet services")
+
+
+def show_policy(stage: Stage) -> None:
+    reach = _reach(stage)
+    stage.step("a policy on blue: who may reach the web servers there; what it would mean, first")
+    stage.run(f"cat {MANIFESTS}/policy.yaml")
+    explain = "kubectl multinet policy explain --network blue --port 8080"
+    pair = f"--from default/{reach.one} --to default/{reach.other}"
+    stage.refused(f"{explain} {pair} -f {MANIFESTS}/policy.yaml")
+    stage.step("... applied: a connection that worked before is refused, on eth0 it works on")
+    stage.run(f"kubectl apply -f {MANIFESTS}/policy.yaml")
+    held = "kubectl get podnetworkpolicy web -o jsonpath='{.status.interfaces.enforced}'"
+    stage.await_answer(held, "2")
+    stage.run("kubectl get podnetworkpolicies")
+    run = f"kubectl exec {reach.one} --"
+    get = f"{run} wget -T 2 -q -O - http://{reach.v4}:8080/"
+    stage.refused(get)
+    ip = stage.ask(f"kubectl get pod {reach.other} -o jsonpath={{.status.podIP}}")
+    stage.run(f"{run} wget -q -O - http://{ip}:8080/")
+    stage.run(
+        f"tools/cluster node-exec --name {NAME} {reach.node} -- "
+        f"curl -s {METRICS}/metrics | grep '^multinet_agent_policy_denied'"
+    )
+    stage.step("... a label makes it a client that the policy allows; without the policy all may")
+    stage.run(f"kubectl label pod {reach.one} tier=front")
+    stage.await_answer(f"{get} 2>&1 || true", "Hello")
+    stage.run(get)
+    stage.run("kubectl delete podnetworkpolicy web")
+    stage.await_answer(f"{run} ping -c 1 -w 2 {reach.v4} || true", "1 packets received")
 
 
 def show_rolling_update(stage: Stage) -> None:

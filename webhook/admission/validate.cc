@@ -4,6 +4,7 @@
 #include <string>
 
 #include "lib/api/names.h"
+#include "lib/api/net_admin.h"
 #include "lib/api/policy.h"
 #include "lib/api/resolve.h"
 #include "lib/api/service.h"
@@ -66,7 +67,28 @@ void checkSelection(const ReviewedPod& read, const api::Selection& now, api::Rep
        .reason = "SelectionDiffers"});
 }
 
+/// A pod that runs gets more containers (`kubectl debug`): never refused, since its networks were
+/// given to it.
+Verdict lookAtDebugging(const Review& review, const View& view) {
+  const auto read = readPod(review);
+  if (!read) return badObject(read.error());
+  if (!concernsUs(*read) || !review.oldObject) return {};
+  const auto before = k8s::KindTraits<k8s::Pod>::decode(*review.oldObject);
+  if (!before) return {};
+  const OpenTo open(view, review.nameSpace);
+  const auto interfaces = api::resolve(read->subject, open);
+  if (!interfaces) return {};
+  const std::size_t known = before->spec.ephemeralContainers.size();
+  return Verdict::of(read->display,
+                     {{},
+                      api::warnOfNetAdmin(read->pod.spec, {.all = false, .ephemeralFrom = known},
+                                          *interfaces, open)});
+}
+
 Verdict validatePod(const Review& review, const View& view) {
+  if (review.operation == Operation::Update && review.subresource == "ephemeralcontainers") {
+    return lookAtDebugging(review, view);
+  }
   if (review.operation != Operation::Create || !review.subresource.empty()) return {};
   const auto read = readPod(review);
   if (!read) return badObject(read.error());
@@ -81,6 +103,7 @@ Verdict validatePod(const Review& review, const View& view) {
       if (read->subject.request) {
         checkMutation(*read, api::formatResolved(*interfaces), explanation.report);
       }
+      explanation.report.append({{}, api::warnOfNetAdmin(read->pod.spec, {}, *interfaces, open)});
     } else {  // the view changed between the two
       explanation.report.violations = interfaces.error();
     }

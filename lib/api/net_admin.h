@@ -1,0 +1,30 @@
+// Containers that can change the network of their own pod, and so undo what is held inside it.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "lib/api/catalog.h"
+#include "lib/api/resolve.h"
+#include "lib/api/violation.h"
+#include "lib/k8s/core.h"
+
+namespace multinet::api {
+
+/// Whether it is privileged, or has the capability NET_ADMIN added.
+[[nodiscard]] bool mayChangeNetwork(const k8s::Container& container);
+
+/// Which containers are looked at: all of a new pod, or the ephemeral ones that one gets which
+/// runs.
+struct NewContainers {
+  bool all = true;
+  std::size_t ephemeralFrom = 0;  ///< those before it are there already
+};
+
+/// One warning for each container that can undo what policies say on its pod's `interfaces`: these
+/// are held inside the pod. Nothing where the catalog doesn't show the network.
+[[nodiscard]] Violations warnOfNetAdmin(const k8s::PodSpec& spec, NewContainers which,
+                                        const std::vector<ResolvedInterface>& interfaces,
+                                        const Catalog& catalog);
+
+}  // namespace multinet::api

@@ -1,0 +1,83 @@
+#include "lib/api/net_admin.h"
+
+#include <gmock/gmock.h>
+
+#include "lib/api/test_objects.h"
+
+namespace multinet::api {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+k8s::Container container(const std::string& name, std::vector<std::string> add,
+                         bool privileged = false) {
+  k8s::Container made;
+  made.name = name;
+  made.securityContext = k8s::SecurityContext{privileged, {std::move(add)}};
+  return made;
+}
+
+class NetAdminTest : public ::testing::Test {
+ protected:
+  NetAdminTest() {
+    for (const char* name : {"wire", "lan", "blue"}) {
+      catalog_.networks[name] = testing::goodNetwork(name);
+      auto& interface = interfaces_.emplace_back();
+      interface.network = NetworkName(name);
+    }
+    catalog_.networks["wire"].spec.type = NetworkType::Macvlan;
+    catalog_.networks["lan"].spec.type = NetworkType::IPVlan;
+    catalog_.networks["lan"].spec.ipvlan = IpvlanSpec{"eth1", IpvlanMode::L2};
+  }
+  std::vector<std::string> warnings(NewContainers which = {}) const {
+    std::vector<std::string> told;
+    for (const auto& one : warnOfNetAdmin(spec_, which, interfaces_, catalog_)) {
+      told.push_back(one.str());
+    }
+    return told;
+  }
+
+  FakeCatalog catalog_;
+  std::vector<ResolvedInterface> interfaces_;
+  k8s::PodSpec spec_;
+};
+
+TEST_F(NetAdminTest, EachContainerThatCanUndoRulesIsNamed) {
+  spec_.initContainers = std::vector{container("setup", {}, true)};
+  spec_.containers = {container("web", {"NET_RAW"}), container("vpn", {"SYS_TIME", "NET_ADMIN"})};
+  spec_.ephemeralContainers = std::vector{container("debug", {"ALL"})};
+  EXPECT_THAT(warnings(),
+              ElementsAre(HasSubstr("spec.initContainers[0].securityContext.privileged: \"true\""),
+                          "spec.containers[1].securityContext.capabilities.add: \"NET_ADMIN\" lets "
+                          "container \"vpn\" undo what policies say of this pod on \"wire\" "
+                          "(Macvlan), \"lan\" (IPVlan): there they are held inside the pod; leave "
+                          "it out, or use a network of type VXLAN, Bridge or VLAN",
+                          HasSubstr("spec.ephemeralContainers[0].securityContext.capabilities.add: "
+                                    "\"ALL\" lets container \"debug\"")));
+  EXPECT_THAT(warnings({.all = false}), ElementsAre(HasSubstr("spec.ephemeralContainers[0]")));
+  EXPECT_THAT(warnings({.all = false, .ephemeralFrom = 1}), IsEmpty());
+}
+
+TEST_F(NetAdminTest, WhereTheNodeHoldsThemNobodyCan) {
+  spec_.containers = {container("vpn", {"NET_ADMIN"}, true)};
+  catalog_.networks["wire"].spec.type = NetworkType::Vxlan;
+  catalog_.networks["lan"].spec.ipvlan->mode = IpvlanMode::L3S;  // nobody holds them there
+  EXPECT_THAT(warnings(), IsEmpty());
+  catalog_.networks.clear();
+  EXPECT_THAT(warnings(), IsEmpty());
+}
+
+TEST_F(NetAdminTest, ItIsReadAsRuntimesDo) {
+  for (const char* spelt : {"NET_ADMIN", "net_admin", "CAP_NET_ADMIN", "all", "CAP_ALL"}) {
+    EXPECT_TRUE(mayChangeNetwork(container("a", {spelt}))) << spelt;
+  }
+  for (const char* spelt : {"", "NET_RAW", "NET_ADMIN ", "SYS_ADMIN", "CAP_", "ALLOW"}) {
+    EXPECT_FALSE(mayChangeNetwork(container("a", {spelt}))) << spelt;
+  }
+  EXPECT_FALSE(mayChangeNetwork({}));
+}
+
+}  // namespace
+}  // namespace multinet::api
