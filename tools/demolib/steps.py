@@ -25,6 +25,7 @@ PROGRAMS = ("multinet-nodeagent", "multinet-controller", "multinet-webhook", "ku
 SERVERS = ("controller", "webhook")
 METRICS = "127.0.0.1:9091"  # of each agent
 QUARANTINE = "5s"  # a minute is the default; a demo can't wait that long
+_READ = f'from urllib.request import *; print(urlopen("http://{METRICS}/metrics").read().decode())'
 _BUILD_SECONDS = 3600
 _BUILD_GB = 1.0
 _UP_SECONDS = 3600
@@ -193,15 +194,15 @@ def show_policy(stage: Stage) -> None:
     stage.await_answer(held, "2")
     stage.run("kubectl get podnetworkpolicies")
     run = f"kubectl exec {reach.one} --"
-    get = f"{run} wget -T 2 -q -O - http://{reach.v4}:8080/"
+    get = f"{run} timeout 2 wget -q -O - http://{reach.v4}:8080/"
     stage.refused(get)
     ip = stage.ask(f"kubectl get pod {reach.other} -o jsonpath={{.status.podIP}}")
     stage.run(f"{run} wget -q -O - http://{ip}:8080/")
     stage.run(
         f"tools/cluster node-exec --name {NAME} {reach.node} -- "
-        f"curl -s {METRICS}/metrics | grep '^multinet_agent_policy_denied'"
+        f"python3 -c '{_READ}' | grep ^multinet_agent_policy_denied"
     )
-    stage.step("... a label makes it a client that the policy allows; without the policy all may")
+    stage.step("... a label makes it a client that is allowed; without the policy everybody is")
     stage.run(f"kubectl label pod {reach.one} tier=front")
     stage.await_answer(f"{get} 2>&1 || true", "Hello")
     stage.run(get)
