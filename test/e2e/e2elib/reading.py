@@ -12,6 +12,10 @@ _PATIENCE = 20.0
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
+class _Unknown(LookupError):
+    """A kind that the server doesn't serve."""
+
+
 class Reader:
     """As administrator. Answers as `kubectl get -o json` does, or None where only kubectl can say what is wrong."""
 
@@ -23,14 +27,9 @@ class Reader:
     def get(self, kind: str, name: str = "", namespace: str = "") -> Any:
         """One object, or all in a namespace (empty: in all). LookupError: it isn't there."""
         try:
-            where = self._where(kind)
-            if where is None:
-                return None
-            base, plural, is_namespaced = where
-            if is_namespaced and (namespace or name):
-                base += f"/namespaces/{namespace or 'default'}"
-            path = f"{base}/{plural}" + (f"/{name}" if name else "")
-            status, answer = self._ask(path, "application/json")
+            status, answer = self._ask(self._path(kind, name, namespace), "application/json")
+        except _Unknown:
+            return None
         except (OSError, http.client.HTTPException, ValueError):
             return None
         if status == 404 and name and answer.get("reason") == "NotFound" and answer.get("details"):
@@ -39,14 +38,27 @@ class Reader:
             return None
         return answer if name else _as_list(answer)
 
-    def _ask(self, path: str, accept: str) -> tuple[int, Any]:
+    def _path(self, kind: str, name: str, namespace: str) -> str:
+        """Of one object, or of all in a namespace; _Unknown for a kind that the server hasn't."""
+        where = self._where(kind)
+        if where is None:
+            raise _Unknown(kind)
+        base, plural, is_namespaced = where
+        if is_namespaced and (namespace or name):
+            base += f"/namespaces/{namespace or 'default'}"
+        return f"{base}/{plural}" + (f"/{name}" if name else "")
+
+    def _ask(
+        self, path: str, accept: str, method: str = "GET", body: str = "", content: str = ""
+    ) -> tuple[int, Any]:
         context = ssl.create_default_context(cafile=self._pki / "ca.crt")
         context.load_cert_chain(self._pki / "admin.crt", self._pki / "admin.key")
         link = http.client.HTTPSConnection(
             "127.0.0.1", self._port, timeout=_PATIENCE, context=context
         )
         try:
-            link.request("GET", path, headers={"Accept": accept})
+            headers = {"Accept": accept} | ({"Content-Type": content} if content else {})
+            link.request(method, path, body or None, headers)
             answer = link.getresponse()
             return answer.status, json.loads(answer.read())
         finally:
