@@ -11,7 +11,7 @@ namespace multinet::nft {
 namespace {
 
 /// Types that begin with an interface's name.
-constexpr std::array<std::string_view, 3> kNames = {"ifname", "typeof iifname",
+constexpr std::array<std::string_view, 4> kNames = {"ifname", "typeof iifname", "typeof oifname",
                                                     "typeof meta ibrname"};
 
 /// Names of interfaces must be quoted: `a*` and keywords mean something else without.

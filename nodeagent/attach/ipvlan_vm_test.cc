@@ -7,7 +7,9 @@
 #include <chrono>
 #include <thread>
 
+#include "lib/base/failpoint.h"
 #include "nodeagent/attach/test_host.h"
+#include "nodeagent/isolation/port_rules.h"
 
 namespace multinet::agent::attach {
 namespace {
@@ -15,11 +17,14 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-/// 10.30.0.N on `parent0`.
+/// 10.30.0.N and fd00:30::N on `parent0`.
 Desired podPlan(const std::string& intent, unsigned number, api::IpvlanMode mode) {
   InterfacePlan plan = testMacvlanPlan("net1", "10.30.0.", number);
   plan.link = drivers::ipvlan::Link{"parent0", mode};
   plan.mtu = 1500;
+  plan.addresses.push_back(
+      {InterfaceAddress::parse("fd00:30::" + std::to_string(number) + "/64").value(),
+       std::nullopt});
   return {IntentId(intent), {plan}};
 }
 
@@ -61,6 +66,20 @@ class IpvlanNetns : public testing::TestWithParam<api::IpvlanMode> {
     TestHost::run(host_.socket(), netlink::setUp({0, "parent0"}));
     parent_ = netlink::findLink(host_.socket(), {0, "parent0"}).value();
   }
+  ~IpvlanNetns() override {
+    static_cast<void>(failpoint::arm(""));
+    // Whatever these pods do is honest.
+    for (const auto& [reason, frames] : guard_->drops()) {
+      EXPECT_TRUE(frames == 0 || reason == mayBeDropped_) << frames << " " << reason;
+    }
+  }
+  /// What stands in a pod.
+  static nft::Elements heldIn(const Fd& netns) {
+    const auto scope = netns::Scope::enter(netns).value();
+    auto committer = nft::Committer::open().value();
+    const auto listing = committer.list(isolation::podTable({}, {})).value();
+    return listing ? listing->sets : nft::Elements{};
+  }
   /// An address on a link of the socket's namespace.
   static void give(netlink::Socket& socket, const std::string& link, const std::string& address) {
     const int index = netlink::findLink(socket, {0, link}).value().index;
@@ -70,8 +89,12 @@ class IpvlanNetns : public testing::TestWithParam<api::IpvlanMode> {
     netlink::Socket socket = TestHost::socketIn(netns);
     return netlink::findLink(socket, {0, "net1"}).value_or(netlink::LinkInfo{});
   }
-  TestHost host_;
+  SystemClock clock_;
+  std::unique_ptr<isolation::PortGuard> guard_ =
+      isolation::PortGuard::start(std::nullopt, {}, clock_).value();
+  TestHost host_{guard_.get()};
   netlink::LinkInfo parent_;
+  std::string mayBeDropped_;  ///< the reason
 };
 
 TEST_P(IpvlanNetns, PodsReachEachOtherAndNothingIsRepairedThatIsRight) {
@@ -163,6 +186,54 @@ TEST_P(IpvlanNetns, AnAddressOfAnotherPodIsAnErrorThatLeavesNothing) {
   EXPECT_FALSE(host_.attach(podPlan("two", 1, GetParam()), two));
   EXPECT_EQ(linkIn(two).index, 0);
   EXPECT_NE(linkIn(one).index, 0);
+}
+
+TEST_P(IpvlanNetns, ALinkIsSecuredBeforeItIsUpAndWhatItsPodUndoesIsPutBack) {
+  const Fd pod = netns::make().value();
+  const Desired plan = podPlan("one", 1, GetParam());
+  guard_->setNetworks({{NetworkUid(), api::PortSecurity::Enforced}}, {4799});
+  ASSERT_TRUE(failpoint::arm("isolation.pod.before=error"));
+  const auto refused = host_.attach(plan, pod);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::Unavailable);
+  EXPECT_EQ(linkIn(pod).index, 0);
+  ASSERT_TRUE(failpoint::arm(""));
+  const auto made = host_.attach(plan, pod);
+  ASSERT_TRUE(made) << made.error().message;
+  const PortSecured told = made->at(0).secured;
+  EXPECT_TRUE(told.holds);
+  EXPECT_EQ(told.reason, "Enforced");
+  EXPECT_NE(told.message.find("NET_ADMIN"), std::string::npos);
+  EXPECT_EQ(told.message.find("wire") != std::string::npos, GetParam() == api::IpvlanMode::L3S);
+  EXPECT_EQ(heldIn(pod).at("addresses4"), std::set<std::string>{"net1 . 10.30.0.1"});
+  const std::uint64_t commits = guard_->commits();
+  const auto looked = host_.maintain(plan, pod);
+  ASSERT_TRUE(looked) << looked.error().message;
+  EXPECT_EQ(looked->interfaces.at(0).secured, told);
+  EXPECT_EQ(guard_->commits(), commits) << "what is as wished costs no transaction";
+  {
+    const auto scope = netns::Scope::enter(pod).value();
+    ASSERT_TRUE(nft::Committer::open().value().commit("delete table netdev multinet\n"));
+  }
+  ASSERT_TRUE(host_.maintain(plan, pod));
+  EXPECT_EQ(heldIn(pod).at("addresses4"), std::set<std::string>{"net1 . 10.30.0.1"});
+  EXPECT_EQ(guard_->commits(), commits + 1);
+}
+
+/// By a bond that fails over, for one.
+TEST_P(IpvlanNetns, ADeviceMayGetAnotherMac) {
+  const Fd one = netns::make().value();
+  const Fd two = netns::make().value();
+  const Desired first = podPlan("one", 1, GetParam());
+  ASSERT_TRUE(host_.attach(first, one));
+  mayBeDropped_ = "source_mac";  // until the pod is looked at
+  const MacAddress other = MacAddress::derive("another");
+  TestHost::run(host_.socket(), netlink::setMac({0, "parent0"}, other));
+  ASSERT_TRUE(host_.attach(podPlan("two", 2, GetParam()), two));
+  EXPECT_EQ(*heldIn(two).at("macs").begin(), "net1 . " + other.str());
+  ASSERT_TRUE(host_.maintain(first, one));
+  EXPECT_EQ(*heldIn(one).at("macs").begin(), "net1 . " + other.str());
+  EXPECT_TRUE(reaches(one, two, "10.30.0.2"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, IpvlanNetns,

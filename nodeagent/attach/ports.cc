@@ -27,9 +27,18 @@ std::string endOf(const Desired& desired, const Observed& observed,
   return marked == observed.hostLinks.end() ? "" : marked->first;
 }
 
-/// Where frames of a link without a node's end are told by their MAC.
-bool isKnownByMac(const InterfacePlan& interface) {
-  return typeOf(interface.link) == api::NetworkType::Macvlan;
+/// In L3S what comes by the wire is delivered by the node's own stack, and passes none of the pod's
+/// hooks (ipvlan_nf_input).
+bool isWireUnseen(const InterfacePlan& interface) {
+  const auto* ipvlan = std::get_if<drivers::ipvlan::Link>(&interface.link);
+  return ipvlan != nullptr && ipvlan->mode == api::IpvlanMode::L3S;
+}
+
+/// A link without a node's end: told by its MAC, where that is its own.
+isolation::Site siteOf(const drivers::LinkTraits& traits) {
+  if (!traits.hasOwnMac) return isolation::Site::Pod;
+  return traits.parentAt == drivers::Place::Switch ? isolation::Site::SwitchParent
+                                                   : isolation::Site::NodeParent;
 }
 
 }  // namespace
@@ -58,11 +67,11 @@ std::optional<isolation::Port> portOf(const Desired& desired, const Observed& ob
     if (port.name.empty()) return std::nullopt;
   } else {
     const auto parent = observed.parents.find(parentOf(interface.link));
-    if (!isKnownByMac(interface) || parent == observed.parents.end()) return std::nullopt;
+    if (parent == observed.parents.end()) return std::nullopt;
     if (!traits.hasOwnMac) port.mac = parent->second.mac;
     port.name = port.mac.str();
-    port.site = traits.parentAt == drivers::Place::Switch ? isolation::Site::SwitchParent
-                                                          : isolation::Site::NodeParent;
+    port.site = siteOf(traits);
+    port.isWireUnseen = isWireUnseen(interface);
     port.parent = parent->first;
     port.parentIndex = parent->second.index;
   }
@@ -85,10 +94,7 @@ Result<SecuredInterfaces> secureInterfaces(isolation::PortGuard* guard, const De
   std::vector<std::size_t> positions;
   for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
     const InterfacePlan& interface = desired.interfaces[i];
-    if (!traitsOf(interface.link).hasHostEnd && !isKnownByMac(interface)) {
-      all.told[i] =
-          isolation::notCovered(typeOf(interface.link), guard->askedOf(interface.networkUid));
-    } else if (auto port = portOf(desired, observed, steps, interface)) {
+    if (auto port = portOf(desired, observed, steps, interface)) {
       if (!port->parent.empty()) all.inPod.push_back(*port);
       ports.push_back(std::move(*port));
       positions.push_back(i);
@@ -121,11 +127,7 @@ Status securePod(isolation::PortGuard* guard, const Pod& pod, std::vector<isolat
 }
 
 bool isPolicedInPod(const InterfacePlan& interface) {
-  // In L3S what comes by the wire is delivered by the node's own stack, and passes none of the
-  // pod's hooks (ipvlan_nf_input).
-  const auto* ipvlan = std::get_if<drivers::ipvlan::Link>(&interface.link);
-  if (ipvlan != nullptr) return ipvlan->mode != api::IpvlanMode::L3S;
-  return typeOf(interface.link) == api::NetworkType::Macvlan;
+  return !traitsOf(interface.link).hasHostEnd && !isWireUnseen(interface);
 }
 
 Result<std::vector<std::string>> policeInterfaces(Policies* policies, const Pod& pod,

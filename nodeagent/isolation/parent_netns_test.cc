@@ -419,7 +419,7 @@ TEST_F(ParentTest, WhereTheKernelRefusesNothingIsSecured) {
     const auto scope = netns::Scope::enter(two_.netns()).value();
     const Status inPod = guard_->securePod({portOf(two_)}, PortGuard::Pod::New);
     ASSERT_FALSE(inPod);
-    EXPECT_EQ(inPod.error().reason, "CommitFailed");
+    EXPECT_EQ(inPod.error().reason, "KernelLacks");
   }
   ask(PortSecurity::Disabled);
   const auto scope = netns::Scope::enter(two_.netns()).value();

@@ -4,6 +4,26 @@ namespace multinet::agent::isolation {
 
 using api::PortSecurity;
 
+namespace {
+
+std::string whereHeld(const Port& port) {
+  switch (port.site) {
+    case Site::Switch:
+      return "at the node's end of the link";
+    case Site::NodeParent:
+    case Site::SwitchParent:
+      return "on " + port.parent +
+             " and, towards pods on it, in the pod, where who has NET_ADMIN can undo it";
+    case Site::Pod:
+      break;
+  }
+  return "in the pod, where who has NET_ADMIN can undo it: the link has the MAC of " + port.parent +
+         ", so nobody outside could tell whose a frame is" +
+         (port.isWireUnseen ? "; what the wire sends in its name isn't looked at" : "");
+}
+
+}  // namespace
+
 PortSecurity effective(const Port& port, PortSecurity asked) {
   const bool unchecked = asked == PortSecurity::Enforced && port.addresses.empty();
   return unchecked ? PortSecurity::MacOnly : asked;
@@ -14,11 +34,7 @@ PortSecured told(const Port& port, PortSecurity asked) {
   if (security == PortSecurity::Disabled) {
     return {false, "Disabled", "the network's spec.portSecurity is Disabled"};
   }
-  const std::string where =
-      port.site == Site::Switch
-          ? "at the node's end of the link"
-          : "on " + port.parent +
-                " and, towards pods on it, in the pod, where who has NET_ADMIN can undo it";
+  const std::string where = whereHeld(port);
   if (security == PortSecurity::Enforced) {
     return {true, "Enforced", "MAC and addresses are checked " + where};
   }
@@ -26,16 +42,6 @@ PortSecured told(const Port& port, PortSecurity asked) {
           "the MAC is checked " + where + "; addresses aren't: the " +
               (asked == PortSecurity::MacOnly ? "network's spec.portSecurity is MACOnly"
                                               : "network has no subnets")};
-}
-
-PortSecured notCovered(api::NetworkType type, PortSecurity asked) {
-  if (asked == PortSecurity::Disabled) {
-    return {false, "Disabled", "the network's spec.portSecurity is Disabled"};
-  }
-  return {false, "TypeNotCovered",
-          "a link of type " + std::string(api::name(type)) +
-              " has no end on the node where frames could be checked; where pods aren't trusted "
-              "use VXLAN, Bridge or VLAN"};
 }
 
 PortSecured notCommitted(const Error& error) {
@@ -48,6 +54,12 @@ IpAddress linkLocalOf(const MacAddress& mac) {
   return IpAddress::fromV6({0xfe, 0x80, 0, 0, 0, 0, 0, 0,
                             static_cast<std::uint8_t>(m[0] ^ kUniversal), m[1], m[2], 0xff, 0xfe,
                             m[3], m[4], m[5]});
+}
+
+IpAddress sharedLinkLocalOf(const MacAddress& mac) {
+  const auto& m = mac.bytes();
+  return IpAddress::fromV6(
+      {0xfe, 0x80, 0, 0, 0, 0, 0, 0, m[0], m[1], m[2], 0, 0, m[3], m[4], m[5]});
 }
 
 }  // namespace multinet::agent::isolation

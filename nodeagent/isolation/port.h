@@ -17,6 +17,7 @@ enum class Site : std::uint8_t {
   Switch,        ///< at the node's end of a veth
   NodeParent,    ///< on a device of the node that the link stands on, known by its MAC
   SwitchParent,  ///< the same on a device in the switch
+  Pod,           ///< nowhere, since the link has the MAC of its device: held in the pod
 };
 
 struct Port {
@@ -31,6 +32,8 @@ struct Port {
   Site site = Site::Switch;
   std::string parent{};  ///< the device that the link stands on; empty in the switch
   int parentIndex = 0;
+  /// What comes in by the wire passes none of the pod's hooks.
+  bool isWireUnseen = false;
   bool operator==(const Port&) const = default;
 };
 
@@ -39,12 +42,14 @@ struct Port {
 
 /// As the interface's condition tells it once the rules of a port are in the kernel.
 [[nodiscard]] PortSecured told(const Port& port, api::PortSecurity asked);
-/// Of an interface without a node's end, which nothing is held against.
-[[nodiscard]] PortSecured notCovered(api::NetworkType type, api::PortSecurity asked);
 /// The rules of a port couldn't be committed.
 [[nodiscard]] PortSecured notCommitted(const Error& error);
 
 /// The link-local address that a kernel makes of a MAC (RFC 4291, appendix A).
 [[nodiscard]] IpAddress linkLocalOf(const MacAddress& mac);
+/// The one that it makes for a link that shares its device's MAC: two bytes in its middle, zero
+/// here, are the link's number on the device (addrconf_ifid_eui48), which nothing tells before the
+/// link is up.
+[[nodiscard]] IpAddress sharedLinkLocalOf(const MacAddress& mac);
 
 }  // namespace multinet::agent::isolation

@@ -6,8 +6,21 @@
 #include <utility>
 
 #include "lib/base/failpoint.h"
+#include "lib/netlink/link.h"
+#include "lib/netlink/socket.h"
 
 namespace multinet::agent::isolation {
+namespace {
+
+/// With the MAC that its link shares with the device at the moment, and can't change.
+Result<Port> asItIs(Port port) {
+  MULTINET_TRY(auto links, netlink::Socket::open());
+  MULTINET_TRY(const auto link, netlink::findLink(links, {0, port.interface}));
+  port.mac = link.mac;
+  return port;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<PortGuard>> PortGuard::start(const std::optional<Fd>& switchNetns,
                                                     GuardOptions options, const Clock& clock) {
@@ -46,11 +59,14 @@ TableGuard& PortGuard::tableOf(const Port& port) const {
 Result<PortGuard::Secured> PortGuard::secure(const std::vector<Port>& ports) {
   Secured all;
   all.told.resize(ports.size());
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i].site == Site::Pod) all.told[i] = toldOfPod(ports[i]);
+  }
   for (const auto& table : tables_) {
     std::vector<Port> here;
     std::vector<std::size_t> positions;
     for (std::size_t i = 0; i < ports.size(); ++i) {
-      if (&tableOf(ports[i]) != table.get()) continue;
+      if (ports[i].site == Site::Pod || &tableOf(ports[i]) != table.get()) continue;
       here.push_back(ports[i]);
       positions.push_back(i);
     }
@@ -74,30 +90,77 @@ void PortGuard::release(const std::vector<std::string>& names,
   for (const IntentId& intent : intents) inPods_.erase(intent);
 }
 
-Status PortGuard::securePod(const std::vector<Port>& ports, Pod pod) {
-  if (ports.empty()) return {};
-  std::vector<std::pair<Port, api::PortSecurity>> asked;
+/// Nothing: it wasn't looked at, and its network isn't known.
+std::optional<api::PortSecurity> PortGuard::heldInPod(const Port& port) const {
+  const TableGuard& networks = *tables_.front();
+  if (networks.knows(port.network)) return networks.askedOf(port.network);
+  const std::lock_guard lock(mutex_);
+  const auto pod = inPods_.find(port.intent);
+  if (pod == inPods_.end()) return std::nullopt;
+  const auto held = pod->second.held.find(port.interface);
+  return held == pod->second.held.end() ? std::nullopt : std::optional(held->second);
+}
+
+PortSecured PortGuard::toldOfPod(const Port& port) const {
+  const auto held = heldInPod(port);
+  return held ? told(port, *held) : PortSecured{};
+}
+
+/// What each of them is to be held to, of those whose links are there.
+Result<PortGuard::Asked> PortGuard::askedInPod(const std::vector<Port>& ports, Pod pod) const {
+  Asked asked;
+  std::optional<std::map<std::string, nft::Elements>> left;
   for (const Port& port : ports) {
     // A kernel refuses chains of a device that isn't there.
     if (::if_nametoindex(port.interface.c_str()) == 0) continue;
-    asked.emplace_back(port, tableOf(port).heldTo(port));
+    if (port.site != Site::Pod) {
+      asked.emplace_back(port, tableOf(port).heldTo(port));
+      continue;
+    }
+    MULTINET_TRY(const Port shared, asItIs(port));
+    auto held = heldInPod(port);
+    if (!held && pod == Pod::Running) {
+      if (!left) {
+        MULTINET_TRY(auto committer, nft::Committer::open());
+        MULTINET_TRY(const auto listing, committer.list(podTable({}, {})));
+        left = listing ? portsIn(listing->sets) : std::map<std::string, nft::Elements>{};
+      }
+      const auto found = left->find(port.interface);
+      if (found != left->end()) held = securityOf(found->second);
+    }
+    asked.emplace_back(shared, held.value_or(api::PortSecurity::Enforced));
   }
-  if (asked.empty()) return {};
-  const nft::Table table = podTable(asked, tables_.front()->tunnelPorts());
-  const Status done = commitPod(ports.front().intent, table, pod);
-  const bool isOpen = std::ranges::all_of(
-      asked, [](const auto& one) { return one.second == api::PortSecurity::Disabled; });
-  if (done || isOpen) return {};
-  return fail(Code::Unavailable, "CommitFailed",
-              "secure links on devices, inside the pod: " + done.error().message);
+  return asked;
 }
 
-Status PortGuard::commitPod(const IntentId& intent, const nft::Table& table, Pod pod) {
+Status PortGuard::securePod(const std::vector<Port>& ports, Pod pod) {
+  if (ports.empty()) return {};
+  const auto asked = askedInPod(ports, pod);
+  if (!asked) return fail(refusedInPod(asked.error()));
+  if (asked->empty()) return {};
+  const Status done = commitPod(ports.front().intent, *asked, pod);
+  const bool isOpen = std::ranges::all_of(
+      *asked, [](const auto& one) { return one.second == api::PortSecurity::Disabled; });
+  return done || isOpen ? Status{} : fail(refusedInPod(done.error()));
+}
+
+Error PortGuard::refusedInPod(const Error& error) const {
+  const std::string text = "secure links on devices, inside the pod: " + error.message;
+  const std::lock_guard lock(mutex_);
+  if (podsTaken_) return {Code::Unavailable, "CommitFailed", text};
+  return {Code::Unavailable, "KernelLacks",
+          text + "; the node's kernel must have " + kDeviceNeeds +
+              ", or the network spec.portSecurity Disabled"};
+}
+
+Status PortGuard::commitPod(const IntentId& intent, const Asked& asked, Pod pod) {
   MULTINET_CHECK(failpoint::check("isolation.pod.before"));
+  const nft::Table table = podTable(asked, tables_.front()->tunnelPorts());
   MULTINET_TRY(auto committer, nft::Committer::open());
   MULTINET_TRY(auto generation, nft::Generation::open());
   MULTINET_TRY(const std::uint32_t before, generation.read());
-  InPod now{before, nft::renderReplace(table), {}};
+  InPod now{before, nft::renderReplace(table)};
+  for (const auto& [port, security] : asked) now.held[port.interface] = security;
   if (pod == Pod::Running) {
     const std::unique_lock lock(mutex_);
     const auto known = inPods_.find(intent);
@@ -107,6 +170,7 @@ Status PortGuard::commitPod(const IntentId& intent, const nft::Table& table, Pod
     if (const auto counts = committer.counters(table)) countPod(*counts, now);
     MULTINET_TRY(const bool isThere, isSame ? Result<bool>(true) : committer.matches(table));
     if (isThere) {
+      podsTaken_ = true;
       inPods_[intent] = std::move(now);
       return {};
     }
@@ -114,6 +178,7 @@ Status PortGuard::commitPod(const IntentId& intent, const nft::Table& table, Pod
   MULTINET_CHECK(committer.commit(now.table));
   const std::lock_guard lock(mutex_);
   ++podCommits_;
+  podsTaken_ = true;
   ++now.generation;
   now.counts.clear();
   inPods_[intent] = std::move(now);

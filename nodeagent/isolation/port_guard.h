@@ -56,7 +56,8 @@ class PortGuard {
   enum class Pod : std::uint8_t { New, Running };
   /// The rules inside a pod, which is the calling thread's namespace, of all its ports on parents:
   /// before their links are up; of links that aren't there yet there are none. In a running pod
-  /// only where they differ, and frames that they dropped are counted. Errors as of secure().
+  /// only where they differ, and frames that they dropped are counted. A running pod keeps what it
+  /// has while its network isn't known. Errors as of secure().
   [[nodiscard]] Status securePod(const std::vector<Port>& ports, Pod pod);
 
   /// What networks ask for, and the tunnels' UDP ports; ports that are secured follow. A network
@@ -82,11 +83,17 @@ class PortGuard {
   [[nodiscard]] TableGuard& tableOf(const Port& port) const;
   /// What a pod's table was when it was last written or read.
   struct InPod {
-    std::uint32_t generation = 0;  ///< of the rules in the pod's namespace
-    std::string table;             ///< as its commands
-    nft::Counts counts;
+    std::uint32_t generation = 0;                     ///< of the rules in the pod's namespace
+    std::string table;                                ///< as its commands
+    std::map<std::string, api::PortSecurity> held{};  ///< by interface
+    nft::Counts counts{};
   };
-  [[nodiscard]] Status commitPod(const IntentId& intent, const nft::Table& table, Pod pod);
+  using Asked = std::vector<std::pair<Port, api::PortSecurity>>;
+  [[nodiscard]] std::optional<api::PortSecurity> heldInPod(const Port& port) const;
+  [[nodiscard]] PortSecured toldOfPod(const Port& port) const;
+  [[nodiscard]] Result<Asked> askedInPod(const std::vector<Port>& ports, Pod pod) const;
+  [[nodiscard]] Status commitPod(const IntentId& intent, const Asked& asked, Pod pod);
+  [[nodiscard]] Error refusedInPod(const Error& error) const;
   void countPod(const nft::Counts& counts, InPod& before);
   void look();
 
@@ -97,7 +104,8 @@ class PortGuard {
   Drops podDrops_;
   std::map<IntentId, InPod> inPods_;
   std::uint64_t podCommits_ = 0;
-  async::Lane lane_;  // last: it uses all of the above
+  bool podsTaken_ = false;  ///< a pod's kernel once had the rules
+  async::Lane lane_;        // last: it uses all of the above
 };
 
 }  // namespace multinet::agent::isolation

@@ -39,11 +39,23 @@ struct Words {
 const Words kByEnd{"bridge", "ifname", "iifname", "oifname"};
 /// By MAC: whose link a frame of a device came from is to be seen nowhere else.
 const Words kByMac{"netdev", "ether_addr", "ether saddr", "ether daddr"};
+/// By the link itself, in its pod.
+const Words kByLink{"netdev", "ifname", "oifname", "iifname"};
+
+/// All but the number that a link has on its device.
+constexpr const char* kSharedMask4 = "ffff:ffff:ffff:ffff:ffff:ff00:ff:ffff";
+constexpr const char* kSharedMask = "0xffffffffffffffffffffff0000ffffff";
+
+/// Link-local addresses of links that share their device's MAC, by the link's name.
+using SharedLinkLocals = std::map<std::string, IpAddress>;
+
+std::string hexOf(const IpAddress& address);
 
 /// Rules of one table.
 class Rules {
  public:
-  explicit Rules(const Words& words) : words_(words) {}
+  explicit Rules(const Words& words, SharedLinkLocals shared = {})
+      : words_(words), shared_(std::move(shared)) {}
 
   /// The rest of what a port sends, once it is known whose it is.
   [[nodiscard]] std::vector<std::string> checked(const std::string& toEverybody) const {
@@ -93,13 +105,18 @@ class Rules {
   /// Where the chain of headers can't be followed to its end there is no l4proto: what hides there
   /// may be anything (RFC 7112).
   [[nodiscard]] std::vector<std::string> ipv6() const {
-    return {
+    std::vector<std::string> rules = {
         "meta l4proto { 58, 17 } jump services6",
         "meta l4proto != 255 " + from(". ip6 saddr @addresses6 accept"),
-        "meta l4proto != 255 " + from("!= @strict accept"),
-        "meta l4proto != 255 " + to("source_ipv6"),
-        to("malformed"),
     };
+    for (const auto& [link, address] : shared_) {
+      rules.push_back(fmt::format("meta l4proto != 255 {} \"{}\" ip6 saddr & {} == {} accept",
+                                  words_.from, link, kSharedMask4, address.str()));
+    }
+    rules.push_back("meta l4proto != 255 " + from("!= @strict accept"));
+    rules.push_back("meta l4proto != 255 " + to("source_ipv6"));
+    rules.push_back(to("malformed"));
+    return rules;
   }
 
   [[nodiscard]] std::vector<std::string> services6() const {
@@ -120,14 +137,19 @@ class Rules {
 
   /// A fragment shows no target: it gets no further (RFC 6980).
   [[nodiscard]] std::vector<std::string> neighbour() const {
-    const std::string own = from(". ") + kTarget + " @targets ";
-    return {
-        "ip6 hoplimit != 255 " + to("neighbour"),
-        "icmpv6 type nd-neighbor-advert " + own + "return",
-        "ip6 saddr :: icmpv6 type nd-neighbor-solicit " + own + "accept",
-        "ip6 saddr != :: icmpv6 type nd-neighbor-solicit return",
-        to("neighbour"),
+    std::vector<std::string> rules = {"ip6 hoplimit != 255 " + to("neighbour")};
+    const auto let = [&](const std::string& own) {
+      rules.push_back("icmpv6 type nd-neighbor-advert " + own + " return");
+      rules.push_back("ip6 saddr :: icmpv6 type nd-neighbor-solicit " + own + " accept");
     };
+    let(from(". ") + kTarget + " @targets");
+    for (const auto& [link, address] : shared_) {
+      let(fmt::format("{} \"{}\" {} & {} == {}", words_.from, link, kTarget, kSharedMask,
+                      hexOf(address)));
+    }
+    rules.emplace_back("ip6 saddr != :: icmpv6 type nd-neighbor-solicit return");
+    rules.push_back(to("neighbour"));
+    return rules;
   }
 
   [[nodiscard]] std::vector<std::string> arp() const {
@@ -215,6 +237,7 @@ class Rules {
   }
 
   const Words& words_;
+  const SharedLinkLocals shared_;
 };
 
 std::vector<std::string> operator+(std::vector<std::string> left,
@@ -266,9 +289,16 @@ std::string join(const std::string& port, const std::string& rest) {
   return port + " . " + rest;
 }
 
+bool hasIpv6(const Port& port) {
+  return std::ranges::any_of(port.addresses, [](const IpAddress& a) { return !a.isV4(); });
+}
+
 /// Frames that claim to be from this port.
 std::vector<std::string> claimsOf(const Port& port) {
-  std::vector<std::string> rules = {"ether saddr " + port.name + " " + to("claimed")};
+  std::vector<std::string> rules;
+  // Its device and all links on that have the same.
+  const bool sharesMac = port.site == Site::Pod;
+  if (!sharesMac) rules.push_back("ether saddr " + port.mac.str() + " " + to("claimed"));
   const auto own = [&](const IpAddress& address) {
     if (address.isV4()) {
       rules.push_back("ip saddr " + address.str() + " " + to("claimed"));
@@ -280,9 +310,7 @@ std::vector<std::string> claimsOf(const Port& port) {
     }
   };
   std::ranges::for_each(port.addresses, own);
-  if (std::ranges::any_of(port.addresses, [](const IpAddress& a) { return !a.isV4(); })) {
-    own(linkLocalOf(port.mac));
-  }
+  if (!sharesMac && hasIpv6(port)) own(linkLocalOf(port.mac));
   return rules;
 }
 
@@ -362,7 +390,12 @@ std::set<std::string> parentsIn(const nft::Listing& listing) {
 
 nft::Table podTable(const std::vector<std::pair<Port, PortSecurity>>& ports,
                     const std::set<std::uint16_t>& tunnelPorts) {
-  const Rules rules(kByMac);
+  SharedLinkLocals shared;
+  for (const auto& [port, asked] : ports) {
+    const bool isShared = port.site == Site::Pod && hasIpv6(port);
+    if (isShared) shared.emplace(port.interface, sharedLinkLocalOf(port.mac));
+  }
+  const Rules rules(kByLink, std::move(shared));
   nft::Table table = rules.table();
   table.chains.insert(table.chains.begin(),
                       {{"sent", "", 0, truthful()},
@@ -370,14 +403,14 @@ nft::Table podTable(const std::vector<std::pair<Port, PortSecurity>>& ports,
   nft::Elements elements;
   elements[kTunnelSet] = tunnelElements(tunnelPorts);
   for (const auto& [port, asked] : ports) {
-    for (const auto& [set, values] : elementsOf(port, asked)) {
-      elements[set].insert(values.begin(), values.end());
-    }
+    Port link = port;
+    link.name = port.interface;
+    nft::insert(elementsOf(link, asked), elements);
     const PortSecurity security = effective(port, asked);
     nft::Chain out{chainOf("out", port.interface), "egress", kPriority, {}};
     out.device = port.interface;
     if (security != PortSecurity::Disabled) {
-      out.rules.push_back("ether saddr != " + port.name + " " + to("source_mac"));
+      out.rules.push_back("ether saddr != " + port.mac.str() + " " + to("source_mac"));
     }
     out.rules.emplace_back("goto sent");
     nft::Chain in{chainOf("in", port.interface), "ingress", kPriority, {}};
@@ -393,9 +426,7 @@ nft::Elements elementsOf(const Port& port, PortSecurity asked) {
   const PortSecurity security = effective(port, asked);
   nft::Elements elements;
   elements["ports"].insert(port.name);
-  const bool hasIpv6 =
-      std::ranges::any_of(port.addresses, [](const IpAddress& a) { return !a.isV4(); });
-  if (!hasIpv6 && !port.addresses.empty()) elements["no_ipv6"].insert(port.name);
+  if (!hasIpv6(port) && !port.addresses.empty()) elements["no_ipv6"].insert(port.name);
   if (security == PortSecurity::Disabled) {
     elements["open"].insert(port.name);
     return elements;
@@ -414,7 +445,7 @@ nft::Elements elementsOf(const Port& port, PortSecurity asked) {
       elements["addresses4"].insert(join(port.name, address.str()));
     }
   }
-  if (hasIpv6) addV6(linkLocalOf(port.mac));
+  if (hasIpv6(port) && port.site != Site::Pod) addV6(linkLocalOf(port.mac));
   return elements;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -29,7 +30,8 @@ inline constexpr std::array<std::string_view, 13> kReasons = {
 /// The devices that a listed table of that kind guards.
 [[nodiscard]] std::set<std::string> parentsIn(const nft::Listing& listing);
 /// Table `multinet` of a pod with links on parents, with all that is in it: for the frames that
-/// such links exchange without passing their parent, which are those to everybody.
+/// such links exchange without passing their parent, which are those to everybody, and of links
+/// that share a MAC all. Its ports are known by the names of links.
 [[nodiscard]] nft::Table podTable(const std::vector<std::pair<Port, api::PortSecurity>>& ports,
                                   const std::set<std::uint16_t>& tunnelPorts);
 

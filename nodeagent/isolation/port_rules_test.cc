@@ -160,7 +160,7 @@ TEST(PortRules, APodsTableHoldsItsInterfacesToTheirModes) {
   EXPECT_TRUE(rules.at("ingress net2").empty());
   for (const nft::Set& set : table.sets) {
     if (set.name == "open") {
-      EXPECT_THAT(set.elements, ElementsAre("02:00:00:00:01:06"));
+      EXPECT_THAT(set.elements, ElementsAre("net2"));
     } else if (set.name == kTunnelSet) {
       EXPECT_THAT(set.elements, ElementsAre("4799"));
     }
@@ -175,12 +175,46 @@ TEST(PortRules, AnInterfaceOnAParentSaysWhereItIsHeld) {
   EXPECT_THAT(told.message, testing::HasSubstr("NET_ADMIN"));
 }
 
-TEST(PortRules, AnInterfaceWithoutANodesEndSaysSo) {
-  const auto told = notCovered(api::NetworkType::IPVlan, PortSecurity::Enforced);
-  EXPECT_FALSE(told.holds);
-  EXPECT_EQ(told.reason, "TypeNotCovered");
-  EXPECT_THAT(told.message, testing::HasSubstr("IPVlan"));
-  EXPECT_EQ(notCovered(api::NetworkType::IPVlan, PortSecurity::Disabled).reason, "Disabled");
+Port sharedOn(const std::string& interface) {
+  Port one = onParent();
+  one.interface = interface;
+  one.site = Site::Pod;
+  return one;
+}
+
+TEST(PortRules, ALinkThatSharesItsMacIsHeldByItsNameAndOneLinkLocalAddressOfThatMac) {
+  Port second = sharedOn("net2");
+  second.addresses = {IpAddress::parse("10.20.0.6").value()};
+  const nft::Table table =
+      podTable({{sharedOn("net1"), PortSecurity::Enforced}, {second, PortSecurity::Enforced}}, {});
+  std::map<std::string, std::vector<std::string>> rules;
+  for (const nft::Chain& chain : table.chains) rules[chain.name] = chain.rules;
+  EXPECT_THAT(rules.at("in_net1"), testing::Not(testing::Contains(testing::HasSubstr("ether"))))
+      << "others on its device have that MAC";
+  EXPECT_THAT(rules.at("in_net1"), testing::Contains("ip saddr 10.20.0.5 goto drop_claimed"));
+  const std::string of = "oifname \"net1\" ip6 saddr & ffff:ffff:ffff:ffff:ffff:ff00:ff:ffff == ";
+  EXPECT_THAT(rules.at("from_ipv6"),
+              testing::Contains("meta l4proto != 255 " + of + "fe80::200:0:0:105 accept"));
+  EXPECT_THAT(rules.at("from_ipv6"), testing::Not(testing::Contains(testing::HasSubstr("net2"))));
+  for (const nft::Set& set : table.sets) {
+    if (set.name == "addresses4") {
+      EXPECT_THAT(set.elements, ElementsAre("net1 . 10.20.0.5", "net2 . 10.20.0.6"));
+    } else if (set.name == "addresses6") {
+      EXPECT_THAT(set.elements, ElementsAre("net1 . fd00:20::5"));
+    }
+  }
+}
+
+TEST(PortRules, AnInterfaceThatIsHeldInItsPodAloneSaysSo) {
+  Port one = sharedOn("net1");
+  EXPECT_TRUE(told(one, PortSecurity::Enforced).holds);
+  EXPECT_THAT(
+      told(one, PortSecurity::Enforced).message,
+      testing::AllOf(testing::HasSubstr("in the pod, where who has NET_ADMIN"),
+                     testing::HasSubstr("MAC of eth1"), testing::Not(testing::HasSubstr("wire"))));
+  one.isWireUnseen = true;
+  EXPECT_THAT(told(one, PortSecurity::MacOnly).message, testing::HasSubstr("wire"));
+  EXPECT_EQ(told(one, PortSecurity::Disabled).reason, "Disabled");
 }
 
 }  // namespace

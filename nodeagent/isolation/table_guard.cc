@@ -146,6 +146,11 @@ PortSecurity TableGuard::askedOf(const NetworkUid& network) const {
   return found == networks_.end() ? PortSecurity::Enforced : found->second;
 }
 
+bool TableGuard::knows(const NetworkUid& network) const {
+  const std::lock_guard lock(mutex_);
+  return networks_.contains(network);
+}
+
 PortSecurity TableGuard::heldTo(const Port& port) const {
   const std::lock_guard lock(mutex_);
   return askedOf(port);
@@ -309,10 +314,8 @@ Error TableGuard::refused(const Error& error) const {
       (kind_ == Kind::Ends ? "secure the ports of the switch: " : "secure links on devices: ") +
       error.message;
   if (committed_) return {Code::Unavailable, "CommitFailed", text};
-  const char* const lacks = kind_ == Kind::Ends
-                                ? "nftables for bridges (NF_TABLES_BRIDGE)"
-                                : "nftables for devices with an egress hook (NF_TABLES_NETDEV, "
-                                  "NETFILTER_EGRESS, Linux 5.16 and newer)";
+  const char* const lacks =
+      kind_ == Kind::Ends ? "nftables for bridges (NF_TABLES_BRIDGE)" : kDeviceNeeds;
   return {Code::Unavailable, "KernelLacks",
           text + "; the node's kernel must have " + lacks +
               ", or the network spec.portSecurity Disabled"};

@@ -24,6 +24,11 @@ namespace multinet::agent::isolation {
 /// Frames dropped since the table was made or adopted, by the words of kReasons.
 using Drops = std::map<std::string, std::uint64_t>;
 
+/// What a kernel must have for rules at devices.
+inline constexpr const char* kDeviceNeeds =
+    "nftables for devices with an egress hook (NF_TABLES_NETDEV, NETFILTER_EGRESS, Linux 5.16 and "
+    "newer)";
+
 /// Any thread; a call may wait for another's transaction or listing (0.2 ms, a few ms for a hundred
 /// ports). Nobody else commits the table.
 class TableGuard {
@@ -59,6 +64,8 @@ class TableGuard {
   void setNetworks(std::map<NetworkUid, api::PortSecurity> networks,
                    const std::set<std::uint16_t>& tunnelPorts);
   [[nodiscard]] api::PortSecurity askedOf(const NetworkUid& network) const;
+  /// Whether setNetworks() told of it.
+  [[nodiscard]] bool knows(const NetworkUid& network) const;
   /// Of the port's network; as a predecessor had it where that isn't known yet.
   [[nodiscard]] api::PortSecurity heldTo(const Port& port) const;
 

@@ -38,16 +38,22 @@ inline constexpr std::uint8_t kIcmp6 = 58;
 inline const std::string kAll4 = "255.255.255.255";
 inline const std::string kAll6 = "ff02::1";
 
-/// Frames of `sender` to `receiver`, whose MAC is `you`.
+/// What a link has of its own, besides addresses.
+struct Speaker {
+  MacAddress mac;
+  std::string linkLocal;
+};
+
+/// Frames of `sender`, which is `speaker`, to `receiver`, whose MAC is `you`.
 inline std::vector<Case> spoofCases(const TestPod& sender, const TestPod& receiver,
-                                    const MacAddress& you) {
-  const MacAddress me = sender.mac();
+                                    const MacAddress& you, const Speaker& speaker) {
+  const MacAddress me = speaker.mac;
   const MacAddress stranger = macOf("02:66:66:66:66:66");
   const std::string my4 = sender.v4();
   const std::string your4 = receiver.v4();
   const std::string my6 = sender.v6();
   const std::string your6 = receiver.v6();
-  const std::string myLink = sender.linkLocal();
+  const std::string myLink = speaker.linkLocal;
   const auto v4 = [&](const Bytes& packet) { return ethernet(you, me, kIpv4, packet); };
   const auto v6 = [&](const Bytes& packet) { return ethernet(you, me, kIpv6, packet); };
   const auto toAll = [&](unsigned type, const Bytes& packet) {
@@ -153,6 +159,11 @@ inline std::vector<Case> spoofCases(const TestPod& sender, const TestPod& receiv
       {"1 neighbour's MAC", ethernet(kEverybody, you, kArp, arp(1, me, my4, your4)),
        Passes::WhenDisabled, "source_mac"},
   };
+}
+
+inline std::vector<Case> spoofCases(const TestPod& sender, const TestPod& receiver,
+                                    const MacAddress& you) {
+  return spoofCases(sender, receiver, you, {sender.mac(), sender.linkLocal()});
 }
 
 enum class Way : std::uint8_t { Queue, Bypass, Xdp };
