@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdlib>
 
 #include "nodeagent/isolation/test_xdp.h"
 #include "nodeagent/policy/flows_fixture.h"
@@ -459,6 +460,13 @@ TEST_F(PolicyGuardTest, DenialsAreCountedByPortAndDirection) {
   EXPECT_GE(node_.guard().denied().egress, 1U);
 }
 
+/// MULTINET_ATTACHES: as many, for a long look.
+unsigned attachesToSee() {
+  constexpr unsigned kAttaches = 25;
+  const char* const asked = std::getenv("MULTINET_ATTACHES");  // NOLINT(concurrency-mt-unsafe)
+  return asked == nullptr ? kAttaches : static_cast<unsigned>(std::stoul(asked));
+}
+
 TEST_F(PolicyGuardTest, NothingPassesBeforeItsRules) {
   plug({&one_});
   std::atomic<bool> ends{false};
@@ -466,9 +474,8 @@ TEST_F(PolicyGuardTest, NothingPassesBeforeItsRules) {
   std::thread flood([&] {
     while (!ends) one_.raw().send(frame);
   });
-  constexpr unsigned kAttaches = 25;
   unsigned passed = 0;
-  for (unsigned i = 0; i < kAttaches; ++i) {
+  for (unsigned i = 0; i < attachesToSee(); ++i) {
     ASSERT_TRUE(commit(toTwo({}), {&two_}));
     two_.plug(node_);
     // The last that comes tells that all before it are through.
