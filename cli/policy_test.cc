@@ -149,6 +149,20 @@ TEST_F(PolicyVerbTest, ExplainNamesTheRuleThatDecides) {
       << "nothing is created";
 }
 
+TEST_F(PolicyVerbTest, WhatPodsShowToBeAMistakeIsWarnedOf) {
+  write(with("{port: pg}", "{port: postgres}"));
+  EXPECT_EQ(explain("web", "db", "5432"), 1);
+  EXPECT_THAT(err(), HasSubstr("warning: shop/db: spec.ingress[0].ports[0].port: \"postgres\" is "
+                               "the name of no TCP port of a pod that it selects"));
+  put("/api/v1/namespaces/shop/pods", "exporter",
+      {{"metadata", {{"namespace", "shop"}, {"labels", {{"app", "exporter"}}}}},
+       {"spec", {{"hostNetwork", true}, {"containers", json::array()}}},
+       {"status", {{"phase", "Running"}}}});
+  write(with("{app: web}", "{app: exporter}"));
+  EXPECT_EQ(explain("web", "db", "5432"), 1);
+  EXPECT_THAT(err(), HasSubstr("spec.ingress[0].from[0]: matches pods with hostNetwork alone"));
+}
+
 TEST_F(PolicyVerbTest, ExplainSaysWhatIsMissing) {
   EXPECT_EQ(explain("nobody", "db", "80"), 2);
   EXPECT_THAT(err(), HasSubstr("\"nobody\" is neither an address nor a pod with one on network "

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "cli/explain.h"
 #include "cli/policy.h"
@@ -40,11 +41,14 @@ tl::unexpected<Error> wrong(const std::string& sentence) {
   return fail(Code::InvalidArgument, "InvalidCommandLine", sentence);
 }
 
-/// Of what isn't applied yet; of the others their authors were told.
+/// Of what isn't applied yet; of the others their authors were told, and the status says it.
 void warn(const Call& call, const Seen& seen, const std::vector<api::PodNetworkPolicy>& written) {
   const ListedCatalog catalog(seen.networks, {}, seen.world.namespaces);
   for (const auto& policy : written) {
-    for (const auto& warning : api::validate(policy, catalog).warnings) {
+    auto warnings = api::validate(policy, catalog).warnings;
+    std::ranges::move(policy::hintsOf(policy, seen.world, seen.hostPods),
+                      std::back_inserter(warnings));
+    for (const auto& warning : warnings) {
       call.err() << "warning: " << policy.metadata.nameSpace << "/" << policy.metadata.name << ": "
                  << printable(warning.str()) << "\n";
     }

@@ -29,12 +29,16 @@ Status addNamespaces(kube::RawClient& client, policy::World& world) {
   return {};
 }
 
-Status addPods(kube::RawClient& client, policy::World& world) {
+Status addPods(kube::RawClient& client, policy::World& world,
+               std::vector<policy::HostPod>& hostPods) {
   MULTINET_TRY(const auto sets, listOf<api::PodInterfaceSet>(client));
   std::map<std::string, const api::PodInterfaceSet*> byPod;
   for (const auto& set : sets) byPod[set.pod.uid] = &set;
   MULTINET_TRY(const auto pods, listOf<k8s::Pod>(client));
   for (const auto& pod : pods) {
+    if (pod.spec.hostNetwork && !pod.finished()) {
+      hostPods.push_back({pod.metadata.nameSpace, *pod.metadata.labels});
+    }
     const auto set = byPod.find(pod.metadata.uid);
     if (set == byPod.end()) continue;
     if (auto known = policy::podOf(pod, *set->second)) world.pods.push_back(std::move(*known));
@@ -51,7 +55,8 @@ Status fill(kube::RawClient& client, PolicyView& view) {
   const bool opens = view.network.defaultPolicy == api::DefaultPolicy::Allow;
   if (opens && view.world.policies.empty()) return {};
   MULTINET_CHECK(addNamespaces(client, view.world));
-  return addPods(client, view.world);
+  std::vector<policy::HostPod> unasked;
+  return addPods(client, view.world, unasked);
 }
 
 }  // namespace
@@ -60,7 +65,7 @@ Result<Seen> look(kube::RawClient& client) {
   Seen seen;
   MULTINET_TRY(seen.networks, listOf<api::PodNetwork>(client));
   MULTINET_CHECK(addNamespaces(client, seen.world));
-  MULTINET_CHECK(addPods(client, seen.world));
+  MULTINET_CHECK(addPods(client, seen.world, seen.hostPods));
   return seen;
 }
 

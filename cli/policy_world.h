@@ -5,13 +5,14 @@
 
 #include "cli/service_trace.h"
 #include "lib/kube/client.h"
-#include "lib/policy/world.h"
+#include "lib/policy/hints.h"
 
 namespace multinet::cli {
 
 struct Seen {
   policy::World world;
   std::vector<api::PodNetwork> networks;
+  std::vector<policy::HostPod> hostPods;
 };
 
 /// Pods with their addresses, namespaces and networks; no policies.

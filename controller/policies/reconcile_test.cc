@@ -224,8 +224,9 @@ TEST(PolicyStatus, NamesAPortThatNoSelectedPodHas) {
   const auto accepted = shop.condition("Accepted");
   EXPECT_EQ(accepted.status, k8s::ConditionStatus::True);
   EXPECT_EQ(accepted.reason, "NamedPortNotFound");
-  EXPECT_THAT(accepted.message, HasSubstr("spec.ingress[0].ports[1].port: \"pg\" is the name of no "
-                                          "TCP port of a pod that it selects"));
+  EXPECT_THAT(accepted.message,
+              HasSubstr("spec.ingress[0].ports[1].port: \"pg\" is the name of no "
+                        "TCP port of a pod that it selects, so it lets nobody in; write"));
   auto other = PolicyShop::pod("db-1", "db");
   other.spec.containers = {{{{"pg", 5432, ""}}, ""}};
   shop.run(other, {"10.20.0.7"});

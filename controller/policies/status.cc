@@ -4,9 +4,8 @@
 #include <utility>
 
 #include "lib/api/policy.h"
-#include "lib/api/spelling.h"
 #include "lib/api/validate.h"
-#include "lib/policy/world.h"
+#include "lib/policy/hints.h"
 
 namespace multinet::controller {
 namespace {
@@ -61,32 +60,10 @@ Condition resolved(const Policy& policy, const PolicyStanding& standing) {
                   head->metadata.name + "\".");
 }
 
-/// A name of a port, of those that selected pods are to have.
-struct WantedPort {
-  std::string path;
-  std::string name;
-  api::Protocol protocol = api::Protocol::TCP;
-};
-
-/// Of a policy that passes the rules. Who is isolated on egress has other pods' ports named.
-std::vector<WantedPort> wantedPorts(const Policy& policy) {
-  std::vector<WantedPort> wanted;
-  if (!policy.spec.isolates(api::PolicyType::Ingress)) return wanted;
-  for (std::size_t rule = 0; rule < policy.spec.ingress.size(); ++rule) {
-    const auto& ports = policy.spec.ingress[rule].ports;
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-      if (!ports[i].port || ports[i].port->name.empty()) continue;
-      wanted.push_back(
-          {"spec.ingress[" + std::to_string(rule) + "].ports[" + std::to_string(i) + "].port",
-           ports[i].port->name, ports[i].protocol});
-    }
-  }
-  return wanted;
-}
-
 /// The interfaces that a policy selects, as their nodes speak of them.
 struct Tally {
-  std::vector<WantedPort> nobodyHas;  ///< names of ports that no pod with such an interface has
+  std::vector<policy::WantedPort>
+      nobodyHas;  ///< names of ports that no pod with such an interface has
   api::PolicyInterfaceCounts counts;
   std::vector<std::string> notEnforced;  ///< the first of them
   std::string reason;                    ///< of the first
@@ -109,7 +86,7 @@ std::string whyNot(const api::PodInterface& interface, bool knows) {
 
 Tally tallyOf(const World& world, const Policy& policy, const PolicyStanding& standing) {
   Tally tally;
-  tally.nobodyHas = wantedPorts(policy);
+  tally.nobodyHas = policy::wantedPorts(policy);
   const auto& names = policy.spec.podNetworkNames;
   const bool wasHeld = policy.status.conditions.isTrueAt("Enforced", policy.metadata.generation);
   const bool stands = standing.head != nullptr &&
@@ -130,7 +107,7 @@ Tally tallyOf(const World& world, const Policy& policy, const PolicyStanding& st
           continue;
         }
         ++tally.counts.selected;
-        std::erase_if(tally.nobodyHas, [&](const WantedPort& one) {
+        std::erase_if(tally.nobodyHas, [&](const policy::WantedPort& one) {
           return policy::portNamed(*pod, one.name, one.protocol).has_value();
         });
         const auto why = whyNot(interface, knows);
@@ -154,11 +131,8 @@ Condition withPorts(Condition accepted, const Tally& tally) {
   if (accepted.status != State::True || tally.counts.selected == 0 || tally.nobodyHas.empty()) {
     return accepted;
   }
-  const WantedPort& first = tally.nobodyHas.front();
-  std::string message = accepted.message + " But " + first.path + ": \"" + first.name +
-                        "\" is the name of no " + std::string(k8s::spell(first.protocol)) +
-                        " port of a pod that it selects, so it lets nobody in: write a name that "
-                        "one of their containers gives a port, or a number.";
+  std::string message =
+      accepted.message + " But " + policy::notFound(tally.nobodyHas.front()).str() + ".";
   if (tally.nobodyHas.size() > 1) {
     message += " There are " + std::to_string(tally.nobodyHas.size() - 1) + " more such names.";
   }

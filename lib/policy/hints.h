@@ -1,0 +1,36 @@
+// What a policy likely says by mistake, where pods show it. Its own rules say the rest
+// (lib/api/policy.h).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lib/api/violation.h"
+#include "lib/policy/world.h"
+
+namespace multinet::policy {
+
+/// A port that a rule for ingress names: a selected pod is to have it.
+struct WantedPort {
+  std::string path;  ///< of the field: `spec.ingress[0].ports[1].port`
+  std::string name;
+  api::Protocol protocol = api::Protocol::TCP;
+};
+/// None of a policy that doesn't isolate on ingress. On egress names are of each peer's own ports,
+/// of whom some may well have none.
+[[nodiscard]] std::vector<WantedPort> wantedPorts(const api::PodNetworkPolicy& policy);
+/// That no pod which the policy selects has it.
+[[nodiscard]] api::Violation notFound(const WantedPort& port);
+
+/// A pod in its node's network (hostNetwork): it is on no network, so no selector means it.
+struct HostPod {
+  std::string nameSpace;
+  k8s::StringMap labels;
+};
+
+/// Names of ports that no selected pod has, where any is selected; selectors that match such pods
+/// alone.
+[[nodiscard]] api::Violations hintsOf(const api::PodNetworkPolicy& policy, const World& world,
+                                      const std::vector<HostPod>& hostPods);
+
+}  // namespace multinet::policy
