@@ -4,9 +4,11 @@ two, by IPv4 and IPv6; and what becomes of it as policies, labels, pods and agen
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,12 +18,17 @@ from e2elib.cluster import Cluster
 from e2elib.networks import Networks
 from e2elib.objects import address, interface, macvlan, network, policy, vxlan
 from e2elib.pods import WAIT_FOR_END, pod
+from e2elib.probing import netns_of
+from e2elib.talking import Talks, Way
+from e2elib.writing import Writer
 
 TUNNEL, BRIDGE, LAN = "policy-vxlan", "policy-bridge", "policy-macvlan"
 OURS, THEIRS = "policy-x", "policy-y"
 PODS = ((OURS, "a", 0), (OURS, "b", 1), (THEIRS, "a", 1), (THEIRS, "b", 0))
 PORTS = (80, 81)
 SERVE = "echo ok >/tmp/index.html; httpd -p 80 -h /tmp; httpd -p 81 -h /tmp; " + WAIT_FOR_END
+RUNS = 3
+LISTENED = 2.0  # seconds; TCP says again within one what was lost
 FOLLOWED_WITHIN = 60.0  # mostly a second; a look by itself takes five
 Who = tuple[str, str]
 Packet = tuple[Who, Who, str, int]  # from, to, family, port
@@ -329,26 +336,106 @@ def test_labels_of_pods_and_namespaces_are_followed(clean: Cluster) -> None:
             clean.kubectl("label", "pod", name, "-n", OURS, f"app={name}", "--overwrite")
 
 
-def test_a_connection_ends_that_isnt_allowed_any_more(clean: Cluster) -> None:
-    target = address(told(clean, (OURS, "b")))
-    clean.pod_exec(OURS, "b", "sh", "-c", "nc -ll -p 7000 -e cat >/dev/null 2>&1 &")
-    talk = f"( while echo .; do sleep 0.1; done | nc {target} 7000 >/tmp/echo ) >/dev/null 2>&1 &"
-    clean.pod_exec(THEIRS, "a", "sh", "-c", talk)
+@dataclass(frozen=True)
+class Talking:
+    """Connections to our b, by VXLAN and Macvlan, both families, TCP and UDP."""
 
-    def echoed() -> int:
-        return int(clean.pod_exec(THEIRS, "a", "sh", "-c", "wc -l </tmp/echo"))
+    allowed: list[Way]  # from a of our namespace
+    denied: list[Way]  # from those of the other one, on each node
 
-    clean.wait(lambda: echoed() > 5, 10, "word on the connection")
-    clean.apply(policy("p", OURS, TUNNEL, podSelector=B, ingress=ingress([{"podSelector": A}])))
-    begin = time.monotonic()
 
-    def silent() -> bool:
-        before = echoed()
-        time.sleep(0.5)
-        return echoed() == before
+@pytest.fixture
+def talking(clean: Cluster) -> Iterator[Talking]:
+    ends = {(at, name): netns_of(clean, clean.nodes[n], (at, name)) for at, name, n in PODS}
 
-    clean.wait(silent, FOLLOWED_WITHIN, "the connection to fall silent")
-    assert time.monotonic() - begin < 5, "written, resolved, told, committed and judged again"
+    def ways(source: Who) -> list[Way]:
+        target = (OURS, "b")
+        return [
+            Way(f"{source} on {link}", ends[source], ends[target], family, protocol, at)
+            for link in ("net1", "net3")
+            for family in ("IPv4", "IPv6")
+            for at in [address(told(clean, target, link), family)]
+            for protocol in ("TCP", "UDP")
+        ]
+
+    yield Talking(ways((OURS, "a")), ways((THEIRS, "a")) + ways((THEIRS, "b")))
+    for end in ends.values():
+        os.close(end)
+
+
+def silent_after(cluster: Cluster, written: str, talking: Talking) -> float:
+    """Seconds from the server's answer to the last word of a connection that isn't allowed any more. It
+    must stay silent, and the others go on."""
+    talks = Talks(talking.allowed + talking.denied)
+    try:
+        talks.go_on(0.5)
+        Writer(cluster).apply(written)
+        begin = time.monotonic()
+        talks.go_on(LISTENED)
+        heard = talks.heard_after(begin)
+    finally:
+        talks.close()
+    late = [way for way in talking.denied if heard[way] > LISTENED / 2]
+    assert not late, f"go on: {late}"
+    lost = [way for way in talking.allowed if heard[way] < LISTENED - 1]
+    assert not lost, f"fell silent: {lost}"
+    return max(heard[way] for way in talking.denied)
+
+
+def assert_quick(seconds: list[float]) -> None:
+    """One of them may have met a machine that did something else."""
+    assert sorted(seconds)[len(seconds) // 2] < 1, f"seconds until silence: {seconds}"
+
+
+def test_connections_end_within_a_second_that_arent_allowed_any_more(
+    clean: Cluster, talking: Talking
+) -> None:
+    wide = policy("p", OURS, TUNNEL, LAN, podSelector={}, ingress=[{}])
+    narrow = policy("p", OURS, TUNNEL, LAN, podSelector={}, ingress=ingress([{"podSelector": A}]))
+    took = []
+    for _ in range(RUNS):
+        clean.apply(wide)
+        wait_enforced(clean, "p")
+        took.append(silent_after(clean, narrow, talking))
+    assert_quick(took)
+
+
+def test_a_networks_first_policy_ends_connections_that_no_reading_of_it_allows(
+    clean: Cluster, talking: Talking
+) -> None:
+    """Who began them isn't known of those that are older: our b is isolated both ways."""
+    only_a = ingress([{"podSelector": A}])
+    both: dict[str, Any] = {
+        "podSelector": B,
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": only_a,
+        "egress": [{"to": only_a[0]["from"]}],
+    }
+    took = []
+    for _ in range(RUNS):
+        clean.kubectl("delete", "podnetworkpolicies", "--all", "-n", OURS)
+        clean.wait(
+            lambda: all(
+                "policy" not in told(clean, (OURS, "b"), link) for link in ("net1", "net3")
+            ),
+            FOLLOWED_WITHIN,
+            "a set without a word",
+        )
+        took.append(silent_after(clean, policy("p", OURS, TUNNEL, LAN, **both), talking))
+    assert_quick(took)
+
+
+def wait_enforced(cluster: Cluster, name: str) -> None:
+    def enforced() -> bool:
+        one = cluster.json("podnetworkpolicy", name, OURS)
+        return any(
+            entry["type"] == "Enforced"
+            and entry["status"] == "True"
+            and entry["observedGeneration"] == one["metadata"]["generation"]
+            for entry in one.get("status", {}).get("conditions", [])
+        )
+
+    cluster.wait(enforced, FOLLOWED_WITHIN, f"policy {name} to be enforced")
 
 
 def test_a_new_pod_is_isolated_from_its_first_packet(clean: Cluster) -> None:
