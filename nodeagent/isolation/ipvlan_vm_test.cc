@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lib/base/fake_clock.h"
 #include "lib/netlink/address.h"
 #include "nodeagent/isolation/test_spoof.h"
 #include "nodeagent/isolation/test_xdp.h"
@@ -12,6 +13,11 @@ namespace multinet::agent::isolation {
 namespace {
 
 using api::PortSecurity;
+
+constexpr std::uint16_t kL2 = IPVLAN_MODE_L2;
+constexpr std::uint16_t kL3 = IPVLAN_MODE_L3;
+constexpr std::uint16_t kL3s = IPVLAN_MODE_L3S;
+constexpr std::array kModes{"L2", "L3", "L3S"};
 
 /// `parent0`, whose cable ends as `wire0` in a namespace of its own.
 class IpvlanTest : public SwitchTest {
@@ -48,8 +54,12 @@ class IpvlanTest : public SwitchTest {
     port.parentIndex = index_;
     return port;
   }
-  /// As an attach does it: the link, rules in the pod, and up.
+  /// As an attach does it: rules of the device, the link, rules in the pod, and up.
   void plugOnto(const TestPod& pod, std::uint16_t mode, bool withRules = true) {
+    if (withRules) {
+      const auto secured = guard_->secure({portOf(pod)});
+      ASSERT_TRUE(secured) << secured.error().message;
+    }
     ASSERT_TRUE(socket_.run(netlink::createStacked({.kind = "ipvlan",
                                                     .name = "net1",
                                                     .parent = "parent0",
@@ -107,6 +117,24 @@ class IpvlanTest : public SwitchTest {
     const auto found = ports.find("net1");
     return found != ports.end() && securityOf(found->second) == security;
   }
+  bool isGuarded(const std::set<std::string>& devices, const std::vector<const TestPod*>& pods) {
+    const auto listing = other_.list(parentTable({}, devices)).value();
+    if (!listing || !listing->hasShapeOf(parentTable({}, devices))) return false;
+    nft::Elements wanted;
+    for (const TestPod* pod : pods) {
+      for (const Port& port : onDevice(portOf(*pod))) {
+        nft::insert(elementsOf(port, PortSecurity::Enforced), wanted);
+      }
+    }
+    nft::Elements there;
+    for (const auto& [name, elements] : portsIn(listing->sets)) nft::insert(elements, there);
+    return there == wanted;
+  }
+  static void unplug(const TestPod& pod) {
+    const auto scope = netns::Scope::enter(pod.netns()).value();
+    auto inner = netlink::Socket::open().value();
+    ASSERT_TRUE(inner.run(netlink::deleteLink({0, "net1"})));
+  }
   static Status nft(const TestPod& pod, const std::string& commands) {
     const auto scope = netns::Scope::enter(pod.netns()).value();
     return nft::Committer::open().value().commit(commands);
@@ -118,6 +146,7 @@ class IpvlanTest : public SwitchTest {
   Fd wire_ = netns::make().value();
   TestPod one_{1};
   TestPod two_{2};
+  nft::Committer other_ = nft::Committer::open().value();
 };
 
 enum class To : std::uint8_t { Wire, Sibling, Everybody };
@@ -204,17 +233,12 @@ TEST_P(IpvlanSpoofTest, AFramePassesOnlyWhereItsModeLetsIt) {
 }
 
 std::string nameOf(const testing::TestParamInfo<Mode>& one) {
-  static constexpr std::array kModes{"L2", "L3", "L3S"};
   static constexpr std::array kWays{"Queue", "Bypass", "Xdp"};
   static constexpr std::array kTo{"ToWire", "ToSibling", "ToEverybody"};
   return kModes.at(one.param.mode) + std::string(api::name(one.param.security)) +
          kWays.at(static_cast<std::size_t>(one.param.way)) +
          kTo.at(static_cast<std::size_t>(one.param.to));
 }
-
-constexpr std::uint16_t kL2 = IPVLAN_MODE_L2;
-constexpr std::uint16_t kL3 = IPVLAN_MODE_L3;
-constexpr std::uint16_t kL3s = IPVLAN_MODE_L3S;
 
 INSTANTIATE_TEST_SUITE_P(
     Modes, IpvlanSpoofTest,
@@ -262,29 +286,148 @@ TEST_F(IpvlanTest, SayingThatAFrameIsOfAnotherProtocolHelpsNobody) {
   }
 }
 
-/// Its frames pass no rules of the pod that sends, but name no protocol, and a driver that routes
-/// goes by that.
-class IpvlanRoutedTest : public IpvlanTest, public testing::WithParamInterface<std::uint16_t> {};
+/// Its frames pass no rules of the pod that sends. But they name no protocol, by which a driver
+/// that routes goes, and the driver of L2 gives them to the device, which is guarded.
+class IpvlanXdpTest : public IpvlanTest, public testing::WithParamInterface<std::uint16_t> {
+ protected:
+  void SetUp() override {
+    IpvlanTest::SetUp();
+    ask(PortSecurity::Enforced);
+    plugOnto(one_, GetParam());
+    plugOnto(two_, GetParam());
+  }
+  [[nodiscard]] bool isL2() const { return GetParam() == kL2; }
+};
 
-TEST_P(IpvlanRoutedTest, NothingOfAfXdpReachesAPod) {
-  plugOnto(one_, GetParam());
-  plugOnto(two_, GetParam());
+TEST_P(IpvlanXdpTest, NothingReachesTheWire) {
+  auto xdp = XdpSocket::open(one_.netns(), "net1");
+  if (!xdp) GTEST_SKIP() << "the kernel has no AF_XDP";
+  const RawSocket wire(wire_, "wire0");
+  const RawSocket host(netns::openHome().value().netns, "parent0");
+  unsigned mark = 0;
+  std::vector<Case> cases = spoofCases(one_, two_, wireMac_, {mac_, linkLocalIn(one_)});
+  cases.push_back({"2 a VLAN's tag", tagged(cases.front().frame, 7), Passes::WhenDisabled, ""});
+  for (const Case& one : cases) {
+    // Who hears it has had its tag taken off.
+    const bool isTagged = one.frame[12] == 0x81 && one.frame[13] == 0;
+    const Bytes& heardAs = isTagged ? cases.front().frame : one.frame;
+    const std::uint64_t before = dropped("ethertype");
+    xdp->send(one.frame);
+    if (isL2()) {
+      EXPECT_TRUE(eventually([&] { return dropped("ethertype") == before + 1; })) << one.name;
+    }
+    const Bytes last = ethernet(wireMac_, mac_, kIpv4,
+                                ipv4("10.20.0.9", "10.20.0.8", kUdp, udp(7777, 10000 + ++mark)));
+    host.send(last);
+    EXPECT_FALSE(isHeard(heardAs, last, wire)) << one.name;
+  }
+}
+
+TEST_P(IpvlanXdpTest, NothingReachesAPodByItsAddress) {
   auto xdp = XdpSocket::open(one_.netns(), "net1");
   if (!xdp) GTEST_SKIP() << "the kernel has no AF_XDP";
   const RawSocket raw = one_.raw();
   const RawSocket receiver = two_.raw();
   unsigned mark = 0;
   for (const Case& one : spoofCases(one_, two_, mac_, {mac_, linkLocalIn(one_)})) {
+    if (!isFor(two_, one.frame)) continue;
+    const std::uint64_t before = dropped("ethertype");
     xdp->send(one.frame);
     const Bytes last =
         ethernet(mac_, mac_, kIpv4, ipv4(one_.v4(), two_.v4(), kUdp, udp(7777, 10000 + ++mark)));
     raw.send(last);
     EXPECT_FALSE(isHeard(one.frame, last, receiver)) << one.name;
+    EXPECT_EQ(dropped("ethertype"), before + (isL2() ? 1 : 0)) << one.name;
+  }
+  EXPECT_GT(mark, 10U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, IpvlanXdpTest, testing::Values(kL2, kL3, kL3s),
+                         [](const auto& one) { return std::string(kModes.at(one.param)); });
+
+/// Its frames have the same MAC as those of pods.
+TEST_F(IpvlanTest, TheNodeOnTheDeviceIsNobodysBusiness) {
+  ask(PortSecurity::Enforced);
+  plugOnto(one_, kL2);
+  ASSERT_TRUE(socket_.run(netlink::addAddress(index_, *InterfaceAddress::parse("10.20.0.254/24"))));
+  const RawSocket wire(wire_, "wire0");
+  const RawSocket host(netns::openHome().value().netns, "parent0");
+  unsigned mark = 0;
+  for (const Case& one : spoofCases(one_, two_, wireMac_, {mac_, linkLocalIn(one_)})) {
+    host.send(one.frame);
+    const Bytes last =
+        ethernet(wireMac_, mac_, kIpv4, ipv4("10.20.0.254", "10.20.0.8", kUdp, udp(7777, ++mark)));
+    host.send(last);
+    EXPECT_TRUE(isHeard(one.frame, last, wire)) << one.name;
+  }
+  // A pod speaks to the node, and by it to others, past the same hook.
+  const RawSocket pod = one_.raw();
+  for (const char* to : {"10.20.0.254", "10.99.0.1"}) {
+    const Bytes honest = ethernet(mac_, mac_, kIpv4, ipv4(one_.v4(), to, kUdp, udp(1, 2)));
+    pod.send(honest);
+    Bytes heard = host.next();
+    while (!heard.empty() && heard != honest) heard = host.next();
+    EXPECT_EQ(heard, honest) << to;
+  }
+  EXPECT_EQ(dropped("ethertype"), 0U);
+}
+
+TEST_F(IpvlanTest, ADevicesRulesGoWithItsLastPod) {
+  ask(PortSecurity::Enforced);
+  plugOnto(one_, kL2);
+  plugOnto(two_, kL2);
+  EXPECT_TRUE(isGuarded({"parent0"}, {&one_, &two_}));
+  guard_->release({}, {one_.port().intent});
+  EXPECT_TRUE(isGuarded({"parent0"}, {&two_}));
+  ask(PortSecurity::Disabled);
+  EXPECT_TRUE(isGuarded({}, {}));
+  ASSERT_TRUE(guard_->secure({portOf(two_)}));
+  EXPECT_TRUE(isGuarded({}, {}));
+  ask(PortSecurity::MacOnly);
+  ASSERT_TRUE(guard_->secure({portOf(two_)}));
+  EXPECT_TRUE(isGuarded({"parent0"}, {&two_}));
+  guard_->release({}, {two_.port().intent});
+  EXPECT_TRUE(isGuarded({}, {}));
+}
+
+TEST_F(IpvlanTest, WhatSomebodyChangesOnTheNodeIsPutBackInOneTransaction) {
+  ask(PortSecurity::Enforced);
+  plugOnto(one_, kL2);
+  for (const char* edit : {"flush table netdev multinet\n", "delete table netdev multinet\n",
+                           "insert rule netdev multinet turned accept\n", "flush ruleset\n"}) {
+    const std::uint64_t commits = guard_->commits();
+    ASSERT_TRUE(other_.commit(edit)) << edit;
+    EXPECT_TRUE(eventually([&] {
+      return guard_->commits() > commits && isGuarded({"parent0"}, {&one_});
+    })) << edit;
+    EXPECT_EQ(guard_->commits(), commits + 1) << edit;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, IpvlanRoutedTest, testing::Values(kL3, kL3s),
-                         [](const auto& one) { return one.param == kL3 ? "L3" : "L3S"; });
+/// Nothing on a node tells whether there is a link with such an address, so they are waited for.
+TEST_F(IpvlanTest, WhatAPredecessorLeftIsTheOnesWhoseItIsAndElseGoesInTime) {
+  ask(PortSecurity::Enforced);
+  plugOnto(one_, kL2);
+  ASSERT_TRUE(guard_->secure({portOf(two_)}));  // killed before the link was made
+  guard_.reset();
+  FakeClock clock;
+  const auto next =
+      TableGuard::open(TableGuard::Kind::Parents, std::nullopt, std::chrono::seconds(30), clock)
+          .value();
+  next->look();
+  EXPECT_TRUE(isGuarded({"parent0"}, {&one_, &two_}));
+  next->setNetworks({{kBlue, PortSecurity::Enforced}}, {4799});
+  ASSERT_TRUE(next->secure(onDevice(portOf(one_))));
+  clock.advance(std::chrono::minutes(9));
+  next->look();
+  EXPECT_TRUE(isGuarded({"parent0"}, {&one_, &two_}));
+  EXPECT_EQ(next->commits(), 0U);
+  clock.advance(std::chrono::minutes(2));
+  next->look();
+  EXPECT_TRUE(isGuarded({"parent0"}, {&one_}));
+  next->release({}, {one_.port().intent});
+  EXPECT_TRUE(isGuarded({}, {}));
+}
 
 /// Also of AF_XDP's frames, and of a pod that took its own rules away.
 TEST_F(IpvlanTest, NobodyIsWhoAPodIs) {
@@ -354,12 +497,11 @@ TEST_F(IpvlanTest, ASuccessorWritesNothingAndKeepsTheModeUntilTheNetworkIsKnown)
     EXPECT_EQ(guard_->commits(), commits);
     start();
     ask(security);
+    ASSERT_TRUE(guard_->secure({portOf(pod)}));
     securePod(pod, PortGuard::Pod::Running);
     EXPECT_EQ(guard_->commits(), 0U);
     guard_->release({}, {portOf(pod).intent});
-    const auto scope = netns::Scope::enter(pod.netns()).value();
-    auto inner = netlink::Socket::open().value();
-    ASSERT_TRUE(inner.run(netlink::deleteLink({0, "net1"})));
+    unplug(pod);
   }
 }
 

@@ -319,6 +319,11 @@ TEST_F(ParentTest, ASuccessorWritesNothing) {
   EXPECT_EQ(guard_->commits(), 1U);
   securePod(one_, PortGuard::Pod::Running);
   EXPECT_EQ(guard_->commits(), 2U);
+  // Also where networks are known before a pod is looked at.
+  const TableGuard::Kind kind = TableGuard::Kind::Parents;
+  const auto next = TableGuard::open(kind, std::nullopt, std::chrono::seconds(30), clock_).value();
+  next->setNetworks({{kBlue, PortSecurity::Enforced}}, {4799});
+  EXPECT_EQ(next->commits(), 0U);
 }
 
 TEST_F(ParentTest, WhatAPredecessorLeftWithoutALinkGoes) {
@@ -404,6 +409,40 @@ TEST_F(ParentTest, OfALostDeviceTheOthersKeepTheirs) {
   const auto secured = guard_->secure({third});
   ASSERT_TRUE(secured) << secured.error().message;
   EXPECT_TRUE(has(portOf(one_), PortSecurity::Enforced));
+}
+
+/// As on a device of ipvlans, which not every kernel has.
+TEST_F(ParentTest, ADeviceThatItsLinksShareSendsNothingThatNamesNoProtocol) {
+  ask(PortSecurity::Enforced);
+  Port shared = portOf(one_);
+  shared.site = Site::Pod;
+  ASSERT_TRUE(guard_->secure({shared}));
+  plugOnto(one_, false);
+  auto xdp = XdpSocket::open(one_.netns(), "net1");
+  if (!xdp) GTEST_SKIP() << "the kernel has no AF_XDP";
+  const RawSocket wire(wire_, "wire0");
+  const RawSocket host(netns::openHome().value().netns, "parent0");
+  unsigned mark = 0;
+  std::vector<Case> cases = spoofCases(one_, two_, wireMac_);
+  cases.push_back({"2 a VLAN's tag", tagged(cases.front().frame, 7), Passes::WhenDisabled, ""});
+  for (const Case& one : cases) {
+    // Who hears it has had its tag taken off.
+    const bool isTagged = one.frame[12] == 0x81 && one.frame[13] == 0;
+    const Bytes& heardAs = isTagged ? cases.front().frame : one.frame;
+    const std::uint64_t before = dropped("ethertype");
+    xdp->send(one.frame);
+    const Bytes last =
+        ethernet(wireMac_, two_.mac(), kIpv4, ipv4("10.20.0.9", kAll4, kUdp, udp(7777, ++mark)));
+    host.send(last);
+    EXPECT_FALSE(isHeard(heardAs, last, wire)) << one.name;
+    EXPECT_EQ(dropped("ethertype"), before + 1) << one.name;
+    // The node's own.
+    host.send(one.frame);
+    host.send(last);
+    EXPECT_TRUE(isHeard(heardAs, last, wire)) << one.name;
+  }
+  guard_->release({}, {shared.intent});
+  EXPECT_EQ(other_.list(parentTable({})).value()->comments.size(), parentTable({}).chains.size());
 }
 
 TEST_F(ParentTest, WhereTheKernelRefusesNothingIsSecured) {

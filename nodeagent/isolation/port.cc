@@ -15,6 +15,7 @@ std::string whereHeld(const Port& port) {
       return "on " + port.parent +
              " and, towards pods on it, in the pod, where who has NET_ADMIN can undo it";
     case Site::Pod:
+    case Site::SharedParent:
       break;
   }
   return "in the pod, where who has NET_ADMIN can undo it: the link has the MAC of " + port.parent +

@@ -18,6 +18,7 @@ enum class Site : std::uint8_t {
   NodeParent,    ///< on a device of the node that the link stands on, known by its MAC
   SwitchParent,  ///< the same on a device in the switch
   Pod,           ///< nowhere, since the link has the MAC of its device: held in the pod
+  SharedParent,  ///< on that device: what its driver turns round to one of the link's addresses
 };
 
 struct Port {

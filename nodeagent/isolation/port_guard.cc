@@ -53,7 +53,22 @@ void PortGuard::look() {
 
 TableGuard& PortGuard::tableOf(const Port& port) const {
   if (port.site == Site::Switch) return *tables_.front();
-  return port.site == Site::NodeParent ? *tables_[1] : *tables_.back();
+  return port.site == Site::SwitchParent ? *tables_.back() : *tables_[1];
+}
+
+/// Ports as tables have them, and the place of each in the answer.
+std::vector<PortGuard::Placed> PortGuard::placed(const std::vector<Port>& ports) const {
+  std::vector<Placed> all;
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i].site != Site::Pod) {
+      all.emplace_back(ports[i], i);
+      continue;
+    }
+    const auto held = heldInPod(ports[i]);
+    if (!held || *held == api::PortSecurity::Disabled) continue;
+    for (Port& one : onDevice(ports[i])) all.emplace_back(std::move(one), std::nullopt);
+  }
+  return all;
 }
 
 Result<PortGuard::Secured> PortGuard::secure(const std::vector<Port>& ports) {
@@ -62,13 +77,14 @@ Result<PortGuard::Secured> PortGuard::secure(const std::vector<Port>& ports) {
   for (std::size_t i = 0; i < ports.size(); ++i) {
     if (ports[i].site == Site::Pod) all.told[i] = toldOfPod(ports[i]);
   }
+  const auto everywhere = placed(ports);
   for (const auto& table : tables_) {
     std::vector<Port> here;
-    std::vector<std::size_t> positions;
-    for (std::size_t i = 0; i < ports.size(); ++i) {
-      if (ports[i].site == Site::Pod || &tableOf(ports[i]) != table.get()) continue;
-      here.push_back(ports[i]);
-      positions.push_back(i);
+    std::vector<std::optional<std::size_t>> positions;
+    for (const auto& [port, position] : everywhere) {
+      if (&tableOf(port) != table.get()) continue;
+      here.push_back(port);
+      positions.push_back(position);
     }
     auto secured = table->secure(here);
     if (!secured) {
@@ -76,7 +92,7 @@ Result<PortGuard::Secured> PortGuard::secure(const std::vector<Port>& ports) {
       return fail(secured.error());
     }
     for (std::size_t i = 0; i < positions.size(); ++i) {
-      all.told[positions[i]] = std::move(secured->told[i]);
+      if (positions[i]) all.told[*positions[i]] = std::move(secured->told[i]);
     }
     all.added.insert(all.added.end(), secured->added.begin(), secured->added.end());
   }

@@ -88,6 +88,8 @@ class PortGuard {
     std::map<std::string, api::PortSecurity> held{};  ///< by interface
     nft::Counts counts{};
   };
+  using Placed = std::pair<Port, std::optional<std::size_t>>;
+  [[nodiscard]] std::vector<Placed> placed(const std::vector<Port>& ports) const;
   using Asked = std::vector<std::pair<Port, api::PortSecurity>>;
   [[nodiscard]] std::optional<api::PortSecurity> heldInPod(const Port& port) const;
   [[nodiscard]] PortSecured toldOfPod(const Port& port) const;

@@ -262,17 +262,36 @@ std::string chainOf(std::string_view prefix, const std::string& device) {
   return text;
 }
 
-std::optional<std::string> deviceOf(std::string_view chain) {
-  if (chain.starts_with("out_")) return std::string(chain.substr(4));
-  if (!chain.starts_with("outx_")) return std::nullopt;
+std::optional<std::string> deviceOf(std::string_view prefix, std::string_view chain) {
+  if (!chain.starts_with(prefix)) return std::nullopt;
+  chain.remove_prefix(prefix.size());
+  if (chain.starts_with("_")) return std::string(chain.substr(1));
+  if (!chain.starts_with("x_")) return std::nullopt;
   std::string device;
-  for (std::size_t i = 5; i + 1 < chain.size(); i += 2) {
+  for (std::size_t i = 2; i + 1 < chain.size(); i += 2) {
     unsigned byte = 0;
     std::from_chars(chain.data() + i, chain.data() + i + 2, byte, 16);
     device.push_back(static_cast<char>(byte));
   }
   return device;
 }
+
+std::set<std::string> devicesIn(const nft::Listing& listing, std::string_view prefix) {
+  std::set<std::string> devices;
+  for (const auto& [chain, comments] : listing.comments) {
+    if (auto device = deviceOf(prefix, chain)) devices.insert(std::move(*device));
+  }
+  return devices;
+}
+
+/// Of links with their device's MAC: that and an address, as a frame to it has them.
+constexpr const char* kShared4 = "shared4";
+constexpr const char* kShared6 = "shared6";
+/// Before the name of such a device.
+constexpr std::string_view kSentBy = "via";
+constexpr std::string_view kTurnedAt = "turned";
+/// The destination in an IPv6 header.
+constexpr const char* kDestination6 = "@nh,192,128";
 
 /// Elements of one port of the set of IPv6 addresses, as the kernel compares a message's bytes:
 /// an integer, which nft lists without leading zeros.
@@ -322,8 +341,30 @@ std::vector<std::string> truthful() {
   for (const std::string_view type : {"0x0800", "0x0806", "0x86dd"}) {
     rules.push_back(fmt::format("@ll,96,16 {0} meta protocol != {0} {1}", type, to("ethertype")));
   }
-  rules.emplace_back("goto port");
   return rules;
+}
+
+std::vector<std::string> sent() {
+  return truthful() + std::vector<std::string>{"goto port"};
+}
+
+/// What a device sends, its node's own frames too: whoever sends by AF_PACKET has the kernel read
+/// the protocol that he doesn't name, so only AF_XDP names none.
+std::vector<std::string> named() {
+  return std::vector<std::string>{"meta protocol 0x0000 " + to("ethertype")} + truthful();
+}
+
+/// With the device's own MAC from the device: the driver hands what names its protocol to a pod
+/// without that (ipvlan_xmit_mode_l2), so only what names none comes this way.
+std::vector<std::string> turned() {
+  const std::string drop = to("ethertype");
+  const auto found6 = [&](const char* address) {
+    return std::string("ether saddr . ") + address + " @" + kShared6 + " " + drop;
+  };
+  return {std::string("ether saddr . ip daddr @") + kShared4 + " " + drop,
+          std::string("ether saddr . arp daddr ip @") + kShared4 + " " + drop,
+          "ether type ip6 " + found6(kDestination6),
+          "icmpv6 type nd-neighbor-solicit " + found6(kTarget)};
 }
 
 }  // namespace
@@ -356,9 +397,11 @@ nft::Table portTable() {
   return table;
 }
 
-nft::Table parentTable(const std::set<std::string>& parents) {
+nft::Table parentTable(const std::set<std::string>& parents, const std::set<std::string>& shared) {
   const Rules rules(kByMac);
   nft::Table table = rules.table();
+  table.sets.push_back({kShared4, "ether_addr . ipv4_addr", {}});
+  table.sets.push_back({kShared6, std::string("typeof ether saddr . ") + kTarget, {}});
   std::vector<nft::Chain> chains;
   for (const std::string& parent : parents) {
     nft::Chain out{chainOf("out", parent), "egress", kPriority, {}};
@@ -373,7 +416,16 @@ nft::Table parentTable(const std::set<std::string>& parents) {
     chains.push_back(std::move(out));
     chains.push_back(std::move(in));
   }
-  chains.push_back({"sent", "", 0, truthful()});
+  for (const std::string& device : shared) {
+    nft::Chain out{chainOf(kSentBy, device), "egress", kPriority, named()};
+    out.device = device;
+    nft::Chain in{chainOf(kTurnedAt, device), "ingress", kPriority, {"goto turned"}};
+    in.device = device;
+    chains.push_back(std::move(out));
+    chains.push_back(std::move(in));
+  }
+  chains.push_back({"turned", "", 0, turned()});
+  chains.push_back({"sent", "", 0, sent()});
   chains.push_back({"port", "", 0, rules.always() + rules.checked(std::string(kToEverybody))});
   chains.push_back({"claimed", "", 0, rules.claimed()});
   table.chains.insert(table.chains.begin(), chains.begin(), chains.end());
@@ -381,11 +433,27 @@ nft::Table parentTable(const std::set<std::string>& parents) {
 }
 
 std::set<std::string> parentsIn(const nft::Listing& listing) {
-  std::set<std::string> parents;
-  for (const auto& [chain, comments] : listing.comments) {
-    if (auto device = deviceOf(chain)) parents.insert(std::move(*device));
+  return devicesIn(listing, "out");
+}
+
+std::set<std::string> sharedIn(const nft::Listing& listing) {
+  return devicesIn(listing, kSentBy);
+}
+
+std::vector<Port> onDevice(const Port& port) {
+  std::vector<Port> ports;
+  for (const IpAddress& address : port.addresses) {
+    Port one = port;
+    one.site = Site::SharedParent;
+    one.addresses = {address};
+    one.name = join(port.mac.str(), address.isV4() ? address.str() : hexOf(address));
+    ports.push_back(std::move(one));
   }
-  return parents;
+  return ports;
+}
+
+bool isOnDevice(const nft::Elements& port) {
+  return port.contains(kShared4) || port.contains(kShared6);
 }
 
 nft::Table podTable(const std::vector<std::pair<Port, PortSecurity>>& ports,
@@ -398,7 +466,7 @@ nft::Table podTable(const std::vector<std::pair<Port, PortSecurity>>& ports,
   const Rules rules(kByLink, std::move(shared));
   nft::Table table = rules.table();
   table.chains.insert(table.chains.begin(),
-                      {{"sent", "", 0, truthful()},
+                      {{"sent", "", 0, sent()},
                        {"port", "", 0, rules.always() + rules.checked(std::string(kToEverybody))}});
   nft::Elements elements;
   elements[kTunnelSet] = tunnelElements(tunnelPorts);
@@ -425,6 +493,11 @@ nft::Table podTable(const std::vector<std::pair<Port, PortSecurity>>& ports,
 nft::Elements elementsOf(const Port& port, PortSecurity asked) {
   const PortSecurity security = effective(port, asked);
   nft::Elements elements;
+  if (port.site == Site::SharedParent) {
+    if (security != PortSecurity::Disabled)
+      elements[hasIpv6(port) ? kShared6 : kShared4] = {port.name};
+    return elements;
+  }
   elements["ports"].insert(port.name);
   if (!hasIpv6(port) && !port.addresses.empty()) elements["no_ipv6"].insert(port.name);
   if (security == PortSecurity::Disabled) {
@@ -457,6 +530,11 @@ std::map<std::string, nft::Elements> portsIn(const nft::Elements& elements) {
     for (const std::string& element : found->second) {
       ports[element.substr(0, element.find(" . "))][set.name].insert(element);
     }
+  }
+  for (const char* const set : {kShared4, kShared6}) {
+    const auto found = elements.find(set);
+    if (found == elements.end()) continue;
+    for (const std::string& element : found->second) ports[element][set].insert(element);
   }
   return ports;
 }

@@ -26,9 +26,19 @@ inline constexpr std::array<std::string_view, 13> kReasons = {
 [[nodiscard]] nft::Table portTable();
 /// Table `multinet` of family netdev: the same for links that stand on these devices, two chains
 /// each. A frame is known by its MAC; those of MACs that aren't ports' are nobody's business.
-[[nodiscard]] nft::Table parentTable(const std::set<std::string>& parents);
+/// `shared`: devices whose MAC all of their links have. Of their frames those are dropped that only
+/// AF_XDP makes: what names no protocol, and what the driver turns round to a pod, as it does where
+/// no protocol told it for whom that is.
+[[nodiscard]] nft::Table parentTable(const std::set<std::string>& parents,
+                                     const std::set<std::string>& shared = {});
 /// The devices that a listed table of that kind guards.
 [[nodiscard]] std::set<std::string> parentsIn(const nft::Listing& listing);
+[[nodiscard]] std::set<std::string> sharedIn(const nft::Listing& listing);
+/// A port of Site::Pod on its device, once for each of its addresses: so what is left of it there
+/// says by itself which port it is of.
+[[nodiscard]] std::vector<Port> onDevice(const Port& port);
+/// Whether these are the elements of one of them.
+[[nodiscard]] bool isOnDevice(const nft::Elements& port);
 /// Table `multinet` of a pod with links on parents, with all that is in it: for the frames that
 /// such links exchange without passing their parent, which are those to everybody, and of links
 /// that share a MAC all. Its ports are known by the names of links.

@@ -205,6 +205,39 @@ TEST(PortRules, ALinkThatSharesItsMacIsHeldByItsNameAndOneLinkLocalAddressOfThat
   }
 }
 
+TEST(PortRules, OnADeviceALinkThatSharesItsMacIsAPortForEachAddress) {
+  nft::Elements all;
+  for (const Port& one : onDevice(sharedOn("net1"))) {
+    const auto elements = elementsOf(one, PortSecurity::Enforced);
+    EXPECT_TRUE(isOnDevice(elements));
+    EXPECT_EQ(elements, elementsOf(one, PortSecurity::MacOnly));
+    EXPECT_TRUE(elementsOf(one, PortSecurity::Disabled).empty());
+    nft::insert(elements, all);
+    EXPECT_EQ(portsIn(elements), (std::map<std::string, nft::Elements>{{one.name, elements}}));
+  }
+  EXPECT_THAT(
+      all,
+      UnorderedElementsAre(
+          Pair("shared4", ElementsAre("02:00:00:00:01:05 . 10.20.0.5")),
+          Pair("shared6", ElementsAre("02:00:00:00:01:05 . 0xfd000020000000000000000000000005"))));
+  EXPECT_EQ(portsIn(all).size(), 2U);
+  EXPECT_FALSE(isOnDevice(elementsOf(onParent(), PortSecurity::Enforced)));
+}
+
+TEST(PortRules, ADeviceThatItsLinksShareHasChainsOfItsOwn) {
+  const std::set<std::string> shared = {"eth2", "odd@name:1"};
+  nft::Listing listing;
+  for (const nft::Chain& chain : parentTable({"eth1"}, shared).chains) {
+    listing.comments[chain.name];
+    if (chain.device == "eth2") {
+      EXPECT_THAT(chain.rules, testing::Not(testing::Contains(testing::HasSubstr("port"))))
+          << "the node's own frames aren't held against anything";
+    }
+  }
+  EXPECT_EQ(sharedIn(listing), shared);
+  EXPECT_EQ(parentsIn(listing), std::set<std::string>{"eth1"});
+}
+
 TEST(PortRules, AnInterfaceThatIsHeldInItsPodAloneSaysSo) {
   Port one = sharedOn("net1");
   EXPECT_TRUE(told(one, PortSecurity::Enforced).holds);

@@ -14,6 +14,10 @@ namespace {
 
 using api::PortSecurity;
 
+/// All pods are looked at several times a minute. Nobody else can tell whether there is a link with
+/// its device's MAC and some address.
+constexpr std::chrono::minutes kMeetWithin(10);
+
 nft::Set& tunnelsOf(nft::Table& table) {
   return *std::ranges::find(table.sets, kTunnelSet, &nft::Set::name);
 }
@@ -72,18 +76,22 @@ Result<TableGuard::Secured> TableGuard::secure(const std::vector<Port>& ports) {
 void TableGuard::meet(const std::vector<Port>& ports) {
   for (const Port& port : ports) {
     if (port.parent.empty()) continue;
-    const auto [parent, isNew] = parents_.try_emplace(port.parent, 0);
-    if (std::exchange(parent->second, port.parentIndex) == port.parentIndex) continue;
-    if (isNew) reshape();
+    const bool isShared = port.site == Site::SharedParent;
+    const auto [parent, isNew] = parents_.try_emplace(port.parent);
+    const bool isOther = isNew || parent->second.isShared != isShared;
+    if (!isOther && parent->second.index == port.parentIndex) continue;
+    parent->second = {port.parentIndex, isShared};
+    if (isOther) reshape();
     certain_ = false;
   }
 }
 
 /// The table of the devices as they are, with the elements that it has.
 void TableGuard::reshape() {
-  std::set<std::string> names;
-  for (const auto& [name, index] : parents_) names.insert(name);
-  nft::Table table = parentTable(names);
+  std::set<std::string> own;
+  std::set<std::string> shared;
+  for (const auto& [name, parent] : parents_) (parent.isShared ? shared : own).insert(name);
+  nft::Table table = parentTable(own, shared);
   for (std::size_t i = 0; i < table.sets.size(); ++i) {
     table.sets[i].elements = std::move(table_.sets[i].elements);
   }
@@ -102,6 +110,24 @@ void TableGuard::forgetLostParents() {
   if (parents_.size() != before) reshape();
 }
 
+/// Of devices that all links share those on which nobody is held to anything any more: others on
+/// them go on as if there had never been a pod.
+void TableGuard::forgetIdleParents() {
+  std::set<std::string> used;
+  for (const auto& [name, entry] : entries_) {
+    if (!isOnDevice(entry.elements)) continue;
+    if (!entry.port) return;  // whose device isn't known
+    used.insert(entry.port->parent);
+  }
+  const auto isIdle = [&](const auto& parent) {
+    return parent.second.isShared && !used.contains(parent.first);
+  };
+  if (std::erase_if(parents_, isIdle) == 0) return;
+  reshape();
+  certain_ = false;
+  keepOn(makeCertain());
+}
+
 void TableGuard::release(const std::vector<std::string>& names,
                          const std::vector<IntentId>& intents) {
   const std::lock_guard lock(mutex_);
@@ -112,17 +138,19 @@ void TableGuard::release(const std::vector<std::string>& names,
         entry.port && std::ranges::find(intents, entry.port->intent) != intents.end();
     if (isNamed || isMeant) gone[name] = std::nullopt;
   }
-  if (!gone.empty()) keepOn(put(gone, {}, {}, IfRefused::Keep));
+  if (gone.empty()) return;
+  keepOn(put(gone, {}, {}, IfRefused::Keep));
+  forgetIdleParents();
 }
 
 void TableGuard::setNetworks(std::map<NetworkUid, PortSecurity> networks,
                              const std::set<std::uint16_t>& tunnelPorts) {
   const std::lock_guard lock(mutex_);
   const std::set<std::string> wanted = tunnelElements(tunnelPorts);
-  const std::set<std::string>& tunnels = tunnelsOf(table_).elements;
-  if (wanted == tunnels && networks == networks_ && adopted_) return;
+  if (wanted == tunnelsOf(table_).elements && networks == networks_ && adopted_) return;
   networks_ = std::move(networks);
   keepOn(makeCertain());  // what a predecessor left is looked at before it is changed
+  const std::set<std::string> tunnels = tunnelsOf(table_).elements;
   Entries changed;
   for (const auto& [name, entry] : entries_) {
     if (!entry.port) continue;
@@ -131,6 +159,7 @@ void TableGuard::setNetworks(std::map<NetworkUid, PortSecurity> networks,
   }
   keepOn(put(changed, nft::less({{kTunnelSet, tunnels}}, {{kTunnelSet, wanted}}),
              nft::less({{kTunnelSet, wanted}}, {{kTunnelSet, tunnels}}), IfRefused::Keep));
+  forgetIdleParents();
 }
 
 /// What is refused is logged once, and look() tries it again.
@@ -276,7 +305,9 @@ Status TableGuard::makeCertain() {
 /// are looked at they keep what they have.
 void TableGuard::adopt(const nft::Listing& listing) {
   if (kind_ == Kind::Parents) {
-    for (const std::string& parent : parentsIn(listing)) parents_.try_emplace(parent, 0);
+    for (const std::string& parent : parentsIn(listing)) parents_.try_emplace(parent);
+    for (const std::string& parent : sharedIn(listing)) parents_.try_emplace(parent, 0, true);
+    meetUntil_ = clock_.now() + kMeetWithin;
     reshape();
   }
   for (auto& [name, elements] : portsIn(listing.sets)) {
@@ -351,9 +382,13 @@ void TableGuard::sweep() {
   if (!there) return;
   Entries gone;
   for (const auto& [name, entry] : entries_) {
-    if (!entry.port && !there->contains(name)) gone[name] = std::nullopt;
+    const bool isThere = there->contains(name.substr(0, name.find(" . "))) &&
+                         (!isOnDevice(entry.elements) || clock_.now() < meetUntil_);
+    if (!entry.port && !isThere) gone[name] = std::nullopt;
   }
-  if (!gone.empty()) keepOn(put(gone, {}, {}, IfRefused::Keep));
+  if (gone.empty()) return;
+  keepOn(put(gone, {}, {}, IfRefused::Keep));
+  forgetIdleParents();
 }
 
 /// The ports that have a link, by their names. A device lists the MACs of what stands on it beside

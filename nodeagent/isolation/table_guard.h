@@ -89,6 +89,10 @@ class TableGuard {
     /// nullopt: of a predecessor, or whose link is gone; it goes once there is no such link.
     std::optional<Port> port;
   };
+  struct Parent {
+    int index = 0;          ///< 0: not known
+    bool isShared = false;  ///< its links have its MAC
+  };
   using Entries = std::map<std::string, std::optional<Entry>>;  ///< nullopt: to be removed
   struct Doors {
     nft::Committer committer;
@@ -114,6 +118,7 @@ class TableGuard {
   void meet(const std::vector<Port>& ports);
   void reshape();
   void forgetLostParents();
+  void forgetIdleParents();
   [[nodiscard]] Result<std::set<std::string>> present();
   void keep(BootTime now);
   void sweep();
@@ -124,9 +129,9 @@ class TableGuard {
   const Clock& clock_;
   mutable std::mutex mutex_;
   Doors doors_;
-  nft::Table table_;                    ///< as it shall be
-  std::map<std::string, int> parents_;  ///< devices with chains, and their index; 0: not known
-  bool reshaped_ = false;               ///< the kernel's table isn't expected to be table_
+  nft::Table table_;                       ///< as it shall be
+  std::map<std::string, Parent> parents_;  ///< devices with chains
+  bool reshaped_ = false;                  ///< the kernel's table isn't expected to be table_
   std::map<std::string, Entry> entries_;
   std::map<NetworkUid, api::PortSecurity> networks_;
   bool adopted_ = false;          ///< what a predecessor left was looked at
@@ -134,10 +139,11 @@ class TableGuard {
   bool committed_ = false;        ///< it once took the table
   std::uint32_t generation_ = 0;  ///< of the kernel's rules where certain_
   BootTime compareAt_{};
-  std::string trouble_;             ///< logged already
-  Drops before_;                    ///< of tables that were replaced
-  Drops now_;                       ///< of this one
-  nft::Counts told_;                ///< frames of each port and reason at the last look
+  BootTime meetUntil_{};  ///< till then a predecessor's ports on shared devices are waited for
+  std::string trouble_;   ///< logged already
+  Drops before_;          ///< of tables that were replaced
+  Drops now_;             ///< of this one
+  nft::Counts told_;      ///< frames of each port and reason at the last look
   std::set<std::string> dropping_;  ///< ports and reasons of which was told
 };
 
