@@ -57,8 +57,16 @@ Keeper::Keeper(const watch::Caches& caches, NetworksNow networks, AddressSource 
       serve_(std::move(serve)),
       clock_(clock),
       options_(std::move(options)),
-      gather_(lane_, options_.gather, [this] { work(); }),
-      lane_("gateways", clock) {}
+      lane_(std::make_shared<async::Lane>("gateways", clock)),
+      gather_(*lane_, options_.gather, [this] { work(); }) {}
+
+/// Once the lane has stopped nothing comes, though the engine may answer after this has gone.
+template <class T, class Next>
+async::Answer<T> Keeper::onLane(Next next) {
+  return async::onLane<T>(*lane_, [lane = lane_, next = std::move(next)](Result<T> result) mutable {
+    next(std::move(result));
+  });
+}
 
 void Keeper::work() {
   auto needs = this->needs();
@@ -284,8 +292,8 @@ void Keeper::claim(const NetworkUid& uid, Gateway& gateway) {
   addresses_.claim(
       intentOf(uid), PodUid(intentOf(uid).str()), {std::move(want)},
       clock_.now() + options_.claimPatience,
-      async::onLane<std::vector<addresses::Claimed>>(
-          lane_, [this, uid, plan = *plan](Result<std::vector<addresses::Claimed>> claimed) {
+      onLane<std::vector<addresses::Claimed>>(
+          [this, uid, plan = *plan](Result<std::vector<addresses::Claimed>> claimed) {
             Gateway& mine = gateways_.at(uid);  // none goes while its port is under way
             mine.port = Port::Absent;
             if (!claimed) {
@@ -311,8 +319,8 @@ void Keeper::attach(const NetworkUid& uid, Gateway& gateway) {
   const bool wasThere = gateway.port == Port::There;
   gateway.port = Port::UnderWay;
   engine_.attach(intentOf(uid), std::move(*netns), gateway.plans, nullptr,
-                 async::onLane<std::vector<InterfaceStatus>>(
-                     lane_, [this, uid, wasThere](Result<std::vector<InterfaceStatus>> made) {
+                 onLane<std::vector<InterfaceStatus>>(
+                     [this, uid, wasThere](Result<std::vector<InterfaceStatus>> made) {
                        Gateway& mine = gateways_.at(uid);
                        mine.port = made ? Port::There : Port::Absent;
                        if (!made) {
@@ -330,7 +338,7 @@ void Keeper::detach(const NetworkUid& uid, Gateway& gateway) {
   gateway.port = Port::UnderWay;
   engine_.detach(intentOf(uid),
                  netns && netns->valid() ? std::optional<Fd>(std::move(*netns)) : std::nullopt,
-                 async::onLane<void>(lane_, [this, uid](const Status& gone) {
+                 onLane<void>([this, uid](const Status& gone) {
                    Gateway& mine = gateways_.at(uid);
                    mine.port = Port::Absent;
                    if (!gone) troubled(mine, gone.error());
@@ -481,7 +489,7 @@ void Keeper::lookAgain() {
   }
   if (waits) next = clock_.now() + options_.retry;
   if (std::exchange(looksAgain_, true)) return;
-  lane_.postAfter(next - clock_.now(), [this] {
+  lane_->postAfter(next - clock_.now(), [this] {
     looksAgain_ = false;
     work();
   });

@@ -94,13 +94,17 @@ class Keeper {
   Keeper(const watch::Caches& caches, NetworksNow networks, AddressSource addresses,
          attach::AttachEngine& engine, Report report, CheckThem check, ServeThem serve,
          const Clock& clock, KeeperOptions options);
+  ~Keeper() { stop(); }
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
 
   /// Services, their endpoints, networks or what the node has of them changed. Any thread; returns
   /// at once.
   void changed() { gather_.ask(); }
-  /// Before what it was given goes. The kernel's state stays.
-  void stop() { lane_.stop(); }
-  [[nodiscard]] const async::Lane& lane() const { return lane_; }
+  /// Before what it was given goes. The kernel's state stays; what is under way may be answered
+  /// later.
+  void stop() { lane_->stop(); }
+  [[nodiscard]] const async::Lane& lane() const { return *lane_; }
   /// How many gateways are there. Any thread.
   [[nodiscard]] std::size_t size() const {
     const std::lock_guard lock(mutex_);
@@ -187,6 +191,8 @@ class Keeper {
   void endFlows(Gateway& gateway);
   void endFlows(const std::vector<Opened>& opened);
   void lookAgain();
+  template <class T, class Next>
+  [[nodiscard]] async::Answer<T> onLane(Next next);
 
   const watch::Caches& caches_;
   const NetworksNow networks_;
@@ -211,8 +217,8 @@ class Keeper {
   bool looksAgain_ = false;
   BootTime admissionsBy_{};  ///< when nobody waits for them any more
   bool waitsForAdmissions_ = false;
+  std::shared_ptr<async::Lane> lane_;  ///< also of answers that come when nobody is here any more
   async::Gather gather_;
-  async::Lane lane_;
 };
 
 }  // namespace multinet::agent::gateway

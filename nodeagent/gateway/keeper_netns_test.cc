@@ -125,6 +125,11 @@ class KeeperTest : public testing::Test {
                         EXPECT_EQ(intent, intentOf(uid_));
                         EXPECT_EQ(wants.size(), 1U);
                         ++claims_;
+                        if (isLate_) {
+                          const std::lock_guard lock(mutex_);
+                          late_ = done;
+                          return;
+                        }
                         if (isFull_) {
                           return done(fail(Code::ResourceExhausted, "PoolExhausted", "all taken"));
                         }
@@ -193,6 +198,8 @@ class KeeperTest : public testing::Test {
   std::atomic<int> claims_{0};
   std::atomic<int> released_{0};
   std::atomic<bool> isFull_{false};
+  std::atomic<bool> isLate_{false};  ///< addresses are told when the test tells them
+  std::optional<async::Answer<std::vector<addresses::Claimed>>> late_;
   std::string reason_;
   KeeperOptions options_;
   std::unique_ptr<Keeper> keeper_;
@@ -296,6 +303,18 @@ TEST_F(KeeperTest, PutsBackWhatSomebodyTookAway) {
   EXPECT_TRUE(eventually([&] { return netns::openPath(path).has_value(); })) << "the mount";
   EXPECT_TRUE(eventually([&] { return isServed(); }));
   EXPECT_EQ(claims_, 1);
+}
+
+TEST_F(KeeperTest, WhatIsAnsweredAfterItsEndIsNobodys) {
+  isLate_ = true;
+  start();
+  ASSERT_TRUE(eventually([&] { return claims_ == 1; }));
+  stop();
+  std::vector<addresses::Claimed> claimed{{{on("10.20.0.9/16"), std::nullopt}}};
+  ASSERT_TRUE(late_);
+  (*late_)(std::move(claimed));
+  late_.reset();
+  EXPECT_FALSE(isServed());
 }
 
 TEST_F(KeeperTest, ASuccessorTakesOverWhatServes) {
