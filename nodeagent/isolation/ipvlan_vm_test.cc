@@ -1,6 +1,7 @@
 // What a pod on an ipvlan can get past its own rules, on a kernel that has such links: to pods on
 // the same device, whose unicast nothing else sees, and to the wire.
 #include <linux/if_link.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 
@@ -340,6 +341,49 @@ TEST_P(IpvlanXdpTest, NothingReachesAPodByItsAddress) {
     EXPECT_EQ(dropped("ethertype"), before + (isL2() ? 1 : 0)) << one.name;
   }
   EXPECT_GT(mark, 10U);
+}
+
+/// The driver of L2 gives what bears one MAC twice to the device, whose MAC ever that is.
+TEST_P(IpvlanXdpTest, AMacOfNobodyTwiceHelpsNobody) {
+  auto xdp = XdpSocket::open(one_.netns(), "net1");
+  if (!xdp) GTEST_SKIP() << "the kernel has no AF_XDP";
+  Fd socket;
+  {
+    const auto scope = netns::Scope::enter(two_.netns()).value();
+    socket = Fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_port = htons(7000);
+    ASSERT_EQ(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any), 0);
+  }
+  const RawSocket wire(wire_, "wire0");
+  const RawSocket raw = one_.raw();
+  /// Who sent what is heard.
+  const auto heard = [&] {
+    char byte = 0;
+    sockaddr_in from{};
+    socklen_t size = sizeof from;
+    const ssize_t got =
+        ::recvfrom(socket.get(), &byte, 1, 0, reinterpret_cast<sockaddr*>(&from), &size);
+    return got < 0 ? 0U : ntohl(from.sin_addr.s_addr) & 0xffU;
+  };
+  const auto packet = [&](const std::string& from) {
+    return ipv4(from, two_.v4(), kUdp, udp(1, 7000));
+  };
+  const MacAddress nobody = macOf("02:66:66:66:66:66");
+  for (unsigned i = 0; i < 20; ++i) {
+    xdp->send(ethernet(nobody, nobody, kIpv4, packet("10.20.0.9")));
+    xdp->send(ethernet(mac_, mac_, kIpv4, packet("10.20.0.8")));
+    raw.send(ethernet(mac_, mac_, kIpv4, packet(one_.v4())));
+  }
+  unsigned honest = 0;
+  EXPECT_TRUE(eventually([&] {
+    for (unsigned from = heard(); from != 0; from = heard()) {
+      EXPECT_EQ(from, 1U) << "forged";
+      honest += from == 1 ? 1 : 0;
+    }
+    return honest == 20;
+  }));
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, IpvlanXdpTest, testing::Values(kL2, kL3, kL3s),

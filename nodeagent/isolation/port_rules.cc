@@ -265,7 +265,7 @@ std::string chainOf(std::string_view prefix, const std::string& device) {
 std::optional<std::string> deviceOf(std::string_view prefix, std::string_view chain) {
   if (!chain.starts_with(prefix)) return std::nullopt;
   chain.remove_prefix(prefix.size());
-  if (chain.starts_with("_")) return std::string(chain.substr(1));
+  if (chain.starts_with('_')) return std::string(chain.substr(1));
   if (!chain.starts_with("x_")) return std::nullopt;
   std::string device;
   for (std::size_t i = 2; i + 1 < chain.size(); i += 2) {
