@@ -22,12 +22,12 @@ bool isNetAdmin(std::string_view capability) {
   return name == "NET_ADMIN" || name == "ALL";
 }
 
-/// `"wire" (Macvlan), "lan" (IPVlan)`; empty: policies are held out of the pod's reach.
+/// `"wire" (Macvlan), "lan" (IPVlan)`; empty: all is held out of the pod's reach.
 std::string heldInPod(const std::vector<ResolvedInterface>& interfaces, const Catalog& catalog) {
   std::string names;
   for (const ResolvedInterface& one : interfaces) {
     const auto network = catalog.network(one.network.str());
-    if (!network || !isPolicedInPod(network->spec)) continue;
+    if (!network || !isHeldInPod(network->spec)) continue;
     names += (names.empty() ? "\"" : ", \"") + one.network.str() + "\" (" +
              std::string(name(network->spec.type)) + ")";
   }
@@ -44,8 +44,8 @@ Violation warningOf(const k8s::Container& container, const std::string& path,
   return {.path = field + (context.privileged ? "privileged" : "capabilities.add"),
           .value = context.privileged ? "true" : *found,
           .detail = "lets container \"" + *container.name +
-                    "\" undo what policies say of this pod on " + networks +
-                    ": there they are held inside the pod",
+                    "\" undo what policies and port security hold this pod to on " + networks +
+                    ": there their rules stand inside the pod",
           .remedy = "leave it out, or use a network of type VXLAN, Bridge or VLAN",
           .reason = "PodMayChangeRules",
           .code = Code::Ok};

@@ -21,8 +21,8 @@ struct NewContainers {
   std::size_t ephemeralFrom = 0;  ///< those before it are there already
 };
 
-/// One warning for each container that can undo what policies say on its pod's `interfaces`: these
-/// are held inside the pod. Nothing where the catalog doesn't show the network.
+/// One warning for each container that can undo what its pod is held to on `interfaces`, where
+/// the rules stand inside the pod. Nothing where the catalog doesn't show the network.
 [[nodiscard]] Violations warnOfNetAdmin(const k8s::PodSpec& spec, NewContainers which,
                                         const std::vector<ResolvedInterface>& interfaces,
                                         const Catalog& catalog);

@@ -51,9 +51,9 @@ TEST_F(NetAdminTest, EachContainerThatCanUndoRulesIsNamed) {
   EXPECT_THAT(warnings(),
               ElementsAre(HasSubstr("spec.initContainers[0].securityContext.privileged: \"true\""),
                           "spec.containers[1].securityContext.capabilities.add: \"NET_ADMIN\" lets "
-                          "container \"vpn\" undo what policies say of this pod on \"wire\" "
-                          "(Macvlan), \"lan\" (IPVlan): there they are held inside the pod; leave "
-                          "it out, or use a network of type VXLAN, Bridge or VLAN",
+                          "container \"vpn\" undo what policies and port security hold this pod to "
+                          "on \"wire\" (Macvlan), \"lan\" (IPVlan): there their rules stand inside "
+                          "the pod; leave it out, or use a network of type VXLAN, Bridge or VLAN",
                           HasSubstr("spec.ephemeralContainers[0].securityContext.capabilities.add: "
                                     "\"ALL\" lets container \"debug\"")));
   EXPECT_THAT(warnings({.all = false}), ElementsAre(HasSubstr("spec.ephemeralContainers[0]")));
@@ -63,7 +63,10 @@ TEST_F(NetAdminTest, EachContainerThatCanUndoRulesIsNamed) {
 TEST_F(NetAdminTest, WhereTheNodeHoldsThemNobodyCan) {
   spec_.containers = {container("vpn", {"NET_ADMIN"}, true)};
   catalog_.networks["wire"].spec.type = NetworkType::Vxlan;
-  catalog_.networks["lan"].spec.ipvlan->mode = IpvlanMode::L3S;  // nobody holds them there
+  // No policies there, but port security.
+  catalog_.networks["lan"].spec.ipvlan->mode = IpvlanMode::L3S;
+  EXPECT_THAT(warnings(), ElementsAre(HasSubstr("on \"lan\" (IPVlan)")));
+  catalog_.networks["lan"].spec.type = NetworkType::Vlan;
   EXPECT_THAT(warnings(), IsEmpty());
   catalog_.networks.clear();
   EXPECT_THAT(warnings(), IsEmpty());

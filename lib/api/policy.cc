@@ -293,9 +293,8 @@ bool hasPodPeers(const PodNetworkPolicySpec& spec) {
 
 }  // namespace
 
-bool isPolicedInPod(const PodNetworkSpec& spec) {
-  const bool isOnDevice = spec.type == NetworkType::Macvlan || spec.type == NetworkType::IPVlan;
-  return isOnDevice && isPoliced(spec);
+bool isHeldInPod(const PodNetworkSpec& spec) {
+  return spec.type == NetworkType::Macvlan || spec.type == NetworkType::IPVlan;
 }
 
 bool isPoliced(const PodNetworkSpec& spec) {

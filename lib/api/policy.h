@@ -29,7 +29,8 @@ inline constexpr std::size_t kMaxPolicyBytes = std::size_t{256} * 1024;
 /// Whether nodes hold interfaces on such a network to policies: at an end on the node or inside the
 /// pod.
 [[nodiscard]] bool isPoliced(const PodNetworkSpec& spec);
-/// Whether it is inside the pod, where a container with NET_ADMIN can undo it.
-[[nodiscard]] bool isPolicedInPod(const PodNetworkSpec& spec);
+/// Whether rules of policies or port security stand inside the pod, where a container with
+/// NET_ADMIN can undo them.
+[[nodiscard]] bool isHeldInPod(const PodNetworkSpec& spec);
 
 }  // namespace multinet::api

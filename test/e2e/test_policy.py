@@ -302,7 +302,7 @@ def test_a_macvlan_is_held_in_its_pods(clean: Cluster) -> None:
 
 def test_who_can_undo_a_macvlans_policies_is_warned(clean: Cluster) -> None:
     may = {"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}
-    warning = 'container "vpn" undo what policies say of this pod on "policy-macvlan" (Macvlan)'
+    warning = 'undo what policies and port security hold this pod to on "policy-macvlan" (Macvlan)'
     new = json.loads(pod("vpn", OURS, networks=LAN))
     new["spec"]["containers"].append({"name": "vpn", "image": "none"} | may)
     code, said = try_out(clean, json.dumps(new))
