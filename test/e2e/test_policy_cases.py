@@ -4,7 +4,6 @@ says is what all pairs of nine pods find, and what `kubectl multinet policy tabl
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,9 @@ from typing import Any
 
 import pytest
 from e2elib.admission import try_out
-from e2elib.cluster import Cluster, CommandFailed, run_try
+from e2elib.cluster import Cluster, CommandFailed
 from e2elib.networks import Networks
-from e2elib.objects import address, interface_sets, macvlan, network, policy, together, vxlan
+from e2elib.objects import macvlan, network, policy, together, vxlan
 from e2elib.pods import pod
 from e2elib.policy_cases import (
     CASES,
@@ -32,7 +31,8 @@ from e2elib.policy_cases import (
     nothing,
     port,
 )
-from e2elib.probing import PORTS, PROTOCOLS, Packet, Prober, Says, Who, packets
+from e2elib.oracle import table
+from e2elib.probing import PORTS, PROTOCOLS, Packet, Prober, Says, Who, addresses_of, packets
 from e2elib.waiting import wait_until
 from e2elib.writing import Writer
 
@@ -128,17 +128,6 @@ def _enforced(one: dict[str, Any]) -> bool:
     return len(held) == 2 and all(held)
 
 
-def addresses(cluster: Cluster) -> dict[tuple[str, Who, str], str]:
-    found = {}
-    for namespace in NAMESPACES:
-        for name, told in interface_sets(cluster, namespace).items():
-            for one in told["interfaces"]:
-                for family in ("IPv4", "IPv6"):
-                    at = address(one, family)
-                    found[one["podNetworkName"], (namespace, name), family] = at
-    return found
-
-
 def _tell(request: pytest.FixtureRequest, *lines: str) -> None:
     """Figures, past what pytest keeps for failures."""
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
@@ -161,7 +150,7 @@ def world(deployed: Cluster, request: pytest.FixtureRequest) -> Iterator[World]:
         deployed.apply(together(*(serving(who, node) for who, node in nodes.items())))
         for namespace, name in PODS:
             deployed.wait_pod_ready(name, namespace)
-        prober = Prober(deployed, nodes, addresses(deployed))
+        prober = Prober(deployed, nodes, addresses_of(deployed, NAMESPACES))
         made = World(deployed, Writer(deployed), prober, nodes, packets(prober.addresses))
         yield made
         prober.close()
@@ -199,21 +188,6 @@ def carry_out(world: World, step: Step) -> None:
                 world.writer.label("namespace", namespace, "", **{key: value})
             case Label((namespace, name), key, value):
                 world.writer.label("pod", name, namespace, **{key: value})
-
-
-def table(cluster: Cluster, programs: Path, of: str, protocol: str, port: int) -> dict[Any, bool]:
-    """Whom a person is told that packets reach, by source and target."""
-    words = ["policy", "table", "--network", of, "--protocol", protocol, "--port", str(port)]
-    command = [str(programs / "kubectl-multinet"), *words, f"--kubeconfig={cluster.kubeconfig}"]
-    code, out, err = run_try(command)
-    assert code == 0, err
-    _, head, *rows = [re.split(r" {2,}", line.strip()) for line in out.splitlines()]
-    assert len(rows) == len(PODS), out
-    return {
-        (tuple(row[0].split("/")), tuple(to.split("/"))): cell == "yes"
-        for row in rows
-        for to, cell in zip(head[1:], row[1:])
-    }
 
 
 def agrees(world: World, programs: Path, says: Says, of: str, protocol: str, port: int) -> str:

@@ -15,12 +15,13 @@ import selectors
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
 from e2elib.cluster import Cluster
+from e2elib.objects import interface_sets
 from e2elib.places import pod_place
 
 Who = tuple[str, str]  # namespace, name
@@ -67,6 +68,18 @@ def packets(addresses: Addresses) -> list[Packet]:
         for protocol in PROTOCOLS
         for port in PORTS
     ]
+
+
+def addresses_of(cluster: Cluster, namespaces: Iterable[str]) -> Addresses:
+    """Of all pods there, as the API tells them."""
+    found = {}
+    for namespace in namespaces:
+        for name, told in interface_sets(cluster, namespace).items():
+            for one in told["interfaces"]:
+                for ip in one["ips"]:
+                    key = (str(one["podNetworkName"]), (namespace, name), str(ip["family"]))
+                    found[key] = str(ip["address"]).split("/")[0]
+    return found
 
 
 @contextmanager
