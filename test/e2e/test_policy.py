@@ -4,7 +4,6 @@ two, by IPv4 and IPv6; and what becomes of it as policies, labels, pods and agen
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from e2elib.networks import Networks
 from e2elib.objects import address, interface, macvlan, network, policy, vxlan
 from e2elib.pods import WAIT_FOR_END, pod
 from e2elib.oracle import table
-from e2elib.probing import Packet, Prober, Who, addresses_of, netns_of, packets
+from e2elib.probing import Packet, Prober, Who, addresses_of, packets
 from e2elib.talking import Talks, Way
 from e2elib.waiting import wait_until
 from e2elib.writing import Writer
@@ -327,8 +326,8 @@ class Talking:
 
 
 @pytest.fixture
-def talking(clean: Cluster) -> Iterator[Talking]:
-    ends = {(at, name): netns_of(clean, clean.nodes[n], (at, name)) for at, name, n in PODS}
+def talking(clean: Cluster, prober: Prober) -> Talking:
+    ends = prober.netns
 
     def ways(source: Who) -> list[Way]:
         target = (OURS, "b")
@@ -340,9 +339,7 @@ def talking(clean: Cluster) -> Iterator[Talking]:
             for protocol in ("TCP", "UDP")
         ]
 
-    yield Talking(ways((OURS, "a")), ways((THEIRS, "a")) + ways((THEIRS, "b")))
-    for end in ends.values():
-        os.close(end)
+    return Talking(ways((OURS, "a")), ways((THEIRS, "a")) + ways((THEIRS, "b")))
 
 
 def silent_after(cluster: Cluster, written: str, talking: Talking) -> float:

@@ -90,8 +90,8 @@ class World:
         return all(_enforced(one) for one in self.cluster.items(POLICIES))
 
     def expect(self, says: Says, told: bool) -> tuple[float, float]:
-        """Seconds until all packets went as they should, and until policies say so, when they must be
-        right. Without `told`, what they said before counts for nothing."""
+        """Seconds until all packets went as they should, and until policies say so: from then on nobody
+        who is denied may get through. Without `told`, what they said before counts for nothing."""
         may = self.expected(says)
         begin = time.monotonic()
         right = enforced = 0.0
@@ -100,19 +100,16 @@ class World:
         while time.monotonic() < begin + FOLLOWED_WITHIN:
             said = self.enforced()
             enforced = enforced or (time.monotonic() - begin if said else 0.0)
-            strict = said and told
-            reached = self.prober.ask(self.asked, may, LAST_PATIENCE if strict else patience)
+            reached = self.prober.ask(self.asked, may, LAST_PATIENCE if said else patience)
             patience = min(2 * patience, LAST_PATIENCE)
-            wrong = [
-                f"{packet}: {'passes' if packet in reached else 'is lost'}"
-                for packet in self.asked
-                if may(packet) != (packet in reached)
-            ]
+            passes = [f"{one}: passes" for one in self.asked if one in reached and not may(one)]
+            lost = [f"{one}: is lost" for one in self.asked if may(one) and one not in reached]
+            wrong = passes + lost
             if not wrong:
                 right = right or time.monotonic() - begin
                 if said:
                     return right, enforced
-            elif strict:
+            elif passes and said and told:
                 break
         how = "though all policies say Enforced" if enforced else "and not all say Enforced"
         raise AssertionError("\n".join([f"{len(wrong)} wrong, {how}:", *wrong[:30]]))

@@ -34,6 +34,7 @@ _NEW_NET = 0x40000000  # CLONE_NEWNET
 _LINGER_NONE = struct.pack("ii", 1, 0)
 _AGAIN = 0.2  # seconds until a datagram is sent again
 _QUIET = 0.3  # seconds that whoever is denied is listened to at least
+_LONGEST_TURN = 0.25
 _FILES = 8192
 _SCTP = 132
 _INIT, _INIT_ACK, _ABORT = 1, 2, 6
@@ -124,15 +125,16 @@ class Prober:
         self._by_number: Sequence[Packet] = ()
         self._round = 0
         self._next_port = 0
-        self._netns = {who: netns_of(cluster, node, who) for who, node in nodes.items()}
-        for who, netns in self._netns.items():
+        # Descriptors of the pods' namespaces, while this lives.
+        self.netns = {who: netns_of(cluster, node, who) for who, node in nodes.items()}
+        for who, netns in self.netns.items():
             with inside(netns):
                 self._serve(who)
 
     def close(self) -> None:
         for one in self._kept:
             one.close()
-        for netns in self._netns.values():
+        for netns in self.netns.values():
             os.close(netns)
         self._selector.close()
 
@@ -152,18 +154,22 @@ class Prober:
             self._number_ports(asked)
             again = begin
             quiet_until = 0.0
-            while (now := time.monotonic()) < begin + patience:
-                if now >= again:
+            left = patience
+            while left > 0:
+                turn = time.monotonic()
+                if turn >= again:
                     self._send(asked, datagrams)
                     again = time.monotonic() + _AGAIN
-                self._handle(min(again, begin + patience) - now)
+                self._handle(min(left, again - turn))
+                now = time.monotonic()
+                # A machine that stood still meanwhile took nobody's time to answer.
+                left -= min(now - turn, _LONGEST_TURN)
                 if self._answered - expected and not whole:
                     break
                 if not expected <= self._answered or whole:
                     continue
                 if len(expected) == len(asked):
                     break
-                now = time.monotonic()
                 quiet_until = quiet_until or now + max(_QUIET, (now - begin) / 2)
                 if now >= quiet_until:
                     break
@@ -224,7 +230,7 @@ class Prober:
 
     def _connect(self, asked: Sequence[Packet]) -> list[socket.socket]:
         clients = []
-        for who, netns in self._netns.items():
+        for who, netns in self.netns.items():
             mine = [packet for packet in asked if packet.source == who]
             with inside(netns):
                 made = [socket.socket(FAMILIES[packet.family]) for packet in mine]
@@ -245,7 +251,7 @@ class Prober:
     def _datagram_clients(self) -> dict[tuple[Who, str], socket.socket]:
         """Of new ports, so that each packet begins a flow."""
         made = {}
-        for who, netns in self._netns.items():
+        for who, netns in self.netns.items():
             with inside(netns):
                 for name, family in FAMILIES.items():
                     client = socket.socket(family, socket.SOCK_DGRAM)
