@@ -29,15 +29,15 @@ Status addNamespaces(kube::RawClient& client, policy::World& world) {
   return {};
 }
 
-Status addPods(kube::RawClient& client, policy::World& world,
-               std::vector<policy::HostPod>& hostPods) {
+Status addPods(kube::RawClient& client, policy::World& world, std::vector<policy::Pod>& hostPods) {
   MULTINET_TRY(const auto sets, listOf<api::PodInterfaceSet>(client));
   std::map<std::string, const api::PodInterfaceSet*> byPod;
   for (const auto& set : sets) byPod[set.pod.uid] = &set;
   MULTINET_TRY(const auto pods, listOf<k8s::Pod>(client));
   for (const auto& pod : pods) {
     if (pod.spec.hostNetwork && !pod.finished()) {
-      hostPods.push_back({pod.metadata.nameSpace, *pod.metadata.labels});
+      hostPods.push_back(
+          {{pod.metadata.nameSpace, pod.metadata.name}, *pod.metadata.labels, {}, {}});
     }
     const auto set = byPod.find(pod.metadata.uid);
     if (set == byPod.end()) continue;
@@ -55,7 +55,7 @@ Status fill(kube::RawClient& client, PolicyView& view) {
   const bool opens = view.network.defaultPolicy == api::DefaultPolicy::Allow;
   if (opens && view.world.policies.empty()) return {};
   MULTINET_CHECK(addNamespaces(client, view.world));
-  std::vector<policy::HostPod> unasked;
+  std::vector<policy::Pod> unasked;
   return addPods(client, view.world, unasked);
 }
 

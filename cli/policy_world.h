@@ -12,7 +12,7 @@ namespace multinet::cli {
 struct Seen {
   policy::World world;
   std::vector<api::PodNetwork> networks;
-  std::vector<policy::HostPod> hostPods;
+  std::vector<policy::Pod> hostPods;  ///< in their node's network, which are no part of the world
 };
 
 /// Pods with their addresses, namespaces and networks; no policies.

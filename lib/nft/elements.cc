@@ -126,31 +126,27 @@ std::optional<Key> partKey(const std::string& type, const std::string& text) {
 
 using Ends = std::pair<Key, Key>;
 
-std::optional<Ends> plainEnds(const std::string& type, const std::string& text) {
-  auto key = partKey(type, text);
-  if (!key) return std::nullopt;
-  return Ends{*key, *key};
+std::optional<Ends> endsOf(const std::string& type, const std::string& first,
+                           const std::string& last) {
+  auto begin = partKey(type, first);
+  auto end = partKey(type, last);
+  if (!begin || !end) return std::nullopt;
+  return Ends{std::move(*begin), std::move(*end)};
 }
 
 /// Of an address, a port, or a range of either; nullopt for what a machine has in its own order:
 /// libnftables has rules and elements compare that in another one, where a set has intervals.
-std::optional<Ends> endsOf(const std::string& type, const std::string& text) {
+std::optional<Ends> intervalOf(const std::string& type, const std::string& text) {
   const bool isAddress = type == "ipv4_addr" || type == "ipv6_addr";
   if (!isAddress && type != "inet_service" && type != "inet_proto") return std::nullopt;
   if (isAddress && text.find('/') != std::string::npos) {
     const auto prefix = IpPrefix::parse(text);
     if (!prefix) return std::nullopt;
-    auto first = partKey(type, prefix->first().str());
-    auto last = partKey(type, prefix->last().str());
-    if (!first || !last) return std::nullopt;
-    return Ends{std::move(*first), std::move(*last)};
+    return endsOf(type, prefix->first().str(), prefix->last().str());
   }
   const std::size_t dash = text.find('-');
-  if (dash == std::string::npos) return plainEnds(type, text);
-  auto first = partKey(type, text.substr(0, dash));
-  auto last = partKey(type, text.substr(dash + 1));
-  if (!first || !last) return std::nullopt;
-  return Ends{std::move(*first), std::move(*last)};
+  if (dash == std::string::npos) return endsOf(type, text, text);
+  return endsOf(type, text.substr(0, dash), text.substr(dash + 1));
 }
 
 void append(const Key& part, bool isPadded, Key& key) {
@@ -206,10 +202,16 @@ std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element) 
   const bool isConcatenation = types.size() > 1;
   if (types.size() != texts.size() || (set.intervals && !isConcatenation)) return std::nullopt;
   for (std::size_t i = 0; i < types.size(); ++i) {
-    const auto ends = set.intervals ? endsOf(types[i], texts[i]) : plainEnds(types[i], texts[i]);
+    if (!set.intervals) {
+      const auto part = partKey(types[i], texts[i]);
+      if (!part) return std::nullopt;
+      append(*part, isConcatenation, out.key);
+      continue;
+    }
+    const auto ends = intervalOf(types[i], texts[i]);
     if (!ends) return std::nullopt;
     append(ends->first, isConcatenation, out.key);
-    if (set.intervals) append(ends->second, isConcatenation, out.keyEnd);
+    append(ends->second, isConcatenation, out.keyEnd);
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/api/spelling.h"
+#include "lib/policy/match.h"
 
 namespace multinet::policy {
 namespace {
@@ -21,18 +22,9 @@ api::PolicyPeer subjectsOf(const api::PodNetworkPolicy& policy) {
   return {policy.spec.podSelector, {}, {}};
 }
 
-bool means(const api::PolicyPeer& peer, const api::PodNetworkPolicy& policy, const World& world,
-           const std::string& nameSpace, const k8s::StringMap& labels) {
-  if (peer.podSelector && !peer.podSelector->matches(labels)) return false;
-  if (!peer.namespaceSelector) return nameSpace == policy.metadata.nameSpace;
-  const auto home = world.namespaces.find(nameSpace);
-  return home != world.namespaces.end() && peer.namespaceSelector->matches(home->second);
-}
-
 class Look {
  public:
-  Look(const api::PodNetworkPolicy& policy, const World& world,
-       const std::vector<HostPod>& hostPods)
+  Look(const api::PodNetworkPolicy& policy, const World& world, const std::vector<Pod>& hostPods)
       : policy_(policy), world_(world), hostPods_(hostPods) {}
 
   api::Violations all() {
@@ -69,10 +61,7 @@ class Look {
   }
 
   void selector(const std::string& path, const api::PolicyPeer& peer, const char* so) {
-    const auto host = std::ranges::find_if(hostPods_, [&](const HostPod& pod) {
-      return means(peer, policy_, world_, pod.nameSpace, pod.labels);
-    });
-    if (host == hostPods_.end()) return;
+    if (std::ranges::none_of(hostPods_, [&](const Pod& pod) { return isMeant(peer, pod); })) return;
     const bool isAny = std::ranges::any_of(
         world_.pods, [&](const Pod& pod) { return isOn(pod, policy_) && isMeant(peer, pod); });
     if (isAny) return;
@@ -87,12 +76,12 @@ class Look {
   }
 
   [[nodiscard]] bool isMeant(const api::PolicyPeer& peer, const Pod& pod) const {
-    return means(peer, policy_, world_, pod.key.nameSpace, pod.labels);
+    return match::isPod(peer, policy_.metadata.nameSpace, pod, world_);
   }
 
   const api::PodNetworkPolicy& policy_;
   const World& world_;
-  const std::vector<HostPod>& hostPods_;
+  const std::vector<Pod>& hostPods_;
   api::Violations hints_;
 };
 
@@ -123,7 +112,7 @@ api::Violation notFound(const WantedPort& port) {
 }
 
 api::Violations hintsOf(const api::PodNetworkPolicy& policy, const World& world,
-                        const std::vector<HostPod>& hostPods) {
+                        const std::vector<Pod>& hostPods) {
   return Look(policy, world, hostPods).all();
 }
 

@@ -22,15 +22,9 @@ struct WantedPort {
 /// That no pod which the policy selects has it.
 [[nodiscard]] api::Violation notFound(const WantedPort& port);
 
-/// A pod in its node's network (hostNetwork): it is on no network, so no selector means it.
-struct HostPod {
-  std::string nameSpace;
-  k8s::StringMap labels;
-};
-
-/// Names of ports that no selected pod has, where any is selected; selectors that match such pods
-/// alone.
+/// Names of ports that no selected pod has, where any is selected; selectors that match none but
+/// `hostPods`, which are in their node's network (hostNetwork) and so on no other.
 [[nodiscard]] api::Violations hintsOf(const api::PodNetworkPolicy& policy, const World& world,
-                                      const std::vector<HostPod>& hostPods);
+                                      const std::vector<Pod>& hostPods);
 
 }  // namespace multinet::policy

@@ -36,7 +36,7 @@ class HintsTest : public ::testing::Test {
 
   api::PodNetworkPolicy policy_;
   World world_;
-  std::vector<HostPod> hostPods_;
+  std::vector<Pod> hostPods_;
 };
 
 TEST_F(HintsTest, NamesOfPortsThatNoSelectedPodHas) {
@@ -63,7 +63,7 @@ TEST_F(HintsTest, NothingIsMissedWhereNoPodIsThereYet) {
 }
 
 TEST_F(HintsTest, SelectorsThatMatchPodsOfTheNodesNetworkAlone) {
-  hostPods_ = {{"shop", {{"app", "db"}}}, {"ops", {{"app", "web"}}}};
+  hostPods_ = {{{"shop", "a"}, {{"app", "db"}}, {}, {}}, {{"ops", "b"}, {{"app", "web"}}, {}, {}}};
   EXPECT_THAT(hints(), IsEmpty()) << "others of those labels are on the network";
   world_.pods.erase(world_.pods.begin());
   EXPECT_THAT(hints(),
