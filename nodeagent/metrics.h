@@ -36,6 +36,7 @@ struct Gauges {
   std::map<std::string, std::uint64_t> drops{};  ///< frames of pods, by reason
   policing::PolicingCounts policies{};
   policing::Denied denied{};
+  policing::FlowTable flows{};
 };
 
 /// Any thread.

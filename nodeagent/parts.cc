@@ -57,6 +57,15 @@ report::NodeCondition policiesEnforced(const policing::NodePolicies& held) {
             "of podnetworkpolicyslices for over five minutes, though it answers otherwise; may "
             "this node's account watch them, and is that CRD served?"};
   }
+  if (held.crowded) {
+    return {kType, State::True, "FlowsCrowded",
+            "Pods of this node are held to the policies of their networks, but the table of "
+            "connections is nearly full (" +
+                std::to_string(held.crowded->held) + " of " +
+                std::to_string(held.crowded->most) +
+                "), and new ones may be dropped: the agent's log names pods that hold their share; "
+                "raise net.netfilter.nf_conntrack_max on the node and start its agent anew"};
+  }
   if (!held.any) {
     return {kType, State::True, "NotNeeded", "No policy is about a pod of this node."};
   }
@@ -183,7 +192,8 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
             return podGuards_->commit(network, program, pods);
           },
           [this](const attach::PodPort& port) { return podGuards_->linked(port); },
-          [this](const attach::PodPort& port) { podGuards_->leave(port); }},
+          [this](const attach::PodPort& port) { podGuards_->leave(port); },
+          [this] { return policyGuard_->flows(); }},
       [this] { return endsOfLinks(); }, std::move(reports), clock_, std::move(options));
 }
 
@@ -404,7 +414,7 @@ void NetworkParts::tellServices(const Status& translated) {
 
 void NetworkParts::tellPolicies(const policing::NodePolicies& held) {
   // Most nodes have nothing to hold anybody to, and are silent.
-  const bool isSomething = held.any || held.trouble || held.isSilent;
+  const bool isSomething = held.any || held.trouble || held.isSilent || held.crowded;
   if (!isSomething && !policiesTold_) return;
   policiesTold_ = isSomething;
   nodeReporter_.setNodeCondition(policiesEnforced(held));

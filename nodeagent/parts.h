@@ -68,7 +68,13 @@ class NetworkParts {
     return feeding_ ? translator_->counts() : services::TranslatorCounts{};
   }
   [[nodiscard]] isolation::Drops drops() const {
-    return feeding_ ? guard_->drops() : isolation::Drops{};
+    if (!feeding_) return {};
+    isolation::Drops drops = guard_->drops();
+    drops["flows"] += policyGuard_->beyond();
+    return drops;
+  }
+  [[nodiscard]] policing::FlowTable flows() const {
+    return feeding_ ? policyGuard_->flows().value_or(policing::FlowTable{}) : policing::FlowTable{};
   }
   [[nodiscard]] policing::PolicingCounts policies() const {
     return feeding_ ? policing_->counts() : policing::PolicingCounts{};

@@ -254,6 +254,7 @@ class NodeAgent final : public Agent {
       gauges.drops = parts->drops();
       gauges.policies = parts->policies();
       gauges.denied = parts->denied();
+      gauges.flows = parts->flows();
     }
     return gauges;
   }

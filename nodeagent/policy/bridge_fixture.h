@@ -86,16 +86,21 @@ class TestNode {
     const auto scope = netns::Scope::enter(*netns_).value();
     return nft::Committer::open().value().commit(commands);
   }
-  /// Both tables, as the kernel lists them; nothing where there are none.
+  /// Both tables, as the kernel lists them, but for what rules put in; nothing where there are
+  /// none.
   [[nodiscard]] nft::Elements elements() {
     const auto scope = netns::Scope::enter(*netns_).value();
     auto committer = nft::Committer::open().value();
-    const Tables tables = tablesFor(guard_->tracking().value_or(Tracking::Bridge));
+    constexpr std::uint32_t kAny = 65536;
+    const Tables tables = tablesFor(guard_->tracking().value_or(Tracking::Bridge), kAny);
     nft::Elements all;
     for (const auto* table : {&tables.rules, &tables.flows}) {
       const auto listing = committer.list(*table).value();
       if (!listing) continue;
-      all.insert(listing->sets.begin(), listing->sets.end());
+      for (const nft::Set& set : table->sets) {
+        const auto found = listing->sets.find(set.name);
+        if (set.filledBy.empty() && found != listing->sets.end()) all.insert(*found);
+      }
     }
     return all;
   }

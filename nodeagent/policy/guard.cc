@@ -39,6 +39,23 @@ nft::Elements elementsOf(const std::vector<std::pair<policy::AddressRange, polic
                          standing);
 }
 
+/// How often drops beyond a share are looked at, to be told of.
+constexpr std::chrono::seconds kTellEvery(10);
+
+/// What a port's share is taken of; 0 where this kernel can't hold it to one.
+std::uint32_t mostOf(const std::optional<FlowGauge>& flows, Tracking tracking,
+                     const PolicyGuardOptions& options, nft::Committer& committer) {
+  std::uint32_t most = options.mostFlows.value_or(0);
+  if (!options.mostFlows && flows) {
+    const auto table = flows->read();
+    if (table) most = table->most;
+  }
+  if (most == 0 || canCount(committer, tracking)) return most;
+  log::warn("ports may begin any number of connections: this kernel can't count them",
+            {{"lacks", "NFT_CONNLIMIT or NFT_NUMGEN"}});
+  return 0;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PolicyGuard>> PolicyGuard::start(const std::optional<Fd>& switchNetns,
@@ -56,18 +73,25 @@ Result<std::unique_ptr<PolicyGuard>> PolicyGuard::start(const std::optional<Fd>&
   const auto tracking = inPod ? std::optional(Tracking::Pod) : findTracking(committer);
   // A namespace of the node's is its own.
   if (tracking && switchNetns && !inPod) setConntrack();
-  return std::unique_ptr<PolicyGuard>(
-      new PolicyGuard(Doors{std::move(committer), std::move(generation), std::move(links)},
-                      tracking, std::move(options), clock));
+  std::optional<FlowGauge> flows;
+  std::uint32_t mostFlows = 0;
+  if (tracking && !inPod) {
+    if (auto opened = FlowGauge::open()) flows = std::move(*opened);
+    mostFlows = mostOf(flows, *tracking, options, committer);
+  }
+  return std::unique_ptr<PolicyGuard>(new PolicyGuard(
+      Doors{std::move(committer), std::move(generation), std::move(links), std::move(flows)},
+      tracking, mostFlows, std::move(options), clock));
 }
 
-PolicyGuard::PolicyGuard(Doors doors, std::optional<Tracking> tracking, PolicyGuardOptions options,
-                         const Clock& clock)
+PolicyGuard::PolicyGuard(Doors doors, std::optional<Tracking> tracking, std::uint32_t mostFlows,
+                         PolicyGuardOptions options, const Clock& clock)
     : options_(std::move(options)),
       clock_(clock),
       tracking_(tracking),
+      mostFlows_(mostFlows),
       doors_(std::move(doors)),
-      tables_(tablesFor(tracking.value_or(Tracking::Bridge))) {
+      tables_(tablesFor(tracking.value_or(Tracking::Bridge), mostFlows)) {
   if (options_.settleLater) return;
   lane_.emplace("policy", clock);
   if (tracking_) lane_->post([this] { look(); });
@@ -327,9 +351,8 @@ Status PolicyGuard::removeTables() {
   readDenied();
   MULTINET_CHECK(transact(nft::renderDelete(tables_.rules.name, tables_.rules.family) +
                           nft::renderDelete(tables_.flows.name, tables_.flows.family)));
-  before_.egress += std::exchange(now_.egress, 0);
-  before_.ingress += std::exchange(now_.ingress, 0);
-  tables_ = tablesFor(*tracking_);
+  forgetCounters();
+  tables_ = tablesFor(*tracking_, mostFlows_);
   certain_ = false;
   committed_ = false;
   return {};
@@ -407,8 +430,7 @@ Status PolicyGuard::replace() {
   readDenied();
   withdrawGenerations();
   MULTINET_CHECK(transact(nft::renderReplace(tables_.rules) + nft::renderReplace(tables_.flows)));
-  before_.egress += std::exchange(now_.egress, 0);
-  before_.ingress += std::exchange(now_.ingress, 0);
+  forgetCounters();
   return {};
 }
 
@@ -475,6 +497,10 @@ void PolicyGuard::keep() {
   }
   if (isUnsettled) settleLater();
   keepOn(done);
+  if (done && committed_ && mostFlows_ != 0 && clock_.now() >= tellAt_) {
+    tellAt_ = clock_.now() + kTellEvery;
+    tellBeyond();
+  }
 }
 
 /// Elements of ports without a link, and of bridges without one: an attach was cut short, or a
@@ -512,36 +538,6 @@ void PolicyGuard::sweep() {
     found.standing.generation.reset();
     std::erase_if(found.ports, [&](const std::string& port) { return !isThere(port); });
   }
-}
-
-void PolicyGuard::readDenied() {
-  if (!committed_) return;
-  const auto read = doors_.committer.counters(tables_.rules);
-  if (!read || read->empty()) return;
-  const auto of = [&](const char* counter) {
-    const auto found = read->find(counter);
-    return found == read->end() ? std::uint64_t{0} : found->second;
-  };
-  now_ = {of(kDeniedEgress), of(kDeniedIngress)};
-}
-
-Denied PolicyGuard::denied() {
-  const std::lock_guard lock(mutex_);
-  readDenied();
-  return {before_.egress + now_.egress, before_.ingress + now_.ingress};
-}
-
-std::map<std::string, Denied> PolicyGuard::deniedByPort() {
-  const std::lock_guard lock(mutex_);
-  std::map<std::string, Denied> ports;
-  if (!committed_) return ports;
-  if (const auto sent = doors_.committer.counted(tables_.rules, kDeniedOut)) {
-    for (const auto& [port, packets] : *sent) ports[port].egress = packets;
-  }
-  if (const auto got = doors_.committer.counted(tables_.rules, kDeniedIn)) {
-    for (const auto& [port, packets] : *got) ports[port].ingress = packets;
-  }
-  return ports;
 }
 
 bool PolicyGuard::holdsAny() const {

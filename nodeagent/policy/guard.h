@@ -24,6 +24,7 @@
 #include "lib/nft/committer.h"
 #include "lib/nft/generation.h"
 #include "nodeagent/policy/rules.h"
+#include "nodeagent/policy/tracking.h"
 
 namespace multinet::agent::policing {
 
@@ -41,6 +42,9 @@ struct PolicyGuardOptions {
   /// Of a guard in a pod, where links are ports and bridges: it has no thread, so whoever has it
   /// calls look(), and settle() that long after this one was called. Of a bridge's: nothing.
   std::function<void()> settleLater{};
+  /// How many flows the kernel's table is taken to hold, for what each port may begin of them;
+  /// nothing: as the kernel says at the start.
+  std::optional<std::uint32_t> mostFlows{};
   /// For people: whose rules they are.
   std::string whose = "this node's switch";
 };
@@ -79,6 +83,12 @@ class PolicyGuard {
   [[nodiscard]] std::map<std::string, Denied> deniedByPort();
   /// Since the start.
   [[nodiscard]] Denied denied();
+  /// Packets of new flows beyond their senders' shares: by port, within the last hour or so; and
+  /// since the start.
+  [[nodiscard]] std::map<std::string, std::uint64_t> beyondByPort();
+  [[nodiscard]] std::uint64_t beyond();
+  /// How full the kernel's table of flows is; nothing where no port is held to anything.
+  [[nodiscard]] std::optional<FlowTable> flows() const;
   /// Transactions so far: tests assert that what is as wished costs none.
   [[nodiscard]] std::uint64_t commits() const;
   /// Not of a guard in a pod.
@@ -109,13 +119,14 @@ class PolicyGuard {
     nft::Committer committer;
     nft::Generation generation;
     netlink::Socket links;
+    std::optional<FlowGauge> flows;
   };
   struct Change {
     nft::Elements gone;
     nft::Elements added;
   };
-  PolicyGuard(Doors doors, std::optional<Tracking> tracking, PolicyGuardOptions options,
-              const Clock& clock);
+  PolicyGuard(Doors doors, std::optional<Tracking> tracking, std::uint32_t mostFlows,
+              PolicyGuardOptions options, const Clock& clock);
 
   // All below: under the mutex.
   [[nodiscard]] Status hold(const NetworkUid& uid, const std::string& bridge, Policed wanted);
@@ -140,11 +151,15 @@ class PolicyGuard {
   void keep();
   void sweep();
   void readDenied();
+  void forgetCounters();
+  void tellBeyond();
+  [[nodiscard]] std::string podOf(const std::string& port) const;
   [[nodiscard]] Result<std::uint64_t> foreign();
 
   const PolicyGuardOptions options_;
   const Clock& clock_;
   const std::optional<Tracking> tracking_;
+  const std::uint32_t mostFlows_;  ///< 0: nobody is limited
   mutable std::mutex mutex_;
   Doors doors_;
   Tables tables_;  ///< as they shall be
@@ -157,6 +172,7 @@ class PolicyGuard {
   std::uint64_t foreign_ = 0;           ///< transactions of strangers, where certain_
   std::uint64_t own_ = 0;               ///< that were taken
   BootTime compareAt_{};
+  BootTime tellAt_{};
   policy::Number last_ = 0;  ///< number of a subject or class
   std::uint16_t lastZone_ = 0;
   std::uint32_t lastGeneration_ = 0;
@@ -165,6 +181,10 @@ class PolicyGuard {
   std::string trouble_;              ///< logged already
   Denied before_;                    ///< of tables that were replaced
   Denied now_;                       ///< of these
+  std::uint64_t beyondBefore_ = 0;   ///< likewise
+  std::uint64_t beyondNow_ = 0;
+  nft::Counts beyondTold_;           ///< packets of each port at the last look
+  std::set<std::string> beyondNames_;  ///< ports of which was told
   std::optional<async::Lane> lane_;  // last: it uses all of the above
 };
 

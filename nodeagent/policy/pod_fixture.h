@@ -70,7 +70,7 @@ class ParentNode {
   [[nodiscard]] static nft::Elements elements(const TestPod& pod) {
     const auto scope = netns::Scope::enter(pod.netns()).value();
     auto committer = nft::Committer::open().value();
-    const Tables tables = tablesFor(Tracking::Pod);
+    const Tables tables = tablesFor(Tracking::Pod, 0);
     nft::Elements all;
     for (const auto* table : {&tables.rules, &tables.flows}) {
       const auto listing = committer.list(*table).value();

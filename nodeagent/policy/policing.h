@@ -25,6 +25,7 @@
 #include "nodeagent/policy/book.h"
 #include "nodeagent/policy/clients.h"
 #include "nodeagent/policy/freshness.h"
+#include "nodeagent/policy/tracking.h"
 #include "nodeagent/watch/caches.h"
 
 namespace multinet::agent::policing {
@@ -46,6 +47,8 @@ struct Kernel {
       commitInPods{};
   std::function<Status(const attach::PodPort&)> linked{};
   std::function<void(const attach::PodPort&)> leave{};
+  /// How full the table of flows is; nothing where none is needed.
+  std::function<std::optional<FlowTable>()> flows{};
 };
 /// Names of the node's ends of pods' links that are there, by intent and the interface's name.
 using Ends = std::map<std::pair<IntentId, std::string>, std::string>;
@@ -62,6 +65,8 @@ struct PolicingOptions {
   /// Links in pods that an earlier agent made are met again, as each pod is looked at. So long they
   /// are waited for.
   Duration meeting = std::chrono::seconds(30);
+  /// How often the table of flows is looked at.
+  Duration flowsEvery = std::chrono::seconds(10);
   /// Of which network's gateway an intent is; no policy is about its ports, but its health checks
   /// pass. nullopt: of a pod.
   std::function<std::optional<NetworkUid>(const IntentId&)> gatewayOf = [](const IntentId&) {
@@ -85,6 +90,8 @@ struct NodePolicies {
   std::optional<Error> trouble{};  ///< why that fails
   /// Nothing is heard of policies while the API server answers otherwise.
   bool isSilent = false;
+  /// The table of flows, as it was when it came to be nearly full; till it has room again.
+  std::optional<FlowTable> crowded{};
 };
 
 /// Hears of each change; on any thread, must not block.
@@ -204,6 +211,7 @@ class Policing final : public attach::Policies {
   void answerWaiting();
   void tell();
   void lookAtAge();
+  void lookAtFlows();
   [[nodiscard]] std::uint64_t revision() const;
   void lookAt(BootTime when);
 
@@ -234,6 +242,8 @@ class Policing final : public attach::Policies {
   std::uint64_t compiled_ = 0;
   std::uint64_t toldRevision_ = 0;
   std::optional<BootTime> lookAt_;
+  BootTime flowsAt_{};  ///< when the table of flows is looked at again
+  std::optional<FlowTable> crowded_;
   Freshness freshness_;
   async::Gather gather_;
   async::Lane lane_;

@@ -6,6 +6,18 @@
 #include "nodeagent/policy/policing.h"
 
 namespace multinet::agent::policing {
+namespace {
+
+// Of the table of flows, in percent. The kernel itself makes room from 95 on, if it can.
+constexpr std::uint64_t kCrowded = 90;
+constexpr std::uint64_t kRoomy = 80;
+
+bool isAbove(const FlowTable& table, std::uint64_t percent) {
+  constexpr std::uint64_t kWhole = 100;
+  return table.held * kWhole >= table.most * percent;
+}
+
+}  // namespace
 
 const Error* Policing::troubleOf(const Network& network, const At& at) const {
   const auto member = members_.find(at.first);
@@ -97,8 +109,31 @@ void Policing::lookAtAge() {
   }
 }
 
+/// Told at the start and at the end, not at each look.
+void Policing::lookAtFlows() {
+  const BootTime now = clock_.now();
+  if (!kernel_.flows || now < flowsAt_) return;
+  flowsAt_ = now + options_.flowsEvery;
+  const auto table = kernel_.flows();
+  if (!table) {
+    crowded_.reset();
+    return;  // whoever is isolated next has it looked at
+  }
+  lookAt(flowsAt_);
+  if (!crowded_ && isAbove(*table, kCrowded)) {
+    crowded_ = table;
+    log::warn("the table of connections is nearly full, new ones on networks may be dropped",
+              {{"held", table->held}, {"most", table->most}});
+  } else if (crowded_ && !isAbove(*table, kRoomy)) {
+    crowded_.reset();
+    log::info("the table of connections has room again",
+              {{"held", table->held}, {"most", table->most}});
+  }
+}
+
 void Policing::tell() {
   lookAtAge();
+  lookAtFlows();
   PolicingCounts counts;
   counts.compiled = compiled_;
   counts.stale = freshness_.oldSince().has_value();
@@ -120,7 +155,8 @@ void Policing::tell() {
     counts_ = counts;
   }
   publishAdmissions();
-  reports_.node({counts.isolated > 0, std::move(trouble), freshness_.isSilentAlone()});
+  reports_.node(
+      {counts.isolated > 0, std::move(trouble), freshness_.isSilentAlone(), crowded_});
   if (!recovered_) return;
   const std::uint64_t now = revision();
   if (std::exchange(toldRevision_, now) != now) reports_.revision(now);

@@ -185,6 +185,15 @@ nft::Elements takeUnused(nft::Elements& gone, const policy::Program& program,
   return unused;
 }
 
+/// FNV-1a: two ports of a node that have one number, and so one share, are one in 2^31.
+std::uint32_t portNumber(const std::string& port) {
+  constexpr std::uint32_t kBasis = 2166136261U;
+  constexpr std::uint32_t kPrime = 16777619U;
+  std::uint32_t hash = kBasis;
+  for (const char c : port) hash = (hash ^ static_cast<unsigned char>(c)) * kPrime;
+  return hash | kEndOfNumbers;  // none of the marks by which tables speak
+}
+
 bool isPoliced(const Policed& wanted) {
   return wanted.track || !wanted.program.egress.empty() || !wanted.program.ingress.empty();
 }
@@ -209,11 +218,16 @@ void keepOnly(const policy::Program& program, Standing& standing) {
 
 nft::Elements portElements(const Policed& wanted, const Standing& standing) {
   nft::Elements elements;
+  // Whoever is on the bridge takes part in its flows.
+  for (const auto& [pod, port] : wanted.ports) {
+    elements["tracked"].insert(port);
+    elements["numbers"].insert(port + " : " + markOf(portNumber(port)));
+    elements["networks"].insert(port + " : " + markOf(networkNumber(standing)));
+  }
   const auto put = [&](const char* map, const policy::PodKey& pod, Number subject) {
     const std::string& port = wanted.ports.at(pod);
     elements["isolated"].insert(port);
     elements[std::string(map) + "_ports"].insert(port);
-    elements["networks"].insert(port + " : " + markOf(networkNumber(standing)));
     elements[map].insert(port + " : " + classidOf(kernelNumber(standing, subject)));
   };
   for (const auto& [pod, subject] : wanted.program.egress) put("egress", pod, subject);
@@ -344,7 +358,8 @@ class Finder {
       found->ports.insert(parts[0]);
       return put(found, "networks", element);
     });
-    for (const char* const set : {"isolated", "egress_ports", "ingress_ports", "gateways"}) {
+    for (const char* const set :
+         {"isolated", "egress_ports", "ingress_ports", "gateways", "tracked", "numbers"}) {
       each(set, [&](const std::string& element, const Parts& parts) {
         return put(ofPort(parts[0]), set, element);
       });

@@ -39,7 +39,9 @@ struct Tables {
 };
 /// Both without an element. In a pod they are of family inet and judge what its links send at
 /// postrouting and what they get at prerouting; a port is a link's name there, and so is a bridge.
-[[nodiscard]] Tables tablesFor(Tracking tracking);
+/// `mostFlows`: how many the kernel's table of the namespace holds; no port may have begun more
+/// than its share of them. 0: nobody is limited, as in a pod, whose table is its own.
+[[nodiscard]] Tables tablesFor(Tracking tracking, std::uint32_t mostFlows);
 /// Table `multinet-raw` of family netdev, in a pod: what leaves these links without a route was
 /// made by a packet socket, and passed none of the other rules. IP of that kind is dropped.
 [[nodiscard]] nft::Table rawTable(const std::set<std::string>& links);
@@ -64,6 +66,10 @@ struct Standing {
   std::optional<std::uint32_t> generation;
   std::map<policy::Number, policy::Number> numbers;  ///< the program's to the kernel's
 };
+/// A port may have begun one of so many flows of the kernel's table, or a little less.
+inline constexpr std::uint32_t kMostShare = 4;
+/// By which rules of family inet, which see no port, know a port of that name. Never 0.
+[[nodiscard]] std::uint32_t portNumber(const std::string& port);
 /// Sets that are empty while flows have no generation.
 inline constexpr std::array<const char*, 2> kGenerationSets = {"generations", "current"};
 /// The kernel's numbers of subjects and classes are below that.
@@ -123,6 +129,9 @@ inline constexpr const char* kDeniedOut = "denied_out";
 inline constexpr const char* kDeniedIn = "denied_in";
 /// Of a pod's raw frames.
 inline constexpr const char* kDeniedRaw = "denied_raw";
+/// Filled by rules: ports at which flows beyond a share were dropped, counted by packets; and the
+/// counter of all.
+inline constexpr const char* kBeyond = "beyond";
 /// Counters of all of them.
 inline constexpr const char* kDeniedEgress = "denied_egress";
 inline constexpr const char* kDeniedIngress = "denied_ingress";

@@ -59,6 +59,8 @@ TEST(PolicyRules, ElementsAreAsNftListsThem) {
       {"egress_ports", {"mnvweb"}},
       {"ingress_ports", {"mnvdb"}},
       {"networks", {"mnvdb : 2147483651", "mnvweb : 2147483651"}},
+      {"tracked", {"mnvdb", "mnvweb"}},
+      {"numbers", {"mnvdb : 3011677406", "mnvweb : 3402611546"}},
       {"egress", {"mnvweb : 2:0"}},
       {"ingress", {"mnvdb : 2:1"}},
       {"classes4", {"2147483651 . 10.0.0.1 : 131074"}},
@@ -76,15 +78,36 @@ TEST(PolicyRules, ElementsAreAsNftListsThem) {
 
 TEST(PolicyRules, EachSetThatElementsAreOfIsInATable) {
   for (const Tracking tracking : {Tracking::Bridge, Tracking::BrNetfilter}) {
-    const Tables tables = tablesFor(tracking);
+    const Tables tables = tablesFor(tracking, 65536);
     std::set<std::string> names;
     for (const auto* table : {&tables.rules, &tables.flows}) {
       for (const auto& set : table->sets) EXPECT_TRUE(names.insert(set.name).second) << set.name;
     }
+    // Who sends is known by its port, or by a number where rules see no port.
+    const char* const spare = tracking == Tracking::Bridge ? "numbers" : "tracked";
     for (const auto& [set, elements] : allOf(shop(), standingOf(shop()))) {
-      EXPECT_TRUE(names.contains(set)) << set;
+      EXPECT_EQ(names.contains(set), set != spare) << set;
     }
     EXPECT_EQ(tables.flows.family, tracking == Tracking::Bridge ? "bridge" : "inet");
+  }
+}
+
+TEST(PolicyRules, NumbersOfPortsAreNoMarkOfTheTables) {
+  for (const char* const port : {"mnv0", "mnv1", "", "mnx12345678"}) {
+    EXPECT_GE(portNumber(port), kEndOfNumbers);
+  }
+  EXPECT_NE(portNumber("mnv0"), portNumber("mnv1"));
+}
+
+TEST(PolicyRules, WhereNobodyIsLimitedNothingIsCounted) {
+  for (const Tracking tracking : {Tracking::Bridge, Tracking::BrNetfilter}) {
+    const Tables tables = tablesFor(tracking, 0);
+    for (const auto* table : {&tables.rules, &tables.flows}) {
+      for (const auto& set : table->sets) EXPECT_FALSE(set.name.starts_with("held")) << set.name;
+      for (const auto& chain : table->chains) {
+        for (const auto& rule : chain.rules) EXPECT_EQ(rule.find("ct count"), rule.npos) << rule;
+      }
+    }
   }
 }
 

@@ -1,4 +1,7 @@
 // The text of both tables.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -13,11 +16,14 @@ namespace {
 constexpr const char* kPasses = "0x4d4e0001";  ///< of a flow that was judged in this generation
 constexpr const char* kReply = "0x4d4e0002";   ///< against the direction of its flow
 constexpr const char* kJudged = "0x4d4e0004";  ///< the rules let it pass
+constexpr const char* kOver = "0x4d4e0008";    ///< the first of a flow beyond its sender's share
 /// Within the rules, in place of a class: no permit fits. No class has that number.
 constexpr const char* kDenied = "0xffffffff";
 
 /// After port security, before whatever else passes prerouting.
 constexpr int kBridgeZonePriority = -250;
+/// Before br_netfilter (0).
+constexpr int kNumberPriority = -160;
 /// Before fragments are put together (-400), which is done by zone.
 constexpr int kInetZonePriority = -450;
 /// After conntrack (-200).
@@ -28,6 +34,20 @@ constexpr int kForwardPriority = 10;
 constexpr int kSentPriority = 200;
 /// Before the rules of port security.
 constexpr int kRawPriority = -310;
+
+/// What a sender of flows may hold of the kernel's table, as parts of it: some that only every 16th
+/// is counted of, since to count one the kernel looks at dozens of others; and then so many more,
+/// each of them counted.
+struct Share {
+  std::uint32_t loosely;
+  std::uint32_t exactly;
+};
+constexpr std::uint32_t kParts = 16;
+constexpr Share kPortShare{1, 3};
+/// All others on a bridge together, other nodes' pods first: no network takes the others' place.
+constexpr Share kWireShare{2, 6};
+constexpr std::uint32_t kCountOneOf = 16;
+constexpr const char* kWire = "_wire";
 
 /// One end of a frame, asked whether it may.
 struct Side {
@@ -168,7 +188,61 @@ std::vector<std::string> stampRules(const std::string& port) {
           "ct state related return", "ct mark set " + port + " map @generations"};
 }
 
-nft::Table rulesTable() {
+nft::Set filledBy(nft::Set set, const char* how) {
+  set.filledBy = how;
+  return set;
+}
+
+/// Sets by which flows are counted; `key`: the type of what a sender is known by.
+void addShareSets(const char* key, const std::string& suffix, nft::Table& table) {
+  const char* const counts = "size 65535; flags dynamic;";
+  table.sets.push_back(filledBy({"held" + suffix, key, {}}, counts));
+  table.sets.push_back(filledBy({"held_more" + suffix, key, {}}, counts));
+  table.sets.push_back(filledBy({"crowded" + suffix, key, {}},
+                                "size 65535; flags dynamic,timeout; timeout 10m;"));
+}
+
+/// Of the first packet of each flow. Who is crowded stays so for ten minutes, so that beginning and
+/// ceasing gains a sender a few flows an hour.
+void addShareRules(const std::string& key, const std::string& suffix, Share share,
+                   std::uint32_t mostFlows, std::vector<std::string> before, nft::Table& table) {
+  const auto partOf = [&](std::uint32_t parts) {
+    return std::max(mostFlows / kParts * parts, kCountOneOf);
+  };
+  std::vector<std::string> rules = std::move(before);
+  rules.push_back(fmt::format("{} != @crowded{} numgen random mod {} != 0 return", key, suffix,
+                              kCountOneOf));
+  rules.push_back(fmt::format("{} != @crowded{} goto sampled{}", key, suffix, suffix));
+  rules.push_back(
+      fmt::format("add @held_more{0} {{ {1} ct count over {2} }} update @crowded{0} {{ {1} }} "
+                  "meta mark set {3} accept",
+                  suffix, key, partOf(share.exactly), kOver));
+  table.chains.push_back({"first" + suffix, "", 0, std::move(rules)});
+  table.chains.push_back(
+      {"sampled" + suffix,
+       "",
+       0,
+       {fmt::format("add @held{0} {{ {1} ct count over {2} }} update @crowded{0} {{ {1} }}",
+                    suffix, key, partOf(share.loosely) / kCountOneOf)}});
+}
+
+/// Drops what the other table found to be beyond a share, here where its port is known; where that
+/// table sees no port, tells it which it is.
+void addShares(Tracking tracking, nft::Table& table) {
+  table.counters.emplace_back(kBeyond);
+  table.sets.push_back(filledByRules(kBeyond));
+  auto& forward = table.chains.front().rules;
+  forward.insert(forward.begin() + 1, std::string("meta mark ") + kOver + " goto beyond_share");
+  table.chains.push_back(denial("beyond_share", kBeyond, kBeyond, "iifname"));
+  if (tracking != Tracking::BrNetfilter) return;
+  table.sets.push_back(mapOf("numbers", "ifname", "mark"));
+  table.chains.push_back({"from",
+                          "prerouting",
+                          kNumberPriority,
+                          {"meta mark set 0", "meta mark set iifname map @numbers"}});
+}
+
+nft::Table rulesTable(Tracking tracking, std::uint32_t mostFlows) {
   nft::Table table = emptyRules("bridge");
   const std::string passes = std::string("meta mark ") + kPasses;
   table.chains = {
@@ -200,6 +274,7 @@ nft::Table rulesTable() {
             gatewayRules("oifname", "dport")}}) {
     addSide(side, table);
   }
+  if (mostFlows > 0) addShares(tracking, table);
   return table;
 }
 
@@ -265,7 +340,7 @@ nft::Table podFlowsTable() {
   return table;
 }
 
-nft::Table flowsTable(Tracking tracking) {
+nft::Table flowsTable(Tracking tracking, std::uint32_t mostFlows) {
   const bool ofBridges = tracking == Tracking::Bridge;
   // In the inet hooks that br_netfilter runs, the bridge is the interface.
   const std::string in = ofBridges ? "meta ibrname" : "iifname";
@@ -289,10 +364,10 @@ nft::Table flowsTable(Tracking tracking) {
       {"known",
        "prerouting",
        kKnownPriority,
-       {in + " != @bridges return", "meta mark set 0",
+       {in + " != @bridges return",
         "ct state established,related " + in + " . ct mark @current meta mark set " + kPasses +
             " return",
-        std::string("ct direction reply meta mark set ") + kReply}},
+        "meta mark set 0", std::string("ct direction reply meta mark set ") + kReply}},
       {"left",
        "postrouting",
        0,
@@ -300,6 +375,18 @@ nft::Table flowsTable(Tracking tracking) {
         "meta mark set 0"}},
       plain("judged", stampRules(out)),
   };
+  if (mostFlows == 0) return table;
+  auto& known = table.chains[1].rules;
+  // What isn't in the table yet; its mark still is its port's number, where that is needed.
+  known.insert(known.begin() + 2, "ct status & confirmed == 0 jump first");
+  if (ofBridges) table.sets.push_back({"tracked", "ifname", {}});
+  addShareSets(ofBridges ? "ifname" : "mark", "", table);
+  addShareSets("ifname", kWire, table);
+  addShareRules(ofBridges ? "iifname" : "meta mark", "", kPortShare, mostFlows,
+                {std::string(ofBridges ? "iifname != @tracked" : "meta mark 0") + " goto first" +
+                 kWire},
+                table);
+  addShareRules(in, kWire, kWireShare, mostFlows, {}, table);
   return table;
 }
 
@@ -323,9 +410,9 @@ nft::Table rawTable(const std::set<std::string>& links) {
   return table;
 }
 
-Tables tablesFor(Tracking tracking) {
+Tables tablesFor(Tracking tracking, std::uint32_t mostFlows) {
   if (tracking == Tracking::Pod) return {podRulesTable(), podFlowsTable()};
-  return {rulesTable(), flowsTable(tracking)};
+  return {rulesTable(tracking, mostFlows), flowsTable(tracking, mostFlows)};
 }
 
 }  // namespace multinet::agent::policing

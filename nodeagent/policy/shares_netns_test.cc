@@ -1,0 +1,157 @@
+// What one sender may hold of the kernel's table of flows, and what that leaves to others.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "nodeagent/policy/flows_fixture.h"
+
+namespace multinet::agent::policing {
+namespace {
+
+using policy::Program;
+
+/// Of a table that small a port may hold a quarter, which is 1600 flows, and a bridge's other ports
+/// together a half. The first 400 and 800 are told by every 16th: hence the slack.
+constexpr std::uint32_t kTable = 6400;
+constexpr std::uint32_t kPortExactly = 1200;
+constexpr std::uint32_t kPortMost = 2000;
+constexpr std::uint32_t kWireExactly = 2400;
+constexpr std::uint32_t kWireMost = 3800;
+
+class PolicySharesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!node_.guard().tracking()) GTEST_SKIP() << "the kernel tells no flows of bridges";
+    node_.start({.mostFlows = kTable});
+  }
+  void plug(std::initializer_list<TestPod*> pods) {
+    for (TestPod* pod : pods) pod->plug(node_);
+    for (TestPod* pod : pods) pod->announce();
+  }
+  /// Whoever is on the network may send UDP to ports 6999 and 7000 of `two`; nobody else is isolated.
+  [[nodiscard]] Status commit() {
+    Policed wanted;
+    wanted.program.ingress[two_.key()] = 1;
+    wanted.program.permits = {{1, policy::kEverybody, api::Protocol::UDP, 6999, 7000}};
+    for (const TestPod* pod : {&one_, &two_, &three_}) wanted.ports[pod->key()] = pod->port();
+    return node_.guard().commit(kBlue, "br-blue", std::move(wanted));
+  }
+  /// The first packet of a flow to `two`.
+  [[nodiscard]] Bytes first(const TestPod& from, unsigned source, unsigned port = 7000) const {
+    return ethernet(two_.mac(), from.mac(), kIpv4, ipv4(from.v4(), two_.v4(), kUdp,
+                                                        udp(source, port)));
+  }
+  /// As many flows, each begun once. `two` hears the last word when all of them have passed.
+  void begin(const TestPod& from, unsigned flows, unsigned port = 7000) const {
+    for (unsigned i = 0; i < flows; ++i) {
+      from.raw().send(first(from, 1024 + i, port));
+      // So that nothing is lost in a queue.
+      if (i % 64 == 63) {
+        EXPECT_TRUE(arrives(from, from.question(isolation::of(two_.mac())), two_));
+      }
+    }
+    EXPECT_TRUE(arrives(from, from.question(isolation::of(two_.mac())), two_));
+  }
+  [[nodiscard]] std::uint32_t held() { return node_.guard().flows().value().held; }
+
+  TestNode node_{{"br-blue", "br-red"}};
+  TestPod one_{1};
+  TestPod two_{2};
+  TestPod three_{3};
+};
+
+TEST_F(PolicySharesTest, APortHoldsItsShareAndNobodyPaysForIt) {
+  plug({&one_, &two_, &three_});
+  for (const TestPod* pod : {&one_, &two_, &three_}) pod->address();
+  ASSERT_TRUE(commit());
+  {
+    const auto scope = netns::Scope::enter(node_.netns()).value();
+    ASSERT_TRUE(netns::writeSysctl("netfilter/nf_conntrack_udp_timeout", "8"));
+  }
+  UdpPair own(one_, two_, 6999, false);
+  ASSERT_TRUE(own.exchange());
+  begin(one_, 5000);
+  EXPECT_GE(held(), kPortExactly);
+  EXPECT_LE(held(), kPortMost);
+  EXPECT_FALSE(arrives(one_, first(one_, 60000), two_));
+  // What it has goes on, and whatever is no flow.
+  EXPECT_TRUE(own.exchange());
+  EXPECT_TRUE(arrives(one_, one_.question(isolation::of(two_.mac())), two_));
+  for (unsigned i = 0; i < 300; ++i) {
+    ASSERT_TRUE(arrives(three_, first(three_, 2000 + i), two_)) << i;
+  }
+  EXPECT_GE(node_.guard().beyond(), 5000 - kPortMost);
+  EXPECT_THAT(node_.guard().beyondByPort(), testing::ElementsAre(testing::Pair(
+                                                one_.port(), node_.guard().beyond())));
+  EXPECT_EQ(node_.guard().denied(), Denied{}) << "no policy denied it";
+  // Where its flows end it may begin others.
+  EXPECT_TRUE(eventually([&] { return arrives(one_, first(one_, 60001), two_); }));
+}
+
+TEST_F(PolicySharesTest, WhatAPolicyDeniesTakesNothing) {
+  plug({&one_, &two_, &three_});
+  ASSERT_TRUE(commit());
+  begin(one_, 5000, 7001);
+  EXPECT_LE(held(), 1U);
+  EXPECT_TRUE(eventually([&] { return arrives(one_, first(one_, 60000), two_); }));
+}
+
+TEST_F(PolicySharesTest, WhoComesByAWireLeavesHalfOfTheTable) {
+  plug({&one_, &two_, &three_});
+  TestNode other{{"br-blue"}};
+  if (!other.guard().tracking()) GTEST_SKIP() << "the kernel tells no flows of bridges";
+  node_.wire(other);
+  TestPod far(9, "f");
+  far.plug(other);
+  far.announce();
+  ASSERT_TRUE(commit());
+  begin(far, 8000);
+  EXPECT_GE(held(), kWireExactly);
+  EXPECT_LE(held(), kWireMost);
+  EXPECT_FALSE(arrives(far, first(far, 60000), two_));
+  EXPECT_TRUE(arrives(one_, first(one_, 60000), two_));
+  EXPECT_THAT(node_.guard().beyondByPort(), testing::ElementsAre(testing::Pair("mnx1", testing::_)));
+}
+
+TEST_F(PolicySharesTest, ARestartWritesNothingAndForgetsNoFlow) {
+  plug({&one_, &two_, &three_});
+  ASSERT_TRUE(commit());
+  begin(one_, 5000);
+  node_.start({.mostFlows = kTable});
+  ASSERT_TRUE(commit());
+  EXPECT_EQ(node_.guard().commits(), 0U);
+  EXPECT_FALSE(arrives(one_, first(one_, 60000), two_));
+  EXPECT_GT(node_.guard().beyond(), 0U);
+}
+
+TEST_F(PolicySharesTest, TablesOfBeforeAreReplacedUnderOpenFlows) {
+  plug({&one_, &two_, &three_});
+  for (const TestPod* pod : {&one_, &two_}) pod->address();
+  node_.start({.mostFlows = 0});
+  ASSERT_TRUE(commit());
+  UdpPair open(one_, two_, 6999, false);
+  ASSERT_TRUE(open.exchange());
+  begin(one_, 5000);
+  EXPECT_GE(held(), 5000U) << "nobody was limited";
+  EXPECT_TRUE(node_.guard().beyondByPort().empty());
+  node_.start({.mostFlows = kTable});
+  ASSERT_TRUE(commit());
+  EXPECT_TRUE(open.exchange());
+  begin(three_, 5000);
+  EXPECT_GT(node_.guard().beyond(), 0U);
+  EXPECT_EQ(node_.elements()["networks"].size(), 3U);
+}
+
+TEST_F(PolicySharesTest, WhatIsHeldOfTheTableIsTold) {
+  EXPECT_EQ(node_.guard().flows(), std::nullopt) << "nothing is tracked";
+  plug({&one_, &two_, &three_});
+  ASSERT_TRUE(commit());
+  EXPECT_LE(held(), 4U);
+  begin(one_, 100);
+  const FlowTable table = node_.guard().flows().value();
+  EXPECT_GE(table.held, 100U);
+  const auto scope = netns::Scope::enter(node_.netns()).value();
+  EXPECT_EQ(std::to_string(table.most), netns::readSysctl("netfilter/nf_conntrack_max").value());
+}
+
+}  // namespace
+}  // namespace multinet::agent::policing
