@@ -125,6 +125,10 @@ Metrics::Metrics()
                   .Name("multinet_agent_policy_denied")
                   .Help("Packets that policies denied since the start, by direction")
                   .Register(registry_)),
+      flows_(prometheus::BuildGauge()
+                 .Name("multinet_agent_policy_flows")
+                 .Help("Connections that the node's switch follows, and the most that it can")
+                 .Register(registry_)),
       apiCalls_(prometheus::BuildCounter()
                     .Name("multinet_agent_api_calls_total")
                     .Help("Calls to the API server by HTTP status; 0: no answer")
@@ -235,6 +239,8 @@ void Metrics::show(const Gauges& gauges) {
   isolated_.Add({{"state", "NotEnforced"}}).Set(static_cast<double>(policies.notEnforced));
   denied_.Add({{"direction", "egress"}}).Set(static_cast<double>(gauges.denied.egress));
   denied_.Add({{"direction", "ingress"}}).Set(static_cast<double>(gauges.denied.ingress));
+  flows_.Add({{"state", "held"}}).Set(gauges.flows.held);
+  flows_.Add({{"state", "most"}}).Set(gauges.flows.most);
   for (const async::LaneHealth& lane : gauges.lanes) {
     const prometheus::Labels labels{{"lane", lane.name}};
     laneDepth_.Add(labels).Set(static_cast<double>(lane.depth));

@@ -83,6 +83,7 @@ class Metrics {
   prometheus::Gauge& policiesStale_;
   prometheus::Family<prometheus::Gauge>& isolated_;
   prometheus::Family<prometheus::Gauge>& denied_;
+  prometheus::Family<prometheus::Gauge>& flows_;
   prometheus::Family<prometheus::Counter>& apiCalls_;
   prometheus::Family<prometheus::Histogram>& apiSeconds_;
   prometheus::Family<prometheus::Counter>& doorCalls_;

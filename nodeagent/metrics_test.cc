@@ -66,6 +66,9 @@ TEST_F(MetricsTest, ShowsWhatIsThereWhenAsked) {
   EXPECT_THAT(text(), HasSubstr(R"(multinet_agent_policy_interfaces{state="Enforced"} 2)"));
   EXPECT_THAT(text(), HasSubstr(R"(multinet_agent_policy_interfaces{state="NotEnforced"} 2)"));
   EXPECT_THAT(text(), HasSubstr(R"(multinet_agent_policy_denied{direction="ingress"} 7)"));
+  gauges_.flows = {.held = 300, .most = 4096};
+  EXPECT_THAT(text(), HasSubstr(R"(multinet_agent_policy_flows{state="held"} 300)"));
+  EXPECT_THAT(text(), HasSubstr(R"(multinet_agent_policy_flows{state="most"} 4096)"));
   gauges_.drops = {{"arp", 5}};
   EXPECT_THAT(text(), HasSubstr(R"(multinet_agent_port_security_drops{reason="arp"} 5)"));
   EXPECT_THAT(get("/readyz").body, HasSubstr("no kubeconfig"));

@@ -61,8 +61,7 @@ report::NodeCondition policiesEnforced(const policing::NodePolicies& held) {
     return {kType, State::True, "FlowsCrowded",
             "Pods of this node are held to the policies of their networks, but the table of "
             "connections is nearly full (" +
-                std::to_string(held.crowded->held) + " of " +
-                std::to_string(held.crowded->most) +
+                std::to_string(held.crowded->held) + " of " + std::to_string(held.crowded->most) +
                 "), and new ones may be dropped: the agent's log names pods that hold their share; "
                 "raise net.netfilter.nf_conntrack_max on the node and start its agent anew"};
   }

@@ -178,14 +178,14 @@ class PolicyGuard {
   std::uint32_t lastGeneration_ = 0;
   std::uint64_t changes_ = 0;  ///< that aren't over with their transaction
   bool settling_ = false;
-  std::string trouble_;              ///< logged already
-  Denied before_;                    ///< of tables that were replaced
-  Denied now_;                       ///< of these
-  std::uint64_t beyondBefore_ = 0;   ///< likewise
+  std::string trouble_;             ///< logged already
+  Denied before_;                   ///< of tables that were replaced
+  Denied now_;                      ///< of these
+  std::uint64_t beyondBefore_ = 0;  ///< likewise
   std::uint64_t beyondNow_ = 0;
-  nft::Counts beyondTold_;           ///< packets of each port at the last look
+  nft::Counts beyondTold_;             ///< packets of each port at the last look
   std::set<std::string> beyondNames_;  ///< ports of which was told
-  std::optional<async::Lane> lane_;  // last: it uses all of the above
+  std::optional<async::Lane> lane_;    // last: it uses all of the above
 };
 
 }  // namespace multinet::agent::policing

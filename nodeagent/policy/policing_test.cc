@@ -262,6 +262,15 @@ class PolicingTest : public ::testing::Test {
     return some;
   }
 
+  Kernel door() {
+    Kernel kernel = kernel_.door();
+    kernel.flows = [this] {
+      const std::lock_guard lock(mutex_);
+      return flows_;
+    };
+    return kernel;
+  }
+
   static PolicingOptions options() {
     PolicingOptions options{.gather = milliseconds(0)};
     options.gatewayOf = [](const IntentId& intent) {
@@ -279,9 +288,11 @@ class PolicingTest : public ::testing::Test {
   std::uint64_t revision_ = 0;
   std::optional<Error> trouble_;
   bool isSilent_ = false;
+  std::optional<FlowTable> crowded_;
+  std::optional<FlowTable> flows_;
   Ends ends_;
   Policing policing_{caches_,
-                     kernel_.door(),
+                     door(),
                      [this] { return Result<Ends>(ends_); },
                      {[this](const PodUid& pod, const NetworkUid&, const auto& policy) {
                         const std::lock_guard lock(mutex_);
@@ -295,6 +306,7 @@ class PolicingTest : public ::testing::Test {
                         const std::lock_guard lock(mutex_);
                         trouble_ = held.trouble;
                         isSilent_ = held.isSilent;
+                        crowded_ = held.crowded;
                       }},
                      clock_,
                      options()};
@@ -615,6 +627,37 @@ TEST_F(PolicingTest, PoliciesOfWhichNothingIsHeardAreHeldToAndToldAsOld) {
     clock_.advance(seconds(10));
     return !policing_.counts().stale && !isSilent();
   }));
+}
+
+TEST_F(PolicingTest, ATableOfFlowsThatIsNearlyFullIsToldTillItHasRoom) {
+  policing_.recovered();
+  const auto set = [this](std::optional<FlowTable> table) {
+    {
+      const std::lock_guard lock(mutex_);
+      flows_ = table;
+    }
+    clock_.advance(std::chrono::seconds(10));
+  };
+  const auto told = [this] {
+    const std::lock_guard lock(mutex_);
+    return crowded_;
+  };
+  set(FlowTable{899, 1000});
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  EXPECT_EQ(told(), std::nullopt);
+  set(FlowTable{900, 1000});
+  EXPECT_TRUE(eventually([&] { return told() == FlowTable{900, 1000}; }));
+  set(FlowTable{800, 1000});
+  set(FlowTable{801, 1000});
+  EXPECT_EQ(told(), (FlowTable{900, 1000})) << "it isn't told of each look";
+  set(FlowTable{799, 1000});
+  EXPECT_TRUE(eventually([&] { return told() == std::nullopt; }));
+  set(FlowTable{1000, 1000});
+  EXPECT_TRUE(eventually([&] { return told().has_value(); }));
+  set(std::nullopt);
+  EXPECT_TRUE(eventually([&] { return told() == std::nullopt; })) << "nobody is isolated";
 }
 
 TEST_F(PolicingTest, ANodeWithoutPodsHearsOfNoPoliciesAndIsSilent) {

@@ -14,7 +14,7 @@ constexpr std::uint64_t kRoomy = 80;
 
 bool isAbove(const FlowTable& table, std::uint64_t percent) {
   constexpr std::uint64_t kWhole = 100;
-  return table.held * kWhole >= table.most * percent;
+  return table.most != 0 && table.held * kWhole >= table.most * percent;
 }
 
 }  // namespace
@@ -155,8 +155,7 @@ void Policing::tell() {
     counts_ = counts;
   }
   publishAdmissions();
-  reports_.node(
-      {counts.isolated > 0, std::move(trouble), freshness_.isSilentAlone(), crowded_});
+  reports_.node({counts.isolated > 0, std::move(trouble), freshness_.isSilentAlone(), crowded_});
   if (!recovered_) return;
   const std::uint64_t now = revision();
   if (std::exchange(toldRevision_, now) != now) reports_.revision(now);

@@ -27,7 +27,8 @@ class PolicySharesTest : public testing::Test {
     for (TestPod* pod : pods) pod->plug(node_);
     for (TestPod* pod : pods) pod->announce();
   }
-  /// Whoever is on the network may send UDP to ports 6999 and 7000 of `two`; nobody else is isolated.
+  /// Whoever is on the network may send UDP to ports 6999 and 7000 of `two`; nobody else is
+  /// isolated.
   [[nodiscard]] Status commit() {
     Policed wanted;
     wanted.program.ingress[two_.key()] = 1;
@@ -37,8 +38,8 @@ class PolicySharesTest : public testing::Test {
   }
   /// The first packet of a flow to `two`.
   [[nodiscard]] Bytes first(const TestPod& from, unsigned source, unsigned port = 7000) const {
-    return ethernet(two_.mac(), from.mac(), kIpv4, ipv4(from.v4(), two_.v4(), kUdp,
-                                                        udp(source, port)));
+    return ethernet(two_.mac(), from.mac(), kIpv4,
+                    ipv4(from.v4(), two_.v4(), kUdp, udp(source, port)));
   }
   /// As many flows, each begun once. `two` hears the last word when all of them have passed.
   void begin(const TestPod& from, unsigned flows, unsigned port = 7000) const {
@@ -80,8 +81,8 @@ TEST_F(PolicySharesTest, APortHoldsItsShareAndNobodyPaysForIt) {
     ASSERT_TRUE(arrives(three_, first(three_, 2000 + i), two_)) << i;
   }
   EXPECT_GE(node_.guard().beyond(), 5000 - kPortMost);
-  EXPECT_THAT(node_.guard().beyondByPort(), testing::ElementsAre(testing::Pair(
-                                                one_.port(), node_.guard().beyond())));
+  EXPECT_THAT(node_.guard().beyondByPort(),
+              testing::ElementsAre(testing::Pair(one_.port(), node_.guard().beyond())));
   EXPECT_EQ(node_.guard().denied(), Denied{}) << "no policy denied it";
   // Where its flows end it may begin others.
   EXPECT_TRUE(eventually([&] { return arrives(one_, first(one_, 60001), two_); }));
@@ -109,7 +110,8 @@ TEST_F(PolicySharesTest, WhoComesByAWireLeavesHalfOfTheTable) {
   EXPECT_LE(held(), kWireMost);
   EXPECT_FALSE(arrives(far, first(far, 60000), two_));
   EXPECT_TRUE(arrives(one_, first(one_, 60000), two_));
-  EXPECT_THAT(node_.guard().beyondByPort(), testing::ElementsAre(testing::Pair("mnx1", testing::_)));
+  EXPECT_THAT(node_.guard().beyondByPort(),
+              testing::ElementsAre(testing::Pair("mnx1", testing::_)));
 }
 
 TEST_F(PolicySharesTest, ARestartWritesNothingAndForgetsNoFlow) {

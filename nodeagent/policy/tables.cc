@@ -198,8 +198,8 @@ void addShareSets(const char* key, const std::string& suffix, nft::Table& table)
   const char* const counts = "size 65535; flags dynamic;";
   table.sets.push_back(filledBy({"held" + suffix, key, {}}, counts));
   table.sets.push_back(filledBy({"held_more" + suffix, key, {}}, counts));
-  table.sets.push_back(filledBy({"crowded" + suffix, key, {}},
-                                "size 65535; flags dynamic,timeout; timeout 10m;"));
+  table.sets.push_back(
+      filledBy({"crowded" + suffix, key, {}}, "size 65535; flags dynamic,timeout; timeout 10m;"));
 }
 
 /// Of the first packet of each flow. Who is crowded stays so for ten minutes, so that beginning and
@@ -210,8 +210,8 @@ void addShareRules(const std::string& key, const std::string& suffix, Share shar
     return std::max(mostFlows / kParts * parts, kCountOneOf);
   };
   std::vector<std::string> rules = std::move(before);
-  rules.push_back(fmt::format("{} != @crowded{} numgen random mod {} != 0 return", key, suffix,
-                              kCountOneOf));
+  rules.push_back(
+      fmt::format("{} != @crowded{} numgen random mod {} != 0 return", key, suffix, kCountOneOf));
   rules.push_back(fmt::format("{} != @crowded{} goto sampled{}", key, suffix, suffix));
   rules.push_back(
       fmt::format("add @held_more{0} {{ {1} ct count over {2} }} update @crowded{0} {{ {1} }} "
@@ -222,8 +222,8 @@ void addShareRules(const std::string& key, const std::string& suffix, Share shar
       {"sampled" + suffix,
        "",
        0,
-       {fmt::format("add @held{0} {{ {1} ct count over {2} }} update @crowded{0} {{ {1} }}",
-                    suffix, key, partOf(share.loosely) / kCountOneOf)}});
+       {fmt::format("add @held{0} {{ {1} ct count over {2} }} update @crowded{0} {{ {1} }}", suffix,
+                    key, partOf(share.loosely) / kCountOneOf)}});
 }
 
 /// Drops what the other table found to be beyond a share, here where its port is known; where that
@@ -382,10 +382,10 @@ nft::Table flowsTable(Tracking tracking, std::uint32_t mostFlows) {
   if (ofBridges) table.sets.push_back({"tracked", "ifname", {}});
   addShareSets(ofBridges ? "ifname" : "mark", "", table);
   addShareSets("ifname", kWire, table);
-  addShareRules(ofBridges ? "iifname" : "meta mark", "", kPortShare, mostFlows,
-                {std::string(ofBridges ? "iifname != @tracked" : "meta mark 0") + " goto first" +
-                 kWire},
-                table);
+  addShareRules(
+      ofBridges ? "iifname" : "meta mark", "", kPortShare, mostFlows,
+      {std::string(ofBridges ? "iifname != @tracked" : "meta mark 0") + " goto first" + kWire},
+      table);
   addShareRules(in, kWire, kWireShare, mostFlows, {}, table);
   return table;
 }

@@ -49,7 +49,8 @@ Result<std::uint32_t> readSetting(const Fd& fd) {
   std::uint32_t number = 0;
   const auto read = std::from_chars(text.data(), text.data() + size, number);
   if (read.ec != std::errc()) {
-    return fail(Code::DataLoss, "NotANumber", "read the table of flows: the kernel gives no number");
+    return fail(Code::DataLoss, "NotANumber",
+                "read the table of flows: the kernel gives no number");
   }
   return number;
 }
@@ -60,7 +61,8 @@ std::optional<Tracking> findTracking(nft::Committer& committer) {
   if (takes(committer, Tracking::Bridge, kUnlimited)) return Tracking::Bridge;
   // The bridges' settings are there without the module, too.
   const bool hasModule = netns::readSysctl("bridge/bridge-nf-call-iptables").has_value();
-  if (hasModule && takes(committer, Tracking::BrNetfilter, kUnlimited)) return Tracking::BrNetfilter;
+  if (hasModule && takes(committer, Tracking::BrNetfilter, kUnlimited))
+    return Tracking::BrNetfilter;
   return std::nullopt;
 }
 
