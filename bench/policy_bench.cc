@@ -65,11 +65,11 @@ Policed wanted(unsigned ports, unsigned peers) {
   }
   // The node's own pods, and others with a gap behind each.
   for (unsigned i = 1; i <= ports; ++i) {
-    out.program.addresses[{addressOf(i), addressOf(i)}] = kPeers;
+    out.program.addresses.put({addressOf(i), addressOf(i)}, kPeers);
   }
   for (unsigned i = 0; i < peers; ++i) {
     const IpAddress peer = addressOf(1000 + 2 * i);
-    out.program.addresses[{peer, peer}] = kPeers;
+    out.program.addresses.put({peer, peer}, kPeers);
   }
   out.program.permits = {{kSubject, kPeers, api::Protocol::UDP, 1, 65535},
                          {kSubject, kPeers, api::Protocol::TCP, 1, 65535}};

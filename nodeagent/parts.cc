@@ -187,9 +187,13 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
                 {std::move(wanted.program), std::move(wanted.ports), std::move(wanted.gateways)});
           },
           [this](const NetworkUid& network) { policyGuard_->forget(network); },
-          [this](const NetworkUid& network, const policy::Program& program, const auto& pods) {
-            return podGuards_->commit(network, program, pods);
+          [this](const NetworkUid& network, const std::string& bridge,
+                 const policing::PolicedChange& change) {
+            return policyGuard_->change(network, bridge, change);
           },
+          [this](const NetworkUid& network, const policy::Program& program,
+                 const policy::AddressChange* since,
+                 const auto& pods) { return podGuards_->commit(network, program, since, pods); },
           [this](const attach::PodPort& port) { return podGuards_->linked(port); },
           [this](const attach::PodPort& port) { podGuards_->leave(port); },
           [this] { return policyGuard_->flows(); }},

@@ -67,15 +67,12 @@ class SliceSource final : public policy::Source {
     if (known != nullptr) return *known;
     known = std::make_unique<policy::Named>();
     known->key = uid + " " + hash + " " + std::to_string(port);
-    policy::Ranges ranges;
     for (const auto* one : carrying(uid, hash)) {
       for (const auto& entry : one->members->entries) {
         if (entry.port.value_or(0) != port) continue;
-        const auto address = *IpAddress::parse(entry.address);
-        ranges.push_back({address, address});
+        ++known->members[*IpAddress::parse(entry.address)];
       }
     }
-    known->ranges = policy::joined(std::move(ranges));
     return *known;
   }
 

@@ -205,9 +205,9 @@ std::string show(const Program& program) {
   for (const auto& [pod, subject] : program.egress) {
     out += pod.str() + " sends as " + std::to_string(subject) + "\n";
   }
-  for (const auto& [range, number] : program.addresses) {
+  program.addresses.each([&](const AddressRange& range, Number number) {
     out += range.first.str() + " to " + range.last.str() + ": " + std::to_string(number) + "\n";
-  }
+  });
   for (const auto& permit : program.permits) {
     out += std::to_string(permit.subject) + " with " + std::to_string(permit.peers) + " protocol " +
            (permit.protocol ? std::to_string(static_cast<int>(*permit.protocol)) : "any") + " " +

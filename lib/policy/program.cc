@@ -7,15 +7,6 @@
 namespace multinet::policy {
 namespace {
 
-Number classOf(const Program& program, const IpAddress& address) {
-  auto after = program.addresses.lower_bound({address, address});
-  if (after != program.addresses.end() && after->first.first == address) return after->second;
-  if (after == program.addresses.begin()) return kEverybody;
-  const auto& [range, number] = *std::prev(after);
-  // Ordered by family first: a range before it may be of the other one.
-  return range.last.family() == address.family() && address <= range.last ? number : kEverybody;
-}
-
 bool permits(const Program& program, Number subject, Number peers, const Packet& packet) {
   if (program.permits.contains({subject, peers, std::nullopt, 0, 0})) return true;
   if (!packet.protocol) return false;
@@ -34,7 +25,7 @@ bool allowsEnd(const Program& program, const std::map<PodKey, Number>& subjects,
   const auto subject = subjects.find(*pod);
   if (subject == subjects.end()) return true;
   if (permits(program, subject->second, kEverybody, packet)) return true;
-  const Number peers = classOf(program, peer);
+  const Number peers = program.addresses.of(peer);
   return peers != kEverybody && permits(program, subject->second, peers, packet);
 }
 
@@ -79,7 +70,7 @@ void Numbers::keepOnly(const std::vector<const Program*>& programs) {
     for (const auto* subjects : {&program->egress, &program->ingress}) {
       for (const auto& [pod, number] : *subjects) used.insert(number);
     }
-    for (const auto& [range, number] : program->addresses) used.insert(number);
+    for (const auto& [number, count] : program->addresses.uses()) used.insert(number);
   }
   std::erase_if(known_, [&](const auto& one) { return !used.contains(one.second); });
 }
@@ -105,7 +96,7 @@ Delta delta(const Program& before, const Program& after) {
   Delta out;
   out.egress = changeOfMap(before.egress, after.egress);
   out.ingress = changeOfMap(before.ingress, after.ingress);
-  out.addresses = changeOfMap(before.addresses, after.addresses);
+  out.addresses = policy::changeOf(before.addresses, after.addresses);
   auto [removed, added] = changeOf(before.permits, after.permits);
   out.permits = {std::move(removed), std::move(added)};
   return out;
@@ -114,7 +105,7 @@ Delta delta(const Program& before, const Program& after) {
 void apply(const Delta& delta, Program& program) {
   applyToMap(delta.egress, program.egress);
   applyToMap(delta.ingress, program.ingress);
-  applyToMap(delta.addresses, program.addresses);
+  policy::apply(delta.addresses, program.addresses);
   for (const auto& permit : delta.permits.removed) program.permits.erase(permit);
   program.permits.insert(delta.permits.added.begin(), delta.permits.added.end());
 }

@@ -5,7 +5,6 @@
 // address, whatever the number of pods.
 #pragma once
 
-#include <boost/container/flat_map.hpp>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -14,15 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "lib/policy/address_classes.h"
 #include "lib/policy/evaluate.h"
+#include "lib/policy/numbers.h"
 #include "lib/policy/source.h"
 
 namespace multinet::policy {
-
-/// A subject or a class.
-using Number = std::uint32_t;
-/// In a permit, instead of a class: whatever the address is.
-inline constexpr Number kEverybody = 0;
 
 /// A subject may speak with a class by these ports, both ends too.
 struct Permit {
@@ -34,10 +30,6 @@ struct Permit {
   auto operator<=>(const Permit&) const = default;
 };
 
-/// Addresses by class; disjoint; who isn't here is in none. In one piece of memory: each change
-/// goes through all of them, and there may be 100,000. To be filled in order.
-using AddressClasses = boost::container::flat_map<AddressRange, Number>;
-
 /// Two that allow the same are equal, where one Numbers gave the numbers.
 struct Program {
   std::map<PodKey, Number> egress;   ///< isolated on what they send, by subject
@@ -45,22 +37,6 @@ struct Program {
   AddressClasses addresses;
   std::set<Permit> permits;  ///< of one subject, class and protocol neither overlap nor touch
   bool operator==(const Program&) const = default;
-};
-
-/// Gives each subject and class a number that it keeps while it is in use, so that the programs of
-/// one moment and the next differ in what changed alone. One for all networks that share a kernel's
-/// sets. Not for several threads.
-class Numbers {
- public:
-  /// From 1; the same for the same text.
-  [[nodiscard]] Number of(const std::string& text);
-  /// Forgets what none of the programs uses. Numbers aren't given again before all 32 bits were.
-  void keepOnly(const std::vector<const Program*>& programs);
-  [[nodiscard]] std::size_t size() const { return known_.size(); }
-
- private:
-  std::map<std::string, Number> known_;
-  Number last_ = 0;
 };
 
 /// An interface on the network that is to be isolated as policies say.
@@ -93,21 +69,11 @@ struct Compiled {
 [[nodiscard]] bool allows(const Program& program, const Packet& packet, const PodKey* from,
                           const PodKey* to);
 
-/// Elements of a map or set that go and come; one that changes is in both.
-template <class Element>
-struct Change {
-  std::vector<Element> removed;
-  std::vector<Element> added;
-  bool operator==(const Change&) const = default;
-
-  [[nodiscard]] bool empty() const { return removed.empty() && added.empty(); }
-};
-
 /// The way from one program to another. To be applied as one transaction.
 struct Delta {
   Change<std::pair<PodKey, Number>> egress;
   Change<std::pair<PodKey, Number>> ingress;
-  Change<std::pair<AddressRange, Number>> addresses;
+  AddressChange addresses;
   Change<Permit> permits;
   bool operator==(const Delta&) const = default;
 

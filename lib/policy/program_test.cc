@@ -36,9 +36,9 @@ api::PolicyPort tcp(std::int32_t first, std::int32_t last) {
 
 std::vector<std::string> spell(const AddressClasses& addresses) {
   std::vector<std::string> out;
-  for (const auto& [range, number] : addresses) {
+  addresses.each([&](const AddressRange& range, Number) {
     out.push_back(range.first.str() + "-" + range.last.str());
-  }
+  });
   return out;
 }
 

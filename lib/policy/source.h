@@ -14,10 +14,25 @@
 
 namespace multinet::policy {
 
-/// Somebody whom rules name.
+/// Pods' addresses, each with how often it was told.
+using Members = std::map<IpAddress, std::uint32_t>;
+
+/// Somebody whom rules name: a block, or pods.
 struct Named {
-  std::string key;  ///< the same for the same, whatever their addresses; never two with one
-  Ranges ranges;    ///< in order, disjoint
+  std::string key;    ///< the same for the same, whatever their addresses; never two with one
+  Ranges ranges{};    ///< of a block; in order, disjoint
+  Members members{};  ///< of pods
+  /// Another with each change of who they are; 0: any two may differ.
+  std::uint64_t version = 0;
+};
+
+/// Members of such pods that went and came. None is in both.
+struct MemberChange {
+  std::string key;           ///< of a Named
+  std::uint64_t before = 0;  ///< its version
+  std::uint64_t after = 0;   ///< likewise
+  std::vector<IpAddress> gone{};
+  std::vector<IpAddress> come{};
 };
 
 /// Of one network. What is returned stays for as long as the source.

@@ -1,3 +1,5 @@
+#include <functional>
+
 #include "lib/api/spelling.h"
 #include "lib/policy/key.h"
 #include "lib/policy/match.h"
@@ -31,17 +33,19 @@ WorldSource::WorldSource(const World& world, const std::string& network)
 template <class FindOut>
 const Named& WorldSource::know(const std::string& key, FindOut findOut) {
   auto& known = known_[key];
-  if (known == nullptr) known = std::make_unique<Named>(Named{key, joined(findOut())});
+  if (known != nullptr) return *known;
+  known = std::make_unique<Named>(Named{.key = key});
+  for (const IpAddress& one : findOut()) ++known->members[one];
   return *known;
 }
 
 const Named& WorldSource::podsOf(const api::PodNetworkPolicy& policy, const api::PolicyPeer& peer) {
   const std::string& home = policy.metadata.nameSpace;
   return know(keyOf(peer, home), [&] {
-    Ranges out;
+    std::vector<IpAddress> out;
     for (const Pod* pod : pods_) {
       if (!match::isPod(peer, home, *pod, world_)) continue;
-      for (const auto& one : pod->on(network_)->addresses) out.push_back({one, one});
+      for (const auto& one : pod->on(network_)->addresses) out.push_back(one);
     }
     return out;
   });
@@ -58,30 +62,30 @@ const Named& WorldSource::podsIn(const std::string& nameSpace) {
 Source::ByPort WorldSource::withPort(const api::PodNetworkPolicy& policy,
                                      const api::PolicyPeer* peer, const api::PolicyPort& port) {
   std::string whose;
-  Ranges block;
-  const Ranges* within = nullptr;
+  std::function<bool(const IpAddress&)> isOne = [](const IpAddress&) { return true; };
   if (peer != nullptr && peer->ipBlock) {
     whose = keyOf(*peer->ipBlock);
-    block = rangesOf(*peer->ipBlock);
-    within = &block;
+    isOne = [block = rangesOf(*peer->ipBlock)](const IpAddress& one) {
+      return contains(block, one);
+    };
   } else if (peer != nullptr) {
     const Named& named = podsOf(policy, *peer);
     whose = named.key;
-    within = &named.ranges;
+    isOne = [&named](const IpAddress& one) { return named.members.contains(one); };
   }
-  std::map<std::uint16_t, Ranges> byPort;
+  std::map<std::uint16_t, std::vector<IpAddress>> byPort;
   for (const Pod* pod : pods_) {
     const auto ports = match::portsOf(port, pod);
     if (!ports) continue;
     for (const auto& one : pod->on(network_)->addresses) {
-      if (within == nullptr || contains(*within, one)) byPort[ports->first].push_back({one, one});
+      if (isOne(one)) byPort[ports->first].push_back(one);
     }
   }
   ByPort out;
-  for (auto& [number, ranges] : byPort) {
+  for (auto& [number, addresses] : byPort) {
     Key key('n');
     key.add(whose).add(port.port->name).add(k8s::spell(port.protocol)).add(number);
-    out.emplace_back(number, &know(key.text(), [&] { return std::move(ranges); }));
+    out.emplace_back(number, &know(key.text(), [&] { return std::move(addresses); }));
   }
   return out;
 }

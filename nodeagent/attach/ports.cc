@@ -130,6 +130,14 @@ bool isPolicedInPod(const InterfacePlan& interface) {
   return !traitsOf(interface.link).hasHostEnd && !isWireUnseen(interface);
 }
 
+bool hasEnd(const InterfacePlan& interface) {
+  return traitsOf(interface.link).hasHostEnd;
+}
+
+bool isCovered(const InterfacePlan& interface) {
+  return hasEnd(interface) || isPolicedInPod(interface);
+}
+
 Result<std::vector<std::string>> policeInterfaces(Policies* policies, const Pod& pod,
                                                   const Desired& desired, const Observed& observed,
                                                   const std::vector<drivers::Op>& steps) {

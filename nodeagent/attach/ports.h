@@ -57,6 +57,10 @@ struct SecuredInterfaces {
 
 /// Links that policies are held against in the pod itself, since they have no end on the node.
 [[nodiscard]] bool isPolicedInPod(const InterfacePlan& interface);
+/// Those that have one.
+[[nodiscard]] bool hasEnd(const InterfacePlan& interface);
+/// Whether anything can hold it to policies.
+[[nodiscard]] bool isCovered(const InterfacePlan& interface);
 /// What policies say of all interfaces, after their rules. The names of those in the pod whose
 /// links are still to be made. Without `policies` none says anything.
 [[nodiscard]] Result<std::vector<std::string>> policeInterfaces(

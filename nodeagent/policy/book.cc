@@ -1,6 +1,9 @@
 #include "nodeagent/policy/book.h"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
+#include <span>
 
 #include "lib/kube/store.h"
 #include "lib/policy/key.h"
@@ -31,27 +34,26 @@ std::uint64_t revisionOf(const Slice& slice) {
   return kube::revisionOf(slice.metadata.resourceVersion);
 }
 
-std::shared_ptr<const Members> membersOf(Slices from, const std::string& uid,
-                                         const std::string& hash) {
+std::shared_ptr<Members> membersOf(Slices from, const std::string& uid, const std::string& hash,
+                                   std::uint64_t& version) {
   auto out = std::make_shared<Members>();
-  policy::Ranges all;
-  std::map<std::uint16_t, policy::Ranges> byPort;
+  out->all = {.key = keyOf(uid, hash), .version = ++version};
   for (const auto& slice : from) {
     for (const api::PolicyMember& member : slice->members->entries) {
       ++out->count;
       const auto address = IpAddress::parse(member.address);
       if (!address) continue;
       if (!member.port) {
-        all.push_back({*address, *address});
+        ++out->all.members[*address];
       } else if (*member.port > 0 && *member.port <= UINT16_MAX) {
-        byPort[static_cast<std::uint16_t>(*member.port)].push_back({*address, *address});
+        ++out->byPort[static_cast<std::uint16_t>(*member.port)].members[*address];
       }
     }
   }
   out->from = std::move(from);
-  out->all = {keyOf(uid, hash), policy::joined(std::move(all))};
-  for (auto& [port, ranges] : byPort) {
-    out->byPort.emplace(port, policy::Named{keyOf(uid, hash, port), joined(std::move(ranges))});
+  for (auto& [port, named] : out->byPort) {
+    named.key = keyOf(uid, hash, port);
+    named.version = ++version;
   }
   return out;
 }
@@ -72,7 +74,8 @@ bool isNewer(const Slice& one, const Slice& than) {
          std::pair(than.head->policyGeneration, revisionOf(than));
 }
 
-ToldPtr toldOf(const Slice& head, std::map<At, Slices> members, const ToldPtr& before) {
+ToldPtr toldOf(const Slice& head, std::map<At, Slices> members, const ToldPtr& before,
+               std::uint64_t& version) {
   auto out = std::make_shared<Told>();
   out->uid = head.policyUID;
   out->revision = revisionOf(head);
@@ -86,17 +89,19 @@ ToldPtr toldOf(const Slice& head, std::map<At, Slices> members, const ToldPtr& b
   for (auto& [at, from] : members) {
     const auto known = isSame ? before->peers.find(at) : Peers::const_iterator();
     const bool keeps = isSame && known != before->peers.end() && known->second->from == from;
-    out->peers.emplace(at, keeps ? known->second : membersOf(std::move(from), out->uid, at.second));
+    out->peers.emplace(
+        at, keeps ? known->second : membersOf(std::move(from), out->uid, at.second, version));
   }
   out->complete = isComplete(*head.head, out->peers) ||
                   (isSame && before->generation == out->generation && before->complete);
   return out;
 }
 
-}  // namespace
-
-std::map<std::string, ToldPtr> read(const Slices& slices,
-                                    const std::map<std::string, ToldPtr>& before) {
+/// Puts the slices of one namespace together: of each policy the newest head, with its members;
+/// `before` has what was read of the same slices already.
+std::map<std::string, ToldPtr> read(Slices slices, const std::map<std::string, ToldPtr>& before,
+                                    std::uint64_t& version) {
+  std::ranges::sort(slices, {}, [](const auto& one) { return one->metadata.name; });
   std::map<std::string, const Slice*> heads;
   std::map<std::string, std::map<At, Slices>> members;  // by the policy's UID
   for (const auto& slice : slices) {
@@ -111,24 +116,201 @@ std::map<std::string, ToldPtr> read(const Slices& slices,
   std::map<std::string, ToldPtr> out;
   for (const auto& [name, head] : heads) {
     const auto known = before.find(name);
-    out[name] =
-        toldOf(*head, members[head->policyUID], known == before.end() ? nullptr : known->second);
+    out[name] = toldOf(*head, members[head->policyUID],
+                       known == before.end() ? nullptr : known->second, version);
   }
   return out;
 }
 
-bool Book::update(const std::string& nameSpace, const Slices& slices, BootTime now) {
+using Entries = std::vector<api::PolicyMember>;
+/// Version of those of whom nothing was told; no Book gives it.
+constexpr std::uint64_t kNobody = std::numeric_limits<std::uint64_t>::max();
+
+/// Without what two lists of them begin and end with alike.
+std::pair<std::span<const api::PolicyMember>, std::span<const api::PolicyMember>> differing(
+    const Entries& one, const Entries& other) {
+  std::span<const api::PolicyMember> a(one);
+  std::span<const api::PolicyMember> b(other);
+  const auto begin = static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+  a = a.subspan(begin);
+  b = b.subspan(begin);
+  while (!a.empty() && !b.empty() && a.back() == b.back()) {
+    a = a.first(a.size() - 1);
+    b = b.first(b.size() - 1);
+  }
+  return {a, b};
+}
+
+const Entries& entriesOf(const std::shared_ptr<const Slice>& slice) {
+  static const Entries kNone;
+  return slice == nullptr ? kNone : slice->members->entries;
+}
+
+/// By name.
+void exchangeIn(Slices& all, const Slice* gone, const std::shared_ptr<const Slice>& come) {
+  if (gone != nullptr) {
+    std::erase_if(all, [&](const auto& one) { return one.get() == gone; });
+  }
+  if (come == nullptr) return;
+  const auto name = [](const auto& one) -> const std::string& { return one->metadata.name; };
+  all.insert(std::ranges::upper_bound(all, come->metadata.name, {}, name), come);
+}
+
+/// Which of a peer's Named it is one of, and its address there; null: of none.
+std::pair<policy::Named*, IpAddress> placeOf(const api::PolicyMember& member, Members& all) {
+  const auto address = IpAddress::parse(member.address);
+  if (!address) return {};
+  if (!member.port) return {&all.all, *address};
+  const auto port = all.byPort.find(static_cast<std::uint16_t>(*member.port));
+  return {port == all.byPort.end() ? nullptr : &port->second, *address};
+}
+
+/// Whether each of them is of a port that is known already.
+bool areOfKnownPorts(std::span<const api::PolicyMember> entries, const Members& all) {
+  return std::ranges::all_of(entries, [&](const api::PolicyMember& one) {
+    return !one.port || (*one.port > 0 && *one.port <= UINT16_MAX &&
+                         all.byPort.contains(static_cast<std::uint16_t>(*one.port)));
+  });
+}
+
+bool isSameButForMembers(const Slice& before, const Slice& after) {
+  return before.policyUID == after.policyUID && before.policyName == after.policyName &&
+         before.head->policyGeneration == after.head->policyGeneration &&
+         before.head->spec == after.head->spec &&
+         before.head->podNetworkName == after.head->podNetworkName;
+}
+
+}  // namespace
+
+BookChange Book::update(const std::string& nameSpace, Slices slices, BootTime now) {
   const auto [at, isFirst] = spaces_.try_emplace(nameSpace);
   Space& space = at->second;
-  Slices sorted = slices;
-  std::ranges::sort(sorted, {}, [](const auto& one) { return one->metadata.name; });
-  if (!isFirst && sorted == space.slices) return false;
-  space.slices = std::move(sorted);
-  space.told = read(space.slices, space.told);
+  std::ranges::sort(slices);
+  if (!isFirst && slices == space.slices) return {};
+  auto members = isFirst ? std::nullopt : changeMembers(space, slices);
+  space.slices = std::move(slices);
+  if (members) return {BookChange::What::Members, *std::move(members)};
+  space.told = read(space.slices, space.told, version_);
   std::erase_if(space.holdings,
                 [&](const auto& holding) { return !space.told.contains(holding.first); });
   for (const auto& [name, told] : space.told) take(space.holdings[name], told, isFirst, now);
-  return true;
+  return {BookChange::What::All, {}};
+}
+
+/// By name. Both are in the order of their addresses in memory.
+std::map<std::string, Book::Exchange> Book::exchanges(const Slices& before, const Slices& after) {
+  Slices gone;
+  Slices come;
+  std::ranges::set_difference(before, after, std::back_inserter(gone));
+  std::ranges::set_difference(after, before, std::back_inserter(come));
+  std::map<std::string, Exchange> out;
+  for (auto& one : gone) out[one->metadata.name].gone = one;
+  for (auto& one : come) out[one->metadata.name].come = one;
+  return out;
+}
+
+/// nullopt: it isn't of members alone, of a policy that holds for all pods.
+std::optional<Book::Shift> Book::shiftOf(const Space& space, const Exchange& exchange) {
+  const Slice& one = exchange.come != nullptr ? *exchange.come : *exchange.gone;
+  const auto told = space.told.find(nameOf(one));
+  const auto holding = space.holdings.find(nameOf(one));
+  if (told == space.told.end() || holding == space.holdings.end()) return std::nullopt;
+  const bool isHeld = holding->second.held == told->second && holding->second.next == nullptr;
+  if (!isHeld || !told->second->complete) return std::nullopt;
+  for (const auto& slice : {exchange.gone, exchange.come}) {
+    if (slice != nullptr && slice->policyUID != told->second->uid) return std::nullopt;
+  }
+  const bool isOfHeads = exchange.gone != nullptr && exchange.come != nullptr &&
+                         exchange.gone->head && exchange.come->head;
+  if (isOfHeads) {
+    if (!isSameButForMembers(*exchange.gone, *exchange.come)) return std::nullopt;
+    return Shift{nullptr, "", {exchange}};
+  }
+  const auto at = [](const Slice& slice) {
+    return At{slice.members->podNetworkName, slice.members->peer};
+  };
+  for (const auto& slice : {exchange.gone, exchange.come}) {
+    if (slice != nullptr && (!slice->members || slice->head || at(*slice) != at(one))) {
+      return std::nullopt;
+    }
+  }
+  const auto peer = told->second->peers.find(at(one));
+  if (peer == told->second->peers.end()) return std::nullopt;
+  return Shift{peer->second, at(one).first, {exchange}};
+}
+
+/// nullopt, and nothing done: more than members of policies that hold for all pods changed.
+std::optional<std::vector<BookChange::OnNetwork>> Book::changeMembers(Space& space,
+                                                                      const Slices& after) {
+  std::map<Members*, Shift> shifts;
+  std::vector<std::shared_ptr<const Slice>> heads;
+  for (const auto& [name, exchange] : exchanges(space.slices, after)) {
+    auto one = shiftOf(space, exchange);
+    if (!one) return std::nullopt;
+    if (one->members == nullptr) {
+      heads.push_back(exchange.come);
+      continue;
+    }
+    const auto come = differing(entriesOf(exchange.gone), entriesOf(exchange.come)).second;
+    if (!areOfKnownPorts(come, *one->members)) return std::nullopt;
+    const auto [shift, isNew] = shifts.try_emplace(one->members.get(), *one);
+    if (!isNew) shift->second.slices.push_back(exchange);
+  }
+  std::vector<BookChange::OnNetwork> out;
+  bool isWhole = true;
+  for (const auto& [members, one] : shifts) isWhole = shift(one, out) && isWhole;
+  if (!isWhole) {
+    for (const auto& [members, one] : shifts) members->from.clear();  // to be read again
+    return std::nullopt;
+  }
+  for (const auto& head : heads) {
+    ToldPtr& told = space.told.at(nameOf(*head));
+    auto next = std::make_shared<Told>(*told);
+    next->revision = revisionOf(*head);
+    told = space.holdings.at(nameOf(*head)).held = std::move(next);
+  }
+  return out;
+}
+
+/// False where a port isn't anybody's any more.
+bool Book::shift(const Shift& shift, std::vector<BookChange::OnNetwork>& out) {
+  Members& members = *shift.members;
+  std::map<policy::Named*, std::map<IpAddress, bool>> touched;  // whether it was there
+  const auto touch = [&](const api::PolicyMember& entry) {
+    const auto [named, address] = placeOf(entry, members);
+    if (named != nullptr) touched[named].try_emplace(address, named->members.contains(address));
+    return std::pair(named, address);
+  };
+  // First who comes, so that one which only changes its slice stays.
+  for (const auto& [gone, come] : shift.slices) {
+    for (const auto& entry : differing(entriesOf(gone), entriesOf(come)).second) {
+      const auto [named, address] = touch(entry);
+      if (named != nullptr) ++named->members[address];
+    }
+  }
+  for (const auto& [gone, come] : shift.slices) {
+    for (const auto& entry : differing(entriesOf(gone), entriesOf(come)).first) {
+      const auto [named, address] = touch(entry);
+      if (named != nullptr && --named->members[address] == 0) named->members.erase(address);
+    }
+    members.count += entriesOf(come).size();
+    members.count -= entriesOf(gone).size();
+    exchangeIn(members.from, gone.get(), come);
+  }
+  bool areAllSomebodys = true;
+  for (const auto& [named, addresses] : touched) {
+    policy::MemberChange change{named->key, named->version, 0};
+    for (const auto& [address, wasThere] : addresses) {
+      const bool isThere = named->members.contains(address);
+      if (wasThere && !isThere) change.gone.push_back(address);
+      if (!wasThere && isThere) change.come.push_back(address);
+    }
+    if (change.gone.empty() && change.come.empty()) continue;
+    change.after = named->version = ++version_;
+    areAllSomebodys = areAllSomebodys && (named == &members.all || !named->members.empty());
+    out.push_back({shift.network, std::move(change)});
+  }
+  return areAllSomebodys;
 }
 
 /// What is there when a namespace is first looked at holds as it is: running pods were held to it
@@ -217,7 +399,7 @@ const Members* BookSource::find(const Told* told, const std::string& hash) const
 }
 
 const policy::Named& BookSource::nobody(const std::string& key) {
-  return nobody_.try_emplace(key, policy::Named{key, {}}).first->second;
+  return nobody_.try_emplace(key, policy::Named{.key = key, .version = kNobody}).first->second;
 }
 
 const policy::Named& BookSource::podsOf(const api::PodNetworkPolicy& policy,

@@ -23,15 +23,16 @@ namespace multinet::agent::policing {
 
 using Slices = std::vector<std::shared_ptr<const api::PodNetworkPolicySlice>>;
 
-/// Who one peer of a policy is on one network, as its slices say.
+/// Who one peer of a policy is on one network, as its slices say. While that policy holds for all
+/// pods it changes with them, in place.
 struct Members {
-  Slices from;          ///< in order; the same slices are the same members
+  Slices from;          ///< by name; the same slices are the same members
   policy::Named all{};  ///< of a peer without a port's name
   std::map<std::uint16_t, policy::Named> byPort{};  ///< of one with it
   std::size_t count = 0;                            ///< entries, those that can't be read too
 };
 /// By network and policy::peerHash.
-using Peers = std::map<std::pair<std::string, std::string>, std::shared_ptr<const Members>>;
+using Peers = std::map<std::pair<std::string, std::string>, std::shared_ptr<Members>>;
 
 /// A policy as of one moment, or a network's default SameNamespace in one namespace.
 struct Told {
@@ -45,18 +46,28 @@ struct Told {
 };
 using ToldPtr = std::shared_ptr<const Told>;
 
-/// Puts the slices of one namespace together: of each policy the newest head, with its members;
-/// `before` has what was read of the same slices already.
-[[nodiscard]] std::map<std::string, ToldPtr> read(const Slices& slices,
-                                                  const std::map<std::string, ToldPtr>& before);
+/// What slices that differ came to.
+struct BookChange {
+  enum class What : std::uint8_t {
+    Nothing,
+    Members,  ///< of `members` alone; what policies say, and of whom, is as it was
+    All
+  };
+  struct OnNetwork {
+    std::string network;
+    policy::MemberChange change;
+  };
+  What what = What::Nothing;
+  std::vector<OnNetwork> members{};
+};
 
 class Book {
  public:
   /// Running pods wait so long for the peers of what is new.
   explicit Book(Duration patience) : patience_(patience) {}
 
-  /// All slices of a namespace. False where that changes nothing.
-  bool update(const std::string& nameSpace, const Slices& slices, BootTime now);
+  /// All slices of a namespace, in any order.
+  BookChange update(const std::string& nameSpace, Slices slices, BootTime now);
   /// What was told of other namespaces isn't kept.
   void keepOnly(const std::set<std::string>& nameSpaces);
   [[nodiscard]] bool knows(const std::string& nameSpace) const {
@@ -85,14 +96,33 @@ class Book {
     BootTime since{};  ///< when `next` came
   };
   struct Space {
-    Slices slices;
+    Slices slices;                        ///< by where they are in memory
     std::map<std::string, ToldPtr> told;  ///< by name
     std::map<std::string, Holding> holdings;
   };
 
+  /// A slice in place of another of its name, or without one.
+  struct Exchange {
+    std::shared_ptr<const api::PodNetworkPolicySlice> gone;
+    std::shared_ptr<const api::PodNetworkPolicySlice> come;
+  };
+  /// Of one peer.
+  struct Shift {
+    std::shared_ptr<Members> members;
+    std::string network;
+    std::vector<Exchange> slices;
+  };
+
   void take(Holding& holding, const ToldPtr& told, bool first, BootTime now) const;
+  [[nodiscard]] static std::map<std::string, Exchange> exchanges(const Slices& before,
+                                                                 const Slices& after);
+  [[nodiscard]] static std::optional<Shift> shiftOf(const Space& space, const Exchange& exchange);
+  [[nodiscard]] std::optional<std::vector<BookChange::OnNetwork>> changeMembers(
+      Space& space, const Slices& after);
+  [[nodiscard]] bool shift(const Shift& shift, std::vector<BookChange::OnNetwork>& out);
 
   const Duration patience_;
+  std::uint64_t version_ = 0;  ///< the last that was given to a Named
   std::map<std::string, Space> spaces_;
 };
 

@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "lib/policy/program.h"
+#include "lib/policy/compilation.h"
 #include "lib/policy/test_worlds.h"
 #include "nodeagent/policy/test_slices.h"
 
@@ -65,7 +65,8 @@ std::size_t membersIn(const Told& told) {
 TEST(Book, WhatIsThereAtFirstHoldsAtOnce) {
   Book book(kPatience);
   EXPECT_FALSE(book.knows("shop"));
-  ASSERT_TRUE(book.update("shop", without(slicesOf(fromWeb(), shop(), 5), 0), kNow));
+  ASSERT_NE(book.update("shop", without(slicesOf(fromWeb(), shop(), 5), 0), kNow).what,
+            BookChange::What::Nothing);
   const auto policies = book.policiesFor("shop", BootTime{});
   ASSERT_EQ(policies.size(), 1U);
   EXPECT_FALSE(policies[0]->complete);
@@ -75,13 +76,13 @@ TEST(Book, WhatIsThereAtFirstHoldsAtOnce) {
 
 TEST(Book, ANewPolicyWaitsForItsPeersButNotForPodsThatJoin) {
   Book book(kPatience);
-  ASSERT_TRUE(book.update("shop", {}, kBefore));
+  ASSERT_NE(book.update("shop", {}, kBefore).what, BookChange::What::Nothing);
   const Slices all = slicesOf(fromWeb(), shop(), 5);
-  ASSERT_TRUE(book.update("shop", without(all, 0), kNow));
+  ASSERT_NE(book.update("shop", without(all, 0), kNow).what, BookChange::What::Nothing);
   EXPECT_TRUE(book.policiesFor("shop", kBefore).empty()) << "a pod that runs";
   EXPECT_EQ(book.policiesFor("shop", kNow).size(), 1U) << "one that joins";
   EXPECT_EQ(book.next(), kNow + kPatience);
-  ASSERT_TRUE(book.update("shop", all, kNow + seconds(1)));
+  ASSERT_NE(book.update("shop", all, kNow + seconds(1)).what, BookChange::What::Nothing);
   ASSERT_EQ(book.policiesFor("shop", kBefore).size(), 1U);
   EXPECT_TRUE(book.policiesFor("shop", kBefore)[0]->complete);
   EXPECT_FALSE(book.next());
@@ -89,8 +90,9 @@ TEST(Book, ANewPolicyWaitsForItsPeersButNotForPodsThatJoin) {
 
 TEST(Book, ItHoldsWithThoseThatAreKnownAfterAWhile) {
   Book book(kPatience);
-  ASSERT_TRUE(book.update("shop", {}, kBefore));
-  ASSERT_TRUE(book.update("shop", without(slicesOf(fromWeb(), shop(), 5), 0), kNow));
+  ASSERT_NE(book.update("shop", {}, kBefore).what, BookChange::What::Nothing);
+  ASSERT_NE(book.update("shop", without(slicesOf(fromWeb(), shop(), 5), 0), kNow).what,
+            BookChange::What::Nothing);
   EXPECT_TRUE(book.settle(kNow + seconds(4)).empty());
   EXPECT_EQ(book.settle(kNow + kPatience), std::set<std::string>{"shop"});
   EXPECT_EQ(book.policiesFor("shop", kBefore).size(), 1U);
@@ -99,15 +101,15 @@ TEST(Book, ItHoldsWithThoseThatAreKnownAfterAWhile) {
 TEST(Book, AGenerationTakesThePlaceOfTheOneBeforeWhenAllOfItIsThere) {
   Book book(kPatience);
   const Slices first = slicesOf(fromWeb(), shop(), 5);
-  ASSERT_TRUE(book.update("shop", first, kBefore));
+  ASSERT_NE(book.update("shop", first, kBefore).what, BookChange::What::Nothing);
   auto next = fromWeb(2);
   next.spec.ingress[0].peers[0].podSelector->matchLabels = {{"app", "db"}};
   const Slices second = slicesOf(next, shop(), 9);
   const Slices halfWay = both(without(first, first.size() - 1), {second.back()});
-  ASSERT_TRUE(book.update("shop", halfWay, kNow));
+  ASSERT_NE(book.update("shop", halfWay, kNow).what, BookChange::What::Nothing);
   EXPECT_EQ(book.policiesFor("shop", kBefore)[0]->generation, 1);
   EXPECT_EQ(book.policiesFor("shop", kNow)[0]->generation, 2);
-  ASSERT_TRUE(book.update("shop", second, kNow));
+  ASSERT_NE(book.update("shop", second, kNow).what, BookChange::What::Nothing);
   EXPECT_EQ(book.policiesFor("shop", kBefore)[0]->generation, 2);
 }
 
@@ -115,7 +117,7 @@ TEST(Book, OfTwoHeadsOfANameTheNewerPolicysCounts) {
   Book book(kPatience);
   const Slices old = slicesOf(fromWeb(7, "u1"), shop(), 5);
   const Slices made = slicesOf(fromWeb(1, "u2"), shop(), 9);
-  ASSERT_TRUE(book.update("shop", both(made, old), kNow));
+  ASSERT_NE(book.update("shop", both(made, old), kNow).what, BookChange::What::Nothing);
   const auto policies = book.policiesFor("shop", BootTime{});
   ASSERT_EQ(policies.size(), 1U);
   EXPECT_EQ(policies[0]->uid, "u2");
@@ -125,20 +127,23 @@ TEST(Book, OfTwoHeadsOfANameTheNewerPolicysCounts) {
 TEST(Book, MembersThatGoAreGoneAtOnceAndAPolicyWithItsHead) {
   Book book(kPatience);
   const Slices all = slicesOf(fromWeb(), shop(), 5);
-  ASSERT_TRUE(book.update("shop", all, kNow));
-  ASSERT_TRUE(book.update("shop", without(all, 0), kNow));
+  ASSERT_NE(book.update("shop", all, kNow).what, BookChange::What::Nothing);
+  ASSERT_NE(book.update("shop", without(all, 0), kNow).what, BookChange::What::Nothing);
   const auto policies = book.policiesFor("shop", kBefore);
   EXPECT_EQ(membersIn(*policies[0]), 1U);
   EXPECT_TRUE(policies[0]->complete) << "the controller takes members away before it counts them";
-  EXPECT_FALSE(book.update("shop", without(all, 0), kNow)) << "the same again";
-  ASSERT_TRUE(book.update("shop", without(all, all.size() - 1), kNow));
+  EXPECT_EQ(book.update("shop", without(all, 0), kNow).what, BookChange::What::Nothing)
+      << "the same again";
+  ASSERT_NE(book.update("shop", without(all, all.size() - 1), kNow).what,
+            BookChange::What::Nothing);
   EXPECT_TRUE(book.policiesFor("shop", kNow).empty());
   EXPECT_TRUE(book.all().empty());
 }
 
 TEST(Book, KnowsNetworksDefaultsByTheirUid) {
   Book book(kPatience);
-  ASSERT_TRUE(book.update("shop", defaultSlices("blue", "n1", "shop", shop()), kNow));
+  ASSERT_NE(book.update("shop", defaultSlices("blue", "n1", "shop", shop()), kNow).what,
+            BookChange::What::Nothing);
   EXPECT_TRUE(book.policiesFor("shop", kNow).empty());
   ASSERT_NE(book.defaultOf("shop", NetworkUid("n1")), nullptr);
   EXPECT_EQ(book.defaultOf("shop", NetworkUid("made again")), nullptr);
@@ -169,7 +174,7 @@ TEST(BookSource, SlicesSayTheSameAsTheWorldThatTheyWereMadeOf) {
     for (const std::string space : {"x", "y", "z"}) {
       Slices slices = both(spaces[space], defaultSlices("blue", "n", space, world));
       std::ranges::shuffle(slices, random);
-      ASSERT_TRUE(book.update(space, slices, kNow));
+      ASSERT_NE(book.update(space, slices, kNow).what, BookChange::What::Nothing);
       for (const auto& one : book.policiesFor(space, kNow)) {
         EXPECT_TRUE(one->complete);
         told.push_back(one);
@@ -204,6 +209,115 @@ TEST(BookSource, SlicesSayTheSameAsTheWorldThatTheyWereMadeOf) {
     }
   }
   EXPECT_GT(denied, kWorlds / 2);
+}
+
+/// Pods of a node whose policies are told by slices, as the cluster around them changes.
+class Life {
+ public:
+  explicit Life(std::uint32_t seed)
+      : draw_(seed), world_(draw_.world()), network_(draw_.network()) {
+    for (unsigned i = 1; i <= 3; ++i) here_.push_back(draw_.drawPod(i));
+    update(book_);
+    compile();
+  }
+
+  /// Whether members were all that changed.
+  bool step() {
+    const auto number = static_cast<unsigned>(1 + draw_.below(7));
+    if (draw_.oneIn(6)) {
+      draw_.change(world_);
+    } else {
+      std::erase_if(world_.pods, [&](const policy::Pod& one) {
+        return one.key.name == "pod-" + std::to_string(number);
+      });
+      if (!draw_.oneIn(3)) world_.pods.push_back(draw_.drawPod(number));
+    }
+    bool isWhole = false;
+    for (const BookChange& change : update(book_)) {
+      isWhole = isWhole || change.what == BookChange::What::All;
+      for (const auto& [network, members] : change.members) {
+        if (network != "blue") continue;
+        const auto way = compilation_.change(members, numbers_);
+        if (!way) {
+          isWhole = true;
+        } else {
+          policy::apply(*way, kernel_);
+        }
+      }
+    }
+    if (isWhole) compile();
+    return !isWhole;
+  }
+  void expectAsAnew() {
+    Book book(kPatience);
+    update(book);
+    policy::Compilation anew;
+    compile(book, anew);
+    ASSERT_EQ(compilation_.program(), anew.program());
+    ASSERT_EQ(compilation_.program().permits, anew.program().permits);
+    ASSERT_EQ(kernel_, anew.program());
+    numbers_.keepOnly({&compilation_.program()});
+  }
+
+ private:
+  std::vector<BookChange> update(Book& book) {
+    std::map<std::string, Slices> spaces;
+    std::set<std::string> names;
+    for (auto& one : world_.policies) {
+      one.metadata.uid = one.metadata.nameSpace + one.metadata.name;
+      if (!names.insert(one.metadata.uid).second) continue;
+      const Slices slices = slicesOf(one, world_, ++revision_);
+      auto& space = spaces[one.metadata.nameSpace];
+      space.insert(space.end(), slices.begin(), slices.end());
+    }
+    std::vector<BookChange> out;
+    for (const std::string space : {"x", "y", "z"}) {
+      Slices all = both(spaces[space], defaultSlices("blue", "n", space, world_));
+      out.push_back(book.update(space, std::move(all), kNow));
+    }
+    return out;
+  }
+  void compile() { policy::apply(compile(book_, compilation_), kernel_); }
+  policy::Delta compile(const Book& book, policy::Compilation& compilation) {
+    BookSource source("blue", NetworkUid("n"));
+    std::vector<ToldPtr> told;
+    std::map<std::string, std::vector<const api::PodNetworkPolicy*>> policies;
+    for (const std::string space : {"x", "y", "z"}) {
+      for (const auto& one : book.policiesFor(space, kNow)) {
+        told.push_back(one);
+        source.add(one);
+        policies[space].push_back(&one->policy);
+      }
+      source.addDefault(space, book.defaultOf(space, NetworkUid("n")));
+    }
+    std::vector<policy::Subject> subjects;
+    for (const auto& one : here_) subjects.push_back({&one, policies[one.key.nameSpace]});
+    return compilation.compile(subjects, network_, source, numbers_);
+  }
+
+  Draw draw_;
+  policy::World world_;
+  const policy::Network network_;
+  std::vector<policy::Pod> here_;
+  Book book_{kPatience};
+  policy::Numbers numbers_;
+  policy::Compilation compilation_;
+  policy::Program kernel_;
+  std::uint64_t revision_ = 0;
+};
+
+TEST(BookSource, FromOneMomentToTheNextItIsAsReadAndCompiledAnew) {
+  int ofMembers = 0;
+  int ofMore = 0;
+  for (std::uint32_t seed = 1; seed <= 400; ++seed) {
+    Life life(seed);
+    for (int step = 0; step < 25; ++step) {
+      ++(life.step() ? ofMembers : ofMore);
+      ASSERT_NO_FATAL_FAILURE(life.expectAsAnew()) << "seed " << seed << " step " << step;
+    }
+  }
+  EXPECT_GT(ofMembers, 2000);
+  EXPECT_GT(ofMore, 500);
 }
 
 }  // namespace

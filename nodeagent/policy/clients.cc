@@ -21,7 +21,7 @@ class NoPods final : public policy::Source {
   }
 
  private:
-  const policy::Named nobody_{"nobody", {}};
+  const policy::Named nobody_{.key = "nobody"};
 };
 
 }  // namespace
@@ -34,7 +34,10 @@ Admissions admissionsOf(const std::vector<policy::Subject>& subjects,
   policy::Numbers numbers;
   const policy::Program program = policy::compile(subjects, network, nobody, numbers).program;
   std::map<policy::Number, policy::Ranges> ranges;
-  for (const auto& [range, peers] : program.addresses) ranges[peers].push_back(range);
+  program.addresses.each([&](const policy::AddressRange& range, policy::Number peers) {
+    ranges[peers].push_back(range);
+  });
+  for (auto& [peers, all] : ranges) all = policy::joined(std::move(all));
   for (const IpFamily family : {IpFamily::V4, IpFamily::V6}) {
     ranges[policy::kEverybody].push_back({IpAddress(family, 0), policy::lastOf(family)});
   }

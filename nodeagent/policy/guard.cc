@@ -32,13 +32,6 @@ nft::Elements among(const nft::Elements& elements, const nft::Table& table, Amon
   return out;
 }
 
-/// The way from one program to the next, as elements.
-nft::Elements elementsOf(const std::vector<std::pair<policy::AddressRange, policy::Number>>& ranges,
-                         const std::vector<policy::Permit>& permits, const Standing& standing) {
-  return programElements({ranges.begin(), ranges.end()}, {permits.begin(), permits.end()},
-                         standing);
-}
-
 /// How often drops beyond a share are looked at, to be told of.
 constexpr std::chrono::seconds kTellEvery(10);
 
@@ -127,25 +120,36 @@ Status PolicyGuard::hold(const NetworkUid& uid, const std::string& bridge, Polic
   }
   Change change;
   Network next;
+  // Of a new network no flow was judged yet.
+  const bool isNew = known == networks_.end() && !found_.contains(bridge);
   if (known == networks_.end()) {
     next = begin(bridge, wanted, change);
   } else {
-    next.standing = known->second.standing;
-    next.unsettled = known->second.unsettled;
-    next.stale = known->second.stale;
+    next = known->second.sameBut();
     number(wanted.program, next.standing, last_);
     next.ports = portElements(wanted, next.standing);
-    const policy::Delta delta = policy::delta(known->second.held.program, wanted.program);
     change.gone = nft::less(known->second.ports, next.ports);
     change.added = nft::less(next.ports, known->second.ports);
-    nft::insert(elementsOf(delta.addresses.removed, delta.permits.removed, next.standing),
-                change.gone);
-    nft::insert(elementsOf(delta.addresses.added, delta.permits.added, next.standing),
-                change.added);
+    addTo(change, policy::delta(known->second.held.program, wanted.program), next.standing);
   }
-  // Of a new network no flow was judged yet.
-  const bool isNew = known == networks_.end() && !found_.contains(bridge);
-  const bool tightens = !isNew && mayTighten(change.gone, change.added);
+  MULTINET_CHECK(advance(next, wanted, std::move(change), isNew ? Flows::New : Flows::MayBeOpen));
+  next.held = std::move(wanted);
+  networks_.insert_or_assign(uid, std::move(next));
+  found_.erase(bridge);
+  return {};
+}
+
+/// The way from one program to the next, as elements.
+void PolicyGuard::addTo(Change& change, const policy::Delta& delta, const Standing& standing) {
+  const auto& [addresses, permits] = std::tie(delta.addresses, delta.permits);
+  nft::insert(programElements(addresses.removed, permits.removed, standing), change.gone);
+  nft::insert(programElements(addresses.added, permits.added, standing), change.added);
+}
+
+/// Commits the change to what `next` is about to hold.
+Status PolicyGuard::advance(Network& next, const Policed& wanted, Change change, Flows flows) {
+  const std::string& bridge = next.standing.bridge;
+  const bool tightens = flows == Flows::MayBeOpen && mayTighten(change.gone, change.added);
   if (next.standing.generation && tightens) {
     nft::insert(generationElements(bridge, *next.standing.generation), change.gone);
     next.standing.generation.reset();
@@ -162,9 +166,73 @@ Status PolicyGuard::hold(const NetworkUid& uid, const std::string& bridge, Polic
     settleLater();
   }
   keepOnly(wanted.program, next.standing);
-  next.held = std::move(wanted);
-  networks_.insert_or_assign(uid, std::move(next));
-  found_.erase(bridge);
+  return {};
+}
+
+Status PolicyGuard::change(const NetworkUid& uid, const std::string& bridge,
+                           const PolicedChange& asked) {
+  const std::lock_guard lock(mutex_);
+  const Status certain = tracking_ ? makeCertain() : Status{};
+  const auto known = networks_.find(uid);
+  if (known == networks_.end() || known->second.standing.bridge != bridge ||
+      forgotten_.contains(uid)) {
+    return fail(
+        Code::NotFound, "NotHeld",
+        "change what ports of bridge " + bridge + " are held to: they aren't held to anything");
+  }
+  if (!certain) return fail(refused(certain.error()));
+  const Status done = step(uid, known->second, asked);
+  return done ? done : fail(refused(done.error()));
+}
+
+/// The addresses that are held are many, so they are never copied or compared.
+Status PolicyGuard::step(const NetworkUid& uid, Network& network, const PolicedChange& asked) {
+  policy::AddressClasses addresses;
+  std::swap(addresses, network.held.program.addresses);
+  const auto putBack = [&](bool isApplied) {
+    if (isApplied) policy::apply(policy::reversed(asked.addresses), addresses);
+    std::swap(addresses, network.held.program.addresses);
+  };
+  Network next = network.sameBut();
+  Change change;
+  policy::Delta delta;
+  Policed wanted;
+  if (asked.ports != nullptr) {
+    const policy::Program& now = asked.program;
+    wanted = localOf({{now.egress, now.ingress, {}, now.permits},
+                      *asked.ports,
+                      *asked.gateways,
+                      network.held.track});
+    if (!isPoliced(wanted)) {
+      putBack(false);
+      return remove(uid);
+    }
+    delta = policy::delta(network.held.program, wanted.program);
+  }
+  delta.addresses = asked.addresses;
+  Policed& held = asked.ports != nullptr ? wanted : network.held;
+  policy::apply(asked.addresses, addresses);
+  std::swap(addresses, held.program.addresses);
+  number(held.program, next.standing, last_);
+  if (asked.ports != nullptr) {
+    next.ports = portElements(held, next.standing);
+    change.gone = nft::less(network.ports, next.ports);
+    change.added = nft::less(next.ports, network.ports);
+  }
+  addTo(change, delta, next.standing);
+  const Status done = advance(next, held, std::move(change), Flows::MayBeOpen);
+  if (!done) {
+    std::swap(addresses, held.program.addresses);
+    putBack(true);
+    return done;
+  }
+  if (asked.ports != nullptr) {
+    network.held = std::move(wanted);
+    network.ports = std::move(next.ports);
+  }
+  network.standing = std::move(next.standing);
+  network.stale = std::move(next.stale);
+  network.unsettled = next.unsettled;
   return {};
 }
 

@@ -56,6 +56,17 @@ struct Denied {
   bool operator==(const Denied&) const = default;
 };
 
+/// What is another of a network since it was committed last.
+struct PolicedChange {
+  /// As it is now; its addresses aren't looked at.
+  const policy::Program& program;
+  /// Since then.
+  const policy::AddressChange& addresses;
+  /// Null: subjects, permits and ports are as they were.
+  const std::map<policy::PodKey, std::string>* ports = nullptr;
+  const std::set<std::string>* gateways = nullptr;  ///< null with `ports`
+};
+
 /// Any thread; a call may wait for another's transaction or listing (0.2 ms; 30 ms with 10,000
 /// peers). Nobody else commits the tables.
 class PolicyGuard {
@@ -74,6 +85,10 @@ class PolicyGuard {
   /// Where the change may end what was allowed, open connections are judged again by it.
   /// Unavailable/KernelLacks or Unavailable/CommitFailed: then what was there still holds.
   [[nodiscard]] Status commit(const NetworkUid& network, const std::string& bridge, Policed wanted);
+  /// The same, of a network that was committed and didn't fail since: what it costs depends on what
+  /// changes alone. NotFound/NotHeld where no port of it was isolated: commit() is to be asked.
+  [[nodiscard]] Status change(const NetworkUid& network, const std::string& bridge,
+                              const PolicedChange& change);
   /// There is no such network any more. Where the kernel refuses that is tried again.
   void forget(const NetworkUid& network);
 
@@ -114,7 +129,11 @@ class PolicyGuard {
     nft::Elements ports;          ///< of `held`
     nft::Elements stale;          ///< permits that only packets on their way may still ask for
     std::uint64_t unsettled = 0;  ///< the change after which it isn't settled; 0: it is
+
+    /// But for what it holds.
+    [[nodiscard]] Network sameBut() const { return {standing, {}, {}, stale, unsettled}; }
   };
+  enum class Flows : std::uint8_t { New, MayBeOpen };
   struct Doors {
     nft::Committer committer;
     nft::Generation generation;
@@ -130,6 +149,9 @@ class PolicyGuard {
 
   // All below: under the mutex.
   [[nodiscard]] Status hold(const NetworkUid& uid, const std::string& bridge, Policed wanted);
+  [[nodiscard]] Status step(const NetworkUid& uid, Network& network, const PolicedChange& asked);
+  [[nodiscard]] Status advance(Network& next, const Policed& wanted, Change change, Flows flows);
+  static void addTo(Change& change, const policy::Delta& delta, const Standing& standing);
   [[nodiscard]] Network begin(const std::string& bridge, const Policed& wanted, Change& change);
   [[nodiscard]] Status remove(const NetworkUid& uid);
   [[nodiscard]] Status removeFound(const std::string& bridge);

@@ -47,7 +47,7 @@ class PolicyGuardTest : public testing::Test {
   static void allow(Program& program, const TestPod& pod, policy::Number peers) {
     for (const std::string& text : {pod.v4(), pod.v6()}) {
       const IpAddress address = IpAddress::parse(text).value();
-      program.addresses[{address, address}] = peers;
+      program.addresses.put({address, address}, peers);
     }
   }
   [[nodiscard]] bool isTracked() {
@@ -319,7 +319,7 @@ TEST_F(PolicyGuardTest, ARestartWritesNothing) {
   program.permits.insert({9, 5, std::nullopt, 0, 0});
   program.permits.insert({1, 11, api::Protocol::SCTP, 1, 65535});
   const IpPrefix wide = IpPrefix::parse("10.7.0.0/16").value();
-  program.addresses[{wide.first(), wide.last()}] = 12;
+  program.addresses.put({wide.first(), wide.last()}, 12);
   ASSERT_TRUE(commit(program, {&one_, &two_, &three_}));
   ASSERT_TRUE(eventually([&] { return node_.elements()["current"].size() == 1; }));
   UdpPair flow(one_, two_, 7000, false);
@@ -332,7 +332,7 @@ TEST_F(PolicyGuardTest, ARestartWritesNothing) {
   again.egress[three_.key()] = 20;
   allow(again, one_, 4);
   allow(again, three_, 3);
-  again.addresses[{wide.first(), wide.last()}] = 1;
+  again.addresses.put({wide.first(), wide.last()}, 1);
   again.permits = {{21, 4, api::Protocol::TCP, 7000, 7000},
                    {21, 4, api::Protocol::UDP, 6999, 7000},
                    {20, 4, std::nullopt, 0, 0},
@@ -506,14 +506,11 @@ Program variantOf(policy::Number turn, const TestPod& to, const TestPod& from) {
   const IpAddress last = IpAddress::parse("10.0.255.255").value();
   Program program;
   program.ingress[to.key()] = subject;
-  program.addresses[{address, address}] = peers;
-  if (turn % 2 == 0) {
-    program.addresses[{first, last}] = 500;
-  } else {
+  program.addresses.put({address, address}, peers);
+  program.addresses.put({first, last}, 500);
+  if (turn % 2 != 0) {
     const IpAddress inside = IpAddress::parse("10.0.9.9").value();
-    program.addresses[{first, IpAddress::parse("10.0.9.8").value()}] = 500;
-    program.addresses[{inside, inside}] = peers;
-    program.addresses[{IpAddress::parse("10.0.9.10").value(), last}] = 500;
+    program.addresses.put({inside, inside}, peers);
   }
   program.permits = {
       {subject, peers, api::Protocol::UDP, 7000, static_cast<std::uint16_t>(7000 + turn % 2)},

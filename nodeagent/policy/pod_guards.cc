@@ -2,6 +2,8 @@
 
 #include <net/if.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -16,30 +18,41 @@ NetworkUid uidOf(const std::string& link) {
   return NetworkUid(link);
 }
 
-/// What of a program is about one pod: other classes than those that its permits name are nobody's
-/// there.
-Policed onlyOf(const policy::Program& program, const policy::PodKey& key, const std::string& link) {
-  Policed own;
+/// What of a program is about one pod, but addresses.
+policy::Program ownOf(const policy::Program& program, const policy::PodKey& key) {
+  policy::Program own;
   std::set<policy::Number> subjects;
-  for (const auto& [from, to] : {std::pair{&program.egress, &own.program.egress},
-                                 std::pair{&program.ingress, &own.program.ingress}}) {
+  for (const auto& [from, to] :
+       {std::pair{&program.egress, &own.egress}, std::pair{&program.ingress, &own.ingress}}) {
     const auto found = from->find(key);
     if (found == from->end()) continue;
     to->insert(*found);
     subjects.insert(found->second);
   }
-  if (subjects.empty()) return own;
-  std::set<policy::Number> classes;
-  for (const policy::Permit& permit : program.permits) {
-    if (!subjects.contains(permit.subject)) continue;
-    own.program.permits.insert(permit);
-    classes.insert(permit.peers);
+  for (const policy::Number subject : subjects) {
+    // Ordered by subject first.
+    for (auto at = program.permits.lower_bound({subject, policy::kEverybody, std::nullopt, 0, 0});
+         at != program.permits.end() && at->subject == subject; ++at) {
+      own.permits.insert(*at);
+    }
   }
-  for (const auto& one : program.addresses) {
-    if (classes.contains(one.second)) own.program.addresses.insert(one);
-  }
-  own.ports.emplace(key, link);
   return own;
+}
+
+/// Other classes than those that its permits name are nobody's in a pod.
+std::set<policy::Number> classesOf(const policy::Program& own) {
+  std::set<policy::Number> classes;
+  for (const policy::Permit& permit : own.permits) classes.insert(permit.peers);
+  return classes;
+}
+
+policy::AddressChange onlyOf(const policy::AddressChange& change,
+                             const std::set<policy::Number>& classes) {
+  policy::AddressChange out;
+  const auto isOne = [&](const auto& one) { return classes.contains(one.second); };
+  std::ranges::copy_if(change.removed, std::back_inserter(out.removed), isOne);
+  std::ranges::copy_if(change.added, std::back_inserter(out.added), isOne);
+  return out;
 }
 
 Error inPod(const attach::PodPort& port, const Error& error) {
@@ -67,7 +80,7 @@ PodGuards::~PodGuards() {
 }
 
 std::map<policy::PodKey, Error> PodGuards::commit(
-    const NetworkUid& network, const policy::Program& program,
+    const NetworkUid& network, const policy::Program& program, const policy::AddressChange* since,
     const std::map<policy::PodKey, attach::PodPort>& pods) {
   const std::lock_guard lock(mutex_);
   std::map<policy::PodKey, Error> refused;
@@ -75,7 +88,7 @@ std::map<policy::PodKey, Error> PodGuards::commit(
   for (const auto& [key, port] : pods) {
     const auto which = netns::identity(*port.netns);
     if (which) there.emplace(*which, port.interface);
-    const Status held = which ? hold(network, program, key, port) : fail(which.error());
+    const Status held = which ? hold(network, program, since, key, port) : fail(which.error());
     if (!held) refused.emplace(key, inPod(port, held.error()));
   }
   std::vector<std::pair<netns::Identity, std::string>> gone;
@@ -89,15 +102,70 @@ std::map<policy::PodKey, Error> PodGuards::commit(
 }
 
 Status PodGuards::hold(const NetworkUid& network, const policy::Program& program,
-                       const policy::PodKey& key, const attach::PodPort& port) {
+                       const policy::AddressChange* since, const policy::PodKey& key,
+                       const attach::PodPort& port) {
   MULTINET_TRY(const netns::Identity which, netns::identity(*port.netns));
-  Policed wanted = onlyOf(program, key, port.interface);
+  const auto pod = pods_.find(which);
+  if (since == nullptr || pod == pods_.end()) return holdAll(network, program, key, port);
+  const auto known = pod->second.links.find(port.interface);
+  if (known == pod->second.links.end()) return holdAll(network, program, key, port);
+  Link& link = known->second;
+  const policy::Program own = ownOf(program, key);
+  const bool isIsolated = !own.egress.empty() || !own.ingress.empty();
+  if (!link.isHeld || link.network != network || link.isolated != isIsolated) {
+    return holdAll(network, program, key, port);
+  }
+  if (!isIsolated) return {};
+  const bool isMore = !std::ranges::includes(link.classes, classesOf(own));
+  const bool isOther = link.egress == own.egress.empty();
+  if (isMore || isOther) return holdAll(network, program, key, port);
+  link.isHeld = false;
+  const std::uint64_t before = pod->second.guard->commits();
+  MULTINET_CHECK(follow(link, own, *since, key, port, *pod->second.guard));
+  link.isHeld = true;
+  // Its own transactions change no raw frames' rules.
+  const auto commits = static_cast<std::uint32_t>(pod->second.guard->commits() - before);
+  if (pod->second.rawGeneration) *pod->second.rawGeneration += commits;
+  return {};
+}
+
+/// Of a link that is isolated and held.
+Status PodGuards::follow(Link& link, const policy::Program& own, const policy::AddressChange& since,
+                         const policy::PodKey& key, const attach::PodPort& port,
+                         PolicyGuard& guard) {
+  static const std::set<std::string> kNoGateways;
+  const policy::AddressChange addresses = onlyOf(since, link.classes);
+  const bool isSame = own == link.own;
+  if (isSame && addresses.empty()) return {};
+  const std::map<policy::PodKey, std::string> ports = {{key, port.interface}};
+  PolicedChange change{own, addresses};
+  if (!isSame) {
+    change.ports = &ports;
+    change.gateways = &kNoGateways;
+  }
+  MULTINET_CHECK(guard.change(uidOf(port.interface), port.interface, change));
+  link.own = own;
+  return {};
+}
+
+Status PodGuards::holdAll(const NetworkUid& network, const policy::Program& program,
+                          const policy::PodKey& key, const attach::PodPort& port) {
+  MULTINET_TRY(const netns::Identity which, netns::identity(*port.netns));
   Pod& pod = pods_[which];
   if (pod.netns == nullptr) pod.netns = port.netns;
   pod.name = key.str();
   const auto known = pod.links.find(port.interface);
-  const bool isIsolated = !wanted.ports.empty();
-  const Link next{network, isIsolated, !wanted.program.egress.empty()};
+  Policed wanted;
+  wanted.program = ownOf(program, key);
+  const bool isIsolated = !wanted.program.egress.empty() || !wanted.program.ingress.empty();
+  Link next{network, isIsolated,     !wanted.program.egress.empty(),
+            true,    wanted.program, classesOf(wanted.program)};
+  if (isIsolated) {
+    wanted.ports.emplace(key, port.interface);
+    program.addresses.each([&](const policy::AddressRange& range, policy::Number peers) {
+      if (next.classes.contains(peers)) wanted.program.addresses.put(range, peers);
+    });
+  }
   if (pod.guard == nullptr && !isIsolated) {
     bool mayBeThere = known == pod.links.end();
     if (mayBeThere) {
@@ -105,13 +173,14 @@ Status PodGuards::hold(const NetworkUid& network, const policy::Program& program
       MULTINET_TRY(mayBeThere, hasRules());
     }
     if (!mayBeThere) {
-      pod.links[port.interface] = next;
+      pod.links[port.interface] = std::move(next);
       return {};
     }
   }
   if (pod.guard == nullptr) MULTINET_CHECK(open(which, pod));
+  if (known != pod.links.end()) known->second.isHeld = false;
   MULTINET_CHECK(pod.guard->commit(uidOf(port.interface), port.interface, std::move(wanted)));
-  pod.links[port.interface] = next;
+  pod.links[port.interface] = std::move(next);
   MULTINET_CHECK(keepRaw(pod));
   if (!pod.guard->holdsAny()) close(pod);
   return {};

@@ -33,8 +33,10 @@ class PodGuards {
   /// Has these links, which are all that there are of the network on this node, held to the
   /// program; as PolicyGuard does. Errors of those of which that failed: there what was still
   /// holds.
+  /// `since`: the change of the program's addresses since it was last given; null: they may all
+  /// differ.
   [[nodiscard]] std::map<policy::PodKey, Error> commit(
-      const NetworkUid& network, const policy::Program& program,
+      const NetworkUid& network, const policy::Program& program, const policy::AddressChange* since,
       const std::map<policy::PodKey, attach::PodPort>& pods);
   /// The link is there, and not up yet: what raw sockets send by it is dropped from now on, where
   /// policies are about what it sends.
@@ -55,7 +57,10 @@ class PodGuards {
   struct Link {
     NetworkUid network;
     bool isolated = false;
-    bool egress = false;  ///< on what it sends
+    bool egress = false;                 ///< on what it sends
+    bool isHeld = false;                 ///< its guard has all that is known of it
+    policy::Program own{};               ///< of the network's what is about it, but addresses
+    std::set<policy::Number> classes{};  ///< whose addresses are held
   };
   struct Doors {
     nft::Committer committer;
@@ -79,7 +84,13 @@ class PodGuards {
 
   // All below: under the mutex.
   [[nodiscard]] Status hold(const NetworkUid& network, const policy::Program& program,
-                            const policy::PodKey& key, const attach::PodPort& port);
+                            const policy::AddressChange* since, const policy::PodKey& key,
+                            const attach::PodPort& port);
+  [[nodiscard]] Status holdAll(const NetworkUid& network, const policy::Program& program,
+                               const policy::PodKey& key, const attach::PodPort& port);
+  [[nodiscard]] static Status follow(Link& link, const policy::Program& own,
+                                     const policy::AddressChange& since, const policy::PodKey& key,
+                                     const attach::PodPort& port, PolicyGuard& guard);
   [[nodiscard]] Status open(const netns::Identity& which, Pod& pod) const;
   void drop(const netns::Identity& which, const std::string& link);
   void close(Pod& pod);

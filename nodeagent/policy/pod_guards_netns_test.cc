@@ -19,7 +19,7 @@ class PodGuardsTest : public testing::Test {
                                                        std::initializer_list<TestPod*> pods) {
     std::map<policy::PodKey, attach::PodPort> ports;
     for (const TestPod* pod : pods) ports.emplace(pod->key(), ParentNode::portOf(*pod));
-    return node_.guards().commit(kBlue, program, ports);
+    return node_.guards().commit(kBlue, program, nullptr, ports);
   }
   void attach(const Program& program, std::initializer_list<TestPod*> pods) {
     ASSERT_TRUE(commit(program, pods).empty());
@@ -46,7 +46,7 @@ class PodGuardsTest : public testing::Test {
   static void allow(Program& program, const TestPod& pod) {
     for (const std::string& text : {pod.v4(), pod.v6()}) {
       const IpAddress address = IpAddress::parse(text).value();
-      program.addresses[{address, address}] = 5;
+      program.addresses.put({address, address}, 5);
     }
   }
   /// Of an agent that was there before, or of nobody.
@@ -315,8 +315,12 @@ class PodTruthTest : public PodGuardsTest {
     for (std::size_t i = 0; i < kPods; ++i) {
       ports.emplace(keys_.at(i), ParentNode::portOf(*pods_[i]));
     }
-    const auto refused = node_.guards().commit(kBlue, program, ports);
+    // By turns all of it, and what differs from the last time.
+    const policy::AddressChange since = changeOf(held_.addresses, program.addresses);
+    isWhole_ = !isWhole_;
+    const auto refused = node_.guards().commit(kBlue, program, isWhole_ ? nullptr : &since, ports);
     ASSERT_TRUE(refused.empty()) << refused.begin()->second.message;
+    held_ = program;
   }
   [[nodiscard]] bool passes(const policy::Packet& packet, std::size_t from, std::size_t to) {
     Bytes frame = firstFrame(packet, podAt(from).mac(), podAt(to).mac());
@@ -342,6 +346,8 @@ class PodTruthTest : public PodGuardsTest {
   std::vector<std::unique_ptr<TestPod>> pods_;
   std::vector<std::unique_ptr<RoutedSocket>> sockets_;
   std::map<std::size_t, policy::PodKey> keys_;
+  Program held_;
+  bool isWhole_ = false;
   unsigned count_ = 0;
 };
 

@@ -20,7 +20,7 @@ class IpvlanPolicyTest : public testing::TestWithParam<std::uint16_t> {
     for (const TestPod* pod : {&one_, &two_, &three_}) {
       ports.emplace(pod->key(), ParentNode::portOf(*pod));
     }
-    const auto refused = node_.guards().commit(kBlue, program, ports);
+    const auto refused = node_.guards().commit(kBlue, program, nullptr, ports);
     ASSERT_TRUE(refused.empty()) << refused.begin()->second.message;
   }
   /// Port 7000 of or from these.
@@ -28,7 +28,7 @@ class IpvlanPolicyTest : public testing::TestWithParam<std::uint16_t> {
     Program program;
     for (const std::string& text : allowed) {
       const IpAddress address = IpAddress::parse(text).value();
-      program.addresses[{address, address}] = 5;
+      program.addresses.put({address, address}, 5);
     }
     program.permits = {{1, 5, api::Protocol::TCP, 7000, 7000},
                        {1, 5, api::Protocol::UDP, 7000, 7000}};

@@ -8,15 +8,6 @@
 namespace multinet::agent::policing {
 namespace {
 
-bool hasEnd(const InterfacePlan& plan) {
-  return traitsOf(plan.link).hasHostEnd;
-}
-
-/// Whether anything can hold it to policies.
-bool isCovered(const InterfacePlan& plan) {
-  return hasEnd(plan) || attach::isPolicedInPod(plan);
-}
-
 /// Whether a policy is about the pod's interface on that network.
 bool concerns(const Told& told, const policy::Pod& pod, const std::string& network) {
   const auto& names = told.policy.spec.podNetworkNames;
@@ -37,22 +28,6 @@ Error unknown(const attach::Policeable& pod, const std::string& what) {
 }
 
 }  // namespace
-
-struct Policing::Question {
-  struct One {
-    const Member* member = nullptr;
-    const InterfacePlan* plan = nullptr;
-    policy::PodKey key;
-  };
-  std::vector<One> interfaces;
-  std::vector<ToldPtr> told;
-  std::map<std::string, ToldPtr> defaults;
-  std::vector<std::unique_ptr<policy::Pod>> pods;
-  std::vector<policy::Subject> subjects;
-  std::map<policy::PodKey, std::string> ports;
-  std::map<policy::PodKey, std::vector<IpAddress>> addresses;
-  std::map<policy::PodKey, attach::PodPort> inPod;
-};
 
 Policing::Policing(watch::Caches& caches, Kernel kernel, std::function<Result<Ends>()> ends,
                    PolicingReports reports, const Clock& clock, PolicingOptions options)
@@ -137,7 +112,7 @@ void Policing::takeInbox() {
     for (const InterfacePlan& plan : member.pod.interfaces) {
       Network& network = networks_[plan.networkUid];
       network.name = plan.network.str();
-      if (hasEnd(plan)) network.bridge = parentOf(plan.link);
+      if (attach::hasEnd(plan)) network.bridge = parentOf(plan.link);
       network.dirty = network.dirty || isNew;
     }
     if (one.done) waiting_.push_back({intent, now + options_.joinPatience, std::move(*one.done)});
@@ -155,7 +130,8 @@ void Policing::findEnds() {
   for (auto& [intent, member] : members_) {
     for (const InterfacePlan& plan : member.pod.interfaces) {
       const auto end = ends->find({intent, plan.name.str()});
-      if (end != ends->end() && hasEnd(plan)) member.ends.try_emplace(plan.name.str(), end->second);
+      if (end != ends->end() && attach::hasEnd(plan))
+        member.ends.try_emplace(plan.name.str(), end->second);
     }
   }
   for (const auto& [at, end] : *ends) {
@@ -167,21 +143,21 @@ void Policing::findEnds() {
 }
 
 void Policing::refresh() {
-  std::map<std::string, const k8s::Pod*> pods;
+  std::map<std::string_view, const std::shared_ptr<const k8s::Pod>*> pods;
   const auto all = caches_.pods();
-  for (const auto& pod : all) pods.emplace(pod->metadata.uid, pod.get());
+  for (const auto& pod : all) pods.emplace(pod->metadata.uid, &pod);
   std::set<std::string> spaces;
   for (auto& [intent, member] : members_) {
     spaces.insert(member.pod.pod.namespaceName);
-    readPod(member, pods);
+    const auto found = pods.find(member.pod.pod.uid.str());
+    // One that isn't there ends, held to what it was.
+    if (found != pods.end()) readPod(member, *found->second);
   }
   readNetworks();
   const BootTime now = clock_.now();
   std::set<std::string> changed = book_.settle(now);
   for (const std::string& space : spaces) {
-    if (!caches_.needPolicies(space)) continue;
-    const auto slices = caches_.policiesOf(space);
-    if (slices && book_.update(space, *slices, now)) changed.insert(space);
+    if (readPolicies(space, now)) changed.insert(space);
   }
   book_.keepOnly(spaces);
   for (const auto& [intent, member] : members_) {
@@ -190,13 +166,27 @@ void Policing::refresh() {
   if (const auto next = book_.next()) lookAt(*next);
 }
 
-void Policing::readPod(Member& member, const std::map<std::string, const k8s::Pod*>& pods) {
-  const auto found = pods.find(member.pod.pod.uid.str());
-  if (found == pods.end()) return;  // it ends, held to what it was
-  auto who = identityOf(*found->second);
+void Policing::readPod(Member& member, const std::shared_ptr<const k8s::Pod>& pod) {
+  if (pod == member.read) return;
+  member.read = pod;
+  auto who = identityOf(*pod);
   if (!who || who == member.who) return;
   member.who = std::move(who);
   dirtyOf(member);
+}
+
+/// Whether more than members changed.
+bool Policing::readPolicies(const std::string& space, BootTime now) {
+  if (!caches_.needPolicies(space)) return false;
+  auto slices = caches_.policiesOf(space);
+  if (!slices) return false;
+  const BookChange change = book_.update(space, *std::move(slices), now);
+  for (const BookChange::OnNetwork& one : change.members) {
+    for (auto& [uid, network] : networks_) {
+      if (network.name == one.network) follow(uid, network, one.change);
+    }
+  }
+  return change.what == BookChange::What::All;
 }
 
 void Policing::readNetworks() {
@@ -256,158 +246,6 @@ bool Policing::isComplete(const Member& member, const InterfacePlan& plan) const
   return told != nullptr && told->complete;
 }
 
-Policing::Question Policing::questionOf(const NetworkUid& uid, const Network& network) const {
-  Question question;
-  std::set<policy::PodKey> keys;
-  for (const auto& [intent, member] : members_) {
-    const std::string& space = member.pod.pod.namespaceName;
-    std::vector<ToldPtr> policies;
-    for (const InterfacePlan& plan : member.pod.interfaces) {
-      if (plan.networkUid != uid) continue;
-      const auto end = member.ends.find(plan.name.str());
-      // One that is about to join isn't known yet; its turn comes.
-      if (end == member.ends.end() && (!isKnown(member) || !member.who)) continue;
-      policy::PodKey key{space, member.pod.pod.name};
-      if (keys.contains(key)) key.name += " " + plan.name.str() + " " + intent.str();
-      keys.insert(key);
-      const auto inPod = member.inPod.find(plan.name.str());
-      if (inPod != member.inPod.end()) {
-        question.inPod.emplace(key, inPod->second);
-      } else if (end != member.ends.end()) {
-        question.ports.emplace(key, end->second);
-      }
-      for (const AddressPlan& one : plan.addresses) {
-        question.addresses[key].push_back(one.address.address);
-      }
-      auto pod = std::make_unique<policy::Pod>(member.who.value_or(policy::Pod{}));
-      pod->key = key;
-      pod->interfaces = {{network.name, {}}};
-      if (policies.empty()) policies = book_.policiesFor(space, member.joined);
-      policy::Subject subject{pod.get()};
-      for (const ToldPtr& told : policies) subject.policies.push_back(&told->policy);
-      subject.closed = !member.who;
-      question.subjects.push_back(std::move(subject));
-      question.pods.push_back(std::move(pod));
-      question.interfaces.push_back({&member, &plan, key});
-    }
-    question.told.insert(question.told.end(), policies.begin(), policies.end());
-    if (auto told = book_.defaultOf(space, uid)) question.defaults.emplace(space, std::move(told));
-  }
-  return question;
-}
-
-void Policing::publishAdmissions() {
-  if (!recovered_) return;
-  std::map<NetworkUid, std::shared_ptr<const Admissions>> now;
-  for (const auto& [uid, network] : networks_) now.emplace(uid, network.admissions);
-  {
-    const std::lock_guard lock(mutex_);
-    if (std::exchange(admissionsKnown_, true) && admissions_ == now) return;
-    admissions_ = std::move(now);
-  }
-  reports_.admissions();
-}
-
-/// What the kernel refuses is in `trouble`; the error is of what isn't known.
-Status Policing::commit(const NetworkUid& uid, Network& network) {
-  if (!recovered_) {
-    return fail(Code::Unavailable, "PoliciesUnknown",
-                "hold network " + network.name +
-                    " to policies: the agent is still finding out which pods are on it");
-  }
-  MULTINET_CHECK(isKnown(uid));
-  const Question question = questionOf(uid, network);
-  BookSource source(network.name, uid);
-  for (const ToldPtr& told : question.told) source.add(told);
-  for (const auto& [space, told] : question.defaults) source.addDefault(space, told);
-  const auto byDefault = defaults_.find(uid);
-  const policy::Network asked{
-      network.name, byDefault == defaults_.end() ? api::DefaultPolicy::Allow : byDefault->second};
-  auto compiled = policy::compile(question.subjects, asked, source, numbers_);
-  ++compiled_;
-  network.program = compiled.program;
-  auto admissions = admissionsOf(question.subjects, asked, question.addresses, compiled.cut);
-  if (network.admissions == nullptr || *network.admissions != admissions) {
-    network.admissions = std::make_shared<const Admissions>(std::move(admissions));
-  }
-  const auto gateways = gateways_.find(uid);
-  const Status done = question.ports.empty()
-                          ? Status{}
-                          : kernel_.commit(uid, network.bridge,
-                                           {compiled.program, question.ports,
-                                            gateways == gateways_.end() ? std::set<std::string>{}
-                                                                        : gateways->second});
-  if (question.ports.empty()) kernel_.forget(uid);
-  if (!done && (!network.trouble || network.trouble->message != done.error().message)) {
-    log::error("can't hold pods to the policies of their network",
-               {{"network", network.name}, {"error", done.error()}});
-  }
-  network.trouble = done ? std::nullopt : std::optional(done.error());
-  commitInPods(uid, network, question);
-  network.dirty = !done || !network.refused.empty();
-  if (network.dirty) lookAt(clock_.now() + options_.retry);
-  say(network, question, compiled);
-  return {};
-}
-
-/// What one pod's kernel refuses is nobody else's trouble.
-void Policing::commitInPods(const NetworkUid& uid, Network& network, const Question& question) {
-  if (!kernel_.commitInPods) return;
-  const auto refused = kernel_.commitInPods(uid, network.program, question.inPod);
-  std::map<At, Error> now;
-  for (const Question::One& one : question.interfaces) {
-    const auto found = refused.find(one.key);
-    if (found == refused.end()) continue;
-    const At at{one.member->pod.intent, one.plan->name.str()};
-    const auto before = network.refused.find(at);
-    if (before == network.refused.end() || before->second.message != found->second.message) {
-      log::error("can't hold a pod to the policies of its network",
-                 {{"network", network.name},
-                  {"pod", one.member->pod.pod.str()},
-                  {"error", found->second}});
-    }
-    now.emplace(at, found->second);
-  }
-  network.refused = std::move(now);
-}
-
-void Policing::commitDirty() {
-  for (auto& [uid, network] : networks_) {
-    if (!network.dirty) continue;
-    // What isn't known is told when it is.
-    if (const Status known = commit(uid, network); !known) {
-      log::debug("policies aren't known yet", {{"network", network.name}, {"why", known.error()}});
-    }
-  }
-  std::vector<const policy::Program*> programs;
-  programs.reserve(networks_.size());
-  for (const auto& [uid, network] : networks_) programs.push_back(&network.program);
-  numbers_.keepOnly(programs);
-  std::erase_if(networks_, [&](const auto& one) {
-    return !one.second.dirty && std::ranges::none_of(members_, [&](const auto& member) {
-      return std::ranges::any_of(member.second.pod.interfaces,
-                                 [&](const auto& plan) { return plan.networkUid == one.first; });
-    });
-  });
-  std::erase_if(defaults_, [&](const auto& one) { return !networks_.contains(one.first); });
-}
-
-void Policing::say(Network& network, const Question& question, const policy::Compiled& compiled) {
-  std::map<At, std::optional<api::InterfacePolicy>> now;
-  for (const Question::One& one : question.interfaces) {
-    const At at{one.member->pod.intent, one.plan->name.str()};
-    if (isCovered(*one.plan) && !one.member->ends.contains(at.second)) continue;
-    const bool isIsolated =
-        compiled.program.egress.contains(one.key) || compiled.program.ingress.contains(one.key);
-    auto& said = now[at];
-    if (isIsolated) said = judge(network, *one.member, *one.plan, compiled.cut.contains(one.key));
-    const auto before = network.said.find(at);
-    if (before != network.said.end() && before->second == said) continue;
-    reports_.interface(one.member->pod.pod.uid, one.plan->networkUid, said);
-  }
-  network.said = std::move(now);
-}
-
 void Policing::answerWaiting() {
   const BootTime now = clock_.now();
   std::vector<Waiting> rest;
@@ -424,9 +262,9 @@ void Policing::answerWaiting() {
     const Member& member = found->second;
     const Status known = isKnown(member);
     const bool isWhole = std::ranges::all_of(member.pod.interfaces, [&](const auto& plan) {
-      return !isCovered(plan) || isComplete(member, plan);
+      return !attach::isCovered(plan) || isComplete(member, plan);
     });
-    const bool isAny = std::ranges::any_of(member.pod.interfaces, isCovered);
+    const bool isAny = std::ranges::any_of(member.pod.interfaces, attach::isCovered);
     const bool isLate = one.until <= now;
     if (!isAny || (known && (isWhole || isLate))) {
       answer(one, {});

@@ -1,9 +1,11 @@
 // Holds this node's pods to the policies of their networks: who they are and what the API says of
 // them, put together and handed to the kernel before their links are made.
 //
-// Level-driven: a change says that something is to be looked at. Of each network the whole is
-// compiled and committed; what is the same is written by nobody. A network of whose pods some
-// aren't known yet (the agent has just begun, the API server is away) stays in the kernel as it is.
+// Level-driven: a change says that something is to be looked at. What became of it is found by
+// comparing; the kernel is told what differs from what it was told before, or all of a network
+// where it refused that. Members of peers that come and go are passed on as they are (decision
+// 0133). A network of whose pods some aren't known yet (the agent has just begun, the API server is
+// away) stays in the kernel as it is.
 #pragma once
 
 #include <chrono>
@@ -20,11 +22,12 @@
 #include "lib/async/gather.h"
 #include "lib/async/lane.h"
 #include "lib/base/clock.h"
-#include "lib/policy/program.h"
+#include "lib/policy/compilation.h"
 #include "nodeagent/attach/policies.h"
 #include "nodeagent/policy/book.h"
 #include "nodeagent/policy/clients.h"
 #include "nodeagent/policy/freshness.h"
+#include "nodeagent/policy/guard.h"
 #include "nodeagent/policy/tracking.h"
 #include "nodeagent/watch/caches.h"
 
@@ -40,9 +43,14 @@ struct Wanted {
 struct Kernel {
   std::function<Status(const NetworkUid&, const std::string& bridge, Wanted)> commit;
   std::function<void(const NetworkUid&)> forget;
+  /// Of one that was committed and not forgotten or refused since: what differs, as PolicyGuard has
+  /// it. Nothing: all is committed each time.
+  std::function<Status(const NetworkUid&, const std::string& bridge, const PolicedChange&)>
+      change{};
 
   // In pods, of links without an end on the node; as PodGuards has it.
   std::function<std::map<policy::PodKey, Error>(const NetworkUid&, const policy::Program&,
+                                                const policy::AddressChange*,
                                                 const std::map<policy::PodKey, attach::PodPort>&)>
       commitInPods{};
   std::function<Status(const attach::PodPort&)> linked{};
@@ -142,6 +150,7 @@ class Policing final : public attach::Policies {
     BootTime joined{};  ///< when its links were about to be made; of an earlier agent's: never
     bool ours = false;  ///< it joined while this agent ran
     std::optional<policy::Pod> who{};                ///< as the API last had it
+    std::shared_ptr<const k8s::Pod> read{};          ///< of which that is
     std::map<std::string, std::string> ends{};       ///< names of ports, by interface
     std::map<std::string, attach::PodPort> inPod{};  ///< those of them that are in the pod
   };
@@ -161,7 +170,11 @@ class Policing final : public attach::Policies {
     bool dirty = true;
     std::optional<Error> trouble{};  ///< of its last commit
     std::map<At, Error> refused{};   ///< in pods
-    policy::Program program{};
+    policy::Compilation compilation{};
+    bool isHeld = false;  ///< the kernel has that program, for these
+    std::map<policy::PodKey, std::string> ports{};
+    std::set<std::string> gateways{};
+    std::map<policy::PodKey, attach::PodPort> inPod{};
     std::shared_ptr<const Admissions> admissions{};            ///< null: never compiled
     std::map<At, std::optional<api::InterfacePolicy>> said{};  ///< of those of which anything was
   };
@@ -186,7 +199,8 @@ class Policing final : public attach::Policies {
   void work();
   void takeInbox();
   void refresh();
-  void readPod(Member& member, const std::map<std::string, const k8s::Pod*>& pods);
+  void readPod(Member& member, const std::shared_ptr<const k8s::Pod>& pod);
+  [[nodiscard]] bool readPolicies(const std::string& space, BootTime now);
   void readNetworks();
   void findEnds();
   void dirtyOf(const Member& member);
@@ -197,13 +211,17 @@ class Policing final : public attach::Policies {
   [[nodiscard]] bool isComplete(const Member& member, const InterfacePlan& plan) const;
   [[nodiscard]] Question questionOf(const NetworkUid& uid, const Network& network) const;
   [[nodiscard]] Status commit(const NetworkUid& uid, Network& network);
+  [[nodiscard]] Status commitPorts(const NetworkUid& uid, Network& network,
+                                   const policy::AddressChange& since);
+  void follow(const NetworkUid& uid, Network& network, const policy::MemberChange& change);
   void publishAdmissions();
-  void say(Network& network, const Question& question, const policy::Compiled& compiled);
+  void say(Network& network, const Question& question);
   [[nodiscard]] api::InterfacePolicy judge(const Network& network, const Member& member,
                                            const InterfacePlan& plan, bool isCut) const;
   void putGateway(const NetworkUid& network, const std::string& port);
   [[nodiscard]] const Error* troubleOf(const Network& network, const At& at) const;
-  void commitInPods(const NetworkUid& uid, Network& network, const Question& question);
+  void commitInPods(const NetworkUid& uid, Network& network, const Question& question,
+                    const policy::AddressChange& since);
   [[nodiscard]] Status holdNow(const IntentId& intent, const std::vector<End>& ends);
   void letGo(Member& member, const std::function<bool(const std::string&)>& isGone);
   [[nodiscard]] bool isUnmet(const Network& network, const NetworkUid& uid) const;

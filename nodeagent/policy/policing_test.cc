@@ -37,7 +37,10 @@ class FakeKernel {
               const std::lock_guard lock(mutex_);
               held_.erase(network.str());
             },
-            [this](const NetworkUid&, const policy::Program& program, const auto& pods) {
+            [this](const NetworkUid& network, const std::string& bridge,
+                   const PolicedChange& change) { return follow(network, bridge, change); },
+            [this](const NetworkUid&, const policy::Program& program, const policy::AddressChange*,
+                   const auto& pods) {
               const std::lock_guard lock(mutex_);
               std::map<policy::PodKey, Error> refused;
               inPods_.clear();
@@ -59,6 +62,15 @@ class FakeKernel {
               const std::lock_guard lock(mutex_);
               left_.push_back(port.name);
             }};
+  }
+  /// Changes since the start, and of those the ones of addresses alone.
+  int changes() const {
+    const std::lock_guard lock(mutex_);
+    return changes_;
+  }
+  int addressChanges() const {
+    const std::lock_guard lock(mutex_);
+    return addressChanges_;
   }
   void refusePods(std::set<std::string> names) {
     const std::lock_guard lock(mutex_);
@@ -93,7 +105,33 @@ class FakeKernel {
   }
 
  private:
+  /// What differs leads to what it is said to lead to.
+  Status follow(const NetworkUid& network, const std::string& bridge, const PolicedChange& change) {
+    const std::lock_guard lock(mutex_);
+    ++changes_;
+    if (error_) return fail(*error_);
+    const auto found = held_.find(network.str());
+    if (found == held_.end() || found->second.first != bridge) {
+      return fail(Code::NotFound, "NotHeld", "nothing is held");
+    }
+    Wanted& held = found->second.second;
+    policy::apply(change.addresses, held.program.addresses);
+    if (change.ports == nullptr) {
+      ++addressChanges_;
+    } else {
+      held.program.egress = change.program.egress;
+      held.program.ingress = change.program.ingress;
+      held.program.permits = change.program.permits;
+      held.ports = *change.ports;
+      held.gateways = *change.gateways;
+    }
+    EXPECT_EQ(held.program, change.program);
+    return {};
+  }
+
   mutable std::mutex mutex_;
+  int changes_ = 0;
+  int addressChanges_ = 0;
   std::optional<Error> error_;
   std::map<std::string, std::pair<std::string, Wanted>> held_;
   std::set<std::string> refusedPods_;
@@ -256,6 +294,7 @@ class PolicingTest : public ::testing::Test {
   Slices slices(std::uint64_t revision = 5) {
     return testing::slicesOf(policy(), world(), revision, 1);
   }
+  Slices slicesIn(const policy::World& world) { return testing::slicesOf(policy(), world, 5, 1); }
   Slices incomplete() {
     Slices some = slices();
     some.erase(some.begin());
@@ -335,6 +374,43 @@ TEST_F(PolicingTest, WhatIsHeldAlreadyIsntCommittedAgain) {
   ASSERT_TRUE(policing_.hold(IntentId("i-db"), {port("db")}, {}));
   policing_.known(policeable("db"));
   EXPECT_EQ(kernel_.commits(), commits);
+}
+
+TEST_F(PolicingTest, AMemberMoreIsPassedOnAsItIs) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  const int commits = kernel_.commits();
+  const auto compiled = policing_.counts().compiled;
+  policy::World larger = world();
+  larger.pods.push_back(policy::testing::pod("shop", "web-9", {{"app", "web"}}, {ip("10.0.0.99")}));
+  EXPECT_FALSE(allows("10.0.0.99", "db"));
+  setPolicies(slicesIn(larger));
+  EXPECT_TRUE(eventually([&] { return allows("10.0.0.99", "db"); }));
+  EXPECT_EQ(kernel_.addressChanges(), 1);
+  setPolicies(slices());
+  EXPECT_TRUE(eventually([&] { return !allows("10.0.0.99", "db"); }));
+  EXPECT_EQ(kernel_.addressChanges(), 2);
+  EXPECT_EQ(kernel_.commits(), commits);
+  EXPECT_EQ(policing_.counts().compiled, compiled);
+  EXPECT_TRUE(eventually([&] { return revision() == 5; }));
+}
+
+TEST_F(PolicingTest, AMemberWhomTheKernelRefusesComesWithTheNextTry) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  policy::World larger = world();
+  larger.pods.push_back(policy::testing::pod("shop", "web-9", {{"app", "web"}}, {ip("10.0.0.99")}));
+  kernel_.refuse(Error{Code::Unavailable, "CommitFailed", "no memory"});
+  setPolicies(slicesIn(larger));
+  EXPECT_TRUE(eventually([&] { return said("db") == "not enforced CommitFailed"; }));
+  kernel_.refuse(std::nullopt);
+  clock_.advance(seconds(1));
+  EXPECT_TRUE(eventually([&] { return allows("10.0.0.99", "db"); }));
+  EXPECT_TRUE(eventually([&] { return said("db") == "enforced Enforced"; }));
 }
 
 TEST_F(PolicingTest, APodWaitsASecondForPeersAndThenRunsWithThoseThatAreKnown) {

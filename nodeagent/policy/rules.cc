@@ -12,9 +12,6 @@ namespace {
 
 using policy::Number;
 
-/// Ranges of so many addresses are kept as single ones: pods', a block of them at most.
-constexpr unsigned kSingles = 256;
-
 std::string markOf(Number number) {
   return std::to_string(number);
 }
@@ -91,7 +88,7 @@ void eachNumber(const policy::Program& program, Take take) {
   for (const auto* direction : {&program.egress, &program.ingress}) {
     for (const auto& [pod, subject] : *direction) take(subject);
   }
-  for (const auto& [range, peers] : program.addresses) take(peers);
+  for (const auto& [peers, count] : program.addresses.uses()) take(peers);
   for (const auto& permit : program.permits) {
     if (permit.peers != policy::kEverybody) take(permit.peers);
   }
@@ -119,43 +116,7 @@ Policed localOf(Policed wanted) {
   }
   std::erase_if(wanted.program.permits,
                 [&](const policy::Permit& permit) { return !subjects.contains(permit.subject); });
-  wanted.program.addresses = spread(std::move(wanted.program.addresses));
   return wanted;
-}
-
-policy::AddressClasses spread(policy::AddressClasses addresses) {
-  const auto isOne = [](const auto& of) { return of.first.first == of.first.last; };
-  if (std::ranges::all_of(addresses, isOne)) return addresses;
-  policy::AddressClasses::sequence_type out;  // ranges after what interrupts them
-  std::optional<policy::AddressRange> open;  // and its class, and how far no address is without one
-  Number peers = 0;
-  IpAddress reach;
-  const auto follows = [&](const IpAddress& address) {
-    return open && address.family() == reach.family() && address.number() == reach.number() + 1;
-  };
-  const auto close = [&] {
-    if (open) out.emplace_back(*open, peers);
-    open.reset();
-  };
-  for (const auto& [range, number] : addresses) {
-    if (range.last.number() - range.first.number() < kSingles) {
-      for (auto at = range.first.number(); at <= range.last.number(); ++at) {
-        const IpAddress one(range.first.family(), at);
-        out.emplace_back(policy::AddressRange{one, one}, number);
-        if (at == range.last.number()) break;  // the last address of all
-      }
-      if (follows(range.first)) reach = range.last;
-    } else if (number == peers && follows(range.first)) {
-      open->last = reach = range.last;
-    } else {
-      close();
-      open = range;
-      peers = number;
-      reach = range.last;
-    }
-  }
-  close();
-  return {out.begin(), out.end()};
 }
 
 nft::Elements takeUnused(nft::Elements& gone, const policy::Program& program,
@@ -169,7 +130,9 @@ nft::Elements takeUnused(nft::Elements& gone, const policy::Program& program,
   for (const auto* direction : {&program.egress, &program.ingress}) {
     for (const auto& [pod, subject] : *direction) used.insert(kernelNumber(standing, subject));
   }
-  for (const auto& [range, peers] : program.addresses) used.insert(kernelNumber(standing, peers));
+  for (const auto& [peers, count] : program.addresses.uses()) {
+    used.insert(kernelNumber(standing, peers));
+  }
   nft::Elements unused;
   for (const char* const set : {"every", "ports"}) {
     const auto found = gone.find(set);
@@ -254,17 +217,38 @@ nft::Elements flowElements(const Standing& standing) {
   return elements;
 }
 
+namespace {
+
+template <class Permits>
+void insertPermits(const Permits& permits, const Standing& standing, nft::Elements& into) {
+  for (const auto& permit : permits) {
+    const auto [set, text] = permitElement(permit, standing);
+    into[set].insert(text);
+  }
+}
+
+}  // namespace
+
 nft::Elements programElements(const policy::AddressClasses& addresses,
                               const std::set<policy::Permit>& permits, const Standing& standing) {
+  nft::Elements elements;
+  addresses.each([&](const policy::AddressRange& range, Number peers) {
+    const auto [set, text] = addressElement(range, peers, standing);
+    elements[set].insert(text);
+  });
+  insertPermits(permits, standing, elements);
+  return elements;
+}
+
+nft::Elements programElements(
+    const std::vector<std::pair<policy::AddressRange, policy::Number>>& addresses,
+    const std::vector<policy::Permit>& permits, const Standing& standing) {
   nft::Elements elements;
   for (const auto& [range, peers] : addresses) {
     const auto [set, text] = addressElement(range, peers, standing);
     elements[set].insert(text);
   }
-  for (const auto& permit : permits) {
-    const auto [set, text] = permitElement(permit, standing);
-    elements[set].insert(text);
-  }
+  insertPermits(permits, standing, elements);
   return elements;
 }
 
@@ -442,11 +426,12 @@ void adopt(const Policed& wanted, const Found& found, Standing& standing) {
   for (const char* const map : {"classes4", "classes6", "ranges4", "ranges6"}) {
     classes[map] = readMap(found.elements, map);
   }
-  for (const auto& [range, peers] : wanted.program.addresses) {
+  wanted.program.addresses.each([&](const policy::AddressRange& range, Number peers) {
+    if (standing.numbers.contains(peers)) return;
     const auto [set, text] = addressElement(range, peers, standing);
     const auto at = classes[set].find(text.substr(0, text.rfind(" : ")));
     if (at != classes[set].end()) bind(peers, readNumber(at->second));
-  }
+  });
 }
 
 bool mayTighten(const nft::Elements& gone, const nft::Elements& added) {

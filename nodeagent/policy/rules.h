@@ -19,6 +19,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "lib/nft/committer.h"
 #include "lib/nft/model.h"
@@ -76,12 +77,8 @@ inline constexpr std::array<const char*, 2> kGenerationSets = {"generations", "c
 inline constexpr policy::Number kEndOfNumbers = 0x80000000;
 
 /// Without what isn't on this node: pods that have no port, and permits of subjects that nobody
-/// has. Its addresses are as the kernel has them, see spread().
+/// has.
 [[nodiscard]] Policed localOf(Policed wanted);
-/// Few addresses one by one, and what lies around them as the ranges that they interrupt: a range
-/// holds for those of its addresses that don't stand by themselves. So what comes and goes is a
-/// single address, and no range is ever replaced by others, between which nothing would hold.
-[[nodiscard]] policy::AddressClasses spread(policy::AddressClasses addresses);
 /// Whether its bridge's flows are to be tracked at all.
 [[nodiscard]] bool isPoliced(const Policed& wanted);
 
@@ -97,6 +94,10 @@ void keepOnly(const policy::Program& program, Standing& standing);
 [[nodiscard]] nft::Elements programElements(const policy::AddressClasses& addresses,
                                             const std::set<policy::Permit>& permits,
                                             const Standing& standing);
+/// The same of a change.
+[[nodiscard]] nft::Elements programElements(
+    const std::vector<std::pair<policy::AddressRange, policy::Number>>& addresses,
+    const std::vector<policy::Permit>& permits, const Standing& standing);
 /// That flows are judged in a generation.
 [[nodiscard]] nft::Elements generationElements(const std::string& bridge, std::uint32_t generation);
 

@@ -1,0 +1,223 @@
+// What policies come to, as the kernel is told it and as it is told of.
+#include <algorithm>
+
+#include "lib/base/log.h"
+#include "nodeagent/attach/ports.h"
+#include "nodeagent/policy/policing.h"
+
+namespace multinet::agent::policing {
+
+struct Policing::Question {
+  struct One {
+    const Member* member = nullptr;
+    const InterfacePlan* plan = nullptr;
+    policy::PodKey key;
+  };
+  std::vector<One> interfaces;
+  std::vector<ToldPtr> told;
+  std::map<std::string, ToldPtr> defaults;
+  std::vector<std::unique_ptr<policy::Pod>> pods;
+  std::vector<policy::Subject> subjects;
+  std::map<policy::PodKey, std::string> ports;
+  std::map<policy::PodKey, std::vector<IpAddress>> addresses;
+  std::map<policy::PodKey, attach::PodPort> inPod;
+};
+
+Policing::Question Policing::questionOf(const NetworkUid& uid, const Network& network) const {
+  Question question;
+  std::set<policy::PodKey> keys;
+  for (const auto& [intent, member] : members_) {
+    const std::string& space = member.pod.pod.namespaceName;
+    std::vector<ToldPtr> policies;
+    for (const InterfacePlan& plan : member.pod.interfaces) {
+      if (plan.networkUid != uid) continue;
+      const auto end = member.ends.find(plan.name.str());
+      // One that is about to join isn't known yet; its turn comes.
+      if (end == member.ends.end() && (!isKnown(member) || !member.who)) continue;
+      policy::PodKey key{space, member.pod.pod.name};
+      if (keys.contains(key)) key.name += " " + plan.name.str() + " " + intent.str();
+      keys.insert(key);
+      const auto inPod = member.inPod.find(plan.name.str());
+      if (inPod != member.inPod.end()) {
+        question.inPod.emplace(key, inPod->second);
+      } else if (end != member.ends.end()) {
+        question.ports.emplace(key, end->second);
+      }
+      for (const AddressPlan& one : plan.addresses) {
+        question.addresses[key].push_back(one.address.address);
+      }
+      auto pod = std::make_unique<policy::Pod>(member.who.value_or(policy::Pod{}));
+      pod->key = key;
+      pod->interfaces = {{network.name, {}}};
+      if (policies.empty()) policies = book_.policiesFor(space, member.joined);
+      policy::Subject subject{pod.get()};
+      for (const ToldPtr& told : policies) subject.policies.push_back(&told->policy);
+      subject.closed = !member.who;
+      question.subjects.push_back(std::move(subject));
+      question.pods.push_back(std::move(pod));
+      question.interfaces.push_back({&member, &plan, key});
+    }
+    question.told.insert(question.told.end(), policies.begin(), policies.end());
+    if (auto told = book_.defaultOf(space, uid)) question.defaults.emplace(space, std::move(told));
+  }
+  return question;
+}
+
+void Policing::publishAdmissions() {
+  if (!recovered_) return;
+  std::map<NetworkUid, std::shared_ptr<const Admissions>> now;
+  for (const auto& [uid, network] : networks_) now.emplace(uid, network.admissions);
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(admissionsKnown_, true) && admissions_ == now) return;
+    admissions_ = std::move(now);
+  }
+  reports_.admissions();
+}
+
+/// What the kernel refuses is in `trouble`; the error is of what isn't known.
+Status Policing::commit(const NetworkUid& uid, Network& network) {
+  if (!recovered_) {
+    return fail(Code::Unavailable, "PoliciesUnknown",
+                "hold network " + network.name +
+                    " to policies: the agent is still finding out which pods are on it");
+  }
+  MULTINET_CHECK(isKnown(uid));
+  const Question question = questionOf(uid, network);
+  BookSource source(network.name, uid);
+  for (const ToldPtr& told : question.told) source.add(told);
+  for (const auto& [space, told] : question.defaults) source.addDefault(space, told);
+  const auto byDefault = defaults_.find(uid);
+  const policy::Network asked{
+      network.name, byDefault == defaults_.end() ? api::DefaultPolicy::Allow : byDefault->second};
+  const policy::Delta way = network.compilation.compile(question.subjects, asked, source, numbers_);
+  ++compiled_;
+  auto admissions =
+      admissionsOf(question.subjects, asked, question.addresses, network.compilation.cut());
+  if (network.admissions == nullptr || *network.admissions != admissions) {
+    network.admissions = std::make_shared<const Admissions>(std::move(admissions));
+  }
+  network.ports = question.ports;
+  const auto gateways = gateways_.find(uid);
+  network.gateways = gateways == gateways_.end() ? std::set<std::string>{} : gateways->second;
+  const Status done = commitPorts(uid, network, way.addresses);
+  if (!done && (!network.trouble || network.trouble->message != done.error().message)) {
+    log::error("can't hold pods to the policies of their network",
+               {{"network", network.name}, {"error", done.error()}});
+  }
+  network.trouble = done ? std::nullopt : std::optional(done.error());
+  commitInPods(uid, network, question, way.addresses);
+  network.dirty = !done || !network.refused.empty();
+  if (network.dirty) lookAt(clock_.now() + options_.retry);
+  say(network, question);
+  return {};
+}
+
+/// `since`: what differs of the program's addresses where it is held.
+Status Policing::commitPorts(const NetworkUid& uid, Network& network,
+                             const policy::AddressChange& since) {
+  const policy::Program& program = network.compilation.program();
+  const bool wasHeld = std::exchange(network.isHeld, false);
+  if (network.ports.empty()) {
+    kernel_.forget(uid);
+    return {};
+  }
+  if (wasHeld && kernel_.change) {
+    const Status done =
+        kernel_.change(uid, network.bridge, {program, since, &network.ports, &network.gateways});
+    network.isHeld = done.has_value();
+    if (done || done.error().reason != "NotHeld") return done;
+  }
+  const Status done =
+      kernel_.commit(uid, network.bridge, {program, network.ports, network.gateways});
+  network.isHeld = done.has_value();
+  return done;
+}
+
+/// Members of a peer are all that changed. What can't be passed on as that is compiled and
+/// committed in its turn.
+void Policing::follow(const NetworkUid& uid, Network& network, const policy::MemberChange& change) {
+  const std::set<policy::PodKey> cut = network.compilation.cut();
+  const auto way = network.compilation.change(change, numbers_);
+  if (!way || cut != network.compilation.cut()) network.dirty = true;
+  if (!way || way->empty()) return;
+  const policy::Program& program = network.compilation.program();
+  if (!network.ports.empty() && std::exchange(network.isHeld, false) && kernel_.change) {
+    PolicedChange asked{program, way->addresses};
+    if (!way->permits.empty()) {
+      asked.ports = &network.ports;
+      asked.gateways = &network.gateways;
+    }
+    const Status done = kernel_.change(uid, network.bridge, asked);
+    // None of its ports is isolated: nothing is held, and nothing need be.
+    network.isHeld = done || done.error().reason == "NotHeld";
+  }
+  if (!network.ports.empty() && !network.isHeld) network.dirty = true;
+  if (network.inPod.empty() || !kernel_.commitInPods) return;
+  const auto refused = kernel_.commitInPods(uid, program, &way->addresses, network.inPod);
+  if (!refused.empty()) network.dirty = true;
+}
+
+/// What one pod's kernel refuses is nobody else's trouble.
+void Policing::commitInPods(const NetworkUid& uid, Network& network, const Question& question,
+                            const policy::AddressChange& since) {
+  if (!kernel_.commitInPods) return;
+  network.inPod = question.inPod;
+  const auto refused =
+      kernel_.commitInPods(uid, network.compilation.program(), &since, network.inPod);
+  std::map<At, Error> now;
+  for (const Question::One& one : question.interfaces) {
+    const auto found = refused.find(one.key);
+    if (found == refused.end()) continue;
+    const At at{one.member->pod.intent, one.plan->name.str()};
+    const auto before = network.refused.find(at);
+    if (before == network.refused.end() || before->second.message != found->second.message) {
+      log::error("can't hold a pod to the policies of its network",
+                 {{"network", network.name},
+                  {"pod", one.member->pod.pod.str()},
+                  {"error", found->second}});
+    }
+    now.emplace(at, found->second);
+  }
+  network.refused = std::move(now);
+}
+
+void Policing::commitDirty() {
+  for (auto& [uid, network] : networks_) {
+    if (!network.dirty) continue;
+    // What isn't known is told when it is.
+    if (const Status known = commit(uid, network); !known) {
+      log::debug("policies aren't known yet", {{"network", network.name}, {"why", known.error()}});
+    }
+  }
+  std::vector<const policy::Program*> programs;
+  programs.reserve(networks_.size());
+  for (const auto& [uid, network] : networks_) programs.push_back(&network.compilation.program());
+  numbers_.keepOnly(programs);
+  std::erase_if(networks_, [&](const auto& one) {
+    return !one.second.dirty && std::ranges::none_of(members_, [&](const auto& member) {
+      return std::ranges::any_of(member.second.pod.interfaces,
+                                 [&](const auto& plan) { return plan.networkUid == one.first; });
+    });
+  });
+  std::erase_if(defaults_, [&](const auto& one) { return !networks_.contains(one.first); });
+}
+
+void Policing::say(Network& network, const Question& question) {
+  const policy::Program& program = network.compilation.program();
+  const auto& cut = network.compilation.cut();
+  std::map<At, std::optional<api::InterfacePolicy>> now;
+  for (const Question::One& one : question.interfaces) {
+    const At at{one.member->pod.intent, one.plan->name.str()};
+    if (attach::isCovered(*one.plan) && !one.member->ends.contains(at.second)) continue;
+    const bool isIsolated = program.egress.contains(one.key) || program.ingress.contains(one.key);
+    auto& said = now[at];
+    if (isIsolated) said = judge(network, *one.member, *one.plan, cut.contains(one.key));
+    const auto before = network.said.find(at);
+    if (before != network.said.end() && before->second == said) continue;
+    reports_.interface(one.member->pod.pod.uid, one.plan->networkUid, said);
+  }
+  network.said = std::move(now);
+}
+
+}  // namespace multinet::agent::policing
