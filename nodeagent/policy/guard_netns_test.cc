@@ -237,7 +237,7 @@ TEST_F(PolicyGuardTest, NoSocketSendsPastItsRules) {
   const RawSocket past(one_.netns(), "net1", true);
   past.send(denied);
   EXPECT_TRUE(arrives(one_, allowed, two_));
-  EXPECT_EQ(node_.guard().denied().egress, 1U);
+  EXPECT_TRUE(eventually([&] { return node_.guard().denied().egress == 1; }));
   auto xdp = isolation::XdpSocket::open(one_.netns(), "net1");
   if (!xdp) return;  // a kernel without AF_XDP has one way less
   xdp->send(denied);

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,11 @@ from clusterlib.progress import Progress
 SYSTEM = "multinet-system"
 SERVERS = ("controller", "webhook")
 NETWORKS = ("kept-vxlan", "kept-bridge")
+ADMISSION = (
+    ("validatingwebhookconfiguration", "multinet-validate"),
+    ("mutatingwebhookconfiguration", "multinet-mutate"),
+    ("validatingadmissionpolicybinding", "multinet-pod-request"),
+)
 LOST_BY_A_RESTART = 2
 """Pings, five a second, that a new agent's start may cost."""
 
@@ -69,10 +75,16 @@ class Versions:
             for node in self._cluster.record.nodes:
                 bringup.load_images(self._cluster.record.layout.machine(node), [archive])
 
-    def cluster_part(self, version: str) -> None:
+    def cluster_part(self, version: str, types: str = "") -> None:
+        """`types`: one more that networks may have, by their kind's schema alone."""
         sources = self._previous.sources if version == "previous" else REPOSITORY
         for part in ("crds", "deploy"):
             manifests = self._cluster.kubectl("kustomize", str(sources / part))
+            if types:
+                manifests, count = re.subn(
+                    r"(\n +- )IPVlan(?=\n)", rf"\g<0>\g<1>{types}", manifests
+                )
+                assert count > 0 or part != "crds", "the kinds have no type IPVlan"
             if version == "previous":
                 for server in SERVERS:
                     manifests = manifests.replace(f"{server}:dev", f"{server}:previous")
@@ -197,27 +209,39 @@ def test_the_clusters_part_first(
     a_new_pod_works(cluster, namespace, "old-agent", cluster.nodes[0])
 
 
-def test_an_old_agent_survives_what_it_does_not_know(
+def test_an_old_version_survives_what_it_does_not_know(
     cluster: Cluster, versions: Versions, pods: Pods, namespace: str
 ) -> None:
-    """A type of network that came later: its pods wait, all others don't notice."""
+    """A type of network that came later, with nobody to refuse it: its pods wait, others notice nothing."""
     starts = [cluster.component(node, "agent")["starts"] for node in cluster.nodes]
-    cluster.apply(unknown("later"))
-    cluster.apply(pod("waits", namespace, node=cluster.nodes[0], networks="later"))
+    versions.cluster_part("this", types="Later")
+    for kind, name in ADMISSION:
+        cluster.delete(kind, name, "")
+    cluster.wait(lambda: cluster.apply(unknown("later")), 30, "the API server to know the type")
+    waits = pod("waits", namespace, node=cluster.nodes[0], networks="later")
+    cluster.wait(lambda: cluster.apply(waits), 30, "the API server to forget who refuses")
     cluster.wait(lambda: cluster.pod_story("waits", namespace) != "no events", 30, "a word on why")
     a_new_pod_works(cluster, namespace, "beside", cluster.nodes[0])
     assert condition(cluster.json("pod", "waits", namespace), "Ready") != "True"
     assert [cluster.component(node, "agent")["starts"] for node in cluster.nodes] == starts
+    assert restarts(cluster) == 0
     pods.assert_as_before()
     cluster.delete("pod", "waits", namespace, "--grace-period=1")
     cluster.delete("podnetwork", "later", "", "--timeout=30s")
+    versions.cluster_part("this")
 
 
 def unknown(name: str) -> str:
     made = json.loads(network(name, "10.55.3.0/24"))
     del made["spec"]["bridge"]
-    made["spec"] |= {"type": "VLAN", "vlan": {"parent": "eth1", "id": 77}}
+    made["spec"]["type"] = "Later"
     return json.dumps(made)
+
+
+def restarts(cluster: Cluster) -> int:
+    """Of the controller's and the webhook's containers."""
+    statuses = [one["status"].get("containerStatuses", []) for one in cluster.items("pods", SYSTEM)]
+    return sum(one["restartCount"] for of_pod in statuses for one in of_pod)
 
 
 def test_then_the_nodes(cluster: Cluster, versions: Versions, pods: Pods, namespace: str) -> None:
