@@ -3,6 +3,10 @@
 // {"case": "100000 peers", "what": "round trips", "round": 0, "milliseconds": 9.41}.
 //
 // To be run as root. All of it is in namespaces that the program makes and that end with it.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -40,6 +44,8 @@ constexpr unsigned kPorts = 100;  ///< isolated ones on the node
 constexpr std::uint16_t kPort = 7777;
 const NetworkUid kNetwork("bench");
 const char* const kBridge = "br-bench";
+/// Where no sender is held to a share of the table of flows.
+const std::string kNoShares = "100 peers, no shares";
 constexpr policy::Number kSubject = 1;
 constexpr policy::Number kPeers = 2;
 
@@ -79,7 +85,7 @@ Policed wanted(unsigned ports, unsigned peers) {
 /// A switch with two pods on a bridge, held to what pods may send.
 class Site {
  public:
-  static Result<std::unique_ptr<Site>> make() {
+  static Result<std::unique_ptr<Site>> make(agent::policing::PolicyGuardOptions options) {
     auto site = std::make_unique<Site>();
     MULTINET_TRY(auto netns, netns::make());
     site->netns_ = std::move(netns);
@@ -93,7 +99,7 @@ class Site {
       MULTINET_CHECK(socket.run(netlink::setUp({0, kBridge})));
     }
     MULTINET_TRY(site->ports_, agent::isolation::PortGuard::start(site->netns_, {}, kSystemClock));
-    MULTINET_TRY(site->policies_, PolicyGuard::start(site->netns_, {}, kSystemClock));
+    MULTINET_TRY(site->policies_, PolicyGuard::start(site->netns_, options, kSystemClock));
     for (unsigned i = 1; i <= 2; ++i) MULTINET_CHECK(site->plug(i));
     return site;
   }
@@ -163,6 +169,69 @@ Status measureTrips(const Arguments& arguments, const std::vector<Contender>& co
       contenders.size(), bounds, [&](std::size_t which, std::optional<int> round) -> Status {
         MULTINET_TRY(const double took, conversations[which].roundTrips(arguments.roundTrips));
         if (round) print(contenders[which].name, "round trips", *round, took);
+        return {};
+      });
+}
+
+/// Connections, each made, accepted and broken off, one after the other on one processor.
+class Connections {
+ public:
+  static Result<Connections> open(const Fd& from, const Fd& to) {
+    Connections made;
+    made.from_ = &from;
+    MULTINET_TRY(const auto scope, netns::Scope::enter(to));
+    made.listener_ = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const sockaddr_in all = at("0.0.0.0");
+    const int done =
+        ::bind(made.listener_.get(), reinterpret_cast<const sockaddr*>(&all), sizeof all);
+    if (done != 0 || ::listen(made.listener_.get(), SOMAXCONN) != 0) {
+      return fail(errnoError("listen", errno));
+    }
+    return made;
+  }
+  /// Milliseconds of as many.
+  [[nodiscard]] Result<double> make(int count, const std::string& address) const {
+    MULTINET_TRY(const auto scope, netns::Scope::enter(*from_));
+    const sockaddr_in to = at(address);
+    const auto begin = Steady::now();
+    for (int i = 0; i < count; ++i) {
+      const Fd near(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      const linger cut{1, 0};
+      ::setsockopt(near.get(), SOL_SOCKET, SO_LINGER, &cut, sizeof cut);
+      if (::connect(near.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) {
+        return fail(errnoError("connect", errno));
+      }
+      const Fd far(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!far.valid()) return fail(errnoError("accept", errno));
+    }
+    return milliseconds(Steady::now() - begin);
+  }
+
+ private:
+  static sockaddr_in at(const std::string& address) {
+    constexpr std::uint16_t kConnectPort = 7778;
+    sockaddr_in out{};
+    out.sin_family = AF_INET;
+    out.sin_port = htons(kConnectPort);
+    ::inet_pton(AF_INET, address.c_str(), &out.sin_addr);
+    return out;
+  }
+  const Fd* from_ = nullptr;
+  Fd listener_;
+};
+
+Status measureConnections(const Arguments& arguments, const std::vector<Contender>& contenders) {
+  constexpr int kConnections = 500;
+  std::vector<Connections> all;
+  for (const Contender& each : contenders) {
+    MULTINET_TRY(auto opened, Connections::open(each.site->pod(1), each.site->pod(2)));
+    all.push_back(std::move(opened));
+  }
+  const Bounds bounds{arguments.rounds, std::chrono::seconds(arguments.seconds), kWarmUp};
+  return inTurn(
+      contenders.size(), bounds, [&](std::size_t which, std::optional<int> round) -> Status {
+        MULTINET_TRY(const double took, all[which].make(kConnections, addressOf(2).str()));
+        if (round) print(contenders[which].name, "connections", *round, took);
         return {};
       });
 }
@@ -271,10 +340,14 @@ void measureDecisions(const Arguments& arguments, const Contender& contender) {
 
 Status measureAll(const Arguments& arguments) {
   std::vector<Contender> contenders;
-  for (const auto& [name, peers] :
-       {std::pair{"port security", 0U}, std::pair{"100 peers", 100U},
-        std::pair{"10000 peers", 10'000U}, std::pair{"100000 peers", 100'000U}}) {
-    MULTINET_TRY(auto site, Site::make());
+  for (const auto& [name, peers] : {std::pair<std::string, unsigned>{"port security", 0U},
+                                    {kNoShares, 100U},
+                                    {"100 peers", 100U},
+                                    {"10000 peers", 10'000U},
+                                    {"100000 peers", 100'000U}}) {
+    agent::policing::PolicyGuardOptions options;
+    if (name == kNoShares) options.mostFlows = 0;
+    MULTINET_TRY(auto site, Site::make(options));
     if (peers > 0) {
       const auto begin = Steady::now();
       MULTINET_CHECK(site->policies().commit(kNetwork, kBridge, wanted(kPorts, peers)));
@@ -283,8 +356,9 @@ Status measureAll(const Arguments& arguments) {
     contenders.push_back({name, peers, std::move(site)});
   }
   MULTINET_CHECK(measureTrips(arguments, contenders));
+  MULTINET_CHECK(measureConnections(arguments, contenders));
   for (const Contender& contender : contenders) {
-    if (contender.peers == 0) continue;
+    if (contender.peers == 0 || contender.name == kNoShares) continue;
     MULTINET_CHECK(measureChanges(arguments, contender));
     measureDecisions(arguments, contender);
   }

@@ -2,63 +2,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "nodeagent/policy/flows_fixture.h"
+#include "nodeagent/policy/shares_fixture.h"
 
 namespace multinet::agent::policing {
 namespace {
 
-using policy::Program;
-
-/// Of a table that small a port may hold a quarter, which is 1600 flows, and a bridge's other ports
-/// together a half. The first 400 and 800 are told by every 16th: hence the slack.
-constexpr std::uint32_t kTable = 6400;
+/// Of such a table, see shares_fixture.h.
 constexpr std::uint32_t kPortExactly = 1200;
 constexpr std::uint32_t kPortMost = 2000;
 constexpr std::uint32_t kWireExactly = 2400;
 constexpr std::uint32_t kWireMost = 3800;
-
-class PolicySharesTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (!node_.guard().tracking()) GTEST_SKIP() << "the kernel tells no flows of bridges";
-    node_.start({.mostFlows = kTable});
-  }
-  void plug(std::initializer_list<TestPod*> pods) {
-    for (TestPod* pod : pods) pod->plug(node_);
-    for (TestPod* pod : pods) pod->announce();
-  }
-  /// Whoever is on the network may send UDP to ports 6999 and 7000 of `two`; nobody else is
-  /// isolated.
-  [[nodiscard]] Status commit() {
-    Policed wanted;
-    wanted.program.ingress[two_.key()] = 1;
-    wanted.program.permits = {{1, policy::kEverybody, api::Protocol::UDP, 6999, 7000}};
-    for (const TestPod* pod : {&one_, &two_, &three_}) wanted.ports[pod->key()] = pod->port();
-    return node_.guard().commit(kBlue, "br-blue", std::move(wanted));
-  }
-  /// The first packet of a flow to `two`.
-  [[nodiscard]] Bytes first(const TestPod& from, unsigned source, unsigned port = 7000) const {
-    return ethernet(two_.mac(), from.mac(), kIpv4,
-                    ipv4(from.v4(), two_.v4(), kUdp, udp(source, port)));
-  }
-  /// As many flows, each begun once. `two` hears the last word when all of them have passed.
-  void begin(const TestPod& from, unsigned flows, unsigned port = 7000) const {
-    for (unsigned i = 0; i < flows; ++i) {
-      from.raw().send(first(from, 1024 + i, port));
-      // So that nothing is lost in a queue.
-      if (i % 64 == 63) {
-        EXPECT_TRUE(arrives(from, from.question(isolation::of(two_.mac())), two_));
-      }
-    }
-    EXPECT_TRUE(arrives(from, from.question(isolation::of(two_.mac())), two_));
-  }
-  [[nodiscard]] std::uint32_t held() { return node_.guard().flows().value().held; }
-
-  TestNode node_{{"br-blue", "br-red"}};
-  TestPod one_{1};
-  TestPod two_{2};
-  TestPod three_{3};
-};
 
 TEST_F(PolicySharesTest, APortHoldsItsShareAndNobodyPaysForIt) {
   plug({&one_, &two_, &three_});
@@ -74,6 +27,9 @@ TEST_F(PolicySharesTest, APortHoldsItsShareAndNobodyPaysForIt) {
   EXPECT_GE(held(), kPortExactly);
   EXPECT_LE(held(), kPortMost);
   EXPECT_FALSE(arrives(one_, first(one_, 60000), two_));
+  EXPECT_FALSE(arrives(one_, forged(one_, 1), two_)) << "whatever address it takes";
+  const Bytes datagram6 = ipv6(one_.v6(), two_.v6(), kUdp, udp(60000, 7000));
+  EXPECT_FALSE(arrives(one_, ethernet(two_.mac(), one_.mac(), kIpv6, datagram6), two_));
   // What it has goes on, and whatever is no flow.
   EXPECT_TRUE(own.exchange());
   EXPECT_TRUE(arrives(one_, one_.question(isolation::of(two_.mac())), two_));
@@ -112,6 +68,24 @@ TEST_F(PolicySharesTest, WhoComesByAWireLeavesHalfOfTheTable) {
   EXPECT_TRUE(arrives(one_, first(one_, 60000), two_));
   EXPECT_THAT(node_.guard().beyondByPort(),
               testing::ElementsAre(testing::Pair("mnx1", testing::_)));
+}
+
+TEST_F(PolicySharesTest, ConnectionsThatAreClosedTakeNothing) {
+  plug({&one_, &two_, &three_});
+  for (const TestPod* pod : {&one_, &two_}) pod->address();
+  Policed wanted;
+  wanted.program.ingress[two_.key()] = 1;
+  wanted.program.permits = {{1, policy::kEverybody, api::Protocol::TCP, 7000, 7000}};
+  for (const TestPod* pod : {&one_, &two_}) wanted.ports[pod->key()] = pod->port();
+  ASSERT_TRUE(node_.guard().commit(kBlue, "br-blue", std::move(wanted)));
+  constexpr unsigned kConnections = 4000;  // more than twice what it may have open
+  for (unsigned i = 0; i < kConnections; ++i) {
+    TcpPair connection(one_, two_, 7000, false, 1024 + i);
+    if (i % 1000 == 0) {
+      ASSERT_TRUE(connection.arrivesInTime(End::Client));
+    }
+  }
+  EXPECT_EQ(node_.guard().beyond(), 0U);
 }
 
 TEST_F(PolicySharesTest, ARestartWritesNothingAndForgetsNoFlow) {

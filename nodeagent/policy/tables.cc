@@ -236,10 +236,9 @@ void addShares(Tracking tracking, nft::Table& table) {
   table.chains.push_back(denial("beyond_share", kBeyond, kBeyond, "iifname"));
   if (tracking != Tracking::BrNetfilter) return;
   table.sets.push_back(mapOf("numbers", "ifname", "mark"));
-  table.chains.push_back({"from",
-                          "prerouting",
-                          kNumberPriority,
-                          {"meta mark set 0", "meta mark set iifname map @numbers"}});
+  // Who has none keeps 0, as frames come from another namespace.
+  table.chains.push_back(
+      {"from", "prerouting", kNumberPriority, {"meta mark set iifname map @numbers"}});
 }
 
 nft::Table rulesTable(Tracking tracking, std::uint32_t mostFlows) {

@@ -15,6 +15,9 @@ from clusterlib.errors import ClusterError
 _ROUND_TRIPS = 2000
 _TRACKED_AT_MOST, _GROWTH_AT_MOST = 1.20, 1.02
 _NONE, _FEW = "port security", "100 peers"
+_NO_SHARES = "100 peers, no shares"  # of the table of flows
+_CONNECTIONS = 500
+_SHARES_AT_MOST = 1.05
 _MANY = ("10000 peers", "100000 peers")
 _CHANGES = ("peer more", "peer less", "port more", "port less")
 _DECIDED = "peer more or less, decided"
@@ -34,7 +37,7 @@ def rows_of(samples: Sequence[Mapping[str, Any]]) -> list[Row]:
     for sample in samples:
         took[sample["what"], sample["case"]].append(sample["milliseconds"])
     try:
-        return [*_trips(dict(took)), *_changes(dict(took))]
+        return [*_trips(dict(took)), *_connections(dict(took)), *_changes(dict(took))]
     except KeyError as error:
         raise ClusterError(f"measure policies: nothing was measured of {error}") from None
 
@@ -49,6 +52,17 @@ def _trips(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
         growth = Comparison(_FEW, "x", factor(many, few), _GROWTH_AT_MOST)
         rows.append(Row("PO", f"{text}: {case}", many, [growth]))
     return rows
+
+
+def _connections(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
+    text = f"{_CONNECTIONS} connections"
+    none, free, few = (took["connections", case] for case in (_NONE, _NO_SHARES, _FEW))
+    cost = Comparison(_NO_SHARES, "x", factor(few, free), _SHARES_AT_MOST)
+    return [
+        Row("PO", f"{text}: {_NONE}", none),
+        Row("PO", f"{text}: {_NO_SHARES}", free),
+        Row("PO", f"{text}: {_FEW}", few, [cost]),
+    ]
 
 
 def _changes(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
