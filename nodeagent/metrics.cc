@@ -233,9 +233,11 @@ void Metrics::show(const Gauges& gauges) {
   const policing::PolicingCounts& policies = gauges.policies;
   policies_.Set(static_cast<double>(policies.policies));
   policiesStale_.Set(policies.stale ? 1 : 0);
-  const std::size_t held = policies.isolated - policies.pending - policies.notEnforced;
+  const std::size_t held =
+      policies.isolated - policies.pending - policies.undoable - policies.notEnforced;
   isolated_.Add({{"state", "Enforced"}}).Set(static_cast<double>(held));
   isolated_.Add({{"state", "PeersPending"}}).Set(static_cast<double>(policies.pending));
+  isolated_.Add({{"state", "PodMayChangeRules"}}).Set(static_cast<double>(policies.undoable));
   isolated_.Add({{"state", "NotEnforced"}}).Set(static_cast<double>(policies.notEnforced));
   denied_.Add({{"direction", "egress"}}).Set(static_cast<double>(gauges.denied.egress));
   denied_.Add({{"direction", "ingress"}}).Set(static_cast<double>(gauges.denied.ingress));

@@ -59,7 +59,8 @@ TEST_F(MetricsTest, ShowsWhatIsThereWhenAsked) {
   EXPECT_THAT(text(), HasSubstr("multinet_agent_service_endpoints 7"));
   EXPECT_THAT(text(), HasSubstr("multinet_agent_service_map_writes 11"));
   EXPECT_THAT(text(), HasSubstr("multinet_agent_service_sockets_ended 3"));
-  gauges_.policies = {.policies = 3, .isolated = 5, .pending = 1, .notEnforced = 2, .stale = true};
+  gauges_.policies = {
+      .policies = 3, .isolated = 9, .pending = 1, .undoable = 4, .notEnforced = 2, .stale = true};
   gauges_.denied = {.egress = 4, .ingress = 7};
   EXPECT_THAT(text(), HasSubstr("multinet_agent_policies 3"));
   EXPECT_THAT(text(), HasSubstr("multinet_agent_policies_stale 1"));

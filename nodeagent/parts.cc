@@ -182,9 +182,9 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
       cluster_,
       policing::Kernel{
           [this](const NetworkUid& network, const std::string& bridge, policing::Wanted wanted) {
-            return policyGuard_->commit(
-                network, bridge,
-                {std::move(wanted.program), std::move(wanted.ports), std::move(wanted.gateways)});
+            return policyGuard_->commit(network, bridge,
+                                        {std::move(wanted.program), std::move(wanted.ports),
+                                         std::move(wanted.gateways), wanted.track});
           },
           [this](const NetworkUid& network) { policyGuard_->forget(network); },
           [this](const NetworkUid& network, const std::string& bridge,
@@ -192,8 +192,10 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
             return policyGuard_->change(network, bridge, change);
           },
           [this](const NetworkUid& network, const policy::Program& program,
-                 const policy::AddressChange* since,
-                 const auto& pods) { return podGuards_->commit(network, program, since, pods); },
+                 const policy::AddressChange* since, const auto& pods,
+                 api::TrackConnections track) {
+            return podGuards_->commit(network, program, since, pods, track);
+          },
           [this](const attach::PodPort& port) { return podGuards_->linked(port); },
           [this](const attach::PodPort& port) { podGuards_->leave(port); },
           [this] { return policyGuard_->flows(); }},

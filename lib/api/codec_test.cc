@@ -25,6 +25,8 @@ TEST(Codec, KeepsEverything) {
   network.spec.enabled = false;
   network.spec.join = JoinMode::Always;
   network.spec.defaultPolicy = DefaultPolicy::SameNamespace;
+  network.spec.trackConnections = TrackConnections::Always;
+  network.spec.allow.netAdmin = false;
   network.spec.vxlan = VxlanSpec{7001, 4799, Underlay{"eth1"}};
   network.spec.macvlan = MacvlanSpec{"eth1", MacvlanMode::Passthru, 100};
   network.spec.vlan = VlanSpec{"eth1", 100};

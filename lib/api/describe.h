@@ -90,6 +90,7 @@ template <class V>
 void describe(V& v, typename V::template Ref<Allow> allow) {
   v.field("defaultGateway", allow.defaultGateway);
   v.field("routes", allow.routes);
+  v.field("netAdmin", allow.netAdmin);
 }
 
 template <class V>
@@ -109,6 +110,7 @@ void describe(V& v, typename V::template Ref<PodNetworkSpec> spec) {
   v.field("allow", spec.allow);
   v.field("portSecurity", spec.portSecurity);
   v.field("defaultPolicy", spec.defaultPolicy);
+  v.field("trackConnections", spec.trackConnections);
 }
 
 template <class V>

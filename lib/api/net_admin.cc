@@ -22,33 +22,54 @@ bool isNetAdmin(std::string_view capability) {
   return name == "NET_ADMIN" || name == "ALL";
 }
 
-/// `"wire" (Macvlan), "lan" (IPVlan)`; empty: all is held out of the pod's reach.
-std::string heldInPod(const std::vector<ResolvedInterface>& interfaces, const Catalog& catalog) {
-  std::string names;
+/// Networks by whether they refuse: `"wire" (Macvlan), "lan" (IPVlan)`, or nothing.
+struct HeldInPod {
+  std::string warning;
+  std::string refusing;
+};
+
+HeldInPod heldInPod(const std::vector<ResolvedInterface>& interfaces, const Catalog& catalog) {
+  HeldInPod held;
   for (const ResolvedInterface& one : interfaces) {
     const auto network = catalog.network(one.network.str());
     if (!network || !isHeldInPod(network->spec)) continue;
+    std::string& names = network->spec.allow.allowsNetAdmin() ? held.warning : held.refusing;
     names += (names.empty() ? "\"" : ", \"") + one.network.str() + "\" (" +
              std::string(name(network->spec.type)) + ")";
   }
-  return names;
+  return held;
 }
 
-/// Of a container that mayChangeNetwork().
-Violation warningOf(const k8s::Container& container, const std::string& path,
-                    const std::string& networks) {
+/// Of a container that mayChangeNetwork(), without what follows from that.
+Violation startOf(const k8s::Container& container, const std::string& path) {
   const k8s::SecurityContext& context = *container.securityContext;
   const std::string field = path + ".securityContext.";
   const auto& add = context.capabilities.add;
   const auto found = std::ranges::find_if(add, isNetAdmin);
   return {.path = field + (context.privileged ? "privileged" : "capabilities.add"),
           .value = context.privileged ? "true" : *found,
-          .detail = "lets container \"" + *container.name +
-                    "\" undo what policies and port security hold this pod to on " + networks +
-                    ": there their rules stand inside the pod",
+          .detail = {},
           .remedy = "leave it out, or use a network of type VXLAN, Bridge or VLAN",
-          .reason = "PodMayChangeRules",
-          .code = Code::Ok};
+          .reason = "PodMayChangeRules"};
+}
+
+Violation warningOf(const k8s::Container& container, const std::string& path,
+                    const std::string& networks) {
+  Violation warning = startOf(container, path);
+  warning.detail = "lets container \"" + *container.name +
+                   "\" undo what policies and port security hold this pod to on " + networks +
+                   ": there their rules stand inside the pod";
+  warning.code = Code::Ok;
+  return warning;
+}
+
+Violation refusalOf(const k8s::Container& container, const std::string& path,
+                    const std::string& networks) {
+  Violation refusal = startOf(container, path);
+  refusal.detail = "of container \"" + *container.name + "\" isn't allowed on " + networks +
+                   ", by spec.allow.netAdmin: there it could undo what policies and port security "
+                   "hold this pod to";
+  return refusal;
 }
 
 }  // namespace
@@ -58,19 +79,30 @@ bool mayChangeNetwork(const k8s::Container& container) {
   return context.privileged || std::ranges::any_of(context.capabilities.add, isNetAdmin);
 }
 
-Violations warnOfNetAdmin(const k8s::PodSpec& spec, NewContainers which,
-                          const std::vector<ResolvedInterface>& interfaces,
-                          const Catalog& catalog) {
-  Violations warnings;
-  std::string networks;
+std::optional<std::string> whoMayChangeNetwork(const k8s::PodSpec& spec) {
+  for (const auto* list : {&*spec.initContainers, &spec.containers, &*spec.ephemeralContainers}) {
+    const auto found = std::ranges::find_if(*list, mayChangeNetwork);
+    if (found != list->end()) return *found->name;
+  }
+  return std::nullopt;
+}
+
+Report checkNetAdmin(const k8s::PodSpec& spec, NewContainers which,
+                     const std::vector<ResolvedInterface>& interfaces, const Catalog& catalog) {
+  Report report;
+  std::optional<HeldInPod> held;
   const auto look = [&](const char* list, const std::vector<k8s::Container>& containers,
                         std::size_t from) {
     for (std::size_t i = from; i < containers.size(); ++i) {
       if (!mayChangeNetwork(containers[i])) continue;
-      if (networks.empty()) networks = heldInPod(interfaces, catalog);
-      if (networks.empty()) return;
+      if (!held) held = heldInPod(interfaces, catalog);
       const std::string path = std::string("spec.") + list + "[" + std::to_string(i) + "]";
-      warnings.push_back(warningOf(containers[i], path, networks));
+      if (!held->refusing.empty()) {
+        report.violations.push_back(refusalOf(containers[i], path, held->refusing));
+      }
+      if (!held->warning.empty()) {
+        report.warnings.push_back(warningOf(containers[i], path, held->warning));
+      }
     }
   };
   if (which.all) {
@@ -78,7 +110,7 @@ Violations warnOfNetAdmin(const k8s::PodSpec& spec, NewContainers which,
     look("containers", spec.containers, 0);
   }
   look("ephemeralContainers", *spec.ephemeralContainers, which.ephemeralFrom);
-  return warnings;
+  return report;
 }
 
 }  // namespace multinet::api

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "lib/api/catalog.h"
@@ -13,6 +15,8 @@ namespace multinet::api {
 
 /// Whether it is privileged, or has the capability NET_ADMIN added.
 [[nodiscard]] bool mayChangeNetwork(const k8s::Container& container);
+/// The name of the pod's first container that may, init and ephemeral ones too; nullopt: none may.
+[[nodiscard]] std::optional<std::string> whoMayChangeNetwork(const k8s::PodSpec& spec);
 
 /// Which containers are looked at: all of a new pod, or the ephemeral ones that one gets which
 /// runs.
@@ -21,10 +25,11 @@ struct NewContainers {
   std::size_t ephemeralFrom = 0;  ///< those before it are there already
 };
 
-/// One warning for each container that can undo what its pod is held to on `interfaces`, where
-/// the rules stand inside the pod. Nothing where the catalog doesn't show the network.
-[[nodiscard]] Violations warnOfNetAdmin(const k8s::PodSpec& spec, NewContainers which,
-                                        const std::vector<ResolvedInterface>& interfaces,
-                                        const Catalog& catalog);
+/// Of each container that can undo what its pod is held to on `interfaces`, where the rules stand
+/// inside the pod: a violation where a network says `allow.netAdmin: false`, else a warning.
+/// Nothing where the catalog doesn't show the network.
+[[nodiscard]] Report checkNetAdmin(const k8s::PodSpec& spec, NewContainers which,
+                                   const std::vector<ResolvedInterface>& interfaces,
+                                   const Catalog& catalog);
 
 }  // namespace multinet::api

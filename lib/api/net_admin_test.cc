@@ -33,9 +33,9 @@ class NetAdminTest : public ::testing::Test {
   }
   std::vector<std::string> warnings(NewContainers which = {}) const {
     std::vector<std::string> told;
-    for (const auto& one : warnOfNetAdmin(spec_, which, interfaces_, catalog_)) {
-      told.push_back(one.str());
-    }
+    const auto report = checkNetAdmin(spec_, which, interfaces_, catalog_);
+    EXPECT_TRUE(report.ok());
+    for (const auto& one : report.warnings) told.push_back(one.str());
     return told;
   }
 
@@ -70,6 +70,40 @@ TEST_F(NetAdminTest, WhereTheNodeHoldsThemNobodyCan) {
   EXPECT_THAT(warnings(), IsEmpty());
   catalog_.networks.clear();
   EXPECT_THAT(warnings(), IsEmpty());
+}
+
+TEST_F(NetAdminTest, ANetworkMayRefuseThem) {
+  catalog_.networks["lan"].spec.allow.netAdmin = false;
+  catalog_.networks["blue"].spec.allow.netAdmin = false;
+  EXPECT_TRUE(checkNetAdmin(spec_, {}, interfaces_, catalog_).ok());
+  spec_.containers = {container("web", {}), container("vpn", {"NET_ADMIN"})};
+  const auto report = checkNetAdmin(spec_, {}, interfaces_, catalog_);
+  ASSERT_EQ(report.violations.size(), 1U);
+  EXPECT_EQ(report.violations[0].reason, "PodMayChangeRules");
+  EXPECT_EQ(report.violations[0].str(),
+            "spec.containers[1].securityContext.capabilities.add: \"NET_ADMIN\" of container "
+            "\"vpn\" isn't allowed on \"lan\" (IPVlan), by spec.allow.netAdmin: there it could "
+            "undo what policies and port security hold this pod to; leave it out, or use a network "
+            "of type VXLAN, Bridge or VLAN");
+  ASSERT_EQ(report.warnings.size(), 1U) << "the other network warns";
+  EXPECT_THAT(report.warnings[0].str(), HasSubstr("on \"wire\" (Macvlan):"));
+  EXPECT_TRUE(checkNetAdmin(spec_, {.all = false}, interfaces_, catalog_).ok());
+  spec_.ephemeralContainers = std::vector{container("debug", {}, true)};
+  EXPECT_FALSE(checkNetAdmin(spec_, {.all = false}, interfaces_, catalog_).ok());
+  catalog_.networks["lan"].spec.allow.netAdmin = true;
+  EXPECT_TRUE(checkNetAdmin(spec_, {}, interfaces_, catalog_).ok());
+}
+
+TEST_F(NetAdminTest, WhoMayChangeAPodsNetworkIsFoundInAllOfItsLists) {
+  EXPECT_EQ(whoMayChangeNetwork(spec_), std::nullopt);
+  spec_.containers = {container("web", {"NET_RAW"})};
+  EXPECT_EQ(whoMayChangeNetwork(spec_), std::nullopt);
+  spec_.ephemeralContainers = std::vector{container("debug", {"ALL"})};
+  EXPECT_EQ(whoMayChangeNetwork(spec_), "debug");
+  spec_.containers.push_back(container("vpn", {"NET_ADMIN"}));
+  EXPECT_EQ(whoMayChangeNetwork(spec_), "vpn");
+  spec_.initContainers = std::vector{container("setup", {}, true)};
+  EXPECT_EQ(whoMayChangeNetwork(spec_), "setup");
 }
 
 TEST_F(NetAdminTest, ItIsReadAsRuntimesDo) {

@@ -31,6 +31,9 @@ enum class PortSecurity : std::uint8_t { Enforced, MacOnly, Disabled };
 /// What holds for a direction of an interface that no policy selects: everything, what comes from
 /// or goes to pods of its own namespace, or nothing.
 enum class DefaultPolicy : std::uint8_t { Allow, SameNamespace, Deny };
+/// Of which connections nodes follow who began them: those of bridges, or links in pods, that a
+/// policy is about, or all of the network's.
+enum class TrackConnections : std::uint8_t { Auto, Always };
 
 }  // namespace multinet::api
 
@@ -87,6 +90,11 @@ inline constexpr std::array kSpellings<api::DefaultPolicy>{
     std::pair{api::DefaultPolicy::Allow, std::string_view("Allow")},
     std::pair{api::DefaultPolicy::SameNamespace, std::string_view("SameNamespace")},
     std::pair{api::DefaultPolicy::Deny, std::string_view("Deny")},
+};
+template <>
+inline constexpr std::array kSpellings<api::TrackConnections>{
+    std::pair{api::TrackConnections::Auto, std::string_view("Auto")},
+    std::pair{api::TrackConnections::Always, std::string_view("Always")},
 };
 }  // namespace multinet::k8s
 
@@ -183,11 +191,15 @@ struct Access {
   bool operator==(const Access&) const = default;
 };
 
-/// What a user may ask for on an attachment.
+/// What a user may ask for.
 struct Allow {
-  bool defaultGateway = false;
-  bool routes = false;
+  bool defaultGateway = false;  ///< on an attachment
+  bool routes = false;          ///< likewise
+  /// Whether containers that can undo rules inside their pod may be on the network; absent: true.
+  std::optional<bool> netAdmin{};
   bool operator==(const Allow&) const = default;
+
+  [[nodiscard]] bool allowsNetAdmin() const { return netAdmin.value_or(true); }
 };
 
 struct PodNetworkSpec {
@@ -207,6 +219,7 @@ struct PodNetworkSpec {
   Allow allow;
   PortSecurity portSecurity = PortSecurity::Enforced;
   DefaultPolicy defaultPolicy = DefaultPolicy::Allow;
+  TrackConnections trackConnections = TrackConnections::Auto;
   bool operator==(const PodNetworkSpec&) const = default;
 
   [[nodiscard]] bool isEnabled() const { return enabled.value_or(true); }

@@ -289,6 +289,35 @@ TEST(PolicyAndNetworks, OneThatWeakensItIsWarned) {
   }
 }
 
+TEST(PolicyAndNetworks, ARefusalOfNetAdminThatRefusesNobodyIsWarned) {
+  auto network = testing::goodNetwork("blue");
+  network.spec.allow.netAdmin = true;
+  EXPECT_THAT(validate(network).warnings, IsEmpty());
+  network.spec.allow.netAdmin = false;
+  EXPECT_THAT(all(validate(network).warnings),
+              HasSubstr("spec.allow.netAdmin: \"false\" refuses nobody on a network of type "));
+  network.spec.type = NetworkType::IPVlan;
+  network.spec.bridge.reset();
+  network.spec.ipvlan = IpvlanSpec{"eth1", IpvlanMode::L3S};
+  EXPECT_THAT(all(validate(network).warnings), Not(HasSubstr("netAdmin")));
+}
+
+TEST(PolicyAndNetworks, TrackingThatDoesNothingIsWarned) {
+  auto network = testing::goodNetwork("blue");
+  network.spec.trackConnections = TrackConnections::Always;
+  EXPECT_THAT(validate(network).warnings, IsEmpty());
+  network.spec.type = NetworkType::IPVlan;
+  network.spec.bridge.reset();
+  network.spec.ipvlan = IpvlanSpec{"eth1", IpvlanMode::L2};
+  EXPECT_THAT(all(validate(network).warnings), Not(HasSubstr("trackConnections")));
+  network.spec.ipvlan->mode = IpvlanMode::L3S;
+  EXPECT_THAT(all(validate(network).warnings),
+              HasSubstr("spec.trackConnections: \"Always\" does nothing on interfaces of type "
+                        "IPVlan and mode L3S"));
+  network.spec.trackConnections = TrackConnections::Auto;
+  EXPECT_THAT(all(validate(network).warnings), Not(HasSubstr("trackConnections")));
+}
+
 TEST(PolicyAndNetworks, ADefaultThatShutsOrThatNobodyEnforcesIsWarned) {
   auto network = testing::goodNetwork("blue");
   EXPECT_THAT(validate(network).warnings, IsEmpty());

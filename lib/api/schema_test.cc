@@ -142,6 +142,7 @@ TEST(SchemaDefaults, AreTheStructs) {
   EXPECT_EQ(wordAt(spec["ipvlan"]["properties"]["mode"]), k8s::spell(IpvlanSpec{}.mode));
   EXPECT_EQ(wordAt(spec["portSecurity"]), k8s::spell(PodNetworkSpec{}.portSecurity));
   EXPECT_EQ(wordAt(spec["defaultPolicy"]), k8s::spell(PodNetworkSpec{}.defaultPolicy));
+  EXPECT_EQ(wordAt(spec["trackConnections"]), k8s::spell(PodNetworkSpec{}.trackConnections));
   EXPECT_EQ(wordAt(spec["access"]["properties"]["namespaces"]["properties"]["from"]),
             k8s::spell(NamespaceAccess{}.from));
 }

@@ -191,6 +191,27 @@ std::optional<Violation> warnOfDefault(const PodNetworkSpec& spec) {
       Code::Ok};
 }
 
+std::optional<Violation> warnOfNetAdminRule(const PodNetworkSpec& spec) {
+  if (spec.allow.allowsNetAdmin() || isHeldInPod(spec)) return std::nullopt;
+  return Violation{"spec.allow.netAdmin",
+                   "false",
+                   "refuses nobody on a network of type " + std::string(name(spec.type)) +
+                       ", whose pods are held on the node, where NET_ADMIN undoes nothing",
+                   "",
+                   "HeldOnNode",
+                   Code::Ok};
+}
+
+std::optional<Violation> warnOfTracking(const PodNetworkSpec& spec) {
+  if (spec.trackConnections == TrackConnections::Auto || isPoliced(spec)) return std::nullopt;
+  return Violation{"spec.trackConnections",
+                   std::string(k8s::spell(spec.trackConnections)),
+                   "does nothing on interfaces of type IPVlan and mode L3S, which no policy holds",
+                   "",
+                   "TypeNotCovered",
+                   Code::Ok};
+}
+
 /// 0 and 4095 have meanings of their own (IEEE 802.1Q, 9.6).
 std::optional<Violation> checkVlan(std::optional<std::int32_t> id, const std::string& path) {
   return checkRange(id, path, 1, 4094, "VLANOutOfRange");
@@ -378,6 +399,8 @@ Report validate(const PodNetwork& network) {
   report.append(checkGrants(spec.access.namespaces));
   if (auto open = warnOfForgery(spec.portSecurity)) report.warnings.push_back(std::move(*open));
   if (auto shut = warnOfDefault(spec)) report.warnings.push_back(std::move(*shut));
+  if (auto vain = warnOfNetAdminRule(spec)) report.warnings.push_back(std::move(*vain));
+  if (auto idle = warnOfTracking(spec)) report.warnings.push_back(std::move(*idle));
   return report;
 }
 

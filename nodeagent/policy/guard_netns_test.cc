@@ -424,9 +424,67 @@ TEST_F(PolicyGuardTest, WithoutAnIsolatedPortNothingIsTracked) {
   EXPECT_TRUE(node_.elements().empty());
   EXPECT_FALSE(isTracked());
   Policed asked;
-  asked.track = true;
+  asked.track = api::TrackConnections::Always;
   ASSERT_TRUE(node_.guard().commit(kBlue, "br-blue", asked));
   EXPECT_EQ(node_.elements()["bridges"], std::set<std::string>{"br-blue"});
+}
+
+/// A first policy on ingress alone: that a pod may begin connections of its own to the same peer
+/// doesn't save those that the peer began.
+TEST_F(PolicyGuardTest, WhereAllIsTrackedAFirstPolicyEndsWhatItDoesntAllow) {
+  plug({&one_, &two_, &three_});
+  for (const TestPod* pod : {&one_, &two_, &three_}) pod->address();
+  const auto hold = [&](Program program) {
+    Policed wanted{std::move(program), {}};
+    for (const TestPod* pod : {&one_, &two_, &three_}) wanted.ports[pod->key()] = pod->port();
+    wanted.track = api::TrackConnections::Always;
+    return node_.guard().commit(kBlue, "br-blue", std::move(wanted));
+  };
+  for (const bool isV6 : {false, true}) {
+    ASSERT_TRUE(hold({}));
+    TcpPair ended(one_, two_, 7000, isV6);
+    TcpPair other(three_, two_, 7000, isV6);
+    TcpPair own(two_, one_, 7002, isV6);
+    UdpPair datagrams(one_, two_, 7000, isV6);
+    for (TcpPair* pair : {&ended, &other, &own}) EXPECT_TRUE(pair->exchange());
+    EXPECT_TRUE(datagrams.exchange());
+    // The same agent goes on, or another.
+    if (isV6) node_.start();
+    ASSERT_TRUE(hold(toTwo({&three_})));
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_FALSE(ended.arrives(End::Client));
+      EXPECT_FALSE(ended.arrives(End::Server));
+      EXPECT_FALSE(datagrams.arrives(End::Server));
+      EXPECT_FALSE(datagrams.arrives(End::Client));
+      EXPECT_TRUE(other.exchange());
+      EXPECT_TRUE(own.exchange()) << "it began that one itself";
+    }
+  }
+}
+
+/// Each datagram of a burst arrives, whatever the tracking does meanwhile.
+TEST_F(PolicyGuardTest, NoPacketIsLostWhenTrackingBeginsAndEnds) {
+  plug({&one_, &two_});
+  for (const TestPod* pod : {&one_, &two_}) pod->address();
+  UdpPair datagrams(one_, two_, 7000, false);
+  TcpPair connection(one_, two_, 7000, true);
+  for (int i = 0; i < 10; ++i) {
+    Policed wanted{{}, {{one_.key(), one_.port()}, {two_.key(), two_.port()}}};
+    wanted.track = i % 2 == 0 ? api::TrackConnections::Always : api::TrackConnections::Auto;
+    std::atomic<bool> done = false;
+    std::thread sender([&] {
+      while (!done) {
+        EXPECT_TRUE(datagrams.arrives(End::Client, 8, kPatience));
+        EXPECT_TRUE(datagrams.arrives(End::Server, 8, kPatience));
+      }
+    });
+    EXPECT_TRUE(node_.guard().commit(kBlue, "br-blue", std::move(wanted)));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    done = true;
+    sender.join();
+    EXPECT_TRUE(connection.exchange());
+  }
+  EXPECT_TRUE(node_.elements().empty());
 }
 
 TEST_F(PolicyGuardTest, ABridgeWhoseTrackingSomebodyEndsIsTrackedAgain) {

@@ -81,14 +81,15 @@ PodGuards::~PodGuards() {
 
 std::map<policy::PodKey, Error> PodGuards::commit(
     const NetworkUid& network, const policy::Program& program, const policy::AddressChange* since,
-    const std::map<policy::PodKey, attach::PodPort>& pods) {
+    const std::map<policy::PodKey, attach::PodPort>& pods, api::TrackConnections track) {
   const std::lock_guard lock(mutex_);
   std::map<policy::PodKey, Error> refused;
   std::set<std::pair<netns::Identity, std::string>> there;
   for (const auto& [key, port] : pods) {
     const auto which = netns::identity(*port.netns);
     if (which) there.emplace(*which, port.interface);
-    const Status held = which ? hold(network, program, since, key, port) : fail(which.error());
+    const Status held =
+        which ? hold(network, program, since, key, port, track) : fail(which.error());
     if (!held) refused.emplace(key, inPod(port, held.error()));
   }
   std::vector<std::pair<netns::Identity, std::string>> gone;
@@ -103,22 +104,23 @@ std::map<policy::PodKey, Error> PodGuards::commit(
 
 Status PodGuards::hold(const NetworkUid& network, const policy::Program& program,
                        const policy::AddressChange* since, const policy::PodKey& key,
-                       const attach::PodPort& port) {
+                       const attach::PodPort& port, api::TrackConnections track) {
   MULTINET_TRY(const netns::Identity which, netns::identity(*port.netns));
   const auto pod = pods_.find(which);
-  if (since == nullptr || pod == pods_.end()) return holdAll(network, program, key, port);
+  if (since == nullptr || pod == pods_.end()) return holdAll(network, program, key, port, track);
   const auto known = pod->second.links.find(port.interface);
-  if (known == pod->second.links.end()) return holdAll(network, program, key, port);
+  if (known == pod->second.links.end()) return holdAll(network, program, key, port, track);
   Link& link = known->second;
   const policy::Program own = ownOf(program, key);
   const bool isIsolated = !own.egress.empty() || !own.ingress.empty();
-  if (!link.isHeld || link.network != network || link.isolated != isIsolated) {
-    return holdAll(network, program, key, port);
+  if (!link.isHeld || link.network != network || link.isolated != isIsolated ||
+      link.track != track) {
+    return holdAll(network, program, key, port, track);
   }
   if (!isIsolated) return {};
   const bool isMore = !std::ranges::includes(link.classes, classesOf(own));
   const bool isOther = link.egress == own.egress.empty();
-  if (isMore || isOther) return holdAll(network, program, key, port);
+  if (isMore || isOther) return holdAll(network, program, key, port, track);
   link.isHeld = false;
   const std::uint64_t before = pod->second.guard->commits();
   MULTINET_CHECK(follow(link, own, *since, key, port, *pod->second.guard));
@@ -149,24 +151,27 @@ Status PodGuards::follow(Link& link, const policy::Program& own, const policy::A
 }
 
 Status PodGuards::holdAll(const NetworkUid& network, const policy::Program& program,
-                          const policy::PodKey& key, const attach::PodPort& port) {
+                          const policy::PodKey& key, const attach::PodPort& port,
+                          api::TrackConnections track) {
   MULTINET_TRY(const netns::Identity which, netns::identity(*port.netns));
   Pod& pod = pods_[which];
   if (pod.netns == nullptr) pod.netns = port.netns;
   pod.name = key.str();
   const auto known = pod.links.find(port.interface);
   Policed wanted;
+  wanted.track = track;
   wanted.program = ownOf(program, key);
   const bool isIsolated = !wanted.program.egress.empty() || !wanted.program.ingress.empty();
   Link next{network, isIsolated,     !wanted.program.egress.empty(),
-            true,    wanted.program, classesOf(wanted.program)};
+            true,    wanted.program, classesOf(wanted.program),
+            track};
   if (isIsolated) {
     wanted.ports.emplace(key, port.interface);
     program.addresses.each([&](const policy::AddressRange& range, policy::Number peers) {
       if (next.classes.contains(peers)) wanted.program.addresses.put(range, peers);
     });
   }
-  if (pod.guard == nullptr && !isIsolated) {
+  if (pod.guard == nullptr && !isPoliced(wanted)) {
     bool mayBeThere = known == pod.links.end();
     if (mayBeThere) {
       MULTINET_TRY(const auto scope, netns::Scope::enter(*pod.netns));
@@ -214,7 +219,7 @@ void PodGuards::settle(const netns::Identity& which) const {
   if (guard != nullptr) guard->settle();
 }
 
-/// None of its links is isolated any more.
+/// None of its links needs rules any more.
 void PodGuards::close(Pod& pod) {
   if (pod.guard == nullptr) return;
   const Denied denied = pod.guard->denied();

@@ -31,13 +31,14 @@ class PodGuards {
   PodGuards& operator=(const PodGuards&) = delete;
 
   /// Has these links, which are all that there are of the network on this node, held to the
-  /// program; as PolicyGuard does. Errors of those of which that failed: there what was still
-  /// holds.
+  /// program, and their flows tracked; as PolicyGuard does. Errors of those of which that failed:
+  /// there what was still holds.
   /// `since`: the change of the program's addresses since it was last given; null: they may all
   /// differ.
   [[nodiscard]] std::map<policy::PodKey, Error> commit(
       const NetworkUid& network, const policy::Program& program, const policy::AddressChange* since,
-      const std::map<policy::PodKey, attach::PodPort>& pods);
+      const std::map<policy::PodKey, attach::PodPort>& pods,
+      api::TrackConnections track = api::TrackConnections::Auto);
   /// The link is there, and not up yet: what raw sockets send by it is dropped from now on, where
   /// policies are about what it sends.
   [[nodiscard]] Status linked(const attach::PodPort& port);
@@ -61,6 +62,7 @@ class PodGuards {
     bool isHeld = false;                 ///< its guard has all that is known of it
     policy::Program own{};               ///< of the network's what is about it, but addresses
     std::set<policy::Number> classes{};  ///< whose addresses are held
+    api::TrackConnections track = api::TrackConnections::Auto;
   };
   struct Doors {
     nft::Committer committer;
@@ -70,7 +72,7 @@ class PodGuards {
     std::shared_ptr<const Fd> netns;
     std::string name;  ///< for people
     std::map<std::string, Link> links;
-    std::shared_ptr<PolicyGuard> guard;          ///< nothing: none of its links is isolated
+    std::shared_ptr<PolicyGuard> guard;          ///< nothing: none of its links needs rules
     std::optional<Doors> doors;                  ///< for raw frames
     std::set<std::string> raw;                   ///< links whose raw frames are dropped
     std::optional<std::uint32_t> rawGeneration;  ///< of the rules, as they were right
@@ -85,9 +87,10 @@ class PodGuards {
   // All below: under the mutex.
   [[nodiscard]] Status hold(const NetworkUid& network, const policy::Program& program,
                             const policy::AddressChange* since, const policy::PodKey& key,
-                            const attach::PodPort& port);
+                            const attach::PodPort& port, api::TrackConnections track);
   [[nodiscard]] Status holdAll(const NetworkUid& network, const policy::Program& program,
-                               const policy::PodKey& key, const attach::PodPort& port);
+                               const policy::PodKey& key, const attach::PodPort& port,
+                               api::TrackConnections track);
   [[nodiscard]] static Status follow(Link& link, const policy::Program& own,
                                      const policy::AddressChange& since, const policy::PodKey& key,
                                      const attach::PodPort& port, PolicyGuard& guard);

@@ -19,7 +19,7 @@ class PodGuardsTest : public testing::Test {
                                                        std::initializer_list<TestPod*> pods) {
     std::map<policy::PodKey, attach::PodPort> ports;
     for (const TestPod* pod : pods) ports.emplace(pod->key(), ParentNode::portOf(*pod));
-    return node_.guards().commit(kBlue, program, nullptr, ports);
+    return node_.guards().commit(kBlue, program, nullptr, ports, track_);
   }
   void attach(const Program& program, std::initializer_list<TestPod*> pods) {
     ASSERT_TRUE(commit(program, pods).empty());
@@ -56,6 +56,7 @@ class PodGuardsTest : public testing::Test {
   TestPod one_{1};
   TestPod two_{2};
   TestPod three_{3};
+  api::TrackConnections track_ = api::TrackConnections::Auto;
 };
 
 TEST_F(PodGuardsTest, APodGetsWhatItsPoliciesAllowFromItsFirstPacketOn) {
@@ -93,6 +94,30 @@ TEST_F(PodGuardsTest, ATighterPolicyEndsOpenFlowsAtTheNextPacket) {
       EXPECT_TRUE(other.exchange());
     }
   }
+}
+
+TEST_F(PodGuardsTest, WhereAllIsTrackedAFirstPolicyEndsWhatItDoesntAllow) {
+  track_ = api::TrackConnections::Always;
+  attach({}, {&one_, &two_, &three_});
+  for (const bool isV6 : {false, true}) {
+    ASSERT_TRUE(commit({}, {&one_, &two_, &three_}).empty());
+    TcpPair ended(one_, two_, 7000, isV6);
+    TcpPair other(three_, two_, 7000, isV6);
+    TcpPair own(two_, one_, 7002, isV6);
+    for (TcpPair* pair : {&ended, &other, &own}) EXPECT_TRUE(pair->exchange());
+    if (isV6) node_.start();
+    ASSERT_TRUE(commit(toTwo({&three_}), {&one_, &two_, &three_}).empty());
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_FALSE(ended.arrives(End::Client));
+      EXPECT_FALSE(ended.arrives(End::Server));
+      EXPECT_TRUE(other.exchange());
+      EXPECT_TRUE(own.exchange()) << "it began that one itself";
+    }
+  }
+  // What isn't asked for any more goes.
+  track_ = api::TrackConnections::Auto;
+  ASSERT_TRUE(commit({}, {&one_, &two_, &three_}).empty());
+  EXPECT_TRUE(ParentNode::elements(one_).empty());
 }
 
 TEST_F(PodGuardsTest, APodSendsWhatItsPoliciesAllowAndNoRawFrameElse) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/api/net_admin.h"
 #include "lib/base/log.h"
 #include "nodeagent/attach/ports.h"
 
@@ -169,9 +170,11 @@ void Policing::refresh() {
 void Policing::readPod(Member& member, const std::shared_ptr<const k8s::Pod>& pod) {
   if (pod == member.read) return;
   member.read = pod;
+  auto undoer = api::whoMayChangeNetwork(pod->spec);
   auto who = identityOf(*pod);
-  if (!who || who == member.who) return;
+  if (!who || (who == member.who && undoer == member.undoer)) return;
   member.who = std::move(who);
+  member.undoer = std::move(undoer);
   dirtyOf(member);
 }
 
@@ -194,11 +197,17 @@ void Policing::readNetworks() {
     const NetworkUid uid(network->metadata.uid);
     const auto held = networks_.find(uid);
     if (held == networks_.end()) continue;
-    const auto [at, isNew] = defaults_.try_emplace(uid, network->spec.defaultPolicy);
-    if (!isNew && at->second == network->spec.defaultPolicy) continue;
-    at->second = network->spec.defaultPolicy;
+    const Written now{network->spec.defaultPolicy, network->spec.trackConnections};
+    const auto [at, isNew] = written_.try_emplace(uid, now);
+    if (!isNew && at->second == now) continue;
+    at->second = now;
     held->second.dirty = true;
   }
+}
+
+Policing::Written Policing::writtenOf(const NetworkUid& uid) const {
+  const auto found = written_.find(uid);
+  return found == written_.end() ? Written{} : found->second;
 }
 
 void Policing::dirtyOf(const Member& member) {
@@ -237,11 +246,8 @@ bool Policing::isComplete(const Member& member, const InterfacePlan& plan) const
     if (!told->complete) return false;
     isAny = true;
   }
-  const auto byDefault = defaults_.find(plan.networkUid);
-  if (isAny || byDefault == defaults_.end() ||
-      byDefault->second != api::DefaultPolicy::SameNamespace) {
-    return true;
-  }
+  const Written written = writtenOf(plan.networkUid);
+  if (isAny || written.byDefault != api::DefaultPolicy::SameNamespace) return true;
   const ToldPtr told = book_.defaultOf(space, plan.networkUid);
   return told != nullptr && told->complete;
 }

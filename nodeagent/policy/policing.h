@@ -38,6 +38,7 @@ struct Wanted {
   policy::Program program;
   std::map<policy::PodKey, std::string> ports;  ///< names of the node's ends
   std::set<std::string> gateways;               ///< likewise, of the node's gateway
+  api::TrackConnections track = api::TrackConnections::Auto;
 };
 /// What holds them. Of one network: the whole of it; an error leaves what was.
 struct Kernel {
@@ -49,9 +50,9 @@ struct Kernel {
       change{};
 
   // In pods, of links without an end on the node; as PodGuards has it.
-  std::function<std::map<policy::PodKey, Error>(const NetworkUid&, const policy::Program&,
-                                                const policy::AddressChange*,
-                                                const std::map<policy::PodKey, attach::PodPort>&)>
+  std::function<std::map<policy::PodKey, Error>(
+      const NetworkUid&, const policy::Program&, const policy::AddressChange*,
+      const std::map<policy::PodKey, attach::PodPort>&, api::TrackConnections)>
       commitInPods{};
   std::function<Status(const attach::PodPort&)> linked{};
   std::function<void(const attach::PodPort&)> leave{};
@@ -87,6 +88,7 @@ struct PolicingCounts {
   std::size_t policies = 0;     ///< that were told, of namespaces with pods here
   std::size_t isolated = 0;     ///< interfaces that a policy or a default is about
   std::size_t pending = 0;      ///< of those: not all whom they may speak with are known
+  std::size_t undoable = 0;     ///< of those: held in the pod, which can undo it
   std::size_t notEnforced = 0;  ///< of those: nothing holds them to it
   std::uint64_t compiled = 0;   ///< networks, since the start
   bool stale = false;           ///< nothing was heard of policies for minutes; what was told holds
@@ -149,6 +151,7 @@ class Policing final : public attach::Policies {
     attach::Policeable pod;
     BootTime joined{};  ///< when its links were about to be made; of an earlier agent's: never
     bool ours = false;  ///< it joined while this agent ran
+    std::optional<std::string> undoer{};             ///< its container that may change its network
     std::optional<policy::Pod> who{};                ///< as the API last had it
     std::shared_ptr<const k8s::Pod> read{};          ///< of which that is
     std::map<std::string, std::string> ends{};       ///< names of ports, by interface
@@ -163,6 +166,12 @@ class Policing final : public attach::Policies {
   };
   /// An interface of a pod's sandbox.
   using At = std::pair<IntentId, std::string>;
+  /// What a network's admin wrote that its pods are held to.
+  struct Written {
+    api::DefaultPolicy byDefault = api::DefaultPolicy::Allow;
+    api::TrackConnections track = api::TrackConnections::Auto;
+    bool operator==(const Written&) const = default;
+  };
   /// One network, as it was last compiled.
   struct Network {
     std::string name;
@@ -171,6 +180,7 @@ class Policing final : public attach::Policies {
     std::optional<Error> trouble{};  ///< of its last commit
     std::map<At, Error> refused{};   ///< in pods
     policy::Compilation compilation{};
+    api::TrackConnections track = api::TrackConnections::Auto;  ///< as it was last held
     bool isHeld = false;  ///< the kernel has that program, for these
     std::map<policy::PodKey, std::string> ports{};
     std::set<std::string> gateways{};
@@ -208,6 +218,7 @@ class Policing final : public attach::Policies {
   [[nodiscard]] Status isKnown(const Member& member) const;
   /// Whether all that is needed of a network is; else it stays as it is.
   [[nodiscard]] Status isKnown(const NetworkUid& uid) const;
+  [[nodiscard]] Written writtenOf(const NetworkUid& uid) const;
   [[nodiscard]] bool isComplete(const Member& member, const InterfacePlan& plan) const;
   [[nodiscard]] Question questionOf(const NetworkUid& uid, const Network& network) const;
   [[nodiscard]] Status commit(const NetworkUid& uid, Network& network);
@@ -254,7 +265,7 @@ class Policing final : public attach::Policies {
   std::vector<std::function<void()>> answers_;  ///< that are due
   std::map<NetworkUid, Network> networks_;
   std::map<NetworkUid, std::set<std::string>> gateways_;  ///< names of the node's ends
-  std::map<NetworkUid, api::DefaultPolicy> defaults_;
+  std::map<NetworkUid, Written> written_;
   bool recovered_ = false;
   BootTime metBy_{};  ///< see PolicingOptions::meeting
   std::uint64_t compiled_ = 0;

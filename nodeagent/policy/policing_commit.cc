@@ -87,9 +87,7 @@ Status Policing::commit(const NetworkUid& uid, Network& network) {
   BookSource source(network.name, uid);
   for (const ToldPtr& told : question.told) source.add(told);
   for (const auto& [space, told] : question.defaults) source.addDefault(space, told);
-  const auto byDefault = defaults_.find(uid);
-  const policy::Network asked{
-      network.name, byDefault == defaults_.end() ? api::DefaultPolicy::Allow : byDefault->second};
+  const policy::Network asked{network.name, writtenOf(uid).byDefault};
   const policy::Delta way = network.compilation.compile(question.subjects, asked, source, numbers_);
   ++compiled_;
   auto admissions =
@@ -118,18 +116,20 @@ Status Policing::commitPorts(const NetworkUid& uid, Network& network,
                              const policy::AddressChange& since) {
   const policy::Program& program = network.compilation.program();
   const bool wasHeld = std::exchange(network.isHeld, false);
+  const api::TrackConnections track = writtenOf(uid).track;
+  const bool isTrackedAlike = std::exchange(network.track, track) == track;
   if (network.ports.empty()) {
     kernel_.forget(uid);
     return {};
   }
-  if (wasHeld && kernel_.change) {
+  if (wasHeld && isTrackedAlike && kernel_.change) {
     const Status done =
         kernel_.change(uid, network.bridge, {program, since, &network.ports, &network.gateways});
     network.isHeld = done.has_value();
     if (done || done.error().reason != "NotHeld") return done;
   }
   const Status done =
-      kernel_.commit(uid, network.bridge, {program, network.ports, network.gateways});
+      kernel_.commit(uid, network.bridge, {program, network.ports, network.gateways, track});
   network.isHeld = done.has_value();
   return done;
 }
@@ -154,7 +154,8 @@ void Policing::follow(const NetworkUid& uid, Network& network, const policy::Mem
   }
   if (!network.ports.empty() && !network.isHeld) network.dirty = true;
   if (network.inPod.empty() || !kernel_.commitInPods) return;
-  const auto refused = kernel_.commitInPods(uid, program, &way->addresses, network.inPod);
+  const auto refused =
+      kernel_.commitInPods(uid, program, &way->addresses, network.inPod, writtenOf(uid).track);
   if (!refused.empty()) network.dirty = true;
 }
 
@@ -163,8 +164,8 @@ void Policing::commitInPods(const NetworkUid& uid, Network& network, const Quest
                             const policy::AddressChange& since) {
   if (!kernel_.commitInPods) return;
   network.inPod = question.inPod;
-  const auto refused =
-      kernel_.commitInPods(uid, network.compilation.program(), &since, network.inPod);
+  const auto refused = kernel_.commitInPods(uid, network.compilation.program(), &since,
+                                            network.inPod, writtenOf(uid).track);
   std::map<At, Error> now;
   for (const Question::One& one : question.interfaces) {
     const auto found = refused.find(one.key);
@@ -200,7 +201,7 @@ void Policing::commitDirty() {
                                  [&](const auto& plan) { return plan.networkUid == one.first; });
     });
   });
-  std::erase_if(defaults_, [&](const auto& one) { return !networks_.contains(one.first); });
+  std::erase_if(written_, [&](const auto& one) { return !networks_.contains(one.first); });
 }
 
 void Policing::say(Network& network, const Question& question) {

@@ -40,8 +40,9 @@ class FakeKernel {
             [this](const NetworkUid& network, const std::string& bridge,
                    const PolicedChange& change) { return follow(network, bridge, change); },
             [this](const NetworkUid&, const policy::Program& program, const policy::AddressChange*,
-                   const auto& pods) {
+                   const auto& pods, api::TrackConnections track) {
               const std::lock_guard lock(mutex_);
+              trackInPods_ = track;
               std::map<policy::PodKey, Error> refused;
               inPods_.clear();
               for (const auto& [key, port] : pods) {
@@ -81,6 +82,10 @@ class FakeKernel {
     const std::lock_guard lock(mutex_);
     const auto found = inPods_.find(port);
     return found == inPods_.end() ? std::nullopt : std::optional(found->second);
+  }
+  api::TrackConnections trackInPods() const {
+    const std::lock_guard lock(mutex_);
+    return trackInPods_;
   }
   std::vector<std::string> linked() const {
     const std::lock_guard lock(mutex_);
@@ -136,6 +141,7 @@ class FakeKernel {
   std::map<std::string, std::pair<std::string, Wanted>> held_;
   std::set<std::string> refusedPods_;
   std::map<std::string, bool> inPods_;
+  api::TrackConnections trackInPods_ = api::TrackConnections::Auto;
   std::vector<std::string> linked_;
   std::vector<std::string> left_;
   int commits_ = 0;
@@ -363,6 +369,64 @@ TEST_F(PolicingTest, APodIsIsolatedBeforeItsLinkIsMade) {
   EXPECT_FALSE(allows("10.0.0.9", "db"));
   EXPECT_EQ(said("db"), "enforced Enforced");
   EXPECT_TRUE(eventually([&] { return revision() == 5; }));
+}
+
+TEST_F(PolicingTest, APodThatMayUndoItsRulesIsntEnforcedWhereTheyStandInIt) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPod("lan", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  ASSERT_TRUE(attachInPod("lan"));
+  EXPECT_EQ(said("lan"), "enforced Enforced");
+  const auto debug = [&](const std::string& name, std::vector<std::string> add) {
+    auto pod = std::make_shared<k8s::Pod>();
+    change([&] {
+      for (auto& one : caches_.podList) {
+        if (one->metadata.name != name) continue;
+        *pod = *one;
+        k8s::Container container;
+        container.name = "debug";
+        container.securityContext = k8s::SecurityContext{false, {std::move(add)}};
+        pod->spec.ephemeralContainers = std::vector{container};
+        one = pod;
+      }
+    });
+  };
+  debug("lan", {"SYS_PTRACE"});
+  debug("db", {"NET_ADMIN"});
+  debug("lan", {"NET_ADMIN"});
+  EXPECT_TRUE(eventually([&] { return said("lan") == "not enforced PodMayChangeRules"; }));
+  EXPECT_EQ(said("db"), "enforced Enforced") << "its rules are the node's";
+  EXPECT_TRUE(eventually([&] { return policing_.counts().undoable == 1; }));
+  EXPECT_EQ(policing_.counts().isolated, 2U);
+  EXPECT_EQ(policing_.counts().notEnforced, 0U);
+  EXPECT_EQ(kernel_.inPod("in lan"), true) << "held all the same";
+  EXPECT_TRUE(eventually([&] { return revision() == 5; })) << "nothing waits for it";
+}
+
+TEST_F(PolicingTest, ANetworksConnectionsAreTrackedWhereItAsksForThat) {
+  policing_.recovered();
+  setPod("db", "db");
+  const auto ask = [&](api::TrackConnections track) {
+    auto network = watch::readyNetwork("blue", "10.0.0.0/16");
+    network.spec.trackConnections = track;
+    change([&] { caches_.content.networks["blue"] = network; });
+  };
+  const auto tracks = [&](api::TrackConnections track) {
+    const auto held = kernel_.held("uid-blue");
+    return held && held->track == track;
+  };
+  ASSERT_TRUE(attach("db"));
+  EXPECT_TRUE(tracks(api::TrackConnections::Auto));
+  ask(api::TrackConnections::Always);
+  EXPECT_TRUE(eventually([&] { return tracks(api::TrackConnections::Always); })) << "while it runs";
+  EXPECT_EQ(said("db"), "none") << "no policy is about it";
+  setPod("lan", "db");
+  ASSERT_TRUE(attachInPod("lan"));
+  EXPECT_EQ(kernel_.trackInPods(), api::TrackConnections::Always);
+  ask(api::TrackConnections::Auto);
+  EXPECT_TRUE(eventually([&] { return tracks(api::TrackConnections::Auto); }));
 }
 
 TEST_F(PolicingTest, WhatIsHeldAlreadyIsntCommittedAgain) {

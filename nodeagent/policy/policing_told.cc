@@ -49,6 +49,12 @@ api::InterfacePolicy Policing::judge(const Network& network, const Member& membe
                 " permits: what this interface's policies allow isn't, but for what they allow to "
                 "everybody; name fewer ports, or more pods by one selector"};
   }
+  if (where == PolicyPlace::Pod && member.undoer) {
+    return {false, where, "PodMayChangeRules",
+            "held to policies inside the pod, where its container \"" + *member.undoer +
+                "\", privileged or with NET_ADMIN, can undo them; leave that out, or use a network "
+                "of type VXLAN, Bridge or VLAN"};
+  }
   if (!isComplete(member, plan)) {
     return {false, where, "PeersPending",
             "isolated; not all whom its policies allow are known yet: is a controller running?"};
@@ -56,7 +62,7 @@ api::InterfacePolicy Policing::judge(const Network& network, const Member& membe
   return {true, where, "Enforced",
           where == PolicyPlace::Node
               ? "held to policies at the node's end of the link"
-              : "held to policies inside the pod, where a container with NET_ADMIN can undo them"};
+              : "held to policies inside the pod, none of whose containers can undo them"};
 }
 
 /// Whether a link in a pod, of an earlier agent's, is still held to what that one knew.
@@ -147,6 +153,7 @@ void Policing::tell() {
       ++counts.isolated;
       const bool isPending = said->reason == "PeersPending";
       counts.pending += isPending ? 1 : 0;
+      counts.undoable += said->reason == "PodMayChangeRules" ? 1 : 0;
       counts.notEnforced += !isPending && said->where == api::PolicyPlace::None ? 1 : 0;
     }
   }

@@ -158,7 +158,8 @@ std::uint32_t portNumber(const std::string& port) {
 }
 
 bool isPoliced(const Policed& wanted) {
-  return wanted.track || !wanted.program.egress.empty() || !wanted.program.ingress.empty();
+  return wanted.track == api::TrackConnections::Always || !wanted.program.egress.empty() ||
+         !wanted.program.ingress.empty();
 }
 
 void number(const policy::Program& program, Standing& standing, Number& last) {

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/api/pod_network.h"
 #include "lib/nft/committer.h"
 #include "lib/nft/model.h"
 #include "lib/policy/program.h"
@@ -54,8 +55,8 @@ struct Policed {
   std::map<policy::PodKey, std::string> ports;
   /// Likewise of the node's gateway, whose health checks pass.
   std::set<std::string> gateways{};
-  /// Flows are tracked also while no port is isolated.
-  bool track = false;
+  /// Always: flows are tracked also while no port is isolated.
+  api::TrackConnections track = api::TrackConnections::Auto;
 };
 
 /// What stands for a network in the kernel. Its subjects and classes have numbers that no other

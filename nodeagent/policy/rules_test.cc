@@ -201,7 +201,7 @@ TEST(PolicyRules, WhatIsElsewhereIsLeftOut) {
   EXPECT_TRUE(isPoliced(local));
   wanted.ports.clear();
   EXPECT_FALSE(isPoliced(localOf(wanted)));
-  wanted.track = true;
+  wanted.track = api::TrackConnections::Always;
   EXPECT_TRUE(isPoliced(localOf(wanted)));
 }
 

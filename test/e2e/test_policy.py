@@ -293,6 +293,48 @@ def test_who_can_undo_a_macvlans_policies_is_warned(clean: Cluster) -> None:
     path = f"/api/v1/namespaces/{OURS}/pods/a/ephemeralcontainers?dryRun=All"
     code, _, said = clean.kubectl_try("replace", "--raw", path, "-f", "-", stdin=json.dumps(known))
     assert code == 0 and warning in said, said
+    allow(clean, {"netAdmin": False})
+    try:
+        refusal = '"NET_ADMIN" of container "vpn" isn\'t allowed on "policy-macvlan" (Macvlan)'
+
+        def refused() -> bool:
+            code, said = try_out(clean, json.dumps(new))
+            return code != 0 and refusal in said
+
+        clean.wait(refused, FOLLOWED_WITHIN, "the network's word to reach the webhook")
+        code, _, said = clean.kubectl_try(
+            "replace", "--raw", path, "-f", "-", stdin=json.dumps(known)
+        )
+        assert code != 0 and refusal in said, said
+    finally:
+        allow(clean, None)
+
+
+def allow(cluster: Cluster, what: dict[str, bool] | None) -> None:
+    patch = json.dumps({"spec": {"allow": what}})
+    cluster.kubectl("patch", "podnetwork", LAN, "--type=merge", "-p", patch)
+
+
+def test_a_policys_status_names_pods_that_can_undo_it(clean: Cluster) -> None:
+    vpn = json.loads(pod("vpn", OURS, networks=f"{TUNNEL}, {LAN}", labels={"app": "vpn"}))
+    vpn["spec"]["containers"][0]["securityContext"] = {"capabilities": {"add": ["NET_ADMIN"]}}
+    clean.apply(json.dumps(vpn))
+    chosen = {"matchLabels": {"app": "vpn"}}
+    try:
+        clean.wait_pod_ready("vpn", OURS)
+        clean.apply(policy("p", OURS, TUNNEL, LAN, podSelector=chosen, ingress=[]))
+        told = [f"pod {OURS}/vpn net2: PodMayChangeRules"]
+
+        def status() -> dict[str, Any]:
+            said: dict[str, Any] = clean.json("podnetworkpolicy", "p", OURS).get("status", {})
+            return said
+
+        clean.wait(
+            lambda: status().get("notEnforced") == told, FOLLOWED_WITHIN, "the status to name it"
+        )
+        assert status()["interfaces"] == {"selected": 2, "enforced": 1}
+    finally:
+        clean.delete("pod", "vpn", OURS, "--wait=true")
 
 
 def test_labels_of_pods_and_namespaces_are_followed(clean: Cluster, prober: Prober) -> None:
@@ -402,6 +444,33 @@ def test_a_networks_first_policy_ends_connections_that_no_reading_of_it_allows(
         )
         took.append(silent_after(clean, policy("p", OURS, TUNNEL, LAN, **both), talking))
     assert_quick(took)
+
+
+def test_the_first_policy_of_a_tracked_network_ends_what_it_doesnt_allow(
+    clean: Cluster, talking: Talking
+) -> None:
+    """Isolated on ingress alone, so that it may begin connections to those whom it doesn't hear."""
+    for name in (TUNNEL, LAN):
+        track(clean, name, "Always")
+    try:
+        clean.wait(
+            lambda: all(
+                "policy" not in told(clean, (OURS, "b"), link) for link in ("net1", "net3")
+            ),
+            FOLLOWED_WITHIN,
+            "a set without a word",
+        )
+        time.sleep(2)  # nothing tells that a node follows a network's connections
+        first = policy("p", OURS, TUNNEL, LAN, podSelector=B, ingress=ingress([{"podSelector": A}]))
+        assert silent_after(clean, first, talking) < 1
+    finally:
+        for name in (TUNNEL, LAN):
+            track(clean, name, "Auto")
+
+
+def track(cluster: Cluster, network_name: str, what: str) -> None:
+    patch = json.dumps({"spec": {"trackConnections": what}})
+    cluster.kubectl("patch", "podnetwork", network_name, "--type=merge", "-p", patch)
 
 
 def wait_enforced(cluster: Cluster, name: str) -> None:

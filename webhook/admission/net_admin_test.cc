@@ -81,7 +81,26 @@ TEST_F(NetAdminReview, ContainersThatDebugArePartOfIt) {
   EXPECT_THAT(verdict.warnings, ElementsAre(HasSubstr("lets container \"second\" undo")));
 }
 
-TEST_F(NetAdminReview, DebuggingIsNeverRefused) {
+TEST_F(NetAdminReview, WhereANetworkDoesntAllowItBothAreRefused) {
+  view_.catalog.networks.at("blue").spec.allow.netAdmin = false;
+  EXPECT_TRUE(ask(pod_).allowed);
+  auto debugged = pod_;
+  debugged["spec"]["ephemeralContainers"] = Json::array({container("debug", kNetAdmin)});
+  const auto debugging = ask(debugged, pod_);
+  EXPECT_FALSE(debugging.allowed);
+  EXPECT_THAT(debugging.message,
+              HasSubstr("spec.ephemeralContainers[0].securityContext.capabilities.add: "
+                        "\"NET_ADMIN\" of container \"debug\" isn't allowed on \"blue\""));
+  EXPECT_TRUE(ask(debugged, debugged).allowed) << "it is there already";
+  pod_["spec"]["containers"].push_back(container("vpn", kNetAdmin));
+  const auto created = ask(pod_);
+  EXPECT_FALSE(created.allowed);
+  EXPECT_THAT(created.message, HasSubstr("spec.containers[1].securityContext.capabilities.add"));
+  view_.catalog.networks.at("blue").spec.type = api::NetworkType::Vxlan;
+  EXPECT_TRUE(ask(debugged, pod_).allowed) << "held on the node";
+}
+
+TEST_F(NetAdminReview, DebuggingIsRefusedForNothingElse) {
   auto after = pod_;
   after["spec"]["ephemeralContainers"] = Json::array({container("debug", kNetAdmin)});
   view_.catalog.networks.at("blue").spec.access.namespaces.from = api::AccessFrom::None;

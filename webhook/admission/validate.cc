@@ -80,9 +80,8 @@ Verdict lookAtDebugging(const Review& review, const View& view) {
   if (!interfaces) return {};
   const std::size_t known = before->spec.ephemeralContainers.size();
   return Verdict::of(read->display,
-                     {{},
-                      api::warnOfNetAdmin(read->pod.spec, {.all = false, .ephemeralFrom = known},
-                                          *interfaces, open)});
+                     api::checkNetAdmin(read->pod.spec, {.all = false, .ephemeralFrom = known},
+                                        *interfaces, open));
 }
 
 Verdict validatePod(const Review& review, const View& view) {
@@ -103,7 +102,7 @@ Verdict validatePod(const Review& review, const View& view) {
       if (read->subject.request) {
         checkMutation(*read, api::formatResolved(*interfaces), explanation.report);
       }
-      explanation.report.append({{}, api::warnOfNetAdmin(read->pod.spec, {}, *interfaces, open)});
+      explanation.report.append(api::checkNetAdmin(read->pod.spec, {}, *interfaces, open));
     } else {  // the view changed between the two
       explanation.report.violations = interfaces.error();
     }
