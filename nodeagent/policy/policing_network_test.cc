@@ -1,0 +1,66 @@
+// What a network's admin asks for, and what pods may do about it.
+#include "nodeagent/policy/policing_fixture.h"
+
+namespace multinet::agent::policing {
+namespace {
+
+TEST_F(PolicingTest, APodThatMayUndoItsRulesIsntEnforcedWhereTheyStandInIt) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPod("lan", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  ASSERT_TRUE(attachInPod("lan"));
+  EXPECT_EQ(said("lan"), "enforced Enforced");
+  const auto debug = [&](const std::string& name, std::vector<std::string> add) {
+    auto pod = std::make_shared<k8s::Pod>();
+    change([&] {
+      for (auto& one : caches_.podList) {
+        if (one->metadata.name != name) continue;
+        *pod = *one;
+        k8s::Container container;
+        container.name = "debug";
+        container.securityContext = k8s::SecurityContext{false, {std::move(add)}};
+        pod->spec.ephemeralContainers = std::vector{container};
+        one = pod;
+      }
+    });
+  };
+  debug("lan", {"SYS_PTRACE"});
+  debug("db", {"NET_ADMIN"});
+  debug("lan", {"NET_ADMIN"});
+  EXPECT_TRUE(eventually([&] { return said("lan") == "not enforced PodMayChangeRules"; }));
+  EXPECT_EQ(said("db"), "enforced Enforced") << "its rules are the node's";
+  EXPECT_TRUE(eventually([&] { return policing_.counts().undoable == 1; }));
+  EXPECT_EQ(policing_.counts().isolated, 2U);
+  EXPECT_EQ(policing_.counts().notEnforced, 0U);
+  EXPECT_EQ(kernel_.inPod("in lan"), true) << "held all the same";
+  EXPECT_TRUE(eventually([&] { return revision() == 5; })) << "nothing waits for it";
+}
+
+TEST_F(PolicingTest, ANetworksConnectionsAreTrackedWhereItAsksForThat) {
+  policing_.recovered();
+  setPod("db", "db");
+  const auto ask = [&](api::TrackConnections track) {
+    auto network = watch::readyNetwork("blue", "10.0.0.0/16");
+    network.spec.trackConnections = track;
+    change([&] { caches_.content.networks["blue"] = network; });
+  };
+  const auto tracks = [&](api::TrackConnections track) {
+    const auto held = kernel_.held("uid-blue");
+    return held && held->track == track;
+  };
+  ASSERT_TRUE(attach("db"));
+  EXPECT_TRUE(tracks(api::TrackConnections::Auto));
+  ask(api::TrackConnections::Always);
+  EXPECT_TRUE(eventually([&] { return tracks(api::TrackConnections::Always); })) << "while it runs";
+  EXPECT_EQ(said("db"), "none") << "no policy is about it";
+  setPod("lan", "db");
+  ASSERT_TRUE(attachInPod("lan"));
+  EXPECT_EQ(kernel_.trackInPods(), api::TrackConnections::Always);
+  ask(api::TrackConnections::Auto);
+  EXPECT_TRUE(eventually([&] { return tracks(api::TrackConnections::Auto); }));
+}
+
+}  // namespace
+}  // namespace multinet::agent::policing
