@@ -18,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMostInTable = 40;
+constexpr std::size_t kMostInDocument = 500;
 
 /// As the API server would be sent it: plain numbers and booleans typed, what is quoted text.
 json toJson(const YAML::Node& node) {
@@ -144,22 +145,95 @@ std::vector<std::pair<IpAddress, IpAddress>> pairsOf(const std::vector<IpAddress
   return out;
 }
 
-/// One cell: the worst of both families, and where.
-Cell cellOf(const policy::World& world, const policy::Network& network, const policy::Pod& from,
-            const policy::Pod& to, const Service& service) {
-  const auto pairs = pairsOf(from.on(network.name)->addresses, to.on(network.name)->addresses);
-  if (pairs.empty()) return {"no common family", Mood::Unsure};
+/// The worst of both families; nothing where the two have none in common.
+struct Reach {
   bool sends = true;
   bool receives = true;
+};
+std::optional<Reach> reachOf(const policy::World& world, const policy::Network& network,
+                             const policy::Pod& from, const policy::Pod& to,
+                             const Service& service) {
+  const auto pairs = pairsOf(from.on(network.name)->addresses, to.on(network.name)->addresses);
+  if (pairs.empty()) return std::nullopt;
+  Reach reach;
   for (const auto& [source, destination] : pairs) {
     const auto verdict =
         policy::evaluate(world, network, {source, destination, service.protocol, service.port});
-    sends = sends && verdict.egress.allowed;
-    receives = receives && verdict.ingress.allowed;
+    reach.sends = reach.sends && verdict.egress.allowed;
+    reach.receives = reach.receives && verdict.ingress.allowed;
   }
-  if (sends && receives) return {"yes", Mood::Good};
-  if (sends) return {"no: ingress", Mood::Bad};
-  return {receives ? "no: egress" : "no: both", Mood::Bad};
+  return reach;
+}
+
+/// One cell, and where it is denied.
+Cell cellOf(const std::optional<Reach>& reach) {
+  if (!reach) return {"no common family", Mood::Unsure};
+  if (reach->sends && reach->receives) return {"yes", Mood::Good};
+  if (reach->sends) return {"no: ingress", Mood::Bad};
+  return {reach->receives ? "no: egress" : "no: both", Mood::Bad};
+}
+
+/// Those that have an address there, in order.
+Result<std::vector<const policy::Pod*>> podsOn(const policy::World& world,
+                                               const policy::Network& network,
+                                               const std::string& nameSpace, std::size_t most) {
+  std::vector<const policy::Pod*> pods;
+  for (const auto& pod : world.pods) {
+    const auto* interface = pod.on(network.name);
+    if (interface == nullptr || interface->addresses.empty()) continue;
+    if (nameSpace.empty() || pod.key.nameSpace == nameSpace) pods.push_back(&pod);
+  }
+  const std::string where = nameSpace.empty() ? "" : " in namespace " + nameSpace;
+  if (pods.empty()) {
+    return fail(Code::NotFound, "NotFound",
+                "no pod" + where + " has an address on network " + network.name);
+  }
+  if (pods.size() > most) {
+    return fail(Code::OutOfRange, "TooMany",
+                std::to_string(pods.size()) + " pods" + where + " are on network " + network.name +
+                    ", too many for a table; write -n for one namespace, or ask for a pair by "
+                    "policy explain");
+  }
+  std::ranges::sort(pods, {}, &policy::Pod::key);
+  return pods;
+}
+
+/// What was asked, as both verbs' documents begin.
+json questionOf(const policy::Network& network, const Service& service) {
+  json out = {{"network", network.name},
+              {"defaultPolicy", k8s::spell(network.defaultPolicy)},
+              {"protocol", service.protocol ? k8s::spell(*service.protocol) : "ICMP"}};
+  if (service.protocol) out["port"] = service.port;
+  return out;
+}
+
+std::string_view nameOf(policy::Ground ground) {
+  switch (ground) {
+    case policy::Ground::NoPod:
+      return "NoPod";
+    case policy::Ground::Itself:
+      return "Itself";
+    case policy::Ground::Default:
+      return "Default";
+    case policy::Ground::Rule:
+      return "Rule";
+    case policy::Ground::NoRule:
+      return "NoRule";
+  }
+  return "";
+}
+
+json documentOf(const policy::Decision& decision, const std::string& direction,
+                const policy::Network& network) {
+  json out = {{"allowed", decision.allowed},
+              {"ground", nameOf(decision.ground)},
+              {"reason", reasonOf(decision, direction, network)}};
+  if (decision.ground == policy::Ground::Rule) {
+    out["policy"] = decision.policy;
+    out["rule"] = decision.rule;
+  }
+  if (!decision.isolatedBy.empty()) out["isolatedBy"] = decision.isolatedBy;
+  return out;
 }
 
 }  // namespace
@@ -258,6 +332,7 @@ Result<Explained> explainConnection(const policy::World& world, const policy::Ne
                                     const Endpoint& from, const Endpoint& to,
                                     const Service& service) {
   Explained out;
+  json families = json::array();
   const auto pairs = pairsOf(from.addresses, to.addresses);
   if (pairs.empty()) {
     return fail(Code::FailedPrecondition, "NoCommonFamily",
@@ -275,40 +350,55 @@ Result<Explained> explainConnection(const policy::World& world, const policy::Ne
                 reasonOf(verdict.egress, "egress", network) + "\n";
     out.text += "  ingress of " + to.title + ": " + word(verdict.ingress.allowed) + ", " +
                 reasonOf(verdict.ingress, "ingress", network) + "\n";
+    families.push_back({{"source", source.str()},
+                        {"destination", destination.str()},
+                        {"allowed", verdict.allowed()},
+                        {"egress", documentOf(verdict.egress, "egress", network)},
+                        {"ingress", documentOf(verdict.ingress, "ingress", network)}});
   }
+  out.document = questionOf(network, service);
+  out.document["from"] = from.title;
+  out.document["to"] = to.title;
+  out.document["allowed"] = out.allowed;
+  out.document["families"] = std::move(families);
   return out;
 }
 
 Result<std::string> reachTable(const policy::World& world, const policy::Network& network,
                                const std::string& nameSpace, const Service& service) {
-  std::vector<const policy::Pod*> pods;
-  for (const auto& pod : world.pods) {
-    const auto* interface = pod.on(network.name);
-    if (interface == nullptr || interface->addresses.empty()) continue;
-    if (nameSpace.empty() || pod.key.nameSpace == nameSpace) pods.push_back(&pod);
-  }
-  const std::string where = nameSpace.empty() ? "" : " in namespace " + nameSpace;
-  if (pods.empty()) {
-    return fail(Code::NotFound, "NotFound",
-                "no pod" + where + " has an address on network " + network.name);
-  }
-  if (pods.size() > kMostInTable) {
-    return fail(Code::OutOfRange, "TooMany",
-                std::to_string(pods.size()) + " pods" + where + " are on network " + network.name +
-                    ", too many for a table; write -n for one namespace, or ask for a pair by "
-                    "policy explain");
-  }
-  std::ranges::sort(pods, {}, &policy::Pod::key);
+  MULTINET_TRY(const auto pods, podsOn(world, network, nameSpace, kMostInTable));
   Table table;
   table.columns.push_back({"FROM \\ TO"});
   for (const auto* pod : pods) table.columns.push_back({pod->key.str()});
   for (const auto* from : pods) {
     std::vector<Cell> row = {{from->key.str()}};
-    for (const auto* to : pods) row.push_back(cellOf(world, network, *from, *to, service));
+    for (const auto* to : pods) {
+      row.push_back(cellOf(reachOf(world, network, *from, *to, service)));
+    }
     table.rows.push_back(std::move(row));
   }
   return service.str() + " on network " + network.name + "\n" +
          render(table, Format::Table, Colour::Never);
+}
+
+Result<json> reachDocument(const policy::World& world, const policy::Network& network,
+                           const std::string& nameSpace, const Service& service) {
+  MULTINET_TRY(const auto pods, podsOn(world, network, nameSpace, kMostInDocument));
+  json connections = json::array();
+  for (const auto* from : pods) {
+    for (const auto* to : pods) {
+      json one = {{"from", from->key.str()}, {"to", to->key.str()}};
+      const auto reach = reachOf(world, network, *from, *to, service);
+      one["commonFamily"] = reach.has_value();
+      one["allowed"] = reach && reach->sends && reach->receives;
+      if (reach) one["egress"] = reach->sends;
+      if (reach) one["ingress"] = reach->receives;
+      connections.push_back(std::move(one));
+    }
+  }
+  json out = questionOf(network, service);
+  out["connections"] = std::move(connections);
+  return out;
 }
 
 }  // namespace multinet::cli

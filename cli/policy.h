@@ -1,6 +1,7 @@
 // Policies of a manifest, tried on pods that run: the evaluator of lib/policy, for people.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,7 +47,8 @@ struct Service {
 /// they have none in common.
 struct Explained {
   std::string text;
-  bool allowed = true;  ///< in every family
+  nlohmann::json document;  ///< the same for programs
+  bool allowed = true;      ///< in every family
 };
 [[nodiscard]] Result<Explained> explainConnection(const policy::World& world,
                                                   const policy::Network& network,
@@ -58,5 +60,10 @@ struct Explained {
 [[nodiscard]] Result<std::string> reachTable(const policy::World& world,
                                              const policy::Network& network,
                                              const std::string& nameSpace, const Service& service);
+/// The same for programs, which take more: each pair, with what its ends say.
+[[nodiscard]] Result<nlohmann::json> reachDocument(const policy::World& world,
+                                                   const policy::Network& network,
+                                                   const std::string& nameSpace,
+                                                   const Service& service);
 
 }  // namespace multinet::cli

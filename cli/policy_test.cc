@@ -202,6 +202,58 @@ TEST_F(PolicyVerbTest, TableTellsWhoReachesWhom) {
   EXPECT_THAT(err(), HasSubstr("must be Allow, SameNamespace or Deny"));
 }
 
+TEST_F(PolicyVerbTest, ProgramsGetDocuments) {
+  const std::vector<std::string> asked = {"policy",         "explain",    "-f",      file(),
+                                          "--network=blue", "--from=web", "--to=db", "--port=80"};
+  const auto as = [&](std::vector<std::string> call, const char* form) {
+    call.emplace_back("-o");
+    call.emplace_back(form);
+    return run(call);
+  };
+  EXPECT_EQ(as(asked, "json"), 1) << err();
+  const json said = json::parse(out());
+  EXPECT_EQ(said["network"], "blue");
+  EXPECT_EQ(said["protocol"], "TCP");
+  EXPECT_EQ(said["port"], 80);
+  EXPECT_EQ(said["allowed"], false);
+  ASSERT_EQ(said["families"].size(), 1U);
+  EXPECT_EQ(said["families"][0]["source"], "10.20.0.1");
+  EXPECT_EQ(said["families"][0]["egress"]["ground"], "Default");
+  EXPECT_EQ(said["families"][0]["ingress"]["ground"], "NoRule");
+  EXPECT_EQ(said["families"][0]["ingress"]["isolatedBy"], json({"shop/db"}));
+  EXPECT_FALSE(said["families"][0]["ingress"].contains("rule"));
+  auto allowed = asked;
+  allowed.back() = "--port=5432";
+  EXPECT_EQ(as(allowed, "json"), 0) << err();
+  const json rule = json::parse(out())["families"][0]["ingress"];
+  EXPECT_EQ(rule["policy"], "shop/db");
+  EXPECT_EQ(rule["rule"], 0);
+  EXPECT_EQ(as(asked, "yaml"), 1) << err();
+  EXPECT_THAT(out(), HasSubstr("network: blue\n"));
+  EXPECT_EQ(as(asked, "wide"), 2);
+  EXPECT_THAT(err(), HasSubstr("flag --output \"wide\": must be text, json or yaml"));
+}
+
+TEST_F(PolicyVerbTest, ATableForProgramsHasEachPair) {
+  addPod("six", "web", {"fd00::6"});
+  EXPECT_EQ(run({"policy", "table", "-f", file(), "--network=blue", "--port=80", "-o", "json"}), 0)
+      << err();
+  const json said = json::parse(out());
+  EXPECT_EQ(said["defaultPolicy"], "Allow");
+  ASSERT_EQ(said["connections"].size(), 9U);
+  const auto between = [&](const char* from, const char* to) {
+    for (const json& one : said["connections"]) {
+      if (one["from"] == from && one["to"] == to) return one;
+    }
+    return json();
+  };
+  EXPECT_EQ(between("shop/web", "shop/db"), json::parse(R"({"from": "shop/web", "to": "shop/db",
+      "commonFamily": true, "allowed": false, "egress": true, "ingress": false})"));
+  EXPECT_EQ(between("shop/db", "shop/web")["allowed"], true);
+  EXPECT_EQ(between("shop/six", "shop/db"), json::parse(R"({"from": "shop/six", "to": "shop/db",
+      "commonFamily": false, "allowed": false})"));
+}
+
 TEST_F(PolicyVerbTest, PoliciesOfTheClusterCountAndTheManifestsBeforeThem) {
   const std::vector<std::string> call = {"policy",     "explain", "--network=blue",
                                          "--from=web", "--to=db", "--port=80"};

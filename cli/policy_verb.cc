@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "cli/explain.h"
+#include "cli/output.h"
 #include "cli/policy.h"
 #include "cli/policy_world.h"
 #include "cli/verb.h"
@@ -14,6 +15,7 @@ namespace multinet::cli {
 namespace {
 
 constexpr std::array kFlags = {
+    Flag{"output", 'o', "FORMAT", "text, json or yaml [text]", Names::Words, "text json yaml"},
     Flag{"filename", 'f', "FILE",
          "Manifest with PodNetworkPolicies that count beside those of the cluster, or in their "
          "place where they have their names; - for standard input",
@@ -73,6 +75,36 @@ Result<std::vector<api::PodNetworkPolicy>> writtenIn(const std::string& file,
   return readPolicies(text, home);
 }
 
+enum class Form : std::uint8_t { Text, Json, Yaml };
+Result<Form> formOf(const Arguments& arguments) {
+  const auto word = arguments.value("output");
+  if (word.empty() || word == "text") return Form::Text;
+  if (word == "json") return Form::Json;
+  if (word == "yaml") return Form::Yaml;
+  return wrong("flag --output \"" + printable(word) + "\": must be text, json or yaml");
+}
+
+void print(const Call& call, const nlohmann::json& document, Form form) {
+  if (form == Form::Yaml) {
+    call.out() << toYaml(document);
+  } else {
+    call.out() << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  }
+}
+
+/// Who reaches whom.
+Status tell(const Call& call, const policy::World& world, const policy::Network& network,
+            const std::string& nameSpace, const Service& service, Form form) {
+  if (form == Form::Text) {
+    MULTINET_TRY(const auto table, reachTable(world, network, nameSpace, service));
+    call.out() << table;
+  } else {
+    MULTINET_TRY(const auto document, reachDocument(world, network, nameSpace, service));
+    print(call, document, form);
+  }
+  return {};
+}
+
 Result<int> run(Call& call) {
   const auto& arguments = call.arguments();
   const std::string& what = arguments.operands.front();
@@ -89,6 +121,7 @@ Result<int> run(Call& call) {
   MULTINET_TRY(network.name, needed("network"));
   MULTINET_TRY(const auto service, serviceOf(arguments.value("protocol"), arguments.value("port")));
   MULTINET_TRY(const auto assumed, defaultOf(arguments));
+  MULTINET_TRY(const auto form, formOf(arguments));
   const bool explains = what == "explain";
   std::string fromText;
   std::string toText;
@@ -108,15 +141,18 @@ Result<int> run(Call& call) {
   network.defaultPolicy = assumed.value_or(known->spec.defaultPolicy);
   if (!explains) {
     const std::string nameSpace = arguments.has("namespace") ? home : "";
-    MULTINET_TRY(const auto table, reachTable(seen.world, network, nameSpace, service));
-    call.out() << table;
+    MULTINET_CHECK(tell(call, seen.world, network, nameSpace, service, form));
     warn(call, seen, written);
     return kDone;
   }
   MULTINET_TRY(const auto from, endpointOf(fromText, home, seen.world, network.name));
   MULTINET_TRY(const auto to, endpointOf(toText, home, seen.world, network.name));
   MULTINET_TRY(const auto said, explainConnection(seen.world, network, from, to, service));
-  call.out() << said.text;
+  if (form == Form::Text) {
+    call.out() << said.text;
+  } else {
+    print(call, said.document, form);
+  }
   warn(call, seen, written);
   return said.allowed ? kDone : kRefused;
 }
