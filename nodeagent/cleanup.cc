@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <future>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "lib/base/clock.h"
@@ -14,6 +15,7 @@
 #include "nodeagent/isolation/port_guard.h"
 #include "nodeagent/journal/sqlite_journal.h"
 #include "nodeagent/networks/clear_node.h"
+#include "nodeagent/open_pods.h"
 #include "nodeagent/policy/guard.h"
 
 namespace multinet::agent {
@@ -38,19 +40,26 @@ Result<journal::Loaded> load(journal::SqliteJournal& journal) {
   return answer->get_future().get();
 }
 
+struct Held {
+  std::vector<std::string> pods;
+  std::set<IntentId> intents;
+};
+
 /// Pods that hold interfaces, by the journal; it must be there.
-Result<std::vector<std::string>> holders(const std::string& file, const Settings& settings) {
+Result<Held> holders(const std::string& file, const Settings& settings) {
   const SystemClock clock;
   journal::SqliteJournal journal(file, {.clock = &clock, .notes = notesPathOf(settings)});
   MULTINET_TRY(const journal::Loaded loaded, load(journal));
-  std::vector<std::string> held;
+  Held held;
   for (const journal::Record& record : loaded.records) {
     if (journal::isReleased(record) || record.sandbox.str().empty()) continue;
-    if (exists(record.sandbox, settings.runtimeStateDir)) held.push_back(record.pod.str());
+    if (!exists(record.sandbox, settings.runtimeStateDir)) continue;
+    held.pods.push_back(record.pod.str());
+    held.intents.insert(record.id);
   }
-  std::ranges::sort(held);
-  const auto repeated = std::ranges::unique(held);
-  held.erase(repeated.begin(), repeated.end());
+  std::ranges::sort(held.pods);
+  const auto repeated = std::ranges::unique(held.pods);
+  held.pods.erase(repeated.begin(), repeated.end());
   return held;
 }
 
@@ -112,12 +121,16 @@ Status clearKernel(const Settings& settings) {
   return switchPath.empty() ? Status{} : netns::forget(switchPath);
 }
 
-Result<std::vector<std::string>> cleanUp(const Settings& settings) {
+Result<std::vector<std::string>> cleanUp(const Settings& settings, Rules rules) {
   const std::string file = settings.stateDir + "/journal.db";
   std::error_code ignored;
   if (fs::exists(file, ignored)) {
     MULTINET_TRY(auto held, holders(file, settings));
-    if (!held.empty()) return held;
+    if (!held.pods.empty() && rules == Rules::Go) {
+      MULTINET_CHECK(openPods(
+          settings, [&](const IntentId& intent) { return held.intents.contains(intent); }));
+    }
+    if (!held.pods.empty()) return std::move(held.pods);
   }
   MULTINET_CHECK(clearKernel(settings));
   forgetState(settings.stateDir);

@@ -1,6 +1,7 @@
 // Leaving a node: what the agent made there goes, as soon as no pod needs it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,15 @@ namespace multinet::agent {
 /// networks any more.
 [[nodiscard]] Status clearKernel(const Settings& settings);
 
-/// All that agents of before left on this node: the above, and the journal. Nothing is touched, and
-/// the names of pods (`default/web-0`) are returned, while the journal knows of pods whose sandbox
-/// still exists. Unavailable/JournalLocked while an agent runs.
-[[nodiscard]] Result<std::vector<std::string>> cleanUp(const Settings& settings);
+/// What becomes of rules that hold pods which still run.
+enum class Rules : std::uint8_t {
+  Stay,  ///< as they are; nobody follows what policies say
+  Go,    ///< see openPods()
+};
+/// All that agents of before left on this node: the above, and the journal. Nothing else is
+/// touched, and the names of pods (`default/web-0`) are returned, while the journal knows of pods
+/// whose sandbox still exists. Unavailable/JournalLocked while an agent runs.
+[[nodiscard]] Result<std::vector<std::string>> cleanUp(const Settings& settings,
+                                                       Rules rules = Rules::Stay);
 
 }  // namespace multinet::agent

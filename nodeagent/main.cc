@@ -51,12 +51,17 @@ void describe(CLI::App& app, multinet::agent::Settings& settings) {
       ->capture_default_str();
 }
 
-[[noreturn]] void cleanNode(const multinet::agent::Settings& settings) {
-  const auto held = multinet::agent::cleanUp(settings);
+[[noreturn]] void cleanNode(const multinet::agent::Settings& settings,
+                            multinet::agent::Rules rules) {
+  const auto held = multinet::agent::cleanUp(settings, rules);
   if (!held) multinet::program::cantStart(held.error());
+  const char* const rulesNow =
+      rules == multinet::agent::Rules::Go
+          ? "nothing holds it to policies and port security any more"
+          : "as long as it runs, policies hold it as they were; --open-pods takes its rules away";
   for (const std::string& pod : *held) {
     multinet::log::error("a pod of this node still has its interfaces; end it first",
-                         {{"pod", pod}});
+                         {{"pod", pod}, {"rules", std::string(rulesNow)}});
   }
   if (held->empty()) multinet::log::info("nothing of Multinet is left on this node", {});
   multinet::program::leave(held->empty() ? 0 : 1);
@@ -72,8 +77,15 @@ int main(int argc, char** argv) {
   bool cleanUp = false;
   app.add_flag("--cleanup", cleanUp,
                "Take away all that the agent made on this node, and end; not while it runs");
+  bool openPods = false;
+  app.add_flag("--open-pods", openPods,
+               "With --cleanup: of pods that still run take away the rules of policies and port "
+               "security, which nobody follows any more")
+      ->needs("--cleanup");
   program::begin(app, argc, argv);
-  if (cleanUp) cleanNode(settings);
+  if (cleanUp) {
+    cleanNode(settings, openPods ? multinet::agent::Rules::Go : multinet::agent::Rules::Stay);
+  }
   auto agent = multinet::agent::start(settings);
   if (!agent) program::cantStart(agent.error());
   program::awaitStop();

@@ -622,9 +622,11 @@ Status PolicyGuard::clear() {
   MULTINET_TRY(auto committer, nft::Committer::open());
   const std::string bridge = "bridge";
   const std::string inet = "inet";
+  const std::string netdev = "netdev";
   for (const auto& [table, family] :
        {std::pair{"multinet-policy", bridge}, std::pair{"multinet-flows", bridge},
-        std::pair{"multinet-flows", inet}}) {
+        std::pair{"multinet-flows", inet}, std::pair{"multinet-policy", inet},
+        std::pair{"multinet-raw", netdev}}) {
     MULTINET_TRY(const bool there, committer.exists(table, family));
     if (there) MULTINET_CHECK(committer.commit(nft::renderDelete(table, family)));
   }

@@ -118,7 +118,7 @@ class PolicyGuard {
   void settle();
   [[nodiscard]] bool holdsAny() const;
 
-  /// Takes the tables away, in the namespace of the calling thread.
+  /// Takes the tables away, those of pods too, in the namespace of the calling thread.
   [[nodiscard]] static Status clear();
 
  private:
