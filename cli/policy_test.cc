@@ -235,7 +235,7 @@ TEST_F(PolicyVerbTest, ProgramsGetDocuments) {
 }
 
 TEST_F(PolicyVerbTest, ATableForProgramsHasEachPair) {
-  addPod("six", "web", {"fd00::6"});
+  addPod("six", "web", {"fd00::6/64"});
   EXPECT_EQ(run({"policy", "table", "-f", file(), "--network=blue", "--port=80", "-o", "json"}), 0)
       << err();
   const json said = json::parse(out());

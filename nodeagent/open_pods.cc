@@ -31,7 +31,8 @@ Result<bool> hasLink(const std::function<bool(const IntentId&)>& isOurs) {
 }  // namespace
 
 Result<std::size_t> openPods(const Settings& settings,
-                             const std::function<bool(const IntentId&)>& isOurs) {
+                             const std::function<bool(const IntentId&)>& isOurs,
+                             const std::string& proc) {
   MULTINET_CHECK(clearHere());
   if (const std::string path = switchPathOf(settings); !path.empty()) {
     const auto there = netns::openPath(path);
@@ -43,7 +44,7 @@ Result<std::size_t> openPods(const Settings& settings,
   }
   MULTINET_TRY(const netns::Home home, netns::openHome());
   std::size_t opened = 0;
-  MULTINET_CHECK(netns::forEach([&](const Fd& one) -> Status {
+  const auto open = [&](const Fd& one) -> Status {
     MULTINET_TRY(const netns::Identity which, netns::identity(one));
     if (which == home.identity) return {};
     MULTINET_TRY(const auto scope, netns::Scope::enter(one, home));
@@ -51,7 +52,8 @@ Result<std::size_t> openPods(const Settings& settings,
     if (!isOne) return {};
     ++opened;
     return clearHere();
-  }));
+  };
+  MULTINET_CHECK(netns::forEach(open, proc));
   return opened;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <string>
 
 #include "lib/base/ids.h"
 #include "nodeagent/wiring.h"
@@ -14,6 +15,7 @@ namespace multinet::agent {
 /// a link. Returns how many of the latter had such a link. No agent runs meanwhile; the next one
 /// puts them back.
 [[nodiscard]] Result<std::size_t> openPods(const Settings& settings,
-                                           const std::function<bool(const IntentId&)>& isOurs);
+                                           const std::function<bool(const IntentId&)>& isOurs,
+                                           const std::string& proc = "/proc");
 
 }  // namespace multinet::agent

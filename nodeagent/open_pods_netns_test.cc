@@ -21,6 +21,7 @@ class OpenPodsTest : public ::testing::Test {
   OpenPodsTest() {
     std::string path = fs::temp_directory_path() / "open-pods-XXXXXX";
     directory_ = ::mkdtemp(path.data());
+    fs::create_directory(directory_ + "/proc");
     settings_.listen = directory_ + "/nodeagent.sock";
     switch_ = netns::keep(directory_ + "/switch").value();
     pod_ = netns::keep(directory_ + "/pod").value();
@@ -38,7 +39,10 @@ class OpenPodsTest : public ::testing::Test {
     netlink::VethSpec spec;
     spec.hostName = "net1";
     spec.peerName = "far1";
-    ASSERT_TRUE(socket.run(netlink::createVeth(spec)));
+    spec.peerMac = MacAddress::parse("02:00:00:00:00:01").value();
+    spec.mtu = 1500;
+    const Status made = socket.run(netlink::createVeth(spec));
+    ASSERT_TRUE(made) << made.error().message;
     ASSERT_TRUE(
         socket.run(netlink::setAlias({0, "net1"}, drivers::aliasOf(IntentId(intent), "net1"))));
   }
@@ -51,6 +55,12 @@ class OpenPodsTest : public ::testing::Test {
   static bool exists(const Fd& netns, const std::string& table, const std::string& family) {
     const auto scope = netns::Scope::enter(netns).value();
     return nft::Committer::open().value().exists(table, family).value();
+  }
+  /// Of this machine's processes none is a pod's.
+  std::size_t open() const {
+    const auto opened = openPods(settings_, isOurs, directory_ + "/proc");
+    EXPECT_TRUE(opened) << (opened ? "" : opened.error().message);
+    return opened.value_or(0);
   }
   static bool isOurs(const IntentId& intent) { return intent == IntentId("i-ours"); }
 
@@ -73,7 +83,7 @@ TEST_F(OpenPodsTest, WhatHoldsPodsGoesAndNothingElse) {
   commit(switch_,
          "add table bridge multinet-policy\nadd table inet multinet-flows\n"
          "add table bridge multinet\n");
-  EXPECT_EQ(openPods(settings_, isOurs).value(), 1U);
+  EXPECT_EQ(open(), 1U);
   for (const char* const table : {"multinet-policy", "multinet-flows"}) {
     EXPECT_FALSE(exists(pod_, table, "inet")) << table;
     EXPECT_TRUE(exists(other_, table, "inet")) << table << " of a pod that isn't ours";
@@ -91,12 +101,12 @@ TEST_F(OpenPodsTest, WhatHoldsPodsGoesAndNothingElse) {
     auto socket = netlink::Socket::open().value();
     EXPECT_TRUE(netlink::findLink(socket, {0, "net1"})) << "what runs is never taken away";
   }
-  EXPECT_EQ(openPods(settings_, isOurs).value(), 1U) << "again";
+  EXPECT_EQ(open(), 1U) << "again";
 }
 
 TEST_F(OpenPodsTest, ANodeWithoutASwitchIsNoError) {
   ASSERT_TRUE(netns::forget(directory_ + "/switch"));
-  EXPECT_EQ(openPods(settings_, isOurs).value(), 0U);
+  EXPECT_EQ(open(), 0U);
 }
 
 }  // namespace
