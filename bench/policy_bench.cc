@@ -1,31 +1,40 @@
-// What policies cost: a round trip between two pods with few and with many peers, and the kernel's
-// part of a peer more, a port more and a tightening. Prints a line of JSON for each measurement:
+// What policies cost: a round trip between two pods with few and with many peers; an agent's whole
+// way of a peer more and of an attach; rules in a pod; a restart; memory. Prints a line of JSON for
+// each measurement, of memory in MiB in place of milliseconds:
 // {"case": "100000 peers", "what": "round trips", "round": 0, "milliseconds": 9.41}.
 //
 // To be run as root. All of it is in namespaces that the program makes and that end with it.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "bench/in_turn.h"
+#include "bench/policy_node.h"
 #include "bench/traffic.h"
 #include "lib/base/log.h"
 #include "lib/netlink/address.h"
 #include "lib/netlink/link.h"
 #include "lib/netns/netns.h"
-#include "lib/policy/peers.h"
+#include "lib/nft/committer.h"
 #include "nodeagent/isolation/port_guard.h"
-#include "nodeagent/policy/book.h"
 #include "nodeagent/policy/guard.h"
+#include "nodeagent/policy/pod_guards.h"
 
 namespace multinet::bench {
 namespace {
@@ -46,6 +55,7 @@ const NetworkUid kNetwork("bench");
 const char* const kBridge = "br-bench";
 /// Where no sender is held to a share of the table of flows.
 const std::string kNoShares = "100 peers, no shares";
+constexpr unsigned kLoaded = 10'000;  ///< peers of what is measured with one number of them
 constexpr policy::Number kSubject = 1;
 constexpr policy::Number kPeers = 2;
 
@@ -54,7 +64,7 @@ IpAddress addressOf(unsigned number) {
   return {IpFamily::V4, kTen + number};
 }
 std::string portOf(unsigned number) {
-  return "mnvbench" + std::to_string(number);
+  return PolicyNode::portOf(number);
 }
 MacAddress macOf(unsigned number) {
   return MacAddress::parse("02:00:00:00:00:0" + std::to_string(number)).value_or(MacAddress{});
@@ -104,7 +114,14 @@ class Site {
     return site;
   }
   [[nodiscard]] const Fd& pod(unsigned number) const { return pods_.at(number - 1); }
+  [[nodiscard]] const Fd& netns() const { return *netns_; }
   [[nodiscard]] PolicyGuard& policies() { return *policies_; }
+  /// Another agent's guard in place of this one.
+  Status restart() {
+    policies_.reset();
+    MULTINET_TRY(policies_, PolicyGuard::start(netns_, {}, kSystemClock));
+    return {};
+  }
 
  private:
   Status plug(unsigned number) {
@@ -154,7 +171,55 @@ void print(const std::string& name, const char* what, int round, double took) {
                               {"round", round},
                               {"milliseconds", took}}
                    .dump()
-            << "\n";
+            << std::endl;
+}
+
+Status execute(const std::string& command) {
+  if (std::system(command.c_str()) == 0) return {};
+  return fail(Code::Internal, "Failed", "execute " + command);
+}
+
+/// A table as large as kube-proxy's on a large cluster, over and over, by a process of its own.
+Status commitMany(const Fd& netns, const std::atomic<bool>& ends, std::atomic<int>& commits) {
+  constexpr unsigned kElements = 200'000;
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  std::string path = "/tmp/multinet-bench-XXXXXX";
+  const Fd file(::mkstemp(path.data()));
+  {
+    std::ofstream text(path);
+    text << "add table inet many\ndelete table inet many\ntable inet many {\nset members {\n"
+         << "type ipv4_addr\nelements = {";
+    for (unsigned i = 0; i < kElements; ++i) text << addressOf(i).str() << ",\n";
+    text << "10.255.255.255 }\n}\n}\n";
+  }
+  Status done;
+  while (done && !ends) {
+    done = execute("nft -f " + path);
+    ++commits;
+  }
+  ::unlink(path.c_str());
+  return done;
+}
+
+/// Of a file with lines as `Slab:  123 kB`.
+double mebibytesOf(const char* path, const std::string& name) {
+  std::ifstream file(path);
+  for (std::string word; file >> word;) {
+    double kilobytes = 0;
+    constexpr double kMebi = 1024;
+    if (word == name && file >> kilobytes) return kilobytes / kMebi;
+  }
+  return 0;
+}
+/// What no process has: slabs, per-CPU areas, large allocations.
+double kernelMebibytes() {
+  // What was removed goes a moment later.
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  return mebibytesOf("/proc/meminfo", "Slab:") + mebibytesOf("/proc/meminfo", "Percpu:") +
+         mebibytesOf("/proc/meminfo", "VmallocUsed:");
+}
+double ownMebibytes() {
+  return mebibytesOf("/proc/self/status", "RssAnon:");
 }
 
 Status measureTrips(const Arguments& arguments, const std::vector<Contender>& contenders) {
@@ -236,106 +301,130 @@ Status measureConnections(const Arguments& arguments, const std::vector<Contende
       });
 }
 
-/// What a change costs whoever waits for it.
+/// What a change costs whoever waits for it, from where the agent hears of it.
 Status measureChanges(const Arguments& arguments, const Contender& contender) {
-  PolicyGuard& guard = contender.site->policies();
-  const auto commit = [&](const char* what, int round, Policed policed) -> Status {
-    const auto begin = Steady::now();
-    MULTINET_CHECK(guard.commit(kNetwork, kBridge, std::move(policed)));
-    if (round >= 0) print(contender.name, what, round, milliseconds(Steady::now() - begin));
-    return {};
-  };
+  PolicyNode node(contender.site->policies(), kPorts, contender.peers);
+  const auto begin = Steady::now();
+  MULTINET_CHECK(node.begin());
+  print(contender.name, "node's pods, one by one", 0, milliseconds(Steady::now() - begin));
   for (int round = -kWarmUp; round < arguments.rounds; ++round) {
-    MULTINET_CHECK(commit("peer more", round, wanted(kPorts, contender.peers + 1)));
-    MULTINET_CHECK(commit("port more", round, wanted(kPorts + 1, contender.peers + 1)));
-    MULTINET_CHECK(commit("port less", round, wanted(kPorts, contender.peers + 1)));
-    MULTINET_CHECK(commit("peer less", round, wanted(kPorts, contender.peers)));
+    MULTINET_TRY(const double less, node.peerLess());
+    MULTINET_TRY(const double more, node.peerMore());
+    MULTINET_TRY(const double attached, node.attach());
+    MULTINET_CHECK(node.detach());
+    if (round < 0) continue;
+    print(contender.name, "peer less", round, less);
+    print(contender.name, "peer more", round, more);
+    print(contender.name, "attach", round, attached);
   }
   return {};
 }
 
-/// A policy of this node's isolated pods, and its peers, as an agent is told of them.
-class Told {
- public:
-  explicit Told(unsigned peers) {
-    api::PodNetworkPolicySlice head = named("policy");
-    head.head.emplace().policyGeneration = 1;
-    api::PodNetworkPolicySpec& spec = head.head->spec.emplace();
-    spec.podNetworkNames = {kNetworkName};
-    spec.ingress.emplace_back().peers.emplace_back().podSelector.emplace();
-    hash_ = policy::peerHash(policy::peersOf(spec, kSpace).front());
-    for (unsigned i = 0; i < peers; i += kPerSlice) {
-      slices_.push_back(members(i, std::min(peers - i, kPerSlice)));
-    }
-    const auto slices = static_cast<std::int32_t>(slices_.size());
-    head.head->peers = {{kNetworkName, hash_, slices, static_cast<std::int32_t>(peers)}};
-    slices_.push_back(std::make_shared<const api::PodNetworkPolicySlice>(std::move(head)));
-    for (unsigned i = 0; i < kPorts; ++i) {
-      pods_.push_back({{kSpace, "pod-" + std::to_string(i)}, {}, {}, {{kNetworkName, {}}}});
-    }
-    static_cast<void>(decide());
+/// Attaches while somebody commits 200,000 elements in the node's own namespace.
+Status measureBeside(const Arguments& arguments, const Contender& contender) {
+  PolicyNode node(contender.site->policies(), kPorts, contender.peers);
+  MULTINET_CHECK(node.begin());
+  std::atomic<bool> ends{false};
+  std::atomic<int> commits{0};
+  Status beside;
+  MULTINET_TRY(auto netns, netns::make());
+  std::atomic<bool> ended{false};
+  std::thread other([&] {
+    beside = commitMany(netns, ends, commits);
+    ended = true;
+  });
+  Status done;
+  for (int round = 0; done && !ended && (round < arguments.rounds || commits < 2); ++round) {
+    const auto took = node.attach();
+    done = took ? node.detach() : fail(took.error());
+    if (took) print(contender.name, "attach beside 200000 elements", round, *took);
   }
+  ends = true;
+  other.join();
+  MULTINET_CHECK(beside);
+  return done;
+}
 
-  /// The first slice has one more, or one less.
-  void change(bool isMore) { slices_[0] = members(0, isMore ? kPerSlice - 1 : kPerSlice - 2); }
-
-  policy::Program decide() {
-    book_.update(kSpace, slices_, BootTime{});
-    agent::policing::BookSource source(kNetworkName, kNetwork);
-    std::vector<policy::Subject> subjects;
-    const auto told = book_.policiesFor(kSpace, BootTime{});
-    for (const auto& one : told) source.add(one);
-    for (const policy::Pod& pod : pods_) {
-      policy::Subject& subject = subjects.emplace_back();
-      subject.pod = &pod;
-      for (const auto& one : told) subject.policies.push_back(&one->policy);
-    }
-    return policy::compile(subjects, {kNetworkName, api::DefaultPolicy::Allow}, source, numbers_)
-        .program;
+/// An agent that begins where another ended.
+Status measureRestart(const Contender& contender) {
+  {
+    PolicyNode before(contender.site->policies(), kPorts, contender.peers);
+    MULTINET_CHECK(before.begin());
+    // Flows have a generation again a moment after the last tightening.
+    std::this_thread::sleep_for(std::chrono::seconds(1));
   }
+  MULTINET_CHECK(contender.site->restart());
+  const auto begin = Steady::now();
+  PolicyNode node(contender.site->policies(), kPorts, contender.peers);
+  MULTINET_CHECK(node.adopt());
+  print(contender.name, "restart", 0, milliseconds(Steady::now() - begin));
+  print(contender.name, "restart, transactions", 0,
+        static_cast<double>(contender.site->policies().commits()));
+  return {};
+}
 
- private:
-  static constexpr unsigned kPerSlice = 200;
-  static constexpr const char* kSpace = "bench";
-  static constexpr const char* kNetworkName = "blue";
-
-  static api::PodNetworkPolicySlice named(const std::string& name) {
-    api::PodNetworkPolicySlice slice;
-    slice.metadata.nameSpace = kSpace;
-    slice.metadata.name = name;
-    slice.metadata.resourceVersion = "1";
-    slice.policyName = "policy";
-    slice.policyUID = "uid";
-    return slice;
-  }
-
-  [[nodiscard]] std::shared_ptr<const api::PodNetworkPolicySlice> members(unsigned first,
-                                                                          unsigned count) const {
-    api::PodNetworkPolicySlice slice = named("policy-" + std::to_string(first));
-    slice.members = {kNetworkName, hash_, {}};
-    for (unsigned i = 0; i < count; ++i) {
-      slice.members->entries.push_back({addressOf(1000 + 2 * (first + i)).str(), std::nullopt});
-    }
-    return std::make_shared<const api::PodNetworkPolicySlice>(std::move(slice));
-  }
-
-  std::string hash_;
-  agent::policing::Slices slices_;
-  std::vector<policy::Pod> pods_;
-  agent::policing::Book book_{Duration{}};
-  policy::Numbers numbers_;
-};
-
-/// What an agent takes to decide what the kernel shall have, before it tells it.
-void measureDecisions(const Arguments& arguments, const Contender& contender) {
-  Told told(contender.peers);
-  for (int round = -kWarmUp; round < arguments.rounds; ++round) {
-    told.change(round % 2 != 0);
+/// The same change by an executed nft, of a set as large in tables as these.
+Status measureNft(const Arguments& arguments, const std::string& name, unsigned peers) {
+  MULTINET_TRY(auto site, Site::make({}));
+  MULTINET_CHECK(site->policies().commit(kNetwork, kBridge, wanted(kPorts, peers)));
+  site->policies().stop();
+  MULTINET_TRY(const auto scope, netns::Scope::enter(site->netns()));
+  const std::string element = " element bridge multinet-policy classes4 { 2147483649 . 10.255.0.1";
+  for (int round = -1; round < std::min(arguments.rounds, 20); ++round) {
     const auto begin = Steady::now();
-    const policy::Program program = told.decide();
-    const double took = milliseconds(Steady::now() - begin);
-    if (round >= 0) print(contender.name, "peer more or less, decided", round, took);
+    MULTINET_CHECK(execute("nft 'add" + element + " : 2 }'"));
+    const auto took = milliseconds(Steady::now() - begin);
+    MULTINET_CHECK(execute("nft 'delete" + element + " }'"));
+    if (round >= 0) print(name, "peer more, by nft", round, took);
   }
+  return {};
+}
+
+/// A new pod without an end on the node.
+Status measureInPods(const Arguments& arguments) {
+  agent::policing::PodGuards guards({}, kSystemClock);
+  for (const unsigned peers : {10U, 1000U}) {
+    const Policed all = wanted(1, peers);
+    for (int round = -kWarmUp; round < std::min(arguments.rounds, 40); ++round) {
+      MULTINET_TRY(auto netns, netns::make());
+      const agent::attach::PodPort port{"pod " + std::to_string(round), "net1", kNetwork,
+                                        std::make_shared<const Fd>(std::move(netns))};
+      const auto begin = Steady::now();
+      const auto refused =
+          guards.commit(kNetwork, all.program, nullptr, {{all.ports.begin()->first, port}});
+      const auto took = milliseconds(Steady::now() - begin);
+      if (!refused.empty()) return fail(refused.begin()->second);
+      guards.leave(port);
+      if (round >= 0) print(std::to_string(peers) + " peers", "first rules in a pod", round, took);
+    }
+  }
+  return {};
+}
+
+/// What the kernel holds for 100 pods with 10,000 peers: all of them by one set, and with a set for
+/// each pod, as those have it who translate policies pod by pod.
+Status measureMemory() {
+  constexpr unsigned kMany = 10'000;
+  const double agentBefore = ownMebibytes();
+  MULTINET_TRY(auto site, Site::make({}));
+  const double empty = kernelMebibytes();
+  PolicyNode node(site->policies(), kPorts, kMany);
+  MULTINET_CHECK(node.begin());
+  print("10000 peers", "kernel's memory", 0, kernelMebibytes() - empty);
+  print("10000 peers", "agent's memory", 0, ownMebibytes() - agentBefore);
+  MULTINET_TRY(const auto netns, netns::make());
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  MULTINET_TRY(auto committer, nft::Committer::open());
+  const double none = kernelMebibytes();
+  for (unsigned pod = 0; pod < kPorts; ++pod) {
+    std::string text = "add table inet pods\nadd set inet pods s" + std::to_string(pod) +
+                       " { type ipv4_addr; }\nadd element inet pods s" + std::to_string(pod) + " {";
+    for (unsigned i = 0; i < kMany; ++i) text += addressOf(1000 + 2 * i).str() + ",";
+    text.back() = '}';
+    MULTINET_CHECK(committer.commit(text + "\n"));
+  }
+  print("10000 peers", "kernel's memory, a set a pod", 0, kernelMebibytes() - none);
+  return {};
 }
 
 Status measureAll(const Arguments& arguments) {
@@ -359,10 +448,16 @@ Status measureAll(const Arguments& arguments) {
   MULTINET_CHECK(measureConnections(arguments, contenders));
   for (const Contender& contender : contenders) {
     if (contender.peers == 0 || contender.name == kNoShares) continue;
+    contender.site->policies().forget(kNetwork);
     MULTINET_CHECK(measureChanges(arguments, contender));
-    measureDecisions(arguments, contender);
+    MULTINET_CHECK(measureNft(arguments, contender.name, contender.peers));
+    if (contender.peers != kLoaded) continue;
+    MULTINET_CHECK(measureBeside(arguments, contender));
+    MULTINET_CHECK(measureRestart(contender));
   }
-  return {};
+  contenders.clear();
+  MULTINET_CHECK(measureInPods(arguments));
+  return measureMemory();
 }
 
 }  // namespace

@@ -104,7 +104,10 @@ class Compilation::Reader {
 
   const Named* peersOf(const api::PodNetworkPolicy& policy, const api::PolicyPeer* peer) {
     if (peer == nullptr) return nullptr;
-    if (!peer->ipBlock) return &source_.podsOf(policy, *peer);
+    // Of many pods one policy speaks.
+    const auto asked = pods_.find(peer);
+    if (asked != pods_.end()) return asked->second;
+    if (!peer->ipBlock) return pods_.emplace(peer, &source_.podsOf(policy, *peer)).first->second;
     Key key('b');
     key.add(peer->ipBlock->cidr);
     for (const auto& except : peer->ipBlock->except) key.add(except);
@@ -127,6 +130,7 @@ class Compilation::Reader {
   const Network& network_;
   Source& source_;
   Numbers& numbers_;
+  std::map<const api::PolicyPeer*, const Named*> pods_;
   std::map<std::string, Named> blocks_;  // by key
   Layout::Peers used_;                   // likewise
   std::map<Number, Entries> entries_;    // by subject

@@ -215,10 +215,12 @@ Status PolicyGuard::step(const NetworkUid& uid, Network& network, const PolicedC
   std::swap(addresses, held.program.addresses);
   number(held.program, next.standing, last_);
   if (asked.ports != nullptr) {
-    next.ports = portElements(held, next.standing);
-    change.gone = nft::less(network.ports, next.ports);
-    change.added = nft::less(next.ports, network.ports);
+    const nft::Elements before = portElements(portsOfOthers(network.held, held), network.standing);
+    const nft::Elements after = portElements(portsOfOthers(held, network.held), next.standing);
+    change.gone = nft::less(before, after);
+    change.added = nft::less(after, before);
   }
+  const Change ports = change;
   addTo(change, delta, next.standing);
   const Status done = advance(next, held, std::move(change), Flows::MayBeOpen);
   if (!done) {
@@ -228,7 +230,8 @@ Status PolicyGuard::step(const NetworkUid& uid, Network& network, const PolicedC
   }
   if (asked.ports != nullptr) {
     network.held = std::move(wanted);
-    network.ports = std::move(next.ports);
+    nft::erase(ports.gone, network.ports);
+    nft::insert(ports.added, network.ports);
   }
   network.standing = std::move(next.standing);
   network.stale = std::move(next.stale);

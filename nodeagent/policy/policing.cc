@@ -114,7 +114,9 @@ void Policing::takeInbox() {
       Network& network = networks_[plan.networkUid];
       network.name = plan.network.str();
       if (attach::hasEnd(plan)) network.bridge = parentOf(plan.link);
-      network.dirty = network.dirty || isNew;
+      // One whose links are about to be made is held before that, and its network with it.
+      const bool isYetToBeHeld = one.ours && attach::isCovered(plan);
+      network.dirty = network.dirty || (isNew && !isYetToBeHeld);
     }
     if (one.done) waiting_.push_back({intent, now + options_.joinPatience, std::move(*one.done)});
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -155,6 +156,32 @@ std::uint32_t portNumber(const std::string& port) {
   std::uint32_t hash = kBasis;
   for (const char c : port) hash = (hash ^ static_cast<unsigned char>(c)) * kPrime;
   return hash | kEndOfNumbers;  // none of the marks by which tables speak
+}
+
+Policed portsOfOthers(const Policed& of, const Policed& than) {
+  Policed out;
+  const auto isSame = [](const auto& map, const auto& other, const policy::PodKey& key) {
+    const auto found = map.find(key);
+    const auto there = other.find(key);
+    const bool isHere = found != map.end();
+    if (!isHere || there == other.end()) return !isHere && there == other.end();
+    return found->second == there->second;
+  };
+  for (const auto& [key, port] : of.ports) {
+    const bool isOther = !isSame(of.ports, than.ports, key) ||
+                         !isSame(of.program.egress, than.program.egress, key) ||
+                         !isSame(of.program.ingress, than.program.ingress, key);
+    if (!isOther) continue;
+    out.ports.emplace(key, port);
+    for (const auto& [from, to] : {std::pair{&of.program.egress, &out.program.egress},
+                                   std::pair{&of.program.ingress, &out.program.ingress}}) {
+      const auto found = from->find(key);
+      if (found != from->end()) to->insert(*found);
+    }
+  }
+  std::ranges::set_difference(of.gateways, than.gateways,
+                              std::inserter(out.gateways, out.gateways.end()));
+  return out;
 }
 
 bool isPoliced(const Policed& wanted) {

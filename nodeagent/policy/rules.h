@@ -80,6 +80,9 @@ inline constexpr policy::Number kEndOfNumbers = 0x80000000;
 /// Without what isn't on this node: pods that have no port, and permits of subjects that nobody
 /// has.
 [[nodiscard]] Policed localOf(Policed wanted);
+/// Of its ports those that `than` holds to something else, or hasn't. Without permits and
+/// addresses.
+[[nodiscard]] Policed portsOfOthers(const Policed& of, const Policed& than);
 /// Whether its bridge's flows are to be tracked at all.
 [[nodiscard]] bool isPoliced(const Policed& wanted);
 

@@ -20,9 +20,12 @@ def samples() -> list[dict[str, object]]:
     all_of = [("round trips", case, took) for case, took in trips.items()]
     connections = {"port security": 4.0, "100 peers, no shares": 5.0, "100 peers": 6.0}
     all_of += [("connections", case, took) for case, took in connections.items()]
-    changes = ("first commit", "peer more", "peer less", "port more", "port less")
-    changes += ("peer more or less, decided",)
+    changes = ("first commit", "peer more", "peer less", "peer more, by nft", "attach")
     all_of += [(what, case, 1.0) for case in _CASES for what in changes]
+    all_of += [("first rules in a pod", case, 1.0) for case in ("10 peers", "1000 peers")]
+    once = ("attach beside 200000 elements", "restart", "restart, transactions")
+    once += ("kernel's memory", "kernel's memory, a set a pod", "agent's memory")
+    all_of += [(what, "10000 peers", 2.0) for what in once]
     return [{"what": w, "case": c, "round": 0, "milliseconds": took} for w, c, took in all_of]
 
 
@@ -35,7 +38,7 @@ def test_few_peers_are_compared_with_none_and_many_with_few() -> None:
         "2000 trips: 10000 peers": [1.0],
         "2000 trips: 100000 peers": [2.0],
     }
-    assert len(rows) == 4 + 3 + 18
+    assert len(rows) == 4 + 3 + 15 + 8
 
 
 def test_connections_are_compared_with_those_of_senders_without_a_share() -> None:
@@ -43,6 +46,17 @@ def test_connections_are_compared_with_those_of_senders_without_a_share() -> Non
     assert [one.estimate.median for one in few.comparisons] == [1.2]
 
 
+def test_bars_are_told_to_be_missed_or_met() -> None:
+    rows = {row.what: row for row in rows_of(samples())}
+    verdicts = {what: [one.verdict() for one in row.comparisons] for what, row in rows.items()}
+    assert verdicts["peer more, of 10000 peers"] == ["missed", ""]
+    assert verdicts["attach beside 200000 elements, of 10000 peers"] == ["met"]
+    assert verdicts["first rules in a pod, of 1000 peers"] == ["met"]
+    assert verdicts["restart, of 10000 peers"] == ["met"]
+    assert verdicts["restart, of 10000 peers: transactions"] == ["missed"]
+    assert verdicts["kernel's memory, of 10000 peers"] == ["missed"]
+
+
 def test_what_wasnt_measured_is_an_error() -> None:
-    with pytest.raises(ClusterError, match="port less"):
-        rows_of([one for one in samples() if one["what"] != "port less"])
+    with pytest.raises(ClusterError, match="peer less"):
+        rows_of([one for one in samples() if one["what"] != "peer less"])
