@@ -109,15 +109,23 @@ class Site {
       MULTINET_CHECK(socket.run(netlink::setUp({0, kBridge})));
     }
     MULTINET_TRY(site->ports_, agent::isolation::PortGuard::start(site->netns_, {}, kSystemClock));
-    MULTINET_TRY(site->policies_, PolicyGuard::start(site->netns_, options, kSystemClock));
+    MULTINET_TRY(site->policies_,
+                 PolicyGuard::start(site->netns_, std::move(options), kSystemClock));
     for (unsigned i = 1; i <= 2; ++i) MULTINET_CHECK(site->plug(i));
     return site;
   }
   [[nodiscard]] const Fd& pod(unsigned number) const { return pods_.at(number - 1); }
   [[nodiscard]] const Fd& netns() const { return *netns_; }
   [[nodiscard]] PolicyGuard& policies() { return *policies_; }
-  /// Another agent's guard in place of this one.
+  /// Another agent's guard in place of this one, which keeps what is of links that are there.
   Status restart() {
+    {
+      MULTINET_TRY(const auto scope, netns::Scope::enter(*netns_));
+      MULTINET_TRY(auto socket, netlink::Socket::open());
+      for (unsigned i = 3; i <= kPorts; ++i) {
+        MULTINET_CHECK(socket.run(netlink::createBridge({portOf(i), macOf(9), 1500})));
+      }
+    }
     policies_.reset();
     MULTINET_TRY(policies_, PolicyGuard::start(netns_, {}, kSystemClock));
     return {};
@@ -171,10 +179,12 @@ void print(const std::string& name, const char* what, int round, double took) {
                               {"round", round},
                               {"milliseconds", took}}
                    .dump()
-            << std::endl;
+            << '\n'
+            << std::flush;
 }
 
 Status execute(const std::string& command) {
+  // As those do it whom this is compared with. NOLINTNEXTLINE(bugprone-command-processor)
   if (std::system(command.c_str()) == 0) return {};
   return fail(Code::Internal, "Failed", "execute " + command);
 }

@@ -11,7 +11,6 @@ namespace multinet::bench {
 namespace {
 
 using agent::policing::PolicedChange;
-using agent::policing::Policing;
 using agent::policing::Wanted;
 using Slice = api::PodNetworkPolicySlice;
 

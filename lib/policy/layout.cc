@@ -208,10 +208,8 @@ void Layout::forgetUnused(const AddressClasses& addresses) {
     std::erase_if(whoIs_, [&](const auto& one) { return !uses.contains(one.first); });
   }
   // One may have come while another went.
-  const auto isListed = [&, listed = listed_.begin()](const auto& one) mutable {
-    return listed != listed_.end() && *listed++ == one.first;
-  };
-  if (listed_.size() != whoIs_.size() || !std::ranges::all_of(whoIs_, isListed)) listClasses();
+  const auto isOf = [](Number listed, const auto& one) { return listed == one.first; };
+  if (!std::ranges::equal(listed_, whoIs_, isOf)) listClasses();
 }
 
 void Layout::listClasses() {

@@ -222,7 +222,7 @@ Status PolicyGuard::step(const NetworkUid& uid, Network& network, const PolicedC
   }
   const Change ports = change;
   addTo(change, delta, next.standing);
-  const Status done = advance(next, held, std::move(change), Flows::MayBeOpen);
+  Status done = advance(next, held, std::move(change), Flows::MayBeOpen);
   if (!done) {
     std::swap(addresses, held.program.addresses);
     putBack(true);
