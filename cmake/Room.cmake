@@ -133,7 +133,7 @@ function(multinet_vm_test name)
     return() # The sanitizers' trees run what needs no kernel of its own.
   endif()
   add_test(NAME vm.${name} COMMAND "${PROJECT_SOURCE_DIR}/tools/vm" run ${ARGN} COMMAND_EXPAND_LISTS)
-  set_tests_properties(vm.${name} PROPERTIES LABELS vm TIMEOUT 420 SKIP_RETURN_CODE 77
+  set_tests_properties(vm.${name} PROPERTIES LABELS vm TIMEOUT 620 SKIP_RETURN_CODE 77
     ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
 endfunction()
 

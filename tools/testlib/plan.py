@@ -41,8 +41,8 @@ RUNS = (
     # CRI is compared with the modules that the cluster's parts are built of.
     Run("release", "unit", needs_cluster=True),
     Run("release", "netns"),
+    Run("release", "vm"),
     Run("release", "fault", jobs=1),
-    Run("release", "vm", mostly_waits=True),  # one processor emulates, the others have time
     Run("release", "e2e", jobs=CLUSTERS, needs_cluster=True, mostly_waits=True),
     Run("asan", "tidy", times_nothing=True),
     Run("asan", "unit"),

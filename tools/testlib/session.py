@@ -48,12 +48,8 @@ class Session:
             if not run.mostly_waits:
                 self._test(run)
                 continue
-            together = [run]
-            while left and left[0].mostly_waits:
-                one = left.popleft()
-                together += [one] if self._can(one) else []
             with ThreadPoolExecutor(1) as elsewhere:
-                waiting = elsewhere.submit(self._test_each, together)
+                waiting = elsewhere.submit(self._test, run)
                 for later in list(left):
                     if self._can(later, beside=True) and later.times_nothing:
                         self._test(later, beside=True)
@@ -75,10 +71,6 @@ class Session:
     def _test(self, run: Run, beside: bool = False) -> None:
         begin = time.monotonic()
         self._row(run.name, self.doer.test(run, beside), begin)
-
-    def _test_each(self, runs: Iterable[Run]) -> None:
-        for run in runs:
-            self._test(run)
 
     @property
     def total(self) -> Results:

@@ -73,20 +73,6 @@ def test_later_trees_and_what_times_nothing_go_on_beside_what_waits() -> None:
     assert made.total == Results(passed=10)
 
 
-def test_what_goes_on_beside_takes_up_all_that_waits() -> None:
-    """What comes after is not kept from its start by a build that takes longer than the first."""
-    doer = FakeDoer()
-    doer.go.set()
-    made = Session(doer)
-    plan = [Run("a", "vm", mostly_waits=True), Run("a", "e2e", mostly_waits=True)]
-    made.run([*plan, Run("b", "tidy", times_nothing=True), Run("b", "unit")])
-    ran = [entry for entry in doer.done if entry.startswith("a/")]
-    assert ran == ["a/vm", "a/e2e"]
-    assert doer.done[-1] == "b/unit"
-    assert "b/tidy beside" in doer.done
-    assert made.total == Results(passed=8)
-
-
 def test_a_tree_that_fails_beside_is_told_once() -> None:
     doer = FakeDoer(broken={"b"})
     doer.go.set()

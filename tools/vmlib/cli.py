@@ -17,7 +17,7 @@ from vmlib import gtest, initramfs, kernel, machine
 
 EXIT_TERMINATED = 143
 _TEST_SECONDS = 60
-_RUN_SECONDS = 400
+_RUN_SECONDS = 600
 _WELCOME = """
 Linux {release}; Ctrl-A X ends the machine, `exit` too.
 {programs}Programs of tests are in /programs, what was packed with --with is on the PATH.
