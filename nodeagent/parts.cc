@@ -178,6 +178,9 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
           }};
   policing::PolicingOptions options;
   options.gatewayOf = gateway::networkOf;
+  options.gatewaysThere = [this] {
+    return gateway::addressesIn(gatewayPathOf(settings_), *engine_);
+  };
   return std::make_unique<policing::Policing>(
       cluster_,
       policing::Kernel{
@@ -192,9 +195,8 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
             return policyGuard_->change(network, bridge, change);
           },
           [this](const NetworkUid& network, const policy::Program& program,
-                 const policy::AddressChange* since, const auto& pods,
-                 api::TrackConnections track) {
-            return podGuards_->commit(network, program, since, pods, track);
+                 const policy::AddressChange* since, const policing::InPods& inPods) {
+            return podGuards_->commit(network, program, since, inPods);
           },
           [this](const attach::PodPort& port) { return podGuards_->linked(port); },
           [this](const attach::PodPort& port) { podGuards_->leave(port); },
@@ -302,11 +304,15 @@ void NetworkParts::serve() {
         localHealth_->serve(std::move(services));
       },
       clock_,
-      gateway::KeeperOptions{.node = node_,
-                             .directory = gatewayPathOf(settings_),
-                             .admissions = [this](const NetworkUid& network) {
-                               return policing_->admissions(network);
-                             }});
+      gateway::KeeperOptions{
+          .node = node_,
+          .directory = gatewayPathOf(settings_),
+          .admissions =
+              [this](const NetworkUid& network) { return policing_->admissions(network); },
+          .gone =
+              [this](const NetworkUid& network) {
+                policing_->release({}, {gateway::intentOf(network)});
+              }});
   const sandbox::Dependencies dependencies{
       measuredRuntime_,
       measuredJournal_,

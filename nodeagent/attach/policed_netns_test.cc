@@ -24,6 +24,7 @@ class FakePolicies final : public Policies {
     if (inPod.size() != 1) return fail(Code::Internal, "Test", std::to_string(inPod.size()));
     name = inPod[0].name;
     EXPECT_EQ(inPod[0].interface, "net1");
+    addresses = inPod[0].addresses;
     EXPECT_EQ(netns::identity(*inPod[0].netns).value(), netns::identity(pod_).value());
     said.push_back("hold " + intent.str() + ", " + link());
     return refuse ? fail(Code::Unavailable, "CommitFailed", "no memory") : Status{};
@@ -40,6 +41,7 @@ class FakePolicies final : public Policies {
 
   std::vector<std::string> said;
   std::string name;
+  std::vector<IpAddress> addresses;
   bool refuse = false;
 
  private:
@@ -66,6 +68,12 @@ class PolicedTest : public testing::Test {
 TEST_F(PolicedTest, AMacvlanIsHeldBeforeItIsMadeAndOnceMoreBeforeItIsUp) {
   ASSERT_TRUE(host_.attach(desired_, pod_));
   EXPECT_EQ(policies_.said, (Said{"hold one, no link", "linked one, down"}));
+  std::vector<IpAddress> planned;
+  for (const AddressPlan& one : desired_.interfaces[0].addresses) {
+    planned.push_back(one.address.address);
+  }
+  EXPECT_FALSE(planned.empty());
+  EXPECT_EQ(policies_.addresses, planned);
   policies_.said.clear();
   const auto looked = host_.maintain(desired_, pod_);
   ASSERT_TRUE(looked) << looked.error().message;

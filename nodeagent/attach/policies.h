@@ -25,6 +25,7 @@ struct PodPort {
   std::string interface;  ///< its name in the pod
   NetworkUid network;
   std::shared_ptr<const Fd> netns;
+  std::vector<IpAddress> addresses{};  ///< that it has, or is to have
 };
 
 /// Any thread.

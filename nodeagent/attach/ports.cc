@@ -161,6 +161,9 @@ Result<std::vector<std::string>> policeInterfaces(Policies* policies, const Pod&
     const std::string& link = interface.name.str();
     inPod.push_back({std::to_string(which.device) + ":" + std::to_string(which.inode) + " " + link,
                      link, interface.networkUid, netns});
+    for (const AddressPlan& one : interface.addresses) {
+      inPod.back().addresses.push_back(one.address.address);
+    }
     if (findOurs(observed, desired.intent, interface) == nullptr) {
       added.push_back(inPod.back().name);
     }

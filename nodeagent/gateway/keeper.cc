@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/base/log.h"
+#include "lib/netns/netns.h"
 #include "nodeagent/resolve/resolver.h"
 
 namespace multinet::agent::gateway {
@@ -43,6 +44,25 @@ IntentId intentOf(const NetworkUid& network) {
 std::optional<NetworkUid> networkOf(const IntentId& intent) {
   if (!intent.str().starts_with(kIntent)) return std::nullopt;
   return NetworkUid(intent.str().substr(kIntent.size()));
+}
+
+std::map<NetworkUid, std::set<IpAddress>> addressesIn(const std::string& directory,
+                                                      attach::AttachEngine& engine) {
+  std::map<NetworkUid, std::set<IpAddress>> all;
+  for (const NetworkUid& uid : keptIn(directory)) {
+    auto netns = netns::openPath(pathOf(directory, uid));
+    const auto links = netns ? engine.observe(std::move(*netns)) : fail(netns.error());
+    if (!links) {
+      log::warn("can't look for addresses of a gateway",
+                {{"network", uid.str()}, {"error", links.error()}});
+      continue;
+    }
+    for (const attach::ObservedInterface& link : *links) {
+      if (!link.inPod || link.intent != intentOf(uid)) continue;
+      for (const InterfaceAddress& address : link.addresses) all[uid].insert(address.address);
+    }
+  }
+  return all;
 }
 
 Keeper::Keeper(const watch::Caches& caches, NetworksNow networks, AddressSource addresses,
@@ -358,6 +378,7 @@ bool Keeper::remove(const NetworkUid& uid, Gateway& gateway) {
     troubled(gateway, removed.error());
     return false;
   }
+  options_.gone(uid);
   addresses_.release(intentOf(uid));
   log::info("removed the gateway to a network", {{"network", gateway.network}});
   return true;

@@ -36,6 +36,11 @@ namespace multinet::agent::gateway {
 /// Of which network's gateway it is; nothing: of none.
 [[nodiscard]] std::optional<NetworkUid> networkOf(const IntentId& intent);
 
+/// What the port of each gateway in the directory has, as the kernel says it; of those that can't
+/// be looked into nothing.
+[[nodiscard]] std::map<NetworkUid, std::set<IpAddress>> addressesIn(const std::string& directory,
+                                                                    attach::AttachEngine& engine);
+
 /// Networks, by name, whose services need a gateway here whether or not pods of theirs run here.
 /// Pure.
 [[nodiscard]] std::set<std::string> networksWithOpenServices(const watch::Caches& caches);
@@ -72,6 +77,8 @@ struct KeeperOptions {
   /// long as adoptWithin has it, everything stays as it is.
   std::function<std::shared_ptr<const policing::Admissions>(const NetworkUid&)> admissions =
       [](const NetworkUid&) { return std::make_shared<const policing::Admissions>(); };
+  /// Hears, on the lane, of a gateway that is gone, before others may have its addresses.
+  std::function<void(const NetworkUid&)> gone = [](const NetworkUid&) {};
 };
 
 /// Why a gateway isn't there, or nobody comes to it.

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <thread>
 
@@ -334,6 +336,11 @@ TEST_F(KeeperTest, ASuccessorTakesOverWhatServes) {
   ASSERT_TRUE(eventually([&] { return reason().empty() && keeper_->size() == 1; }));
   EXPECT_TRUE(isServed());
   EXPECT_EQ(claims_, 1) << "its address is known from the kernel";
+  // Policies of pods need to know it before anybody attaches it again; from what can be read.
+  std::ofstream(options_.directory + "/no-namespace").close();
+  const std::map<NetworkUid, std::set<IpAddress>> there = {{uid_, {ip("10.20.0.9")}}};
+  EXPECT_EQ(addressesIn(options_.directory, *engine_), there);
+  std::filesystem::remove(options_.directory + "/no-namespace");
 }
 
 // The endpoint's server is no HTTP server, and accepts.
@@ -360,12 +367,20 @@ TEST_F(KeeperTest, AsksTheHealthOfItsNodesEndpoints) {
 
 TEST_F(KeeperTest, GoesOnceNoServiceNeedsIt) {
   options_.idle = 300ms;
+  std::atomic<int> gone = 0;
+  options_.gone = [&](const NetworkUid& network) {
+    EXPECT_EQ(network, uid_);
+    EXPECT_EQ(released_, 0) << "nobody else may have its addresses yet";
+    ++gone;
+  };
   start();
   ASSERT_TRUE(eventually([&] { return isServed(); }));
   stop();
   serve("ClusterIP");
   start();
   ASSERT_TRUE(eventually([&] { return released_ == 1; }));
+  EXPECT_EQ(gone, 1);
+  EXPECT_TRUE(addressesIn(options_.directory, *engine_).empty());
   EXPECT_TRUE(keptIn(options_.directory).empty());
   EXPECT_TRUE(findPairs(node_).value().empty());
   EXPECT_EQ(ask(client_, "10.9.0.1", 30080), kRefused);

@@ -202,7 +202,8 @@ Status PolicyGuard::step(const NetworkUid& uid, Network& network, const PolicedC
     wanted = localOf({{now.egress, now.ingress, {}, now.permits},
                       *asked.ports,
                       *asked.gateways,
-                      network.held.track});
+                      network.held.track,
+                      network.held.gatewayAddresses});
     if (!isPoliced(wanted)) {
       putBack(false);
       return remove(uid);
@@ -593,9 +594,9 @@ void PolicyGuard::sweep() {
     }
     nft::Elements gone;
     for (const char* const set : {"isolated", "networks", "egress", "ingress", "egress_ports",
-                                  "ingress_ports", "gateways"}) {
+                                  "ingress_ports", "gateways", "gateways4", "gateways6"}) {
       for (const std::string& element : found.elements[set]) {
-        if (!isThere(element.substr(0, element.find(" : ")))) gone[set].insert(element);
+        if (!isThere(element.substr(0, element.find(' ')))) gone[set].insert(element);
       }
     }
     if (nft::isNone(gone)) continue;

@@ -79,17 +79,17 @@ PodGuards::~PodGuards() {
   lane_.stop();
 }
 
-std::map<policy::PodKey, Error> PodGuards::commit(
-    const NetworkUid& network, const policy::Program& program, const policy::AddressChange* since,
-    const std::map<policy::PodKey, attach::PodPort>& pods, api::TrackConnections track) {
+std::map<policy::PodKey, Error> PodGuards::commit(const NetworkUid& network,
+                                                  const policy::Program& program,
+                                                  const policy::AddressChange* since,
+                                                  const InPods& inPods) {
   const std::lock_guard lock(mutex_);
   std::map<policy::PodKey, Error> refused;
   std::set<std::pair<netns::Identity, std::string>> there;
-  for (const auto& [key, port] : pods) {
+  for (const auto& [key, port] : inPods.pods) {
     const auto which = netns::identity(*port.netns);
     if (which) there.emplace(*which, port.interface);
-    const Status held =
-        which ? hold(network, program, since, key, port, track) : fail(which.error());
+    const Status held = which ? hold(network, program, since, key, inPods) : fail(which.error());
     if (!held) refused.emplace(key, inPod(port, held.error()));
   }
   std::vector<std::pair<netns::Identity, std::string>> gone;
@@ -104,23 +104,24 @@ std::map<policy::PodKey, Error> PodGuards::commit(
 
 Status PodGuards::hold(const NetworkUid& network, const policy::Program& program,
                        const policy::AddressChange* since, const policy::PodKey& key,
-                       const attach::PodPort& port, api::TrackConnections track) {
+                       const InPods& inPods) {
+  const attach::PodPort& port = inPods.pods.at(key);
   MULTINET_TRY(const netns::Identity which, netns::identity(*port.netns));
   const auto pod = pods_.find(which);
-  if (since == nullptr || pod == pods_.end()) return holdAll(network, program, key, port, track);
+  if (since == nullptr || pod == pods_.end()) return holdAll(network, program, key, inPods);
   const auto known = pod->second.links.find(port.interface);
-  if (known == pod->second.links.end()) return holdAll(network, program, key, port, track);
+  if (known == pod->second.links.end()) return holdAll(network, program, key, inPods);
   Link& link = known->second;
   const policy::Program own = ownOf(program, key);
   const bool isIsolated = !own.egress.empty() || !own.ingress.empty();
   if (!link.isHeld || link.network != network || link.isolated != isIsolated ||
-      link.track != track) {
-    return holdAll(network, program, key, port, track);
+      link.track != inPods.track) {
+    return holdAll(network, program, key, inPods);
   }
   if (!isIsolated) return {};
   const bool isMore = !std::ranges::includes(link.classes, classesOf(own));
-  const bool isOther = link.egress == own.egress.empty();
-  if (isMore || isOther) return holdAll(network, program, key, port, track);
+  const bool isOther = link.egress == own.egress.empty() || link.gateways != inPods.gateways;
+  if (isMore || isOther) return holdAll(network, program, key, inPods);
   link.isHeld = false;
   const std::uint64_t before = pod->second.guard->commits();
   MULTINET_CHECK(follow(link, own, *since, key, port, *pod->second.guard));
@@ -151,20 +152,21 @@ Status PodGuards::follow(Link& link, const policy::Program& own, const policy::A
 }
 
 Status PodGuards::holdAll(const NetworkUid& network, const policy::Program& program,
-                          const policy::PodKey& key, const attach::PodPort& port,
-                          api::TrackConnections track) {
+                          const policy::PodKey& key, const InPods& inPods) {
+  const attach::PodPort& port = inPods.pods.at(key);
   MULTINET_TRY(const netns::Identity which, netns::identity(*port.netns));
   Pod& pod = pods_[which];
   if (pod.netns == nullptr) pod.netns = port.netns;
   pod.name = key.str();
   const auto known = pod.links.find(port.interface);
   Policed wanted;
-  wanted.track = track;
+  wanted.track = inPods.track;
+  wanted.gatewayAddresses = inPods.gateways;
   wanted.program = ownOf(program, key);
   const bool isIsolated = !wanted.program.egress.empty() || !wanted.program.ingress.empty();
-  Link next{network, isIsolated,     !wanted.program.egress.empty(),
-            true,    wanted.program, classesOf(wanted.program),
-            track};
+  Link next{network,      isIsolated,     !wanted.program.egress.empty(),
+            true,         wanted.program, classesOf(wanted.program),
+            inPods.track, inPods.gateways};
   if (isIsolated) {
     wanted.ports.emplace(key, port.interface);
     program.addresses.each([&](const policy::AddressRange& range, policy::Number peers) {

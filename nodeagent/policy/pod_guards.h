@@ -20,6 +20,14 @@
 
 namespace multinet::agent::policing {
 
+/// Links of one network in their pods, and what more is to be known of it there.
+struct InPods {
+  std::map<policy::PodKey, attach::PodPort> pods;
+  api::TrackConnections track = api::TrackConnections::Auto;
+  /// Of the node's gateway, whose health checks pass, where an address can be believed.
+  std::set<IpAddress> gateways{};
+};
+
 /// Any thread; a call may wait for another's transaction or listing, of any pod. A pod's namespace
 /// is held open from commit() to leave().
 class PodGuards {
@@ -35,10 +43,10 @@ class PodGuards {
   /// there what was still holds.
   /// `since`: the change of the program's addresses since it was last given; null: they may all
   /// differ.
-  [[nodiscard]] std::map<policy::PodKey, Error> commit(
-      const NetworkUid& network, const policy::Program& program, const policy::AddressChange* since,
-      const std::map<policy::PodKey, attach::PodPort>& pods,
-      api::TrackConnections track = api::TrackConnections::Auto);
+  [[nodiscard]] std::map<policy::PodKey, Error> commit(const NetworkUid& network,
+                                                       const policy::Program& program,
+                                                       const policy::AddressChange* since,
+                                                       const InPods& inPods);
   /// The link is there, and not up yet: what raw sockets send by it is dropped from now on, where
   /// policies are about what it sends.
   [[nodiscard]] Status linked(const attach::PodPort& port);
@@ -63,6 +71,7 @@ class PodGuards {
     policy::Program own{};               ///< of the network's what is about it, but addresses
     std::set<policy::Number> classes{};  ///< whose addresses are held
     api::TrackConnections track = api::TrackConnections::Auto;
+    std::set<IpAddress> gateways{};
   };
   struct Doors {
     nft::Committer committer;
@@ -87,10 +96,9 @@ class PodGuards {
   // All below: under the mutex.
   [[nodiscard]] Status hold(const NetworkUid& network, const policy::Program& program,
                             const policy::AddressChange* since, const policy::PodKey& key,
-                            const attach::PodPort& port, api::TrackConnections track);
+                            const InPods& inPods);
   [[nodiscard]] Status holdAll(const NetworkUid& network, const policy::Program& program,
-                               const policy::PodKey& key, const attach::PodPort& port,
-                               api::TrackConnections track);
+                               const policy::PodKey& key, const InPods& inPods);
   [[nodiscard]] static Status follow(Link& link, const policy::Program& own,
                                      const policy::AddressChange& since, const policy::PodKey& key,
                                      const attach::PodPort& port, PolicyGuard& guard);

@@ -19,7 +19,7 @@ class PodGuardsTest : public testing::Test {
                                                        std::initializer_list<TestPod*> pods) {
     std::map<policy::PodKey, attach::PodPort> ports;
     for (const TestPod* pod : pods) ports.emplace(pod->key(), ParentNode::portOf(*pod));
-    return node_.guards().commit(kBlue, program, nullptr, ports, track_);
+    return node_.guards().commit(kBlue, program, nullptr, {ports, track_, gateways_});
   }
   void attach(const Program& program, std::initializer_list<TestPod*> pods) {
     ASSERT_TRUE(commit(program, pods).empty());
@@ -57,6 +57,7 @@ class PodGuardsTest : public testing::Test {
   TestPod two_{2};
   TestPod three_{3};
   api::TrackConnections track_ = api::TrackConnections::Auto;
+  std::set<IpAddress> gateways_;
 };
 
 TEST_F(PodGuardsTest, APodGetsWhatItsPoliciesAllowFromItsFirstPacketOn) {
@@ -155,6 +156,110 @@ TEST_F(PodGuardsTest, APodSendsWhatItsPoliciesAllowAndNoRawFrameElse) {
   const Bytes last = one_.question(isolation::of(three_.mac()), 9999);
   one_.raw().send(last);
   EXPECT_FALSE(isolation::isHeard(frame(one_, three_, kIpv4), last, three_.raw()));
+}
+
+/// Three is the gateway of this node, four another's.
+class PodsGatewayTest : public PodGuardsTest {
+ protected:
+  void SetUp() override {
+    PodGuardsTest::SetUp();
+    for (const std::string& text : {three_.v4(), three_.v6()}) {
+      gateways_.insert(IpAddress::parse(text).value());
+    }
+    closed_ = toTwo({});
+    closed_.egress[two_.key()] = 2;
+    attach(closed_, {&two_});
+    for (TestPod* pod : {&one_, &three_, &four_}) node_.attach(*pod);
+  }
+  [[nodiscard]] static bool isLetIn(const TestPod& from, const TestPod& to, unsigned source,
+                                    bool isUdp, bool isV6) {
+    const Bytes inner = isUdp ? udp(source, 7000) : tcpSyn(source, 7000);
+    const std::uint8_t protocol = isUdp ? kUdp : kTcp;
+    const Bytes packet = isV6 ? ipv6(from.v6(), to.v6(), protocol, inner)
+                              : ipv4(from.v4(), to.v4(), protocol, inner);
+    policy::Packet headers;
+    headers.destination = IpAddress::parse(isV6 ? to.v6() : to.v4()).value();
+    const RoutedSocket sender(from);
+    const RoutedSocket receiver(to);
+    // The first of a pair waits for the neighbour's answer.
+    for (int i = 0; i < 6; ++i) {
+      static_cast<void>(sender.send(headers, packet));
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      if (receiver.heard(inner)) return true;
+    }
+    return false;
+  }
+  [[nodiscard]] Status hold(const Program& program) {
+    const auto refused = commit(program, {&two_});
+    return refused.empty() ? Status{} : fail(refused.begin()->second);
+  }
+
+  TestPod four_{4};
+  Program closed_;
+};
+
+TEST_F(PodsGatewayTest, ChecksPassAndClientsWhomTheNodeJudged) {
+  for (const bool isV6 : {false, true}) {
+    for (const unsigned source : {512U, 1023U, 1024U, 16383U}) {
+      EXPECT_TRUE(isLetIn(three_, two_, source, false, isV6)) << source;
+      EXPECT_FALSE(isLetIn(one_, two_, source, false, isV6)) << "a pod's from " << source;
+      EXPECT_FALSE(isLetIn(four_, two_, source, false, isV6)) << "another node's from " << source;
+    }
+    for (const unsigned source : {511U, 16384U, 65535U}) {
+      EXPECT_FALSE(isLetIn(three_, two_, source, false, isV6)) << "another's from " << source;
+    }
+    EXPECT_FALSE(isLetIn(three_, two_, 1023, true, isV6)) << "no check is UDP";
+    EXPECT_TRUE(isLetIn(three_, two_, 1024, true, isV6));
+    EXPECT_FALSE(isLetIn(one_, two_, 1024, true, isV6));
+    EXPECT_FALSE(isLetIn(three_, two_, 16384, true, isV6));
+    EXPECT_FALSE(isLetIn(two_, three_, 700, false, isV6)) << "it begins nothing";
+  }
+}
+
+TEST_F(PodsGatewayTest, WhatItBeganGoesOnAsPoliciesChange) {
+  for (const bool isV6 : {false, true}) {
+    TcpPair check(three_, two_, 7000, isV6, 700);
+    UdpPair client(three_, two_, 7000, isV6, 2000);
+    EXPECT_TRUE(client.exchange());
+    EXPECT_TRUE(check.exchange());
+    // Flows are judged again, and answers too.
+    Program more = closed_;
+    more.egress[two_.key()] = 3;
+    more.permits = {{3, policy::kEverybody, api::Protocol::UDP, 9, 9}};
+    ASSERT_TRUE(hold(more));
+    EXPECT_TRUE(check.arrivesInTime(End::Server));
+    EXPECT_TRUE(check.arrivesInTime(End::Client));
+    EXPECT_TRUE(client.exchange());
+    ASSERT_TRUE(hold(closed_));
+    EXPECT_TRUE(check.exchange());
+  }
+}
+
+TEST_F(PodsGatewayTest, ASuccessorWritesNothingAndAGatewayThatGoesIsNobody) {
+  TcpPair check(three_, two_, 7000, false, 700);
+  ASSERT_TRUE(check.exchange());
+  ASSERT_TRUE(eventually([&] { return ParentNode::elements(two_)["current"].size() == 1; }));
+  node_.start();
+  ASSERT_TRUE(hold(closed_));
+  EXPECT_EQ(commits(), 0U) << "a restart writes nothing";
+  EXPECT_TRUE(check.exchange());
+  EXPECT_EQ(ParentNode::elements(two_)["gateways4"],
+            std::set<std::string>{"net1 . " + three_.v4()});
+  // It comes back with other addresses: told by what changes alone, as after the first time.
+  const policy::AddressChange none;
+  gateways_ = {IpAddress::parse(four_.v4()).value()};
+  const auto refused = node_.guards().commit(
+      kBlue, closed_, &none, {{{two_.key(), ParentNode::portOf(two_)}}, track_, gateways_});
+  ASSERT_TRUE(refused.empty());
+  EXPECT_FALSE(check.arrives(End::Client)) << "its address may be another's";
+  EXPECT_FALSE(isLetIn(three_, two_, 800, false, false));
+  EXPECT_FALSE(isLetIn(three_, two_, 800, false, true));
+  EXPECT_TRUE(isLetIn(four_, two_, 800, false, false));
+  gateways_.clear();
+  ASSERT_TRUE(hold(closed_));
+  EXPECT_TRUE(ParentNode::elements(two_)["gateways4"].empty());
+  EXPECT_TRUE(ParentNode::elements(two_)["gateways6"].empty());
+  EXPECT_FALSE(isLetIn(four_, two_, 801, false, false));
 }
 
 TEST_F(PodGuardsTest, WhatIsAsWishedIsntWrittenAgainByASuccessorEither) {
@@ -343,7 +448,8 @@ class PodTruthTest : public PodGuardsTest {
     // By turns all of it, and what differs from the last time.
     const policy::AddressChange since = changeOf(held_.addresses, program.addresses);
     isWhole_ = !isWhole_;
-    const auto refused = node_.guards().commit(kBlue, program, isWhole_ ? nullptr : &since, ports);
+    const auto refused =
+        node_.guards().commit(kBlue, program, isWhole_ ? nullptr : &since, {ports});
     ASSERT_TRUE(refused.empty()) << refused.begin()->second.message;
     held_ = program;
   }

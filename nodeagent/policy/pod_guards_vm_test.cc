@@ -20,7 +20,8 @@ class IpvlanPolicyTest : public testing::TestWithParam<std::uint16_t> {
     for (const TestPod* pod : {&one_, &two_, &three_}) {
       ports.emplace(pod->key(), ParentNode::portOf(*pod));
     }
-    const auto refused = node_.guards().commit(kBlue, program, nullptr, ports);
+    const auto refused = node_.guards().commit(kBlue, program, nullptr,
+                                               {ports, api::TrackConnections::Auto, gateways_});
     ASSERT_TRUE(refused.empty()) << refused.begin()->second.message;
   }
   /// Port 7000 of or from these.
@@ -49,6 +50,7 @@ class IpvlanPolicyTest : public testing::TestWithParam<std::uint16_t> {
   TestPod one_{1};
   TestPod two_{2};
   TestPod three_{3};
+  std::set<IpAddress> gateways_;
 };
 
 TEST_P(IpvlanPolicyTest, APodGetsWhatItsPoliciesAllowAndATighterOneEndsFlows) {
@@ -84,6 +86,23 @@ TEST_P(IpvlanPolicyTest, APodSendsWhatItsPoliciesAllowAndNoRawFrame) {
                                ipv4(one_.v4(), three_.v4(), kUdp, udp(999, 7000)));
   for (int i = 0; i < 3; ++i) one_.raw().offer(frame);
   EXPECT_EQ(node_.guards().denied().egress, before + 3);
+}
+
+/// Three is the node's gateway.
+TEST_P(IpvlanPolicyTest, ChecksOfTheNodesGatewayPassAndClientsWhomItJudged) {
+  for (const std::string& text : {three_.v4(), three_.v6()}) {
+    gateways_.insert(IpAddress::parse(text).value());
+  }
+  attach(toTwo({}));
+  for (const bool isV6 : {false, true}) {
+    ASSERT_TRUE(UdpPair(three_, two_, 7000, isV6, 2000).exchange());
+    EXPECT_TRUE(TcpPair(three_, two_, 7000, isV6, 700).exchange());
+    EXPECT_FALSE(UdpPair(three_, two_, 7000, isV6, 20000).arrives(End::Client));
+    EXPECT_FALSE(UdpPair(one_, two_, 7000, isV6, 2000).arrives(End::Client)) << "a pod's";
+  }
+  gateways_.clear();
+  commit(toTwo({}));
+  EXPECT_FALSE(UdpPair(three_, two_, 7000, false, 2001).arrives(End::Client));
 }
 
 /// By the wire it comes another way than from a pod beside it.

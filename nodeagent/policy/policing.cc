@@ -140,6 +140,7 @@ void Policing::findEnds() {
   for (const auto& [at, end] : *ends) {
     if (const auto network = options_.gatewayOf(at.first)) putGateway(*network, end);
   }
+  gatewayAddresses_.merge(options_.gatewaysThere());
   recovered_ = true;
   metBy_ = clock_.now() + options_.meeting;
   if (kernel_.commitInPods) lookAt(metBy_);
@@ -199,7 +200,8 @@ void Policing::readNetworks() {
     const NetworkUid uid(network->metadata.uid);
     const auto held = networks_.find(uid);
     if (held == networks_.end()) continue;
-    const Written now{network->spec.defaultPolicy, network->spec.trackConnections};
+    const Written now{network->spec.defaultPolicy, network->spec.trackConnections,
+                      network->spec.portSecurity == api::PortSecurity::Enforced};
     const auto [at, isNew] = written_.try_emplace(uid, now);
     if (!isNew && at->second == now) continue;
     at->second = now;
@@ -313,6 +315,7 @@ Status Policing::hold(const IntentId& intent, const std::vector<isolation::Port>
     // Nothing of it is held up, whatever the kernel says: at worst its checks are denied.
     inTurn([&] {
       for (const isolation::Port& port : ports) putGateway(port.network, port.name);
+      for (const attach::PodPort& port : inPod) putGateway(port);
       commitDirty();
       tell();
     });
@@ -335,6 +338,21 @@ void Policing::putGateway(const NetworkUid& network, const std::string& port) {
   if (!gateways_[network].insert(port).second) return;
   const auto known = networks_.find(network);
   if (known != networks_.end()) known->second.dirty = true;
+}
+
+/// A node has one gateway to a network, with one port.
+void Policing::putGateway(const attach::PodPort& port) {
+  const std::set<IpAddress> addresses(port.addresses.begin(), port.addresses.end());
+  if (std::exchange(gatewayAddresses_[port.network], addresses) == addresses) return;
+  const auto known = networks_.find(port.network);
+  if (known != networks_.end()) known->second.dirty = true;
+}
+
+void Policing::releaseGateway(const NetworkUid& network) {
+  const bool hadPorts = gateways_.erase(network) > 0;
+  const bool hadAddresses = gatewayAddresses_.erase(network) > 0;
+  const auto known = networks_.find(network);
+  if (known != networks_.end() && (hadPorts || hadAddresses)) known->second.dirty = true;
 }
 
 Status Policing::holdNow(const IntentId& intent, const std::vector<End>& ends) {
@@ -431,6 +449,7 @@ void Policing::releaseNow(const std::vector<std::string>& names,
   }
   std::erase_if(gateways_, [](const auto& one) { return one.second.empty(); });
   for (const IntentId& intent : intents) {
+    if (const auto network = options_.gatewayOf(intent)) releaseGateway(*network);
     const auto member = members_.find(intent);
     if (member == members_.end()) continue;
     letGo(member->second, [](const std::string&) { return true; });

@@ -28,6 +28,7 @@
 #include "nodeagent/policy/clients.h"
 #include "nodeagent/policy/freshness.h"
 #include "nodeagent/policy/guard.h"
+#include "nodeagent/policy/pod_guards.h"
 #include "nodeagent/policy/tracking.h"
 #include "nodeagent/watch/caches.h"
 
@@ -50,9 +51,8 @@ struct Kernel {
       change{};
 
   // In pods, of links without an end on the node; as PodGuards has it.
-  std::function<std::map<policy::PodKey, Error>(
-      const NetworkUid&, const policy::Program&, const policy::AddressChange*,
-      const std::map<policy::PodKey, attach::PodPort>&, api::TrackConnections)>
+  std::function<std::map<policy::PodKey, Error>(const NetworkUid&, const policy::Program&,
+                                                const policy::AddressChange*, const InPods&)>
       commitInPods{};
   std::function<Status(const attach::PodPort&)> linked{};
   std::function<void(const attach::PodPort&)> leave{};
@@ -80,6 +80,11 @@ struct PolicingOptions {
   /// pass. nullopt: of a pod.
   std::function<std::optional<NetworkUid>(const IntentId&)> gatewayOf = [](const IntentId&) {
     return std::optional<NetworkUid>();
+  };
+  /// Addresses of this node's gateways that are there, in whatever namespaces; looked for once, on
+  /// the lane.
+  std::function<std::map<NetworkUid, std::set<IpAddress>>()> gatewaysThere = [] {
+    return std::map<NetworkUid, std::set<IpAddress>>();
   };
 };
 
@@ -170,6 +175,8 @@ class Policing final : public attach::Policies {
   struct Written {
     api::DefaultPolicy byDefault = api::DefaultPolicy::Allow;
     api::TrackConnections track = api::TrackConnections::Auto;
+    /// No pod can send from another's address.
+    bool believesAddresses = false;
     bool operator==(const Written&) const = default;
   };
   /// One network, as it was last compiled.
@@ -184,7 +191,7 @@ class Policing final : public attach::Policies {
     bool isHeld = false;  ///< the kernel has that program, for these
     std::map<policy::PodKey, std::string> ports{};
     std::set<std::string> gateways{};
-    std::map<policy::PodKey, attach::PodPort> inPod{};
+    InPods inPods{};
     std::shared_ptr<const Admissions> admissions{};            ///< null: never compiled
     std::map<At, std::optional<api::InterfacePolicy>> said{};  ///< of those of which anything was
   };
@@ -230,6 +237,8 @@ class Policing final : public attach::Policies {
   [[nodiscard]] api::InterfacePolicy judge(const Network& network, const Member& member,
                                            const InterfacePlan& plan, bool isCut) const;
   void putGateway(const NetworkUid& network, const std::string& port);
+  void putGateway(const attach::PodPort& port);
+  void releaseGateway(const NetworkUid& network);
   [[nodiscard]] const Error* troubleOf(const Network& network, const At& at) const;
   void commitInPods(const NetworkUid& uid, Network& network, const Question& question,
                     const policy::AddressChange& since);
@@ -264,7 +273,8 @@ class Policing final : public attach::Policies {
   std::vector<Waiting> waiting_;
   std::vector<std::function<void()>> answers_;  ///< that are due
   std::map<NetworkUid, Network> networks_;
-  std::map<NetworkUid, std::set<std::string>> gateways_;  ///< names of the node's ends
+  std::map<NetworkUid, std::set<std::string>> gateways_;        ///< names of the node's ends
+  std::map<NetworkUid, std::set<IpAddress>> gatewayAddresses_;  ///< of those, and of others
   std::map<NetworkUid, Written> written_;
   bool recovered_ = false;
   BootTime metBy_{};  ///< see PolicingOptions::meeting

@@ -153,9 +153,8 @@ void Policing::follow(const NetworkUid& uid, Network& network, const policy::Mem
     network.isHeld = done || done.error().reason == "NotHeld";
   }
   if (!network.ports.empty() && !network.isHeld) network.dirty = true;
-  if (network.inPod.empty() || !kernel_.commitInPods) return;
-  const auto refused =
-      kernel_.commitInPods(uid, program, &way->addresses, network.inPod, writtenOf(uid).track);
+  if (network.inPods.pods.empty() || !kernel_.commitInPods) return;
+  const auto refused = kernel_.commitInPods(uid, program, &way->addresses, network.inPods);
   if (!refused.empty()) network.dirty = true;
 }
 
@@ -163,9 +162,15 @@ void Policing::follow(const NetworkUid& uid, Network& network, const policy::Mem
 void Policing::commitInPods(const NetworkUid& uid, Network& network, const Question& question,
                             const policy::AddressChange& since) {
   if (!kernel_.commitInPods) return;
-  network.inPod = question.inPod;
-  const auto refused = kernel_.commitInPods(uid, network.compilation.program(), &since,
-                                            network.inPod, writtenOf(uid).track);
+  const Written written = writtenOf(uid);
+  const auto gateway = gatewayAddresses_.find(uid);
+  network.inPods = {question.inPod, written.track, {}};
+  // Who could send from the gateway's address would come in past all policies.
+  if (gateway != gatewayAddresses_.end() && written.believesAddresses) {
+    network.inPods.gateways = gateway->second;
+  }
+  const auto refused =
+      kernel_.commitInPods(uid, network.compilation.program(), &since, network.inPods);
   std::map<At, Error> now;
   for (const Question::One& one : question.interfaces) {
     const auto found = refused.find(one.key);

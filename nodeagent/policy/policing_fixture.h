@@ -41,12 +41,13 @@ class FakeKernel {
             [this](const NetworkUid& network, const std::string& bridge,
                    const PolicedChange& change) { return follow(network, bridge, change); },
             [this](const NetworkUid&, const policy::Program& program, const policy::AddressChange*,
-                   const auto& pods, api::TrackConnections track) {
+                   const InPods& inPods) {
               const std::lock_guard lock(mutex_);
-              trackInPods_ = track;
+              trackInPods_ = inPods.track;
+              gatewaysInPods_ = inPods.gateways;
               std::map<policy::PodKey, Error> refused;
               inPods_.clear();
-              for (const auto& [key, port] : pods) {
+              for (const auto& [key, port] : inPods.pods) {
                 if (refusedPods_.contains(key.name)) {
                   refused.emplace(key, Error{Code::Unavailable, "CommitFailed", "no memory"});
                 } else {
@@ -87,6 +88,10 @@ class FakeKernel {
   api::TrackConnections trackInPods() const {
     const std::lock_guard lock(mutex_);
     return trackInPods_;
+  }
+  std::set<IpAddress> gatewaysInPods() const {
+    const std::lock_guard lock(mutex_);
+    return gatewaysInPods_;
   }
   std::vector<std::string> linked() const {
     const std::lock_guard lock(mutex_);
@@ -143,6 +148,7 @@ class FakeKernel {
   std::set<std::string> refusedPods_;
   std::map<std::string, bool> inPods_;
   api::TrackConnections trackInPods_ = api::TrackConnections::Auto;
+  std::set<IpAddress> gatewaysInPods_;
   std::vector<std::string> linked_;
   std::vector<std::string> left_;
   int commits_ = 0;
@@ -317,8 +323,9 @@ class PolicingTest : public ::testing::Test {
     return kernel;
   }
 
-  static PolicingOptions options() {
+  PolicingOptions options() {
     PolicingOptions options{.gather = milliseconds(0)};
+    options.gatewaysThere = [this] { return gatewaysThere_; };
     options.gatewayOf = [](const IntentId& intent) {
       const bool isOne = intent == IntentId("gateway-uid-blue");
       return isOne ? std::optional(NetworkUid("uid-blue")) : std::nullopt;
@@ -337,6 +344,7 @@ class PolicingTest : public ::testing::Test {
   std::optional<FlowTable> crowded_;
   std::optional<FlowTable> flows_;
   Ends ends_;
+  std::map<NetworkUid, std::set<IpAddress>> gatewaysThere_;
   Policing policing_{caches_,
                      door(),
                      [this] { return Result<Ends>(ends_); },

@@ -38,6 +38,42 @@ TEST_F(PolicingTest, APodThatMayUndoItsRulesIsntEnforcedWhereTheyStandInIt) {
   EXPECT_TRUE(eventually([&] { return revision() == 5; })) << "nothing waits for it";
 }
 
+TEST_F(PolicingTest, AddressesOfTheGatewayAreToldInPodsWhereTheyCanBeBelieved) {
+  using Addresses = std::set<IpAddress>;
+  const Addresses earlier = {ip("10.0.0.9")};
+  const Addresses later = {ip("10.0.0.8"), ip("fd00::8")};
+  const IntentId gateway("gateway-uid-blue");
+  gatewaysThere_[NetworkUid("uid-blue")] = earlier;
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attachInPod("db"));
+  EXPECT_EQ(kernel_.gatewaysInPods(), earlier) << "of an earlier agent, from the first commit on";
+  attach::PodPort port = inPod("gateway");
+  port.addresses = {later.begin(), later.end()};
+  ASSERT_TRUE(policing_.hold(gateway, {}, {port}));
+  EXPECT_EQ(kernel_.gatewaysInPods(), later);
+  EXPECT_FALSE(kernel_.inPod("in gateway")) << "no policy is about it";
+  const auto compiled = policing_.counts().compiled;
+  ASSERT_TRUE(policing_.hold(gateway, {}, {port}));
+  EXPECT_EQ(policing_.counts().compiled, compiled) << "what is known is compiled by nobody";
+  // Where pods may send from its address nobody comes in by that alone.
+  const auto ask = [&](api::PortSecurity security) {
+    auto network = watch::readyNetwork("blue", "10.0.0.0/16");
+    network.spec.portSecurity = security;
+    change([&] { caches_.content.networks["blue"] = network; });
+  };
+  for (const auto security : {api::PortSecurity::MacOnly, api::PortSecurity::Disabled}) {
+    ask(security);
+    EXPECT_TRUE(eventually([&] { return kernel_.gatewaysInPods().empty(); }));
+    ask(api::PortSecurity::Enforced);
+    EXPECT_TRUE(eventually([&] { return kernel_.gatewaysInPods() == later; }));
+  }
+  policing_.release({}, {gateway});
+  EXPECT_TRUE(kernel_.gatewaysInPods().empty());
+  EXPECT_EQ(kernel_.inPod("in db"), true);
+}
+
 TEST_F(PolicingTest, ANetworksConnectionsAreTrackedWhereItAsksForThat) {
   policing_.recovered();
   setPod("db", "db");

@@ -160,6 +160,7 @@ std::uint32_t portNumber(const std::string& port) {
 
 Policed portsOfOthers(const Policed& of, const Policed& than) {
   Policed out;
+  out.gatewayAddresses = of.gatewayAddresses;
   const auto isSame = [](const auto& map, const auto& other, const policy::PodKey& key) {
     const auto found = map.find(key);
     const auto there = other.find(key);
@@ -222,7 +223,13 @@ nft::Elements portElements(const Policed& wanted, const Standing& standing) {
     elements[map].insert(port + " : " + classidOf(kernelNumber(standing, subject)));
   };
   for (const auto& [pod, subject] : wanted.program.egress) put("egress", pod, subject);
-  for (const auto& [pod, subject] : wanted.program.ingress) put("ingress", pod, subject);
+  for (const auto& [pod, subject] : wanted.program.ingress) {
+    put("ingress", pod, subject);
+    for (const IpAddress& gateway : wanted.gatewayAddresses) {
+      elements[gateway.isV4() ? "gateways4" : "gateways6"].insert(wanted.ports.at(pod) + " . " +
+                                                                  gateway.str());
+    }
+  }
   for (const std::string& port : wanted.gateways) {
     elements["gateways"].insert(port);
     elements["networks"].insert(port + " : " + markOf(networkNumber(standing)));
@@ -370,8 +377,8 @@ class Finder {
       found->ports.insert(parts[0]);
       return put(found, "networks", element);
     });
-    for (const char* const set :
-         {"isolated", "egress_ports", "ingress_ports", "gateways", "tracked", "numbers"}) {
+    for (const char* const set : {"isolated", "egress_ports", "ingress_ports", "gateways",
+                                  "gateways4", "gateways6", "tracked", "numbers"}) {
       each(set, [&](const std::string& element, const Parts& parts) {
         return put(ofPort(parts[0]), set, element);
       });
@@ -468,8 +475,8 @@ bool mayTighten(const nft::Elements& gone, const nft::Elements& added) {
     return found != elements.end() && !found->second.empty();
   };
   // What goes may be an address or a permit, or a port, whose addresses may be another's soon.
-  for (const char* const set :
-       {"classes4", "classes6", "ranges4", "ranges6", "every", "ports", "egress", "ingress"}) {
+  for (const char* const set : {"classes4", "classes6", "ranges4", "ranges6", "every", "ports",
+                                "egress", "ingress", "gateways4", "gateways6"}) {
     if (any(gone, set)) return true;
   }
   return any(added, "egress") || any(added, "ingress");

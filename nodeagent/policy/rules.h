@@ -57,6 +57,8 @@ struct Policed {
   std::set<std::string> gateways{};
   /// Always: flows are tracked also while no port is isolated.
   api::TrackConnections track = api::TrackConnections::Auto;
+  /// In a pod, where no port tells whose a packet is: of the node's gateway.
+  std::set<IpAddress> gatewayAddresses{};
 };
 
 /// What stands for a network in the kernel. Its subjects and classes have numbers that no other

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace multinet::agent::policing {
 namespace {
 
@@ -90,6 +92,29 @@ TEST(PolicyRules, EachSetThatElementsAreOfIsInATable) {
     }
     EXPECT_EQ(tables.flows.family, tracking == Tracking::Bridge ? "bridge" : "inet");
   }
+}
+
+TEST(PolicyRules, InAPodTheGatewaysAddressesAreOfEachLinkThatIsIsolatedOnWhatItGets) {
+  Policed wanted = shop();
+  wanted.gatewayAddresses = {ip("10.0.0.9"), ip("fd00::9")};
+  const Standing standing = standingOf(wanted);
+  const nft::Elements all = allOf(wanted, standing);
+  EXPECT_THAT(all.at("gateways4"), ElementsAre("mnvdb . 10.0.0.9"));
+  EXPECT_THAT(all.at("gateways6"), ElementsAre("mnvdb . fd00::9"));
+  EXPECT_EQ(foundIn(all).networks["br-blue"].elements, all) << "a successor finds them";
+  const Tables tables = tablesFor(Tracking::Pod, 0);
+  for (const char* const name : {"gateways4", "gateways6"}) {
+    const auto isIt = [&](const nft::Set& set) { return set.name == name; };
+    EXPECT_TRUE(std::ranges::any_of(tables.rules.sets, isIt)) << name;
+    EXPECT_TRUE(mayTighten({{name, {"x"}}}, {})) << "its address may be another's soon";
+    EXPECT_FALSE(mayTighten({}, {{name, {"x"}}})) << name;
+  }
+  // Of a link that becomes another's, or another subject's, they go and come with it.
+  Policed other = wanted;
+  other.program.ingress[kDb] = 9;
+  EXPECT_EQ(portsOfOthers(wanted, other).gatewayAddresses, wanted.gatewayAddresses);
+  EXPECT_EQ(portElements(portsOfOthers(wanted, other), standing).at("gateways4"),
+            all.at("gateways4"));
 }
 
 TEST(PolicyRules, NumbersOfPortsAreNoMarkOfTheTables) {

@@ -87,9 +87,21 @@ std::vector<std::string> gatewayRules(const std::string& gateway, const std::str
   const auto ports = [&](std::uint16_t first, std::uint16_t last) {
     return " th " + port + " " + std::to_string(first) + "-" + std::to_string(last) + " return";
   };
-  const std::string of = gateway + " @gateways meta l4proto ";
+  const std::string of = gateway + " meta l4proto ";
   return {of + "6" + ports(kFirstCheckPort, kLastCheckPort),
           of + "{ 6, 17 }" + ports(kFirstJudgedPort, kLastJudgedPort)};
+}
+
+/// The same in a pod, where an address is all that tells a gateway; `address`: `saddr`.
+std::vector<std::string> gatewayRulesInPod(const std::string& link, const std::string& address,
+                                           const std::string& port) {
+  std::vector<std::string> rules;
+  for (const auto& [family, set] :
+       {std::pair{"ip ", "@gateways4"}, std::pair{"ip6 ", "@gateways6"}}) {
+    const std::string gateway = link + " . " + family + address + " " + set;
+    for (std::string& rule : gatewayRules(gateway, port)) rules.push_back(std::move(rule));
+  }
+  return rules;
 }
 
 /// Asked twice: between the lookups of one packet a transaction may come, and what is read before
@@ -266,11 +278,11 @@ nft::Table rulesTable(Tracking tracking, std::uint32_t mostFlows) {
   for (const Side& side : std::initializer_list<Side>{
            {"egress", "iifname", "egress", "daddr", "by_dport", "denied_sent", {}},
            {"ingress", "oifname", "ingress", "saddr", "by_dport", "denied_got",
-            gatewayRules("iifname", "sport")},
+            gatewayRules("iifname @gateways", "sport")},
            // Mirrored: who gets an answer is who began.
            {"egress_of_reply", "oifname", "egress", "saddr", "by_sport", "denied_answer_to", {}},
            {"ingress_of_reply", "iifname", "ingress", "daddr", "by_sport", "denied_answer_of",
-            gatewayRules("oifname", "dport")}}) {
+            gatewayRules("oifname @gateways", "dport")}}) {
     addSide(side, table);
   }
   if (mostFlows > 0) addShares(tracking, table);
@@ -283,6 +295,8 @@ nft::Table podRulesTable() {
   nft::Table table = emptyRules("inet");
   table.sets.push_back(mapOf("generations", "ifname", "mark"));
   table.sets.push_back({"current", "ifname . mark", {}});
+  table.sets.push_back({"gateways4", "ifname . ipv4_addr", {}});
+  table.sets.push_back({"gateways6", "ifname . ipv6_addr", {}});
   const auto base = [&](const char* name, const char* hook, int priority, const std::string& port,
                         const std::string& side) {
     table.chains.push_back({name,
@@ -312,15 +326,11 @@ nft::Table podRulesTable() {
   for (nft::Chain& chain : commonChains()) table.chains.push_back(std::move(chain));
   for (const Side& side : std::initializer_list<Side>{
            {"egress", "oifname", "egress", "daddr", "by_dport", "denied_sent", {}},
-           {"ingress", "iifname", "ingress", "saddr", "by_dport", "denied_got", {}},
+           {"ingress", "iifname", "ingress", "saddr", "by_dport", "denied_got",
+            gatewayRulesInPod("iifname", "saddr", "sport")},
            {"egress_of_reply", "iifname", "egress", "saddr", "by_sport", "denied_answer_to", {}},
-           {"ingress_of_reply",
-            "oifname",
-            "ingress",
-            "daddr",
-            "by_sport",
-            "denied_answer_of",
-            {}}}) {
+           {"ingress_of_reply", "oifname", "ingress", "daddr", "by_sport", "denied_answer_of",
+            gatewayRulesInPod("oifname", "daddr", "dport")}}) {
     addSide(side, table);
   }
   return table;
