@@ -400,8 +400,8 @@ Status measureInPods(const Arguments& arguments) {
       const agent::attach::PodPort port{"pod " + std::to_string(round), "net1", kNetwork,
                                         std::make_shared<const Fd>(std::move(netns))};
       const auto begin = Steady::now();
-      const auto refused =
-          guards.commit(kNetwork, all.program, nullptr, {{all.ports.begin()->first, port}});
+      const auto refused = guards.commit(kNetwork, all.program, nullptr,
+                                         {.pods = {{all.ports.begin()->first, port}}});
       const auto took = milliseconds(Steady::now() - begin);
       if (!refused.empty()) return fail(refused.begin()->second);
       guards.leave(port);
