@@ -14,8 +14,8 @@ def wait_until(
 ) -> Value:
     """Asks until the answer is true and returns it.
 
-    An AssertionError or a RuntimeError of `ready` counts as "not yet"; the last one is in the
-    message when the time is over.
+    An AssertionError, a RuntimeError or a LookupError (a status that nobody has written yet) of
+    `ready` counts as "not yet"; the last one is in the message when the time is over.
     """
     deadline = time.monotonic() + timeout
     last = "never asked"
@@ -25,8 +25,10 @@ def wait_until(
             if value:
                 return value
             last = f"got {value!r}"
-        except (AssertionError, RuntimeError) as error:
-            last = str(error)
+        except (AssertionError, RuntimeError, LookupError) as error:
+            last = (
+                f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)
+            )
         if time.monotonic() >= deadline:
             raise AssertionError(f"wait for {what}: not within {timeout:g} s: {last}")
         time.sleep(interval)
