@@ -98,7 +98,7 @@ std::vector<std::string> gatewayRulesInPod(const std::string& link, const std::s
   std::vector<std::string> rules;
   for (const auto& [family, set] :
        {std::pair{"ip ", "@gateways4"}, std::pair{"ip6 ", "@gateways6"}}) {
-    const std::string gateway = link + " . " + family + address + " " + set;
+    const std::string gateway = fmt::format("{} . {}{} {}", link, family, address, set);
     for (std::string& rule : gatewayRules(gateway, port)) rules.push_back(std::move(rule));
   }
   return rules;
