@@ -11,7 +11,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -314,9 +313,7 @@ Status measureConnections(const Arguments& arguments, const std::vector<Contende
 /// What a change costs whoever waits for it, from where the agent hears of it.
 Status measureChanges(const Arguments& arguments, const Contender& contender) {
   PolicyNode node(contender.site->policies(), kPorts, contender.peers);
-  const auto begin = Steady::now();
   MULTINET_CHECK(node.begin());
-  print(contender.name, "node's pods, one by one", 0, milliseconds(Steady::now() - begin));
   for (int round = -kWarmUp; round < arguments.rounds; ++round) {
     MULTINET_TRY(const double less, node.peerLess());
     MULTINET_TRY(const double more, node.peerMore());

@@ -95,7 +95,7 @@ class Follower {
   Status show(const json& object) {
     switch (output_.format) {
       case Format::Json:
-        call_.out() << object.dump(2, ' ', false, json::error_handler_t::replace) << "\n";
+        call_.out() << toJsonText(object);
         return {};
       case Format::Yaml:
         call_.out() << "---\n" << toYaml(object);
@@ -153,11 +153,8 @@ Status printItems(Call& call, const kube::Kind& kind, const json& items, const T
   MULTINET_TRY(const auto output, parseOutput(call.arguments().value("output")));
   switch (output.format) {
     case Format::Json:
-      call.out() << documentOf(call, items).dump(2, ' ', false, json::error_handler_t::replace)
-                 << "\n";
-      return {};
     case Format::Yaml:
-      call.out() << toYaml(documentOf(call, items));
+      call.out() << toDocument(documentOf(call, items), output.format);
       return {};
     case Format::JsonPath: {
       MULTINET_TRY(const auto shown, runJsonPath(output.jsonPath, documentOf(call, items)));

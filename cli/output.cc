@@ -205,6 +205,14 @@ std::string toYaml(const nlohmann::json& value) {
   return out;
 }
 
+std::string toJsonText(const nlohmann::json& value) {
+  return value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string toDocument(const nlohmann::json& value, Format format) {
+  return format == Format::Yaml ? toYaml(value) : toJsonText(value);
+}
+
 std::string age(std::int64_t seconds) {
   if (seconds < 0) return "0s";
   if (seconds < 120) return std::to_string(seconds) + "s";

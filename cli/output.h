@@ -62,6 +62,10 @@ struct Table {
 
 /// A YAML document of a JSON value; strings that YAML would read as something else are quoted.
 [[nodiscard]] std::string toYaml(const nlohmann::json& value);
+/// A JSON document, with a line for each member; what isn't UTF-8 is replaced.
+[[nodiscard]] std::string toJsonText(const nlohmann::json& value);
+/// The one where `format` is Yaml, else the other.
+[[nodiscard]] std::string toDocument(const nlohmann::json& value, Format format);
 
 /// `5m`, `3h12m`, `8d`: as kubectl tells ages.
 [[nodiscard]] std::string age(std::int64_t seconds);

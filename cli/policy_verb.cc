@@ -75,32 +75,24 @@ Result<std::vector<api::PodNetworkPolicy>> writtenIn(const std::string& file,
   return readPolicies(text, home);
 }
 
-enum class Form : std::uint8_t { Text, Json, Yaml };
-Result<Form> formOf(const Arguments& arguments) {
+/// The format that -o asks for; text is as a table.
+Result<Format> formatOf(const Arguments& arguments) {
   const auto word = arguments.value("output");
-  if (word.empty() || word == "text") return Form::Text;
-  if (word == "json") return Form::Json;
-  if (word == "yaml") return Form::Yaml;
+  if (word.empty() || word == "text") return Format::Table;
+  if (word == "json") return Format::Json;
+  if (word == "yaml") return Format::Yaml;
   return wrong("flag --output \"" + printable(word) + "\": must be text, json or yaml");
-}
-
-void print(const Call& call, const nlohmann::json& document, Form form) {
-  if (form == Form::Yaml) {
-    call.out() << toYaml(document);
-  } else {
-    call.out() << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-  }
 }
 
 /// Who reaches whom.
 Status tell(const Call& call, const policy::World& world, const policy::Network& network,
-            const std::string& nameSpace, const Service& service, Form form) {
-  if (form == Form::Text) {
+            const std::string& nameSpace, const Service& service, Format format) {
+  if (format == Format::Table) {
     MULTINET_TRY(const auto table, reachTable(world, network, nameSpace, service));
     call.out() << table;
   } else {
     MULTINET_TRY(const auto document, reachDocument(world, network, nameSpace, service));
-    print(call, document, form);
+    call.out() << toDocument(document, format);
   }
   return {};
 }
@@ -121,7 +113,7 @@ Result<int> run(Call& call) {
   MULTINET_TRY(network.name, needed("network"));
   MULTINET_TRY(const auto service, serviceOf(arguments.value("protocol"), arguments.value("port")));
   MULTINET_TRY(const auto assumed, defaultOf(arguments));
-  MULTINET_TRY(const auto form, formOf(arguments));
+  MULTINET_TRY(const auto format, formatOf(arguments));
   const bool explains = what == "explain";
   std::string fromText;
   std::string toText;
@@ -141,17 +133,17 @@ Result<int> run(Call& call) {
   network.defaultPolicy = assumed.value_or(known->spec.defaultPolicy);
   if (!explains) {
     const std::string nameSpace = arguments.has("namespace") ? home : "";
-    MULTINET_CHECK(tell(call, seen.world, network, nameSpace, service, form));
+    MULTINET_CHECK(tell(call, seen.world, network, nameSpace, service, format));
     warn(call, seen, written);
     return kDone;
   }
   MULTINET_TRY(const auto from, endpointOf(fromText, home, seen.world, network.name));
   MULTINET_TRY(const auto to, endpointOf(toText, home, seen.world, network.name));
   MULTINET_TRY(const auto said, explainConnection(seen.world, network, from, to, service));
-  if (form == Form::Text) {
+  if (format == Format::Table) {
     call.out() << said.text;
   } else {
-    print(call, said.document, form);
+    call.out() << toDocument(said.document, format);
   }
   warn(call, seen, written);
   return said.allowed ? kDone : kRefused;

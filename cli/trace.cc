@@ -214,14 +214,6 @@ Result<Format> formatOf(const Call& call) {
                   didYouMean(word, {"table", "wide", "json", "yaml"}));
 }
 
-void print(Call& call, Format format, const json& value) {
-  if (format == Format::Yaml) {
-    call.out() << toYaml(value);
-  } else {
-    call.out() << value.dump(2, ' ', false, json::error_handler_t::replace) << "\n";
-  }
-}
-
 /// None where the caller may not list them, or the cluster has no such kind.
 Result<json> policiesOf(Call& call, const std::string& nameSpace) {
   auto found = call.list(kube::kindOf<api::PodNetworkPolicy>(), {nameSpace, "", ""});
@@ -261,12 +253,12 @@ Result<int> runPod(Call& call, Format format, const std::string& name) {
     if (const auto set = call.get(kinds::kNodeSets, {"", node})) all.nodeSets.push_back(*set);
   }
   if (format == Format::Json || format == Format::Yaml) {
-    print(call, format,
-          {{"pod", all.pod},
-           {"events", all.events},
-           {"podInterfaceSets", all.sets},
-           {"nodeNetworkSets", all.nodeSets},
-           {"podNetworkPolicies", all.policies}});
+    call.out() << toDocument({{"pod", all.pod},
+                              {"events", all.events},
+                              {"podInterfaceSets", all.sets},
+                              {"nodeNetworkSets", all.nodeSets},
+                              {"podNetworkPolicies", all.policies}},
+                             format);
     return kDone;
   }
   call.out() << render(traceTable(all), Format::Table, call.colour());
@@ -381,7 +373,7 @@ Result<int> runService(Call& call, Format format, const std::string& name) {
   }
   MULTINET_TRY(const ServiceWay way, follow(found));
   if (format == Format::Json || format == Format::Yaml) {
-    print(call, format, toJson(way));
+    call.out() << toDocument(toJson(way), format);
   } else {
     call.out() << drawWay(way, format == Format::Wide ? kAny * kAny : 20, call.colour());
   }

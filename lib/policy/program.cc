@@ -57,24 +57,6 @@ void applyToMap(const Change<std::pair<typename Map::key_type, Number>>& change,
 
 }  // namespace
 
-Number Numbers::of(const std::string& text) {
-  const auto known = known_.find(text);
-  if (known != known_.end()) return known->second;
-  known_.emplace(text, ++last_);
-  return last_;
-}
-
-void Numbers::keepOnly(const std::vector<const Program*>& programs) {
-  std::set<Number> used;
-  for (const Program* program : programs) {
-    for (const auto* subjects : {&program->egress, &program->ingress}) {
-      for (const auto& [pod, number] : *subjects) used.insert(number);
-    }
-    for (const auto& [number, count] : program->addresses.uses()) used.insert(number);
-  }
-  std::erase_if(known_, [&](const auto& one) { return !used.contains(one.second); });
-}
-
 bool allows(const Program& program, const Packet& packet, const PodKey* from, const PodKey* to) {
   if (from != nullptr && to != nullptr && *from == *to) return true;
   return allowsEnd(program, program.egress, from, packet.destination, packet) &&
