@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "lib/nft/committer.h"
+#include "lib/nft/elements.h"
+#include "lib/nft/generation.h"
+#include "lib/nft/skeletons.h"
 
 namespace multinet::nft {
 namespace {
@@ -28,7 +31,7 @@ Set mapOf(const char* name, const char* type, const char* element, const char* v
   return {name, type, {element}, value, intervals};
 }
 
-/// With a set of each type that ElementWriter knows.
+/// With a set of each type that changeOf() knows.
 Table typed() {
   Table table{
       "multinet_typed",
@@ -47,7 +50,10 @@ Table typed() {
        mapOf("classes4", "mark . ipv4_addr", "305419896 . 10.0.0.1 : 7", "mark"),
        mapOf("classes6", "mark . ipv6_addr", "305419896 . fd00::1 : 7", "mark"),
        mapOf("ranges4", "ipv4_addr . inet_service", "10.0.0.0/24 . 80-90 : 7", "mark", true),
-       mapOf("ranges6", "ipv6_addr . inet_proto", "fd00::1-fd00::5 . 6 : 7", "mark", true)},
+       mapOf("ranges6", "ipv6_addr . inet_proto", "fd00::1-fd00::5 . 6 : 7", "mark", true),
+       mapOf("marked4", "mark . ipv4_addr", "305419896 . 10.0.0.0/24 : 7", "mark", true),
+       mapOf("permits", "classid . mark . inet_proto . inet_service",
+             "1:2f . 305419896 . 6 . 80-90", "", true)},
       {}};
   table.family = "bridge";
   return table;
@@ -59,7 +65,7 @@ TEST(NftCommit, FewElementsAreWrittenAsLibnftablesWouldWriteThem) {
   Elements all;
   for (Set& set : table.sets) all[set.name] = std::exchange(set.elements, {});
   ASSERT_TRUE(committer.commit(renderReplace(table)));
-  ASSERT_TRUE(ElementWriter::canWrite({&table}, {}, all));
+  ASSERT_TRUE(canWrite({&table}, {}, all));
   const Status added = committer.change({&table}, {}, all);
   ASSERT_TRUE(added) << added.error().message;
   EXPECT_TRUE(committer.matches(typed()).value());
@@ -104,7 +110,7 @@ TEST(NftCommit, WhatAMapGivesIsAnotherAfterwards) {
                          {"ranges4", {"10.0.0.0/24 . 80-90 : 7"}}};
   const Elements added = {{"classes4", {"305419896 . 10.0.0.1 : 8"}},
                           {"ranges4", {"10.0.0.0/24 . 80-90 : 8"}}};
-  ASSERT_TRUE(ElementWriter::canWrite({&table}, gone, added));
+  ASSERT_TRUE(canWrite({&table}, gone, added));
   const Status moved = committer.change({&table}, gone, added);
   ASSERT_TRUE(moved) << moved.error().message;
   apply(gone, added, table);
@@ -214,6 +220,71 @@ TEST(NftCommit, ARefusedTransactionChangesNothing) {
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("No such file"), std::string::npos)
       << refused.error().message;
+  EXPECT_TRUE(committer.matches(table).value());
+  ASSERT_TRUE(committer.commit(renderDelete(table.name)));
+}
+
+/// Has what a table may have within it.
+Table rich() {
+  Table table = typed();
+  table.family = "inet";
+  table.counters = {"seen"};
+  table.sets.push_back({"told", "ifname", {}});
+  table.sets.back().filledBy = "size 65535; flags dynamic,timeout; timeout 1h; counter";
+  table.chains = {
+      {"in", "input", -150, {"meta nfproto vmap { ipv4 : jump other, ipv6 : drop }"}},
+      {"other",
+       "",
+       0,
+       {"icmpv6 type { 130, 131, 133 } accept", "udp dport { 80-90, 100 } counter drop",
+        "ip daddr 224.0.0.0-255.255.255.255 return", "ct state established,related accept",
+        "counter name \"seen\" update @told { iifname }", "meta mark set iifname map @marks"}}};
+  return table;
+}
+
+TEST(NftCommit, ATableIsTheSameByTheKernelsOwnMessages) {
+  auto committer = Committer::open().value();
+  Skeletons skeletons;
+  Table second = sample();
+  for (const Table& table : {rich(), typed(), sample()}) {
+    ASSERT_NE(skeletons.of(table), nullptr) << table.name;
+    // Once where nothing is, then in place of itself and of another.
+    for (int i = 0; i < 3; ++i) {
+      if (i == 2) {
+        ASSERT_TRUE(committer.commit("add set " + table.family + " " + table.name +
+                                     " stranger { type mark; }\n"));
+        ASSERT_FALSE(committer.matches(table).value());
+      }
+      const Status done = committer.replace({&table}, skeletons);
+      ASSERT_TRUE(done) << done.error().message;
+      EXPECT_TRUE(committer.matches(table).value()) << table.name;
+    }
+    ASSERT_TRUE(committer.commit(renderDelete(table.name, table.family)));
+    EXPECT_FALSE(committer.exists(table.name, table.family).value());
+  }
+  EXPECT_EQ(skeletons.size(), 3U);
+  // What isn't known is committed all the same.
+  second.sets[0].intervals = true;
+  second.sets[0].elements = {"80-90"};
+  ASSERT_TRUE(committer.replace({&second}, skeletons));
+  EXPECT_TRUE(committer.matches(second).value());
+  EXPECT_EQ(skeletons.size(), 3U);
+  ASSERT_TRUE(committer.commit(renderDelete(second.name)));
+}
+
+TEST(NftCommit, ManyElementsOfAWholeTableAreOneTransaction) {
+  auto committer = Committer::open().value();
+  auto generation = Generation::open().value();
+  Skeletons skeletons;
+  Table table = sample();
+  for (unsigned i = 1; i <= 3000; ++i) table.sets[0].elements.insert(std::to_string(i));
+  const auto before = generation.read().value();
+  ASSERT_TRUE(committer.replace({&table}, skeletons));
+  EXPECT_EQ(generation.read().value(), before + 1);
+  EXPECT_TRUE(committer.matches(table).value());
+  Table bad = table;
+  bad.chains[0].hook = "nowhere";
+  EXPECT_FALSE(committer.replace({&bad}, skeletons));
   EXPECT_TRUE(committer.matches(table).value());
   ASSERT_TRUE(committer.commit(renderDelete(table.name)));
 }

@@ -9,13 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/fd.h"
 #include "lib/base/result.h"
-#include "lib/nft/elements.h"
+#include "lib/nft/batch.h"
 #include "lib/nft/model.h"
 
 struct nft_ctx;
 
 namespace multinet::nft {
+
+class Skeletons;
 
 /// What stands in a table of the kernel.
 struct Listing {
@@ -40,6 +43,9 @@ class Committer {
 
   /// All of the commands, or none. The error holds what libnftables said.
   [[nodiscard]] Status commit(const std::string& commands);
+  /// Puts whole tables in place of whatever has their names, in one transaction: by the kernel's
+  /// own messages where `skeletons` has them, else as commit(renderReplace()) does.
+  [[nodiscard]] Status replace(const Tables& tables, Skeletons& skeletons);
   /// These elements of the tables' sets less and more, all or none of them; nothing where there are
   /// none. Few of them go without libnftables.
   [[nodiscard]] Status change(const Tables& tables, const Elements& gone, const Elements& added);
@@ -62,12 +68,14 @@ class Committer {
   struct Free {
     void operator()(nft_ctx* context) const;
   };
-  Committer(std::unique_ptr<nft_ctx, Free> context, ElementWriter elements)
-      : context_(std::move(context)), elements_(std::move(elements)) {}
+  Committer(Fd netns, BatchSocket socket) : netns_(std::move(netns)), socket_(std::move(socket)) {}
+  [[nodiscard]] Result<nft_ctx*> context();
+  [[nodiscard]] static std::optional<Batch> wholeOf(const Tables& tables, Skeletons& skeletons);
   /// What nft answers; empty where there is no such thing.
   [[nodiscard]] Result<std::string> ask(const std::string& command, unsigned flags);
-  std::unique_ptr<nft_ctx, Free> context_;
-  ElementWriter elements_;
+  Fd netns_;
+  BatchSocket socket_;
+  std::unique_ptr<nft_ctx, Free> context_;  ///< none before it is needed
   std::uint64_t commits_ = 0;
 };
 

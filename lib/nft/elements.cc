@@ -1,16 +1,12 @@
 #include "lib/nft/elements.h"
 
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <net/if.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
+#include <bit>
 #include <charconv>
 #include <cstring>
 #include <string_view>
@@ -25,10 +21,8 @@ namespace {
 
 using Key = ElementBytes::Bytes;
 
-/// More are a matter for libnftables, which knows how to cut them.
+/// Of one message, whose list must stay below 64 KiB; a change of more is libnftables' matter.
 constexpr std::size_t kMost = 256;
-/// The kernel answers once it has committed; others' transactions come first.
-constexpr timeval kPatience{10, 0};
 
 std::vector<std::string> partsOf(std::string_view text) {
   std::vector<std::string> parts;
@@ -134,10 +128,17 @@ std::optional<Ends> endsOf(const std::string& type, const std::string& first,
   return Ends{std::move(*begin), std::move(*end)};
 }
 
-/// Of an address, a port, or a range of either; nullopt for what a machine has in its own order:
-/// libnftables has rules and elements compare that in another one, where a set has intervals.
+/// Of an address, a port, or a range of either, or a number that a machine has in its own order,
+/// which libnftables has rules and elements turn round where a set has intervals.
 std::optional<Ends> intervalOf(const std::string& type, const std::string& text) {
   const bool isAddress = type == "ipv4_addr" || type == "ipv6_addr";
+  if (type == "mark" || type == "classid") {
+    auto ends = endsOf(type, text, text);
+    if (!ends || std::endian::native == std::endian::big) return ends;
+    std::ranges::reverse(ends->first);
+    std::ranges::reverse(ends->second);
+    return ends;
+  }
   if (!isAddress && type != "inet_service" && type != "inet_proto") return std::nullopt;
   if (isAddress && text.find('/') != std::string::npos) {
     const auto prefix = IpPrefix::parse(text);
@@ -159,27 +160,10 @@ void putBytes(netlink::Message& element, std::uint16_t attribute, const Key& byt
                [&](netlink::Message& data) { data.put(NFTA_DATA_VALUE, netlink::Bytes(bytes)); });
 }
 
-std::uint8_t familyOf(const Table& table) {
-  if (table.family == "bridge") return NFPROTO_BRIDGE;
-  return table.family == "netdev" ? NFPROTO_NETDEV : NFPROTO_INET;
-}
-
-nfgenmsg batchMark() {
-  nfgenmsg what{};
-  what.version = NFNETLINK_V0;
-  what.res_id = __builtin_bswap16(NFNL_SUBSYS_NFTABLES);
-  return what;
-}
-
 const std::set<std::string>& of(const Elements& elements, const Set& set) {
   static const std::set<std::string> none;
   const auto found = elements.find(set.name);
   return found == elements.end() ? none : found->second;
-}
-
-tl::unexpected<Error> refused(Code code, int error) {
-  return fail(code, code == Code::Unavailable ? "NftablesUnavailable" : "NftablesRefused",
-              std::string("commit nftables elements: ") + std::strerror(error));
 }
 
 }  // namespace
@@ -216,16 +200,35 @@ std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element) 
   return out;
 }
 
-Result<ElementWriter> ElementWriter::open() {
-  Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-  if (fd.get() < 0) return refused(Code::Unavailable, errno);
-  if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience) != 0) {
-    return refused(Code::Unavailable, errno);
-  }
-  return ElementWriter(std::move(fd));
+bool knowsAll(const Table& table) {
+  return std::ranges::all_of(table.sets, [](const Set& set) {
+    return std::ranges::all_of(set.elements, [&](const std::string& element) {
+      return bytesOf(set, element).has_value();
+    });
+  });
 }
 
-bool ElementWriter::canWrite(const Tables& tables, const Elements& gone, const Elements& added) {
+void putElements(ElementsOf what, const std::set<std::string>& elements, Batch& batch) {
+  for (auto next = elements.begin(); next != elements.end();) {
+    netlink::Message message = nftMessage(
+        what.type, what.type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0, familyOf(what.table.family));
+    message.put(NFTA_SET_ELEM_LIST_TABLE, what.table.name);
+    message.put(NFTA_SET_ELEM_LIST_SET, what.set.name);
+    message.nest(NFTA_SET_ELEM_LIST_ELEMENTS, [&](netlink::Message& list) {
+      for (std::size_t count = 0; count < kMost && next != elements.end(); ++count, ++next) {
+        const ElementBytes bytes = bytesOf(what.set, *next).value_or(ElementBytes{});
+        list.nest(NFTA_LIST_ELEM, [&](netlink::Message& one) {
+          putBytes(one, NFTA_SET_ELEM_KEY, bytes.key);
+          if (!bytes.keyEnd.empty()) putBytes(one, NFTA_SET_ELEM_KEY_END, bytes.keyEnd);
+          if (!bytes.value.empty()) putBytes(one, NFTA_SET_ELEM_DATA, bytes.value);
+        });
+      }
+    });
+    batch.put(message);
+  }
+}
+
+bool canWrite(const Tables& tables, const Elements& gone, const Elements& added) {
   std::size_t count = 0;
   for (const Table* table : tables) {
     for (const Set& set : table->sets) {
@@ -239,70 +242,15 @@ bool ElementWriter::canWrite(const Tables& tables, const Elements& gone, const E
   return count > 0;
 }
 
-Status ElementWriter::write(const Tables& tables, const Elements& gone, const Elements& added) {
-  std::vector<std::uint8_t> batch;
-  bool valid = true;
-  const auto put = [&](const netlink::Message& message, std::uint32_t sequence) {
-    const auto bytes = message.encode(sequence);
-    batch.insert(batch.end(), bytes.begin(), bytes.end());
-    valid = valid && message.valid();
-  };
-  const std::uint32_t first = ++sequence_;
-  put(netlink::Message(NFNL_MSG_BATCH_BEGIN, 0).header(batchMark()), first);
-  const auto putElements = [&](std::uint8_t type, std::uint16_t flags, const Table& table,
-                               const Set& set, const std::set<std::string>& elements) {
-    if (elements.empty()) return;
-    // Each is acknowledged, so the last one's tells of all.
-    netlink::Message message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8U | type),
-                             static_cast<std::uint16_t>(NLM_F_ACK | flags));
-    message.header(nfgenmsg{familyOf(table), NFNETLINK_V0, 0});
-    message.put(NFTA_SET_ELEM_LIST_TABLE, table.name);
-    message.put(NFTA_SET_ELEM_LIST_SET, set.name);
-    message.nest(NFTA_SET_ELEM_LIST_ELEMENTS, [&](netlink::Message& list) {
-      for (const std::string& element : elements) {
-        const ElementBytes bytes = bytesOf(set, element).value_or(ElementBytes{});
-        list.nest(NFTA_LIST_ELEM, [&](netlink::Message& one) {
-          putBytes(one, NFTA_SET_ELEM_KEY, bytes.key);
-          if (!bytes.keyEnd.empty()) putBytes(one, NFTA_SET_ELEM_KEY_END, bytes.keyEnd);
-          if (!bytes.value.empty()) putBytes(one, NFTA_SET_ELEM_DATA, bytes.value);
-        });
-      }
-    });
-    put(message, ++sequence_);
-  };
+Batch changeOf(const Tables& tables, const Elements& gone, const Elements& added) {
+  Batch batch;
   for (const Table* table : tables) {
     for (const Set& set : table->sets) {
-      putElements(NFT_MSG_DELSETELEM, 0, *table, set, of(gone, set));
-      putElements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, *table, set, of(added, set));
+      putElements({NFT_MSG_DELSETELEM, *table, set}, of(gone, set), batch);
+      putElements({NFT_MSG_NEWSETELEM, *table, set}, of(added, set), batch);
     }
   }
-  const std::uint32_t last = sequence_;
-  put(netlink::Message(NFNL_MSG_BATCH_END, 0).header(batchMark()), ++sequence_);
-  if (!valid) return refused(Code::Internal, EMSGSIZE);
-  if (::send(fd_.get(), batch.data(), batch.size(), 0) < 0) {
-    return refused(Code::Unavailable, errno);
-  }
-  return verdict(first, last);
-}
-
-/// The kernel acknowledges each message after it has committed all; before that it says what it
-/// refused, of a message or of the whole as its first (nfnetlink_rcv_batch).
-Status ElementWriter::verdict(std::uint32_t first, std::uint32_t last) const {
-  std::array<std::uint8_t, 8192> reply{};
-  for (;;) {
-    const ssize_t size = ::recv(fd_.get(), reply.data(), reply.size(), 0);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return refused(Code::Unavailable, errno);
-    MULTINET_TRY(const auto frames,
-                 netlink::parseFrames({reply.data(), static_cast<std::size_t>(size)}));
-    for (const netlink::Frame& frame : frames) {
-      if (frame.type != NLMSG_ERROR) continue;
-      if (frame.sequence < first || frame.sequence > last + 1) continue;  // an earlier one's
-      MULTINET_TRY(const netlink::Ack ack, netlink::parseAck(frame));
-      if (ack.errorNumber != 0) return refused(Code::Internal, ack.errorNumber);
-      if (frame.sequence == last) return {};
-    }
-  }
+  return batch;
 }
 
 }  // namespace multinet::nft

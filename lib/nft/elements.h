@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "lib/base/fd.h"
-#include "lib/base/result.h"
+#include "lib/nft/batch.h"
 #include "lib/nft/model.h"
 
 namespace multinet::nft {
@@ -21,28 +21,24 @@ struct ElementBytes {
   Bytes value{};   ///< of a map: what it gives; else empty
   bool operator==(const ElementBytes&) const = default;
 };
-/// nullopt: of a type or in words that this doesn't know. Neither of a set with intervals that has
-/// numbers of the machine's order (marks), nor of one whose intervals aren't within a
-/// concatenation, which the kernel has as two elements each. Pure.
+/// nullopt: of a type or in words that this doesn't know, and of a set whose intervals aren't
+/// within a concatenation, which the kernel has as two elements each. Pure.
 [[nodiscard]] std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element);
 
-/// Bound to the network namespace of the thread that opened it. Not thread-safe.
-class ElementWriter {
- public:
-  [[nodiscard]] static Result<ElementWriter> open();
-  /// Whether write() knows these sets' types and elements, and they are few enough for one message.
-  [[nodiscard]] static bool canWrite(const Tables& tables, const Elements& gone,
-                                     const Elements& added);
-  /// These elements of the tables' sets less and more, as one transaction; none of them where one
-  /// is refused (one to be removed isn't there). Internal/NftablesRefused with the kernel's word,
-  /// Unavailable where it doesn't answer.
-  [[nodiscard]] Status write(const Tables& tables, const Elements& gone, const Elements& added);
-
- private:
-  explicit ElementWriter(Fd fd) : fd_(std::move(fd)) {}
-  [[nodiscard]] Status verdict(std::uint32_t first, std::uint32_t last) const;
-  Fd fd_;
-  std::uint32_t sequence_ = 0;
+/// Whether bytesOf() knows all elements of the table's sets. Pure.
+[[nodiscard]] bool knowsAll(const Table& table);
+/// What putElements() is about.
+struct ElementsOf {
+  unsigned type;  ///< NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM
+  const Table& table;
+  const Set& set;
 };
+/// All of them are known.
+void putElements(ElementsOf what, const std::set<std::string>& elements, Batch& batch);
+/// Whether changeOf() knows these sets' types and elements, and they are few enough for one
+/// message, and at least one. Pure.
+[[nodiscard]] bool canWrite(const Tables& tables, const Elements& gone, const Elements& added);
+/// These elements of the tables' sets less and more. Pure.
+[[nodiscard]] Batch changeOf(const Tables& tables, const Elements& gone, const Elements& added);
 
 }  // namespace multinet::nft

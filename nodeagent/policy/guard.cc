@@ -412,7 +412,7 @@ Status PolicyGuard::put(const Change& asked) {
     Tables whole = tables_;
     nft::apply(change.gone, change.added, whole.rules);
     nft::apply(change.gone, change.added, whole.flows);
-    MULTINET_CHECK(transact(nft::renderReplace(whole.rules) + nft::renderReplace(whole.flows)));
+    MULTINET_CHECK(putWhole(whole));
   }
   nft::apply(change.gone, change.added, tables_.rules);
   nft::apply(change.gone, change.added, tables_.flows);
@@ -428,6 +428,15 @@ Status PolicyGuard::removeTables() {
   certain_ = false;
   committed_ = false;
   return {};
+}
+
+/// In place of whatever has their names.
+Status PolicyGuard::putWhole(const Tables& whole) {
+  if (options_.skeletons == nullptr) {
+    return transact(nft::renderReplace(whole.rules) + nft::renderReplace(whole.flows));
+  }
+  return transact(
+      [&] { return doors_.committer.replace({&whole.rules, &whole.flows}, *options_.skeletons); });
 }
 
 Status PolicyGuard::transact(const std::string& commands) {
@@ -501,7 +510,7 @@ void PolicyGuard::take(const nft::Elements& elements) {
 Status PolicyGuard::replace() {
   readDenied();
   withdrawGenerations();
-  MULTINET_CHECK(transact(nft::renderReplace(tables_.rules) + nft::renderReplace(tables_.flows)));
+  MULTINET_CHECK(putWhole(tables_));
   forgetCounters();
   return {};
 }

@@ -23,6 +23,7 @@
 #include "lib/netlink/socket.h"
 #include "lib/nft/committer.h"
 #include "lib/nft/generation.h"
+#include "lib/nft/skeletons.h"
 #include "nodeagent/policy/rules.h"
 #include "nodeagent/policy/tracking.h"
 
@@ -45,6 +46,8 @@ struct PolicyGuardOptions {
   /// How many flows the kernel's table is taken to hold, for what each port may begin of them;
   /// nothing: as the kernel says at the start.
   std::optional<std::uint32_t> mostFlows{};
+  /// By which whole tables are committed; it outlives the guard. Null: by libnftables.
+  nft::Skeletons* skeletons = nullptr;
   /// For people: whose rules they are.
   std::string whose = "this node's switch";
 };
@@ -158,6 +161,7 @@ class PolicyGuard {
   [[nodiscard]] Status putInOrder(Change change);
   [[nodiscard]] Status put(const Change& asked);
   [[nodiscard]] Status removeTables();
+  [[nodiscard]] Status putWhole(const Tables& whole);
   [[nodiscard]] Status transact(const std::string& commands);
   [[nodiscard]] Status transact(const std::function<Status()>& commit);
   [[nodiscard]] std::uint16_t freeZone();

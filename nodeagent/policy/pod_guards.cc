@@ -9,6 +9,7 @@
 
 #include "lib/base/failpoint.h"
 #include "lib/base/log.h"
+#include "lib/nft/batch.h"
 
 namespace multinet::agent::policing {
 namespace {
@@ -64,15 +65,18 @@ Error inPod(const attach::PodPort& port, const Error& error) {
 
 /// Whether somebody left rules in the namespace of the calling thread.
 Result<bool> hasRules() {
-  MULTINET_TRY(auto committer, nft::Committer::open());
-  return committer.exists("multinet-flows", "inet");
+  MULTINET_TRY(auto socket, nft::BatchSocket::open());
+  return socket.hasTable("multinet-flows", "inet");
 }
 
 }  // namespace
 
 PodGuards::PodGuards(PolicyGuardOptions options, const Clock& clock)
     : options_(std::move(options)), clock_(clock), lane_("pod-policy", clock) {
-  lane_.post([this] { lookAtAll(); });
+  lane_.post([this] {
+    prepare();
+    lookAtAll();
+  });
 }
 
 PodGuards::~PodGuards() {
@@ -197,6 +201,7 @@ Status PodGuards::open(const netns::Identity& which, Pod& pod) const {
   PolicyGuardOptions options = options_;
   options.others = [] { return std::uint64_t{0}; };
   options.whose = "pod " + pod.name;
+  options.skeletons = &skeletons_;
   options.settleLater = [this, which] {
     lane_.postAfter(options_.settle, [this, which] { settle(which); });
   };
@@ -288,20 +293,19 @@ Status PodGuards::putRaw(Pod& pod, const std::set<std::string>& wanted) {
   const nft::Table table = rawTable(wanted);
   nft::Committer& committer = pod.doors->committer;
   MULTINET_TRY(const bool isThere, committer.exists(table.name, table.family));
-  std::string commands;
-  if (wanted.empty()) {
-    if (isThere) commands = nft::renderDelete(table.name, table.family);
-  } else {
+  bool isWrong = isThere;
+  if (!wanted.empty()) {
     MULTINET_TRY(const bool isSame, isThere ? committer.matches(table) : Result<bool>(false));
-    if (!isSame) commands = nft::renderReplace(table);
-    if (!isSame && pod.rawCommitted && wanted == pod.raw) {
+    isWrong = !isSame;
+    if (isWrong && pod.rawCommitted && wanted == pod.raw) {
       log::warn("rules of policies inside a pod aren't as committed, putting them back",
                 {{"pod", pod.name}});
     }
   }
-  if (!commands.empty()) {
+  if (isWrong) {
     MULTINET_CHECK(failpoint::check("policy.raw.before"));
-    MULTINET_CHECK(committer.commit(commands));
+    MULTINET_CHECK(wanted.empty() ? committer.commit(nft::renderDelete(table.name, table.family))
+                                  : committer.replace({&table}, skeletons_));
     ++pod.rawCommits;
     // Its counter begins anew.
     before_.egress += std::exchange(pod.deniedRaw, 0);
@@ -309,6 +313,14 @@ Status PodGuards::putRaw(Pod& pod, const std::set<std::string>& wanted) {
   pod.raw = wanted;
   pod.rawCommitted = !wanted.empty();
   return {};
+}
+
+/// Before the first pod waits for it.
+void PodGuards::prepare() {
+  const Tables tables = tablesFor(Tracking::Pod, 0);
+  for (const nft::Table* table : {&tables.rules, &tables.flows}) {
+    static_cast<void>(skeletons_.of(*table));
+  }
 }
 
 void PodGuards::lookAtAll() {

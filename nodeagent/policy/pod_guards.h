@@ -111,10 +111,12 @@ class PodGuards {
 
   // Without it, on the lane.
   void settle(const netns::Identity& which) const;
+  void prepare();
   void lookAtAll();
 
   const PolicyGuardOptions options_;
   const Clock& clock_;
+  mutable nft::Skeletons skeletons_;
   mutable std::mutex mutex_;
   Pods pods_;
   Denied before_;  ///< of pods that are gone

@@ -1,0 +1,248 @@
+#include "lib/nft/skeletons.h"
+
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "lib/base/log.h"
+#include "lib/netns/netns.h"
+#include "lib/nft/batch.h"
+#include "lib/nft/committer.h"
+
+namespace multinet::nft {
+namespace {
+
+using netlink::Attributes;
+using netlink::Bytes;
+using netlink::Message;
+using Types = std::initializer_list<std::uint16_t>;
+
+/// A table for each set of devices; there are few.
+constexpr std::size_t kMostTables = 64;
+
+bool isOne(std::uint16_t type, Types types) {
+  return std::ranges::find(types, type) != types.end();
+}
+
+/// What the kernel tells of an object and what of that makes another like it; all else isn't known.
+struct Kind {
+  unsigned get;
+  unsigned create;
+  unsigned flags;
+  Types kept;
+  Types told;  ///< that is the kernel's own to give
+};
+
+constexpr unsigned kCreate = NLM_F_CREATE;
+constexpr Kind kSet{
+    NFT_MSG_GETSET,
+    NFT_MSG_NEWSET,
+    kCreate,
+    {NFTA_SET_TABLE, NFTA_SET_NAME, NFTA_SET_FLAGS, NFTA_SET_KEY_TYPE, NFTA_SET_KEY_LEN,
+     NFTA_SET_DATA_TYPE, NFTA_SET_DATA_LEN, NFTA_SET_POLICY, NFTA_SET_DESC, NFTA_SET_TIMEOUT,
+     NFTA_SET_GC_INTERVAL, NFTA_SET_USERDATA, NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS},
+    // The last two are of 6.16: of what kind it is, and how many elements it has.
+    {NFTA_SET_HANDLE, NFTA_SET_PAD, NFTA_SET_EXPRESSIONS + 1, NFTA_SET_EXPRESSIONS + 2}};
+constexpr Kind kElement{NFT_MSG_GETSETELEM,
+                        NFT_MSG_NEWSETELEM,
+                        kCreate,
+                        {NFTA_SET_ELEM_KEY, NFTA_SET_ELEM_KEY_END, NFTA_SET_ELEM_DATA,
+                         NFTA_SET_ELEM_FLAGS, NFTA_SET_ELEM_USERDATA},
+                        {NFTA_SET_ELEM_PAD}};
+constexpr Kind kObject{
+    NFT_MSG_GETOBJ,
+    NFT_MSG_NEWOBJ,
+    kCreate,
+    {NFTA_OBJ_TABLE, NFTA_OBJ_NAME, NFTA_OBJ_TYPE, NFTA_OBJ_DATA, NFTA_OBJ_USERDATA},
+    {NFTA_OBJ_USE, NFTA_OBJ_HANDLE, NFTA_OBJ_PAD}};
+constexpr Kind kChain{NFT_MSG_GETCHAIN,
+                      NFT_MSG_NEWCHAIN,
+                      kCreate,
+                      {NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME, NFTA_CHAIN_HOOK, NFTA_CHAIN_POLICY,
+                       NFTA_CHAIN_TYPE, NFTA_CHAIN_FLAGS},
+                      {NFTA_CHAIN_HANDLE, NFTA_CHAIN_USE, NFTA_CHAIN_PAD}};
+constexpr Kind kRule{NFT_MSG_GETRULE,
+                     NFT_MSG_NEWRULE,
+                     kCreate | NLM_F_APPEND,
+                     {NFTA_RULE_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA},
+                     {NFTA_RULE_HANDLE, NFTA_RULE_POSITION, NFTA_RULE_PAD}};
+
+/// False where there is something that isn't known.
+bool copy(const Attributes& from, const Kind& kind, Message& into) {
+  for (const auto& [type, value] : from.all()) {
+    if (isOne(type, kind.kept)) {
+      into.put(type, value);
+    } else if (!isOne(type, kind.told)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// A chain on another device than the one whose rules were read.
+bool copyChain(const Attributes& from, const Table& table, Message& into) {
+  const auto name = from.text(NFTA_CHAIN_NAME);
+  const auto chain =
+      std::ranges::find_if(table.chains, [&](const Chain& one) { return one.name == name; });
+  if (chain == table.chains.end()) return false;
+  if (chain->device.empty()) return copy(from, kChain, into);
+  for (const auto& [type, value] : from.all()) {
+    if (type != NFTA_CHAIN_HOOK) {
+      if (isOne(type, kChain.kept)) into.put(type, value);
+      if (!isOne(type, kChain.kept) && !isOne(type, kChain.told)) return false;
+      continue;
+    }
+    const Attributes hook = from.nested(type);
+    const auto number = hook.find(NFTA_HOOK_HOOKNUM);
+    const auto priority = hook.find(NFTA_HOOK_PRIORITY);
+    if (!number || !priority) return false;
+    into.nest(type, [&](Message& nest) {
+      nest.put(NFTA_HOOK_HOOKNUM, *number);
+      nest.put(NFTA_HOOK_PRIORITY, *priority);
+      nest.put(NFTA_HOOK_DEV, chain->device);
+    });
+  }
+  return true;
+}
+
+/// Elements of sets that rules have within them, which have no name of their own.
+bool copyElements(const Attributes& from, Message& into) {
+  const auto table = from.find(NFTA_SET_ELEM_LIST_TABLE);
+  const auto set = from.find(NFTA_SET_ELEM_LIST_SET);
+  if (!table || !set) return false;
+  into.put(NFTA_SET_ELEM_LIST_TABLE, *table);
+  into.put(NFTA_SET_ELEM_LIST_SET, *set);
+  bool isKnown = true;
+  const Attributes elements = from.nested(NFTA_SET_ELEM_LIST_ELEMENTS);
+  into.nest(NFTA_SET_ELEM_LIST_ELEMENTS, [&](Message& list) {
+    for (const auto& [type, value] : elements.all()) {
+      const auto element = Attributes::parse(value);
+      isKnown = isKnown && element && type == NFTA_LIST_ELEM;
+      if (!isKnown) return;
+      list.nest(NFTA_LIST_ELEM, [&](Message& one) { isKnown = copy(*element, kElement, one); });
+    }
+  });
+  return isKnown;
+}
+
+/// Reads a table of the kernel's into messages.
+class Reader {
+ public:
+  Reader(const Table& table, BatchSocket& socket)
+      : table_(table), socket_(socket), family_(familyOf(table.family)) {}
+
+  std::optional<std::vector<std::uint8_t>> read() {
+    putTable();
+    std::vector<std::string> unnamed;
+    // Chains before elements that name them, sets before rules, and elements before a rule has
+    // their set for itself.
+    each(kChain, {},
+         [&](const Attributes& from, Message& into) { return copyChain(from, table_, into); });
+    each(kObject, {},
+         [](const Attributes& from, Message& into) { return copy(from, kObject, into); });
+    std::uint32_t id = 0;
+    each(kSet, {}, [&](const Attributes& from, Message& into) {
+      const auto name = from.text(NFTA_SET_NAME);
+      const bool isNamed = std::ranges::any_of(
+          table_.sets, [&](const Set& set) { return name && set.name == *name; });
+      if (name && !isNamed) unnamed.push_back(*name);
+      into.putU32(NFTA_SET_ID, __builtin_bswap32(++id));
+      return copy(from, kSet, into);
+    });
+    for (const std::string& set : unnamed) each(kElement, set, copyElements);
+    each(kRule, {}, [](const Attributes& from, Message& into) { return copy(from, kRule, into); });
+    if (!isKnown_) return std::nullopt;
+    return std::move(bytes_);
+  }
+
+ private:
+  void put(const Message& message) {
+    isKnown_ = isKnown_ && message.valid();
+    const auto bytes = message.encode(0);
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+  /// Added first, it can be deleted whether it was there or not.
+  void putTable() {
+    for (const unsigned type : {NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE, NFT_MSG_NEWTABLE}) {
+      Message message = nftMessage(type, type == NFT_MSG_NEWTABLE ? kCreate : 0, family_);
+      message.put(NFTA_TABLE_NAME, table_.name);
+      put(message);
+    }
+  }
+  template <class Copy>
+  void each(const Kind& kind, const std::string& set, Copy copyOne) {
+    Message request = nftMessage(kind.get, NLM_F_DUMP, family_);
+    // The table's is the first attribute of all of them.
+    request.put(NFTA_SET_TABLE, table_.name);
+    if (!set.empty()) request.put(NFTA_SET_ELEM_LIST_SET, set);
+    const Status done = socket_.dump(request, [&](const netlink::Frame& frame) {
+      const auto from = Attributes::parse(frame.payload, sizeof(nfgenmsg));
+      Message message = nftMessage(kind.create, kind.flags, family_);
+      isKnown_ = isKnown_ && from && copyOne(*from, message);
+      if (isKnown_) put(message);
+    });
+    isKnown_ = isKnown_ && done;
+  }
+
+  const Table& table_;
+  BatchSocket& socket_;
+  const std::uint8_t family_;
+  std::vector<std::uint8_t> bytes_;
+  bool isKnown_ = true;
+};
+
+/// In a namespace where there is no device but `lo`.
+Result<std::vector<std::uint8_t>> readIn(const Fd& netns, const Table& table) {
+  Table there = table;
+  for (Chain& chain : there.chains) {
+    if (!chain.device.empty()) chain.device = "lo";
+  }
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  MULTINET_TRY(auto committer, Committer::open());
+  MULTINET_CHECK(committer.commit(renderReplace(there)));
+  auto messages = dumpSkeleton(table);
+  if (messages) return std::move(*messages);
+  return fail(Code::Internal, "Unknown",
+              "read table " + table.name + ": the kernel tells something of it that isn't known");
+}
+
+}  // namespace
+
+std::optional<std::vector<std::uint8_t>> dumpSkeleton(const Table& table) {
+  auto socket = BatchSocket::open();
+  if (!socket) return std::nullopt;
+  return Reader(table, *socket).read();
+}
+
+const std::vector<std::uint8_t>* Skeletons::of(const Table& table) {
+  const std::lock_guard lock(mutex_);
+  auto known =
+      std::ranges::find_if(known_, [&](const Known& one) { return sameShape(one.table, table); });
+  if (known == known_.end()) {
+    if (known_.size() >= kMostTables) return nullptr;
+    Table empty = table;
+    for (Set& set : empty.sets) set.elements.clear();
+    auto netns = netns::make();
+    auto messages = netns ? readIn(*netns, empty) : fail(netns.error());
+    if (!messages) {
+      log::info("tables of nftables are committed by libnftables alone, which takes longer",
+                {{"table", table.name}, {"error", messages.error()}});
+      messages.emplace();
+    }
+    known = known_.insert(known_.end(), {std::move(empty), std::move(*messages)});
+  }
+  return known->messages.empty() ? nullptr : &known->messages;
+}
+
+std::size_t Skeletons::size() const {
+  const std::lock_guard lock(mutex_);
+  return known_.size();
+}
+
+}  // namespace multinet::nft
