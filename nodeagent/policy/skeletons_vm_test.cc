@@ -1,0 +1,21 @@
+// The agent's tables by the kernel's own messages, on another kernel.
+#include "nodeagent/policy/skeletons_fixture.h"
+
+namespace multinet::agent::policing {
+namespace {
+
+TEST_F(SkeletonsTest, AnotherKernelTakesTheTablesOfPodsToo) {
+  for (const nft::Table& table : ofPods()) {
+    expectTaken(table);
+    expectSame(table);
+  }
+  EXPECT_TRUE(unknown_.empty()) << unknown_.front();
+}
+
+TEST_F(SkeletonsTest, AndThoseOfNodesAreTheSameByWhoeverCommitsThem) {
+  for (const nft::Table& table : ofNodes()) expectSame(table);
+  if (!unknown_.empty()) GTEST_SKIP() << kLacks << unknown_.front();
+}
+
+}  // namespace
+}  // namespace multinet::agent::policing
