@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -74,14 +75,20 @@ Result<BatchSocket> BatchSocket::open() {
   return BatchSocket(std::move(fd));
 }
 
+/// What was left unread of an earlier one's refusals keeps a full socket from being told more.
 Status BatchSocket::send(const std::vector<std::uint8_t>& bytes) const {
+  std::array<char, 1> one{};
+  for (;;) {
+    const ssize_t size = ::recv(fd_.get(), one.data(), one.size(), MSG_DONTWAIT);
+    if (size < 0 && errno != EINTR && errno != ENOBUFS) break;
+  }
   if (::send(fd_.get(), bytes.data(), bytes.size(), 0) >= 0) return {};
   const int error = errno;
   return refused(error == EMSGSIZE ? Code::ResourceExhausted : Code::Unavailable, error);
 }
 
 /// The last message is acknowledged after all are committed; before that the kernel says what it
-/// refused, of a message or of the whole as its first.
+/// refused, of a message or of the whole as its first. The first such word is the answer.
 Status BatchSocket::commit(Batch batch) {
   if (!batch.valid_) return refused(Code::ResourceExhausted, EMSGSIZE);
   const std::size_t end = batch.bytes_.size();
@@ -145,7 +152,8 @@ Status BatchSocket::receive(std::uint32_t first, std::uint32_t last,
   std::vector<std::uint8_t> reply(kReply);
   for (;;) {
     const ssize_t size = ::recv(fd_.get(), reply.data(), reply.size(), 0);
-    if (size < 0 && errno == EINTR) continue;
+    // More was refused than the socket has room to be told of: the first of it is there.
+    if (size < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
     if (size < 0) return refused(Code::Unavailable, errno);
     MULTINET_TRY(const auto frames,
                  netlink::parseFrames({reply.data(), static_cast<std::size_t>(size)}));

@@ -1,10 +1,13 @@
 // libnftables against the kernel, in the test's own namespace.
 #include <gtest/gtest.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netlink.h>
 
 #include <atomic>
 #include <thread>
 #include <vector>
 
+#include "lib/nft/batch.h"
 #include "lib/nft/committer.h"
 #include "lib/nft/elements.h"
 #include "lib/nft/generation.h"
@@ -272,16 +275,97 @@ TEST(NftCommit, ATableIsTheSameByTheKernelsOwnMessages) {
   ASSERT_TRUE(committer.commit(renderDelete(second.name)));
 }
 
+TEST(NftCommit, WhatIsntKnownOrIsRefusedIsLibnftables) {
+  auto committer = Committer::open().value();
+  Skeletons skeletons;
+  // Elements of sets within rules that count.
+  Table table = sample();
+  table.chains[0].rules.emplace_back("udp dport { 80 counter, 90 counter } drop");
+  EXPECT_EQ(skeletons.of(table), nullptr);
+  EXPECT_EQ(skeletons.size(), 1U);
+  ASSERT_TRUE(committer.replace({&table}, skeletons));
+  EXPECT_TRUE(committer.matches(table).value());
+  // Of another table than is said: the kernel refuses elements of sets that aren't there.
+  int asked = 0;
+  Skeletons wrong([&](const Table&) {
+    ++asked;
+    return readSkeleton({"multinet_other", {}, {}});
+  });
+  table = sample();
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(committer.commit(renderDelete(table.name)));
+    ASSERT_NE(wrong.of(table), nullptr);
+    ASSERT_TRUE(committer.replace({&table}, wrong));
+    EXPECT_TRUE(committer.matches(table).value());
+    EXPECT_FALSE(committer.exists("multinet_other").value()) << "all or nothing";
+  }
+  EXPECT_EQ(asked, 1);
+  ASSERT_TRUE(committer.commit(renderDelete(table.name)));
+}
+
+TEST(NftCommit, WhatCantBeReadNowIsReadLater) {
+  auto committer = Committer::open().value();
+  int asked = 0;
+  Skeletons skeletons([&](const Table& table) -> Result<std::vector<std::uint8_t>> {
+    if (++asked == 1) return fail(Code::ResourceExhausted, "TooMany", "make network namespace");
+    return readSkeleton(table);
+  });
+  const Table table = sample();
+  ASSERT_TRUE(committer.replace({&table}, skeletons));
+  EXPECT_TRUE(committer.matches(table).value());
+  EXPECT_EQ(skeletons.size(), 0U);
+  EXPECT_NE(skeletons.of(table), nullptr);
+  // Not more than a bound is kept.
+  Table other = table;
+  constexpr std::size_t kMost = 64;
+  while (asked < 100) {
+    other.counters.push_back("c" + std::to_string(asked));
+    if (skeletons.of(other) == nullptr) break;
+  }
+  EXPECT_EQ(skeletons.size(), kMost);
+  ASSERT_TRUE(committer.replace({&other}, skeletons));
+  EXPECT_TRUE(committer.matches(other).value());
+  ASSERT_TRUE(committer.commit(renderDelete(table.name)));
+}
+
+TEST(NftCommit, TheFirstOfManyRefusalsIsTheAnswer) {
+  auto socket = BatchSocket::open().value();
+  constexpr int kMany = 3000;
+  Batch batch;
+  for (int i = 0; i < kMany; ++i) {
+    netlink::Message message = nftMessage(NFT_MSG_DELTABLE, 0, familyOf("inet"));
+    message.put(NFTA_TABLE_NAME, std::string("multinet_nobody"));
+    batch.put(message);
+  }
+  const Status done = socket.commit(std::move(batch));
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, Code::Internal);
+  EXPECT_NE(done.error().message.find("No such file"), std::string::npos) << done.error().message;
+  // What the socket wasn't told of disturbs nobody.
+  EXPECT_FALSE(socket.hasTable("multinet_nobody", "inet").value());
+  Batch table;
+  netlink::Message message = nftMessage(NFT_MSG_NEWTABLE, NLM_F_CREATE, familyOf("inet"));
+  message.put(NFTA_TABLE_NAME, std::string("multinet_somebody"));
+  table.put(message);
+  ASSERT_TRUE(socket.commit(std::move(table)));
+  EXPECT_TRUE(socket.hasTable("multinet_somebody", "inet").value());
+  ASSERT_TRUE(Committer::open().value().commit(renderDelete("multinet_somebody")));
+}
+
 TEST(NftCommit, ManyElementsOfAWholeTableAreOneTransaction) {
   auto committer = Committer::open().value();
   auto generation = Generation::open().value();
   Skeletons skeletons;
   Table table = sample();
   for (unsigned i = 1; i <= 3000; ++i) table.sets[0].elements.insert(std::to_string(i));
+  const Table second = typed();
   const auto before = generation.read().value();
-  ASSERT_TRUE(committer.replace({&table}, skeletons));
+  ASSERT_TRUE(committer.replace({&table, &second}, skeletons));
   EXPECT_EQ(generation.read().value(), before + 1);
+  EXPECT_EQ(skeletons.size(), 2U);
   EXPECT_TRUE(committer.matches(table).value());
+  EXPECT_TRUE(committer.matches(second).value());
+  ASSERT_TRUE(committer.commit(renderDelete(second.name, second.family)));
   Table bad = table;
   bad.chains[0].hook = "nowhere";
   EXPECT_FALSE(committer.replace({&bad}, skeletons));

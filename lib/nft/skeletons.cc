@@ -137,7 +137,8 @@ class Reader {
   Reader(const Table& table, BatchSocket& socket)
       : table_(table), socket_(socket), family_(familyOf(table.family)) {}
 
-  std::optional<std::vector<std::uint8_t>> read() {
+  /// nullopt where something isn't known.
+  Result<std::optional<std::vector<std::uint8_t>>> read() {
     putTable();
     std::vector<std::string> unnamed;
     // Chains before elements that name them, sets before rules, and elements before a rule has
@@ -157,6 +158,7 @@ class Reader {
     });
     for (const std::string& set : unnamed) each(kElement, set, copyElements);
     each(kRule, {}, [](const Attributes& from, Message& into) { return copy(from, kRule, into); });
+    MULTINET_CHECK(dumped_);
     if (!isKnown_) return std::nullopt;
     return std::move(bytes_);
   }
@@ -181,13 +183,13 @@ class Reader {
     // The table's is the first attribute of all of them.
     request.put(NFTA_SET_TABLE, table_.name);
     if (!set.empty()) request.put(NFTA_SET_ELEM_LIST_SET, set);
-    const Status done = socket_.dump(request, [&](const netlink::Frame& frame) {
+    if (!dumped_) return;
+    dumped_ = socket_.dump(request, [&](const netlink::Frame& frame) {
       const auto from = Attributes::parse(frame.payload, sizeof(nfgenmsg));
       Message message = nftMessage(kind.create, kind.flags, family_);
       isKnown_ = isKnown_ && from && copyOne(*from, message);
       if (isKnown_) put(message);
     });
-    isKnown_ = isKnown_ && done;
   }
 
   const Table& table_;
@@ -195,29 +197,26 @@ class Reader {
   const std::uint8_t family_;
   std::vector<std::uint8_t> bytes_;
   bool isKnown_ = true;
+  Status dumped_;
 };
-
-/// In a namespace where there is no device but `lo`.
-Result<std::vector<std::uint8_t>> readIn(const Fd& netns, const Table& table) {
-  Table there = table;
-  for (Chain& chain : there.chains) {
-    if (!chain.device.empty()) chain.device = "lo";
-  }
-  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
-  MULTINET_TRY(auto committer, Committer::open());
-  MULTINET_CHECK(committer.commit(renderReplace(there)));
-  auto messages = dumpSkeleton(table);
-  if (messages) return std::move(*messages);
-  return fail(Code::Internal, "Unknown",
-              "read table " + table.name + ": the kernel tells something of it that isn't known");
-}
 
 }  // namespace
 
-std::optional<std::vector<std::uint8_t>> dumpSkeleton(const Table& table) {
-  auto socket = BatchSocket::open();
-  if (!socket) return std::nullopt;
-  return Reader(table, *socket).read();
+Result<std::vector<std::uint8_t>> readSkeleton(const Table& table) {
+  Table there = table;
+  // No other device is in a new namespace.
+  for (Chain& chain : there.chains) {
+    if (!chain.device.empty()) chain.device = "lo";
+  }
+  MULTINET_TRY(const Fd netns, netns::make());
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns));
+  MULTINET_TRY(auto committer, Committer::open());
+  MULTINET_CHECK(committer.commit(renderReplace(there)));
+  MULTINET_TRY(auto socket, BatchSocket::open());
+  MULTINET_TRY(auto messages, Reader(table, socket).read());
+  if (messages) return *std::move(messages);
+  return fail(Code::Internal, "Unknown",
+              "read table " + table.name + ": the kernel tells something of it that isn't known");
 }
 
 const std::vector<std::uint8_t>* Skeletons::of(const Table& table) {
@@ -228,8 +227,11 @@ const std::vector<std::uint8_t>* Skeletons::of(const Table& table) {
     if (known_.size() >= kMostTables) return nullptr;
     Table empty = table;
     for (Set& set : empty.sets) set.elements.clear();
-    auto netns = netns::make();
-    auto messages = netns ? readIn(*netns, empty) : fail(netns.error());
+    auto messages = read_(empty);
+    if (!messages && messages.error().code != Code::Internal) {
+      log::debug("can't read a table of nftables now", {{"error", messages.error()}});
+      return nullptr;
+    }
     if (!messages) {
       log::info("tables of nftables are committed by libnftables alone, which takes longer",
                 {{"table", table.name}, {"error", messages.error()}});

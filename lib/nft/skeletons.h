@@ -4,23 +4,32 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <mutex>
-#include <optional>
+#include <utility>
 #include <vector>
 
+#include "lib/base/result.h"
 #include "lib/nft/model.h"
 
 namespace multinet::nft {
 
+/// The messages of a table in a namespace of its own. Internal where the kernel refuses the table
+/// or something in it isn't known: so it is each time. Else what is missing at the moment.
+[[nodiscard]] Result<std::vector<std::uint8_t>> readSkeleton(const Table& table);
+
 /// Any thread; the first to ask for a table waits for libnftables (some 30 ms).
 class Skeletons {
  public:
+  using Read = std::function<Result<std::vector<std::uint8_t>>(const Table&)>;
+  /// `read`: as readSkeleton() does it; the table is without elements.
+  explicit Skeletons(Read read = readSkeleton) : read_(std::move(read)) {}
   /// Messages that put such a table, without elements, in place of whatever has its name. Null
   /// where something in it isn't known here, a namespace can't be made, or there are too many
   /// tables: then it is libnftables' matter. They live as long as this.
   [[nodiscard]] const std::vector<std::uint8_t>* of(const Table& table);
-  /// How many tables were read.
+  /// How many tables are kept, at most 64 of some KiB.
   [[nodiscard]] std::size_t size() const;
 
  private:
@@ -28,13 +37,9 @@ class Skeletons {
     Table table;                         ///< without elements
     std::vector<std::uint8_t> messages;  ///< none: not to be had
   };
+  const Read read_;
   mutable std::mutex mutex_;
   std::list<Known> known_;
 };
-
-/// The messages, as the kernel has the table in the namespace of the calling thread, where there is
-/// no other; nullopt where something in it isn't known. `table` says on which devices its chains
-/// are.
-[[nodiscard]] std::optional<std::vector<std::uint8_t>> dumpSkeleton(const Table& table);
 
 }  // namespace multinet::nft
