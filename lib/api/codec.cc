@@ -42,6 +42,15 @@ nlohmann::json KindTraits<api::PodNetworkPolicy>::encode(const api::PodNetworkPo
   return encodeObject(object);
 }
 
+Result<api::ClusterPodNetworkPolicy> KindTraits<api::ClusterPodNetworkPolicy>::decode(
+    const simdjson::dom::element& object) {
+  return decodeObject<api::ClusterPodNetworkPolicy>(object);
+}
+nlohmann::json KindTraits<api::ClusterPodNetworkPolicy>::encode(
+    const api::ClusterPodNetworkPolicy& object) {
+  return encodeObject(object);
+}
+
 Result<api::PodNetworkPolicySlice> KindTraits<api::PodNetworkPolicySlice>::decode(
     const simdjson::dom::element& object) {
   return decodeObject<api::PodNetworkPolicySlice>(object);

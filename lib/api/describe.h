@@ -2,6 +2,7 @@
 // these; everybody else goes through KindTraits.
 #pragma once
 
+#include "lib/api/cluster_pod_network_policy.h"
 #include "lib/api/health_check.h"
 #include "lib/api/network_peer.h"
 #include "lib/api/node_network_set.h"
@@ -375,6 +376,85 @@ void describe(V& v, typename V::template Ref<PodNetworkPolicyStatus> status) {
 
 template <class V>
 void describe(V& v, typename V::template Ref<PodNetworkPolicy> policy) {
+  v.field("metadata", policy.metadata);
+  v.required("spec", policy.spec);
+  v.field("status", policy.status);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<NamespacedPods> pods) {
+  v.required("namespaceSelector", pods.namespaceSelector);
+  v.required("podSelector", pods.podSelector);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ClusterPolicySubject> subject) {
+  v.field("namespaces", subject.namespaces);
+  v.field("pods", subject.pods);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ClusterPolicyPeer> peer) {
+  v.field("namespaces", peer.namespaces);
+  v.field("pods", peer.pods);
+  v.field("networks", peer.networks);
+  v.field("nodes", peer.nodes);
+  v.field("domainNames", peer.domainNames);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ClusterPolicyPortRange> range) {
+  v.required("start", range.start);
+  v.required("end", range.end);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ClusterPolicyPort> port) {
+  v.field("number", port.number);
+  v.field("range", port.range);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ClusterPolicyTransport> transport) {
+  v.field("destinationPort", transport.destinationPort);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ClusterPolicyProtocol> protocol) {
+  v.field("tcp", protocol.tcp);
+  v.field("udp", protocol.udp);
+  v.field("sctp", protocol.sctp);
+  v.field("destinationNamedPort", protocol.destinationNamedPort);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ClusterPolicyIngressRule> rule) {
+  v.field("name", rule.name);
+  v.required("action", rule.action);
+  v.required("from", rule.peers);
+  v.field("protocols", rule.protocols);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ClusterPolicyEgressRule> rule) {
+  v.field("name", rule.name);
+  v.required("action", rule.action);
+  v.required("to", rule.peers);
+  v.field("protocols", rule.protocols);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ClusterPodNetworkPolicySpec> spec) {
+  v.required("podNetworkNames", spec.podNetworkNames);
+  v.required("tier", spec.tier);
+  v.required("priority", spec.priority);
+  v.required("subject", spec.subject);
+  v.field("ingress", spec.ingress);
+  v.field("egress", spec.egress);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<ClusterPodNetworkPolicy> policy) {
   v.field("metadata", policy.metadata);
   v.required("spec", policy.spec);
   v.field("status", policy.status);

@@ -6,6 +6,7 @@
 
 #include "lib/api/names.h"
 #include "lib/api/parts.h"
+#include "lib/api/policy_parts.h"
 #include "lib/api/service.h"
 #include "lib/api/spelling.h"
 
@@ -15,41 +16,6 @@ namespace {
 using parts::broken;
 
 constexpr std::int32_t kMaxPort = 65535;
-
-void checkCount(std::size_t count, std::size_t most, const std::string& path,
-                const std::string& what, Report& report) {
-  if (count <= most) return;
-  report.violations.push_back(broken(
-      path, std::to_string(count) + " " + what, "are too many",
-      "write at most " + std::to_string(most) + "; several policies add up to one", "TooMany"));
-}
-
-void checkNetworks(const std::vector<std::string>& names, Report& report) {
-  const std::string path = "spec.podNetworkNames";
-  if (names.empty()) {
-    report.violations.push_back(broken(path, "", "is missing",
-                                       "name the networks on which it holds, at least one",
-                                       "NetworksMissing"));
-  }
-  checkCount(names.size(), kMaxPolicyNetworks, path, "networks", report);
-  std::set<std::string> seen;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const std::string& name = names[i];
-    if (name == "default" || name == "eth0") {
-      report.violations.push_back(broken(
-          parts::at(path, i), name, "is the cluster's own network, which isn't Multinet's",
-          "write a NetworkPolicy for it, and here the name of a PodNetwork", "ClusterNetwork"));
-    } else if (!isDnsLabel(name)) {
-      report.violations.push_back(broken(parts::at(path, i), name, "is no network's name",
-                                         "write the name of a PodNetwork, of a-z, 0-9 and '-'",
-                                         "IllegalName"));
-    }
-    if (!seen.insert(name).second) {
-      report.violations.push_back(
-          broken(parts::at(path, i), name, "stands twice", "write each network once", "Duplicate"));
-    }
-  }
-}
 
 void checkTypes(const PodNetworkPolicySpec& spec, Report& report) {
   const std::string path = "spec.policyTypes";
@@ -71,39 +37,12 @@ void checkTypes(const PodNetworkPolicySpec& spec, Report& report) {
   warn("egress", PolicyType::Egress, !spec.egress.empty());
 }
 
-void checkSelector(const k8s::LabelSelector& selector, const std::string& path, Report& report) {
-  if (const auto valid = k8s::validate(selector); !valid) {
-    report.violations.push_back(broken(path, "", valid.error().message,
-                                       "write labels that such an object can have",
-                                       "InvalidSelector"));
-  }
-}
-
-/// Nothing where it can't be read, which is told.
-std::optional<IpPrefix> readPrefix(const std::string& text, const std::string& path,
-                                   Report& report) {
-  const auto prefix = IpPrefix::parse(text);
-  if (prefix) return *prefix;
-  const auto address = InterfaceAddress::parse(text);
-  if (address) {
-    report.violations.push_back(broken(path, text, "has host bits set",
-                                       "write " + IpPrefix(address->address, address->length).str(),
-                                       "HostBitsSet"));
-  } else {
-    report.violations.push_back(broken(path, text, text.empty() ? "is missing" : "is no prefix",
-                                       "write one such as 10.20.0.0/16, or 10.20.0.5/32 for one "
-                                       "address",
-                                       "InvalidCIDR"));
-  }
-  return std::nullopt;
-}
-
 void checkBlock(const PolicyIpBlock& block, const std::string& path, Report& report) {
-  const auto cidr = readPrefix(block.cidr, path + ".cidr", report);
-  checkCount(block.except.size(), kMaxPolicyExcept, path + ".except", "exceptions", report);
+  const auto cidr = parts::readPrefix(block.cidr, path + ".cidr", report);
+  parts::checkCount(block.except.size(), kMaxPolicyExcept, path + ".except", "exceptions", report);
   for (std::size_t i = 0; i < block.except.size(); ++i) {
     const std::string at = parts::at(path + ".except", i);
-    const auto except = readPrefix(block.except[i], at, report);
+    const auto except = parts::readPrefix(block.except[i], at, report);
     if (!except || !cidr || (cidr->contains(*except) && *cidr != *except)) continue;
     report.violations.push_back(
         broken(at, block.except[i],
@@ -125,9 +64,9 @@ void checkPeer(const PolicyPeer& peer, const std::string& path, Report& report) 
                "write podSelector, namespaceSelector or ipBlock; for everybody leave the list out",
                "PeerMissing"));
   }
-  if (peer.podSelector) checkSelector(*peer.podSelector, path + ".podSelector", report);
+  if (peer.podSelector) parts::checkSelector(*peer.podSelector, path + ".podSelector", report);
   if (peer.namespaceSelector) {
-    checkSelector(*peer.namespaceSelector, path + ".namespaceSelector", report);
+    parts::checkSelector(*peer.namespaceSelector, path + ".namespaceSelector", report);
   }
   if (peer.ipBlock) checkBlock(*peer.ipBlock, path + ".ipBlock", report);
 }
@@ -160,8 +99,8 @@ void checkPort(const PolicyPort& port, const std::string& path, Report& report) 
 
 void checkRule(const PolicyRule& rule, const std::string& path, const std::string& peers,
                Report& report) {
-  checkCount(rule.peers.size(), kMaxPolicyPeers, path + "." + peers, "peers", report);
-  checkCount(rule.ports.size(), kMaxPolicyPorts, path + ".ports", "ports", report);
+  parts::checkCount(rule.peers.size(), kMaxPolicyPeers, path + "." + peers, "peers", report);
+  parts::checkCount(rule.ports.size(), kMaxPolicyPorts, path + ".ports", "ports", report);
   const std::string peersPath = path + "." + peers;
   for (std::size_t i = 0; i < rule.peers.size(); ++i) {
     checkPeer(rule.peers[i], parts::at(peersPath, i), report);
@@ -199,8 +138,8 @@ std::size_t countResolved(const PodNetworkPolicySpec& spec) {
 void checkWhole(const PodNetworkPolicy& policy, Report& report) {
   const std::size_t resolved =
       countResolved(policy.spec) * std::max<std::size_t>(policy.spec.podNetworkNames.size(), 1);
-  checkCount(resolved, kMaxPolicyResolved, "spec",
-             "selected peers (on egress times names of ports) on its networks", report);
+  parts::checkCount(resolved, kMaxPolicyResolved, "spec",
+                    "selected peers (on egress times names of ports) on its networks", report);
   if (!report.violations.empty()) return;
   const std::size_t bytes =
       k8s::KindTraits<PodNetworkPolicy>::encode(policy).at("spec").dump().size();
@@ -267,23 +206,6 @@ void warnOfBlocks(const PolicyRule& rule, const std::string& path,
   }
 }
 
-void warnOfNetwork(const PodNetwork& network, const std::string& path, Report& report) {
-  const std::string& name = network.metadata.name;
-  if (!isPoliced(network.spec)) {
-    report.warnings.push_back({path, name,
-                               "is of type IPVlan and mode L3S, on whose interfaces nodes don't "
-                               "enforce policies: pods run, and status.notEnforced names them",
-                               "", "TypeNotCovered", Code::Ok});
-  }
-  if (network.spec.portSecurity != PortSecurity::Enforced) {
-    report.warnings.push_back({path, name,
-                               "has portSecurity " +
-                                   std::string(api::name(network.spec.portSecurity)) +
-                                   ", so its pods can take the addresses of allowed peers",
-                               "", "AddressesForgeable", Code::Ok});
-  }
-}
-
 bool hasPodPeers(const PodNetworkPolicySpec& spec) {
   const auto selects = [](const PolicyRule& rule) {
     return std::ranges::any_of(rule.peers, [](const PolicyPeer& peer) { return !peer.ipBlock; });
@@ -320,11 +242,11 @@ bool PodNetworkPolicySpec::isolates(PolicyType direction) const {
 Report validate(const PodNetworkPolicy& policy) {
   const auto& spec = policy.spec;
   Report report;
-  checkNetworks(spec.podNetworkNames, report);
-  checkSelector(spec.podSelector, "spec.podSelector", report);
+  parts::checkNetworks(spec.podNetworkNames, report);
+  parts::checkSelector(spec.podSelector, "spec.podSelector", report);
   checkTypes(spec, report);
-  checkCount(spec.ingress.size(), kMaxPolicyRules, "spec.ingress", "rules", report);
-  checkCount(spec.egress.size(), kMaxPolicyRules, "spec.egress", "rules", report);
+  parts::checkCount(spec.ingress.size(), kMaxPolicyRules, "spec.ingress", "rules", report);
+  parts::checkCount(spec.egress.size(), kMaxPolicyRules, "spec.egress", "rules", report);
   for (std::size_t i = 0; i < spec.ingress.size(); ++i) {
     const auto path = parts::at("spec.ingress", i);
     checkRule(spec.ingress[i], path, "from", report);
@@ -343,14 +265,12 @@ Report validate(const PodNetworkPolicy& policy, const Catalog& catalog) {
   const auto& spec = policy.spec;
   Report report = validate(policy);
   const auto networks = openNetworks(policy, catalog, report);
-  for (const auto& network : networks) warnOfNetwork(network, "spec.podNetworkNames", report);
+  for (const auto& network : networks)
+    parts::warnOfNetwork(network, "spec.podNetworkNames", report);
   if (hasPodPeers(spec)) {
     for (const auto& network : networks) {
       if (!network.spec.ipam.subnets.empty()) continue;
-      report.warnings.push_back({"spec.podNetworkNames", network.metadata.name,
-                                 "has no subnets, so no pod is known by its address there: peers "
-                                 "that are selected match nothing",
-                                 "", "NoAddresses", Code::Ok});
+      parts::warnOfNoAddresses(network, report);
     }
   }
   if (networks.empty()) return report;

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/api/cluster_pod_network_policy.h"
 #include "lib/api/pod_network_policy.h"
 #include "lib/api/pod_network_service.h"
 #include "lib/api/reservations.h"
@@ -84,6 +85,17 @@ template <>
 inline constexpr std::array kSpellings<api::PolicyType>{
     std::pair{api::PolicyType::Ingress, std::string_view("Ingress")},
     std::pair{api::PolicyType::Egress, std::string_view("Egress")},
+};
+template <>
+inline constexpr std::array kSpellings<api::ClusterPolicyTier>{
+    std::pair{api::ClusterPolicyTier::Admin, std::string_view("Admin")},
+    std::pair{api::ClusterPolicyTier::Baseline, std::string_view("Baseline")},
+};
+template <>
+inline constexpr std::array kSpellings<api::ClusterPolicyAction>{
+    std::pair{api::ClusterPolicyAction::Accept, std::string_view("Accept")},
+    std::pair{api::ClusterPolicyAction::Deny, std::string_view("Deny")},
+    std::pair{api::ClusterPolicyAction::Pass, std::string_view("Pass")},
 };
 template <>
 inline constexpr std::array kSpellings<api::PolicyPlace>{
