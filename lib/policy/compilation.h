@@ -13,6 +13,7 @@
 
 #include "lib/policy/layout.h"
 #include "lib/policy/program.h"
+#include "lib/policy/steps.h"
 
 namespace multinet::policy {
 
@@ -36,22 +37,13 @@ class Compilation {
   [[nodiscard]] Compiled take() { return {std::move(program_), std::move(cut_)}; }
 
  private:
-  /// Something that is allowed: to whom, and how.
-  struct Entry {
-    std::string peers;  // key; empty: everybody
-    std::optional<api::Protocol> protocol;
-    std::uint16_t first = 0;
-    std::uint16_t last = 0;
-    auto operator<=>(const Entry&) const = default;
-  };
-  using Entries = std::set<Entry>;
   class Reader;
 
   void addAllPermits();
-  [[nodiscard]] std::set<Permit> permitsOf(Number subject, const Entries& entries) const;
+  [[nodiscard]] std::set<Permit> permitsOf(Number subject, const Steps& steps) const;
 
   std::size_t mostPermits_;
-  std::map<Number, Entries> entries_;  ///< by subject
+  std::map<Number, Steps> steps_;  ///< by subject
   Layout layout_;
   std::uint64_t shape_ = 0;  ///< of the layout that the permits are of
   Program program_;

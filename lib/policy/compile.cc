@@ -44,39 +44,111 @@ class Compilation::Reader {
       : network_(network), source_(source), numbers_(numbers) {}
 
   void isolate(const Subject& subject, PolicyType direction, std::map<PodKey, Number>& subjects) {
-    const Pod& pod = *subject.pod;
-    Entries entries;
-    bool isolated = subject.closed;
-    for (const auto* policy : subject.policies) {
-      if (subject.closed || !policy->spec.isolates(direction)) continue;
-      if (!match::selects(*policy, pod, network_.name)) continue;
-      isolated = true;
-      match::eachRule(policy->spec, direction, [&](std::size_t, const api::PolicyRule& rule) {
-        addRule(*policy, rule, direction, pod, entries);
-      });
-    }
-    if (!isolated) {
-      if (network_.defaultPolicy == api::DefaultPolicy::Allow) return;
-      if (network_.defaultPolicy == api::DefaultPolicy::SameNamespace) {
-        entries.insert({use(&source_.podsIn(pod.key.nameSpace)), std::nullopt, 0, 0});
+    Steps steps;
+    if (!subject.closed) {
+      const auto cluster = clusterOf(subject);
+      addTier(cluster, Tier::Admin, *subject.pod, direction, steps);
+      if (!addNamespaced(subject, direction, steps)) {
+        addTier(cluster, Tier::Baseline, *subject.pod, direction, steps);
+        if (!addDefault(*subject.pod, steps)) return;
       }
     }
-    Key key('s');
-    for (const auto& entry : entries) {
-      key.add(entry.peers).add(entry.protocol ? k8s::spell(*entry.protocol) : "");
-      key.add(entry.first).add(entry.last);
+    if (isUnion(steps)) {
+      Step all;
+      for (Step& step : steps) all.entries.merge(step.entries);
+      steps.assign(1, std::move(all));
+    } else {
+      ordered_ = true;
+      used_.emplace(kAnyAddress, &any_);
     }
-    const Number number = numbers_.of(key.text());
-    subjects.emplace(pod.key, number);
-    entries_.emplace(number, std::move(entries));
+    const Number number = numbers_.of(keyOf(steps));
+    subjects.emplace(subject.pod->key, number);
+    steps_.emplace(number, std::move(steps));
   }
 
+  [[nodiscard]] bool ordered() const { return ordered_; }
   [[nodiscard]] const Layout::Peers& used() const { return used_; }
-  [[nodiscard]] std::map<Number, Entries> takeEntries() { return std::move(entries_); }
+  [[nodiscard]] std::map<Number, Steps> takeSteps() { return std::move(steps_); }
 
  private:
   /// A block's addresses stand in its key.
   static constexpr std::uint64_t kOfBlocks = 1;
+
+  /// Of the same text where the same is allowed in the same order.
+  static std::string keyOf(const Steps& steps) {
+    Key key(isUnion(steps) ? 's' : 'o');
+    for (const Step& step : steps) {
+      if (!isUnion(steps)) {
+        key.add(static_cast<std::int64_t>(step.tier)).add(k8s::spell(step.action));
+        key.add(static_cast<std::int64_t>(step.entries.size()));
+      }
+      for (const auto& entry : step.entries) {
+        key.add(entry.peers).add(entry.protocol ? k8s::spell(*entry.protocol) : "");
+        key.add(entry.first).add(entry.last);
+      }
+    }
+    return key.text();
+  }
+
+  [[nodiscard]] std::vector<const ClusterRules*> clusterOf(const Subject& subject) const {
+    std::vector<const ClusterRules*> out;
+    for (const auto* one : subject.cluster) {
+      if (selectsWithin(*one, *subject.pod, network_.name)) out.push_back(one);
+    }
+    std::ranges::sort(out,
+                      [](const auto* one, const auto* other) { return precedes(*one, *other); });
+    return out;
+  }
+
+  void addTier(const std::vector<const ClusterRules*>& policies, Tier tier, const Pod& pod,
+               PolicyType direction, Steps& steps) {
+    for (const auto* policy : policies) {
+      if (policy->tier != tier) continue;
+      for (const ClusterRule& rule : policy->of(direction)) {
+        Step step{tier, rule.action};
+        addRule(policy->as, rule.rule, direction, pod, step.entries);
+        if (!step.entries.empty()) steps.push_back(std::move(step));
+      }
+    }
+  }
+
+  /// Whether any policy of the pod's namespace isolates it.
+  bool addNamespaced(const Subject& subject, PolicyType direction, Steps& steps) {
+    Step step{Tier::Namespaced, api::ClusterPolicyAction::Accept};
+    bool isolated = false;
+    for (const auto* policy : subject.policies) {
+      if (!policy->spec.isolates(direction)) continue;
+      if (!match::selects(*policy, *subject.pod, network_.name)) continue;
+      isolated = true;
+      match::eachRule(policy->spec, direction, [&](std::size_t, const api::PolicyRule& rule) {
+        addRule(*policy, rule, direction, *subject.pod, step.entries);
+      });
+    }
+    if (!step.entries.empty()) steps.push_back(std::move(step));
+    return isolated;
+  }
+
+  /// False: everybody may, and nothing before that denies anything.
+  bool addDefault(const Pod& pod, Steps& steps) {
+    Step step{Tier::Default, api::ClusterPolicyAction::Accept};
+    switch (network_.defaultPolicy) {
+      case api::DefaultPolicy::Allow:
+        if (std::ranges::none_of(steps, [](const Step& one) {
+              return one.action == api::ClusterPolicyAction::Deny;
+            })) {
+          return false;
+        }
+        step.entries.insert(Entry{});
+        break;
+      case api::DefaultPolicy::SameNamespace:
+        step.entries.insert({use(&source_.podsIn(pod.key.nameSpace)), std::nullopt, 0, 0});
+        break;
+      case api::DefaultPolicy::Deny:
+        return true;
+    }
+    steps.push_back(std::move(step));
+    return true;
+  }
 
   void addRule(const api::PodNetworkPolicy& policy, const api::PolicyRule& rule,
                PolicyType direction, const Pod& subject, Entries& entries) {
@@ -133,7 +205,13 @@ class Compilation::Reader {
   std::map<const api::PolicyPeer*, const Named*> pods_;
   std::map<std::string, Named> blocks_;  // by key
   Layout::Peers used_;                   // likewise
-  std::map<Number, Entries> entries_;    // by subject
+  std::map<Number, Steps> steps_;        // by subject
+  bool ordered_ = false;
+  const Named any_{kAnyAddress,
+                   {{IpAddress(IpFamily::V4, 0), lastOf(IpFamily::V4)},
+                    {IpAddress(IpFamily::V6, 0), lastOf(IpFamily::V6)}},
+                   {},
+                   kOfBlocks};
 };
 
 Delta Compilation::compile(const std::vector<Subject>& subjects, const Network& network,
@@ -147,7 +225,8 @@ Delta Compilation::compile(const std::vector<Subject>& subjects, const Network& 
     reader.isolate(subject, PolicyType::Ingress, program_.ingress);
   }
   AddressChange addresses = layout_.set(reader.used(), numbers, program_.addresses);
-  entries_ = reader.takeEntries();
+  steps_ = reader.takeSteps();
+  program_.ordered = reader.ordered();
   addAllPermits();
   // All but the addresses, of which there may be many.
   AddressClasses all;
@@ -163,6 +242,7 @@ std::optional<Delta> Compilation::change(const MemberChange& members, Numbers& n
   if (!addresses) return std::nullopt;
   Delta out;
   out.addresses = *std::move(addresses);
+  out.ordered = program_.ordered;
   if (shape_ == layout_.shape()) return out;
   const std::set<Permit> before = std::exchange(program_.permits, {});
   addAllPermits();
@@ -178,8 +258,8 @@ void Compilation::addAllPermits() {
   cut_.clear();
   std::vector<std::pair<std::size_t, Number>> order;
   std::map<Number, std::set<Permit>> all;
-  for (const auto& [subject, entries] : entries_) {
-    auto& permits = all[subject] = permitsOf(subject, entries);
+  for (const auto& [subject, steps] : steps_) {
+    auto& permits = all[subject] = permitsOf(subject, steps);
     order.emplace_back(permits.size(), subject);
   }
   std::ranges::sort(order);
@@ -198,10 +278,11 @@ void Compilation::addAllPermits() {
   }
 }
 
-std::set<Permit> Compilation::permitsOf(Number subject, const Entries& entries) const {
+std::set<Permit> Compilation::permitsOf(Number subject, const Steps& steps) const {
+  if (!isUnion(steps)) return orderedPermits(subject, steps, layout_);
   // By class and protocol: which ports.
   std::map<std::pair<Number, std::optional<api::Protocol>>, std::vector<Ports>> all;
-  for (const auto& entry : entries) {
+  for (const auto& entry : steps.front().entries) {
     const Ports ports{entry.first, entry.last};
     if (entry.peers.empty()) {
       all[{kEverybody, entry.protocol}].push_back(ports);
@@ -234,9 +315,17 @@ Program compile(const World& world, const Network& network, Numbers& numbers) {
   std::vector<const api::PodNetworkPolicy*> policies;
   policies.reserve(world.policies.size());
   for (const auto& policy : world.policies) policies.push_back(&policy);
+  const std::vector<ClusterRules> cluster = orderedRules(world);
   std::vector<Subject> subjects;
   for (const auto& pod : world.pods) {
-    if (pod.on(network.name) != nullptr) subjects.push_back({&pod, policies});
+    if (pod.on(network.name) == nullptr) continue;
+    auto& subject = subjects.emplace_back(Subject{&pod, policies});
+    const auto labels = world.namespaces.find(pod.key.nameSpace);
+    for (const auto& one : cluster) {
+      const bool selects = selectsNamespace(
+          one.subject, labels == world.namespaces.end() ? nullptr : &labels->second);
+      if (selects) subject.cluster.push_back(&one);
+    }
   }
   WorldSource source(world, network.name);
   return compile(subjects, network, source, numbers).program;

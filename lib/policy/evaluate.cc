@@ -1,6 +1,7 @@
 #include "lib/policy/evaluate.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "lib/policy/match.h"
 
@@ -44,9 +45,9 @@ bool allowsByDefault(const Network& network, const End& end) {
   return network.defaultPolicy == api::DefaultPolicy::Allow;
 }
 
-Decision decide(const World& world, const Network& network, const Packet& packet, const End& end) {
-  if (end.subject == nullptr) return {};
-  if (end.subject == end.peer) return {true, Ground::Itself, "", 0, {}};
+/// What policies of the namespace say; nothing where none selects the interface.
+std::optional<Decision> decideNamespaced(const World& world, const Network& network,
+                                         const Packet& packet, const End& end) {
   Decision out{false, Ground::NoRule, "", 0, {}};
   for (const auto& policy : world.policies) {
     if (!policy.spec.isolates(end.direction)) continue;
@@ -64,8 +65,55 @@ Decision decide(const World& world, const Network& network, const Packet& packet
       out.rule = at;
     });
   }
-  if (out.isolatedBy.empty()) return {allowsByDefault(network, end), Ground::Default, "", 0, {}};
+  if (out.isolatedBy.empty()) return std::nullopt;
   return out;
+}
+
+/// Policies of the cluster that select an end, in order.
+using Cluster = std::vector<ClusterRules>;
+
+Cluster clusterOf(const World& world, const Network& network, const Pod& pod) {
+  Cluster out = orderedRules(world);
+  const auto labels = world.namespaces.find(pod.key.nameSpace);
+  std::erase_if(out, [&](const ClusterRules& one) {
+    return !selectsNamespace(one.subject,
+                             labels == world.namespaces.end() ? nullptr : &labels->second) ||
+           !selectsWithin(one, pod, network.name);
+  });
+  return out;
+}
+
+/// Nothing: none of the tier's rules fits, or one passes it on, which `passedBy` tells.
+std::optional<Decision> decideTier(const Cluster& cluster, Tier tier, const World& world,
+                                   const Packet& packet, const End& end,
+                                   std::vector<std::string>& passedBy) {
+  for (const auto& policy : cluster) {
+    if (policy.tier != tier) continue;
+    const std::string& name = policy.as.metadata.name;
+    for (const auto& rule : policy.of(end.direction)) {
+      if (!allowsPort(rule.rule, packet, end) || !allowsPeer(rule.rule, "", end, world)) continue;
+      if (rule.action == api::ClusterPolicyAction::Pass) {
+        passedBy.push_back(name + " rule " + std::to_string(rule.at));
+        return std::nullopt;
+      }
+      const bool accepts = rule.action == api::ClusterPolicyAction::Accept;
+      return Decision{accepts, Ground::Cluster, name, rule.at, {}, tier, rule.name};
+    }
+  }
+  return std::nullopt;
+}
+
+Decision decide(const World& world, const Network& network, const Packet& packet, const End& end) {
+  if (end.subject == nullptr) return {};
+  if (end.subject == end.peer) return {true, Ground::Itself, "", 0, {}};
+  const Cluster cluster = clusterOf(world, network, *end.subject);
+  std::vector<std::string> passedBy;
+  auto out = decideTier(cluster, Tier::Admin, world, packet, end, passedBy);
+  if (!out) out = decideNamespaced(world, network, packet, end);
+  if (!out) out = decideTier(cluster, Tier::Baseline, world, packet, end, passedBy);
+  if (!out) out = Decision{allowsByDefault(network, end), Ground::Default, "", 0, {}};
+  out->passedBy = std::move(passedBy);
+  return *std::move(out);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/policy/tiers.h"
 #include "lib/policy/world.h"
 
 namespace multinet::policy {
@@ -30,15 +31,21 @@ enum class Ground : std::uint8_t {
   Itself,   ///< the pod speaks to itself
   Default,  ///< no policy selects the interface; the network's default holds
   Rule,     ///< a rule allows it
-  NoRule    ///< policies select the interface, and none of their rules allows it
+  NoRule,   ///< policies select the interface, and none of their rules allows it
+  Cluster   ///< a rule of a policy of the cluster accepts or denies it
 };
 
 struct Decision {
   bool allowed = true;
   Ground ground = Ground::NoPod;
-  std::string policy;                   ///< `shop/db`, of the rule; empty without one
+  std::string policy;                   ///< `shop/db`, of the rule; the name alone of a cluster's
   std::size_t rule = 0;                 ///< its place in `ingress` or `egress`
-  std::vector<std::string> isolatedBy;  ///< the policies that select the interface
+  std::vector<std::string> isolatedBy;  ///< the namespace's policies that select the interface,
+                                        ///< where they were asked
+  Tier tier = Tier::Default;            ///< of a cluster's rule
+  std::string ruleName{};               ///< likewise, where it has one
+  std::vector<std::string> passedBy{};  ///< rules of the cluster that left the rest of their tier
+                                        ///< out: `guests rule 2`
   bool operator==(const Decision&) const = default;
 };
 

@@ -1,10 +1,11 @@
 // The evaluator against a second one, and the compiled program against the evaluator.
 //
-// The second is written from the API reference of NetworkPolicy and as plainly as can be: it lists
-// what is allowed, address by address, and looks whether the packet is in the list. It shares
-// neither matching nor arithmetic with this room.
+// The second is written from the API references of NetworkPolicy and ClusterNetworkPolicy and as
+// plainly as can be: it lists what is allowed, address by address, and looks whether the packet is
+// in the list. It shares neither matching nor arithmetic with this room.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
@@ -149,9 +150,129 @@ bool isOfType(const api::PodNetworkPolicySpec& spec, PolicyType type) {
   return types.count(type) > 0;
 }
 
+/// Of pods that have the address on the network.
+bool isPodOf(const World& world, const IpAddress& address, const k8s::LabelSelector& spaces,
+             const k8s::LabelSelector& pods) {
+  for (const auto& pod : world.pods) {
+    const auto labels = world.namespaces.find(pod.key.nameSpace);
+    if (labels == world.namespaces.end() || !has(pod, address)) continue;
+    if (labelled(spaces, labels->second) && labelled(pods, pod.labels)) return true;
+  }
+  return false;
+}
+
+enum class Fit { No, Yes, Illegible };
+
+Fit peersFit(const World& world, const std::vector<api::ClusterPolicyPeer>& peers,
+             const IpAddress& other) {
+  Fit out = Fit::No;
+  for (const auto& peer : peers) {
+    bool fits = false;
+    if (peer.namespaces) {
+      fits = isPodOf(world, other, *peer.namespaces, {});
+    } else if (peer.pods) {
+      fits = isPodOf(world, other, peer.pods->namespaceSelector, peer.pods->podSelector);
+    } else if (!peer.networks.empty()) {
+      for (const auto& block : peer.networks) fits = fits || inside(block, other);
+    } else {
+      return Fit::Illegible;
+    }
+    if (fits) out = Fit::Yes;
+  }
+  return out;
+}
+
+bool portFits(const std::optional<api::ClusterPolicyTransport>& transport, int port) {
+  if (!transport) return false;
+  const auto& wanted = *transport->destinationPort;
+  if (wanted.number) return port == *wanted.number;
+  return wanted.range->start <= port && port <= wanted.range->end;
+}
+
+Fit protocolsFit(const std::vector<api::ClusterPolicyProtocol>& protocols, const Pod* receiver,
+                 const Packet& packet) {
+  Fit out = protocols.empty() ? Fit::Yes : Fit::No;
+  for (const auto& one : protocols) {
+    bool fits = false;
+    if (!one.destinationNamedPort.empty()) {
+      std::vector<api::PolicyPort> named;
+      for (const auto protocol : {api::Protocol::TCP, api::Protocol::UDP, api::Protocol::SCTP}) {
+        named.push_back({protocol, k8s::IntOrString{0, one.destinationNamedPort}, {}});
+      }
+      for (const auto& [protocol, first, last] : portsOf(named, receiver)) {
+        fits = fits || (packet.protocol == protocol && first == packet.port);
+      }
+    } else if (!one.tcp && !one.udp && !one.sctp) {
+      return Fit::Illegible;
+    } else if (packet.protocol == api::Protocol::TCP) {
+      fits = portFits(one.tcp, packet.port);
+    } else if (packet.protocol == api::Protocol::UDP) {
+      fits = portFits(one.udp, packet.port);
+    } else if (packet.protocol == api::Protocol::SCTP) {
+      fits = portFits(one.sctp, packet.port);
+    }
+    if (fits) out = Fit::Yes;
+  }
+  return out;
+}
+
+struct Ordered {
+  int priority = 0;
+  std::string policy;
+  std::size_t at = 0;
+  const api::ClusterPolicyRule* rule = nullptr;
+};
+
+/// What the tier says; nothing where it leaves it to the next.
+std::optional<bool> tierSays(const World& world, api::ClusterPolicyTier tier,
+                             const Question& question, const Packet& packet) {
+  std::vector<Ordered> rules;
+  for (const auto& policy : world.clusterPolicies) {
+    const auto& spec = policy.spec;
+    const std::set<std::string> networks(spec.podNetworkNames.begin(), spec.podNetworkNames.end());
+    const auto labels = world.namespaces.find(question.self->key.nameSpace);
+    if (spec.tier != tier || networks.count("blue") == 0 || labels == world.namespaces.end()) {
+      continue;
+    }
+    const auto& spaces =
+        spec.subject.namespaces ? *spec.subject.namespaces : spec.subject.pods->namespaceSelector;
+    if (!labelled(spaces, labels->second)) continue;
+    if (spec.subject.pods && !labelled(spec.subject.pods->podSelector, question.self->labels)) {
+      continue;
+    }
+    const auto add = [&](std::size_t at, const api::ClusterPolicyRule& rule) {
+      rules.push_back({spec.priority, policy.metadata.name, at, &rule});
+    };
+    if (question.type == PolicyType::Ingress) {
+      for (std::size_t at = 0; at < spec.ingress.size(); ++at) add(at, spec.ingress[at]);
+    } else {
+      for (std::size_t at = 0; at < spec.egress.size(); ++at) add(at, spec.egress[at]);
+    }
+  }
+  std::sort(rules.begin(), rules.end(), [](const Ordered& one, const Ordered& other) {
+    return std::tie(one.priority, one.policy, one.at) <
+           std::tie(other.priority, other.policy, other.at);
+  });
+  for (const auto& one : rules) {
+    const Fit peers = peersFit(world, one.rule->peers, question.other);
+    const Fit protocols = protocolsFit(one.rule->protocols, question.receiver, packet);
+    const bool accepts = one.rule->action == api::ClusterPolicyAction::Accept;
+    if (peers == Fit::Illegible || protocols == Fit::Illegible) {
+      if (accepts) continue;
+      return false;
+    }
+    if (peers == Fit::No || protocols == Fit::No) continue;
+    if (one.rule->action == api::ClusterPolicyAction::Pass) return std::nullopt;
+    return accepts;
+  }
+  return std::nullopt;
+}
+
 bool allowed(const World& world, api::DefaultPolicy byDefault, const Question& question,
              const Packet& packet) {
   if (question.self == nullptr || has(*question.self, question.other)) return true;
+  const auto admin = tierSays(world, api::ClusterPolicyTier::Admin, question, packet);
+  if (admin) return *admin;
   bool isolated = false;
   bool any = false;
   for (const auto& policy : world.policies) {
@@ -175,6 +296,8 @@ bool allowed(const World& world, api::DefaultPolicy byDefault, const Question& q
     }
   }
   if (isolated) return any;
+  const auto baseline = tierSays(world, api::ClusterPolicyTier::Baseline, question, packet);
+  if (baseline) return *baseline;
   if (byDefault == api::DefaultPolicy::Allow) return true;
   if (byDefault == api::DefaultPolicy::Deny) return false;
   for (const auto& pod : world.pods) {
@@ -227,6 +350,9 @@ std::string show(const World& world, const Network& network, const Packet& packe
   }
   for (const auto& policy : world.policies) {
     out += k8s::KindTraits<api::PodNetworkPolicy>::encode(policy).dump() + "\n";
+  }
+  for (const auto& policy : world.clusterPolicies) {
+    out += k8s::KindTraits<api::ClusterPodNetworkPolicy>::encode(policy).dump() + "\n";
   }
   return out;
 }

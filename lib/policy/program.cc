@@ -9,7 +9,9 @@ namespace {
 
 bool permits(const Program& program, Number subject, Number peers, const Packet& packet) {
   if (program.permits.contains({subject, peers, std::nullopt, 0, 0})) return true;
-  if (!packet.protocol) return false;
+  if (!packet.protocol) {
+    return program.permits.contains({subject, peers, std::nullopt, 0, 0, true});
+  }
   constexpr auto kLast = std::numeric_limits<std::uint16_t>::max();
   const auto after =
       program.permits.upper_bound({subject, peers, packet.protocol, packet.port, kLast});
@@ -68,10 +70,10 @@ bool Delta::empty() const {
 }
 
 bool Delta::mayTighten() const {
-  // An interface that isn't isolated any more, a permit, and an address that had no class before
-  // can only add to what is allowed.
+  // An interface that isn't isolated any more, a permit, and, where no order matters, an address
+  // that had no class before can only add to what is allowed.
   return !egress.added.empty() || !ingress.added.empty() || !addresses.removed.empty() ||
-         !permits.removed.empty();
+         !permits.removed.empty() || (ordered && !addresses.added.empty());
 }
 
 Delta delta(const Program& before, const Program& after) {
@@ -81,6 +83,7 @@ Delta delta(const Program& before, const Program& after) {
   out.addresses = policy::changeOf(before.addresses, after.addresses);
   auto [removed, added] = changeOf(before.permits, after.permits);
   out.permits = {std::move(removed), std::move(added)};
+  out.ordered = after.ordered;
   return out;
 }
 
@@ -90,6 +93,7 @@ void apply(const Delta& delta, Program& program) {
   policy::apply(delta.addresses, program.addresses);
   for (const auto& permit : delta.permits.removed) program.permits.erase(permit);
   program.permits.insert(delta.permits.added.begin(), delta.permits.added.end());
+  program.ordered = delta.ordered;
 }
 
 }  // namespace multinet::policy

@@ -17,6 +17,7 @@
 #include "lib/policy/evaluate.h"
 #include "lib/policy/numbers.h"
 #include "lib/policy/source.h"
+#include "lib/policy/tiers.h"
 
 namespace multinet::policy {
 
@@ -27,6 +28,7 @@ struct Permit {
   std::optional<api::Protocol> protocol;  ///< nothing: every one, and ports say nothing
   std::uint16_t first = 0;
   std::uint16_t last = 0;
+  bool others = false;  ///< without protocol: every one but TCP, UDP and SCTP
   auto operator<=>(const Permit&) const = default;
 };
 
@@ -36,6 +38,8 @@ struct Program {
   std::map<PodKey, Number> ingress;  ///< and on what they receive
   AddressClasses addresses;
   std::set<Permit> permits;  ///< of one subject, class and protocol neither overlap nor touch
+  /// Some subject is kept from what everybody may, so that an address with a class more may less.
+  bool ordered = false;
   bool operator==(const Program&) const = default;
 };
 
@@ -44,6 +48,9 @@ struct Subject {
   const Pod* pod = nullptr;
   std::vector<const api::PodNetworkPolicy*> policies{};  ///< those that don't select it count for
                                                          ///< nothing
+  /// Those that hold for the pod's namespace, in any order. Those that don't select it count for
+  /// nothing.
+  std::vector<const ClusterRules*> cluster{};
   bool closed = false;  ///< nobody knows what selects it: nothing is allowed, whatever policies say
 };
 
@@ -75,6 +82,7 @@ struct Delta {
   Change<std::pair<PodKey, Number>> ingress;
   AddressChange addresses;
   Change<Permit> permits;
+  bool ordered = false;  ///< see Program: of what it leads to
   bool operator==(const Delta&) const = default;
 
   [[nodiscard]] bool empty() const;

@@ -62,6 +62,25 @@ class Draw {
     return out;
   }
 
+  /// Of one number, of one name. Now and then it has a part that can't be read.
+  api::ClusterPodNetworkPolicy clusterPolicy(std::size_t number) {
+    api::ClusterPodNetworkPolicy out;
+    out.metadata.name = "cluster-" + std::to_string(number);
+    out.spec.podNetworkNames = {oneIn(8) ? "red" : "blue"};
+    out.spec.tier = oneIn(2) ? api::ClusterPolicyTier::Admin : api::ClusterPolicyTier::Baseline;
+    out.spec.priority = static_cast<std::int32_t>(below(3));
+    if (oneIn(2)) {
+      out.spec.subject.namespaces = oneIn(2) ? k8s::LabelSelector{} : selector();
+    } else {
+      out.spec.subject.pods = somePods();
+    }
+    out.spec.ingress.resize(below(4));
+    for (auto& one : out.spec.ingress) fill(one, false);
+    out.spec.egress.resize(below(4));
+    for (auto& one : out.spec.egress) fill(one, true);
+    return out;
+  }
+
   Pod drawPod(unsigned number) {
     Pod out = pod(of(spaces_), "pod-" + std::to_string(number), labels(), {});
     auto& addresses = out.interfaces[0].addresses;
@@ -81,6 +100,8 @@ class Draw {
     for (unsigned i = 1; i <= pods; ++i) out.pods.push_back(drawPod(i));
     const std::size_t policies = below(5);
     for (std::size_t i = 0; i < policies; ++i) out.policies.push_back(policy(i));
+    const std::size_t cluster = oneIn(3) ? 0 : below(4);
+    for (std::size_t i = 0; i < cluster; ++i) out.clusterPolicies.push_back(clusterPolicy(i));
     return out;
   }
 
@@ -90,7 +111,7 @@ class Draw {
     const auto isIt = [&](const Pod& one) {
       return one.key.name == "pod-" + std::to_string(number);
     };
-    switch (below(5)) {
+    switch (below(7)) {
       case 0:
         std::erase_if(world.pods, isIt);
         break;
@@ -103,6 +124,16 @@ class Draw {
         break;
       case 3:
         if (!world.policies.empty()) world.policies.erase(world.policies.begin());
+        break;
+      case 4: {
+        const auto one = clusterPolicy(below(3));
+        std::erase_if(world.clusterPolicies,
+                      [&](const auto& old) { return old.metadata.name == one.metadata.name; });
+        world.clusterPolicies.push_back(one);
+        break;
+      }
+      case 5:
+        if (!world.clusterPolicies.empty()) world.clusterPolicies.pop_back();
         break;
       default:
         world.namespaces[of(spaces_)] = labels();
@@ -174,6 +205,46 @@ class Draw {
       const auto first = of(std::vector<std::int32_t>{1, 80, 81, 443});
       port.port = k8s::IntOrString{first, ""};
       if (oneIn(3)) port.endPort = oneIn(4) ? 65535 : first + static_cast<std::int32_t>(below(3));
+    }
+  }
+
+  api::NamespacedPods somePods() {
+    api::NamespacedPods out;
+    if (!oneIn(3)) out.namespaceSelector = selector();
+    if (!oneIn(3)) out.podSelector = selector();
+    return out;
+  }
+  void fill(api::ClusterPolicyRule& rule, bool egress) {
+    rule.action = of(std::vector{api::ClusterPolicyAction::Accept, api::ClusterPolicyAction::Deny,
+                                 api::ClusterPolicyAction::Pass});
+    rule.peers.resize(1 + below(2));
+    for (auto& peer : rule.peers) {
+      if (oneIn(60)) continue;
+      if (egress && oneIn(2)) {
+        peer.networks = {block().cidr};
+        if (oneIn(3)) peer.networks.push_back("10.0.0.2/31");
+      } else if (oneIn(2)) {
+        peer.namespaces = oneIn(3) ? k8s::LabelSelector{} : selector();
+      } else {
+        peer.pods = somePods();
+      }
+    }
+    rule.protocols.resize(oneIn(2) ? 0 : 1 + below(2));
+    for (auto& one : rule.protocols) {
+      if (oneIn(60)) continue;
+      if (oneIn(4)) {
+        one.destinationNamedPort = "web";
+        continue;
+      }
+      const auto first = of(std::vector<std::int32_t>{1, 80, 81, 443});
+      api::ClusterPolicyPort port{first, std::nullopt};
+      if (oneIn(2))
+        port = {std::nullopt, api::ClusterPolicyPortRange{first, oneIn(3) ? 65535 : 444}};
+      const auto protocol = of(protocols_);
+      auto& transport = protocol == api::Protocol::TCP   ? one.tcp
+                        : protocol == api::Protocol::UDP ? one.udp
+                                                         : one.sctp;
+      transport = api::ClusterPolicyTransport{port};
     }
   }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/api/cluster_pod_network_policy.h"
 #include "lib/api/pod_interface_set.h"
 #include "lib/api/pod_network_policy.h"
 #include "lib/base/ip.h"
@@ -60,6 +61,8 @@ struct World {
   std::vector<Pod> pods;
   /// Labels by name. One that isn't here is matched by no namespaceSelector.
   std::map<std::string, k8s::StringMap, std::less<>> namespaces;
+  /// Likewise; in any order. No two have one name.
+  std::vector<api::ClusterPodNetworkPolicy> clusterPolicies{};
 
   /// Null where there is none.
   [[nodiscard]] const Pod* find(const PodKey& key) const;
