@@ -219,6 +219,22 @@ std::string_view nameOf(policy::Ground ground) {
       return "Rule";
     case policy::Ground::NoRule:
       return "NoRule";
+    case policy::Ground::Cluster:
+      return "Cluster";
+  }
+  return "";
+}
+
+std::string_view nameOf(policy::Tier tier) {
+  switch (tier) {
+    case policy::Tier::Admin:
+      return "Admin";
+    case policy::Tier::Namespaced:
+      return "Namespaced";
+    case policy::Tier::Baseline:
+      return "Baseline";
+    case policy::Tier::Default:
+      return "Default";
   }
   return "";
 }
@@ -232,6 +248,13 @@ json documentOf(const policy::Decision& decision, const std::string& direction,
     out["policy"] = decision.policy;
     out["rule"] = decision.rule;
   }
+  if (decision.ground == policy::Ground::Cluster) {
+    out["policy"] = decision.policy;
+    out["rule"] = decision.rule;
+    out["tier"] = nameOf(decision.tier);
+    if (!decision.ruleName.empty()) out["ruleName"] = decision.ruleName;
+  }
+  if (!decision.passedBy.empty()) out["passedBy"] = decision.passedBy;
   if (!decision.isolatedBy.empty()) out["isolatedBy"] = decision.isolatedBy;
   return out;
 }
@@ -253,6 +276,12 @@ std::string reasonOf(const policy::Decision& decision, const std::string& direct
              decision.policy;
     case policy::Ground::NoRule:
       return "isolated by " + joined(decision.isolatedBy) + ", no rule of which allows it";
+    case policy::Ground::Cluster:
+      return std::string(decision.allowed ? "accepted" : "denied") + " by spec." + direction + "[" +
+             std::to_string(decision.rule) + "]" +
+             (decision.ruleName.empty() ? "" : " (" + decision.ruleName + ")") +
+             " of ClusterPodNetworkPolicy " + decision.policy + ", tier " +
+             std::string(nameOf(decision.tier));
   }
   return "";
 }
