@@ -368,11 +368,16 @@ TEST(Oracle, EvaluatorReferenceAndProgramAgree) {
   Draw draw(20260901);
   int allowed = 0;
   int denied = 0;
+  int ordered = 0;
+  int accepted = 0;
+  int refused = 0;
+  int passed = 0;
   for (int i = 0; i < kSets; ++i) {
     const World world = draw.world();
     const Network network = draw.network();
     Numbers numbers;
     const Program program = compile(world, network, numbers);
+    ordered += program.ordered ? 1 : 0;
     for (int k = 0; k < 4; ++k) {
       const Packet packet = draw.packet();
       const auto verdict = evaluate(world, network, packet);
@@ -382,11 +387,16 @@ TEST(Oracle, EvaluatorReferenceAndProgramAgree) {
       ASSERT_EQ(byProgram(program, world, packet), verdict.allowed())
           << "set " << i << ": " << show(world, network, packet) << show(program);
       ++(verdict.allowed() ? allowed : denied);
+      for (const auto* end : {&verdict.egress, &verdict.ingress}) {
+        if (end->ground == Ground::Cluster) ++(end->allowed ? accepted : refused);
+        passed += end->passedBy.empty() ? 0 : 1;
+      }
     }
   }
   // Worlds in which everything passes, or nothing, would show little.
   EXPECT_GT(allowed, kSets);
   EXPECT_GT(denied, kSets / 2);
+  for (const int count : {ordered, accepted, refused, passed}) EXPECT_GT(count, kSets / 20);
 }
 
 TEST(Oracle, ADeltaLeadsFromOneProgramToTheNext) {
