@@ -43,6 +43,7 @@ Admissions admissionsOf(const std::vector<policy::Subject>& subjects,
   }
   std::map<policy::Number, std::vector<Admission>> bySubject;
   for (const policy::Permit& permit : program.permits) {
+    if (permit.others) continue;  // services are of protocols with ports
     for (const policy::AddressRange& range : ranges[permit.peers]) {
       bySubject[permit.subject].push_back({permit.protocol, permit.first, permit.last, range});
     }

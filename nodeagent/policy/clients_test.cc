@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace multinet::agent::policing {
 namespace {
 
@@ -54,6 +56,54 @@ TEST(Clients, AreAdmittedByBlocksAndNotAsPods) {
   EXPECT_THAT(admitted(policyFor({})).at(ip("10.20.0.5")),
               ElementsAre(Admission{Protocol::TCP, 80, 80, range("0.0.0.0/0")},
                           Admission{Protocol::TCP, 80, 80, range("::/0")}));
+}
+
+/// A rule of the cluster for what the pod gets on a TCP port, of everybody whom `networks` or a
+/// selector means.
+policy::ClusterRules clusterRule(api::ClusterPolicyAction action, std::int32_t port) {
+  api::ClusterPodNetworkPolicy policy;
+  policy.metadata.name = "guests";
+  policy.spec.podNetworkNames = {"blue"};
+  policy.spec.subject.namespaces.emplace();
+  api::ClusterPolicyIngressRule rule;
+  rule.action = action;
+  rule.peers.emplace_back().namespaces.emplace();
+  rule.protocols.emplace_back().tcp =
+      api::ClusterPolicyTransport{api::ClusterPolicyPort{port, std::nullopt}};
+  policy.spec.ingress = {rule};
+  return policy::rulesOf(policy);
+}
+
+TEST(Clients, AreNotAdmittedToPortsByWhatProtocolsWithoutPortsMay) {
+  policy::Pod pod;
+  pod.key = kDb;
+  pod.interfaces = {{"blue", {}}};
+  // What can't be read denies everybody: of it only protocols without ports are left.
+  policy::ClusterRules denied = clusterRule(api::ClusterPolicyAction::Deny, 80);
+  denied.ingress.front().rule.peers.clear();
+  policy::Subject subject{&pod};
+  subject.cluster = {&denied};
+  const auto admitted = [&] {
+    return admissionsOf({subject}, {"blue", api::DefaultPolicy::Allow}, {{kDb, {ip("10.20.0.5")}}},
+                        {})
+        .at(ip("10.20.0.5"));
+  };
+  for (const Admission& one : admitted()) {
+    EXPECT_TRUE(one.protocol) << "no admission is to everything";
+    EXPECT_FALSE(one.protocol == Protocol::TCP && one.first <= 80 && one.last >= 80);
+  }
+  const auto isTo = [&](Protocol protocol, std::uint16_t port) {
+    return std::ranges::any_of(admitted(), [&](const Admission& one) {
+      return one.protocol == protocol && one.first <= port && port <= one.last;
+    });
+  };
+  EXPECT_TRUE(isTo(Protocol::TCP, 81));
+  EXPECT_TRUE(isTo(Protocol::UDP, 80));
+  // No selector means who isn't on the network.
+  const policy::ClusterRules ofPods = clusterRule(api::ClusterPolicyAction::Deny, 80);
+  subject.cluster = {&ofPods};
+  EXPECT_THAT(admitted(), ElementsAre(Admission{std::nullopt, 0, 0, range("0.0.0.0/0")},
+                                      Admission{std::nullopt, 0, 0, range("::/0")}));
 }
 
 TEST(Clients, AreNotAdmittedByWhoHasNoRoomForPermits) {

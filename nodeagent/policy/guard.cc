@@ -149,7 +149,8 @@ void PolicyGuard::addTo(Change& change, const policy::Delta& delta, const Standi
 /// Commits the change to what `next` is about to hold.
 Status PolicyGuard::advance(Network& next, const Policed& wanted, Change change, Flows flows) {
   const std::string& bridge = next.standing.bridge;
-  const bool tightens = flows == Flows::MayBeOpen && mayTighten(change.gone, change.added);
+  const bool tightens =
+      flows == Flows::MayBeOpen && mayTighten(change.gone, change.added, wanted.program.ordered);
   if (next.standing.generation && tightens) {
     nft::insert(generationElements(bridge, *next.standing.generation), change.gone);
     next.standing.generation.reset();
@@ -199,7 +200,7 @@ Status PolicyGuard::step(const NetworkUid& uid, Network& network, const PolicedC
   Policed wanted;
   if (asked.ports != nullptr) {
     const policy::Program& now = asked.program;
-    wanted = localOf({{now.egress, now.ingress, {}, now.permits},
+    wanted = localOf({{now.egress, now.ingress, {}, now.permits, now.ordered},
                       *asked.ports,
                       *asked.gateways,
                       network.held.track,
@@ -375,21 +376,26 @@ void PolicyGuard::settle() {
   if (isLater) settleLater();
 }
 
-/// Permits by ports come before whoever has them: the kernel shows elements with ranges a moment
-/// later than the others of their transaction (nf_tables_commit). Nobody has them yet.
+/// Permits by ports come before whoever has them, and so do ranges of addresses: the kernel shows
+/// elements with ranges a moment later than the others of their transaction (nf_tables_commit).
+/// Nobody has them yet. Not a range in place of another, which it must not meet.
 Status PolicyGuard::putInOrder(Change change) {
-  const auto ports = change.added.find("ports");
-  const bool isBefore = certain_ && ports != change.added.end() && !ports->second.empty();
-  if (isBefore) {
-    const nft::Elements first = {{"ports", ports->second}};
-    MULTINET_CHECK(put({{}, first}));
-    change.added.erase(ports);
-    const Status done = put(change);
-    // They would be nobody's.
-    if (!done && makeCertain()) keepOn(put({first, {}}));
-    return done;
+  if (!certain_) return put(change);
+  nft::Elements first;
+  for (const char* const set : {"ports", "ranges4", "ranges6"}) {
+    const auto isAny = [&](const nft::Elements& elements) {
+      const auto found = elements.find(set);
+      return found != elements.end() && !found->second.empty();
+    };
+    const bool isFree = std::string_view(set) == "ports" || !isAny(change.gone);
+    if (isFree && isAny(change.added)) first.insert(change.added.extract(set));
   }
-  return put(change);
+  if (first.empty()) return put(change);
+  MULTINET_CHECK(put({{}, first}));
+  const Status done = put(change);
+  // They would be nobody's.
+  if (!done && makeCertain()) keepOn(put({first, {}}));
+  return done;
 }
 
 /// As one transaction; nothing where nothing differs. Without an element there are no tables, which

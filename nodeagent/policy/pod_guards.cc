@@ -22,6 +22,7 @@ NetworkUid uidOf(const std::string& link) {
 /// What of a program is about one pod, but addresses.
 policy::Program ownOf(const policy::Program& program, const policy::PodKey& key) {
   policy::Program own;
+  own.ordered = program.ordered;
   std::set<policy::Number> subjects;
   for (const auto& [from, to] :
        {std::pair{&program.egress, &own.egress}, std::pair{&program.ingress, &own.ingress}}) {
@@ -40,15 +41,18 @@ policy::Program ownOf(const policy::Program& program, const policy::PodKey& key)
   return own;
 }
 
-/// Other classes than those that its permits name are nobody's in a pod.
+/// Other classes than those that its permits name are nobody's in a pod. Empty where an order
+/// matters: then all are held, since who may less than the range that he is in must have his own.
 std::set<policy::Number> classesOf(const policy::Program& own) {
   std::set<policy::Number> classes;
+  if (own.ordered) return classes;
   for (const policy::Permit& permit : own.permits) classes.insert(permit.peers);
   return classes;
 }
 
-policy::AddressChange onlyOf(const policy::AddressChange& change,
+policy::AddressChange onlyOf(const policy::AddressChange& change, const policy::Program& own,
                              const std::set<policy::Number>& classes) {
+  if (own.ordered) return change;
   policy::AddressChange out;
   const auto isOne = [&](const auto& one) { return classes.contains(one.second); };
   std::ranges::copy_if(change.removed, std::back_inserter(out.removed), isOne);
@@ -123,7 +127,8 @@ Status PodGuards::hold(const NetworkUid& network, const policy::Program& program
     return holdAll(network, program, key, inPods);
   }
   if (!isIsolated) return {};
-  const bool isMore = !std::ranges::includes(link.classes, classesOf(own));
+  const bool isMore =
+      own.ordered != link.own.ordered || !std::ranges::includes(link.classes, classesOf(own));
   const bool isOther = link.egress == own.egress.empty() || link.gateways != inPods.gateways;
   if (isMore || isOther) return holdAll(network, program, key, inPods);
   link.isHeld = false;
@@ -141,7 +146,7 @@ Status PodGuards::follow(Link& link, const policy::Program& own, const policy::A
                          const policy::PodKey& key, const attach::PodPort& port,
                          PolicyGuard& guard) {
   static const std::set<std::string> kNoGateways;
-  const policy::AddressChange addresses = onlyOf(since, link.classes);
+  const policy::AddressChange addresses = onlyOf(since, own, link.classes);
   const bool isSame = own == link.own;
   if (isSame && addresses.empty()) return {};
   const std::map<policy::PodKey, std::string> ports = {{key, port.interface}};
@@ -174,7 +179,8 @@ Status PodGuards::holdAll(const NetworkUid& network, const policy::Program& prog
   if (isIsolated) {
     wanted.ports.emplace(key, port.interface);
     program.addresses.each([&](const policy::AddressRange& range, policy::Number peers) {
-      if (next.classes.contains(peers)) wanted.program.addresses.put(range, peers);
+      const bool isNeeded = wanted.program.ordered || next.classes.contains(peers);
+      if (isNeeded) wanted.program.addresses.put(range, peers);
     });
   }
   if (pod.guard == nullptr && !isPoliced(wanted)) {

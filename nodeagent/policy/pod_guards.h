@@ -69,7 +69,7 @@ class PodGuards {
     bool egress = false;                 ///< on what it sends
     bool isHeld = false;                 ///< its guard has all that is known of it
     policy::Program own{};               ///< of the network's what is about it, but addresses
-    std::set<policy::Number> classes{};  ///< whose addresses are held
+    std::set<policy::Number> classes{};  ///< whose addresses are held; all, where `own` is ordered
     api::TrackConnections track = api::TrackConnections::Auto;
     std::set<IpAddress> gateways{};
   };

@@ -13,6 +13,8 @@ namespace {
 
 using policy::Number;
 
+constexpr std::array kAddressMaps = {"classes4", "classes6", "ranges4", "ranges6"};
+
 std::string markOf(Number number) {
   return std::to_string(number);
 }
@@ -73,14 +75,26 @@ const char* numberOf(api::Protocol protocol) {
   return "132";
 }
 
-std::pair<std::string, std::string> permitElement(const policy::Permit& permit,
-                                                  const Standing& standing) {
+/// All numbers of protocols but those of numberOf(): where these have ports, such a packet has
+/// something else, and any of it fits. One of less than four bytes behind its IP header has nothing
+/// there, and isn't let pass.
+constexpr std::array kOthers = {"0-5", "7-16", "18-131", "133-255"};
+constexpr const char* kAllPorts = "0-65535";
+
+void insertPermit(const policy::Permit& permit, const Standing& standing, nft::Elements& into) {
   const std::string who = classidOf(kernelNumber(standing, permit.subject)) + " . " +
                           markOf(kernelNumber(standing, permit.peers));
-  if (!permit.protocol) return {"every", who};
-  std::string ports = std::to_string(permit.first);
-  if (permit.last != permit.first) ports += "-" + std::to_string(permit.last);
-  return {"ports", who + " . " + numberOf(*permit.protocol) + " . " + ports};
+  if (permit.others) {
+    for (const char* const numbers : kOthers) {
+      into["ports"].insert(who + " . " + numbers + " . " + kAllPorts);
+    }
+  } else if (!permit.protocol) {
+    into["every"].insert(who);
+  } else {
+    std::string ports = std::to_string(permit.first);
+    if (permit.last != permit.first) ports += "-" + std::to_string(permit.last);
+    into["ports"].insert(who + " . " + numberOf(*permit.protocol) + " . " + ports);
+  }
 }
 
 /// Each subject and class of the program, some of them often.
@@ -256,10 +270,7 @@ namespace {
 
 template <class Permits>
 void insertPermits(const Permits& permits, const Standing& standing, nft::Elements& into) {
-  for (const auto& permit : permits) {
-    const auto [set, text] = permitElement(permit, standing);
-    into[set].insert(text);
-  }
+  for (const auto& permit : permits) insertPermit(permit, standing, into);
 }
 
 }  // namespace
@@ -396,7 +407,7 @@ class Finder {
   }
 
   void findAddresses() {
-    for (const char* const map : {"classes4", "classes6", "ranges4", "ranges6"}) {
+    for (const char* const map : kAddressMaps) {
       each(map, [&](const std::string& element, const Parts& parts) {
         if (parts.size() != 3) return false;
         saw(readNumber(parts[2]));
@@ -458,7 +469,7 @@ void adopt(const Policed& wanted, const Found& found, Standing& standing) {
     }
   }
   std::map<std::string, std::map<std::string, std::string>> classes;
-  for (const char* const map : {"classes4", "classes6", "ranges4", "ranges6"}) {
+  for (const char* const map : kAddressMaps) {
     classes[map] = readMap(found.elements, map);
   }
   wanted.program.addresses.each([&](const policy::AddressRange& range, Number peers) {
@@ -469,17 +480,21 @@ void adopt(const Policed& wanted, const Found& found, Standing& standing) {
   });
 }
 
-bool mayTighten(const nft::Elements& gone, const nft::Elements& added) {
+bool mayTighten(const nft::Elements& gone, const nft::Elements& added, bool isOrdered) {
   const auto any = [](const nft::Elements& elements, const char* set) {
     const auto found = elements.find(set);
     return found != elements.end() && !found->second.empty();
   };
   // What goes may be an address or a permit, or a port, whose addresses may be another's soon.
-  for (const char* const set : {"classes4", "classes6", "ranges4", "ranges6", "every", "ports",
-                                "egress", "ingress", "gateways4", "gateways6"}) {
+  for (const char* const set : kAddressMaps) {
     if (any(gone, set)) return true;
   }
-  return any(added, "egress") || any(added, "ingress");
+  for (const char* const set : {"every", "ports", "egress", "ingress", "gateways4", "gateways6"}) {
+    if (any(gone, set)) return true;
+  }
+  if (any(added, "egress") || any(added, "ingress")) return true;
+  return isOrdered &&
+         std::ranges::any_of(kAddressMaps, [&](const char* set) { return any(added, set); });
 }
 
 }  // namespace multinet::agent::policing

@@ -128,8 +128,10 @@ void adopt(const Policed& wanted, const Found& found, Standing& standing);
 [[nodiscard]] nft::Elements takeUnused(nft::Elements& gone, const policy::Program& program,
                                        const Standing& standing);
 
-/// Whether a change of elements may end what was allowed before.
-[[nodiscard]] bool mayTighten(const nft::Elements& gone, const nft::Elements& added);
+/// Whether a change of elements may end what was allowed before. `isOrdered`: see policy::Program,
+/// of the one that it leads to.
+[[nodiscard]] bool mayTighten(const nft::Elements& gone, const nft::Elements& added,
+                              bool isOrdered);
 
 /// Filled by rules: ports at which frames were denied, counted.
 inline constexpr const char* kDeniedOut = "denied_out";

@@ -78,6 +78,25 @@ TEST(PolicyRules, ElementsAreAsNftListsThem) {
   EXPECT_EQ(allOf(shop(), standingOf(shop())), wanted);
 }
 
+TEST(PolicyRules, ProtocolsWithoutPortsAreAllNumbersButThoseOfThreeAndAreFoundAgain) {
+  Policed wanted = shop();
+  policy::Permit others{2, 7, std::nullopt, 0, 0, true};
+  wanted.program.permits = {others};
+  others.peers = policy::kEverybody;
+  wanted.program.permits.insert(others);
+  const Standing standing = standingOf(wanted);
+  const nft::Elements all = allOf(wanted, standing);
+  EXPECT_FALSE(all.contains("every")) << "it would let TCP pass";
+  EXPECT_THAT(all.at("ports"),
+              ElementsAre("2:1 . 0 . 0-5 . 0-65535", "2:1 . 0 . 133-255 . 0-65535",
+                          "2:1 . 0 . 18-131 . 0-65535", "2:1 . 0 . 7-16 . 0-65535",
+                          "2:1 . 131074 . 0-5 . 0-65535", "2:1 . 131074 . 133-255 . 0-65535",
+                          "2:1 . 131074 . 18-131 . 0-65535", "2:1 . 131074 . 7-16 . 0-65535"));
+  const FoundAll found = foundIn(all);
+  EXPECT_EQ(found.networks.at("br-blue").elements, all) << "a successor finds them";
+  EXPECT_TRUE(found.strays.empty());
+}
+
 TEST(PolicyRules, EachSetThatElementsAreOfIsInATable) {
   for (const Tracking tracking : {Tracking::Bridge, Tracking::BrNetfilter}) {
     const Tables tables = tablesFor(tracking, 65536);
@@ -106,8 +125,8 @@ TEST(PolicyRules, InAPodTheGatewaysAddressesAreOfEachLinkThatIsIsolatedOnWhatItG
   for (const char* const name : {"gateways4", "gateways6"}) {
     const auto isIt = [&](const nft::Set& set) { return set.name == name; };
     EXPECT_TRUE(std::ranges::any_of(tables.rules.sets, isIt)) << name;
-    EXPECT_TRUE(mayTighten({{name, {"x"}}}, {})) << "its address may be another's soon";
-    EXPECT_FALSE(mayTighten({}, {{name, {"x"}}})) << name;
+    EXPECT_TRUE(mayTighten({{name, {"x"}}}, {}, false)) << "its address may be another's soon";
+    EXPECT_FALSE(mayTighten({}, {{name, {"x"}}}, true)) << name;
   }
   // Of a link that becomes another's, or another subject's, they go and come with it.
   Policed other = wanted;
@@ -246,12 +265,21 @@ TEST(PolicyRules, PermitsOfWhoIsGoneWaitAndOthersDont) {
 
 TEST(PolicyRules, WhatGoesOrIsolatesMayTighten) {
   for (const char* const set : {"classes4", "classes6", "ranges4", "ranges6", "every", "ports"}) {
-    EXPECT_TRUE(mayTighten({{set, {"x"}}}, {})) << set;
-    EXPECT_FALSE(mayTighten({{set, {}}}, {{set, {"x"}}})) << set;
+    EXPECT_TRUE(mayTighten({{set, {"x"}}}, {}, false)) << set;
+    EXPECT_FALSE(mayTighten({{set, {}}}, {{set, {"x"}}}, false)) << set;
   }
   for (const char* const set : {"egress", "ingress"}) {
-    EXPECT_TRUE(mayTighten({{set, {"x"}}}, {})) << set;
-    EXPECT_TRUE(mayTighten({}, {{set, {"x"}}})) << set;
+    EXPECT_TRUE(mayTighten({{set, {"x"}}}, {}, false)) << set;
+    EXPECT_TRUE(mayTighten({}, {{set, {"x"}}}, false)) << set;
+  }
+}
+
+TEST(PolicyRules, WhereAnOrderMattersAnAddressThatComesMayTighten) {
+  for (const char* const set : {"classes4", "classes6", "ranges4", "ranges6"}) {
+    EXPECT_TRUE(mayTighten({}, {{set, {"x"}}}, true)) << set;
+  }
+  for (const char* const set : {"every", "ports", "tracked"}) {
+    EXPECT_FALSE(mayTighten({}, {{set, {"x"}}}, true)) << set;
   }
 }
 

@@ -105,12 +105,21 @@ std::vector<std::string> gatewayRulesInPod(const std::string& link, const std::s
 }
 
 /// Asked twice: between the lookups of one packet a transaction may come, and what is read before
-/// it doesn't fit to what is read after it.
+/// it doesn't fit to what is read after it. So a subject of before may find the class that somebody
+/// has after it, and be let pass as neither was. What lets pass is therefore asked again, and what
+/// denies as well.
 std::vector<std::string> sideRules(const Side& side) {
   const std::string denied = std::string("meta mark ") + kDenied;
-  const std::string ask = " jump ask_" + side.chain;
-  return {std::string(side.port) + " != @" + side.direction + "_ports return", ask.substr(1),
-          denied + ask, denied + " goto " + side.denied};
+  const std::string ask = "jump ask_" + side.chain;
+  std::vector<std::string> rules = {std::string(side.port) + " != @" + side.direction +
+                                    "_ports return"};
+  for (int passed = 0; passed < 2; ++passed) {
+    for (std::string& rule :
+         std::vector<std::string>{ask, denied + " " + ask, denied + " goto " + side.denied}) {
+      rules.push_back(std::move(rule));
+    }
+  }
+  return rules;
 }
 
 /// `port`: `dport`, or `sport` of answers.
