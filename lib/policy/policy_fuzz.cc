@@ -1,5 +1,5 @@
-// Any JSON as one policy or a list of them: what decodes never crashes evaluator or compiler, wrong
-// as it may be, and both say the same.
+// Any JSON as one policy or a list of them, of namespaces and of the cluster: what decodes never
+// crashes evaluator or compiler, wrong as it may be, and both say the same.
 #include <cstdint>
 #include <cstdlib>
 
@@ -14,6 +14,13 @@ using namespace multinet;          // NOLINT: a fuzzer's file
 using namespace multinet::policy;  // NOLINT
 
 void add(simdjson::dom::element element, World& world) {
+  std::string_view kind;
+  if (element["kind"].get(kind) == simdjson::SUCCESS &&
+      kind == api::kClusterPodNetworkPolicyKind.kind) {
+    auto policy = k8s::KindTraits<api::ClusterPodNetworkPolicy>::decode(element);
+    if (policy) world.clusterPolicies.push_back(std::move(*policy));
+    return;
+  }
   auto policy = k8s::KindTraits<api::PodNetworkPolicy>::decode(element);
   if (!policy) return;
   (void)api::validate(*policy);
@@ -48,7 +55,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const char* destination : {"10.20.0.1", "10.20.0.2", "10.20.9.1", "192.0.2.1"}) {
       for (const std::uint16_t port :
            {std::uint16_t{0}, std::uint16_t{5432}, std::uint16_t{9000}}) {
-        const Packet packet{ip(source), ip(destination), api::Protocol::TCP, port};
+        Packet packet{ip(source), ip(destination), api::Protocol::TCP, port};
+        if (port == 0) packet.protocol.reset();
         const Pod* from = world.podAt("blue", packet.source);
         const Pod* to = world.podAt("blue", packet.destination);
         const bool passes = allows(program, packet, from == nullptr ? nullptr : &from->key,
