@@ -15,26 +15,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-/// Nobody but namespaces of ops comes to pods of shop by TCP 22; nobody gets out to a block.
 ClusterPodNetworkPolicy good() {
-  ClusterPodNetworkPolicy out;
-  out.metadata.name = "guard";
-  auto& spec = out.spec;
-  spec.podNetworkNames = {"blue"};
-  spec.priority = 10;
-  spec.subject.namespaces = k8s::LabelSelector{{{"team", "shop"}}, {}};
-  ClusterPolicyPeer ops;
-  ops.pods = NamespacedPods{{{{"team", "ops"}}, {}}, {}};
-  ClusterPolicyProtocol ssh;
-  ssh.tcp = ClusterPolicyTransport{ClusterPolicyPort{22, std::nullopt}};
-  spec.ingress = {{{"ops", ClusterPolicyAction::Accept, {ops}, {ssh}}}};
-  ClusterPolicyPeer block;
-  block.networks = {"192.0.2.0/24", "2001:db8::/32"};
-  ClusterPolicyProtocol range;
-  range.udp =
-      ClusterPolicyTransport{ClusterPolicyPort{std::nullopt, ClusterPolicyPortRange{1, 1024}}};
-  spec.egress = {{{"", ClusterPolicyAction::Deny, {block}, {range}}}};
-  return out;
+  return testing::goodClusterPolicy("guard", "blue");
 }
 
 struct Bad {

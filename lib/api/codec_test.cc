@@ -114,11 +114,23 @@ TEST(Codec, KeepsAPolicyAndItsSlices) {
   head.metadata.labels[kPolicyNamespaceLabel] = "shop";
   head.policyName = "db";
   head.policyUID = "12345678-9";
-  head.head = PolicyHead{3, policy.spec, "", {{"blue", "00000000000000a1", 1, 2}}};
+  head.head = PolicyHead{3, policy.spec, {}, "", {{"blue", "00000000000000a1", 1, 2}}};
   expectSameAgain(head);
   head.policyName.clear();
-  head.head = PolicyHead{3, std::nullopt, "blue", {{"blue", "00000000000000a1", 0, 0}}};
+  head.head = PolicyHead{3, std::nullopt, {}, "blue", {{"blue", "00000000000000a1", 0, 0}}};
   expectSameAgain(head);
+
+  expectSameAgain(testing::goodClusterPolicy("guests", "blue"));
+  head.clusterPolicyName = "guests";
+  head.head =
+      PolicyHead{3, std::nullopt, testing::goodClusterPolicy("guests", "blue").spec, "", {}};
+  expectSameAgain(head);
+
+  PodNetworkPolicySlice ledger;
+  ledger.metadata.name = kPolicyLedgerName;
+  ledger.policyUID = "87654321-9";
+  ledger.ledger = PolicyLedger{{{"guests", "u1", 2}, {"walls", "u2", 1}}};
+  expectSameAgain(ledger);
 
   PodNetworkPolicySlice members;
   members.policyName = "db";

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "lib/api/cluster_policy.h"
 #include "lib/api/describe.h"
 #include "lib/api/fake_catalog.h"
 #include "lib/api/health_check.h"
@@ -55,5 +56,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)validateUpdate(*service, *service, catalog);
   }
   if (const auto policy = tryKind<PodNetworkPolicy>(element)) (void)validate(*policy, catalog);
+  if (const auto policy = tryKind<ClusterPodNetworkPolicy>(element)) {
+    (void)validate(*policy, catalog);
+  }
   return 0;
 }

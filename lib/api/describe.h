@@ -472,6 +472,7 @@ template <class V>
 void describe(V& v, typename V::template Ref<PolicyHead> head) {
   v.required("policyGeneration", head.policyGeneration);
   v.field("spec", head.spec);
+  v.field("clusterSpec", head.clusterSpec);
   v.field("podNetworkName", head.podNetworkName);
   v.field("peers", head.peers);
 }
@@ -490,12 +491,26 @@ void describe(V& v, typename V::template Ref<PolicyMembers> members) {
 }
 
 template <class V>
+void describe(V& v, typename V::template Ref<PolicyLedgerEntry> entry) {
+  v.required("name", entry.name);
+  v.required("uid", entry.uid);
+  v.required("generation", entry.generation);
+}
+
+template <class V>
+void describe(V& v, typename V::template Ref<PolicyLedger> ledger) {
+  v.field("clusterPolicies", ledger.clusterPolicies);
+}
+
+template <class V>
 void describe(V& v, typename V::template Ref<PodNetworkPolicySlice> slice) {
   v.field("metadata", slice.metadata);
   v.field("policyName", slice.policyName);
+  v.field("clusterPolicyName", slice.clusterPolicyName);
   v.required("policyUID", slice.policyUID);
   v.field("head", slice.head);
   v.field("members", slice.members);
+  v.field("ledger", slice.ledger);
 }
 
 template <class V>

@@ -4,6 +4,9 @@
 // The head of a policy carries its spec and says how many addresses its peers have; the other
 // slices carry these. The head is written last, so whoever has all that it counts has all of it. A
 // head without a spec is a network's default SameNamespace, in one namespace.
+//
+// Of a ClusterPodNetworkPolicy there are a head and members in each namespace that its subject
+// selects. Whether that is all of them a namespace's ledger says, which is written after the heads.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/api/cluster_pod_network_policy.h"
 #include "lib/api/pod_network_policy.h"
 
 namespace multinet::api {
@@ -18,6 +22,9 @@ namespace multinet::api {
 /// On each slice: its namespace, by which nodes select those that concern their pods.
 inline constexpr const char* kPolicyNamespaceLabel = "multinet.dev/policy-namespace";
 inline constexpr std::size_t kMaxSliceEntries = 200;
+/// A namespace's ledger is called so.
+inline constexpr const char* kPolicyLedgerName = "multinet-cluster-policies";
+inline constexpr std::size_t kMaxLedgerEntries = 2000;
 
 /// A peer on one network, whose addresses stand in slices of their own.
 struct PolicyHeadPeer {
@@ -31,8 +38,9 @@ struct PolicyHeadPeer {
 struct PolicyHead {
   std::int64_t policyGeneration = 0;         ///< the policy's; of a default the network's
   std::optional<PodNetworkPolicySpec> spec;  ///< the policy's; a default has none
-  std::string podNetworkName;                ///< of a default alone: whose it is
-  std::vector<PolicyHeadPeer> peers;         ///< all that need resolving, in order
+  std::optional<ClusterPodNetworkPolicySpec> clusterSpec;  ///< instead, of one of the cluster
+  std::string podNetworkName;                              ///< of a default alone: whose it is
+  std::vector<PolicyHeadPeer> peers;                       ///< all that need resolving, in order
   bool operator==(const PolicyHead&) const = default;
 };
 
@@ -49,12 +57,29 @@ struct PolicyMembers {
   bool operator==(const PolicyMembers&) const = default;
 };
 
+struct PolicyLedgerEntry {
+  std::string name;
+  std::string uid;
+  std::int64_t generation = 0;
+  bool operator==(const PolicyLedgerEntry&) const = default;
+};
+
+/// Of one namespace: it was looked whether these select it, and where one does its head stands
+/// there, of that generation.
+struct PolicyLedger {
+  std::vector<PolicyLedgerEntry> clusterPolicies;  ///< by name
+  bool operator==(const PolicyLedger&) const = default;
+};
+
 struct PodNetworkPolicySlice {
   k8s::ObjectMeta metadata;
-  std::string policyName;  ///< empty: of a network's default
-  std::string policyUID;   ///< tells it from one made again; of a default the network's
+  std::string policyName;         ///< empty: of one of the cluster, a network's default, a ledger
+  std::string clusterPolicyName;  ///< instead, of a ClusterPodNetworkPolicy
+  /// Tells it from one made again; of a default the network's, of a ledger the namespace's.
+  std::string policyUID;
   std::optional<PolicyHead> head;
   std::optional<PolicyMembers> members;  ///< of a slice that isn't the head
+  std::optional<PolicyLedger> ledger;    ///< of one that is neither
   bool operator==(const PodNetworkPolicySlice&) const = default;
 };
 

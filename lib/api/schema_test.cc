@@ -5,7 +5,6 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <functional>
 #include <map>
 
 #include "lib/api/describe.h"
@@ -119,8 +118,8 @@ Properties ofStructs() {
 template <class T>
 class Schema : public testing::Test {};
 using Kinds = testing::Types<PodNetwork, PodNetworkAttachment, PodNetworkService, PodNetworkPolicy,
-                             PodNetworkPolicySlice, PodInterfaceSet, NodeNetworkSet, NetworkPeer,
-                             IPBlock, NetworkIdentifier>;
+                             ClusterPodNetworkPolicy, PodNetworkPolicySlice, PodInterfaceSet,
+                             NodeNetworkSet, NetworkPeer, IPBlock, NetworkIdentifier>;
 TYPED_TEST_SUITE(Schema, Kinds);
 
 TYPED_TEST(Schema, HasThePropertiesOfTheStructs) {
@@ -167,32 +166,30 @@ TEST(SchemaDefaults, OfAPolicyAreTheStructs) {
   }
 }
 
+/// Of a CRD's properties.
+void expectAsWide(const YAML::Node& narrow, const YAML::Node& wide, const std::string& path) {
+  for (const char* bound : {"maxItems", "maxLength", "maxProperties", "minItems", "minLength",
+                            "minimum", "maximum", "pattern"}) {
+    ASSERT_EQ(narrow[bound].IsDefined(), wide[bound].IsDefined()) << path << " " << bound;
+    if (!narrow[bound]) continue;
+    EXPECT_EQ(narrow[bound].as<std::string>(), wide[bound].as<std::string>()) << path;
+  }
+  if (narrow["items"]) expectAsWide(narrow["items"], wide["items"], path + "[]");
+  for (const auto& property : narrow["properties"]) {
+    const auto name = property.first.as<std::string>();
+    expectAsWide(property.second, wide["properties"][name], path + "." + name);
+  }
+}
+
 /// Whatever a policy may say, the slice that carries it to nodes may say.
 TEST(SchemaOfASlice, TakesTheSpecsOfPolicies) {
   const auto properties = [](const k8s::Kind& kind) {
     return crdOf(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
   };
-  const auto policy = properties(kPodNetworkPolicyKind)["spec"]["properties"];
-  const auto slice =
-      properties(kPodNetworkPolicySliceKind)["head"]["properties"]["spec"]["properties"];
-  const std::function<void(const YAML::Node&, const YAML::Node&, const std::string&)> expectAsWide =
-      [&](const YAML::Node& narrow, const YAML::Node& wide, const std::string& path) {
-        for (const char* bound : {"maxItems", "maxLength", "maxProperties", "minItems", "minLength",
-                                  "minimum", "maximum", "pattern"}) {
-          ASSERT_EQ(narrow[bound].IsDefined(), wide[bound].IsDefined()) << path << " " << bound;
-          if (!narrow[bound]) continue;
-          EXPECT_EQ(narrow[bound].as<std::string>(), wide[bound].as<std::string>()) << path;
-        }
-        if (narrow["items"]) expectAsWide(narrow["items"], wide["items"], path + "[]");
-        for (const auto& property : narrow["properties"]) {
-          const auto name = property.first.as<std::string>();
-          expectAsWide(property.second, wide["properties"][name], path + "." + name);
-        }
-      };
-  for (const auto& property : policy) {
-    const auto name = property.first.as<std::string>();
-    expectAsWide(property.second, slice[name], name);
-  }
+  const auto head = properties(kPodNetworkPolicySliceKind)["head"]["properties"];
+  expectAsWide(properties(kPodNetworkPolicyKind)["spec"], head["spec"], "spec");
+  expectAsWide(properties(kClusterPodNetworkPolicyKind)["spec"], head["clusterSpec"],
+               "clusterSpec");
 }
 
 TEST(SchemaSubresources, AreWhereAControllerWrites) {
@@ -203,6 +200,7 @@ TEST(SchemaSubresources, AreWhereAControllerWrites) {
   EXPECT_TRUE(hasStatus(kPodNetworkAttachmentKind));
   EXPECT_TRUE(hasStatus(kPodNetworkServiceKind));
   EXPECT_TRUE(hasStatus(kPodNetworkPolicyKind));
+  EXPECT_TRUE(hasStatus(kClusterPodNetworkPolicyKind));
   EXPECT_TRUE(hasStatus(kNodeNetworkSetKind));
   EXPECT_FALSE(hasStatus(kPodNetworkPolicySliceKind));
   EXPECT_FALSE(hasStatus(kPodInterfaceSetKind));

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "lib/api/cluster_pod_network_policy.h"
 #include "lib/api/fake_catalog.h"
 #include "lib/api/pod_network.h"
 #include "lib/api/pod_network_policy.h"
@@ -84,6 +85,31 @@ inline PodNetworkPolicy goodPolicy(const std::string& name, const std::string& n
                 {Protocol::TCP, k8s::IntOrString{0, "pg"}, {}}};
   policy.spec.ingress = {rule};
   return policy;
+}
+
+/// Nobody but namespaces of ops comes to pods of shop by TCP 22; nobody gets out to a block.
+inline ClusterPodNetworkPolicy goodClusterPolicy(const std::string& name,
+                                                 const std::string& network) {
+  ClusterPodNetworkPolicy out;
+  out.metadata.name = name;
+  out.metadata.uid = "uid-" + name;
+  out.metadata.generation = 1;
+  auto& spec = out.spec;
+  spec.podNetworkNames = {network};
+  spec.priority = 10;
+  spec.subject.namespaces = k8s::LabelSelector{{{"team", "shop"}}, {}};
+  ClusterPolicyPeer ops;
+  ops.pods = NamespacedPods{{{{"team", "ops"}}, {}}, {}};
+  ClusterPolicyProtocol ssh;
+  ssh.tcp = ClusterPolicyTransport{ClusterPolicyPort{22, std::nullopt}};
+  spec.ingress = {{{"ops", ClusterPolicyAction::Accept, {ops}, {ssh}}}};
+  ClusterPolicyPeer block;
+  block.networks = {"192.0.2.0/24", "2001:db8::/32"};
+  ClusterPolicyProtocol range;
+  range.udp =
+      ClusterPolicyTransport{ClusterPolicyPort{std::nullopt, ClusterPolicyPortRange{1, 1024}}};
+  spec.egress = {{{"", ClusterPolicyAction::Deny, {block}, {range}}}};
+  return out;
 }
 
 /// blue, red and green, attachments nas (red) and out (green), namespaces default and other.

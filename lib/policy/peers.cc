@@ -23,6 +23,13 @@ std::optional<PeerPort> named(const api::PolicyPort& port) {
 /// By hash.
 using Found = std::map<std::string, Peer>;
 
+std::vector<Peer> inOrder(Found found) {
+  std::vector<Peer> out;
+  out.reserve(found.size());
+  for (auto& [hash, peer] : found) out.push_back(std::move(peer));
+  return out;
+}
+
 void add(Peer peer, Found& found) {
   std::string hash = peerHash(peer);
   found.emplace(std::move(hash), std::move(peer));
@@ -41,6 +48,14 @@ void addPeer(const std::optional<api::PolicyPeer>& who, const std::string& home,
     }
   }
   if (unnamed && who && !who->ipBlock) add({home, who, std::nullopt}, found);
+}
+
+void addRule(const api::PolicyRule& rule, const std::string& home, PolicyType direction,
+             Found& found) {
+  if (rule.peers.empty()) addPeer(std::nullopt, home, rule, direction, found);
+  for (const auto& peer : rule.peers) {
+    if (match::isLegible(peer)) addPeer(peer, home, rule, direction, found);
+  }
 }
 
 }  // namespace
@@ -67,16 +82,18 @@ std::vector<Peer> peersOf(const api::PodNetworkPolicySpec& spec, const std::stri
   for (const auto direction : {PolicyType::Ingress, PolicyType::Egress}) {
     if (!spec.isolates(direction)) continue;
     match::eachRule(spec, direction, [&](std::size_t, const api::PolicyRule& rule) {
-      if (rule.peers.empty()) addPeer(std::nullopt, home, rule, direction, found);
-      for (const auto& peer : rule.peers) {
-        if (match::isLegible(peer)) addPeer(peer, home, rule, direction, found);
-      }
+      addRule(rule, home, direction, found);
     });
   }
-  std::vector<Peer> out;
-  out.reserve(found.size());
-  for (auto& [hash, peer] : found) out.push_back(std::move(peer));
-  return out;
+  return inOrder(std::move(found));
+}
+
+std::vector<Peer> peersOf(const ClusterRules& rules) {
+  Found found;
+  for (const auto direction : {PolicyType::Ingress, PolicyType::Egress}) {
+    for (const auto& rule : rules.of(direction)) addRule(rule.rule, "", direction, found);
+  }
+  return inOrder(std::move(found));
 }
 
 Peer sameNamespace(const std::string& home) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/api/pod_network_policy_slice.h"
+#include "lib/policy/tiers.h"
 #include "lib/policy/world.h"
 
 namespace multinet::policy {
@@ -39,6 +40,8 @@ struct Peer {
 /// read, and rules of a direction that isn't isolated, mean nobody.
 [[nodiscard]] std::vector<Peer> peersOf(const api::PodNetworkPolicySpec& spec,
                                         const std::string& home);
+/// Likewise of a policy of the cluster.
+[[nodiscard]] std::vector<Peer> peersOf(const ClusterRules& rules);
 /// Of a network's default SameNamespace: all pods of the namespace.
 [[nodiscard]] Peer sameNamespace(const std::string& home);
 

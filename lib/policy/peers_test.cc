@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lib/api/test_objects.h"
 #include "lib/policy/test_worlds.h"
 
 namespace multinet::policy {
@@ -54,6 +55,20 @@ TEST(PeersOf, AreSelectedPodsWhateverThePorts) {
     EXPECT_THAT(peersOf(ingress({peer}, ports), "shop"),
                 ElementsAre(Peer{"shop", peer, std::nullopt}));
   }
+}
+
+TEST(PeersOf, OfTheClusterAreThoseThatItsRulesSelectInBothDirections) {
+  api::ClusterPodNetworkPolicy policy = api::testing::goodClusterPolicy("guard", "blue");
+  auto& spec = policy.spec;
+  const auto& ops = spec.ingress.at(0).peers.at(0).pods;
+  const api::PolicyPeer who{ops->podSelector, ops->namespaceSelector, std::nullopt};
+  EXPECT_THAT(peersOf(rulesOf(policy)), ElementsAre(Peer{"", who, std::nullopt}));
+  api::ClusterPolicyProtocol named;
+  named.destinationNamedPort = "web";
+  spec.egress = {{{"", api::ClusterPolicyAction::Deny, spec.ingress.at(0).peers, {named}}}};
+  EXPECT_THAT(peersOf(rulesOf(policy)), SizeIs(4)) << "by a number of each protocol";
+  spec.egress.at(0).protocols.emplace_back();
+  EXPECT_THAT(peersOf(rulesOf(policy)), SizeIs(1)) << "who can't be read is nobody";
 }
 
 TEST(PeersOf, AreNoBlocksAndNotEverybodyOnIngress) {
