@@ -175,6 +175,7 @@ TEST(MembersOf, AreWhomTheEvaluatorMeans) {
   int members = 0;
   for (int i = 0; i < 5'000; ++i) {
     World world = draw.world();
+    world.clusterPolicies.clear();
     const Network network{"blue", api::DefaultPolicy::Deny};
     for (const auto& policy : std::vector(world.policies)) {
       for (const auto& rule : policy.spec.ingress) {
