@@ -16,6 +16,7 @@ from clusterlib.run import run
 PAUSE = "multinet.dev/pause:dev"
 BUSYBOX = "multinet.dev/busybox:dev"
 COREDNS = "multinet.dev/coredns:dev"
+AGNHOST = "multinet.dev/agnhost:dev"
 
 _ACCOUNTS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
@@ -30,6 +31,19 @@ def make_basic_images(programs: Programs) -> list[Path]:
         COREDNS, ["/coredns"], files={"/coredns": programs.coredns / "coredns"}, texts=_ACCOUNTS
     )
     return [cached(pause), cached(coredns), cached(_busybox())]
+
+
+def agnhost(program: Path) -> Path:
+    """The image of Kubernetes' own network tests: serves, and asks others."""
+    return cached(
+        replace(
+            _busybox(),
+            reference=AGNHOST,
+            entrypoint=["/agnhost"],
+            arguments=["pause"],
+            files={**_busybox().files, "/agnhost": program},
+        )
+    )
 
 
 def _busybox() -> image.Image:

@@ -99,3 +99,8 @@ HELM = Part(
 METALLB = Part(name="metallb", version_of="go.universe.tf/metallb", packages="tool")
 # What serves and asks in the tests of other systems.
 ECHO = Part(name="echo", version_of="google.golang.org/grpc", output="echo")
+# What runs the conformance suite of Kubernetes' ClusterNetworkPolicy on a named network, and what its pods run.
+CONFORMANCE = Part(
+    name="conformance", version_of="sigs.k8s.io/network-policy-api", output="conformance"
+)
+AGNHOST = Part(name="agnhost", version_of="k8s.io/kubernetes", output="agnhost")
