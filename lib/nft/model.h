@@ -20,7 +20,8 @@ struct Set {
   /// a prefix is written as one, since nft lists it so.
   bool intervals = false;
   /// Of a set that rules fill: `size 4096; flags dynamic,timeout; timeout 60s;`. Its elements are
-  /// the kernel's, and none are ours. Empty: ours.
+  /// the kernel's, and none are ours. The kernel makes room for all of them at once: 32 bytes each
+  /// (nft_rhash_init). Empty: ours.
   std::string filledBy{};
   bool operator==(const Set&) const = default;
 };

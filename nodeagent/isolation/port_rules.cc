@@ -34,13 +34,16 @@ struct Words {
   std::string_view keyType;  ///< of what ports are known by, in sets
   std::string from;          ///< the port that a frame comes from, in rules
   std::string to;            ///< the port that a frame goes to
+  unsigned mostFilled;       ///< elements of a set that rules fill
 };
+constexpr unsigned kMostOfNode = 8192;  ///< its ports, those of an hour ago too
+constexpr unsigned kMostOfPod = 256;    ///< its links
 /// By the node's end of a veth: what is written in a frame says nothing about who sent it.
-const Words kByEnd{"bridge", "ifname", "iifname", "oifname"};
+const Words kByEnd{"bridge", "ifname", "iifname", "oifname", kMostOfNode};
 /// By MAC: whose link a frame of a device came from is to be seen nowhere else.
-const Words kByMac{"netdev", "ether_addr", "ether saddr", "ether daddr"};
+const Words kByMac{"netdev", "ether_addr", "ether saddr", "ether daddr", kMostOfNode};
 /// By the link itself, in its pod.
-const Words kByLink{"netdev", "ifname", "oifname", "iifname"};
+const Words kByLink{"netdev", "ifname", "oifname", "iifname", kMostOfPod};
 
 /// All but the number that a link has on its device.
 constexpr const char* kSharedMask4 = "ffff:ffff:ffff:ffff:ffff:ff00:ff:ffff";
@@ -195,9 +198,8 @@ class Rules {
         {"addresses6", key + " . ipv6_addr", {}},
         {"targets", "typeof " + from(". ") + kTarget, {}},
         {kTunnelSet, "inet_service", {}},
-        filledByRules("floods", key, "size 65535; flags dynamic,timeout; timeout 60s;"),
-        filledByRules(kDroppedSet, key + " . mark",
-                      "size 65535; flags dynamic,timeout; timeout 1h; counter"),
+        filledByRules("floods", key, "timeout 60s;"),
+        filledByRules(kDroppedSet, key + " . mark", "timeout 1h; counter"),
     };
     table.chains = {
         {"flood", "", 0, flood()},         {"from_ipv4", "", 0, ipv4()},
@@ -230,9 +232,10 @@ class Rules {
   [[nodiscard]] std::string towards(std::string_view rest) const {
     return words_.to + " . " + std::string(rest);
   }
-  static nft::Set filledByRules(const std::string& name, const std::string& type, const char* how) {
+  [[nodiscard]] nft::Set filledByRules(const std::string& name, const std::string& type,
+                                       const char* how) const {
     nft::Set set{name, type, {}};
-    set.filledBy = how;
+    set.filledBy = fmt::format("size {}; flags dynamic,timeout; {}", words_.mostFilled, how);
     return set;
   }
 

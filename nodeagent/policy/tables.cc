@@ -141,9 +141,13 @@ nft::Chain denial(const char* name, const char* counter, const char* set, const 
              "drop"});
 }
 
-nft::Set filledByRules(const char* name) {
+/// Elements of sets that rules fill: ports of a node, those of an hour ago too, and links of a pod.
+constexpr unsigned kMostPorts = 8192;
+constexpr unsigned kMostLinks = 256;
+
+nft::Set filledByRules(const char* name, unsigned most) {
   nft::Set set{name, "ifname", {}};
-  set.filledBy = "size 65535; flags dynamic,timeout; timeout 1h; counter";
+  set.filledBy = fmt::format("size {}; flags dynamic,timeout; timeout 1h; counter", most);
   return set;
 }
 
@@ -158,7 +162,7 @@ nft::Set intervalsOf(nft::Set set) {
   return set;
 }
 
-nft::Table emptyRules(const char* family) {
+nft::Table emptyRules(const char* family, unsigned mostPorts) {
   nft::Table table;
   table.family = family;
   table.name = "multinet-policy";
@@ -177,8 +181,8 @@ nft::Table emptyRules(const char* family) {
       intervalsOf(mapOf("ranges6", "mark . ipv6_addr", "mark")),
       {"every", "classid . mark", {}},
       intervalsOf({"ports", "classid . mark . inet_proto . inet_service", {}}),
-      filledByRules(kDeniedOut),
-      filledByRules(kDeniedIn),
+      filledByRules(kDeniedOut, mostPorts),
+      filledByRules(kDeniedIn, mostPorts),
   };
   return table;
 }
@@ -209,18 +213,19 @@ std::vector<std::string> stampRules(const std::string& port) {
           "ct state related return", "ct mark set " + port + " map @generations"};
 }
 
-nft::Set filledBy(nft::Set set, const char* how) {
-  set.filledBy = how;
+nft::Set filledBy(nft::Set set, std::string how) {
+  set.filledBy = std::move(how);
   return set;
 }
 
 /// Sets by which flows are counted; `key`: the type of what a sender is known by.
 void addShareSets(const char* key, const std::string& suffix, nft::Table& table) {
-  const char* const counts = "size 65535; flags dynamic;";
+  const std::string size = fmt::format("size {}; ", kMostPorts);
+  const std::string counts = size + "flags dynamic;";
   table.sets.push_back(filledBy({"held" + suffix, key, {}}, counts));
   table.sets.push_back(filledBy({"held_more" + suffix, key, {}}, counts));
   table.sets.push_back(
-      filledBy({"crowded" + suffix, key, {}}, "size 65535; flags dynamic,timeout; timeout 10m;"));
+      filledBy({"crowded" + suffix, key, {}}, size + "flags dynamic,timeout; timeout 10m;"));
 }
 
 /// Of the first packet of each flow. Who is crowded stays so for ten minutes, so that beginning and
@@ -251,7 +256,7 @@ void addShareRules(const std::string& key, const std::string& suffix, Share shar
 /// table sees no port, tells it which it is.
 void addShares(Tracking tracking, nft::Table& table) {
   table.counters.emplace_back(kBeyond);
-  table.sets.push_back(filledByRules(kBeyond));
+  table.sets.push_back(filledByRules(kBeyond, kMostPorts));
   auto& forward = table.chains.front().rules;
   forward.insert(forward.begin() + 1, std::string("meta mark ") + kOver + " goto beyond_share");
   table.chains.push_back(denial("beyond_share", kBeyond, kBeyond, "iifname"));
@@ -263,7 +268,7 @@ void addShares(Tracking tracking, nft::Table& table) {
 }
 
 nft::Table rulesTable(Tracking tracking, std::uint32_t mostFlows) {
-  nft::Table table = emptyRules("bridge");
+  nft::Table table = emptyRules("bridge", kMostPorts);
   const std::string passes = std::string("meta mark ") + kPasses;
   table.chains = {
       {"forward",
@@ -301,7 +306,7 @@ nft::Table rulesTable(Tracking tracking, std::uint32_t mostFlows) {
 /// In a pod flows are known where they are judged: one table does both, and a packet's mark is its
 /// own but while it is judged.
 nft::Table podRulesTable() {
-  nft::Table table = emptyRules("inet");
+  nft::Table table = emptyRules("inet", kMostLinks);
   table.sets.push_back(mapOf("generations", "ifname", "mark"));
   table.sets.push_back({"current", "ifname . mark", {}});
   table.sets.push_back({"gateways4", "ifname . ipv4_addr", {}});
