@@ -464,9 +464,10 @@ class PodTruthTest : public PodGuardsTest {
     static_cast<void>(isolation::isHeard({}, last, podAt(to).raw()));
     return sockets_[to]->heard(inner);
   }
-  /// The first of a pair waits for the neighbour's answer.
+  /// The first of a pair waits for the neighbour's answer, and that one for its address to be its
+  /// own, which takes IPv6 up to two seconds.
   bool passesInTime(const policy::Packet& packet, std::size_t from, std::size_t to) {
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 300; ++i) {
       if (passes(packet, from, to)) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }

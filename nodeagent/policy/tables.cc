@@ -379,22 +379,24 @@ nft::Table flowsTable(Tracking tracking, std::uint32_t mostFlows) {
       mapOf("generations", "ifname", "mark"),
       {"current", "ifname . mark", {}},
   };
-  std::vector<std::string> zone = {"ct zone set " + in + " map @zones"};
-  // Rules with `ct` have all bridges of the namespace tracked.
-  if (ofBridges) zone.push_back(in + " != @bridges notrack");
+  // Each bridge of the set has a zone. Rules with `ct` have all bridges of the namespace tracked.
+  std::vector<std::string> zone = {"ct zone set " + in + " map @zones return"};
+  if (ofBridges) zone.emplace_back("notrack");
+  // Most packets are of flows that were judged: they pass by few lookups.
   table.chains = {
       {"zone", "prerouting", ofBridges ? kBridgeZonePriority : kInetZonePriority, std::move(zone)},
       {"known",
        "prerouting",
        kKnownPriority,
-       {in + " != @bridges return",
-        "ct state established,related " + in + " . ct mark @current meta mark set " + kPasses +
+       {"ct state established,related " + in + " . ct mark @current meta mark set " + kPasses +
             " return",
-        "meta mark set 0", std::string("ct direction reply meta mark set ") + kReply}},
+        in + " != @bridges return", "meta mark set 0",
+        std::string("ct direction reply meta mark set ") + kReply}},
       {"left",
        "postrouting",
        0,
-       {out + " != @bridges return", std::string("meta mark ") + kJudged + " jump judged",
+       {std::string("meta mark ") + kPasses + " meta mark set 0 return",
+        out + " != @bridges return", std::string("meta mark ") + kJudged + " jump judged",
         "meta mark set 0"}},
       plain("judged", stampRules(out)),
   };
