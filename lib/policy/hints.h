@@ -2,6 +2,7 @@
 // (lib/api/policy.h).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,14 @@ namespace multinet::policy {
 struct WantedPort {
   std::string path;  ///< of the field: `spec.ingress[0].ports[1].port`
   std::string name;
-  api::Protocol protocol = api::Protocol::TCP;
+  std::optional<api::Protocol> protocol;  ///< nothing: of whichever
+  std::string so;                         ///< what the rule does where none has it
 };
 /// None of a policy that doesn't isolate on ingress. On egress names are of each peer's own ports,
 /// of whom some may well have none.
 [[nodiscard]] std::vector<WantedPort> wantedPorts(const api::PodNetworkPolicy& policy);
+[[nodiscard]] std::vector<WantedPort> wantedPorts(const api::ClusterPodNetworkPolicy& policy);
+[[nodiscard]] bool has(const k8s::Pod& pod, const WantedPort& port);
 /// That no pod which the policy selects has it.
 [[nodiscard]] api::Violation notFound(const WantedPort& port);
 
@@ -26,5 +30,7 @@ struct WantedPort {
 /// `hostPods`, which are in their node's network (hostNetwork) and so on no other.
 [[nodiscard]] api::Violations hintsOf(const api::PodNetworkPolicy& policy, const World& world,
                                       const std::vector<Pod>& hostPods);
+[[nodiscard]] api::Violations hintsOf(const api::ClusterPodNetworkPolicy& policy,
+                                      const World& world, const std::vector<Pod>& hostPods);
 
 }  // namespace multinet::policy

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "lib/api/test_objects.h"
 #include "lib/policy/test_worlds.h"
 
 namespace multinet::policy {
@@ -79,6 +80,36 @@ TEST_F(HintsTest, SelectorsThatMatchPodsOfTheNodesNetworkAlone) {
   EXPECT_THAT(hints(), IsEmpty());
   policy_.spec.ingress[0].peers[0] = {{}, {}, api::PolicyIpBlock{"10.0.0.0/8", {}}};
   EXPECT_THAT(hints(), IsEmpty()) << "a block means whoever has the address";
+}
+
+TEST_F(HintsTest, OfAPolicyOfTheClusterAreLikewise) {
+  auto policy = api::testing::goodClusterPolicy("guard", "blue");
+  policy.spec.subject.namespaces = k8s::LabelSelector{{{"team", "a"}}, {}};
+  auto& rule = policy.spec.ingress.at(0);
+  rule.protocols.at(0) = {};
+  rule.protocols.at(0).destinationNamedPort = "pg";
+  const auto told = [&] {
+    std::vector<std::string> out;
+    for (const auto& one : hintsOf(policy, world_, hostPods_)) out.push_back(one.str());
+    return out;
+  };
+  EXPECT_THAT(told(), IsEmpty());
+  world_.pods[0].ports[0].protocol = api::Protocol::UDP;
+  EXPECT_THAT(told(), IsEmpty()) << "a name is of whichever protocol";
+  world_.pods[0].ports.clear();
+  EXPECT_THAT(told(),
+              ElementsAre("spec.ingress[0].protocols[0].destinationNamedPort: \"pg\" is the "
+                          "name of no port of a pod that it selects, so it lets nobody in; "
+                          "write a name that one of their containers gives a port, or a "
+                          "number"));
+  rule.action = api::ClusterPolicyAction::Deny;
+  EXPECT_THAT(told(), ElementsAre(::testing::HasSubstr("so it keeps nobody out")));
+  rule.protocols.clear();
+  hostPods_ = {{{"ops", "b"}, {{"app", "exporter"}}, {}, {}}};
+  EXPECT_THAT(told(), IsEmpty());
+  rule.peers.at(0).pods = api::NamespacedPods{{}, {{{"app", "exporter"}}, {}}};
+  EXPECT_THAT(told(), ElementsAre(::testing::StartsWith(
+                          "spec.ingress[0].from[0]: matches pods with hostNetwork alone")));
 }
 
 }  // namespace

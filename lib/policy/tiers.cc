@@ -117,6 +117,12 @@ bool precedes(const ClusterRules& one, const ClusterRules& other) {
          std::tie(other.tier, other.priority, other.as.metadata.name);
 }
 
+std::optional<api::PolicyPeer> podsOf(const api::ClusterPolicySubject& subject) {
+  if (!isLegible(subject)) return std::nullopt;
+  if (subject.namespaces) return api::PolicyPeer{std::nullopt, *subject.namespaces, std::nullopt};
+  return api::PolicyPeer{subject.pods->podSelector, subject.pods->namespaceSelector, std::nullopt};
+}
+
 bool selectsNamespace(const api::ClusterPolicySubject& subject,
                       const k8s::StringMap* namespaceLabels) {
   if (namespaceLabels == nullptr || !isLegible(subject)) return false;

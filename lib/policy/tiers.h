@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,8 @@ struct ClusterRules {
 /// Whether it is asked before the other: by tier, priority, name.
 [[nodiscard]] bool precedes(const ClusterRules& one, const ClusterRules& other);
 
+/// Its pods as those of a rule's peer. Nothing where it can't be read: nobody.
+[[nodiscard]] std::optional<api::PolicyPeer> podsOf(const api::ClusterPolicySubject& subject);
 /// Whether it holds for any pods of a namespace; null: its labels aren't known. A subject that
 /// can't be read holds for nobody.
 [[nodiscard]] bool selectsNamespace(const api::ClusterPolicySubject& subject,
