@@ -33,6 +33,12 @@ class Grown : public testing::Cluster {
       policy.spec.ingress[0].peers[0].podSelector->matchLabels = {{"tier", network(i)}};
       put(policy);
     }
+    for (int i = 0; i < 10; ++i) {
+      auto policy = api::testing::goodClusterPolicy("c" + std::to_string(i), network(i));
+      policy.spec.subject.namespaces = k8s::LabelSelector{};
+      policy.spec.ingress[0].peers[0].pods = api::NamespacedPods{{}, {{{"tier", network(i)}}, {}}};
+      put(policy);
+    }
     for (int i = 0; i < attachments; ++i) {
       put(api::testing::goodAttachment("a" + std::to_string(i), network(i % networks)));
     }

@@ -5,6 +5,7 @@
 #include "controller/identifiers/vni.h"
 #include "controller/peers/departed.h"
 #include "controller/podnetwork/status.h"
+#include "controller/policies/cluster.h"
 #include "controller/policies/reconcile.h"
 #include "controller/services/reconcile.h"
 #include "controller/sets/misfits.h"
@@ -13,10 +14,11 @@ namespace multinet::controller {
 
 std::vector<Reconciler> allReconcilers() {
   return {
-      identifierReservation(), podNetworkReconciler(),    attachmentReconciler(),
-      setReconciler(),         identifierCollection(),    blockReconciler(),
-      peerReconciler(),        nodeSetReconciler(),       serviceReconciler(),
-      policyReconciler(),      policyDefaultReconciler(),
+      identifierReservation(),  podNetworkReconciler(),    attachmentReconciler(),
+      setReconciler(),          identifierCollection(),    blockReconciler(),
+      peerReconciler(),         nodeSetReconciler(),       serviceReconciler(),
+      policyReconciler(),       policyDefaultReconciler(), clusterPolicySliceReconciler(),
+      policyLedgerReconciler(), clusterPolicyReconciler(),
   };
 }
 

@@ -259,7 +259,7 @@ class Controller::Impl {
     show("terminating", tally.terminating);
   }
   void showPolicies() {
-    const PolicyTally tally = policyTallyOf(caches_.list<Policy>());
+    const PolicyTally tally = policyTallyOf(caches_.list<Policy>(), caches_.list<ClusterPolicy>());
     for (std::size_t i = 0; i < kPolicyStates.size(); ++i) {
       metrics_->policies.Add({{"state", std::string(kPolicyStates.at(i))}})
           .Set(static_cast<double>(tally.byState.at(i)));

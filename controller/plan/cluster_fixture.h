@@ -52,6 +52,9 @@ struct SeenAs<k8s::EndpointSlice> : SeenAsType<k8s::EndpointSlice, kSliceFields>
 template <>
 struct SeenAs<api::PodNetworkPolicy> : SeenAsType<api::PodNetworkPolicy, kPolicyFields> {};
 template <>
+struct SeenAs<api::ClusterPodNetworkPolicy>
+    : SeenAsType<api::ClusterPodNetworkPolicy, kClusterPolicyFields> {};
+template <>
 struct SeenAs<api::PodNetworkPolicySlice>
     : SeenAsType<api::PodNetworkPolicySlice, kPolicySliceFields> {};
 template <>
@@ -196,6 +199,7 @@ class Cluster {
     tellAs<k8s::Service>(kind, key, object);
     tellAs<k8s::EndpointSlice>(kind, key, object);
     tellAs<api::PodNetworkPolicy>(kind, key, object);
+    tellAs<api::ClusterPodNetworkPolicy>(kind, key, object);
     tellAs<api::PodNetworkPolicySlice>(kind, key, object);
   }
   template <class T>

@@ -12,6 +12,7 @@
 #include "lib/policy/program.h"
 #include "lib/policy/source.h"
 #include "lib/policy/test_worlds.h"
+#include "lib/policy/tiers.h"
 
 namespace multinet::controller {
 namespace {
@@ -19,11 +20,18 @@ namespace {
 using policy::testing::Draw;
 using testing::PolicyShop;
 
-/// Peers as the slices carry them.
+/// Peers as the slices carry them. Those of a policy of the cluster are told in several namespaces,
+/// everywhere the same: here they are read in one.
 class SliceSource final : public policy::Source {
  public:
   explicit SliceSource(std::vector<api::PodNetworkPolicySlice> slices)
-      : slices_(std::move(slices)) {}
+      : slices_(std::move(slices)) {
+    for (const auto& one : slices_) {
+      if (!one.clusterPolicyName.empty() && one.head) {
+        read_.try_emplace(one.policyUID, one.metadata.nameSpace);
+      }
+    }
+  }
 
   const policy::Named& podsOf(const api::PodNetworkPolicy& policy,
                               const api::PolicyPeer& peer) override {
@@ -54,7 +62,9 @@ class SliceSource final : public policy::Source {
   std::vector<const api::PodNetworkPolicySlice*> carrying(const std::string& uid,
                                                           const std::string& hash) const {
     std::vector<const api::PodNetworkPolicySlice*> out;
+    const auto read = read_.find(uid);
     for (const auto& one : slices_) {
+      if (read != read_.end() && one.metadata.nameSpace != read->second) continue;
       if (one.policyUID == uid && one.members && one.members->podNetworkName == "blue" &&
           one.members->peer == hash) {
         out.push_back(&one);
@@ -77,6 +87,7 @@ class SliceSource final : public policy::Source {
   }
 
   const std::vector<api::PodNetworkPolicySlice> slices_;
+  std::map<std::string, std::string> read_;  ///< by the policy's UID
   std::map<std::string, std::unique_ptr<policy::Named>> known_;
 };
 
@@ -98,9 +109,12 @@ class History : public PolicyShop {
   }
   /// Some of what is wished for is written; then the leader dies.
   void stumble() {
-    const auto writes = look();
-    for (const auto& write : writes) {
-      if (draw_.oneIn(2)) apply(write);
+    const auto turns = 1 + draw_.below(4);
+    for (std::size_t turn = 0; turn < turns; ++turn) {
+      for (const auto& write : look()) {
+        if (draw_.oneIn(3)) continue;
+        if (apply(write)) expectPromisesKept(write);
+      }
     }
     elect();
   }
@@ -108,22 +122,24 @@ class History : public PolicyShop {
   void expectSlicesSayTheSame() {
     const auto all = slices();
     std::vector<api::PodNetworkPolicy> told;
+    std::map<std::string, std::vector<policy::ClusterRules>> cluster;  // by namespace
     for (const auto& slice : all) {
       if (!slice.head) continue;
       expectComplete(slice, all);
-      if (!slice.head->spec) continue;
-      auto& one = told.emplace_back();
-      one.metadata.nameSpace = slice.metadata.nameSpace;
-      one.metadata.name = slice.policyName;
-      one.metadata.uid = slice.policyUID;
-      one.spec = *slice.head->spec;
+      if (slice.head->clusterSpec) {
+        cluster[slice.metadata.nameSpace].push_back(rulesIn(slice));
+      } else if (slice.head->spec) {
+        told.push_back(policyIn(slice));
+      }
     }
     ASSERT_EQ(told.size(), world_.policies.size());
     std::vector<policy::Subject> subjects;
     for (const auto& pod : world_.pods) {
       if (pod.on("blue") == nullptr) continue;
+      expectLedger(pod.key.nameSpace);
       auto& subject = subjects.emplace_back(policy::Subject{&pod});
       for (const auto& one : told) subject.policies.push_back(&one);
+      for (const auto& one : cluster[pod.key.nameSpace]) subject.cluster.push_back(&one);
     }
     SliceSource source(all);
     policy::Numbers numbers;
@@ -139,7 +155,76 @@ class History : public PolicyShop {
     }
   }
 
+  /// What a ledger names stands where it is selected, also after this write.
+  void expectPromisesKept(const Write& write) {
+    const auto& space = write.key.nameSpace;
+    const auto* slice = world.find<PolicySlice>(k8s::ObjectKey{space, api::kPolicyLedgerName});
+    const auto* known = world.find<Namespace>(space);
+    if (write.kind.plural != api::kPodNetworkPolicySliceKind.plural || slice == nullptr ||
+        known == nullptr || !slice->ledger) {
+      return;
+    }
+    const bool isWritten = write.key.name == api::kPolicyLedgerName && write.verb != Verb::Delete;
+    for (const auto& entry : slice->ledger->clusterPolicies) {
+      const auto* policy = world.find<ClusterPolicy>(entry.name);
+      if (policy == nullptr || policy->metadata.uid != entry.uid ||
+          !policy::selectsNamespace(policy->spec.subject, &*known->metadata.labels)) {
+        continue;
+      }
+      const auto& stand =
+          world.of<PolicySlice>().by<ByPolicy>(ByPolicy::ofCluster(space, entry.name));
+      const auto* head = [&]() -> const PolicySlice* {
+        for (const auto* one : stand) {
+          if (one->head && one->policyUID == entry.uid) return one;
+        }
+        return nullptr;
+      }();
+      if (isWritten) {
+        ASSERT_NE(head, nullptr) << write.item() << " names " << entry.name;
+        EXPECT_GE(head->head->policyGeneration, entry.generation);
+        ++promises_;
+      } else if (write.verb == Verb::Delete) {
+        EXPECT_TRUE(head != nullptr || !write.key.name.starts_with("cluster-" + entry.name + "-"))
+            << write.item() << ", which is promised";
+      }
+    }
+  }
+  [[nodiscard]] int promises() const { return promises_; }
+
  private:
+  static api::PodNetworkPolicy policyIn(const api::PodNetworkPolicySlice& head) {
+    api::PodNetworkPolicy out;
+    out.metadata.nameSpace = head.metadata.nameSpace;
+    out.metadata.name = head.policyName;
+    out.metadata.uid = head.policyUID;
+    out.spec = *head.head->spec;
+    return out;
+  }
+  static policy::ClusterRules rulesIn(const api::PodNetworkPolicySlice& head) {
+    api::ClusterPodNetworkPolicy out;
+    out.metadata.name = head.clusterPolicyName;
+    out.metadata.uid = head.policyUID;
+    out.spec = *head.head->clusterSpec;
+    return policy::rulesOf(out);
+  }
+
+  /// It names all that are about networks of the namespace's pods.
+  void expectLedger(const std::string& space) {
+    if (!world_.namespaces.contains(space)) return;
+    const auto told = ledger(space).value_or(std::vector<std::string>());
+    for (const auto& one : world_.clusterPolicies) {
+      const auto& metadata = one.metadata;
+      const bool isVacant =
+          policy::selectsNamespace(one.spec.subject, &world_.namespaces.at(space)) &&
+          !world.hasPodsOn(space, one.spec.podNetworkNames);
+      EXPECT_EQ(std::ranges::count(told, metadata.name + "@" + metadata.uid + ":" +
+                                             std::to_string(metadata.generation)),
+                isVacant || told.empty() ? 0 : 1)
+          << space;
+      EXPECT_FALSE(told.empty() && world.hasPodsOn(space, one.spec.podNetworkNames)) << space;
+    }
+  }
+
   static void expectComplete(const api::PodNetworkPolicySlice& head,
                              const std::vector<api::PodNetworkPolicySlice>& all) {
     std::size_t carrying = 0;
@@ -203,24 +288,26 @@ class History : public PolicyShop {
     for (const auto& pod : world_.pods) pods_[pod.key] = pod;
   }
 
-  void followPolicies() {
-    std::map<k8s::ObjectKey, api::PodNetworkPolicy> wanted;
-    for (const auto& one : world_.policies) wanted[keyOf(one)] = one;  // of one name the later
-    std::erase_if(policies_, [&](const auto& one) {
+  /// Of one name the later. With its UID and generation, as `kept` has them.
+  template <class P>
+  void followKind(std::vector<P>& drawn, std::map<k8s::ObjectKey, P>& kept) {
+    std::map<k8s::ObjectKey, P> wanted;
+    for (const auto& one : drawn) wanted[keyOf(one)] = one;
+    std::erase_if(kept, [&](const auto& one) {
       if (wanted.contains(one.first)) return false;
-      remove<api::PodNetworkPolicy>(one.first.name, one.first.nameSpace);
+      remove<P>(one.first.name, one.first.nameSpace);
       return true;
     });
-    world_.policies.clear();
+    drawn.clear();
     for (auto& [key, one] : wanted) {
-      const auto was = policies_.find(key);
-      const bool isNew = was == policies_.end();
+      const auto was = kept.find(key);
+      const bool isNew = was == kept.end();
       one.metadata.uid = isNew ? "uid-" + std::to_string(++uids_) : was->second.metadata.uid;
       one.metadata.generation = isNew ? 1 : was->second.metadata.generation;
       if (!isNew && was->second.spec != one.spec) ++one.metadata.generation;
       if (isNew || was->second.spec != one.spec) put(one);
-      policies_[key] = one;
-      world_.policies.push_back(one);
+      kept[key] = one;
+      drawn.push_back(one);
     }
   }
 
@@ -236,7 +323,8 @@ class History : public PolicyShop {
     blue.spec.defaultPolicy = network_.defaultPolicy;
     put(blue);
     followPods();
-    followPolicies();
+    followKind(world_.policies, policies_);
+    followKind(world_.clusterPolicies, clusterPolicies_);
   }
 
   Draw draw_;
@@ -244,11 +332,14 @@ class History : public PolicyShop {
   policy::Network network_;
   std::map<policy::PodKey, policy::Pod> pods_;
   std::map<k8s::ObjectKey, api::PodNetworkPolicy> policies_;
+  std::map<k8s::ObjectKey, api::ClusterPodNetworkPolicy> clusterPolicies_;
   int uids_ = 0;
+  int promises_ = 0;
 };
 
 TEST(PolicyHistories, EndWithSlicesThatSayWhatTheEvaluatorSays) {
   constexpr std::uint32_t kHistories = 2'000;
+  int promises = 0;
   for (std::uint32_t seed = 1; seed <= kHistories; ++seed) {
     SCOPED_TRACE("history " + std::to_string(seed));
     History history(seed);
@@ -263,7 +354,9 @@ TEST(PolicyHistories, EndWithSlicesThatSayWhatTheEvaluatorSays) {
     history.elect();
     for (const auto& write : history.look()) ADD_FAILURE() << "a new leader: " << write.item();
     if (::testing::Test::HasFailure()) return;
+    promises += history.promises();
   }
+  EXPECT_GT(promises, 1'000);
 }
 
 }  // namespace

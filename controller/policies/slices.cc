@@ -74,6 +74,7 @@ api::PodNetworkPolicySlice bareSlice(const PolicySliceOwner& owner, const std::s
   slice.metadata.labels[api::kPolicyNamespaceLabel] = owner.nameSpace;
   slice.metadata.ownerReferences.push_back(owner.reference);
   slice.policyName = owner.policyName;
+  slice.clusterPolicyName = owner.clusterPolicyName;
   slice.policyUID = owner.uid;
   return slice;
 }

@@ -16,8 +16,9 @@ namespace multinet::controller {
 /// Whose slices they are.
 struct PolicySliceOwner {
   std::string nameSpace;
-  std::string policyName;  ///< empty: a network's default
-  std::string uid;         ///< of the policy, or of the network
+  std::string policyName;         ///< empty: one of the cluster, or a network's default
+  std::string clusterPolicyName;  ///< instead
+  std::string uid;                ///< of the policy, or of the network
   std::string headName;
   k8s::OwnerReference reference;
 };

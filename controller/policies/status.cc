@@ -1,11 +1,14 @@
 #include "controller/policies/status.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "controller/plan/status_patch.h"
+#include "lib/api/cluster_policy.h"
+#include "lib/api/describe.h"
 #include "lib/api/policy.h"
 #include "lib/api/validate.h"
-#include "lib/policy/hints.h"
 
 namespace multinet::controller {
 namespace {
@@ -17,14 +20,25 @@ Condition make(std::string type, State state, std::string reason, std::string me
   return {std::move(type), state, 0, std::nullopt, std::move(reason), std::move(message)};
 }
 
-Condition accepted(const World& world, const Policy& policy) {
+/// Nothing: it keeps to the rules.
+template <class P>
+std::optional<Condition> invalid(const P& policy) {
   Sentences sentences;
   if (!policy.undecodable.empty()) {
     sentences.push_back(policy.undecodable);
   } else {
     for (const auto& one : api::validate(policy).violations) sentences.push_back(one.str());
   }
-  if (!sentences.empty()) return make("Accepted", State::False, "Invalid", shortly(sentences));
+  if (sentences.empty()) return std::nullopt;
+  return make("Accepted", State::False, "Invalid", shortly(sentences));
+}
+
+Condition isAccepted() {
+  return make("Accepted", State::True, "Accepted", "It holds on its networks.");
+}
+
+Condition accepted(const World& world, const Policy& policy) {
+  if (auto wrong = invalid(policy)) return std::move(*wrong);
   const auto& home = policy.metadata.nameSpace;
   const auto* space = world.find<Namespace>(home);
   const k8s::StringMap* labels = space == nullptr ? nullptr : &*space->metadata.labels;
@@ -38,7 +52,24 @@ Condition accepted(const World& world, const Policy& policy) {
     message += "\": create or open it, or name another; it holds on the others.";
     return make("Accepted", State::False, "NetworkNotFound", std::move(message));
   }
-  return make("Accepted", State::True, "Accepted", "It holds on its networks.");
+  return isAccepted();
+}
+
+Condition accepted(const World& world, const ClusterPolicy& policy) {
+  if (auto wrong = invalid(policy)) return std::move(*wrong);
+  for (const auto& name : policy.spec.podNetworkNames) {
+    if (world.find<Network>(name) != nullptr) continue;
+    std::string message = "spec.podNetworkNames: \"";
+    message += name;
+    message += "\" is no PodNetwork: create it, or name another; it holds on the others.";
+    return make("Accepted", State::False, "NetworkNotFound", std::move(message));
+  }
+  return isAccepted();
+}
+
+Condition isPending(std::string message) {
+  return make("PeersResolved", State::False, "Pending",
+              message + ": where that lasts, this object's Events say why.");
 }
 
 Condition resolved(const Policy& policy, const PolicyStanding& standing) {
@@ -50,14 +81,29 @@ Condition resolved(const Policy& policy, const PolicyStanding& standing) {
   }
   const auto* head = standing.head;
   const bool stands = head != nullptr && head->head->policyGeneration == policy.metadata.generation;
-  if (!stands) {
-    return make("PeersResolved", State::False, "Pending",
-                "Nodes haven't been told of this generation yet: where that lasts, this object's "
-                "Events say why.");
-  }
+  if (!stands) return isPending("Nodes haven't been told of this generation yet");
   return make("PeersResolved", State::True, "Resolved",
               "Nodes are told who its peers are, in PodNetworkPolicySlice \"" +
                   head->metadata.name + "\".");
+}
+
+Condition resolved(const ClusterPolicyStanding& standing) {
+  if (standing.tooMany) {
+    return make("PeersResolved", State::False, "TooManyPeers",
+                "Its peers on all of its networks are more than " +
+                    std::to_string(api::kMaxPolicyResolved) +
+                    ", so nodes aren't told of this generation, and no new pod that it selects "
+                    "starts: write several policies.");
+  }
+  if (!standing.untold.empty()) {
+    return isPending("Nodes haven't been told of this generation yet for " +
+                     std::to_string(standing.untold.size()) + " of " +
+                     std::to_string(standing.spaces) + " namespaces, such as \"" +
+                     standing.untold.front() + "\"");
+  }
+  return make("PeersResolved", State::True, "Resolved",
+              "Nodes are told who its peers are, by PodNetworkPolicySlices in " +
+                  std::to_string(standing.spaces) + " namespaces with pods on its networks.");
 }
 
 /// The interfaces that a policy selects, as their nodes speak of them.
@@ -84,42 +130,48 @@ std::string whyNot(const api::PodInterface& interface, bool knows) {
   return knows ? "" : "Pending";
 }
 
-Tally tallyOf(const World& world, const Policy& policy, const PolicyStanding& standing) {
+/// Whether the node of a pod has committed this generation of the policy.
+bool knows(const World& world, const Judged& policy, const Pod& pod) {
+  // What a node held it goes on to hold, whatever the counts in the head.
+  if (policy.status.conditions.isTrueAt("Enforced", policy.metadata.generation)) return true;
+  const auto* head = policy.headIn(pod.metadata.nameSpace);
+  const auto* node = world.find<NodeSet>(pod.spec.nodeName);
+  return head != nullptr && node != nullptr &&
+         head->head->policyGeneration == policy.metadata.generation &&
+         reaches(node->status.policyRevision, head->metadata.resourceVersion);
+}
+
+void add(const World& world, const Judged& policy, const Pod& pod, const InterfaceSet& set,
+         Tally& tally) {
+  for (const auto& interface : set.interfaces) {
+    if (std::ranges::find(policy.networks, interface.podNetworkName) == policy.networks.end() ||
+        networkOf(world, interface) == nullptr) {
+      continue;
+    }
+    ++tally.counts.selected;
+    std::erase_if(tally.nobodyHas,
+                  [&](const policy::WantedPort& one) { return policy::has(pod, one); });
+    const auto why = whyNot(interface, knows(world, policy, pod));
+    if (why.empty()) {
+      ++tally.counts.enforced;
+      continue;
+    }
+    if (tally.reason.empty()) tally.reason = why;
+    if (tally.notEnforced.size() < api::kMaxNotEnforced) {
+      tally.notEnforced.push_back("pod " + keyOf(pod).str() + " " + interface.name + ": " + why);
+    }
+  }
+}
+
+Tally tallyOf(const World& world, const Judged& policy) {
   Tally tally;
-  tally.nobodyHas = policy::wantedPorts(policy);
-  const auto& names = policy.spec.podNetworkNames;
-  const bool wasHeld = policy.status.conditions.isTrueAt("Enforced", policy.metadata.generation);
-  const bool stands = standing.head != nullptr &&
-                      standing.head->head->policyGeneration == policy.metadata.generation;
-  for (const auto& key : world.policyGroups().subjects(policy)) {
+  tally.nobodyHas = policy.wantedPorts;
+  for (const auto& key : policy.subjects) {
     const auto* pod = world.find<Pod>(key);
     if (pod == nullptr) continue;
-    const auto* node = world.find<NodeSet>(pod->spec.nodeName);
-    // What a node held it goes on to hold, whatever the counts in the head.
-    const bool knows =
-        wasHeld || (stands && node != nullptr &&
-                    reaches(node->status.policyRevision, standing.head->metadata.resourceVersion));
     for (const auto* set : world.of<InterfaceSet>().by<ByPod>(key)) {
       if (misfit(*set, pod)) continue;
-      for (const auto& interface : set->interfaces) {
-        if (std::ranges::find(names, interface.podNetworkName) == names.end() ||
-            networkOf(world, interface) == nullptr) {
-          continue;
-        }
-        ++tally.counts.selected;
-        std::erase_if(tally.nobodyHas, [&](const policy::WantedPort& one) {
-          return policy::portNamed(*pod, one.name, one.protocol).has_value();
-        });
-        const auto why = whyNot(interface, knows);
-        if (why.empty()) {
-          ++tally.counts.enforced;
-          continue;
-        }
-        if (tally.reason.empty()) tally.reason = why;
-        if (tally.notEnforced.size() < api::kMaxNotEnforced) {
-          tally.notEnforced.push_back("pod " + key.str() + " " + interface.name + ": " + why);
-        }
-      }
+      add(world, policy, *pod, *set, tally);
       break;
     }
   }
@@ -139,13 +191,13 @@ Condition withPorts(Condition accepted, const Tally& tally) {
   return make("Accepted", State::True, "NamedPortNotFound", std::move(message));
 }
 
-Condition enforced(const Tally& tally) {
+Condition enforced(const Tally& tally, const char* noneSelected) {
   const auto& counts = tally.counts;
   if (counts.selected == 0) {
     return make("Enforced", State::True, "NoneSelected",
-                "It selects no interface now: pods of this namespace with these labels on its "
-                "networks are held to it from their first packet. Pods that ask for none of them "
-                "never are, nor those in their node's network (hostNetwork).");
+                std::string("It selects no interface now: ") + noneSelected +
+                    " on its networks are held to it from their first packet. Pods that ask for "
+                    "none of them never are, nor those in their node's network (hostNetwork).");
   }
   if (counts.enforced == counts.selected) {
     return make("Enforced", State::True, "Enforced",
@@ -158,6 +210,70 @@ Condition enforced(const Tally& tally) {
                   "those pods' PodInterfaceSets.");
 }
 
+/// Whether the interfaces are counted anew, or stay as they were told.
+enum class Counts : std::uint8_t { Anew, AsTold };
+
+api::PodNetworkPolicyStatus statusOf(const World& world, const Judged& policy, Counts counts,
+                                     WallTime now) {
+  auto status = policy.status;
+  const auto set = [&](Condition condition) {
+    condition.observedGeneration = policy.metadata.generation;
+    status.conditions.set(std::move(condition), now);
+  };
+  if (counts == Counts::AsTold) {
+    const auto* told = status.conditions.find("Accepted");
+    const bool isSame = told != nullptr && policy.accepted.status == State::True &&
+                        status.conditions.isTrueAt("Accepted", policy.metadata.generation);
+    set(isSame ? *told : policy.accepted);
+    set(policy.resolved);
+    return status;
+  }
+  auto tally = tallyOf(world, policy);
+  set(withPorts(policy.accepted, tally));
+  set(policy.resolved);
+  status.interfaces = tally.counts;
+  set(enforced(tally, policy.noneSelected));
+  status.notEnforced = std::move(tally.notEnforced);
+  return status;
+}
+
+/// Of so many interfaces it is looked at each time whether what is counted differs; of more when
+/// it may be told.
+constexpr std::size_t kCountedEachTime = 200;
+
+api::PodNetworkPolicyStatus paced(const World& world, const Judged& policy, const Moment& now,
+                                  Outcome& outcome) {
+  const auto as = [&](Counts counts) { return statusOf(world, policy, counts, now.wall); };
+  if (policy.countsDue <= now.boot) return as(Counts::Anew);
+  auto told = as(Counts::AsTold);
+  const bool isSmall = policy.subjects.size() <= kCountedEachTime;
+  if (!isSmall || as(Counts::Anew) != told) outcome.askAgain(policy.countsDue - now.boot);
+  return told;
+}
+
+bool saysOtherwise(const Changed<InterfaceSet>& changed) {
+  if (changed.existence()) return true;
+  const auto& before = changed.before->interfaces;
+  const auto& now = changed.now->interfaces;
+  return !std::ranges::equal(before, now, [](const auto& one, const auto& other) {
+    return one.podNetworkName == other.podNetworkName && one.podNetworkUID == other.podNetworkUID &&
+           one.name == other.name && one.policy == other.policy;
+  });
+}
+
+/// Those that select the pod of a set, for their status.
+template <class P>
+void selectingPodOf(const World& world, const InterfaceSet& set, bool unlessHeld, Keys& keys) {
+  for (const auto& key : world.policyGroups().selecting({set.metadata.nameSpace, set.pod.name})) {
+    const auto* policy = world.find<P>(key);
+    if (policy == nullptr) continue;
+    if (unlessHeld && policy->status.conditions.isTrueAt("Enforced", policy->metadata.generation)) {
+      continue;
+    }
+    keys.push_back(Mark::itself(key));
+  }
+}
+
 }  // namespace
 
 bool reaches(const std::string& revision, const std::string& wanted) {
@@ -165,30 +281,65 @@ bool reaches(const std::string& revision, const std::string& wanted) {
          std::pair(wanted.size(), std::string_view(wanted));
 }
 
-api::PodNetworkPolicyStatus policyStatusOf(const World& world, const Policy& policy,
-                                           const PolicyStanding& standing, Counts counts,
-                                           WallTime now) {
-  auto status = policy.status;
-  const auto set = [&](Condition condition) {
-    condition.observedGeneration = policy.metadata.generation;
-    status.conditions.set(std::move(condition), now);
-  };
-  auto verdict = accepted(world, policy);
-  if (counts == Counts::AsTold) {
-    const auto* told = status.conditions.find("Accepted");
-    const bool isSame = told != nullptr && verdict.status == State::True &&
-                        status.conditions.isTrueAt("Accepted", policy.metadata.generation);
-    set(isSame ? *told : std::move(verdict));
-    set(resolved(policy, standing));
-    return status;
-  }
-  auto tally = tallyOf(world, policy, standing);
-  set(withPorts(std::move(verdict), tally));
-  set(resolved(policy, standing));
-  status.interfaces = tally.counts;
-  set(enforced(tally));
-  status.notEnforced = std::move(tally.notEnforced);
-  return status;
+Judged judged(const World& world, const Policy& policy, const PolicyStanding& standing) {
+  return {.kind = api::kPodNetworkPolicyKind,
+          .metadata = policy.metadata,
+          .networks = policy.spec.podNetworkNames,
+          .status = policy.status,
+          .subjects = world.policyGroups().subjects(policy),
+          .countsDue = world.countsDue(policy),
+          .accepted = accepted(world, policy),
+          .resolved = resolved(policy, standing),
+          .wantedPorts = policy::wantedPorts(policy),
+          .noneSelected = "pods of this namespace with these labels",
+          .headIn = [head = standing.head](const std::string&) { return head; }};
 }
+
+Judged judged(const World& world, const ClusterPolicy& policy, ClusterPolicyStanding standing) {
+  return {.kind = api::kClusterPodNetworkPolicyKind,
+          .metadata = policy.metadata,
+          .networks = policy.spec.podNetworkNames,
+          .status = policy.status,
+          .subjects = world.policyGroups().subjects(policy),
+          .countsDue = world.countsDue(policy),
+          .accepted = accepted(world, policy),
+          .resolved = resolved(standing),
+          .wantedPorts = policy::wantedPorts(policy),
+          .noneSelected = "pods of its subject",
+          .headIn = std::move(standing.headIn)};
+}
+
+void writeStatus(const World& world, const Judged& policy, const Moment& now, Outcome& outcome) {
+  auto patch = statusPatch(policy.status, paced(world, policy, now, outcome));
+  if (patch.empty()) return;
+  outcome.writes.push_back(
+      writeTo(policy.kind, policy.metadata, Verb::PatchStatus, std::move(patch)));
+}
+
+template <class P>
+void concernedInterfaces(const World& world, const Change& change, Keys& keys) {
+  on(
+      change,
+      [&](const Changed<InterfaceSet>& changed) {
+        if (changed.now != nullptr && saysOtherwise(changed)) {
+          selectingPodOf<P>(world, *changed.now, false, keys);
+        }
+      },
+      [&](const Changed<NodeSet>& changed) {
+        if (changed.now == nullptr) return;
+        if (changed.before != nullptr &&
+            changed.before->status.policyRevision == changed.now->status.policyRevision) {
+          return;
+        }
+        const NodeName node(changed.key().name);
+        for (const auto* set : world.of<InterfaceSet>().by<ByNode>(node)) {
+          selectingPodOf<P>(world, *set, true, keys);
+        }
+      });
+}
+
+template void concernedInterfaces<Policy>(const World& world, const Change& change, Keys& keys);
+template void concernedInterfaces<ClusterPolicy>(const World& world, const Change& change,
+                                                 Keys& keys);
 
 }  // namespace multinet::controller

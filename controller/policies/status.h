@@ -1,7 +1,13 @@
 // What the status of a policy says: whether it is accepted, resolved, and held.
 #pragma once
 
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
 #include "controller/plan/reconciler.h"
+#include "lib/policy/hints.h"
 
 namespace multinet::controller {
 
@@ -11,11 +17,41 @@ struct PolicyStanding {
   bool tooMany = false;               ///< peers, for any head
 };
 
-/// Whether the interfaces are counted anew, or stay as they were told.
-enum class Counts : std::uint8_t { Anew, AsTold };
-[[nodiscard]] api::PodNetworkPolicyStatus policyStatusOf(const World& world, const Policy& policy,
-                                                         const PolicyStanding& standing,
-                                                         Counts counts, WallTime now);
+/// The same of one of the cluster, over all namespaces where it has something to say.
+struct ClusterPolicyStanding {
+  std::size_t spaces = 0;           ///< that it selects, with pods on its networks
+  std::vector<std::string> untold;  ///< those without a head of this generation
+  bool tooMany = false;
+  /// Null: none stands in that namespace.
+  std::function<const PolicySlice*(const std::string& nameSpace)> headIn;
+};
+
+/// A policy of either kind as its status looks at it. Until the next put().
+struct Judged {
+  k8s::Kind kind;
+  const k8s::ObjectMeta& metadata;
+  const std::vector<std::string>& networks;
+  const api::PodNetworkPolicyStatus& status;
+  const std::set<k8s::ObjectKey>& subjects;  ///< pods
+  BootTime countsDue;                        ///< when what is counted may be told again
+  k8s::Condition accepted;
+  k8s::Condition resolved;
+  std::vector<policy::WantedPort> wantedPorts;
+  const char* noneSelected = "";  ///< a sentence
+  /// Null: none stands for pods of that namespace.
+  std::function<const PolicySlice*(const std::string& nameSpace)> headIn;
+};
+[[nodiscard]] Judged judged(const World& world, const Policy& policy,
+                            const PolicyStanding& standing);
+[[nodiscard]] Judged judged(const World& world, const ClusterPolicy& policy,
+                            ClusterPolicyStanding standing);
+
+/// What is counted stays as it was told until its time has come.
+void writeStatus(const World& world, const Judged& policy, const Moment& now, Outcome& outcome);
+
+/// Marks the policies of a kind whose status speaks of interfaces of which something is said anew.
+template <class P>
+void concernedInterfaces(const World& world, const Change& change, Keys& keys);
 
 /// Whether a resourceVersion of one resource is that one or a later one (KEP-5504).
 [[nodiscard]] bool reaches(const std::string& revision, const std::string& wanted);

@@ -25,6 +25,8 @@ struct PolicyTally {
 };
 
 /// Pure.
-[[nodiscard]] PolicyTally policyTallyOf(const std::vector<std::shared_ptr<const Policy>>& policies);
+[[nodiscard]] PolicyTally policyTallyOf(
+    const std::vector<std::shared_ptr<const Policy>>& policies,
+    const std::vector<std::shared_ptr<const ClusterPolicy>>& clusterPolicies);
 
 }  // namespace multinet::controller

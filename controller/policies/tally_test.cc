@@ -38,9 +38,11 @@ TEST(PolicyTally, CountsByTheFirstConditionThatLacks) {
                            policyWith({.enforced = kFalse, .reason = "CommitFailed"}, 1),
                            policyWith({.resolved = kFalse, .enforced = kFalse}, 1),
                            policyWith({.accepted = kFalse, .resolved = kFalse}, 2),
-                           std::make_shared<Policy>()}),
+                           std::make_shared<Policy>()},
+                          {}),
             expected);
-  EXPECT_EQ(policyTallyOf({}), PolicyTally());
+  EXPECT_EQ(policyTallyOf({}, {}), PolicyTally());
+  EXPECT_EQ(policyTallyOf({}, {std::make_shared<ClusterPolicy>()}).byState[5], 1U);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "controller/plan/cluster_fixture.h"
+#include "controller/policies/cluster.h"
 #include "controller/policies/reconcile.h"
 
 namespace multinet::controller::testing {
@@ -115,9 +116,27 @@ class PolicyShop : public Cluster {
   }
   std::string reason(const std::string& type) const { return condition(type).reason; }
 
+  /// Of the cluster's.
+  k8s::Condition clusterCondition(const std::string& type, const std::string& policy) const {
+    const auto status = get<api::ClusterPodNetworkPolicy>(policy).status;
+    const auto* found = status.conditions.find(type);
+    return found == nullptr ? k8s::Condition() : *found;
+  }
+  /// What a namespace's ledger names, as `guard@uid-guard:1`; nothing where there is none.
+  std::optional<std::vector<std::string>> ledger(const std::string& nameSpace) const {
+    const auto* slice = world.find<PolicySlice>({nameSpace, api::kPolicyLedgerName});
+    if (slice == nullptr || !slice->ledger) return std::nullopt;
+    std::vector<std::string> out;
+    for (const auto& one : slice->ledger->clusterPolicies) {
+      out.push_back(one.name + "@" + one.uid + ":" + std::to_string(one.generation));
+    }
+    return out;
+  }
+
  private:
   static std::vector<Reconciler> reconcilers() {
-    return {policyReconciler(), policyDefaultReconciler()};
+    return {policyReconciler(), policyDefaultReconciler(), clusterPolicySliceReconciler(),
+            policyLedgerReconciler(), clusterPolicyReconciler()};
   }
   std::unique_ptr<Planner> planner_ = std::make_unique<Planner>(reconcilers());
 };

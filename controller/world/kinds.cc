@@ -151,6 +151,11 @@ const Fields kPolicyFields{"",
                               {"deletionTimestamp"}}},
                             {"spec"},
                             {"status"}}};
+const Fields kClusterPolicyFields{
+    "",
+    {{"metadata", {{"name"}, {"uid"}, {"resourceVersion"}, {"generation"}, {"deletionTimestamp"}}},
+     {"spec"},
+     {"status"}}};
 const Fields kPolicySliceFields{"",
                                 {{"metadata",
                                   {{"namespace"},
@@ -160,9 +165,11 @@ const Fields kPolicySliceFields{"",
                                    {"deletionTimestamp"},
                                    {"labels", {{api::kPolicyNamespaceLabel}}}}},
                                  {"policyName"},
+                                 {"clusterPolicyName"},
                                  {"policyUID"},
                                  {"head"},
-                                 {"members"}}};
+                                 {"members"},
+                                 {"ledger"}}};
 
 template <>
 bool concerns(const Pod& pod) {
@@ -203,6 +210,7 @@ template struct KindTraits<controller::NetworkService>;
 template struct KindTraits<controller::Service>;
 template struct KindTraits<controller::Slice>;
 template struct KindTraits<controller::Policy>;
+template struct KindTraits<controller::ClusterPolicy>;
 template struct KindTraits<controller::PolicySlice>;
 
 }  // namespace multinet::k8s

@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "lib/api/cluster_pod_network_policy.h"
 #include "lib/api/network_peer.h"
 #include "lib/api/node_network_set.h"
 #include "lib/api/pod_interface_set.h"
@@ -36,6 +37,7 @@ extern const k8s::Fields kServiceFields;
 extern const k8s::Fields kSliceFields;
 extern const k8s::Fields kPolicyFields;
 extern const k8s::Fields kPolicySliceFields;
+extern const k8s::Fields kClusterPolicyFields;
 
 using Network = k8s::Projection<api::PodNetwork, kNetworkFields>;
 using Attachment = k8s::Projection<api::PodNetworkAttachment, kAttachmentFields>;
@@ -53,12 +55,13 @@ using Service = k8s::Projection<k8s::Service, kServiceFields>;
 /// Those that say that they are ours.
 using Slice = k8s::Projection<k8s::EndpointSlice, kSliceFields>;
 using Policy = k8s::Projection<api::PodNetworkPolicy, kPolicyFields>;
+using ClusterPolicy = k8s::Projection<api::ClusterPodNetworkPolicy, kClusterPolicyFields>;
 using PolicySlice = k8s::Projection<api::PodNetworkPolicySlice, kPolicySliceFields>;
 
 /// `template <class... T> struct X; ForKinds<X>` is `X` of every kind that is watched.
 template <template <class...> class X>
 using ForKinds = X<Node, Namespace, Network, Attachment, Identifier, Pod, InterfaceSet, NodeSet,
-                   Peer, Block, NetworkService, Service, Slice, Policy, PolicySlice>;
+                   Peer, Block, NetworkService, Service, Slice, Policy, ClusterPolicy, PolicySlice>;
 
 /// Which objects of a kind the server is asked for, by their labels; empty: all of them.
 template <class T>

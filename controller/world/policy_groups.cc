@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/api/policy.h"
+#include "lib/policy/tiers.h"
 
 namespace multinet::controller {
 namespace {
@@ -52,10 +53,22 @@ std::string defaultKey(const std::string& nameSpace, const std::string& network)
   return "default" + (kApart + nameSpace) + kApart + network;
 }
 
-policy::Peer selectionOf(const Policy& policy) {
+std::optional<policy::Peer> selectionOf(const Policy& policy) {
   policy::Peer peer{policy.metadata.nameSpace, api::PolicyPeer{}, std::nullopt};
   peer.who->podSelector = policy.spec.podSelector;
   return peer;
+}
+std::optional<policy::Peer> selectionOf(const ClusterPolicy& policy) {
+  auto pods = policy::podsOf(policy.spec.subject);
+  if (!pods) return std::nullopt;
+  return policy::Peer{"", std::move(*pods), std::nullopt};
+}
+
+std::vector<policy::Peer> peersOf(const Policy& policy) {
+  return policy::peersOf(policy.spec, policy.metadata.nameSpace);
+}
+std::vector<policy::Peer> peersOf(const ClusterPolicy& policy) {
+  return policy::peersOf(policy::rulesOf(policy));
 }
 
 }  // namespace
@@ -88,6 +101,13 @@ struct PolicyGroups::Facts {
     return facts;
   }
 
+  /// Whether selectors match, which are for its namespace alone or for all.
+  [[nodiscard]] bool areOf(const api::PolicyPeer& who) const {
+    if (who.podSelector && !who.podSelector->matches(pod.labels)) return false;
+    return !who.namespaceSelector ||
+           (namespaceLabels != nullptr && who.namespaceSelector->matches(*namespaceLabels));
+  }
+
  private:
   /// Not of one that had its name before.
   static bool isOfItsNetwork(const InterfaceSet& set, const std::string& name,
@@ -100,14 +120,17 @@ struct PolicyGroups::Facts {
   }
 };
 
-std::vector<PolicyGroups::Group> PolicyGroups::groupsOf(const Policy& policy) {
+template <class P>
+std::vector<PolicyGroups::Group> PolicyGroups::groupsOf(const P& policy) {
   std::vector<Group> out;
   if (!policy.undecodable.empty()) return out;
-  Group selection;
-  selection.peer = selectionOf(policy);
-  selection.key = groupKey("", selection.peer);
-  out.push_back(std::move(selection));
-  const auto peers = policy::peersOf(policy.spec, policy.metadata.nameSpace);
+  if (auto pods = selectionOf(policy)) {
+    Group selection;
+    selection.peer = std::move(*pods);
+    selection.key = groupKey("", selection.peer);
+    out.push_back(std::move(selection));
+  }
+  const auto peers = peersOf(policy);
   if (peers.size() * policy.spec.podNetworkNames.size() > api::kMaxPolicyResolved) return out;
   for (const auto& network : policy.spec.podNetworkNames) {
     for (const auto& peer : peers) {
@@ -155,7 +178,8 @@ void PolicyGroups::leave(const std::string& key, const k8s::ObjectKey& user) {
   groups_.erase(found);
 }
 
-void PolicyGroups::policy(const Policy* before, const Policy* now, PolicyTouches& touches) {
+template <class P>
+void PolicyGroups::policy(const P* before, const P* now, PolicyTouches& touches) {
   const auto same = [&] {
     return before->metadata.uid == now->metadata.uid && before->spec == now->spec &&
            before->undecodable == now->undecodable;
@@ -177,6 +201,10 @@ void PolicyGroups::policy(const Policy* before, const Policy* now, PolicyTouches
   }
   touches.push_back({key, false, std::nullopt});
 }
+
+template void PolicyGroups::policy(const Policy* before, const Policy* now, PolicyTouches& touches);
+template void PolicyGroups::policy(const ClusterPolicy* before, const ClusterPolicy* now,
+                                   PolicyTouches& touches);
 
 template <class Use>
 void PolicyGroups::forCandidates(const Facts& facts, const Use& use) const {
@@ -260,9 +288,8 @@ void PolicyGroups::pod(const k8s::ObjectKey& key, const Tables& tables, PolicyTo
   if (const auto facts = Facts::of(key, tables)) {
     forCandidates(*facts, [&](const GroupPtr& group) {
       if (!group->known) return;
-      const auto& who = group->peer.who;
       if (group->isSelection()) {
-        if (who->podSelector->matches(facts->pod.labels)) now[group];
+        if (facts->areOf(*group->peer.who)) now[group];
         return;
       }
       auto members = partOf(
@@ -339,9 +366,17 @@ const PolicyMembers& PolicyGroups::members(const std::string& network,
   return found == groups_.end() ? kNobody : found->second->members;
 }
 
-const std::set<k8s::ObjectKey>& PolicyGroups::subjects(const Policy& policy) const {
-  const auto found = groups_.find(groupKey("", selectionOf(policy)));
+const std::set<k8s::ObjectKey>& PolicyGroups::selected(
+    const std::optional<policy::Peer>& selection) const {
+  if (!selection) return kNoPods;
+  const auto found = groups_.find(groupKey("", *selection));
   return found == groups_.end() ? kNoPods : found->second->pods;
+}
+const std::set<k8s::ObjectKey>& PolicyGroups::subjects(const Policy& policy) const {
+  return selected(selectionOf(policy));
+}
+const std::set<k8s::ObjectKey>& PolicyGroups::subjects(const ClusterPolicy& policy) const {
+  return selected(selectionOf(policy));
 }
 
 std::vector<k8s::ObjectKey> PolicyGroups::selecting(const k8s::ObjectKey& pod) const {

@@ -33,7 +33,9 @@ using PolicyMembers = std::map<PolicyMember, int>;
 
 /// What a policy means or selects is another.
 struct PolicyTouch {
-  k8s::ObjectKey policy;  ///< of a network's default: its namespace and the network
+  /// Without a namespace it is one of the cluster. Of a network's default: its namespace and the
+  /// network.
+  k8s::ObjectKey policy;
   bool isDefault = false;
   /// Whose members changed, as network and hash. Nothing: the pods that it selects.
   std::optional<k8s::ObjectKey> peer;
@@ -45,7 +47,8 @@ using PolicyTouches = std::vector<PolicyTouch>;
 class PolicyGroups {
  public:
   // To be called after the tables have it; each adds what it touches.
-  void policy(const Policy* before, const Policy* now, PolicyTouches& touches);
+  template <class P>  ///< Policy, ClusterPolicy
+  void policy(const P* before, const P* now, PolicyTouches& touches);
   /// The pod, a set of it, or what it depends on.
   void pod(const k8s::ObjectKey& key, const Tables& tables, PolicyTouches& touches);
   /// Its labels.
@@ -61,7 +64,8 @@ class PolicyGroups {
                                              const policy::Peer& peer) const;
   /// Pods that it selects, on whatever network, by name; none that has finished.
   [[nodiscard]] const std::set<k8s::ObjectKey>& subjects(const Policy& policy) const;
-  /// Policies that select the pod.
+  [[nodiscard]] const std::set<k8s::ObjectKey>& subjects(const ClusterPolicy& policy) const;
+  /// Policies that select the pod, those of the cluster too.
   [[nodiscard]] std::vector<k8s::ObjectKey> selecting(const k8s::ObjectKey& pod) const;
   /// Pods of the namespace on a network with the default SameNamespace; null: there are none.
   [[nodiscard]] const PolicyMembers* defaultMembers(const std::string& nameSpace,
@@ -85,7 +89,10 @@ class PolicyGroups {
   using PartsOfPod = std::map<GroupPtr, Part>;
   struct Facts;
 
-  [[nodiscard]] static std::vector<Group> groupsOf(const Policy& policy);
+  template <class P>
+  [[nodiscard]] static std::vector<Group> groupsOf(const P& policy);
+  [[nodiscard]] const std::set<k8s::ObjectKey>& selected(
+      const std::optional<policy::Peer>& selection) const;
   void use(Group wanted, const k8s::ObjectKey& user);
   void leave(const std::string& key, const k8s::ObjectKey& user);
   void index(const GroupPtr& group);

@@ -55,6 +55,10 @@ std::vector<NetworkName> ByNetworkName::of(const Policy& policy) {
   const auto& names = policy.spec.podNetworkNames;
   return {names.begin(), names.end()};
 }
+std::vector<NetworkName> ByNetworkName::of(const ClusterPolicy& policy) {
+  const auto& names = policy.spec.podNetworkNames;
+  return {names.begin(), names.end()};
+}
 std::vector<std::string> ByNamespace::of(const Policy& policy) {
   return {policy.metadata.nameSpace};
 }
@@ -62,11 +66,24 @@ std::vector<std::string> ByNamespace::of(const Policy& policy) {
 std::vector<k8s::ObjectKey> ByPolicy::of(const PolicySlice& slice) {
   const auto& nameSpace = slice.metadata.nameSpace;
   if (!slice.policyName.empty()) return {{nameSpace, slice.policyName}};
+  if (!slice.clusterPolicyName.empty()) return {ofCluster(nameSpace, slice.clusterPolicyName)};
+  if (slice.ledger) return {};
   if (slice.head) return {ofDefault(nameSpace, slice.head->podNetworkName)};
   return {ofDefault(nameSpace, slice.members ? slice.members->podNetworkName : "")};
 }
 k8s::ObjectKey ByPolicy::ofDefault(const std::string& nameSpace, const std::string& network) {
   return {nameSpace, "/" + network};  // no policy has such a name
+}
+
+k8s::ObjectKey ByPolicy::ofCluster(const std::string& nameSpace, const std::string& policy) {
+  return {nameSpace, policy + "/"};  // likewise
+}
+
+std::vector<std::string> ByClusterPolicy::of(const PolicySlice& slice) {
+  if (slice.ledger) return {ledgers()};
+  if (slice.clusterPolicyName.empty()) return {};
+  if (!slice.head) return {all(slice.clusterPolicyName)};
+  return {all(slice.clusterPolicyName), heads(slice.clusterPolicyName)};
 }
 
 std::vector<std::string> ByPolicyPeer::of(const PolicySlice& slice) {
@@ -80,7 +97,7 @@ std::string ByPolicyPeer::key(const std::string& policyUid, const std::string& n
 }
 
 std::vector<NetworkName> ByDefault::of(const PolicySlice& slice) {
-  if (!slice.head || !slice.policyName.empty()) return {};
+  if (!slice.head || slice.head->podNetworkName.empty()) return {};
   return {NetworkName(slice.head->podNetworkName)};
 }
 

@@ -34,6 +34,7 @@ struct ByNetworkName {
   static std::vector<Key> of(const Attachment& attachment);
   static std::vector<Key> of(const NetworkService& service);
   static std::vector<Key> of(const Policy& policy);
+  static std::vector<Key> of(const ClusterPolicy& policy);
 };
 struct ByNamespace {
   using Key = std::string;
@@ -42,12 +43,22 @@ struct ByNamespace {
   static std::vector<Key> of(const NetworkService& service);
   static std::vector<Key> of(const Policy& policy);
 };
-/// Policies' slices: by the policy that they name, of whatever UID; those of a network's default by
-/// its namespace and network.
+/// Policies' slices: by the policy that they name, of whatever UID; those of a policy of the
+/// cluster by the slices' namespace and its name, of a network's default by namespace and network.
 struct ByPolicy {
   using Key = k8s::ObjectKey;
   static std::vector<Key> of(const PolicySlice& slice);
   [[nodiscard]] static Key ofDefault(const std::string& nameSpace, const std::string& network);
+  [[nodiscard]] static Key ofCluster(const std::string& nameSpace, const std::string& policy);
+};
+/// Slices of policies of the cluster, in whatever namespace: all of one policy, its heads; ledgers.
+struct ByClusterPolicy {
+  using Key = std::string;
+  static std::vector<Key> of(const PolicySlice& slice);
+  [[nodiscard]] static Key all(const std::string& policy) { return policy; }
+  // No policy has such a name.
+  [[nodiscard]] static Key heads(const std::string& policy) { return policy + "/"; }
+  [[nodiscard]] static Key ledgers() { return "/"; }
 };
 /// By the peer of one policy whose members they carry.
 struct ByPolicyPeer {
@@ -141,8 +152,12 @@ struct TableOf<Policy> {
   using Type = Table<Policy, ByNetworkName, ByNamespace>;
 };
 template <>
+struct TableOf<ClusterPolicy> {
+  using Type = Table<ClusterPolicy, ByNetworkName>;
+};
+template <>
 struct TableOf<PolicySlice> {
-  using Type = Table<PolicySlice, ByPolicy, ByPolicyPeer, ByDefault>;
+  using Type = Table<PolicySlice, ByPolicy, ByPolicyPeer, ByDefault, ByClusterPolicy>;
 };
 
 template <class... T>

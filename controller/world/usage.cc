@@ -109,11 +109,21 @@ Usage::Holds Usage::holdsOf(const k8s::ObjectKey& key, const Tables& tables) {
   return holds;
 }
 
-void Usage::set(const NetworkName& network, const k8s::ObjectKey& pod, const Holder* holder) {
+void Usage::set(const NetworkName& network, const k8s::ObjectKey& pod, const Holder* holder,
+                UseChanges& changes) {
   NetworkUse& use = networks_[network];
-  if (const auto found = use.holders.find(std::cref(pod)); found != use.holders.end()) {
-    use.attachedPods -= found->second.attached ? 1 : 0;
-    if (holder == nullptr) use.holders.erase(found);
+  const auto found = use.holders.find(std::cref(pod));
+  const bool isKnown = found != use.holders.end();
+  if (isKnown) use.attachedPods -= found->second.attached ? 1 : 0;
+  if (!isKnown && holder != nullptr && ++use.spaces[pod.nameSpace] == 1) {
+    changes.namespaces.insert(pod.nameSpace);
+  }
+  if (isKnown && holder == nullptr) {
+    use.holders.erase(found);
+    if (--use.spaces[pod.nameSpace] == 0) {
+      use.spaces.erase(pod.nameSpace);
+      changes.namespaces.insert(pod.nameSpace);
+    }
   }
   if (holder == nullptr) return prune(network);
   use.holders[std::cref(pod)] = *holder;
@@ -150,13 +160,13 @@ void Usage::setNetworks(const k8s::ObjectKey& pod, const Holds& before, const Ho
                         UseChanges& changes) {
   for (const Hold& hold : before) {
     if (holderOf(now, hold.network) != nullptr) continue;
-    set(hold.network, pod, nullptr);
+    set(hold.network, pod, nullptr, changes);
     changes.networks.insert(hold.network);
   }
   for (const Hold& hold : now) {
     const Holder* old = holderOf(before, hold.network);
     if (old != nullptr && *old == hold.holder) continue;
-    set(hold.network, pod, &hold.holder);
+    set(hold.network, pod, &hold.holder, changes);
     changes.networks.insert(hold.network);
   }
 }

@@ -27,6 +27,7 @@ struct Holder {
 struct NetworkUse {
   using PodKey = std::reference_wrapper<const k8s::ObjectKey>;
   std::map<PodKey, Holder, std::less<k8s::ObjectKey>> holders;
+  std::map<std::string, int> spaces;  ///< how many of them, by namespace; none of none
   int attachedPods = 0;
   std::unordered_map<k8s::ObjectKey, int> attachedBy;  ///< pods with an interface, by attachment
   // What nodes that exist say of it in their NodeNetworkSets.
@@ -51,6 +52,7 @@ struct AttachmentUse {
 struct UseChanges {
   std::set<NetworkName> networks;
   std::set<k8s::ObjectKey> attachments;
+  std::set<std::string> namespaces;  ///< of which a network got its first pod, or lost the last
 };
 
 /// One thread. Costs what changed: the pod's own networks, the node's own reports.
@@ -85,7 +87,8 @@ class Usage {
                       UseChanges& changes);
   void setNetworks(const k8s::ObjectKey& pod, const Holds& before, const Holds& now,
                    UseChanges& changes);
-  void set(const NetworkName& network, const k8s::ObjectKey& pod, const Holder* holder);
+  void set(const NetworkName& network, const k8s::ObjectKey& pod, const Holder* holder,
+           UseChanges& changes);
   /// Forgets what nobody uses any more.
   void prune(const NetworkName& network);
 

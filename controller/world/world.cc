@@ -50,6 +50,7 @@ void World::tell(const UseChanges& changes, BootTime time) {
     if (find<Attachment>(attachment) != nullptr) attachmentPace_.changed(attachment, time);
     note(Touched<Attachment>{attachment});
   }
+  for (const auto& space : changes.namespaces) note(Touched<Namespace>{{"", space}});
 }
 
 template <class T>
@@ -89,7 +90,8 @@ void World::tellOfPolicies(const PolicyTouches& touches) {
   for (const auto& touch : touches) note(touch);
 }
 
-void World::derive(const Changed<Policy>& change, BootTime time) {
+template <class P>
+void World::derivePolicy(const Changed<P>& change, BootTime time) {
   PolicyTouches touches;
   groups_.policy(change.before.get(), change.now.get(), touches);
   tellOfPolicies(touches);
@@ -101,8 +103,18 @@ void World::derive(const Changed<Policy>& change, BootTime time) {
   }
 }
 
-BootTime World::countsDue(const Policy& policy) const {
-  const auto told = toldOfPolicies_.find(keyOf(policy));
+template void World::derivePolicy(const Changed<Policy>& change, BootTime time);
+template void World::derivePolicy(const Changed<ClusterPolicy>& change, BootTime time);
+
+bool World::hasPodsOn(const std::string& nameSpace,
+                      const std::vector<std::string>& networks) const {
+  return std::ranges::any_of(networks, [&](const std::string& network) {
+    return use(NetworkName(network)).spaces.contains(nameSpace);
+  });
+}
+
+BootTime World::policyDue(const k8s::ObjectKey& key) const {
+  const auto told = toldOfPolicies_.find(key);
   return told == toldOfPolicies_.end() ? BootTime{} : told->second + kPolicyCountsStand;
 }
 

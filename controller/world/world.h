@@ -33,14 +33,16 @@ struct Changed {
   /// It came or went.
   [[nodiscard]] bool existence() const { return before == nullptr || now == nullptr; }
 };
-/// The object is as it was, but who uses it or what the rules say of it is another.
+/// The object is as it was, but who uses it or what the rules say of it is another. A namespace: a
+/// network got its first pod of it, or lost the last.
 template <class T>
 struct Touched {
   k8s::ObjectKey key;
 };
 
 template <class... T>
-using ChangeOf = std::variant<Changed<T>..., Touched<Network>, Touched<Attachment>, PolicyTouch>;
+using ChangeOf = std::variant<Changed<T>..., Touched<Network>, Touched<Attachment>,
+                              Touched<Namespace>, PolicyTouch>;
 using Change = ForKinds<ChangeOf>;
 
 template <class... Handlers>
@@ -121,7 +123,13 @@ class World {
     return groups_;
   }
   /// When what its status counts may be told again.
-  [[nodiscard]] BootTime countsDue(const Policy& policy) const;
+  [[nodiscard]] BootTime countsDue(const Policy& policy) const { return policyDue(keyOf(policy)); }
+  [[nodiscard]] BootTime countsDue(const ClusterPolicy& policy) const {
+    return policyDue(keyOf(policy));
+  }
+  /// Whether pods of the namespace have one of the networks, or are about to.
+  [[nodiscard]] bool hasPodsOn(const std::string& nameSpace,
+                               const std::vector<std::string>& networks) const;
   /// When its numbers may be told again.
   [[nodiscard]] BootTime countsDue(const Network& network) const {
     return networkPace_.due(keyOf(network), countsStand(of<Node>().size()));
@@ -161,8 +169,12 @@ class World {
   void derive(const Changed<NetworkService>& change, BootTime time);
   void derive(const Changed<Service>& /*change*/, BootTime /*time*/) {}
   void derive(const Changed<Slice>& /*change*/, BootTime /*time*/) {}
-  void derive(const Changed<Policy>& change, BootTime time);
+  void derive(const Changed<Policy>& change, BootTime time) { derivePolicy(change, time); }
+  void derive(const Changed<ClusterPolicy>& change, BootTime time) { derivePolicy(change, time); }
   void derive(const Changed<PolicySlice>& /*change*/, BootTime /*time*/) {}
+  template <class P>
+  void derivePolicy(const Changed<P>& change, BootTime time);
+  [[nodiscard]] BootTime policyDue(const k8s::ObjectKey& key) const;
   void tellOfPolicies(const PolicyTouches& touches);
 
   void note(Change change) {

@@ -29,6 +29,12 @@ RARE: dict[Right, str] = {
     Right(
         _CONTROLLER, _OURS, "podnetworkpolicies", "get"
     ): "a policy is gone, and the garbage collector wasn't faster: policies/reconcile_test",
+    Right(
+        _CONTROLLER, _OURS, "clusterpodnetworkpolicies", "get"
+    ): "likewise of one of the cluster: policies/cluster_test",
+    Right(
+        _CONTROLLER, "", "namespaces", "get"
+    ): "a policy of the cluster selects a namespace no more: policies/cluster_test",
     Right(_CONTROLLER, "", "services", "get"): "the answer to a create was lost",
     Right(
         _CONTROLLER, "discovery.k8s.io", "endpointslices", "get"

@@ -21,14 +21,20 @@ class PolicyReview : public ::testing::Test {
   static Json good() {
     return k8s::KindTraits<api::PodNetworkPolicy>::encode(api::testing::goodPolicy("db", "blue"));
   }
-  Verdict ask(const Json& object, const std::string& operation = "CREATE") const {
+  static Json goodOfTheCluster() {
+    return k8s::KindTraits<api::ClusterPodNetworkPolicy>::encode(
+        api::testing::goodClusterPolicy("guard", "blue"));
+  }
+  Verdict ask(const Json& object, const std::string& operation = "CREATE",
+              const std::string& resource = "podnetworkpolicies") const {
+    const bool isOfTheCluster = resource == "clusterpodnetworkpolicies";
     const Json review{{"apiVersion", "admission.k8s.io/v1"},
                       {"kind", "AdmissionReview"},
                       {"request",
                        {{"uid", "u"},
                         {"operation", operation},
-                        {"namespace", "default"},
-                        {"resource", {{"group", api::kGroup}, {"resource", "podnetworkpolicies"}}},
+                        {"namespace", isOfTheCluster ? "" : "default"},
+                        {"resource", {{"group", api::kGroup}, {"resource", resource}}},
                         {"object", object},
                         {"oldObject", operation == "UPDATE" ? good() : Json()}}}};
     const auto root = parseStrictly(review.dump());
@@ -92,6 +98,39 @@ TEST_F(PolicyReview, ARuleForEverybodyIsTold) {
   EXPECT_THAT(ask(object).warnings,
               ElementsAre(HasSubstr("spec.ingress[0].from: is left out or empty, which means "
                                     "everybody on the network")));
+}
+
+TEST_F(PolicyReview, OneOfTheClusterIsHeldToItsRules) {
+  constexpr auto kResource = "clusterpodnetworkpolicies";
+  auto object = goodOfTheCluster();
+  for (const char* operation : {"CREATE", "UPDATE"}) {
+    const auto verdict = ask(object, operation, kResource);
+    EXPECT_TRUE(verdict.allowed) << verdict.message;
+    EXPECT_THAT(verdict.warnings, IsEmpty());
+  }
+  object["spec"]["priority"] = 1001;
+  object["spec"]["ingress"][0]["from"][0]["nodes"] = Json::object();
+  const auto refused = ask(object, "UPDATE", kResource);
+  EXPECT_EQ(refused.code, 422);
+  EXPECT_THAT(refused.message, HasSubstr("admit clusterpodnetworkpolicy guard: "));
+  EXPECT_THAT(refused.message,
+              HasSubstr("spec.priority: \"1001\" is no priority; write 0 to 1000"));
+  EXPECT_THAT(refused.message,
+              HasSubstr("spec.ingress[0].from[0].nodes: isn't known on a network"));
+  object = goodOfTheCluster();
+  object["spec"]["tier"] = "Middle";
+  EXPECT_THAT(ask(object, "CREATE", kResource).message,
+              HasSubstr("must be one of Admin, Baseline"));
+}
+
+TEST_F(PolicyReview, OfOneOfTheClusterItIsToldWhatWeakensIt) {
+  auto object = goodOfTheCluster();
+  object["spec"]["podNetworkNames"] = Json::array({"blue", "red", "bleu"});
+  view_.catalog.networks.at("red").spec.access.namespaces.from = api::AccessFrom::None;
+  view_.catalog.networks.at("red").spec.portSecurity = api::PortSecurity::Disabled;
+  EXPECT_THAT(ask(object, "CREATE", "clusterpodnetworkpolicies").warnings,
+              ElementsAre(HasSubstr("has portSecurity Disabled"),
+                          HasSubstr("\"bleu\" names no PodNetwork")));
 }
 
 }  // namespace

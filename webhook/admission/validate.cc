@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "lib/api/cluster_policy.h"
 #include "lib/api/names.h"
 #include "lib/api/net_admin.h"
 #include "lib/api/policy.h"
@@ -224,6 +225,15 @@ Verdict validatePolicy(const Review& review, const View& view) {
                      api::validate(*policy, open));
 }
 
+/// Whoever writes one may name all networks.
+Verdict validateClusterPolicy(const Review& review, const View& view) {
+  if (!review.object) return badObject({Code::InvalidArgument, "NoObject", "object is missing"});
+  const auto policy = k8s::KindTraits<api::ClusterPodNetworkPolicy>::decode(*review.object);
+  if (!policy) return badObject(policy.error());
+  return Verdict::of("clusterpodnetworkpolicy " + policy->metadata.name,
+                     api::validate(*policy, view));
+}
+
 Verdict judge(const Review& review, const View& view, Names names) {
   if (review.operation != Operation::Create && review.operation != Operation::Update) return {};
   if (review.group.empty() && review.resource == "pods") return validatePod(review, view);
@@ -232,6 +242,7 @@ Verdict judge(const Review& review, const View& view, Names names) {
   if (review.resource == "podnetworkattachments") return validateAttachment(review, view);
   if (review.resource == "podnetworkservices") return validateService(review, view);
   if (review.resource == "podnetworkpolicies") return validatePolicy(review, view);
+  if (review.resource == "clusterpodnetworkpolicies") return validateClusterPolicy(review, view);
   return {};
 }
 

@@ -1,0 +1,351 @@
+#include "controller/policies/cluster.h"
+
+#include <gmock/gmock.h>
+
+#include "controller/policies/test_shop.h"
+#include "lib/policy/peers.h"
+#include "lib/policy/tiers.h"
+
+namespace multinet::controller {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Optional;
+using testing::PolicyShop;
+using ::testing::SizeIs;
+
+constexpr auto kHead = "cluster-guard-uid-guar";
+constexpr auto kGuard = "guard@uid-guard:1";
+
+/// Of all namespaces of a team; lets pods of team ops in.
+api::ClusterPodNetworkPolicy guard(const std::string& team = "default") {
+  auto policy = api::testing::goodClusterPolicy("guard", "blue");
+  policy.spec.subject.namespaces = k8s::LabelSelector{{{"team", team}}, {}};
+  policy.spec.ingress.at(0).peers.at(0).pods->namespaceSelector = {};
+  policy.spec.ingress.at(0).peers.at(0).pods->podSelector = {{{"app", "ops"}}, {}};
+  return policy;
+}
+api::ClusterPodNetworkPolicy guardOfAll() {
+  auto policy = guard();
+  policy.spec.subject.namespaces = k8s::LabelSelector{};
+  return policy;
+}
+k8s::Namespace space(const std::string& name, const std::string& team) {
+  k8s::Namespace made;
+  made.metadata.name = name;
+  made.metadata.labels = {{"team", team}};
+  return made;
+}
+
+std::vector<std::string> itemsOf(const std::vector<Write>& writes) {
+  std::vector<std::string> items;
+  for (const auto& one : writes) {
+    if (one.verb != Verb::PatchStatus) items.push_back(one.item());
+  }
+  return items;
+}
+/// Carries out one look's writes.
+std::vector<std::string> turn(PolicyShop& shop) {
+  const auto writes = shop.look();
+  for (const auto& one : writes) EXPECT_TRUE(shop.apply(one)) << one.item();
+  shop.pass(std::chrono::seconds(2));
+  return itemsOf(writes);
+}
+
+TEST(ClusterPolicies, AreToldInNamespacesThatTheySelectAndThatHavePodsThere) {
+  PolicyShop shop;
+  shop.put(space("empty", "default"));
+  shop.run(PolicyShop::pod("ops-0", "ops", "other"), {"10.20.0.5"});
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.put(guard());
+  shop.converge();
+  const auto head = shop.head(kHead);
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->policyGeneration, 1);
+  EXPECT_EQ(*head->clusterSpec, guard().spec);
+  EXPECT_FALSE(head->spec);
+  ASSERT_THAT(head->peers, SizeIs(1));
+  EXPECT_EQ(head->peers[0].peer, policy::peerHash(policy::peersOf(policy::rulesOf(guard())).at(0)));
+  EXPECT_EQ(head->peers[0].members, 1);
+  EXPECT_THAT(shop.addresses(), ElementsAre("10.20.0.5"));
+  EXPECT_FALSE(shop.head(kHead, "other"));
+  EXPECT_FALSE(shop.head(kHead, "empty"));
+  EXPECT_THAT(shop.ledger("default"), Optional(ElementsAre(kGuard)));
+  EXPECT_THAT(shop.ledger("other"), Optional(ElementsAre(kGuard))) << "it isn't selected: told";
+  EXPECT_FALSE(shop.ledger("empty"));
+  for (const auto& slice : shop.slices()) {
+    EXPECT_EQ(slice.metadata.labels.at(api::kPolicyNamespaceLabel), slice.metadata.nameSpace);
+    if (slice.ledger) continue;
+    EXPECT_EQ(slice.clusterPolicyName, "guard");
+    EXPECT_EQ(slice.policyUID, "uid-guard");
+    EXPECT_EQ(slice.policyName, "");
+    ASSERT_NE(slice.metadata.controllerRef(), nullptr);
+    EXPECT_EQ(slice.metadata.controllerRef()->kind, "ClusterPodNetworkPolicy");
+  }
+  EXPECT_THAT(shop.look(), IsEmpty());
+  shop.elect();
+  EXPECT_THAT(shop.look(), IsEmpty());
+}
+
+TEST(ClusterPolicies, AreInTheLedgerOnceTheirHeadStands) {
+  PolicyShop shop;
+  shop.run(PolicyShop::pod("ops-0", "ops", "other"), {"10.20.0.5"});
+  shop.put(guard());
+  shop.converge();
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  EXPECT_THAT(turn(shop),
+              ElementsAre("create PodNetworkPolicySlice default/cluster-guard-uid-guar-0"));
+  EXPECT_THAT(turn(shop),
+              ElementsAre("create PodNetworkPolicySlice default/cluster-guard-uid-guar"));
+  EXPECT_THAT(turn(shop),
+              ElementsAre("create PodNetworkPolicySlice default/multinet-cluster-policies"));
+  EXPECT_THAT(turn(shop), IsEmpty());
+  EXPECT_THAT(shop.ledger("default"), Optional(ElementsAre(kGuard)));
+}
+
+TEST(ClusterPolicies, AreTakenFromTheLedgerBeforeAHeadGoesThatSelects) {
+  PolicyShop shop;
+  shop.put(api::testing::otherNetwork("red", 30));
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  auto red = api::testing::goodClusterPolicy("red", "red");
+  shop.put(red);
+  shop.put(guard());
+  auto onRed = testing::podOf("red-0", "red");
+  onRed.metadata.labels = {{"app", "ops"}};
+  shop.put(onRed);
+  shop.converge();
+  shop.remove<k8s::Pod>("db-0", "default");
+  EXPECT_THAT(turn(shop),
+              ElementsAre("patch PodNetworkPolicySlice default/multinet-cluster-policies"));
+  EXPECT_TRUE(shop.head(kHead)) << "a pod may come meanwhile";
+  EXPECT_THAT(turn(shop),
+              ElementsAre("delete PodNetworkPolicySlice default/cluster-guard-uid-guar"));
+  EXPECT_THAT(shop.ledger("default"), Optional(ElementsAre("red@uid-red:1")));
+  shop.remove<k8s::Pod>("red-0", "default");
+  EXPECT_THAT(turn(shop),
+              ElementsAre("delete PodNetworkPolicySlice default/multinet-cluster-policies"));
+  EXPECT_THAT(shop.slices(), IsEmpty());
+}
+
+TEST(ClusterPolicies, APodThatIsStillToBeAttachedCounts) {
+  PolicyShop shop;
+  shop.put(guard());
+  shop.converge();
+  EXPECT_THAT(shop.slices(), IsEmpty());
+  shop.put(PolicyShop::pod("db-0", "db"));
+  shop.converge();
+  EXPECT_TRUE(shop.head(kHead));
+  EXPECT_THAT(shop.ledger("default"), Optional(ElementsAre(kGuard)));
+}
+
+TEST(ClusterPolicies, OfAnotherGenerationAreInTheLedgerAsTheirHeadIs) {
+  PolicyShop shop;
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.run(PolicyShop::pod("db-0", "db", "other"), {"10.20.0.7"});
+  shop.put(guard());
+  shop.converge();
+  auto policy = shop.get<api::ClusterPodNetworkPolicy>("guard");
+  ++policy.metadata.generation;
+  policy.spec.priority = 11;
+  shop.put(policy);
+  static_cast<void>(turn(shop));
+  EXPECT_THAT(shop.ledger("other"), Optional(ElementsAre("guard@uid-guard:2")));
+  EXPECT_THAT(shop.ledger("default"), Optional(ElementsAre(kGuard))) << "its head wasn't there yet";
+  shop.converge();
+  EXPECT_THAT(shop.ledger("default"), Optional(ElementsAre("guard@uid-guard:2")));
+}
+
+TEST(ClusterPolicies, FollowTheLabelsOfNamespaces) {
+  PolicyShop shop;
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.put(guard());
+  shop.converge();
+  shop.put(space("default", "none"));
+  auto writes = shop.look();
+  shop.changeUnseen(space("default", "default"));
+  for (const auto& one : writes) {
+    if (one.verb != Verb::Delete) continue;
+    EXPECT_FALSE(shop.apply(one)) << "the labels were put back";
+  }
+  EXPECT_TRUE(shop.head(kHead));
+  shop.put(space("default", "none"));
+  shop.elect();
+  shop.converge();
+  EXPECT_FALSE(shop.head(kHead));
+  EXPECT_THAT(shop.ledger("default"), Optional(ElementsAre(kGuard)));
+  shop.put(space("default", "default"));
+  shop.converge();
+  EXPECT_TRUE(shop.head(kHead));
+}
+
+TEST(ClusterPolicies, ThatAreGoneTakeTheirSlicesWithThemOnceTheServerSaysSo) {
+  PolicyShop shop;
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.run(PolicyShop::pod("ops-0", "ops", "other"), {"10.20.0.5"});
+  shop.put(guardOfAll());
+  shop.converge();
+  EXPECT_THAT(shop.slices(), SizeIs(6));
+  shop.remove<api::ClusterPodNetworkPolicy>("guard");
+  shop.changeUnseen(guardOfAll());
+  for (const auto& one : shop.look()) {
+    if (one.key.name == api::kPolicyLedgerName) continue;
+    EXPECT_FALSE(shop.apply(one)) << one.item();
+  }
+  auto again = guardOfAll();
+  again.metadata.uid = "uid-another";
+  shop.put(again);
+  shop.converge();
+  EXPECT_THAT(shop.ledger("other"), Optional(ElementsAre("guard@uid-another:1")));
+  EXPECT_THAT(shop.slices(), SizeIs(6));
+  shop.remove<api::ClusterPodNetworkPolicy>("guard");
+  shop.converge();
+  EXPECT_THAT(shop.slices(), IsEmpty());
+}
+
+TEST(ClusterPolicies, ALeaderWhoKnowsNothingElseTakesNothingAway) {
+  PolicyShop shop;
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.put(guard());
+  shop.converge();
+  testing::PolicyShop fresh;
+  fresh.remove<k8s::Namespace>("default");
+  fresh.put(guard());
+  for (const auto& slice : shop.slices()) fresh.put(slice);
+  fresh.elect();
+  EXPECT_THAT(itemsOf(fresh.look()), IsEmpty());
+}
+
+TEST(ClusterPolicies, AHeadOfALaterGenerationIsAnEarlierLeaders) {
+  PolicyShop shop;
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  auto policy = guard();
+  policy.metadata.generation = 2;
+  shop.put(policy);
+  shop.converge();
+  shop.put(guard("another"));
+  EXPECT_THAT(itemsOf(shop.look()),
+              ElementsAre("patch PodNetworkPolicySlice default/multinet-cluster-policies"));
+  shop.converge();
+  EXPECT_TRUE(shop.head(kHead));
+}
+
+TEST(ClusterPolicies, OfMorePeersThanAHeadHoldsArentToldAndNobodyIsPromisedThem) {
+  PolicyShop shop;
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.run(PolicyShop::pod("ops-0", "ops", "other"), {"10.20.0.5"});
+  auto policy = guard();
+  const auto rule = policy.spec.ingress.at(0);
+  policy.spec.ingress.assign(100, rule);
+  for (int i = 0; i < 100; ++i) {
+    auto& one = policy.spec.ingress.at(static_cast<std::size_t>(i));
+    one.peers.assign(25, rule.peers.at(0));
+    for (int k = 0; k < 25; ++k) {
+      one.peers.at(static_cast<std::size_t>(k)).pods->podSelector.matchLabels = {
+          {"app", std::to_string(25 * i + k)}};
+    }
+  }
+  shop.put(policy);
+  shop.converge();
+  EXPECT_FALSE(shop.head(kHead));
+  EXPECT_FALSE(shop.ledger("default"));
+  EXPECT_THAT(shop.ledger("other"), Optional(ElementsAre(kGuard))) << "it isn't selected";
+  EXPECT_EQ(shop.clusterCondition("PeersResolved", "guard").reason, "TooManyPeers");
+  EXPECT_EQ(shop.clusterCondition("Accepted", "guard").reason, "Invalid");
+}
+
+TEST(ClusterPolicies, APodMoreIsASliceAndAHeadInEachNamespaceAndNothingElse) {
+  PolicyShop shop;
+  for (int i = 0; i < 5; ++i) {
+    const auto name = "space-" + std::to_string(i);
+    shop.put(space(name, "default"));
+    shop.run(PolicyShop::pod("db-0", "db", name), {"10.20.1." + std::to_string(i + 1)});
+  }
+  shop.run(PolicyShop::pod("ops-0", "ops", "other"), {"10.20.0.5"});
+  shop.put(guard());
+  shop.converge();
+  shop.run(PolicyShop::pod("ops-1", "ops", "other"), {"10.20.0.6"});
+  EXPECT_THAT(turn(shop), SizeIs(5));
+  EXPECT_THAT(turn(shop), SizeIs(5));
+  EXPECT_THAT(turn(shop), IsEmpty());
+  EXPECT_EQ(shop.head(kHead, "space-4")->peers[0].members, 2);
+  shop.run(PolicyShop::pod("db-1", "db", "space-0"), {"10.20.0.7"});
+  EXPECT_THAT(turn(shop), IsEmpty()) << "whom it selects nodes find out by themselves";
+}
+
+TEST(ClusterPolicyStatus, CountsInterfacesOfAllNamespaces) {
+  PolicyShop shop;
+  shop.put(guardOfAll());
+  shop.converge();
+  const auto enforced = [&] { return shop.clusterCondition("Enforced", "guard"); };
+  EXPECT_EQ(enforced().reason, "NoneSelected");
+  const auto db = PolicyShop::pod("db-0", "db");
+  const auto web = PolicyShop::pod("web-0", "web", "other");
+  shop.run(db, {"10.20.0.6"});
+  shop.run(web, {"10.20.0.7"});
+  shop.converge();
+  EXPECT_EQ(enforced().reason, "NotReported");
+  EXPECT_THAT(shop.clusterCondition("PeersResolved", "guard").message,
+              HasSubstr("by PodNetworkPolicySlices in 2 namespaces"));
+  shop.report(db, "10.20.0.6", true, "Enforced");
+  shop.report(web, "10.20.0.7", true, "Enforced");
+  shop.commit("node-a", "0");
+  shop.converge();
+  EXPECT_EQ(enforced().reason, "Pending");
+  const auto last = std::ranges::max(shop.slices(), {}, [](const auto& one) {
+                      return std::stoull(one.metadata.resourceVersion);
+                    }).metadata.resourceVersion;
+  shop.commit("node-a", last);
+  shop.converge();
+  EXPECT_EQ(enforced().reason, "Enforced");
+  const auto status = shop.get<api::ClusterPodNetworkPolicy>("guard").status;
+  EXPECT_EQ(status.interfaces, (api::PolicyInterfaceCounts{2, 2}));
+  shop.report(web, "10.20.0.7", false, "CommitFailed");
+  shop.converge();
+  EXPECT_EQ(enforced().reason, "CommitFailed");
+  EXPECT_THAT(shop.get<api::ClusterPodNetworkPolicy>("guard").status.notEnforced,
+              ElementsAre("pod other/web-0 net1: CommitFailed"));
+}
+
+TEST(ClusterPolicyStatus, SaysWhichNamespacesNodesHaventBeenToldOf) {
+  PolicyShop shop;
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.put(guard());
+  static_cast<void>(turn(shop));
+  const auto resolved = shop.clusterCondition("PeersResolved", "guard");
+  EXPECT_EQ(resolved.reason, "Pending");
+  EXPECT_THAT(resolved.message, HasSubstr("for 1 of 1 namespaces, such as \"default\""));
+}
+
+TEST(ClusterPolicyStatus, SaysWhatIsInvalidMissingOrOfNoUse) {
+  PolicyShop shop;
+  auto policy = guard();
+  policy.spec.podNetworkNames = {"blue", "bleu"};
+  shop.put(policy);
+  shop.converge();
+  const auto accepted = [&] { return shop.clusterCondition("Accepted", "guard"); };
+  EXPECT_EQ(accepted().reason, "NetworkNotFound");
+  EXPECT_THAT(accepted().message, HasSubstr("\"bleu\" is no PodNetwork"));
+  shop.put(api::testing::otherNetwork("bleu", 30));
+  auto& protocol = policy.spec.ingress.at(0).protocols.at(0);
+  protocol = {};
+  protocol.destinationNamedPort = "pgsql";
+  ++policy.metadata.generation;
+  shop.put(policy);
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.converge();
+  EXPECT_EQ(accepted().reason, "NamedPortNotFound");
+  EXPECT_THAT(
+      accepted().message,
+      HasSubstr("spec.ingress[0].protocols[0].destinationNamedPort: \"pgsql\" is the name of "
+                "no port of a pod that it selects, so it lets nobody in"));
+  policy.spec.priority = 1001;
+  ++policy.metadata.generation;
+  shop.put(policy);
+  shop.converge();
+  EXPECT_EQ(accepted().reason, "Invalid");
+}
+
+}  // namespace
+}  // namespace multinet::controller

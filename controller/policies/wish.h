@@ -1,0 +1,63 @@
+// What nodes are to be told of one policy in one namespace, and in which order it is written:
+// whoever finds a head finds all that it counts. Of this room only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/plan/reconciler.h"
+#include "controller/policies/slices.h"
+
+namespace multinet::controller {
+
+/// What nodes are to be told.
+struct Wish {
+  PolicySliceOwner owner;
+  k8s::ObjectKey policy;        ///< as ByPolicy finds its slices
+  api::PolicyHead head;         ///< but for the peers
+  std::vector<PeerWish> peers;  ///< of what is looked at
+  bool whole = true;            ///< these are all of them
+  Subject about;
+};
+
+/// The slices that carry a peer.
+[[nodiscard]] std::vector<const PolicySlice*> slicesOf(const World& world,
+                                                       const PolicySliceOwner& owner,
+                                                       const std::string& network,
+                                                       const std::string& peer);
+/// The owner's head, where one of it stands.
+[[nodiscard]] const PolicySlice* headOf(const World& world, const PolicySliceOwner& owner);
+
+/// The next step: slices of peers, then the head, then the end of what it doesn't count any more.
+void writeSlices(const World& world, const Wish& wish, Outcome& outcome);
+
+/// Peers that a policy names, on each of its networks, with the slices that stand. `parts` null:
+/// all of them. False where they are too many for any head; there are none then.
+[[nodiscard]] bool addPeers(const World& world, const std::vector<policy::Peer>& peers,
+                            const std::vector<std::string>& networks, const Parts* parts,
+                            Wish& wish);
+
+/// Of a slice that doesn't stand for anything any more.
+[[nodiscard]] Write endOf(const PolicySlice& slice, const std::string& why,
+                          std::vector<Premise> premises = {});
+
+/// The policy isn't there, or is another one.
+[[nodiscard]] Premise policyIsAnother(const k8s::Kind& kind, const k8s::ObjectKey& key,
+                                      const std::string& uid);
+
+/// Where a policy is another than before, for who reads all of it.
+template <class P>
+[[nodiscard]] bool readsOtherwise(const Changed<P>& changed) {
+  if (changed.existence()) return true;
+  const auto& before = *changed.before;
+  const auto& now = *changed.now;
+  return before.metadata.uid != now.metadata.uid ||
+         before.metadata.generation != now.metadata.generation || before.spec != now.spec ||
+         before.undecodable != now.undecodable;
+}
+
+/// For the peer that a slice of the policy carries; a head is looked at with whatever is looked at.
+void markFor(const Changed<PolicySlice>& changed, const PolicySlice& slice,
+             const k8s::ObjectKey& policy, Keys& keys);
+
+}  // namespace multinet::controller
