@@ -1,16 +1,11 @@
 #include "cli/policy.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
-#include <set>
 
-#include "cli/nearest.h"
 #include "cli/output.h"
-#include "lib/api/describe.h"
-#include "lib/api/policy.h"
+#include "lib/api/spelling.h"
 
 namespace multinet::cli {
 namespace {
@@ -19,109 +14,6 @@ using nlohmann::json;
 
 constexpr std::size_t kMostInTable = 40;
 constexpr std::size_t kMostInDocument = 500;
-
-/// As the API server would be sent it: plain numbers and booleans typed, what is quoted text.
-json toJson(const YAML::Node& node) {
-  if (node.IsMap()) {
-    json out = json::object();
-    for (const auto& member : node) out[member.first.Scalar()] = toJson(member.second);
-    return out;
-  }
-  if (node.IsSequence()) {
-    json out = json::array();
-    for (const auto& item : node) out.push_back(toJson(item));
-    return out;
-  }
-  if (!node.IsScalar()) return nullptr;
-  if (node.Tag() == "!") return node.Scalar();
-  if (node.Scalar() == "~" || node.Scalar() == "null") return nullptr;
-  const auto typed = json::parse(node.Scalar(), nullptr, false);
-  return typed.is_number() || typed.is_boolean() ? typed : json(node.Scalar());
-}
-
-/// The first field below `spec` that the kind doesn't have, by its path.
-class UnknownField {
- public:
-  UnknownField() {
-    for (const auto& property : k8s::outline<api::PodNetworkPolicy>()) {
-      known_.insert(property.path);
-      if (property.type == "map") maps_.insert(property.path);
-    }
-  }
-
-  /// `path` is the value's, `kind` the same with `[]` for each index.
-  Status check(const json& value, const std::string& path, const std::string& kind) const {
-    if (value.is_array()) {
-      for (std::size_t i = 0; i < value.size(); ++i) {
-        const std::string at = path + "[" + std::to_string(i) + "]";
-        MULTINET_CHECK(check(value[i], at, kind + "[]"));
-      }
-      return {};
-    }
-    if (!value.is_object() || maps_.contains(kind)) return {};
-    for (const auto& [name, inside] : value.items()) {
-      const std::string step = "." + name;
-      const std::string at = kind + step;
-      if (!known_.contains(at)) {
-        return fail(Code::InvalidArgument, "UnknownField",
-                    path + ": there is no field \"" + printable(name) + "\"" +
-                        didYouMean(name, namesIn(kind)));
-      }
-      MULTINET_CHECK(check(inside, path + step, at));
-    }
-    return {};
-  }
-
- private:
-  std::vector<std::string> namesIn(const std::string& kind) const {
-    std::vector<std::string> out;
-    for (const auto& path : known_) {
-      if (!path.starts_with(kind + ".")) continue;
-      const auto rest = path.substr(kind.size() + 1);
-      if (rest.find_first_of(".[") == std::string::npos) out.push_back(rest);
-    }
-    return out;
-  }
-
-  std::set<std::string> known_;
-  std::set<std::string> maps_;
-};
-
-Result<api::PodNetworkPolicy> readPolicy(const json& object, const std::string& nameSpace) {
-  static const UnknownField kFields;
-  const auto& kind = api::kPodNetworkPolicyKind;
-  const auto version = object.value("apiVersion", json());
-  if (version != kind.apiVersion()) {
-    return fail(Code::InvalidArgument, "WrongVersion",
-                "apiVersion: is " + version.dump() + ", must be \"" + kind.apiVersion() + "\"");
-  }
-  for (const auto& [name, value] : object.items()) {
-    if (name == "apiVersion" || name == "kind" || name == "metadata") continue;
-    if (name != "spec") {
-      return fail(Code::InvalidArgument, "UnknownField",
-                  "there is no field \"" + printable(name) + "\"" + didYouMean(name, {"spec"}));
-    }
-    MULTINET_CHECK(kFields.check(value, name, name));
-  }
-  MULTINET_TRY(auto policy, k8s::decodeText<api::PodNetworkPolicy>(object.dump()));
-  if (policy.metadata.nameSpace.empty()) policy.metadata.nameSpace = nameSpace;
-  if (policy.metadata.name.empty()) {
-    return fail(Code::InvalidArgument, "NameMissing", "metadata.name: is missing");
-  }
-  if (const auto report = api::validate(policy); !report.ok()) {
-    return fail(api::toError(report.violations));
-  }
-  return policy;
-}
-
-void flatten(const json& object, std::vector<json>& out) {
-  if (!object.is_object()) return;
-  if (const auto items = object.find("items"); items != object.end() && items->is_array()) {
-    for (const auto& item : *items) flatten(item, out);
-  } else if (object.value("kind", json()) == "PodNetworkPolicy") {
-    out.push_back(object);
-  }
-}
 
 std::string joined(const std::vector<std::string>& words) {
   std::string out;
@@ -284,36 +176,6 @@ std::string reasonOf(const policy::Decision& decision, const std::string& direct
              std::string(nameOf(decision.tier));
   }
   return "";
-}
-
-Result<std::vector<api::PodNetworkPolicy>> readPolicies(std::string_view text,
-                                                        const std::string& nameSpace) {
-  std::vector<json> objects;
-  try {
-    for (const auto& document : YAML::LoadAll(std::string(text))) {
-      flatten(toJson(document), objects);
-    }
-  } catch (const YAML::Exception& error) {
-    return fail(Code::InvalidArgument, "InvalidYAML",
-                std::string("read manifest: ") + error.what());
-  }
-  std::vector<api::PodNetworkPolicy> out;
-  std::set<std::pair<std::string, std::string>> seen;
-  for (const auto& object : objects) {
-    const json name = object.value(json::json_pointer("/metadata/name"), json());
-    const std::string title = "PodNetworkPolicy " + printable(name.is_string() ? name : "");
-    auto policy = readPolicy(object, nameSpace);
-    if (!policy) return fail(policy.error().within(title));
-    if (!seen.insert({policy->metadata.nameSpace, policy->metadata.name}).second) {
-      return fail(Code::InvalidArgument, "Duplicate",
-                  title + ": stands twice in namespace " + policy->metadata.nameSpace);
-    }
-    out.push_back(std::move(*policy));
-  }
-  if (out.empty()) {
-    return fail(Code::InvalidArgument, "NoPolicies", "read manifest: no PodNetworkPolicy is in it");
-  }
-  return out;
 }
 
 Result<Endpoint> endpointOf(const std::string& text, const std::string& nameSpace,

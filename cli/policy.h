@@ -1,4 +1,4 @@
-// Policies of a manifest, tried on pods that run: the evaluator of lib/policy, for people.
+// Policies, tried on pods that run: the evaluator of lib/policy, for people.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -10,13 +10,6 @@
 #include "lib/policy/evaluate.h"
 
 namespace multinet::cli {
-
-/// All PodNetworkPolicies of a YAML or JSON text with any number of documents and Lists;
-/// `nameSpace` is for those that name none. InvalidArgument: not YAML, none in it, a field that the
-/// kind doesn't have (a misspelt `from` would mean everybody), one that breaks a rule, one name
-/// twice.
-[[nodiscard]] Result<std::vector<api::PodNetworkPolicy>> readPolicies(std::string_view text,
-                                                                      const std::string& nameSpace);
 
 /// One end of a connection as it was typed.
 struct Endpoint {

@@ -35,10 +35,12 @@ std::string words(const policy::Verdict& verdict, const policy::Network& network
 }
 
 bool isAbout(const policy::World& world, const std::string& network) {
-  return std::ranges::any_of(world.policies, [&](const api::PodNetworkPolicy& policy) {
+  const auto names = [&](const auto& policy) {
     return std::ranges::find(policy.spec.podNetworkNames, network) !=
            policy.spec.podNetworkNames.end();
-  });
+  };
+  return std::ranges::any_of(world.policies, names) ||
+         std::ranges::any_of(world.clusterPolicies, names);
 }
 
 /// Of several, the first's words stand for all.

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "cli/policy_manifest.h"
 #include "cli/program_fixture.h"
 
 namespace multinet::cli {
@@ -40,12 +41,12 @@ TEST(ReadPolicies, FindsThemAmongDocumentsAndInLists) {
                                          "[\"1\"], ingress: [{ports: [{port: 80}]}]}}\n",
                                      "shop");
   ASSERT_TRUE(policies.has_value()) << policies.error().message;
-  ASSERT_EQ(policies->size(), 2U);
-  EXPECT_EQ(policies->at(0).metadata.nameSpace, "shop");
-  EXPECT_EQ(policies->at(0).spec.ingress[0].ports[0].port->name, "pg");
-  EXPECT_EQ(policies->at(1).metadata.nameSpace, "other");
-  EXPECT_EQ(policies->at(1).spec.podNetworkNames[0], "1") << "quoted, it is a word";
-  EXPECT_EQ(policies->at(1).spec.ingress[0].ports[0].port->number, 80);
+  ASSERT_EQ(policies->policies.size(), 2U);
+  EXPECT_EQ(policies->policies.at(0).metadata.nameSpace, "shop");
+  EXPECT_EQ(policies->policies.at(0).spec.ingress[0].ports[0].port->name, "pg");
+  EXPECT_EQ(policies->policies.at(1).metadata.nameSpace, "other");
+  EXPECT_EQ(policies->policies.at(1).spec.podNetworkNames[0], "1") << "quoted, it is a word";
+  EXPECT_EQ(policies->policies.at(1).spec.ingress[0].ports[0].port->number, 80);
 }
 
 TEST(ReadPolicies, AMisspeltFieldIsntPassedOver) {
@@ -58,6 +59,39 @@ TEST(ReadPolicies, AMisspeltFieldIsntPassedOver) {
               HasSubstr("spec.ingress[0].ports[0]: there is no field \"endport\"; did you mean "
                         "\"endPort\"?"));
   EXPECT_EQ(reading(with("{app: web}", "{spec: web}")), "") << "labels are free";
+}
+
+constexpr auto kGuard = R"(
+apiVersion: multinet.dev/v1alpha1
+kind: ClusterPodNetworkPolicy
+metadata: {name: guard}
+spec:
+  podNetworkNames: [blue]
+  tier: Admin
+  priority: 10
+  subject: {namespaces: {matchLabels: {team: a}}}
+  ingress:
+  - name: no-80
+    action: Deny
+    from: [{namespaces: {}}]
+    protocols: [{tcp: {destinationPort: {number: 80}}}]
+)";
+
+TEST(ReadPolicies, TakesThoseOfTheClusterToo) {
+  const auto policies = readPolicies(std::string(kDb) + "---" + kGuard, "shop");
+  ASSERT_TRUE(policies.has_value()) << policies.error().message;
+  ASSERT_EQ(policies->policies.size(), 1U);
+  ASSERT_EQ(policies->clusterPolicies.size(), 1U);
+  EXPECT_EQ(policies->clusterPolicies.at(0).metadata.nameSpace, "");
+  EXPECT_EQ(policies->clusterPolicies.at(0).spec.ingress.at(0).name, "no-80");
+  std::string text = kGuard;
+  EXPECT_THAT(reading(text + "---" + text),
+              HasSubstr("ClusterPodNetworkPolicy guard: stands twice"));
+  EXPECT_THAT(reading(std::string(text).replace(text.find("from:"), 4, "form")),
+              HasSubstr("ClusterPodNetworkPolicy guard: spec.ingress[0]: there is no field "
+                        "\"form\"; did you mean \"from\"?"));
+  EXPECT_THAT(reading(std::string(text).replace(text.find("10"), 2, "1001")),
+              HasSubstr("spec.priority: \"1001\" is no priority"));
 }
 
 TEST(ReadPolicies, SaysWhatItCantTake) {
@@ -298,6 +332,28 @@ TEST_F(PolicyVerbTest, WarningsOfPoliciesAreTold) {
   EXPECT_EQ(explain("web", "db", "5432"), 0);
   EXPECT_THAT(err(), HasSubstr("warning: shop/db: spec.podNetworkNames[1]: \"red\" names no "
                                "PodNetwork that is open"));
+}
+
+TEST_F(PolicyVerbTest, PoliciesWithoutANamespaceAreAskedInTheirTier) {
+  const std::vector<std::string> call = {"policy",     "explain", "--network=blue",
+                                         "--from=web", "--to=db", "--port=80"};
+  write(std::string(kDb) + "---" + kGuard);
+  EXPECT_EQ(explain("web", "db", "80"), 1);
+  EXPECT_THAT(out(), HasSubstr("ingress of shop/db: denied, denied by spec.ingress[0] (no-80) of "
+                               "ClusterPodNetworkPolicy guard, tier Admin"));
+  EXPECT_EQ(explain("web", "db", "5432"), 0) << out() << err();
+  EXPECT_EQ(run(call), 0) << out() << err();
+  const json peer = {{"namespaces", json::object()}};
+  const json rule = {{"action", "Deny"}, {"from", json::array({peer})}};
+  put("/apis/multinet.dev/v1alpha1/clusterpodnetworkpolicies", "walls",
+      {{"spec",
+        {{"podNetworkNames", {"blue"}},
+         {"tier", "Baseline"},
+         {"priority", 0},
+         {"subject", {{"namespaces", json::object()}}},
+         {"ingress", json::array({rule})}}}});
+  EXPECT_EQ(run(call), 1) << err();
+  EXPECT_THAT(out(), HasSubstr("of ClusterPodNetworkPolicy walls, tier Baseline"));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "cli/policy.h"
 #include "cli/policy_world.h"
 #include "cli/verb.h"
+#include "lib/api/cluster_policy.h"
 #include "lib/api/policy.h"
 #include "lib/api/spelling.h"
 #include "lib/base/fd.h"
@@ -17,8 +18,9 @@ namespace {
 constexpr std::array kFlags = {
     Flag{"output", 'o', "FORMAT", "text, json or yaml [text]", Names::Words, "text json yaml"},
     Flag{"filename", 'f', "FILE",
-         "Manifest with PodNetworkPolicies that count beside those of the cluster, or in their "
-         "place where they have their names; - for standard input",
+         "Manifest with PodNetworkPolicies and ClusterPodNetworkPolicies that count beside those "
+         "that "
+         "stand, or in their place where they have their names; - for standard input",
          Names::Files},
     Flag{"network", 0, "NETWORK", "On which network", Names::Networks},
     Flag{"from", 0, "POD", "Of explain: who connects, as NAMESPACE/POD, POD or an address"},
@@ -44,17 +46,23 @@ tl::unexpected<Error> wrong(const std::string& sentence) {
 }
 
 /// Of what isn't applied yet; of the others their authors were told, and the status says it.
-void warn(const Call& call, const Seen& seen, const std::vector<api::PodNetworkPolicy>& written) {
+template <class P>
+void warn(const Call& call, const Seen& seen, const std::vector<P>& written) {
   const ListedCatalog catalog(seen.networks, {}, seen.world.namespaces);
   for (const auto& policy : written) {
     auto warnings = api::validate(policy, catalog).warnings;
     std::ranges::move(policy::hintsOf(policy, seen.world, seen.hostPods),
                       std::back_inserter(warnings));
+    const auto& home = policy.metadata.nameSpace;
     for (const auto& warning : warnings) {
-      call.err() << "warning: " << policy.metadata.nameSpace << "/" << policy.metadata.name << ": "
+      call.err() << "warning: " << home << (home.empty() ? "" : "/") << policy.metadata.name << ": "
                  << printable(warning.str()) << "\n";
     }
   }
+}
+void warn(const Call& call, const Seen& seen, const PolicyManifest& written) {
+  warn(call, seen, written.policies);
+  warn(call, seen, written.clusterPolicies);
 }
 
 /// Nothing where it isn't said.
@@ -68,9 +76,8 @@ Result<std::optional<api::DefaultPolicy>> defaultOf(const Arguments& arguments) 
 }
 
 /// Those of the manifest; none without one.
-Result<std::vector<api::PodNetworkPolicy>> writtenIn(const std::string& file,
-                                                     const std::string& home) {
-  if (file.empty()) return std::vector<api::PodNetworkPolicy>();
+Result<PolicyManifest> writtenIn(const std::string& file, const std::string& home) {
+  if (file.empty()) return PolicyManifest();
   MULTINET_TRY(const auto text, readFile(file == "-" ? "/dev/stdin" : file));
   return readPolicies(text, home);
 }
@@ -152,23 +159,25 @@ Result<int> run(Call& call) {
 }  // namespace
 
 Verb policyVerb() {
-  return {.name = "policy",
-          .operands = "explain|table",
-          .least = 1,
-          .most = 1,
-          .names = Names::Words,
-          .words = "explain table",
-          .summary = "What policies allow on a network, and would",
-          .text =
-              "Holds the cluster's PodNetworkPolicies, and those of a manifest that aren't applied "
-              "yet, against its pods, addresses and namespaces as they are now; nothing is "
-              "created. `explain` says of one connection whether it is allowed at both ends and "
-              "which rule decides, `table` who of all pods reaches whom. It is what policies mean: "
-              "whether nodes hold an interface to them, its PodInterfaceSet says. Exit code 1: "
-              "`explain` found the connection denied.",
-          .flags = kFlags,
-          .examples = kExamples,
-          .run = run};
+  return {
+      .name = "policy",
+      .operands = "explain|table",
+      .least = 1,
+      .most = 1,
+      .names = Names::Words,
+      .words = "explain table",
+      .summary = "What policies allow on a network, and would",
+      .text =
+          "Holds PodNetworkPolicies and ClusterPodNetworkPolicies, and those of a manifest that "
+          "aren't applied yet, against its pods, addresses and namespaces as they are now; nothing "
+          "is "
+          "created. `explain` says of one connection whether it is allowed at both ends and "
+          "which rule decides, `table` who of all pods reaches whom. It is what policies mean: "
+          "whether nodes hold an interface to them, its PodInterfaceSet says. Exit code 1: "
+          "`explain` found the connection denied.",
+      .flags = kFlags,
+      .examples = kExamples,
+      .run = run};
 }
 
 }  // namespace multinet::cli

@@ -46,14 +46,37 @@ Status addPods(kube::RawClient& client, policy::World& world, std::vector<policy
   return {};
 }
 
+/// None where the cluster has no such kind.
+template <class P>
+Result<std::vector<P>> standingBut(kube::RawClient& client, std::vector<P> written) {
+  auto standing = listOf<P>(client);
+  if (!standing && standing.error().code != Code::NotFound) return fail(standing.error());
+  std::vector<P> out;
+  if (standing) out = std::move(*standing);
+  std::erase_if(out, [&](const P& one) {
+    return std::ranges::any_of(written, [&](const P& other) {
+      return one.metadata.nameSpace == other.metadata.nameSpace &&
+             one.metadata.name == other.metadata.name;
+    });
+  });
+  std::ranges::move(written, std::back_inserter(out));
+  return out;
+}
+
+template <class P>
+void keepThoseOn(const std::string& network, std::vector<P>& policies) {
+  std::erase_if(policies, [&](const P& policy) {
+    const auto& names = policy.spec.podNetworkNames;
+    return std::ranges::find(names, network) == names.end();
+  });
+}
+
 Status fill(kube::RawClient& client, PolicyView& view) {
   MULTINET_CHECK(addPolicies(client, {}, view.world));
-  std::erase_if(view.world.policies, [&](const api::PodNetworkPolicy& policy) {
-    const auto& names = policy.spec.podNetworkNames;
-    return std::ranges::find(names, view.network.name) == names.end();
-  });
+  keepThoseOn(view.network.name, view.world.policies);
+  keepThoseOn(view.network.name, view.world.clusterPolicies);
   const bool opens = view.network.defaultPolicy == api::DefaultPolicy::Allow;
-  if (opens && view.world.policies.empty()) return {};
+  if (opens && view.world.policies.empty() && view.world.clusterPolicies.empty()) return {};
   MULTINET_CHECK(addNamespaces(client, view.world));
   std::vector<policy::Pod> unasked;
   return addPods(client, view.world, unasked);
@@ -69,18 +92,9 @@ Result<Seen> look(kube::RawClient& client) {
   return seen;
 }
 
-Status addPolicies(kube::RawClient& client, std::vector<api::PodNetworkPolicy> written,
-                   policy::World& world) {
-  auto standing = listOf<api::PodNetworkPolicy>(client);
-  if (!standing && standing.error().code != Code::NotFound) return fail(standing.error());
-  if (standing) world.policies = std::move(*standing);
-  std::erase_if(world.policies, [&](const api::PodNetworkPolicy& one) {
-    return std::ranges::any_of(written, [&](const api::PodNetworkPolicy& other) {
-      return one.metadata.nameSpace == other.metadata.nameSpace &&
-             one.metadata.name == other.metadata.name;
-    });
-  });
-  std::ranges::move(written, std::back_inserter(world.policies));
+Status addPolicies(kube::RawClient& client, PolicyManifest written, policy::World& world) {
+  MULTINET_TRY(world.policies, standingBut(client, std::move(written.policies)));
+  MULTINET_TRY(world.clusterPolicies, standingBut(client, std::move(written.clusterPolicies)));
   return {};
 }
 
@@ -97,8 +111,8 @@ PolicyView viewOf(kube::RawClient& client, const std::string& name, const nlohma
   view.isPoliced = known && api::isPoliced(known->spec);
   if (const auto filled = fill(client, view); !filled) {
     view.unseen = filled.error().code == Code::PermissionDenied
-                      ? "you may not list PodNetworkPolicies, Namespaces, Pods and "
-                        "PodInterfaceSets everywhere"
+                      ? "you may not list PodNetworkPolicies, ClusterPodNetworkPolicies, "
+                        "Namespaces, Pods and PodInterfaceSets everywhere"
                       : filled.error().message;
   }
   return view;

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "cli/policy_manifest.h"
 #include "cli/service_trace.h"
 #include "lib/kube/client.h"
 #include "lib/policy/hints.h"
@@ -18,9 +19,9 @@ struct Seen {
 /// Pods with their addresses, namespaces and networks; no policies.
 [[nodiscard]] Result<Seen> look(kube::RawClient& client);
 
-/// Policies of the cluster, but for those that `written` has anew.
-[[nodiscard]] Status addPolicies(kube::RawClient& client,
-                                 std::vector<api::PodNetworkPolicy> written, policy::World& world);
+/// Policies that stand, of namespaces and of the cluster, but for those that `written` has anew.
+[[nodiscard]] Status addPolicies(kube::RawClient& client, PolicyManifest written,
+                                 policy::World& world);
 
 /// Of one network, as the API has it (null: it may not be read). Pods are asked for only where a
 /// policy or the network's default is about them. What fails becomes `unseen`.

@@ -135,6 +135,32 @@ TEST(Trace, WhichPoliciesAnInterfaceIsHeldTo) {
   EXPECT_EQ(told.find("net4 "), std::string::npos) << told;
 }
 
+TEST(Trace, WhichPoliciesOfTheClusterAnInterfaceIsHeldTo) {
+  Traces all;
+  all.pod = json::parse(R"({"metadata": {"name": "web-0", "namespace": "shop",
+    "labels": {"app": "web"}}})");
+  all.events = json::array();
+  all.nodeSets = json::array();
+  all.policies = json::array();
+  all.sets = json::parse(R"([{"interfaces": [{"name": "net1", "podNetworkName": "blue",
+    "policy": {"enforced": true, "where": "Node", "reason": "Enforced"}}]}])");
+  all.clusterPolicies = json::parse(R"([
+    {"metadata": {"name": "walls"}, "spec": {"podNetworkNames": ["blue"], "tier": "Baseline",
+     "priority": 3, "subject": {"namespaces": {}}}},
+    {"metadata": {"name": "guard"}, "spec": {"podNetworkNames": ["blue"], "tier": "Admin",
+     "priority": 7, "subject": {"pods": {"namespaceSelector": {"matchLabels": {"team": "a"}},
+     "podSelector": {"matchLabels": {"app": "web"}}}}}},
+    {"metadata": {"name": "others"}, "spec": {"podNetworkNames": ["blue"], "tier": "Admin",
+     "priority": 1, "subject": {"namespaces": {"matchLabels": {"team": "b"}}}}},
+    {"metadata": {"name": "elsewhere"}, "spec": {"podNetworkNames": ["red"], "tier": "Admin",
+     "priority": 1, "subject": {"namespaces": {}}}}])");
+  const auto told = [&] { return render(traceTable(all), Format::Table, Colour::Never); };
+  EXPECT_THAT(told(), ::testing::HasSubstr("you may not read its Namespace"));
+  all.nameSpace = json::parse(R"({"metadata": {"name": "shop", "labels": {"team": "a"}}})");
+  EXPECT_THAT(told(), ::testing::HasSubstr("selected by ClusterPodNetworkPolicy guard (Admin 7), "
+                                           "ClusterPodNetworkPolicy walls (Baseline 3)\n"));
+}
+
 Topology someTopology(int nodes, int pods, const json& services = json::array()) {
   json networks = json::parse(R"([
     {"metadata": {"name": "blue"}, "spec": {"type": "VXLAN", "ipam": {"subnets": [{"cidr":

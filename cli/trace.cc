@@ -10,11 +10,12 @@
 #include "cli/policy_world.h"
 #include "cli/service_trace.h"
 #include "cli/verb.h"
+#include "lib/api/cluster_pod_network_policy.h"
 #include "lib/api/names.h"
-#include "lib/api/pod_network_policy.h"
 #include "lib/api/resolve.h"
 #include "lib/api/service.h"
 #include "lib/base/clock.h"
+#include "lib/policy/tiers.h"
 
 namespace multinet::cli {
 namespace {
@@ -155,6 +156,36 @@ class Collector {
       const bool sends = policy->spec.isolates(api::PolicyType::Egress);
       out += receives && sends ? " (ingress, egress)" : receives ? " (ingress)" : " (egress)";
     }
+    for (const auto& one : clusterSelecting(network)) out += (out.empty() ? "" : ", ") + one;
+    return out;
+  }
+
+  /// Likewise of the cluster, in the order in which they are asked.
+  std::vector<std::string> clusterSelecting(const std::string& network) const {
+    std::vector<policy::ClusterRules> found;
+    std::vector<std::string> out;
+    const auto pod = kube::decodeJson<k8s::Pod>(all_.pod.dump());
+    const auto space = kube::decodeJson<k8s::Namespace>(all_.nameSpace.dump());
+    if (!pod) return out;
+    bool isUnsure = false;
+    for (const json& one : all_.clusterPolicies) {
+      const auto policy = kube::decodeJson<api::ClusterPodNetworkPolicy>(one.dump());
+      if (!policy) continue;
+      auto rules = policy::rulesOf(*policy);
+      const policy::Pod subject{{}, *pod->metadata.labels, {}, {{network, {}}}};
+      if (!policy::selectsWithin(rules, subject, network)) continue;
+      isUnsure = isUnsure || !space;
+      if (!space || !policy::selectsNamespace(rules.subject, &*space->metadata.labels)) continue;
+      found.push_back(std::move(rules));
+    }
+    std::ranges::sort(found, policy::precedes);
+    for (const auto& one : found) {
+      out.push_back("ClusterPodNetworkPolicy " + one.as.metadata.name + " (" +
+                    (one.tier == policy::Tier::Admin ? "Admin " : "Baseline ") +
+                    std::to_string(one.priority) + ")");
+    }
+    if (isUnsure)
+      out.emplace_back("maybe ClusterPodNetworkPolicies: you may not read its Namespace");
     return out;
   }
 
@@ -215,8 +246,9 @@ Result<Format> formatOf(const Call& call) {
 }
 
 /// None where the caller may not list them, or the cluster has no such kind.
+template <class P>
 Result<json> policiesOf(Call& call, const std::string& nameSpace) {
-  auto found = call.list(kube::kindOf<api::PodNetworkPolicy>(), {nameSpace, "", ""});
+  auto found = call.list(kube::kindOf<P>(), {nameSpace, "", ""});
   if (found) return found;
   const auto code = found.error().code;
   if (code == Code::NotFound || code == Code::PermissionDenied) return json::array();
@@ -246,7 +278,12 @@ Result<int> runPod(Call& call, Format format, const std::string& name) {
   if (!pod && all.events.empty() && all.sets.empty()) {
     return fail(Code::NotFound, "NotFound", "pod \"" + nameSpace + "/" + name + "\" not found");
   }
-  MULTINET_TRY(all.policies, policiesOf(call, nameSpace));
+  MULTINET_TRY(all.policies, policiesOf<api::PodNetworkPolicy>(call, nameSpace));
+  MULTINET_TRY(all.clusterPolicies, policiesOf<api::ClusterPodNetworkPolicy>(call, ""));
+  // Not everybody may read it.
+  if (const auto space = call.get(kube::kindOf<k8s::Namespace>(), {"", nameSpace})) {
+    all.nameSpace = *space;
+  }
   all.nodeSets = json::array();
   if (const auto node = text(all.pod, "/spec/nodeName"); !node.empty()) {
     // Not everybody may read those of nodes: then it is left out.
@@ -257,7 +294,8 @@ Result<int> runPod(Call& call, Format format, const std::string& name) {
                               {"events", all.events},
                               {"podInterfaceSets", all.sets},
                               {"nodeNetworkSets", all.nodeSets},
-                              {"podNetworkPolicies", all.policies}},
+                              {"podNetworkPolicies", all.policies},
+                              {"clusterPodNetworkPolicies", all.clusterPolicies}},
                              format);
     return kDone;
   }

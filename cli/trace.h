@@ -9,11 +9,13 @@
 namespace multinet::cli {
 
 struct Traces {
-  nlohmann::json pod;       // null where it is gone
-  nlohmann::json events;    // of the pod
-  nlohmann::json sets;      // of the pod
-  nlohmann::json nodeSets;  // of its node; may be empty
-  nlohmann::json policies;  // of its namespace; may be empty
+  nlohmann::json pod;                                        // null where it is gone
+  nlohmann::json events;                                     // of the pod
+  nlohmann::json sets;                                       // of the pod
+  nlohmann::json nodeSets;                                   // of its node; may be empty
+  nlohmann::json policies;                                   // of its namespace; may be empty
+  nlohmann::json clusterPolicies = nlohmann::json::array();  // all of them; likewise
+  nlohmann::json nameSpace = {};  // the pod's; null where it may not be read
 };
 
 /// A row a step: time, since the pod was created, who says so, what, why. What has no time stands

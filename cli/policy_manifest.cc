@@ -1,0 +1,179 @@
+#include "cli/policy_manifest.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "cli/nearest.h"
+#include "cli/output.h"
+#include "lib/api/cluster_policy.h"
+#include "lib/api/describe.h"
+#include "lib/api/policy.h"
+
+namespace multinet::cli {
+namespace {
+
+using nlohmann::json;
+
+/// As the API server would be sent it: plain numbers and booleans typed, what is quoted text.
+json toJson(const YAML::Node& node) {
+  if (node.IsMap()) {
+    json out = json::object();
+    for (const auto& member : node) out[member.first.Scalar()] = toJson(member.second);
+    return out;
+  }
+  if (node.IsSequence()) {
+    json out = json::array();
+    for (const auto& item : node) out.push_back(toJson(item));
+    return out;
+  }
+  if (!node.IsScalar()) return nullptr;
+  if (node.Tag() == "!") return node.Scalar();
+  if (node.Scalar() == "~" || node.Scalar() == "null") return nullptr;
+  const auto typed = json::parse(node.Scalar(), nullptr, false);
+  return typed.is_number() || typed.is_boolean() ? typed : json(node.Scalar());
+}
+
+/// The first field below `spec` that the kind doesn't have, by its path.
+template <class P>
+class UnknownField {
+ public:
+  UnknownField() {
+    for (const auto& property : k8s::outline<P>()) {
+      known_.insert(property.path);
+      if (property.type == "map") maps_.insert(property.path);
+    }
+  }
+
+  /// `path` is the value's, `kind` the same with `[]` for each index.
+  Status check(const json& value, const std::string& path, const std::string& kind) const {
+    if (value.is_array()) {
+      for (std::size_t i = 0; i < value.size(); ++i) {
+        const std::string at = path + "[" + std::to_string(i) + "]";
+        MULTINET_CHECK(check(value[i], at, kind + "[]"));
+      }
+      return {};
+    }
+    if (!value.is_object() || maps_.contains(kind)) return {};
+    for (const auto& [name, inside] : value.items()) {
+      const std::string step = "." + name;
+      const std::string at = kind + step;
+      if (!known_.contains(at)) {
+        return fail(Code::InvalidArgument, "UnknownField",
+                    path + ": there is no field \"" + printable(name) + "\"" +
+                        didYouMean(name, namesIn(kind)));
+      }
+      MULTINET_CHECK(check(inside, path + step, at));
+    }
+    return {};
+  }
+
+ private:
+  std::vector<std::string> namesIn(const std::string& kind) const {
+    std::vector<std::string> out;
+    for (const auto& path : known_) {
+      if (!path.starts_with(kind + ".")) continue;
+      const auto rest = path.substr(kind.size() + 1);
+      if (rest.find_first_of(".[") == std::string::npos) out.push_back(rest);
+    }
+    return out;
+  }
+
+  std::set<std::string> known_;
+  std::set<std::string> maps_;
+};
+
+template <class P>
+Result<P> readPolicy(const json& object, const std::string& nameSpace) {
+  static const UnknownField<P> kFields;
+  const auto& kind = k8s::KindTraits<P>::kKind;
+  const auto version = object.value("apiVersion", json());
+  if (version != kind.apiVersion()) {
+    return fail(Code::InvalidArgument, "WrongVersion",
+                "apiVersion: is " + version.dump() + ", must be \"" + kind.apiVersion() + "\"");
+  }
+  for (const auto& [name, value] : object.items()) {
+    if (name == "apiVersion" || name == "kind" || name == "metadata") continue;
+    if (name != "spec") {
+      return fail(Code::InvalidArgument, "UnknownField",
+                  "there is no field \"" + printable(name) + "\"" + didYouMean(name, {"spec"}));
+    }
+    MULTINET_CHECK(kFields.check(value, name, name));
+  }
+  MULTINET_TRY(auto policy, k8s::decodeText<P>(object.dump()));
+  if (kind.scope == k8s::Scope::Cluster) {
+    policy.metadata.nameSpace.clear();
+  } else if (policy.metadata.nameSpace.empty()) {
+    policy.metadata.nameSpace = nameSpace;
+  }
+  if (policy.metadata.name.empty()) {
+    return fail(Code::InvalidArgument, "NameMissing", "metadata.name: is missing");
+  }
+  if (const auto report = api::validate(policy); !report.ok()) {
+    return fail(api::toError(report.violations));
+  }
+  return policy;
+}
+
+template <class P>
+bool isOf(const json& object) {
+  return object.value("kind", json()) == std::string(k8s::KindTraits<P>::kKind.kind);
+}
+
+void flatten(const json& object, std::vector<json>& out) {
+  if (!object.is_object()) return;
+  if (const auto items = object.find("items"); items != object.end() && items->is_array()) {
+    for (const auto& item : *items) flatten(item, out);
+  } else if (isOf<api::PodNetworkPolicy>(object) || isOf<api::ClusterPodNetworkPolicy>(object)) {
+    out.push_back(object);
+  }
+}
+
+template <class P>
+Status add(const json& object, const std::string& nameSpace, std::vector<P>& out) {
+  const json name = object.value(json::json_pointer("/metadata/name"), json());
+  const std::string title =
+      std::string(k8s::KindTraits<P>::kKind.kind) + " " + printable(name.is_string() ? name : "");
+  auto policy = readPolicy<P>(object, nameSpace);
+  if (!policy) return fail(policy.error().within(title));
+  const bool isTwice = std::ranges::any_of(out, [&](const P& one) {
+    return one.metadata.nameSpace == policy->metadata.nameSpace &&
+           one.metadata.name == policy->metadata.name;
+  });
+  if (isTwice) {
+    const auto& home = policy->metadata.nameSpace;
+    return fail(Code::InvalidArgument, "Duplicate",
+                title + ": stands twice" + (home.empty() ? "" : " in namespace " + home));
+  }
+  out.push_back(std::move(*policy));
+  return {};
+}
+
+}  // namespace
+
+Result<PolicyManifest> readPolicies(std::string_view text, const std::string& nameSpace) {
+  std::vector<json> objects;
+  try {
+    for (const auto& document : YAML::LoadAll(std::string(text))) {
+      flatten(toJson(document), objects);
+    }
+  } catch (const YAML::Exception& error) {
+    return fail(Code::InvalidArgument, "InvalidYAML",
+                std::string("read manifest: ") + error.what());
+  }
+  PolicyManifest out;
+  for (const auto& object : objects) {
+    MULTINET_CHECK(isOf<api::PodNetworkPolicy>(object)
+                       ? add(object, nameSpace, out.policies)
+                       : add(object, nameSpace, out.clusterPolicies));
+  }
+  if (objects.empty()) {
+    return fail(Code::InvalidArgument, "NoPolicies",
+                "read manifest: no PodNetworkPolicy and no ClusterPodNetworkPolicy is in it");
+  }
+  return out;
+}
+
+}  // namespace multinet::cli
