@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "lib/api/cluster_policy.h"
 #include "lib/api/describe.h"
 #include "lib/api/policy.h"
 #include "lib/api/test_objects.h"
@@ -206,6 +207,7 @@ TEST(Examples, AreLegal) {
   catalog.namespaces = {{"default", {{"kubernetes.io/metadata.name", "default"}}}};
   std::vector<PodNetworkAttachment> attachments;
   std::vector<PodNetworkPolicy> policies;
+  std::vector<ClusterPodNetworkPolicy> clusterPolicies;
   for (const auto& file : std::filesystem::directory_iterator(folder)) {
     for (const auto& document : YAML::LoadAllFromFile(file.path().string())) {
       const auto json = toJson(document);
@@ -225,12 +227,21 @@ TEST(Examples, AreLegal) {
         const auto policy = k8s::decodeText<PodNetworkPolicy>(json.dump());
         ASSERT_TRUE(policy) << file.path() << policy.error().message;
         policies.push_back(*policy);
+      } else if (json.value("kind", "") == "ClusterPodNetworkPolicy") {
+        const auto policy = k8s::decodeText<ClusterPodNetworkPolicy>(json.dump());
+        ASSERT_TRUE(policy) << file.path() << policy.error().message;
+        clusterPolicies.push_back(*policy);
       }
     }
   }
   EXPECT_GE(catalog.networks.size(), 3U);
   EXPECT_GE(attachments.size(), 2U);
   EXPECT_GE(policies.size(), 1U);
+  EXPECT_GE(clusterPolicies.size(), 1U);
+  for (const auto& policy : clusterPolicies) {
+    const auto report = validate(policy, catalog);
+    EXPECT_TRUE(report.ok() && report.warnings.empty()) << policy.metadata.name;
+  }
   for (const auto& policy : policies) {
     const auto report = validate(policy, catalog);
     EXPECT_TRUE(report.ok() && report.warnings.empty()) << policy.metadata.name;

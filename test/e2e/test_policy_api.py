@@ -11,7 +11,15 @@ import pytest
 from e2elib.admission import try_out
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
-from e2elib.objects import address, interface, network, policy, policy_slice, vxlan
+from e2elib.objects import (
+    address,
+    cluster_policy,
+    interface,
+    network,
+    policy,
+    policy_slice,
+    vxlan,
+)
 from e2elib.pods import pod
 
 FOLLOWED_WITHIN = 15.0  # a policy, a pod or a label; mostly a second
@@ -105,6 +113,78 @@ WARNED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+def deny(**changes: Any) -> dict[str, Any]:
+    return {"ingress": [{"action": "Deny", "from": [{"namespaces": {}}], **changes}]}
+
+
+def to(*peers: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {"egress": [{"action": "Deny", "to": list(peers), **changes}]}
+
+
+def tcp(port: dict[str, Any]) -> dict[str, Any]:
+    return deny(protocols=[{"tcp": {"destinationPort": port}}])
+
+
+BAD_OF_THE_CLUSTER: dict[str, tuple[dict[str, Any], str]] = {
+    "the cluster's network": ({"podNetworkNames": ["eth0"]}, "eth0 is the cluster's own network"),
+    "another tier": ({"tier": "Middle"}, 'spec.tier: Unsupported value: "Middle"'),
+    "another action": (deny(action="Allow"), 'action: Unsupported value: "Allow"'),
+    "a priority above all": ({"priority": 1001}, "spec.priority"),
+    "two subjects": (
+        {
+            "subject": {
+                "namespaces": {},
+                "pods": {"namespaceSelector": {}, "podSelector": {}},
+            }
+        },
+        "must say one thing of whom it holds for",
+    ),
+    "no peers": (deny(**{"from": []}), "spec.ingress[0].from"),
+    "two peers in one": (
+        to({"namespaces": {}, "networks": ["192.0.2.0/24"]}),
+        "must say in one way who it is",
+    ),
+    "blocks on ingress": (
+        deny(**{"from": [{"networks": ["192.0.2.0/24"]}]}),
+        "is for egress alone; write namespaces or pods",
+    ),
+    "nodes": (to({"nodes": {}}), "isn't known on a network of pods"),
+    "names": (to({"domainNames": ["a.example"]}), "nobody on the network is asked for names"),
+    "host bits": (to({"networks": ["192.0.2.1/24"]}), "192.0.2.1/24 is no prefix without host"),
+    "a block twice": (to({"networks": ["192.0.2.0/24", "192.0.2.0/24"]}), "Duplicate value"),
+    "port 0": (tcp({"number": 0}), "destinationPort.number"),
+    "a range of one": (tcp({"range": {"start": 80, "end": 80}}), "is no range of ports"),
+    "a number and a range": (
+        tcp({"number": 80, "range": {"start": 80, "end": 81}}),
+        "must say one thing; write a number or a range",
+    ),
+    "two protocols in one": (
+        deny(
+            protocols=[
+                {
+                    "tcp": {"destinationPort": {"number": 80}},
+                    "udp": {"destinationPort": {"number": 80}},
+                }
+            ]
+        ),
+        "write one of tcp, udp, sctp and destinationNamedPort",
+    ),
+    "a name of no port": (
+        deny(protocols=[{"destinationNamedPort": "80"}]),
+        "80 is no name of a port",
+    ),
+    "a name beside blocks": (
+        to({"networks": ["192.0.2.0/24"]}, protocols=[{"destinationNamedPort": "web"}]),
+        "which blocks of addresses don't have",
+    ),
+    "a misspelt from": (deny(form=[]), 'unknown field "spec.ingress[0].form"'),
+    "a label that there can't be": (
+        {"subject": {"namespaces": {"matchLabels": {"a b": "c"}}}},
+        'spec.subject.namespaces: matchLabels: "a b" is no label key',
+    ),
+}
+
+
 @pytest.fixture
 def red(deployed: Cluster, networks: Networks, namespace: str) -> Iterator[tuple[Cluster, str]]:
     networks.add_ready(vxlan("red", "10.72.0.0/24"))
@@ -117,6 +197,16 @@ def test_bad_policies_are_refused(deployed: Cluster, namespace: str, name: str) 
     names = spec.get("podNetworkNames", ["blue"])
     rest = {key: value for key, value in spec.items() if key != "podNetworkNames"}
     code, err = try_out(deployed, policy("db", namespace, *names, **rest))
+    assert code != 0, "it was taken"
+    assert says in err, err
+
+
+@pytest.mark.parametrize("name", sorted(BAD_OF_THE_CLUSTER))
+def test_bad_policies_of_the_cluster_are_refused(deployed: Cluster, name: str) -> None:
+    spec, says = BAD_OF_THE_CLUSTER[name]
+    names = spec.get("podNetworkNames", ["blue"])
+    rest = {key: value for key, value in spec.items() if key != "podNetworkNames"}
+    code, err = try_out(deployed, cluster_policy("guard", *names, **rest))
     assert code != 0, "it was taken"
     assert says in err, err
 
@@ -254,4 +344,49 @@ def test_a_networks_default_is_told_in_each_namespace_with_pods_on_it(
         lambda: not deployed.items("podnetworkpolicyslices", namespace),
         FOLLOWED_WITHIN,
         "they are gone with the last pod",
+    )
+
+
+def ledger(cluster: Cluster, namespace: str) -> dict[str, int] | None:
+    """Generations of policies of the cluster by name; nothing where there is no ledger."""
+    for one in cluster.items("podnetworkpolicyslices", namespace):
+        if one["metadata"]["name"] == "multinet-cluster-policies":
+            return {
+                entry["name"]: entry["generation"] for entry in one["ledger"]["clusterPolicies"]
+            }
+    return None
+
+
+def test_a_policy_of_the_cluster_is_told_where_it_selects(red: tuple[Cluster, str]) -> None:
+    cluster, namespace = red
+    name = f"guard-{namespace}"
+    code, err = try_out(cluster, cluster_policy(name, "red", ingress=None))
+    assert code == 0 and "has no rules" in err, err
+    subject = {"namespaces": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    cluster.apply(cluster_policy(name, "red", subject=subject))
+    try:
+        cluster.apply(pod("web", namespace, networks="red", labels={"app": "web"}))
+
+        def told() -> list[dict[str, Any]]:
+            found = cluster.items("podnetworkpolicyslices", namespace)
+            return [one for one in found if one.get("clusterPolicyName") == name and "head" in one]
+
+        (head,) = cluster.wait(told, FOLLOWED_WITHIN, "a head of the policy") or []
+        assert head["head"]["clusterSpec"]["subject"] == subject
+        cluster.wait(
+            lambda: ledger(cluster, namespace) == {name: 1}, FOLLOWED_WITHIN, "a ledger with it"
+        )
+        cluster.kubectl("label", "namespace", namespace, "team=shop")
+        merge = {"spec": {"subject": {"namespaces": {"matchLabels": {"team": "ops"}}}}}
+        cluster.kubectl("patch", "cpnp", name, "--type=merge", "-p", json.dumps(merge))
+        cluster.wait(lambda: not told(), FOLLOWED_WITHIN, "its head to go")
+        cluster.wait(
+            lambda: ledger(cluster, namespace) == {name: 2},
+            FOLLOWED_WITHIN,
+            "the ledger to say so",
+        )
+    finally:
+        cluster.kubectl("delete", "cpnp", name)
+    cluster.wait(
+        lambda: ledger(cluster, namespace) is None, FOLLOWED_WITHIN, "the ledger to go with it"
     )
