@@ -181,11 +181,15 @@ void Watch::Loop::run(const std::stop_token& stop) {
     if (done.has_value()) continue;
     learn(done.error());
     backoff_ = std::clamp(backoff_ * 2, options_.backoffFirst, longestBackoff(done.error()));
+    bool becameUnknown = false;
     note([&](WatchHealth& health) {
       ++health.failures;
       health.connected = false;
       health.lastError = done.error().message;
+      becameUnknown = done.error().code == Code::NotFound && !health.kindUnknownSince;
+      if (becameUnknown) health.kindUnknownSince = steadyNow();
     });
+    if (becameUnknown && options_.onKindUnknown) options_.onKindUnknown();
     // Once for each trouble: a server that is away for an hour would fill the disk.
     if (std::exchange(trouble_, done.error().message) != done.error().message) {
       log::warn("watch failed, trying again",
@@ -350,6 +354,7 @@ Status Watch::Loop::finishList(const std::string& revision) {
   note([&](WatchHealth& health) {
     health.connected = true;
     health.heardAt = steadyNow();
+    health.kindUnknownSince.reset();
     health.resourceVersion = revision;
   });
   sink_.listEnd();
@@ -454,6 +459,7 @@ void Watch::Loop::advance(const simdjson::dom::element& object) {
   note([&](WatchHealth& health) {
     health.connected = true;
     health.heardAt = steadyNow();
+    health.kindUnknownSince.reset();
     health.resourceVersion = std::to_string(revision_);
   });
 }

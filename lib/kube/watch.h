@@ -62,6 +62,9 @@ struct WatchOptions {
   /// cut the server is asked for its revision, and after a silent one for all. Called on the
   /// watch's thread before the older state is handed on.
   std::function<void(const std::string& before, const std::string& now)> onRevisionWentBack;
+  /// The server doesn't know the kind, and didn't say so before, or knew it since: there are none
+  /// of it till a list says otherwise. Called on the watch's thread.
+  std::function<void()> onKindUnknown;
 };
 
 /// How a watch is doing, for readiness and metrics.
@@ -75,6 +78,9 @@ struct WatchHealth {
   std::string resourceVersion;
   /// When the server last sent a list, an event or a bookmark.
   std::optional<std::chrono::steady_clock::time_point> heardAt;
+  /// Since when the server says that it doesn't know the kind; nothing: it didn't, or knew it
+  /// since.
+  std::optional<std::chrono::steady_clock::time_point> kindUnknownSince;
 };
 
 /// Bookmarks come each minute, and a watch that is silent for longer than WatchOptions::silence is

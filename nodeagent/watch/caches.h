@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/api/catalog.h"
+#include "lib/api/cluster_pod_network_policy.h"
 #include "lib/api/network_peer.h"
 #include "lib/api/pod_network_policy_slice.h"
 #include "lib/base/clock.h"
@@ -73,6 +74,11 @@ class Caches {
       const std::string& namespaceName) const = 0;
   /// Whether they are known; as needAttachments().
   [[nodiscard]] virtual Status needPolicies(const std::string& namespaceName) = 0;
+  /// Of all policies of the cluster which there are, and of what networks; none where the API
+  /// server doesn't know their kind. Unavailable until that is known, once this node has pods that
+  /// ask for networks. Whom they select isn't found here: slices say it.
+  using ClusterPolicies = std::vector<std::shared_ptr<const api::ClusterPodNetworkPolicy>>;
+  [[nodiscard]] virtual Result<ClusterPolicies> clusterPolicies() const = 0;
   /// How long ago the API server last said something; nothing: not yet.
   struct Heard {
     std::optional<Duration> policies;  ///< of what nodes are told of policies

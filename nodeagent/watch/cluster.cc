@@ -57,6 +57,11 @@ kube::WatchOptions labelled(kube::WatchOptions options, std::string labels) {
   return options;
 }
 
+kube::WatchOptions toldOfUnknown(kube::WatchOptions options, std::function<void()> told) {
+  options.onKindUnknown = std::move(told);
+  return options;
+}
+
 const std::string& labelOf(const k8s::ObjectMeta& metadata, const char* key) {
   static const std::string kNone;
   const k8s::StringMap& labels = *metadata.labels;
@@ -103,6 +108,9 @@ kube::Handler<T> anyChange(const std::function<void()>& changed) {
   const auto one = [changed](const T&) { changed(); };
   return {one, [changed](const T&, const T&) { changed(); }, one, changed};
 }
+
+/// An API server that has just begun may not know yet what it knew.
+constexpr std::chrono::minutes kForgetsKinds(1);
 
 /// A peer whose agent was replaced goes out of one watch and comes into another: who reads in
 /// between isn't told to.
@@ -177,6 +185,7 @@ struct Cluster::Informers {
                tellOf<k8s::EndpointSlice>(serviceChanged), byService),
         policies(*client, options, api::kPolicyNamespaceLabel, "",
                  anyChange<api::PodNetworkPolicySlice>(policiesChanged), byNamespace),
+        clusterPolicies(*client, toldOfUnknown(options, policiesChanged)),
         ownPeers(*client, where(options, "nodeName", node)),
         blocks(*client, where(options, "spec.nodeName", node)),
         serviceCidrs(*client, options),
@@ -203,6 +212,8 @@ struct Cluster::Informers {
     add(olderPeers, "NetworkPeers without a label", Role::WhenJoined);
     add(blocks, "this node's IPBlocks", Role::WithPods);
     add(interfaceSets, "this node's PodInterfaceSets", Role::WithPods);
+    clusterPolicies.addHandler(anyChange<api::ClusterPodNetworkPolicy>(policiesChanged));
+    add(clusterPolicies, "ClusterPodNetworkPolicies", Role::WithPods);
   }
 
   template <class T>
@@ -223,6 +234,7 @@ struct Cluster::Informers {
   kube::Informer<k8s::Service> services;        ///< of all networks
   ByLabel<k8s::EndpointSlice> slices;
   ByLabel<api::PodNetworkPolicySlice> policies;
+  kube::Informer<api::ClusterPodNetworkPolicy> clusterPolicies;
   kube::Informer<api::NetworkPeer> ownPeers;
   kube::Informer<api::IPBlock> blocks;
   kube::Informer<k8s::ServiceCidr> serviceCidrs;
@@ -452,7 +464,10 @@ std::vector<WatchAge> Cluster::watches() const {
   const auto add = [&](const k8s::Kind& kind, const auto& heard) {
     addTo(std::string(kind.plural), heard);
   };
-  for (const Informers::One& one : informers->all) addTo(one.resource, one.health().heardAt);
+  for (const Informers::One& one : informers->all) {
+    const kube::WatchHealth health = one.health();
+    if (!health.kindUnknownSince) addTo(one.resource, health.heardAt);
+  }
   add(kube::kindOf<api::PodNetworkAttachment>(), informers->attachments.heardAt());
   add(kube::kindOf<api::NetworkPeer>(), informers->peers.heardAt());
   add(kube::kindOf<k8s::EndpointSlice>(), informers->slices.heardAt());
@@ -604,12 +619,34 @@ Status Cluster::needPolicies(const std::string& namespaceName) {
   return missing(what.c_str(), informers_.load()->policies.health());
 }
 
+Result<Caches::ClusterPolicies> Cluster::clusterPolicies() const {
+  MULTINET_CHECK(client());
+  const auto& policies = informers_.load()->clusterPolicies;
+  const kube::WatchHealth health = policies.health();
+  const bool isGone =
+      health.kindUnknownSince &&
+      (!policies.synced() ||
+       std::chrono::steady_clock::now() - *health.kindUnknownSince >= kForgetsKinds);
+  if (isGone) return ClusterPolicies();
+  if (!policies.synced()) return missing("ClusterPodNetworkPolicies", health);
+  return policies.list();
+}
+
 Caches::Heard Cluster::heard() const {
   Heard heard;
+  std::optional<Duration> ofCluster;
   for (const WatchAge& one : watches()) {
     heard.anything = heard.anything ? std::min(*heard.anything, one.age) : one.age;
     if (one.resource == kube::kindOf<api::PodNetworkPolicySlice>().plural) heard.policies = one.age;
+    if (one.resource == kube::kindOf<api::ClusterPodNetworkPolicy>().plural) ofCluster = one.age;
   }
+  const Informers* informers = informers_.load();
+  const auto health =
+      informers == nullptr ? kube::WatchHealth{} : informers->clusterPolicies.health();
+  // Of one that was asked for and isn't answered nobody knows what was made since.
+  const bool isUnheard = !ofCluster && !health.kindUnknownSince && health.failures > 0;
+  if (isUnheard) heard.policies.reset();
+  if (heard.policies && ofCluster) heard.policies = std::max(*heard.policies, *ofCluster);
   return heard;
 }
 
@@ -619,7 +656,6 @@ void Cluster::followNeeded() {
   std::set<std::string> policed;
   std::set<std::string> peersFor;
   std::optional<std::set<std::string>> servicesFor;
-  bool anyAsks = false;
   {
     const std::lock_guard lock(mutex_);
     wanted.swap(called_);
@@ -630,12 +666,11 @@ void Cluster::followNeeded() {
   for (const auto& pod : pods()) {
     const std::string* text = pod->metadata.annotation(api::kNetworksAnnotation);
     if (text == nullptr || pod->finished()) continue;
-    anyAsks = true;
     policed.insert(pod->metadata.nameSpace);
     if (api::asksByAttachment(*text)) wanted.insert(pod->metadata.nameSpace);
   }
   // Most nodes of a cluster may never have such a pod; one that had will have others.
-  if (anyAsks) owned_->startAll(Informers::Role::WithPods);
+  if (!policed.empty()) owned_->startAll(Informers::Role::WithPods);
   if (!peersFor.empty()) owned_->startAll(Informers::Role::WhenJoined);
   owned_->peers.follow(peersFor);
   if (servicesFor) followNeededServices(*servicesFor);

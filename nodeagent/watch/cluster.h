@@ -99,6 +99,7 @@ class Cluster final : public Caches, public OwnObjects {
   [[nodiscard]] std::optional<PolicySlices> policiesOf(
       const std::string& namespaceName) const override;
   [[nodiscard]] Status needPolicies(const std::string& namespaceName) override;
+  [[nodiscard]] Result<ClusterPolicies> clusterPolicies() const override;
   [[nodiscard]] Heard heard() const override;
 
   [[nodiscard]] Seen<api::PodInterfaceSet> interfaceSet(const std::string& namespaceName,

@@ -176,12 +176,13 @@ TEST_F(ClusterTest, TellsTheAgeOfEveryWatch) {
   std::set<std::string> resources;
   EXPECT_TRUE(eventually([&] {
     for (const WatchAge& one : cluster_->watches()) resources.insert(one.resource);
-    return resources.size() == 11;
+    return resources.size() == 12;
   }));
   EXPECT_EQ(resources,
             (std::set<std::string>{"pods", "podnetworks", "podnetworkattachments", "networkpeers",
                                    "servicecidrs", "podinterfacesets", "nodenetworksets", "nodes",
-                                   "ipblocks", "services", "podnetworkpolicyslices"}));
+                                   "ipblocks", "services", "podnetworkpolicyslices",
+                                   "clusterpodnetworkpolicies"}));
 }
 
 TEST_F(ClusterTest, TellsWhenItLastHeardOfPoliciesAndOfAnything) {
@@ -234,6 +235,65 @@ TEST_F(ClusterTest, FollowsThePoliciesOfNamespacesWithPodsThatAskForNetworks) {
   EXPECT_EQ(cluster_->policiesOf("later")->size(), 1U);
 }
 
+Json clusterPolicy() {
+  return {{"metadata", Json::object()},
+          {"spec",
+           {{"podNetworkNames", {"blue"}},
+            {"tier", "Admin"},
+            {"priority", 1},
+            {"subject", {{"namespaces", Json::object()}}}}}};
+}
+
+TEST_F(ClusterTest, KnowsPoliciesOfTheClusterOnceAPodAsksForNetworks) {
+  put(std::string(kOurs) + "clusterpodnetworkpolicies/guests", clusterPolicy());
+  put("/api/v1/namespaces/default/pods/plain", {{"spec", {{"nodeName", "n1"}}}});
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->synced().has_value(); }));
+  EXPECT_EQ(watchesOf("clusterpodnetworkpolicies?"), 0);
+  EXPECT_FALSE(cluster_->clusterPolicies());
+  EXPECT_FALSE(cluster_->needPolicies("default")) << "a pod whose call is ahead of the watch";
+  ASSERT_TRUE(eventually([&] { return cluster_->clusterPolicies().has_value(); }));
+  ASSERT_EQ(cluster_->clusterPolicies()->size(), 1U);
+  EXPECT_EQ(cluster_->clusterPolicies()->front()->spec.podNetworkNames,
+            std::vector<std::string>{"blue"});
+  const int before = policiesChanged_;
+  put(std::string(kOurs) + "clusterpodnetworkpolicies/more", clusterPolicy());
+  ASSERT_TRUE(eventually([&] { return cluster_->clusterPolicies()->size() == 2; }));
+  EXPECT_TRUE(eventually([&] { return policiesChanged_ > before; }));
+}
+
+TEST_F(ClusterTest, WhereTheirKindIsntKnownThereAreNoPoliciesOfTheClusterTillItIs) {
+  constexpr int kTillItIs = 3;
+  server_.inject({.fault = Fault::NotFound,
+                  .method = "GET",
+                  .targetContains = "clusterpodnetworkpolicies",
+                  .times = kTillItIs});
+  put(std::string(kOurs) + "clusterpodnetworkpolicies/guests", clusterPolicy());
+  put("/api/v1/namespaces/default/pods/web", pod("n1", "blue"));
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->clusterPolicies().has_value(); }));
+  EXPECT_TRUE(cluster_->clusterPolicies()->empty());
+  EXPECT_TRUE(eventually([&] { return cluster_->heard().policies.has_value(); }))
+      << "what isn't there isn't silent";
+  EXPECT_TRUE(eventually([&] { return cluster_->clusterPolicies()->size() == 1; }))
+      << "it is found without a restart";
+}
+
+TEST_F(ClusterTest, PoliciesOfTheClusterThatMayNotBeReadAreUnknownAndSilent) {
+  server_.inject({.fault = Fault::Forbidden,
+                  .method = "GET",
+                  .targetContains = "clusterpodnetworkpolicies",
+                  .times = 1000});
+  put("/api/v1/namespaces/default/pods/web", pod("n1", "blue"));
+  start();
+  ASSERT_TRUE(eventually([&] { return cluster_->policiesOf("default").has_value(); }));
+  ASSERT_TRUE(eventually([&] { return watchesOf("clusterpodnetworkpolicies?") > 1; }));
+  ASSERT_FALSE(cluster_->clusterPolicies());
+  EXPECT_NE(cluster_->clusterPolicies().error().message.find("ClusterPodNetworkPolicies"),
+            std::string::npos);
+  EXPECT_FALSE(cluster_->heard().policies);
+}
+
 TEST_F(ClusterTest, TellsOfLabelsOfPodsThatAskForNetworks) {
   put("/api/v1/namespaces/default/pods/web", pod("n1", "blue"));
   put("/api/v1/namespaces/default/pods/plain", {{"spec", {{"nodeName", "n1"}}}});
@@ -248,8 +308,8 @@ TEST_F(ClusterTest, TellsOfLabelsOfPodsThatAskForNetworks) {
       return seen.object != nullptr && seen.object->metadata.labels->contains("app");
     });
   };
-  // The pod, and three first lists: of pods, networks and policies.
-  ASSERT_TRUE(eventually([&] { return policiesChanged_ == 4; }));
+  // The pod, and four first lists: of pods, networks, policies and those of the cluster.
+  ASSERT_TRUE(eventually([&] { return policiesChanged_ == 5; }));
   const int before = policiesChanged_;
   ASSERT_TRUE(label("plain", "a"));
   EXPECT_EQ(policiesChanged_, before);

@@ -48,6 +48,7 @@ class FakeCaches : public Caches {
   std::vector<std::string> attachmentsNeeded;
   std::map<std::string, PolicySlices> policyLists;  ///< by namespace; of others nothing is known
   std::vector<std::string> policiesNeeded;
+  Result<ClusterPolicies> clusterPolicyList = ClusterPolicies();
   Heard heardAgo{Duration{}, Duration{}};
   async::FakeHang api;  ///< of its answers
 
@@ -121,6 +122,9 @@ class FakeCaches : public Caches {
     policiesNeeded.push_back(namespaceName);
     if (policyLists.contains(namespaceName)) return {};
     return fail(Code::Unavailable, "CachesNotReady", "read policies: not answered yet");
+  }
+  [[nodiscard]] Result<ClusterPolicies> clusterPolicies() const override {
+    return clusterPolicyList;
   }
   [[nodiscard]] Heard heard() const override { return heardAgo; }
 };

@@ -274,6 +274,11 @@ bool ApiServer::Impl::answer(const Send& send, const Gone& gone, const Ask& ask,
     send(rendered(failure(403, "Forbidden", "injected"), ""));
     return true;
   }
+  if (fault == Fault::NotFound) {
+    send(
+        rendered(failure(404, "NotFound", "the server could not find the requested resource"), ""));
+    return true;
+  }
   if (fault == Fault::BadRequest) {
     send(rendered(failure(400, "BadRequest", "injected"), ""));
     return true;

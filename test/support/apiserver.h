@@ -25,6 +25,7 @@ enum class Fault {
   EventCut,      ///< half of the next event, then the connection is closed
   Silence,       ///< the watch stays open and says nothing more
   Forbidden,     ///< 403
+  NotFound,      ///< 404, as of a server that doesn't know the kind
   BadRequest,    ///< 400, as of a server that doesn't know a parameter
 };
 
