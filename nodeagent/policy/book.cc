@@ -26,6 +26,7 @@ std::string keyOf(const std::string& uid, const std::string& hash, std::int64_t 
 /// Tells policies of a namespace apart: one made again is the one before. No policy's name has a
 /// space.
 std::string nameOf(const Slice& slice) {
+  if (!slice.clusterPolicyName.empty()) return "of the cluster: " + slice.clusterPolicyName;
   if (!slice.policyName.empty()) return slice.policyName;
   return "default of " + slice.policyUID;
 }
@@ -58,13 +59,50 @@ std::shared_ptr<Members> membersOf(Slices from, const std::string& uid, const st
   return out;
 }
 
+bool isComplete(const api::PolicyHeadPeer& one, const Peers& peers) {
+  const auto found = peers.find({one.podNetworkName, one.peer});
+  if (found == peers.end()) return one.slices <= 0 && one.members <= 0;
+  return std::cmp_greater_equal(found->second->from.size(), one.slices) &&
+         std::cmp_greater_equal(found->second->count, one.members);
+}
+
 bool isComplete(const api::PolicyHead& head, const Peers& peers) {
-  return std::ranges::all_of(head.peers, [&](const api::PolicyHeadPeer& one) {
-    const auto found = peers.find({one.podNetworkName, one.peer});
-    if (found == peers.end()) return one.slices <= 0 && one.members <= 0;
-    return std::cmp_greater_equal(found->second->from.size(), one.slices) &&
-           std::cmp_greater_equal(found->second->count, one.members);
+  return std::ranges::all_of(
+      head.peers, [&](const api::PolicyHeadPeer& one) { return isComplete(one, peers); });
+}
+
+/// Those of whom all are known.
+using Resolved = std::set<At>;
+
+/// Whether a rule's peers are among them, on the network.
+bool isResolved(const policy::ClusterRule& rule, api::PolicyType direction,
+                const std::string& network, const Resolved& resolved) {
+  policy::ClusterRules alone;
+  (direction == api::PolicyType::Ingress ? alone.ingress : alone.egress) = {rule};
+  return std::ranges::all_of(policy::peersOf(alone), [&](const policy::Peer& peer) {
+    return resolved.contains({network, policy::peerHash(peer)});
   });
+}
+
+/// Whom a rule denies, or leaves to others, it must know: else it denies everybody.
+std::shared_ptr<const ClusterTold> toldOf(const api::ClusterPodNetworkPolicy& policy,
+                                          Resolved resolved) {
+  auto out = std::make_shared<ClusterTold>();
+  const policy::ClusterRules all = policy::rulesOf(policy);
+  for (const std::string& network : policy.spec.podNetworkNames) {
+    policy::ClusterRules& rules = out->rules.emplace(network, all).first->second;
+    for (const auto direction : {api::PolicyType::Ingress, api::PolicyType::Egress}) {
+      auto& those = direction == api::PolicyType::Ingress ? rules.ingress : rules.egress;
+      for (policy::ClusterRule& rule : those) {
+        const bool isAccept = rule.action == api::ClusterPolicyAction::Accept;
+        if (isAccept || isResolved(rule, direction, network, resolved)) continue;
+        rule.action = api::ClusterPolicyAction::Deny;
+        rule.rule = {};
+      }
+    }
+  }
+  out->resolved = std::move(resolved);
+  return out;
 }
 
 /// Of two heads of one name: whether this one counts.
@@ -74,13 +112,30 @@ bool isNewer(const Slice& one, const Slice& than) {
          std::pair(than.head->policyGeneration, revisionOf(than));
 }
 
+/// Of a head with such a spec; `before`: of the same generation, or null.
+void readCluster(const Slice& head, const Told* before, Told& into) {
+  into.policy.metadata.nameSpace.clear();
+  into.policy.metadata.name = head.clusterPolicyName;
+  into.policy.spec.podNetworkNames = head.head->clusterSpec->podNetworkNames;
+  Resolved resolved;
+  for (const api::PolicyHeadPeer& one : head.head->peers) {
+    const bool isKnown = into.complete || isComplete(one, into.peers);
+    if (isKnown) resolved.insert({one.podNetworkName, one.peer});
+  }
+  const bool isSame = before != nullptr && before->cluster && before->cluster->resolved == resolved;
+  into.cluster =
+      isSame ? before->cluster
+             : toldOf({into.policy.metadata, *head.head->clusterSpec, {}}, std::move(resolved));
+}
+
 ToldPtr toldOf(const Slice& head, std::map<At, Slices> members, const ToldPtr& before,
                std::uint64_t& version) {
   auto out = std::make_shared<Told>();
   out->uid = head.policyUID;
   out->revision = revisionOf(head);
   out->generation = head.head->policyGeneration;
-  out->network = head.policyName.empty() ? head.head->podNetworkName : "";
+  const bool isDefault = head.policyName.empty() && head.clusterPolicyName.empty();
+  out->network = isDefault ? head.head->podNetworkName : "";
   out->policy.metadata.nameSpace = head.metadata.nameSpace;
   out->policy.metadata.name = head.policyName;
   out->policy.metadata.uid = head.policyUID;
@@ -92,8 +147,9 @@ ToldPtr toldOf(const Slice& head, std::map<At, Slices> members, const ToldPtr& b
     out->peers.emplace(
         at, keeps ? known->second : membersOf(std::move(from), out->uid, at.second, version));
   }
-  out->complete = isComplete(*head.head, out->peers) ||
-                  (isSame && before->generation == out->generation && before->complete);
+  const Told* const same = isSame && before->generation == out->generation ? before.get() : nullptr;
+  out->complete = isComplete(*head.head, out->peers) || (same != nullptr && same->complete);
+  if (head.head->clusterSpec) readCluster(head, same, *out);
   return out;
 }
 
@@ -173,11 +229,35 @@ bool areOfKnownPorts(std::span<const api::PolicyMember> entries, const Members& 
   });
 }
 
+/// Whether both tell of the same peers, whoever these are.
+bool haveSamePeers(const api::PolicyHead& before, const api::PolicyHead& after) {
+  return std::ranges::equal(before.peers, after.peers, [](const auto& one, const auto& other) {
+    return one.podNetworkName == other.podNetworkName && one.peer == other.peer;
+  });
+}
+
 bool isSameButForMembers(const Slice& before, const Slice& after) {
   return before.policyUID == after.policyUID && before.policyName == after.policyName &&
+         before.clusterPolicyName == after.clusterPolicyName &&
          before.head->policyGeneration == after.head->policyGeneration &&
          before.head->spec == after.head->spec &&
+         before.head->clusterSpec == after.head->clusterSpec &&
+         (!after.head->clusterSpec || haveSamePeers(*before.head, *after.head)) &&
          before.head->podNetworkName == after.head->podNetworkName;
+}
+
+/// Of a namespace's slices: the policies of the cluster that were looked at for it.
+std::set<std::string> ledgerIn(const Slices& slices) {
+  std::set<std::string> uids;
+  for (const auto& slice : slices) {
+    if (!slice->ledger) continue;
+    for (const api::PolicyLedgerEntry& one : slice->ledger->clusterPolicies) uids.insert(one.uid);
+  }
+  return uids;
+}
+
+bool isLedger(const std::shared_ptr<const Slice>& slice) {
+  return slice == nullptr || slice->ledger;
 }
 
 }  // namespace
@@ -189,6 +269,7 @@ BookChange Book::update(const std::string& nameSpace, Slices slices, BootTime no
   if (!isFirst && slices == space.slices) return {};
   auto members = isFirst ? std::nullopt : changeMembers(space, slices);
   space.slices = std::move(slices);
+  space.ledger = ledgerIn(space.slices);
   if (members) return {BookChange::What::Members, *std::move(members)};
   space.told = read(space.slices, space.told, version_);
   std::erase_if(space.holdings,
@@ -224,7 +305,7 @@ std::optional<Book::Shift> Book::shiftOf(const Space& space, const Exchange& exc
                          exchange.gone->head && exchange.come->head;
   if (isOfHeads) {
     if (!isSameButForMembers(*exchange.gone, *exchange.come)) return std::nullopt;
-    return Shift{nullptr, "", {exchange}};
+    return Shift{nullptr, "", "", {exchange}};
   }
   const auto at = [](const Slice& slice) {
     return At{slice.members->podNetworkName, slice.members->peer};
@@ -236,7 +317,8 @@ std::optional<Book::Shift> Book::shiftOf(const Space& space, const Exchange& exc
   }
   const auto peer = told->second->peers.find(at(one));
   if (peer == told->second->peers.end()) return std::nullopt;
-  return Shift{peer->second, at(one).first, {exchange}};
+  const bool isOfCluster = told->second->cluster != nullptr;
+  return Shift{peer->second, at(one).first, isOfCluster ? told->second->uid : "", {exchange}};
 }
 
 /// nullopt, and nothing done: more than members of policies that hold for all pods changed.
@@ -245,6 +327,7 @@ std::optional<std::vector<BookChange::OnNetwork>> Book::changeMembers(Space& spa
   std::map<Members*, Shift> shifts;
   std::vector<std::shared_ptr<const Slice>> heads;
   for (const auto& [name, exchange] : exchanges(space.slices, after)) {
+    if (isLedger(exchange.gone) && isLedger(exchange.come)) continue;
     auto one = shiftOf(space, exchange);
     if (!one) return std::nullopt;
     if (one->members == nullptr) {
@@ -308,7 +391,7 @@ bool Book::shift(const Shift& shift, std::vector<BookChange::OnNetwork>& out) {
     if (change.gone.empty() && change.come.empty()) continue;
     change.after = named->version = ++version_;
     areAllSomebodys = areAllSomebodys && (named == &members.all || !named->members.empty());
-    out.push_back({shift.network, std::move(change)});
+    out.push_back({shift.network, std::move(change), shift.cluster});
   }
   return areAllSomebodys;
 }
@@ -372,6 +455,11 @@ ToldPtr Book::defaultOf(const std::string& nameSpace, const NetworkUid& network)
   if (space == spaces_.end()) return nullptr;
   const auto found = space->second.told.find("default of " + network.str());
   return found == space->second.told.end() ? nullptr : found->second;
+}
+
+bool Book::isInLedger(const std::string& nameSpace, const std::string& uid) const {
+  const auto space = spaces_.find(nameSpace);
+  return space != spaces_.end() && space->second.ledger.contains(uid);
 }
 
 std::vector<ToldPtr> Book::all() const {

@@ -3,6 +3,11 @@
 // A policy's head comes last, so whoever has what it counts has all of it. What is seen in part
 // only allows less, and a new policy, or a new generation of one, waits for the rest of it before
 // it holds for pods that run, at most for a while. Pods that join are held to the newest at once.
+//
+// Of policies of the cluster a namespace is told those that select it, and by its ledger which were
+// looked at: of one that is in no ledger nobody knows whether it selects the namespace. Where not
+// all are known whom a rule of theirs denies, it denies everybody: so what is seen in part only
+// allows less here too.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +23,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/ids.h"
 #include "lib/policy/source.h"
+#include "lib/policy/tiers.h"
 
 namespace multinet::agent::policing {
 
@@ -34,15 +40,31 @@ struct Members {
 /// By network and policy::peerHash.
 using Peers = std::map<std::pair<std::string, std::string>, std::shared_ptr<Members>>;
 
+/// What a policy of the cluster says on each of its networks.
+struct ClusterTold {
+  std::set<std::pair<std::string, std::string>>
+      resolved;                                       ///< of Peers, those of whom all are known
+  std::map<std::string, policy::ClusterRules> rules;  ///< by network
+};
+
 /// A policy as of one moment, or a network's default SameNamespace in one namespace.
 struct Told {
   std::string uid;             ///< of the policy; of a default the network's
   std::uint64_t revision = 0;  ///< resourceVersion of the head
   std::int64_t generation = 0;
-  std::string network;           ///< of a default: whose it is; empty: of a policy
-  api::PodNetworkPolicy policy;  ///< of a default without a spec
+  std::string network;  ///< of a default: whose it is; empty: of a policy
+  /// Of a default without a spec; of a policy of the cluster its name and networks.
+  api::PodNetworkPolicy policy;
+  std::shared_ptr<const ClusterTold> cluster{};  ///< null: of no policy of the cluster
   Peers peers;
   bool complete = false;  ///< all members that the head counts were there, now or before
+
+  /// Of a policy of the cluster that names the network; else null.
+  [[nodiscard]] const policy::ClusterRules* rulesOn(const std::string& ofNetwork) const {
+    if (cluster == nullptr) return nullptr;
+    const auto found = cluster->rules.find(ofNetwork);
+    return found == cluster->rules.end() ? nullptr : &found->second;
+  }
 };
 using ToldPtr = std::shared_ptr<const Told>;
 
@@ -56,6 +78,7 @@ struct BookChange {
   struct OnNetwork {
     std::string network;
     policy::MemberChange change;
+    std::string cluster{};  ///< UID of the policy of the cluster whose peer it is
   };
   What what = What::Nothing;
   std::vector<OnNetwork> members{};
@@ -83,6 +106,9 @@ class Book {
                                                  BootTime joined) const;
   /// Null where nothing was told of it.
   [[nodiscard]] ToldPtr defaultOf(const std::string& nameSpace, const NetworkUid& network) const;
+  /// Whether the namespace's ledger has that policy of the cluster: if it selects the namespace its
+  /// head is there.
+  [[nodiscard]] bool isInLedger(const std::string& nameSpace, const std::string& uid) const;
   /// Of all that was told: the newest heads, those that don't hold for all pods yet too.
   [[nodiscard]] std::vector<ToldPtr> all() const;
   /// Of those the ones that don't.
@@ -99,6 +125,7 @@ class Book {
     Slices slices;                        ///< by where they are in memory
     std::map<std::string, ToldPtr> told;  ///< by name
     std::map<std::string, Holding> holdings;
+    std::set<std::string> ledger;  ///< UIDs of policies of the cluster
   };
 
   /// A slice in place of another of its name, or without one.
@@ -110,6 +137,7 @@ class Book {
   struct Shift {
     std::shared_ptr<Members> members;
     std::string network;
+    std::string cluster;  ///< as in OnNetwork
     std::vector<Exchange> slices;
   };
 
@@ -132,8 +160,11 @@ class BookSource final : public policy::Source {
   BookSource(std::string network, NetworkUid uid)
       : network_(std::move(network)), uid_(std::move(uid)) {}
 
-  /// One that compile() may ask about, by the address of `told.policy`.
-  void add(const ToldPtr& told) { told_.emplace(&told->policy, told); }
+  /// One that compile() may ask about, by the address of `told.policy`, or of `as` of its rules.
+  void add(const ToldPtr& told) {
+    const auto* rules = told->rulesOn(network_);
+    told_.emplace(rules == nullptr ? &told->policy : &rules->as, told);
+  }
   void addDefault(const std::string& nameSpace, ToldPtr told) {
     defaults_.emplace(nameSpace, std::move(told));
   }

@@ -15,7 +15,10 @@ using policy::testing::Draw;
 using policy::testing::ip;
 using policy::testing::pod;
 using std::chrono::seconds;
+using testing::allClusterSlices;
+using testing::clusterSlicesOf;
 using testing::defaultSlices;
+using testing::ledgerOf;
 using testing::slicesOf;
 
 const BootTime kNow(std::chrono::minutes(1));
@@ -150,6 +153,130 @@ TEST(Book, KnowsNetworksDefaultsByTheirUid) {
   EXPECT_EQ(membersIn(*book.defaultOf("shop", NetworkUid("n1"))), 4U);
 }
 
+/// Pods of shop get nothing of web, whatever namespaces say.
+api::ClusterPodNetworkPolicy nothingOfWeb(const std::string& uid = "c1") {
+  api::ClusterPodNetworkPolicy policy;
+  policy.metadata.name = "guard";
+  policy.metadata.uid = uid;
+  policy.metadata.generation = 1;
+  policy.spec.podNetworkNames = {"blue"};
+  policy.spec.subject.namespaces.emplace();
+  auto& rule = policy.spec.ingress.emplace_back();
+  rule.action = api::ClusterPolicyAction::Deny;
+  rule.peers.emplace_back().pods.emplace().podSelector.matchLabels = {{"app", "web"}};
+  return policy;
+}
+
+const policy::ClusterRule& onlyRule(const Book& book, BootTime joined = kNow) {
+  const auto told = book.policiesFor("shop", joined);
+  EXPECT_EQ(told.size(), 1U);
+  const auto* rules = told.at(0)->rulesOn("blue");
+  EXPECT_NE(rules, nullptr);
+  EXPECT_EQ(told.at(0)->rulesOn("red"), nullptr);
+  return rules->ingress.at(0);
+}
+
+TEST(BookOfCluster, ARuleOfWhomNotAllAreKnownDeniesEverybodyTillTheyAre) {
+  Book book(kPatience);
+  const Slices all = clusterSlicesOf(nothingOfWeb(), "shop", shop(), 5);
+  ASSERT_GT(all.size(), 2U);
+  static_cast<void>(book.update("shop", without(all, 0), kNow));
+  EXPECT_TRUE(onlyRule(book).rule.peers.empty()) << "else the missing one might come in";
+  EXPECT_EQ(onlyRule(book).action, api::ClusterPolicyAction::Deny);
+  static_cast<void>(book.update("shop", all, kNow));
+  EXPECT_EQ(onlyRule(book).rule.peers.size(), 1U);
+  static_cast<void>(book.update("shop", without(all, 0), kNow));
+  EXPECT_EQ(onlyRule(book).rule.peers.size(), 1U) << "one that goes is taken away before the head";
+}
+
+TEST(BookOfCluster, APassOfWhomNotAllAreKnownDeniesAndAnAcceptIsOfThoseWhoAre) {
+  for (const auto action : {api::ClusterPolicyAction::Pass, api::ClusterPolicyAction::Accept}) {
+    Book book(kPatience);
+    auto policy = nothingOfWeb();
+    policy.spec.ingress.at(0).action = action;
+    const Slices all = clusterSlicesOf(policy, "shop", shop(), 5);
+    static_cast<void>(book.update("shop", without(all, 0), kNow));
+    const bool isAccept = action == api::ClusterPolicyAction::Accept;
+    EXPECT_EQ(onlyRule(book).rule.peers.empty(), !isAccept);
+    EXPECT_EQ(onlyRule(book).action == api::ClusterPolicyAction::Deny, !isAccept);
+  }
+}
+
+/// As of a policy with more peers than a head holds.
+TEST(BookOfCluster, WhomAHeadDoesntCountNobodyKnows) {
+  Book book(kPatience);
+  auto head = *clusterSlicesOf(nothingOfWeb(), "shop", shop(), 5).back();
+  head.head->peers.clear();
+  static_cast<void>(book.update("shop", {testing::share(head)}, kNow));
+  EXPECT_TRUE(onlyRule(book).rule.peers.empty());
+  // A block is known of the spec.
+  auto policy = nothingOfWeb();
+  policy.spec.ingress.clear();
+  auto& rule = policy.spec.egress.emplace_back();
+  rule.action = api::ClusterPolicyAction::Deny;
+  rule.peers.emplace_back().networks = {"10.0.0.0/8"};
+  policy.metadata.generation = 2;
+  static_cast<void>(book.update("shop", clusterSlicesOf(policy, "shop", shop(), 6), kNow));
+  EXPECT_EQ(book.policiesFor("shop", kNow).at(0)->rulesOn("blue")->egress.at(0).rule.peers.size(),
+            1U);
+}
+
+TEST(BookOfCluster, AHeadThatCountsAPeerMoreIsReadAnew) {
+  Book book(kPatience);
+  const Slices all = clusterSlicesOf(nothingOfWeb(), "shop", shop(), 5);
+  auto head = *all.back();
+  head.head->peers.clear();
+  static_cast<void>(book.update("shop", {testing::share(head)}, kNow));
+  static_cast<void>(book.update("shop", all, kNow));
+  EXPECT_EQ(onlyRule(book).rule.peers.size(), 1U);
+}
+
+TEST(BookOfCluster, ANewOneWaitsForItsPeersButNotForPodsThatJoin) {
+  Book book(kPatience);
+  static_cast<void>(book.update("shop", {}, kBefore));
+  const Slices all = clusterSlicesOf(nothingOfWeb(), "shop", shop(), 5);
+  static_cast<void>(book.update("shop", without(all, 0), kNow));
+  EXPECT_TRUE(book.policiesFor("shop", kBefore).empty());
+  EXPECT_TRUE(onlyRule(book, kNow).rule.peers.empty());
+  EXPECT_EQ(book.settle(kNow + kPatience), std::set<std::string>{"shop"});
+  EXPECT_TRUE(onlyRule(book, kBefore).rule.peers.empty()) << "closed rather than open";
+}
+
+TEST(BookOfCluster, OneOfANameIsNotThePolicyOfANamespace) {
+  Book book(kPatience);
+  auto cluster = nothingOfWeb();
+  cluster.metadata.name = "db";
+  static_cast<void>(book.update(
+      "shop", both(slicesOf(fromWeb(), shop(), 5), clusterSlicesOf(cluster, "shop", shop(), 6)),
+      kNow));
+  EXPECT_EQ(book.policiesFor("shop", kNow).size(), 2U);
+  // Made again it takes the place of the one before.
+  auto again = cluster;
+  again.metadata.uid = "c2";
+  static_cast<void>(book.update(
+      "shop",
+      both(clusterSlicesOf(cluster, "shop", shop(), 6), clusterSlicesOf(again, "shop", shop(), 9)),
+      kNow));
+  ASSERT_EQ(book.policiesFor("shop", kNow).size(), 1U);
+  EXPECT_EQ(book.policiesFor("shop", kNow).at(0)->uid, "c2");
+}
+
+TEST(BookOfCluster, ALedgerSaysWhichWereLookedAtAndNothingElseChanges) {
+  Book book(kPatience);
+  const Slices with = slicesOf(fromWeb(), shop(), 5);
+  static_cast<void>(book.update("shop", with, kNow));
+  EXPECT_FALSE(book.isInLedger("shop", "c1"));
+  const auto change = book.update("shop", both(with, ledgerOf({nothingOfWeb()}, "shop")), kNow);
+  EXPECT_EQ(change.what, BookChange::What::Members) << "nothing is compiled of it";
+  EXPECT_TRUE(change.members.empty());
+  EXPECT_TRUE(book.isInLedger("shop", "c1"));
+  EXPECT_FALSE(book.isInLedger("shop", "c2")) << "made again under its name";
+  EXPECT_FALSE(book.isInLedger("ops", "c1"));
+  EXPECT_EQ(book.all().size(), 1U) << "a ledger is no policy";
+  static_cast<void>(book.update("shop", with, kNow));
+  EXPECT_FALSE(book.isInLedger("shop", "c1"));
+}
+
 /// What is compiled of slices, for some of the pods, is what the world's policies say of them.
 TEST(BookSource, SlicesSayTheSameAsTheWorldThatTheyWereMadeOf) {
   Draw draw(20261128);
@@ -158,7 +285,7 @@ TEST(BookSource, SlicesSayTheSameAsTheWorldThatTheyWereMadeOf) {
   constexpr int kWorlds = 3'000;
   for (int i = 0; i < kWorlds; ++i) {
     policy::World world = draw.world();
-    world.clusterPolicies.clear();  // no slices tell of them here
+    for (auto& one : world.clusterPolicies) one.metadata.uid = "uid-" + one.metadata.name;
     const policy::Network network = draw.network();
     Book book(kPatience);
     std::map<std::string, Slices> spaces;
@@ -172,22 +299,29 @@ TEST(BookSource, SlicesSayTheSameAsTheWorldThatTheyWereMadeOf) {
     BookSource source("blue", NetworkUid("n"));
     std::vector<ToldPtr> told;
     std::map<std::string, std::vector<const api::PodNetworkPolicy*>> policies;
+    std::map<std::string, std::vector<const policy::ClusterRules*>> cluster;
     for (const std::string space : {"x", "y", "z"}) {
       Slices slices = both(spaces[space], defaultSlices("blue", "n", space, world));
+      slices = both(std::move(slices), allClusterSlices(world, space, 7));
       std::ranges::shuffle(slices, random);
       ASSERT_NE(book.update(space, slices, kNow).what, BookChange::What::Nothing);
       for (const auto& one : book.policiesFor(space, kNow)) {
         EXPECT_TRUE(one->complete);
         told.push_back(one);
         source.add(one);
-        policies[space].push_back(&one->policy);
+        if (one->cluster == nullptr) {
+          policies[space].push_back(&one->policy);
+        } else if (const auto* rules = one->rulesOn("blue")) {
+          cluster[space].push_back(rules);
+        }
       }
       source.addDefault(space, book.defaultOf(space, NetworkUid("n")));
     }
     std::vector<policy::Subject> subjects;
     for (const auto& one : world.pods) {
       const bool isHere = one.on("blue") != nullptr && one.key.name != "pod-3";
-      if (isHere) subjects.push_back({&one, policies[one.key.nameSpace]});
+      if (!isHere) continue;
+      subjects.push_back({&one, policies[one.key.nameSpace], cluster[one.key.nameSpace]});
     }
     policy::Numbers numbers;
     const auto program = policy::compile(subjects, network, source, numbers).program;
@@ -236,7 +370,7 @@ class Life {
     bool isWhole = false;
     for (const BookChange& change : update(book_)) {
       isWhole = isWhole || change.what == BookChange::What::All;
-      for (const auto& [network, members] : change.members) {
+      for (const auto& [network, members, cluster] : change.members) {
         if (network != "blue") continue;
         const auto way = compilation_.change(members, numbers_);
         if (!way) {
@@ -271,9 +405,11 @@ class Life {
       auto& space = spaces[one.metadata.nameSpace];
       space.insert(space.end(), slices.begin(), slices.end());
     }
+    for (auto& one : world_.clusterPolicies) one.metadata.uid = "uid-" + one.metadata.name;
     std::vector<BookChange> out;
     for (const std::string space : {"x", "y", "z"}) {
       Slices all = both(spaces[space], defaultSlices("blue", "n", space, world_));
+      all = both(std::move(all), allClusterSlices(world_, space, ++revision_));
       out.push_back(book.update(space, std::move(all), kNow));
     }
     return out;
@@ -283,16 +419,23 @@ class Life {
     BookSource source("blue", NetworkUid("n"));
     std::vector<ToldPtr> told;
     std::map<std::string, std::vector<const api::PodNetworkPolicy*>> policies;
+    std::map<std::string, std::vector<const policy::ClusterRules*>> cluster;
     for (const std::string space : {"x", "y", "z"}) {
       for (const auto& one : book.policiesFor(space, kNow)) {
         told.push_back(one);
         source.add(one);
-        policies[space].push_back(&one->policy);
+        if (one->cluster == nullptr) {
+          policies[space].push_back(&one->policy);
+        } else if (const auto* rules = one->rulesOn("blue")) {
+          cluster[space].push_back(rules);
+        }
       }
       source.addDefault(space, book.defaultOf(space, NetworkUid("n")));
     }
     std::vector<policy::Subject> subjects;
-    for (const auto& one : here_) subjects.push_back({&one, policies[one.key.nameSpace]});
+    for (const auto& one : here_) {
+      subjects.push_back({&one, policies[one.key.nameSpace], cluster[one.key.nameSpace]});
+    }
     return compilation.compile(subjects, network_, source, numbers_);
   }
 

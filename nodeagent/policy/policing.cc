@@ -11,8 +11,13 @@ namespace {
 
 /// Whether a policy is about the pod's interface on that network.
 bool concerns(const Told& told, const policy::Pod& pod, const std::string& network) {
+  if (const auto* rules = told.rulesOn(network)) {
+    policy::Pod on = pod;
+    on.interfaces = {{network, {}}};
+    return policy::selectsWithin(*rules, on, network);
+  }
   const auto& names = told.policy.spec.podNetworkNames;
-  return std::ranges::find(names, network) != names.end() &&
+  return told.cluster == nullptr && std::ranges::find(names, network) != names.end() &&
          told.policy.spec.podSelector.matches(pod.labels);
 }
 
@@ -189,7 +194,15 @@ bool Policing::readPolicies(const std::string& space, BootTime now) {
   const BookChange change = book_.update(space, *std::move(slices), now);
   for (const BookChange::OnNetwork& one : change.members) {
     for (auto& [uid, network] : networks_) {
-      if (network.name == one.network) follow(uid, network, one.change);
+      if (network.name != one.network) continue;
+      const auto speaker = network.speakers.find(one.cluster);
+      const bool isAnothers =
+          speaker != network.speakers.end() && speaker->second.nameSpace != space;
+      if (!isAnothers) {
+        follow(uid, network, one.change);
+      } else if (!speaker->second.isForAll) {
+        network.dirty = true;
+      }
     }
   }
   return change.what == BookChange::What::All;
@@ -231,6 +244,24 @@ Status Policing::isKnown(const Member& member) const {
   return {};
 }
 
+/// Of a pod that runs this isn't asked: it is held to what it was, till it is told otherwise.
+Status Policing::isInLedgers(const Member& member) const {
+  const auto policies = caches_.clusterPolicies();
+  if (!policies) return fail(unknown(member.pod, policies.error().message));
+  const std::string& space = member.pod.pod.namespaceName;
+  for (const auto& policy : *policies) {
+    const auto& names = policy->spec.podNetworkNames;
+    const bool isOnOne = std::ranges::any_of(member.pod.interfaces, [&](const auto& plan) {
+      return attach::isCovered(plan) && std::ranges::find(names, plan.network.str()) != names.end();
+    });
+    if (!isOnOne || book_.isInLedger(space, policy->metadata.uid)) continue;
+    return fail(unknown(member.pod, "nobody has told whether ClusterPodNetworkPolicy \"" +
+                                        policy->metadata.name + "\" selects namespace \"" + space +
+                                        "\": is a controller running?"));
+  }
+  return {};
+}
+
 Status Policing::isKnown(const NetworkUid& uid) const {
   MULTINET_CHECK(caches_.synced());
   for (const auto& [intent, member] : members_) {
@@ -248,7 +279,7 @@ bool Policing::isComplete(const Member& member, const InterfacePlan& plan) const
   for (const ToldPtr& told : book_.policiesFor(space, member.joined)) {
     if (!member.who || !concerns(*told, *member.who, plan.network.str())) continue;
     if (!told->complete) return false;
-    isAny = true;
+    isAny = isAny || told->cluster == nullptr;
   }
   const Written written = writtenOf(plan.networkUid);
   if (isAny || written.byDefault != api::DefaultPolicy::SameNamespace) return true;
@@ -270,7 +301,8 @@ void Policing::answerWaiting() {
       continue;
     }
     const Member& member = found->second;
-    const Status known = isKnown(member);
+    Status known = isKnown(member);
+    if (known && member.ends.empty()) known = isInLedgers(member);
     const bool isWhole = std::ranges::all_of(member.pod.interfaces, [&](const auto& plan) {
       return !attach::isCovered(plan) || isComplete(member, plan);
     });

@@ -179,6 +179,13 @@ class Policing final : public attach::Policies {
     bool believesAddresses = false;
     bool operator==(const Written&) const = default;
   };
+  /// Each namespace is told of a policy of the cluster, and whom its peers are in all of them
+  /// alike. So that a member that comes is one change, on a network one namespace's word counts for
+  /// all.
+  struct Speaker {
+    std::string nameSpace;
+    bool isForAll = false;  ///< none has another generation
+  };
   /// One network, as it was last compiled.
   struct Network {
     std::string name;
@@ -194,6 +201,7 @@ class Policing final : public attach::Policies {
     InPods inPods{};
     std::shared_ptr<const Admissions> admissions{};            ///< null: never compiled
     std::map<At, std::optional<api::InterfacePolicy>> said{};  ///< of those of which anything was
+    std::map<std::string, Speaker> speakers{};  ///< by UID of a policy of the cluster
   };
   struct Joining {
     attach::Policeable pod;
@@ -223,11 +231,13 @@ class Policing final : public attach::Policies {
   void dirtyOf(const Member& member);
   void commitDirty();
   [[nodiscard]] Status isKnown(const Member& member) const;
+  /// Whether it was told which policies of the cluster select the namespace of a pod that joins.
+  [[nodiscard]] Status isInLedgers(const Member& member) const;
   /// Whether all that is needed of a network is; else it stays as it is.
   [[nodiscard]] Status isKnown(const NetworkUid& uid) const;
   [[nodiscard]] Written writtenOf(const NetworkUid& uid) const;
   [[nodiscard]] bool isComplete(const Member& member, const InterfacePlan& plan) const;
-  [[nodiscard]] Question questionOf(const NetworkUid& uid, const Network& network) const;
+  [[nodiscard]] Question questionOf(const NetworkUid& uid, Network& network) const;
   [[nodiscard]] Status commit(const NetworkUid& uid, Network& network);
   [[nodiscard]] Status commitPorts(const NetworkUid& uid, Network& network,
                                    const policy::AddressChange& since);

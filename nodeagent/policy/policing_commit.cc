@@ -1,5 +1,6 @@
 // What policies come to, as the kernel is told it and as it is told of.
 #include <algorithm>
+#include <iterator>
 
 #include "lib/base/log.h"
 #include "nodeagent/attach/ports.h"
@@ -21,9 +22,43 @@ struct Policing::Question {
   std::map<policy::PodKey, std::string> ports;
   std::map<policy::PodKey, std::vector<IpAddress>> addresses;
   std::map<policy::PodKey, attach::PodPort> inPod;
+  std::map<const policy::Pod*, std::vector<ToldPtr>> clusterOf;  ///< as its namespace was told
+
+  /// Gives subjects the rules of the cluster, of one namespace's word where that is to be had.
+  void addCluster(const std::string& network, std::map<std::string, Speaker>& speakers);
 };
 
-Policing::Question Policing::questionOf(const NetworkUid& uid, const Network& network) const {
+void Policing::Question::addCluster(const std::string& network,
+                                    std::map<std::string, Speaker>& speakers) {
+  // By UID, those of one generation by namespace.
+  std::map<std::string, std::map<std::int64_t, std::map<std::string, ToldPtr>>> words;
+  for (const auto& [pod, of] : clusterOf) {
+    for (const ToldPtr& one : of) {
+      words[one->uid][one->generation].emplace(pod->key.nameSpace, one);
+    }
+  }
+  std::erase_if(speakers, [&](const auto& one) { return !words.contains(one.first); });
+  for (const auto& [uid, generations] : words) {
+    Speaker& speaker = speakers[uid];
+    const bool isThere = std::ranges::any_of(
+        generations, [&](const auto& one) { return one.second.contains(speaker.nameSpace); });
+    if (!isThere) speaker.nameSpace = generations.rbegin()->second.begin()->first;
+    speaker.isForAll = generations.size() == 1;
+  }
+  for (policy::Subject& subject : subjects) {
+    const auto of = clusterOf.find(subject.pod);
+    if (of == clusterOf.end()) continue;
+    for (const ToldPtr& one : of->second) {
+      const auto& those = words[one->uid][one->generation];
+      const auto spoken = those.find(speakers[one->uid].nameSpace);
+      const ToldPtr& word = spoken == those.end() ? one : spoken->second;
+      subject.cluster.push_back(word->rulesOn(network));
+      told.push_back(word);
+    }
+  }
+}
+
+Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network) const {
   Question question;
   std::set<policy::PodKey> keys;
   for (const auto& [intent, member] : members_) {
@@ -51,15 +86,23 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, const Network& ne
       pod->interfaces = {{network.name, {}}};
       if (policies.empty()) policies = book_.policiesFor(space, member.joined);
       policy::Subject subject{pod.get()};
-      for (const ToldPtr& told : policies) subject.policies.push_back(&told->policy);
+      for (const ToldPtr& told : policies) {
+        if (told->cluster == nullptr) {
+          subject.policies.push_back(&told->policy);
+        } else if (told->rulesOn(network.name) != nullptr) {
+          question.clusterOf[pod.get()].push_back(told);
+        }
+      }
       subject.closed = !member.who;
       question.subjects.push_back(std::move(subject));
       question.pods.push_back(std::move(pod));
       question.interfaces.push_back({&member, &plan, key});
     }
-    question.told.insert(question.told.end(), policies.begin(), policies.end());
+    std::ranges::copy_if(policies, std::back_inserter(question.told),
+                         [](const ToldPtr& told) { return told->cluster == nullptr; });
     if (auto told = book_.defaultOf(space, uid)) question.defaults.emplace(space, std::move(told));
   }
+  question.addCluster(network.name, network.speakers);
   return question;
 }
 

@@ -173,6 +173,10 @@ class Caches final : public watch::FakeCaches {
     const std::lock_guard lock(mutex_);
     return FakeCaches::needPolicies(name);
   }
+  [[nodiscard]] Result<ClusterPolicies> clusterPolicies() const override {
+    const std::lock_guard lock(mutex_);
+    return FakeCaches::clusterPolicies();
+  }
   [[nodiscard]] Heard heard() const override {
     const std::lock_guard lock(mutex_);
     return FakeCaches::heard();

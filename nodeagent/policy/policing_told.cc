@@ -143,7 +143,11 @@ void Policing::tell() {
   PolicingCounts counts;
   counts.compiled = compiled_;
   counts.stale = freshness_.oldSince().has_value();
-  for (const ToldPtr& told : book_.all()) counts.policies += told->network.empty() ? 1 : 0;
+  std::set<std::string> policies;
+  for (const ToldPtr& told : book_.all()) {
+    if (told->network.empty()) policies.insert(told->uid);
+  }
+  counts.policies = policies.size();
   std::optional<Error> trouble;
   for (const auto& [uid, network] : networks_) {
     if (network.trouble) trouble = network.trouble;

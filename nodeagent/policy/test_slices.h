@@ -16,22 +16,14 @@ inline std::shared_ptr<const api::PodNetworkPolicySlice> share(api::PodNetworkPo
   return std::make_shared<const api::PodNetworkPolicySlice>(std::move(slice));
 }
 
-/// All slices of a policy, its members as the world has them; head last. `perSlice` entries each.
-inline Slices slicesOf(const api::PodNetworkPolicy& policy, const policy::World& world,
-                       std::uint64_t revision, std::size_t perSlice = 2) {
+/// A head that counts nothing yet, with its members as the world has them; head last. `perSlice`
+/// entries each.
+inline Slices slicesOf(api::PodNetworkPolicySlice head, const std::vector<std::string>& networks,
+                       const std::vector<policy::Peer>& peers, const policy::World& world,
+                       std::size_t perSlice) {
   Slices out;
-  const std::string& home = policy.metadata.nameSpace;
-  api::PodNetworkPolicySlice head;
-  head.metadata.name = policy.metadata.name + "-" + policy.metadata.uid;
-  head.metadata.nameSpace = home;
-  head.metadata.resourceVersion = std::to_string(revision);
-  head.policyName = policy.metadata.name;
-  head.policyUID = policy.metadata.uid;
-  head.head.emplace();
-  head.head->policyGeneration = policy.metadata.generation;
-  head.head->spec = policy.spec;
-  for (const auto& network : policy.spec.podNetworkNames) {
-    for (const auto& peer : policy::peersOf(policy.spec, home)) {
+  for (const auto& network : networks) {
+    for (const auto& peer : peers) {
       std::vector<api::PolicyMember> members;
       for (const auto& pod : world.pods) {
         const auto space = world.namespaces.find(pod.key.nameSpace);
@@ -45,6 +37,7 @@ inline Slices slicesOf(const api::PodNetworkPolicy& policy, const policy::World&
         slice.metadata = head.metadata;
         slice.metadata.name += "-" + network + hash + std::to_string(slices++);
         slice.policyName = head.policyName;
+        slice.clusterPolicyName = head.clusterPolicyName;
         slice.policyUID = head.policyUID;
         const auto end = std::min(at + perSlice, members.size());
         slice.members = {network,
@@ -58,6 +51,74 @@ inline Slices slicesOf(const api::PodNetworkPolicy& policy, const policy::World&
     }
   }
   out.push_back(share(std::move(head)));
+  return out;
+}
+
+/// Of a policy or one of the cluster, without what it says.
+inline api::PodNetworkPolicySlice emptyHead(const k8s::ObjectMeta& of, const std::string& home,
+                                            std::uint64_t revision) {
+  api::PodNetworkPolicySlice head;
+  head.metadata.name = of.name + "-" + of.uid;
+  head.metadata.nameSpace = home;
+  head.metadata.resourceVersion = std::to_string(revision);
+  head.policyUID = of.uid;
+  head.head.emplace();
+  head.head->policyGeneration = of.generation;
+  return head;
+}
+
+/// All slices of a policy.
+inline Slices slicesOf(const api::PodNetworkPolicy& policy, const policy::World& world,
+                       std::uint64_t revision, std::size_t perSlice = 2) {
+  const std::string& home = policy.metadata.nameSpace;
+  auto head = emptyHead(policy.metadata, home, revision);
+  head.policyName = policy.metadata.name;
+  head.head->spec = policy.spec;
+  return slicesOf(std::move(head), policy.spec.podNetworkNames, policy::peersOf(policy.spec, home),
+                  world, perSlice);
+}
+
+/// Of a policy of the cluster, in a namespace that it selects.
+inline Slices clusterSlicesOf(const api::ClusterPodNetworkPolicy& policy, const std::string& home,
+                              const policy::World& world, std::uint64_t revision,
+                              std::size_t perSlice = 2) {
+  auto head = emptyHead(policy.metadata, home, revision);
+  head.metadata.name = "cluster-" + head.metadata.name;
+  head.clusterPolicyName = policy.metadata.name;
+  head.head->clusterSpec = policy.spec;
+  return slicesOf(std::move(head), policy.spec.podNetworkNames,
+                  policy::peersOf(policy::rulesOf(policy)), world, perSlice);
+}
+
+/// A namespace's ledger of these.
+inline Slices ledgerOf(const std::vector<api::ClusterPodNetworkPolicy>& policies,
+                       const std::string& home) {
+  api::PodNetworkPolicySlice slice;
+  slice.metadata.name = api::kPolicyLedgerName;
+  slice.metadata.nameSpace = home;
+  slice.policyUID = "uid-" + home;
+  slice.ledger.emplace();
+  for (const auto& one : policies) {
+    slice.ledger->clusterPolicies.push_back(
+        {one.metadata.name, one.metadata.uid, one.metadata.generation});
+  }
+  return {share(std::move(slice))};
+}
+
+/// What a controller writes into a namespace of the world's policies of the cluster.
+inline Slices allClusterSlices(const policy::World& world, const std::string& home,
+                               std::uint64_t revision, std::size_t perSlice = 2) {
+  Slices out;
+  const auto labels = world.namespaces.find(home);
+  for (const auto& policy : world.clusterPolicies) {
+    const bool selects = policy::selectsNamespace(
+        policy.spec.subject, labels == world.namespaces.end() ? nullptr : &labels->second);
+    if (!selects) continue;
+    for (auto& one : clusterSlicesOf(policy, home, world, revision, perSlice)) {
+      out.push_back(std::move(one));
+    }
+  }
+  for (auto& one : ledgerOf(world.clusterPolicies, home)) out.push_back(std::move(one));
   return out;
 }
 
