@@ -133,6 +133,7 @@ class FakeKernel {
       held.program.egress = change.program.egress;
       held.program.ingress = change.program.ingress;
       held.program.permits = change.program.permits;
+      held.program.ordered = change.program.ordered;
       held.ports = *change.ports;
       held.gateways = *change.gateways;
     }
