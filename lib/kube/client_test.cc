@@ -63,8 +63,10 @@ TEST(Watch, EndsBetweenThePagesOfAList) {
                         std::nullopt};
   };
   Client client(std::move(owned));
-  Informer<FakeNote> informer(
-      client, {.selection = {}, .initialList = InitialList::Paged, .onRevisionWentBack = {}});
+  Informer<FakeNote> informer(client, {.selection = {},
+                                       .initialList = InitialList::Paged,
+                                       .onRevisionWentBack = {},
+                                       .onKindUnknown = {}});
   informer.start();
   asked.get_future().wait();
   informer.stop();
