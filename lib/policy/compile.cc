@@ -44,12 +44,17 @@ class Compilation::Reader {
       : network_(network), source_(source), numbers_(numbers) {}
 
   void isolate(const Subject& subject, PolicyType direction, std::map<PodKey, Number>& subjects) {
+    Selecting selecting = selectingOf(subject, direction);
+    if (const auto known = numbersOf_.find(selecting); known != numbersOf_.end()) {
+      subjects.emplace(subject.pod->key, known->second);
+      return;
+    }
     Steps steps;
     if (!subject.closed) {
-      const auto cluster = clusterOf(subject);
-      addTier(cluster, Tier::Admin, *subject.pod, direction, steps);
-      if (!addNamespaced(subject, direction, steps)) {
-        addTier(cluster, Tier::Baseline, *subject.pod, direction, steps);
+      addTier(selecting, Tier::Admin, *subject.pod, steps);
+      addNamespaced(selecting, *subject.pod, steps);
+      if (selecting.policies.empty()) {
+        addTier(selecting, Tier::Baseline, *subject.pod, steps);
         if (!addDefault(*subject.pod, steps)) return;
       }
     }
@@ -64,6 +69,7 @@ class Compilation::Reader {
     const Number number = numbers_.of(keyOf(steps));
     subjects.emplace(subject.pod->key, number);
     steps_.emplace(number, std::move(steps));
+    if (!isOfPod(selecting)) numbersOf_.emplace(std::move(selecting), number);
   }
 
   [[nodiscard]] bool ordered() const { return ordered_; }
@@ -90,42 +96,74 @@ class Compilation::Reader {
     return key.text();
   }
 
-  [[nodiscard]] std::vector<const ClusterRules*> clusterOf(const Subject& subject) const {
-    std::vector<const ClusterRules*> out;
+  /// What selects a pod. Most pods are selected by what selects others, and of most it is the same
+  /// that is allowed.
+  struct Selecting {
+    PolicyType direction;
+    bool closed;
+    std::vector<const ClusterRules*> cluster;              ///< in their order
+    std::vector<const api::PodNetworkPolicy*> policies{};  ///< of its namespace, that isolate it
+    auto operator<=>(const Selecting&) const = default;
+  };
+
+  [[nodiscard]] Selecting selectingOf(const Subject& subject, PolicyType direction) const {
+    Selecting out{direction, subject.closed, {}};
+    if (subject.closed) return out;
     for (const auto* one : subject.cluster) {
-      if (selectsWithin(*one, *subject.pod, network_.name)) out.push_back(one);
+      if (selectsWithin(*one, *subject.pod, network_.name)) out.cluster.push_back(one);
     }
-    std::ranges::sort(out,
+    std::ranges::sort(out.cluster,
                       [](const auto* one, const auto* other) { return precedes(*one, *other); });
+    for (const auto* policy : subject.policies) {
+      if (!policy->spec.isolates(direction)) continue;
+      if (match::selects(*policy, *subject.pod, network_.name)) out.policies.push_back(policy);
+    }
     return out;
   }
 
-  void addTier(const std::vector<const ClusterRules*>& policies, Tier tier, const Pod& pod,
-               PolicyType direction, Steps& steps) {
-    for (const auto* policy : policies) {
+  /// Whether more than that says what a pod is allowed: its namespace, or which numbers the names
+  /// of its ports have.
+  [[nodiscard]] bool isOfPod(const Selecting& selecting) const {
+    const auto namesPorts = [](const api::PolicyRule& rule) {
+      return std::ranges::any_of(
+          rule.ports, [](const auto& port) { return port.port && !port.port->name.empty(); });
+    };
+    const bool isByNamespace = selecting.policies.empty() && !selecting.closed &&
+                               network_.defaultPolicy == api::DefaultPolicy::SameNamespace;
+    bool isOne = isByNamespace;
+    for (const auto* policy : selecting.policies) {
+      match::eachRule(
+          policy->spec, selecting.direction,
+          [&](std::size_t, const api::PolicyRule& rule) { isOne = isOne || namesPorts(rule); });
+    }
+    for (const auto* policy : selecting.cluster) {
+      for (const ClusterRule& rule : policy->of(selecting.direction)) {
+        isOne = isOne || namesPorts(rule.rule);
+      }
+    }
+    return isOne;
+  }
+
+  void addTier(const Selecting& selecting, Tier tier, const Pod& pod, Steps& steps) {
+    for (const auto* policy : selecting.cluster) {
       if (policy->tier != tier) continue;
-      for (const ClusterRule& rule : policy->of(direction)) {
+      for (const ClusterRule& rule : policy->of(selecting.direction)) {
         Step step{tier, rule.action};
-        addRule(policy->as, rule.rule, direction, pod, step.entries);
+        addRule(policy->as, rule.rule, selecting.direction, pod, step.entries);
         if (!step.entries.empty()) steps.push_back(std::move(step));
       }
     }
   }
 
-  /// Whether any policy of the pod's namespace isolates it.
-  bool addNamespaced(const Subject& subject, PolicyType direction, Steps& steps) {
+  void addNamespaced(const Selecting& selecting, const Pod& pod, Steps& steps) {
     Step step{Tier::Namespaced, api::ClusterPolicyAction::Accept};
-    bool isolated = false;
-    for (const auto* policy : subject.policies) {
-      if (!policy->spec.isolates(direction)) continue;
-      if (!match::selects(*policy, *subject.pod, network_.name)) continue;
-      isolated = true;
-      match::eachRule(policy->spec, direction, [&](std::size_t, const api::PolicyRule& rule) {
-        addRule(*policy, rule, direction, *subject.pod, step.entries);
-      });
+    for (const auto* policy : selecting.policies) {
+      match::eachRule(policy->spec, selecting.direction,
+                      [&](std::size_t, const api::PolicyRule& rule) {
+                        addRule(*policy, rule, selecting.direction, pod, step.entries);
+                      });
     }
     if (!step.entries.empty()) steps.push_back(std::move(step));
-    return isolated;
   }
 
   /// False: everybody may, and nothing before that denies anything.
@@ -206,6 +244,7 @@ class Compilation::Reader {
   std::map<std::string, Named> blocks_;  // by key
   Layout::Peers used_;                   // likewise
   std::map<Number, Steps> steps_;        // by subject
+  std::map<Selecting, Number> numbersOf_;
   bool ordered_ = false;
   const Named any_{kAnyAddress,
                    {{IpAddress(IpFamily::V4, 0), lastOf(IpFamily::V4)},

@@ -20,7 +20,12 @@ namespace multinet::policy {
 struct PodKey {
   std::string nameSpace;
   std::string name;
-  auto operator<=>(const PodKey&) const = default;
+  bool operator==(const PodKey&) const = default;
+  /// By name first, which is another more often.
+  std::strong_ordering operator<=>(const PodKey& other) const {
+    const auto byName = name <=> other.name;
+    return byName != std::strong_ordering::equal ? byName : nameSpace <=> other.nameSpace;
+  }
 
   /// `shop/web-0`
   [[nodiscard]] std::string str() const { return nameSpace + "/" + name; }

@@ -70,8 +70,10 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network)
       // One that is about to join isn't known yet; its turn comes.
       if (end == member.ends.end() && (!isKnown(member) || !member.who)) continue;
       policy::PodKey key{space, member.pod.pod.name};
-      if (keys.contains(key)) key.name += " " + plan.name.str() + " " + intent.str();
-      keys.insert(key);
+      if (!keys.insert(key).second) {
+        key.name += " " + plan.name.str() + " " + intent.str();
+        keys.insert(key);
+      }
       const auto inPod = member.inPod.find(plan.name.str());
       if (inPod != member.inPod.end()) {
         question.inPod.emplace(key, inPod->second);
@@ -81,7 +83,8 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network)
       for (const AddressPlan& one : plan.addresses) {
         question.addresses[key].push_back(one.address.address);
       }
-      auto pod = std::make_unique<policy::Pod>(member.who.value_or(policy::Pod{}));
+      auto pod =
+          member.who ? std::make_unique<policy::Pod>(*member.who) : std::make_unique<policy::Pod>();
       pod->key = key;
       pod->interfaces = {{network.name, {}}};
       if (policies.empty()) policies = book_.policiesFor(space, member.joined);
@@ -257,14 +260,17 @@ void Policing::say(Network& network, const Question& question) {
   const auto& cut = network.compilation.cut();
   std::map<At, std::optional<api::InterfacePolicy>> now;
   for (const Question::One& one : question.interfaces) {
-    const At at{one.member->pod.intent, one.plan->name.str()};
+    At at{one.member->pod.intent, one.plan->name.str()};
     if (attach::isCovered(*one.plan) && !one.member->ends.contains(at.second)) continue;
     const bool isIsolated = program.egress.contains(one.key) || program.ingress.contains(one.key);
-    auto& said = now[at];
+    std::optional<api::InterfacePolicy> said;
     if (isIsolated) said = judge(network, *one.member, *one.plan, cut.contains(one.key));
-    const auto before = network.said.find(at);
-    if (before != network.said.end() && before->second == said) continue;
-    reports_.interface(one.member->pod.pod.uid, one.plan->networkUid, said);
+    auto before = network.said.extract(at);
+    const bool isSame = !before.empty() && before.mapped() == said;
+    if (!isSame) reports_.interface(one.member->pod.pod.uid, one.plan->networkUid, said);
+    // Most say what they said.
+    if (isSame) now.insert(now.end(), std::move(before));
+    if (!isSame) now.emplace_hint(now.end(), std::move(at), std::move(said));
   }
   network.said = std::move(now);
 }

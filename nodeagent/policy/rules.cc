@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <compare>
 #include <cstdio>
 #include <iterator>
 #include <string_view>
@@ -121,6 +122,25 @@ std::vector<std::string> partsOf(std::string_view element) {
   }
 }
 
+/// Keys of entries that one map has and the other hasn't so, in one pass.
+template <class Map>
+void addOthers(const Map& one, const Map& other, std::set<policy::PodKey>& keys) {
+  auto left = one.begin();
+  auto right = other.begin();
+  while (left != one.end() || right != other.end()) {
+    auto order = std::strong_ordering::less;
+    if (left == one.end()) {
+      order = std::strong_ordering::greater;
+    } else if (right != other.end()) {
+      order = left->first <=> right->first;
+    }
+    const bool isSame = order == 0 && left->second == right->second;
+    if (!isSame) keys.insert(order <= 0 ? left->first : right->first);
+    if (order <= 0) ++left;
+    if (order >= 0) ++right;
+  }
+}
+
 }  // namespace
 
 Policed localOf(Policed wanted) {
@@ -175,19 +195,14 @@ std::uint32_t portNumber(const std::string& port) {
 Policed portsOfOthers(const Policed& of, const Policed& than) {
   Policed out;
   out.gatewayAddresses = of.gatewayAddresses;
-  const auto isSame = [](const auto& map, const auto& other, const policy::PodKey& key) {
-    const auto found = map.find(key);
-    const auto there = other.find(key);
-    const bool isHere = found != map.end();
-    if (!isHere || there == other.end()) return !isHere && there == other.end();
-    return found->second == there->second;
-  };
-  for (const auto& [key, port] : of.ports) {
-    const bool isOther = !isSame(of.ports, than.ports, key) ||
-                         !isSame(of.program.egress, than.program.egress, key) ||
-                         !isSame(of.program.ingress, than.program.ingress, key);
-    if (!isOther) continue;
-    out.ports.emplace(key, port);
+  std::set<policy::PodKey> others;
+  addOthers(of.ports, than.ports, others);
+  addOthers(of.program.egress, than.program.egress, others);
+  addOthers(of.program.ingress, than.program.ingress, others);
+  for (const policy::PodKey& key : others) {
+    const auto port = of.ports.find(key);
+    if (port == of.ports.end()) continue;
+    out.ports.insert(*port);
     for (const auto& [from, to] : {std::pair{&of.program.egress, &out.program.egress},
                                    std::pair{&of.program.ingress, &out.program.ingress}}) {
       const auto found = from->find(key);
