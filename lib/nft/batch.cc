@@ -17,8 +17,8 @@ namespace {
 
 /// The kernel answers once it has committed; others' transactions come first.
 constexpr timeval kPatience{10, 0};
-/// Of 10,000 elements and more. Only who is admin of the machine gets it.
-constexpr int kSendBuffer = 4 << 20;
+/// Of 100,000 elements and more. Only who is admin of the machine gets it.
+constexpr int kSendBuffer = 16 << 20;
 constexpr std::size_t kReply = 32768;
 
 netlink::Message batchMark(std::uint16_t type) {

@@ -63,11 +63,11 @@ Status Committer::commit(const std::string& commands) {
 std::optional<Batch> Committer::wholeOf(const Tables& tables, Skeletons& skeletons) {
   Batch batch;
   for (const Table* table : tables) {
-    const auto* messages = knowsAll(*table) ? skeletons.of(*table) : nullptr;
+    const auto* messages = skeletons.of(*table);
     if (messages == nullptr) return std::nullopt;
     batch.put(netlink::Bytes(*messages));
     for (const Set& set : table->sets) {
-      putElements({NFT_MSG_NEWSETELEM, *table, set}, set.elements, batch);
+      if (!putElements({NFT_MSG_NEWSETELEM, *table, set}, set.elements, batch)) return std::nullopt;
     }
   }
   return batch;

@@ -200,32 +200,28 @@ std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element) 
   return out;
 }
 
-bool knowsAll(const Table& table) {
-  return std::ranges::all_of(table.sets, [](const Set& set) {
-    return std::ranges::all_of(set.elements, [&](const std::string& element) {
-      return bytesOf(set, element).has_value();
-    });
-  });
-}
-
-void putElements(ElementsOf what, const std::set<std::string>& elements, Batch& batch) {
-  for (auto next = elements.begin(); next != elements.end();) {
+bool putElements(ElementsOf what, const std::set<std::string>& elements, Batch& batch) {
+  bool isKnown = true;
+  for (auto next = elements.begin(); next != elements.end() && isKnown;) {
     netlink::Message message = nftMessage(
         what.type, what.type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0, familyOf(what.table.family));
     message.put(NFTA_SET_ELEM_LIST_TABLE, what.table.name);
     message.put(NFTA_SET_ELEM_LIST_SET, what.set.name);
     message.nest(NFTA_SET_ELEM_LIST_ELEMENTS, [&](netlink::Message& list) {
       for (std::size_t count = 0; count < kMost && next != elements.end(); ++count, ++next) {
-        const ElementBytes bytes = bytesOf(what.set, *next).value_or(ElementBytes{});
+        const auto bytes = bytesOf(what.set, *next);
+        isKnown = bytes.has_value();
+        if (!isKnown) return;
         list.nest(NFTA_LIST_ELEM, [&](netlink::Message& one) {
-          putBytes(one, NFTA_SET_ELEM_KEY, bytes.key);
-          if (!bytes.keyEnd.empty()) putBytes(one, NFTA_SET_ELEM_KEY_END, bytes.keyEnd);
-          if (!bytes.value.empty()) putBytes(one, NFTA_SET_ELEM_DATA, bytes.value);
+          putBytes(one, NFTA_SET_ELEM_KEY, bytes->key);
+          if (!bytes->keyEnd.empty()) putBytes(one, NFTA_SET_ELEM_KEY_END, bytes->keyEnd);
+          if (!bytes->value.empty()) putBytes(one, NFTA_SET_ELEM_DATA, bytes->value);
         });
       }
     });
     batch.put(message);
   }
+  return isKnown;
 }
 
 bool canWrite(const Tables& tables, const Elements& gone, const Elements& added) {
@@ -246,8 +242,9 @@ Batch changeOf(const Tables& tables, const Elements& gone, const Elements& added
   Batch batch;
   for (const Table* table : tables) {
     for (const Set& set : table->sets) {
-      putElements({NFT_MSG_DELSETELEM, *table, set}, of(gone, set), batch);
-      putElements({NFT_MSG_NEWSETELEM, *table, set}, of(added, set), batch);
+      // canWrite() knew them.
+      static_cast<void>(putElements({NFT_MSG_DELSETELEM, *table, set}, of(gone, set), batch));
+      static_cast<void>(putElements({NFT_MSG_NEWSETELEM, *table, set}, of(added, set), batch));
     }
   }
   return batch;

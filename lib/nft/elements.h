@@ -25,20 +25,19 @@ struct ElementBytes {
 /// within a concatenation, which the kernel has as two elements each. Pure.
 [[nodiscard]] std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element);
 
-/// Whether bytesOf() knows all elements of the table's sets. Pure.
-[[nodiscard]] bool knowsAll(const Table& table);
 /// What putElements() is about.
 struct ElementsOf {
   unsigned type;  ///< NFT_MSG_NEWSETELEM or NFT_MSG_DELSETELEM
   const Table& table;
   const Set& set;
 };
-/// All of them are known.
-void putElements(ElementsOf what, const std::set<std::string>& elements, Batch& batch);
+/// False where bytesOf() doesn't know one of them: the batch is of no use then.
+[[nodiscard]] bool putElements(ElementsOf what, const std::set<std::string>& elements,
+                               Batch& batch);
 /// Whether changeOf() knows these sets' types and elements, and they are few enough for one
 /// message, and at least one. Pure.
 [[nodiscard]] bool canWrite(const Tables& tables, const Elements& gone, const Elements& added);
-/// These elements of the tables' sets less and more. Pure.
+/// These elements of the tables' sets less and more, of which canWrite() is true. Pure.
 [[nodiscard]] Batch changeOf(const Tables& tables, const Elements& gone, const Elements& added);
 
 }  // namespace multinet::nft

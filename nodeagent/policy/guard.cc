@@ -32,9 +32,6 @@ nft::Elements among(const nft::Elements& elements, const nft::Table& table, Amon
   return out;
 }
 
-/// How often drops beyond a share are looked at, to be told of.
-constexpr std::chrono::seconds kTellEvery(10);
-
 /// What a port's share is taken of; 0 where this kernel can't hold it to one.
 std::uint32_t mostOf(const std::optional<FlowGauge>& flows, Tracking tracking,
                      const PolicyGuardOptions& options, nft::Committer& committer) {
@@ -438,11 +435,9 @@ Status PolicyGuard::removeTables() {
 
 /// In place of whatever has their names.
 Status PolicyGuard::putWhole(const Tables& whole) {
-  if (options_.skeletons == nullptr) {
-    return transact(nft::renderReplace(whole.rules) + nft::renderReplace(whole.flows));
-  }
+  nft::Skeletons& skeletons = options_.skeletons != nullptr ? *options_.skeletons : skeletons_;
   return transact(
-      [&] { return doors_.committer.replace({&whole.rules, &whole.flows}, *options_.skeletons); });
+      [&] { return doors_.committer.replace({&whole.rules, &whole.flows}, skeletons); });
 }
 
 Status PolicyGuard::transact(const std::string& commands) {
@@ -459,172 +454,6 @@ Status PolicyGuard::transact(const std::function<Status()>& commit) {
   MULTINET_CHECK(failpoint::check("policy.commit.after"));
   certain_ = true;
   return {};
-}
-
-/// Transactions in this namespace that are neither this guard's nor its process's. Those of the
-/// process are read first, so that one in between counts as a stranger's, never the other way.
-Result<std::uint64_t> PolicyGuard::foreign() {
-  const std::uint64_t others = options_.others();
-  MULTINET_TRY(const std::uint32_t generation, doors_.generation.read());
-  return static_cast<std::uint32_t>(generation - own_ - others);
-}
-
-/// Has the kernel's tables be tables_: adopted, compared or replaced. Where neither has anything
-/// there are still none afterwards, and nothing is certain.
-Status PolicyGuard::makeCertain() {
-  if (certain_) return {};
-  MULTINET_TRY(const std::uint64_t foreign, this->foreign());
-  MULTINET_TRY(const auto rules, doors_.committer.list(tables_.rules));
-  MULTINET_TRY(const auto flows, doors_.committer.list(tables_.flows));
-  foreign_ = foreign;
-  compareAt_ = clock_.now() + options_.compareEvery;
-  if (!std::exchange(adopted_, true)) {
-    nft::Elements elements;
-    if (rules) nft::insert(rules->sets, elements);
-    if (flows) nft::insert(flows->sets, elements);
-    take(elements);
-  }
-  if (rules && flows && rules->matches(tables_.rules) && flows->matches(tables_.flows)) {
-    certain_ = true;
-    committed_ = true;
-    return {};
-  }
-  if (!rules && !flows && networks_.empty() && found_.empty()) {
-    return {};
-  }
-  if (committed_) {
-    log::warn("the rules of policies aren't as committed, putting them back",
-              {{"of", options_.whose}});
-  }
-  return replace();
-}
-
-/// What a predecessor has left.
-void PolicyGuard::take(const nft::Elements& elements) {
-  FoundAll all = foundIn(elements);
-  last_ = all.last;
-  for (const auto& [bridge, found] : all.networks) {
-    nft::apply({}, found.elements, tables_.rules);
-    nft::apply({}, found.elements, tables_.flows);
-    lastZone_ = std::max(lastZone_, found.standing.zone);
-    lastGeneration_ = std::max(lastGeneration_, found.standing.generation.value_or(0));
-  }
-  found_ = std::move(all.networks);
-}
-
-/// Nobody knows what passed meanwhile: all flows are judged again.
-Status PolicyGuard::replace() {
-  readDenied();
-  withdrawGenerations();
-  MULTINET_CHECK(putWhole(tables_));
-  forgetCounters();
-  return {};
-}
-
-void PolicyGuard::withdrawGenerations() {
-  for (nft::Table* table : {&tables_.rules, &tables_.flows}) {
-    for (nft::Set& set : table->sets) {
-      const bool isOne = std::ranges::find(kGenerationSets, set.name) != kGenerationSets.end();
-      if (isOne) set.elements.clear();
-    }
-  }
-  for (auto& [bridge, found] : found_) {
-    for (const char* const set : kGenerationSets) found.elements.erase(set);
-    found.standing.generation.reset();
-  }
-  for (auto& [uid, network] : networks_) {
-    network.standing.generation.reset();
-    network.unsettled = ++changes_;
-  }
-  if (!networks_.empty()) settleLater();
-}
-
-Error PolicyGuard::refused(const Error& error) const {
-  return {Code::Unavailable, "CommitFailed", "hold ports to policies: " + error.message};
-}
-
-/// What is refused is logged once, and look() tries it again.
-void PolicyGuard::keepOn(const Status& done) {
-  if (done) return trouble_.clear();
-  if (std::exchange(trouble_, done.error().message) == done.error().message) return;
-  log::error("can't keep the rules of policies",
-             {{"of", options_.whose}, {"error", refused(done.error())}});
-}
-
-void PolicyGuard::look() {
-  {
-    const std::lock_guard lock(mutex_);
-    keep();
-  }
-  if (lane_) lane_->postAfter(options_.lookEvery, [this] { look(); });
-}
-
-void PolicyGuard::keep() {
-  const bool isIdle = adopted_ && !committed_ && networks_.empty() && found_.empty();
-  if (isIdle) return;  // no policy, no table
-  if (certain_) {
-    const auto strangers = foreign();
-    // Somebody else committed something, or it is long ago.
-    if (clock_.now() >= compareAt_ || !strangers || *strangers != foreign_) certain_ = false;
-  }
-  Status done = makeCertain();
-  if (done) {
-    for (const NetworkUid& uid : std::exchange(forgotten_, {})) {
-      if (!networks_.contains(uid)) continue;
-      done = remove(uid);
-      if (!done) forgotten_.insert(uid);
-    }
-    sweep();
-  }
-  bool isUnsettled = false;
-  for (const auto& [uid, network] : networks_) {
-    const Status tracked = setTracked(network.standing.bridge, netlink::CallsInet::Yes);
-    if (!tracked) done = tracked;
-    isUnsettled = isUnsettled || network.unsettled != 0;
-  }
-  if (isUnsettled) settleLater();
-  keepOn(done);
-  if (done && committed_ && mostFlows_ != 0 && clock_.now() >= tellAt_) {
-    tellAt_ = clock_.now() + kTellEvery;
-    tellBeyond();
-  }
-}
-
-/// Elements of ports without a link, and of bridges without one: an attach was cut short, or a
-/// removal refused.
-void PolicyGuard::sweep() {
-  if (found_.empty()) return;
-  const auto links = netlink::findLinks(doors_.links);
-  if (!links) return;
-  std::set<std::string> there;
-  for (const auto& link : *links) there.insert(link.name);
-  for (auto next = found_.begin(); next != found_.end();) {
-    auto& [bridge, found] = *next++;
-    const auto isThere = [&](const std::string& port) { return there.contains(port); };
-    const bool isLost =
-        found.ports.empty() ? !isThere(bridge) : std::ranges::none_of(found.ports, isThere);
-    if (isLost) {
-      keepOn(removeFound(bridge));
-      continue;
-    }
-    nft::Elements gone;
-    for (const char* const set : {"isolated", "networks", "egress", "ingress", "egress_ports",
-                                  "ingress_ports", "gateways", "gateways4", "gateways6"}) {
-      for (const std::string& element : found.elements[set]) {
-        if (!isThere(element.substr(0, element.find(' ')))) gone[set].insert(element);
-      }
-    }
-    if (nft::isNone(gone)) continue;
-    for (const char* const set : kGenerationSets) {
-      nft::insert({{set, found.elements[set]}}, gone);
-    }
-    const Status done = put({gone, {}});
-    keepOn(done);
-    if (!done) return;
-    nft::erase(gone, found.elements);
-    found.standing.generation.reset();
-    std::erase_if(found.ports, [&](const std::string& port) { return !isThere(port); });
-  }
 }
 
 bool PolicyGuard::holdsAny() const {

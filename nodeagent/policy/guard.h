@@ -46,7 +46,7 @@ struct PolicyGuardOptions {
   /// How many flows the kernel's table is taken to hold, for what each port may begin of them;
   /// nothing: as the kernel says at the start.
   std::optional<std::uint32_t> mostFlows{};
-  /// By which whole tables are committed; it outlives the guard. Null: by libnftables.
+  /// By which whole tables are committed; it outlives the guard. Null: by its own.
   nft::Skeletons* skeletons = nullptr;
   /// For people: whose rules they are.
   std::string whose = "this node's switch";
@@ -188,7 +188,8 @@ class PolicyGuard {
   const std::uint32_t mostFlows_;  ///< 0: nobody is limited
   mutable std::mutex mutex_;
   Doors doors_;
-  Tables tables_;  ///< as they shall be
+  nft::Skeletons skeletons_;  ///< where the options have none
+  Tables tables_;             ///< as they shall be
   std::map<NetworkUid, Network> networks_;
   std::map<std::string, Found> found_;  ///< of a predecessor, and not asked for yet; by bridge
   std::set<NetworkUid> forgotten_;      ///< that the kernel still has

@@ -24,7 +24,8 @@ def samples() -> list[dict[str, object]]:
     all_of += [(what, case, 1.0) for case in _CASES for what in changes]
     all_of += [("first rules in a pod", case, 1.0) for case in ("10 peers", "1000 peers")]
     once = ("attach beside 200000 elements", "restart", "restart, transactions")
-    once += ("kernel's memory", "kernel's memory, a set a pod", "agent's memory")
+    once += tuple(f"kernel's memory{of}" for of in ("", ", a set a pod"))
+    once += tuple(f"agent's memory{of}" for of in ("", ", of slices"))
     all_of += [(what, "10000 peers", 2.0) for what in once]
     return [{"what": w, "case": c, "round": 0, "milliseconds": took} for w, c, took in all_of]
 
@@ -38,7 +39,7 @@ def test_few_peers_are_compared_with_none_and_many_with_few() -> None:
         "2000 trips: 10000 peers": [1.0],
         "2000 trips: 100000 peers": [2.0],
     }
-    assert len(rows) == 4 + 3 + 15 + 8
+    assert len(rows) == 4 + 3 + 15 + 9
 
 
 def test_connections_are_compared_with_those_of_senders_without_a_share() -> None:
