@@ -109,7 +109,8 @@ Metrics::Metrics()
                  .Register(registry_)),
       policies_(prometheus::BuildGauge()
                     .Name("multinet_agent_policies")
-                    .Help("PodNetworkPolicies of namespaces that have pods with networks here")
+                    .Help("PodNetworkPolicies of namespaces that have pods with networks here, and "
+                          "policies of the cluster that select one of these")
                     .Register(registry_)
                     .Add({})),
       policiesStale_(prometheus::BuildGauge()

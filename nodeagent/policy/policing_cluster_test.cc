@@ -247,7 +247,7 @@ TEST_F(PolicingSuccessorTest, HoldsPodsThatRunToWhatItIsToldWithoutALedger) {
   ASSERT_TRUE(eventually([&] { return isolates("db"); }));
   EXPECT_FALSE(allows("10.0.0.2", "db"));
   EXPECT_TRUE(allows("10.0.0.9", "db"));
-  EXPECT_EQ(said("db"), "enforced Enforced");
+  EXPECT_TRUE(eventually([&] { return said("db") == "enforced Enforced"; }));
 }
 
 /// Its members are told in each namespace, and are one change all the same.
