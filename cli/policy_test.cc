@@ -96,8 +96,10 @@ TEST(ReadPolicies, TakesThoseOfTheClusterToo) {
 
 TEST(ReadPolicies, SaysWhatItCantTake) {
   EXPECT_THAT(reading("a: ["), HasSubstr("read manifest: "));
-  EXPECT_THAT(reading("kind: NetworkPolicy"), HasSubstr("no PodNetworkPolicy is in it"));
-  EXPECT_THAT(reading(""), HasSubstr("no PodNetworkPolicy is in it"));
+  EXPECT_THAT(reading("kind: NetworkPolicy"),
+              HasSubstr("no PodNetworkPolicy and no ClusterPodNetworkPolicy is in it"));
+  EXPECT_THAT(reading(""),
+              HasSubstr("no PodNetworkPolicy and no ClusterPodNetworkPolicy is in it"));
   EXPECT_THAT(reading(with("v1alpha1", "v1")), HasSubstr("must be \"multinet.dev/v1alpha1\""));
   EXPECT_THAT(reading(std::string(kDb) + "---" + kDb), HasSubstr("stands twice in namespace shop"));
   EXPECT_THAT(reading(with("port: pg", "port: \"80\"")), HasSubstr("\"80\" is no port"));
