@@ -5,6 +5,7 @@
 //
 // To be run as root. All of it is in namespaces that the program makes and that end with it.
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -228,7 +229,13 @@ double kernelMebibytes() {
   return mebibytesOf("/proc/meminfo", "SUnreclaim:") + mebibytesOf("/proc/meminfo", "Percpu:") +
          mebibytesOf("/proc/meminfo", "VmallocUsed:");
 }
-double ownMebibytes() {
+/// What is in use; the allocator keeps more than that of what was.
+double usedMebibytes() {
+  constexpr double kMebi = 1 << 20;
+  const auto heap = ::mallinfo2();
+  return static_cast<double>(heap.uordblks + heap.hblkhd) / kMebi;
+}
+double residentMebibytes() {
   return mebibytesOf("/proc/self/status", "RssAnon:");
 }
 
@@ -409,19 +416,21 @@ Status measureInPods(const Arguments& arguments) {
   return {};
 }
 
-/// Of the node's pods with 10,000 peers. An agent's is that of the first round, when no earlier one
-/// left it free memory: the slices that it is told are counted apart.
+/// Of the node's pods with 10,000 peers. What an agent has resident is that of the first round,
+/// when no earlier one left it free memory. The slices that it is told are counted apart.
 Status measureShared(int round) {
   MULTINET_TRY(auto site, Site::make({}));
-  const double begun = ownMebibytes();
+  const double resident = residentMebibytes();
+  const double begun = usedMebibytes();
   PolicyNode node(site->policies(), kPorts, kLoaded);
-  const double told = ownMebibytes();
+  const double told = usedMebibytes();
   const double empty = kernelMebibytes();
   MULTINET_CHECK(node.begin());
   print("10000 peers", "kernel's memory", round, kernelMebibytes() - empty);
-  if (round > 0) return {};
-  print("10000 peers", "agent's memory", round, ownMebibytes() - told);
+  print("10000 peers", "agent's memory", round, usedMebibytes() - told);
   print("10000 peers", "agent's memory, of slices", round, told - begun);
+  const double grown = residentMebibytes() - resident;
+  if (round == 0) print("10000 peers", "agent's memory, resident", round, grown);
   return {};
 }
 

@@ -118,6 +118,7 @@ def _node(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
     agent = took["agent's memory", _LOADED]
     bar = Comparison("", "MiB", exactly(max(agent)), _AGENT_MIB_AT_MOST)
     rows.append(Row("PO", f"agent's memory, of {_LOADED}", agent, [bar], unit="MiB"))
-    slices = took["agent's memory, of slices", _LOADED]
-    rows.append(Row("PO", f"slices that it is told, of {_LOADED}", slices, unit="MiB"))
+    for name, of in (("slices that it is told", "of slices"), ("resident in all", "resident")):
+        values = took[f"agent's memory, {of}", _LOADED]
+        rows.append(Row("PO", f"agent's memory, {name}, of {_LOADED}", values, unit="MiB"))
     return rows

@@ -25,7 +25,7 @@ def samples() -> list[dict[str, object]]:
     all_of += [("first rules in a pod", case, 1.0) for case in ("10 peers", "1000 peers")]
     once = ("attach beside 200000 elements", "restart", "restart, transactions")
     once += tuple(f"kernel's memory{of}" for of in ("", ", a set a pod"))
-    once += tuple(f"agent's memory{of}" for of in ("", ", of slices"))
+    once += tuple(f"agent's memory{of}" for of in ("", ", of slices", ", resident"))
     all_of += [(what, "10000 peers", 2.0) for what in once]
     return [{"what": w, "case": c, "round": 0, "milliseconds": took} for w, c, took in all_of]
 
@@ -39,7 +39,7 @@ def test_few_peers_are_compared_with_none_and_many_with_few() -> None:
         "2000 trips: 10000 peers": [1.0],
         "2000 trips: 100000 peers": [2.0],
     }
-    assert len(rows) == 4 + 3 + 15 + 9
+    assert len(rows) == 4 + 3 + 15 + 10
 
 
 def test_connections_are_compared_with_those_of_senders_without_a_share() -> None:
