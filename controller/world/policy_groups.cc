@@ -64,6 +64,25 @@ std::optional<policy::Peer> selectionOf(const ClusterPolicy& policy) {
   return policy::Peer{"", std::move(*pods), std::nullopt};
 }
 
+const std::vector<std::string>& networksOf(const Policy& /*policy*/) {
+  static const std::vector<std::string> kAny;
+  return kAny;
+}
+const std::vector<std::string>& networksOf(const ClusterPolicy& policy) {
+  return policy.spec.podNetworkNames;
+}
+
+std::string selectionKey(const policy::Peer& pods, const std::vector<std::string>& networks) {
+  std::string key = groupKey("", pods);
+  for (const auto& network : networks) key += kApart + network;
+  return key;
+}
+template <class P>
+std::string selectionKey(const P& policy) {
+  const auto pods = selectionOf(policy);
+  return pods ? selectionKey(*pods, networksOf(policy)) : "";
+}
+
 std::vector<policy::Peer> peersOf(const Policy& policy) {
   return policy::peersOf(policy.spec, policy.metadata.nameSpace);
 }
@@ -101,6 +120,11 @@ struct PolicyGroups::Facts {
     return facts;
   }
 
+  [[nodiscard]] bool areOn(const std::vector<std::string>& networks) const {
+    return networks.empty() || std::ranges::any_of(networks, [&](const std::string& network) {
+             return pod.on(network) != nullptr;
+           });
+  }
   /// Whether selectors match, which are for its namespace alone or for all.
   [[nodiscard]] bool areOf(const api::PolicyPeer& who) const {
     if (who.podSelector && !who.podSelector->matches(pod.labels)) return false;
@@ -127,7 +151,8 @@ std::vector<PolicyGroups::Group> PolicyGroups::groupsOf(const P& policy) {
   if (auto pods = selectionOf(policy)) {
     Group selection;
     selection.peer = std::move(*pods);
-    selection.key = groupKey("", selection.peer);
+    selection.networks = networksOf(policy);
+    selection.key = selectionKey(selection.peer, selection.networks);
     out.push_back(std::move(selection));
   }
   const auto peers = peersOf(policy);
@@ -289,7 +314,7 @@ void PolicyGroups::pod(const k8s::ObjectKey& key, const Tables& tables, PolicyTo
     forCandidates(*facts, [&](const GroupPtr& group) {
       if (!group->known) return;
       if (group->isSelection()) {
-        if (facts->areOf(*group->peer.who)) now[group];
+        if (facts->areOn(group->networks) && facts->areOf(*group->peer.who)) now[group];
         return;
       }
       auto members = partOf(
@@ -366,17 +391,15 @@ const PolicyMembers& PolicyGroups::members(const std::string& network,
   return found == groups_.end() ? kNobody : found->second->members;
 }
 
-const std::set<k8s::ObjectKey>& PolicyGroups::selected(
-    const std::optional<policy::Peer>& selection) const {
-  if (!selection) return kNoPods;
-  const auto found = groups_.find(groupKey("", *selection));
+const std::set<k8s::ObjectKey>& PolicyGroups::selected(const std::string& key) const {
+  const auto found = groups_.find(key);
   return found == groups_.end() ? kNoPods : found->second->pods;
 }
 const std::set<k8s::ObjectKey>& PolicyGroups::subjects(const Policy& policy) const {
-  return selected(selectionOf(policy));
+  return selected(selectionKey(policy));
 }
 const std::set<k8s::ObjectKey>& PolicyGroups::subjects(const ClusterPolicy& policy) const {
-  return selected(selectionOf(policy));
+  return selected(selectionKey(policy));
 }
 
 std::vector<k8s::ObjectKey> PolicyGroups::selecting(const k8s::ObjectKey& pod) const {

@@ -64,6 +64,7 @@ class PolicyGroups {
                                              const policy::Peer& peer) const;
   /// Pods that it selects, on whatever network, by name; none that has finished.
   [[nodiscard]] const std::set<k8s::ObjectKey>& subjects(const Policy& policy) const;
+  /// On its networks alone: many select all pods of the cluster.
   [[nodiscard]] const std::set<k8s::ObjectKey>& subjects(const ClusterPolicy& policy) const;
   /// Policies that select the pod, those of the cluster too.
   [[nodiscard]] std::vector<k8s::ObjectKey> selecting(const k8s::ObjectKey& pod) const;
@@ -75,7 +76,9 @@ class PolicyGroups {
   struct Group {
     std::string key;
     policy::Peer peer;
-    std::string network;  ///< empty: what its selector selects, whatever the network
+    std::string network;  ///< empty: what its selector selects
+    /// Of a selection: pods with none of them aren't in it; empty: whatever the network.
+    std::vector<std::string> networks;
     bool isDefault = false;
     bool known = false;  ///< pods were looked at for it
     PolicyMembers members;
@@ -91,8 +94,7 @@ class PolicyGroups {
 
   template <class P>
   [[nodiscard]] static std::vector<Group> groupsOf(const P& policy);
-  [[nodiscard]] const std::set<k8s::ObjectKey>& selected(
-      const std::optional<policy::Peer>& selection) const;
+  [[nodiscard]] const std::set<k8s::ObjectKey>& selected(const std::string& key) const;
   void use(Group wanted, const k8s::ObjectKey& user);
   void leave(const std::string& key, const k8s::ObjectKey& user);
   void index(const GroupPtr& group);
