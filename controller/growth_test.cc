@@ -35,7 +35,7 @@ class Grown : public testing::Cluster {
     }
     for (int i = 0; i < 10; ++i) {
       auto policy = api::testing::goodClusterPolicy("c" + std::to_string(i), network(i));
-      policy.spec.subject.namespaces = k8s::LabelSelector{};
+      policy.spec.subject = {std::nullopt, api::NamespacedPods{{}, {{{"app", network(i)}}, {}}}};
       policy.spec.ingress[0].peers[0].pods = api::NamespacedPods{{}, {{{"tier", network(i)}}, {}}};
       put(policy);
     }
@@ -182,7 +182,7 @@ TEST(Growth, AChangeCostsWhatItConcerns) {
           cluster.settle();
           cluster.remove<k8s::Pod>(pod.metadata.name, "default");
         },
-        600);
+        900);
   }
   {
     SCOPED_TRACE("somebody's Service");
