@@ -67,7 +67,7 @@ Condition accepted(const World& world, const ClusterPolicy& policy) {
   return isAccepted();
 }
 
-Condition isPending(std::string message) {
+Condition isPending(const std::string& message) {
   return make("PeersResolved", State::False, "Pending",
               message + ": where that lasts, this object's Events say why.");
 }

@@ -59,7 +59,8 @@ def write(
     job: dict[str, str],
     tools: Iterable[Path],
 ) -> None:
-    """Writes the archive. `job` are the files of /job, which `init` reads; `tools` go on the PATH."""
+    """Writes the archive. `job` are the files of /job, which `init` reads; `tools` go on the PATH,
+    beside what `init` itself needs."""
     contents = Contents({f"/{script}": _HERE / script for script in _SCRIPTS})
     contents.files["/bin/busybox"] = find_program("busybox")
     for path in sorted(kernel.root.rglob("*")):
@@ -70,7 +71,7 @@ def write(
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         for program in programs:
             contents.put_program(program, f"/programs/{program.name}", Path(scratch))
-        for tool in tools:
+        for tool in [find_program("tc"), *tools]:
             contents.put_program(tool, f"/tools/{tool.name}", Path(scratch))
         with open(target, "wb") as archive:
             write_cpio(archive, contents.files)
