@@ -168,7 +168,8 @@ TEST_F(Budget, WatchesDontGrowWithTheNetworksThatANodeHasJoined) {
     }
     ASSERT_TRUE(cluster.settle(seconds(60)));
     // Networks; ranges; pods, Node and NodeNetworkSet, blocks, interfaces, peers of its own; peers,
-    // with and without a label, and slices of its networks; Services; policies, and those of the cluster.
+    // with and without a label, and slices of its networks; Services; policies, and those of the
+    // cluster.
     EXPECT_EQ(threadsNamed("watch"), 14) << networks;
     // Those of calls are few, and closed when they are idle.
     EXPECT_LE(cluster.trafficOf(0).open, 14 + 8) << networks;
