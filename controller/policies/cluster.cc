@@ -162,6 +162,15 @@ std::set<std::string> spacesOf(const World& world, const ClusterPolicy& policy) 
   return spaces;
 }
 
+/// Where a policy has or had something to say.
+std::set<std::string> spacesConcerned(const World& world, const Changed<ClusterPolicy>& changed) {
+  std::set<std::string> spaces;
+  for (const auto& policy : {changed.before, changed.now}) {
+    if (policy != nullptr) spaces.merge(spacesOf(world, *policy));
+  }
+  return spaces;
+}
+
 /// Policies that have to do with pods of a namespace, or had.
 template <class Use>
 void forPoliciesIn(const World& world, const std::string& nameSpace, const Use& use) {
@@ -200,11 +209,8 @@ void concernedIn(const World& world, const Change& change, Keys& keys) {
       change,
       [&](const Changed<ClusterPolicy>& changed) {
         if (!readsOtherwise(changed)) return;
-        for (const auto& policy : {changed.before, changed.now}) {
-          if (policy == nullptr) continue;
-          for (const auto& space : spacesOf(world, *policy)) {
-            keys.emplace_back(k8s::ObjectKey{space, policy->metadata.name});
-          }
+        for (const auto& space : spacesConcerned(world, changed)) {
+          keys.emplace_back(k8s::ObjectKey{space, changed.key().name});
         }
       },
       [&](const Changed<PolicySlice>& changed) {
@@ -322,10 +328,7 @@ void concernedLedgers(const World& world, const Change& change, Keys& keys) {
       change,
       [&](const Changed<ClusterPolicy>& changed) {
         if (!readsOtherwise(changed)) return;
-        for (const auto& policy : {changed.before, changed.now}) {
-          if (policy == nullptr) continue;
-          for (const auto& space : spacesOf(world, *policy)) add(space);
-        }
+        for (const auto& space : spacesConcerned(world, changed)) add(space);
         for (const auto* one :
              world.of<PolicySlice>().by<ByClusterPolicy>(ByClusterPolicy::ledgers())) {
           add(one->metadata.nameSpace);

@@ -274,6 +274,21 @@ void selectingPodOf(const World& world, const InterfaceSet& set, bool unlessHeld
   }
 }
 
+/// What both kinds say of themselves alike.
+template <class P>
+Judged judgedAlike(const World& world, const P& policy) {
+  return {.kind = k8s::KindTraits<P>::kKind,
+          .metadata = policy.metadata,
+          .networks = policy.spec.podNetworkNames,
+          .status = policy.status,
+          .subjects = world.policyGroups().subjects(policy),
+          .countsDue = world.countsDue(policy),
+          .accepted = accepted(world, policy),
+          .resolved = {},
+          .wantedPorts = policy::wantedPorts(policy),
+          .headIn = {}};
+}
+
 }  // namespace
 
 bool reaches(const std::string& revision, const std::string& wanted) {
@@ -282,31 +297,19 @@ bool reaches(const std::string& revision, const std::string& wanted) {
 }
 
 Judged judged(const World& world, const Policy& policy, const PolicyStanding& standing) {
-  return {.kind = api::kPodNetworkPolicyKind,
-          .metadata = policy.metadata,
-          .networks = policy.spec.podNetworkNames,
-          .status = policy.status,
-          .subjects = world.policyGroups().subjects(policy),
-          .countsDue = world.countsDue(policy),
-          .accepted = accepted(world, policy),
-          .resolved = resolved(policy, standing),
-          .wantedPorts = policy::wantedPorts(policy),
-          .noneSelected = "pods of this namespace with these labels",
-          .headIn = [head = standing.head](const std::string&) { return head; }};
+  Judged out = judgedAlike(world, policy);
+  out.resolved = resolved(policy, standing);
+  out.noneSelected = "pods of this namespace with these labels";
+  out.headIn = [head = standing.head](const std::string&) { return head; };
+  return out;
 }
 
 Judged judged(const World& world, const ClusterPolicy& policy, ClusterPolicyStanding standing) {
-  return {.kind = api::kClusterPodNetworkPolicyKind,
-          .metadata = policy.metadata,
-          .networks = policy.spec.podNetworkNames,
-          .status = policy.status,
-          .subjects = world.policyGroups().subjects(policy),
-          .countsDue = world.countsDue(policy),
-          .accepted = accepted(world, policy),
-          .resolved = resolved(standing),
-          .wantedPorts = policy::wantedPorts(policy),
-          .noneSelected = "pods of its subject",
-          .headIn = std::move(standing.headIn)};
+  Judged out = judgedAlike(world, policy);
+  out.resolved = resolved(standing);
+  out.noneSelected = "pods of its subject";
+  out.headIn = std::move(standing.headIn);
+  return out;
 }
 
 void writeStatus(const World& world, const Judged& policy, const Moment& now, Outcome& outcome) {

@@ -17,13 +17,15 @@ struct PolicyStanding {
   bool tooMany = false;               ///< peers, for any head
 };
 
+/// The head that tells pods of a namespace of a policy; null: none stands there.
+using HeadIn = std::function<const PolicySlice*(const std::string& nameSpace)>;
+
 /// The same of one of the cluster, over all namespaces where it has something to say.
 struct ClusterPolicyStanding {
   std::size_t spaces = 0;           ///< that it selects, with pods on its networks
   std::vector<std::string> untold;  ///< those without a head of this generation
   bool tooMany = false;
-  /// Null: none stands in that namespace.
-  std::function<const PolicySlice*(const std::string& nameSpace)> headIn;
+  HeadIn headIn;
 };
 
 /// A policy of either kind as its status looks at it. Until the next put().
@@ -38,8 +40,7 @@ struct Judged {
   k8s::Condition resolved;
   std::vector<policy::WantedPort> wantedPorts;
   const char* noneSelected = "";  ///< a sentence
-  /// Null: none stands for pods of that namespace.
-  std::function<const PolicySlice*(const std::string& nameSpace)> headIn;
+  HeadIn headIn;
 };
 [[nodiscard]] Judged judged(const World& world, const Policy& policy,
                             const PolicyStanding& standing);

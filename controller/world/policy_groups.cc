@@ -61,7 +61,7 @@ std::optional<policy::Peer> selectionOf(const Policy& policy) {
 std::optional<policy::Peer> selectionOf(const ClusterPolicy& policy) {
   auto pods = policy::podsOf(policy.spec.subject);
   if (!pods) return std::nullopt;
-  return policy::Peer{"", std::move(*pods), std::nullopt};
+  return policy::Peer{"", std::move(pods), std::nullopt};
 }
 
 const std::vector<std::string>& networksOf(const Policy& /*policy*/) {

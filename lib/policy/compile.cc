@@ -82,9 +82,10 @@ class Compilation::Reader {
 
   /// Of the same text where the same is allowed in the same order.
   static std::string keyOf(const Steps& steps) {
-    Key key(isUnion(steps) ? 's' : 'o');
+    const bool isOrdered = !isUnion(steps);
+    Key key(isOrdered ? 'o' : 's');
     for (const Step& step : steps) {
-      if (!isUnion(steps)) {
+      if (isOrdered) {
         key.add(static_cast<std::int64_t>(step.tier)).add(k8s::spell(step.action));
         key.add(static_cast<std::int64_t>(step.entries.size()));
       }
@@ -359,11 +360,8 @@ Program compile(const World& world, const Network& network, Numbers& numbers) {
   for (const auto& pod : world.pods) {
     if (pod.on(network.name) == nullptr) continue;
     auto& subject = subjects.emplace_back(Subject{&pod, policies});
-    const auto labels = world.namespaces.find(pod.key.nameSpace);
     for (const auto& one : cluster) {
-      const bool selects = selectsNamespace(
-          one.subject, labels == world.namespaces.end() ? nullptr : &labels->second);
-      if (selects) subject.cluster.push_back(&one);
+      if (selectsNamespace(one.subject, world, pod.key.nameSpace)) subject.cluster.push_back(&one);
     }
   }
   WorldSource source(world, network.name);

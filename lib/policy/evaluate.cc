@@ -74,10 +74,8 @@ using Cluster = std::vector<ClusterRules>;
 
 Cluster clusterOf(const World& world, const Network& network, const Pod& pod) {
   Cluster out = orderedRules(world);
-  const auto labels = world.namespaces.find(pod.key.nameSpace);
   std::erase_if(out, [&](const ClusterRules& one) {
-    return !selectsNamespace(one.subject,
-                             labels == world.namespaces.end() ? nullptr : &labels->second) ||
+    return !selectsNamespace(one.subject, world, pod.key.nameSpace) ||
            !selectsWithin(one, pod, network.name);
   });
   return out;

@@ -26,7 +26,7 @@ bool addPeers(const api::ClusterPolicyPeer& peer, std::vector<api::PolicyPeer>& 
                    (peer.domainNames.empty() ? 0 : 1);
   if (ways != 1 || peer.nodes || !peer.domainNames.empty()) return false;
   if (peer.namespaces) {
-    out.push_back({std::nullopt, *peer.namespaces, std::nullopt});
+    out.push_back({std::nullopt, peer.namespaces, std::nullopt});
     return match::isLegible(out.back());
   }
   if (peer.pods) {
@@ -119,7 +119,7 @@ bool precedes(const ClusterRules& one, const ClusterRules& other) {
 
 std::optional<api::PolicyPeer> podsOf(const api::ClusterPolicySubject& subject) {
   if (!isLegible(subject)) return std::nullopt;
-  if (subject.namespaces) return api::PolicyPeer{std::nullopt, *subject.namespaces, std::nullopt};
+  if (subject.namespaces) return api::PolicyPeer{std::nullopt, subject.namespaces, std::nullopt};
   return api::PolicyPeer{subject.pods->podSelector, subject.pods->namespaceSelector, std::nullopt};
 }
 
@@ -128,6 +128,12 @@ bool selectsNamespace(const api::ClusterPolicySubject& subject,
   if (namespaceLabels == nullptr || !isLegible(subject)) return false;
   const auto& selector = subject.namespaces ? *subject.namespaces : subject.pods->namespaceSelector;
   return selector.matches(*namespaceLabels);
+}
+
+bool selectsNamespace(const api::ClusterPolicySubject& subject, const World& world,
+                      std::string_view nameSpace) {
+  const auto labels = world.namespaces.find(nameSpace);
+  return selectsNamespace(subject, labels == world.namespaces.end() ? nullptr : &labels->second);
 }
 
 bool selectsWithin(const ClusterRules& rules, const Pod& pod, std::string_view network) {

@@ -49,6 +49,9 @@ struct ClusterRules {
 /// can't be read holds for nobody.
 [[nodiscard]] bool selectsNamespace(const api::ClusterPolicySubject& subject,
                                     const k8s::StringMap* namespaceLabels);
+/// The same by the world's labels.
+[[nodiscard]] bool selectsNamespace(const api::ClusterPolicySubject& subject, const World& world,
+                                    std::string_view nameSpace);
 /// Whether it holds for the pod's interface on the network, where it does for its namespace.
 [[nodiscard]] bool selectsWithin(const ClusterRules& rules, const Pod& pod,
                                  std::string_view network);

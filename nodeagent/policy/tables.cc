@@ -115,7 +115,8 @@ std::vector<std::string> sideRules(const Side& side) {
                                     "_ports return"};
   for (int passed = 0; passed < 2; ++passed) {
     for (std::string& rule :
-         std::vector<std::string>{ask, denied + " " + ask, denied + " goto " + side.denied}) {
+         std::vector<std::string>{ask, fmt::format("{} {}", denied, ask),
+                                  fmt::format("{} goto {}", denied, side.denied)}) {
       rules.push_back(std::move(rule));
     }
   }

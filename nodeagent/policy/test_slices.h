@@ -109,11 +109,8 @@ inline Slices ledgerOf(const std::vector<api::ClusterPodNetworkPolicy>& policies
 inline Slices allClusterSlices(const policy::World& world, const std::string& home,
                                std::uint64_t revision, std::size_t perSlice = 2) {
   Slices out;
-  const auto labels = world.namespaces.find(home);
   for (const auto& policy : world.clusterPolicies) {
-    const bool selects = policy::selectsNamespace(
-        policy.spec.subject, labels == world.namespaces.end() ? nullptr : &labels->second);
-    if (!selects) continue;
+    if (!policy::selectsNamespace(policy.spec.subject, world, home)) continue;
     for (auto& one : clusterSlicesOf(policy, home, world, revision, perSlice)) {
       out.push_back(std::move(one));
     }
