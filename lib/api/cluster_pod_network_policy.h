@@ -19,7 +19,7 @@ enum class ClusterPolicyTier : std::uint8_t { Admin, Baseline };
 /// Accept and Deny are last words; Pass leaves the rest of its tier out.
 enum class ClusterPolicyAction : std::uint8_t { Accept, Deny, Pass };
 
-/// Both must match; an empty one matches all.
+/// Both must match; an empty one matches all. No namespaceSelector is an empty one.
 struct NamespacedPods {
   k8s::LabelSelector namespaceSelector;
   k8s::LabelSelector podSelector;

@@ -151,6 +151,14 @@ TEST(ClusterPolicy, IsTheSameAfterItsJson) {
   EXPECT_EQ(again->spec, policy.spec);
 }
 
+TEST(ClusterPolicy, PodsOfAllNamespacesNeedNoSelectorOfThese) {
+  auto json = k8s::KindTraits<ClusterPodNetworkPolicy>::encode(good());
+  json["spec"]["subject"] = {{"pods", {{"podSelector", nlohmann::json::object()}}}};
+  const auto decoded = k8s::decodeText<ClusterPodNetworkPolicy>(json.dump());
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(decoded->spec.subject.pods, NamespacedPods{});
+}
+
 TEST(ClusterPolicy, WordsThatThereArentDontDecode) {
   auto json = k8s::KindTraits<ClusterPodNetworkPolicy>::encode(good());
   json["spec"]["ingress"][0]["action"] = "Log";

@@ -383,7 +383,7 @@ void describe(V& v, typename V::template Ref<PodNetworkPolicy> policy) {
 
 template <class V>
 void describe(V& v, typename V::template Ref<NamespacedPods> pods) {
-  v.required("namespaceSelector", pods.namespaceSelector);
+  v.field("namespaceSelector", pods.namespaceSelector);
   v.required("podSelector", pods.podSelector);
 }
 

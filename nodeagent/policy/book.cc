@@ -101,6 +101,7 @@ std::shared_ptr<const ClusterTold> toldOf(const api::ClusterPodNetworkPolicy& po
       }
     }
   }
+  out->spec = policy.spec;
   out->resolved = std::move(resolved);
   return out;
 }
@@ -122,7 +123,10 @@ void readCluster(const Slice& head, const Told* before, Told& into) {
     const bool isKnown = into.complete || isComplete(one, into.peers);
     if (isKnown) resolved.insert({one.podNetworkName, one.peer});
   }
-  const bool isSame = before != nullptr && before->cluster && before->cluster->resolved == resolved;
+  // A generation that another version of the controller wrote may say more.
+  const bool isSame = before != nullptr && before->cluster &&
+                      before->cluster->resolved == resolved &&
+                      before->cluster->spec == *head.head->clusterSpec;
   into.cluster =
       isSame ? before->cluster
              : toldOf({into.policy.metadata, *head.head->clusterSpec, {}}, std::move(resolved));

@@ -42,6 +42,7 @@ using Peers = std::map<std::pair<std::string, std::string>, std::shared_ptr<Memb
 
 /// What a policy of the cluster says on each of its networks.
 struct ClusterTold {
+  api::ClusterPodNetworkPolicySpec spec;  ///< as the head has it
   std::set<std::pair<std::string, std::string>>
       resolved;                                       ///< of Peers, those of whom all are known
   std::map<std::string, policy::ClusterRules> rules;  ///< by network

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from e2elib.cluster import REPOSITORY, Cluster
-from e2elib.objects import attachment, policy, policy_slice, service, vxlan
+from e2elib.objects import attachment, cluster_policy, policy, policy_slice, service, vxlan
 
 API = "multinet.dev/v1alpha1"
 PARTS = (
@@ -306,7 +306,16 @@ def test_whoever_places_a_pod_asks_for_no_network(cluster: Cluster) -> None:
 
 
 @pytest.mark.usefixtures("bound_nodes")
-@pytest.mark.parametrize("kind", ["podnetworks", "podnetworkattachments", "networkidentifiers"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "podnetworks",
+        "podnetworkattachments",
+        "networkidentifiers",
+        "podnetworkpolicies",
+        "clusterpodnetworkpolicies",
+    ],
+)
 @pytest.mark.parametrize("verb", ["create", "update", "patch", "delete"])
 def test_a_node_changes_no_network(cluster: Cluster, kind: str, verb: str) -> None:
     node = cluster.nodes[0]
@@ -385,6 +394,7 @@ def of_others() -> dict[str, dict[str, Any]]:
         "networkidentifiers": identifier,
         "podnetworkservices": json.loads(service("web", TENANT, "theirs")),
         "podnetworkpolicies": json.loads(policy("web", TENANT, "theirs")),
+        "clusterpodnetworkpolicies": json.loads(cluster_policy("guard", "theirs")),
         "podnetworkpolicyslices": policy_slice("web-12345678", TENANT, "theirs"),
     }
 
