@@ -35,18 +35,21 @@ TARGETS = {
     "tsan": ("lib_async_test", "lib_kube_test", "nodeagent_sandbox_test"),
 }
 
-# Cheap and telling ones first; the tests of time and of kills have the machine for themselves, but
-# for what is built beside the clusters.
+# Tests of time and of kills mostly wait; two at once leave each of them a processor.
+FAULTS = min(JOBS, 2)
+
+# Cheap and telling ones first; those of time and of kills have the machine for themselves, but for
+# what is built beside the clusters.
 RUNS = (
     # CRI is compared with the modules that the cluster's parts are built of.
     Run("release", "unit", needs_cluster=True),
     Run("release", "netns"),
     Run("release", "vm"),
-    Run("release", "fault", jobs=1),
+    Run("release", "fault", jobs=FAULTS),
     Run("release", "e2e", jobs=CLUSTERS, needs_cluster=True, mostly_waits=True),
     Run("asan", "tidy", times_nothing=True),
     Run("asan", "unit"),
-    Run("asan", "fault", jobs=1),
+    Run("asan", "fault", jobs=FAULTS),
     Run("asan", "fuzz"),
     Run("tsan", "unit", only="^(lib_async|lib_kube|nodeagent_sandbox)_test"),
 )

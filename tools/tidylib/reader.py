@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import venv
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ _NOT_IN_TESTS = (
     "-bugprone-empty-catch"
 )
 """Nobody copies a fixture, a test's vector may grow, and a peer may be cut off at any time."""
+
+
+_PRECOMPILED = re.compile(r" -Xclang -include(-pch)? -Xclang \S+| -include \S+/cmake_pch\.hxx")
 
 
 def _is_shipped(path: Path) -> bool:
@@ -52,9 +56,14 @@ class Reader:
             ) from error
         self._commands: dict[Path, dict[str, Any]] = {}
         for one in commands:
+            # Another clang can't read them, and a source includes what it uses.
+            one["command"] = _PRECOMPILED.sub("", one["command"])
             path = Path(one["file"])
             if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / "build"):
                 self._commands.setdefault(path, one)
+        self._place = self._build / "tidy"
+        self._place.mkdir(exist_ok=True)
+        (self._place / "compile_commands.json").write_text(json.dumps([*self._commands.values()]))
 
     def read(self, files: Sequence[Path], shipped: bool = False) -> int:
         """How many of these sources (all or, of those, what is shipped, where none is named) don't
@@ -137,11 +146,9 @@ class Reader:
 
     def _read(self, program: Path, path: Path) -> str:
         """What was found there; nothing where all is well."""
-        command = [str(program), "--quiet", "-p", str(self._build), str(path)]
-        # g++'s own warnings and precompiled headers, where its commands are used.
-        command += [
-            f"--extra-arg=-Wno-{name}" for name in ("unknown-warning-option", "ignored-gch")
-        ]
+        command = [str(program), "--quiet", "-p", str(self._place), str(path)]
+        # g++'s own warnings, where its commands are used.
+        command.append("--extra-arg=-Wno-unknown-warning-option")
         if not _is_shipped(path):
             command.append(f"--checks={_NOT_IN_TESTS}")
         try:
