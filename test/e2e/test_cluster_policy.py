@@ -14,14 +14,12 @@ from e2elib.networks import Networks
 from e2elib.objects import cluster_policy, interface, macvlan, policy, vxlan
 from e2elib.oracle import table
 from e2elib.pods import pod
-from e2elib.probing import Prober, Who, addresses_of, packets
-from e2elib.waiting import wait_until
+from e2elib.probing import Prober, Who, packets, probing
 
 TUNNEL, LAN = "tiers-vxlan", "tiers-macvlan"
 SHOP, GUEST = "tiers-shop", "tiers-guest"
 PODS = ((SHOP, "web", 0), (SHOP, "db", 1), (GUEST, "web", 1), (GUEST, "db", 0))
 FOLLOWED_WITHIN = 60.0  # mostly a second
-PATIENCE = 1.5
 POLICIES = "clusterpodnetworkpolicies"
 Allows = Callable[[Who, Who, str, int], bool]  # whom from, whom to, protocol, port
 
@@ -67,10 +65,8 @@ def pods(deployed: Cluster) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def prober(pods: Cluster) -> Iterator[Prober]:
-    nodes = {(namespace, name): pods.nodes[node] for namespace, name, node in PODS}
-    made = Prober(pods, nodes, addresses_of(pods, (SHOP, GUEST)))
-    yield made
-    made.close()
+    with probing(pods, PODS) as made:
+        yield made
 
 
 @pytest.fixture
@@ -81,20 +77,13 @@ def clean(pods: Cluster) -> Iterator[Cluster]:
 
 
 def expect(cluster: Cluster, programs: Path, prober: Prober, allows: Allows) -> None:
-    """All pairs by TCP, UDP and SCTP, twice in a row; and a person is told the same."""
+    """All pairs by TCP, UDP and SCTP; and a person is told the same."""
     asked = packets(prober.addresses)
 
     def may(one: Any) -> bool:
         return one.source == one.target or allows(one.source, one.target, one.protocol, one.port)
 
-    def holds() -> bool:
-        for _ in range(2):
-            got = prober.ask(asked, may, PATIENCE)
-            wrong = [f"{one}: {one in got}" for one in asked if may(one) != (one in got)]
-            assert not wrong, "\n".join(wrong[:20])
-        return True
-
-    wait_until(holds, FOLLOWED_WITHIN, "what policies say", 0.05)
+    prober.settle(asked, may, "what policies say")
     for network in (TUNNEL, LAN):
         for (source, target), yes in table(cluster, programs, network, "TCP", 80).items():
             wanted = source == target or allows(source, target, "TCP", 80)

@@ -17,9 +17,8 @@ from e2elib.networks import Networks
 from e2elib.objects import address, interface, macvlan, network, policy, vxlan
 from e2elib.pods import WAIT_FOR_END, pod
 from e2elib.oracle import table
-from e2elib.probing import Packet, Prober, Who, addresses_of, packets
+from e2elib.probing import Packet, Prober, Who, packets, probing
 from e2elib.talking import Talks, Way
-from e2elib.waiting import wait_until
 from e2elib.writing import Writer
 
 TUNNEL, BRIDGE, LAN = "policy-vxlan", "policy-bridge", "policy-macvlan"
@@ -37,7 +36,6 @@ SERVE = "echo ok >/tmp/index.html; httpd -p 8080 -h /tmp; " + WAIT_FOR_END
 RUNS = 3
 LISTENED = 3.0  # seconds; TCP says again within one what was lost
 FOLLOWED_WITHIN = 60.0  # mostly a second
-PATIENCE = 1.5  # of one look, of which TCP needs a part where all passes
 
 
 def serving(name: str, namespace: str, node: str) -> str:
@@ -86,10 +84,8 @@ def told(cluster: Cluster, who: Who, link: str = "net1") -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def prober(pods: Cluster) -> Iterator[Prober]:
-    nodes = {(namespace, name): pods.nodes[node] for namespace, name, node in PODS}
-    made = Prober(pods, nodes, addresses_of(pods, (OURS, THEIRS)))
-    yield made
-    made.close()
+    with probing(pods, PODS) as made:
+        yield made
 
 
 Allows = Callable[[Who, Who, str, int], bool]
@@ -97,8 +93,7 @@ ON = {(namespace, name): node for namespace, name, node in PODS}
 
 
 def expect(prober: Prober, allows: Allows, *networks: str) -> None:
-    """Twice in a row, so that what is on its way doesn't count; by TCP. A pod reaches itself, and by
-    a Bridge those of its node alone."""
+    """By TCP. A pod reaches itself, and by a Bridge those of its node alone."""
     names = networks or (TUNNEL,)
     asked = [
         one for one in packets(prober.addresses) if one.protocol == "TCP" and one.network in names
@@ -110,14 +105,7 @@ def expect(prober: Prober, allows: Allows, *networks: str) -> None:
         apart = one.network in BRIDGES and ON[one.source] != ON[one.target]
         return not apart and allows(one.source, one.target, one.family, one.port)
 
-    def holds() -> bool:
-        for _ in range(2):
-            got = prober.ask(asked, may, PATIENCE)
-            wrong = [f"{one}: {one in got}" for one in asked if may(one) != (one in got)]
-            assert not wrong, "\n".join(wrong[:20])
-        return True
-
-    wait_until(holds, FOLLOWED_WITHIN, f"what policies say on {', '.join(names)}", 0.05)
+    prober.settle(asked, may, f"what policies say on {', '.join(names)}")
 
 
 A, B = {"matchLabels": {"app": "a"}}, {"matchLabels": {"app": "b"}}

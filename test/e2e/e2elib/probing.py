@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from e2elib.cluster import Cluster
 from e2elib.objects import interface_sets
 from e2elib.places import pod_place
+from e2elib.waiting import wait_until
 
 Who = tuple[str, str]  # namespace, name
 PORTS = (80, 81)
@@ -36,6 +37,8 @@ _AGAIN = 0.2  # seconds until a datagram is sent again
 _QUIET = 0.3  # seconds that whoever is denied is listened to at least
 _LONGEST_TURN = 0.25
 _FILES = 8192
+_PATIENCE = 1.5  # of one look, of which TCP needs a part where all passes
+_SETTLED_WITHIN = 60.0  # mostly a second
 _SCTP = 132
 _INIT, _INIT_ACK, _ABORT = 1, 2, 6
 _SCTP_TAG = 0x4D554C54
@@ -109,6 +112,18 @@ def netns_of(cluster: Cluster, node: str, who: Who) -> int:
     return os.open(f"/proc/{pid}/root{place.netns}", os.O_RDONLY | os.O_CLOEXEC)
 
 
+@contextmanager
+def probing(cluster: Cluster, pods: Sequence[tuple[str, str, int]]) -> Iterator[Prober]:
+    """Of pods by namespace, name and the number of their node."""
+    nodes = {(namespace, name): cluster.nodes[node] for namespace, name, node in pods}
+    spaces = {namespace for namespace, _, _ in pods}
+    made = Prober(cluster, nodes, addresses_of(cluster, sorted(spaces)))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
 class Prober:
     """Serves at PORTS of each pod, and asks. Of one thread."""
 
@@ -130,6 +145,19 @@ class Prober:
         for who, netns in self.netns.items():
             with inside(netns):
                 self._serve(who)
+
+    def settle(self, asked: Sequence[Packet], says: Says, what: str) -> None:
+        """Until those are answered that should be, and no others; twice in a row, so that what is on
+        its way doesn't count."""
+
+        def holds() -> bool:
+            for _ in range(2):
+                got = self.ask(asked, says, _PATIENCE)
+                wrong = [f"{one}: {one in got}" for one in asked if says(one) != (one in got)]
+                assert not wrong, "\n".join(wrong[:20])
+            return True
+
+        wait_until(holds, _SETTLED_WITHIN, what, 0.05)
 
     def close(self) -> None:
         for one in self._kept:
