@@ -88,9 +88,12 @@ void endEarlier(const World& world, const k8s::ObjectKey& key, const ClusterPoli
   for (const auto* one : slicesIn(world, key)) {
     if (now != nullptr && one->policyUID == now->metadata.uid) continue;
     if (one->metadata.deleting()) continue;
-    outcome.writes.push_back(endOf(
-        *one, "its policy is gone",
-        {policyIsAnother(api::kClusterPodNetworkPolicyKind, {"", key.name}, one->policyUID)}));
+    const k8s::ObjectKey policy{"", key.name};
+    outcome.writes.push_back(
+        endOf(*one, "its policy is gone",
+              {now == nullptr
+                   ? policyIsGone(api::kClusterPodNetworkPolicyKind, policy)
+                   : policyIsAnother(api::kClusterPodNetworkPolicyKind, policy, one->policyUID)}));
   }
 }
 
@@ -119,10 +122,15 @@ void withdraw(const World& world, const std::string& nameSpace, const ClusterPol
 Outcome decideIn(const World& world, const k8s::ObjectKey& key, const Parts* parts) {
   Outcome outcome;
   const auto* policy = world.find<ClusterPolicy>(key.name);
-  if (policy == nullptr || parts == nullptr) endEarlier(world, key, policy, outcome);
-  if (policy == nullptr) return outcome;
+  if (policy == nullptr) {
+    endEarlier(world, key, nullptr, outcome);
+    return outcome;
+  }
   const Place place = placeIn(world, key.nameSpace, *policy);
   if (place == Place::Unknown) return outcome;
+  // One that was made again: pods are held to the one before until nodes are told of it.
+  const bool isTold = place != Place::Here || headOf(world, ownerIn(key.nameSpace, *policy));
+  if (isTold && parts == nullptr) endEarlier(world, key, policy, outcome);
   if (place != Place::Here) {
     withdraw(world, key.nameSpace, *policy, place, outcome);
     return outcome;

@@ -204,6 +204,22 @@ TEST(ClusterPolicies, ThatAreGoneTakeTheirSlicesWithThemOnceTheServerSaysSo) {
   EXPECT_THAT(shop.slices(), IsEmpty());
 }
 
+TEST(ClusterPolicies, OneMadeAgainIsToldBeforeTheOneBeforeGoes) {
+  PolicyShop shop;
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.put(guard());
+  shop.converge();
+  auto again = guard();
+  again.metadata.uid = "uid-another";
+  shop.put(again);
+  EXPECT_EQ(shop.fewestHeads("default"), 1U);
+  for (const auto& one : shop.slices()) {
+    if (one.head) {
+      EXPECT_EQ(one.policyUID, "uid-another");
+    }
+  }
+}
+
 TEST(ClusterPolicies, ALeaderWhoKnowsNothingElseTakesNothingAway) {
   PolicyShop shop;
   shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});

@@ -19,7 +19,8 @@ void endEarlier(const World& world, const k8s::ObjectKey& key, const Policy* now
     if (one->metadata.deleting()) continue;
     outcome.writes.push_back(
         endOf(*one, "its policy is gone",
-              {policyIsAnother(api::kPodNetworkPolicyKind, key, one->policyUID)}));
+              {now == nullptr ? policyIsGone(api::kPodNetworkPolicyKind, key)
+                              : policyIsAnother(api::kPodNetworkPolicyKind, key, one->policyUID)}));
   }
 }
 
@@ -46,8 +47,13 @@ Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts
                const Moment& now) {
   Outcome outcome;
   const auto* policy = world.find<Policy>(key);
-  if (policy == nullptr || parts == nullptr) endEarlier(world, key, policy, outcome);
-  if (policy == nullptr) return outcome;
+  if (policy == nullptr) {
+    endEarlier(world, key, nullptr, outcome);
+    return outcome;
+  }
+  // One that was made again: pods are held to the one before until nodes are told of it.
+  const bool isTold = headOf(world, wishFor(*policy).owner) != nullptr;
+  if (isTold && parts == nullptr) endEarlier(world, key, policy, outcome);
   PolicyStanding standing;
   if (policy->undecodable.empty()) {
     auto wish = wishFor(*policy);

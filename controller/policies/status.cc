@@ -132,13 +132,15 @@ std::string whyNot(const api::PodInterface& interface, bool knows) {
 
 /// Whether the node of a pod has committed this generation of the policy.
 bool knows(const World& world, const Judged& policy, const Pod& pod) {
-  // What a node held it goes on to hold, whatever the counts in the head.
-  if (policy.status.conditions.isTrueAt("Enforced", policy.metadata.generation)) return true;
   const auto* head = policy.headIn(pod.metadata.nameSpace);
+  if (head == nullptr || head->head->policyGeneration != policy.metadata.generation) return false;
+  // What a node held it goes on to hold, whatever the counts in the head.
+  const auto* told = policy.status.conditions.find("Enforced");
+  const bool wasHeld = told != nullptr && told->reason == "Enforced" &&
+                       policy.status.conditions.isTrueAt("Enforced", policy.metadata.generation);
+  if (wasHeld) return true;
   const auto* node = world.find<NodeSet>(pod.spec.nodeName);
-  return head != nullptr && node != nullptr &&
-         head->head->policyGeneration == policy.metadata.generation &&
-         reaches(node->status.policyRevision, head->metadata.resourceVersion);
+  return node != nullptr && reaches(node->status.policyRevision, head->metadata.resourceVersion);
 }
 
 void add(const World& world, const Judged& policy, const Pod& pod, const InterfaceSet& set,

@@ -80,6 +80,26 @@ class PolicyShop : public Cluster {
     ADD_FAILURE() << "it doesn't converge";
     return count;
   }
+  /// Likewise; the fewest heads of a namespace that stood after any of the writes.
+  std::size_t fewestHeads(const std::string& nameSpace) {
+    const auto heads = [&] {
+      return static_cast<std::size_t>(std::ranges::count_if(slices(), [&](const auto& one) {
+        return one.head && one.metadata.nameSpace == nameSpace;
+      }));
+    };
+    std::size_t fewest = heads();
+    for (int turn = 0; turn < 20; ++turn) {
+      const auto writes = look();
+      if (writes.empty()) return fewest;
+      for (const auto& write : writes) {
+        apply(write);
+        fewest = std::min(fewest, heads());
+      }
+      pass(std::chrono::seconds(2));
+    }
+    ADD_FAILURE() << "it doesn't converge";
+    return fewest;
+  }
   /// Another leader, who has read all there is.
   void elect() {
     planner_ = std::make_unique<Planner>(reconcilers());

@@ -156,6 +156,10 @@ Write endOf(const PolicySlice& slice, const std::string& why, std::vector<Premis
   return deletionOf(api::kPodNetworkPolicySliceKind, slice.metadata, why, std::move(premises));
 }
 
+Premise policyIsGone(const k8s::Kind& kind, const k8s::ObjectKey& key) {
+  return {kind, key, [](const simdjson::dom::element&) { return true; }};
+}
+
 Premise policyIsAnother(const k8s::Kind& kind, const k8s::ObjectKey& key, const std::string& uid) {
   return {kind, key, [uid](const simdjson::dom::element& there) {
             std::string_view now;

@@ -41,6 +41,9 @@ void writeSlices(const World& world, const Wish& wish, Outcome& outcome);
 [[nodiscard]] Write endOf(const PolicySlice& slice, const std::string& why,
                           std::vector<Premise> premises = {});
 
+/// No policy of that name is there, as far as it was when it was decided: one that was made again
+/// ends what was told of the one before by itself.
+[[nodiscard]] Premise policyIsGone(const k8s::Kind& kind, const k8s::ObjectKey& key);
 /// The policy isn't there, or is another one.
 [[nodiscard]] Premise policyIsAnother(const k8s::Kind& kind, const k8s::ObjectKey& key,
                                       const std::string& uid);

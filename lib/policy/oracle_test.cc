@@ -163,6 +163,12 @@ bool isPodOf(const World& world, const IpAddress& address, const k8s::LabelSelec
 
 enum class Fit { No, Yes, Illegible };
 
+/// By an address of a link anybody sends, and by one of many anybody is met.
+bool mayBeAnybody(const IpAddress& other, PolicyType type) {
+  if (inside("fe80::/10", other)) return true;
+  return type == PolicyType::Egress && (inside("ff00::/8", other) || inside("224.0.0.0/3", other));
+}
+
 Fit peersFit(const World& world, const std::vector<api::ClusterPolicyPeer>& peers,
              const IpAddress& other) {
   Fit out = Fit::No;
@@ -254,8 +260,17 @@ std::optional<bool> tierSays(const World& world, api::ClusterPolicyTier tier,
            std::tie(other.priority, other.policy, other.at);
   });
   for (const auto& one : rules) {
-    const Fit peers = peersFit(world, one.rule->peers, question.other);
-    const Fit protocols = protocolsFit(one.rule->protocols, question.receiver, packet);
+    Fit peers = peersFit(world, one.rule->peers, question.other);
+    Fit protocols = protocolsFit(one.rule->protocols, question.receiver, packet);
+    const bool meansPods = std::any_of(one.rule->peers.begin(), one.rule->peers.end(),
+                                       [](const auto& peer) { return peer.networks.empty(); });
+    if (one.rule->action == api::ClusterPolicyAction::Deny && peers == Fit::No && meansPods &&
+        mayBeAnybody(question.other, question.type)) {
+      peers = Fit::Yes;
+      for (const auto& protocol : one.rule->protocols) {
+        if (!protocol.destinationNamedPort.empty() && packet.protocol) protocols = Fit::Yes;
+      }
+    }
     const bool accepts = one.rule->action == api::ClusterPolicyAction::Accept;
     if (peers == Fit::Illegible || protocols == Fit::Illegible) {
       if (accepts) continue;

@@ -39,6 +39,7 @@ class Draw {
   Packet packet() {
     Packet out{address(), address(), std::nullopt, 0};
     while (out.destination.family() != out.source.family()) out.destination = address();
+    if (oneIn(10)) addUnnamed(out);
     if (oneIn(6)) return out;
     out.protocol = of(protocols_);
     out.port = of(std::vector<std::uint16_t>{1, 79, 80, 81, 443, 8080, 65535});
@@ -145,6 +146,14 @@ class Draw {
   }
 
  private:
+  /// An end that no pod's addresses tell.
+  void addUnnamed(Packet& packet) {
+    const bool isV6 = packet.source.family() == IpFamily::V6;
+    if (isV6 && oneIn(2)) packet.source = ip("fe80::7");
+    if (oneIn(2)) return;
+    packet.destination = ip(isV6 ? of(std::vector<std::string>{"fe80::1", "ff02::fb"})
+                                 : of(std::vector<std::string>{"224.0.0.251", "255.255.255.255"}));
+  }
   k8s::StringMap labels() {
     k8s::StringMap out;
     if (!oneIn(4)) out["app"] = of(words_);

@@ -1,7 +1,9 @@
 #include "lib/policy/tiers.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -70,6 +72,26 @@ bool addPorts(const api::ClusterPolicyProtocol& protocol, std::vector<api::Polic
   return ways == 1 && legible;
 }
 
+/// Addresses by which pods are reached, or send, though none of a pod's own is among them: those of
+/// a link, and on egress those of many.
+constexpr std::array kUnnamed{"fe80::/10", "ff00::/8", "224.0.0.0/3"};
+
+/// Whom the last rule denies it denies by these too. The name of a port tells nothing there: all of
+/// its protocol.
+void denyUnnamed(bool egress, std::vector<ClusterRule>& out) {
+  const auto isPods = [](const api::PolicyPeer& peer) { return !peer.ipBlock; };
+  if (!std::ranges::any_of(out.back().rule.peers, isPods)) return;
+  ClusterRule rule = out.back();
+  rule.rule.peers.clear();
+  for (const char* block : std::span(kUnnamed).first(egress ? kUnnamed.size() : 1)) {
+    rule.rule.peers.push_back({std::nullopt, std::nullopt, api::PolicyIpBlock{block, {}}});
+  }
+  for (api::PolicyPort& port : rule.rule.ports) {
+    if (port.port && !port.port->name.empty()) port = {port.protocol, std::nullopt, std::nullopt};
+  }
+  out.push_back(std::move(rule));
+}
+
 void addRule(const api::ClusterPolicyRule& from, std::size_t at, bool egress,
              std::vector<ClusterRule>& out) {
   ClusterRule rule{at, from.name, from.action, {}};
@@ -83,7 +105,9 @@ void addRule(const api::ClusterPolicyRule& from, std::size_t at, bool egress,
     rule.action = ClusterPolicyAction::Deny;
     rule.rule = {};
   }
+  const bool denies = rule.action == ClusterPolicyAction::Deny;
   out.push_back(std::move(rule));
+  if (denies && legible) denyUnnamed(egress, out);
 }
 
 bool isLegible(const api::ClusterPolicySubject& subject) {

@@ -37,7 +37,9 @@ struct ClusterRules {
   }
 };
 
-/// A rule that can't be read accepts nobody; one that denies or passes denies everybody.
+/// A rule that can't be read accepts nobody; one that denies or passes denies everybody. One that
+/// denies pods is followed by another of its place, for addresses of a link, and on egress of many:
+/// by these a pod is reached, and nobody is known.
 [[nodiscard]] ClusterRules rulesOf(const api::ClusterPodNetworkPolicy& policy);
 
 /// Whether it is asked before the other: by tier, priority, name.

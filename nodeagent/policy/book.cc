@@ -5,6 +5,7 @@
 #include <limits>
 #include <span>
 
+#include "lib/base/encoding.h"
 #include "lib/kube/store.h"
 #include "lib/policy/key.h"
 #include "lib/policy/peers.h"
@@ -35,6 +36,11 @@ std::uint64_t revisionOf(const Slice& slice) {
   return kube::revisionOf(slice.metadata.resourceVersion);
 }
 
+/// The sum of them all is that of the same entries in any order.
+std::uint64_t digestOf(const api::PolicyMember& member) {
+  return fnv1a(member.port ? member.address + " " + std::to_string(*member.port) : member.address);
+}
+
 std::shared_ptr<Members> membersOf(Slices from, const std::string& uid, const std::string& hash,
                                    std::uint64_t& version) {
   auto out = std::make_shared<Members>();
@@ -42,6 +48,7 @@ std::shared_ptr<Members> membersOf(Slices from, const std::string& uid, const st
   for (const auto& slice : from) {
     for (const api::PolicyMember& member : slice->members->entries) {
       ++out->count;
+      out->digest += digestOf(member);
       const auto address = IpAddress::parse(member.address);
       if (!address) continue;
       if (!member.port) {
@@ -276,10 +283,25 @@ BookChange Book::update(const std::string& nameSpace, Slices slices, BootTime no
   space.ledger = ledgerIn(space.slices);
   if (members) return {BookChange::What::Members, *std::move(members)};
   space.told = read(space.slices, space.told, version_);
-  std::erase_if(space.holdings,
-                [&](const auto& holding) { return !space.told.contains(holding.first); });
+  std::erase_if(space.holdings, [&](const auto& holding) {
+    const ToldPtr& held = holding.second.held;
+    return !space.told.contains(holding.first) && (held == nullptr || held->cluster == nullptr);
+  });
   for (const auto& [name, told] : space.told) take(space.holdings[name], told, isFirst, now);
   return {BookChange::What::All, {}};
+}
+
+bool Book::release(const std::string& nameSpace,
+                   const std::function<bool(const std::string& uid)>& isThere) {
+  const auto found = spaces_.find(nameSpace);
+  if (found == spaces_.end()) return false;
+  Space& space = found->second;
+  const std::size_t released = std::erase_if(space.holdings, [&](const auto& holding) {
+    if (space.told.contains(holding.first)) return false;
+    const std::string& uid = holding.second.held->uid;
+    return space.ledger.contains(uid) || !isThere(uid);
+  });
+  return released > 0;
 }
 
 /// By name. Both are in the order of their addresses in memory.
@@ -371,12 +393,14 @@ bool Book::shift(const Shift& shift, std::vector<BookChange::OnNetwork>& out) {
   // First who comes, so that one which only changes its slice stays.
   for (const auto& [gone, come] : shift.slices) {
     for (const auto& entry : differing(entriesOf(gone), entriesOf(come)).second) {
+      members.digest += digestOf(entry);
       const auto [named, address] = touch(entry);
       if (named != nullptr) ++named->members[address];
     }
   }
   for (const auto& [gone, come] : shift.slices) {
     for (const auto& entry : differing(entriesOf(gone), entriesOf(come)).first) {
+      members.digest -= digestOf(entry);
       const auto [named, address] = touch(entry);
       if (named != nullptr && --named->members[address] == 0) named->members.erase(address);
     }
@@ -464,6 +488,37 @@ ToldPtr Book::defaultOf(const std::string& nameSpace, const NetworkUid& network)
 bool Book::isInLedger(const std::string& nameSpace, const std::string& uid) const {
   const auto space = spaces_.find(nameSpace);
   return space != spaces_.end() && space->second.ledger.contains(uid);
+}
+
+std::optional<std::string> Book::toldLater(const std::string& nameSpace, const std::string& uid,
+                                           const std::string& network) const {
+  const auto toldOf = [&](const Space& space) -> const Told* {
+    const auto is = [&](const auto& one) { return one.second->uid == uid; };
+    const auto found = std::ranges::find_if(space.told, is);
+    return found == space.told.end() ? nullptr : found->second.get();
+  };
+  const auto digest = [&](const Told& told) {
+    std::map<std::string, std::uint64_t> out;
+    for (const auto& [at, members] : told.peers) {
+      if (at.first == network && members->count > 0) out.emplace(at.second, members->digest);
+    }
+    return out;
+  };
+  const auto at = spaces_.find(nameSpace);
+  const Told* own = at == spaces_.end() ? nullptr : toldOf(at->second);
+  if (own == nullptr) return std::nullopt;
+  std::optional<std::string> latest;
+  std::uint64_t revision = own->revision;
+  for (const auto& [name, space] : spaces_) {
+    const Told* other = toldOf(space);
+    if (other == nullptr || other->revision <= revision || other->generation != own->generation ||
+        !other->complete || digest(*other) == digest(*own)) {
+      continue;
+    }
+    latest = name;
+    revision = other->revision;
+  }
+  return latest;
 }
 
 std::vector<ToldPtr> Book::all() const {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,6 +37,7 @@ struct Members {
   policy::Named all{};  ///< of a peer without a port's name
   std::map<std::uint16_t, policy::Named> byPort{};  ///< of one with it
   std::size_t count = 0;                            ///< entries, those that can't be read too
+  std::uint64_t digest = 0;                         ///< of these, in whatever order
 };
 /// By network and policy::peerHash.
 using Peers = std::map<std::pair<std::string, std::string>, std::shared_ptr<Members>>;
@@ -92,6 +94,11 @@ class Book {
 
   /// All slices of a namespace, in any order.
   BookChange update(const std::string& nameSpace, Slices slices, BootTime now);
+  /// A policy of the cluster whose head went holds on where that wasn't said to be the end of it:
+  /// till the ledger has it, so that it selects the namespace no more, or it isn't there itself.
+  /// Whether any holds no more. After each update(), and where policies of the cluster changed.
+  bool release(const std::string& nameSpace,
+               const std::function<bool(const std::string& uid)>& isThere);
   /// What was told of other namespaces isn't kept.
   void keepOnly(const std::set<std::string>& nameSpaces);
   [[nodiscard]] bool knows(const std::string& nameSpace) const {
@@ -110,6 +117,11 @@ class Book {
   /// Whether the namespace's ledger has that policy of the cluster: if it selects the namespace its
   /// head is there.
   [[nodiscard]] bool isInLedger(const std::string& nameSpace, const std::string& uid) const;
+  /// A namespace that was told later than this one who a policy's peers on a network are, and of
+  /// others; nothing: there is none.
+  [[nodiscard]] std::optional<std::string> toldLater(const std::string& nameSpace,
+                                                     const std::string& uid,
+                                                     const std::string& network) const;
   /// Of all that was told: the newest heads, those that don't hold for all pods yet too.
   [[nodiscard]] std::vector<ToldPtr> all() const;
   /// Of those the ones that don't.

@@ -411,6 +411,11 @@ class Life {
       Slices all = both(spaces[space], defaultSlices("blue", "n", space, world_));
       all = both(std::move(all), allClusterSlices(world_, space, ++revision_));
       out.push_back(book.update(space, std::move(all), kNow));
+      const bool isReleased = book.release(space, [&](const std::string& uid) {
+        return std::ranges::any_of(world_.clusterPolicies,
+                                   [&](const auto& one) { return one.metadata.uid == uid; });
+      });
+      if (isReleased) out.push_back({BookChange::What::All, {}});
     }
     return out;
   }

@@ -102,8 +102,19 @@ TEST(Clients, AreNotAdmittedToPortsByWhatProtocolsWithoutPortsMay) {
   // No selector means who isn't on the network.
   const policy::ClusterRules ofPods = clusterRule(api::ClusterPolicyAction::Deny, 80);
   subject.cluster = {&ofPods};
-  EXPECT_THAT(admitted(), ElementsAre(Admission{std::nullopt, 0, 0, range("0.0.0.0/0")},
-                                      Admission{std::nullopt, 0, 0, range("::/0")}));
+  const auto admits = [&](const std::string& client, Protocol protocol, std::uint16_t port) {
+    return std::ranges::any_of(admitted(), [&](const Admission& one) {
+      const bool isPort =
+          !one.protocol || (one.protocol == protocol && one.first <= port && port <= one.last);
+      return isPort && one.clients.first <= ip(client) && ip(client) <= one.clients.last;
+    });
+  };
+  for (const char* const client : {"192.0.2.7", "10.20.0.9", "2001:db8::7"}) {
+    EXPECT_TRUE(admits(client, Protocol::TCP, 80)) << client;
+    EXPECT_TRUE(admits(client, Protocol::UDP, 80)) << client;
+  }
+  EXPECT_FALSE(admits("fe80::7", Protocol::TCP, 80)) << "an address of a link is anybody's";
+  EXPECT_TRUE(admits("fe80::7", Protocol::TCP, 81));
 }
 
 TEST(Clients, AreNotAdmittedByWhoHasNoRoomForPermits) {

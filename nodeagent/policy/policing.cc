@@ -169,6 +169,7 @@ void Policing::refresh() {
     if (readPolicies(space, now)) changed.insert(space);
   }
   book_.keepOnly(spaces);
+  hearSpeakers(now);
   for (const auto& [intent, member] : members_) {
     if (changed.contains(member.pod.pod.namespaceName)) dirtyOf(member);
   }
@@ -192,6 +193,12 @@ bool Policing::readPolicies(const std::string& space, BootTime now) {
   auto slices = caches_.policiesOf(space);
   if (!slices) return false;
   const BookChange change = book_.update(space, *std::move(slices), now);
+  areApart_ = areApart_ || change.what != BookChange::What::Nothing;
+  const auto policies = caches_.clusterPolicies();
+  const bool isReleased = book_.release(space, [&](const std::string& uid) {
+    return !policies || std::ranges::any_of(
+                            *policies, [&](const auto& one) { return one->metadata.uid == uid; });
+  });
   for (const BookChange::OnNetwork& one : change.members) {
     for (auto& [uid, network] : networks_) {
       if (network.name != one.network) continue;
@@ -205,7 +212,31 @@ bool Policing::readPolicies(const std::string& space, BootTime now) {
       }
     }
   }
-  return change.what == BookChange::What::All;
+  return isReleased || change.what == BookChange::What::All;
+}
+
+/// All namespaces are told of a policy's peers alike, but not at one moment; and one that is about
+/// to go is told no more.
+void Policing::hearSpeakers(BootTime now) {
+  if (!std::exchange(areApart_, false)) return;
+  for (auto& [uid, network] : networks_) {
+    for (auto& [policy, speaker] : network.speakers) {
+      speaker.after = speaker.isForAll ? book_.toldLater(speaker.nameSpace, policy, network.name)
+                                       : std::nullopt;
+      if (!speaker.after) {
+        speaker.since.reset();
+        continue;
+      }
+      areApart_ = true;
+      if (!speaker.since) speaker.since = now;
+      const BootTime until = *speaker.since + options_.speakerPatience;
+      if (until > now) {
+        lookAt(until);
+      } else {
+        network.dirty = true;
+      }
+    }
+  }
 }
 
 void Policing::readNetworks() {

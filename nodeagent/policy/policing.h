@@ -67,6 +67,8 @@ struct PolicingOptions {
   Duration gather = std::chrono::milliseconds(10);
   /// How long a pod waits for the rest of what its policies say.
   Duration joinPatience = std::chrono::seconds(1);
+  /// How long the namespace that speaks for a policy of the cluster may be told less than others.
+  Duration speakerPatience = std::chrono::seconds(1);
   /// How long running pods wait for it, where a policy is new.
   Duration patience = std::chrono::seconds(5);
   /// What the kernel refused is tried again.
@@ -184,7 +186,9 @@ class Policing final : public attach::Policies {
   /// all.
   struct Speaker {
     std::string nameSpace;
-    bool isForAll = false;  ///< none has another generation
+    bool isForAll = false;               ///< none has another generation
+    std::optional<BootTime> since{};     ///< since then another namespace was told more
+    std::optional<std::string> after{};  ///< that one is to speak, since this one isn't told it
   };
   /// One network, as it was last compiled.
   struct Network {
@@ -226,6 +230,7 @@ class Policing final : public attach::Policies {
   void refresh();
   void readPod(Member& member, const std::shared_ptr<const k8s::Pod>& pod);
   [[nodiscard]] bool readPolicies(const std::string& space, BootTime now);
+  void hearSpeakers(BootTime now);
   void readNetworks();
   void findEnds();
   void dirtyOf(const Member& member);
@@ -287,7 +292,8 @@ class Policing final : public attach::Policies {
   std::map<NetworkUid, std::set<IpAddress>> gatewayAddresses_;  ///< of those, and of others
   std::map<NetworkUid, Written> written_;
   bool recovered_ = false;
-  BootTime metBy_{};  ///< see PolicingOptions::meeting
+  BootTime metBy_{};       ///< see PolicingOptions::meeting
+  bool areApart_ = false;  ///< namespaces may have been told otherwise than those that speak
   std::uint64_t compiled_ = 0;
   std::uint64_t toldRevision_ = 0;
   std::optional<BootTime> lookAt_;

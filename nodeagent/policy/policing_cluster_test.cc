@@ -180,6 +180,7 @@ TEST_F(PolicingClusterTest, WhoIsntSelectedAnyMoreIsLetGo) {
   EXPECT_TRUE(eventually([&] { return !isolates("db") && said("db") == "none"; }));
   tell({guard()}, "shop", 10);
   EXPECT_TRUE(eventually([&] { return isolates("db"); }));
+  make({});
   tell({}, "shop", 11);
   EXPECT_TRUE(eventually([&] { return !isolates("db"); })) << "the policy is gone";
 }
@@ -194,6 +195,7 @@ TEST_F(PolicingClusterTest, OfTwoWithOnePriorityTheFirstByNameDecides) {
   ASSERT_TRUE(attach("db"));
   EXPECT_TRUE(isolates("db"));
   EXPECT_TRUE(allows("10.0.0.2", "db"));
+  make({guard("b"), accepts("c")});
   tell({guard("b"), accepts("c")}, "shop", 9);
   EXPECT_TRUE(eventually([&] { return !allows("10.0.0.2", "db"); }));
 }
@@ -290,6 +292,53 @@ TEST_F(PolicingClusterTest, OfTwoNamespacesOneSpeaksForBoth) {
     const policy::Packet packet{ip("10.0.0.99"), ip("10.0.0.1"), api::Protocol::TCP, 80};
     return held && policy::allows(held->program, packet, nullptr, &key);
   }));
+}
+
+/// As where it is about to go, and nothing may be created in it.
+TEST_F(PolicingClusterTest, OneThatIsToldNoMoreDoesntSpeakForOthers) {
+  world_.namespaces["ops"] = {};
+  setPod("db", "db");
+  setPod("far", "db");
+  make({guard()});
+  tell({guard()}, "shop");
+  tell({guard()}, "ops");
+  ASSERT_TRUE(attach("db"));
+  Policeable far = policeable("far");
+  far.pod.namespaceName = "ops";
+  ASSERT_TRUE(ask(far).get());
+  ASSERT_TRUE(policing_.hold(IntentId("i-far"), {port("far")}, {}));
+  EXPECT_TRUE(eventually([&] { return revision() == 7; }));
+  world_.pods.push_back(policy::testing::pod("shop", "w9", {{"app", "web"}}, {ip("10.0.0.99")}));
+  tell({guard()}, "ops", 8);
+  EXPECT_TRUE(eventually([&] { return revision() == 0; })) << "what isn't held is not told";
+  EXPECT_TRUE(allows("10.0.0.99", "db"));
+  clock_.advance(seconds(1));
+  EXPECT_TRUE(eventually([&] { return !allows("10.0.0.99", "db"); }));
+  EXPECT_TRUE(eventually([&] { return revision() == 8; }));
+}
+
+/// Its pod is gone from the API and runs on: the controller takes what was told of the namespace.
+TEST_F(PolicingClusterTest, APodThatRunsOnIsHeldAsLongAsThePolicyIsThere) {
+  setPod("db", "db");
+  make({guard()});
+  tell({guard()});
+  ASSERT_TRUE(attach("db"));
+  ASSERT_FALSE(allows("10.0.0.2", "db"));
+  setPolicies({});
+  ASSERT_TRUE(eventually([&] { return policing_.counts().policies == 0; }));
+  EXPECT_FALSE(allows("10.0.0.2", "db"));
+  make({});
+  EXPECT_TRUE(eventually([&] { return allows("10.0.0.2", "db"); }));
+}
+
+TEST_F(PolicingClusterTest, OneWhoseNamespaceIsntSelectedAnyMoreIsLetGo) {
+  setPod("db", "db");
+  make({guard()});
+  tell({guard()});
+  ASSERT_TRUE(attach("db"));
+  ASSERT_FALSE(allows("10.0.0.2", "db"));
+  setPolicies(testing::ledgerOf({guard()}, "shop"));
+  EXPECT_TRUE(eventually([&] { return allows("10.0.0.2", "db"); }));
 }
 
 }  // namespace

@@ -25,11 +25,14 @@ struct Policing::Question {
   std::map<const policy::Pod*, std::vector<ToldPtr>> clusterOf;  ///< as its namespace was told
 
   /// Gives subjects the rules of the cluster, of one namespace's word where that is to be had.
-  void addCluster(const std::string& network, std::map<std::string, Speaker>& speakers);
+  /// One who was told less than others for longer than `patience` speaks no more.
+  void addCluster(const std::string& network, std::map<std::string, Speaker>& speakers,
+                  BootTime now, Duration patience);
 };
 
 void Policing::Question::addCluster(const std::string& network,
-                                    std::map<std::string, Speaker>& speakers) {
+                                    std::map<std::string, Speaker>& speakers, BootTime now,
+                                    Duration patience) {
   // By UID, those of one generation by namespace.
   std::map<std::string, std::map<std::int64_t, std::map<std::string, ToldPtr>>> words;
   for (const auto& [pod, of] : clusterOf) {
@@ -42,7 +45,11 @@ void Policing::Question::addCluster(const std::string& network,
     Speaker& speaker = speakers[uid];
     const bool isThere = std::ranges::any_of(
         generations, [&](const auto& one) { return one.second.contains(speaker.nameSpace); });
-    if (!isThere) speaker.nameSpace = generations.rbegin()->second.begin()->first;
+    if (!isThere) speaker = {generations.rbegin()->second.begin()->first};
+    const bool isLate = speaker.since && *speaker.since + patience <= now;
+    if (isLate && speaker.after && generations.rbegin()->second.contains(*speaker.after)) {
+      speaker = {*speaker.after};
+    }
     speaker.isForAll = generations.size() == 1;
   }
   for (policy::Subject& subject : subjects) {
@@ -105,7 +112,7 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network)
                          [](const ToldPtr& told) { return told->cluster == nullptr; });
     if (auto told = book_.defaultOf(space, uid)) question.defaults.emplace(space, std::move(told));
   }
-  question.addCluster(network.name, network.speakers);
+  question.addCluster(network.name, network.speakers, clock_.now(), options_.speakerPatience);
   return question;
 }
 

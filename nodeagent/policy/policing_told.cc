@@ -83,8 +83,11 @@ std::uint64_t Policing::revision() const {
   for (const ToldPtr& told : book_.waiting()) missing.insert(told->revision);
   const auto all = book_.all();
   for (const auto& [uid, network] : networks_) {
-    if (!network.dirty && !isUnmet(network, uid)) continue;
+    const bool isDue = network.dirty || isUnmet(network, uid);
     for (const ToldPtr& told : all) {
+      const auto speaker = network.speakers.find(told->uid);
+      const bool isBehind = speaker != network.speakers.end() && speaker->second.since;
+      if (!isDue && !isBehind) continue;
       const auto& names = told->policy.spec.podNetworkNames;
       const bool isOf =
           told->network == network.name || std::ranges::find(names, network.name) != names.end();

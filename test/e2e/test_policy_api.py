@@ -229,14 +229,43 @@ def test_slices_are_the_controllers(red: tuple[Cluster, str]) -> None:
     cluster, namespace = red
     forged = json.dumps(policy_slice("forged-12345678", namespace, "red"))
     code, err = try_out(cluster, forged)
-    assert code != 0 and "are written by Multinet's controller alone" in err, err
+    assert code != 0 and "are written and deleted by Multinet's controller alone" in err, err
     cluster.apply(policy("db", namespace, "red"))
     head = heads(cluster, namespace, "db", 1)[0]["metadata"]["name"]
     for patch in ({"head": {"peers": []}}, {"metadata": {"labels": {"a": "b"}}}):
         code, _, err = cluster.kubectl_try(
             "patch", "pnps", head, "-n", namespace, "--type=merge", "-p", json.dumps(patch)
         )
-        assert code != 0 and "are written by Multinet's controller alone" in err, err
+        assert code != 0 and "are written and deleted by Multinet's controller alone" in err, err
+
+
+def test_who_has_all_rights_of_a_namespace_opens_nothing(red: tuple[Cluster, str]) -> None:
+    """What nodes are told and what they tell isn't taken away to undo what an admin wrote."""
+    cluster, namespace = red
+    cluster.apply(policy("db", namespace, "red"))
+    cluster.apply(pod("one", namespace, networks="red"))
+    cluster.wait_pod_ready("one", namespace)
+    head = heads(cluster, namespace, "db", 1)[0]["metadata"]["name"]
+    rights = ("--verb=*", "--resource=*.multinet.dev", "-n", namespace)
+    cluster.kubectl("create", "role", "all", *rights)
+    cluster.kubectl("create", "rolebinding", "all", "--role=all", "--user=eve", "-n", namespace)
+    pods = [one["metadata"]["name"] for one in cluster.items("podinterfacesets", namespace)]
+    assert pods
+    for kind, name in (("podnetworkpolicyslices", head), ("podinterfacesets", pods[0])):
+        for what in ((name,), ("--all",)):
+            code, _, err = cluster.kubectl_try(
+                *("delete", kind, *what, "-n", namespace, "--wait=false", "--as=eve")
+            )
+            assert code != 0 and "alone; " in err, err
+    code, _, err = cluster.kubectl_try(
+        *("patch", "podinterfacesets", pods[0], "-n", namespace, "--as=eve"),
+        *("--type=merge", "-p", '{"interfaces": []}'),
+    )
+    assert code != 0 and "written by the nodes of their pods alone" in err, err
+    cluster.kubectl("delete", "podnetworkpolicies", "db", "-n", namespace, "--as=eve")
+    cluster.wait(
+        lambda: not slices(cluster, namespace, "db"), FOLLOWED_WITHIN, "its slices to go with it"
+    )
 
 
 def slices(cluster: Cluster, namespace: str, name: str) -> list[dict[str, Any]]:
