@@ -3,10 +3,15 @@
 namespace multinet::controller {
 namespace {
 
+/// A kind that the server doesn't know may be installed at any time, and is followed soon after.
+constexpr Duration kKindIsAskedFor = std::chrono::seconds(20);
+
 template <class T>
 kube::WatchOptions watchOf() {
   kube::WatchOptions options;
   options.selection.labelSelector = kWatchedLabels<T>;
+  options.isOptional = kIsOptional<T>;
+  if constexpr (kIsOptional<T>) options.refusedLater = kKindIsAskedFor;
   return options;
 }
 
@@ -48,6 +53,7 @@ void Cache<T>::drainInto(World& world, BootTime time) {
   // What changed before it was noted is in the list.
   if (first) {
     for (const auto& object : informer_.list()) world.put<T>(keyOf(*object), object, time);
+    if constexpr (kIsOptional<T>) world.know<T>();
   }
   // What changed once more meanwhile is noted again.
   for (const auto& key : noted) world.put<T>(key, informer_.get(key), time);
@@ -70,8 +76,8 @@ Status Caches::synced() const {
 
 Status Caches::ready(Duration oldest) const {
   Status status;
-  kinds_.each([&](const auto& cache) {
-    if (status) status = cache.informer().ready(oldest);
+  kinds_.each([&]<class T>(const Cache<T>& cache) {
+    if (!kIsOptional<T> && status) status = cache.informer().ready(oldest);
   });
   return status;
 }
@@ -80,7 +86,8 @@ std::map<std::string, Duration> Caches::ages() const {
   std::map<std::string, Duration> ages;
   const auto now = std::chrono::steady_clock::now();
   kinds_.each([&]<class T>(const Cache<T>& cache) {
-    const auto heard = cache.informer().health().heardAt;
+    const auto health = cache.informer().health();
+    const auto heard = health.kindUnknownSince ? std::nullopt : health.heardAt;
     if (heard) ages[std::string(kube::kindOf<T>().plural)] = now - *heard;
   });
   return ages;

@@ -46,7 +46,7 @@ class Caches {
 
   void start();
   void stop();
-  /// Names the first cache that isn't filled yet.
+  /// Names the first cache that isn't filled yet. An optional kind's is waited for by nobody.
   [[nodiscard]] Status synced() const;
   /// As above, and the first of which the server has said nothing for longer than `oldest`.
   [[nodiscard]] Status ready(Duration oldest) const;

@@ -15,6 +15,7 @@ std::optional<Duration> Pass::lead(BootTime since) {
   }
   auto planned = planner_.plan(world_, {clock_.wall(), clock_.now()});
   planned_ += planned.size();
+  for (const Notice& notice : planner_.notices()) tells_(notice);
   settle(writer_.begin(std::move(planned)));
   if (writer_.tellNext(planner_.awaitsWrites())) return Duration::zero();
   return planner_.idle(clock_.now());

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "controller/plan/planner.h"
@@ -20,8 +22,14 @@ inline constexpr std::size_t kAhead = 8;
 class Pass {
  public:
   /// `writer` and `clock` outlive it.
-  Pass(std::vector<Reconciler> reconcilers, Writer& writer, const Clock& clock)
-      : planner_(std::move(reconcilers), kAhead), writer_(writer), clock_(clock) {
+  /// `tells` makes Events and must not block.
+  Pass(
+      std::vector<Reconciler> reconcilers, Writer& writer, const Clock& clock,
+      std::function<void(const Notice&)> tells = [](const Notice& /*notice*/) {})
+      : planner_(std::move(reconcilers), kAhead),
+        writer_(writer),
+        clock_(clock),
+        tells_(std::move(tells)) {
     follow();
   }
 
@@ -47,6 +55,7 @@ class Pass {
   Planner planner_;
   Writer& writer_;
   const Clock& clock_;
+  const std::function<void(const Notice&)> tells_;
   std::uint64_t planned_ = 0;
   bool leads_ = false;
 };

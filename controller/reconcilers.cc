@@ -3,6 +3,7 @@
 #include "controller/attachment/status.h"
 #include "controller/blocks/reclaim.h"
 #include "controller/identifiers/vni.h"
+#include "controller/npwg/reconcile.h"
 #include "controller/peers/departed.h"
 #include "controller/podnetwork/status.h"
 #include "controller/policies/cluster.h"
@@ -18,7 +19,7 @@ std::vector<Reconciler> allReconcilers() {
       setReconciler(),          identifierCollection(),    blockReconciler(),
       peerReconciler(),         nodeSetReconciler(),       serviceReconciler(),
       policyReconciler(),       policyDefaultReconciler(), clusterPolicySliceReconciler(),
-      policyLedgerReconciler(), clusterPolicyReconciler(),
+      policyLedgerReconciler(), clusterPolicyReconciler(), multiNetworkPolicyReconciler(),
   };
 }
 

@@ -171,7 +171,8 @@ class Controller::Impl {
         certificateStore_(*client_, settings.nameSpace),
         events_(*client_, clock_, eventOptions()),
         writer_(*client_, clock_, writerOptions()),
-        pass_(allReconcilers(), writer_, clock_),
+        pass_(allReconcilers(), writer_, clock_,
+              [this](const Notice& notice) { tell(notice.about, notice.reason, notice.message); }),
         elector_(*client_, clock_, leaderOptions()),
         passes_({.name = "pass", .spacing = kPassSpacing}, clock_, [this] { return pass(); }),
         certificates_({.name = "certificates"}, clock_,
@@ -290,12 +291,14 @@ class Controller::Impl {
     };
     options.ended = [this] { passes_.wake(); };
     options.refused = [this](const Write& write, const Error& error) {
-      const auto& about = write.about;
-      events_.record({about.kind.apiVersion(), std::string(about.kind.kind), about.key, about.uid},
-                     kube::Severity::Warning, "WriteRefused",
-                     "The API server refuses to " + write.item() + ": " + error.message);
+      tell(write.about, "WriteRefused",
+           "The API server refuses to " + write.item() + ": " + error.message);
     };
     return options;
+  }
+  void tell(const Subject& about, const std::string& reason, const std::string& message) {
+    events_.record({about.kind.apiVersion(), std::string(about.kind.kind), about.key, about.uid},
+                   kube::Severity::Warning, reason, message);
   }
 
   Result<std::optional<Duration>> pass() {

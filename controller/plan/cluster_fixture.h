@@ -58,6 +58,10 @@ template <>
 struct SeenAs<api::PodNetworkPolicySlice>
     : SeenAsType<api::PodNetworkPolicySlice, kPolicySliceFields> {};
 template <>
+struct SeenAs<MultiNetworkPolicy> {
+  using Type = MultiNetworkPolicy;
+};
+template <>
 struct SeenAs<k8s::Namespace> : SeenAsType<k8s::Namespace, kNamespaceFields> {};
 
 class Cluster {
@@ -201,6 +205,7 @@ class Cluster {
     tellAs<api::PodNetworkPolicy>(kind, key, object);
     tellAs<api::ClusterPodNetworkPolicy>(kind, key, object);
     tellAs<api::PodNetworkPolicySlice>(kind, key, object);
+    tellAs<MultiNetworkPolicy>(kind, key, object);
   }
   template <class T>
   void tellAs(const k8s::Kind& kind, const k8s::ObjectKey& key, const nlohmann::json* object) {

@@ -1,6 +1,7 @@
 #include "controller/plan/planner.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace multinet::controller {
@@ -111,6 +112,7 @@ std::vector<PlannedWrite> Planner::plan(const World& world, const Moment& now) {
       ++queue.done;
       auto outcome = look(queue, world, origin.key, std::move(asked), now);
       if (outcome.again) askAgain(origin, now.boot + *outcome.again);
+      std::ranges::move(outcome.notices, std::back_inserter(notices_));
       if (outcome.writes.empty()) continue;
       queue.writing[origin.key] = outcome.writes.size();
       queue.underWay += outcome.writes.size();

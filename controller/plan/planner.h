@@ -43,6 +43,8 @@ class Planner {
   /// Looks at what is marked or due. What it returns is under way from then on, and an object is
   /// looked at again only when all its writes have ended.
   [[nodiscard]] std::vector<PlannedWrite> plan(const World& world, const Moment& now);
+  /// What has come up since the last call that people are to hear.
+  [[nodiscard]] std::vector<Notice> notices() { return std::exchange(notices_, {}); }
   /// A write of it has ended: once for each that was planned.
   void ended(const Origin& origin);
   /// Looks at it at `time` at the latest.
@@ -86,6 +88,7 @@ class Planner {
 
   const std::size_t ahead_;
   std::vector<Queue> queues_;
+  std::vector<Notice> notices_;
   std::map<Origin, BootTime> dueAt_;
   std::set<std::pair<BootTime, Origin>> due_;
 };

@@ -22,11 +22,19 @@ struct Moment {
   BootTime boot;
 };
 
+/// What an object's author is to hear, as an Event: a stable CamelCase word and a sentence.
+struct Notice {
+  Subject about;
+  std::string reason;
+  std::string message;
+};
+
 /// What is to be written for one object; nothing where it is as it should be.
 struct Outcome {
   std::vector<Write> writes;
   /// Ask again after this long even if nothing changes: the answer depends on time.
   std::optional<Duration> again;
+  std::vector<Notice> notices = {};
 
   /// The earlier of two wishes counts.
   void askAgain(Duration after) { again = again ? std::min(*again, after) : after; }

@@ -148,7 +148,9 @@ const Fields kPolicyFields{"",
                               {"uid"},
                               {"resourceVersion"},
                               {"generation"},
-                              {"deletionTimestamp"}}},
+                              {"deletionTimestamp"},
+                              {"labels", {{npwg::kMadeOfLabel}}},
+                              {"ownerReferences"}}},
                             {"spec"},
                             {"status"}}};
 const Fields kClusterPolicyFields{

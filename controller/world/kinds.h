@@ -19,6 +19,7 @@
 #include "lib/base/ids.h"
 #include "lib/k8s/core.h"
 #include "lib/k8s/projection.h"
+#include "lib/npwg/multi_network_policy.h"
 
 namespace multinet::controller {
 
@@ -57,11 +58,20 @@ using Slice = k8s::Projection<k8s::EndpointSlice, kSliceFields>;
 using Policy = k8s::Projection<api::PodNetworkPolicy, kPolicyFields>;
 using ClusterPolicy = k8s::Projection<api::ClusterPodNetworkPolicy, kClusterPolicyFields>;
 using PolicySlice = k8s::Projection<api::PodNetworkPolicySlice, kPolicySliceFields>;
+using npwg::MultiNetworkPolicy;
 
 /// `template <class... T> struct X; ForKinds<X>` is `X` of every kind that is watched.
 template <template <class...> class X>
-using ForKinds = X<Node, Namespace, Network, Attachment, Identifier, Pod, InterfaceSet, NodeSet,
-                   Peer, Block, NetworkService, Service, Slice, Policy, ClusterPolicy, PolicySlice>;
+using ForKinds =
+    X<Node, Namespace, Network, Attachment, Identifier, Pod, InterfaceSet, NodeSet, Peer, Block,
+      NetworkService, Service, Slice, Policy, ClusterPolicy, PolicySlice, MultiNetworkPolicy>;
+
+/// A kind of somebody else's that the server may not know, or not let us read: nobody waits for it.
+/// Until its first list is whole (World::knows) nothing is concluded from none being there.
+template <class T>
+inline constexpr bool kIsOptional = false;
+template <>
+inline constexpr bool kIsOptional<MultiNetworkPolicy> = true;
 
 /// Which objects of a kind the server is asked for, by their labels; empty: all of them.
 template <class T>

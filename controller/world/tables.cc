@@ -62,6 +62,15 @@ std::vector<NetworkName> ByNetworkName::of(const ClusterPolicy& policy) {
 std::vector<std::string> ByNamespace::of(const Policy& policy) {
   return {policy.metadata.nameSpace};
 }
+std::vector<std::string> ByNamespace::of(const MultiNetworkPolicy& policy) {
+  return {policy.metadata.nameSpace};
+}
+
+std::vector<k8s::ObjectKey> ByMaker::of(const Policy& policy) {
+  const auto* maker = npwg::makerOf(policy.metadata);
+  if (maker == nullptr) return {};
+  return {{policy.metadata.nameSpace, maker->name}};
+}
 
 std::vector<k8s::ObjectKey> ByPolicy::of(const PolicySlice& slice) {
   const auto& nameSpace = slice.metadata.nameSpace;

@@ -42,6 +42,12 @@ struct ByNamespace {
   static std::vector<Key> of(const Attachment& attachment);
   static std::vector<Key> of(const NetworkService& service);
   static std::vector<Key> of(const Policy& policy);
+  static std::vector<Key> of(const MultiNetworkPolicy& policy);
+};
+/// Policies: by the MultiNetworkPolicy that they say they are made of, of whatever UID.
+struct ByMaker {
+  using Key = k8s::ObjectKey;
+  static std::vector<Key> of(const Policy& policy);
 };
 /// Policies' slices: by the policy that they name, of whatever UID; those of a policy of the
 /// cluster by the slices' namespace and its name, of a network's default by namespace and network.
@@ -149,7 +155,11 @@ struct TableOf<Slice> {
 
 template <>
 struct TableOf<Policy> {
-  using Type = Table<Policy, ByNetworkName, ByNamespace>;
+  using Type = Table<Policy, ByNetworkName, ByNamespace, ByMaker>;
+};
+template <>
+struct TableOf<MultiNetworkPolicy> {
+  using Type = Table<MultiNetworkPolicy, ByNamespace>;
 };
 template <>
 struct TableOf<ClusterPolicy> {

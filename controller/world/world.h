@@ -7,7 +7,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -40,9 +42,13 @@ struct Touched {
   k8s::ObjectKey key;
 };
 
+/// The first list of an optional kind is whole: what isn't among its objects isn't there.
+template <class T>
+struct Known {};
+
 template <class... T>
 using ChangeOf = std::variant<Changed<T>..., Touched<Network>, Touched<Attachment>,
-                              Touched<Namespace>, PolicyTouch>;
+                              Touched<Namespace>, PolicyTouch, Known<MultiNetworkPolicy>>;
 using Change = ForKinds<ChangeOf>;
 
 template <class... Handlers>
@@ -82,6 +88,19 @@ class World {
   void keepChanges(bool keeps);
   /// All objects, one after the other, as if they had just come: for who begins.
   void everything(const std::function<void(const Change&)>& use) const;
+
+  /// All objects of an optional kind have been put that there are.
+  template <class T>
+    requires kIsOptional<T>
+  void know() {
+    if (known_.insert(k8s::KindTraits<T>::kKind.plural).second) note(Known<T>{});
+  }
+  /// Of an optional kind: whether it was ever listed. One that isn't known any more is as it was.
+  template <class T>
+    requires kIsOptional<T>
+  [[nodiscard]] bool knows() const {
+    return known_.contains(k8s::KindTraits<T>::kKind.plural);
+  }
 
   template <class T>
   [[nodiscard]] const auto& of() const {
@@ -172,6 +191,7 @@ class World {
   void derive(const Changed<Policy>& change, BootTime time) { derivePolicy(change, time); }
   void derive(const Changed<ClusterPolicy>& change, BootTime time) { derivePolicy(change, time); }
   void derive(const Changed<PolicySlice>& /*change*/, BootTime /*time*/) {}
+  void derive(const Changed<MultiNetworkPolicy>& /*change*/, BootTime /*time*/) {}
   template <class P>
   void derivePolicy(const Changed<P>& change, BootTime time);
   [[nodiscard]] BootTime policyDue(const k8s::ObjectKey& key) const;
@@ -207,6 +227,7 @@ class World {
   std::map<k8s::ObjectKey, std::map<std::string, Refusal>> refusals_;
   Pace networkPace_;
   Pace attachmentPace_;
+  std::set<std::string_view> known_;  ///< optional kinds, by their plural
   bool keepsChanges_ = true;
   std::vector<Change> changes_;
 };

@@ -62,8 +62,12 @@ std::string interfaceSetName(std::string_view podName, const PodUid& uid) {
 std::string peerName(const NetworkName& network, const NodeName& node) {
   std::string whole = network.str() + "." + node.str();
   if (whole.size() <= kMaxName) return whole;
-  const std::string hash = fmt::format("-{:016x}", hashOf(whole));
-  return cut(std::move(whole), kMaxName - hash.size()) + hash;
+  return cutName(whole, whole, kMaxName);
+}
+
+std::string cutName(std::string_view name, std::string_view hashed, std::size_t room) {
+  const std::string hash = fmt::format("-{:016x}", hashOf(hashed));
+  return cut(std::string(name), room - hash.size()) + hash;
 }
 
 std::string blockName(const NetworkName& network, const IpPrefix& block) {

@@ -48,6 +48,9 @@ inline constexpr std::uint16_t kDefaultVxlanPort = 4799;
 /// NetworkIdentifier of a VNI: `vxlan-7001`.
 [[nodiscard]] std::string vxlanIdentifierName(std::uint32_t vni);
 
+/// A name of at most `room` characters that ends in a hash of `hashed`, the same in every version.
+[[nodiscard]] std::string cutName(std::string_view name, std::string_view hashed, std::size_t room);
+
 /// PodNetworkPolicySlice that is a policy's head: `<policy>-<first 8 of the UID>`, the policy's
 /// part cut to 40. Of a network's default: `default-<network>` stands for the policy, and the
 /// network's UID for its.

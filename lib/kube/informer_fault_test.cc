@@ -111,6 +111,24 @@ TEST_P(InformerTest, ComesSoonAfterRightsThatComeLate) {
   EXPECT_TRUE(agrees());
 }
 
+TEST_P(InformerTest, AKindThatTheServerLostAndLearntAgainIsFollowed) {
+  put("a", "one");
+  put("b", "one");
+  auto optional = options();
+  optional.isOptional = true;
+  start(std::move(optional));
+  ASSERT_TRUE(informer_->waitSynced(seconds(10))) << informer_->health().lastError;
+  server_.inject(
+      {.fault = Fault::NotFound, .method = "GET", .targetContains = "notes", .times = 6});
+  server_.set(ApiServer::Presence::Away);
+  server_.set(ApiServer::Presence::Here);
+  ASSERT_TRUE(eventually([&] { return informer_->health().kindUnknownSince.has_value(); }));
+  EXPECT_EQ(informer_->size(), 2U) << "what is known stays";
+  remove("a");
+  EXPECT_TRUE(eventually([&] { return agrees(); }));
+  EXPECT_FALSE(informer_->health().kindUnknownSince.has_value());
+}
+
 TEST_P(InformerTest, FollowsTheServer) {
   for (int i = 0; i < 5; ++i) put("n" + std::to_string(i), "one");
   start(options());

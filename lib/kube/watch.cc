@@ -192,8 +192,13 @@ void Watch::Loop::run(const std::stop_token& stop) {
     if (becameUnknown && options_.onKindUnknown) options_.onKindUnknown();
     // Once for each trouble: a server that is away for an hour would fill the disk.
     if (std::exchange(trouble_, done.error().message) != done.error().message) {
-      log::warn("watch failed, trying again",
-                {{"resource", kind_.plural}, {"error", done.error()}});
+      if (options_.isOptional && done.error().code == Code::NotFound) {
+        log::info("the server doesn't know this kind; it is followed once it does",
+                  {{"resource", kind_.plural}});
+      } else {
+        log::warn("watch failed, trying again",
+                  {{"resource", kind_.plural}, {"error", done.error()}});
+      }
     }
     // All who were told the same time don't come back at it.
     pause(std::max(jitter(backoff_ / 2, backoff_), jitter(retryAfter_, retryAfter_ * 5 / 4)), stop);

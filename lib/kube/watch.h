@@ -56,6 +56,8 @@ struct WatchOptions {
   Duration backoffRefused = std::chrono::seconds(5);
   Duration refusedSoon = std::chrono::minutes(2);
   Duration refusedLater = std::chrono::minutes(1);
+  /// The kind may as well not be there: a server that doesn't know it isn't warned of.
+  bool isOptional = false;
   /// A full list at such intervals, jittered, finds what a watch lost. Zero: never.
   Duration compareEvery = std::chrono::minutes(30);
   /// The store's revision went back (restored from a backup), seen twice: after a watch that was

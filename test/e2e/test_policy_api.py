@@ -12,9 +12,11 @@ from e2elib.admission import try_out
 from e2elib.cluster import Cluster
 from e2elib.networks import Networks
 from e2elib.objects import (
+    MULTI_NETWORK_POLICIES,
     address,
     cluster_policy,
     interface,
+    multi_network_policy,
     network,
     policy,
     policy_slice,
@@ -23,6 +25,7 @@ from e2elib.objects import (
 from e2elib.pods import pod
 
 FOLLOWED_WITHIN = 15.0  # a policy, a pod or a label; mostly a second
+SERVE = "mkdir /w && hostname > /w/index.html && exec httpd -f -p 80 -h /w"
 WEB = {"podSelector": {"matchLabels": {"app": "web"}}}
 BLOCK = {"ipBlock": {"cidr": "10.72.0.0/16", "except": ["10.72.9.0/24"]}}
 TCP80 = {"protocol": "TCP", "port": 80}
@@ -419,3 +422,87 @@ def test_a_policy_of_the_cluster_is_told_where_it_selects(red: tuple[Cluster, st
     cluster.wait(
         lambda: ledger(cluster, namespace) is None, FOLLOWED_WITHIN, "the ledger to go with it"
     )
+
+
+@pytest.fixture
+def multi(red: tuple[Cluster, str]) -> Iterator[tuple[Cluster, str]]:
+    """With the kind of MultiNetworkPolicies, which the controller began without."""
+    cluster, namespace = red
+    kind = "multi-networkpolicies.k8s.cni.cncf.io"
+    assert not cluster.exists("crd", kind)
+    cluster.apply(MULTI_NETWORK_POLICIES)
+    try:
+        cluster.kubectl("wait", "--for=condition=Established", f"crd/{kind}", "--timeout=20s")
+        yield cluster, namespace
+    finally:
+        cluster.kubectl("delete", "crd", kind)
+
+
+def told_of(cluster: Cluster, namespace: str, name: str, reason: str) -> str:
+    """The message of an Event about a MultiNetworkPolicy, once there is one."""
+
+    def told() -> str:
+        found = [
+            one["message"]
+            for one in cluster.items("events", namespace)
+            if one["involvedObject"]["name"] == name and one["reason"] == reason
+        ]
+        return found[0] if found else ""
+
+    return cluster.wait(told, FOLLOWED_WITHIN, f"an Event {reason} of {namespace}/{name}")
+
+
+def test_multi_network_policies_hold_where_the_namespace_is_owned(
+    multi: tuple[Cluster, str],
+) -> None:
+    cluster, namespace = multi
+    for name, app in (("db-0", "db"), ("web-0", "web"), ("ops-0", "ops")):
+        cluster.apply(pod(name, namespace, networks="red", labels={"app": app}, script=SERVE))
+    cluster.apply(multi_network_policy("db", namespace, f"{namespace}/red"))
+    cluster.apply(multi_network_policy("nowhere", namespace, " , "))
+    cluster.apply(policy("npwg-taken", namespace, "red"))
+    cluster.apply(multi_network_policy("taken", namespace, "red", ingress=None))
+    for name in ("db-0", "web-0", "ops-0"):
+        cluster.wait_pod_ready(name, namespace)
+    assert not cluster.exists("podnetworkpolicy", "npwg-db", namespace), "nobody asked for it"
+
+    cluster.kubectl("label", "namespace", namespace, "multinet.dev/npwg=owned")
+    cluster.wait(
+        lambda: cluster.exists("podnetworkpolicy", "npwg-db", namespace),
+        30.0,
+        "the kind to be noticed, and a PodNetworkPolicy",
+    )
+    wait_reason(cluster, namespace, "npwg-db", "Enforced", "Enforced")
+    db = address(interface(cluster, namespace, "db-0", "net1"))
+    reach = ("timeout", "2", "wget", "-q", "-O-", f"http://{db}/")
+    code, _, err = cluster.pod_exec_try(namespace, "web-0", *reach)
+    assert code == 0, err
+    assert cluster.pod_exec_try(namespace, "ops-0", *reach)[0] != 0, "ops is let in"
+
+    made = cluster.json("podnetworkpolicy", "npwg-db", namespace)
+    assert made["metadata"]["ownerReferences"][0]["kind"] == "MultiNetworkPolicy"
+    opened = json.dumps({"spec": {"ingress": [{}]}})
+    cluster.kubectl("patch", "pnp", "npwg-db", "-n", namespace, "--type=merge", "-p", opened)
+
+    def spec() -> Any:
+        return cluster.json("podnetworkpolicy", "npwg-db", namespace)["spec"]
+
+    cluster.wait(lambda: spec() == made["spec"], FOLLOWED_WITHIN, "it to be put back")
+    assert "names no PodNetwork" in told_of(cluster, namespace, "nowhere", "NoNetworks")
+    assert "isn't made of this" in told_of(cluster, namespace, "taken", "NameTaken")
+    assert cluster.json("podnetworkpolicy", "npwg-taken", namespace)["spec"]["ingress"]
+
+    cluster.apply(multi_network_policy("db", namespace, "red", ingress=[{"form": [WEB]}]))
+    assert "spec.ingress[0].form" in told_of(cluster, namespace, "db", "NotTranslated")
+    assert "ingress" not in spec()
+    cluster.apply(multi_network_policy("db", namespace, ""))
+
+    def gone() -> bool:
+        return not cluster.exists("podnetworkpolicy", "npwg-db", namespace)
+
+    cluster.wait(gone, FOLLOWED_WITHIN, "it to go with its networks")
+    cluster.apply(multi_network_policy("db", namespace, "red"))
+    cluster.wait(lambda: not gone(), FOLLOWED_WITHIN, "it to come back")
+    cluster.kubectl("label", "namespace", namespace, "multinet.dev/npwg-")
+    cluster.wait(gone, FOLLOWED_WITHIN, "it to go with the label")
+    assert cluster.exists("podnetworkpolicy", "npwg-taken", namespace)

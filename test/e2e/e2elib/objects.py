@@ -70,6 +70,52 @@ def policy(name: str, namespace: str, *networks: str, **spec: Any) -> str:
     return _manifest("PodNetworkPolicy", {"name": name, "namespace": namespace}, made)
 
 
+def multi_network_policy(name: str, namespace: str, networks: str, **spec: Any) -> str:
+    """Of the Network Plumbing Working Group's kind: as policy(), with its networks in a word."""
+    of_ours = json.loads(policy(name, namespace, "any", **spec))
+    del of_ours["spec"]["podNetworkNames"]
+    metadata = {
+        "name": name,
+        "namespace": namespace,
+        "annotations": {"k8s.v1.cni.cncf.io/policy-for": networks},
+    }
+    kind = {"apiVersion": "k8s.cni.cncf.io/v1beta1", "kind": "MultiNetworkPolicy"}
+    return json.dumps(kind | {"metadata": metadata, "spec": of_ours["spec"]})
+
+
+MULTI_NETWORK_POLICIES = json.dumps(
+    {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "multi-networkpolicies.k8s.cni.cncf.io"},
+        "spec": {
+            "group": "k8s.cni.cncf.io",
+            "scope": "Namespaced",
+            "names": {"plural": "multi-networkpolicies", "kind": "MultiNetworkPolicy"},
+            "versions": [
+                {
+                    "name": "v1beta1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "properties": {
+                                "spec": {
+                                    "type": "object",
+                                    "x-kubernetes-preserve-unknown-fields": True,
+                                }
+                            },
+                        }
+                    },
+                }
+            ],
+        },
+    }
+)
+"""The definition of that kind, as loose as a definition can be."""
+
+
 def cluster_policy(name: str, *networks: str, **spec: Any) -> str:
     """Nobody reaches TCP 80 of pods of namespaces with team: shop; a field of None isn't in it."""
     good: dict[str, Any] = {
