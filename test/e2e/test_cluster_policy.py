@@ -15,6 +15,7 @@ from e2elib.objects import cluster_policy, interface, macvlan, policy, vxlan
 from e2elib.oracle import table
 from e2elib.pods import pod
 from e2elib.probing import Prober, Who, packets, probing
+from e2elib.waiting import wait_until
 
 TUNNEL, LAN = "tiers-vxlan", "tiers-macvlan"
 SHOP, GUEST = "tiers-shop", "tiers-guest"
@@ -107,6 +108,28 @@ def wait_enforced(cluster: Cluster, name: str) -> None:
 def guard(name: str, **spec: Any) -> str:
     subject = {"namespaces": of_team(SHOP)}
     return cluster_policy(name, TUNNEL, LAN, **({"subject": subject} | spec))
+
+
+@pytest.mark.parametrize("link", ["net1", "net2"])
+def test_an_address_of_the_link_is_no_way_around(clean: Cluster, prober: Prober, link: str) -> None:
+    source, target = (GUEST, "web"), (SHOP, "web")
+    wait_until(
+        lambda: prober.reaches_by_link(source, target, link, 80), FOLLOWED_WITHIN, "it to be open"
+    )
+    clean.apply(guard("link", ingress=[{"action": "Deny", "from": [{"namespaces": {}}]}]))
+    wait_enforced(clean, "link")
+    assert not prober.reaches_by_link(source, target, link, 80)
+    clean.kubectl("delete", POLICIES, "link")
+    clean.apply(
+        cluster_policy(
+            *("out", TUNNEL, LAN),
+            subject={"namespaces": of_team(GUEST)},
+            ingress=None,
+            egress=[{"action": "Deny", "to": [{"namespaces": of_team(SHOP)}]}],
+        )
+    )
+    wait_enforced(clean, "out")
+    assert not prober.reaches_by_link(source, target, link, 80)
 
 
 def test_tiers_are_asked_in_turn(clean: Cluster, programs: Path, prober: Prober) -> None:

@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import resource
+import select
 import selectors
 import socket
 import struct
@@ -124,6 +125,16 @@ def probing(cluster: Cluster, pods: Sequence[tuple[str, str, int]]) -> Iterator[
         made.close()
 
 
+def _link_address(netns: int, link: str) -> tuple[str, int]:
+    """The address that a link gave itself, and its number."""
+    with inside(netns), open("/proc/thread-self/net/if_inet6", encoding="ascii") as lines:
+        for line in lines:
+            address, number, _, scope, _, name = line.split()
+            if (name, scope) == (link, "20"):
+                return socket.inet_ntop(socket.AF_INET6, bytes.fromhex(address)), int(number, 16)
+    raise AssertionError(f"{link} has no address of the link")
+
+
 class Prober:
     """Serves at PORTS of each pod, and asks. Of one thread."""
 
@@ -145,6 +156,24 @@ class Prober:
         for who, netns in self.netns.items():
             with inside(netns):
                 self._serve(who)
+
+    def reaches_by_link(self, source: Who, target: Who, link: str, port: int) -> bool:
+        """By TCP, at the address that the target's link gave itself."""
+        address, _ = _link_address(self.netns[target], link)
+        _, number = _link_address(self.netns[source], link)
+        with inside(self.netns[source]):
+            client = socket.socket(socket.AF_INET6)
+        with client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
+            client.setblocking(False)
+            client.connect_ex((address, port, 0, number))
+            until = time.monotonic() + _PATIENCE
+            while time.monotonic() < until:
+                self._handle(0.05)  # the target is served by this process
+                if not select.select([], [client], [], 0)[1]:
+                    continue
+                return client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        return False
 
     def settle(self, asked: Sequence[Packet], says: Says, what: str) -> None:
         """Until those are answered that should be, and no others; twice in a row, so that what is on
