@@ -159,8 +159,9 @@ void Policing::refresh() {
   for (auto& [intent, member] : members_) {
     spaces.insert(member.pod.pod.namespaceName);
     const auto found = pods.find(member.pod.pod.uid.str());
-    // One that isn't there ends, held to what it was.
     if (found != pods.end()) readPod(member, *found->second);
+    const bool isGone = found == pods.end() && member.read != nullptr;
+    if (std::exchange(member.gone, isGone) != isGone) dirtyOf(member);
   }
   readNetworks();
   const BootTime now = clock_.now();
@@ -256,6 +257,14 @@ void Policing::readNetworks() {
 Policing::Written Policing::writtenOf(const NetworkUid& uid) const {
   const auto found = written_.find(uid);
   return found == written_.end() ? Written{} : found->second;
+}
+
+bool Policing::isOfCluster(const std::string& network) const {
+  const auto policies = caches_.clusterPolicies();
+  return policies && std::ranges::any_of(*policies, [&](const auto& policy) {
+           const auto& names = policy->spec.podNetworkNames;
+           return std::ranges::find(names, network) != names.end();
+         });
 }
 
 void Policing::dirtyOf(const Member& member) {

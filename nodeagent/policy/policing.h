@@ -158,6 +158,7 @@ class Policing final : public attach::Policies {
     attach::Policeable pod;
     BootTime joined{};  ///< when its links were about to be made; of an earlier agent's: never
     bool ours = false;  ///< it joined while this agent ran
+    bool gone = false;  ///< the API had it, and has it no more: deleted by force, it ends in its time
     std::optional<std::string> undoer{};             ///< its container that may change its network
     std::optional<policy::Pod> who{};                ///< as the API last had it
     std::shared_ptr<const k8s::Pod> read{};          ///< of which that is
@@ -242,6 +243,8 @@ class Policing final : public attach::Policies {
   [[nodiscard]] Status isKnown(const NetworkUid& uid) const;
   [[nodiscard]] Written writtenOf(const NetworkUid& uid) const;
   [[nodiscard]] bool isComplete(const Member& member, const InterfacePlan& plan) const;
+  /// Whether a policy of the cluster names the network.
+  [[nodiscard]] bool isOfCluster(const std::string& network) const;
   [[nodiscard]] Question questionOf(const NetworkUid& uid, Network& network) const;
   [[nodiscard]] Status commit(const NetworkUid& uid, Network& network);
   [[nodiscard]] Status commitPorts(const NetworkUid& uid, Network& network,

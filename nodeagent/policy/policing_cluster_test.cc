@@ -341,5 +341,27 @@ TEST_F(PolicingClusterTest, OneWhoseNamespaceIsntSelectedAnyMoreIsLetGo) {
   EXPECT_TRUE(eventually([&] { return allows("10.0.0.2", "db"); }));
 }
 
+/// Its address is nobody's denied peer any more.
+TEST_F(PolicingClusterTest, APodThatRunsOnWithoutTheApiSpeaksWithNobody) {
+  setPod("db", "db");
+  make({guard()});
+  tell({guard()});
+  ASSERT_TRUE(attach("db"));
+  ASSERT_TRUE(allows("10.0.0.9", "db"));
+  change([&] { caches_.podList.clear(); });
+  EXPECT_TRUE(eventually([&] { return !allows("10.0.0.9", "db"); }));
+  const auto sends = [&] {
+    const auto held = kernel_.held("uid-blue");
+    const policy::PodKey key{"shop", "db"};
+    const policy::Packet packet{ip("10.0.0.1"), ip("10.0.0.9"), api::Protocol::TCP, 80};
+    return policy::allows(held->program, packet, &key, nullptr);
+  };
+  EXPECT_FALSE(sends());
+  // Where nobody is denied by what the API says of him, it ends as it was.
+  make({});
+  tell({}, "shop", 9);
+  EXPECT_TRUE(eventually([&] { return allows("10.0.0.9", "db") && sends(); }));
+}
+
 }  // namespace
 }  // namespace multinet::agent::policing

@@ -67,6 +67,7 @@ void Policing::Question::addCluster(const std::string& network,
 
 Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network) const {
   Question question;
+  const bool isOfCluster = this->isOfCluster(network.name);
   std::set<policy::PodKey> keys;
   for (const auto& [intent, member] : members_) {
     const std::string& space = member.pod.pod.namespaceName;
@@ -103,7 +104,9 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network)
           question.clusterOf[pod.get()].push_back(told);
         }
       }
-      subject.closed = !member.who;
+      // Whom the cluster's policies deny they deny by who the API says he is: one who runs on
+      // without it would be nobody.
+      subject.closed = !member.who || (member.gone && isOfCluster);
       question.subjects.push_back(std::move(subject));
       question.pods.push_back(std::move(pod));
       question.interfaces.push_back({&member, &plan, key});
