@@ -14,6 +14,11 @@ std::vector<std::string> strangersIn(const k8s::Projection<T, F>* /*kind*/) {
   return k8s::strangers(F, k8s::outline<T>());
 }
 
+/// It says itself what is read of it.
+std::vector<std::string> strangersIn(const npwg::MultiNetworkPolicy* /*kind*/) {
+  return {};
+}
+
 template <class... T>
 struct Lists {
   static std::vector<std::string> strangers() {

@@ -25,7 +25,7 @@ const k8s::Fields kMetadata{
 }  // namespace
 
 std::string policyName(const std::string& name, std::size_t place) {
-  const std::string whole = std::string(kPrefix) + name;
+  std::string whole = std::string(kPrefix) + name;
   if (place == 0 && whole.size() <= kMaxName) return whole;
   return api::cutName(whole, name + "/" + std::to_string(place), kMaxName);
 }

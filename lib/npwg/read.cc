@@ -56,7 +56,7 @@ std::string strangerIn(const element& value, const Shape& shape, const std::stri
   simdjson::dom::object object;
   if (value.get(object) != simdjson::SUCCESS) return {};
   for (const auto& [key, inner] : object) {
-    const std::string name = (path.empty() ? "" : path + ".") + std::string(key);
+    std::string name = (path.empty() ? "" : path + ".") + std::string(key);
     const auto known = shape.find(name);
     if (known == shape.end()) return name;
     if (known->second == "map") continue;
@@ -147,9 +147,10 @@ bool readParts(const element& rule, const std::string& field, const std::string&
              std::string("write a list") + kLeftOut);
     return false;
   }
+  const std::string list = path + "." + field;
   std::size_t index = 0;
   for (const auto item : array) {
-    if (auto part = read(item, at(path + "." + field, index++), complaints)) {
+    if (auto part = read(item, at(list, index++), complaints)) {
       parts.push_back(std::move(*part));
     }
   }
