@@ -264,8 +264,9 @@ std::optional<bool> tierSays(const World& world, api::ClusterPolicyTier tier,
     Fit protocols = protocolsFit(one.rule->protocols, question.receiver, packet);
     const bool meansPods = std::any_of(one.rule->peers.begin(), one.rule->peers.end(),
                                        [](const auto& peer) { return peer.networks.empty(); });
-    if (one.rule->action == api::ClusterPolicyAction::Deny && peers == Fit::No && meansPods &&
-        mayBeAnybody(question.other, question.type)) {
+    const bool isDenied = one.rule->action == api::ClusterPolicyAction::Deny && meansPods &&
+                          mayBeAnybody(question.other, question.type);
+    if (isDenied && peers != Fit::Illegible && protocols != Fit::Illegible) {
       peers = Fit::Yes;
       for (const auto& protocol : one.rule->protocols) {
         if (!protocol.destinationNamedPort.empty() && packet.protocol) protocols = Fit::Yes;
@@ -394,7 +395,7 @@ TEST(Oracle, EvaluatorReferenceAndProgramAgree) {
     const Program program = compile(world, network, numbers);
     ordered += program.ordered ? 1 : 0;
     for (int k = 0; k < 4; ++k) {
-      const Packet packet = draw.packet();
+      const Packet packet = draw.packetOfAny();
       const auto verdict = evaluate(world, network, packet);
       const auto reference = reference::verdict(world, network.defaultPolicy, packet);
       ASSERT_EQ(std::pair(verdict.egress.allowed, verdict.ingress.allowed), reference)
@@ -437,7 +438,7 @@ TEST(Oracle, ADeltaLeadsFromOneProgramToTheNext) {
       ASSERT_EQ(compile(world, network, numbers), held) << "numbers in use were forgotten";
       if (way.mayTighten()) continue;
       for (int k = 0; k < 4; ++k) {
-        const Packet packet = draw.packet();
+        const Packet packet = draw.packetOfAny();
         // Of ends that were there before and are there now; who came newly has no connections.
         const Pod* from = before.podAt("blue", packet.source);
         const Pod* to = before.podAt("blue", packet.destination);

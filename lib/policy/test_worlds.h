@@ -39,10 +39,16 @@ class Draw {
   Packet packet() {
     Packet out{address(), address(), std::nullopt, 0};
     while (out.destination.family() != out.source.family()) out.destination = address();
-    if (oneIn(10)) addUnnamed(out);
     if (oneIn(6)) return out;
     out.protocol = of(protocols_);
     out.port = of(std::vector<std::uint16_t>{1, 79, 80, 81, 443, 8080, 65535});
+    return out;
+  }
+
+  /// Some have an end that no pod's addresses tell.
+  Packet packetOfAny() {
+    Packet out = packet();
+    if (oneIn(10)) addUnnamed(out);
     return out;
   }
 
@@ -146,7 +152,6 @@ class Draw {
   }
 
  private:
-  /// An end that no pod's addresses tell.
   void addUnnamed(Packet& packet) {
     const bool isV6 = packet.source.family() == IpFamily::V6;
     if (isV6 && oneIn(2)) packet.source = ip("fe80::7");

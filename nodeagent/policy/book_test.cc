@@ -326,7 +326,7 @@ TEST(BookSource, SlicesSayTheSameAsTheWorldThatTheyWereMadeOf) {
     policy::Numbers numbers;
     const auto program = policy::compile(subjects, network, source, numbers).program;
     for (int k = 0; k < 6; ++k) {
-      const auto packet = draw.packet();
+      const auto packet = draw.packetOfAny();
       const auto* from = world.podAt("blue", packet.source);
       const auto* to = world.podAt("blue", packet.destination);
       const auto verdict = evaluate(world, network, packet);
