@@ -83,18 +83,10 @@ const auto& slicesIn(const World& world, const k8s::ObjectKey& key) {
   return world.of<PolicySlice>().by<ByPolicy>(ByPolicy::ofCluster(key.nameSpace, key.name));
 }
 
-void endEarlier(const World& world, const k8s::ObjectKey& key, const ClusterPolicy* now,
+void endEarlier(const World& world, const k8s::ObjectKey& key, const std::string& now,
                 Outcome& outcome) {
-  for (const auto* one : slicesIn(world, key)) {
-    if (now != nullptr && one->policyUID == now->metadata.uid) continue;
-    if (one->metadata.deleting()) continue;
-    const k8s::ObjectKey policy{"", key.name};
-    outcome.writes.push_back(
-        endOf(*one, "its policy is gone",
-              {now == nullptr
-                   ? policyIsGone(api::kClusterPodNetworkPolicyKind, policy)
-                   : policyIsAnother(api::kClusterPodNetworkPolicyKind, policy, one->policyUID)}));
-  }
+  endEarlier(world, ByPolicy::ofCluster(key.nameSpace, key.name), api::kClusterPodNetworkPolicyKind,
+             {"", key.name}, now, outcome);
 }
 
 void withdraw(const World& world, const std::string& nameSpace, const ClusterPolicy& policy,
@@ -123,14 +115,14 @@ Outcome decideIn(const World& world, const k8s::ObjectKey& key, const Parts* par
   Outcome outcome;
   const auto* policy = world.find<ClusterPolicy>(key.name);
   if (policy == nullptr) {
-    endEarlier(world, key, nullptr, outcome);
+    endEarlier(world, key, "", outcome);
     return outcome;
   }
   const Place place = placeIn(world, key.nameSpace, *policy);
   if (place == Place::Unknown) return outcome;
   // One that was made again: pods are held to the one before until nodes are told of it.
   const bool isTold = place != Place::Here || headOf(world, ownerIn(key.nameSpace, *policy));
-  if (isTold && parts == nullptr) endEarlier(world, key, policy, outcome);
+  if (isTold && parts == nullptr) endEarlier(world, key, policy->metadata.uid, outcome);
   if (place != Place::Here) {
     withdraw(world, key.nameSpace, *policy, place, outcome);
     return outcome;

@@ -11,19 +11,6 @@
 namespace multinet::controller {
 namespace {
 
-/// Slices of policies of this name that are gone; the garbage collector would take its time.
-void endEarlier(const World& world, const k8s::ObjectKey& key, const Policy* now,
-                Outcome& outcome) {
-  for (const auto* one : world.of<PolicySlice>().by<ByPolicy>(key)) {
-    if (now != nullptr && one->policyUID == now->metadata.uid) continue;
-    if (one->metadata.deleting()) continue;
-    outcome.writes.push_back(
-        endOf(*one, "its policy is gone",
-              {now == nullptr ? policyIsGone(api::kPodNetworkPolicyKind, key)
-                              : policyIsAnother(api::kPodNetworkPolicyKind, key, one->policyUID)}));
-  }
-}
-
 /// Without its peers.
 Wish wishFor(const Policy& policy) {
   const auto& metadata = policy.metadata;
@@ -48,12 +35,14 @@ Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts
   Outcome outcome;
   const auto* policy = world.find<Policy>(key);
   if (policy == nullptr) {
-    endEarlier(world, key, nullptr, outcome);
+    endEarlier(world, key, api::kPodNetworkPolicyKind, key, "", outcome);
     return outcome;
   }
   // One that was made again: pods are held to the one before until nodes are told of it.
   const bool isTold = headOf(world, wishFor(*policy).owner) != nullptr;
-  if (isTold && parts == nullptr) endEarlier(world, key, policy, outcome);
+  if (isTold && parts == nullptr) {
+    endEarlier(world, key, api::kPodNetworkPolicyKind, key, policy->metadata.uid, outcome);
+  }
   PolicyStanding standing;
   if (policy->undecodable.empty()) {
     auto wish = wishFor(*policy);

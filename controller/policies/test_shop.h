@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,12 +70,15 @@ class PolicyShop : public Cluster {
   }
 
   std::vector<Write> look() { return testing::wishes(*planner_, world, now); }
-  std::size_t converge() {
+  std::size_t converge(const std::function<void()>& afterEach = [] {}) {
     std::size_t count = 0;
     for (int turn = 0; turn < 20; ++turn) {
       const auto writes = look();
       if (writes.empty()) return count;
-      for (const auto& write : writes) apply(write);
+      for (const auto& write : writes) {
+        apply(write);
+        afterEach();
+      }
       count += writes.size();
       pass(std::chrono::seconds(2));
     }
@@ -88,16 +93,7 @@ class PolicyShop : public Cluster {
       }));
     };
     std::size_t fewest = heads();
-    for (int turn = 0; turn < 20; ++turn) {
-      const auto writes = look();
-      if (writes.empty()) return fewest;
-      for (const auto& write : writes) {
-        apply(write);
-        fewest = std::min(fewest, heads());
-      }
-      pass(std::chrono::seconds(2));
-    }
-    ADD_FAILURE() << "it doesn't converge";
+    converge([&] { fewest = std::min(fewest, heads()); });
     return fewest;
   }
   /// Another leader, who has read all there is.

@@ -156,15 +156,19 @@ Write endOf(const PolicySlice& slice, const std::string& why, std::vector<Premis
   return deletionOf(api::kPodNetworkPolicySliceKind, slice.metadata, why, std::move(premises));
 }
 
-Premise policyIsGone(const k8s::Kind& kind, const k8s::ObjectKey& key) {
-  return {kind, key, [](const simdjson::dom::element&) { return true; }};
-}
-
-Premise policyIsAnother(const k8s::Kind& kind, const k8s::ObjectKey& key, const std::string& uid) {
-  return {kind, key, [uid](const simdjson::dom::element& there) {
-            std::string_view now;
-            return there.at_pointer("/metadata/uid").get(now) != simdjson::SUCCESS || now == uid;
-          }};
+void endEarlier(const World& world, const k8s::ObjectKey& slices, const k8s::Kind& kind,
+                const k8s::ObjectKey& policy, const std::string& now, Outcome& outcome) {
+  for (const auto* one : world.of<PolicySlice>().by<ByPolicy>(slices)) {
+    if ((!now.empty() && one->policyUID == now) || one->metadata.deleting()) continue;
+    // One that was made again ends what was told of the one before by itself.
+    const auto contradicts = [uid = one->policyUID,
+                              isThere = !now.empty()](const simdjson::dom::element& there) {
+      std::string_view other;
+      return !isThere || there.at_pointer("/metadata/uid").get(other) != simdjson::SUCCESS ||
+             other == uid;
+    };
+    outcome.writes.push_back(endOf(*one, "its policy is gone", {{kind, policy, contradicts}}));
+  }
 }
 
 void markFor(const Changed<PolicySlice>& changed, const PolicySlice& slice,

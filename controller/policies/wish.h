@@ -41,12 +41,10 @@ void writeSlices(const World& world, const Wish& wish, Outcome& outcome);
 [[nodiscard]] Write endOf(const PolicySlice& slice, const std::string& why,
                           std::vector<Premise> premises = {});
 
-/// No policy of that name is there, as far as it was when it was decided: one that was made again
-/// ends what was told of the one before by itself.
-[[nodiscard]] Premise policyIsGone(const k8s::Kind& kind, const k8s::ObjectKey& key);
-/// The policy isn't there, or is another one.
-[[nodiscard]] Premise policyIsAnother(const k8s::Kind& kind, const k8s::ObjectKey& key,
-                                      const std::string& uid);
+/// Slices of policies of a name that are gone; the garbage collector would take its time. `now`:
+/// UID of the policy that has the name, empty where none has.
+void endEarlier(const World& world, const k8s::ObjectKey& slices, const k8s::Kind& kind,
+                const k8s::ObjectKey& policy, const std::string& now, Outcome& outcome);
 
 /// Where a policy is another than before, for who reads all of it.
 template <class P>

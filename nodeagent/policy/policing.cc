@@ -195,8 +195,8 @@ bool Policing::readPolicies(const std::string& space, BootTime now) {
   if (!slices) return false;
   const BookChange change = book_.update(space, *std::move(slices), now);
   areApart_ = areApart_ || change.what != BookChange::What::Nothing;
-  const auto policies = caches_.clusterPolicies();
   const bool isReleased = book_.release(space, [&](const std::string& uid) {
+    const auto policies = caches_.clusterPolicies();
     return !policies || std::ranges::any_of(
                             *policies, [&](const auto& one) { return one->metadata.uid == uid; });
   });
@@ -222,10 +222,11 @@ void Policing::hearSpeakers(BootTime now) {
   if (!std::exchange(areApart_, false)) return;
   for (auto& [uid, network] : networks_) {
     for (auto& [policy, speaker] : network.speakers) {
-      speaker.after = speaker.isForAll ? book_.toldLater(speaker.nameSpace, policy, network.name)
-                                       : std::nullopt;
-      if (!speaker.after) {
+      auto later = speaker.isForAll ? book_.toldLater(speaker.nameSpace, policy, network.name)
+                                    : std::nullopt;
+      if (!later) {
         speaker.since.reset();
+        speaker.after.reset();
         continue;
       }
       areApart_ = true;
@@ -234,6 +235,7 @@ void Policing::hearSpeakers(BootTime now) {
       if (until > now) {
         lookAt(until);
       } else {
+        speaker.after = std::move(later);
         network.dirty = true;
       }
     }

@@ -158,8 +158,8 @@ class Policing final : public attach::Policies {
     attach::Policeable pod;
     BootTime joined{};  ///< when its links were about to be made; of an earlier agent's: never
     bool ours = false;  ///< it joined while this agent ran
-    bool gone =
-        false;  ///< the API had it, and has it no more: deleted by force, it ends in its time
+    /// The API had it, and has it no more: deleted by force, it ends in its time.
+    bool gone = false;
     std::optional<std::string> undoer{};             ///< its container that may change its network
     std::optional<policy::Pod> who{};                ///< as the API last had it
     std::shared_ptr<const k8s::Pod> read{};          ///< of which that is
@@ -190,7 +190,7 @@ class Policing final : public attach::Policies {
     std::string nameSpace;
     bool isForAll = false;               ///< none has another generation
     std::optional<BootTime> since{};     ///< since then another namespace was told more
-    std::optional<std::string> after{};  ///< that one is to speak, since this one isn't told it
+    std::optional<std::string> after{};  ///< that one is to speak: this one had its time
   };
   /// One network, as it was last compiled.
   struct Network {

@@ -56,6 +56,23 @@ class PolicingClusterTest : public PolicingTest {
     }
     return joined.get();
   }
+  /// Pod db of namespace shop, and far of ops.
+  void attachInTwoNamespaces() {
+    world_.namespaces["ops"] = {};
+    setPod("db", "db");
+    setPod("far", "db");
+    make({guard()});
+    tell({guard()}, "shop");
+    tell({guard()}, "ops");
+    ASSERT_TRUE(attach("db"));
+    ASSERT_TRUE(ask(far()).get());
+    ASSERT_TRUE(policing_.hold(IntentId("i-far"), {port("far")}, {}));
+  }
+  static Policeable far() {
+    Policeable out = policeable("far");
+    out.pod.namespaceName = "ops";
+    return out;
+  }
 
   policy::World world_;
 };
@@ -254,17 +271,7 @@ TEST_F(PolicingSuccessorTest, HoldsPodsThatRunToWhatItIsToldWithoutALedger) {
 
 /// Its members are told in each namespace, and are one change all the same.
 TEST_F(PolicingClusterTest, OfTwoNamespacesOneSpeaksForBoth) {
-  world_.namespaces["ops"] = {};
-  setPod("db", "db");
-  setPod("far", "db");
-  make({guard()});
-  tell({guard()}, "shop");
-  tell({guard()}, "ops");
-  ASSERT_TRUE(attach("db"));
-  Policeable far = policeable("far");
-  far.pod.namespaceName = "ops";
-  ASSERT_TRUE(ask(far).get());
-  ASSERT_TRUE(policing_.hold(IntentId("i-far"), {port("far")}, {}));
+  ASSERT_NO_FATAL_FAILURE(attachInTwoNamespaces());
   const auto subjects = [&] {
     const auto held = kernel_.held("uid-blue");
     std::set<policy::Number> all;
@@ -282,7 +289,7 @@ TEST_F(PolicingClusterTest, OfTwoNamespacesOneSpeaksForBoth) {
   // The one that spoke goes; who stays is held to what its own namespace says.
   policing_.release({"mnp-far"}, {IntentId("i-far")});
   policing_.release({"mnp-db"}, {IntentId("i-db")});
-  ASSERT_TRUE(ask(far).get());
+  ASSERT_TRUE(ask(far()).get());
   ASSERT_TRUE(policing_.hold(IntentId("i-far"), {port("far")}, {}));
   world_.pods.pop_back();
   tell({guard()}, "ops", 9);
@@ -296,17 +303,7 @@ TEST_F(PolicingClusterTest, OfTwoNamespacesOneSpeaksForBoth) {
 
 /// As where it is about to go, and nothing may be created in it.
 TEST_F(PolicingClusterTest, OneThatIsToldNoMoreDoesntSpeakForOthers) {
-  world_.namespaces["ops"] = {};
-  setPod("db", "db");
-  setPod("far", "db");
-  make({guard()});
-  tell({guard()}, "shop");
-  tell({guard()}, "ops");
-  ASSERT_TRUE(attach("db"));
-  Policeable far = policeable("far");
-  far.pod.namespaceName = "ops";
-  ASSERT_TRUE(ask(far).get());
-  ASSERT_TRUE(policing_.hold(IntentId("i-far"), {port("far")}, {}));
+  ASSERT_NO_FATAL_FAILURE(attachInTwoNamespaces());
   EXPECT_TRUE(eventually([&] { return revision() == 7; }));
   world_.pods.push_back(policy::testing::pod("shop", "w9", {{"app", "web"}}, {ip("10.0.0.99")}));
   tell({guard()}, "ops", 8);

@@ -25,14 +25,11 @@ struct Policing::Question {
   std::map<const policy::Pod*, std::vector<ToldPtr>> clusterOf;  ///< as its namespace was told
 
   /// Gives subjects the rules of the cluster, of one namespace's word where that is to be had.
-  /// One who was told less than others for longer than `patience` speaks no more.
-  void addCluster(const std::string& network, std::map<std::string, Speaker>& speakers,
-                  BootTime now, Duration patience);
+  void addCluster(const std::string& network, std::map<std::string, Speaker>& speakers);
 };
 
 void Policing::Question::addCluster(const std::string& network,
-                                    std::map<std::string, Speaker>& speakers, BootTime now,
-                                    Duration patience) {
+                                    std::map<std::string, Speaker>& speakers) {
   // By UID, those of one generation by namespace.
   std::map<std::string, std::map<std::int64_t, std::map<std::string, ToldPtr>>> words;
   for (const auto& [pod, of] : clusterOf) {
@@ -46,8 +43,7 @@ void Policing::Question::addCluster(const std::string& network,
     const bool isThere = std::ranges::any_of(
         generations, [&](const auto& one) { return one.second.contains(speaker.nameSpace); });
     if (!isThere) speaker = {generations.rbegin()->second.begin()->first};
-    const bool isLate = speaker.since && *speaker.since + patience <= now;
-    if (isLate && speaker.after && generations.rbegin()->second.contains(*speaker.after)) {
+    if (speaker.after && generations.rbegin()->second.contains(*speaker.after)) {
       speaker = {*speaker.after};
     }
     speaker.isForAll = generations.size() == 1;
@@ -67,7 +63,6 @@ void Policing::Question::addCluster(const std::string& network,
 
 Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network) const {
   Question question;
-  const bool isOfCluster = this->isOfCluster(network.name);
   std::set<policy::PodKey> keys;
   for (const auto& [intent, member] : members_) {
     const std::string& space = member.pod.pod.namespaceName;
@@ -106,7 +101,7 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network)
       }
       // Whom the cluster's policies deny they deny by who the API says he is: one who runs on
       // without it would be nobody.
-      subject.closed = !member.who || (member.gone && isOfCluster);
+      subject.closed = !member.who || (member.gone && isOfCluster(network.name));
       question.subjects.push_back(std::move(subject));
       question.pods.push_back(std::move(pod));
       question.interfaces.push_back({&member, &plan, key});
@@ -115,7 +110,7 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network)
                          [](const ToldPtr& told) { return told->cluster == nullptr; });
     if (auto told = book_.defaultOf(space, uid)) question.defaults.emplace(space, std::move(told));
   }
-  question.addCluster(network.name, network.speakers, clock_.now(), options_.speakerPatience);
+  question.addCluster(network.name, network.speakers);
   return question;
 }
 
