@@ -93,6 +93,19 @@ inline Bytes tagged(const Bytes& frame, unsigned vlan) {
   return Bytes(frame.begin(), types) + word(0x8100) + word(vlan) + Bytes(types, frame.end());
 }
 
+/// Until the link's bridge forwards what comes in at it: the kernel begins that some time after
+/// both ends are up (linkwatch), and a machine that is busy with namespaces takes its time.
+inline void awaitForwarding(netlink::Socket& socket, const std::string& link) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  for (;;) {
+    const auto port = netlink::findLink(socket, {0, link});
+    ASSERT_TRUE(port) << port.error().message;
+    if (port->up && port->carrier && port->changedPort.empty()) return;
+    ASSERT_LT(std::chrono::steady_clock::now(), limit) << link << " doesn't forward";
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 /// All frames of one link.
 class RawSocket {
  public:

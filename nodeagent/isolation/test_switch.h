@@ -59,6 +59,7 @@ class TestPod {
     ASSERT_TRUE(netns::writeSysctl("ipv6/conf/net1/disable_ipv6", "1"));
     auto inner = netlink::Socket::open().value();
     ASSERT_TRUE(inner.run(netlink::setUp({0, "net1"})));
+    awaitForwarding(socket, portName());
   }
   [[nodiscard]] RawSocket raw(bool bypass = false) const { return {netns_, "net1", bypass}; }
 

@@ -117,6 +117,8 @@ class TestNode {
     ASSERT_TRUE(socket_->run(netlink::createVeth(spec)));
     ASSERT_TRUE(other.socket_->run(netlink::setMaster({0, name}, other.bridge(bridge))));
     ASSERT_TRUE(other.socket_->run(netlink::setUp({0, name})));
+    isolation::awaitForwarding(*socket_, name);
+    isolation::awaitForwarding(*other.socket_, name);
   }
 
  private:
@@ -157,6 +159,7 @@ class TestPod {
     ASSERT_TRUE(netns::writeSysctl("ipv6/conf/net1/disable_ipv6", "1"));
     auto inner = netlink::Socket::open().value();
     ASSERT_TRUE(inner.run(netlink::setUp({0, "net1"})));
+    isolation::awaitForwarding(node.socket(), port());
     raw_.emplace(netns_, "net1");
   }
   /// The same as an ipvlan of such a mode on a device of the namespace that `node` is of.
