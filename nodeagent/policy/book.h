@@ -176,7 +176,7 @@ class BookSource final : public policy::Source {
   /// One that compile() may ask about, by the address of `told.policy`, or of `as` of its rules.
   void add(const ToldPtr& told) {
     const auto* rules = told->rulesOn(network_);
-    told_.emplace(rules == nullptr ? &told->policy : &rules->as, told);
+    told_.try_emplace(rules == nullptr ? &told->policy : &rules->as, told);
   }
   void addDefault(const std::string& nameSpace, ToldPtr told) {
     defaults_.emplace(nameSpace, std::move(told));

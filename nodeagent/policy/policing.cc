@@ -9,12 +9,10 @@
 namespace multinet::agent::policing {
 namespace {
 
-/// Whether a policy is about the pod's interface on that network.
+/// Whether a policy is about the interface of a pod that is on that network alone.
 bool concerns(const Told& told, const policy::Pod& pod, const std::string& network) {
   if (const auto* rules = told.rulesOn(network)) {
-    policy::Pod on = pod;
-    on.interfaces = {{network, {}}};
-    return policy::selectsWithin(*rules, on, network);
+    return policy::selectsWithin(*rules, pod, network);
   }
   const auto& names = told.policy.spec.podNetworkNames;
   return told.cluster == nullptr && std::ranges::find(names, network) != names.end() &&
@@ -52,9 +50,10 @@ PolicingCounts Policing::counts() const {
   return counts_;
 }
 
-std::shared_ptr<const Admissions> Policing::admissions(const NetworkUid& network) const {
+std::shared_ptr<const Admissions> Policing::admissions(const NetworkUid& network) {
   static const auto kNobody = std::make_shared<const Admissions>();
   const std::lock_guard lock(mutex_);
+  if (asked_.insert(network).second) gather_.ask();
   if (!admissionsKnown_) return nullptr;
   const auto found = admissions_.find(network);
   return found == admissions_.end() ? kNobody : found->second;
@@ -111,6 +110,7 @@ void Policing::takeInbox() {
     auto [at, isNew] = members_.try_emplace(intent, Member{one.pod});
     Member& member = at->second;
     member.pod = std::move(one.pod);
+    member.as.clear();
     if (one.ours && member.ends.empty()) {
       member.joined = now;
       member.ours = true;
@@ -185,7 +185,18 @@ void Policing::readPod(Member& member, const std::shared_ptr<const k8s::Pod>& po
   if (!who || (who == member.who && undoer == member.undoer)) return;
   member.who = std::move(who);
   member.undoer = std::move(undoer);
+  member.as.clear();
   dirtyOf(member);
+}
+
+policy::Pod& Policing::podOn(Member& member, const InterfacePlan& plan) {
+  const auto [at, isNew] = member.as.try_emplace(plan.name.str());
+  policy::Pod& pod = at->second;
+  if (!isNew) return pod;
+  if (member.who) pod = *member.who;
+  pod.key = {member.pod.pod.namespaceName, member.pod.pod.name};
+  pod.interfaces = {{plan.network.str(), {}}};
+  return pod;
 }
 
 /// Whether more than members changed.
@@ -315,11 +326,12 @@ Status Policing::isKnown(const NetworkUid& uid) const {
   return {};
 }
 
-bool Policing::isComplete(const Member& member, const InterfacePlan& plan) const {
+bool Policing::isComplete(const Member& member, const policy::Pod& pod,
+                          const InterfacePlan& plan) const {
   const std::string& space = member.pod.pod.namespaceName;
   bool isAny = false;
   for (const ToldPtr& told : book_.policiesFor(space, member.joined)) {
-    if (!member.who || !concerns(*told, *member.who, plan.network.str())) continue;
+    if (!member.who || !concerns(*told, pod, plan.network.str())) continue;
     if (!told->complete) return false;
     isAny = isAny || told->cluster == nullptr;
   }
@@ -342,11 +354,11 @@ void Policing::answerWaiting() {
              fail(Code::Cancelled, "Aborted", "hold a pod to policies: nobody wants it any more"));
       continue;
     }
-    const Member& member = found->second;
+    Member& member = found->second;
     Status known = isKnown(member);
     if (known && member.ends.empty()) known = isInLedgers(member);
     const bool isWhole = std::ranges::all_of(member.pod.interfaces, [&](const auto& plan) {
-      return !attach::isCovered(plan) || isComplete(member, plan);
+      return !attach::isCovered(plan) || isComplete(member, podOn(member, plan), plan);
     });
     const bool isAny = std::ranges::any_of(member.pod.interfaces, attach::isCovered);
     const bool isLate = one.until <= now;

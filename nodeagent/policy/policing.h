@@ -141,8 +141,8 @@ class Policing final : public attach::Policies {
   /// As of the last look. Any thread.
   [[nodiscard]] PolicingCounts counts() const;
   /// Whom the network's isolated interfaces admit of clients who aren't on it; null: that isn't
-  /// known yet. Any thread.
-  [[nodiscard]] std::shared_ptr<const Admissions> admissions(const NetworkUid& network) const;
+  /// known yet. Looked for from when it is first asked for. Any thread.
+  [[nodiscard]] std::shared_ptr<const Admissions> admissions(const NetworkUid& network);
 
   void join(attach::Policeable pod, async::Answer<void> done) override;
   void known(attach::Policeable pod) override;
@@ -160,10 +160,11 @@ class Policing final : public attach::Policies {
     bool ours = false;  ///< it joined while this agent ran
     /// The API had it, and has it no more: deleted by force, it ends in its time.
     bool gone = false;
-    std::optional<std::string> undoer{};             ///< its container that may change its network
-    std::optional<policy::Pod> who{};                ///< as the API last had it
-    std::shared_ptr<const k8s::Pod> read{};          ///< of which that is
-    std::map<std::string, std::string> ends{};       ///< names of ports, by interface
+    std::optional<std::string> undoer{};        ///< its container that may change its network
+    std::optional<policy::Pod> who{};           ///< as the API last had it
+    std::shared_ptr<const k8s::Pod> read{};     ///< of which that is
+    std::map<std::string, policy::Pod> as{};    ///< who, as policies select each of its interfaces
+    std::map<std::string, std::string> ends{};  ///< names of ports, by interface
     std::map<std::string, attach::PodPort> inPod{};  ///< those of them that are in the pod
   };
   /// A port that is to be held, wherever it is.
@@ -231,6 +232,7 @@ class Policing final : public attach::Policies {
   void takeInbox();
   void refresh();
   void readPod(Member& member, const std::shared_ptr<const k8s::Pod>& pod);
+  [[nodiscard]] static policy::Pod& podOn(Member& member, const InterfacePlan& plan);
   [[nodiscard]] bool readPolicies(const std::string& space, BootTime now);
   void hearSpeakers(BootTime now);
   void readNetworks();
@@ -243,23 +245,27 @@ class Policing final : public attach::Policies {
   /// Whether all that is needed of a network is; else it stays as it is.
   [[nodiscard]] Status isKnown(const NetworkUid& uid) const;
   [[nodiscard]] Written writtenOf(const NetworkUid& uid) const;
-  [[nodiscard]] bool isComplete(const Member& member, const InterfacePlan& plan) const;
+  /// `pod`: the member, as policies select that interface.
+  [[nodiscard]] bool isComplete(const Member& member, const policy::Pod& pod,
+                                const InterfacePlan& plan) const;
   /// Whether a policy of the cluster names the network.
   [[nodiscard]] bool isOfCluster(const std::string& network) const;
-  [[nodiscard]] Question questionOf(const NetworkUid& uid, Network& network) const;
+  [[nodiscard]] Question questionOf(const NetworkUid& uid, Network& network);
   [[nodiscard]] Status commit(const NetworkUid& uid, Network& network);
   [[nodiscard]] Status commitPorts(const NetworkUid& uid, Network& network,
                                    const policy::AddressChange& since);
   void follow(const NetworkUid& uid, Network& network, const policy::MemberChange& change);
+  void admit(const NetworkUid& uid, Network& network, const Question& question);
   void publishAdmissions();
   void say(Network& network, const Question& question);
   [[nodiscard]] api::InterfacePolicy judge(const Network& network, const Member& member,
-                                           const InterfacePlan& plan, bool isCut) const;
+                                           const policy::Pod& pod, const InterfacePlan& plan,
+                                           bool isCut) const;
   void putGateway(const NetworkUid& network, const std::string& port);
   void putGateway(const attach::PodPort& port);
   void releaseGateway(const NetworkUid& network);
   [[nodiscard]] const Error* troubleOf(const Network& network, const At& at) const;
-  void commitInPods(const NetworkUid& uid, Network& network, const Question& question,
+  void commitInPods(const NetworkUid& uid, Network& network, Question& question,
                     const policy::AddressChange& since);
   [[nodiscard]] Status holdNow(const IntentId& intent, const std::vector<End>& ends);
   void letGo(Member& member, const std::function<bool(const std::string&)>& isGone);
@@ -278,13 +284,14 @@ class Policing final : public attach::Policies {
   const PolicingReports reports_;
   const Clock& clock_;
   const PolicingOptions options_;
-  mutable std::mutex mutex_;  // of the next six
+  mutable std::mutex mutex_;  // of the next seven
   std::vector<Joining> inbox_;
   std::set<IntentId> heard_;  ///< of these
   bool allKnown_ = false;
   PolicingCounts counts_;
   std::map<NetworkUid, std::shared_ptr<const Admissions>> admissions_;  ///< null: not known yet
   bool admissionsKnown_ = false;  ///< of networks that aren't there: nobody of them is isolated
+  std::set<NetworkUid> asked_;    ///< whose admissions somebody wants
   std::mutex turn_;               // of all that follows but the last two
   Book book_;
   policy::Numbers numbers_;

@@ -1,6 +1,7 @@
 // What policies come to, as the kernel is told it and as it is told of.
 #include <algorithm>
 #include <iterator>
+#include <string_view>
 
 #include "lib/base/log.h"
 #include "nodeagent/attach/ports.h"
@@ -12,15 +13,13 @@ struct Policing::Question {
   struct One {
     const Member* member = nullptr;
     const InterfacePlan* plan = nullptr;
-    policy::PodKey key;
+    const policy::Pod* pod = nullptr;  ///< the member's own
   };
   std::vector<One> interfaces;
   std::vector<ToldPtr> told;
-  std::map<std::string, ToldPtr> defaults;
-  std::vector<std::unique_ptr<policy::Pod>> pods;
+  std::map<std::string, ToldPtr> defaults;  ///< null: nothing was told of it
   std::vector<policy::Subject> subjects;
   std::map<policy::PodKey, std::string> ports;
-  std::map<policy::PodKey, std::vector<IpAddress>> addresses;
   std::map<policy::PodKey, attach::PodPort> inPod;
   std::map<const policy::Pod*, std::vector<ToldPtr>> clusterOf;  ///< as its namespace was told
 
@@ -61,10 +60,10 @@ void Policing::Question::addCluster(const std::string& network,
   }
 }
 
-Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network) const {
+Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network) {
   Question question;
-  std::set<policy::PodKey> keys;
-  for (const auto& [intent, member] : members_) {
+  std::set<std::pair<std::string_view, std::string_view>> keys;
+  for (auto& [intent, member] : members_) {
     const std::string& space = member.pod.pod.namespaceName;
     std::vector<ToldPtr> policies;
     for (const InterfacePlan& plan : member.pod.interfaces) {
@@ -72,46 +71,59 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network)
       const auto end = member.ends.find(plan.name.str());
       // One that is about to join isn't known yet; its turn comes.
       if (end == member.ends.end() && (!isKnown(member) || !member.who)) continue;
-      policy::PodKey key{space, member.pod.pod.name};
-      if (!keys.insert(key).second) {
-        key.name += " " + plan.name.str() + " " + intent.str();
-        keys.insert(key);
+      policy::Pod& pod = podOn(member, plan);
+      // Of one pod another sandbox may be there, on its way out or in.
+      pod.key.name = member.pod.pod.name;
+      if (keys.contains({space, pod.key.name})) {
+        pod.key.name += " " + plan.name.str() + " " + intent.str();
       }
+      keys.emplace(space, pod.key.name);
       const auto inPod = member.inPod.find(plan.name.str());
       if (inPod != member.inPod.end()) {
-        question.inPod.emplace(key, inPod->second);
+        question.inPod.emplace(pod.key, inPod->second);
       } else if (end != member.ends.end()) {
-        question.ports.emplace(key, end->second);
+        question.ports.emplace(pod.key, end->second);
       }
-      for (const AddressPlan& one : plan.addresses) {
-        question.addresses[key].push_back(one.address.address);
-      }
-      auto pod =
-          member.who ? std::make_unique<policy::Pod>(*member.who) : std::make_unique<policy::Pod>();
-      pod->key = key;
-      pod->interfaces = {{network.name, {}}};
       if (policies.empty()) policies = book_.policiesFor(space, member.joined);
-      policy::Subject subject{pod.get()};
+      policy::Subject subject{&pod};
       for (const ToldPtr& told : policies) {
         if (told->cluster == nullptr) {
           subject.policies.push_back(&told->policy);
         } else if (told->rulesOn(network.name) != nullptr) {
-          question.clusterOf[pod.get()].push_back(told);
+          question.clusterOf[&pod].push_back(told);
         }
       }
       // Whom the cluster's policies deny they deny by who the API says he is: one who runs on
       // without it would be nobody.
       subject.closed = !member.who || (member.gone && isOfCluster(network.name));
       question.subjects.push_back(std::move(subject));
-      question.pods.push_back(std::move(pod));
-      question.interfaces.push_back({&member, &plan, key});
+      question.interfaces.push_back({&member, &plan, &pod});
     }
     std::ranges::copy_if(policies, std::back_inserter(question.told),
                          [](const ToldPtr& told) { return told->cluster == nullptr; });
-    if (auto told = book_.defaultOf(space, uid)) question.defaults.emplace(space, std::move(told));
+    const auto [byDefault, isNew] = question.defaults.try_emplace(space);
+    if (isNew) byDefault->second = book_.defaultOf(space, uid);
   }
   question.addCluster(network.name, network.speakers);
   return question;
+}
+
+/// Only gateways want to know, and most nodes have none to a network.
+void Policing::admit(const NetworkUid& uid, Network& network, const Question& question) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!asked_.contains(uid)) return;
+  }
+  std::map<policy::PodKey, std::vector<IpAddress>> addresses;
+  for (const Question::One& one : question.interfaces) {
+    for (const AddressPlan& plan : one.plan->addresses) {
+      addresses[one.pod->key].push_back(plan.address.address);
+    }
+  }
+  auto now = admissionsOf(question.subjects, {network.name, writtenOf(uid).byDefault}, addresses,
+                          network.compilation.cut());
+  if (network.admissions != nullptr && *network.admissions == now) return;
+  network.admissions = std::make_shared<const Admissions>(std::move(now));
 }
 
 void Policing::publishAdmissions() {
@@ -134,19 +146,15 @@ Status Policing::commit(const NetworkUid& uid, Network& network) {
                     " to policies: the agent is still finding out which pods are on it");
   }
   MULTINET_CHECK(isKnown(uid));
-  const Question question = questionOf(uid, network);
+  Question question = questionOf(uid, network);
   BookSource source(network.name, uid);
   for (const ToldPtr& told : question.told) source.add(told);
   for (const auto& [space, told] : question.defaults) source.addDefault(space, told);
   const policy::Network asked{network.name, writtenOf(uid).byDefault};
   const policy::Delta way = network.compilation.compile(question.subjects, asked, source, numbers_);
   ++compiled_;
-  auto admissions =
-      admissionsOf(question.subjects, asked, question.addresses, network.compilation.cut());
-  if (network.admissions == nullptr || *network.admissions != admissions) {
-    network.admissions = std::make_shared<const Admissions>(std::move(admissions));
-  }
-  network.ports = question.ports;
+  admit(uid, network, question);
+  network.ports = std::move(question.ports);
   const auto gateways = gateways_.find(uid);
   network.gateways = gateways == gateways_.end() ? std::set<std::string>{} : gateways->second;
   const Status done = commitPorts(uid, network, way.addresses);
@@ -210,12 +218,12 @@ void Policing::follow(const NetworkUid& uid, Network& network, const policy::Mem
 }
 
 /// What one pod's kernel refuses is nobody else's trouble.
-void Policing::commitInPods(const NetworkUid& uid, Network& network, const Question& question,
+void Policing::commitInPods(const NetworkUid& uid, Network& network, Question& question,
                             const policy::AddressChange& since) {
   if (!kernel_.commitInPods) return;
   const Written written = writtenOf(uid);
   const auto gateway = gatewayAddresses_.find(uid);
-  network.inPods = {question.inPod, written.track, {}};
+  network.inPods = {std::move(question.inPod), written.track, {}};
   // Who could send from the gateway's address would come in past all policies.
   if (gateway != gatewayAddresses_.end() && written.believesAddresses) {
     network.inPods.gateways = gateway->second;
@@ -224,7 +232,7 @@ void Policing::commitInPods(const NetworkUid& uid, Network& network, const Quest
       kernel_.commitInPods(uid, network.compilation.program(), &since, network.inPods);
   std::map<At, Error> now;
   for (const Question::One& one : question.interfaces) {
-    const auto found = refused.find(one.key);
+    const auto found = refused.find(one.pod->key);
     if (found == refused.end()) continue;
     const At at{one.member->pod.intent, one.plan->name.str()};
     const auto before = network.refused.find(at);
@@ -240,7 +248,13 @@ void Policing::commitInPods(const NetworkUid& uid, Network& network, const Quest
 }
 
 void Policing::commitDirty() {
+  std::set<NetworkUid> asked;
+  {
+    const std::lock_guard lock(mutex_);
+    asked = asked_;
+  }
   for (auto& [uid, network] : networks_) {
+    network.dirty = network.dirty || (network.admissions == nullptr && asked.contains(uid));
     if (!network.dirty) continue;
     // What isn't known is told when it is.
     if (const Status known = commit(uid, network); !known) {
@@ -258,6 +272,9 @@ void Policing::commitDirty() {
     });
   });
   std::erase_if(written_, [&](const auto& one) { return !networks_.contains(one.first); });
+  // Of one that comes again it is asked again.
+  const std::lock_guard lock(mutex_);
+  std::erase_if(asked_, [&](const NetworkUid& one) { return !networks_.contains(one); });
 }
 
 void Policing::say(Network& network, const Question& question) {
@@ -267,9 +284,10 @@ void Policing::say(Network& network, const Question& question) {
   for (const Question::One& one : question.interfaces) {
     At at{one.member->pod.intent, one.plan->name.str()};
     if (attach::isCovered(*one.plan) && !one.member->ends.contains(at.second)) continue;
-    const bool isIsolated = program.egress.contains(one.key) || program.ingress.contains(one.key);
+    const policy::PodKey& key = one.pod->key;
+    const bool isIsolated = program.egress.contains(key) || program.ingress.contains(key);
     std::optional<api::InterfacePolicy> said;
-    if (isIsolated) said = judge(network, *one.member, *one.plan, cut.contains(one.key));
+    if (isIsolated) said = judge(network, *one.member, *one.pod, *one.plan, cut.contains(key));
     auto before = network.said.extract(at);
     const bool isSame = !before.empty() && before.mapped() == said;
     if (!isSame) reports_.interface(one.member->pod.pod.uid, one.plan->networkUid, said);

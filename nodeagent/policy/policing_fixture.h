@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <thread>
@@ -350,6 +351,7 @@ class PolicingTest : public ::testing::Test {
   std::optional<FlowTable> flows_;
   Ends ends_;
   std::map<NetworkUid, std::set<IpAddress>> gatewaysThere_;
+  std::atomic<int> admissionsTold_{0};
   Policing policing_{caches_,
                      door(),
                      [this] { return Result<Ends>(ends_); },
@@ -366,7 +368,8 @@ class PolicingTest : public ::testing::Test {
                         trouble_ = held.trouble;
                         isSilent_ = held.isSilent;
                         crowded_ = held.crowded;
-                      }},
+                      },
+                      [this] { ++admissionsTold_; }},
                      clock_,
                      options()};
 };

@@ -257,6 +257,22 @@ TEST_F(PolicingTest, WhomItsInterfacesAdmitOfClientsIsToldOnceItIsKnown) {
   EXPECT_EQ(*policing_.admissions(NetworkUid("uid-blue")), Admissions{});
 }
 
+TEST_F(PolicingTest, WhomItsInterfacesAdmitIsLookedForWhenSomebodyAsks) {
+  policing_.recovered();
+  setPod("db", "db");
+  setPolicies(slices());
+  ASSERT_TRUE(attach("db"));
+  const int told = admissionsTold_;
+  EXPECT_EQ(policing_.admissions(NetworkUid("uid-blue")), nullptr);
+  ASSERT_TRUE(eventually([&] { return admissionsTold_ > told; }));
+  ASSERT_NE(policing_.admissions(NetworkUid("uid-blue")), nullptr);
+  // And from then on, for one that comes again too.
+  policing_.release({"mnp-db"}, {IntentId("i-db")});
+  EXPECT_EQ(*policing_.admissions(NetworkUid("uid-blue")), Admissions{});
+  ASSERT_TRUE(attach("db"));
+  ASSERT_TRUE(eventually([&] { return policing_.admissions(NetworkUid("uid-blue")) != nullptr; }));
+}
+
 TEST_F(PolicingTest, ATypeWithoutANodesEndIsToldWhereAPolicySelectsIt) {
   policing_.recovered();
   setPod("db", "db");

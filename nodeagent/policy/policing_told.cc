@@ -28,7 +28,8 @@ const Error* Policing::troubleOf(const Network& network, const At& at) const {
 }
 
 api::InterfacePolicy Policing::judge(const Network& network, const Member& member,
-                                     const InterfacePlan& plan, bool isCut) const {
+                                     const policy::Pod& pod, const InterfacePlan& plan,
+                                     bool isCut) const {
   using api::PolicyPlace;
   const bool hasEnd = traitsOf(plan.link).hasHostEnd;
   if (!hasEnd && !attach::isPolicedInPod(plan)) {
@@ -55,7 +56,7 @@ api::InterfacePolicy Policing::judge(const Network& network, const Member& membe
                 "\", privileged or with NET_ADMIN, can undo them; leave that out, or use a network "
                 "of type VXLAN, Bridge or VLAN"};
   }
-  if (!isComplete(member, plan)) {
+  if (!isComplete(member, pod, plan)) {
     return {false, where, "PeersPending",
             "isolated; not all whom its policies allow are known yet: is a controller running?"};
   }
