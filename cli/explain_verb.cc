@@ -136,9 +136,11 @@ Result<int> askServer(Call& call, const ManifestPod& pod) {
   MULTINET_TRY(auto* raw, call.client());
   const std::string path =
       kube::pathOf(kinds::kPods, {pod.subject.namespaceName, ""}, kube::Subresource::None);
-  MULTINET_TRY(const auto answer, raw->transport().call({kube::Method::Post, path + "?dryRun=All",
-                                                         "", trialPod(pod).dump()},
-                                                        raw->options().deadline));
+  MULTINET_TRY(
+      const auto answer,
+      raw->transport().call({kube::Method::Post, path + "?dryRun=All", "",
+                             trialPod(pod).dump(-1, ' ', false, json::error_handler_t::replace)},
+                            raw->options().deadline));
   const json body = json::parse(answer.body, nullptr, false);
   if (answer.status == 201 || answer.status == 200) {
     const json annotations =

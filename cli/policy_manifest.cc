@@ -10,7 +10,13 @@
 #include "cli/output.h"
 #include "lib/api/cluster_policy.h"
 #include "lib/api/describe.h"
+#include "lib/api/network_peer.h"
+#include "lib/api/node_network_set.h"
+#include "lib/api/pod_network_attachment.h"
+#include "lib/api/pod_network_policy_slice.h"
+#include "lib/api/pod_network_service.h"
 #include "lib/api/policy.h"
+#include "lib/api/reservations.h"
 
 namespace multinet::cli {
 namespace {
@@ -102,7 +108,9 @@ Result<P> readPolicy(const json& object, const std::string& nameSpace) {
     }
     MULTINET_CHECK(kFields.check(value, name, name));
   }
-  MULTINET_TRY(auto policy, k8s::decodeText<P>(object.dump()));
+  // Bytes that are no UTF-8 are in no object: what they are in is found wrong.
+  const std::string text = object.dump(-1, ' ', false, json::error_handler_t::replace);
+  MULTINET_TRY(auto policy, k8s::decodeText<P>(text));
   if (kind.scope == k8s::Scope::Cluster) {
     policy.metadata.nameSpace.clear();
   } else if (policy.metadata.nameSpace.empty()) {
@@ -122,18 +130,56 @@ bool isOf(const json& object) {
   return object.value("kind", json()) == std::string(k8s::KindTraits<P>::kKind.kind);
 }
 
-void flatten(const json& object, std::vector<json>& out) {
-  if (!object.is_object()) return;
-  if (const auto items = object.find("items"); items != object.end() && items->is_array()) {
-    for (const auto& item : *items) flatten(item, out);
-  } else if (isOf<api::PodNetworkPolicy>(object) || isOf<api::ClusterPodNetworkPolicy>(object)) {
-    out.push_back(object);
+/// Other objects may be in a manifest, but none that was meant as a policy.
+Status checkOther(const json& object) {
+  static const std::vector<std::string> kKinds = [] {
+    std::vector<std::string> kinds;
+    for (const k8s::Kind& kind :
+         {api::kPodNetworkKind, api::kPodNetworkAttachmentKind, api::kPodNetworkServiceKind,
+          api::kPodNetworkPolicyKind, api::kClusterPodNetworkPolicyKind, api::kPodInterfaceSetKind,
+          api::kPodNetworkPolicySliceKind, api::kNodeNetworkSetKind, api::kNetworkPeerKind,
+          api::kIPBlockKind, api::kNetworkIdentifierKind}) {
+      kinds.emplace_back(kind.kind);
+    }
+    return kinds;
+  }();
+  const json kind = object.value("kind", json());
+  const json version = object.value("apiVersion", json());
+  const std::string name = kind.is_string() ? kind.get<std::string>() : "";
+  if (name == "MultiNetworkPolicy") {
+    return fail(Code::InvalidArgument, "WrongKind",
+                "kind: MultiNetworkPolicies aren't read from a manifest; apply it, and ask again "
+                "without: PodNetworkPolicy npwg-NAME is made of it");
   }
+  const bool isOurs =
+      version.is_string() && version.get<std::string>().starts_with("multinet.dev/");
+  if (!isOurs || std::ranges::find(kKinds, name) != kKinds.end()) return {};
+  return fail(Code::InvalidArgument, "UnknownKind",
+              "kind: multinet.dev has no \"" + printable(name) + "\"" + didYouMean(name, kKinds));
+}
+
+Status flatten(const json& object, std::vector<json>& out) {
+  if (!object.is_object()) return {};
+  if (const auto items = object.find("items"); items != object.end() && items->is_array()) {
+    for (const auto& item : *items) MULTINET_CHECK(flatten(item, out));
+    return {};
+  }
+  if (isOf<api::PodNetworkPolicy>(object) || isOf<api::ClusterPodNetworkPolicy>(object)) {
+    out.push_back(object);
+    return {};
+  }
+  return checkOther(object);
+}
+
+json nameIn(const json& object) {
+  const auto metadata = object.find("metadata");
+  const bool isThere = metadata != object.end() && metadata->is_object();
+  return isThere ? metadata->value("name", json()) : json();
 }
 
 template <class P>
 Status add(const json& object, const std::string& nameSpace, std::vector<P>& out) {
-  const json name = object.value(json::json_pointer("/metadata/name"), json());
+  const json name = nameIn(object);
   const std::string title =
       std::string(k8s::KindTraits<P>::kKind.kind) + " " + printable(name.is_string() ? name : "");
   auto policy = readPolicy<P>(object, nameSpace);
@@ -157,7 +203,7 @@ Result<PolicyManifest> readPolicies(std::string_view text, const std::string& na
   std::vector<json> objects;
   try {
     for (const auto& document : YAML::LoadAll(std::string(text))) {
-      flatten(toJson(document), objects);
+      MULTINET_CHECK(flatten(toJson(document), objects));
     }
   } catch (const YAML::Exception& error) {
     return fail(Code::InvalidArgument, "InvalidYAML",

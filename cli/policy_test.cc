@@ -106,6 +106,20 @@ TEST(ReadPolicies, SaysWhatItCantTake) {
   EXPECT_THAT(reading(with("port: pg", "protocol: ICMP")), HasSubstr("must be one of TCP"));
   EXPECT_THAT(reading(with("{name: db}", "{}")), HasSubstr("metadata.name: is missing"));
   EXPECT_THAT(reading(with("[blue]", "blue")), HasSubstr("spec.podNetworkNames"));
+  EXPECT_THAT(reading(with("{name: db}", "[{name: db}]")), HasSubstr("metadata"));
+  EXPECT_THAT(reading(with("app: web", "app: \"\xe9\"")),
+              HasSubstr("spec.ingress[0].from[0].podSelector"));
+}
+
+TEST(ReadPolicies, WhatWasMeantAsAPolicyIsntPassedOver) {
+  const std::string more = std::string(kDb) + "---\n";
+  EXPECT_THAT(reading(more + "apiVersion: multinet.dev/v1alpha1\nkind: PodNetworkpolicy\n"),
+              HasSubstr("kind: multinet.dev has no \"PodNetworkpolicy\"; did you mean "
+                        "\"PodNetworkPolicy\"?"));
+  EXPECT_THAT(reading(more + "apiVersion: k8s.cni.cncf.io/v1beta1\nkind: MultiNetworkPolicy\n"),
+              HasSubstr("PodNetworkPolicy npwg-NAME is made of it"));
+  EXPECT_EQ(reading(more + "apiVersion: multinet.dev/v1alpha1\nkind: PodNetwork\n"), "");
+  EXPECT_EQ(reading(more + "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"), "");
 }
 
 TEST(ServiceOf, IsAProtocolWithItsPort) {

@@ -138,15 +138,17 @@ Result<int> run(Call& call) {
     return fail(Code::NotFound, "NotFound", "no PodNetwork \"" + printable(network.name) + "\"");
   }
   network.defaultPolicy = assumed.value_or(known->spec.defaultPolicy);
+  // Each pair of pods is judged: others' policies would be gone through for each.
+  const policy::World judged = onNetwork(network.name, seen.world);
   if (!explains) {
     const std::string nameSpace = arguments.has("namespace") ? home : "";
-    MULTINET_CHECK(tell(call, seen.world, network, nameSpace, service, format));
+    MULTINET_CHECK(tell(call, judged, network, nameSpace, service, format));
     warn(call, seen, written);
     return kDone;
   }
   MULTINET_TRY(const auto from, endpointOf(fromText, home, seen.world, network.name));
   MULTINET_TRY(const auto to, endpointOf(toText, home, seen.world, network.name));
-  MULTINET_TRY(const auto said, explainConnection(seen.world, network, from, to, service));
+  MULTINET_TRY(const auto said, explainConnection(judged, network, from, to, service));
   if (format == Format::Table) {
     call.out() << said.text;
   } else {

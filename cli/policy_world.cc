@@ -5,19 +5,31 @@
 #include <map>
 
 #include "cli/objects.h"
+#include "cli/output.h"
 #include "lib/api/policy.h"
 #include "lib/api/spelling.h"
 
 namespace multinet::cli {
 namespace {
 
+/// `shop/db`: of many objects this one is meant.
+std::string titleOf(const simdjson::dom::element& object) {
+  const auto at = [&](const char* path) {
+    std::string_view text;
+    return object.at_pointer(path).get(text) == simdjson::SUCCESS ? std::string(text) : "";
+  };
+  const std::string home = at("/metadata/namespace");
+  return printable((home.empty() ? "" : home + "/") + at("/metadata/name"));
+}
+
 template <class T>
 Result<std::vector<T>> listOf(kube::RawClient& client) {
   std::vector<T> out;
   MULTINET_CHECK(kube::listAll(client, kube::kindOf<T>(), {}, {},
                                [&](const simdjson::dom::element& object) -> Status {
-                                 MULTINET_TRY(auto one, k8s::KindTraits<T>::decode(object));
-                                 out.push_back(std::move(one));
+                                 auto one = k8s::KindTraits<T>::decode(object);
+                                 if (!one) return fail(one.error().within(titleOf(object)));
+                                 out.push_back(std::move(*one));
                                  return {};
                                }));
   return out;
@@ -73,8 +85,7 @@ void keepThoseOn(const std::string& network, std::vector<P>& policies) {
 
 Status fill(kube::RawClient& client, PolicyView& view) {
   MULTINET_CHECK(addPolicies(client, {}, view.world));
-  keepThoseOn(view.network.name, view.world.policies);
-  keepThoseOn(view.network.name, view.world.clusterPolicies);
+  view.world = onNetwork(view.network.name, std::move(view.world));
   const bool opens = view.network.defaultPolicy == api::DefaultPolicy::Allow;
   if (opens && view.world.policies.empty() && view.world.clusterPolicies.empty()) return {};
   MULTINET_CHECK(addNamespaces(client, view.world));
@@ -96,6 +107,13 @@ Status addPolicies(kube::RawClient& client, PolicyManifest written, policy::Worl
   MULTINET_TRY(world.policies, standingBut(client, std::move(written.policies)));
   MULTINET_TRY(world.clusterPolicies, standingBut(client, std::move(written.clusterPolicies)));
   return {};
+}
+
+policy::World onNetwork(const std::string& network, policy::World world) {
+  keepThoseOn(network, world.policies);
+  keepThoseOn(network, world.clusterPolicies);
+  std::erase_if(world.pods, [&](const policy::Pod& pod) { return pod.on(network) == nullptr; });
+  return world;
 }
 
 PolicyView viewOf(kube::RawClient& client, const std::string& name, const nlohmann::json& network) {

@@ -23,6 +23,9 @@ struct Seen {
 [[nodiscard]] Status addPolicies(kube::RawClient& client, PolicyManifest written,
                                  policy::World& world);
 
+/// Nothing but what is on one network.
+[[nodiscard]] policy::World onNetwork(const std::string& network, policy::World world);
+
 /// Of one network, as the API has it (null: it may not be read). Pods are asked for only where a
 /// policy or the network's default is about them. What fails becomes `unseen`.
 [[nodiscard]] PolicyView viewOf(kube::RawClient& client, const std::string& name,

@@ -102,10 +102,14 @@ void put(const World& world, const MultiNetworkPolicy& policy, const api::PodNet
     return;
   }
   if (!isMadeOf(*standing, keyOf(policy))) {
+    const auto& names = wanted.spec.podNetworkNames;
     notice(policy, "NameTaken",
            "metadata.name: PodNetworkPolicy \"" + key.name +
-               "\" stands there and isn't made of this MultiNetworkPolicy, so it holds nowhere; "
-               "rename or delete that PodNetworkPolicy, or rename this one",
+               "\" stands there and isn't made of this MultiNetworkPolicy, so it doesn't hold on " +
+               (names.size() == 1 ? names.front()
+                                  : names.front() + " and " + std::to_string(names.size() - 1) +
+                                        " networks more") +
+               "; rename or delete that PodNetworkPolicy, or rename this one",
            outcome);
     outcome.askAgain(kAskAgain);
     return;
@@ -131,7 +135,10 @@ void complain(const MultiNetworkPolicy& policy, Outcome& outcome) {
   for (std::size_t i = 0; i < std::min(complaints.size(), kMostNotices); ++i) {
     std::string message = complaints[i].str();
     if (i + 1 == kMostNotices && complaints.size() > kMostNotices) {
-      message += "; and " + std::to_string(complaints.size() - kMostNotices) + " more like it";
+      const bool isAll = complaints.size() < npwg::kMaxComplaints;
+      message += "; and " +
+                 (isAll ? std::to_string(complaints.size() - kMostNotices) : std::string("many")) +
+                 " more like it";
     }
     notice(policy, "NotTranslated", std::move(message), outcome);
   }

@@ -8,10 +8,12 @@
 namespace multinet::api {
 
 inline constexpr std::size_t kMaxPolicyNetworks = 16;
-inline constexpr std::size_t kMaxPolicyRules = 100;   ///< of each direction
-inline constexpr std::size_t kMaxPolicyPeers = 100;   ///< of a rule
-inline constexpr std::size_t kMaxPolicyPorts = 100;   ///< of a rule
-inline constexpr std::size_t kMaxPolicyExcept = 100;  ///< of an ipBlock
+inline constexpr std::size_t kMaxPolicyRules = 100;    ///< of each direction
+inline constexpr std::size_t kMaxPolicyPeers = 100;    ///< of a rule
+inline constexpr std::size_t kMaxPolicyPorts = 100;    ///< of a rule
+inline constexpr std::size_t kMaxPolicyExcept = 100;   ///< of an ipBlock
+inline constexpr std::size_t kMaxSelectorTerms = 16;   ///< labels of a selector, and expressions
+inline constexpr std::size_t kMaxSelectorValues = 32;  ///< of an expression
 /// Peers on all networks together that need resolving: as many as the head of its slices holds.
 inline constexpr std::size_t kMaxPolicyResolved = 2000;
 /// Of its spec in JSON: the head carries it beside its peers.

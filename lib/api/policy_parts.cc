@@ -49,6 +49,15 @@ void checkSelector(const k8s::LabelSelector& selector, const std::string& path, 
                                        "write labels that such an object can have",
                                        "InvalidSelector"));
   }
+  const std::string expressions = path + ".matchExpressions";
+  checkCount(selector.matchLabels.size(), kMaxSelectorTerms, path + ".matchLabels", "labels",
+             report);
+  checkCount(selector.matchExpressions.size(), kMaxSelectorTerms, expressions, "expressions",
+             report);
+  for (std::size_t i = 0; i < selector.matchExpressions.size(); ++i) {
+    checkCount(selector.matchExpressions[i].values.size(), kMaxSelectorValues,
+               at(expressions, i) + ".values", "values", report);
+  }
 }
 
 std::optional<IpPrefix> readPrefix(const std::string& text, const std::string& path,

@@ -78,6 +78,21 @@ const std::vector<Bad> kBad{
        from(p).namespaceSelector = k8s::LabelSelector{{{"team", std::string(64, 'a')}}, {}};
      },
      "spec.ingress[0].from[0].namespaceSelector: matchLabels.team: ", "InvalidSelector"},
+    {"labels one more than there may be",
+     [](auto& p) {
+       k8s::StringMap labels;
+       for (int i = 0; i < 17; ++i) labels["l" + std::to_string(i)] = "a";
+       p.spec.podSelector.matchLabels = labels;
+     },
+     "spec.podSelector.matchLabels: \"17 labels\" are too many", "TooMany"},
+    {"values one more than there may be",
+     [](auto& p) {
+       const std::vector<std::string> values(33, "a");
+       from(p).namespaceSelector =
+           k8s::LabelSelector{{}, {{"app", k8s::SelectorOperator::NotIn, values}}};
+     },
+     "spec.ingress[0].from[0].namespaceSelector.matchExpressions[0].values: \"33 values\" are too",
+     "TooMany"},
     {"a block and a selector", [](auto& p) { from(p).ipBlock = PolicyIpBlock{"10.20.0.0/16", {}}; },
      "spec.ingress[0].from[0]: has an ipBlock and a selector; make two peers of it", "OneOf"},
     {"a peer without a word", [](auto& p) { from(p) = {}; },

@@ -26,13 +26,17 @@ inline constexpr const char* kMadeOfLabel = "multinet.dev/made-of";
 /// More can't be in as many PodNetworkPolicies as one may become: it isolates on all of them then,
 /// and allows nothing.
 inline constexpr std::size_t kMaxNetworks = 128;
+/// Names behind these aren't read.
+inline constexpr std::size_t kMaxNamed = 1024;
+/// More aren't kept: objects of any namespace are read, and may be nothing but mistakes.
+inline constexpr std::size_t kMaxComplaints = 100;
 
 struct MultiNetworkPolicy {
   /// Of it namespace, name, UID and generation.
   k8s::ObjectMeta metadata;
   std::vector<std::string> networks;  ///< each once; none: it holds nowhere
   api::PodNetworkPolicySpec spec;     ///< but for the networks; its types are always written
-  api::Violations complaints;
+  api::Violations complaints;         ///< at most kMaxComplaints
   bool operator==(const MultiNetworkPolicy&) const = default;
 };
 

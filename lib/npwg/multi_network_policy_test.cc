@@ -112,9 +112,15 @@ TEST(MultiNetworkPolicy, AllowsLessWhereItCantBeRead) {
       {"a selector's unknown field", R"({"podSelector":{"matchLabel":{"a":"b"}}})",
        R"({"policyTypes":["Ingress"]})", "spec.podSelector.matchLabel: is no field"},
       {"a label that there can't be", R"({"podSelector":{"matchLabels":{"a b":"c"}}})",
-       R"({"policyTypes":["Ingress"]})", "selects all pods of the namespace"},
+       R"({"policyTypes":["Ingress"]})", "isolates all pods of the namespace"},
+      {"a selector that can't be read, with rules",
+       R"({"podSelector":{"matchLabel":{"a":"b"}},"ingress":[{}],"egress":[{}]})",
+       R"({"policyTypes":["Ingress","Egress"]})", "nothing is allowed"},
+      {"a selector by an operator that there isn't",
+       R"({"podSelector":{"matchExpressions":[{"key":"a","operator":"Is"}]},"ingress":[{}]})",
+       R"({"policyTypes":["Ingress"]})", "nothing is allowed"},
       {"a type that there isn't", R"({"policyTypes":["ingress"],"ingress":[{}]})",
-       R"({"policyTypes":["Ingress","Egress"],"ingress":[{}]})", "spec.policyTypes"},
+       R"({"policyTypes":["Ingress","Egress"]})", "spec.policyTypes"},
       {"types in a word", R"({"policyTypes":"Ingress"})", R"({"policyTypes":["Ingress","Egress"]})",
        "spec.policyTypes"},
       {"an unknown field", R"({"ingress":[{}],"deny":true})",
@@ -235,10 +241,17 @@ TEST(MultiNetworkPolicy, OfTooMuchIsolatesAndAllowsNothing) {
                                         {"operator", "In"},
                                         {"values", std::vector<std::string>(
                                                        30000, "a-value-of-a-label")}}})}}}}})}}});
+  json labels;
+  for (int i = 0; i < 17; ++i) labels["l" + std::to_string(i)] = "a";
+  const json wide =
+      json::array({{{"from", json::array({{{"namespaceSelector", {{"matchLabels", labels}}}}})}}});
+  const json any = json::array({json::object()});
   const std::tuple<json, std::size_t, const char*> cases[] = {
       {{{"ingress", rules}}, 1, "101 rules"},
       {{{"ingress", json::array({{{"from", peers}}})}}, 1, "101 peers"},
-      {{{"ingress", large}}, 1, "bytes"},
+      {{{"ingress", large}}, 1, "30000 values"},
+      {{{"ingress", wide}}, 1, "17 labels"},
+      {{{"ingress", any}, {"podSelector", {{"matchLabels", labels}}}}, 1, "17 labels"},
       {{{"ingress", json::array({json::object()})}}, kMaxNetworks + 1, "129 networks"},
   };
   for (const auto& [spec, networks, says] : cases) {
@@ -253,6 +266,23 @@ TEST(MultiNetworkPolicy, OfTooMuchIsolatesAndAllowsNothing) {
     }
     EXPECT_EQ(named, networks) << says;
   }
+}
+
+/// Objects of any namespace are read and kept.
+TEST(MultiNetworkPolicy, OfNothingButMistakesTakesLittle) {
+  const json nothings = std::vector<json>(100'000, json::object());
+  const json few = std::vector<json>(100, json::object());
+  const json rules = std::vector<json>(100, json{{"from", few}, {"ports", few}});
+  for (const json& ingress : {nothings, json::array({{{"from", nothings}}}), rules}) {
+    const auto policy = read(objectOf({{"ingress", ingress}}, networksUpTo(50'000) + "A,B"));
+    EXPECT_LE(policy.complaints.size(), kMaxComplaints);
+    EXPECT_EQ(policy.networks.size(), kMaxNamed);
+    EXPECT_NE(told(policy).find("more than 1024 names"), std::string::npos);
+    EXPECT_TRUE(policy.spec.ingress.empty());
+  }
+  const auto policy = readOf("{}", std::string(100'000, 'A'));
+  ASSERT_EQ(policy.complaints.size(), 1U);
+  EXPECT_LT(policy.complaints[0].str().size(), 500U) << "what would be right is seen";
 }
 
 TEST(MultiNetworkPolicy, HasANameThatFits) {

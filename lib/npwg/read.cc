@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -17,10 +18,20 @@ using simdjson::dom::element;
 using Shape = std::map<std::string, std::string, std::less<>>;  ///< types of fields by their path
 
 constexpr const char* kLeftOut = "; it is left out, so what it would allow isn't allowed";
+constexpr const char* kNothingThatWay = "; until then nothing is allowed in that direction";
 
 void complain(api::Violations& complaints, const std::string& path, const std::string& value,
               const std::string& detail, const std::string& remedy) {
-  complaints.push_back({path, value, detail, remedy, "Illegible", Code::InvalidArgument});
+  if (complaints.size() >= kMaxComplaints) return;
+  // What is to be done about it stands behind.
+  constexpr std::size_t kMostShown = 100;
+  complaints.push_back(
+      {path, value.substr(0, kMostShown), detail, remedy, "Illegible", Code::InvalidArgument});
+}
+void complainOfMany(api::Violations& complaints, const std::string& path, std::size_t count,
+                    const std::string& what, std::size_t most, const std::string& consequence) {
+  complain(complaints, path, std::to_string(count) + " " + what, "are too many",
+           "write at most " + std::to_string(most) + consequence);
 }
 
 std::string at(const std::string& path, std::size_t index) {
@@ -88,6 +99,7 @@ bool stands(const api::PodNetworkPolicySpec& probe, const std::string& there,
   policy.spec.podNetworkNames = {"any"};
   auto report = api::validate(policy);
   for (auto& violation : report.violations) {
+    if (complaints.size() >= kMaxComplaints) break;
     if (violation.path.starts_with(there)) violation.path.replace(0, there.size(), path);
     violation.remedy += consequence;
     complaints.push_back(std::move(violation));
@@ -135,10 +147,12 @@ std::optional<api::PolicyPort> readPort(const element& value, const std::string&
   return port;
 }
 
-/// False where nothing is left of a list that named some: an empty one would mean all.
+/// False where nothing is left of a list that named some: an empty one would mean all. Or where it
+/// names more than there may be.
 template <class T, class Read>
 bool readParts(const element& rule, const std::string& field, const std::string& path,
-               const Read& read, std::vector<T>& parts, api::Violations& complaints) {
+               std::size_t most, const Read& read, std::vector<T>& parts,
+               api::Violations& complaints) {
   const auto written = fieldOf(rule, field);
   if (!written) return true;
   simdjson::dom::array array;
@@ -148,6 +162,11 @@ bool readParts(const element& rule, const std::string& field, const std::string&
     return false;
   }
   const std::string list = path + "." + field;
+  if (array.size() > most) {
+    const char* const what = field == "ports" ? "ports" : "peers";
+    complainOfMany(complaints, list, array.size(), what, most, "; until then the rule is left out");
+    return false;
+  }
   std::size_t index = 0;
   for (const auto item : array) {
     if (auto part = read(item, at(list, index++), complaints)) {
@@ -171,8 +190,10 @@ bool readRule(const element& value, const std::string& path, const std::string& 
     return false;
   }
   // Both, so that all complaints come at once.
-  const bool hasPeers = readParts(value, peers, path, readPeer, rule.peers, complaints);
-  const bool hasPorts = readParts(value, "ports", path, readPort, rule.ports, complaints);
+  const bool hasPeers =
+      readParts(value, peers, path, api::kMaxPolicyPeers, readPeer, rule.peers, complaints);
+  const bool hasPorts =
+      readParts(value, "ports", path, api::kMaxPolicyPorts, readPort, rule.ports, complaints);
   return hasPeers && hasPorts;
 }
 
@@ -186,7 +207,11 @@ bool readRules(const element& spec, const std::string& direction, const std::str
   simdjson::dom::array array;
   if (written->get(array) != simdjson::SUCCESS) {
     complain(complaints, path, "", "is no list of rules",
-             "write a list; until then nothing is allowed in that direction");
+             std::string("write a list") + kNothingThatWay);
+    return true;
+  }
+  if (array.size() > api::kMaxPolicyRules) {
+    complainOfMany(complaints, path, array.size(), "rules", api::kMaxPolicyRules, kNothingThatWay);
     return true;
   }
   std::size_t index = 0;
@@ -202,6 +227,12 @@ void isolateBoth(api::PodNetworkPolicySpec& spec) {
   spec.policyTypes = {api::PolicyType::Ingress, api::PolicyType::Egress};
 }
 
+void closeAll(MultiNetworkPolicy& policy) {
+  policy.spec.ingress.clear();
+  policy.spec.egress.clear();
+}
+
+/// Rules of a direction that wasn't meant would allow what others deny.
 void readTypes(const element& spec, bool speaksOfEgress, MultiNetworkPolicy& policy) {
   auto& types = policy.spec.policyTypes;
   const auto written = fieldOf(spec, "policyTypes");
@@ -209,7 +240,9 @@ void readTypes(const element& spec, bool speaksOfEgress, MultiNetworkPolicy& pol
                             : Result<std::vector<api::PolicyType>>();
   if (!read) {
     complain(policy.complaints, "spec.policyTypes", "", read.error().message,
-             "write Ingress, Egress or both in a list; until then both are isolated");
+             "write Ingress, Egress or both in a list; until then both are isolated, and nothing "
+             "is allowed");
+    closeAll(policy);
     return isolateBoth(policy.spec);
   }
   for (const auto type : *read) {
@@ -220,24 +253,21 @@ void readTypes(const element& spec, bool speaksOfEgress, MultiNetworkPolicy& pol
   if (speaksOfEgress) types.push_back(api::PolicyType::Egress);
 }
 
-void readSelector(const element& spec, MultiNetworkPolicy& policy) {
+/// False where nobody can tell which pods are meant: what it allows, then, is nobody's.
+bool readSelector(const element& spec, MultiNetworkPolicy& policy) {
   const auto written = fieldOf(spec, "podSelector");
-  if (!written) return;
-  constexpr const char* kAll = "; until then it selects all pods of the namespace";
-  auto selector = readWhole<k8s::LabelSelector>(
-      *written, "spec.podSelector",
-      "write matchLabels and matchExpressions; until then it selects all pods of the namespace",
-      policy.complaints);
-  if (!selector) return;
+  if (!written) return true;
+  constexpr const char* kAll =
+      "; until then it isolates all pods of the namespace, and nothing is allowed";
+  const std::string remedy = std::string("write matchLabels and matchExpressions") + kAll;
+  auto selector = readWhole<k8s::LabelSelector>(*written, "spec.podSelector", remedy.c_str(),
+                                                policy.complaints);
+  if (!selector) return false;
   api::PodNetworkPolicySpec probe;
   probe.podSelector = *selector;
-  if (!stands(probe, "spec.podSelector", "spec.podSelector", kAll, policy.complaints)) return;
+  if (!stands(probe, "spec.podSelector", "spec.podSelector", kAll, policy.complaints)) return false;
   policy.spec.podSelector = std::move(*selector);
-}
-
-void closeAll(MultiNetworkPolicy& policy) {
-  policy.spec.ingress.clear();
-  policy.spec.egress.clear();
+  return true;
 }
 
 /// What is only too much together.
@@ -259,6 +289,7 @@ void checkWhole(MultiNetworkPolicy& policy) {
   auto report = api::validate(whole);
   if (report.ok()) return;
   for (auto& violation : report.violations) {
+    if (policy.complaints.size() >= kMaxComplaints) break;
     violation.remedy += kNothing;
     policy.complaints.push_back(std::move(violation));
   }
@@ -276,10 +307,11 @@ void readSpec(const simdjson::dom::element* spec, MultiNetworkPolicy& policy) {
         "in both directions");
     return isolateBoth(policy.spec);
   }
-  readSelector(*spec, policy);
+  const bool selects = readSelector(*spec, policy);
   readRules(*spec, "ingress", "from", policy.spec.ingress, policy.complaints);
   const bool egress = readRules(*spec, "egress", "to", policy.spec.egress, policy.complaints);
   readTypes(*spec, egress, policy);
+  if (!selects) closeAll(policy);
   for (const auto& [key, inner] : object) {
     if (key == "podSelector" || key == "ingress" || key == "egress" || key == "policyTypes")
       continue;
@@ -293,8 +325,15 @@ void readSpec(const simdjson::dom::element* spec, MultiNetworkPolicy& policy) {
 
 void readNetworks(const std::string* annotation, MultiNetworkPolicy& policy) {
   if (annotation == nullptr) return;
+  const std::string path = std::string("metadata.annotations[") + kPolicyForAnnotation + "]";
+  std::set<std::string_view> seen;
   std::string_view rest = *annotation;
-  while (true) {
+  for (std::size_t count = 1;; ++count) {
+    if (count > kMaxNamed) {
+      const std::string many = "more than " + std::to_string(kMaxNamed) + " names";
+      return complain(policy.complaints, path, many, "are too many",
+                      "write several policies; until then it holds on none of those behind");
+    }
     const auto comma = rest.find(',');
     std::string_view name = rest.substr(0, comma);
     constexpr std::string_view kBlanks = " \t\r\n";
@@ -306,12 +345,10 @@ void readNetworks(const std::string* annotation, MultiNetworkPolicy& policy) {
     const auto network = slash == std::string_view::npos ? name : name.substr(slash + 1);
     if (!name.empty()) {
       if (!api::isDnsLabel(network) || network == "default" || network == "eth0") {
-        complain(policy.complaints,
-                 std::string("metadata.annotations[") + kPolicyForAnnotation + "]",
-                 std::string(name), "is no PodNetwork's name",
+        complain(policy.complaints, path, std::string(name), "is no PodNetwork's name",
                  "write names of PodNetworks with commas between, of a-z, 0-9 and '-'; it is left "
                  "out, and the policy holds on the others");
-      } else if (std::ranges::find(policy.networks, network) == policy.networks.end()) {
+      } else if (seen.insert(network).second) {
         policy.networks.emplace_back(network);
       }
     }
