@@ -144,14 +144,14 @@ Result<std::optional<Fd>> NetworkParts::openSwitch() const {
 }
 
 Status NetworkParts::startGuards() {
-  MULTINET_TRY(const auto switchNetns, openSwitch());
+  MULTINET_TRY(switchNetns_, openSwitch());
   if (guard_ == nullptr) {
-    MULTINET_TRY(guard_, isolation::PortGuard::start(switchNetns, {}, clock_));
+    MULTINET_TRY(guard_, isolation::PortGuard::start(switchNetns_, {}, clock_));
   }
   if (policyGuard_ == nullptr) {
     policing::PolicyGuardOptions options;
     options.others = [this] { return guard_->commits(); };
-    MULTINET_TRY(policyGuard_, policing::PolicyGuard::start(switchNetns, options, clock_));
+    MULTINET_TRY(policyGuard_, policing::PolicyGuard::start(switchNetns_, options, clock_));
   }
   if (podGuards_ == nullptr) {
     podGuards_ = std::make_unique<policing::PodGuards>(policing::PolicyGuardOptions{}, clock_);
@@ -206,9 +206,13 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
 
 Result<policing::Ends> NetworkParts::endsOfLinks() const {
   MULTINET_TRY(const auto links, engine_->observe(std::nullopt));
+  MULTINET_TRY(const auto bridges, policing::bridgesOfPorts(switchNetns_));
   policing::Ends ends;
   for (const attach::ObservedInterface& link : links) {
-    if (!link.inPod) ends[{link.intent, link.interface}] = link.link;
+    if (link.inPod) continue;
+    const auto bridge = bridges.find(link.link);
+    ends[{link.intent, link.interface}] = {link.link,
+                                           bridge == bridges.end() ? "" : bridge->second};
   }
   return ends;
 }

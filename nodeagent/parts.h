@@ -136,6 +136,7 @@ class NetworkParts {
   services::Members members_;
   // From here on by start():
   std::string bootId_;
+  std::optional<Fd> switchNetns_;  ///< as the guards have it
   std::unique_ptr<isolation::PortGuard> guard_;
   std::unique_ptr<policing::PolicyGuard> policyGuard_;
   std::unique_ptr<policing::PodGuards> podGuards_;

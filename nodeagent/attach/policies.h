@@ -17,6 +17,8 @@ struct Policeable {
   IntentId intent;
   PodRef pod;
   std::vector<InterfacePlan> interfaces;
+  /// Nobody could look into it yet: it may have links of whatever intent.
+  bool unseen = false;
 };
 
 /// A link that has no end on the node, there already or not: what holds for it is in its pod.
@@ -39,7 +41,8 @@ class Policies {
   /// latest a second later: then with what is known, or Unavailable/PoliciesUnknown where nobody
   /// told yet which policies there are.
   virtual void join(Policeable pod, async::Answer<void> done) = 0;
-  /// It has them already: an earlier agent made them, or they were told of before.
+  /// It has them already: an earlier agent made them, or they were told of before, as they were
+  /// known then. Without a network's UID, one of them may be on any.
   virtual void known(Policeable pod) = 0;
   /// All that an earlier agent left was told of: before that nothing is changed.
   virtual void recovered() = 0;

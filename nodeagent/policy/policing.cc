@@ -19,6 +19,21 @@ bool concerns(const Told& told, const policy::Pod& pod, const std::string& netwo
          told.policy.spec.podSelector.matches(pod.labels);
 }
 
+/// Whether they are the same to policies. A look at a pod tells of it each time.
+bool isSame(const attach::Policeable& one, const attach::Policeable& other) {
+  const auto isAlike = [](const InterfacePlan& a, const InterfacePlan& b) {
+    return a.name == b.name && a.network == b.network && a.networkUid == b.networkUid &&
+           a.link == b.link && a.addresses == b.addresses;
+  };
+  return one.unseen == other.unseen &&
+         std::ranges::equal(one.interfaces, other.interfaces, isAlike);
+}
+
+/// Whether it is known where the node's end is. Of a PodInterfaceSet alone it isn't.
+bool isEndKnown(const InterfacePlan& plan) {
+  return attach::hasEnd(plan) && !plan.networkUid.empty() && !parentOf(plan.link).empty();
+}
+
 /// As the API has it, but for its interfaces.
 std::optional<policy::Pod> identityOf(const k8s::Pod& pod) {
   api::PodInterfaceSet none;
@@ -73,8 +88,9 @@ void Policing::inTurn(Work work) {
 void Policing::put(Joining joining) {
   {
     const std::lock_guard lock(mutex_);
-    const bool isNew = heard_.insert(joining.pod.intent).second;
-    if (!isNew && !joining.done) return;
+    const auto [heard, isNew] = heard_.try_emplace(joining.pod.intent, joining.pod);
+    if (!isNew && !joining.done && isSame(heard->second, joining.pod)) return;
+    heard->second = joining.pod;
     inbox_.push_back(std::move(joining));
   }
   lane_.post([this] { inTurn([this] { work(); }); });
@@ -107,10 +123,14 @@ void Policing::takeInbox() {
   const BootTime now = clock_.now();
   for (Joining& one : inbox) {
     const IntentId intent = one.pod.intent;
+    forgetUnseen(one.pod);
     auto [at, isNew] = members_.try_emplace(intent, Member{one.pod});
     Member& member = at->second;
+    const bool isOther = isNew || !isSame(member.pod, one.pod);
+    if (isOther && !isNew) dirtyOf(member);  // those that it isn't on any more
     member.pod = std::move(one.pod);
     member.as.clear();
+    claimEnds(member);
     if (one.ours && member.ends.empty()) {
       member.joined = now;
       member.ours = true;
@@ -118,14 +138,28 @@ void Policing::takeInbox() {
     for (const InterfacePlan& plan : member.pod.interfaces) {
       Network& network = networks_[plan.networkUid];
       network.name = plan.network.str();
-      if (attach::hasEnd(plan)) network.bridge = parentOf(plan.link);
+      if (isEndKnown(plan)) network.bridge = parentOf(plan.link);
       // One whose links are about to be made is held before that, and its network with it.
       const bool isYetToBeHeld = one.ours && attach::isCovered(plan);
-      network.dirty = network.dirty || (isNew && !isYetToBeHeld);
+      network.dirty = network.dirty || (isOther && !isYetToBeHeld);
     }
     if (one.done) waiting_.push_back({intent, now + options_.joinPatience, std::move(*one.done)});
   }
   if (allKnown && !recovered_) findEnds();
+}
+
+/// Who was looked into since has the intent of the links that were found.
+void Policing::forgetUnseen(const attach::Policeable& seen) {
+  for (auto next = members_.begin(); next != members_.end();) {
+    const auto one = next++;
+    const attach::Policeable& pod = one->second.pod;
+    if (!pod.unseen || pod.pod != seen.pod || pod.intent == seen.intent) continue;
+    {
+      const std::lock_guard lock(mutex_);
+      heard_.erase(one->first);
+    }
+    members_.erase(one);
+  }
 }
 
 /// What an earlier agent made has names that the kernel alone knows for certain.
@@ -135,20 +169,41 @@ void Policing::findEnds() {
     log::warn("can't look for the links of pods, trying again", {{"error", ends.error()}});
     return lookAt(clock_.now() + options_.retry);
   }
-  for (auto& [intent, member] : members_) {
-    for (const InterfacePlan& plan : member.pod.interfaces) {
-      const auto end = ends->find({intent, plan.name.str()});
-      if (end != ends->end() && attach::hasEnd(plan))
-        member.ends.try_emplace(plan.name.str(), end->second);
+  for (const auto& [at, end] : *ends) {
+    if (const auto network = options_.gatewayOf(at.first)) {
+      putGateway(*network, end.name);
+    } else {
+      unclaimed_.emplace(at, end);
     }
   }
-  for (const auto& [at, end] : *ends) {
-    if (const auto network = options_.gatewayOf(at.first)) putGateway(*network, end);
-  }
+  for (auto& [intent, member] : members_) claimEnds(member);
   gatewayAddresses_.merge(options_.gatewaysThere());
   recovered_ = true;
   metBy_ = clock_.now() + options_.meeting;
   if (kernel_.commitInPods) lookAt(metBy_);
+}
+
+/// After a lost journal the kernel alone tells of a pod's links, and not of which network they are.
+void Policing::claimEnds(Member& member) {
+  for (const InterfacePlan& plan : member.pod.interfaces) {
+    const auto end = unclaimed_.find({member.pod.intent, plan.name.str()});
+    if (end == unclaimed_.end() || !isEndKnown(plan)) continue;
+    member.ends.try_emplace(plan.name.str(), end->second.name);
+    networks_[plan.networkUid].dirty = true;
+    unclaimed_.erase(end);
+  }
+}
+
+/// Who may have an end that nobody claims, on whatever network it is; null: nobody of whom is told.
+const Policing::Member* Policing::mayHave(const At& at) const {
+  const auto found = std::ranges::find_if(members_, [&](const auto& one) {
+    const auto isIt = [&](const auto& plan) {
+      return plan.name.str() == at.second && attach::hasEnd(plan);
+    };
+    const attach::Policeable& pod = one.second.pod;
+    return pod.unseen || (one.first == at.first && std::ranges::any_of(pod.interfaces, isIt));
+  });
+  return found == members_.end() ? nullptr : &found->second;
 }
 
 void Policing::refresh() {
@@ -315,8 +370,16 @@ Status Policing::isInLedgers(const Member& member) const {
   return {};
 }
 
-Status Policing::isKnown(const NetworkUid& uid) const {
+Status Policing::isKnown(const NetworkUid& uid, const Network& network) const {
   MULTINET_CHECK(caches_.synced());
+  for (const auto& [at, end] : unclaimed_) {
+    const bool isOnIt = !end.bridge.empty() && end.bridge == network.bridge;
+    const Member* const member = isOnIt ? mayHave(at) : nullptr;
+    if (member == nullptr) continue;
+    return fail(unknown(member->pod, "link \"" + end.name + "\" on bridge \"" + end.bridge +
+                                         "\" may be its, and its networks aren't confirmed yet by "
+                                         "its PodInterfaceSet; if they never are, delete the pod"));
+  }
   for (const auto& [intent, member] : members_) {
     const bool isThere = std::ranges::any_of(member.pod.interfaces, [&](const auto& plan) {
       return plan.networkUid == uid && member.ends.contains(plan.name.str());
@@ -456,6 +519,7 @@ Status Policing::holdNow(const IntentId& intent, const std::vector<End>& ends) {
   if (isHeld) return {};
   if (member.ends.empty() && member.ours) member.joined = clock_.now();
   for (const End& end : ends) {
+    std::erase_if(unclaimed_, [&](const auto& one) { return one.second.name == end.name; });
     // A sandbox whose intent has another name by now. In a pod the same link goes on.
     for (auto& [other, one] : members_) {
       if (end.inPod != nullptr) {
@@ -534,6 +598,10 @@ void Policing::releaseNow(const std::vector<std::string>& names,
       known->second.dirty = true;
   }
   std::erase_if(gateways_, [](const auto& one) { return one.second.empty(); });
+  std::erase_if(unclaimed_, [&](const auto& one) {
+    return std::ranges::find(names, one.second.name) != names.end() ||
+           std::ranges::find(intents, one.first.first) != intents.end();
+  });
   for (const IntentId& intent : intents) {
     if (const auto network = options_.gatewayOf(intent)) releaseGateway(*network);
     const auto member = members_.find(intent);

@@ -26,6 +26,7 @@
 #include "nodeagent/attach/policies.h"
 #include "nodeagent/policy/book.h"
 #include "nodeagent/policy/clients.h"
+#include "nodeagent/policy/ends.h"
 #include "nodeagent/policy/freshness.h"
 #include "nodeagent/policy/guard.h"
 #include "nodeagent/policy/pod_guards.h"
@@ -59,8 +60,6 @@ struct Kernel {
   /// How full the table of flows is; nothing where none is needed.
   std::function<std::optional<FlowTable>()> flows{};
 };
-/// Names of the node's ends of pods' links that are there, by intent and the interface's name.
-using Ends = std::map<std::pair<IntentId, std::string>, std::string>;
 
 struct PolicingOptions {
   /// A burst is one change.
@@ -236,14 +235,17 @@ class Policing final : public attach::Policies {
   [[nodiscard]] bool readPolicies(const std::string& space, BootTime now);
   void hearSpeakers(BootTime now);
   void readNetworks();
+  void forgetUnseen(const attach::Policeable& seen);
   void findEnds();
+  void claimEnds(Member& member);
+  [[nodiscard]] const Member* mayHave(const At& at) const;
   void dirtyOf(const Member& member);
   void commitDirty();
   [[nodiscard]] Status isKnown(const Member& member) const;
   /// Whether it was told which policies of the cluster select the namespace of a pod that joins.
   [[nodiscard]] Status isInLedgers(const Member& member) const;
   /// Whether all that is needed of a network is; else it stays as it is.
-  [[nodiscard]] Status isKnown(const NetworkUid& uid) const;
+  [[nodiscard]] Status isKnown(const NetworkUid& uid, const Network& network) const;
   [[nodiscard]] Written writtenOf(const NetworkUid& uid) const;
   /// `pod`: the member, as policies select that interface.
   [[nodiscard]] bool isComplete(const Member& member, const policy::Pod& pod,
@@ -286,7 +288,7 @@ class Policing final : public attach::Policies {
   const PolicingOptions options_;
   mutable std::mutex mutex_;  // of the next seven
   std::vector<Joining> inbox_;
-  std::set<IntentId> heard_;  ///< of these
+  std::map<IntentId, attach::Policeable> heard_;  ///< of these, as they were told last
   bool allKnown_ = false;
   PolicingCounts counts_;
   std::map<NetworkUid, std::shared_ptr<const Admissions>> admissions_;  ///< null: not known yet
@@ -299,6 +301,7 @@ class Policing final : public attach::Policies {
   std::vector<Waiting> waiting_;
   std::vector<std::function<void()>> answers_;  ///< that are due
   std::map<NetworkUid, Network> networks_;
+  Ends unclaimed_;  ///< of an earlier agent's, but of whom, or of which network, nobody knows
   std::map<NetworkUid, std::set<std::string>> gateways_;        ///< names of the node's ends
   std::map<NetworkUid, std::set<IpAddress>> gatewayAddresses_;  ///< of those, and of others
   std::map<NetworkUid, Written> written_;

@@ -257,7 +257,7 @@ class PolicingSuccessorTest : public PolicingClusterTest {
 
 TEST_F(PolicingSuccessorTest, HoldsPodsThatRunToWhatItIsToldWithoutALedger) {
   setPod("db", "db");
-  ends_[{IntentId("i-db"), "net1"}] = "mnp-db";
+  ends_[{IntentId("i-db"), "net1"}] = {"mnp-db"};
   make({guard(), guard("later")});
   const Slices heads = testing::clusterSlicesOf(guard(), "shop", world_, 8, 1);
   setPolicies(heads);

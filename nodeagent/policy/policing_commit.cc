@@ -145,7 +145,7 @@ Status Policing::commit(const NetworkUid& uid, Network& network) {
                 "hold network " + network.name +
                     " to policies: the agent is still finding out which pods are on it");
   }
-  MULTINET_CHECK(isKnown(uid));
+  MULTINET_CHECK(isKnown(uid, network));
   Question question = questionOf(uid, network);
   BookSource source(network.name, uid);
   for (const ToldPtr& told : question.told) source.add(told);

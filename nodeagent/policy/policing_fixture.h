@@ -226,6 +226,13 @@ class PolicingTest : public ::testing::Test {
     plan.link = std::move(link);
     return {IntentId("i-" + name), {PodUid("uid-" + name), "shop", name, 0}, {plan}};
   }
+  /// The same, as the kernel alone has it: of a journal that was lost.
+  static Policeable unconfirmed(const std::string& name) {
+    Policeable out = policeable(name, drivers::bridge::Link{});
+    out.interfaces[0].network = NetworkName();
+    out.interfaces[0].networkUid = NetworkUid();
+    return out;
+  }
   static isolation::Port port(const std::string& name) {
     isolation::Port out;
     out.name = "mnp-" + name;

@@ -164,7 +164,7 @@ TEST_F(PolicingTest, NothingIsCommittedBeforeAllPodsOfAnEarlierAgentAreKnown) {
   setPod("db", "db");
   setPod("web", "web");
   setPolicies(slices());
-  ends_[{IntentId("i-db"), "net1"}] = "an older name";
+  ends_[{IntentId("i-db"), "net1"}] = {"an older name"};
   policing_.known(policeable("db"));
   ASSERT_TRUE(join("web"));
   EXPECT_FALSE(policing_.hold(IntentId("i-web"), {port("web")}, {}));
@@ -174,8 +174,94 @@ TEST_F(PolicingTest, NothingIsCommittedBeforeAllPodsOfAnEarlierAgentAreKnown) {
   EXPECT_EQ((kernel_.held("uid-blue")->ports.at({"shop", "db"})), "an older name");
 }
 
+TEST_F(PolicingTest, NoNetworkIsBegunThatAPodOfALostJournalMayBeOn) {
+  setPod("db", "db");
+  for (const char* name : {"web", "other"}) setPod(name, "web");
+  setPolicies(slices());
+  ends_[{IntentId("i-db"), "net1"}] = {"mnp-db", "mnb-blue"};
+  policing_.known(unconfirmed("db"));
+  policing_.recovered();
+  const Status status = attach("web");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().reason, "PoliciesUnknown");
+  EXPECT_NE(status.error().message.find("shop/db"), std::string::npos) << status.error().message;
+  EXPECT_EQ(kernel_.commits(), 0) << "what db was held to stays";
+  EXPECT_EQ(revision(), 0U) << "policies may be about it";
+  // Nobody else waits for it.
+  change([&] { caches_.content.networks["green"] = watch::readyNetwork("green", "10.1.0.0/16"); });
+  Policeable other = policeable("other", drivers::bridge::Link{"mnb-green"});
+  other.interfaces[0].network = NetworkName("green");
+  other.interfaces[0].networkUid = NetworkUid("uid-green");
+  ASSERT_TRUE(ask(other).get());
+  isolation::Port green = port("other");
+  green.network = NetworkUid("uid-green");
+  EXPECT_TRUE(policing_.hold(IntentId("i-other"), {green}, {}));
+  // Its set confirms its networks, and with them comes what was told meanwhile.
+  policing_.known(policeable("db"));
+  ASSERT_TRUE(eventually([&] { return isolates("db"); }));
+  EXPECT_EQ((kernel_.held("uid-blue")->ports.at({"shop", "db"})), "mnp-db");
+  EXPECT_TRUE(policing_.hold(IntentId("i-web"), {port("web")}, {}));
+  EXPECT_TRUE(eventually([&] { return revision() == 5; }));
+}
+
+TEST_F(PolicingTest, AnEndThatNobodyClaimsMayBeThatOfAPodWhichNobodyCouldLookInto) {
+  const Policeable lost{IntentId("lost-1"), policeable("db").pod, {}, true};
+  setPod("db", "db");
+  setPod("web", "web");
+  setPolicies(slices());
+  ends_[{IntentId("i-db"), "net1"}] = {"mnp-db", "mnb-blue"};
+  policing_.known(lost);
+  policing_.recovered();
+  EXPECT_FALSE(attach("web"));
+  EXPECT_EQ(kernel_.commits(), 0);
+  policing_.known(policeable("db"));
+  ASSERT_TRUE(eventually([&] { return isolates("db"); }));
+  EXPECT_EQ((kernel_.held("uid-blue")->ports.at({"shop", "db"})), "mnp-db");
+  EXPECT_TRUE(policing_.hold(IntentId("i-web"), {port("web")}, {}));
+}
+
+TEST_F(PolicingTest, APodOfWhoseNetworkTheBridgeIsntKnownYetStaysHeld) {
+  setPod("db", "db");
+  setPod("web", "web");
+  setPolicies(slices());
+  ends_[{IntentId("i-db"), "net1"}] = {"mnp-db", "mnb-blue"};
+  policing_.known(policeable("db", drivers::bridge::Link{}));  // as its set alone tells
+  policing_.recovered();
+  EXPECT_FALSE(attach("web"));
+  EXPECT_EQ(kernel_.commits(), 0);
+  policing_.known(policeable("db"));
+  ASSERT_TRUE(eventually([&] { return isolates("db"); }));
+  EXPECT_TRUE(policing_.hold(IntentId("i-web"), {port("web")}, {}));
+}
+
+TEST_F(PolicingTest, AnEndThatIsNobodysHoldsNobodyUp) {
+  Policeable lost{IntentId("lost-1"), policeable("db").pod, {}, true};
+  setPod("db", "db");
+  setPod("web", "web");
+  setPolicies(slices());
+  ends_[{IntentId("i-gone"), "net1"}] = {"mnp-gone", "mnb-blue"};
+  policing_.known(lost);
+  policing_.recovered();
+  EXPECT_FALSE(attach("web"));
+  lost.unseen = false;  // it has no links
+  policing_.known(lost);
+  EXPECT_TRUE(eventually([&] { return attach("web").has_value(); }));
+}
+
+TEST_F(PolicingTest, APodThatEndsUnconfirmedHoldsNobodyUpAnyMore) {
+  setPod("web", "web");
+  setPolicies(slices());
+  ends_[{IntentId("i-db"), "net1"}] = {"mnp-db", "mnb-blue"};
+  policing_.known(unconfirmed("db"));
+  policing_.recovered();
+  EXPECT_FALSE(attach("web"));
+  policing_.release({"mnp-db"}, {IntentId("i-db")});
+  EXPECT_TRUE(policing_.hold(IntentId("i-web"), {port("web")}, {}));
+  EXPECT_TRUE(eventually([&] { return revision() == 5; }));
+}
+
 TEST_F(PolicingTest, ARunningPodOfWhichNothingIsKnownAnyMoreIsClosed) {
-  ends_[{IntentId("i-db"), "net1"}] = "mnp-db";
+  ends_[{IntentId("i-db"), "net1"}] = {"mnp-db"};
   policing_.known(policeable("db"));
   policing_.recovered();
   ASSERT_TRUE(eventually([&] { return isolates("db"); }));
@@ -216,7 +302,7 @@ TEST_F(PolicingTest, WhatIsReleasedIsForgotten) {
 
 TEST_F(PolicingTest, PortsOfTheGatewayAreToldWithTheNetwork) {
   using Ports = std::set<std::string>;
-  ends_[{IntentId("gateway-uid-blue"), "net1"}] = "mnp-earlier";
+  ends_[{IntentId("gateway-uid-blue"), "net1"}] = {"mnp-earlier"};
   policing_.recovered();
   setPod("db", "db");
   setPolicies(slices());
@@ -243,7 +329,7 @@ TEST_F(PolicingTest, WhomItsInterfacesAdmitOfClientsIsToldOnceItIsKnown) {
   EXPECT_EQ(policing_.admissions(NetworkUid("uid-blue")), nullptr);
   Policeable db = policeable("db");
   db.interfaces[0].addresses = {{InterfaceAddress::parse("10.0.0.1/16").value(), {}}};
-  ends_[{IntentId("i-db"), "net1"}] = "mnp-db";
+  ends_[{IntentId("i-db"), "net1"}] = {"mnp-db"};
   policing_.known(db);
   setPod("db", "db");
   setPolicies(slices());

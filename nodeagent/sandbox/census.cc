@@ -225,6 +225,7 @@ void Census::replace(const EntryPtr& entry, journal::Record judged) {
   const journal::Record& record = entry->record;
   if (old != record.id) shared_.dependencies.journal.erase(old, [](const Status&) {});
   shared_.dependencies.journal.put(record, journal::Durability::Relaxed, [](const Status&) {});
+  if (auto* policies = shared_.dependencies.policies) policies->known(policeable(record));
   if (record.doubt == Doubt::None) {
     shared_.dependencies.tell(report::Attached{record.pod, record.sandbox, record.interfaces});
   }

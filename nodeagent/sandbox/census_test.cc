@@ -7,6 +7,32 @@ namespace {
 
 using journal::Doubt;
 
+/// Remembers of whom it was told, as of last.
+class FakePolicies final : public attach::Policies {
+ public:
+  void join(attach::Policeable /*pod*/, async::Answer<void> done) override { done({}); }
+  void known(attach::Policeable pod) override {
+    const std::lock_guard lock(mutex_);
+    known_.push_back(std::move(pod));
+  }
+  void recovered() override {}
+  [[nodiscard]] Status hold(const IntentId&, const std::vector<isolation::Port>&,
+                            const std::vector<attach::PodPort>&) override {
+    return {};
+  }
+  [[nodiscard]] Status linked(const IntentId&) override { return {}; }
+  void release(const std::vector<std::string>&, const std::vector<IntentId>&) override {}
+
+  attach::Policeable last() const {
+    const std::lock_guard lock(mutex_);
+    return known_.empty() ? attach::Policeable{} : known_.back();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<attach::Policeable> known_;
+};
+
 class CensusTest : public OwnerTest {
  protected:
   void start(std::vector<Restored> restored = {},
@@ -154,6 +180,34 @@ TEST_F(CensusTest, KernelAndSetTogetherEndADoubt) {
   stop("x1");
   EXPECT_TRUE(engine_.attached().empty());
   EXPECT_TRUE(held().empty());
+}
+
+TEST_F(CensusTest, WhoHoldsPoliciesIsToldOfEachVerdict) {
+  FakePolicies policies;
+  node_.policies = &policies;
+  const std::vector<InterfacePlan> plans = {plan("net1", "10.9.0.7/16")};
+  engine_.put(IntentId("made"), "x1", plans);
+  runtime_.put(stranger());
+  sets_.failWith(Error{Code::Unavailable, "NotConnected", "away"});
+  const journal::Record record = adopted(stranger(), "boot", {});
+  start({{record, RecoveryAction::Keep}}, addresses::Books::Incomplete);
+  eventually("unseen", [&] { return policies.last().unseen; });
+  EXPECT_EQ(policies.last().intent, record.id);
+  rounds(2);
+  eventually("seen", [&] { return policies.last().intent == IntentId("made"); });
+  const attach::Policeable seen = policies.last();
+  EXPECT_FALSE(seen.unseen);
+  EXPECT_EQ(seen.pod, record.pod);
+  ASSERT_EQ(seen.interfaces.size(), 1U);
+  EXPECT_EQ(seen.interfaces[0].network, NetworkName());
+  sets_.put(set(plans));
+  sets_.failWith(std::nullopt);
+  rounds(3);
+  eventually("believed", [&] {
+    const auto last = policies.last();
+    return !last.interfaces.empty() && last.interfaces[0].network == NetworkName("blue");
+  });
+  node_.end();
 }
 
 TEST_F(CensusTest, ASetThatSaysMoreThanTheKernelIsNeverOverwritten) {

@@ -77,7 +77,8 @@ struct FakeNode {
             tell,
             clock,
             sets.door(),
-            &watchdog};
+            &watchdog,
+            policies};
   }
 
   /// On the owner's lane, behind what was posted before, or here once that has stopped.
@@ -120,6 +121,7 @@ struct FakeNode {
   FakeClock clock;
   FakeRuntime runtime;
   Runtime* const runtimeDoor;  ///< instead of that one; null: none
+  attach::Policies* policies = nullptr;
   journal::FakeJournal journal;
   attach::FakeAttachEngine engine;
   watch::FakeCaches caches;

@@ -24,7 +24,8 @@ std::vector<InterfacePlan> plansOf(const journal::Record& record) {
 }
 
 attach::Policeable policeable(const journal::Record& record) {
-  return {record.id, record.pod, plansOf(record)};
+  const bool isUnseen = record.doubt == journal::Doubt::Unseen && record.interfaces.empty();
+  return {record.id, record.pod, plansOf(record), isUnseen};
 }
 
 void enter(const Shared& shared, Entry& entry, journal::State state) {
