@@ -381,10 +381,18 @@ Status Policing::isKnown(const NetworkUid& uid, const Network& network) const {
                                          "its PodInterfaceSet; if they never are, delete the pod"));
   }
   for (const auto& [intent, member] : members_) {
-    const bool isThere = std::ranges::any_of(member.pod.interfaces, [&](const auto& plan) {
-      return plan.networkUid == uid && member.ends.contains(plan.name.str());
-    });
-    if (isThere) MULTINET_CHECK(isKnown(member));
+    for (const InterfacePlan& plan : member.pod.interfaces) {
+      if (!member.ends.contains(plan.name.str())) continue;
+      if (plan.networkUid == uid) MULTINET_CHECK(isKnown(member));
+      // One made again under its name may have its bridge too, where that has a name of its own.
+      const bool isOnIt = plan.networkUid == uid ||
+                          (!network.bridge.empty() && parentOf(plan.link) == network.bridge);
+      if (!isOnIt || written_.contains(plan.networkUid)) continue;
+      return fail(unknown(member.pod, "its PodNetwork \"" + plan.network.str() + "\" of UID " +
+                                          plan.networkUid.str() +
+                                          " isn't there any more, and it is held to what it was; "
+                                          "delete the pod"));
+    }
   }
   return {};
 }

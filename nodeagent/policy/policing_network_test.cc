@@ -98,5 +98,42 @@ TEST_F(PolicingTest, ANetworksConnectionsAreTrackedWhereItAsksForThat) {
   EXPECT_TRUE(eventually([&] { return tracks(api::TrackConnections::Auto); }));
 }
 
+TEST_F(PolicingTest, PodsOfANetworkThatIsGoneAreHeldToWhatTheyWereByASuccessor) {
+  // Its object was forced away, or made again under its name.
+  change([&] { caches_.content.networks["blue"].metadata.uid = "uid-later"; });
+  setPod("db", "db");
+  setPod("web", "web");
+  ends_[{IntentId("i-db"), "net1"}] = {"mnp-db", "mnb-blue"};
+  policing_.known(policeable("db"));
+  policing_.recovered();
+  Policeable web = policeable("web");
+  web.interfaces[0].networkUid = NetworkUid("uid-later");
+  isolation::Port later = port("web");
+  later.network = NetworkUid("uid-later");
+  ASSERT_TRUE(ask(web).get());
+  const Status shared = policing_.hold(IntentId("i-web"), {later}, {});
+  ASSERT_FALSE(shared) << "it is on their bridge";
+  EXPECT_NE(shared.error().message.find("uid-blue"), std::string::npos) << shared.error().message;
+  EXPECT_EQ(kernel_.commits(), 0) << "nobody knows what the network's admin had written";
+  policing_.release({"mnp-db"}, {IntentId("i-db")});
+  EXPECT_TRUE(policing_.hold(IntentId("i-web"), {later}, {}));
+}
+
+TEST_F(PolicingTest, PodsOfANetworkThatGoesWhileTheAgentRunsKeepWhatItWrote) {
+  policing_.recovered();
+  change([&] { caches_.content.networks["blue"].spec.defaultPolicy = api::DefaultPolicy::Deny; });
+  setPod("db", "db");
+  ASSERT_TRUE(attach("db"));
+  ASSERT_TRUE(isolates("db"));
+  change([&] { caches_.content.networks.clear(); });
+  setPod("db", "other");
+  setPod("db", "db");
+  setPolicies(slices());
+  EXPECT_TRUE(eventually([&] { return allows("10.0.0.2", "db"); })) << "policies go on";
+  setPolicies({});
+  EXPECT_TRUE(eventually([&] { return !allows("10.0.0.2", "db"); }));
+  EXPECT_TRUE(isolates("db"));
+}
+
 }  // namespace
 }  // namespace multinet::agent::policing
