@@ -200,7 +200,10 @@ std::unique_ptr<policing::Policing> NetworkParts::makePolicing() {
           },
           [this](const attach::PodPort& port) { return podGuards_->linked(port); },
           [this](const attach::PodPort& port) { podGuards_->leave(port); },
-          [this] { return policyGuard_->flows(); }},
+          [this] { return policyGuard_->flows(); },
+          [this] {
+            return policing::Kernel::Troubles{policyGuard_->trouble(), podGuards_->troubles()};
+          }},
       [this] { return endsOfLinks(); }, std::move(reports), clock_, std::move(options));
 }
 

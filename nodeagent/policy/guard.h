@@ -107,6 +107,9 @@ class PolicyGuard {
   [[nodiscard]] std::uint64_t beyond();
   /// How full the kernel's table of flows is; nothing where no port is held to anything.
   [[nodiscard]] std::optional<FlowTable> flows() const;
+  /// Why the kernel hasn't what was committed, as of the last look: somebody took it away, and
+  /// putting it back is refused.
+  [[nodiscard]] std::optional<Error> trouble() const;
   /// Transactions so far: tests assert that what is as wished costs none.
   [[nodiscard]] std::uint64_t commits() const;
   /// Not of a guard in a pod.
@@ -206,6 +209,8 @@ class PolicyGuard {
   std::uint64_t changes_ = 0;  ///< that aren't over with their transaction
   bool settling_ = false;
   std::string trouble_;             ///< logged already
+  std::optional<Error> missing_;    ///< why tables_ aren't there
+  std::optional<Error> untracked_;  ///< why a bridge's flows aren't known
   Denied before_;                   ///< of tables that were replaced
   Denied now_;                      ///< of these
   std::uint64_t beyondBefore_ = 0;  ///< likewise

@@ -41,16 +41,25 @@ Status PolicyGuard::makeCertain() {
   if (rules && flows && rules->matches(tables_.rules) && flows->matches(tables_.flows)) {
     certain_ = true;
     committed_ = true;
+    missing_.reset();
     return {};
   }
   if (!rules && !flows && networks_.empty() && found_.empty()) {
+    missing_.reset();
     return {};
   }
   if (committed_) {
     log::warn("the rules of policies aren't as committed, putting them back",
               {{"of", options_.whose}});
   }
-  return replace();
+  const Status done = replace();
+  missing_ = done ? std::nullopt : std::optional(refused(done.error()));
+  return done;
+}
+
+std::optional<Error> PolicyGuard::trouble() const {
+  const std::lock_guard lock(mutex_);
+  return missing_ ? missing_ : untracked_;
 }
 
 /// What a predecessor has left.
@@ -131,9 +140,13 @@ void PolicyGuard::keep() {
     sweep();
   }
   bool isUnsettled = false;
+  untracked_.reset();
   for (const auto& [uid, network] : networks_) {
     const Status tracked = setTracked(network.standing.bridge, netlink::CallsInet::Yes);
-    if (!tracked) done = tracked;
+    if (!tracked) {
+      done = tracked;
+      untracked_ = refused(tracked.error());
+    }
     isUnsettled = isUnsettled || network.unsettled != 0;
   }
   if (isUnsettled) settleLater();

@@ -372,6 +372,21 @@ TEST_F(PolicyGuardTest, WhatSomebodyElseChangesIsPutBack) {
   EXPECT_TRUE(eventually([&] { return node_.elements()["current"].size() == 1; }));
 }
 
+TEST_F(PolicyGuardTest, WhatCantBePutBackIsTroubleTillItIs) {
+  plug({&one_, &two_});
+  ASSERT_TRUE(commit(toTwo({&one_}), {&one_, &two_}));
+  EXPECT_EQ(node_.guard().trouble(), std::nullopt);
+  ASSERT_TRUE(failpoint::arm("policy.commit.before=error"));
+  ASSERT_FALSE(commit(toTwo({}), {&one_, &two_}));
+  EXPECT_EQ(node_.guard().trouble(), std::nullopt) << "what was committed is there";
+  ASSERT_TRUE(node_.nft("flush ruleset\n"));
+  ASSERT_TRUE(eventually([&] { return node_.guard().trouble().has_value(); }));
+  EXPECT_EQ(node_.guard().trouble()->reason, "CommitFailed");
+  ASSERT_TRUE(failpoint::arm(""));
+  EXPECT_TRUE(eventually([&] { return !node_.guard().trouble(); }));
+  EXPECT_FALSE(node_.elements().empty());
+}
+
 TEST_F(PolicyGuardTest, ARefusedCommitLeavesWhatWas) {
   plug({&one_, &two_});
   ASSERT_TRUE(commit(toTwo({&one_}), {&one_, &two_}));

@@ -60,9 +60,9 @@ policy::AddressChange onlyOf(const policy::AddressChange& change, const policy::
   return out;
 }
 
-Error inPod(const attach::PodPort& port, const Error& error) {
+Error inPod(const std::string& link, const Error& error) {
   return {Code::Unavailable, "CommitFailed",
-          "hold link \"" + port.interface + "\" to policies, inside the pod: " + error.message +
+          "hold link \"" + link + "\" to policies, inside the pod: " + error.message +
               "; the node's kernel must have nftables with conntrack, and an egress hook "
               "(NF_TABLES_INET, NFT_CT, NETFILTER_EGRESS, IP_ROUTE_CLASSID)"};
 }
@@ -98,7 +98,7 @@ std::map<policy::PodKey, Error> PodGuards::commit(const NetworkUid& network,
     const auto which = netns::identity(*port.netns);
     if (which) there.emplace(*which, port.interface);
     const Status held = which ? hold(network, program, since, key, inPods) : fail(which.error());
-    if (!held) refused.emplace(key, inPod(port, held.error()));
+    if (!held) refused.emplace(key, inPod(port.interface, held.error()));
   }
   std::vector<std::pair<netns::Identity, std::string>> gone;
   for (const auto& [which, pod] : pods_) {
@@ -175,7 +175,7 @@ Status PodGuards::holdAll(const NetworkUid& network, const policy::Program& prog
   const bool isIsolated = !wanted.program.egress.empty() || !wanted.program.ingress.empty();
   Link next{network,      isIsolated,     !wanted.program.egress.empty(),
             true,         wanted.program, classesOf(wanted.program),
-            inPods.track, inPods.gateways};
+            inPods.track, inPods.gateways, port.name};
   if (isIsolated) {
     wanted.ports.emplace(key, port.interface);
     program.addresses.each([&](const policy::AddressRange& range, policy::Number peers) {
@@ -252,7 +252,7 @@ Status PodGuards::linked(const attach::PodPort& port) {
   if (found == pods_.end() || found->second.guard == nullptr) return {};
   found->second.rawGeneration.reset();
   const Status kept = keepRaw(found->second);
-  return kept ? kept : fail(inPod(port, kept.error()));
+  return kept ? kept : fail(inPod(port.interface, kept.error()));
 }
 
 void PodGuards::leave(const attach::PodPort& port) {
@@ -349,10 +349,26 @@ void PodGuards::look(const netns::Identity& which) {
   Pod& pod = found->second;
   pod.guard->look();
   const Status kept = keepRaw(pod);
-  if (kept) return pod.trouble.clear();
-  if (std::exchange(pod.trouble, kept.error().message) == kept.error().message) return;
+  if (kept) return pod.trouble.reset();
+  const auto before = std::exchange(pod.trouble, kept.error());
+  if (before && before->message == kept.error().message) return;
   log::error("can't keep the rules of policies inside a pod",
              {{"pod", pod.name}, {"error", kept.error()}});
+}
+
+std::map<std::string, Error> PodGuards::troubles() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, Error> out;
+  for (const auto& [which, pod] : pods_) {
+    if (pod.guard == nullptr) continue;
+    const auto trouble = pod.guard->trouble();
+    for (const auto& [name, link] : pod.links) {
+      if (!link.isolated) continue;
+      const bool isRaw = link.egress && pod.trouble;
+      if (trouble || isRaw) out.emplace(link.port, inPod(name, trouble ? *trouble : *pod.trouble));
+    }
+  }
+  return out;
 }
 
 Denied PodGuards::denied() {

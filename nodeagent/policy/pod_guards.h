@@ -53,6 +53,8 @@ class PodGuards {
   /// There is no such link any more.
   void leave(const attach::PodPort& port);
 
+  /// By PodPort::name, of isolated links of whose rules a pod lacks some, as of the last look: why.
+  [[nodiscard]] std::map<std::string, Error> troubles() const;
   /// Since the start, raw frames too. Costs a request for each pod that is held.
   [[nodiscard]] Denied denied();
   /// Transactions so far, and pods that are held.
@@ -72,6 +74,7 @@ class PodGuards {
     std::set<policy::Number> classes{};  ///< whose addresses are held; all, where `own` is ordered
     api::TrackConnections track = api::TrackConnections::Auto;
     std::set<IpAddress> gateways{};
+    std::string port{};  ///< PodPort::name
   };
   struct Doors {
     nft::Committer committer;
@@ -89,7 +92,7 @@ class PodGuards {
     bool rawCommitted = false;
     std::uint64_t rawCommits = 0;
     std::uint64_t deniedRaw = 0;
-    std::string trouble;  ///< logged already
+    std::optional<Error> trouble;  ///< with raw frames' rules; logged already
   };
   using Pods = std::map<netns::Identity, Pod>;
 

@@ -311,6 +311,24 @@ TEST_F(PodGuardsTest, WhatAPodDoesToItsRulesIsUndone) {
   EXPECT_TRUE(nft::Committer::open().value().exists("own").value());
 }
 
+TEST_F(PodGuardsTest, WhatCantBePutBackIsThatPodsTroubleTillItIs) {
+  Program program = fromOne({&two_});
+  program.egress[three_.key()] = 1;
+  attach(program, {&one_, &two_, &three_});
+  EXPECT_TRUE(node_.guards().troubles().empty());
+  for (const char* const point : {"policy.commit.before=error", "policy.raw.before=error"}) {
+    ASSERT_TRUE(failpoint::arm(point));
+    ASSERT_TRUE(ParentNode::nft(one_, "flush ruleset"));
+    ASSERT_TRUE(eventually([&] { return !node_.guards().troubles().empty(); })) << point;
+    const auto troubles = node_.guards().troubles();
+    EXPECT_EQ(troubles.size(), 1U) << point;
+    EXPECT_EQ(troubles.begin()->first, ParentNode::portOf(one_).name);
+    EXPECT_EQ(troubles.begin()->second.reason, "CommitFailed");
+    ASSERT_TRUE(failpoint::arm(""));
+    EXPECT_TRUE(eventually([&] { return node_.guards().troubles().empty(); })) << point;
+  }
+}
+
 TEST_F(PodGuardsTest, WhoIsntIsolatedHasNoRulesAndALinkThatGoesLeavesNone) {
   attach(fromOne({&two_}), {&one_, &two_});
   EXPECT_TRUE(ParentNode::elements(two_).empty());

@@ -74,17 +74,6 @@ std::shared_ptr<const Admissions> Policing::admissions(const NetworkUid& network
   return found == admissions_.end() ? kNobody : found->second;
 }
 
-template <class Work>
-void Policing::inTurn(Work work) {
-  std::vector<std::function<void()>> answers;
-  {
-    const std::lock_guard turn(turn_);
-    work();
-    answers.swap(answers_);
-  }
-  for (const auto& answer : answers) answer();
-}
-
 void Policing::put(Joining joining) {
   {
     const std::lock_guard lock(mutex_);
@@ -553,7 +542,7 @@ Status Policing::holdNow(const IntentId& intent, const std::vector<End>& ends) {
     const At at{intent, end.interface};
     const auto said = network.said.find(at);
     const bool isIsolated = said != network.said.end() && said->second.has_value();
-    const Error* const trouble = troubleOf(network, at);
+    const Error* const trouble = refusalOf(network, at);
     if (trouble != nullptr && isIsolated) held = fail(*trouble);
   }
   tell();

@@ -59,6 +59,13 @@ struct Kernel {
   std::function<void(const attach::PodPort&)> leave{};
   /// How full the table of flows is; nothing where none is needed.
   std::function<std::optional<FlowTable>()> flows{};
+  /// Why what was committed isn't there, as of now; asked while anything is isolated.
+  struct Troubles {
+    std::optional<Error> ports{};          ///< of all that are at the node's ends
+    std::map<std::string, Error> inPods{};  ///< by PodPort::name
+    bool operator==(const Troubles&) const = default;
+  };
+  std::function<Troubles()> troubles{};
 };
 
 struct PolicingOptions {
@@ -70,7 +77,7 @@ struct PolicingOptions {
   Duration speakerPatience = std::chrono::seconds(1);
   /// How long running pods wait for it, where a policy is new.
   Duration patience = std::chrono::seconds(5);
-  /// What the kernel refused is tried again.
+  /// What the kernel refused is tried again, and what it lost is heard of.
   Duration retry = std::chrono::seconds(1);
   /// Links in pods that an earlier agent made are met again, as each pod is looked at. So long they
   /// are waited for.
@@ -266,6 +273,7 @@ class Policing final : public attach::Policies {
   void putGateway(const NetworkUid& network, const std::string& port);
   void putGateway(const attach::PodPort& port);
   void releaseGateway(const NetworkUid& network);
+  [[nodiscard]] const Error* refusalOf(const Network& network, const At& at) const;
   [[nodiscard]] const Error* troubleOf(const Network& network, const At& at) const;
   void commitInPods(const NetworkUid& uid, Network& network, Question& question,
                     const policy::AddressChange& since);
@@ -275,6 +283,7 @@ class Policing final : public attach::Policies {
   void releaseNow(const std::vector<std::string>& names, const std::vector<IntentId>& intents);
   void answerWaiting();
   void tell();
+  void watchKernel();
   void lookAtAge();
   void lookAtFlows();
   [[nodiscard]] std::uint64_t revision() const;
@@ -311,11 +320,24 @@ class Policing final : public attach::Policies {
   std::uint64_t compiled_ = 0;
   std::uint64_t toldRevision_ = 0;
   std::optional<BootTime> lookAt_;
+  Kernel::Troubles troubles_;
+  bool isWatched_ = false;  ///< the kernel is to be asked for those
   BootTime flowsAt_{};  ///< when the table of flows is looked at again
   std::optional<FlowTable> crowded_;
   Freshness freshness_;
   async::Gather gather_;
   async::Lane lane_;
 };
+
+template <class Work>
+void Policing::inTurn(Work work) {
+  std::vector<std::function<void()>> answers;
+  {
+    const std::lock_guard turn(turn_);
+    work();
+    answers.swap(answers_);
+  }
+  for (const auto& answer : answers) answer();
+}
 
 }  // namespace multinet::agent::policing

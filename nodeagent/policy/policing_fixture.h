@@ -333,6 +333,11 @@ class PolicingTest : public ::testing::Test {
       const std::lock_guard lock(mutex_);
       return flows_;
     };
+    kernel.troubles = [this] {
+      const std::lock_guard lock(mutex_);
+      ++troublesAsked_;
+      return troubles_;
+    };
     return kernel;
   }
 
@@ -356,6 +361,8 @@ class PolicingTest : public ::testing::Test {
   bool isSilent_ = false;
   std::optional<FlowTable> crowded_;
   std::optional<FlowTable> flows_;
+  Kernel::Troubles troubles_;
+  int troublesAsked_ = 0;
   Ends ends_;
   std::map<NetworkUid, std::set<IpAddress>> gatewaysThere_;
   std::atomic<int> admissionsTold_{0};

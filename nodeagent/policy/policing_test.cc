@@ -286,6 +286,52 @@ TEST_F(PolicingTest, WhatTheKernelRefusesFailsThoseThatItIsAbout) {
   EXPECT_EQ(said("db"), "enforced Enforced");
 }
 
+TEST_F(PolicingTest, WhatTheKernelLostIsToldTillItIsBack) {
+  const auto find = [this](Kernel::Troubles troubles) {
+    const std::lock_guard lock(mutex_);
+    troubles_ = std::move(troubles);
+  };
+  const auto comes = [this](const auto& wanted) {
+    return eventually([&] {
+      clock_.advance(seconds(1));
+      return wanted();
+    });
+  };
+  const auto trouble = [this] {
+    const std::lock_guard lock(mutex_);
+    return trouble_ ? trouble_->message : "";
+  };
+  const auto asked = [this] {
+    const std::lock_guard lock(mutex_);
+    return troublesAsked_;
+  };
+  policing_.recovered();
+  setPod("db", "db");
+  setPod("lan", "db");
+  ASSERT_TRUE(attach("db"));
+  ASSERT_TRUE(attachInPod("lan"));
+  clock_.advance(seconds(10));
+  EXPECT_EQ(asked(), 0) << "nobody is isolated";
+  setPolicies(slices());
+  ASSERT_TRUE(eventually([&] { return said("db") == "enforced Enforced"; }));
+  find({Error{Code::Unavailable, "CommitFailed", "gone"}, {}});
+  EXPECT_TRUE(comes([&] { return said("db") == "not enforced CommitFailed"; }));
+  EXPECT_EQ(said("lan"), "enforced Enforced") << "its rules are its pod's";
+  EXPECT_TRUE(comes([&] { return trouble() == "gone"; }));
+  EXPECT_EQ(policing_.counts().notEnforced, 1U);
+  const auto compiled = policing_.counts().compiled;
+  const int before = asked();
+  EXPECT_TRUE(comes([&] { return asked() >= before + 3; }));
+  EXPECT_EQ(policing_.counts().compiled, compiled) << "it is asked, and no more";
+  find({std::nullopt, {{"in lan", Error{Code::Unavailable, "CommitFailed", "gone there"}}}});
+  EXPECT_TRUE(comes([&] { return said("lan") == "not enforced CommitFailed"; }));
+  EXPECT_EQ(said("db"), "enforced Enforced");
+  EXPECT_TRUE(comes([&] { return trouble() == "gone there"; }));
+  find({});
+  EXPECT_TRUE(comes([&] { return said("lan") == "enforced Enforced"; }));
+  EXPECT_TRUE(comes([&] { return trouble().empty(); }));
+}
+
 TEST_F(PolicingTest, WhatIsReleasedIsForgotten) {
   policing_.recovered();
   setPod("db", "db");

@@ -19,12 +19,40 @@ bool isAbove(const FlowTable& table, std::uint64_t percent) {
 
 }  // namespace
 
-const Error* Policing::troubleOf(const Network& network, const At& at) const {
+/// Of the last commit.
+const Error* Policing::refusalOf(const Network& network, const At& at) const {
   const auto member = members_.find(at.first);
   const bool inPod = member != members_.end() && member->second.inPod.contains(at.second);
   if (!inPod) return network.trouble ? &*network.trouble : nullptr;
   const auto refused = network.refused.find(at);
   return refused == network.refused.end() ? nullptr : &refused->second;
+}
+
+/// Of that, or since.
+const Error* Policing::troubleOf(const Network& network, const At& at) const {
+  if (const Error* refusal = refusalOf(network, at)) return refusal;
+  const Member& member = members_.at(at.first);
+  const auto inPod = member.inPod.find(at.second);
+  if (inPod == member.inPod.end()) return troubles_.ports ? &*troubles_.ports : nullptr;
+  const auto found = troubles_.inPods.find(inPod->second.name);
+  return found == troubles_.inPods.end() ? nullptr : &found->second;
+}
+
+/// Who takes rules away tells nobody.
+void Policing::watchKernel() {
+  if (!kernel_.troubles || std::exchange(isWatched_, true)) return;
+  lane_.postAfter(options_.retry, [this] {
+    inTurn([this] {
+      isWatched_ = false;
+      if (counts().isolated == 0) return;  // whoever is isolated next has it asked
+      auto now = kernel_.troubles();
+      if (now == troubles_) return watchKernel();
+      troubles_ = std::move(now);
+      for (auto& [uid, network] : networks_) network.dirty = true;
+      commitDirty();
+      tell();
+    });
+  });
 }
 
 api::InterfacePolicy Policing::judge(const Network& network, const Member& member,
@@ -173,6 +201,13 @@ void Policing::tell() {
     const std::lock_guard lock(mutex_);
     counts_ = counts;
   }
+  if (counts.isolated > 0) {
+    watchKernel();
+  } else {
+    troubles_ = {};
+  }
+  if (!trouble) trouble = troubles_.ports;
+  if (!trouble && !troubles_.inPods.empty()) trouble = troubles_.inPods.begin()->second;
   publishAdmissions();
   reports_.node({counts.isolated > 0, std::move(trouble), freshness_.isSilentAlone(), crowded_});
   if (!recovered_) return;
