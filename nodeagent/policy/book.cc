@@ -41,6 +41,15 @@ std::uint64_t digestOf(const api::PolicyMember& member) {
   return fnv1a(member.port ? member.address + " " + std::to_string(*member.port) : member.address);
 }
 
+/// Of a peer with a port's name.
+bool isPort(std::int64_t number) {
+  return number > 0 && number <= UINT16_MAX;
+}
+
+bool isReadable(const api::PolicyMember& member) {
+  return (!member.port || isPort(*member.port)) && IpAddress::parse(member.address).has_value();
+}
+
 std::shared_ptr<Members> membersOf(Slices from, const std::string& uid, const std::string& hash,
                                    std::uint64_t& version) {
   auto out = std::make_shared<Members>();
@@ -50,10 +59,11 @@ std::shared_ptr<Members> membersOf(Slices from, const std::string& uid, const st
       ++out->count;
       out->digest += digestOf(member);
       const auto address = IpAddress::parse(member.address);
-      if (!address) continue;
-      if (!member.port) {
+      if (!address || (member.port && !isPort(*member.port))) {
+        ++out->unread;
+      } else if (!member.port) {
         ++out->all.members[*address];
-      } else if (*member.port > 0 && *member.port <= UINT16_MAX) {
+      } else {
         ++out->byPort[static_cast<std::uint16_t>(*member.port)].members[*address];
       }
     }
@@ -126,10 +136,15 @@ void readCluster(const Slice& head, const Told* before, Told& into) {
   into.policy.metadata.name = head.clusterPolicyName;
   into.policy.spec.podNetworkNames = head.head->clusterSpec->podNetworkNames;
   Resolved resolved;
+  bool areAllRead = true;
   for (const api::PolicyHeadPeer& one : head.head->peers) {
-    const bool isKnown = into.complete || isComplete(one, into.peers);
+    const auto found = into.peers.find({one.podNetworkName, one.peer});
+    const bool isRead = found == into.peers.end() || found->second->unread == 0;
+    const bool isKnown = isRead && (into.complete || isComplete(one, into.peers));
     if (isKnown) resolved.insert({one.podNetworkName, one.peer});
+    areAllRead = areAllRead && isRead;
   }
+  into.complete = into.complete && areAllRead;
   // A generation that another version of the controller wrote may say more.
   const bool isSame = before != nullptr && before->cluster &&
                       before->cluster->resolved == resolved &&
@@ -226,7 +241,7 @@ void exchangeIn(Slices& all, const Slice* gone, const std::shared_ptr<const Slic
 /// Which of a peer's Named it is one of, and its address there; null: of none.
 std::pair<policy::Named*, IpAddress> placeOf(const api::PolicyMember& member, Members& all) {
   const auto address = IpAddress::parse(member.address);
-  if (!address) return {};
+  if (!address || (member.port && !isPort(*member.port))) return {};
   if (!member.port) return {&all.all, *address};
   const auto port = all.byPort.find(static_cast<std::uint16_t>(*member.port));
   return {port == all.byPort.end() ? nullptr : &port->second, *address};
@@ -235,8 +250,8 @@ std::pair<policy::Named*, IpAddress> placeOf(const api::PolicyMember& member, Me
 /// Whether each of them is of a port that is known already.
 bool areOfKnownPorts(std::span<const api::PolicyMember> entries, const Members& all) {
   return std::ranges::all_of(entries, [&](const api::PolicyMember& one) {
-    return !one.port || (*one.port > 0 && *one.port <= UINT16_MAX &&
-                         all.byPort.contains(static_cast<std::uint16_t>(*one.port)));
+    return !one.port ||
+           (isPort(*one.port) && all.byPort.contains(static_cast<std::uint16_t>(*one.port)));
   });
 }
 
@@ -360,8 +375,12 @@ std::optional<std::vector<BookChange::OnNetwork>> Book::changeMembers(Space& spa
       heads.push_back(exchange.come);
       continue;
     }
-    const auto come = differing(entriesOf(exchange.gone), entriesOf(exchange.come)).second;
+    const auto [gone, come] = differing(entriesOf(exchange.gone), entriesOf(exchange.come));
     if (!areOfKnownPorts(come, *one->members)) return std::nullopt;
+    // They are counted anew.
+    const bool areRead =
+        std::ranges::all_of(gone, isReadable) && std::ranges::all_of(come, isReadable);
+    if (!areRead) return std::nullopt;
     const auto [shift, isNew] = shifts.try_emplace(one->members.get(), *one);
     if (!isNew) shift->second.slices.push_back(exchange);
   }

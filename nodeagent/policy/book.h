@@ -6,8 +6,8 @@
 //
 // Of policies of the cluster a namespace is told those that select it, and by its ledger which were
 // looked at: of one that is in no ledger nobody knows whether it selects the namespace. Where not
-// all are known whom a rule of theirs denies, it denies everybody: so what is seen in part only
-// allows less here too.
+// all are known whom a rule of theirs denies, or one can't be read, it denies everybody: so what is
+// seen in part only allows less here too.
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,7 @@ struct Members {
   policy::Named all{};  ///< of a peer without a port's name
   std::map<std::uint16_t, policy::Named> byPort{};  ///< of one with it
   std::size_t count = 0;                            ///< entries, those that can't be read too
+  std::size_t unread = 0;                           ///< of these
   std::uint64_t digest = 0;                         ///< of these, in whatever order
 };
 /// By network and policy::peerHash.
@@ -60,7 +61,9 @@ struct Told {
   api::PodNetworkPolicy policy;
   std::shared_ptr<const ClusterTold> cluster{};  ///< null: of no policy of the cluster
   Peers peers;
-  bool complete = false;  ///< all members that the head counts were there, now or before
+  /// All members that the head counts were there, now or before. Of a policy of the cluster, and
+  /// could be read.
+  bool complete = false;
 
   /// Of a policy of the cluster that names the network; else null.
   [[nodiscard]] const policy::ClusterRules* rulesOn(const std::string& ofNetwork) const {

@@ -202,6 +202,57 @@ TEST(BookOfCluster, APassOfWhomNotAllAreKnownDeniesAndAnAcceptIsOfThoseWhoAre) {
   }
 }
 
+/// The same slices with another member in place of the first one's first.
+Slices withFirst(const Slices& slices, const api::PolicyMember& member) {
+  Slices out = slices;
+  auto first = *out.at(0);
+  first.members->entries.at(0) = member;
+  out.at(0) = testing::share(std::move(first));
+  return out;
+}
+
+const api::PolicyMember kUnreadable{"10.0.0.2/32", std::nullopt};
+
+TEST(BookOfCluster, ARuleWhoseMembersCantAllBeReadDeniesEverybodyTillTheyCan) {
+  const Slices all = clusterSlicesOf(nothingOfWeb(), "shop", shop(), 5);
+  const Slices some = withFirst(all, kUnreadable);
+  Book book(kPatience);
+  static_cast<void>(book.update("shop", some, kNow));
+  EXPECT_TRUE(onlyRule(book).rule.peers.empty()) << "else whoever that is might come in";
+  EXPECT_FALSE(book.policiesFor("shop", kNow).at(0)->complete);
+  static_cast<void>(book.update("shop", all, kNow));
+  EXPECT_EQ(onlyRule(book).rule.peers.size(), 1U);
+  EXPECT_TRUE(book.policiesFor("shop", kNow).at(0)->complete);
+  // Of one that was there as a whole, too.
+  EXPECT_EQ(book.update("shop", some, kNow).what, BookChange::What::All);
+  EXPECT_TRUE(onlyRule(book).rule.peers.empty());
+  EXPECT_EQ(book.update("shop", all, kNow).what, BookChange::What::All);
+  EXPECT_EQ(onlyRule(book).rule.peers.size(), 1U);
+}
+
+TEST(BookOfCluster, APortThatIsNoneCantBeReadEither) {
+  const Slices all = clusterSlicesOf(nothingOfWeb(), "shop", shop(), 5);
+  for (const std::int32_t port : {0, -1, 8080 + 65536}) {
+    Book book(kPatience);
+    static_cast<void>(book.update("shop", all, kNow));
+    EXPECT_EQ(onlyRule(book).rule.peers.size(), 1U);
+    static_cast<void>(book.update("shop", withFirst(all, {"10.0.0.2", port}), kNow));
+    EXPECT_TRUE(onlyRule(book).rule.peers.empty()) << port;
+  }
+}
+
+TEST(Book, AMemberThatCantBeReadIsAllowedNothingAndHoldsNobodyUp) {
+  Book book(kPatience);
+  const Slices all = slicesOf(fromWeb(), shop(), 5);
+  static_cast<void>(book.update("shop", withFirst(all, kUnreadable), kNow));
+  const auto told = book.policiesFor("shop", kNow);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_TRUE(told.at(0)->complete);
+  EXPECT_EQ(told.at(0)->peers.begin()->second->all.members.size(), 2U);
+  static_cast<void>(book.update("shop", all, kNow));
+  EXPECT_EQ(book.policiesFor("shop", kNow).at(0)->peers.begin()->second->all.members.size(), 3U);
+}
+
 /// As of a policy with more peers than a head holds.
 TEST(BookOfCluster, WhomAHeadDoesntCountNobodyKnows) {
   Book book(kPatience);

@@ -173,8 +173,8 @@ Status PodGuards::holdAll(const NetworkUid& network, const policy::Program& prog
   wanted.gatewayAddresses = inPods.gateways;
   wanted.program = ownOf(program, key);
   const bool isIsolated = !wanted.program.egress.empty() || !wanted.program.ingress.empty();
-  Link next{network,      isIsolated,     !wanted.program.egress.empty(),
-            true,         wanted.program, classesOf(wanted.program),
+  Link next{network,      isIsolated,      !wanted.program.egress.empty(),
+            true,         wanted.program,  classesOf(wanted.program),
             inPods.track, inPods.gateways, port.name};
   if (isIsolated) {
     wanted.ports.emplace(key, port.interface);

@@ -61,7 +61,7 @@ struct Kernel {
   std::function<std::optional<FlowTable>()> flows{};
   /// Why what was committed isn't there, as of now; asked while anything is isolated.
   struct Troubles {
-    std::optional<Error> ports{};          ///< of all that are at the node's ends
+    std::optional<Error> ports{};           ///< of all that are at the node's ends
     std::map<std::string, Error> inPods{};  ///< by PodPort::name
     bool operator==(const Troubles&) const = default;
   };
@@ -322,7 +322,7 @@ class Policing final : public attach::Policies {
   std::optional<BootTime> lookAt_;
   Kernel::Troubles troubles_;
   bool isWatched_ = false;  ///< the kernel is to be asked for those
-  BootTime flowsAt_{};  ///< when the table of flows is looked at again
+  BootTime flowsAt_{};      ///< when the table of flows is looked at again
   std::optional<FlowTable> crowded_;
   Freshness freshness_;
   async::Gather gather_;

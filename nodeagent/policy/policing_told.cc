@@ -109,8 +109,8 @@ bool Policing::isUnmet(const Network& network, const NetworkUid& uid) const {
 /// Of all heads that were told the highest up to which nothing is missing.
 std::uint64_t Policing::revision() const {
   // A pod whose networks aren't known may be one that any of them is about.
-  const bool isDoubtful =
-      std::ranges::any_of(unclaimed_, [&](const auto& one) { return mayHave(one.first) != nullptr; });
+  const bool isDoubtful = std::ranges::any_of(
+      unclaimed_, [&](const auto& one) { return mayHave(one.first) != nullptr; });
   if (isDoubtful) return 0;
   std::set<std::uint64_t> missing;
   for (const ToldPtr& told : book_.waiting()) missing.insert(told->revision);
