@@ -33,6 +33,10 @@ Place placeIn(const World& world, const std::string& nameSpace, const ClusterPol
   return world.hasPodsOn(nameSpace, policy.spec.podNetworkNames) ? Place::Here : Place::Vacant;
 }
 
+/// What a head says that is about to go: it holds for who runs, and no ledger promises it.
+constexpr std::int64_t kGoing = 0;
+constexpr auto kVacant = "no pod of the namespace has one of its policy's networks";
+
 Subject subjectOf(const ClusterPolicy& policy) {
   return {api::kClusterPodNetworkPolicyKind, keyOf(policy), policy.metadata.uid,
           policy.metadata.generation};
@@ -64,10 +68,12 @@ const PolicySlice* ledgerOf(const World& world, const std::string& nameSpace) {
   return slice != nullptr && slice->ledger ? slice : nullptr;
 }
 
+bool promises(const api::PolicyLedger& ledger, const std::string& uid) {
+  const auto& named = ledger.clusterPolicies;
+  return std::ranges::find(named, uid, &api::PolicyLedgerEntry::uid) != named.end();
+}
 bool promises(const PolicySlice* ledger, const std::string& uid) {
-  return ledger != nullptr &&
-         std::ranges::find(ledger->ledger->clusterPolicies, uid, &api::PolicyLedgerEntry::uid) !=
-             ledger->ledger->clusterPolicies.end();
+  return ledger != nullptr && ledger->ledger && promises(*ledger->ledger, uid);
 }
 
 /// What the caches say of the labels may be old, and who takes a head away opens.
@@ -76,6 +82,15 @@ Premise isntSelected(const std::string& nameSpace, const ClusterPolicy& policy) 
           [subject = policy.spec.subject](const simdjson::dom::element& there) {
             const auto space = k8s::KindTraits<k8s::Namespace>::decode(there);
             return !space || policy::selectsNamespace(subject, &*space->metadata.labels);
+          }};
+}
+
+/// A promise that was written may not have come to the caches.
+Premise isntPromised(const std::string& nameSpace, const std::string& uid) {
+  return {api::kPodNetworkPolicySliceKind, k8s::ObjectKey{nameSpace, api::kPolicyLedgerName},
+          [uid](const simdjson::dom::element& there) {
+            const auto ledger = k8s::KindTraits<api::PodNetworkPolicySlice>::decode(there);
+            return !ledger || !ledger->ledger || promises(*ledger->ledger, uid);
           }};
 }
 
@@ -89,24 +104,30 @@ void endEarlier(const World& world, const k8s::ObjectKey& key, const std::string
              {"", key.name}, now, outcome);
 }
 
+/// Of one that is selected the head first says that it goes, and the ledger's reconciler ends it,
+/// which knows of no promise under way then; whoever needs it meanwhile writes it anew.
 void withdraw(const World& world, const std::string& nameSpace, const ClusterPolicy& policy,
               Place place, Outcome& outcome) {
   const bool isSelected = place == Place::Vacant;
   if (isSelected && promises(ledgerOf(world, nameSpace), policy.metadata.uid)) return;
-  const auto& slices = slicesIn(world, {nameSpace, policy.metadata.name});
+  const auto owner = ownerIn(nameSpace, policy);
+  const auto* head = headOf(world, owner);
   // A leader before knew more of the policy.
-  if (std::ranges::any_of(slices, [&](const PolicySlice* one) {
-        return one->head && one->policyUID == policy.metadata.uid &&
-               one->head->policyGeneration > policy.metadata.generation;
-      })) {
+  if (head != nullptr && head->head->policyGeneration > policy.metadata.generation) return;
+  if (isSelected && head != nullptr) {
+    if (head->head->policyGeneration == kGoing || head->metadata.deleting()) return;
+    outcome.writes.push_back(writeTo(api::kPodNetworkPolicySliceKind, head->metadata, Verb::Patch,
+                                     {{"head", {{"policyGeneration", kGoing}}}}));
+    outcome.writes.back().about = subjectOf(policy);
     return;
   }
   std::vector<Premise> premises;
   if (!isSelected) premises.push_back(isntSelected(nameSpace, policy));
-  const auto* why = isSelected ? "no pod of the namespace has one of its policy's networks"
-                               : "its policy doesn't select the namespace";
-  for (const auto* one : slices) {
+  const auto* why = isSelected ? kVacant : "its policy doesn't select the namespace";
+  for (const auto* one : slicesIn(world, {nameSpace, policy.metadata.name})) {
     if (one->metadata.deleting() || one->policyUID != policy.metadata.uid) continue;
+    // Who runs on is held to its rules, as long as these have all whom they mean.
+    if (head != nullptr && one != head) continue;
     outcome.writes.push_back(endOf(*one, why, premises));
   }
 }
@@ -191,10 +212,7 @@ bool labelsDiffer(const Changed<Namespace>& changed) {
 void takenBack(const Changed<PolicySlice>& changed, Keys& keys) {
   if (changed.before == nullptr || !changed.before->ledger) return;
   for (const auto& entry : changed.before->ledger->clusterPolicies) {
-    if (changed.now != nullptr &&
-        promises(changed.now->ledger ? changed.now.get() : nullptr, entry.uid)) {
-      continue;
-    }
+    if (promises(changed.now.get(), entry.uid)) continue;
     keys.emplace_back(k8s::ObjectKey{changed.before->metadata.nameSpace, entry.name});
   }
 }
@@ -243,7 +261,7 @@ std::optional<api::PolicyLedgerEntry> entryOf(const World& world, const std::str
   }
   if (place == Place::Vacant) return std::nullopt;
   const auto* head = headOf(world, ownerIn(nameSpace, policy));
-  if (head == nullptr) return std::nullopt;
+  if (head == nullptr || head->head->policyGeneration == kGoing) return std::nullopt;
   return api::PolicyLedgerEntry{metadata.name, metadata.uid, head->head->policyGeneration};
 }
 
@@ -278,6 +296,17 @@ Write creationOf(const Namespace& space, api::PolicyLedger ledger) {
           .body = k8s::KindTraits<api::PodNetworkPolicySlice>::encode(slice)};
 }
 
+/// Ends heads that go, once the ledger doesn't promise them.
+void endGoing(const World& world, const std::string& nameSpace, Outcome& outcome) {
+  for (const auto& policy : world.of<ClusterPolicy>().all()) {
+    if (placeIn(world, nameSpace, *policy) != Place::Vacant) continue;
+    const auto* head = headOf(world, ownerIn(nameSpace, *policy));
+    if (head == nullptr || head->metadata.deleting()) continue;
+    if (head->head->policyGeneration != kGoing) continue;
+    outcome.writes.push_back(endOf(*head, kVacant, {isntPromised(nameSpace, head->policyUID)}));
+  }
+}
+
 Outcome reconcileLedger(const World& world, const k8s::ObjectKey& key, const Moment& /*now*/) {
   Outcome outcome;
   const auto* space = world.find<Namespace>(key.name);
@@ -290,9 +319,7 @@ Outcome reconcileLedger(const World& world, const k8s::ObjectKey& key, const Mom
   };
   if (standing == nullptr) {
     if (ledger && !ledger->clusterPolicies.empty()) add(creationOf(*space, std::move(*ledger)));
-    return outcome;
-  }
-  if (!ledger || !standing->ledger || standing->policyUID != space->metadata.uid) {
+  } else if (!ledger || !standing->ledger || standing->policyUID != space->metadata.uid) {
     const char* why = ledger ? "it can't be read as the ledger that it is"
                              : "no policy of the cluster is about pods of the namespace";
     add(endOf(*standing, why));
@@ -301,6 +328,7 @@ Outcome reconcileLedger(const World& world, const k8s::ObjectKey& key, const Mom
                                                          k8s::Encoder::value(*ledger))}};
     add(writeTo(api::kPodNetworkPolicySliceKind, standing->metadata, Verb::Patch, body));
   }
+  if (outcome.writes.empty()) endGoing(world, key.name, outcome);
   return outcome;
 }
 

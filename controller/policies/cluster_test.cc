@@ -121,12 +121,114 @@ TEST(ClusterPolicies, AreTakenFromTheLedgerBeforeAHeadGoesThatSelects) {
               ElementsAre("patch PodNetworkPolicySlice default/multinet-cluster-policies"));
   EXPECT_TRUE(shop.head(kHead)) << "a pod may come meanwhile";
   EXPECT_THAT(turn(shop),
+              ElementsAre("patch PodNetworkPolicySlice default/cluster-guard-uid-guar"));
+  ASSERT_TRUE(shop.head(kHead)) << "it says that it goes";
+  EXPECT_EQ(shop.head(kHead)->policyGeneration, 0);
+  EXPECT_EQ(*shop.head(kHead)->clusterSpec, guard().spec) << "for who runs on";
+  EXPECT_THAT(turn(shop),
               ElementsAre("delete PodNetworkPolicySlice default/cluster-guard-uid-guar"));
   EXPECT_THAT(shop.ledger("default"), Optional(ElementsAre("red@uid-red:1")));
   shop.remove<k8s::Pod>("red-0", "default");
   EXPECT_THAT(turn(shop),
               ElementsAre("delete PodNetworkPolicySlice default/multinet-cluster-policies"));
   EXPECT_THAT(shop.slices(), IsEmpty());
+}
+
+/// Pods of a namespace that has a ledger for another policy's sake.
+class ComingAndGoing : public ::testing::Test {
+ protected:
+  ComingAndGoing() {
+    shop_.put(api::testing::otherNetwork("red", 30));
+    shop_.put(api::testing::goodClusterPolicy("red", "red"));
+    shop_.put(guard());
+    shop_.put(testing::podOf("red-0", "red"));
+    shop_.run(PolicyShop::pod("ops-0", "ops", "other"), {"10.20.0.5"});
+    come();
+    shop_.converge();
+  }
+  void come() { shop_.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"}); }
+  void go() { shop_.remove<k8s::Pod>("db-0", "default"); }
+  bool isPromised() { return std::ranges::count(shop_.ledger("default").value(), kGuard) > 0; }
+  /// Ends what is begun, but `late`.
+  std::optional<PlannedWrite> endAllBut(const std::string& late) {
+    std::optional<PlannedWrite> kept;
+    for (auto& one : shop_.begin()) {
+      if (one.write.item() == late) {
+        kept = std::move(one);
+      } else {
+        EXPECT_TRUE(shop_.end(one)) << one.write.item();
+        EXPECT_TRUE(!isPromised() || shop_.head(kHead)) << one.write.item();
+      }
+    }
+    return kept;
+  }
+
+  PolicyShop shop_;
+};
+
+TEST_F(ComingAndGoing, AHeadWhoseEndIsUnderWayIsPromisedToNobody) {
+  go();
+  std::optional<PlannedWrite> late;
+  for (int i = 0; i < 5 && !late; ++i) {
+    late = endAllBut("delete PodNetworkPolicySlice default/cluster-guard-uid-guar");
+  }
+  ASSERT_TRUE(late);
+  come();
+  for (int i = 0; i < 3; ++i) {
+    static_cast<void>(endAllBut(""));
+    EXPECT_FALSE(isPromised()) << "its end may still come";
+  }
+  EXPECT_FALSE(shop_.end(*late)) << "it was written anew";
+  shop_.converge();
+  EXPECT_TRUE(isPromised());
+  EXPECT_EQ(shop_.head(kHead)->policyGeneration, 1);
+}
+
+TEST_F(ComingAndGoing, AHeadStaysWhileAPromiseOfItIsUnderWay) {
+  go();
+  static_cast<void>(endAllBut(""));
+  ASSERT_FALSE(isPromised());
+  come();
+  const auto late = endAllBut("patch PodNetworkPolicySlice default/multinet-cluster-policies");
+  ASSERT_TRUE(late);
+  go();
+  for (int i = 0; i < 3; ++i) static_cast<void>(endAllBut(""));
+  EXPECT_EQ(shop_.head(kHead)->policyGeneration, 0);
+  EXPECT_TRUE(shop_.end(*late));
+  EXPECT_TRUE(isPromised());
+  EXPECT_TRUE(shop_.head(kHead));
+  shop_.converge();
+  EXPECT_FALSE(isPromised());
+  EXPECT_FALSE(shop_.head(kHead));
+  EXPECT_THAT(shop_.addresses(), IsEmpty());
+}
+
+TEST_F(ComingAndGoing, AHeadGoesBeforeThePeersThatItCounts) {
+  const auto peers = [&] {
+    return std::ranges::count_if(shop_.slices(), [](const auto& one) { return one.members.has_value(); });
+  };
+  ASSERT_GT(peers(), 0);
+  go();
+  for (int i = 0; i < 5 && shop_.head(kHead); ++i) {
+    EXPECT_GT(peers(), 0) << "a pod that runs on is held to what names them";
+    static_cast<void>(turn(shop_));
+  }
+  EXPECT_FALSE(shop_.head(kHead));
+  shop_.converge();
+  EXPECT_EQ(peers(), 0);
+}
+
+TEST_F(ComingAndGoing, AHeadStaysThatTheServersLedgerPromises) {
+  go();
+  for (int i = 0; i < 2; ++i) static_cast<void>(endAllBut(""));
+  ASSERT_EQ(shop_.head(kHead)->policyGeneration, 0);
+  auto ledger = shop_.get<api::PodNetworkPolicySlice>(api::kPolicyLedgerName, "default");
+  ledger.ledger->clusterPolicies.push_back({"guard", "uid-guard", 1});
+  shop_.changeUnseen(ledger);
+  const auto writes = shop_.look();
+  EXPECT_THAT(itemsOf(writes),
+              ElementsAre("delete PodNetworkPolicySlice default/cluster-guard-uid-guar"));
+  for (const auto& one : writes) EXPECT_FALSE(shop_.apply(one));
 }
 
 TEST(ClusterPolicies, APodThatIsStillToBeAttachedCounts) {

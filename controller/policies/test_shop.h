@@ -70,6 +70,18 @@ class PolicyShop : public Cluster {
   }
 
   std::vector<Write> look() { return testing::wishes(*planner_, world, now); }
+  /// What is wished for is under way until end(), and what it is of isn't looked at.
+  std::vector<PlannedWrite> begin() {
+    planner_->note(world, world.changes());
+    return planner_->plan(world, now);
+  }
+  /// False where a precondition or a premise doesn't hold.
+  bool end(const PlannedWrite& one) {
+    const bool isDone = apply(one.write);
+    planner_->ended(one.origin);
+    if (!isDone) planner_->askAgain(one.origin, now.boot);
+    return isDone;
+  }
   std::size_t converge(const std::function<void()>& afterEach = [] {}) {
     std::size_t count = 0;
     for (int turn = 0; turn < 20; ++turn) {

@@ -36,8 +36,9 @@ struct PolicyHeadPeer {
 };
 
 struct PolicyHead {
-  std::int64_t policyGeneration = 0;         ///< the policy's; of a default the network's
-  std::optional<PodNetworkPolicySpec> spec;  ///< the policy's; a default has none
+  /// The policy's; of a default the network's. 0: the head is about to go.
+  std::int64_t policyGeneration = 0;
+  std::optional<PodNetworkPolicySpec> spec;                ///< the policy's; a default has none
   std::optional<ClusterPodNetworkPolicySpec> clusterSpec;  ///< instead, of one of the cluster
   std::string podNetworkName;                              ///< of a default alone: whose it is
   std::vector<PolicyHeadPeer> peers;                       ///< all that need resolving, in order
