@@ -30,7 +30,9 @@ void Pass::settle(const std::vector<Written>& written) {
 }
 
 void Pass::tell(const Written& written) {
-  if (written.item.empty()) return;
+  if (written.item.empty() || written.about.kind.plural != api::kPodNetworkServiceKind.plural) {
+    return;
+  }
   if (written.outcome == WriteOutcome::Done) {
     world_.taken(written.about.key, written.item);
   } else if (written.outcome == WriteOutcome::Refused) {

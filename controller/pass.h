@@ -48,7 +48,7 @@ class Pass {
 
  private:
   void settle(const std::vector<Written>& written);
-  /// Whoever a write is about says what the server said to it.
+  /// A service says what the server said to a write about it; of others Events do.
   void tell(const Written& written);
 
   World world_;

@@ -118,5 +118,34 @@ TEST_F(PassTest, WhatTheServerRefusesIsToldAndTriedAtOnceWhenItsAuthorChangesIt)
       nullptr);
 }
 
+TEST_F(PassTest, WhatTheServerRefusesOfAPolicyIsKeptForNobody) {
+  k8s::Namespace home;
+  home.metadata.name = "default";
+  see(Namespace(home));
+  see(Network(api::testing::goodNetwork("blue")));
+  see(Policy(api::testing::goodPolicy("db", "blue")));
+  std::size_t refused = 0;
+  transport_->before = [&](const kube::HttpRequest& request) {
+    const bool isSlice = request.method == kube::Method::Post &&
+                         request.target.find("/podnetworkpolicyslices") != std::string::npos;
+    if (isSlice) ++refused;
+    return isSlice ? std::optional<Result<kube::HttpResponse>>(kube::HttpResponse{
+                         403, R"({"message":"the namespace is being terminated"})", std::nullopt})
+                   : std::nullopt;
+  };
+  for (int turn = 0; turn < 5; ++turn) {
+    static_cast<void>(lead());
+    writer_.wait();
+  }
+  EXPECT_EQ(refused, 1U);
+  // Nothing tells of that policy's end, which would take it away.
+  NetworkService like;
+  like.metadata.nameSpace = "default";
+  like.metadata.name = "db";
+  like.metadata.uid = "uid-db";
+  like.metadata.generation = 1;
+  EXPECT_EQ(pass_.world().refusal(like, "create PodNetworkPolicySlice default/db-uid-db"), nullptr);
+}
+
 }  // namespace
 }  // namespace multinet::controller
