@@ -5,20 +5,26 @@
 namespace multinet::controller {
 namespace {
 
-std::string_view stateOf(const k8s::Conditions& conditions) {
-  const auto isFalse = [](const k8s::Condition* condition) {
-    return condition != nullptr && condition->status != k8s::ConditionStatus::True;
+std::string_view stateOf(const k8s::Conditions& conditions, std::int64_t generation) {
+  using State = k8s::ConditionStatus;
+  const auto isAt = [&](const k8s::Condition* one) {
+    return one != nullptr && one->observedGeneration == generation;
   };
-  if (isFalse(conditions.find("Accepted"))) return "NotAccepted";
-  if (isFalse(conditions.find("PeersResolved"))) return "PeersPending";
+  const auto* accepted = conditions.find("Accepted");
+  const auto* resolved = conditions.find("PeersResolved");
   const auto* enforced = conditions.find("Enforced");
-  if (enforced == nullptr) return "Unjudged";
-  if (isFalse(enforced)) return "NotEnforced";
+  if (isAt(accepted) && accepted->status != State::True) return "NotAccepted";
+  if (isAt(resolved) && resolved->status != State::True) return "PeersPending";
+  if (!isAt(accepted) || !isAt(resolved) || !isAt(enforced)) return "Unjudged";
+  if (enforced->status != State::True) return "NotEnforced";
   return enforced->reason == "NoneSelected" ? "NoneSelected" : "Enforced";
 }
 
-void add(const api::PodNetworkPolicyStatus& status, PolicyTally& tally) {
-  const auto found = std::ranges::find(kPolicyStates, stateOf(status.conditions));
+template <class P>
+void add(const P& policy, PolicyTally& tally) {
+  const auto& status = policy.status;
+  const auto state = stateOf(status.conditions, policy.metadata.generation);
+  const auto found = std::ranges::find(kPolicyStates, state);
   ++tally.byState.at(static_cast<std::size_t>(found - kPolicyStates.begin()));
   if (!status.interfaces) return;
   // Never below zero: the schema says so.
@@ -32,8 +38,8 @@ PolicyTally policyTallyOf(
     const std::vector<std::shared_ptr<const Policy>>& policies,
     const std::vector<std::shared_ptr<const ClusterPolicy>>& clusterPolicies) {
   PolicyTally tally;
-  for (const auto& one : policies) add(one->status, tally);
-  for (const auto& one : clusterPolicies) add(one->status, tally);
+  for (const auto& one : policies) add(*one, tally);
+  for (const auto& one : clusterPolicies) add(*one, tally);
   return tally;
 }
 

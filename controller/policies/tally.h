@@ -13,7 +13,7 @@ namespace multinet::controller {
 
 /// A policy is counted by the first of these that holds. NotAccepted: its condition Accepted isn't
 /// True. PeersPending: nor is PeersResolved. Of its condition Enforced: NoneSelected, Enforced,
-/// NotEnforced. Unjudged: no condition is there yet.
+/// NotEnforced. Unjudged: one isn't there yet, or speaks of an earlier generation.
 inline constexpr std::array<std::string_view, 6> kPolicyStates{
     "Enforced", "NoneSelected", "NotEnforced", "PeersPending", "NotAccepted", "Unjudged"};
 

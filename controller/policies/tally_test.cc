@@ -45,5 +45,23 @@ TEST(PolicyTally, CountsByTheFirstConditionThatLacks) {
   EXPECT_EQ(policyTallyOf({}, {std::make_shared<ClusterPolicy>()}).byState[5], 1U);
 }
 
+TEST(PolicyTally, CountsNoVerdictOfAnEarlierGeneration) {
+  const auto edited = [](const Told& told) {
+    auto policy = policyWith(told, 1);
+    ++policy->metadata.generation;
+    return policy;
+  };
+  constexpr auto kFalse = ConditionStatus::False;
+  auto half = edited({});
+  for (const char* type : {"Accepted", "PeersResolved"}) {
+    half->status.conditions.set({type, ConditionStatus::True, 1, std::nullopt, "", ""}, WallTime());
+  }
+  const auto tally =
+      policyTallyOf({edited({}), edited({.accepted = kFalse}), edited({.resolved = kFalse}),
+                     edited({.enforced = kFalse}), half},
+                    {});
+  EXPECT_EQ(tally.byState.at(5), 5U);
+}
+
 }  // namespace
 }  // namespace multinet::controller
