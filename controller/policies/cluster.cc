@@ -204,8 +204,9 @@ void forPoliciesIn(const World& world, const std::string& nameSpace, const Use& 
   }
 }
 
-bool labelsDiffer(const Changed<Namespace>& changed) {
-  return changed.existence() || changed.before->metadata.labels != changed.now->metadata.labels;
+bool isAnother(const Changed<Namespace>& changed) {
+  return changed.existence() || changed.before->metadata.labels != changed.now->metadata.labels ||
+         changed.before->metadata.deleting() != changed.now->metadata.deleting();
 }
 
 /// Those that a ledger doesn't promise any more.
@@ -246,7 +247,7 @@ void concernedIn(const World& world, const Change& change, Keys& keys) {
         }
       },
       [&](const Changed<Namespace>& changed) {
-        if (labelsDiffer(changed)) all(changed.key().name);
+        if (isAnother(changed)) all(changed.key().name);
       },
       [&](const Touched<Namespace>& touched) { all(touched.key.name); });
 }
@@ -318,7 +319,9 @@ Outcome reconcileLedger(const World& world, const k8s::ObjectKey& key, const Mom
     outcome.writes.push_back(std::move(write));
   };
   if (standing == nullptr) {
-    if (ledger && !ledger->clusterPolicies.empty()) add(creationOf(*space, std::move(*ledger)));
+    if (ledger && !ledger->clusterPolicies.empty() && !space->metadata.deleting()) {
+      add(creationOf(*space, std::move(*ledger)));
+    }
   } else if (!ledger || !standing->ledger || standing->policyUID != space->metadata.uid) {
     const char* why = ledger ? "it can't be read as the ledger that it is"
                              : "no policy of the cluster is about pods of the namespace";
@@ -367,7 +370,7 @@ void concernedLedgers(const World& world, const Change& change, Keys& keys) {
         if (changed.key().name == api::kPolicyLedgerName || isAnotherHead(changed)) add(nameSpace);
       },
       [&](const Changed<Namespace>& changed) {
-        if (labelsDiffer(changed)) addIfAny(changed.key().name);
+        if (isAnother(changed)) addIfAny(changed.key().name);
       },
       [&](const Touched<Namespace>& touched) { addIfAny(touched.key.name); });
 }
@@ -384,11 +387,13 @@ ClusterPolicyStanding standingOf(const World& world, const ClusterPolicy& policy
   }
   for (const auto& space : spaces) {
     if (placeIn(world, space, policy) != Place::Here) continue;
-    ++standing.spaces;
     const auto* head = standing.headIn(space);
-    if (head == nullptr || head->head->policyGeneration != policy.metadata.generation) {
-      standing.untold.push_back(space);
-    }
+    const bool isTold =
+        head != nullptr && head->head->policyGeneration == policy.metadata.generation;
+    // One that ends loses its slices before its pods, and takes no new ones.
+    if (!isTold && isEnding(world, space)) continue;
+    ++standing.spaces;
+    if (!isTold) standing.untold.push_back(space);
   }
   return standing;
 }
@@ -430,7 +435,7 @@ void concerned(const World& world, const Change& change, Keys& keys) {
         }
       },
       [&](const Changed<Namespace>& changed) {
-        if (labelsDiffer(changed)) all(changed.key().name);
+        if (isAnother(changed)) all(changed.key().name);
       },
       [&](const Touched<Namespace>& touched) { all(touched.key.name); });
 }

@@ -205,7 +205,8 @@ TEST_F(ComingAndGoing, AHeadStaysWhileAPromiseOfItIsUnderWay) {
 
 TEST_F(ComingAndGoing, AHeadGoesBeforeThePeersThatItCounts) {
   const auto peers = [&] {
-    return std::ranges::count_if(shop_.slices(), [](const auto& one) { return one.members.has_value(); });
+    return std::ranges::count_if(shop_.slices(),
+                                 [](const auto& one) { return one.members.has_value(); });
   };
   ASSERT_GT(peers(), 0);
   go();
@@ -424,6 +425,37 @@ TEST(ClusterPolicyStatus, CountsInterfacesOfAllNamespaces) {
   EXPECT_EQ(enforced().reason, "CommitFailed");
   EXPECT_THAT(shop.get<api::ClusterPodNetworkPolicy>("guard").status.notEnforced,
               ElementsAre("pod other/web-0 net1: CommitFailed"));
+}
+
+TEST(ClusterPolicies, MakeNothingInANamespaceThatEndsAndStayTold) {
+  PolicyShop shop;
+  const auto db = PolicyShop::pod("db-0", "db");
+  shop.run(db, {"10.20.0.6"});
+  shop.report(db, "10.20.0.6", true, "Enforced");
+  shop.run(PolicyShop::pod("ops-0", "ops", "other"), {"10.20.0.5"});
+  shop.put(guard());
+  shop.converge();
+  shop.commit("node-a", "1000000");
+  shop.converge();
+  ASSERT_EQ(shop.clusterCondition("Enforced", "guard").reason, "Enforced");
+  auto ends = space("default", "default");
+  ends.metadata.deletionTimestamp = shop.now.wall;
+  shop.put(ends);
+  shop.converge();
+  for (const auto& slice : shop.slices()) {
+    if (slice.metadata.nameSpace != "default") continue;
+    shop.remove<api::PodNetworkPolicySlice>(slice.metadata.name, "default");
+    for (const auto& one : shop.look()) {
+      EXPECT_NE(one.verb, Verb::Create) << one.item();
+      shop.apply(one);
+    }
+    shop.pass(std::chrono::seconds(2));
+  }
+  shop.converge();
+  EXPECT_FALSE(shop.head(kHead));
+  EXPECT_FALSE(shop.ledger("default"));
+  EXPECT_EQ(shop.clusterCondition("PeersResolved", "guard").reason, "Resolved");
+  EXPECT_EQ(shop.clusterCondition("Enforced", "guard").reason, "Enforced") << "nodes hold it on";
 }
 
 TEST(ClusterPolicyStatus, SaysWhichNamespacesNodesHaventBeenToldOf) {

@@ -212,6 +212,45 @@ TEST(Policies, OfMorePeersThanAHeadHoldsAllowNoneOfThemButIsolate) {
   EXPECT_EQ(shop.reason("PeersResolved"), "TooManyPeers");
 }
 
+TEST(Policies, MakeNothingInANamespaceThatEnds) {
+  PolicyShop shop;
+  for (int i = 0; i < 200; ++i) {
+    shop.run(PolicyShop::pod("web-" + std::to_string(i), "web"), {address(i)});
+  }
+  shop.put(goodPolicy("db", "blue"));
+  auto blue = shop.get<api::PodNetwork>("blue");
+  blue.spec.defaultPolicy = api::DefaultPolicy::SameNamespace;
+  ++blue.metadata.generation;
+  shop.put(blue);
+  shop.converge();
+  k8s::Namespace ends;
+  ends.metadata.name = "default";
+  ends.metadata.labels = {{"team", "default"}};
+  ends.metadata.deletionTimestamp = shop.now.wall;
+  shop.put(ends);
+  shop.remove<k8s::Pod>("web-7", "default");
+  EXPECT_EQ(shop.converge(), 4U) << "what stands is kept up: of each a slice and its head";
+  const auto expectNothingMade = [&] {
+    for (int turn = 0; turn < 3; ++turn) {
+      for (const auto& one : shop.look()) {
+        EXPECT_NE(one.verb, Verb::Create) << one.item();
+        shop.apply(one);
+      }
+    }
+  };
+  for (int i = 300; i < 302; ++i) {
+    shop.run(PolicyShop::pod("web-" + std::to_string(i), "web"), {address(i)});
+    expectNothingMade();
+  }
+  EXPECT_EQ(shop.head(kHead)->peers[0].members, 200) << "no more have room";
+  for (const auto& slice : shop.slices()) {
+    shop.remove<api::PodNetworkPolicySlice>(slice.metadata.name, "default");
+    expectNothingMade();
+  }
+  shop.converge();
+  EXPECT_THAT(shop.slices(), IsEmpty());
+}
+
 TEST(PolicyStatus, NamesAPortThatNoSelectedPodHas) {
   PolicyShop shop;
   shop.put(goodPolicy("db", "blue"));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "controller/plan/status_patch.h"
+#include "controller/policies/wish.h"
 #include "lib/api/cluster_policy.h"
 #include "lib/api/describe.h"
 #include "lib/api/policy.h"
@@ -133,11 +134,15 @@ std::string whyNot(const api::PodInterface& interface, bool knows) {
 /// Whether the node of a pod has committed this generation of the policy.
 bool knows(const World& world, const Judged& policy, const Pod& pod) {
   const auto* head = policy.headIn(pod.metadata.nameSpace);
-  if (head == nullptr || head->head->policyGeneration != policy.metadata.generation) return false;
   // What a node held it goes on to hold, whatever the counts in the head.
   const auto* told = policy.status.conditions.find("Enforced");
   const bool wasHeld = told != nullptr && told->reason == "Enforced" &&
                        policy.status.conditions.isTrueAt("Enforced", policy.metadata.generation);
+  // Of the cluster's also where a namespace that ends has lost its head before its pods.
+  if (head == nullptr) {
+    return wasHeld && policy.metadata.nameSpace.empty() && isEnding(world, pod.metadata.nameSpace);
+  }
+  if (head->head->policyGeneration != policy.metadata.generation) return false;
   if (wasHeld) return true;
   const auto* node = world.find<NodeSet>(pod.spec.nodeName);
   return node != nullptr && reaches(node->status.policyRevision, head->metadata.resourceVersion);

@@ -54,6 +54,11 @@ const PolicySlice* headOf(const World& world, const PolicySliceOwner& owner) {
   return head != nullptr && head->head && head->policyUID == owner.uid ? head : nullptr;
 }
 
+bool isEnding(const World& world, const std::string& nameSpace) {
+  const auto* space = world.find<Namespace>(nameSpace);
+  return space != nullptr && space->metadata.deleting();
+}
+
 namespace {
 
 /// First the slices.
@@ -125,15 +130,27 @@ void endIllegible(const World& world, const Wish& wish, Outcome& outcome) {
                                    "it can't be read as the head that it is", {})));
 }
 
-}  // namespace
-
-void writeSlices(const World& world, const Wish& wish, Outcome& outcome) {
+void writeNext(const World& world, const Wish& wish, Outcome& outcome) {
   endIllegible(world, wish, outcome);
   writeMembers(world, wish, outcome);
   if (!outcome.writes.empty()) return;
   writeHead(wish, headOf(world, wish.owner), outcome);
   if (!outcome.writes.empty() || !wish.whole) return;
   endStrangers(world, wish, outcome);
+}
+
+}  // namespace
+
+void writeSlices(const World& world, const Wish& wish, Outcome& outcome) {
+  const auto before = static_cast<std::ptrdiff_t>(outcome.writes.size());
+  writeNext(world, wish, outcome);
+  if (!isEnding(world, wish.owner.nameSpace)) return;
+  // Without the new one the others would leave a head that counts members which stand nowhere.
+  const auto begin = outcome.writes.begin() + before;
+  if (std::any_of(begin, outcome.writes.end(),
+                  [](const Write& one) { return one.verb == Verb::Create; })) {
+    outcome.writes.erase(begin, outcome.writes.end());
+  }
 }
 
 bool addPeers(const World& world, const std::vector<policy::Peer>& peers,

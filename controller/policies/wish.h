@@ -28,7 +28,11 @@ struct Wish {
 /// The owner's head, where one of it stands.
 [[nodiscard]] const PolicySlice* headOf(const World& world, const PolicySliceOwner& owner);
 
+/// The namespace is being deleted: the server takes no new object there.
+[[nodiscard]] bool isEnding(const World& world, const std::string& nameSpace);
+
 /// The next step: slices of peers, then the head, then the end of what it doesn't count any more.
+/// Nothing where it needs a new one in a namespace that ends.
 void writeSlices(const World& world, const Wish& wish, Outcome& outcome);
 
 /// Peers that a policy names, on each of its networks, with the slices that stand. `parts` null:

@@ -87,7 +87,8 @@ const Fields kNodeFields{"",
                          {{"metadata", {{"name"}, {"uid"}, {"labels", {{k8s::kZoneLabel}}}}},
                           {"spec", {{"taints", {{"key"}}}}},
                           {"status", {{"conditions", {{"type"}, {"status"}}}}}}};
-const Fields kNamespaceFields{"", {{"metadata", {{"name"}, {"uid"}, {"labels"}}}}};
+const Fields kNamespaceFields{
+    "", {{"metadata", {{"name"}, {"uid"}, {"deletionTimestamp"}, {"labels"}}}}};
 const Fields kNetworkServiceFields{"",
                                    {{"metadata",
                                      {{"namespace"},
