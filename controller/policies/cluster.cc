@@ -402,6 +402,14 @@ Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& n
   Outcome outcome;
   const auto* policy = world.find<ClusterPolicy>(key);
   if (policy == nullptr) return outcome;
+  std::size_t spaces = 0;
+  for (const auto& network : policy->spec.podNetworkNames) {
+    spaces += world.use(NetworkName(network)).spaces.size();
+  }
+  if (const auto rest = statusRests(world, *policy, spaces, now)) {
+    outcome.askAgain(*rest);
+    return outcome;
+  }
   writeStatus(world, judged(world, *policy, standingOf(world, *policy)), now, outcome);
   return outcome;
 }

@@ -468,6 +468,112 @@ TEST(ClusterPolicyStatus, SaysWhichNamespacesNodesHaventBeenToldOf) {
   EXPECT_THAT(resolved.message, HasSubstr("for 1 of 1 namespaces, such as \"default\""));
 }
 
+/// A policy of all namespaces, which come one after the other with a pod each that is held.
+class ManyNamespaces : public ::testing::Test {
+ protected:
+  ManyNamespaces() {
+    shop_.commit("node-a", "1000000");
+    come("aaa");
+    shop_.put(guardOfAll());
+    shop_.converge();
+    EXPECT_EQ(enforced().reason, "Enforced");
+  }
+  void come(const std::string& name) {
+    shop_.put(space(name, "default"));
+    shop_.put(PolicyShop::pod("db-0", "db", name));
+    report(name, true, "Enforced");
+  }
+  void report(const std::string& name, bool holds, const std::string& reason) {
+    shop_.report(PolicyShop::pod("db-0", "db", name), "10.20.0.6", holds, reason);
+  }
+  k8s::Condition enforced() { return shop_.clusterCondition("Enforced", "guard"); }
+  k8s::Condition resolved() { return shop_.clusterCondition("PeersResolved", "guard"); }
+  /// Writes of the policy's status.
+  int look() {
+    int statuses = 0;
+    for (const auto& one : shop_.look()) {
+      statuses += one.verb == Verb::PatchStatus ? 1 : 0;
+      shop_.apply(one);
+    }
+    return statuses;
+  }
+
+  PolicyShop shop_;
+};
+
+TEST_F(ManyNamespaces, ArentAWriteOfTheStatusEach) {
+  int statuses = 0;
+  for (int i = 0; i < 100; ++i) {
+    come("space-" + std::to_string(i));
+    statuses += look();
+    shop_.pass(std::chrono::milliseconds(20));
+  }
+  EXPECT_LE(statuses, 4);
+  for (int i = 0; i < 2; ++i) {
+    shop_.pass(std::chrono::seconds(2));
+    shop_.converge();
+  }
+  EXPECT_EQ(resolved().reason, "Resolved");
+  EXPECT_THAT(resolved().message, HasSubstr("in 101 namespaces"));
+  EXPECT_EQ(enforced().reason, "Enforced");
+}
+
+TEST_F(ManyNamespaces, ThatAreToldOneAfterTheOtherArentEither) {
+  for (int i = 0; i < 100; ++i) come("space-" + std::to_string(i));
+  std::vector<PlannedWrite> heads;
+  int statuses = 0;
+  for (int turn = 0; turn < 100; ++turn) {
+    for (auto& one : shop_.begin()) {
+      const bool isStatus = one.write.verb == Verb::PatchStatus;
+      statuses += isStatus ? 1 : 0;
+      if (isStatus) {
+        EXPECT_TRUE(shop_.end(one));
+      } else {
+        heads.push_back(std::move(one));
+      }
+    }
+    for (int i = 0; i < 3 && !heads.empty(); ++i) {
+      shop_.end(heads.front());
+      heads.erase(heads.begin());
+    }
+    shop_.pass(std::chrono::milliseconds(20));
+  }
+  EXPECT_LE(statuses, 4);
+}
+
+TEST_F(ManyNamespaces, DontKeepItFromSayingWhatIsHeld) {
+  come("space");
+  EXPECT_EQ(look(), 1) << "what is counted was told now";
+  report("aaa", false, "CommitFailed");
+  for (int i = 0; i < 30 && enforced().reason != "CommitFailed"; ++i) {
+    ASSERT_LT(i, 25) << "it is told after two seconds";
+    come("space-" + std::to_string(i));
+    look();
+    look();
+    shop_.pass(std::chrono::milliseconds(100));
+  }
+}
+
+TEST_F(ManyNamespaces, AreCountedForManyNodesLessOften) {
+  for (int i = 0; i < 1'000; ++i) shop_.put(testing::nodeOf("node-" + std::to_string(i)));
+  report("aaa", false, "CommitFailed");
+  shop_.pass(std::chrono::minutes(1));
+  EXPECT_EQ(look(), 1) << "nothing was told for long";
+  report("aaa", true, "Enforced");
+  shop_.pass(std::chrono::milliseconds(11'900));
+  EXPECT_EQ(look(), 0);
+  shop_.pass(std::chrono::milliseconds(100));
+  EXPECT_EQ(look(), 1);
+  EXPECT_EQ(enforced().reason, "Enforced");
+  report("aaa", false, "CommitFailed");
+  auto policy = shop_.get<api::ClusterPodNetworkPolicy>("guard");
+  ++policy.metadata.generation;
+  policy.spec.priority = 11;
+  shop_.put(policy);
+  EXPECT_EQ(look(), 1) << "of another generation something is told at once";
+  EXPECT_EQ(enforced().observedGeneration, 2);
+}
+
 TEST(ClusterPolicyStatus, SaysWhatIsInvalidMissingOrOfNoUse) {
   PolicyShop shop;
   auto policy = guard();

@@ -51,6 +51,10 @@ Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts
     writeSlices(world, wish, outcome);
     standing.head = headOf(world, wish.owner);
   }
+  if (const auto rest = statusRests(world, *policy, 0, now)) {
+    outcome.askAgain(*rest);
+    return outcome;
+  }
   writeStatus(world, judged(world, *policy, standing), now, outcome);
   return outcome;
 }

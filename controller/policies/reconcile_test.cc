@@ -354,6 +354,37 @@ TEST(PolicyStatus, IsntWrittenForEachPodOfARollOut) {
             (api::PolicyInterfaceCounts{100, 0}));
 }
 
+TEST(PolicyStatus, OfManyPodsIsLookedAtOnceASecond) {
+  PolicyShop shop;
+  shop.put(goodPolicy("db", "blue"));
+  for (int i = 0; i < 1'000; ++i) {
+    shop.run(PolicyShop::pod("db-" + std::to_string(i), "db"), {address(i)});
+  }
+  const auto settle = [&] {
+    shop.converge();
+    shop.pass(std::chrono::seconds(20));
+  };
+  settle();
+  settle();
+  // One goes and another comes: what is counted is the same.
+  const auto readsOf = [&](int first, int last) {
+    const auto before = shop.world.work().reads;
+    for (int i = first; i < last; ++i) {
+      shop.put(PolicyShop::pod("db-" + std::to_string(500 + i), "web"));
+      shop.put(PolicyShop::pod("db-" + std::to_string(499 + i), "db"));
+      for (const auto& write : shop.look()) shop.apply(write);
+      shop.pass(std::chrono::milliseconds(5));
+    }
+    return shop.world.work().reads - before;
+  };
+  static_cast<void>(readsOf(0, 1));
+  settle();
+  const auto once = readsOf(1, 2);
+  EXPECT_GT(once, 1'000U) << "all are looked at";
+  settle();
+  EXPECT_LT(readsOf(2, 102), 5 * once);
+}
+
 TEST(PolicyDefaults, HaveAHeadInEachNamespaceWithPodsOnTheNetwork) {
   PolicyShop shop;
   const auto web = PolicyShop::pod("web-0", "web");

@@ -131,25 +131,30 @@ std::string whyNot(const api::PodInterface& interface, bool knows) {
   return knows ? "" : "Pending";
 }
 
-/// Whether the node of a pod has committed this generation of the policy.
-bool knows(const World& world, const Judged& policy, const Pod& pod) {
-  const auto* head = policy.headIn(pod.metadata.nameSpace);
-  // What a node held it goes on to hold, whatever the counts in the head.
+/// Its nodes have said once that they hold all that it selects to this generation.
+bool wasHeld(const Judged& policy) {
   const auto* told = policy.status.conditions.find("Enforced");
-  const bool wasHeld = told != nullptr && told->reason == "Enforced" &&
-                       policy.status.conditions.isTrueAt("Enforced", policy.metadata.generation);
-  // Of the cluster's also where a namespace that ends has lost its head before its pods.
+  return told != nullptr && told->reason == "Enforced" &&
+         policy.status.conditions.isTrueAt("Enforced", policy.metadata.generation);
+}
+
+/// Whether the node of a pod has committed this generation of the policy, whose head is that of the
+/// pod's namespace.
+bool knows(const World& world, const Judged& policy, const Pod& pod, const PolicySlice* head) {
+  // One of the cluster holds on where a namespace that ends loses its head before its pods.
   if (head == nullptr) {
-    return wasHeld && policy.metadata.nameSpace.empty() && isEnding(world, pod.metadata.nameSpace);
+    return policy.metadata.nameSpace.empty() && isEnding(world, pod.metadata.nameSpace) &&
+           wasHeld(policy);
   }
   if (head->head->policyGeneration != policy.metadata.generation) return false;
-  if (wasHeld) return true;
+  // What a node held it goes on to hold, whatever the counts in the head.
+  if (wasHeld(policy)) return true;
   const auto* node = world.find<NodeSet>(pod.spec.nodeName);
   return node != nullptr && reaches(node->status.policyRevision, head->metadata.resourceVersion);
 }
 
 void add(const World& world, const Judged& policy, const Pod& pod, const InterfaceSet& set,
-         Tally& tally) {
+         const PolicySlice* head, Tally& tally) {
   for (const auto& interface : set.interfaces) {
     if (std::ranges::find(policy.networks, interface.podNetworkName) == policy.networks.end() ||
         networkOf(world, interface) == nullptr) {
@@ -158,7 +163,7 @@ void add(const World& world, const Judged& policy, const Pod& pod, const Interfa
     ++tally.counts.selected;
     std::erase_if(tally.nobodyHas,
                   [&](const policy::WantedPort& one) { return policy::has(pod, one); });
-    const auto why = whyNot(interface, knows(world, policy, pod));
+    const auto why = whyNot(interface, knows(world, policy, pod, head));
     if (why.empty()) {
       ++tally.counts.enforced;
       continue;
@@ -173,12 +178,18 @@ void add(const World& world, const Judged& policy, const Pod& pod, const Interfa
 Tally tallyOf(const World& world, const Judged& policy) {
   Tally tally;
   tally.nobodyHas = policy.wantedPorts;
+  const std::string* space = nullptr;
+  const PolicySlice* head = nullptr;
   for (const auto& key : policy.subjects) {
     const auto* pod = world.find<Pod>(key);
     if (pod == nullptr) continue;
+    if (space == nullptr || *space != key.nameSpace) {
+      space = &key.nameSpace;
+      head = policy.headIn(*space);
+    }
     for (const auto* set : world.of<InterfaceSet>().by<ByPod>(key)) {
       if (misfit(*set, pod)) continue;
-      add(world, policy, *pod, *set, tally);
+      add(world, policy, *pod, *set, head, tally);
       break;
     }
   }
@@ -217,6 +228,20 @@ Condition enforced(const Tally& tally, const char* noneSelected) {
                   "those pods' PodInterfaceSets.");
 }
 
+/// Something was said of interfaces, at this generation.
+bool isTold(const k8s::Conditions& conditions, std::int64_t generation) {
+  const auto* told = conditions.find("Enforced");
+  return told != nullptr && told->observedGeneration == generation;
+}
+
+/// Whether the sentence that was told stays: the verdict is the same, or namespaces have come that
+/// nodes are about to be told of.
+bool stays(const Condition* told, const Condition& resolved, std::int64_t generation) {
+  if (told == nullptr || told->observedGeneration != generation) return false;
+  const bool isSame = told->status == resolved.status && told->reason == resolved.reason;
+  return isSame || (told->status == State::True && resolved.reason == "Pending");
+}
+
 /// Whether the interfaces are counted anew, or stay as they were told.
 enum class Counts : std::uint8_t { Anew, AsTold };
 
@@ -232,7 +257,8 @@ api::PodNetworkPolicyStatus statusOf(const World& world, const Judged& policy, C
     const bool isSame = told != nullptr && policy.accepted.status == State::True &&
                         status.conditions.isTrueAt("Accepted", policy.metadata.generation);
     set(isSame ? *told : policy.accepted);
-    set(policy.resolved);
+    const auto* resolved = status.conditions.find("PeersResolved");
+    set(stays(resolved, policy.resolved, policy.metadata.generation) ? *resolved : policy.resolved);
     return status;
   }
   auto tally = tallyOf(world, policy);
@@ -244,14 +270,17 @@ api::PodNetworkPolicyStatus statusOf(const World& world, const Judged& policy, C
   return status;
 }
 
-/// Of so many interfaces it is looked at each time whether what is counted differs; of more when
-/// it may be told.
+/// Of so many pods, or namespaces, it is looked at each time whether what is counted differs; of
+/// more when it may be told.
 constexpr std::size_t kCountedEachTime = 200;
 
 api::PodNetworkPolicyStatus paced(const World& world, const Judged& policy, const Moment& now,
                                   Outcome& outcome) {
   const auto as = [&](Counts counts) { return statusOf(world, policy, counts, now.wall); };
-  if (policy.countsDue <= now.boot) return as(Counts::Anew);
+  if (policy.countsDue <= now.boot ||
+      !isTold(policy.status.conditions, policy.metadata.generation)) {
+    return as(Counts::Anew);
+  }
   auto told = as(Counts::AsTold);
   const bool isSmall = policy.subjects.size() <= kCountedEachTime;
   if (!isSmall || as(Counts::Anew) != told) outcome.askAgain(policy.countsDue - now.boot);
@@ -319,7 +348,24 @@ Judged judged(const World& world, const ClusterPolicy& policy, ClusterPolicyStan
   return out;
 }
 
+template <class P>
+std::optional<Duration> statusRests(const World& world, const P& policy, std::size_t namespaces,
+                                    const Moment& now) {
+  const auto size = world.policyGroups().subjects(policy).size() + namespaces;
+  if (size <= kCountedEachTime || !isTold(policy.status.conditions, policy.metadata.generation)) {
+    return std::nullopt;
+  }
+  const auto due = world.policyLookDue(keyOf(policy), size);
+  return due <= now.boot ? std::nullopt : std::optional(due - now.boot);
+}
+
+template std::optional<Duration> statusRests(const World& world, const Policy& policy,
+                                             std::size_t namespaces, const Moment& now);
+template std::optional<Duration> statusRests(const World& world, const ClusterPolicy& policy,
+                                             std::size_t namespaces, const Moment& now);
+
 void writeStatus(const World& world, const Judged& policy, const Moment& now, Outcome& outcome) {
+  world.lookedAtPolicy({policy.metadata.nameSpace, policy.metadata.name}, now.boot);
   auto patch = statusPatch(policy.status, paced(world, policy, now, outcome));
   if (patch.empty()) return;
   outcome.writes.push_back(

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -47,6 +48,11 @@ struct Judged {
 [[nodiscard]] Judged judged(const World& world, const ClusterPolicy& policy,
                             ClusterPolicyStanding standing);
 
+/// How long the status of a policy of many pods or namespaces isn't to be looked at again, whatever
+/// changed of these; nothing: now.
+template <class P>
+[[nodiscard]] std::optional<Duration> statusRests(const World& world, const P& policy,
+                                                  std::size_t namespaces, const Moment& now);
 /// What is counted stays as it was told until its time has come.
 void writeStatus(const World& world, const Judged& policy, const Moment& now, Outcome& outcome);
 

@@ -42,6 +42,22 @@ bool countsDiffer(const api::PodNetworkAttachmentStatus& before,
   return before.attachedPods && before.attachedPods != after.attachedPods;
 }
 
+bool countsDiffer(const api::PodNetworkPolicyStatus& before,
+                  const api::PodNetworkPolicyStatus& after) {
+  const auto same = [&](const char* type) {
+    const auto* told = before.conditions.find(type);
+    const auto* tells = after.conditions.find(type);
+    return sameVerdict(told, tells) && told->message == tells->message &&
+           told->observedGeneration == tells->observedGeneration;
+  };
+  const auto* resolved = after.conditions.find("PeersResolved");
+  const bool isPending = resolved != nullptr && resolved->status != k8s::ConditionStatus::True;
+  const bool isCounted =
+      isPending || sameVerdict(before.conditions.find("PeersResolved"), resolved);
+  return before.interfaces != after.interfaces || before.notEnforced != after.notEnforced ||
+         !same("Enforced") || (isCounted && !same("PeersResolved"));
+}
+
 void keepCounts(const api::PodNetworkStatus& before, api::PodNetworkStatus& after) {
   if (before.attachedPods) after.attachedPods = before.attachedPods;
   if (before.nodes) after.nodes = before.nodes;

@@ -8,6 +8,7 @@
 
 #include "lib/api/pod_network.h"
 #include "lib/api/pod_network_attachment.h"
+#include "lib/api/pod_network_policy.h"
 #include "lib/base/clock.h"
 #include "lib/k8s/metadata.h"
 
@@ -32,6 +33,9 @@ inline constexpr std::size_t kMaxBlockers = 10;
                                 const api::PodNetworkStatus& after);
 [[nodiscard]] bool countsDiffer(const api::PodNetworkAttachmentStatus& before,
                                 const api::PodNetworkAttachmentStatus& after);
+/// Of a policy whether it holds on interfaces is counted too, and where nodes aren't told yet.
+[[nodiscard]] bool countsDiffer(const api::PodNetworkPolicyStatus& before,
+                                const api::PodNetworkPolicyStatus& after);
 /// `after` with the numbers of `before`: they don't differ any more.
 void keepCounts(const api::PodNetworkStatus& before, api::PodNetworkStatus& after);
 void keepCounts(const api::PodNetworkAttachmentStatus& before,

@@ -23,8 +23,11 @@
 
 namespace multinet::controller {
 
-/// How long what a policy's status counts stands, so that a roll-out isn't a write a pod.
+/// How long what a policy's status counts stands, so that a roll-out isn't a write a pod; of one of
+/// the cluster as long as a PodNetwork's, since every node watches it too.
 inline constexpr Duration kPolicyCountsStand = std::chrono::seconds(1);
+/// So much of a second more passes between two looks at a status for each subject and namespace.
+inline constexpr std::size_t kPolicyLookedAtASecond = 10'000;
 
 /// An address, and the number that the peer's port has there; 0: it has no port.
 using PolicyMember = std::pair<std::string, std::int32_t>;

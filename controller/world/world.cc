@@ -98,7 +98,8 @@ void World::derivePolicy(const Changed<P>& change, BootTime time) {
   const auto key = change.key();
   if (change.now == nullptr) {
     toldOfPolicies_.erase(key);
-  } else if (change.before != nullptr && !(change.before->status == change.now->status)) {
+    lookedAtPolicies_.erase(key);
+  } else if (change.before != nullptr && countsDiffer(change.before->status, change.now->status)) {
     toldOfPolicies_[key] = time;
   }
 }
@@ -113,9 +114,15 @@ bool World::hasPodsOn(const std::string& nameSpace,
   });
 }
 
-BootTime World::policyDue(const k8s::ObjectKey& key) const {
+BootTime World::policyDue(const k8s::ObjectKey& key, Duration stand) const {
   const auto told = toldOfPolicies_.find(key);
-  return told == toldOfPolicies_.end() ? BootTime{} : told->second + kPolicyCountsStand;
+  return told == toldOfPolicies_.end() ? BootTime{} : told->second + stand;
+}
+
+BootTime World::policyLookDue(const k8s::ObjectKey& policy, std::size_t size) const {
+  const auto looked = lookedAtPolicies_.find(policy);
+  if (looked == lookedAtPolicies_.end()) return {};
+  return looked->second + kPolicyCountsStand + std::chrono::seconds(size / kPolicyLookedAtASecond);
 }
 
 void World::derive(const Changed<Namespace>& change, BootTime /*time*/) {

@@ -142,10 +142,19 @@ class World {
     return groups_;
   }
   /// When what its status counts may be told again.
-  [[nodiscard]] BootTime countsDue(const Policy& policy) const { return policyDue(keyOf(policy)); }
-  [[nodiscard]] BootTime countsDue(const ClusterPolicy& policy) const {
-    return policyDue(keyOf(policy));
+  [[nodiscard]] BootTime countsDue(const Policy& policy) const {
+    return policyDue(keyOf(policy), kPolicyCountsStand);
   }
+  [[nodiscard]] BootTime countsDue(const ClusterPolicy& policy) const {
+    return policyDue(keyOf(policy), countsStand(of<Node>().size()));
+  }
+  /// Its status was looked at. Whoever decides says so, and it decides nothing but when the next
+  /// look is due.
+  void lookedAtPolicy(const k8s::ObjectKey& policy, BootTime time) const {
+    lookedAtPolicies_[policy] = time;
+  }
+  /// By how much a look counts.
+  [[nodiscard]] BootTime policyLookDue(const k8s::ObjectKey& policy, std::size_t size) const;
   /// Whether pods of the namespace have one of the networks, or are about to.
   [[nodiscard]] bool hasPodsOn(const std::string& nameSpace,
                                const std::vector<std::string>& networks) const;
@@ -194,7 +203,7 @@ class World {
   void derive(const Changed<MultiNetworkPolicy>& /*change*/, BootTime /*time*/) {}
   template <class P>
   void derivePolicy(const Changed<P>& change, BootTime time);
-  [[nodiscard]] BootTime policyDue(const k8s::ObjectKey& key) const;
+  [[nodiscard]] BootTime policyDue(const k8s::ObjectKey& key, Duration stand) const;
   void tellOfPolicies(const PolicyTouches& touches);
 
   void note(Change change) {
@@ -222,6 +231,7 @@ class World {
   mutable Selection selection_;  ///< finds out when it is asked
   mutable PolicyGroups groups_;  ///< likewise
   std::unordered_map<k8s::ObjectKey, BootTime> toldOfPolicies_;
+  mutable std::unordered_map<k8s::ObjectKey, BootTime> lookedAtPolicies_;
   Absences absences_;
   std::unordered_map<std::string, BootTime> deleting_;  ///< networks, by UID
   std::map<k8s::ObjectKey, std::map<std::string, Refusal>> refusals_;
