@@ -574,6 +574,25 @@ TEST_F(ManyNamespaces, AreCountedForManyNodesLessOften) {
   EXPECT_EQ(enforced().observedGeneration, 2);
 }
 
+TEST(ClusterPolicyStatus, OfOneThatCantBeReadSaysThatNobodyIsTold) {
+  PolicyShop shop;
+  auto json = k8s::KindTraits<api::ClusterPodNetworkPolicy>::encode(guard());
+  json["metadata"]["uid"] = "uid-guard";
+  json["spec"]["tier"] = "Middle";
+  shop.putJson<api::ClusterPodNetworkPolicy>(json.dump());
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.converge();
+  const auto* seen = shop.world.find<ClusterPolicy>("guard");
+  ASSERT_NE(seen, nullptr);
+  EXPECT_EQ(seen->status.conditions.find("Accepted")->reason, "Invalid");
+  for (const char* type : {"PeersResolved", "Enforced"}) {
+    const auto* said = seen->status.conditions.find(type);
+    ASSERT_NE(said, nullptr) << type;
+    EXPECT_EQ(said->status, k8s::ConditionStatus::False) << type;
+    EXPECT_THAT(said->message, HasSubstr("since it can't be read: see Accepted"));
+  }
+}
+
 TEST(ClusterPolicyStatus, SaysWhatIsInvalidMissingOrOfNoUse) {
   PolicyShop shop;
   auto policy = guard();

@@ -385,6 +385,41 @@ TEST(PolicyStatus, OfManyPodsIsLookedAtOnceASecond) {
   EXPECT_LT(readsOf(2, 102), 5 * once);
 }
 
+TEST(PolicyStatus, OfOneThatCantBeReadSaysThatNobodyIsTold) {
+  PolicyShop shop;
+  const auto db = PolicyShop::pod("db-0", "db");
+  shop.run(db, {"10.20.0.6"});
+  shop.report(db, "10.20.0.6", true, "Enforced");
+  shop.commit("node-a", "1000000");
+  shop.put(goodPolicy("db", "blue"));
+  shop.converge();
+  ASSERT_EQ(shop.reason("Enforced"), "Enforced");
+  auto json = k8s::KindTraits<api::PodNetworkPolicy>::encode(
+      shop.get<api::PodNetworkPolicy>("db", "default"));
+  json["metadata"]["generation"] = 2;
+  json["spec"]["policyTypes"] = {"Sideways"};
+  shop.putJson<api::PodNetworkPolicy>(json.dump());
+  shop.converge();
+  EXPECT_EQ(shop.head(kHead)->policyGeneration, 1) << "of which nodes hold what they were told";
+  const auto* seen = shop.world.find<Policy>(k8s::ObjectKey{"default", "db"});
+  ASSERT_NE(seen, nullptr);
+  EXPECT_EQ(seen->status.conditions.find("Accepted")->reason, "Invalid");
+  for (const char* type : {"PeersResolved", "Enforced"}) {
+    const auto* said = seen->status.conditions.find(type);
+    ASSERT_NE(said, nullptr) << type;
+    EXPECT_EQ(said->status, State::False) << type;
+    EXPECT_EQ(said->reason, "Pending");
+    EXPECT_EQ(said->observedGeneration, 2);
+    EXPECT_THAT(said->message, HasSubstr("since it can't be read: see Accepted"));
+  }
+  EXPECT_FALSE(seen->status.interfaces);
+  json["metadata"]["generation"] = 3;
+  json["spec"]["policyTypes"] = {"Ingress"};
+  shop.putJson<api::PodNetworkPolicy>(json.dump());
+  shop.converge();
+  EXPECT_EQ(shop.reason("Enforced"), "Enforced");
+}
+
 TEST(PolicyDefaults, HaveAHeadInEachNamespaceWithPodsOnTheNetwork) {
   PolicyShop shop;
   const auto web = PolicyShop::pod("web-0", "web");

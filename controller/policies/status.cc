@@ -228,6 +228,12 @@ Condition enforced(const Tally& tally, const char* noneSelected) {
                   "those pods' PodInterfaceSets.");
 }
 
+/// Of one that can't be read, whatever of an earlier generation nodes hold.
+Condition isUnread(std::string type) {
+  return make(std::move(type), State::False, "Pending",
+              "Nodes aren't told of this generation, since it can't be read: see Accepted.");
+}
+
 /// Something was said of interfaces, at this generation.
 bool isTold(const k8s::Conditions& conditions, std::int64_t generation) {
   const auto* told = conditions.find("Enforced");
@@ -252,6 +258,14 @@ api::PodNetworkPolicyStatus statusOf(const World& world, const Judged& policy, C
     condition.observedGeneration = policy.metadata.generation;
     status.conditions.set(std::move(condition), now);
   };
+  if (!policy.isLegible) {
+    set(policy.accepted);
+    set(isUnread("PeersResolved"));
+    set(isUnread("Enforced"));
+    status.interfaces.reset();
+    status.notEnforced.clear();
+    return status;
+  }
   if (counts == Counts::AsTold) {
     const auto* told = status.conditions.find("Accepted");
     const bool isSame = told != nullptr && policy.accepted.status == State::True &&
@@ -322,6 +336,7 @@ Judged judgedAlike(const World& world, const P& policy) {
           .accepted = accepted(world, policy),
           .resolved = {},
           .wantedPorts = policy::wantedPorts(policy),
+          .isLegible = policy.undecodable.empty(),
           .headIn = {}};
 }
 

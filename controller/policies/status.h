@@ -41,6 +41,7 @@ struct Judged {
   k8s::Condition resolved;
   std::vector<policy::WantedPort> wantedPorts;
   const char* noneSelected = "";  ///< a sentence
+  bool isLegible = true;
   HeadIn headIn;
 };
 [[nodiscard]] Judged judged(const World& world, const Policy& policy,
