@@ -79,6 +79,19 @@ TEST(Policies, FollowTheirPodsByOneSliceAndTheHead) {
   EXPECT_EQ(shop.head(kHead)->peers[0].members, 450);
 }
 
+TEST(Policies, OfWhomOneStandsTwiceAndAnotherNowhereArePutRight) {
+  PolicyShop shop;
+  shop.run(PolicyShop::pod("web-0", "web"), {"10.20.0.5"});
+  shop.run(PolicyShop::pod("web-1", "web"), {"10.20.0.6"});
+  shop.put(goodPolicy("db", "blue"));
+  shop.converge();
+  auto slice = shop.get<api::PodNetworkPolicySlice>(std::string(kHead) + "-0", "default");
+  slice.members->entries = {{"10.20.0.6", {}}, {"10.20.0.6", {}}};
+  shop.put(slice);
+  shop.converge();
+  EXPECT_THAT(shop.addresses(), ElementsAre("10.20.0.5", "10.20.0.6"));
+}
+
 TEST(Policies, OfANewGenerationHaveTheirNewPeersBeforeTheHeadAndTheOldUntilThen) {
   PolicyShop shop;
   shop.run(PolicyShop::pod("web-0", "web"), {"10.20.0.5"});

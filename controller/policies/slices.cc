@@ -1,6 +1,7 @@
 #include "controller/policies/slices.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "lib/api/names.h"
@@ -25,6 +26,24 @@ PolicyMember memberOf(const api::PolicyMember& entry) {
 
 api::PolicyMember entryOf(const PolicyMember& member) {
   return {member.first, member.second == 0 ? std::nullopt : std::optional(member.second)};
+}
+
+/// Each member stands once and nobody else does: as it is at most looks, for which nothing is
+/// placed.
+bool isCarried(const PeerWish& wish) {
+  std::vector<const PolicyMember*> found;
+  found.reserve(wish.members->size());
+  for (const auto* slice : wish.standing) {
+    if (slice->members->entries.empty()) return false;
+    for (const auto& entry : slice->members->entries) {
+      const auto member = wish.members->find(memberOf(entry));
+      if (member == wish.members->end()) return false;
+      found.push_back(&member->first);
+    }
+  }
+  if (found.size() != wish.members->size()) return false;
+  std::ranges::sort(found, std::less<>());
+  return std::ranges::adjacent_find(found) == found.end();
 }
 
 /// Members that are there and wanted stay where they are.
@@ -81,6 +100,7 @@ api::PodNetworkPolicySlice bareSlice(const PolicySliceOwner& owner, const std::s
 
 std::vector<PolicySliceChange> planMembers(const PolicySliceOwner& owner, const PeerWish& wish,
                                            std::set<std::string>& names) {
+  if (isCarried(wish)) return {};
   std::set<PolicyMember> placed;
   auto drafts = kept(wish, placed);
   Draft* place = nullptr;
