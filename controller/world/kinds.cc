@@ -183,6 +183,35 @@ bool concerns(const Pod& pod) {
 }  // namespace multinet::controller
 
 namespace multinet::k8s {
+namespace {
+
+/// Of one that can't be read the status is all the same: it says so, and is written only where it
+/// differs.
+template <class T, const Fields& F>
+Result<Projection<T, F>> decodeWithStatus(const simdjson::dom::element& object) {
+  auto made = decodeProjection<T, F>(object);
+  simdjson::dom::element status;
+  if (made.has_value() && !made->undecodable.empty() &&
+      object["status"].get(status) == simdjson::SUCCESS) {
+    auto read = k8s::decode<decltype(T::status)>(status);
+    if (read.has_value()) made->status = std::move(*read);
+  }
+  return made;
+}
+
+}  // namespace
+
+template <>
+Result<controller::Policy> KindTraits<controller::Policy>::decode(
+    const simdjson::dom::element& object) {
+  return decodeWithStatus<api::PodNetworkPolicy, controller::kPolicyFields>(object);
+}
+
+template <>
+Result<controller::ClusterPolicy> KindTraits<controller::ClusterPolicy>::decode(
+    const simdjson::dom::element& object) {
+  return decodeWithStatus<api::ClusterPodNetworkPolicy, controller::kClusterPolicyFields>(object);
+}
 
 // A Service that isn't ours counts by its name: what others note on theirs may be long.
 template <>

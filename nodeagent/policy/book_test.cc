@@ -293,6 +293,24 @@ TEST(BookOfCluster, ANewOneWaitsForItsPeersButNotForPodsThatJoin) {
   EXPECT_TRUE(onlyRule(book, kBefore).rule.peers.empty()) << "closed rather than open";
 }
 
+/// As its head goes where no pod is left, but for one that was deleted by force.
+TEST(BookOfCluster, OneThatGoesHoldsOnForWhoRuns) {
+  Book book(kPatience);
+  const Slices all = clusterSlicesOf(nothingOfWeb(), "shop", shop(), 5);
+  static_cast<void>(book.update("shop", both(all, ledgerOf({nothingOfWeb()}, "shop")), kBefore));
+  auto head = *all.back();
+  head.metadata.resourceVersion = "6";
+  head.head->policyGeneration = 0;
+  const Slices members = without(all, all.size() - 1);
+  for (const Slices& step : {all, both(members, {testing::share(head)}), members, Slices{}}) {
+    static_cast<void>(book.update("shop", step, kNow));
+    EXPECT_FALSE(book.release("shop", [](const std::string&) { return true; }));
+    EXPECT_EQ(onlyRule(book, kBefore).rule.peers.size(), 1U);
+    EXPECT_EQ(membersIn(*book.policiesFor("shop", kBefore).at(0)), 3U);
+    EXPECT_FALSE(book.isInLedger("shop", "c1"));
+  }
+}
+
 TEST(BookOfCluster, OneOfANameIsNotThePolicyOfANamespace) {
   Book book(kPatience);
   auto cluster = nothingOfWeb();
