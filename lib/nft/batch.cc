@@ -133,7 +133,7 @@ Result<bool> BatchSocket::hasTable(const std::string& name, const std::string& f
 }
 
 Status BatchSocket::dump(const netlink::Message& request,
-                         const std::function<void(const netlink::Frame&)>& each) {
+                         const std::function<bool(const netlink::Frame&)>& each) {
   const std::uint32_t sequence = ++sequence_;
   MULTINET_CHECK(send(request.encode(sequence)));
   return receive(sequence, sequence, [&](const netlink::Frame& frame) -> Result<bool> {
@@ -142,8 +142,7 @@ Status BatchSocket::dump(const netlink::Message& request,
       MULTINET_TRY(const netlink::Ack ack, netlink::parseAck(frame));
       return refused(Code::Internal, ack.errorNumber);
     }
-    each(frame);
-    return false;
+    return !each(frame);
   });
 }
 

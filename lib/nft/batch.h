@@ -40,9 +40,10 @@ class BatchSocket {
   [[nodiscard]] Status commit(Batch batch);
   /// Whether there is such a table: one small request.
   [[nodiscard]] Result<bool> hasTable(const std::string& name, const std::string& family);
-  /// All objects that a request of type `get` lists in the caller's tables.
+  /// All objects that a request of type `get` lists in the caller's tables, as long as `each` asks
+  /// for more. Where it doesn't the kernel isn't done with it, and this is of no use any more.
   [[nodiscard]] Status dump(const netlink::Message& request,
-                            const std::function<void(const netlink::Frame&)>& each);
+                            const std::function<bool(const netlink::Frame&)>& each);
 
  private:
   explicit BatchSocket(Fd fd) : fd_(std::move(fd)) {}

@@ -9,6 +9,7 @@
 
 #include "lib/nft/batch.h"
 #include "lib/nft/committer.h"
+#include "lib/nft/comparison.h"
 #include "lib/nft/elements.h"
 #include "lib/nft/generation.h"
 #include "lib/nft/skeletons.h"
@@ -349,6 +350,121 @@ TEST(NftCommit, TheFirstOfManyRefusalsIsTheAnswer) {
   ASSERT_TRUE(socket.commit(std::move(table)));
   EXPECT_TRUE(socket.hasTable("multinet_somebody", "inet").value());
   ASSERT_TRUE(Committer::open().value().commit(renderDelete("multinet_somebody")));
+}
+
+TEST(NftCommit, OfWhatStrangersPutInNoMoreIsReadThanIsAskedFor) {
+  auto committer = Committer::open().value();
+  const Table table = sample();
+  constexpr std::size_t kFew = 100;
+  constexpr unsigned kMany = 300;
+  const auto many = [](const std::string& before, const std::string& after) {
+    std::string text;
+    for (unsigned i = 1; i <= kMany; ++i) text += before + std::to_string(i) + after;
+    return text;
+  };
+  const std::string in = " inet multinet_test ";
+  for (const std::string& edit :
+       {"add element" + in + "ports { " + many("", ",") + " }\n",
+        "add set" + in + "theirs { type mark; elements = { " + many("", ",") + " }; }\n",
+        many("add set" + in + "s", " { type mark; }\n"), many("add chain" + in + "c", "\n"),
+        many("add rule" + in + "input meta mark ", " drop\n"),
+        many("add counter" + in + "c", "\n")}) {
+    ASSERT_TRUE(committer.commit(renderReplace(table)));
+    EXPECT_TRUE(committer.matches(table, kFew).value());
+    ASSERT_TRUE(committer.commit(edit)) << edit.substr(0, 80);
+    const auto listing = committer.list(table, kFew).value();
+    ASSERT_TRUE(listing) << edit.substr(0, 80);
+    EXPECT_TRUE(listing->sets.empty() && listing->comments.empty()) << edit.substr(0, 80);
+    EXPECT_FALSE(committer.matches(table, kFew).value());
+    EXPECT_FALSE(committer.list(table, kFewStrangers).value()->sets.empty());
+  }
+  // What is as wished may be any size.
+  Table large = table;
+  for (unsigned i = 1; i <= kMany; ++i) large.sets[0].elements.insert(std::to_string(i));
+  ASSERT_TRUE(committer.commit(renderReplace(large)));
+  EXPECT_TRUE(committer.matches(large, 0).value());
+  ASSERT_TRUE(committer.commit(renderDelete(table.name)));
+  EXPECT_FALSE(committer.list(table, kFew).value());
+}
+
+TEST(NftCommit, AComparisonSaysWhatAListingSays) {
+  auto committer = Committer::open().value();
+  Skeletons skeletons;
+  const auto compared = [](const Table& table) {
+    return compare(BatchSocket::open().value(), table).value();
+  };
+  // Of another table nothing counts.
+  ASSERT_TRUE(
+      committer.commit("add table inet theirs\nadd chain inet theirs input\n"
+                       "add counter inet theirs c\nadd set inet theirs s { type mark; }\n"));
+  for (const Table& table : {rich(), typed(), sample()}) {
+    ASSERT_TRUE(committer.replace({&table}, skeletons));
+    EXPECT_EQ(compared(table), true) << table.name;
+    const std::string in = table.family + " " + table.name + " ";
+    std::vector<std::string> edits = {"add set " + in + "stranger { type mark; }\n",
+                                      "add chain " + in + "stranger\n",
+                                      "add counter " + in + "stranger\n"};
+    for (const Set& set : table.sets) {
+      if (set.elements.empty()) continue;
+      edits.push_back(renderChange(table, {{set.name, {*set.elements.begin()}}}, {}));
+    }
+    if (!table.chains.empty()) {
+      edits.push_back("insert rule " + in + table.chains[0].name + " accept\n");
+      edits.push_back("add rule " + in + table.chains[0].name + " accept\n");
+      edits.push_back("flush chain " + in + table.chains[0].name + "\n");
+    }
+    for (const std::string& edit : edits) {
+      ASSERT_TRUE(committer.commit(renderReplace(table)));
+      EXPECT_EQ(compared(table), true) << "by libnftables";
+      ASSERT_TRUE(committer.commit(edit)) << edit;
+      EXPECT_EQ(compared(table), false) << edit;
+      EXPECT_FALSE(committer.matches(table).value()) << edit;
+    }
+    ASSERT_TRUE(committer.commit(renderReplace(table)));
+    Table more = table;
+    more.sets[0].elements.insert("4801");
+    EXPECT_EQ(compared(more), false) << "what isn't there";
+    ASSERT_TRUE(committer.commit(renderDelete(table.name, table.family)));
+    EXPECT_FALSE(committer.matches(table, kFewStrangers).value()) << "there is none";
+  }
+  // What it doesn't know it leaves to libnftables.
+  Table unknown = sample();
+  unknown.sets[0].intervals = true;
+  unknown.sets[0].elements = {"80-90"};
+  ASSERT_TRUE(committer.commit(renderReplace(unknown)));
+  EXPECT_EQ(compared(unknown), std::nullopt);
+  EXPECT_TRUE(committer.matches(unknown, kFewStrangers).value());
+  ASSERT_TRUE(committer.commit(renderDelete(unknown.name) + renderDelete("theirs")));
+}
+
+TEST(NftCommit, CountersAreReadOfOneTableAlone) {
+  auto committer = Committer::open().value();
+  Table table = sample();
+  table.counters = {"seen", "unseen"};
+  EXPECT_TRUE(committer.counters(table).value().empty()) << "there is none";
+  ASSERT_TRUE(committer.commit(renderReplace(table)));
+  ASSERT_TRUE(
+      committer.commit("delete counter inet multinet_test seen\n"
+                       "add counter inet multinet_test seen { packets 258 bytes 1 }\n"
+                       "add counter inet multinet_test theirs { packets 7 bytes 1 }\n"
+                       "add table inet theirs\n"
+                       "add counter inet theirs unseen { packets 7 bytes 1 }\n"));
+  EXPECT_EQ(committer.counters(table).value(), (Counts{{"seen", 258}, {"unseen", 0}}));
+  ASSERT_TRUE(committer.commit(renderDelete(table.name) + renderDelete("theirs")));
+}
+
+TEST(NftCommit, WhatIsRefusedIsNoTransaction) {
+  auto committer = Committer::open().value();
+  Skeletons skeletons;
+  Table table = sample();
+  ASSERT_TRUE(committer.replace({&table}, skeletons));
+  ASSERT_EQ(committer.commits(), 1U);
+  EXPECT_FALSE(committer.change({&table}, {{"ports", {"9"}}}, {}));
+  EXPECT_FALSE(committer.commit("delete table inet multinet_nowhere\n"));
+  table.chains[0].hook = "nowhere";
+  EXPECT_FALSE(committer.replace({&table}, skeletons));
+  EXPECT_EQ(committer.commits(), 1U);
+  ASSERT_TRUE(committer.commit(renderDelete(table.name)));
 }
 
 TEST(NftCommit, ManyElementsOfAWholeTableAreOneTransaction) {

@@ -1,14 +1,20 @@
 #include "lib/nft/committer.h"
 
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <nftables/libnftables.h>
 
+#include <algorithm>
 #include <mutex>
+#include <numeric>
 
 #include "lib/base/calls.h"
 #include "lib/base/log.h"
 #include "lib/netns/netns.h"
+#include "lib/nft/comparison.h"
 #include "lib/nft/elements.h"
+#include "lib/nft/extent.h"
 #include "lib/nft/skeletons.h"
 
 namespace multinet::nft {
@@ -19,6 +25,26 @@ namespace {
 std::mutex& writingJson() {
   static std::mutex mutex;
   return mutex;
+}
+
+/// libnftables keeps what it read last, and its words on it: some MiB of 10,000 elements.
+constexpr std::size_t kKept = 64 << 10;
+/// Of a table with a few: what somebody in a pod put in isn't read.
+constexpr std::size_t kMostCounters = 1024;
+
+/// What a listing may find of a table that is as wished, twice and more.
+std::size_t extentOf(const Table& table) {
+  constexpr std::size_t kPlenty = 4;
+  return std::accumulate(
+      table.sets.begin(), table.sets.end(), std::size_t{0},
+      [](std::size_t sum, const Set& set) { return sum + kPlenty * set.elements.size(); });
+}
+
+std::uint64_t packetsOf(const netlink::Attributes& counter) {
+  const auto bytes = counter.nested(NFTA_OBJ_DATA).find(NFTA_COUNTER_PACKETS);
+  if (!bytes || bytes->size() != sizeof(std::uint64_t)) return 0;
+  return std::accumulate(bytes->begin(), bytes->end(), std::uint64_t{0},
+                         [](std::uint64_t sum, std::uint8_t byte) { return sum << 8U | byte; });
 }
 
 }  // namespace
@@ -51,8 +77,10 @@ Status Committer::commit(const std::string& commands) {
   return calls::timed("nft", "commit", [&]() -> Status {
     MULTINET_TRY(nft_ctx* const context, this->context());
     nft_ctx_output_set_flags(context, 0);
-    ++commits_;
-    if (nft_run_cmd_from_buffer(context, commands.c_str()) == 0) return {};
+    if (nft_run_cmd_from_buffer(context, commands.c_str()) == 0) {
+      ++commits_;
+      return {};
+    }
     std::string said = nft_ctx_get_error_buffer(context);
     if (said.size() > 500) said.resize(500);
     return fail(Code::Internal, "NftablesRefused", "commit nftables rules: " + said);
@@ -77,10 +105,8 @@ Status Committer::replace(const Tables& tables, Skeletons& skeletons) {
   if (auto whole = wholeOf(tables, skeletons)) {
     const Status done =
         calls::timed("nft", "commit", [&] { return socket_.commit(std::move(*whole)); });
-    if (done || done.error().code == Code::Unavailable) {
-      ++commits_;
-      return done;
-    }
+    if (done) ++commits_;
+    if (done || done.error().code == Code::Unavailable) return done;
     log::debug("nftables' messages were refused, asking libnftables", {{"error", done.error()}});
   }
   std::string commands;
@@ -95,8 +121,9 @@ Status Committer::change(const Tables& tables, const Elements& gone, const Eleme
     return commands.empty() ? Status{} : commit(commands);
   }
   return calls::timed("nft", "commit", [&]() -> Status {
+    MULTINET_CHECK(socket_.commit(changeOf(tables, gone, added)));
     ++commits_;
-    return socket_.commit(changeOf(tables, gone, added));
+    return {};
   });
 }
 
@@ -110,13 +137,28 @@ Result<std::string> Committer::ask(const std::string& command, unsigned flags) {
     if (said.find("No such file or directory") != std::string::npos) return std::string();
     return fail(Code::Internal, "NftablesRefused", "list nftables rules: " + said);
   }
-  return std::string(nft_ctx_get_output_buffer(context));
+  std::string said(nft_ctx_get_output_buffer(context));
+  if (said.size() > kKept) context_.reset();
+  return said;
 }
 
-Result<std::optional<Listing>> Committer::list(const Table& table) {
+/// For dumps that may be left off half-way.
+Result<BatchSocket> Committer::another() const {
+  MULTINET_TRY(const auto scope, netns::Scope::enter(netns_));
+  return BatchSocket::open();
+}
+
+Result<std::optional<Listing>> Committer::list(const Table& table,
+                                               std::optional<std::size_t> strangers) {
   return calls::timed("nft", "list", [&]() -> Result<std::optional<Listing>> {
     MULTINET_TRY(const bool isThere, socket_.hasTable(table.name, table.family));
     if (!isThere) return std::nullopt;
+    if (strangers) {
+      MULTINET_TRY(auto socket, another());
+      MULTINET_TRY(const bool isFew,
+                   isWithin(std::move(socket), table, extentOf(table) + *strangers));
+      if (!isFew) return Listing{};
+    }
     MULTINET_TRY(const std::string listed,
                  ask("list table " + table.family + " " + table.name, NFT_CTX_OUTPUT_STATELESS));
     if (listed.empty()) return std::nullopt;
@@ -125,8 +167,20 @@ Result<std::optional<Listing>> Committer::list(const Table& table) {
   });
 }
 
-Result<bool> Committer::matches(const Table& table) {
-  MULTINET_TRY(const auto listing, list(table));
+Result<std::optional<bool>> Committer::compareWith(const Table& table) const {
+  MULTINET_TRY(auto socket, another());
+  return compare(std::move(socket), table);
+}
+
+Result<bool> Committer::matches(const Table& table, std::optional<std::size_t> strangers) {
+  if (strangers) {
+    MULTINET_TRY(const bool isThere, exists(table.name, table.family));
+    if (!isThere) return false;
+    MULTINET_TRY(const auto isSame,
+                 calls::timed("nft", "list", [&] { return compareWith(table); }));
+    if (isSame) return *isSame;
+  }
+  MULTINET_TRY(const auto listing, list(table, strangers));
   return listing && listing->matches(table);
 }
 
@@ -135,10 +189,22 @@ Result<bool> Committer::exists(const std::string& table, const std::string& fami
 }
 
 Result<Counts> Committer::counters(const Table& table) {
-  MULTINET_TRY(const std::string listed,
-               ask("list counters table " + table.family + " " + table.name, 0));
-  if (listed.empty()) return Counts{};
-  return parseCounts(listed);
+  return calls::timed("nft", "list", [&]() -> Result<Counts> {
+    MULTINET_TRY(auto socket, another());
+    netlink::Message request = nftMessage(NFT_MSG_GETOBJ, NLM_F_DUMP, familyOf(table.family));
+    request.put(NFTA_OBJ_TABLE, table.name);
+    request.putU32(NFTA_OBJ_TYPE, __builtin_bswap32(NFT_OBJECT_COUNTER));
+    Counts counts;
+    std::size_t seen = 0;
+    MULTINET_CHECK(socket.dump(request, [&](const netlink::Frame& frame) {
+      const auto counter = netlink::Attributes::parse(frame.payload, sizeof(nfgenmsg));
+      const auto name = counter ? counter->text(NFTA_OBJ_NAME) : std::nullopt;
+      const bool isOurs = name && std::ranges::find(table.counters, *name) != table.counters.end();
+      if (isOurs) counts[*name] = packetsOf(*counter);
+      return ++seen < kMostCounters;
+    }));
+    return counts;
+  });
 }
 
 Result<Counts> Committer::counted(const Table& table, const std::string& set) {

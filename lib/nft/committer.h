@@ -20,6 +20,9 @@ namespace multinet::nft {
 
 class Skeletons;
 
+/// What is read of strangers' elements in a pod's tables: 30 ms of work.
+inline constexpr std::size_t kFewStrangers = 10'000;
+
 /// What stands in a table of the kernel.
 struct Listing {
   Elements sets;
@@ -50,14 +53,20 @@ class Committer {
   /// none. Few of them go without libnftables.
   [[nodiscard]] Status change(const Tables& tables, const Elements& gone, const Elements& added);
   /// Whether the kernel's table is `table`, elements and all. Lists the whole table: for the start
-  /// and for slow comparisons, never on a hot path (a list costs O(elements)).
-  [[nodiscard]] Result<bool> matches(const Table& table);
+  /// and for slow comparisons, never on a hot path (a list costs O(elements)). `strangers`: as of
+  /// list(), and where compare() can say it nothing of theirs is read.
+  [[nodiscard]] Result<bool> matches(const Table& table,
+                                     std::optional<std::size_t> strangers = std::nullopt);
   /// Whether there is a table of that name, whatever is in it.
   [[nodiscard]] Result<bool> exists(const std::string& table, const std::string& family = "inet");
   /// What is in the kernel's table of `table`'s name and family; nullopt where there is none.
-  /// Costs as much as matches().
-  [[nodiscard]] Result<std::optional<Listing>> list(const Table& table);
-  /// Packets of each named counter of the table. Costs O(counters).
+  /// Costs as much as matches(). `strangers`: how much is read that `table` hasn't, since others
+  /// than the node's admin may put it in; an element is one or two. Of a table with more than that
+  /// nothing is read, and the listing is one of nothing.
+  [[nodiscard]] Result<std::optional<Listing>> list(
+      const Table& table, std::optional<std::size_t> strangers = std::nullopt);
+  /// Packets of each of the table's named counters. Costs O(counters), without libnftables, which
+  /// would read all tables of the namespace.
   [[nodiscard]] Result<Counts> counters(const Table& table);
   /// Packets of each element of a set that counts. Costs O(elements) of that set.
   [[nodiscard]] Result<Counts> counted(const Table& table, const std::string& set);
@@ -73,6 +82,8 @@ class Committer {
   [[nodiscard]] static std::optional<Batch> wholeOf(const Tables& tables, Skeletons& skeletons);
   /// What nft answers; empty where there is no such thing.
   [[nodiscard]] Result<std::string> ask(const std::string& command, unsigned flags);
+  [[nodiscard]] Result<BatchSocket> another() const;
+  [[nodiscard]] Result<std::optional<bool>> compareWith(const Table& table) const;
   Fd netns_;
   BatchSocket socket_;
   std::unique_ptr<nft_ctx, Free> context_;  ///< none before it is needed
@@ -83,7 +94,7 @@ class Committer {
 [[nodiscard]] Result<Listing> parseListing(const std::string& json);
 /// The same, compared.
 [[nodiscard]] Result<bool> listingMatches(const std::string& json, const Table& table);
-/// Reads what `list counters` or `list set` prints as JSON. Pure. DataLoss where it can't be read.
+/// Reads what `list set` prints as JSON. Pure. DataLoss where it can't be read.
 [[nodiscard]] Result<Counts> parseCounts(const std::string& json);
 
 }  // namespace multinet::nft

@@ -93,9 +93,6 @@ Result<Counts> parseCounts(const std::string& listing) {
   Counts counts;
   for (const json& item : objects) {
     if (!item.is_object()) continue;
-    if (const auto counter = item.find("counter"); counter != item.end() && counter->is_object()) {
-      counts[member(*counter, "name")] = packetsOf(*counter);
-    }
     const auto set = item.find("set");
     if (set == item.end() || !set->is_object()) continue;
     const auto list = set->find("elem");

@@ -189,6 +189,7 @@ class Reader {
       Message message = nftMessage(kind.create, kind.flags, family_);
       isKnown_ = isKnown_ && from && copyOne(*from, message);
       if (isKnown_) put(message);
+      return true;
     });
   }
 

@@ -138,7 +138,7 @@ Result<PortGuard::Asked> PortGuard::askedInPod(const std::vector<Port>& ports, P
     if (!held && pod == Pod::Running) {
       if (!left) {
         MULTINET_TRY(auto committer, nft::Committer::open());
-        MULTINET_TRY(const auto listing, committer.list(podTable({}, {})));
+        MULTINET_TRY(const auto listing, committer.list(podTable({}, {}), nft::kFewStrangers));
         left = listing ? portsIn(listing->sets) : std::map<std::string, nft::Elements>{};
       }
       const auto found = left->find(port.interface);
@@ -184,7 +184,8 @@ Status PortGuard::commitPod(const IntentId& intent, const Asked& asked, Pod pod)
     const bool isSame = known != inPods_.end() && known->second.generation == before &&
                         known->second.table == now.table;
     if (const auto counts = committer.counters(table)) countPod(*counts, now);
-    MULTINET_TRY(const bool isThere, isSame ? Result<bool>(true) : committer.matches(table));
+    MULTINET_TRY(const bool isThere,
+                 isSame ? Result<bool>(true) : committer.matches(table, nft::kFewStrangers));
     if (isThere) {
       podsTaken_ = true;
       inPods_[intent] = std::move(now);

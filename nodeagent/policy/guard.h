@@ -170,6 +170,7 @@ class PolicyGuard {
   [[nodiscard]] std::uint16_t freeZone();
   [[nodiscard]] std::uint32_t freshGeneration();
   void settleLater();
+  [[nodiscard]] Result<std::optional<bool>> compare();
   [[nodiscard]] Status makeCertain();
   void take(const nft::Elements& elements);
   [[nodiscard]] Status replace();

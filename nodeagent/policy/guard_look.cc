@@ -12,6 +12,8 @@ namespace {
 
 /// How often drops beyond a share are looked at, to be told of.
 constexpr std::chrono::seconds kTellEvery(10);
+/// What a predecessor may have left in a pod: twice the largest program.
+constexpr std::size_t kMostLeft = 400'000;
 
 }  // namespace
 
@@ -23,28 +25,51 @@ Result<std::uint64_t> PolicyGuard::foreign() {
   return static_cast<std::uint32_t>(generation - own_ - others);
 }
 
-/// Has the kernel's tables be tables_: adopted, compared or replaced. Where neither has anything
-/// there are still none afterwards, and nothing is certain.
-Status PolicyGuard::makeCertain() {
-  if (certain_) return {};
-  MULTINET_TRY(const std::uint64_t foreign, this->foreign());
-  MULTINET_TRY(const auto rules, doors_.committer.list(tables_.rules));
-  MULTINET_TRY(const auto flows, doors_.committer.list(tables_.flows));
-  foreign_ = foreign;
-  compareAt_ = clock_.now() + options_.compareEvery;
+/// Whether the kernel's tables are tables_, after what a predecessor left was taken over; nothing
+/// where there are none.
+Result<std::optional<bool>> PolicyGuard::compare() {
+  const bool isInPod = options_.settleLater != nullptr;
+  if (isInPod && adopted_) {
+    // A container with NET_ADMIN may have put in any number of elements: they aren't read.
+    nft::Committer& committer = doors_.committer;
+    MULTINET_TRY(const bool hasRules, committer.exists(tables_.rules.name, tables_.rules.family));
+    MULTINET_TRY(const bool hasFlows, committer.exists(tables_.flows.name, tables_.flows.family));
+    if (!hasRules && !hasFlows) return std::optional<bool>{};
+    MULTINET_TRY(const bool isSame, committer.matches(tables_.rules, nft::kFewStrangers));
+    if (!isSame) return std::optional(false);
+    MULTINET_TRY(const bool areSame, committer.matches(tables_.flows, nft::kFewStrangers));
+    return std::optional(areSame);
+  }
+  std::optional<std::size_t> strangers;
+  if (isInPod) strangers = kMostLeft;
+  MULTINET_TRY(const auto rules, doors_.committer.list(tables_.rules, strangers));
+  MULTINET_TRY(const auto flows, doors_.committer.list(tables_.flows, strangers));
   if (!std::exchange(adopted_, true)) {
     nft::Elements elements;
     if (rules) nft::insert(rules->sets, elements);
     if (flows) nft::insert(flows->sets, elements);
     take(elements);
   }
-  if (rules && flows && rules->matches(tables_.rules) && flows->matches(tables_.flows)) {
+  if (!rules && !flows) return std::optional<bool>{};
+  return std::optional(rules && flows && rules->matches(tables_.rules) &&
+                       flows->matches(tables_.flows));
+}
+
+/// Has the kernel's tables be tables_: adopted, compared or replaced. Where neither has anything
+/// there are still none afterwards, and nothing is certain.
+Status PolicyGuard::makeCertain() {
+  if (certain_) return {};
+  MULTINET_TRY(const std::uint64_t foreign, this->foreign());
+  MULTINET_TRY(const auto isSame, compare());
+  foreign_ = foreign;
+  compareAt_ = clock_.now() + options_.compareEvery;
+  if (isSame.value_or(false)) {
     certain_ = true;
     committed_ = true;
     missing_.reset();
     return {};
   }
-  if (!rules && !flows && networks_.empty() && found_.empty()) {
+  if (!isSame && networks_.empty() && found_.empty()) {
     missing_.reset();
     return {};
   }

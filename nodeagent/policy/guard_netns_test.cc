@@ -165,6 +165,7 @@ TEST_F(PolicyGuardTest, AnOpenFlowIsntJudgedAgainWhileNothingTightens) {
     nft::Table spy;
     spy.name = "spy";
     spy.family = "bridge";
+    spy.counters = {"judged"};
     return nft::Committer::open().value().counters(spy).value().at("judged");
   };
   for (int i = 0; i < 5; ++i) EXPECT_TRUE(flow.exchange());

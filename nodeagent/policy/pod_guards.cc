@@ -301,7 +301,8 @@ Status PodGuards::putRaw(Pod& pod, const std::set<std::string>& wanted) {
   MULTINET_TRY(const bool isThere, committer.exists(table.name, table.family));
   bool isWrong = isThere;
   if (!wanted.empty()) {
-    MULTINET_TRY(const bool isSame, isThere ? committer.matches(table) : Result<bool>(false));
+    MULTINET_TRY(const bool isSame,
+                 isThere ? committer.matches(table, nft::kFewStrangers) : Result<bool>(false));
     isWrong = !isSame;
     if (isWrong && pod.rawCommitted && wanted == pod.raw) {
       log::warn("rules of policies inside a pod aren't as committed, putting them back",

@@ -1,7 +1,13 @@
 // Policies in pods against the kernel: who gets through, what becomes of flows, of raw frames, and
 // of what a pod does to its rules.
 #include <gtest/gtest.h>
+#include <linux/netfilter/nf_tables.h>
 
+#include <algorithm>
+#include <fstream>
+#include <string>
+
+#include "lib/nft/elements.h"
 #include "lib/policy/test_worlds.h"
 #include "nodeagent/policy/pod_fixture.h"
 
@@ -327,6 +333,52 @@ TEST_F(PodGuardsTest, WhatCantBePutBackIsThatPodsTroubleTillItIs) {
     ASSERT_TRUE(failpoint::arm(""));
     EXPECT_TRUE(eventually([&] { return node_.guards().troubles().empty(); })) << point;
   }
+}
+
+/// Of this process, in KiB: `VmRSS`, or `VmHWM`, the most of it.
+long memory(const std::string& what) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(what + ":")) return std::stol(line.substr(what.size() + 1));
+  }
+  return 0;
+}
+
+TEST_F(PodGuardsTest, MillionsOfElementsThatAPodPutsInAreReplacedAndNotRead) {
+  constexpr std::uint32_t kMany = 100'000;
+  constexpr std::uint32_t kAtOnce = 5'000;
+  constexpr long kSome = 24L << 10;  // KiB; a listing takes more than 300 bytes an element
+  attach(fromOne({&two_}), {&one_, &two_});
+  const nft::Elements before = ParentNode::elements(one_);
+  const nft::Table rules = tablesFor(Tracking::Pod, 0).rules;
+  // No look puts them back half-way.
+  ASSERT_TRUE(failpoint::arm("policy.commit.before=error"));
+  {
+    const auto set = std::ranges::find(rules.sets, "every", &nft::Set::name);
+    const auto scope = netns::Scope::enter(one_.netns()).value();
+    auto socket = nft::BatchSocket::open().value();
+    for (std::uint32_t i = 0; i < kMany;) {
+      std::set<std::string> elements;
+      for (const std::uint32_t end = i + kAtOnce; i < end; ++i) {
+        elements.insert("0:1 . " + std::to_string(i + 1));
+      }
+      nft::Batch batch;
+      ASSERT_TRUE(nft::putElements({NFT_MSG_NEWSETELEM, rules, *set}, elements, batch));
+      const Status done = socket.commit(std::move(batch));
+      ASSERT_TRUE(done) << done.error().message;
+    }
+  }
+  std::ofstream("/proc/self/clear_refs") << 5;  // VmHWM begins anew
+  const long held = memory("VmRSS");
+  ASSERT_TRUE(failpoint::arm(""));
+  const auto scope = netns::Scope::enter(one_.netns()).value();
+  auto committer = nft::Committer::open().value();
+  EXPECT_TRUE(eventually([&] {
+    const auto listing = committer.list(rules, nft::kFewStrangers).value();
+    return listing && listing->hasShapeOf(rules) && listing->sets.at("every").empty();
+  }));
+  EXPECT_LT(memory("VmHWM"), held + kSome);
+  EXPECT_EQ(ParentNode::elements(one_).at("egress"), before.at("egress"));
 }
 
 TEST_F(PodGuardsTest, WhoIsntIsolatedHasNoRulesAndALinkThatGoesLeavesNone) {
