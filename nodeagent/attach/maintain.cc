@@ -99,8 +99,7 @@ std::vector<isolation::Port> portsInPod(const isolation::PortGuard* guard, const
   std::vector<isolation::Port> ports;
   if (guard == nullptr) return ports;
   for (const InterfacePlan& plan : desired.interfaces) {
-    auto port = portOf(desired, observed, {}, plan);
-    if (port && !port->parent.empty()) ports.push_back(std::move(*port));
+    if (!hasEnd(plan)) ports.push_back(portOnParent(desired, observed, plan));
   }
   return ports;
 }

@@ -34,6 +34,19 @@ bool isWireUnseen(const InterfacePlan& interface) {
   return ipvlan != nullptr && ipvlan->mode == api::IpvlanMode::L3S;
 }
 
+/// What the plan alone says of a port.
+isolation::Port planned(const Desired& desired, const InterfacePlan& interface) {
+  isolation::Port port;
+  port.mac = interface.mac;
+  port.intent = desired.intent;
+  port.interface = interface.name.str();
+  port.network = interface.networkUid;
+  for (const AddressPlan& address : interface.addresses) {
+    port.addresses.push_back(address.address.address);
+  }
+  return port;
+}
+
 /// A link without a node's end: told by its MAC, where that is its own.
 isolation::Site siteOf(const drivers::LinkTraits& traits) {
   if (!traits.hasOwnMac) return isolation::Site::Pod;
@@ -59,28 +72,28 @@ Status Guards::beforeUp(const IntentId& intent, const Pod& pod,
 std::optional<isolation::Port> portOf(const Desired& desired, const Observed& observed,
                                       const std::vector<drivers::Op>& steps,
                                       const InterfacePlan& interface) {
+  if (!hasEnd(interface)) {
+    if (!observed.parents.contains(parentOf(interface.link))) return std::nullopt;
+    return portOnParent(desired, observed, interface);
+  }
+  isolation::Port port = planned(desired, interface);
+  port.name = endOf(desired, observed, steps, interface);
+  return port.name.empty() ? std::nullopt : std::optional(std::move(port));
+}
+
+isolation::Port portOnParent(const Desired& desired, const Observed& observed,
+                             const InterfacePlan& interface) {
   const drivers::LinkTraits traits = traitsOf(interface.link);
-  isolation::Port port;
-  port.mac = interface.mac;
-  if (traits.hasHostEnd) {
-    port.name = endOf(desired, observed, steps, interface);
-    if (port.name.empty()) return std::nullopt;
-  } else {
-    const auto parent = observed.parents.find(parentOf(interface.link));
-    if (parent == observed.parents.end()) return std::nullopt;
+  isolation::Port port = planned(desired, interface);
+  port.parent = parentOf(interface.link);
+  const auto parent = observed.parents.find(port.parent);
+  if (parent != observed.parents.end()) {
     if (!traits.hasOwnMac) port.mac = parent->second.mac;
-    port.name = port.mac.str();
-    port.site = siteOf(traits);
-    port.isWireUnseen = isWireUnseen(interface);
-    port.parent = parent->first;
     port.parentIndex = parent->second.index;
   }
-  port.intent = desired.intent;
-  port.interface = interface.name.str();
-  port.network = interface.networkUid;
-  for (const AddressPlan& address : interface.addresses) {
-    port.addresses.push_back(address.address.address);
-  }
+  port.name = port.mac.str();
+  port.site = siteOf(traits);
+  port.isWireUnseen = isWireUnseen(interface);
   return port;
 }
 

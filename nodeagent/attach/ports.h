@@ -34,6 +34,11 @@ struct Guards {
                                                     const std::vector<drivers::Op>& steps,
                                                     const InterfacePlan& interface);
 
+/// Of an interface on a parent, as the rules inside its pod know it: also where the parent isn't
+/// there under its name any more, since what stands on it goes on. Pure.
+[[nodiscard]] isolation::Port portOnParent(const Desired& desired, const Observed& observed,
+                                           const InterfacePlan& interface);
+
 /// How interfaces are secured, in the order of the plans, and the ports that weren't before.
 struct SecuredInterfaces {
   std::vector<PortSecured> told;

@@ -165,6 +165,40 @@ TEST_F(SecuredTest, AMacvlanIsSecuredOnItsParentAndInItsPod) {
   EXPECT_TRUE(onParents().empty());
 }
 
+TEST_F(SecuredTest, AParentThatIsRenamedTakesNothingOutOfThePod) {
+  host_->makePair("parent2", "parent3", host_->wire());
+  const Fd pod = netns::make().value();
+  Desired desired{IntentId("one"),
+                  {testMacvlanPlan("net1", "10.30.0.", 7), testMacvlanPlan("net2", "10.31.0.", 7)}};
+  desired.interfaces[1].link = drivers::macvlan::Link{"parent2"};
+  ASSERT_TRUE(host_->attach(desired, pod));
+  const auto inPod = [&] {
+    const auto scope = netns::Scope::enter(pod).value();
+    return onParents();
+  };
+  const auto before = inPod();
+  ASSERT_EQ(before.size(), 2U);
+  const int index = netlink::findLink(host_->socket(), {0, "parent0"}).value().index;
+  TestHost::run(host_->socket(), netlink::setDown({index, ""}));
+  TestHost::run(host_->socket(), netlink::relabel(index, {"old0"}));
+  TestHost::run(host_->socket(), netlink::setUp({index, ""}));
+  const auto looked = host_->maintain(desired, pod);
+  ASSERT_TRUE(looked) << looked.error().message;
+  EXPECT_EQ(looked->interfaces[0].state, InterfaceState::Failed);
+  EXPECT_TRUE(looked->interfaces[1].secured.holds);
+  EXPECT_EQ(inPod(), before);
+  // What the pod does to them is put back as ever.
+  {
+    const auto scope = netns::Scope::enter(pod).value();
+    auto inner = nft::Committer::open().value();
+    ASSERT_TRUE(inner.commit("flush set netdev multinet macs\n"));
+  }
+  ASSERT_TRUE(host_->maintain(desired, pod));
+  EXPECT_EQ(inPod(), before);
+  ASSERT_TRUE(host_->detach(desired, pod));
+  host_->removeLink("parent2");
+}
+
 TEST_F(SecuredTest, AMacvlanIsntMadeWhereItsRulesAreRefused) {
   const Desired desired{IntentId("one"), {testMacvlanPlan("net1", "10.30.0.", 7)}};
   for (const char* place : {"isolation.commit.before", "isolation.pod.before"}) {

@@ -170,6 +170,34 @@ INSTANTIATE_TEST_SUITE_P(Modes, ParentSpoofTest,
 
 /// AF_XDP passes the pod's own rules. With the MAC of a pod nothing of it is seen on the wire,
 /// whatever it says; with nobody's, the parent can't tell it from what others on the device send.
+TEST_F(ParentTest, ADeviceThatIsRenamedKeepsItsChains) {
+  plugOnto(one_);
+  const Port port = portOf(one_);
+  const auto rename = [&](const std::string& name) {
+    ASSERT_TRUE(socket_.run(netlink::setDown({port.parentIndex, ""})));
+    ASSERT_TRUE(socket_.run(netlink::relabel(port.parentIndex, {name})));
+    ASSERT_TRUE(socket_.run(netlink::setUp({port.parentIndex, ""})));
+  };
+  const auto isHeldAt = [&](const std::string& name) {
+    // The next look has something to look at.
+    EXPECT_TRUE(other_.commit("add table netdev theirs\ndelete table netdev theirs\n"));
+    return eventually([&] {
+      const auto listing = other_.list(parentTable({})).value();
+      return listing && parentsIn(*listing) == std::set<std::string>{name} &&
+             has(port, PortSecurity::Enforced);
+    });
+  };
+  ASSERT_NO_FATAL_FAILURE(rename("moved0"));
+  EXPECT_TRUE(isHeldAt("moved0"));
+  const std::uint64_t commits = guard_->commits();
+  EXPECT_TRUE(isHeldAt("moved0"));
+  EXPECT_EQ(guard_->commits(), commits) << "once";
+  ASSERT_NO_FATAL_FAILURE(rename("parent0"));
+  ASSERT_TRUE(guard_->secure({portOf(two_)}));
+  EXPECT_TRUE(isHeldAt("parent0"));
+  EXPECT_TRUE(has(portOf(two_), PortSecurity::Enforced));
+}
+
 TEST_F(ParentTest, NothingOfAfXdpReachesTheWireByAPodsMac) {
   plugOnto(one_);
   plugOnto(two_);

@@ -99,15 +99,25 @@ void TableGuard::reshape() {
   reshaped_ = true;
 }
 
-/// A kernel refuses chains of a device that isn't there.
-void TableGuard::forgetLostParents() {
-  const std::size_t before = parents_.size();
-  for (auto parent = parents_.begin(); parent != parents_.end();) {
-    const auto link = netlink::findLink(doors_.links, {0, parent->first});
-    const bool isLost = !link && link.error().code == Code::NotFound;
-    parent = isLost ? parents_.erase(parent) : std::next(parent);
+/// A kernel refuses chains of a device that isn't there. What stands on one that was renamed goes
+/// on, so its chains follow it.
+void TableGuard::followParents() {
+  bool isOther = false;
+  for (auto next = parents_.begin(); next != parents_.end();) {
+    const auto parent = next++;
+    const auto named = netlink::findLink(doors_.links, {0, parent->first});
+    if (named || named.error().code != Code::NotFound) continue;
+    const auto lost = parents_.extract(parent);
+    isOther = true;
+    if (lost.mapped().index == 0) continue;
+    const auto renamed = netlink::findLink(doors_.links, {lost.mapped().index, ""});
+    if (!renamed) continue;
+    parents_.try_emplace(renamed->name, lost.mapped());
+    for (auto& [name, entry] : entries_) {
+      if (entry.port && entry.port->parent == lost.key()) entry.port->parent = renamed->name;
+    }
   }
-  if (parents_.size() != before) reshape();
+  if (isOther) reshape();
 }
 
 /// Of devices that all links share those on which nobody is held to anything any more: others on
@@ -284,7 +294,7 @@ Status TableGuard::makeCertain() {
     if (listing) adopt(*listing);
     adopted_ = true;
   }
-  forgetLostParents();
+  followParents();
   if (listing && listing->matches(table_)) {
     certain_ = true;
     committed_ = true;

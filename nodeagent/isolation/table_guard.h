@@ -117,7 +117,7 @@ class TableGuard {
   void readDrops();
   void meet(const std::vector<Port>& ports);
   void reshape();
-  void forgetLostParents();
+  void followParents();
   void forgetIdleParents();
   [[nodiscard]] Result<std::set<std::string>> present();
   void keep(BootTime now);
