@@ -1,6 +1,7 @@
 #include "nodeagent/attach/maintain.h"
 
 #include <algorithm>
+#include <map>
 
 #include "nodeagent/attach/observe.h"
 #include "nodeagent/attach/ports.h"
@@ -157,19 +158,27 @@ Result<Upkeep> maintainPod(HostSide host, Pod& pod, const Guards& guards, const 
   if (touched) {
     MULTINET_TRY(observed, observeAttached(host, pod, desired));
   }
-  const std::vector<isolation::Port> inPod = portsInPod(guards.ports, desired, observed);
+  std::vector<isolation::Port> inPod = portsInPod(guards.ports, desired, observed);
+  std::map<std::string, MacAddress> replacedMacs;
   for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
     if (abort && abort->load()) {
       return fail(Code::Cancelled, "Aborted", "maintain interfaces: nobody wants it any more");
     }
     auto outcome = Repair(host, pod, guards, inPod, desired, abort).run(observed, i);
+    const InterfacePlan& now = outcome.status.plan;
+    if (now.mac != desired.interfaces[i].mac) {
+      replacedMacs[now.name.str()] = now.mac;
+      // What is repaired next puts the rules of all into the pod.
+      const auto port = std::ranges::find(inPod, now.name.str(), &isolation::Port::interface);
+      if (port != inPod.end()) port->mac = now.mac;
+    }
     upkeep.interfaces.push_back(std::move(outcome.status));
     std::move(outcome.repairs.begin(), outcome.repairs.end(), std::back_inserter(upkeep.repairs));
     touched = touched || outcome.touched;
   }
   // After what was made anew, which has them already.
   const Status secured =
-      securePod(guards.ports, pod, inPod, {}, isolation::PortGuard::Pod::Running);
+      securePod(guards.ports, pod, inPod, replacedMacs, isolation::PortGuard::Pod::Running);
   for (InterfaceStatus& status : upkeep.interfaces) {
     const auto isThis = [&](const isolation::Port& port) {
       return port.interface == status.plan.name.str();

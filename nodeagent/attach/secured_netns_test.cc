@@ -1,6 +1,8 @@
 // Rules of ports around an interface's life: there before its link, gone after it, whatever fails
 // in between.
 #include <gtest/gtest.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 
 #include <algorithm>
@@ -197,6 +199,46 @@ TEST_F(SecuredTest, AParentThatIsRenamedTakesNothingOutOfThePod) {
   EXPECT_EQ(inPod(), before);
   ASSERT_TRUE(host_->detach(desired, pod));
   host_->removeLink("parent2");
+}
+
+/// Moved where nobody can look for it, the link holds its MAC on the parent.
+void hide(const std::string& name, const Fd& pod, const Fd& elsewhere) {
+  {
+    netlink::Socket inner = TestHost::socketIn(pod);
+    ifinfomsg header{};
+    header.ifi_index = netlink::findLink(inner, {0, name}).value().index;
+    netlink::Message message(RTM_NEWLINK, NLM_F_ACK);
+    message.header(header);
+    message.putU32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(elsewhere.get()));
+    TestHost::run(inner, {std::move(message), "move " + name});
+  }
+  netlink::Socket there = TestHost::socketIn(elsewhere);
+  TestHost::run(there, netlink::setUp({0, name}));
+}
+
+TEST_F(SecuredTest, ALinkThatIsMadeAnewWithAnotherMacIsntCutOff) {
+  const Fd pod = netns::make().value();
+  const Fd elsewhere = netns::make().value();
+  const Desired desired{
+      IntentId("one"),
+      {testMacvlanPlan("net1", "10.30.0.", 7), testMacvlanPlan("net2", "10.31.0.", 7)}};
+  ASSERT_TRUE(host_->attach(desired, pod));
+  hide("net1", pod, elsewhere);
+  hide("net2", pod, elsewhere);
+  const auto looked = host_->maintain(desired, pod);
+  ASSERT_TRUE(looked) << looked.error().message;
+  const auto onNode = onParents();
+  const auto scope = netns::Scope::enter(pod).value();
+  const auto inPod = onParents();
+  for (std::size_t i = 0; i < desired.interfaces.size(); ++i) {
+    const InterfaceStatus& status = looked->interfaces[i];
+    ASSERT_EQ(status.state, InterfaceState::Attached) << status.message;
+    const std::string mac = status.plan.mac.str();
+    EXPECT_NE(status.plan.mac, desired.interfaces[i].mac);
+    const std::string& name = status.plan.name.str();
+    EXPECT_EQ(inPod.at(name).at("macs"), std::set<std::string>{name + " . " + mac});
+    EXPECT_TRUE(onNode.contains(mac)) << name;
+  }
 }
 
 TEST_F(SecuredTest, AMacvlanIsntMadeWhereItsRulesAreRefused) {
