@@ -150,7 +150,7 @@ Status NetworkParts::startGuards() {
   }
   if (policyGuard_ == nullptr) {
     policing::PolicyGuardOptions options;
-    options.others = [this] { return guard_->commits(); };
+    options.others = [this] { return guard_->switchCommits(); };
     MULTINET_TRY(policyGuard_, policing::PolicyGuard::start(switchNetns_, options, clock_));
   }
   if (podGuards_ == nullptr) {

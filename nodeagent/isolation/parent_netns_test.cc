@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "lib/nft/generation.h"
 #include "nodeagent/isolation/test_spoof.h"
 #include "nodeagent/isolation/test_xdp.h"
 
@@ -196,6 +197,37 @@ TEST_F(ParentTest, ADeviceThatIsRenamedKeepsItsChains) {
   ASSERT_TRUE(guard_->secure({portOf(two_)}));
   EXPECT_TRUE(isHeldAt("parent0"));
   EXPECT_TRUE(has(portOf(two_), PortSecurity::Enforced));
+}
+
+TEST_F(ParentTest, CommitsInTheSwitchAreThoseThatItsKernelTook) {
+  const Fd inner = netns::make().value();
+  const std::optional<Fd> there(inner.duplicate().value());
+  guard_ = PortGuard::start(there, {}, clock_).value();
+  const auto generation = [&] {
+    const auto scope = netns::Scope::enter(inner).value();
+    return nft::Generation::open().value().read().value();
+  };
+  const std::uint32_t before = generation();
+  const auto isCounted = [&](std::uint64_t commits) {
+    EXPECT_EQ(guard_->switchCommits(), generation() - before);
+    EXPECT_EQ(guard_->commits(), commits);
+  };
+  ASSERT_TRUE(guard_->secure({one_.port()}));
+  isCounted(1);
+  EXPECT_EQ(guard_->switchCommits(), 1U);
+  ASSERT_NO_FATAL_FAILURE(plugOnto(two_));  // on the node, and in the pod
+  isCounted(3);
+  ASSERT_TRUE(failpoint::arm("isolation.commit.before=error"));
+  EXPECT_FALSE(guard_->secure({TestPod(3).port()}));
+  ASSERT_TRUE(failpoint::arm(""));
+  isCounted(3);
+  // What its kernel refuses, since somebody was there before.
+  {
+    const auto scope = netns::Scope::enter(inner).value();
+    ASSERT_TRUE(nft::Committer::open().value().commit("delete table bridge multinet\n"));
+  }
+  ASSERT_TRUE(guard_->secure({TestPod(3).port()}));
+  EXPECT_EQ(guard_->switchCommits() + 1, generation() - before);
 }
 
 TEST_F(ParentTest, NothingOfAfXdpReachesTheWireByAPodsMac) {

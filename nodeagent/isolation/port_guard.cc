@@ -239,6 +239,11 @@ std::uint64_t PortGuard::commits() const {
   return sum + podCommits_;
 }
 
+std::uint64_t PortGuard::switchCommits() const {
+  // The last is of parents in the switch, and else of those in the one namespace that there is.
+  return tables_.front()->commits() + tables_.back()->commits();
+}
+
 Status PortGuard::clear() {
   MULTINET_CHECK(TableGuard::clear(TableGuard::Kind::Ends));
   return TableGuard::clear(TableGuard::Kind::Parents);

@@ -70,6 +70,8 @@ class PortGuard {
   [[nodiscard]] Drops drops();
   /// Transactions so far: tests assert that what is as wished costs none.
   [[nodiscard]] std::uint64_t commits() const;
+  /// Those in the namespace of bridges and of the node's ends of links.
+  [[nodiscard]] std::uint64_t switchCommits() const;
   [[nodiscard]] const async::Lane& lane() const { return lane_; }
   /// Looks no more; the kernel's tables stay.
   void stop() { lane_.stop(); }

@@ -38,7 +38,7 @@ struct PolicyGuardOptions {
   /// Permits that nobody has any more go then, too.
   Duration settle = std::chrono::milliseconds(20);
   /// How many transactions this process made in the same namespace with other tables, so that they
-  /// aren't taken for somebody else's.
+  /// aren't taken for somebody else's. Not one more, or somebody else's wouldn't be seen.
   std::function<std::uint64_t()> others = [] { return std::uint64_t{0}; };
   /// Of a guard in a pod, where links are ports and bridges: it has no thread, so whoever has it
   /// calls look(), and settle() that long after this one was called. Of a bridge's: nothing.
