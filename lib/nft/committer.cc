@@ -49,6 +49,10 @@ std::uint64_t packetsOf(const netlink::Attributes& counter) {
 
 }  // namespace
 
+bool isRefused(const Status& done) {
+  return !done && done.error().reason == "NftablesRefused";
+}
+
 void Committer::Free::operator()(nft_ctx* context) const {
   nft_ctx_free(context);
 }

@@ -39,6 +39,9 @@ struct Listing {
 /// Packets by an element's text or a counter's name.
 using Counts = std::map<std::string, std::uint64_t>;
 
+/// Whether the kernel said no, as it does where it hasn't what is to be changed.
+[[nodiscard]] bool isRefused(const Status& done);
+
 /// Bound to the network namespace of the thread that opened it. Not thread-safe.
 class Committer {
  public:

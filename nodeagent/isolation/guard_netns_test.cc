@@ -115,6 +115,28 @@ TEST_F(PortGuardTest, WhatSomebodyChangesIsPutBackInOneTransaction) {
   }
 }
 
+TEST_F(PortGuardTest, AFlushBetweenTwoLooksIsNoReasonToRefuse) {
+  GuardOptions options;
+  options.lookEvery = std::chrono::hours(1);
+  guard_ = PortGuard::start(std::nullopt, options, clock_).value();
+  ASSERT_TRUE(guard_->secure({one_.port()}));
+  unsigned number = 1;
+  for (const char* edit : {"flush ruleset\n", "delete table bridge multinet\n"}) {
+    ASSERT_TRUE(other_.commit(edit));
+    const Port next = TestPod(++number).port();
+    const auto secured = guard_->secure({next});
+    ASSERT_TRUE(secured) << secured.error().message;
+    EXPECT_EQ(secured->added, std::vector<std::string>{next.name});
+    EXPECT_TRUE(has(next, PortSecurity::Enforced));
+    EXPECT_TRUE(has(one_.port(), PortSecurity::Enforced)) << "who was there before";
+  }
+  // Nothing is left to be taken away of one that is released, either.
+  ASSERT_TRUE(other_.commit("flush set bridge multinet macs\n"));
+  guard_->release({one_.portName()});
+  EXPECT_FALSE(portsIn(elements()).contains(one_.portName()));
+  EXPECT_TRUE(has(two_.port(), PortSecurity::Enforced));
+}
+
 TEST_F(PortGuardTest, WhereTheKernelRefusesNothingIsSecured) {
   ASSERT_TRUE(failpoint::arm("isolation.commit.before=error"));
   start();

@@ -249,15 +249,19 @@ Status TableGuard::put(const Entries& changed, nft::Elements gone, nft::Elements
     nft::insert(nft::less(before, after), gone);
     nft::insert(nft::less(after, before), added);
   }
-  if (done && certain_) {
-    if (!nft::isNone(gone) || !nft::isNone(added)) {
-      done = commit([&] { return doors_.committer.change({&table_}, gone, added); });
+  const auto write = [&]() -> Status {
+    if (certain_) {
+      if (nft::isNone(gone) && nft::isNone(added)) return {};
+      return commit([&] { return doors_.committer.change({&table_}, gone, added); });
     }
-  } else if (done && !changed.empty()) {
+    if (changed.empty()) return {};
     nft::Table whole = table_;
     nft::apply(gone, added, whole);
-    done = commit([&] { return doors_.committer.commit(nft::renderReplace(whole)); });
-  }
+    return commit([&] { return doors_.committer.commit(nft::renderReplace(whole)); });
+  };
+  if (done) done = write();
+  // Somebody else may have changed the table since the last look.
+  if (nft::isRefused(done) && makeCertain()) done = write();
   if (!done && ifRefused == IfRefused::Forget) return done;
   nft::apply(gone, added, table_);
   for (const auto& [name, entry] : changed) {

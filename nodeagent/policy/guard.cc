@@ -100,11 +100,12 @@ Status PolicyGuard::commit(const NetworkUid& network, const std::string& bridge,
                 "hold ports of bridge " + bridge +
                     " to policies: flows of bridges can't be told; " + kTrackingNeeded);
   }
-  const Status done = hold(network, bridge, std::move(wanted));
+  const Status done = hold(network, bridge, std::move(wanted), IfRefused::Again);
   return done ? done : fail(refused(done.error()));
 }
 
-Status PolicyGuard::hold(const NetworkUid& uid, const std::string& bridge, Policed wanted) {
+Status PolicyGuard::hold(const NetworkUid& uid, const std::string& bridge, Policed wanted,
+                         IfRefused ifRefused) {
   MULTINET_CHECK(makeCertain());
   forgotten_.erase(uid);
   auto known = networks_.find(uid);
@@ -129,7 +130,13 @@ Status PolicyGuard::hold(const NetworkUid& uid, const std::string& bridge, Polic
     change.added = nft::less(next.ports, known->second.ports);
     addTo(change, policy::delta(known->second.held.program, wanted.program), next.standing);
   }
-  MULTINET_CHECK(advance(next, wanted, std::move(change), isNew ? Flows::New : Flows::MayBeOpen));
+  const Status done =
+      advance(next, wanted, std::move(change), isNew ? Flows::New : Flows::MayBeOpen);
+  // Somebody else may have changed the tables since the last look.
+  if (ifRefused == IfRefused::Again && nft::isRefused(done)) {
+    return hold(uid, bridge, std::move(wanted), IfRefused::Fail);
+  }
+  MULTINET_CHECK(done);
   next.held = std::move(wanted);
   networks_.insert_or_assign(uid, std::move(next));
   found_.erase(bridge);
@@ -179,7 +186,9 @@ Status PolicyGuard::change(const NetworkUid& uid, const std::string& bridge,
         "change what ports of bridge " + bridge + " are held to: they aren't held to anything");
   }
   if (!certain) return fail(refused(certain.error()));
-  const Status done = step(uid, known->second, asked);
+  Status done = step(uid, known->second, asked);
+  // As in hold().
+  if (nft::isRefused(done) && makeCertain()) done = step(uid, known->second, asked);
   return done ? done : fail(refused(done.error()));
 }
 

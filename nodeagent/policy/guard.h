@@ -154,7 +154,9 @@ class PolicyGuard {
               PolicyGuardOptions options, const Clock& clock);
 
   // All below: under the mutex.
-  [[nodiscard]] Status hold(const NetworkUid& uid, const std::string& bridge, Policed wanted);
+  enum class IfRefused : std::uint8_t { Again, Fail };
+  [[nodiscard]] Status hold(const NetworkUid& uid, const std::string& bridge, Policed wanted,
+                            IfRefused ifRefused);
   [[nodiscard]] Status step(const NetworkUid& uid, Network& network, const PolicedChange& asked);
   [[nodiscard]] Status advance(Network& next, const Policed& wanted, Change change, Flows flows);
   static void addTo(Change& change, const policy::Delta& delta, const Standing& standing);

@@ -388,6 +388,29 @@ TEST_F(PolicyGuardTest, WhatCantBePutBackIsTroubleTillItIs) {
   EXPECT_FALSE(node_.elements().empty());
 }
 
+TEST_F(PolicyGuardTest, AFlushBetweenTwoLooksIsNoReasonToRefuse) {
+  plug({&one_, &two_, &three_});
+  ASSERT_TRUE(commit(toTwo({&one_}), {&one_, &two_}));
+  // Often enough that most come before a look.
+  for (unsigned i = 0; i < 5; ++i) {
+    ASSERT_TRUE(node_.nft("flush ruleset\n"));
+    const bool isMore = i % 2 == 0;
+    const Status held = commit(isMore ? toTwo({&one_, &three_}) : toTwo({&one_}), {&one_, &two_});
+    ASSERT_TRUE(held) << i << ": " << held.error().message;
+    EXPECT_EQ(arrives(three_, datagram(three_, two_, 5000, 7000), two_), isMore) << i;
+    ASSERT_TRUE(node_.nft("flush ruleset\n"));
+    policy::AddressChange change;
+    const IpAddress address = IpAddress::parse(three_.v4()).value();
+    (isMore ? change.removed : change.added)
+        .emplace_back(policy::AddressRange{address, address}, 5);
+    const Status changed = node_.guard().change(kBlue, "br-blue", {{}, change});
+    ASSERT_TRUE(changed) << i << ": " << changed.error().message;
+    EXPECT_EQ(arrives(three_, datagram(three_, two_, 5000, 7000), two_), !isMore) << i;
+  }
+  // Flows have a generation again after all that.
+  EXPECT_TRUE(eventually([&] { return node_.elements()["current"].size() == 1; }));
+}
+
 TEST_F(PolicyGuardTest, ARefusedCommitLeavesWhatWas) {
   plug({&one_, &two_});
   ASSERT_TRUE(commit(toTwo({&one_}), {&one_, &two_}));
