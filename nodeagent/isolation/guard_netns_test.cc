@@ -137,6 +137,16 @@ TEST_F(PortGuardTest, AFlushBetweenTwoLooksIsNoReasonToRefuse) {
   EXPECT_TRUE(has(two_.port(), PortSecurity::Enforced));
 }
 
+TEST_F(PortGuardTest, WordsOfAPredecessorThatArentPortsAreLeftOut) {
+  ask(PortSecurity::Enforced);
+  plug(one_);
+  guard_.reset();
+  ASSERT_TRUE(other_.commit("add element bridge multinet tunnels { 7 comment \"theirs\" }\n"));
+  start();
+  EXPECT_TRUE(eventually([&] { return elements()["tunnels"] == std::set<std::string>{"4799"}; }));
+  EXPECT_TRUE(has(one_.port(), PortSecurity::Enforced));
+}
+
 TEST_F(PortGuardTest, WhereTheKernelRefusesNothingIsSecured) {
   ASSERT_TRUE(failpoint::arm("isolation.commit.before=error"));
   start();

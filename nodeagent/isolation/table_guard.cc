@@ -1,6 +1,8 @@
 #include "nodeagent/isolation/table_guard.h"
 
 #include <algorithm>
+#include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "lib/base/failpoint.h"
@@ -20,6 +22,14 @@ constexpr std::chrono::minutes kMeetWithin(10);
 
 nft::Set& tunnelsOf(nft::Table& table) {
   return *std::ranges::find(table.sets, kTunnelSet, &nft::Set::name);
+}
+
+std::optional<std::uint16_t> readPort(const std::string& text) {
+  std::uint16_t port = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, port);
+  if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
+  return port;
 }
 
 }  // namespace
@@ -208,8 +218,8 @@ std::set<std::uint16_t> TableGuard::tunnelPorts() const {
   std::set<std::uint16_t> ports;
   for (const nft::Set& set : table_.sets) {
     if (set.name != kTunnelSet) continue;
-    for (const std::string& port : set.elements) {
-      ports.insert(static_cast<std::uint16_t>(std::stoul(port)));
+    for (const std::string& text : set.elements) {
+      if (const auto port = readPort(text)) ports.insert(*port);
     }
   }
   return ports;
@@ -330,7 +340,10 @@ void TableGuard::adopt(const nft::Listing& listing) {
   }
   nft::Set& tunnels = tunnelsOf(table_);
   const auto there = listing.sets.find(kTunnelSet);
-  if (tunnels.elements.empty() && there != listing.sets.end()) tunnels.elements = there->second;
+  if (!tunnels.elements.empty() || there == listing.sets.end()) return;
+  // Somebody's may have a comment, which no port is read of and no table of ours takes.
+  std::ranges::copy_if(there->second, std::inserter(tunnels.elements, tunnels.elements.end()),
+                       [](const std::string& text) { return readPort(text).has_value(); });
 }
 
 /// Another version's table may have elements that don't fit into this one's.

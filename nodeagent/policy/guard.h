@@ -175,6 +175,7 @@ class PolicyGuard {
   [[nodiscard]] Result<std::optional<bool>> compare();
   [[nodiscard]] Status makeCertain();
   void take(const nft::Elements& elements);
+  void forgetFound();
   [[nodiscard]] Status replace();
   void withdrawGenerations();
   [[nodiscard]] Status setTracked(const std::string& bridge, netlink::CallsInet calls);

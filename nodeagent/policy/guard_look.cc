@@ -77,7 +77,12 @@ Status PolicyGuard::makeCertain() {
     log::warn("the rules of policies aren't as committed, putting them back",
               {{"of", options_.whose}});
   }
-  const Status done = replace();
+  Status done = replace();
+  // In a pod somebody may have put in what no such table takes, before this adopted it.
+  if (options_.settleLater && nft::isRefused(done) && !found_.empty()) {
+    forgetFound();
+    done = replace();
+  }
   missing_ = done ? std::nullopt : std::optional(refused(done.error()));
   return done;
 }
@@ -98,6 +103,13 @@ void PolicyGuard::take(const nft::Elements& elements) {
     lastGeneration_ = std::max(lastGeneration_, found.standing.generation.value_or(0));
   }
   found_ = std::move(all.networks);
+}
+
+void PolicyGuard::forgetFound() {
+  for (const auto& [bridge, found] : std::exchange(found_, {})) {
+    nft::apply(found.elements, {}, tables_.rules);
+    nft::apply(found.elements, {}, tables_.flows);
+  }
 }
 
 /// Nobody knows what passed meanwhile: all flows are judged again.

@@ -289,6 +289,23 @@ TEST_F(PodGuardsTest, WhatIsAsWishedIsntWrittenAgainByASuccessorEither) {
   EXPECT_FALSE(flow.arrives(End::Client));
 }
 
+TEST_F(PodGuardsTest, ASuccessorGetsPastWhatNoTableTakes) {
+  attach(fromOne({&two_}), {&one_, &two_});
+  node_.start();
+  ASSERT_TRUE(
+      ParentNode::nft(one_,
+                      "delete table inet multinet-flows\n"
+                      "table inet multinet-flows {\n"
+                      "  set bridges { type ifname . mark; elements = { \"net1\" . 5 }\n }\n"
+                      "  map zones { typeof oifname : ct zone; elements = { \"net1\" : 1 }\n"
+                      "  }\n}\n"));
+  const auto refused = commit(fromOne({&two_}), {&one_, &two_});
+  ASSERT_TRUE(refused.empty()) << refused.begin()->second.message;
+  EXPECT_EQ(ParentNode::elements(one_).at("bridges"), std::set<std::string>{"net1"});
+  EXPECT_FALSE(UdpPair(one_, two_, 7001, false).arrives(End::Client));
+  EXPECT_TRUE(UdpPair(one_, two_, 7000, false).exchange());
+}
+
 TEST_F(PodGuardsTest, ASuccessorTakesAwayWhatIsntWantedAnyMore) {
   attach(fromOne({&two_}), {&one_, &two_});
   node_.start();
