@@ -55,21 +55,21 @@ Result<std::optional<bool>> PolicyGuard::compare() {
                        flows->matches(tables_.flows));
 }
 
-/// Has the kernel's tables be tables_: adopted, compared or replaced. Where neither has anything
-/// there are still none afterwards, and nothing is certain.
+/// Has the kernel's tables be tables_: adopted, compared or replaced. Where these have nothing
+/// there are none afterwards, and nothing is certain.
 Status PolicyGuard::makeCertain() {
   if (certain_) return {};
   MULTINET_TRY(const std::uint64_t foreign, this->foreign());
   MULTINET_TRY(const auto isSame, compare());
   foreign_ = foreign;
   compareAt_ = clock_.now() + options_.compareEvery;
+  if (networks_.empty() && found_.empty()) {
+    missing_.reset();
+    return isSame ? removeTables() : Status{};
+  }
   if (isSame.value_or(false)) {
     certain_ = true;
     committed_ = true;
-    missing_.reset();
-    return {};
-  }
-  if (!isSame && networks_.empty() && found_.empty()) {
     missing_.reset();
     return {};
   }
@@ -81,7 +81,7 @@ Status PolicyGuard::makeCertain() {
   // In a pod somebody may have put in what no such table takes, before this adopted it.
   if (options_.settleLater && nft::isRefused(done) && !found_.empty()) {
     forgetFound();
-    done = replace();
+    done = networks_.empty() ? removeTables() : replace();
   }
   missing_ = done ? std::nullopt : std::optional(refused(done.error()));
   return done;

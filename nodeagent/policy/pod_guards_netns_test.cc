@@ -306,6 +306,17 @@ TEST_F(PodGuardsTest, ASuccessorGetsPastWhatNoTableTakes) {
   EXPECT_TRUE(UdpPair(one_, two_, 7000, false).exchange());
 }
 
+TEST_F(PodGuardsTest, ASuccessorBeginsAnewWhereNothingThatWasLeftIsAnybodys) {
+  attach(fromOne({&two_}), {&one_, &two_});
+  node_.start();
+  ASSERT_TRUE(ParentNode::nft(one_, "flush map inet multinet-flows zones\n"));
+  const auto refused = commit(fromOne({&two_}), {&one_, &two_});
+  ASSERT_TRUE(refused.empty()) << refused.begin()->second.message;
+  EXPECT_EQ(ParentNode::elements(one_).at("ports").size(), 2U);
+  EXPECT_TRUE(UdpPair(one_, two_, 7000, false).exchange());
+  EXPECT_FALSE(UdpPair(one_, two_, 7001, false).arrives(End::Client));
+}
+
 TEST_F(PodGuardsTest, ASuccessorTakesAwayWhatIsntWantedAnyMore) {
   attach(fromOne({&two_}), {&one_, &two_});
   node_.start();
