@@ -184,6 +184,19 @@ TEST_F(ComingAndGoing, AHeadWhoseEndIsUnderWayIsPromisedToNobody) {
   EXPECT_EQ(shop_.head(kHead)->policyGeneration, 1);
 }
 
+/// Its end may have come already, where caches lag.
+TEST_F(ComingAndGoing, AHeadThatGoesIsPromisedOnceItWasWrittenAnew) {
+  go();
+  for (int i = 0; i < 2; ++i) static_cast<void>(endAllBut(""));
+  ASSERT_EQ(shop_.head(kHead)->policyGeneration, 0);
+  come();
+  EXPECT_THAT(turn(shop_),
+              ElementsAre("patch PodNetworkPolicySlice default/cluster-guard-uid-guar"));
+  EXPECT_THAT(turn(shop_),
+              ElementsAre("patch PodNetworkPolicySlice default/multinet-cluster-policies"));
+  EXPECT_TRUE(isPromised());
+}
+
 TEST_F(ComingAndGoing, AHeadStaysWhileAPromiseOfItIsUnderWay) {
   go();
   static_cast<void>(endAllBut(""));

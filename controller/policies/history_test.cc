@@ -110,7 +110,7 @@ class History : public PolicyShop {
   /// Some of what is wished for is written, some of it late, while pods go and come back; then the
   /// leader dies.
   void stumble() {
-    const auto turns = 1 + draw_.below(8);
+    const auto turns = 1 + draw_.below(6);
     std::vector<PlannedWrite> underWay;
     for (std::size_t turn = 0; turn < turns; ++turn) {
       if (draw_.oneIn(3)) flip();
