@@ -171,7 +171,7 @@ Status PolicyNode::begin() {
 
 Status PolicyNode::adopt() {
   agent::policing::Ends ends;
-  for (unsigned i = 1; i <= pods_; ++i) ends[{intentOf(i), "net1"}] = portOf(i);
+  for (unsigned i = 1; i <= pods_; ++i) ends[{intentOf(i), "net1"}] = {portOf(i), kBridge};
   ends_ = std::move(ends);
   for (unsigned i = 1; i <= pods_; ++i) policing_.known(policeable(i));
   policing_.recovered();

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -42,15 +43,21 @@ _SKIPPED = 77  # CTest's SKIP_RETURN_CODE
 def _tool(*args: str, timeout: float = 120) -> None:
     """Runs tools/cluster in its own group, so that Ctrl-C ends the test and not the cleaning."""
     command = [str(REPOSITORY / "tools" / "cluster"), *args]
-    process = subprocess.Popen(command, start_new_session=True)
-    try:
-        code = process.wait(timeout)
-    except BaseException:
-        process.terminate()
-        process.wait(60)
-        raise
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, start_new_session=True, stderr=said)
+        try:
+            code = process.wait(timeout)
+        except BaseException:
+            process.terminate()
+            process.wait(60)
+            raise
+        said.seek(0)
+        errors = said.read()
+    print(errors, file=sys.stderr, end="")
     if code != 0:
-        pytest.exit(f"tools/cluster {' '.join(args)}: exit code {code}", returncode=3)
+        # What was captured goes with the session.
+        last = "".join(errors.splitlines(keepends=True)[-5:])
+        pytest.exit(f"tools/cluster {' '.join(args)}: exit code {code}\n{last}", returncode=3)
 
 
 def _images(directory: Path) -> list[str]:
