@@ -362,7 +362,7 @@ class History : public PolicyShop {
 };
 
 TEST(PolicyHistories, EndWithSlicesThatSayWhatTheEvaluatorSays) {
-  constexpr std::uint32_t kHistories = 2'000;
+  constexpr std::uint32_t kHistories = 1'200;
   int promises = 0;
   for (std::uint32_t seed = 1; seed <= kHistories; ++seed) {
     SCOPED_TRACE("history " + std::to_string(seed));
