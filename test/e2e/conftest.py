@@ -51,9 +51,10 @@ def _tool(*args: str, timeout: float = 120) -> None:
             process.terminate()
             process.wait(60)
             raise
-        said.seek(0)
-        errors = said.read()
-    print(errors, file=sys.stderr, end="")
+        finally:
+            said.seek(0)
+            errors = said.read()
+            print(errors, file=sys.stderr, end="")
     if code != 0:
         # What was captured goes with the session.
         last = "".join(errors.splitlines(keepends=True)[-5:])
