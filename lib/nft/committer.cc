@@ -2,7 +2,6 @@
 
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 #include <nftables/libnftables.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/netns/netns.h"
 #include "lib/nft/comparison.h"
+#include "lib/nft/dump.h"
 #include "lib/nft/elements.h"
 #include "lib/nft/extent.h"
 #include "lib/nft/skeletons.h"
@@ -195,12 +195,9 @@ Result<bool> Committer::exists(const std::string& table, const std::string& fami
 Result<Counts> Committer::counters(const Table& table) {
   return calls::timed("nft", "list", [&]() -> Result<Counts> {
     MULTINET_TRY(auto socket, another());
-    netlink::Message request = nftMessage(NFT_MSG_GETOBJ, NLM_F_DUMP, familyOf(table.family));
-    request.put(NFTA_OBJ_TABLE, table.name);
-    request.putU32(NFTA_OBJ_TYPE, __builtin_bswap32(NFT_OBJECT_COUNTER));
     Counts counts;
     std::size_t seen = 0;
-    MULTINET_CHECK(socket.dump(request, [&](const netlink::Frame& frame) {
+    MULTINET_CHECK(socket.dump(counterRequest(table), [&](const netlink::Frame& frame) {
       const auto counter = netlink::Attributes::parse(frame.payload, sizeof(nfgenmsg));
       const auto name = counter ? counter->text(NFTA_OBJ_NAME) : std::nullopt;
       const bool isOurs = name && std::ranges::find(table.counters, *name) != table.counters.end();

@@ -2,7 +2,6 @@
 
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 
 #include <algorithm>
 #include <map>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/nft/dump.h"
 #include "lib/nft/elements.h"
 
 namespace multinet::nft {
@@ -81,13 +81,8 @@ class Comparison {
   template <class Take>
   Status each(unsigned get, const std::string& set, Take take) {
     if (!isSame_) return {};
-    netlink::Message request = nftMessage(get, NLM_F_DUMP, familyOf(table_.family));
-    // The table's is the first attribute of all of them, and the set's or the type the next.
-    request.put(NFTA_SET_TABLE, table_.name);
-    if (get == NFT_MSG_GETSETELEM) request.put(NFTA_SET_ELEM_LIST_SET, set);
-    if (get == NFT_MSG_GETOBJ) {
-      request.putU32(NFTA_OBJ_TYPE, __builtin_bswap32(NFT_OBJECT_COUNTER));
-    }
+    const bool isCounters = get == NFT_MSG_GETOBJ;
+    const auto request = isCounters ? counterRequest(table_) : dumpRequest(get, table_, set);
     return socket_.dump(request, [&](const netlink::Frame& frame) {
       const auto attributes = Attributes::parse(frame.payload, sizeof(nfgenmsg));
       isSame_ = attributes && take(*attributes);

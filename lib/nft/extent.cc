@@ -2,12 +2,13 @@
 
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 
 #include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "lib/nft/dump.h"
 
 namespace multinet::nft {
 namespace {
@@ -46,11 +47,7 @@ class Meter {
   template <class Count>
   Status measure(unsigned get, const std::string& set, Count count) {
     if (isBeyond_) return {};
-    netlink::Message request = nftMessage(get, NLM_F_DUMP, familyOf(table_.family));
-    // The table's is the first attribute of all of them.
-    request.put(NFTA_SET_TABLE, table_.name);
-    if (!set.empty()) request.put(NFTA_SET_ELEM_LIST_SET, set);
-    return socket_.dump(request, [&](const netlink::Frame& frame) {
+    return socket_.dump(dumpRequest(get, table_, set), [&](const netlink::Frame& frame) {
       const auto attributes = Attributes::parse(frame.payload, sizeof(nfgenmsg));
       const std::size_t found = attributes ? count(*attributes) : 0;
       const std::size_t cost = std::max(found, frame.payload.size() / kOne);

@@ -14,6 +14,7 @@
 #include "lib/netns/netns.h"
 #include "lib/nft/batch.h"
 #include "lib/nft/committer.h"
+#include "lib/nft/dump.h"
 
 namespace multinet::nft {
 namespace {
@@ -179,12 +180,8 @@ class Reader {
   }
   template <class Copy>
   void each(const Kind& kind, const std::string& set, Copy copyOne) {
-    Message request = nftMessage(kind.get, NLM_F_DUMP, family_);
-    // The table's is the first attribute of all of them.
-    request.put(NFTA_SET_TABLE, table_.name);
-    if (!set.empty()) request.put(NFTA_SET_ELEM_LIST_SET, set);
     if (!dumped_) return;
-    dumped_ = socket_.dump(request, [&](const netlink::Frame& frame) {
+    dumped_ = socket_.dump(dumpRequest(kind.get, table_, set), [&](const netlink::Frame& frame) {
       const auto from = Attributes::parse(frame.payload, sizeof(nfgenmsg));
       Message message = nftMessage(kind.create, kind.flags, family_);
       isKnown_ = isKnown_ && from && copyOne(*from, message);

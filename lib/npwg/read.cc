@@ -20,13 +20,15 @@ using Shape = std::map<std::string, std::string, std::less<>>;  ///< types of fi
 constexpr const char* kLeftOut = "; it is left out, so what it would allow isn't allowed";
 constexpr const char* kNothingThatWay = "; until then nothing is allowed in that direction";
 
+void add(api::Violation complaint, api::Violations& complaints) {
+  if (complaints.size() < kMaxComplaints) complaints.push_back(std::move(complaint));
+}
 void complain(api::Violations& complaints, const std::string& path, const std::string& value,
               const std::string& detail, const std::string& remedy) {
-  if (complaints.size() >= kMaxComplaints) return;
   // What is to be done about it stands behind.
   constexpr std::size_t kMostShown = 100;
-  complaints.push_back(
-      {path, value.substr(0, kMostShown), detail, remedy, "Illegible", Code::InvalidArgument});
+  add({path, value.substr(0, kMostShown), detail, remedy, "Illegible", Code::InvalidArgument},
+      complaints);
 }
 void complainOfMany(api::Violations& complaints, const std::string& path, std::size_t count,
                     const std::string& what, std::size_t most, const std::string& consequence) {
@@ -99,10 +101,9 @@ bool stands(const api::PodNetworkPolicySpec& probe, const std::string& there,
   policy.spec.podNetworkNames = {"any"};
   auto report = api::validate(policy);
   for (auto& violation : report.violations) {
-    if (complaints.size() >= kMaxComplaints) break;
     if (violation.path.starts_with(there)) violation.path.replace(0, there.size(), path);
     violation.remedy += consequence;
-    complaints.push_back(std::move(violation));
+    add(std::move(violation), complaints);
   }
   return report.violations.empty();
 }
@@ -289,9 +290,8 @@ void checkWhole(MultiNetworkPolicy& policy) {
   auto report = api::validate(whole);
   if (report.ok()) return;
   for (auto& violation : report.violations) {
-    if (policy.complaints.size() >= kMaxComplaints) break;
     violation.remedy += kNothing;
-    policy.complaints.push_back(std::move(violation));
+    add(std::move(violation), policy.complaints);
   }
   closeAll(policy);
 }
