@@ -10,6 +10,10 @@ target_compile_options(multinet_compiler INTERFACE -pthread)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # ccache keeps what uses a precompiled header only with this.
   target_compile_options(multinet_compiler INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+else()
+  # With times in it, no precompiled header is like another, and ccache has nothing of what uses it.
+  target_compile_options(multinet_compiler INTERFACE
+    "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")
 endif()
 
 # Tests are compiled once and run once: optimizing them fully takes a quarter more of their build.

@@ -13,10 +13,12 @@
 # TEST_DEPS names rooms that only the tests use; TEST_SOURCES adds files to all of the test binaries.
 include(GoogleTest)
 
-# `cmake --build <tree> --target unit_tests` builds what one label runs, and no more.
-foreach(label unit netns fault fuzz vm)
+# `cmake --build <tree> --target unit_tests` builds what one label runs, and no more; `programs` is
+# what ships. The label project is of tests that no room has: tools, structure, the package.
+foreach(label unit netns fault fuzz vm project)
   add_custom_target(${label}_tests)
 endforeach()
+add_custom_target(programs)
 
 function(multinet_target_of path variable)
   string(REPLACE "/" "_" target "${path}")
@@ -148,5 +150,6 @@ function(multinet_program name source)
     multinet_target_of("${dependency}" dependency_target)
     target_link_libraries(${name} PRIVATE ${dependency_target})
   endforeach()
+  add_dependencies(programs ${name})
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()

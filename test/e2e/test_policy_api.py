@@ -195,11 +195,11 @@ def red(deployed: Cluster, networks: Networks, namespace: str) -> Iterator[tuple
 
 
 @pytest.mark.parametrize("name", sorted(BAD))
-def test_bad_policies_are_refused(deployed: Cluster, namespace: str, name: str) -> None:
+def test_bad_policies_are_refused(deployed: Cluster, name: str) -> None:
     spec, says = BAD[name]
     names = spec.get("podNetworkNames", ["blue"])
     rest = {key: value for key, value in spec.items() if key != "podNetworkNames"}
-    code, err = try_out(deployed, policy("db", namespace, *names, **rest))
+    code, err = try_out(deployed, policy("db", "default", *names, **rest))
     assert code != 0, "it was taken"
     assert says in err, err
 

@@ -237,7 +237,7 @@ def test_the_kind_is_served_whole(clean: World) -> None:
     writer, cluster = clean.writer, clean.cluster
     manifest = json.loads(policy("p", X, TUNNEL, **comes_in(to="nobody")))
     manifest["metadata"] = {"generateName": "p-", "namespace": X, "labels": {"of": "this-test"}}
-    made = [writer.create(json.dumps(manifest)) for _ in range(3)]
+    made = [writer.make(json.dumps(manifest)) for _ in range(3)]
     name = made[0]["metadata"]["name"]
     assert cluster.json(POLICIES, name, X)["metadata"]["uid"] == made[0]["metadata"]["uid"]
     assert len(cluster.items(POLICIES, X)) == len(made)
@@ -264,7 +264,7 @@ def _replaced(writer: Writer, cluster: Cluster, name: str) -> bool:
     whole = cluster.json(POLICIES, name, X)
     whole["metadata"]["annotations"] = {"whole": "yes"}
     try:
-        writer.replace("podnetworkpolicy", whole)
+        writer.replace(whole)
     except CommandFailed:
         return False
     return True

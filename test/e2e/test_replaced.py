@@ -7,7 +7,7 @@ import json
 import pytest
 from e2elib.admission import try_out
 from e2elib.cluster import Cluster, condition
-from e2elib.events import events, wait_event
+from e2elib.events import wait_event
 from e2elib.networks import Networks
 from e2elib.objects import (
     address,
@@ -46,8 +46,10 @@ def test_a_network_made_again_under_its_name_isnt_the_one_that_was_admitted(
     try:
         told = wait_event(deployed, namespace, "admitted", "FailedCreatePodSandBox")
         assert "twin" in told, told
-        reasons = [line for line in events(deployed, namespace, "admitted") if "Replaced" in line]
-        assert reasons, events(deployed, namespace, "admitted")
+        reasons = [
+            line for line in deployed.pod_events("admitted", namespace) if "Replaced" in line
+        ]
+        assert reasons, deployed.pod_events("admitted", namespace)
         assert condition(deployed.json("pod", "admitted", namespace), "Ready") != "True"
         assert interface_sets(deployed, namespace) == {}
     finally:

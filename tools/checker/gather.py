@@ -90,20 +90,26 @@ class CannotCheck(RuntimeError):
 def gather(cluster: Cluster) -> Facts:
     """The facts of now. Take them when the cluster rests; what is under way looks like a fault."""
     facts = Facts()
-    served = _kubectl(cluster, "api-resources", "--api-group=multinet.dev", "-o", "name").split()
+    objects = cluster.objects()
+
+    def every(kind: str) -> list[dict[str, Any]]:
+        found = objects.get(kind)
+        if found is None:
+            raise CannotCheck(f"list {kind}: the API server didn't answer")
+        return list(found["items"])
 
     def ours(plural: str) -> list[dict[str, Any]]:
         kind = f"{plural}.multinet.dev"
-        return _items(cluster, kind) if kind in served else []
+        return [] if objects.serves(kind) is False else every(kind)
 
-    facts.pods = [pod(entry) for entry in _items(cluster, "pods") if _lives(entry)]
+    facts.pods = [pod(entry) for entry in every("pods") if _lives(entry)]
     facts.networks = [network(entry) for entry in ours("podnetworks")]
     facts.sets = [interface_set(entry) for entry in ours("podinterfacesets")]
     facts.blocks = [block(entry) for entry in ours("ipblocks")]
     facts.node_sets = {entry["metadata"]["name"] for entry in ours("nodenetworksets")}
-    cores = _items(cluster, "services")
+    cores = every("services")
     facts.services = [service(entry, cores) for entry in ours("podnetworkservices")]
-    facts.slices = [endpoint_slice(entry) for entry in _items(cluster, "endpointslices")]
+    facts.slices = [endpoint_slice(entry) for entry in every("endpointslices")]
     with ThreadPoolExecutor(max_workers=2) as pool:
         for seen in pool.map(lambda name: _node(cluster, name), cluster.nodes):
             facts.links += seen.links
@@ -420,15 +426,6 @@ def _node(cluster: Cluster, name: str) -> Facts:
     translated = maps.decode(_inside(cluster, name, maps.READER))
     seen.maps = {} if translated is None else {node: translated}
     return seen
-
-
-def _items(cluster: Cluster, kind: str) -> list[dict[str, Any]]:
-    return list(json.loads(_kubectl(cluster, "get", kind, "-A", "-o", "json"))["items"])
-
-
-def _kubectl(cluster: Cluster, *args: str) -> str:
-    program = str(cluster.programs.kubernetes / "kubectl")
-    return _run([program, f"--kubeconfig={cluster.layout.kubeconfig}", *args], None)
 
 
 def _inside(cluster: Cluster, name: str, command: Sequence[str]) -> str:

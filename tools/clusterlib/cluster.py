@@ -17,6 +17,7 @@ from clusterlib.bringup import BringUp, Wish
 from clusterlib.errors import EXIT_UNUSABLE, ClusterError
 from clusterlib.gobuild import Programs
 from clusterlib.layout import RUN_ROOT, Layout, Machine, cache_root
+from clusterlib.objects import Objects
 from clusterlib.progress import Progress
 
 
@@ -39,6 +40,9 @@ class Cluster:
 
     def api(self) -> Api:
         return Api(self.layout, self.port)
+
+    def objects(self) -> Objects:
+        return Objects(self.port, self.layout.pki)
 
     def machines(self) -> list[Machine]:
         names = ["cp", *self.nodes]

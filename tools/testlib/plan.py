@@ -18,7 +18,7 @@ class Run:
     label: str
     jobs: int = JOBS
     only: str = ""  # a pattern of test names; empty: all of the label
-    needs_cluster: bool = False
+    needs_parts: bool = False  # of the cluster
     mostly_waits: bool = False  # what comes later is built beside it, at the lowest priority
     times_nothing: bool = False  # may run beside it, too
 
@@ -27,10 +27,10 @@ class Run:
         return f"{self.tree}/{self.label}"
 
 
-# What `cmake --build` is asked for. The sanitizers' trees leave out the programs and the tests in
-# namespaces, which nobody runs there.
+# What `cmake --build` is asked for. Each test is built and run once: what needs no kernel and no
+# cluster under sanitizers, the rest as it ships.
 TARGETS = {
-    "release": ("all",),
+    "release": ("programs", "netns_tests", "vm_tests", "project_tests", "bench/all"),
     "asan": ("unit_tests", "fault_tests", "fuzz_tests"),
     "tsan": ("lib_async_test", "lib_kube_test", "nodeagent_sandbox_test"),
 }
@@ -41,14 +41,13 @@ FAULTS = min(JOBS, 2)
 # Cheap and telling ones first; those of time and of kills have the machine for themselves, but for
 # what is built beside the clusters.
 RUNS = (
-    # CRI is compared with the modules that the cluster's parts are built of.
-    Run("release", "unit", needs_cluster=True),
+    Run("release", "project"),
     Run("release", "netns"),
     Run("release", "vm"),
-    Run("release", "fault", jobs=FAULTS),
-    Run("release", "e2e", jobs=CLUSTERS, needs_cluster=True, mostly_waits=True),
+    Run("release", "e2e", jobs=CLUSTERS, needs_parts=True, mostly_waits=True),
     Run("asan", "tidy", times_nothing=True),
-    Run("asan", "unit"),
+    # CRI is compared with the modules that the cluster's parts are built of.
+    Run("asan", "unit", needs_parts=True),
     Run("asan", "fault", jobs=FAULTS),
     Run("asan", "fuzz"),
     Run("tsan", "unit", only="^(lib_async|lib_kube|nodeagent_sandbox)_test"),

@@ -83,7 +83,7 @@ def _command(run: Run, junit: Path) -> Sequence[str]:
         *("ctest", "--test-dir", f"build/{run.tree}", "-L", f"^{run.label}$", "-j", str(run.jobs)),
         *(("-R", run.only) if run.only else ()),
         *("--output-junit", str(junit), "--no-tests=error"),
-        "--verbose" if run.needs_cluster else "--output-on-failure",
+        "--verbose" if run.mostly_waits else "--output-on-failure",
         *("--test-output-size-passed", _LARGEST_OUTPUT),
         *("--test-output-size-failed", _LARGEST_OUTPUT),
     ]
@@ -94,7 +94,7 @@ def _show(lines: Iterable[str], run: Run) -> None:
     said = time.monotonic()
     for line in lines:
         ended = _ENDED.match(line)
-        if ended and " Passed " in line and not run.needs_cluster:
+        if ended and " Passed " in line and not run.mostly_waits:
             if time.monotonic() - said > _PROGRESS_SECONDS:
                 said = time.monotonic()
                 say(f"{run.name}: {ended['done']} tests ran")

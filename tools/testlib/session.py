@@ -62,7 +62,7 @@ class Session:
         missing = f"tree {run.tree} doesn't build"
         if self._have(f"{run.tree} build", build):
             missing = "the cluster's parts don't build"
-            if not run.needs_cluster or self._have("cluster parts", self.doer.build_cluster_parts):
+            if not run.needs_parts or self._have("cluster parts", self.doer.build_cluster_parts):
                 return True
         if not beside:
             self.doer.say(f"{run.name} is left out: {missing}, see above")

@@ -45,7 +45,7 @@ class FakeDoer:
         return self.results
 
 
-PLAN = [Run("a", "unit"), Run("b", "unit"), Run("b", "fuzz"), Run("a", "e2e", needs_cluster=True)]
+PLAN = [Run("a", "unit"), Run("b", "unit"), Run("b", "fuzz"), Run("a", "e2e", needs_parts=True)]
 
 
 def session(doer: FakeDoer) -> Session:
@@ -125,7 +125,7 @@ def test_runs_are_chosen_by_tree_or_by_label() -> None:
     assert chosen([]) == list(RUNS)
     assert {run.tree for run in chosen(["asan"])} == {"asan"}
     assert [run.name for run in chosen(["tsan", "release/e2e"])] == ["release/e2e", "tsan/unit"]
-    with pytest.raises(ValueError, match=r"'nosuch'; there are .*release/unit"):
+    with pytest.raises(ValueError, match=r"'nosuch'; there are .*release/netns"):
         chosen(["nosuch"])
 
 

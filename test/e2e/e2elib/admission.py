@@ -20,8 +20,7 @@ _OF_THE_SERVER = ("uid", "resourceVersion", "creationTimestamp", "generation", "
 
 def try_out(cluster: Cluster, manifest: str) -> tuple[int, str]:
     """Whether the server would create it, without keeping it, and all that it says."""
-    code, _, err = cluster.kubectl_try("create", "--dry-run=server", "-f", "-", stdin=manifest)
-    return code, err
+    return cluster.try_out(manifest)
 
 
 @contextmanager

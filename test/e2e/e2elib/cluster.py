@@ -16,7 +16,6 @@ from clusterlib import bringup, control, node as node_parts  # noqa: E402
 from clusterlib.cluster import Cluster as Record  # noqa: E402
 from clusterlib.inside import enter  # noqa: E402
 from clusterlib.layout import Layout  # noqa: E402
-from e2elib.reading import Reader  # noqa: E402
 from e2elib.waiting import wait_until  # noqa: E402
 
 Value = TypeVar("Value")
@@ -37,7 +36,7 @@ class Cluster:
         self.record = Record(Layout(name))
         self.nodes = [self.record.layout.machine(entry).host_name for entry in self.record.nodes]
         self.kubeconfig = self.record.layout.kubeconfig
-        self._reader = Reader(self.record.port, self.record.layout.pki)
+        self._objects = self.record.objects()
 
     # Kubernetes
 
@@ -58,19 +57,62 @@ class Cluster:
         return out
 
     def apply(self, manifest: str) -> str:
-        return self.kubectl("apply", "-f", "-", stdin=manifest)
+        code, out, err = self.apply_try(manifest)
+        if code != 0:
+            raise CommandFailed(f"kubectl apply: exit code {code}: {err.strip() or out}")
+        return out
 
     def apply_try(self, manifest: str) -> tuple[int, str, str]:
+        said = self._objects.create(manifest)
+        if said is not None:
+            return said.code, said.out, said.err
         return self.kubectl_try("apply", "-f", "-", stdin=manifest)
+
+    def try_out(self, manifest: str) -> tuple[int, str]:
+        """Whether the server would create it, without keeping it, and all that it says."""
+        said = self._objects.create(manifest, dry_run=True)
+        if said is not None:
+            return said.code, said.err
+        code, _, err = self.kubectl_try("create", "--dry-run=server", "-f", "-", stdin=manifest)
+        return code, err
 
     def delete(self, kind: str, name: str, namespace: str = "", *more: str) -> None:
         """Deletes and waits until the object is gone; one that isn't there is fine."""
-        self.kubectl("delete", kind, name, "--ignore-not-found", *_namespace(namespace), *more)
+        end = self._end(kind, name, namespace, more)
+        if end is None:
+            self.kubectl("delete", kind, name, "--ignore-not-found", *_namespace(namespace), *more)
+            return
+        uid, timeout = end
+        if uid and "--wait=false" not in more:
+            what = f"{kind} {namespace}/{name} to be gone"
+            wait_until(lambda: self._is_gone(kind, name, namespace, uid), timeout, what, 0.1)
+
+    def _end(
+        self, kind: str, name: str, namespace: str, more: Sequence[str]
+    ) -> tuple[str, float] | None:
+        """Begins the end of what has a name of its own; its UID, and how long it may take."""
+        options = dict(one.removeprefix("--").split("=", 1) for one in more if "=" in one)
+        seconds = options.pop("grace-period", None)
+        timeout = options.pop("timeout", f"{COMMAND_SECONDS}s")
+        options.pop("wait", None)
+        if options or len(more) > sum("=" in one for one in more) or name.startswith("-"):
+            return None
+        grace = None if seconds is None else int(seconds)
+        uid = self._objects.delete(kind, name, namespace, grace)
+        return None if uid is None else (uid, float(timeout.removesuffix("s")))
+
+    def _is_gone(self, kind: str, name: str, namespace: str, uid: str) -> bool:
+        try:
+            return bool(self.json(kind, name, namespace)["metadata"]["uid"] != uid)
+        except CommandFailed as error:
+            if "NotFound" in str(error):
+                return True
+            raise
 
     def json(self, kind: str, name: str = "", namespace: str = "") -> Any:
         """One object, or without a name a list of all in the namespace (empty: in all of them)."""
         try:
-            found = self._reader.get(kind, name, namespace)
+            found = self._objects.get(kind, name, namespace)
         except LookupError as error:
             raise CommandFailed(str(error)) from None
         if found is not None:
@@ -84,7 +126,7 @@ class Cluster:
 
     def exists(self, kind: str, name: str, namespace: str = "") -> bool:
         try:
-            if self._reader.get(kind, name, namespace) is not None:
+            if self._objects.get(kind, name, namespace) is not None:
                 return True
         except LookupError:
             return False
@@ -105,17 +147,25 @@ class Cluster:
             pod = self.json("pod", name, namespace)
             if condition(pod, "Ready") == "True":
                 return dict(pod)
-            raise AssertionError(f"{pod['status'].get('phase')}: {self.pod_story(name, namespace)}")
+            raise AssertionError(str(pod["status"].get("phase")))
 
-        return wait_until(ready, timeout, f"pod {namespace}/{name} to be Ready", 0.4)
+        try:
+            return wait_until(ready, timeout, f"pod {namespace}/{name} to be Ready", 0.4)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.pod_story(name, namespace)}") from None
+
+    def pod_events(self, name: str, namespace: str) -> list[str]:
+        """A pod's Events as `reason: message`."""
+        found = self._objects.get(
+            "events", "", namespace, fieldSelector=f"involvedObject.name={name}"
+        )
+        if found is None:
+            raise CommandFailed(f"list the Events of pod {namespace}/{name}: no answer")
+        return [f"{one.get('reason')}: {one.get('message')}" for one in found["items"]]
 
     def pod_story(self, name: str, namespace: str) -> str:
         """The last events of a pod, to explain why it isn't what it should be."""
-        out = self.kubectl(
-            "get", "events", "-n", namespace, f"--field-selector=involvedObject.name={name}",
-            "-o", 'jsonpath={range .items[*]}{.reason}: {.message}{"\\n"}{end}',
-        )  # fmt: skip
-        return "; ".join(out.strip().splitlines()[-3:]) or "no events"
+        return "; ".join(self.pod_events(name, namespace)[-3:]) or "no events"
 
     def pod_exec(self, namespace: str, pod: str, *command: str) -> str:
         return self.kubectl("exec", "-n", namespace, pod, "--", *command)

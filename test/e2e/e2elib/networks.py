@@ -32,11 +32,11 @@ class Networks:
         wait_served(self.cluster, *self.names)
 
     def remove(self) -> None:
-        if self.names:
-            names = dict.fromkeys(self.names)
-            self.cluster.kubectl(
-                "delete", "podnetwork", *names, "--ignore-not-found", "--timeout=50s"
-            )
+        names = list(dict.fromkeys(self.names))
+        for name in names:
+            self.cluster.delete("podnetwork", name, "", "--wait=false")
+        for name in names:
+            self.cluster.delete("podnetwork", name, "", "--timeout=50s")
 
     def uid(self, name: str) -> str:
         return str(self.cluster.json("podnetwork", name)["metadata"]["uid"])
@@ -47,3 +47,30 @@ class Networks:
     def condition(self, name: str, kind: str) -> dict[str, Any]:
         conditions = self.status(name).get("conditions", [])
         return next((one for one in conditions if one["type"] == kind), {})
+
+
+_OWNERS = ("deployments.apps", "statefulsets.apps", "daemonsets.apps")
+_USERS = ("podnetworkservices", "podnetworkattachments", "podnetworkpolicies")
+
+
+def empty(cluster: Cluster, namespace: str) -> None:
+    """Ends a namespace's pods, and what else holds a network there."""
+    ours = [f"{kind}.multinet.dev" for kind in _USERS if cluster.has_kind(kind)]
+    for kind in (*_OWNERS, *ours):
+        for name in _names(cluster.items(kind, namespace)):
+            cluster.delete(kind, name, namespace, "--wait=false")
+
+    def is_empty() -> bool:
+        """An owner that isn't gone yet may make one more."""
+        left = cluster.items("pods", namespace)
+        for name in _names(left):
+            cluster.delete("pod", name, namespace, "--wait=false", "--grace-period=1")
+        return not left
+
+    cluster.wait(is_empty, 90, f"the pods of {namespace} to end")
+
+
+def _names(things: list[dict[str, Any]]) -> list[str]:
+    """Of those that aren't ending already."""
+    meta = [thing["metadata"] for thing in things]
+    return [str(one["name"]) for one in meta if "deletionTimestamp" not in one]

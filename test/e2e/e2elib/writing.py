@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from clusterlib.objects import Objects
 from e2elib.cluster import Cluster, CommandFailed
-from e2elib.reading import Reader
 
-_MANAGER = "tests"
+_APPLY = {"fieldManager": "tests", "force": "true"}
 
 
-class Writer(Reader):
+class Writer(Objects):
     """As administrator. CommandFailed says what the server refused."""
 
     def __init__(self, cluster: Cluster) -> None:
@@ -19,35 +19,42 @@ class Writer(Reader):
 
     def apply(self, manifest: str) -> dict[str, Any]:
         """One object, made or made as the manifest has it; what others own in it stays."""
-        kind, metadata = json.loads(manifest)["kind"].lower(), json.loads(manifest)["metadata"]
-        path = self._path(kind, metadata["name"], metadata.get("namespace", ""))
-        where = f"{path}?fieldManager={_MANAGER}&force=true"
-        return self._send("PATCH", where, manifest, "application/apply-patch+yaml")
+        thing = json.loads(manifest)
+        path = self._path(thing, thing["metadata"]["name"])
+        return self._send("PATCH", path, thing, "application/apply-patch+yaml", _APPLY)
 
-    def create(self, manifest: str) -> dict[str, Any]:
+    def make(self, manifest: str) -> dict[str, Any]:
         """One object; its name may be the server's to find."""
-        kind, metadata = json.loads(manifest)["kind"].lower(), json.loads(manifest)["metadata"]
-        path = self._path(kind, "", metadata["namespace"])
-        return self._send("POST", path, manifest, "application/json")
+        thing = json.loads(manifest)
+        return self._send("POST", self._path(thing, ""), thing)
 
-    def replace(self, kind: str, object_: dict[str, Any]) -> dict[str, Any]:
-        metadata = object_["metadata"]
-        path = self._path(kind, metadata["name"], metadata["namespace"])
-        return self._send("PUT", path, json.dumps(object_), "application/json")
+    def replace(self, thing: dict[str, Any]) -> dict[str, Any]:
+        return self._send("PUT", self._path(thing, thing["metadata"]["name"]), thing)
 
     def label(self, kind: str, name: str, namespace: str, **labels: str | None) -> None:
         """Labels of this value, or gone where it is None."""
-        patch = json.dumps({"metadata": {"labels": labels}})
-        path = self._path(kind, name, namespace)
+        patch = {"metadata": {"labels": labels}}
+        path = self.place(kind).path(name, namespace)
         self._send("PATCH", path, patch, "application/merge-patch+json")
 
     def clear(self, kind: str, namespace: str, labels: str = "") -> None:
         """All of a namespace, or those that labels select."""
-        selected = f"?labelSelector={labels}" if labels else ""
-        self._send("DELETE", self._path(kind, "", namespace) + selected, "", "application/json")
+        selected = {"labelSelector": labels} if labels else {}
+        self._send("DELETE", self.place(kind).path("", namespace), None, options=selected)
 
-    def _send(self, method: str, path: str, body: str, content: str) -> dict[str, Any]:
-        status, answer = self._ask(path, "application/json", method, body, content)
-        if status not in (200, 201, 202):
-            raise CommandFailed(f"{method} {path}: {status}: {answer.get('message')}")
-        return dict(answer)
+    def _path(self, thing: dict[str, Any], name: str) -> str:
+        place = self.place(f"{thing['apiVersion']}/{thing['kind']}")
+        return place.path(name, thing["metadata"].get("namespace", ""))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        content: str = "application/json",
+        options: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        answer = self.ask(method, path, options or {}, body, content)
+        if answer.status not in (200, 201, 202):
+            raise CommandFailed(f"{method} {path}: {answer.status}: {answer.body.get('message')}")
+        return dict(answer.body)
