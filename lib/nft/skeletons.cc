@@ -86,6 +86,43 @@ bool copy(const Attributes& from, const Kind& kind, Message& into) {
   return true;
 }
 
+/// The kernel tells that elements which a rule puts in stay for no certain time, and refuses to be
+/// told so (nft_dynset_init: EOPNOTSUPP where a set has no timeouts).
+void copyDynset(const Attributes& from, Message& into) {
+  for (const auto& [type, value] : from.all()) {
+    const bool isNone = std::ranges::all_of(value, [](std::uint8_t byte) { return byte == 0; });
+    if (type != NFTA_DYNSET_PAD && !(type == NFTA_DYNSET_TIMEOUT && isNone)) into.put(type, value);
+  }
+}
+
+void copyExpressions(const Attributes& from, Message& into) {
+  for (const auto& [type, value] : from.all()) {
+    const auto expression = Attributes::parse(value);
+    if (!expression || expression->text(NFTA_EXPR_NAME) != "dynset") {
+      into.put(type, value);
+      continue;
+    }
+    into.nest(type, [&](Message& one) {
+      one.put(NFTA_EXPR_NAME, std::string("dynset"));
+      one.nest(NFTA_EXPR_DATA,
+               [&](Message& data) { copyDynset(expression->nested(NFTA_EXPR_DATA), data); });
+    });
+  }
+}
+
+bool copyRule(const Attributes& from, Message& into) {
+  for (const auto& [type, value] : from.all()) {
+    if (type == NFTA_RULE_EXPRESSIONS) {
+      into.nest(type, [&](Message& list) { copyExpressions(from.nested(type), list); });
+    } else if (isOne(type, kRule.kept)) {
+      into.put(type, value);
+    } else if (!isOne(type, kRule.told)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /// A chain on another device than the one whose rules were read.
 bool copyChain(const Attributes& from, const Table& table, Message& into) {
   const auto name = from.text(NFTA_CHAIN_NAME);
@@ -158,7 +195,7 @@ class Reader {
       return copy(from, kSet, into);
     });
     for (const std::string& set : unnamed) each(kElement, set, copyElements);
-    each(kRule, {}, [](const Attributes& from, Message& into) { return copy(from, kRule, into); });
+    each(kRule, {}, copyRule);
     MULTINET_CHECK(dumped_);
     if (!isKnown_) return std::nullopt;
     return std::move(bytes_);

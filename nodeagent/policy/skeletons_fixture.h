@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,6 +71,13 @@ class SkeletonsTest : public testing::Test {
     const Status done = socket.commit(std::move(batch));
     EXPECT_TRUE(done) << table.family << " " << table.name << ": " << done.error().message;
     EXPECT_TRUE(socket.hasTable(table.name, table.family).value());
+  }
+
+  /// Of those that this kernel has.
+  void expectTakenAndSame(const nft::Table& table) {
+    expectSame(table);
+    const std::string name = table.family + " " + table.name;
+    if (std::ranges::find(unknown_, name) == unknown_.end()) expectTaken(table);
   }
 
   Fd netns_ = netns::make().value();

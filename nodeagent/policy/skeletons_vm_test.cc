@@ -5,15 +5,12 @@ namespace multinet::agent::policing {
 namespace {
 
 TEST_F(SkeletonsTest, AnotherKernelTakesTheTablesOfPodsToo) {
-  for (const nft::Table& table : ofPods()) {
-    expectTaken(table);
-    expectSame(table);
-  }
+  for (const nft::Table& table : ofPods()) expectTakenAndSame(table);
   EXPECT_TRUE(unknown_.empty()) << unknown_.front();
 }
 
 TEST_F(SkeletonsTest, AndThoseOfNodesAreTheSameByWhoeverCommitsThem) {
-  for (const nft::Table& table : ofNodes()) expectSame(table);
+  for (const nft::Table& table : ofNodes()) expectTakenAndSame(table);
   EXPECT_TRUE(unknown_.empty()) << kLacks << unknown_.front();
 }
 

@@ -503,7 +503,8 @@ TEST_F(ClusterTest, KnowsItsZoneAndTellsThoseWhoFollowServices) {
     return anyService_[zone];
   };
   start();
-  ASSERT_TRUE(eventually([&] { return times("") > 0; })) << "it is known to be in none";
+  ASSERT_TRUE(eventually([&] { return times("") == 2; }))
+      << "that it is there, and that all are: it is known to be in none";
   label({{"topology.kubernetes.io/zone", "east"}});
   ASSERT_TRUE(eventually([&] { return times("east") > 0; }));
   label({{"another", "label"}});
