@@ -259,13 +259,17 @@ def test_networks_of_one_family_are_held_alike(
             assert yes == may, f"policy table of {one}: {source} to {target}"
 
 
+def is_enforced_in_pod(cluster: Cluster) -> bool:
+    said = told(cluster, (OURS, "a"), "net3")["policy"]
+    return (said["enforced"], said["where"], said["reason"]) == (True, "Pod", "Enforced")
+
+
 def test_a_macvlan_is_held_in_its_pods(clean: Cluster, prober: Prober) -> None:
     for name in ("a pod of the namespace", "to a pod, by the name of its port"):
         spec, allows = CASES[name]
         clean.apply(policy("p", OURS, LAN, **({"podSelector": {}} | spec)))
         expect(prober, allows, LAN)
-        said = told(clean, (OURS, "a"), "net3")["policy"]
-        assert (said["enforced"], said["where"], said["reason"]) == (True, "Pod", "Enforced"), name
+        wait_until(lambda: is_enforced_in_pod(clean), FOLLOWED_WITHIN, f"the word on {name}")
         clean.delete("podnetworkpolicy", "p", OURS)
 
 

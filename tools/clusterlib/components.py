@@ -6,6 +6,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+RARELY_COLLECTED = {"GOGC": "300"}
+"""Kubernetes' programs spend a fifth of their time on freeing memory, of which a machine has enough."""
+
 
 @dataclass(frozen=True)
 class Component:

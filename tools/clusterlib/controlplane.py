@@ -10,7 +10,7 @@ from clusterlib.addressing import (
     POD_CIDRS,
     SERVICE_CIDRS,
 )
-from clusterlib.components import Component
+from clusterlib.components import RARELY_COLLECTED, Component
 from clusterlib.gobuild import Programs
 from clusterlib.layout import TOOLS, Layout
 
@@ -24,6 +24,7 @@ def components(layout: Layout, programs: Programs, python: str, listen_fd: int) 
     """All programs of the control plane; `listen_fd` is the loopback socket of the host."""
     machine = layout.control_plane()
     environment = {"PATH": programs.path(), "HOME": "/var", "PYTHONPATH": str(TOOLS)}
+    environment |= RARELY_COLLECTED
 
     def program(name: str, options: list[str], more: str = "") -> Component:
         argv = [str(programs.kubernetes / name), *options]

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from clusterlib.addressing import CLUSTER_PREFIXES, DNS_SERVICE_V4, POD_CIDRS, NodeAddresses
-from clusterlib.components import Component
+from clusterlib.components import RARELY_COLLECTED, Component
 from clusterlib.errors import EXIT_UNUSABLE, ClusterError
 from clusterlib.gobuild import Programs
 from clusterlib.images import PAUSE
@@ -39,7 +39,7 @@ def components(
     agent: Agent | None,
 ) -> list[Component]:
     """All programs of one node; also writes their configuration."""
-    environment = {"PATH": programs.path(), "HOME": "/root"}
+    environment = {"PATH": programs.path(), "HOME": "/root"} | RARELY_COLLECTED
     _write_containerd_config(machine, programs)
     _write_cni_config(machine, addresses)
     _write_kubelet_config(layout, machine, agent)

@@ -211,8 +211,12 @@ def _add(root: str, group: dict[str, Any], found: dict[str, Place]) -> None:
 
 
 def _things(manifest: str) -> list[dict[str, Any]]:
-    document = json.loads(manifest)
-    return list(document["items"]) if document["kind"] == "List" else [document]
+    documents = map(json.loads, manifest.split("\n---\n"))
+    return [
+        thing
+        for document in documents
+        for thing in (document["items"] if document["kind"] == "List" else [document])
+    ]
 
 
 def _applied(thing: dict[str, Any]) -> dict[str, Any]:
