@@ -52,7 +52,7 @@ class Lan:
         self.cluster = cluster
 
     def run(self, pod_name: str, *command: str) -> str:
-        return self.cluster.pod_exec(NAMESPACE, pod_name, *command)
+        return self.cluster.pod_run(NAMESPACE, pod_name, *command)
 
     def told(self, pod_name: str, name: str) -> dict:
         return interface(self.cluster, NAMESPACE, pod_name, name)

@@ -25,7 +25,7 @@ def test_a_planted_slice_is_found_as_somebody_elses(
 
     def served() -> bool:
         url = f"http://{cluster.json('service', 'web', namespace)['spec']['clusterIP']}/"
-        out = cluster.pod_exec(namespace, "web-0", "timeout", "5", "wget", "-qO-", url)
+        out = cluster.pod_run(namespace, "web-0", "timeout", "5", "wget", "-qO-", url)
         return out.strip() == "web-0"
 
     cluster.wait(served, 30, "the ClusterIP to lead to its pod")

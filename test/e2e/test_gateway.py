@@ -504,7 +504,7 @@ def test_an_endpoint_that_is_not_healthy_leaves_that_service_alone(shop: Shop) -
         for one in cluster.items("pods", shop.namespace)
         if one["metadata"]["name"].startswith("web-")
     ]
-    cluster.pod_exec(shop.namespace, pods[0], "touch", "/tmp/healthz")
+    cluster.pod_run(shop.namespace, pods[0], "touch", "/tmp/healthz")
     cluster.apply(
         service("web", shop.namespace, "stage", clusterIP=None, type="NodePort", healthCheck=check)
     )
@@ -524,9 +524,9 @@ def test_an_endpoint_that_is_not_healthy_leaves_that_service_alone(shop: Shop) -
     url = f"http://{node_address(cluster, cluster.nodes[0])}:{node_port(shop, 'web')}/"
     cluster.wait(answered(lambda: page_of(shop, "asker", url)), 60, f"{url} to be served")
     assert {page_of(shop, "asker", url) for _ in range(12)} == {pods[0]}
-    cluster.pod_exec(shop.namespace, pods[1], "touch", "/tmp/healthz")
+    cluster.pod_run(shop.namespace, pods[1], "touch", "/tmp/healthz")
     cluster.wait(ready("web", 4), 30, "the other to come")
-    cluster.pod_exec(shop.namespace, pods[0], "rm", "/tmp/healthz")
+    cluster.pod_run(shop.namespace, pods[0], "rm", "/tmp/healthz")
     cluster.wait(ready("web", 2), 30, "the first to leave")
     cluster.wait(ready("all", 4), 10, "and to stay where nobody asks")
     # A policy that lets nobody in but a pod that isn't there: who asks for health still gets in.
@@ -538,7 +538,7 @@ def test_an_endpoint_that_is_not_healthy_leaves_that_service_alone(shop: Shop) -
         "the policy to be enforced",
     )
     cluster.wait(lambda: page_of(shop, "asker", url) == "timed out", 20, "clients to be kept out")
-    cluster.pod_exec(shop.namespace, pods[0], "touch", "/tmp/healthz")
+    cluster.pod_run(shop.namespace, pods[0], "touch", "/tmp/healthz")
     cluster.wait(ready("web", 4), 30, "the first to be found healthy again")
     assert page_of(shop, "asker", url) == "timed out"
 

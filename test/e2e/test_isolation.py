@@ -90,7 +90,7 @@ def test_honest_pods_notice_nothing(pods: Cluster) -> None:
     for name in ("near", "far"):
         target = who(pods, name)
         for one in (target.v4, target.v6):
-            pods.pod_exec(NAMESPACE, "thief", "ping", "-c3", "-w10", one)
+            pods.pod_run(NAMESPACE, "thief", "ping", "-c3", "-w10", one)
 
 
 def test_a_mode_that_changes_holds_on_running_pods(pods: Cluster) -> None:
@@ -159,7 +159,7 @@ def test_a_new_agent_takes_the_rules_over_as_they_are(pods: Cluster) -> None:
     told = secured(pods, "thief")
     assert (told["status"], told["reason"]) == ("True", "Enforced")
     for name in ("near", "far"):
-        pods.pod_exec(NAMESPACE, "thief", "ping", "-c1", "-w10", who(pods, name).v4)
+        pods.pod_run(NAMESPACE, "thief", "ping", "-c1", "-w10", who(pods, name).v4)
     assert table() == before
 
 
@@ -209,7 +209,7 @@ def test_a_macvlan_says_where_it_is_held_and_serves(on_a_wire: Cluster) -> None:
     for name in ("near", "far"):
         target = who(on_a_wire, name, WIRED)
         for one in (target.v4, target.v6):
-            on_a_wire.pod_exec(WIRED, "thief", "ping", "-c3", "-w10", one)
+            on_a_wire.pod_run(WIRED, "thief", "ping", "-c3", "-w10", one)
 
 
 def test_a_new_agent_takes_a_parents_rules_over(on_a_wire: Cluster) -> None:

@@ -45,10 +45,10 @@ def test_the_first_pod_of_a_node_reaches_the_others_at_its_first_try(
     deployed.wait_pod_ready("asks", namespace)
 
     def tried() -> str:
-        return deployed.pod_exec_try(namespace, "asks", "cat", "/tmp/first")[1].strip()
+        return deployed.pod_run_try(namespace, "asks", "cat", "/tmp/first")[1].strip()
 
     code = deployed.wait(tried, 10, "the first ping to end")
-    told = deployed.pod_exec(namespace, "asks", "cat", "/tmp/told")
+    told = deployed.pod_run(namespace, "asks", "cat", "/tmp/told")
     assert code == "0", told
     assert peers(deployed) == {here, there}
     assert len(links(deployed, here, uid)) == 2

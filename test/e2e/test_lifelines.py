@@ -42,7 +42,7 @@ def nft(cluster: Cluster, node: str, rules: str) -> None:
 
 def resolves(cluster: Cluster, namespace: str, name: str) -> bool:
     query = ("nslookup", "kubernetes.default.svc.cluster.local")
-    return cluster.pod_exec_try(namespace, name, *query)[0] == 0
+    return cluster.pod_run_try(namespace, name, *query)[0] == 0
 
 
 def test_a_ruleset_that_is_flushed_is_made_again_and_traffic_goes_on(
@@ -133,7 +133,7 @@ def test_two_networks_with_one_subnet_share_no_flow(
         """What the server says over a connection that lasts for three seconds."""
         script = f"nc -p 6000 -w 5 {asked} 7000 </dev/null"
         asks = by_address[name, asking]
-        return deployed.pod_exec(namespace, asks, "sh", "-c", script).strip()
+        return deployed.pod_run(namespace, asks, "sh", "-c", script).strip()
 
     with ThreadPoolExecutor(len(names)) as pool:
         assert list(pool.map(answer, names)) == list(names)

@@ -54,7 +54,7 @@ class Web:
         return found.split("/")[0]
 
     def run(self, pod: str, *command: str) -> str:
-        return self.cluster.pod_exec(self.namespace, pod, *command)
+        return self.cluster.pod_run(self.namespace, pod, *command)
 
 
 @pytest.fixture(scope="module")

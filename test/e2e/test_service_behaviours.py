@@ -178,7 +178,7 @@ def test_pods_reach_themselves_and_are_seen_as_who_they_are(shop: Shop) -> None:
 
         def seen(name: str = name, own: str = told.split("/")[0]) -> bool:
             ask = ("sh", "-c", f"nc -w 3 {who} 99 </dev/null")
-            code, out, err = cluster.pod_exec_try(namespace, name, *ask)
+            code, out, err = cluster.pod_run_try(namespace, name, *ask)
             assert out.strip() == own, f"{out} {err}, not {own}"
             return True
 

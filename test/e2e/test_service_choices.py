@@ -61,7 +61,7 @@ def test_with_an_affinity_a_pod_keeps_its_endpoint(shop: Shop) -> None:
         assert one_of(name) == had[name]
     # It goes: another, and that one from then on.
     name, gone = next(iter(had.items()))
-    cluster.pod_exec(namespace, gone, "rm", "/tmp/ready")
+    cluster.pod_run(namespace, gone, "rm", "/tmp/ready")
 
     def elsewhere() -> bool:
         got = page_of(shop, name, url)
@@ -72,7 +72,7 @@ def test_with_an_affinity_a_pod_keeps_its_endpoint(shop: Shop) -> None:
     assert one_of(name) != gone
     # Without it each endpoint is reached.
     cluster.apply(service("web", namespace, "stage", clusterIP=None))
-    cluster.pod_exec(namespace, gone, "touch", "/tmp/ready")
+    cluster.pod_run(namespace, gone, "touch", "/tmp/ready")
 
     def every() -> bool:
         seen = {page_of(shop, name, url) for _ in range(16)}
@@ -145,9 +145,9 @@ def test_clients_are_given_endpoints_of_their_zone_or_node(shop: Shop, zones: li
         assert told == (zone, {"forZones": [{"name": zone}]}), f"{name}: {told}"
 
     # Its zone has none: others.
-    cluster.pod_exec(namespace, "web-0", "rm", "/tmp/ready")
+    cluster.pod_run(namespace, "web-0", "rm", "/tmp/ready")
     expect({node: {"web-1"} for node in zones}, "the other zone's endpoint to be used")
-    cluster.pod_exec(namespace, "web-0", "touch", "/tmp/ready")
+    cluster.pod_run(namespace, "web-0", "touch", "/tmp/ready")
     expect(own, "their zone's endpoint again")
 
     # Both in one zone: all are near. On one's own node is nearer.

@@ -385,14 +385,14 @@ def test_who_does_not_answer_on_the_network_leaves_its_service(shop: Shop) -> No
     shop.wait_reason("web", "NoneReady", "Endpoints")
     assert ready_pods(shop, "plain") == pods, "who doesn't ask isn't told"
     one = min(pods)
-    cluster.pod_exec(namespace, one, "touch", "/tmp/healthz")
+    cluster.pod_run(namespace, one, "touch", "/tmp/healthz")
     wait_found(one, True)
     wait_ready({one})
     shop.wait_reason("web", "Available", "Endpoints")
     for pod in pods:
-        cluster.pod_exec(namespace, pod, "touch", "/tmp/healthz")
+        cluster.pod_run(namespace, pod, "touch", "/tmp/healthz")
     wait_ready(pods)
-    cluster.pod_exec(namespace, one, "rm", "/tmp/healthz")
+    cluster.pod_run(namespace, one, "rm", "/tmp/healthz")
     wait_ready(pods - {one})
     # Nobody asks any more: a pod that is Ready serves.
     cluster.apply(service("web", namespace, "stage"))

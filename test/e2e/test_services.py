@@ -74,7 +74,7 @@ def test_names_lead_to_the_networks_addresses(shop: Shop) -> None:
     cluster.wait_pod_ready("client", namespace)
     (there,) = shop.addresses("db-1.db-stage")
     ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {there} 8080"
-    page = cluster.pod_exec(namespace, "client", "sh", "-c", ask)
+    page = cluster.pod_run(namespace, "client", "sh", "-c", ask)
     assert page.splitlines()[-1] == "db-1", page
 
 
@@ -162,12 +162,12 @@ def test_a_pod_that_is_not_ready_has_no_name_unless_it_is_asked_for(shop: Shop) 
 
     broken = next(name for name in interface_sets(cluster, namespace) if name.startswith("web-"))
     gone = address(interface(cluster, namespace, broken, "net1"))
-    cluster.pod_exec(namespace, broken, "rm", "/tmp/ready")
+    cluster.pod_run(namespace, broken, "rm", "/tmp/ready")
     shop.expect("web", both - {gone})
     assert shop.endpoints("web")[gone] == {"ready": False, "serving": False, "terminating": False}
     assert shop.endpoints("all")[gone] == {"ready": True, "serving": False, "terminating": False}
     hold(lambda: shop.addresses("all") == both, 6, "a name of pods that aren't ready")
-    cluster.pod_exec(namespace, broken, "touch", "/tmp/ready")
+    cluster.pod_run(namespace, broken, "touch", "/tmp/ready")
     shop.expect("web", both)
 
 
@@ -433,7 +433,7 @@ def test_a_cluster_ip_leads_to_the_endpoints(shop: Shop, families: list[str]) ->
 
     # An endpoint that goes gets no more; another has all.
     gone = sorted(names)[0]
-    cluster.pod_exec(namespace, gone, "rm", "/tmp/ready")
+    cluster.pod_run(namespace, gone, "rm", "/tmp/ready")
 
     def left() -> bool:
         seen = {page_of(shop, f"client-{cluster.nodes[0]}", url) for _ in range(8)}
@@ -442,7 +442,7 @@ def test_a_cluster_ip_leads_to_the_endpoints(shop: Shop, families: list[str]) ->
 
     cluster.wait(left, 20, "the endpoint that isn't ready to be left alone")
     hold(left, 4, "what is asked of the other")
-    cluster.pod_exec(namespace, gone, "touch", "/tmp/ready")
+    cluster.pod_run(namespace, gone, "touch", "/tmp/ready")
     cluster.wait(both, 20, "both again")
 
 
@@ -515,7 +515,7 @@ def test_datagrams_to_a_cluster_ip_are_answered_by_it(shop: Shop) -> None:
     address_of_service = cluster.json("service", "dns", namespace)["spec"]["clusterIP"]
 
     def answered() -> bool:
-        _, out, err = cluster.pod_exec_try(
+        _, out, err = cluster.pod_run_try(
             namespace, "client", "nslookup", "-type=a", "nobody.", address_of_service
         )
         assert "NXDOMAIN" in out + err, out + err
@@ -560,7 +560,7 @@ def test_a_cluster_ip_goes_on_without_the_agent(shop: Shop) -> None:
     node = cluster.nodes[0]
     vip, served = served_client(shop, node, 2)
     script = "( " + COUNT.format(address=vip) + " ) >/dev/null 2>&1 &"
-    cluster.pod_exec(namespace, "client", "sh", "-c", script)
+    cluster.pod_run(namespace, "client", "sh", "-c", script)
     for _ in range(3):
         mark = len(cluster.log(node, "agent"))
         cluster.kill(node, "agent")
@@ -576,10 +576,10 @@ def test_a_cluster_ip_goes_on_without_the_agent(shop: Shop) -> None:
         assert "writes=0" in told, told
         assert "endpoints=0" not in told, told
     hold(served, 3, "what is served")
-    cluster.pod_exec(namespace, "client", "touch", "/tmp/stop")
+    cluster.pod_run(namespace, "client", "touch", "/tmp/stop")
 
     def counted() -> tuple[int, int]:
-        ok, bad = cluster.pod_exec(namespace, "client", "cat", "/tmp/counted").split()
+        ok, bad = cluster.pod_run(namespace, "client", "cat", "/tmp/counted").split()
         return int(ok), int(bad)
 
     ok, bad = cluster.wait(counted, 20, "the count")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 RARELY_COLLECTED = {"GOGC": "300"}
-"""Kubernetes' programs spend a fifth of their time on freeing memory, of which a machine has enough."""
+"""Go's programs spend time on freeing memory, of which a machine has more than of processors."""
 
 
 @dataclass(frozen=True)

@@ -192,4 +192,4 @@ class Load:
         return self.cluster.wait(counted, 20, "the count of connections")
 
     def _run(self, script: str) -> str:
-        return self.cluster.pod_exec(self.namespace, "load", "sh", "-c", script)
+        return self.cluster.pod_run(self.namespace, "load", "sh", "-c", script)

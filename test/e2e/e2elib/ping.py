@@ -36,7 +36,7 @@ class Pinger:
 
     def reaches(self, address: str, size: int = 56) -> bool:
         """One ping, with two seconds for the answer."""
-        return self.cluster.pod_exec_try(
+        return self.cluster.pod_run_try(
             self.namespace, self.pod, "ping", "-c1", "-w2", "-s", str(size), address
         )[0] == 0  # fmt: skip
 
@@ -63,4 +63,4 @@ class Pinger:
         return count(self._shell(f"{script} 2>/dev/null; cat /tmp/ping"))
 
     def _shell(self, script: str) -> str:
-        return self.cluster.pod_exec(self.namespace, self.pod, "sh", "-c", script)
+        return self.cluster.pod_run(self.namespace, self.pod, "sh", "-c", script)

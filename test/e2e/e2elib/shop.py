@@ -54,7 +54,7 @@ class Shop:
     def ask(self, name: str, kind: str = "a") -> list[str]:
         """The lines of the answer; none where the name isn't known or has none of this kind."""
         full = f"{name}.{self.namespace}.svc.cluster.local."
-        _, out, _ = self.cluster.pod_exec_try(
+        _, out, _ = self.cluster.pod_run_try(
             self.namespace, "asker", "nslookup", f"-type={kind}", full
         )
         return out.split("\n\n", 1)[-1].splitlines()  # without the server's own address
@@ -72,7 +72,7 @@ class Shop:
 
     def names_of(self, address: str) -> set[str]:
         """What an address is called (PTR)."""
-        _, out, _ = self.cluster.pod_exec_try(self.namespace, "asker", "nslookup", address)
+        _, out, _ = self.cluster.pod_run_try(self.namespace, "asker", "nslookup", address)
         return set(re.findall(r"\.arpa\s+name = (\S+?)\.?$", out, re.M))
 
     def expect(self, name: str, addresses: set[str], kind: str = "a") -> None:
@@ -130,7 +130,7 @@ class Shop:
 
 def page_of(shop: Shop, client: str, url: str) -> str:
     """The name of the pod that answered, or in lower case why none did."""
-    code, out, err = shop.cluster.pod_exec_try(
+    code, out, err = shop.cluster.pod_run_try(
         shop.namespace, client, "timeout", "5", "wget", "-qO-", url
     )
     if code == 0:

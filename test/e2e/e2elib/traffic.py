@@ -67,7 +67,7 @@ class Bystanders:
         assert sent - received <= 1, f"of {sent} pings {sent - received} weren't answered"
 
     def _run(self, script: str) -> str:
-        return self.cluster.pod_exec(self.namespace, "talks", "sh", "-c", script)
+        return self.cluster.pod_run(self.namespace, "talks", "sh", "-c", script)
 
     def _echoed(self) -> int:
         return int(self._run(_COUNT))
