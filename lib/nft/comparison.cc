@@ -33,8 +33,9 @@ Key joined(Bytes key, Bytes keyEnd, Bytes value) {
 /// Sorted; nullopt where one isn't known.
 std::optional<std::vector<Key>> keysOf(const Set& set) {
   std::vector<Key> keys;
+  const ElementFormat format(set);
   for (const std::string& element : set.elements) {
-    const auto bytes = bytesOf(set, element);
+    const auto bytes = format.bytesOf(element);
     if (!bytes) return std::nullopt;
     keys.push_back(joined(bytes->key, bytes->keyEnd, bytes->value));
   }

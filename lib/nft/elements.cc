@@ -17,37 +17,81 @@
 #include "lib/netlink/codec.h"
 
 namespace multinet::nft {
+
+enum class ElementFormat::Part : std::uint8_t {
+  Unknown,
+  Name,
+  Mark,
+  Classid,
+  Zone,
+  Protocol,
+  Mac,
+  V4,
+  V6,
+  Port,
+  Bytes
+};
+
 namespace {
+
+using Part = ElementFormat::Part;
 
 using Key = ElementBytes::Bytes;
 
 /// Of one message, whose list must stay below 64 KiB; a change of more is libnftables' matter.
 constexpr std::size_t kMost = 256;
 
-std::vector<std::string> partsOf(std::string_view text) {
-  std::vector<std::string> parts;
+/// By the names that nft has for them.
+Part partOf(std::string_view type) {
+  struct Named {
+    std::string_view name;
+    Part part;
+  };
+  static constexpr std::array<Named, 15> kNamed{{{"ifname", Part::Name},
+                                                 {"iifname", Part::Name},
+                                                 {"oifname", Part::Name},
+                                                 {"meta ibrname", Part::Name},
+                                                 {"meta obrname", Part::Name},
+                                                 {"mark", Part::Mark},
+                                                 {"classid", Part::Classid},
+                                                 {"ct zone", Part::Zone},
+                                                 {"inet_proto", Part::Protocol},
+                                                 {"ether_addr", Part::Mac},
+                                                 {"ether saddr", Part::Mac},
+                                                 {"ipv4_addr", Part::V4},
+                                                 {"ipv6_addr", Part::V6},
+                                                 {"inet_service", Part::Port},
+                                                 {"@th,64,128", Part::Bytes}}};
+  const auto* const found = std::ranges::find(kNamed, type, &Named::name);
+  return found == kNamed.end() ? Part::Unknown : found->part;
+}
+
+/// Calls with each part of a concatenation; false where a call says so.
+template <class Each>
+bool eachPart(std::string_view text, Each each) {
+  constexpr std::string_view kBetween = " . ";
   for (;;) {
-    const std::size_t end = text.find(" . ");
-    parts.emplace_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 3);
+    const std::size_t end = text.find(kBetween);
+    if (!each(text.substr(0, end))) return false;
+    if (end == std::string_view::npos) return true;
+    text.remove_prefix(end + kBetween.size());
   }
 }
 
-std::optional<Key> nameKey(const std::string& text) {
+std::optional<Key> nameKey(std::string_view text) {
   if (text.size() >= IFNAMSIZ) return std::nullopt;
   Key key(text.begin(), text.end());
   key.resize(IFNAMSIZ);
   return key;
 }
 
-std::optional<Key> macKey(const std::string& text) {
+std::optional<Key> macKey(std::string_view text) {
   const auto mac = MacAddress::parse(text);
   if (!mac) return std::nullopt;
   return Key(mac->bytes().begin(), mac->bytes().end());
 }
 
-std::optional<Key> addressKey(const std::string& text, bool isV4) {
+std::optional<Key> addressKey(std::string_view text, bool isV4) {
   const auto address = IpAddress::parse(text);
   if (!address || address->isV4() != isV4) return std::nullopt;
   const auto bytes = address->bytes();
@@ -62,7 +106,7 @@ std::optional<Number> readNumber(std::string_view text, int base = 10) {
   return number;
 }
 
-std::optional<Key> portKey(const std::string& text) {
+std::optional<Key> portKey(std::string_view text) {
   const auto number = readNumber<std::uint16_t>(text);
   if (!number) return std::nullopt;
   return Key{static_cast<std::uint8_t>(*number >> 8U), static_cast<std::uint8_t>(*number)};
@@ -103,51 +147,63 @@ std::optional<Key> bytesKey(std::string_view text) {
   return key;
 }
 
-std::optional<Key> partKey(const std::string& type, const std::string& text) {
-  if (type == "ifname" || type == "iifname" || type == "oifname") return nameKey(text);
-  if (type == "meta ibrname" || type == "meta obrname") return nameKey(text);
-  if (type == "mark") return hostKey(readNumber<std::uint32_t>(text));
-  if (type == "classid") return classidKey(text);
-  if (type == "ct zone") return hostKey(readNumber<std::uint16_t>(text));
-  if (type == "inet_proto") return hostKey(readNumber<std::uint8_t>(text));
-  if (type == "ether_addr" || type == "ether saddr") return macKey(text);
-  if (type == "ipv4_addr") return addressKey(text, true);
-  if (type == "ipv6_addr") return addressKey(text, false);
-  if (type == "inet_service") return portKey(text);
-  if (type == "@th,64,128") return bytesKey(text);
+std::optional<Key> partKey(Part part, std::string_view text) {
+  switch (part) {
+    case Part::Name:
+      return nameKey(text);
+    case Part::Mark:
+      return hostKey(readNumber<std::uint32_t>(text));
+    case Part::Classid:
+      return classidKey(text);
+    case Part::Zone:
+      return hostKey(readNumber<std::uint16_t>(text));
+    case Part::Protocol:
+      return hostKey(readNumber<std::uint8_t>(text));
+    case Part::Mac:
+      return macKey(text);
+    case Part::V4:
+      return addressKey(text, true);
+    case Part::V6:
+      return addressKey(text, false);
+    case Part::Port:
+      return portKey(text);
+    case Part::Bytes:
+      return bytesKey(text);
+    case Part::Unknown:
+      return std::nullopt;
+  }
   return std::nullopt;
 }
 
 using Ends = std::pair<Key, Key>;
 
-std::optional<Ends> endsOf(const std::string& type, const std::string& first,
-                           const std::string& last) {
-  auto begin = partKey(type, first);
-  auto end = partKey(type, last);
+std::optional<Ends> endsOf(Part part, std::string_view first, std::string_view last) {
+  auto begin = partKey(part, first);
+  auto end = partKey(part, last);
   if (!begin || !end) return std::nullopt;
   return Ends{std::move(*begin), std::move(*end)};
 }
 
 /// Of an address, a port, or a range of either, or a number that a machine has in its own order,
 /// which libnftables has rules and elements turn round where a set has intervals.
-std::optional<Ends> intervalOf(const std::string& type, const std::string& text) {
-  const bool isAddress = type == "ipv4_addr" || type == "ipv6_addr";
-  if (type == "mark" || type == "classid") {
-    auto ends = endsOf(type, text, text);
+std::optional<Ends> intervalOf(Part part, std::string_view text) {
+  const bool isAddress = part == Part::V4 || part == Part::V6;
+  if (part == Part::Mark || part == Part::Classid) {
+    auto ends = endsOf(part, text, text);
     if (!ends || std::endian::native == std::endian::big) return ends;
     std::ranges::reverse(ends->first);
     std::ranges::reverse(ends->second);
     return ends;
   }
-  if (!isAddress && type != "inet_service" && type != "inet_proto") return std::nullopt;
-  if (isAddress && text.find('/') != std::string::npos) {
+  if (!isAddress && part != Part::Port && part != Part::Protocol) return std::nullopt;
+  if (isAddress && text.find('/') != std::string_view::npos) {
     const auto prefix = IpPrefix::parse(text);
     if (!prefix) return std::nullopt;
-    return endsOf(type, prefix->first().str(), prefix->last().str());
+    return endsOf(part, prefix->first().str(), prefix->last().str());
   }
   const std::size_t dash = text.find('-');
-  if (dash == std::string::npos) return endsOf(type, text, text);
-  return endsOf(type, text.substr(0, dash), text.substr(dash + 1));
+  if (dash == std::string_view::npos) return endsOf(part, text, text);
+  return endsOf(part, text.substr(0, dash), text.substr(dash + 1));
 }
 
 void append(const Key& part, bool isPadded, Key& key) {
@@ -168,39 +224,57 @@ const std::set<std::string>& of(const Elements& elements, const Set& set) {
 
 }  // namespace
 
-std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element) {
+ElementFormat::ElementFormat(const Set& set)
+    : hasIntervals_(set.intervals),
+      value_(set.value.empty() ? std::nullopt : std::optional(partOf(set.value))) {
+  constexpr std::string_view kTypeof = "typeof ";
+  std::string_view type = set.type;
+  if (type.starts_with(kTypeof)) type.remove_prefix(kTypeof.size());
+  eachPart(type, [this](std::string_view one) {
+    parts_.push_back(partOf(one));
+    return true;
+  });
+}
+
+std::optional<ElementBytes> ElementFormat::bytesOf(std::string_view element) const {
   ElementBytes out;
-  std::string_view key = element;
-  if (!set.value.empty()) {
-    const std::size_t colon = key.rfind(" : ");
+  const bool isConcatenation = parts_.size() > 1;
+  if (hasIntervals_ && !isConcatenation) return std::nullopt;
+  if (value_) {
+    constexpr std::string_view kGives = " : ";
+    const std::size_t colon = element.rfind(kGives);
     if (colon == std::string_view::npos) return std::nullopt;
-    auto value = partKey(set.value, std::string(key.substr(colon + 3)));
+    auto value = partKey(*value_, element.substr(colon + kGives.size()));
     if (!value) return std::nullopt;
     out.value = std::move(*value);
-    key = key.substr(0, colon);
+    element = element.substr(0, colon);
   }
-  constexpr std::string_view kTypeof = "typeof ";
-  const std::string_view type = set.type;
-  const auto types = partsOf(type.starts_with(kTypeof) ? type.substr(kTypeof.size()) : type);
-  const auto texts = partsOf(key);
-  const bool isConcatenation = types.size() > 1;
-  if (types.size() != texts.size() || (set.intervals && !isConcatenation)) return std::nullopt;
-  for (std::size_t i = 0; i < types.size(); ++i) {
-    if (!set.intervals) {
-      const auto part = partKey(types[i], texts[i]);
-      if (!part) return std::nullopt;
-      append(*part, isConcatenation, out.key);
-      continue;
+  const auto put = [&](Part part, std::string_view text) {
+    if (!hasIntervals_) {
+      const auto bytes = partKey(part, text);
+      if (bytes) append(*bytes, isConcatenation, out.key);
+      return bytes.has_value();
     }
-    const auto ends = intervalOf(types[i], texts[i]);
-    if (!ends) return std::nullopt;
+    const auto ends = intervalOf(part, text);
+    if (!ends) return false;
     append(ends->first, isConcatenation, out.key);
     append(ends->second, isConcatenation, out.keyEnd);
-  }
+    return true;
+  };
+  std::size_t next = 0;
+  const bool isKnown = eachPart(element, [&](std::string_view text) {
+    return next < parts_.size() && put(parts_[next++], text);
+  });
+  if (!isKnown || next != parts_.size()) return std::nullopt;
   return out;
 }
 
+std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element) {
+  return ElementFormat(set).bytesOf(element);
+}
+
 bool putElements(ElementsOf what, const std::set<std::string>& elements, Batch& batch) {
+  const ElementFormat format(what.set);
   bool isKnown = true;
   for (auto next = elements.begin(); next != elements.end() && isKnown;) {
     netlink::Message message = nftMessage(
@@ -209,7 +283,7 @@ bool putElements(ElementsOf what, const std::set<std::string>& elements, Batch& 
     message.put(NFTA_SET_ELEM_LIST_SET, what.set.name);
     message.nest(NFTA_SET_ELEM_LIST_ELEMENTS, [&](netlink::Message& list) {
       for (std::size_t count = 0; count < kMost && next != elements.end(); ++count, ++next) {
-        const auto bytes = bytesOf(what.set, *next);
+        const auto bytes = format.bytesOf(*next);
         isKnown = bytes.has_value();
         if (!isKnown) return;
         list.nest(NFTA_LIST_ELEM, [&](netlink::Message& one) {
@@ -228,9 +302,10 @@ bool canWrite(const Tables& tables, const Elements& gone, const Elements& added)
   std::size_t count = 0;
   for (const Table* table : tables) {
     for (const Set& set : table->sets) {
+      const ElementFormat format(set);
       for (const Elements* elements : {&gone, &added}) {
         for (const std::string& element : of(*elements, set)) {
-          if (++count > kMost || !bytesOf(set, element)) return false;
+          if (++count > kMost || !format.bytesOf(element)) return false;
         }
       }
     }

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/nft/batch.h"
@@ -21,8 +22,23 @@ struct ElementBytes {
   Bytes value{};   ///< of a map: what it gives; else empty
   bool operator==(const ElementBytes&) const = default;
 };
-/// nullopt: of a type or in words that this doesn't know, and of a set whose intervals aren't
-/// within a concatenation, which the kernel has as two elements each. Pure.
+/// What the elements of a set are made of, found out once for all of them.
+class ElementFormat {
+ public:
+  enum class Part : std::uint8_t;
+
+  explicit ElementFormat(const Set& set);
+
+  /// nullopt: of a type or in words that this doesn't know, and of a set whose intervals aren't
+  /// within a concatenation, which the kernel has as two elements each. Pure.
+  [[nodiscard]] std::optional<ElementBytes> bytesOf(std::string_view element) const;
+
+ private:
+  bool hasIntervals_;
+  std::optional<Part> value_;  ///< of a map
+  std::vector<Part> parts_;
+};
+/// The same of one element.
 [[nodiscard]] std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element);
 
 /// What putElements() is about.

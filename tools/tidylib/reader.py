@@ -20,6 +20,8 @@ _INSTALL_SECONDS = 300
 _SECONDS_A_FILE = 1800  # at the lowest priority, beside everything else
 _SAY_EACH = 25
 _UNSHIPPED = ("bench", "test")
+_GENERATING = (".proto",)
+"""Headers come of these, which ninja doesn't remember with who includes them."""
 _NOT_IN_TESTS = (
     "-cppcoreguidelines-special-member-functions,-performance-inefficient-vector-operation,"
     "-bugprone-empty-catch"
@@ -35,6 +37,23 @@ def _is_shipped(path: Path) -> bool:
         not path.name.endswith(("_test.cc", "_fuzz.cc", "_bench.cc"))
         and path.relative_to(ROOT).parts[0] not in _UNSHIPPED
     )
+
+
+def _changed(since: str) -> set[Path] | None:
+    """The files that aren't as they were at a commit; None where all sources may read otherwise."""
+    changed: set[Path] = set()
+    for command in (
+        ["git", "diff", "--name-only", "--no-renames", since, "--"],
+        ["git", "ls-files", "--others", "--exclude-standard"],
+    ):
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if listed.returncode != 0:
+            return None
+        changed |= {ROOT / line for line in listed.stdout.splitlines()}
+    settings = {ROOT / ".clang-tidy", _REQUIREMENTS}
+    if changed & settings or any(path.suffix in _GENERATING for path in changed):
+        return None
+    return changed
 
 
 class Unreadable(Exception):
@@ -65,14 +84,21 @@ class Reader:
         self._place.mkdir(exist_ok=True)
         (self._place / "compile_commands.json").write_text(json.dumps([*self._commands.values()]))
 
-    def read(self, files: Sequence[Path], shipped: bool = False) -> int:
+    def read(self, files: Sequence[Path], shipped: bool = False, since: str = "") -> int:
         """How many of these sources (all or, of those, what is shipped, where none is named) don't
-        pass."""
+        pass. Those that are as they were at the commit `since` did then."""
         wanted = [self._source(file) for file in files] or sorted(self._commands)
         wanted = [path for path in wanted if not shipped or _is_shipped(path)]
-        program = self._install()
         checks = (ROOT / ".clang-tidy").read_text() + _REQUIREMENTS.read_text()
         headers = self._headers()
+        changed = _changed(since) if since else None
+        if changed is not None:
+            every = len(wanted)
+            wanted = [path for path in wanted if changed & set(headers.get(path, changed))]
+            self._progress.say(f"tidy: {len(wanted)} of {every} sources changed since {since[:12]}")
+        if not wanted:
+            return 0
+        program = self._install()
         keys = {
             path: self._passed.key(
                 {"command": self._commands[path]["command"], "checks": checks},
