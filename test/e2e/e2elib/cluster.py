@@ -21,6 +21,17 @@ from e2elib.waiting import wait_until  # noqa: E402
 Value = TypeVar("Value")
 COMMAND_SECONDS = 60
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Services are translated where a control group of pods says so.
+_ENTER = """
+group=$(sed -n s/^0:://p "/proc/$1/cgroup")
+for root in /sys/fs/cgroup/unified /sys/fs/cgroup; do
+  procs=$root$group/cgroup.procs
+  if [ -e "$procs" ]; then echo $$ >"$procs" && break; fi
+done
+target=$1
+shift
+exec nsenter --target="$target" --mount --uts --ipc --net --pid -- "$@"
+"""
 _TASKS = "/run/containerd/io.containerd.runtime.v2.task/k8s.io"
 AGENT_SOCKET = node_parts.AGENT_SOCKET
 RUNTIME_SOCKET = node_parts.RUNTIME_SOCKET
@@ -182,14 +193,14 @@ class Cluster:
         return out
 
     def pod_run_try(self, namespace: str, pod: str, *command: str) -> tuple[int, str, str]:
-        """In the namespaces of a pod's first container, as its root with all rights, past API server,
+        """In the namespaces and the group of a pod's first container, as its root with all rights, past API server,
         kubelet and runtime: for who asks often and isn't about them."""
         place = self._process(namespace, pod)
         if place is None:
             return self.pod_exec_try(namespace, pod, *command)
         node, pid = place
-        enter = ("nsenter", f"--target={pid}", "--mount", "--uts", "--ipc", "--net", "--pid", "--")
-        return self.node_exec_try(node, *enter, "env", "-i", f"PATH={_PATH}", "HOME=/", *command)
+        environment = ("env", "-i", f"PATH={_PATH}", "HOME=/")
+        return self.node_exec_try(node, "sh", "-c", _ENTER, "sh", str(pid), *environment, *command)
 
     def _process(self, namespace: str, pod: str) -> tuple[str, int] | None:
         """Where it runs, and its first container's process there; None where it doesn't run."""
