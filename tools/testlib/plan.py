@@ -28,11 +28,11 @@ class Run:
         return f"{self.tree}/{self.label}"
 
 
-# What `cmake --build` is asked for. Each test is built and run once: what needs no kernel and no
-# cluster under sanitizers, the rest as it ships.
+# What `cmake --build` is asked for. Under sanitizers are who handles bytes, memory and threads for the
+# others: cmake/Room.cmake.
 TARGETS = {
-    "release": ("programs", "netns_tests", "vm_tests", "project_tests", "bench/all"),
-    "asan": ("unit_tests", "fault_tests", "fuzz_tests"),
+    "release": ("all",),
+    "asan": ("sanitized_tests", "fuzz_tests"),
     "tsan": ("lib_async_test", "lib_kube_test", "nodeagent_sandbox_test"),
 }
 
@@ -43,12 +43,14 @@ FAULTS = min(JOBS, 2)
 # what is built beside the clusters.
 RUNS = (
     Run("release", "project"),
+    # CRI is compared with the modules that the cluster's parts are built of.
+    Run("release", "unit", needs_parts=True),
     Run("release", "netns"),
     Run("release", "vm"),
+    Run("release", "fault", jobs=FAULTS),
     Run("release", "e2e", jobs=CLUSTERS, needs_parts=True, mostly_waits=True),
-    Run("asan", "tidy", times_nothing=True),
-    # CRI is compared with the modules that the cluster's parts are built of.
-    Run("asan", "unit", needs_parts=True),
+    Run("release", "tidy", times_nothing=True),
+    Run("asan", "unit"),
     Run("asan", "fault", jobs=FAULTS),
     Run("asan", "fuzz"),
     Run("tsan", "unit", only="^(lib_async|lib_kube|nodeagent_sandbox)_test"),
