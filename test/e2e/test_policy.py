@@ -82,6 +82,11 @@ def told(cluster: Cluster, who: Who, link: str = "net1") -> dict[str, Any]:
     return interface(cluster, who[0], who[1], link)
 
 
+def is_enforced(cluster: Cluster, link: str, where: str) -> bool:
+    said = told(cluster, (OURS, "a"), link)["policy"]
+    return (said["enforced"], said["where"], said["reason"]) == (True, where, "Enforced")
+
+
 @pytest.fixture(scope="module")
 def prober(pods: Cluster) -> Iterator[Prober]:
     with probing(pods, PODS) as made:
@@ -227,8 +232,7 @@ def test_other_networks_are_as_they_were_and_a_policy_that_goes_is_gone(
     clean.apply(policy("p", OURS, TUNNEL, podSelector={}, ingress=[]))
     expect(prober, to_ours(lambda *_: False))
     expect(prober, lambda *_: True, BRIDGE)
-    said = told(clean, (OURS, "a"))["policy"]
-    assert (said["enforced"], said["where"], said["reason"]) == (True, "Node", "Enforced")
+    wait_until(lambda: is_enforced(clean, "net1", "Node"), FOLLOWED_WITHIN, "the word on it")
     assert "policy" not in told(clean, (OURS, "a"), "net2")
     clean.delete("podnetworkpolicy", "p", OURS)
     expect(prober, lambda *_: True)
@@ -259,17 +263,14 @@ def test_networks_of_one_family_are_held_alike(
             assert yes == may, f"policy table of {one}: {source} to {target}"
 
 
-def is_enforced_in_pod(cluster: Cluster) -> bool:
-    said = told(cluster, (OURS, "a"), "net3")["policy"]
-    return (said["enforced"], said["where"], said["reason"]) == (True, "Pod", "Enforced")
-
-
 def test_a_macvlan_is_held_in_its_pods(clean: Cluster, prober: Prober) -> None:
     for name in ("a pod of the namespace", "to a pod, by the name of its port"):
         spec, allows = CASES[name]
         clean.apply(policy("p", OURS, LAN, **({"podSelector": {}} | spec)))
         expect(prober, allows, LAN)
-        wait_until(lambda: is_enforced_in_pod(clean), FOLLOWED_WITHIN, f"the word on {name}")
+        wait_until(
+            lambda: is_enforced(clean, "net3", "Pod"), FOLLOWED_WITHIN, f"the word on {name}"
+        )
         clean.delete("podnetworkpolicy", "p", OURS)
 
 

@@ -56,6 +56,21 @@ def _changed(since: str) -> set[Path] | None:
     return changed
 
 
+def _readers(
+    sources: Sequence[Path], changed: set[Path], headers: dict[Path, list[Path]]
+) -> list[Path]:
+    """The sources that changed, and for each header that did one that includes it, its own first."""
+    chosen = {path for path in sources if path in changed or path not in headers}
+    for header in sorted(changed):
+        includes = [path for path in sources if header in headers.get(path, ())]
+        own = [path for path in includes if path == header.with_suffix(".cc")]
+        if not chosen & set(includes):
+            chosen.update((own or includes)[:1])
+        else:
+            chosen.update(own)
+    return sorted(chosen)
+
+
 class Unreadable(Exception):
     """Why no source could be read, and what to do."""
 
@@ -86,7 +101,7 @@ class Reader:
 
     def read(self, files: Sequence[Path], shipped: bool = False, since: str = "") -> int:
         """How many of these sources (all or, of those, what is shipped, where none is named) don't
-        pass. Those that are as they were at the commit `since` did then."""
+        pass. Of what is as it was at the commit `since`, that is known."""
         wanted = [self._source(file) for file in files] or sorted(self._commands)
         wanted = [path for path in wanted if not shipped or _is_shipped(path)]
         checks = (ROOT / ".clang-tidy").read_text() + _REQUIREMENTS.read_text()
@@ -94,8 +109,10 @@ class Reader:
         changed = _changed(since) if since else None
         if changed is not None:
             every = len(wanted)
-            wanted = [path for path in wanted if changed & set(headers.get(path, changed))]
-            self._progress.say(f"tidy: {len(wanted)} of {every} sources changed since {since[:12]}")
+            wanted = _readers(wanted, changed, headers)
+            self._progress.say(
+                f"tidy: {len(wanted)} of {every} tell what changed since {since[:12]}"
+            )
         if not wanted:
             return 0
         program = self._install()
