@@ -232,7 +232,7 @@ def test_other_networks_are_as_they_were_and_a_policy_that_goes_is_gone(
     clean.apply(policy("p", OURS, TUNNEL, podSelector={}, ingress=[]))
     expect(prober, to_ours(lambda *_: False))
     expect(prober, lambda *_: True, BRIDGE)
-    wait_until(lambda: is_enforced(clean, "net1", "Node"), FOLLOWED_WITHIN, "the word on it")
+    clean.wait(lambda: is_enforced(clean, "net1", "Node"), FOLLOWED_WITHIN, "the word on it")
     assert "policy" not in told(clean, (OURS, "a"), "net2")
     clean.delete("podnetworkpolicy", "p", OURS)
     expect(prober, lambda *_: True)
@@ -268,7 +268,7 @@ def test_a_macvlan_is_held_in_its_pods(clean: Cluster, prober: Prober) -> None:
         spec, allows = CASES[name]
         clean.apply(policy("p", OURS, LAN, **({"podSelector": {}} | spec)))
         expect(prober, allows, LAN)
-        wait_until(
+        clean.wait(
             lambda: is_enforced(clean, "net3", "Pod"), FOLLOWED_WITHIN, f"the word on {name}"
         )
         clean.delete("podnetworkpolicy", "p", OURS)

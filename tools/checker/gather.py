@@ -73,12 +73,17 @@ for netns in $({NAMESPACES}) /proc/self/ns/net; do
 done
 true
 """
+# All at once, the first twice so that there are always several; one may end in between.
 _SANDBOXES = """
-for id in $(crictl pods -q); do
-  crictl inspectp -o go-template --template \
-    '{{.status.id}} {{.status.metadata.uid}} {{.status.state}} {{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}' \
-    "$id" && echo
-done
+ids=$(crictl pods -q)
+[ -n "$ids" ] || exit 0
+one='{{.status.id}} {{.status.metadata.uid}} {{.status.state}} {{range .info.runtimeSpec.linux.namespaces}}{{if eq .type "network"}}{{.path}}{{end}}{{end}}{{println}}'
+inspect() { crictl inspectp -o go-template --template "$@"; }
+if all=$(inspect "{{range .}}$one{{end}}" $ids ${ids%%[[:space:]]*}); then
+  echo "$all" | sort -u
+else
+  for id in $ids; do inspect "$one" "$id"; done
+fi
 true
 """
 
