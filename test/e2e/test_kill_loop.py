@@ -122,7 +122,7 @@ class Lives:
             )
         )
         self._nudge_until(lambda: self._ready(names), names, f"pods {names} to be Ready")
-        assert_clean(self.cluster)
+        assert_clean(self.cluster, history=False)
         where = ("-n", self.namespace, "--grace-period=1", "--wait=false")
         self.cluster.kubectl("delete", "pod", *names, *where)
         self._nudge_until(lambda: self._gone(names), names, f"pods {names} to be gone")
