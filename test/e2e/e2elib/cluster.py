@@ -200,7 +200,10 @@ class Cluster:
             return self.pod_exec_try(namespace, pod, *command)
         node, pid = place
         environment = ("env", "-i", f"PATH={_PATH}", "HOME=/")
-        return self.node_exec_try(node, "sh", "-c", _ENTER, "sh", str(pid), *environment, *command)
+        code, out, err = self.node_exec_try(
+            node, "sh", "-c", _ENTER, "sh", str(pid), *environment, *command
+        )
+        return 128 - code if code < 0 else code, out, err  # a signal's, as a shell tells it
 
     def _process(self, namespace: str, pod: str) -> tuple[str, int] | None:
         """Where it runs, and its first container's process there; None where it doesn't run."""
