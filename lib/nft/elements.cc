@@ -263,7 +263,10 @@ std::optional<ElementBytes> ElementFormat::bytesOf(std::string_view element) con
   };
   std::size_t next = 0;
   const bool isKnown = eachPart(element, [&](std::string_view text) {
-    return next < parts_.size() && put(parts_[next++], text);
+    if (next == parts_.size()) return false;
+    const Part part = parts_[next];
+    ++next;
+    return put(part, text);
   });
   if (!isKnown || next != parts_.size()) return std::nullopt;
   return out;

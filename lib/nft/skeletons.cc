@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "lib/base/log.h"
@@ -103,7 +104,7 @@ void copyExpressions(const Attributes& from, Message& into) {
       continue;
     }
     into.nest(type, [&](Message& one) {
-      one.put(NFTA_EXPR_NAME, std::string("dynset"));
+      one.put(NFTA_EXPR_NAME, std::string_view("dynset"));
       one.nest(NFTA_EXPR_DATA,
                [&](Message& data) { copyDynset(expression->nested(NFTA_EXPR_DATA), data); });
     });

@@ -190,8 +190,9 @@ class Reader:
     def _read(self, program: Path, path: Path) -> str:
         """What was found there; nothing where all is well."""
         command = [str(program), "--quiet", "-p", str(self._place), str(path)]
-        # g++'s own warnings, where its commands are used.
+        # g++'s own warnings, where its commands are used, and what cmake/Compiler.cmake tells clang.
         command.append("--extra-arg=-Wno-unknown-warning-option")
+        command.append("--extra-arg=-Wno-deprecated-declarations")
         if not _is_shipped(path):
             command.append(f"--checks={_NOT_IN_TESTS}")
         try:
