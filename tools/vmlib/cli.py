@@ -126,7 +126,11 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
     made, packed = _prepare(options, scratch, job)
     fault = None
     try:
-        made.run(options.seconds)
+        try:
+            made.run(options.seconds)
+        except machine.Stuck as error:
+            print(f"tools/vm: once more, since {error}", flush=True)
+            made.run(options.seconds)
     except ClusterError as error:
         fault = error
     outcomes = gtest.read_results(made.results, tests, options.test_seconds)

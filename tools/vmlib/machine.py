@@ -30,8 +30,15 @@ _SPLAT = re.compile(
     r"^(?!vm: ).*\b(?:BUG|WARNING|INFO: rcu\w* .*stalls?|unregister_netdevice: waiting)\b.*",
     re.MULTILINE,
 )
+# Returned to again and again: the translator kept an instruction that the kernel has since replaced
+# (jump labels, text_poke_bp), and both processors wait there for each other.
+_STUCK = re.compile(r"RIP: 0010:asm_exc_int3\+")
 _TIME = re.compile(r"^\[ *\d+\.\d+\] ", re.MULTILINE)
 _PR_SET_PDEATHSIG = 1
+
+
+class Stuck(ClusterError):
+    """An emulated machine that its emulator keeps from going on; another try doesn't meet the same."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Machine:
         """Boots, and comes back when the machine has ended itself.
 
         Raises ClusterError with the end of the console when it doesn't come up, hangs, or its kernel
-        panics.
+        panics; Stuck where the emulator is why.
         """
         for file in (self.console, self.results):
             file.write_bytes(b"")
@@ -91,6 +98,8 @@ class Machine:
         while not _ended(qemu):
             elapsed = time.monotonic() - begin
             up = up or self.up()
+            if emulated() and _STUCK.search(self.said()):
+                raise Stuck(f"the emulator holds the virtual machine up; {self.tail()}")
             if elapsed > seconds or (not up and elapsed > BOOT_SECONDS):
                 self._raise_if_panicked()
                 what = "ended" if up else "booted"
