@@ -32,7 +32,7 @@ class Run:
 TARGETS = {
     "release": ("all",),
     "asan": ("sanitized_tests", "fuzz_tests"),
-    "tsan": ("lib_async_test", "lib_kube_test", "nodeagent_sandbox_test"),
+    "tsan": ("lib_async_test", "lib_kube_test"),
 }
 
 # Tests of time and of kills mostly wait; two at once leave each of them a processor.
@@ -52,7 +52,7 @@ RUNS = (
     Run("asan", "unit"),
     Run("asan", "fault", jobs=FAULTS),
     Run("asan", "fuzz"),
-    Run("tsan", "unit", only="^(lib_async|lib_kube|nodeagent_sandbox)_test"),
+    Run("tsan", "unit", only="^(lib_async|lib_kube)_test"),
 )
 
 
