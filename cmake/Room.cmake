@@ -14,13 +14,12 @@
 # FUZZ_SOURCES and FUZZ_DEPS are all that the fuzzers need, where the room stands on many others.
 include(GoogleTest)
 
-# `cmake --build <tree> --target unit_tests` builds what one label runs, and no more; `programs` is
-# what ships. The label project is of tests that no room has: tools, structure, the package.
+# `cmake --build <tree> --target unit_tests` builds what one label runs, and no more. The label project
+# is of tests that no room has: tools, structure, the package.
 # `sanitized` are unit and fault tests of who handles bytes, memory and threads for the others: lib/.
 foreach(label unit netns fault fuzz vm project sanitized)
   add_custom_target(${label}_tests)
 endforeach()
-add_custom_target(programs)
 
 function(multinet_target_of path variable)
   string(REPLACE "/" "_" target "${path}")
@@ -163,6 +162,5 @@ function(multinet_program name source)
     multinet_target_of("${dependency}" dependency_target)
     target_link_libraries(${name} PRIVATE ${dependency_target})
   endforeach()
-  add_dependencies(programs ${name})
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()

@@ -272,10 +272,6 @@ std::optional<ElementBytes> ElementFormat::bytesOf(std::string_view element) con
   return out;
 }
 
-std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element) {
-  return ElementFormat(set).bytesOf(element);
-}
-
 bool putElements(ElementsOf what, const std::set<std::string>& elements, Batch& batch) {
   const ElementFormat format(what.set);
   bool isKnown = true;

@@ -38,8 +38,6 @@ class ElementFormat {
   std::optional<Part> value_;  ///< of a map
   std::vector<Part> parts_;
 };
-/// The same of one element.
-[[nodiscard]] std::optional<ElementBytes> bytesOf(const Set& set, const std::string& element);
 
 /// What putElements() is about.
 struct ElementsOf {
@@ -47,7 +45,7 @@ struct ElementsOf {
   const Table& table;
   const Set& set;
 };
-/// False where bytesOf() doesn't know one of them: the batch is of no use then.
+/// False where ElementFormat doesn't know one of them: the batch is of no use then.
 [[nodiscard]] bool putElements(ElementsOf what, const std::set<std::string>& elements,
                                Batch& batch);
 /// Whether changeOf() knows these sets' types and elements, and they are few enough for one

@@ -33,12 +33,12 @@ const std::string kPeers = R"({"concat":["10.0.0.2",4799]},{"concat":["10.0.0.1"
 using Bytes = ElementBytes::Bytes;
 
 std::optional<ElementBytes> bytesOf(const std::string& type, const std::string& element) {
-  return nft::bytesOf(Set{"set", type, {}}, element);
+  return ElementFormat(Set{"set", type, {}}).bytesOf(element);
 }
 std::optional<ElementBytes> intervalOf(const std::string& type, const std::string& element) {
   Set set{"set", type, {}};
   set.intervals = true;
-  return nft::bytesOf(set, element);
+  return ElementFormat(set).bytesOf(element);
 }
 
 TEST(Nft, AnElementsKeyIsAsTheKernelComparesIt) {
@@ -58,7 +58,7 @@ TEST(Nft, AnElementsKeyIsAsTheKernelComparesIt) {
 TEST(Nft, WhatAMapGivesFollowsItsKey) {
   Set set{"classes", "mark . ipv4_addr", {}};
   set.value = "mark";
-  const auto element = nft::bytesOf(set, "2147483649 . 10.0.0.1 : 7");
+  const auto element = ElementFormat(set).bytesOf("2147483649 . 10.0.0.1 : 7");
   ASSERT_TRUE(element);
   EXPECT_EQ(element->key.size(), 8U);
   std::uint32_t mark = 0;
@@ -67,13 +67,13 @@ TEST(Nft, WhatAMapGivesFollowsItsKey) {
   ASSERT_EQ(element->value.size(), sizeof mark);
   std::memcpy(&mark, element->value.data(), sizeof mark);
   EXPECT_EQ(mark, 7U);
-  EXPECT_FALSE(nft::bytesOf(set, "1 . 10.0.0.1"));
-  EXPECT_FALSE(nft::bytesOf(set, "1 . 10.0.0.1 : x"));
+  EXPECT_FALSE(ElementFormat(set).bytesOf("1 . 10.0.0.1"));
+  EXPECT_FALSE(ElementFormat(set).bytesOf("1 . 10.0.0.1 : x"));
   set.value = "classid";
-  EXPECT_EQ(nft::bytesOf(set, "1 . 10.0.0.1 : 1:ff")->value.size(), 4U);
-  EXPECT_FALSE(nft::bytesOf(set, "1 . 10.0.0.1 : 1"));
+  EXPECT_EQ(ElementFormat(set).bytesOf("1 . 10.0.0.1 : 1:ff")->value.size(), 4U);
+  EXPECT_FALSE(ElementFormat(set).bytesOf("1 . 10.0.0.1 : 1"));
   set.value = "ct zone";
-  EXPECT_EQ(nft::bytesOf(set, "1 . 10.0.0.1 : 9")->value.size(), 2U);
+  EXPECT_EQ(ElementFormat(set).bytesOf("1 . 10.0.0.1 : 9")->value.size(), 2U);
 }
 
 TEST(Nft, AnIntervalHasTwoKeys) {

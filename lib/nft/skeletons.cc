@@ -75,16 +75,26 @@ constexpr Kind kRule{NFT_MSG_GETRULE,
                      {NFTA_RULE_TABLE, NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_USERDATA},
                      {NFTA_RULE_HANDLE, NFTA_RULE_POSITION, NFTA_RULE_PAD}};
 
-/// False where there is something that isn't known.
-bool copy(const Attributes& from, const Kind& kind, Message& into) {
+/// With `otherwise` for what is nested in one attribute; false where there is something that isn't
+/// known.
+template <class Otherwise>
+bool copyBut(const Attributes& from, const Kind& kind, std::uint16_t one, Otherwise otherwise,
+             Message& into) {
   for (const auto& [type, value] : from.all()) {
-    if (isOne(type, kind.kept)) {
+    if (type == one) {
+      if (!otherwise(from.nested(type))) return false;
+    } else if (isOne(type, kind.kept)) {
       into.put(type, value);
     } else if (!isOne(type, kind.told)) {
       return false;
     }
   }
   return true;
+}
+
+bool copy(const Attributes& from, const Kind& kind, Message& into) {
+  constexpr std::uint16_t kNone = 0;
+  return copyBut(from, kind, kNone, [](const Attributes&) { return false; }, into);
 }
 
 /// The kernel tells that elements which a rule puts in stay for no certain time, and refuses to be
@@ -112,16 +122,11 @@ void copyExpressions(const Attributes& from, Message& into) {
 }
 
 bool copyRule(const Attributes& from, Message& into) {
-  for (const auto& [type, value] : from.all()) {
-    if (type == NFTA_RULE_EXPRESSIONS) {
-      into.nest(type, [&](Message& list) { copyExpressions(from.nested(type), list); });
-    } else if (isOne(type, kRule.kept)) {
-      into.put(type, value);
-    } else if (!isOne(type, kRule.told)) {
-      return false;
-    }
-  }
-  return true;
+  const auto expressions = [&](const Attributes& nested) {
+    into.nest(NFTA_RULE_EXPRESSIONS, [&](Message& list) { copyExpressions(nested, list); });
+    return true;
+  };
+  return copyBut(from, kRule, NFTA_RULE_EXPRESSIONS, expressions, into);
 }
 
 /// A chain on another device than the one whose rules were read.
@@ -131,23 +136,18 @@ bool copyChain(const Attributes& from, const Table& table, Message& into) {
       std::ranges::find_if(table.chains, [&](const Chain& one) { return one.name == name; });
   if (chain == table.chains.end()) return false;
   if (chain->device.empty()) return copy(from, kChain, into);
-  for (const auto& [type, value] : from.all()) {
-    if (type != NFTA_CHAIN_HOOK) {
-      if (isOne(type, kChain.kept)) into.put(type, value);
-      if (!isOne(type, kChain.kept) && !isOne(type, kChain.told)) return false;
-      continue;
-    }
-    const Attributes hook = from.nested(type);
-    const auto number = hook.find(NFTA_HOOK_HOOKNUM);
-    const auto priority = hook.find(NFTA_HOOK_PRIORITY);
+  const auto hook = [&](const Attributes& nested) {
+    const auto number = nested.find(NFTA_HOOK_HOOKNUM);
+    const auto priority = nested.find(NFTA_HOOK_PRIORITY);
     if (!number || !priority) return false;
-    into.nest(type, [&](Message& nest) {
+    into.nest(NFTA_CHAIN_HOOK, [&](Message& nest) {
       nest.put(NFTA_HOOK_HOOKNUM, *number);
       nest.put(NFTA_HOOK_PRIORITY, *priority);
       nest.put(NFTA_HOOK_DEV, chain->device);
     });
-  }
-  return true;
+    return true;
+  };
+  return copyBut(from, kChain, NFTA_CHAIN_HOOK, hook, into);
 }
 
 /// Elements of sets that rules have within them, which have no name of their own.

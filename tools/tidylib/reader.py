@@ -64,10 +64,7 @@ def _readers(
     for header in sorted(changed):
         includes = [path for path in sources if header in headers.get(path, ())]
         own = [path for path in includes if path == header.with_suffix(".cc")]
-        if not chosen & set(includes):
-            chosen.update((own or includes)[:1])
-        else:
-            chosen.update(own)
+        chosen.update(own or ([] if chosen & set(includes) else includes[:1]))
     return sorted(chosen)
 
 
