@@ -82,7 +82,7 @@ def reached(shop: Shop, client: str, url: str) -> Callable[[set[str]], None]:
 
     def expected(wanted: set[str]) -> None:
         def right() -> bool:
-            got = {page_of(shop, client, url) for _ in range(12 if len(wanted) > 1 else 4)}
+            got = {page_of(shop, client, url) for _ in range(24 if wanted else 4)}
             if not wanted:
                 assert all("refused" in one for one in got), got
             else:

@@ -123,7 +123,7 @@ def test_clients_are_given_endpoints_of_their_zone_or_node(shop: Shop, zones: li
         }
 
     def reached(node: str) -> set[str]:
-        return {page_of(shop, f"client-{node}", url) for _ in range(12)}
+        return {page_of(shop, f"client-{node}", url) for _ in range(24)}
 
     def expect(wanted: dict[str, set[str]], why: str) -> None:
         def right() -> bool:

@@ -62,7 +62,7 @@ def running(cluster: Cluster, log: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        process.terminate()
-        process.wait(30)
+        process.kill()  # asked to end it may wait 30 s for its own parts, and has nothing to hand back
+        process.wait(10)
         cluster.delete("namespace", SYSTEM)
         cluster.kubectl("delete", "-f", kinds)
