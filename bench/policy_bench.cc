@@ -395,15 +395,25 @@ Status measureNft(const Arguments& arguments, const std::string& name, unsigned 
   return {};
 }
 
-/// A new pod without an end on the node.
+Result<agent::attach::PodPort> newPod(const std::string& name) {
+  MULTINET_TRY(auto netns, netns::make());
+  return agent::attach::PodPort{name, "net1", kNetwork,
+                                std::make_shared<const Fd>(std::move(netns))};
+}
+
+/// A new pod without an end on the node, beside one that has its rules: as on a node, the kernel's
+/// hooks are in use already and it changes none of its own code.
 Status measureInPods(const Arguments& arguments) {
   agent::policing::PodGuards guards({}, kSystemClock);
+  const Policed few = wanted(1, 1);
+  MULTINET_TRY(const auto standing, newPod("standing"));
+  const auto other = guards.commit(NetworkUid("other"), few.program, nullptr,
+                                   {.pods = {{few.ports.begin()->first, standing}}});
+  if (!other.empty()) return fail(other.begin()->second);
   for (const unsigned peers : {10U, 1000U}) {
     const Policed all = wanted(1, peers);
     for (int round = -kWarmUp; round < std::min(arguments.rounds, 40); ++round) {
-      MULTINET_TRY(auto netns, netns::make());
-      const agent::attach::PodPort port{"pod " + std::to_string(round), "net1", kNetwork,
-                                        std::make_shared<const Fd>(std::move(netns))};
+      MULTINET_TRY(const auto port, newPod("pod " + std::to_string(round)));
       const auto begin = Steady::now();
       const auto refused = guards.commit(kNetwork, all.program, nullptr,
                                          {.pods = {{all.ports.begin()->first, port}}});
