@@ -1,6 +1,7 @@
 #include "nodeagent/policy/policing.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "lib/api/net_admin.h"
 #include "lib/base/log.h"
@@ -128,9 +129,7 @@ void Policing::takeInbox() {
       Network& network = networks_[plan.networkUid];
       network.name = plan.network.str();
       if (isEndKnown(plan)) network.bridge = parentOf(plan.link);
-      // One whose links are about to be made is held before that, and its network with it.
-      const bool isYetToBeHeld = one.ours && attach::isCovered(plan);
-      network.dirty = network.dirty || (isOther && !isYetToBeHeld);
+      network.dirty = network.dirty || (isOther && !isYetToBeHeld(member, plan));
     }
     if (one.done) waiting_.push_back({intent, now + options_.joinPatience, std::move(*one.done)});
   }
@@ -196,8 +195,9 @@ const Policing::Member* Policing::mayHave(const At& at) const {
 }
 
 void Policing::refresh() {
-  std::map<std::string_view, const std::shared_ptr<const k8s::Pod>*> pods;
   const auto all = caches_.pods();
+  std::unordered_map<std::string_view, const std::shared_ptr<const k8s::Pod>*> pods;
+  pods.reserve(all.size());
   for (const auto& pod : all) pods.emplace(pod->metadata.uid, &pod);
   std::set<std::string> spaces;
   for (auto& [intent, member] : members_) {
@@ -230,7 +230,14 @@ void Policing::readPod(Member& member, const std::shared_ptr<const k8s::Pod>& po
   member.who = std::move(who);
   member.undoer = std::move(undoer);
   member.as.clear();
-  dirtyOf(member);
+  for (const InterfacePlan& plan : member.pod.interfaces) {
+    if (!isYetToBeHeld(member, plan)) networks_[plan.networkUid].dirty = true;
+  }
+}
+
+/// Its network is committed with it right before its link is made, and not earlier.
+bool Policing::isYetToBeHeld(const Member& member, const InterfacePlan& plan) {
+  return member.ours && attach::isCovered(plan) && !member.ends.contains(plan.name.str());
 }
 
 policy::Pod& Policing::podOn(Member& member, const InterfacePlan& plan) {

@@ -237,6 +237,7 @@ class Policing final : public attach::Policies {
   void work();
   void takeInbox();
   void refresh();
+  [[nodiscard]] static bool isYetToBeHeld(const Member& member, const InterfacePlan& plan);
   void readPod(Member& member, const std::shared_ptr<const k8s::Pod>& pod);
   [[nodiscard]] static policy::Pod& podOn(Member& member, const InterfacePlan& plan);
   [[nodiscard]] bool readPolicies(const std::string& space, BootTime now);
