@@ -35,6 +35,7 @@
 #include "nodeagent/isolation/port_guard.h"
 #include "nodeagent/policy/guard.h"
 #include "nodeagent/policy/pod_guards.h"
+#include "nodeagent/policy/tracking.h"
 
 namespace multinet::bench {
 namespace {
@@ -54,6 +55,7 @@ constexpr std::uint16_t kPort = 7777;
 const NetworkUid kNetwork("bench");
 const char* const kBridge = "br-bench";
 /// Where no sender is held to a share of the table of flows.
+const std::string kTracking = "tracking alone";
 const std::string kNoShares = "100 peers, no shares";
 constexpr unsigned kLoaded = 10'000;  ///< peers of what is measured with one number of them
 constexpr policy::Number kSubject = 1;
@@ -117,6 +119,21 @@ class Site {
   [[nodiscard]] const Fd& pod(unsigned number) const { return pods_.at(number - 1); }
   [[nodiscard]] const Fd& netns() const { return *netns_; }
   [[nodiscard]] PolicyGuard& policies() { return *policies_; }
+  /// Has the kernel track connections on the bridge, with no rule but one that needs it.
+  Status track() {
+    MULTINET_TRY(const auto scope, netns::Scope::enter(*netns_));
+    MULTINET_TRY(auto committer, nft::Committer::open());
+    MULTINET_TRY(auto links, netlink::Socket::open());
+    const bool isOfBridges =
+        agent::policing::findTracking(committer) == agent::policing::Tracking::Bridge;
+    const std::string family = isOfBridges ? "bridge" : "inet";
+    MULTINET_CHECK(
+        committer.commit("add table " + family + " alone\nadd chain " + family +
+                         " alone seen { type filter hook prerouting priority 0; }\nadd rule " +
+                         family + " alone seen ct state invalid drop\n"));
+    if (isOfBridges) return {};
+    return agent::policing::setTracked(links, kBridge, netlink::CallsInet::Yes);
+  }
   /// Another agent's guard in place of this one, which keeps what is of links that are there.
   Status restart() {
     {
@@ -474,6 +491,7 @@ Status measureAll(const Arguments& arguments) {
   MULTINET_CHECK(measureMemory());
   std::vector<Contender> contenders;
   for (const auto& [name, peers] : {std::pair<std::string, unsigned>{"port security", 0U},
+                                    {kTracking, 0U},
                                     {kNoShares, 100U},
                                     {"100 peers", 100U},
                                     {"10000 peers", 10'000U},
@@ -486,6 +504,7 @@ Status measureAll(const Arguments& arguments) {
       MULTINET_CHECK(site->policies().commit(kNetwork, kBridge, wanted(kPorts, peers)));
       print(name, "first commit", 0, milliseconds(Steady::now() - begin));
     }
+    if (name == kTracking) MULTINET_CHECK(site->track());
     contenders.push_back({name, peers, std::move(site)});
   }
   MULTINET_CHECK(measureTrips(arguments, contenders));

@@ -16,6 +16,7 @@ from clusterlib.errors import ClusterError
 _ROUND_TRIPS = 2000
 _TRACKED_AT_MOST, _GROWTH_AT_MOST = 1.20, 1.02
 _NONE, _FEW = "port security", "100 peers"
+_TRACKING = "tracking alone"  # by the kernel, beside port security
 _NO_SHARES = "100 peers, no shares"  # of the table of flows
 _CONNECTIONS = 500
 _SHARES_AT_MOST = 1.05
@@ -53,9 +54,8 @@ def rows_of(samples: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 def _trips(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
     text = f"{_ROUND_TRIPS} trips"
-    none, few = took["round trips", _NONE], took["round trips", _FEW]
-    tracked = Comparison(_NONE, "x", factor(few, none), _TRACKED_AT_MOST)
-    rows = [Row("PO", f"{text}: {_NONE}", none), Row("PO", f"{text}: {_FEW}", few, [tracked])]
+    none, alone, few = (took["round trips", case] for case in (_NONE, _TRACKING, _FEW))
+    rows = _tracked(text, none, alone, few)
     for case in _MANY:
         many = took["round trips", case]
         growth = Comparison(_FEW, "x", factor(many, few), _GROWTH_AT_MOST)
@@ -65,12 +65,26 @@ def _trips(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
 
 def _connections(took: Mapping[tuple[str, str], list[float]]) -> list[Row]:
     text = f"{_CONNECTIONS} connections"
-    none, free, few = (took["connections", case] for case in (_NONE, _NO_SHARES, _FEW))
+    cases = (_NONE, _TRACKING, _NO_SHARES, _FEW)
+    none, alone, free, few = (took["connections", case] for case in cases)
     cost = Comparison(_NO_SHARES, "x", factor(few, free), _SHARES_AT_MOST)
+    return [Row("PO", f"{text}: {_NO_SHARES}", free), *_tracked(text, none, alone, few, cost)]
+
+
+def _tracked(
+    text: str,
+    none: Sequence[float],
+    alone: Sequence[float],
+    few: Sequence[float],
+    *more: Comparison,
+) -> list[Row]:
+    """Policies keep state, of which the kernel's part is told apart."""
+    bar = Comparison(_NONE, "x", factor(few, none), _TRACKED_AT_MOST)
+    bars = [bar, Comparison(_TRACKING, "x", factor(few, alone)), *more]
     return [
         Row("PO", f"{text}: {_NONE}", none),
-        Row("PO", f"{text}: {_NO_SHARES}", free),
-        Row("PO", f"{text}: {_FEW}", few, [cost]),
+        Row("PO", f"{text}: {_TRACKING}", alone, [Comparison(_NONE, "x", factor(alone, none))]),
+        Row("PO", f"{text}: {_FEW}", few, bars),
     ]
 
 

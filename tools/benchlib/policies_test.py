@@ -16,9 +16,11 @@ _CASES = ("100 peers", "10000 peers", "100000 peers")
 
 
 def samples() -> list[dict[str, object]]:
-    trips = {"port security": 4.0, "100 peers": 5.0, "10000 peers": 5.0, "100000 peers": 10.0}
+    trips = {"port security": 4.0, "tracking alone": 4.0, "100 peers": 5.0, "10000 peers": 5.0}
+    trips["100000 peers"] = 10.0
     all_of = [("round trips", case, took) for case, took in trips.items()]
-    connections = {"port security": 4.0, "100 peers, no shares": 5.0, "100 peers": 6.0}
+    connections = {"port security": 4.0, "tracking alone": 5.0, "100 peers, no shares": 5.0}
+    connections["100 peers"] = 6.0
     all_of += [("connections", case, took) for case, took in connections.items()]
     changes = ("first commit", "peer more", "peer less", "peer more, by nft", "attach")
     all_of += [(what, case, 1.0) for case in _CASES for what in changes]
@@ -32,19 +34,22 @@ def samples() -> list[dict[str, object]]:
 
 def test_few_peers_are_compared_with_none_and_many_with_few() -> None:
     rows = rows_of(samples())
-    ratios = {row.what: [one.estimate.median for one in row.comparisons] for row in rows[:4]}
+    ratios = {row.what: [one.estimate.median for one in row.comparisons] for row in rows[:5]}
     assert ratios == {
         "2000 trips: port security": [],
-        "2000 trips: 100 peers": [1.25],
+        "2000 trips: tracking alone": [1.0],
+        "2000 trips: 100 peers": [1.25, 1.25],
         "2000 trips: 10000 peers": [1.0],
         "2000 trips: 100000 peers": [2.0],
     }
-    assert len(rows) == 4 + 3 + 15 + 10
+    assert len(rows) == 5 + 4 + 15 + 10
 
 
-def test_connections_are_compared_with_those_of_senders_without_a_share() -> None:
+def test_connections_are_compared_with_none_with_tracking_and_with_senders_without_a_share() -> (
+    None
+):
     (few,) = [row for row in rows_of(samples()) if row.what == "500 connections: 100 peers"]
-    assert [one.estimate.median for one in few.comparisons] == [1.2]
+    assert [one.estimate.median for one in few.comparisons] == [1.5, 1.2, 1.2]
 
 
 def test_bars_are_told_to_be_missed_or_met() -> None:
