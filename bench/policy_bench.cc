@@ -352,8 +352,11 @@ Status measureChanges(const Arguments& arguments, const Contender& contender) {
   return {};
 }
 
-/// Attaches while somebody commits 200,000 elements in the node's own namespace.
+/// Attaches, some hundred a second, while somebody commits 200,000 elements in the node's own
+/// namespace. One after the other they would leave him no time.
 Status measureBeside(const Arguments& arguments, const Contender& contender) {
+  constexpr auto kBetween = std::chrono::milliseconds(2);
+  constexpr int kCommits = 10;
   PolicyNode node(contender.site->policies(), kPorts, contender.peers);
   MULTINET_CHECK(node.begin());
   std::atomic<bool> ends{false};
@@ -366,10 +369,11 @@ Status measureBeside(const Arguments& arguments, const Contender& contender) {
     ended = true;
   });
   Status done;
-  for (int round = 0; done && !ended && (round < arguments.rounds || commits < 2); ++round) {
+  for (int round = 0; done && !ended && (round < arguments.rounds || commits < kCommits); ++round) {
     const auto took = node.attach();
     done = took ? node.detach() : fail(took.error());
     if (took) print(contender.name, "attach beside 200000 elements", round, *took);
+    std::this_thread::sleep_for(kBetween);
   }
   ends = true;
   other.join();
