@@ -16,6 +16,10 @@ std::string Arguments::value(const std::string& flag) const {
   return has(flag) ? values.at(flag).back() : "";
 }
 
+std::vector<std::string> Arguments::all(const std::string& flag) const {
+  return has(flag) ? values.at(flag) : std::vector<std::string>();
+}
+
 Status Call::open() {
   if (client_ != nullptr) return {};
   kube::ClientOptions options;
@@ -31,6 +35,11 @@ Status Call::open() {
   if (config.asUser.empty() && !config.asGroup.empty()) {
     return fail(Code::InvalidArgument, "InvalidCommandLine",
                 "flag --as-group needs --as: a group alone is nobody");
+  }
+  if (arguments_.all("as-group").size() > 1) {
+    return fail(Code::InvalidArgument, "InvalidCommandLine",
+                "flag --as-group: one group can be asked as, not " +
+                    std::to_string(arguments_.all("as-group").size()));
   }
   contextNamespace_ = config.nameSpace;
   MULTINET_TRY(client_, kube::connect(config, options));

@@ -29,6 +29,8 @@ struct Arguments {
   [[nodiscard]] bool has(const std::string& flag) const;
   /// The last one given; empty: none.
   [[nodiscard]] std::string value(const std::string& flag) const;
+  /// All that were given, in their order.
+  [[nodiscard]] std::vector<std::string> all(const std::string& flag) const;
 };
 
 /// Where words go. References outlive the call.

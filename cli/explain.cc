@@ -1,56 +1,47 @@
 #include "cli/explain.h"
 
-#include <yaml-cpp/yaml.h>
+#include <nlohmann/json.hpp>
 
 namespace multinet::cli {
 namespace {
 
+using nlohmann::json;
+
 constexpr auto kRequestKey = "multinet.dev/networks";
 
-std::string text(const YAML::Node& node, const char* key) {
-  if (!node.IsMap() || !node[key] || !node[key].IsScalar()) return {};
-  return node[key].Scalar();
-}
-
-YAML::Node child(const YAML::Node& node, const char* key) {
-  return node.IsMap() && node[key] ? YAML::Node(node[key]) : YAML::Node();
+json child(const json& object, const char* key) {
+  return object.is_object() ? object.value(key, json()) : json();
 }
 
 /// Where an object keeps its pod: itself, `spec.template`, or a CronJob's job's.
-YAML::Node podOf(const YAML::Node& object) {
-  if (text(object, "kind") == "Pod") return object;
-  const auto spec = child(object, "spec");
-  if (child(spec, "template").IsMap()) return child(spec, "template");
+json podOf(const json& object) {
+  if (scalarAt(object, "kind") == "Pod") return object;
+  const json spec = child(object, "spec");
+  if (child(spec, "template").is_object()) return child(spec, "template");
   return child(child(child(spec, "jobTemplate"), "spec"), "template");
 }
 
-void readObject(const YAML::Node& object, const std::string& nameSpace,
-                std::vector<ManifestPod>& pods) {
-  if (!object.IsMap()) return;
-  if (child(object, "items").IsSequence()) {
-    for (const auto& item : child(object, "items")) readObject(item, nameSpace, pods);
-    return;
-  }
-  const auto pod = podOf(object);
-  if (!pod.IsMap()) return;
-  const auto metadata = child(object, "metadata");
+void readObject(const json& object, const std::string& nameSpace, std::vector<ManifestPod>& pods) {
+  const json pod = podOf(object);
+  if (!pod.is_object()) return;
+  const json metadata = child(object, "metadata");
   ManifestPod found;
-  found.subject.namespaceName = text(metadata, "namespace");
+  found.subject.namespaceName = scalarAt(metadata, "namespace");
   if (found.subject.namespaceName.empty()) found.subject.namespaceName = nameSpace;
-  found.title =
-      text(object, "kind") + " " + found.subject.namespaceName + "/" + text(metadata, "name");
-  found.subject.hostNetwork = text(child(pod, "spec"), "hostNetwork") == "true";
-  const auto annotations = child(child(pod, "metadata"), "annotations");
-  if (annotations.IsMap() && annotations[kRequestKey]) {
-    found.subject.request = text(annotations, kRequestKey);
+  found.title = scalarAt(object, "kind") + " " + found.subject.namespaceName + "/" +
+                scalarAt(metadata, "name");
+  found.subject.hostNetwork = scalarAt(child(pod, "spec"), "hostNetwork") == "true";
+  const json annotations = child(child(pod, "metadata"), "annotations");
+  if (annotations.contains(kRequestKey)) {
+    found.subject.request = scalarAt(annotations, kRequestKey);
   }
-  if (annotations.IsMap() && annotations[api::kSelectedAnnotation]) {
-    found.selected = text(annotations, api::kSelectedAnnotation);
+  if (annotations.contains(api::kSelectedAnnotation)) {
+    found.selected = scalarAt(annotations, api::kSelectedAnnotation);
   }
-  const auto labels = child(child(pod, "metadata"), "labels");
-  if (labels.IsMap()) {
-    for (const auto& label : labels) {
-      if (label.second.IsScalar()) found.labels[label.first.Scalar()] = label.second.Scalar();
+  const json labels = child(child(pod, "metadata"), "labels");
+  if (labels.is_object()) {
+    for (const auto& [name, value] : labels.items()) {
+      if (value.is_primitive()) found.labels[name] = scalarAt(labels, name.c_str());
     }
   }
   pods.push_back(std::move(found));
@@ -71,16 +62,10 @@ std::string describeInterface(const api::ResolvedInterface& interface) {
 
 }  // namespace
 
-Result<std::vector<ManifestPod>> readManifest(std::string_view text, const std::string& nameSpace) {
+Result<std::vector<ManifestPod>> podsIn(const std::vector<Written>& objects,
+                                        const std::string& nameSpace) {
   std::vector<ManifestPod> pods;
-  try {
-    for (const auto& document : YAML::LoadAll(std::string(text))) {
-      readObject(document, nameSpace, pods);
-    }
-  } catch (const YAML::Exception& error) {
-    return fail(Code::InvalidArgument, "InvalidYAML",
-                std::string("read manifest: ") + error.what());
-  }
+  for (const Written& one : objects) readObject(one.object, nameSpace, pods);
   if (pods.empty()) {
     return fail(Code::InvalidArgument, "NoPods",
                 "read manifest: nothing in it makes pods: give a Pod, or a workload with a pod "

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/manifest.h"
 #include "lib/api/resolve.h"
 #include "lib/api/selection.h"
 
@@ -24,10 +25,10 @@ api::Selection chooseFor(ManifestPod& pod,
                          const std::vector<api::PodNetworkAttachment>& attachments,
                          const api::Catalog& catalog);
 
-/// All pods of a YAML or JSON text with any number of documents. `nameSpace` is for objects that
-/// name none. InvalidArgument: not YAML, or nothing in it makes pods.
-[[nodiscard]] Result<std::vector<ManifestPod>> readManifest(std::string_view text,
-                                                            const std::string& nameSpace);
+/// All pods that a manifest's objects make. `nameSpace` is for objects that name none.
+/// InvalidArgument: nothing in it makes pods.
+[[nodiscard]] Result<std::vector<ManifestPod>> podsIn(const std::vector<Written>& objects,
+                                                      const std::string& nameSpace);
 
 /// For people: each interface, or each refusal with its path and remedy.
 [[nodiscard]] std::string describeExplanation(const ManifestPod& pod,

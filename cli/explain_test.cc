@@ -7,8 +7,13 @@
 namespace multinet::cli {
 namespace {
 
-TEST(ReadManifest, FindsPodsWhereverWorkloadsKeepThem) {
-  const auto pods = readManifest(R"(
+Result<std::vector<ManifestPod>> podsOf(std::string_view text, const std::string& nameSpace) {
+  MULTINET_TRY(const auto objects, readObjects(text, "pods.yaml"));
+  return podsIn(objects, nameSpace);
+}
+
+TEST(PodsIn, FindsPodsWhereverWorkloadsKeepThem) {
+  const auto pods = podsOf(R"(
 kind: Pod
 metadata: {name: p, namespace: team-a, annotations: {multinet.dev/networks: blue}}
 spec: {hostNetwork: true}
@@ -24,7 +29,7 @@ spec: {jobTemplate: {spec: {template: {spec: {}}}}}
 kind: List
 items: [{kind: Pod, metadata: {name: q}}, {kind: ConfigMap, metadata: {name: no}}]
 )",
-                                 "shop");
+                           "shop");
   ASSERT_TRUE(pods.has_value()) << pods.error().message;
   ASSERT_EQ(pods->size(), 4U);
   EXPECT_EQ(pods->at(0).title, "Pod team-a/p");
@@ -36,16 +41,15 @@ items: [{kind: Pod, metadata: {name: q}}, {kind: ConfigMap, metadata: {name: no}
   EXPECT_EQ(pods->at(3).title, "Pod shop/q");
 }
 
-TEST(ReadManifest, SaysWhatItCantRead) {
-  EXPECT_EQ(readManifest("a: [", "x").error().reason, "InvalidYAML");
-  EXPECT_EQ(readManifest("kind: ConfigMap", "x").error().reason, "NoPods");
-  EXPECT_EQ(readManifest("", "x").error().reason, "NoPods");
-  EXPECT_EQ(readManifest("- 1\n- {a: b}", "x").error().reason, "NoPods");
+TEST(PodsIn, SaysWhatItCantRead) {
+  EXPECT_EQ(podsOf("a: [", "x").error().reason, "InvalidYAML");
+  EXPECT_EQ(podsOf("kind: ConfigMap", "x").error().reason, "NoPods");
+  EXPECT_EQ(podsOf("", "x").error().reason, "NoPods");
 }
 
 TEST(DescribeExplanation, NamesTheRefusalOfAnUnknownNetwork) {
-  const auto pods = readManifest(
-      "kind: Pod\nmetadata: {name: p, annotations: {multinet.dev/networks: nope}}", "shop");
+  const auto pods =
+      podsOf("kind: Pod\nmetadata: {name: p, annotations: {multinet.dev/networks: nope}}", "shop");
   ASSERT_TRUE(pods.has_value());
   const ListedCatalog catalog({}, {}, {{"shop", {}}});
   const auto text = describeExplanation(pods->at(0), api::explain(pods->at(0).subject, catalog));
@@ -54,7 +58,7 @@ TEST(DescribeExplanation, NamesTheRefusalOfAnUnknownNetwork) {
 }
 
 TEST(DescribeExplanation, SaysThatNothingWasAskedFor) {
-  const auto pods = readManifest("kind: Pod\nmetadata: {name: p}", "shop");
+  const auto pods = podsOf("kind: Pod\nmetadata: {name: p}", "shop");
   ASSERT_TRUE(pods.has_value());
   const ListedCatalog catalog({}, {}, {});
   EXPECT_EQ(describeExplanation(pods->at(0), api::explain(pods->at(0).subject, catalog)),
@@ -63,7 +67,7 @@ TEST(DescribeExplanation, SaysThatNothingWasAskedFor) {
 }
 
 TEST(ChooseFor, TellsWhatAWorkloadsPodsGetByTheirLabels) {
-  const auto pods = readManifest(R"(
+  const auto pods = podsOf(R"(
 kind: Deployment
 metadata: {name: web}
 spec: {template: {metadata: {labels: {app: web, tier: "1"}}, spec: {}}}
@@ -72,7 +76,7 @@ kind: DaemonSet
 metadata: {name: host}
 spec: {template: {metadata: {labels: {app: web}}, spec: {hostNetwork: true}}}
 )",
-                                 "shop");
+                           "shop");
   ASSERT_TRUE(pods.has_value());
   auto attachment = api::testing::goodAttachment("web-blue", "blue");
   attachment.metadata.nameSpace = "shop";

@@ -6,7 +6,6 @@
 #include "cli/objects.h"
 #include "cli/verb.h"
 #include "lib/api/names.h"
-#include "lib/base/fd.h"
 
 namespace multinet::cli {
 namespace {
@@ -14,7 +13,9 @@ namespace {
 using nlohmann::json;
 
 constexpr std::array kFlags = {
-    Flag{"filename", 'f', "FILE", "Manifest; - for standard input", Names::Files}, kNamespace};
+    Flag{"filename", 'f', "FILE", "Manifest; - for standard input; may be given several times",
+         Names::Files},
+    kNamespace};
 constexpr std::array kExamples = {
     Example{"kubectl multinet explain -f pod.yaml", "before it is applied"},
     Example{"helm template shop ./chart | kubectl multinet explain -f -", "of all workloads"}};
@@ -189,17 +190,16 @@ Result<int> explainPod(Call& call, const NamedCatalog& catalog, const ManifestPo
 }
 
 Result<int> run(Call& call) {
-  const auto file = call.arguments().value("filename");
-  if (file.empty()) {
+  if (!call.arguments().has("filename")) {
     return fail(Code::InvalidArgument, "InvalidCommandLine",
                 "explain needs a manifest: kubectl multinet explain -f FILE");
   }
-  MULTINET_TRY(const auto text, readFile(file == "-" ? "/dev/stdin" : file));
+  MULTINET_TRY(const auto objects, readManifests(call.arguments().all("filename")));
   MULTINET_TRY(const auto nameSpace, call.nameSpace());
-  MULTINET_TRY(const auto manifest, readManifest(text, nameSpace));
+  MULTINET_TRY(const auto pods, podsIn(objects, nameSpace));
   const NamedCatalog catalog(call);
   int code = kDone;
-  for (const auto& pod : manifest) {
+  for (const auto& pod : pods) {
     MULTINET_TRY(const int one, explainPod(call, catalog, pod));
     code = std::max(code, one);
   }

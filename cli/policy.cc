@@ -69,6 +69,7 @@ Cell cellOf(const std::optional<Reach>& reach) {
 Result<std::vector<const policy::Pod*>> podsOn(const policy::World& world,
                                                const policy::Network& network,
                                                const std::string& nameSpace, std::size_t most) {
+  const std::string kind = most == kMostInTable ? "a table" : "a document";
   std::vector<const policy::Pod*> pods;
   for (const auto& pod : world.pods) {
     const auto* interface = pod.on(network.name);
@@ -81,10 +82,13 @@ Result<std::vector<const policy::Pod*>> podsOn(const policy::World& world,
                 "no pod" + where + " has an address on network " + network.name);
   }
   if (pods.size() > most) {
-    return fail(Code::OutOfRange, "TooMany",
-                std::to_string(pods.size()) + " pods" + where + " are on network " + network.name +
-                    ", too many for a table; write -n for one namespace, or ask for a pair by "
-                    "policy explain");
+    return fail(
+        Code::OutOfRange, "TooMany",
+        std::to_string(pods.size()) + " pods" + where + " are on network " + network.name +
+            ", more than the " + std::to_string(most) + " of " + kind +
+            "; write -n for one namespace, or ask for a pair by policy explain" +
+            (most < kMostInDocument ? ", or -o json, which takes " + std::to_string(kMostInDocument)
+                                    : ""));
   }
   std::ranges::sort(pods, {}, &policy::Pod::key);
   return pods;
@@ -178,22 +182,6 @@ std::string reasonOf(const policy::Decision& decision, const std::string& direct
   return "";
 }
 
-Result<Endpoint> endpointOf(const std::string& text, const std::string& nameSpace,
-                            const policy::World& world, const std::string& network) {
-  if (const auto address = IpAddress::parse(text)) return Endpoint{text, {*address}};
-  const auto slash = text.find('/');
-  const policy::PodKey key{slash == std::string::npos ? nameSpace : text.substr(0, slash),
-                           slash == std::string::npos ? text : text.substr(slash + 1)};
-  const auto* pod = world.find(key);
-  const auto* interface = pod == nullptr ? nullptr : pod->on(network);
-  if (interface == nullptr || interface->addresses.empty()) {
-    return fail(Code::NotFound, "NotFound",
-                "\"" + printable(text) + "\" is neither an address nor a pod with one on network " +
-                    network + "; write NAMESPACE/POD, or an address");
-  }
-  return Endpoint{key.str(), interface->addresses};
-}
-
 std::string Service::str() const {
   return protocol ? std::string(k8s::spell(*protocol)) + " " + std::to_string(port) : "ICMP";
 }
@@ -208,6 +196,11 @@ Result<Service> serviceOf(const std::string& protocol, const std::string& port) 
   if (!known) {
     return fail(Code::InvalidArgument, "InvalidCommandLine",
                 "flag --protocol \"" + printable(protocol) + "\": must be TCP, UDP, SCTP or ICMP");
+  }
+  if (port.empty()) {
+    return fail(Code::InvalidArgument, "InvalidCommandLine",
+                "flag --port is missing: write the receiver's port, 1 to 65535; ICMP alone has "
+                "none");
   }
   Service out{known, 0};
   const char* end = port.data() + port.size();

@@ -16,10 +16,6 @@ struct Endpoint {
   std::string title;                 ///< `shop/web`, or the address
   std::vector<IpAddress> addresses;  ///< on the network, at most one a family counts
 };
-/// `text` is an address, or a pod as NAME or NAMESPACE/NAME. NotFound: no such pod with an address
-/// on the network.
-[[nodiscard]] Result<Endpoint> endpointOf(const std::string& text, const std::string& nameSpace,
-                                          const policy::World& world, const std::string& network);
 
 /// `80`, or nothing but a protocol: `TCP`, `UDP`, `SCTP`, `ICMP`.
 struct Service {
@@ -29,7 +25,8 @@ struct Service {
   /// `TCP 80`, `ICMP`
   [[nodiscard]] std::string str() const;
 };
-/// An empty protocol is TCP. InvalidArgument: ICMP with a port, others without one, no port.
+/// An empty protocol is TCP. InvalidArgument: ICMP with a port, others without one, no port's
+/// number.
 [[nodiscard]] Result<Service> serviceOf(const std::string& protocol, const std::string& port);
 
 /// Why a direction is allowed or denied, as half a sentence. `direction`: egress, ingress.

@@ -1,7 +1,5 @@
 #include "cli/policy_manifest.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -10,6 +8,7 @@
 #include "cli/output.h"
 #include "lib/api/cluster_policy.h"
 #include "lib/api/describe.h"
+#include "lib/api/names.h"
 #include "lib/api/network_peer.h"
 #include "lib/api/node_network_set.h"
 #include "lib/api/pod_network_attachment.h"
@@ -23,25 +22,6 @@ namespace {
 
 using nlohmann::json;
 
-/// As the API server would be sent it: plain numbers and booleans typed, what is quoted text.
-json toJson(const YAML::Node& node) {
-  if (node.IsMap()) {
-    json out = json::object();
-    for (const auto& member : node) out[member.first.Scalar()] = toJson(member.second);
-    return out;
-  }
-  if (node.IsSequence()) {
-    json out = json::array();
-    for (const auto& item : node) out.push_back(toJson(item));
-    return out;
-  }
-  if (!node.IsScalar()) return nullptr;
-  if (node.Tag() == "!") return node.Scalar();
-  if (node.Scalar() == "~" || node.Scalar() == "null") return nullptr;
-  const auto typed = json::parse(node.Scalar(), nullptr, false);
-  return typed.is_number() || typed.is_boolean() ? typed : json(node.Scalar());
-}
-
 /// The first field below `spec` that the kind doesn't have, by its path.
 template <class P>
 class UnknownField {
@@ -50,6 +30,7 @@ class UnknownField {
     for (const auto& property : k8s::outline<P>()) {
       known_.insert(property.path);
       if (property.type == "map") maps_.insert(property.path);
+      if (property.type == "array") lists_.insert(property.path);
     }
   }
 
@@ -61,6 +42,10 @@ class UnknownField {
         MULTINET_CHECK(check(value[i], at, kind + "[]"));
       }
       return {};
+    }
+    if (value.is_object() && lists_.contains(kind)) {
+      return fail(Code::InvalidArgument, "NotAList",
+                  path + ": must be a list, is a map; begin each of its entries with \"- \"");
     }
     if (!value.is_object() || maps_.contains(kind)) return {};
     for (const auto& [name, inside] : value.items()) {
@@ -89,7 +74,52 @@ class UnknownField {
 
   std::set<std::string> known_;
   std::set<std::string> maps_;
+  std::set<std::string> lists_;
 };
+
+/// A misspelt namespace would be the context's.
+Status checkMetadata(const json& object) {
+  static const std::vector<std::string> kKnown = {"name",
+                                                  "namespace",
+                                                  "labels",
+                                                  "annotations",
+                                                  "generateName",
+                                                  "uid",
+                                                  "resourceVersion",
+                                                  "generation",
+                                                  "selfLink",
+                                                  "creationTimestamp",
+                                                  "managedFields",
+                                                  "deletionTimestamp",
+                                                  "finalizers",
+                                                  "ownerReferences",
+                                                  "deletionGracePeriodSeconds"};
+  const json metadata = object.value("metadata", json());
+  if (!metadata.is_object()) return {};  // the decoder's affair
+  for (const auto& [name, value] : metadata.items()) {
+    if (std::ranges::find(kKnown, name) != kKnown.end()) continue;
+    return fail(
+        Code::InvalidArgument, "UnknownField",
+        "metadata: there is no field \"" + printable(name) + "\"" + didYouMean(name, kKnown));
+  }
+  return {};
+}
+
+Status checkName(const k8s::ObjectMeta& metadata) {
+  if (metadata.name.empty()) {
+    return fail(Code::InvalidArgument, "NameMissing", "metadata.name: is missing");
+  }
+  if (!api::isDnsSubdomain(metadata.name)) {
+    return fail(Code::InvalidArgument, "IllegalName",
+                "metadata.name: \"" + printable(metadata.name) +
+                    "\" can be no object's: use lower-case letters, digits, \"-\" and \".\", a "
+                    "letter or digit at both ends");
+  }
+  if (metadata.nameSpace.empty() || api::isDnsLabel(metadata.nameSpace)) return {};
+  return fail(Code::InvalidArgument, "IllegalName",
+              "metadata.namespace: \"" + printable(metadata.nameSpace) +
+                  "\" can be no namespace's: use lower-case letters, digits and \"-\"");
+}
 
 template <class P>
 Result<P> readPolicy(const json& object, const std::string& nameSpace) {
@@ -97,28 +127,31 @@ Result<P> readPolicy(const json& object, const std::string& nameSpace) {
   const auto& kind = k8s::KindTraits<P>::kKind;
   const auto version = object.value("apiVersion", json());
   if (version != kind.apiVersion()) {
+    const std::string is = version.is_null() ? "missing" : toJsonText(version);
     return fail(Code::InvalidArgument, "WrongVersion",
-                "apiVersion: is " + version.dump() + ", must be \"" + kind.apiVersion() + "\"");
+                "apiVersion: is " + is + ", must be \"" + kind.apiVersion() + "\"");
   }
+  MULTINET_CHECK(checkMetadata(object));
   for (const auto& [name, value] : object.items()) {
     if (name == "apiVersion" || name == "kind" || name == "metadata") continue;
+    if (name == "status") continue;  // what was got out of a cluster has it; the server drops it
     if (name != "spec") {
       return fail(Code::InvalidArgument, "UnknownField",
                   "there is no field \"" + printable(name) + "\"" + didYouMean(name, {"spec"}));
     }
     MULTINET_CHECK(kFields.check(value, name, name));
   }
+  json asApplied = object;
+  asApplied.erase("status");
   // Bytes that are no UTF-8 are in no object: what they are in is found wrong.
-  const std::string text = object.dump(-1, ' ', false, json::error_handler_t::replace);
+  const std::string text = asApplied.dump(-1, ' ', false, json::error_handler_t::replace);
   MULTINET_TRY(auto policy, k8s::decodeText<P>(text));
   if (kind.scope == k8s::Scope::Cluster) {
     policy.metadata.nameSpace.clear();
   } else if (policy.metadata.nameSpace.empty()) {
     policy.metadata.nameSpace = nameSpace;
   }
-  if (policy.metadata.name.empty()) {
-    return fail(Code::InvalidArgument, "NameMissing", "metadata.name: is missing");
-  }
+  MULTINET_CHECK(checkName(policy.metadata));
   if (const auto report = api::validate(policy); !report.ok()) {
     return fail(api::toError(report.violations));
   }
@@ -158,19 +191,6 @@ Status checkOther(const json& object) {
               "kind: multinet.dev has no \"" + printable(name) + "\"" + didYouMean(name, kKinds));
 }
 
-Status flatten(const json& object, std::vector<json>& out) {
-  if (!object.is_object()) return {};
-  if (const auto items = object.find("items"); items != object.end() && items->is_array()) {
-    for (const auto& item : *items) MULTINET_CHECK(flatten(item, out));
-    return {};
-  }
-  if (isOf<api::PodNetworkPolicy>(object) || isOf<api::ClusterPodNetworkPolicy>(object)) {
-    out.push_back(object);
-    return {};
-  }
-  return checkOther(object);
-}
-
 json nameIn(const json& object) {
   const auto metadata = object.find("metadata");
   const bool isThere = metadata != object.end() && metadata->is_object();
@@ -178,10 +198,11 @@ json nameIn(const json& object) {
 }
 
 template <class P>
-Status add(const json& object, const std::string& nameSpace, std::vector<P>& out) {
+Status add(const Written& written, const std::string& nameSpace, std::vector<P>& out) {
+  const json& object = written.object;
   const json name = nameIn(object);
-  const std::string title =
-      std::string(k8s::KindTraits<P>::kKind.kind) + " " + printable(name.is_string() ? name : "");
+  const std::string title = written.place + ": " + std::string(k8s::KindTraits<P>::kKind.kind) +
+                            " " + printable(name.is_string() ? name : "");
   auto policy = readPolicy<P>(object, nameSpace);
   if (!policy) return fail(policy.error().within(title));
   const bool isTwice = std::ranges::any_of(out, [&](const P& one) {
@@ -199,27 +220,30 @@ Status add(const json& object, const std::string& nameSpace, std::vector<P>& out
 
 }  // namespace
 
-Result<PolicyManifest> readPolicies(std::string_view text, const std::string& nameSpace) {
-  std::vector<json> objects;
-  try {
-    for (const auto& document : YAML::LoadAll(std::string(text))) {
-      MULTINET_CHECK(flatten(toJson(document), objects));
-    }
-  } catch (const YAML::Exception& error) {
-    return fail(Code::InvalidArgument, "InvalidYAML",
-                std::string("read manifest: ") + error.what());
-  }
+Result<PolicyManifest> policiesIn(const std::vector<Written>& objects,
+                                  const std::string& nameSpace) {
   PolicyManifest out;
-  for (const auto& object : objects) {
-    MULTINET_CHECK(isOf<api::PodNetworkPolicy>(object)
-                       ? add(object, nameSpace, out.policies)
-                       : add(object, nameSpace, out.clusterPolicies));
+  std::set<std::string> others;
+  for (const Written& one : objects) {
+    if (isOf<api::PodNetworkPolicy>(one.object)) {
+      MULTINET_CHECK(add(one, nameSpace, out.policies));
+    } else if (isOf<api::ClusterPodNetworkPolicy>(one.object)) {
+      MULTINET_CHECK(add(one, nameSpace, out.clusterPolicies));
+    } else {
+      if (const Status other = checkOther(one.object); !other) {
+        return fail(other.error().within(one.place));
+      }
+      others.insert(scalarAt(one.object, "kind"));
+    }
   }
-  if (objects.empty()) {
-    return fail(Code::InvalidArgument, "NoPolicies",
-                "read manifest: no PodNetworkPolicy and no ClusterPodNetworkPolicy is in it");
+  if (!out.policies.empty() || !out.clusterPolicies.empty()) return out;
+  std::string found;
+  for (const auto& kind : others) found += (found.empty() ? "; what is: " : ", ") + printable(kind);
+  if (others.contains("NetworkPolicy") || others.contains("ClusterNetworkPolicy")) {
+    found += ". Those of Kubernetes are about eth0: of a network write a PodNetworkPolicy";
   }
-  return out;
+  return fail(Code::InvalidArgument, "NoPolicies",
+              "read manifest: no PodNetworkPolicy and no ClusterPodNetworkPolicy is in it" + found);
 }
 
 }  // namespace multinet::cli

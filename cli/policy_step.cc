@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/policy.h"
+#include "lib/api/spelling.h"
 
 namespace multinet::cli {
 namespace {
@@ -32,6 +33,18 @@ std::string words(const policy::Verdict& verdict, const policy::Network& network
     return egress + "; " + ingress;
   }
   return verdict.egress.allowed ? ingress : egress;
+}
+
+/// The question as one would type it, of the first endpoint; `more` comes before the rest.
+std::string command(const std::string& network, const Caller& caller,
+                    const std::vector<Arrival>& arrivals, const std::string& more) {
+  std::string out = "kubectl multinet policy explain" + more + " --network " + network;
+  if (arrivals.empty()) return out + " --from POD --to POD --port PORT";
+  const Arrival& first = arrivals.front();
+  out += " --from " + (caller.throughNode ? "ADDRESS" : caller.pod);
+  out += " --to " + first.address.str() + " --protocol ";
+  if (!first.protocol) return out + "ICMP";
+  return out + std::string(k8s::spell(*first.protocol)) + " --port " + std::to_string(first.port);
 }
 
 bool isAbout(const policy::World& world, const std::string& network) {
@@ -80,7 +93,7 @@ WayStep judge(const PolicyView& view, const Caller& caller, const std::vector<Ar
   const std::string& network = view.network.name;
   if (!view.unseen.empty()) {
     return {"policy", Verdict::Warns, "what policies allow on " + network + ": " + view.unseen,
-            "ask who may: kubectl multinet policy explain --network " + network};
+            "ask who may: " + command(network, caller, arrivals, "")};
   }
   if (view.network.defaultPolicy == api::DefaultPolicy::Allow && !isAbout(view.world, network)) {
     return {"policy", Verdict::Passes, "no policy is about network " + network, ""};
@@ -97,17 +110,17 @@ WayStep judge(const PolicyView& view, const Caller& caller, const std::vector<Ar
   if (!view.isPoliced) {
     return {"policy", Verdict::Warns,
             says + ". Nodes don't hold interfaces of the network's type to policies",
-            "kubectl get pnp -A says which interfaces aren't held"};
+            "kubectl multinet trace POD -n NAMESPACE says of each interface why it isn't held"};
   }
   if (caller.throughNode) {
     return {
         "policy", Verdict::Warns, says + ". It comes from the gateway's address, which is no pod's",
         "allow it by an ipBlock with that address, or connect from a pod that is on " + network};
   }
-  return {"policy", tally.denied == tally.judged ? Verdict::Refuses : Verdict::Warns, says,
-          "allow it by a rule, and try that first: kubectl multinet policy explain -f FILE "
-          "--network " +
-              network + "; the nodes' multinet_agent_policy_denied counts what is denied"};
+  return {
+      "policy", tally.denied == tally.judged ? Verdict::Refuses : Verdict::Warns, says,
+      "allow it by a rule, and try that first: " + command(network, caller, arrivals, " -f FILE") +
+          "; the nodes' multinet_agent_policy_denied counts what is denied"};
 }
 
 }  // namespace multinet::cli

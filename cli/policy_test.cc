@@ -22,8 +22,12 @@ spec:
     ports: [{port: pg}]
 )";
 
+Result<PolicyManifest> read(const std::string& text) {
+  MULTINET_TRY(const auto objects, readObjects(text, "p.yaml"));
+  return policiesIn(objects, "shop");
+}
 std::string reading(const std::string& text) {
-  const auto policies = readPolicies(text, "shop");
+  const auto policies = read(text);
   return policies ? "" : policies.error().message;
 }
 /// kDb with one word replaced.
@@ -33,13 +37,12 @@ std::string with(const std::string& word, const std::string& other) {
   return text;
 }
 
-TEST(ReadPolicies, FindsThemAmongDocumentsAndInLists) {
-  const auto policies = readPolicies(std::string("kind: Pod\nmetadata: {name: p}\n---") + kDb +
-                                         "---\nkind: List\nitems:\n- {apiVersion: "
-                                         "multinet.dev/v1alpha1, kind: PodNetworkPolicy, metadata: "
-                                         "{name: a, namespace: other}, spec: {podNetworkNames: "
-                                         "[\"1\"], ingress: [{ports: [{port: 80}]}]}}\n",
-                                     "shop");
+TEST(PoliciesIn, FindsThemAmongDocumentsAndInLists) {
+  const auto policies = read(std::string("kind: Pod\nmetadata: {name: p}\n---") + kDb +
+                             "---\nkind: List\nitems:\n- {apiVersion: "
+                             "multinet.dev/v1alpha1, kind: PodNetworkPolicy, metadata: "
+                             "{name: a, namespace: other}, spec: {podNetworkNames: "
+                             "[\"1\"], ingress: [{ports: [{port: 80}]}]}}\n");
   ASSERT_TRUE(policies.has_value()) << policies.error().message;
   ASSERT_EQ(policies->policies.size(), 2U);
   EXPECT_EQ(policies->policies.at(0).metadata.nameSpace, "shop");
@@ -49,7 +52,7 @@ TEST(ReadPolicies, FindsThemAmongDocumentsAndInLists) {
   EXPECT_EQ(policies->policies.at(1).spec.ingress[0].ports[0].port->number, 80);
 }
 
-TEST(ReadPolicies, AMisspeltFieldIsntPassedOver) {
+TEST(PoliciesIn, AMisspeltFieldIsntPassedOver) {
   EXPECT_THAT(reading(with("- from:", "- fom:")),
               HasSubstr("PodNetworkPolicy db: spec.ingress[0]: there is no field \"fom\"; did you "
                         "mean \"from\"?"));
@@ -77,8 +80,8 @@ spec:
     protocols: [{tcp: {destinationPort: {number: 80}}}]
 )";
 
-TEST(ReadPolicies, TakesThoseOfTheClusterToo) {
-  const auto policies = readPolicies(std::string(kDb) + "---" + kGuard, "shop");
+TEST(PoliciesIn, TakesThoseOfTheClusterToo) {
+  const auto policies = read(std::string(kDb) + "---" + kGuard);
   ASSERT_TRUE(policies.has_value()) << policies.error().message;
   ASSERT_EQ(policies->policies.size(), 1U);
   ASSERT_EQ(policies->clusterPolicies.size(), 1U);
@@ -94,13 +97,16 @@ TEST(ReadPolicies, TakesThoseOfTheClusterToo) {
               HasSubstr("spec.priority: \"1001\" is no priority"));
 }
 
-TEST(ReadPolicies, SaysWhatItCantTake) {
-  EXPECT_THAT(reading("a: ["), HasSubstr("read manifest: "));
-  EXPECT_THAT(reading("kind: NetworkPolicy"),
-              HasSubstr("no PodNetworkPolicy and no ClusterPodNetworkPolicy is in it"));
+TEST(PoliciesIn, SaysWhatItCantTake) {
+  EXPECT_THAT(reading("a: ["), HasSubstr("read p.yaml: "));
+  EXPECT_THAT(reading("kind: NetworkPolicy\n---\nkind: Pod"),
+              HasSubstr("no PodNetworkPolicy and no ClusterPodNetworkPolicy is in it; what is: "
+                        "NetworkPolicy, Pod. Those of Kubernetes are about eth0"));
   EXPECT_THAT(reading(""),
               HasSubstr("no PodNetworkPolicy and no ClusterPodNetworkPolicy is in it"));
   EXPECT_THAT(reading(with("v1alpha1", "v1")), HasSubstr("must be \"multinet.dev/v1alpha1\""));
+  EXPECT_THAT(reading(with("apiVersion: multinet.dev/v1alpha1", "")),
+              HasSubstr("p.yaml: PodNetworkPolicy db: apiVersion: is missing, must be"));
   EXPECT_THAT(reading(std::string(kDb) + "---" + kDb), HasSubstr("stands twice in namespace shop"));
   EXPECT_THAT(reading(with("port: pg", "port: \"80\"")), HasSubstr("\"80\" is no port"));
   EXPECT_THAT(reading(with("port: pg", "protocol: ICMP")), HasSubstr("must be one of TCP"));
@@ -111,8 +117,41 @@ TEST(ReadPolicies, SaysWhatItCantTake) {
               HasSubstr("spec.ingress[0].from[0].podSelector"));
 }
 
-TEST(ReadPolicies, WhatWasMeantAsAPolicyIsntPassedOver) {
+TEST(PoliciesIn, TakesWhatAClusterGaveOut) {
+  EXPECT_EQ(reading(std::string(kDb) +
+                    "status: {conditions: [{type: Enforced, status: \"True\"}], more: 1}\n"),
+            "");
+  EXPECT_EQ(reading(with("{name: db}",
+                         "{name: db, uid: u, resourceVersion: \"1\", generation: 2, "
+                         "annotations: {a: b}, managedFields: []}")),
+            "");
+}
+
+TEST(PoliciesIn, AListIsMissedWhereItIs) {
+  EXPECT_THAT(reading(with("- from: [{podSelector: {matchLabels: {app: web}}}]",
+                           "  from: [{podSelector: {matchLabels: {app: web}}}]")),
+              HasSubstr("spec.ingress: must be a list, is a map; begin each of its entries with "
+                        "\"- \""));
+  EXPECT_THAT(reading(with("[{podSelector: {matchLabels: {app: web}}}]",
+                           "{podSelector: {matchLabels: {app: web}}}")),
+              HasSubstr("spec.ingress[0].from: must be a list"));
+}
+
+TEST(PoliciesIn, NamesThatNoObjectHasAreRefused) {
+  EXPECT_THAT(reading(with("{name: db}", "{name: db, namespce: shop}")),
+              HasSubstr("metadata: there is no field \"namespce\"; did you mean \"namespace\"?"));
+  EXPECT_THAT(reading(with("{name: db}", "{name: My_DB}")),
+              HasSubstr("metadata.name: \"My_DB\" can be no object's"));
+  EXPECT_THAT(reading(with("{name: db}", "{name: db, namespace: a.b}")),
+              HasSubstr("metadata.namespace: \"a.b\" can be no namespace's"));
+}
+
+TEST(PoliciesIn, WhatWasMeantAsAPolicyIsntPassedOver) {
   const std::string more = std::string(kDb) + "---\n";
+  EXPECT_THAT(reading(more + "- kind: PodNetworkPolicy\n"),
+              HasSubstr("p.yaml, document 2: must be an object, a map of fields; is a list"));
+  EXPECT_THAT(reading(more + "Kind: PodNetworkPolicy\n"),
+              HasSubstr("p.yaml, document 2: kind: is missing"));
   EXPECT_THAT(reading(more + "apiVersion: multinet.dev/v1alpha1\nkind: PodNetworkpolicy\n"),
               HasSubstr("kind: multinet.dev has no \"PodNetworkpolicy\"; did you mean "
                         "\"PodNetworkPolicy\"?"));
@@ -214,9 +253,19 @@ TEST_F(PolicyVerbTest, WhatPodsShowToBeAMistakeIsWarnedOf) {
 }
 
 TEST_F(PolicyVerbTest, ExplainSaysWhatIsMissing) {
-  EXPECT_EQ(explain("nobody", "db", "80"), 2);
-  EXPECT_THAT(err(), HasSubstr("\"nobody\" is neither an address nor a pod with one on network "
-                               "blue"));
+  EXPECT_EQ(explain("nobody-at-all", "db", "80"), 2);
+  EXPECT_THAT(err(),
+              HasSubstr("there is no pod shop/nobody-at-all; write NAMESPACE/POD, or an address"));
+  EXPECT_EQ(explain("shop/wep", "db", "80"), 2);
+  EXPECT_THAT(err(), HasSubstr("there is no pod shop/wep; did you mean \"shop/web\"?"));
+  EXPECT_EQ(explain("pod/web", "pod/db", "5432"), 0) << "as `trace` has it" << err();
+  addPod("new", "web", {});
+  EXPECT_EQ(explain("new", "db", "80"), 2);
+  EXPECT_THAT(err(), HasSubstr("pod shop/new has no address on network blue yet"));
+  put("/api/v1/namespaces/shop/pods", "plain",
+      {{"metadata", {{"namespace", "shop"}}}, {"status", {{"phase", "Running"}}}});
+  EXPECT_EQ(explain("web", "plain", "80"), 2);
+  EXPECT_THAT(err(), HasSubstr("pod shop/plain isn't on network blue, but on none"));
   EXPECT_EQ(explain("fd00::9", "db", "80"), 2);
   EXPECT_THAT(err(), HasSubstr("have no address of the same family on network blue"));
   EXPECT_EQ(explain("web", "db", "pg"), 2);
@@ -224,7 +273,9 @@ TEST_F(PolicyVerbTest, ExplainSaysWhatIsMissing) {
   EXPECT_EQ(run({"policy", "explain", "-f", file(), "--port=80", "--network=bleu", "--from=web",
                  "--to=db"}),
             2);
-  EXPECT_THAT(err(), HasSubstr("no PodNetwork \"bleu\""));
+  EXPECT_THAT(err(), HasSubstr("no PodNetwork \"bleu\"; did you mean \"blue\"?"));
+  EXPECT_EQ(run({"policy", "explain", "--network=blue", "--from=web", "--to=db"}), 2);
+  EXPECT_THAT(err(), HasSubstr("flag --port is missing"));
   EXPECT_EQ(run({"policy", "explain", "--network=blue", "--port=80"}), 2);
   EXPECT_THAT(err(), HasSubstr("policy explain needs --from"));
   EXPECT_EQ(run({"policy", "show"}), 2);
@@ -250,6 +301,23 @@ TEST_F(PolicyVerbTest, TableTellsWhoReachesWhom) {
   denied.back() = "--default-policy=None";
   EXPECT_EQ(run(denied), 2);
   EXPECT_THAT(err(), HasSubstr("must be Allow, SameNamespace or Deny"));
+}
+
+TEST_F(PolicyVerbTest, EachFileCounts) {
+  const std::string other = file() + "-other";
+  std::ofstream(other) << kGuard;
+  EXPECT_EQ(run({"policy", "explain", "-f", other, "-f", file(), "--network=blue", "--from=web",
+                 "--to=db", "--port=80"}),
+            1)
+      << err();
+  EXPECT_THAT(out(), HasSubstr("of ClusterPodNetworkPolicy guard"));
+  ::unlink(other.c_str());
+  EXPECT_EQ(run({"policy", "explain", "-f", other, "-f", file(), "--network=blue", "--from=web",
+                 "--to=db", "--port=80"}),
+            2);
+  EXPECT_THAT(err(), HasSubstr("open file " + other));
+  EXPECT_EQ(run({"policy", "table", "--network=blue", "--port=80", "--from=web"}), 2);
+  EXPECT_THAT(err(), HasSubstr("--from and --to are for policy explain"));
 }
 
 TEST_F(PolicyVerbTest, ProgramsGetDocuments) {

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "cli/explain.h"
+#include "cli/nearest.h"
 #include "cli/output.h"
 #include "cli/policy.h"
 #include "cli/policy_world.h"
@@ -10,7 +11,6 @@
 #include "lib/api/cluster_policy.h"
 #include "lib/api/policy.h"
 #include "lib/api/spelling.h"
-#include "lib/base/fd.h"
 
 namespace multinet::cli {
 namespace {
@@ -19,8 +19,8 @@ constexpr std::array kFlags = {
     Flag{"output", 'o', "FORMAT", "text, json or yaml [text]", Names::Words, "text json yaml"},
     Flag{"filename", 'f', "FILE",
          "Manifest with PodNetworkPolicies and ClusterPodNetworkPolicies that count beside those "
-         "that "
-         "stand, or in their place where they have their names; - for standard input",
+         "that stand, or in their place where they have their names; - for standard input; may be "
+         "given several times",
          Names::Files},
     Flag{"network", 0, "NETWORK", "On which network", Names::Networks},
     Flag{"from", 0, "POD", "Of explain: who connects, as NAMESPACE/POD, POD or an address"},
@@ -32,7 +32,9 @@ constexpr std::array kFlags = {
          "What holds for a direction that no policy selects: Allow, SameNamespace or Deny [the "
          "network's]",
          Names::Words, "Allow SameNamespace Deny"},
-    kNamespace};
+    Flag{"namespace", 'n', "NAMESPACE",
+         "Of explain: of a POD without one [the context's]; of table: its pods only [all]",
+         Names::Namespaces}};
 constexpr std::array kExamples = {
     Example{
         "kubectl multinet policy explain --network blue --from shop/web --to shop/db --port 5432",
@@ -75,13 +77,6 @@ Result<std::optional<api::DefaultPolicy>> defaultOf(const Arguments& arguments) 
                "\": must be Allow, SameNamespace or Deny");
 }
 
-/// Those of the manifest; none without one.
-Result<PolicyManifest> writtenIn(const std::string& file, const std::string& home) {
-  if (file.empty()) return PolicyManifest();
-  MULTINET_TRY(const auto text, readFile(file == "-" ? "/dev/stdin" : file));
-  return readPolicies(text, home);
-}
-
 /// The format that -o asks for; text is as a table.
 Result<Format> formatOf(const Arguments& arguments) {
   const auto word = arguments.value("output");
@@ -115,7 +110,6 @@ Result<int> run(Call& call) {
     if (value.empty()) return wrong("policy " + what + " needs --" + flag);
     return value;
   };
-  const auto file = arguments.value("filename");
   policy::Network network;
   MULTINET_TRY(network.name, needed("network"));
   MULTINET_TRY(const auto service, serviceOf(arguments.value("protocol"), arguments.value("port")));
@@ -127,15 +121,25 @@ Result<int> run(Call& call) {
   if (explains) {
     MULTINET_TRY(fromText, needed("from"));
     MULTINET_TRY(toText, needed("to"));
+  } else if (arguments.has("from") || arguments.has("to")) {
+    return wrong("policy table is of all pods: --from and --to are for policy explain");
   }
   MULTINET_TRY(const auto home, call.nameSpace());
-  MULTINET_TRY(const auto written, writtenIn(file, home));
+  PolicyManifest written;
+  if (arguments.has("filename")) {
+    MULTINET_TRY(const auto objects, readManifests(arguments.all("filename")));
+    MULTINET_TRY(written, policiesIn(objects, home));
+  }
   MULTINET_TRY(auto* client, call.client());
   MULTINET_TRY(auto seen, look(*client));
   MULTINET_CHECK(addPolicies(*client, written, seen.world));
   const auto known = ListedCatalog(seen.networks, {}, {}).network(network.name);
   if (!known) {
-    return fail(Code::NotFound, "NotFound", "no PodNetwork \"" + printable(network.name) + "\"");
+    std::vector<std::string> names;
+    for (const auto& one : seen.networks) names.push_back(one.metadata.name);
+    return fail(
+        Code::NotFound, "NotFound",
+        "no PodNetwork \"" + printable(network.name) + "\"" + didYouMean(network.name, names));
   }
   network.defaultPolicy = assumed.value_or(known->spec.defaultPolicy);
   // Each pair of pods is judged: others' policies would be gone through for each.
@@ -146,8 +150,8 @@ Result<int> run(Call& call) {
     warn(call, seen, written);
     return kDone;
   }
-  MULTINET_TRY(const auto from, endpointOf(fromText, home, seen.world, network.name));
-  MULTINET_TRY(const auto to, endpointOf(toText, home, seen.world, network.name));
+  MULTINET_TRY(const auto from, endpointOf(fromText, home, seen, network.name));
+  MULTINET_TRY(const auto to, endpointOf(toText, home, seen, network.name));
   MULTINET_TRY(const auto said, explainConnection(judged, network, from, to, service));
   if (format == Format::Table) {
     call.out() << said.text;

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 
+#include "cli/nearest.h"
 #include "cli/objects.h"
 #include "cli/output.h"
 #include "lib/api/policy.h"
@@ -41,19 +42,23 @@ Status addNamespaces(kube::RawClient& client, policy::World& world) {
   return {};
 }
 
-Status addPods(kube::RawClient& client, policy::World& world, std::vector<policy::Pod>& hostPods) {
+Status addPods(kube::RawClient& client, Seen& seen) {
   MULTINET_TRY(const auto sets, listOf<api::PodInterfaceSet>(client));
   std::map<std::string, const api::PodInterfaceSet*> byPod;
   for (const auto& set : sets) byPod[set.pod.uid] = &set;
   MULTINET_TRY(const auto pods, listOf<k8s::Pod>(client));
   for (const auto& pod : pods) {
     if (pod.spec.hostNetwork && !pod.finished()) {
-      hostPods.push_back(
+      seen.hostPods.push_back(
           {{pod.metadata.nameSpace, pod.metadata.name}, *pod.metadata.labels, {}, {}});
     }
     const auto set = byPod.find(pod.metadata.uid);
-    if (set == byPod.end()) continue;
-    if (auto known = policy::podOf(pod, *set->second)) world.pods.push_back(std::move(*known));
+    auto known = set == byPod.end() ? std::nullopt : policy::podOf(pod, *set->second);
+    if (known) {
+      seen.world.pods.push_back(std::move(*known));
+    } else {
+      seen.others.insert({pod.metadata.nameSpace, pod.metadata.name});
+    }
   }
   return {};
 }
@@ -83,14 +88,25 @@ void keepThoseOn(const std::string& network, std::vector<P>& policies) {
   });
 }
 
+/// `pod/web` is a pod of the namespace, as `trace` has it, unless there is one of namespace pod.
+policy::PodKey keyOf(const std::string& text, const std::string& nameSpace, const Seen& seen) {
+  const auto slash = text.find('/');
+  if (slash == std::string::npos) return {nameSpace, text};
+  policy::PodKey key{text.substr(0, slash), text.substr(slash + 1)};
+  const bool isThere = seen.world.find(key) != nullptr || seen.others.contains(key);
+  return key.nameSpace == "pod" && !isThere ? policy::PodKey{nameSpace, key.name} : key;
+}
+
 Status fill(kube::RawClient& client, PolicyView& view) {
   MULTINET_CHECK(addPolicies(client, {}, view.world));
   view.world = onNetwork(view.network.name, std::move(view.world));
   const bool opens = view.network.defaultPolicy == api::DefaultPolicy::Allow;
   if (opens && view.world.policies.empty() && view.world.clusterPolicies.empty()) return {};
   MULTINET_CHECK(addNamespaces(client, view.world));
-  std::vector<policy::Pod> unasked;
-  return addPods(client, view.world, unasked);
+  Seen seen;
+  MULTINET_CHECK(addPods(client, seen));
+  view.world.pods = std::move(seen.world.pods);
+  return {};
 }
 
 }  // namespace
@@ -99,7 +115,7 @@ Result<Seen> look(kube::RawClient& client) {
   Seen seen;
   MULTINET_TRY(seen.networks, listOf<api::PodNetwork>(client));
   MULTINET_CHECK(addNamespaces(client, seen.world));
-  MULTINET_CHECK(addPods(client, seen.world, seen.hostPods));
+  MULTINET_CHECK(addPods(client, seen));
   return seen;
 }
 
@@ -114,6 +130,37 @@ policy::World onNetwork(const std::string& network, policy::World world) {
   keepThoseOn(network, world.clusterPolicies);
   std::erase_if(world.pods, [&](const policy::Pod& pod) { return pod.on(network) == nullptr; });
   return world;
+}
+
+Result<Endpoint> endpointOf(const std::string& text, const std::string& nameSpace, const Seen& seen,
+                            const std::string& network) {
+  if (const auto address = IpAddress::parse(text)) return Endpoint{text, {*address}};
+  const policy::PodKey key = keyOf(text, nameSpace, seen);
+  const auto* pod = seen.world.find(key);
+  const auto* interface = pod == nullptr ? nullptr : pod->on(network);
+  if (interface != nullptr && !interface->addresses.empty()) {
+    return Endpoint{key.str(), interface->addresses};
+  }
+  const std::string title = "pod " + printable(key.str());
+  const auto missing = [](const std::string& sentence) {
+    return fail(Code::NotFound, "NotFound", sentence);
+  };
+  if (interface != nullptr)
+    return missing(title + " has no address on network " + network + " yet");
+  if (pod != nullptr || seen.others.contains(key)) {
+    std::string on;
+    if (pod != nullptr) {
+      for (const auto& one : pod->interfaces) on += (on.empty() ? "" : ", ") + one.network;
+    }
+    return missing(title + " isn't on network " + network + ", but on " +
+                   (on.empty() ? "none" : on));
+  }
+  std::vector<std::string> known;
+  for (const auto& one : seen.world.pods) known.push_back(one.key.str());
+  for (const auto& one : seen.others) known.push_back(one.str());
+  const std::string near = didYouMean(key.str(), known);
+  return missing("there is no " + title +
+                 (near.empty() ? "; write NAMESPACE/POD, or an address" : near));
 }
 
 PolicyView viewOf(kube::RawClient& client, const std::string& name, const nlohmann::json& network) {

@@ -1,8 +1,11 @@
 // What policies are judged by, as the cluster has it now.
 #pragma once
 
+#include <set>
+#include <string>
 #include <vector>
 
+#include "cli/policy.h"
 #include "cli/policy_manifest.h"
 #include "cli/service_trace.h"
 #include "lib/kube/client.h"
@@ -14,10 +17,16 @@ struct Seen {
   policy::World world;
   std::vector<api::PodNetwork> networks;
   std::vector<policy::Pod> hostPods;  ///< in their node's network, which are no part of the world
+  std::set<policy::PodKey> others;    ///< pods on no network of which anything is reported
 };
 
 /// Pods with their addresses, namespaces and networks; no policies.
 [[nodiscard]] Result<Seen> look(kube::RawClient& client);
+
+/// `text` is an address, or a pod as NAME, pod/NAME or NAMESPACE/NAME; `nameSpace` is of a NAME.
+/// NotFound: no such pod, or none with an address on the network.
+[[nodiscard]] Result<Endpoint> endpointOf(const std::string& text, const std::string& nameSpace,
+                                          const Seen& seen, const std::string& network);
 
 /// Policies that stand, of namespaces and of the cluster, but for those that `written` has anew.
 [[nodiscard]] Status addPolicies(kube::RawClient& client, PolicyManifest written,

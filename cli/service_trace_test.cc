@@ -434,8 +434,8 @@ TEST_F(PolicedWayTest, WarnsWhereOneEndpointMayNotBeReached) {
 TEST_F(PolicedWayTest, RefusesWhereNoneMayBeReached) {
   isolate("web", "other");
   isolate("api", "other");
-  expectRefusal("policy", "2 of 2 endpoints are denied", "policy explain -f FILE --network blue",
-                "a time-out");
+  expectRefusal("policy", "2 of 2 endpoints are denied",
+                "policy explain -f FILE --network blue --from shop/client --to ", "a time-out");
   view().world.policies.clear();
   view().network.defaultPolicy = api::DefaultPolicy::Deny;
   expectRefusal("policy",

@@ -135,6 +135,25 @@ TEST(Trace, WhichPoliciesAnInterfaceIsHeldTo) {
   EXPECT_EQ(told.find("net4 "), std::string::npos) << told;
 }
 
+TEST(Trace, WhatOnesRightsHideIsSaidToBeHidden) {
+  Traces all;
+  all.pod = json::parse(R"({"metadata": {"name": "web-0", "namespace": "shop"}})");
+  all.events = json::array();
+  all.nodeSets = json::array();
+  all.sets = json::parse(R"([{"interfaces": [{"name": "net1", "podNetworkName": "blue",
+    "policy": {"enforced": true, "where": "Node", "reason": "Enforced"}},
+    {"name": "net2", "podNetworkName": "red"}]}])");
+  all.clusterPolicies = nullptr;
+  const auto told = [&] { return render(traceTable(all), Format::Table, Colour::Never); };
+  EXPECT_THAT(told(), ::testing::ContainsRegex("policy +net1 held +Enforced; maybe selected by "
+                                               "ClusterPodNetworkPolicies: you may not list them"));
+  EXPECT_THAT(told(), ::testing::ContainsRegex("policy +net2 not isolated +as far as its node has "
+                                               "said; maybe selected by Cluster"));
+  EXPECT_THAT(told(), ::testing::Not(::testing::HasSubstr("selected by none")));
+  all.policies = nullptr;
+  EXPECT_THAT(told(), ::testing::HasSubstr("PodNetworkPolicies and ClusterPodNetworkPolicies"));
+}
+
 TEST(Trace, WhichPoliciesOfTheClusterAnInterfaceIsHeldTo) {
   Traces all;
   all.pod = json::parse(R"({"metadata": {"name": "web-0", "namespace": "shop",

@@ -129,16 +129,33 @@ class Collector {
   void policies(const json& interface) {
     const auto name = text(interface, "/name");
     const json held = interface.value("policy", json());
-    std::string by = selecting(text(interface, "/podNetworkName"));
-    if (!held.is_object() && by.empty()) return;
+    const std::string by = selecting(text(interface, "/podNetworkName"));
+    const std::string maybe = unseen();
+    if (!held.is_object() && by.empty()) {
+      if (maybe.empty()) return;
+      return add("", "policy", name + " not isolated", Mood::Unsure,
+                 "as far as its node has said; " + maybe);
+    }
     if (!held.is_object()) {
       return add("", "policy", name + " not reported", Mood::Unsure,
                  "selected by " + by + "; its node hasn't said yet that it holds it to them");
     }
     const bool holds = text(held, "/enforced") == "true";
+    std::string because = by.empty() ? "; selected by none: its network's default" : "";
+    if (by.empty() && !maybe.empty()) because = "; " + maybe;
+    if (!by.empty()) because = "; selected by " + by + (maybe.empty() ? "" : "; " + maybe);
     add("", "policy", name + (holds ? " held" : " not held"), holds ? Mood::Good : Mood::Bad,
-        why(held) +
-            (by.empty() ? "; selected by none: its network's default" : "; selected by " + by));
+        why(held) + because);
+  }
+
+  /// What the caller may not list may select the pod too.
+  std::string unseen() const {
+    std::string kinds;
+    if (all_.policies.is_null()) kinds = "PodNetworkPolicies";
+    if (all_.clusterPolicies.is_null()) {
+      kinds += std::string(kinds.empty() ? "" : " and ") + "ClusterPodNetworkPolicies";
+    }
+    return kinds.empty() ? "" : "maybe selected by " + kinds + ": you may not list them";
   }
 
   /// The policies of the pod's namespace that select it on the network.
@@ -245,13 +262,14 @@ Result<Format> formatOf(const Call& call) {
                   didYouMean(word, {"table", "wide", "json", "yaml"}));
 }
 
-/// None where the caller may not list them, or the cluster has no such kind.
+/// None where the cluster has no such kind; null where the caller may not list them.
 template <class P>
 Result<json> policiesOf(Call& call, const std::string& nameSpace) {
   auto found = call.list(kube::kindOf<P>(), {nameSpace, "", ""});
   if (found) return found;
   const auto code = found.error().code;
-  if (code == Code::NotFound || code == Code::PermissionDenied) return json::array();
+  if (code == Code::NotFound) return json::array();
+  if (code == Code::PermissionDenied) return json();
   return fail(found.error());
 }
 

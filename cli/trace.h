@@ -13,7 +13,7 @@ struct Traces {
   nlohmann::json events;                                     // of the pod
   nlohmann::json sets;                                       // of the pod
   nlohmann::json nodeSets;                                   // of its node; may be empty
-  nlohmann::json policies;                                   // of its namespace; may be empty
+  nlohmann::json policies = nlohmann::json::array();         // of its namespace; null: unseen
   nlohmann::json clusterPolicies = nlohmann::json::array();  // all of them; likewise
   nlohmann::json nameSpace = {};  // the pod's; null where it may not be read
 };

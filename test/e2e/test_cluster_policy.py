@@ -85,8 +85,9 @@ def expect(cluster: Cluster, programs: Path, prober: Prober, allows: Allows) -> 
         return one.source == one.target or allows(one.source, one.target, one.protocol, one.port)
 
     prober.settle(asked, may, "what policies say")
+    pods = [(namespace, name) for namespace, name, _ in PODS]
     for network in (TUNNEL, LAN):
-        for (source, target), yes in table(cluster, programs, network, "TCP", 80).items():
+        for (source, target), yes in table(cluster, programs, network, pods, "TCP", 80).items():
             wanted = source == target or allows(source, target, "TCP", 80)
             assert yes == wanted, f"policy table of {network}: {source} to {target}"
 

@@ -258,7 +258,7 @@ def test_networks_of_one_family_are_held_alike(
     expect(prober, allows, *names)
     for one in names:
         family = "IPv6" if one.endswith("6") else "IPv4"
-        for (source, target), yes in table(clean, programs, one, "TCP", 80).items():
+        for (source, target), yes in table(clean, programs, one, ON, "TCP", 80).items():
             may = source == target or allows(source, target, family, 80)
             assert yes == may, f"policy table of {one}: {source} to {target}"
 
@@ -381,8 +381,17 @@ def silent_after(cluster: Cluster, written: str, talking: Talking) -> float:
     """Seconds from the server's answer to the last word of a connection that isn't allowed any more. It
     must stay silent, and the others go on."""
     talks = Talks(talking.allowed + talking.denied)
-    try:
+
+    def all_heard() -> bool:
+        """Whoever never spoke would count as silent at once."""
+        before = time.monotonic()
         talks.go_on(0.5)
+        mute = [way for way, heard in talks.heard_after(before).items() if heard < 0]
+        assert not mute, f"not heard: {mute}"
+        return True
+
+    try:
+        cluster.wait(all_heard, FOLLOWED_WITHIN, "each connection to be heard")
         Writer(cluster).apply(written)
         begin = time.monotonic()
         talks.go_on(LISTENED)

@@ -189,7 +189,8 @@ def carry_out(world: World, step: Step) -> None:
 
 def agrees(world: World, programs: Path, says: Says, of: str, protocol: str, port: int) -> str:
     """What the evaluator says of two families is the worse."""
-    for (source, target), yes in table(world.cluster, programs, of, protocol, port).items():
+    told = table(world.cluster, programs, of, world.nodes, protocol, port)
+    for (source, target), yes in told.items():
         may = source == target or all(
             says(Packet(of, source, target, family, protocol, port)) for family in ("IPv4", "IPv6")
         )

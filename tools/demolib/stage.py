@@ -43,10 +43,15 @@ class Stage:
         if code != 0:
             raise ToolFailed(f"run {command!r}: exit code {code}", code)
 
-    def refused(self, command: str) -> None:
-        """A command that must fail, with the reason that it prints."""
-        if self._run(command, COMMAND_SECONDS) == 0:
+    def refused(self, command: str, wanted: int = 1) -> None:
+        """A command that must fail with that exit code, and the reason that it prints."""
+        code = self._run(command, COMMAND_SECONDS)
+        if code == 0:
             raise ClusterError(f"run {command!r}: was taken and should have been refused")
+        if code != wanted:
+            raise ClusterError(
+                f"run {command!r}: exit code {code}, and {wanted} says that it was refused"
+            )
 
     def ask(self, command: str) -> str:
         """What a command says that isn't shown, for the next one that is."""

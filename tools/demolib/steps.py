@@ -24,6 +24,7 @@ MANIFESTS = Path("tools/demolib/manifests")
 PROGRAMS = ("multinet-nodeagent", "multinet-controller", "multinet-webhook", "kubectl-multinet")
 SERVERS = ("controller", "webhook")
 METRICS = "127.0.0.1:9091"  # of each agent
+TIMED_OUT = 143  # of busybox' timeout: its command ends by SIGTERM
 QUARANTINE = "5s"  # a minute is the default; a demo can't wait that long
 _READ = f'from urllib.request import *; print(urlopen("http://{METRICS}/metrics").read().decode())'
 _BUILD_SECONDS = 3600
@@ -195,7 +196,7 @@ def show_policy(stage: Stage) -> None:
     stage.run("kubectl get podnetworkpolicies")
     run = f"kubectl exec {reach.one} --"
     get = f"{run} timeout 2 wget -q -O - http://{reach.v4}:8080/"
-    stage.refused(get)
+    stage.refused(get, TIMED_OUT)
     ip = stage.ask(f"kubectl get pod {reach.other} -o jsonpath={{.status.podIP}}")
     stage.run(f"{run} wget -q -O - http://{ip}:8080/")
     stage.run(
