@@ -16,6 +16,9 @@ inline constexpr std::size_t kMaxSelectorTerms = 16;   ///< labels of a selector
 inline constexpr std::size_t kMaxSelectorValues = 32;  ///< of an expression
 /// Peers on all networks together that need resolving: as many as the head of its slices holds.
 inline constexpr std::size_t kMaxPolicyResolved = 2000;
+/// Addresses of its peers, those of each peer on each network added up: one peer may mean all of
+/// 100,000 pods with two each. What more they are only pods tell, so no review refuses it.
+inline constexpr std::size_t kMaxPolicyMembers = 200'000;
 /// Of its spec in JSON: the head carries it beside its peers.
 inline constexpr std::size_t kMaxPolicyBytes = std::size_t{256} * 1024;
 

@@ -12,6 +12,9 @@ namespace {
 /// Pieces of blocks with so many addresses at most stand as single ones: what comes and goes is a
 /// single address then, and no range is replaced by others, between which nothing would hold.
 constexpr unsigned kSingles = 256;
+/// Of all of them together: what a tenant writes must not grow to what no node holds. Those beyond,
+/// in order of addresses, stand as ranges.
+constexpr std::size_t kMostSingles = 65'536;
 
 /// Where a range of somebody begins, or the address behind its last.
 struct Edge {
@@ -34,8 +37,10 @@ std::vector<Edge> edgesOf(const Layout::Peers& peers) {
   return all;
 }
 
-bool isSmall(const AddressRange& range) {
-  return range.last.number() - range.first.number() < kSingles;
+/// How many addresses it would stand as; 0: it is too large for that.
+std::size_t singlesOf(const AddressRange& range) {
+  const auto more = range.last.number() - range.first.number();
+  return more < kSingles ? static_cast<std::size_t>(more) + 1 : 0;
 }
 
 template <class Act>
@@ -113,7 +118,8 @@ AddressChange Layout::set(const Peers& peers, Numbers& numbers, AddressClasses& 
   const std::vector<Piece> pieces = piecesOf(peers);
   std::vector<IpAddress> small;  // of pieces that stand as single addresses
   for (const Piece& piece : pieces) {
-    if (isSmall(piece.range)) {
+    const std::size_t count = singlesOf(piece.range);
+    if (count != 0 && small.size() + count <= kMostSingles) {
       eachAddress(piece.range, [&](const IpAddress& one) { small.push_back(one); });
     } else {
       next.put(piece.range, classOf(piece.who, numbers));

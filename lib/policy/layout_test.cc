@@ -41,6 +41,24 @@ TEST(Layout, BlocksAreRangesAndSmallOnesSingleAddresses) {
   EXPECT_EQ(layout.classesOf("c"), std::vector{addresses.of(ip("fd00::5"))});
 }
 
+TEST(Layout, BlocksBeyondABoundStayRangesHoweverSmall) {
+  Named many{.key = "a", .version = 1};
+  for (int i = 0; i < 300; ++i) {
+    const std::string cidr =
+        "10." + std::to_string(i / 100) + "." + std::to_string(2 * (i % 100)) + ".0/24";
+    const auto range = rangesOf({cidr, {}});
+    many.ranges.insert(many.ranges.end(), range.begin(), range.end());
+  }
+  Layout layout;
+  Numbers numbers;
+  AddressClasses addresses;
+  static_cast<void>(layout.set({{"a", &many}}, numbers, addresses));
+  EXPECT_EQ(addresses.singles().size(), 65'536U);
+  EXPECT_EQ(addresses.ranges().size(), 44U);
+  EXPECT_EQ(addresses.of(ip("10.2.198.7")), addresses.of(ip("10.0.0.7")));
+  EXPECT_EQ(addresses.of(ip("10.2.199.7")), kEverybody);
+}
+
 TEST(Layout, AMemberInABlockLeavesItsRangeWhole) {
   const Named wide = block("a", "10.0.0.0/8");
   Named pods{.key = "b", .version = 1};

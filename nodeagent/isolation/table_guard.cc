@@ -318,7 +318,12 @@ Status TableGuard::makeCertain() {
   if (committed_ && !std::exchange(reshaped_, false))
     log::warn("the rules of pods' ports aren't as committed, putting them back");
   Status done = replace();
-  if (!done && listing && !listing->hasShapeOf(table_)) {
+  // Whatever else failed, pods that run keep what they have till it is tried again.
+  if (nft::isRefused(done) && listing && !listing->hasShapeOf(table_)) {
+    log::warn(
+        "the rules of pods' ports of another version can't be taken over, each pod's come as it is "
+        "looked at",
+        {{"error", done.error()}});
     forgetAdopted();
     done = replace();
   }

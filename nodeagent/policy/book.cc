@@ -273,13 +273,15 @@ bool isSameButForMembers(const Slice& before, const Slice& after) {
 }
 
 /// Of a namespace's slices: the policies of the cluster that were looked at for it.
-std::set<std::string> ledgerIn(const Slices& slices) {
-  std::set<std::string> uids;
+std::map<std::string, std::int64_t> ledgerIn(const Slices& slices) {
+  std::map<std::string, std::int64_t> generations;
   for (const auto& slice : slices) {
     if (!slice->ledger) continue;
-    for (const api::PolicyLedgerEntry& one : slice->ledger->clusterPolicies) uids.insert(one.uid);
+    for (const api::PolicyLedgerEntry& one : slice->ledger->clusterPolicies) {
+      generations[one.uid] = one.generation;
+    }
   }
-  return uids;
+  return generations;
 }
 
 bool isLedger(const std::shared_ptr<const Slice>& slice) {
@@ -504,9 +506,17 @@ ToldPtr Book::defaultOf(const std::string& nameSpace, const NetworkUid& network)
   return found == space->second.told.end() ? nullptr : found->second;
 }
 
-bool Book::isInLedger(const std::string& nameSpace, const std::string& uid) const {
+bool Book::isInLedger(const std::string& nameSpace, const k8s::ObjectMeta& policy,
+                      const std::string& network) const {
   const auto space = spaces_.find(nameSpace);
-  return space != spaces_.end() && space->second.ledger.contains(uid);
+  if (space == spaces_.end()) return false;
+  const auto entry = space->second.ledger.find(policy.uid);
+  if (entry == space->second.ledger.end()) return false;
+  // The caches may be at different moments: the ledger may be the newer one.
+  if (entry->second >= policy.generation) return true;
+  return std::ranges::any_of(space->second.told, [&](const auto& one) {
+    return one.second->uid == policy.uid && one.second->rulesOn(network) != nullptr;
+  });
 }
 
 std::optional<std::string> Book::toldLater(const std::string& nameSpace, const std::string& uid,

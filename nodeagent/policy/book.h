@@ -117,9 +117,11 @@ class Book {
                                                  BootTime joined) const;
   /// Null where nothing was told of it.
   [[nodiscard]] ToldPtr defaultOf(const std::string& nameSpace, const NetworkUid& network) const;
-  /// Whether the namespace's ledger has that policy of the cluster: if it selects the namespace its
-  /// head is there.
-  [[nodiscard]] bool isInLedger(const std::string& nameSpace, const std::string& uid) const;
+  /// Whether the namespace's ledger has that policy of the cluster, as it is now: if it selects the
+  /// namespace its head is there. Of one that was changed since a head that is about the network
+  /// counts too.
+  [[nodiscard]] bool isInLedger(const std::string& nameSpace, const k8s::ObjectMeta& policy,
+                                const std::string& network) const;
   /// A namespace that was told later than this one who a policy's peers on a network are, and of
   /// others; nothing: there is none.
   [[nodiscard]] std::optional<std::string> toldLater(const std::string& nameSpace,
@@ -141,7 +143,7 @@ class Book {
     Slices slices;                        ///< by where they are in memory
     std::map<std::string, ToldPtr> told;  ///< by name
     std::map<std::string, Holding> holdings;
-    std::set<std::string> ledger;  ///< UIDs of policies of the cluster
+    std::map<std::string, std::int64_t> ledger;  ///< generations of policies of the cluster, by UID
   };
 
   /// A slice in place of another of its name, or without one.

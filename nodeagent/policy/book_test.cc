@@ -282,6 +282,14 @@ TEST(BookOfCluster, AHeadThatCountsAPeerMoreIsReadAnew) {
   EXPECT_EQ(onlyRule(book).rule.peers.size(), 1U);
 }
 
+bool isInLedger(const Book& book, const std::string& space, const std::string& uid,
+                std::int64_t generation = 0) {
+  k8s::ObjectMeta policy;
+  policy.uid = uid;
+  policy.generation = generation;
+  return book.isInLedger(space, policy, "blue");
+}
+
 TEST(BookOfCluster, ANewOneWaitsForItsPeersButNotForPodsThatJoin) {
   Book book(kPatience);
   static_cast<void>(book.update("shop", {}, kBefore));
@@ -307,7 +315,7 @@ TEST(BookOfCluster, OneThatGoesHoldsOnForWhoRuns) {
     EXPECT_FALSE(book.release("shop", [](const std::string&) { return true; }));
     EXPECT_EQ(onlyRule(book, kBefore).rule.peers.size(), 1U);
     EXPECT_EQ(membersIn(*book.policiesFor("shop", kBefore).at(0)), 3U);
-    EXPECT_FALSE(book.isInLedger("shop", "c1"));
+    EXPECT_FALSE(isInLedger(book, "shop", "c1"));
   }
 }
 
@@ -334,16 +342,19 @@ TEST(BookOfCluster, ALedgerSaysWhichWereLookedAtAndNothingElseChanges) {
   Book book(kPatience);
   const Slices with = slicesOf(fromWeb(), shop(), 5);
   static_cast<void>(book.update("shop", with, kNow));
-  EXPECT_FALSE(book.isInLedger("shop", "c1"));
+  EXPECT_FALSE(isInLedger(book, "shop", "c1"));
   const auto change = book.update("shop", both(with, ledgerOf({nothingOfWeb()}, "shop")), kNow);
   EXPECT_EQ(change.what, BookChange::What::Members) << "nothing is compiled of it";
   EXPECT_TRUE(change.members.empty());
-  EXPECT_TRUE(book.isInLedger("shop", "c1"));
-  EXPECT_FALSE(book.isInLedger("shop", "c2")) << "made again under its name";
-  EXPECT_FALSE(book.isInLedger("ops", "c1"));
+  EXPECT_TRUE(isInLedger(book, "shop", "c1"));
+  const std::int64_t told = nothingOfWeb().metadata.generation;
+  EXPECT_TRUE(isInLedger(book, "shop", "c1", told));
+  EXPECT_FALSE(isInLedger(book, "shop", "c1", told + 1)) << "it was changed since";
+  EXPECT_FALSE(isInLedger(book, "shop", "c2")) << "made again under its name";
+  EXPECT_FALSE(isInLedger(book, "ops", "c1"));
   EXPECT_EQ(book.all().size(), 1U) << "a ledger is no policy";
   static_cast<void>(book.update("shop", with, kNow));
-  EXPECT_FALSE(book.isInLedger("shop", "c1"));
+  EXPECT_FALSE(isInLedger(book, "shop", "c1"));
 }
 
 /// What is compiled of slices, for some of the pods, is what the world's policies say of them.

@@ -384,7 +384,8 @@ void PolicyGuard::settle() {
 
 /// Permits by ports come before whoever has them, and so do ranges of addresses: the kernel shows
 /// elements with ranges a moment later than the others of their transaction (nf_tables_commit).
-/// Nobody has them yet. Not a range in place of another, which it must not meet.
+/// Nobody has them yet. Not a range in place of another, which it must not meet; one of ports has
+/// that where a successor takes over a subject whose policy changed in between.
 Status PolicyGuard::putInOrder(Change change) {
   if (!certain_) return put(change);
   nft::Elements first;
@@ -393,7 +394,7 @@ Status PolicyGuard::putInOrder(Change change) {
       const auto found = elements.find(set);
       return found != elements.end() && !found->second.empty();
     };
-    const bool isFree = std::string_view(set) == "ports" || !isAny(change.gone);
+    const bool isFree = !isAny(change.gone);
     if (isFree && isAny(change.added)) first.insert(change.added.extract(set));
   }
   if (first.empty()) return put(change);

@@ -174,6 +174,7 @@ class PolicyGuard {
   void settleLater();
   [[nodiscard]] Result<std::optional<bool>> compare();
   [[nodiscard]] Status makeCertain();
+  [[nodiscard]] Result<std::optional<bool>> lookWhole();
   void take(const nft::Elements& elements);
   void forgetFound();
   [[nodiscard]] Status replace();
@@ -212,12 +213,13 @@ class PolicyGuard {
   std::uint32_t lastGeneration_ = 0;
   std::uint64_t changes_ = 0;  ///< that aren't over with their transaction
   bool settling_ = false;
-  std::string trouble_;             ///< logged already
-  std::optional<Error> missing_;    ///< why tables_ aren't there
-  std::optional<Error> untracked_;  ///< why a bridge's flows aren't known
-  Denied before_;                   ///< of tables that were replaced
-  Denied now_;                      ///< of these
-  std::uint64_t beyondBefore_ = 0;  ///< likewise
+  std::string trouble_;           ///< logged already
+  std::optional<Error> missing_;  ///< why tables_ aren't there, or nobody can say that they are
+  std::optional<BootTime> unseenSince_;  ///< what the kernel has can't be looked at
+  std::optional<Error> untracked_;       ///< why a bridge's flows aren't known
+  Denied before_;                        ///< of tables that were replaced
+  Denied now_;                           ///< of these
+  std::uint64_t beyondBefore_ = 0;       ///< likewise
   std::uint64_t beyondNow_ = 0;
   nft::Counts beyondTold_;             ///< packets of each port at the last look
   std::set<std::string> beyondNames_;  ///< ports of which was told

@@ -14,6 +14,8 @@ namespace {
 constexpr std::chrono::seconds kTellEvery(10);
 /// What a predecessor may have left in a pod: twice the largest program.
 constexpr std::size_t kMostLeft = 400'000;
+/// Longer than it takes to try again.
+constexpr std::chrono::seconds kUnseenFor(2);
 
 }  // namespace
 
@@ -55,14 +57,29 @@ Result<std::optional<bool>> PolicyGuard::compare() {
                        flows->matches(tables_.flows));
 }
 
-/// Has the kernel's tables be tables_: adopted, compared or replaced. Where these have nothing
-/// there are none afterwards, and nothing is certain.
-Status PolicyGuard::makeCertain() {
-  if (certain_) return {};
+/// What compare() finds, with the strangers' count of before it.
+Result<std::optional<bool>> PolicyGuard::lookWhole() {
   MULTINET_TRY(const std::uint64_t foreign, this->foreign());
   MULTINET_TRY(const auto isSame, compare());
   foreign_ = foreign;
   compareAt_ = clock_.now() + options_.compareEvery;
+  return isSame;
+}
+
+/// Has the kernel's tables be tables_: adopted, compared or replaced. Where these have nothing
+/// there are none afterwards, and nothing is certain.
+Status PolicyGuard::makeCertain() {
+  if (certain_) return {};
+  const auto seen = lookWhole();
+  if (!seen) {
+    // Somebody may have taken them away: nothing is told as held for long that nobody sees.
+    const BootTime now = clock_.now();
+    if (!unseenSince_) unseenSince_ = now;
+    if (now - *unseenSince_ >= kUnseenFor) missing_ = refused(seen.error());
+    return fail(seen.error());
+  }
+  unseenSince_.reset();
+  const auto& isSame = *seen;
   if (networks_.empty() && found_.empty()) {
     missing_.reset();
     return isSame ? removeTables() : Status{};

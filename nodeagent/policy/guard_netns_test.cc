@@ -348,6 +348,28 @@ TEST_F(PolicyGuardTest, ARestartWritesNothing) {
   EXPECT_FALSE(flow.arrives(End::Client));
 }
 
+TEST_F(PolicyGuardTest, APolicyThatChangedBetweenTwoAgentsIsTakenOver) {
+  plug({&one_, &two_});
+  Program program = toTwo({&one_});
+  const auto allowing = [&](std::uint16_t first, std::uint16_t last) {
+    program.permits = {{1, 5, api::Protocol::UDP, first, last}};
+    return commit(program, {&one_, &two_});
+  };
+  ASSERT_TRUE(allowing(7000, 7010));
+  for (const auto& [first, last] :
+       {std::pair{7000, 7020}, {7005, 7008}, {7000, 7000}, {1, 65535}}) {
+    node_.start();
+    const Status done =
+        allowing(static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last));
+    ASSERT_TRUE(done) << first << "-" << last << ": " << done.error().message;
+    for (const int port : {7000, 7005, 7010, 7020}) {
+      EXPECT_EQ(arrives(one_, datagram(one_, two_, 5000, static_cast<unsigned>(port)), two_),
+                first <= port && port <= last)
+          << port << " of " << first << "-" << last;
+    }
+  }
+}
+
 TEST_F(PolicyGuardTest, WhatSomebodyElseChangesIsPutBack) {
   plug({&one_, &two_});
   ASSERT_TRUE(commit(toTwo({&one_}), {&one_, &two_}));

@@ -313,6 +313,12 @@ void Policing::readNetworks() {
                       network->spec.portSecurity == api::PortSecurity::Enforced};
     const auto [at, isNew] = written_.try_emplace(uid, now);
     if (!isNew && at->second == now) continue;
+    if (!isNew && at->second.byDefault != now.byDefault) {
+      held->second.former.reset();
+      if (now.byDefault == api::DefaultPolicy::SameNamespace) {
+        held->second.former = Former{at->second.byDefault, clock_.now() + options_.patience};
+      }
+    }
     at->second = now;
     held->second.dirty = true;
   }
@@ -355,13 +361,29 @@ Status Policing::isInLedgers(const Member& member) const {
   const std::string& space = member.pod.pod.namespaceName;
   for (const auto& policy : *policies) {
     const auto& names = policy->spec.podNetworkNames;
-    const bool isOnOne = std::ranges::any_of(member.pod.interfaces, [&](const auto& plan) {
-      return attach::isCovered(plan) && std::ranges::find(names, plan.network.str()) != names.end();
-    });
-    if (!isOnOne || book_.isInLedger(space, policy->metadata.uid)) continue;
-    return fail(unknown(member.pod, "nobody has told whether ClusterPodNetworkPolicy \"" +
-                                        policy->metadata.name + "\" selects namespace \"" + space +
-                                        "\": is a controller running?"));
+    const auto isUntold = [&](const InterfacePlan& plan) {
+      const std::string& network = plan.network.str();
+      return attach::isCovered(plan) && std::ranges::find(names, network) != names.end() &&
+             !book_.isInLedger(space, policy->metadata, network);
+    };
+    if (std::ranges::none_of(member.pod.interfaces, isUntold)) continue;
+    return fail(unknown(
+        member.pod, "nobody has told whether ClusterPodNetworkPolicy \"" + policy->metadata.name +
+                        "\", generation " + std::to_string(policy->metadata.generation) +
+                        ", selects namespace \"" + space + "\": is a controller running?"));
+  }
+  return {};
+}
+
+Status Policing::isPastFormer(const Member& member) const {
+  for (const InterfacePlan& plan : member.pod.interfaces) {
+    const auto network = networks_.find(plan.networkUid);
+    if (network == networks_.end() || !network->second.former) continue;
+    const ToldPtr told = book_.defaultOf(member.pod.pod.namespaceName, plan.networkUid);
+    if (told != nullptr && told->complete) continue;
+    return fail(unknown(member.pod, "nobody has told yet who is of its namespace on network \"" +
+                                        plan.network.str() +
+                                        "\", whose default has just become SameNamespace"));
   }
   return {};
 }
@@ -424,6 +446,7 @@ void Policing::answerWaiting() {
     Member& member = found->second;
     Status known = isKnown(member);
     if (known && member.ends.empty()) known = isInLedgers(member);
+    if (known && member.ends.empty()) known = isPastFormer(member);
     const bool isWhole = std::ranges::all_of(member.pod.interfaces, [&](const auto& plan) {
       return !attach::isCovered(plan) || isComplete(member, podOn(member, plan), plan);
     });
@@ -521,7 +544,7 @@ Status Policing::holdNow(const IntentId& intent, const std::vector<End>& ends) {
     return known != member.ends.end() && known->second == end.name && !networks_[end.network].dirty;
   });
   if (isHeld) return {};
-  if (member.ends.empty() && member.ours) member.joined = clock_.now();
+  const bool begins = member.ends.empty() && member.ours;
   for (const End& end : ends) {
     std::erase_if(unclaimed_, [&](const auto& one) { return one.second.name == end.name; });
     // A sandbox whose intent has another name by now. In a pod the same link goes on.
@@ -540,6 +563,8 @@ Status Policing::holdNow(const IntentId& intent, const std::vector<End>& ends) {
     networks_[end.network].dirty = true;
   }
   refresh();
+  // Newer than all that was read for it.
+  if (begins) member.joined = clock_.now();
   Status held;
   for (const End& end : ends) {
     Network& network = networks_[end.network];

@@ -79,6 +79,9 @@ struct PolicingOptions {
   Duration patience = std::chrono::seconds(5);
   /// What the kernel refused is tried again, and what it lost is heard of.
   Duration retry = std::chrono::seconds(1);
+  /// As long as it takes to tell whom it is about that the kernel refuses. After that others don't
+  /// wait for it any more.
+  Duration refusalIsTold = std::chrono::seconds(5);
   /// Links in pods that an earlier agent made are met again, as each pod is looked at. So long they
   /// are waited for.
   Duration meeting = std::chrono::seconds(30);
@@ -190,6 +193,11 @@ class Policing final : public attach::Policies {
     bool believesAddresses = false;
     bool operator==(const Written&) const = default;
   };
+  /// The default that an admin has changed, which holds till it is told who is of each namespace.
+  struct Former {
+    api::DefaultPolicy byDefault = api::DefaultPolicy::Allow;
+    BootTime until{};
+  };
   /// Each namespace is told of a policy of the cluster, and whom its peers are in all of them
   /// alike. So that a member that comes is one change, on a network one namespace's word counts for
   /// all.
@@ -206,6 +214,10 @@ class Policing final : public attach::Policies {
     bool dirty = true;
     std::optional<Error> trouble{};  ///< of its last commit
     std::map<At, Error> refused{};   ///< in pods
+    /// What was told is compiled, and the kernel takes it nowhere or not everywhere: it is dirty
+    /// too, to be tried again. Those that it is about are told so themselves.
+    std::optional<BootTime> refusedSince{};
+    std::optional<Former> former{};
     policy::Compilation compilation{};
     api::TrackConnections track = api::TrackConnections::Auto;  ///< as it was last held
     bool isHeld = false;  ///< the kernel has that program, for these
@@ -252,6 +264,10 @@ class Policing final : public attach::Policies {
   [[nodiscard]] Status isKnown(const Member& member) const;
   /// Whether it was told which policies of the cluster select the namespace of a pod that joins.
   [[nodiscard]] Status isInLedgers(const Member& member) const;
+  /// Whether who is of its namespace was told, on networks whose default was changed to that.
+  [[nodiscard]] Status isPastFormer(const Member& member) const;
+  [[nodiscard]] api::DefaultPolicy defaultOf(const NetworkUid& uid, Network& network,
+                                             const Question& question);
   /// Whether all that is needed of a network is; else it stays as it is.
   [[nodiscard]] Status isKnown(const NetworkUid& uid, const Network& network) const;
   [[nodiscard]] Written writtenOf(const NetworkUid& uid) const;
@@ -265,7 +281,8 @@ class Policing final : public attach::Policies {
   [[nodiscard]] Status commitPorts(const NetworkUid& uid, Network& network,
                                    const policy::AddressChange& since);
   void follow(const NetworkUid& uid, Network& network, const policy::MemberChange& change);
-  void admit(const NetworkUid& uid, Network& network, const Question& question);
+  void admit(const NetworkUid& uid, Network& network, const Question& question,
+             const policy::Network& asked);
   void publishAdmissions();
   void say(Network& network, const Question& question);
   [[nodiscard]] api::InterfacePolicy judge(const Network& network, const Member& member,

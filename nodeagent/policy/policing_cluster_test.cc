@@ -129,6 +129,32 @@ TEST_F(PolicingClusterTest, WhoseNamespaceIsLookedAtAndNotSelectedIsOpen) {
   EXPECT_EQ(said("db"), "none");
 }
 
+TEST_F(PolicingClusterTest, OneThatWasChangedIsToBeToldAnew) {
+  setPod("db", "db");
+  auto policy = guard();
+  policy.metadata.generation = 1;
+  policy.spec.podNetworkNames = {"red"};
+  make({policy});
+  tell({policy});
+  policy.metadata.generation = 2;
+  policy.spec.podNetworkNames = {"blue", "red"};
+  make({policy});
+  const Status refused = askOnce("db");
+  ASSERT_FALSE(refused) << "it would start open";
+  EXPECT_EQ(refused.error().reason, "PoliciesUnknown");
+  EXPECT_NE(refused.error().message.find("generation 2"), std::string::npos);
+  policing_.release({}, {IntentId("i-db")});
+  tell({policy});
+  ASSERT_TRUE(attach("db"));
+  EXPECT_TRUE(isolates("db"));
+  // Where it is held to on that network already the next generation holds nobody up.
+  policy.metadata.generation = 3;
+  make({policy});
+  setPod("db-2", "db");
+  EXPECT_TRUE(attach("db-2"));
+  EXPECT_TRUE(isolates("db-2"));
+}
+
 TEST_F(PolicingClusterTest, WhereTheyArentReadNoPodIsStarted) {
   setPod("db", "db");
   change([&] {

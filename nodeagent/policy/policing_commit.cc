@@ -109,7 +109,8 @@ Policing::Question Policing::questionOf(const NetworkUid& uid, Network& network)
 }
 
 /// Only gateways want to know, and most nodes have none to a network.
-void Policing::admit(const NetworkUid& uid, Network& network, const Question& question) {
+void Policing::admit(const NetworkUid& uid, Network& network, const Question& question,
+                     const policy::Network& asked) {
   {
     const std::lock_guard lock(mutex_);
     if (!asked_.contains(uid)) return;
@@ -120,8 +121,7 @@ void Policing::admit(const NetworkUid& uid, Network& network, const Question& qu
       addresses[one.pod->key].push_back(plan.address.address);
     }
   }
-  auto now = admissionsOf(question.subjects, {network.name, writtenOf(uid).byDefault}, addresses,
-                          network.compilation.cut());
+  auto now = admissionsOf(question.subjects, asked, addresses, network.compilation.cut());
   if (network.admissions != nullptr && *network.admissions == now) return;
   network.admissions = std::make_shared<const Admissions>(std::move(now));
 }
@@ -150,10 +150,10 @@ Status Policing::commit(const NetworkUid& uid, Network& network) {
   BookSource source(network.name, uid);
   for (const ToldPtr& told : question.told) source.add(told);
   for (const auto& [space, told] : question.defaults) source.addDefault(space, told);
-  const policy::Network asked{network.name, writtenOf(uid).byDefault};
+  const policy::Network asked{network.name, defaultOf(uid, network, question)};
   const policy::Delta way = network.compilation.compile(question.subjects, asked, source, numbers_);
   ++compiled_;
-  admit(uid, network, question);
+  admit(uid, network, question, asked);
   network.ports = std::move(question.ports);
   const auto gateways = gateways_.find(uid);
   network.gateways = gateways == gateways_.end() ? std::set<std::string>{} : gateways->second;
@@ -165,9 +165,30 @@ Status Policing::commit(const NetworkUid& uid, Network& network) {
   network.trouble = done ? std::nullopt : std::optional(done.error());
   commitInPods(uid, network, question, way.addresses);
   network.dirty = !done || !network.refused.empty();
-  if (network.dirty) lookAt(clock_.now() + options_.retry);
+  if (!network.dirty) network.refusedSince.reset();
+  if (network.dirty) {
+    const BootTime now = clock_.now();
+    if (!network.refusedSince) network.refusedSince = now;
+    lookAt(now + options_.retry);
+  }
   say(network, question);
   return {};
+}
+
+/// An admin's change from Allow isn't one to Deny for those whose namespaces weren't told yet.
+api::DefaultPolicy Policing::defaultOf(const NetworkUid& uid, Network& network,
+                                       const Question& question) {
+  const api::DefaultPolicy written = writtenOf(uid).byDefault;
+  if (!network.former) return written;
+  const bool isTold = std::ranges::all_of(question.defaults, [](const auto& one) {
+    return one.second != nullptr && one.second->complete;
+  });
+  if (isTold || network.former->until <= clock_.now()) {
+    network.former.reset();
+    return written;
+  }
+  lookAt(network.former->until);
+  return network.former->byDefault;
 }
 
 /// `since`: what differs of the program's addresses where it is held.
@@ -255,6 +276,7 @@ void Policing::commitDirty() {
   }
   for (auto& [uid, network] : networks_) {
     network.dirty = network.dirty || (network.admissions == nullptr && asked.contains(uid));
+    if (network.former && network.former->until <= clock_.now()) network.dirty = true;
     if (!network.dirty) continue;
     // What isn't known is told when it is.
     if (const Status known = commit(uid, network); !known) {

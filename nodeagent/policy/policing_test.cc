@@ -160,6 +160,45 @@ TEST_F(PolicingTest, ANetworksDefaultHoldsWhereNoPolicyDoes) {
   EXPECT_FALSE(allows("10.0.0.9", "db"));
 }
 
+TEST_F(PolicingTest, ADefaultThatBecomesTheNamespaceCutsNobodyOffBeforeThatIsTold) {
+  policing_.recovered();
+  setPod("db", "db");
+  ASSERT_TRUE(attach("db"));
+  const auto compiled = policing_.counts().compiled;
+  change([&] {
+    caches_.content.networks["blue"].spec.defaultPolicy = api::DefaultPolicy::SameNamespace;
+  });
+  ASSERT_TRUE(eventually([&] { return policing_.counts().compiled > compiled; }));
+  EXPECT_FALSE(isolates("db"));
+  setPod("db-2", "db");
+  auto second = ask(policeable("db-2"));
+  EXPECT_EQ(second.wait_for(milliseconds(50)), std::future_status::timeout);
+  clock_.advance(seconds(1));
+  const Status refused = second.get();
+  ASSERT_FALSE(refused) << "what comes isn't let in open";
+  EXPECT_EQ(refused.error().reason, "PoliciesUnknown");
+  setPolicies(testing::defaultSlices("blue", "uid-blue", "shop", world()));
+  EXPECT_TRUE(eventually([&] { return isolates("db"); }));
+  EXPECT_TRUE(allows("10.0.0.2", "db"));
+  EXPECT_FALSE(allows("10.0.0.9", "db"));
+}
+
+TEST_F(PolicingTest, ADefaultThatNobodyTellsOfHoldsAfterFiveSeconds) {
+  policing_.recovered();
+  setPod("db", "db");
+  ASSERT_TRUE(attach("db"));
+  const auto compiled = policing_.counts().compiled;
+  change([&] {
+    caches_.content.networks["blue"].spec.defaultPolicy = api::DefaultPolicy::SameNamespace;
+  });
+  ASSERT_TRUE(eventually([&] { return policing_.counts().compiled > compiled; }));
+  clock_.advance(seconds(4));
+  EXPECT_FALSE(isolates("db"));
+  clock_.advance(seconds(1));
+  EXPECT_TRUE(eventually([&] { return isolates("db"); }));
+  EXPECT_FALSE(allows("10.0.0.2", "db"));
+}
+
 TEST_F(PolicingTest, NothingIsCommittedBeforeAllPodsOfAnEarlierAgentAreKnown) {
   setPod("db", "db");
   setPod("web", "web");
@@ -443,6 +482,11 @@ TEST_F(PolicingTest, WhatOnePodsKernelRefusesIsThatPodsTrouble) {
   EXPECT_EQ(said("db"), "not enforced CommitFailed");
   EXPECT_EQ(said("db-2"), "enforced Enforced");
   EXPECT_EQ(revision(), 0U);
+  EXPECT_TRUE(eventually([&] {
+    clock_.advance(seconds(1));
+    return revision() == 5;
+  })) << "it is that pod's, and told: no other policy waits for it";
+  EXPECT_EQ(said("db"), "not enforced CommitFailed");
   kernel_.refusePods({});
   clock_.advance(seconds(1));
   EXPECT_TRUE(eventually([&] { return said("db") == "enforced Enforced" && revision() == 5; }));

@@ -116,7 +116,11 @@ std::uint64_t Policing::revision() const {
   for (const ToldPtr& told : book_.waiting()) missing.insert(told->revision);
   const auto all = book_.all();
   for (const auto& [uid, network] : networks_) {
-    const bool isDue = network.dirty || isUnmet(network, uid);
+    // What the kernel refuses for long is those interfaces' trouble, and holds no other policy
+    // back.
+    const bool isRefused =
+        network.refusedSince && clock_.now() >= *network.refusedSince + options_.refusalIsTold;
+    const bool isDue = (network.dirty && !isRefused) || isUnmet(network, uid);
     for (const ToldPtr& told : all) {
       const auto speaker = network.speakers.find(told->uid);
       const bool isBehind = speaker != network.speakers.end() && speaker->second.since;
