@@ -105,7 +105,7 @@ struct PolicingCounts {
   std::size_t isolated = 0;     ///< interfaces that a policy or a default is about
   std::size_t pending = 0;      ///< of those: not all whom they may speak with are known
   std::size_t undoable = 0;     ///< of those: held in the pod, which can undo it
-  std::size_t notEnforced = 0;  ///< of those: nothing holds them to it
+  std::size_t notEnforced = 0;  ///< of those: nothing holds them to it, or not to all of it
   std::uint64_t compiled = 0;   ///< networks, since the start
   bool stale = false;           ///< nothing was heard of policies for minutes; what was told holds
 };

@@ -38,6 +38,25 @@ TEST_F(PolicingTest, APodThatMayUndoItsRulesIsntEnforcedWhereTheyStandInIt) {
   EXPECT_TRUE(eventually([&] { return revision() == 5; })) << "nothing waits for it";
 }
 
+TEST_F(PolicingTest, WhatIsTooMuchForANodeIsntCountedAsHeld) {
+  policing_.recovered();
+  setPod("db", "db");
+  api::PodNetworkPolicy large = policy();
+  large.spec.ingress.clear();
+  for (int i = 0; i < 9; ++i) {
+    api::PolicyIngressRule& rule = large.spec.ingress.emplace_back();
+    for (int j = 0; j < 100; ++j) {
+      rule.peers.emplace_back().ipBlock = {
+          "10.1." + std::to_string(i) + "." + std::to_string(j) + "/32", {}};
+      rule.ports.emplace_back().port.emplace().number = 2 * j + 1;
+    }
+  }
+  setPolicies(testing::slicesOf(large, world(), 5));
+  ASSERT_TRUE(attach("db"));
+  EXPECT_EQ(said("db"), "not enforced TooManyPermits");
+  EXPECT_TRUE(eventually([&] { return policing_.counts().notEnforced == 1; }));
+}
+
 TEST_F(PolicingTest, AddressesOfTheGatewayAreToldInPodsWhereTheyCanBeBelieved) {
   using Addresses = std::set<IpAddress>;
   const Addresses earlier = {ip("10.0.0.9")};

@@ -197,8 +197,9 @@ void Policing::tell() {
       ++counts.isolated;
       const bool isPending = said->reason == "PeersPending";
       counts.pending += isPending ? 1 : 0;
-      counts.undoable += said->reason == "PodMayChangeRules" ? 1 : 0;
-      counts.notEnforced += !isPending && said->where == api::PolicyPlace::None ? 1 : 0;
+      const bool isUndoable = said->reason == "PodMayChangeRules";
+      counts.undoable += isUndoable ? 1 : 0;
+      counts.notEnforced += !said->enforced && !isPending && !isUndoable ? 1 : 0;
     }
   }
   {
