@@ -275,6 +275,40 @@ TEST(Growth, ARollOutWritesItsNetworkOnceAMinuteIn5000Nodes) {
   }
 }
 
+/// Each of 300 peers means every pod, which has 16 addresses: more than 41 pods are too many.
+TEST(Growth, WhomAPolicyMeansIsKeptUpToABound) {
+  for (const int pods : {40, 80, 160}) {
+    Grown grown(1, 1, 0);
+    auto policy = api::testing::goodPolicy("broad", "n0");
+    policy.spec.ingress.assign(3, api::PolicyIngressRule{});
+    for (int i = 0; i < 300; ++i) {
+      const auto absent = k8s::SelectorOperator::DoesNotExist;
+      policy.spec.ingress[static_cast<std::size_t>(i % 3)].peers.push_back(
+          {k8s::LabelSelector{{}, {{"x" + std::to_string(i), absent, {}}}},
+           k8s::LabelSelector{},
+           {}});
+    }
+    grown.put(policy);
+    for (int i = 0; i < pods; ++i) {
+      const auto pod = podOf("many-" + std::to_string(i), "n0");
+      auto set = setOf(pod, {"n0"});
+      for (int k = 1; k <= 16; ++k) {
+        const auto address = "10.20." + std::to_string(i) + "." + std::to_string(k) + "/16";
+        set.interfaces[0].ips.push_back({address, "", api::AddressFamily::IPv4});
+      }
+      grown.putSeen(Pod(pod));
+      grown.putSeen(InterfaceSet(set));
+    }
+    const auto before = grown.writes();
+    grown.settle();
+    const auto& groups = grown.world.policyGroups();
+    const auto members = static_cast<std::size_t>(pods) * 300 * 16;
+    EXPECT_EQ(members > api::kMaxPolicyMembers, groups.excess({"default", "broad"}).has_value());
+    EXPECT_LE(groups.kept(), api::kMaxPolicyMembers);
+    EXPECT_LT(grown.writes() - before, 2'000U);
+  }
+}
+
 TEST(Growth, ASettledClusterAsksNobody) {
   Grown grown(10, 10, 100);
   EXPECT_EQ(grown.costOf([](Grown& cluster) { cluster.pass(std::chrono::hours(1)); }),

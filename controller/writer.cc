@@ -217,15 +217,18 @@ std::vector<std::pair<Writer::Try*, WriteOutcome>> Writer::against(const Read& r
     return {};
   };
   Status status;
-  if (read.key) {
+  const bool isOfOne = read.key && !read.key->name.empty();
+  if (isOfOne) {
     const auto body = client_.raw().get(read.kind, *read.key);
     if (body.has_value()) {
       status = kube::withJson(*body, ask);
     } else if (body.error().code != Code::NotFound) {
       status = fail(body.error());
     }
-  } else if (const auto all = kube::listAll(client_.raw(), read.kind, {}, {}, ask); !all) {
-    status = fail(all.error());
+  } else {
+    const std::string nameSpace = read.key ? read.key->nameSpace : "";
+    const auto all = kube::listAll(client_.raw(), read.kind, {nameSpace, "", ""}, {}, ask);
+    if (!all) status = fail(all.error());
   }
   if (status.has_value()) return found;
   found.clear();

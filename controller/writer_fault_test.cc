@@ -7,6 +7,7 @@
 #include <latch>
 
 #include "lib/api/network_peer.h"
+#include "lib/api/pod_interface_set.h"
 #include "lib/api/pod_network.h"
 #include "lib/api/reservations.h"
 #include "lib/base/fake_clock.h"
@@ -234,6 +235,21 @@ TEST_F(WriterTest, WhatTheServerContradictsIsntWritten) {
   EXPECT_EQ(send({gone, whole})[0].outcome, WriteOutcome::Heals)
       << "what can't be asked isn't deleted";
   EXPECT_EQ(requests("DELETE "), 0);
+}
+
+TEST_F(WriterTest, APremiseOfANamespaceIsAskedOfThatOne) {
+  const auto whole = [&](const std::string& nameSpace) {
+    const auto peer = make<api::NetworkPeer>("blue." + nameSpace);
+    return deletionOf(api::kNetworkPeerKind, peer, "gone",
+                      {{api::kPodInterfaceSetKind, k8s::ObjectKey{nameSpace, ""},
+                        [](const auto& /*there*/) { return true; }}});
+  };
+  ASSERT_TRUE(client_->raw().create(api::kPodInterfaceSetKind,
+                                    {{"metadata", {{"name", "web-0"}, {"namespace", "yard"}}}},
+                                    nullptr));
+  EXPECT_EQ(send({whole("shop")})[0].outcome, WriteOutcome::Done) << "there is none";
+  EXPECT_EQ(requests("GET /apis/multinet.dev/v1alpha1/namespaces/shop/podinterfacesets"), 1);
+  EXPECT_EQ(send({whole("yard")})[0].outcome, WriteOutcome::Contradicted);
 }
 
 TEST_F(WriterTest, WhoDoesntLeadWritesNothing) {

@@ -87,12 +87,18 @@ void notice(const MultiNetworkPolicy& policy, const std::string& reason, std::st
   outcome.notices.push_back({subjectOf(policy), reason, std::move(message)});
 }
 
-void put(const World& world, const MultiNetworkPolicy& policy, const api::PodNetworkPolicy& wanted,
-         Outcome& outcome) {
+/// The server takes nothing new in a namespace that ends, no Event either.
+bool isMute(const Namespace& space) {
+  return space.metadata.deleting();
+}
+
+void put(const World& world, const Namespace& space, const MultiNetworkPolicy& policy,
+         const api::PodNetworkPolicy& wanted, Outcome& outcome) {
   const auto& kind = api::kPodNetworkPolicyKind;
   const auto key = keyOf(wanted);
   const auto* standing = world.find<Policy>(key);
   if (standing == nullptr) {
+    if (isMute(space)) return;
     Write write{.kind = kind,
                 .key = key,
                 .verb = Verb::Create,
@@ -102,6 +108,7 @@ void put(const World& world, const MultiNetworkPolicy& policy, const api::PodNet
     return;
   }
   if (!isMadeOf(*standing, keyOf(policy))) {
+    if (isMute(space)) return;
     const auto& names = wanted.spec.podNetworkNames;
     notice(policy, "NameTaken",
            "metadata.name: PodNetworkPolicy \"" + key.name +
@@ -153,7 +160,7 @@ Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& /
   if (owned && policy == nullptr && !world.knows<MultiNetworkPolicy>()) return outcome;
   std::vector<api::PodNetworkPolicy> wanted;
   if (owned && policy != nullptr) wanted = npwg::policiesOf(*policy);
-  for (const auto& one : wanted) put(world, *policy, one, outcome);
+  for (const auto& one : wanted) put(world, *space, *policy, one, outcome);
   for (const auto* one : world.of<Policy>().by<ByMaker>(key)) {
     const bool isWanted = std::ranges::any_of(
         wanted, [&](const auto& other) { return other.metadata.name == one->metadata.name; });
@@ -167,7 +174,9 @@ Outcome reconcile(const World& world, const k8s::ObjectKey& key, const Moment& /
                            {isntOwned(key.nameSpace)}));
   }
   // Once it is settled, so that each is told once.
-  if (owned && policy != nullptr && outcome.writes.empty()) complain(*policy, outcome);
+  if (owned && policy != nullptr && outcome.writes.empty() && !isMute(*space)) {
+    complain(*policy, outcome);
+  }
   return outcome;
 }
 
@@ -203,7 +212,10 @@ void concerned(const World& world, const Change& change, Keys& keys) {
         if (!name.empty()) keys.emplace_back(k8s::ObjectKey{key.nameSpace, name});
       },
       [&](const Changed<Namespace>& changed) {
-        if (isOwned(changed.before) == isOwned(changed.now) && !changed.existence()) return;
+        if (!changed.existence() && isOwned(changed.before) == isOwned(changed.now) &&
+            changed.before->metadata.deleting() == changed.now->metadata.deleting()) {
+          return;
+        }
         const auto name = changed.key().name;
         for (const auto* one : world.of<MultiNetworkPolicy>().by<ByNamespace>(name)) {
           keys.emplace_back(keyOf(*one));

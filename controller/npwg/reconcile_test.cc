@@ -246,6 +246,30 @@ TEST(MultiNetworkPolicies, StandWhileTheKindIsntKnown) {
   EXPECT_FALSE(later.has("db"));
 }
 
+TEST(MultiNetworkPolicies, MakeNothingInANamespaceThatEnds) {
+  Shop shop;
+  shop.write("db", "blue");
+  shop.write("none", "");
+  shop.converge();
+  static_cast<void>(shop.told());
+  k8s::Namespace ends;
+  ends.metadata.name = "shop";
+  ends.metadata.labels = {{kOwnedLabel, kOwned}};
+  ends.metadata.deletionTimestamp = shop.now.wall;
+  shop.put(ends);
+  EXPECT_EQ(shop.converge(), 0U) << "what stands stays until it is taken";
+  shop.remove<api::PodNetworkPolicy>("npwg-db", "shop");
+  EXPECT_TRUE(shop.look().empty());
+  shop.write("web", "blue");
+  EXPECT_TRUE(shop.look().empty());
+  EXPECT_TRUE(shop.told().empty()) << "an Event would be refused too";
+  // Another of its name, before whose objects the end of that one wasn't seen.
+  shop.own("shop", true);
+  EXPECT_EQ(shop.converge(), 2U);
+  EXPECT_TRUE(shop.has("db"));
+  EXPECT_TRUE(shop.has("web"));
+}
+
 TEST(MultiNetworkPolicies, TakeNothingAwayThatTheServerStillWants) {
   Shop shop;
   shop.write("db", "blue");

@@ -154,7 +154,8 @@ class Cluster {
   /// Whether a live look speaks against a write.
   [[nodiscard]] bool contradicted(const Premise& premise) const {
     for (const auto& [id, object] : objects_) {
-      if (id.first != premise.kind.plural || (premise.key && id.second != *premise.key)) continue;
+      if (id.first != premise.kind.plural || (premise.key && !isOf(id.second, *premise.key)))
+        continue;
       simdjson::dom::parser parser;
       const auto text = object.dump();
       simdjson::dom::element element;
@@ -180,6 +181,11 @@ class Cluster {
 
  private:
   using Id = std::pair<std::string, k8s::ObjectKey>;
+
+  /// A key without a name is of all in its namespace.
+  static bool isOf(const k8s::ObjectKey& object, const k8s::ObjectKey& key) {
+    return key.name.empty() ? object.nameSpace == key.nameSpace : object == key;
+  }
 
   void store(const k8s::Kind& kind, nlohmann::json object) {
     object["metadata"]["resourceVersion"] = std::to_string(++version_);

@@ -27,7 +27,8 @@ struct Subject {
 };
 
 /// What the API server itself must say right before the write, since caches lag: the object isn't
-/// there, or doesn't speak against it. Without a key: none of the kind does.
+/// there, or doesn't speak against it. Without a key: none of the kind does; with a namespace
+/// alone: none there does.
 struct Premise {
   k8s::Kind kind;
   std::optional<k8s::ObjectKey> key;

@@ -9,7 +9,6 @@
 #include "controller/policies/wish.h"
 #include "lib/api/describe.h"
 #include "lib/api/names.h"
-#include "lib/api/policy.h"
 #include "lib/k8s/merge_patch.h"
 #include "lib/policy/peers.h"
 
@@ -58,9 +57,10 @@ std::vector<policy::Peer> peersOf(const ClusterPolicy& policy) {
   return policy::peersOf(policy::rulesOf(policy));
 }
 
-bool hasTooManyPeers(const ClusterPolicy& policy) {
-  return policy.undecodable.empty() &&
-         peersOf(policy).size() * policy.spec.podNetworkNames.size() > api::kMaxPolicyResolved;
+std::optional<TooManyPeers> tooManyPeersOf(const World& world, const ClusterPolicy& policy) {
+  if (!policy.undecodable.empty()) return std::nullopt;
+  return tooManyPeers(world, keyOf(policy),
+                      peersOf(policy).size() * policy.spec.podNetworkNames.size());
 }
 
 const PolicySlice* ledgerOf(const World& world, const std::string& nameSpace) {
@@ -132,14 +132,31 @@ void withdraw(const World& world, const std::string& nameSpace, const ClusterPol
   }
 }
 
-Outcome decideIn(const World& world, const k8s::ObjectKey& key, const Parts* parts) {
+/// As placeIn(), but a vacant place where its head stands is kept for a while as if a pod were
+/// there, with all that nodes are told: so what is promised of it stands as long.
+Place placeNow(const World& world, const std::string& nameSpace, const ClusterPolicy& policy,
+               const Moment& now, Outcome& outcome) {
+  const Place place = placeIn(world, nameSpace, policy);
+  if (place != Place::Vacant) return place;
+  const auto until = world.keptUntil(nameSpace, policy.spec.podNetworkNames);
+  if (until <= now.boot) return place;
+  const auto* head = headOf(world, ownerIn(nameSpace, policy));
+  const bool stands =
+      head != nullptr && head->head->policyGeneration != kGoing && !head->metadata.deleting();
+  if (!stands) return place;
+  outcome.askAgain(until - now.boot);
+  return Place::Here;
+}
+
+Outcome decideIn(const World& world, const k8s::ObjectKey& key, const Parts* parts,
+                 const Moment& now) {
   Outcome outcome;
   const auto* policy = world.find<ClusterPolicy>(key.name);
   if (policy == nullptr) {
     endEarlier(world, key, "", outcome);
     return outcome;
   }
-  const Place place = placeIn(world, key.nameSpace, *policy);
+  const Place place = placeNow(world, key.nameSpace, *policy, now, outcome);
   if (place == Place::Unknown) return outcome;
   // One that was made again: pods are held to the one before until nodes are told of it.
   const bool isTold = place != Place::Here || headOf(world, ownerIn(key.nameSpace, *policy));
@@ -155,19 +172,19 @@ Outcome decideIn(const World& world, const k8s::ObjectKey& key, const Parts* par
   wish.head.clusterSpec = policy->spec;
   wish.about = subjectOf(*policy);
   // Of too many nodes hear nothing: whom a rule denies that they don't know would be allowed.
-  if (addPeers(world, peersOf(*policy), policy->spec.podNetworkNames, parts, wish)) {
-    writeSlices(world, wish, outcome);
-  }
+  if (tooManyPeersOf(world, *policy)) return outcome;
+  addPeers(world, peersOf(*policy), policy->spec.podNetworkNames, parts, wish);
+  writeSlices(world, wish, outcome);
   return outcome;
 }
 
-Outcome reconcileIn(const World& world, const k8s::ObjectKey& key, const Moment& /*now*/) {
-  return decideIn(world, key, nullptr);
+Outcome reconcileIn(const World& world, const k8s::ObjectKey& key, const Moment& now) {
+  return decideIn(world, key, nullptr, now);
 }
 
 Outcome reconcilePartsIn(const World& world, const k8s::ObjectKey& key, const Parts& parts,
-                         const Moment& /*now*/) {
-  return decideIn(world, key, &parts);
+                         const Moment& now) {
+  return decideIn(world, key, &parts, now);
 }
 
 /// Namespaces where the policy's slices are to stand, or do.
@@ -218,6 +235,15 @@ void takenBack(const Changed<PolicySlice>& changed, Keys& keys) {
   }
 }
 
+/// A policy, in all namespaces.
+void toldAnew(const World& world, const k8s::ObjectKey& key, Keys& keys) {
+  const auto* policy = world.find<ClusterPolicy>(key);
+  if (policy == nullptr) return;
+  for (const auto& space : spacesOf(world, *policy)) {
+    keys.emplace_back(k8s::ObjectKey{space, key.name});
+  }
+}
+
 void concernedIn(const World& world, const Change& change, Keys& keys) {
   const auto all = [&](const std::string& nameSpace) {
     forPoliciesIn(world, nameSpace, [&](const ClusterPolicy& policy) {
@@ -240,7 +266,9 @@ void concernedIn(const World& world, const Change& change, Keys& keys) {
         }
       },
       [&](const PolicyTouch& touch) {
-        if (touch.isDefault || !touch.policy.nameSpace.empty() || !touch.peer) return;
+        if (touch.isDefault || !touch.policy.nameSpace.empty()) return;
+        if (touch.isWhole) return toldAnew(world, touch.policy, keys);
+        if (!touch.peer) return;
         const auto key = ByClusterPolicy::heads(touch.policy.name);
         for (const auto* head : world.of<PolicySlice>().by<ByClusterPolicy>(key)) {
           keys.push_back(Mark::part({head->metadata.nameSpace, touch.policy.name}, *touch.peer));
@@ -254,9 +282,10 @@ void concernedIn(const World& world, const Change& change, Keys& keys) {
 
 /// What a namespace's ledger may say of a policy.
 std::optional<api::PolicyLedgerEntry> entryOf(const World& world, const std::string& nameSpace,
-                                              const ClusterPolicy& policy) {
+                                              const ClusterPolicy& policy, const Moment& now,
+                                              Outcome& outcome) {
   const auto& metadata = policy.metadata;
-  const Place place = placeIn(world, nameSpace, policy);
+  const Place place = placeNow(world, nameSpace, policy, now, outcome);
   if (place == Place::Elsewhere) {
     return api::PolicyLedgerEntry{metadata.name, metadata.uid, metadata.generation};
   }
@@ -266,17 +295,23 @@ std::optional<api::PolicyLedgerEntry> entryOf(const World& world, const std::str
   return api::PolicyLedgerEntry{metadata.name, metadata.uid, head->head->policyGeneration};
 }
 
-/// Nothing: the namespace needs none.
-std::optional<api::PolicyLedger> ledgerFor(const World& world, const std::string& nameSpace) {
+/// Nothing: the namespace needs none. One that stands is kept for a while after its last pod.
+std::optional<api::PolicyLedger> ledgerFor(const World& world, const std::string& nameSpace,
+                                           const Moment& now, Outcome& outcome) {
   api::PolicyLedger ledger;
   bool isNeeded = false;
+  BootTime keptUntil{};
   for (const auto& policy : world.of<ClusterPolicy>().all()) {
-    isNeeded = isNeeded || world.hasPodsOn(nameSpace, policy->spec.podNetworkNames);
-    if (auto entry = entryOf(world, nameSpace, *policy)) {
+    const auto& networks = policy->spec.podNetworkNames;
+    isNeeded = isNeeded || world.hasPodsOn(nameSpace, networks);
+    if (!isNeeded) keptUntil = std::max(keptUntil, world.keptUntil(nameSpace, networks));
+    if (auto entry = entryOf(world, nameSpace, *policy, now, outcome)) {
       ledger.clusterPolicies.push_back(std::move(*entry));
     }
   }
-  if (!isNeeded) return std::nullopt;
+  const bool isKept = keptUntil > now.boot && ledgerOf(world, nameSpace) != nullptr;
+  if (!isNeeded && !isKept) return std::nullopt;
+  if (!isNeeded) outcome.askAgain(keptUntil - now.boot);
   std::ranges::sort(ledger.clusterPolicies, {}, &api::PolicyLedgerEntry::name);
   if (ledger.clusterPolicies.size() > api::kMaxLedgerEntries) {
     ledger.clusterPolicies.resize(api::kMaxLedgerEntries);
@@ -308,12 +343,12 @@ void endGoing(const World& world, const std::string& nameSpace, Outcome& outcome
   }
 }
 
-Outcome reconcileLedger(const World& world, const k8s::ObjectKey& key, const Moment& /*now*/) {
+Outcome reconcileLedger(const World& world, const k8s::ObjectKey& key, const Moment& now) {
   Outcome outcome;
   const auto* space = world.find<Namespace>(key.name);
   const auto* standing = world.find<PolicySlice>({key.name, api::kPolicyLedgerName});
   if (space == nullptr || (standing != nullptr && standing->metadata.deleting())) return outcome;
-  auto ledger = ledgerFor(world, key.name);
+  auto ledger = ledgerFor(world, key.name, now, outcome);
   const auto add = [&](Write write) {
     write.about = {k8s::kNamespaceKind, key, space->metadata.uid};
     outcome.writes.push_back(std::move(write));
@@ -377,7 +412,7 @@ void concernedLedgers(const World& world, const Change& change, Keys& keys) {
 
 ClusterPolicyStanding standingOf(const World& world, const ClusterPolicy& policy) {
   ClusterPolicyStanding standing;
-  standing.tooMany = hasTooManyPeers(policy);
+  standing.tooMany = tooManyPeersOf(world, policy);
   standing.headIn = [&world, &policy](const std::string& nameSpace) {
     return headOf(world, ownerIn(nameSpace, policy));
   };
@@ -434,7 +469,8 @@ void concerned(const World& world, const Change& change, Keys& keys) {
         keys.emplace_back(touch.policy);
       },
       [&](const Changed<Network>& changed) {
-        if (!changed.existence() && changed.before->metadata.uid == changed.now->metadata.uid) {
+        if (!changed.existence() && changed.before->metadata.uid == changed.now->metadata.uid &&
+            changed.before->spec.defaultPolicy == changed.now->spec.defaultPolicy) {
           return;
         }
         const NetworkName name(changed.key().name);

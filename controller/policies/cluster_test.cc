@@ -117,6 +117,7 @@ TEST(ClusterPolicies, AreTakenFromTheLedgerBeforeAHeadGoesThatSelects) {
   shop.put(onRed);
   shop.converge();
   shop.remove<k8s::Pod>("db-0", "default");
+  shop.pass(kVacancyKept);
   EXPECT_THAT(turn(shop),
               ElementsAre("patch PodNetworkPolicySlice default/multinet-cluster-policies"));
   EXPECT_TRUE(shop.head(kHead)) << "a pod may come meanwhile";
@@ -129,6 +130,7 @@ TEST(ClusterPolicies, AreTakenFromTheLedgerBeforeAHeadGoesThatSelects) {
               ElementsAre("delete PodNetworkPolicySlice default/cluster-guard-uid-guar"));
   EXPECT_THAT(shop.ledger("default"), Optional(ElementsAre("red@uid-red:1")));
   shop.remove<k8s::Pod>("red-0", "default");
+  shop.pass(kVacancyKept);
   EXPECT_THAT(turn(shop),
               ElementsAre("delete PodNetworkPolicySlice default/multinet-cluster-policies"));
   EXPECT_THAT(shop.slices(), IsEmpty());
@@ -147,7 +149,12 @@ class ComingAndGoing : public ::testing::Test {
     shop_.converge();
   }
   void come() { shop_.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"}); }
-  void go() { shop_.remove<k8s::Pod>("db-0", "default"); }
+  void leave() { shop_.remove<k8s::Pod>("db-0", "default"); }
+  /// For so long that nothing is kept for the next one.
+  void go() {
+    leave();
+    shop_.pass(kVacancyKept);
+  }
   bool isPromised() { return std::ranges::count(shop_.ledger("default").value(), kGuard) > 0; }
   /// Ends what is begun, but `late`.
   std::optional<PlannedWrite> endAllBut(const std::string& late) {
@@ -243,6 +250,69 @@ TEST_F(ComingAndGoing, AHeadStaysThatTheServersLedgerPromises) {
   EXPECT_THAT(itemsOf(writes),
               ElementsAre("delete PodNetworkPolicySlice default/cluster-guard-uid-guar"));
   for (const auto& one : writes) EXPECT_FALSE(shop_.apply(one));
+}
+
+TEST_F(ComingAndGoing, APodThatComesAgainSoonCostsNothing) {
+  shop_.remove<k8s::Pod>("red-0", "default");
+  for (int i = 0; i < 10; ++i) {
+    leave();
+    EXPECT_THAT(turn(shop_), IsEmpty());
+    shop_.pass(std::chrono::minutes(1));
+    EXPECT_THAT(turn(shop_), IsEmpty());
+    come();
+    EXPECT_THAT(turn(shop_), IsEmpty());
+  }
+  EXPECT_TRUE(isPromised());
+}
+
+TEST_F(ComingAndGoing, WhatIsKeptIsFollowedTillItGoes) {
+  leave();
+  EXPECT_THAT(turn(shop_), IsEmpty());
+  shop_.run(PolicyShop::pod("ops-1", "ops", "other"), {"10.20.0.8"});
+  shop_.converge();
+  EXPECT_TRUE(isPromised());
+  EXPECT_EQ(shop_.head(kHead)->peers[0].members, 2) << "who comes now is held to all of it";
+  shop_.pass(kVacancyKept);
+  EXPECT_THAT(turn(shop_),
+              ElementsAre("patch PodNetworkPolicySlice default/multinet-cluster-policies"))
+      << "nothing changed but the time";
+  shop_.converge();
+  EXPECT_FALSE(isPromised());
+  EXPECT_FALSE(shop_.head(kHead));
+}
+
+TEST_F(ComingAndGoing, WhatIsKeptGoesAtOnceWhereThePolicySelectsNobodyThereAnyMore) {
+  leave();
+  EXPECT_THAT(turn(shop_), IsEmpty());
+  shop_.put(space("default", "none"));
+  shop_.converge();
+  EXPECT_FALSE(shop_.head(kHead));
+  EXPECT_TRUE(isPromised()) << "that it doesn't select";
+}
+
+TEST_F(ComingAndGoing, WhatIsKeptGoesAtOnceWithThePolicy) {
+  leave();
+  EXPECT_THAT(turn(shop_), IsEmpty());
+  shop_.remove<api::ClusterPodNetworkPolicy>("guard");
+  shop_.converge();
+  EXPECT_FALSE(shop_.head(kHead));
+  EXPECT_FALSE(isPromised());
+}
+
+TEST_F(ComingAndGoing, ANewProcessCountsAnew) {
+  go();
+  PolicyShop fresh;
+  fresh.put(api::testing::otherNetwork("red", 30));
+  fresh.put(api::testing::goodClusterPolicy("red", "red"));
+  fresh.put(guard());
+  fresh.put(testing::podOf("red-0", "red"));
+  fresh.run(PolicyShop::pod("ops-0", "ops", "other"), {"10.20.0.5"});
+  for (const auto& slice : shop_.slices()) fresh.put(slice);
+  fresh.elect();
+  EXPECT_THAT(turn(fresh), IsEmpty());
+  fresh.pass(kVacancyKept);
+  EXPECT_THAT(turn(fresh),
+              ElementsAre("patch PodNetworkPolicySlice default/multinet-cluster-policies"));
 }
 
 TEST(ClusterPolicies, APodThatIsStillToBeAttachedCounts) {
@@ -438,6 +508,38 @@ TEST(ClusterPolicyStatus, CountsInterfacesOfAllNamespaces) {
   EXPECT_EQ(enforced().reason, "CommitFailed");
   EXPECT_THAT(shop.get<api::ClusterPodNetworkPolicy>("guard").status.notEnforced,
               ElementsAre("pod other/web-0 net1: CommitFailed"));
+}
+
+TEST(ClusterPolicyStatus, OfOneThatDeniesNobodyNeedsNoWordOfInterfacesThatEverybodyMaySpeakTo) {
+  PolicyShop shop;
+  auto policy = guard();
+  policy.spec.egress.clear();
+  shop.put(policy);
+  shop.run(PolicyShop::pod("db-0", "db"), {"10.20.0.6"});
+  shop.converge();
+  const auto reason = [&] { return shop.clusterCondition("Enforced", "guard").reason; };
+  EXPECT_EQ(reason(), "Pending") << "its node may never have heard of it";
+  shop.commit("node-a", "1000000");
+  shop.converge();
+  EXPECT_EQ(reason(), "Enforced");
+  EXPECT_EQ(shop.get<api::ClusterPodNetworkPolicy>("guard").status.interfaces,
+            (api::PolicyInterfaceCounts{1, 1}));
+  auto blue = shop.get<api::PodNetwork>("blue");
+  blue.spec.defaultPolicy = api::DefaultPolicy::Deny;
+  shop.put(blue);
+  shop.converge();
+  EXPECT_EQ(reason(), "NotReported") << "all else is denied there";
+  blue.spec.defaultPolicy = api::DefaultPolicy::Allow;
+  shop.put(blue);
+  shop.converge();
+  EXPECT_EQ(reason(), "Enforced");
+  // What can't be read passes nobody on, but denies everybody.
+  policy.spec.ingress.at(0).action = api::ClusterPolicyAction::Pass;
+  policy.spec.ingress.at(0).peers.clear();
+  ++policy.metadata.generation;
+  shop.put(policy);
+  shop.converge();
+  EXPECT_EQ(reason(), "NotReported");
 }
 
 TEST(ClusterPolicies, MakeNothingInANamespaceThatEndsAndStayTold) {

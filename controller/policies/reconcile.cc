@@ -30,6 +30,28 @@ Wish wishFor(const Policy& policy) {
   return wish;
 }
 
+/// Those of which its author may hear who is on them: the network is open to the namespace, or pods
+/// of it have it from when it was.
+std::vector<std::string> networksOf(const World& world, const Policy& policy) {
+  std::vector<std::string> out;
+  for (const auto& name : policy.spec.podNetworkNames) {
+    if (isOpen(world, policy, name) || world.hasPodsOn(policy.metadata.nameSpace, {name})) {
+      out.push_back(name);
+    }
+  }
+  return out;
+}
+
+std::optional<TooManyPeers> addPeersOf(const World& world, const Policy& policy, const Parts* parts,
+                                       Wish& wish) {
+  const auto peers = policy::peersOf(policy.spec, policy.metadata.nameSpace);
+  auto tooMany =
+      tooManyPeers(world, wish.policy, peers.size() * policy.spec.podNetworkNames.size());
+  // As a whole then, without any: what stands of them ends.
+  if (!tooMany) addPeers(world, peers, networksOf(world, policy), parts, wish);
+  return tooMany;
+}
+
 Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts,
                const Moment& now) {
   Outcome outcome;
@@ -46,8 +68,7 @@ Outcome decide(const World& world, const k8s::ObjectKey& key, const Parts* parts
   PolicyStanding standing;
   if (policy->undecodable.empty()) {
     auto wish = wishFor(*policy);
-    standing.tooMany = !addPeers(world, policy::peersOf(policy->spec, policy->metadata.nameSpace),
-                                 policy->spec.podNetworkNames, parts, wish);
+    standing.tooMany = addPeersOf(world, *policy, parts, wish);
     writeSlices(world, wish, outcome);
     standing.head = headOf(world, wish.owner);
   }
@@ -75,6 +96,12 @@ void changedSlice(const Changed<PolicySlice>& changed, Keys& keys) {
   }
 }
 
+bool isOpenOnAll(const World& world, const Policy& policy) {
+  return std::ranges::all_of(policy.spec.podNetworkNames, [&](const std::string& network) {
+    return isOpen(world, policy, network);
+  });
+}
+
 void concerned(const World& world, const Change& change, Keys& keys) {
   concernedInterfaces<Policy>(world, change, keys);
   on(
@@ -85,8 +112,9 @@ void concerned(const World& world, const Change& change, Keys& keys) {
       [&](const Changed<PolicySlice>& changed) { changedSlice(changed, keys); },
       [&](const PolicyTouch& touch) {
         if (touch.isDefault || touch.policy.nameSpace.empty()) return;
-        keys.push_back(touch.peer ? Mark::part(touch.policy, *touch.peer)
-                                  : Mark::itself(touch.policy));
+        keys.push_back(touch.isWhole ? Mark(touch.policy)
+                       : touch.peer  ? Mark::part(touch.policy, *touch.peer)
+                                     : Mark::itself(touch.policy));
       },
       [&](const Changed<Network>& changed) {
         if (!changed.existence() && changed.before->metadata.uid == changed.now->metadata.uid &&
@@ -95,26 +123,60 @@ void concerned(const World& world, const Change& change, Keys& keys) {
         }
         const NetworkName name(changed.key().name);
         for (const auto* one : world.of<Policy>().by<ByNetworkName>(name)) {
-          keys.push_back(Mark::itself(controller::keyOf(*one)));
+          keys.emplace_back(controller::keyOf(*one));
         }
       },
       [&](const Changed<Namespace>& changed) {
+        const bool isAnother =
+            changed.existence() || changed.before->metadata.labels != changed.now->metadata.labels;
         for (const auto* one : world.of<Policy>().by<ByNamespace>(changed.key().name)) {
-          keys.push_back(Mark::itself(controller::keyOf(*one)));
+          const auto key = controller::keyOf(*one);
+          keys.push_back(isAnother ? Mark(key) : Mark::itself(key));
+        }
+      },
+      [&](const Touched<Namespace>& touched) {
+        for (const auto* one : world.of<Policy>().by<ByNamespace>(touched.key.name)) {
+          if (!isOpenOnAll(world, *one)) keys.emplace_back(controller::keyOf(*one));
         }
       });
+}
+
+/// What the caches say of the network, or of pods in the namespace, may be old, and who takes such
+/// slices away cuts the namespace's pods off from each other.
+Premise needsNone(const std::string& network, const std::string& uid) {
+  return {api::kPodNetworkKind, k8s::ObjectKey{"", network},
+          [uid](const simdjson::dom::element& there) {
+            const auto now = k8s::KindTraits<Network>::decode(there);
+            if (!now) return true;
+            const bool isSame = now->metadata.uid == uid;
+            return isSame && (!now->undecodable.empty() ||
+                              now->spec.defaultPolicy == api::DefaultPolicy::SameNamespace);
+          }};
+}
+Premise hasNobodyThere(const std::string& nameSpace, const std::string& network) {
+  return {api::kPodInterfaceSetKind, k8s::ObjectKey{nameSpace, ""},
+          [network](const simdjson::dom::element& there) {
+            const auto set = k8s::KindTraits<InterfaceSet>::decode(there);
+            if (!set || !set->undecodable.empty()) return true;
+            return std::ranges::find(set->interfaces, network,
+                                     &api::PodInterface::podNetworkName) != set->interfaces.end();
+          }};
 }
 
 Outcome reconcileDefault(const World& world, const k8s::ObjectKey& key, const Moment& /*now*/) {
   Outcome outcome;
   const auto* network = world.find<Network>(key.name);
   const auto* members = world.policyGroups().defaultMembers(key.nameSpace, key.name);
-  const bool holds = network != nullptr && members != nullptr &&
-                     network->spec.defaultPolicy == api::DefaultPolicy::SameNamespace;
+  const bool isClosed =
+      network != nullptr && network->spec.defaultPolicy == api::DefaultPolicy::SameNamespace;
+  const bool holds = isClosed && members != nullptr;
   for (const auto* one :
        world.of<PolicySlice>().by<ByPolicy>(ByPolicy::ofDefault(key.nameSpace, key.name))) {
-    if (one->metadata.deleting() || (holds && one->policyUID == network->metadata.uid)) continue;
-    outcome.writes.push_back(endOf(*one, "its network has no default that needs it there"));
+    const bool isOfIt = isClosed && one->policyUID == network->metadata.uid;
+    if (one->metadata.deleting() || (holds && isOfIt)) continue;
+    outcome.writes.push_back(endOf(
+        *one, "its network has no default that needs it there",
+        {isOfIt ? hasNobodyThere(key.nameSpace, key.name) : needsNone(key.name, one->policyUID)}));
   }
   if (!holds) return outcome;
   const auto& metadata = network->metadata;

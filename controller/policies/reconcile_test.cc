@@ -326,6 +326,82 @@ TEST(PolicyStatus, SaysWhatNodesSayOfTheInterfacesThatItSelects) {
   EXPECT_EQ(shop.condition("Enforced").observedGeneration, 2);
 }
 
+/// Two nodes with a pod each that they say is held.
+class Churn : public ::testing::Test {
+ protected:
+  Churn() {
+    shop_.put(goodPolicy("db", "blue"));
+    auto other = PolicyShop::pod("db-1", "db");
+    other.spec.nodeName = "node-b";
+    shop_.run(other, {"10.20.0.7"});
+    shop_.report(other, "10.20.0.7", true, "Enforced");
+    const auto one = PolicyShop::pod("db-0", "db");
+    shop_.run(one, {"10.20.0.6"});
+    shop_.report(one, "10.20.0.6", true, "Enforced");
+    addPeer();
+  }
+  /// Makes another head, of the same generation.
+  void addPeer() {
+    const auto number = std::to_string(++peers_);
+    shop_.run(PolicyShop::pod("web-" + number, "web"), {"10.20.1." + number});
+    shop_.converge();
+  }
+  void change() {
+    auto policy = shop_.get<api::PodNetworkPolicy>("db", "default");
+    ++policy.metadata.generation;
+    shop_.put(policy);
+    shop_.converge();
+  }
+  std::string revision() {
+    return shop_.world.find<PolicySlice>(k8s::ObjectKey{"default", kHead})
+        ->metadata.resourceVersion;
+  }
+  std::string reasonWhenCommitted(const std::string& one, const std::string& other) {
+    shop_.commit("node-a", one);
+    shop_.commit("node-b", other);
+    shop_.converge();
+    return shop_.reason("Enforced");
+  }
+
+  PolicyShop shop_;
+  int peers_ = 0;
+};
+
+TEST_F(Churn, OfPeersDoesntKeepANodeFromHoldingTheGeneration) {
+  const auto first = revision();
+  addPeer();
+  const auto second = revision();
+  addPeer();
+  ASSERT_NE(revision(), second);
+  EXPECT_EQ(reasonWhenCommitted(second, "1"), "Pending") << "one has never heard of it";
+  EXPECT_EQ(reasonWhenCommitted(second, first), "Enforced");
+  change();
+  EXPECT_EQ(reasonWhenCommitted(second, first), "Pending") << "it is another generation";
+  const auto third = revision();
+  addPeer();
+  EXPECT_EQ(reasonWhenCommitted(third, third), "Enforced");
+}
+
+TEST_F(Churn, BeforeAHeadThatWasMadeAnewDoesntCount) {
+  const auto first = revision();
+  addPeer();
+  shop_.remove<api::PodNetworkPolicySlice>(kHead, "default");
+  shop_.converge();
+  EXPECT_EQ(reasonWhenCommitted(first, first), "Pending");
+  EXPECT_EQ(reasonWhenCommitted(revision(), revision()), "Enforced");
+}
+
+TEST_F(Churn, BeforeAProcessBeganIsntKnownToIt) {
+  const auto first = revision();
+  addPeer();
+  EXPECT_EQ(shop_.world.toldSince(*shop_.world.find<PolicySlice>(k8s::ObjectKey{"default", kHead})),
+            first);
+  PolicyShop fresh;
+  for (const auto& slice : shop_.slices()) fresh.put(slice);
+  const auto* head = fresh.world.find<PolicySlice>(k8s::ObjectKey{"default", kHead});
+  EXPECT_EQ(fresh.world.toldSince(*head), head->metadata.resourceVersion);
+}
+
 TEST(PolicyStatus, SaysWhichNetworkItDoesntHoldOnAndWhatIsInvalid) {
   PolicyShop shop;
   auto policy = goodPolicy("db", "blue");
@@ -459,6 +535,7 @@ TEST(PolicyDefaults, HaveAHeadInEachNamespaceWithPodsOnTheNetwork) {
   shop.elect();
   EXPECT_THAT(shop.look(), IsEmpty());
   shop.remove<k8s::Pod>("web-0", "other");
+  shop.remove<api::PodInterfaceSet>("web-0-set", "other");
   shop.converge();
   EXPECT_FALSE(shop.head(name, "other"));
   EXPECT_THAT(shop.slices(), SizeIs(2));
@@ -466,6 +543,55 @@ TEST(PolicyDefaults, HaveAHeadInEachNamespaceWithPodsOnTheNetwork) {
   shop.put(blue);
   shop.converge();
   EXPECT_THAT(shop.slices(), IsEmpty());
+}
+
+/// Network blue has the default SameNamespace, and a pod in each of two namespaces.
+class KeptDefaults : public ::testing::Test {
+ protected:
+  KeptDefaults() {
+    shop_.run(PolicyShop::pod("web-0", "web"), {"10.20.0.5"});
+    shop_.run(PolicyShop::pod("web-0", "web", "other"), {"10.20.0.7"});
+    blue_ = shop_.get<api::PodNetwork>("blue");
+    blue_.spec.defaultPolicy = api::DefaultPolicy::SameNamespace;
+    shop_.put(blue_);
+    shop_.converge();
+    EXPECT_THAT(shop_.slices(), SizeIs(4));
+  }
+  /// Ends that the caches wish for.
+  std::size_t expectRefused() {
+    const auto writes = shop_.look();
+    for (const auto& one : writes) {
+      EXPECT_EQ(one.verb, Verb::Delete) << one.item();
+      EXPECT_FALSE(shop_.apply(one)) << one.item();
+    }
+    return writes.size();
+  }
+
+  PolicyShop shop_;
+  api::PodNetwork blue_;
+};
+
+TEST_F(KeptDefaults, StayWhereTheServersNetworkHasThem) {
+  shop_.world.put<Network>({"", "blue"}, nullptr, shop_.now.boot);
+  EXPECT_EQ(expectRefused(), 4U) << "the caches lag: it is there";
+  auto opened = blue_;
+  opened.spec.defaultPolicy = api::DefaultPolicy::Allow;
+  shop_.put(opened);
+  shop_.changeUnseen(blue_);
+  EXPECT_EQ(expectRefused(), 4U) << "it was closed again";
+  shop_.put(opened);
+  shop_.elect();
+  shop_.converge();
+  EXPECT_THAT(shop_.slices(), IsEmpty());
+}
+
+TEST_F(KeptDefaults, StayWhereTheServerHasAPodOnTheNetwork) {
+  shop_.remove<k8s::Pod>("web-0", "other");
+  EXPECT_EQ(expectRefused(), 2U) << "an interface of it is there, in that namespace";
+  shop_.remove<api::PodInterfaceSet>("web-0-set", "other");
+  shop_.elect();
+  shop_.converge();
+  EXPECT_THAT(shop_.slices(), SizeIs(2)) << "those of the other namespace";
 }
 
 TEST(Revisions, AreComparedAsNumbersWithoutBound) {

@@ -10,6 +10,7 @@
 #include "lib/api/describe.h"
 #include "lib/api/policy.h"
 #include "lib/api/validate.h"
+#include "lib/policy/tiers.h"
 
 namespace multinet::controller {
 namespace {
@@ -41,11 +42,8 @@ Condition isAccepted() {
 Condition accepted(const World& world, const Policy& policy) {
   if (auto wrong = invalid(policy)) return std::move(*wrong);
   const auto& home = policy.metadata.nameSpace;
-  const auto* space = world.find<Namespace>(home);
-  const k8s::StringMap* labels = space == nullptr ? nullptr : &*space->metadata.labels;
   for (const auto& name : policy.spec.podNetworkNames) {
-    const auto* network = world.find<Network>(name);
-    if (network != nullptr && api::isOpenTo(*network, home, labels)) continue;
+    if (isOpen(world, policy, name)) continue;
     std::string message = "spec.podNetworkNames: \"";
     message += name;
     message += "\" is no PodNetwork that is open to namespace \"";
@@ -76,9 +74,8 @@ Condition isPending(const std::string& message) {
 Condition resolved(const Policy& policy, const PolicyStanding& standing) {
   if (standing.tooMany) {
     return make("PeersResolved", State::False, "TooManyPeers",
-                "Its peers on all of its networks are more than " +
-                    std::to_string(api::kMaxPolicyResolved) +
-                    ", so none of those that are selected is allowed: write several policies.");
+                standing.tooMany->why + ": none of those that are selected is allowed; " +
+                    standing.tooMany->remedy + ".");
   }
   const auto* head = standing.head;
   const bool stands = head != nullptr && head->head->policyGeneration == policy.metadata.generation;
@@ -91,10 +88,10 @@ Condition resolved(const Policy& policy, const PolicyStanding& standing) {
 Condition resolved(const ClusterPolicyStanding& standing) {
   if (standing.tooMany) {
     return make("PeersResolved", State::False, "TooManyPeers",
-                "Its peers on all of its networks are more than " +
-                    std::to_string(api::kMaxPolicyResolved) +
-                    ", so nodes aren't told of this generation, and no new pod that it selects "
-                    "starts: write several policies.");
+                standing.tooMany->why +
+                    ": nodes aren't told of this generation, and no new pod that it selects "
+                    "starts; " +
+                    standing.tooMany->remedy + ".");
   }
   if (!standing.untold.empty()) {
     return isPending("Nodes haven't been told of this generation yet for " +
@@ -124,10 +121,18 @@ const api::PodNetwork* networkOf(const World& world, const api::PodInterface& in
   return isIt ? network : nullptr;
 }
 
-/// Why an interface isn't held; empty: it is. `knows`: its node has the policy.
-std::string whyNot(const api::PodInterface& interface, bool knows) {
-  if (interface.policy->reason.empty()) return "NotReported";
-  if (!interface.policy->enforced) return interface.policy->reason;
+/// Whether its node has to speak of an interface: where everybody is allowed and the policy denies
+/// nobody there is nothing to hold, of which nodes say nothing.
+bool needsWord(const Judged& policy, const api::PodNetwork& network) {
+  return policy.denies || network.spec.defaultPolicy != api::DefaultPolicy::Allow;
+}
+
+/// Why an interface isn't held; empty: it is. `isAwaited`: its node has to say so. `knows`: it has
+/// the policy.
+std::string whyNot(const api::PodInterface& interface, bool isAwaited, bool knows) {
+  const auto& told = *interface.policy;
+  if (told.reason.empty() && isAwaited) return "NotReported";
+  if (!told.reason.empty() && !told.enforced) return told.reason;
   return knows ? "" : "Pending";
 }
 
@@ -150,20 +155,21 @@ bool knows(const World& world, const Judged& policy, const Pod& pod, const Polic
   // What a node held it goes on to hold, whatever the counts in the head.
   if (wasHeld(policy)) return true;
   const auto* node = world.find<NodeSet>(pod.spec.nodeName);
-  return node != nullptr && reaches(node->status.policyRevision, head->metadata.resourceVersion);
+  return node != nullptr && reaches(node->status.policyRevision, world.toldSince(*head));
 }
 
 void add(const World& world, const Judged& policy, const Pod& pod, const InterfaceSet& set,
          const PolicySlice* head, Tally& tally) {
   for (const auto& interface : set.interfaces) {
-    if (std::ranges::find(policy.networks, interface.podNetworkName) == policy.networks.end() ||
-        networkOf(world, interface) == nullptr) {
-      continue;
-    }
+    const auto& names = policy.networks;
+    if (std::ranges::find(names, interface.podNetworkName) == names.end()) continue;
+    const auto* network = networkOf(world, interface);
+    if (network == nullptr) continue;
     ++tally.counts.selected;
     std::erase_if(tally.nobodyHas,
                   [&](const policy::WantedPort& one) { return policy::has(pod, one); });
-    const auto why = whyNot(interface, knows(world, policy, pod, head));
+    const auto why =
+        whyNot(interface, needsWord(policy, *network), knows(world, policy, pod, head));
     if (why.empty()) {
       ++tally.counts.enforced;
       continue;
@@ -324,6 +330,15 @@ void selectingPodOf(const World& world, const InterfaceSet& set, bool unlessHeld
   }
 }
 
+/// Also where a rule can't be read.
+bool denies(const policy::ClusterRules& rules) {
+  const auto isDenial = [](const policy::ClusterRule& rule) {
+    return rule.action == api::ClusterPolicyAction::Deny;
+  };
+  return std::ranges::any_of(rules.ingress, isDenial) ||
+         std::ranges::any_of(rules.egress, isDenial);
+}
+
 /// What both kinds say of themselves alike.
 template <class P>
 Judged judgedAlike(const World& world, const P& policy) {
@@ -347,6 +362,14 @@ bool reaches(const std::string& revision, const std::string& wanted) {
          std::pair(wanted.size(), std::string_view(wanted));
 }
 
+bool isOpen(const World& world, const Policy& policy, const std::string& network) {
+  const auto& home = policy.metadata.nameSpace;
+  const auto* found = world.find<Network>(network);
+  if (found == nullptr) return false;
+  const auto* space = world.find<Namespace>(home);
+  return api::isOpenTo(*found, home, space == nullptr ? nullptr : &*space->metadata.labels);
+}
+
 Judged judged(const World& world, const Policy& policy, const PolicyStanding& standing) {
   Judged out = judgedAlike(world, policy);
   out.resolved = resolved(policy, standing);
@@ -359,6 +382,7 @@ Judged judged(const World& world, const ClusterPolicy& policy, ClusterPolicyStan
   Judged out = judgedAlike(world, policy);
   out.resolved = resolved(standing);
   out.noneSelected = "pods of its subject";
+  out.denies = denies(policy::rulesOf(policy));
   out.headIn = std::move(standing.headIn);
   return out;
 }

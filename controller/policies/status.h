@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/plan/reconciler.h"
+#include "controller/policies/wish.h"
 #include "lib/policy/hints.h"
 
 namespace multinet::controller {
@@ -15,7 +16,7 @@ namespace multinet::controller {
 /// What the decision on the slices came to.
 struct PolicyStanding {
   const PolicySlice* head = nullptr;  ///< null: none stands
-  bool tooMany = false;               ///< peers, for any head
+  std::optional<TooManyPeers> tooMany;
 };
 
 /// The head that tells pods of a namespace of a policy; null: none stands there.
@@ -25,7 +26,7 @@ using HeadIn = std::function<const PolicySlice*(const std::string& nameSpace)>;
 struct ClusterPolicyStanding {
   std::size_t spaces = 0;           ///< that it selects, with pods on its networks
   std::vector<std::string> untold;  ///< those without a head of this generation
-  bool tooMany = false;
+  std::optional<TooManyPeers> tooMany;
   HeadIn headIn;
 };
 
@@ -42,12 +43,16 @@ struct Judged {
   std::vector<policy::WantedPort> wantedPorts;
   const char* noneSelected = "";  ///< a sentence
   bool isLegible = true;
+  bool denies = true;  ///< it has something to hold interfaces to, whatever the default
   HeadIn headIn;
 };
 [[nodiscard]] Judged judged(const World& world, const Policy& policy,
                             const PolicyStanding& standing);
 [[nodiscard]] Judged judged(const World& world, const ClusterPolicy& policy,
                             ClusterPolicyStanding standing);
+
+/// Whether pods of the policy's namespace may have the network, which has to be there.
+[[nodiscard]] bool isOpen(const World& world, const Policy& policy, const std::string& network);
 
 /// How long the status of a policy of many pods or namespaces isn't to be looked at again, whatever
 /// changed of these; nothing: now.

@@ -153,10 +153,25 @@ void writeSlices(const World& world, const Wish& wish, Outcome& outcome) {
   }
 }
 
-bool addPeers(const World& world, const std::vector<policy::Peer>& peers,
+std::optional<TooManyPeers> tooManyPeers(const World& world, const k8s::ObjectKey& policy,
+                                         std::size_t onAll) {
+  if (onAll > api::kMaxPolicyResolved) {
+    return TooManyPeers{"Its peers on all of its networks are " + std::to_string(onAll) +
+                            ", more than " + std::to_string(api::kMaxPolicyResolved),
+                        "write several policies"};
+  }
+  const auto members = world.policyGroups().excess(policy);
+  if (!members) return std::nullopt;
+  return TooManyPeers{"Its peers have " + std::to_string(*members) +
+                          " addresses on its networks, of which at most " +
+                          std::to_string(api::kMaxPolicyMembers) + " can be told (" +
+                          std::to_string(kPolicyMembersAgain) + " once they were more)",
+                      "select fewer pods, name many by an ipBlock, or write several policies"};
+}
+
+void addPeers(const World& world, const std::vector<policy::Peer>& peers,
               const std::vector<std::string>& networks, const Parts* parts, Wish& wish) {
   wish.whole = parts == nullptr || headOf(world, wish.owner) == nullptr;
-  if (peers.size() * networks.size() > api::kMaxPolicyResolved) return false;
   const auto& groups = world.policyGroups();
   for (const auto& network : networks) {
     for (const auto& peer : peers) {
@@ -166,7 +181,6 @@ bool addPeers(const World& world, const std::vector<policy::Peer>& peers,
                             slicesOf(world, wish.owner, network, hash)});
     }
   }
-  return true;
 }
 
 Write endOf(const PolicySlice& slice, const std::string& why, std::vector<Premise> premises) {

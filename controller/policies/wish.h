@@ -2,6 +2,7 @@
 // whoever finds a head finds all that it counts. Of this room only.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,11 +36,20 @@ struct Wish {
 /// Nothing where it needs a new one in a namespace that ends.
 void writeSlices(const World& world, const Wish& wish, Outcome& outcome);
 
-/// Peers that a policy names, on each of its networks, with the slices that stand. `parts` null:
-/// all of them. False where they are too many for any head; there are none then.
-[[nodiscard]] bool addPeers(const World& world, const std::vector<policy::Peer>& peers,
-                            const std::vector<std::string>& networks, const Parts* parts,
-                            Wish& wish);
+/// Why nodes can't be told of all peers of a policy, and what to do about it.
+struct TooManyPeers {
+  std::string why;  ///< a sentence without its end
+  std::string remedy;
+};
+/// Nothing: they can. `onAll`: its peers on all of its networks.
+[[nodiscard]] std::optional<TooManyPeers> tooManyPeers(const World& world,
+                                                       const k8s::ObjectKey& policy,
+                                                       std::size_t onAll);
+
+/// Peers that a policy names, on each of these networks, with the slices that stand. `parts` null:
+/// all of them.
+void addPeers(const World& world, const std::vector<policy::Peer>& peers,
+              const std::vector<std::string>& networks, const Parts* parts, Wish& wish);
 
 /// Of a slice that doesn't stand for anything any more.
 [[nodiscard]] Write endOf(const PolicySlice& slice, const std::string& why,

@@ -90,6 +90,20 @@ std::vector<policy::Peer> peersOf(const ClusterPolicy& policy) {
   return policy::peersOf(policy::rulesOf(policy));
 }
 
+/// Nodes hold pods to this generation of a policy of the cluster. It is kept up whatever its peers
+/// become: else who makes pods enough would be let by what it denies.
+bool isHeldTo(const k8s::ObjectKey& key, const Tables& tables) {
+  if (!key.nameSpace.empty()) return false;
+  const auto* policy = tables.of<ClusterPolicy>().find(key);
+  if (policy == nullptr) return false;
+  const auto& heads =
+      tables.of<PolicySlice>().by<ByClusterPolicy>(ByClusterPolicy::heads(key.name));
+  return std::any_of(heads.begin(), heads.end(), [&](const PolicySlice* one) {
+    return one->policyUID == policy->metadata.uid && one->head &&
+           one->head->policyGeneration == policy->metadata.generation;
+  });
+}
+
 }  // namespace
 
 /// A pod that counts, with its interfaces on networks that are there.
@@ -180,14 +194,17 @@ void PolicyGroups::unindex(const GroupPtr& group) {
   if (found->second.empty()) byFirst_.erase(found);
 }
 
-void PolicyGroups::use(Group wanted, const k8s::ObjectKey& user) {
+const PolicyGroups::GroupPtr& PolicyGroups::use(Group wanted, const k8s::ObjectKey& user) {
   auto& group = groups_[wanted.key];
   if (group == nullptr) {
     group = std::make_shared<Group>(std::move(wanted));
     index(group);
     unknown_.push_back(group);
   }
+  const bool wasKept = group->isKept();
   group->users.insert(user);
+  if (!wasKept) lookAgain(group);
+  return group;
 }
 
 void PolicyGroups::leave(const std::string& key, const k8s::ObjectKey& user) {
@@ -195,12 +212,79 @@ void PolicyGroups::leave(const std::string& key, const k8s::ObjectKey& user) {
   if (found == groups_.end()) return;
   const GroupPtr group = found->second;
   group->users.erase(user);
+  if (!group->isKept()) forget(group);
   if (!group->users.empty()) return;
   unindex(group);
   std::erase(unknown_, group);
-  // Pods forget it as they change, or never: it is nobody's any more.
-  group->known = false;
   groups_.erase(found);
+}
+
+void PolicyGroups::forget(const GroupPtr& group) {
+  std::vector<const k8s::ObjectKey*> holders(group->sharers.begin(), group->sharers.end());
+  for (const auto& pod : group->pods) holders.push_back(&pod);
+  for (const auto* pod : holders) {
+    const auto held = parts_.find(*pod);
+    if (held == parts_.end()) continue;
+    held->second.erase(group);
+    if (held->second.empty()) parts_.erase(held);
+  }
+  group->members.clear();
+  group->pods.clear();
+  group->sharers.clear();
+  group->size = 0;
+}
+
+void PolicyGroups::lookAgain(const GroupPtr& group) {
+  if (!group->known) return;  // it is to be looked for anyway
+  group->known = false;
+  unknown_.push_back(group);
+}
+
+/// No member is kept for it alone from now on.
+void PolicyGroups::giveUp(Load& load) {
+  load.isOver = true;
+  over_.insert(&load);
+  for (const auto& group : load.groups) {
+    for (const auto* pod : group->sharers) {
+      load.byPod[*pod] += parts_.at(*pod).at(group).size();
+    }
+    group->counting.insert(&load);
+    if (!group->isKept()) forget(group);
+  }
+}
+
+/// Whom it means is looked for again.
+void PolicyGroups::takeUp(Load& load) {
+  load.isOver = false;
+  over_.erase(&load);
+  load.byPod.clear();
+  load.members = 0;
+  for (const auto& group : load.groups) {
+    const bool wasKept = group->isKept();
+    group->counting.erase(&load);
+    if (!wasKept) lookAgain(group);
+    load.members += group->size;
+  }
+}
+
+void PolicyGroups::settle(const Tables& tables, PolicyTouches& touches) {
+  const auto tell = [&](const Load& load) {
+    touches.push_back({load.policy, false, std::nullopt, true});
+  };
+  for (Load* load : std::exchange(swollen_, {})) {
+    if (load->isOver || load->members <= api::kMaxPolicyMembers) continue;
+    if (isHeldTo(load->policy, tables)) continue;
+    giveUp(*load);
+    tell(*load);
+  }
+  std::vector<Load*> fewAgain;
+  for (Load* load : over_) {
+    if (load->members <= kPolicyMembersAgain) fewAgain.push_back(load);
+  }
+  for (Load* load : fewAgain) {
+    takeUp(*load);
+    tell(*load);
+  }
 }
 
 template <class P>
@@ -212,11 +296,15 @@ void PolicyGroups::policy(const P* before, const P* now, PolicyTouches& touches)
   if (before != nullptr && now != nullptr && same()) return;
   // What both have isn't looked for again.
   const auto key = now != nullptr ? keyOf(*now) : keyOf(*before);
+  auto& load = loads_[key];
+  if (load.isOver) takeUp(load);
   std::unordered_set<std::string> kept;
+  std::vector<GroupPtr> groups;
   if (now != nullptr) {
-    for (auto& group : groupsOf(*now)) {
-      kept.insert(group.key);
-      use(std::move(group), key);
+    for (auto& wanted : groupsOf(*now)) {
+      kept.insert(wanted.key);
+      const auto& group = use(std::move(wanted), key);
+      if (group->isPeer()) groups.push_back(group);
     }
   }
   if (before != nullptr) {
@@ -225,6 +313,16 @@ void PolicyGroups::policy(const P* before, const P* now, PolicyTouches& touches)
     }
   }
   touches.push_back({key, false, std::nullopt});
+  if (now == nullptr) {
+    swollen_.erase(&load);
+    loads_.erase(key);
+    return;
+  }
+  load.policy = key;
+  load.groups = std::move(groups);
+  load.members = 0;
+  for (const auto& group : load.groups) load.members += group->size;
+  if (load.members > api::kMaxPolicyMembers) swollen_.insert(&load);
 }
 
 template void PolicyGroups::policy(const Policy* before, const Policy* now, PolicyTouches& touches);
@@ -291,15 +389,31 @@ void PolicyGroups::apply(Group& group, const k8s::ObjectKey& pod, const Part* be
       changed = ++group.members[member] == 1 || changed;
     }
   }
-  if (now == nullptr) {
-    group.pods.erase(pod);
-  } else if (group.isSelection() || group.isDefault) {
-    group.pods.insert(pod);
+  if (!group.isPeer()) {
+    if (now == nullptr) {
+      group.pods.erase(pod);
+    } else {
+      group.pods.insert(pod);
+    }
+  } else if (now == nullptr) {
+    group.sharers.erase(&pod);
+  } else {
+    group.sharers.insert(&pod);
   }
-  if (!changed || !group.known) return;
+  const std::size_t was = before == nullptr ? 0 : before->size();
+  const std::size_t is = now == nullptr ? 0 : now->size();
+  group.size = group.size + is - was;
   std::optional<k8s::ObjectKey> peer;
-  if (!group.isSelection()) peer = placeOf(group.network, group.peer);
-  for (const auto& user : group.users) touches.push_back({user, group.isDefault, peer});
+  if (changed && !group.isSelection()) peer = placeOf(group.network, group.peer);
+  for (const auto& user : group.users) {
+    if (group.isPeer()) {
+      Load& load = loads_.at(user);
+      if (load.isOver) continue;
+      load.members = load.members + is - was;
+      if (load.members > api::kMaxPolicyMembers) swollen_.insert(&load);
+    }
+    if (changed) touches.push_back({user, group.isDefault, peer});
+  }
 }
 
 void PolicyGroups::dropIfEmpty(const GroupPtr& group) {
@@ -310,33 +424,55 @@ void PolicyGroups::pod(const k8s::ObjectKey& key, const Tables& tables, PolicyTo
   const auto held = parts_.find(key);
   if (held == parts_.end() && groups_.empty() && closed_.empty()) return;
   PartsOfPod now;
+  Loads counted;
   if (const auto facts = Facts::of(key, tables)) {
     forCandidates(*facts, [&](const GroupPtr& group) {
-      if (!group->known) return;
+      if (!group->known && group->counting.empty()) return;
       if (group->isSelection()) {
         if (facts->areOn(group->networks) && facts->areOf(*group->peer.who)) now[group];
         return;
       }
       auto members = partOf(
           policy::membersOf(group->peer, facts->pod, group->network, facts->namespaceLabels));
-      if (!members.empty()) now[group] = std::move(members);
+      if (members.empty()) return;
+      for (Load* load : group->counting) counted[load] += members.size();
+      if (group->known && group->isKept()) now[group] = std::move(members);
     });
     addDefaults(*facts, now);
   }
-  PartsOfPod before;
-  if (held != parts_.end()) before = std::move(held->second);
+  count(key, counted);
+  if (held != parts_.end() || !now.empty()) hold(key, std::move(now), touches);
+  settle(tables, touches);
+}
+
+void PolicyGroups::hold(const k8s::ObjectKey& pod, PartsOfPod now, PolicyTouches& touches) {
+  const auto held = parts_.try_emplace(pod).first;
+  const auto& key = held->first;
+  const PartsOfPod before = std::exchange(held->second, std::move(now));
+  const PartsOfPod& parts = held->second;
   for (const auto& [group, part] : before) {
-    const auto found = now.find(group);
-    apply(*group, key, &part, found == now.end() ? nullptr : &found->second, touches);
+    const auto found = parts.find(group);
+    apply(*group, key, &part, found == parts.end() ? nullptr : &found->second, touches);
     dropIfEmpty(group);
   }
-  for (const auto& [group, part] : now) {
+  for (const auto& [group, part] : parts) {
     if (!before.contains(group)) apply(*group, key, nullptr, &part, touches);
   }
-  if (now.empty()) {
-    parts_.erase(key);
-  } else {
-    parts_[key] = std::move(now);
+  if (parts.empty()) parts_.erase(held);
+}
+
+void PolicyGroups::count(const k8s::ObjectKey& pod, const Loads& now) {
+  for (Load* load : over_) {
+    const auto found = now.find(load);
+    const std::size_t is = found == now.end() ? 0 : found->second;
+    const auto known = load->byPod.find(pod);
+    const std::size_t was = known == load->byPod.end() ? 0 : known->second;
+    load->members = load->members + is - was;
+    if (is > 0) {
+      load->byPod[pod] = is;
+    } else if (was > 0) {
+      load->byPod.erase(known);
+    }
   }
 }
 
@@ -358,10 +494,18 @@ void PolicyGroups::network(const Network* before, const Network* now, const Tabl
 }
 
 void PolicyGroups::ready(const Tables& tables) {
-  if (unknown_.empty()) return;
+  if (unknown_.empty() && swollen_.empty()) return;
+  // Whoever asks looks at all of what is looked for here.
+  PolicyTouches known;
+  settle(tables, known);
+  while (!unknown_.empty()) look(std::exchange(unknown_, {}), tables, known);
+}
+
+void PolicyGroups::look(const std::vector<GroupPtr>& groups, const Tables& tables,
+                        PolicyTouches& touches) {
   std::set<std::string> spaces;
   bool all = false;
-  for (const auto& group : std::exchange(unknown_, {})) {
+  for (const auto& group : groups) {
     group->known = true;
     const auto& who = group->peer.who;
     if (!who || who->ipBlock) {
@@ -375,14 +519,29 @@ void PolicyGroups::ready(const Tables& tables) {
       }
     }
   }
-  PolicyTouches known;  // whoever asks looks at all of it
   if (all) {
-    for (const auto& one : tables.of<Pod>().all()) pod(keyOf(*one), tables, known);
+    for (const auto& one : tables.of<Pod>().all()) pod(keyOf(*one), tables, touches);
     return;
   }
   for (const auto& space : spaces) {
-    for (const Pod* one : tables.of<Pod>().by<ByNamespace>(space)) pod(keyOf(*one), tables, known);
+    for (const Pod* one : tables.of<Pod>().by<ByNamespace>(space)) {
+      pod(keyOf(*one), tables, touches);
+    }
   }
+}
+
+std::optional<std::size_t> PolicyGroups::excess(const k8s::ObjectKey& policy) const {
+  const auto found = loads_.find(policy);
+  if (found == loads_.end() || !found->second.isOver) return std::nullopt;
+  return found->second.members;
+}
+
+std::size_t PolicyGroups::kept() const {
+  std::size_t all = 0;
+  for (const auto& [pod, parts] : parts_) {
+    for (const auto& [group, part] : parts) all += part.size();
+  }
+  return all;
 }
 
 const PolicyMembers& PolicyGroups::members(const std::string& network,

@@ -3,6 +3,10 @@
 //
 // A group is what one peer means on one network, or a selector selects in a namespace; policies
 // that say the same share it. Groups are found by the first label that they ask for.
+//
+// A few lines of one policy can mean every pod a thousand times. So the members of all of a
+// policy's peers have a bound. Of one that is over it they are counted, a number for each pod, and
+// no group is kept for it; a group that another policy shares is kept for that one.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +22,7 @@
 
 #include "controller/world/tables.h"
 #include "controller/world/usage.h"
+#include "lib/api/policy.h"
 #include "lib/base/clock.h"
 #include "lib/policy/peers.h"
 
@@ -28,6 +33,10 @@ namespace multinet::controller {
 inline constexpr Duration kPolicyCountsStand = std::chrono::seconds(1);
 /// So much of a second more passes between two looks at a status for each subject and namespace.
 inline constexpr std::size_t kPolicyLookedAtASecond = 10'000;
+
+/// A policy that was over the bound comes back with so many members: at the bound itself each pod
+/// that comes and goes would make all of it anew.
+inline constexpr std::size_t kPolicyMembersAgain = api::kMaxPolicyMembers / 10 * 9;
 
 /// An address, and the number that the peer's port has there; 0: it has no port.
 using PolicyMember = std::pair<std::string, std::int32_t>;
@@ -42,6 +51,8 @@ struct PolicyTouch {
   bool isDefault = false;
   /// Whose members changed, as network and hash. Nothing: the pods that it selects.
   std::optional<k8s::ObjectKey> peer;
+  /// Its members have become too many, or aren't any more.
+  bool isWhole = false;
 };
 using PolicyTouches = std::vector<PolicyTouch>;
 
@@ -63,6 +74,11 @@ class PolicyGroups {
   /// Finds out what isn't known.
   void ready(const Tables& tables);
   // What follows is for who called ready() after the last change.
+  /// How many members the policy's peers have, where these were too many and aren't told; nothing
+  /// where each is among members().
+  [[nodiscard]] std::optional<std::size_t> excess(const k8s::ObjectKey& policy) const;
+  /// Members that are kept for pods, in each group again: what this takes of memory.
+  [[nodiscard]] std::size_t kept() const;
   [[nodiscard]] const PolicyMembers& members(const std::string& network,
                                              const policy::Peer& peer) const;
   /// Pods that it selects, on whatever network, by name; none that has finished.
@@ -76,6 +92,7 @@ class PolicyGroups {
                                                     const std::string& network) const;
 
  private:
+  struct Load;
   struct Group {
     std::string key;
     policy::Peer peer;
@@ -85,11 +102,27 @@ class PolicyGroups {
     bool isDefault = false;
     bool known = false;  ///< pods were looked at for it
     PolicyMembers members;
+    std::size_t size = 0;           ///< members, once for each pod that has them
     std::set<k8s::ObjectKey> pods;  ///< of a selection, and of a default
+    /// Of a peer the pods with a part, by their keys in parts_.
+    std::unordered_set<const k8s::ObjectKey*> sharers;
     std::set<k8s::ObjectKey> users;
+    std::unordered_set<Load*> counting;  ///< of those users that are over the bound
     [[nodiscard]] bool isSelection() const { return network.empty(); }
+    [[nodiscard]] bool isPeer() const { return !isSelection() && !isDefault; }
+    /// Its members are kept: for a user that is within the bound.
+    [[nodiscard]] bool isKept() const { return isDefault || counting.size() < users.size(); }
   };
   using GroupPtr = std::shared_ptr<Group>;
+  /// What the peers of one policy come to.
+  struct Load {
+    k8s::ObjectKey policy;
+    std::vector<GroupPtr> groups;  ///< each peer on each network
+    std::size_t members = 0;       ///< of all of them
+    bool isOver = false;
+    std::unordered_map<k8s::ObjectKey, std::size_t> byPod;  ///< while it is over
+  };
+  using Loads = std::unordered_map<Load*, std::size_t>;
   /// What one pod is to one group.
   using Part = std::set<PolicyMember>;
   using PartsOfPod = std::map<GroupPtr, Part>;
@@ -98,20 +131,33 @@ class PolicyGroups {
   template <class P>
   [[nodiscard]] static std::vector<Group> groupsOf(const P& policy);
   [[nodiscard]] const std::set<k8s::ObjectKey>& selected(const std::string& key) const;
-  void use(Group wanted, const k8s::ObjectKey& user);
+  const GroupPtr& use(Group wanted, const k8s::ObjectKey& user);
   void leave(const std::string& key, const k8s::ObjectKey& user);
   void index(const GroupPtr& group);
   void unindex(const GroupPtr& group);
   template <class Use>
   void forCandidates(const Facts& facts, const Use& use) const;
   void addDefaults(const Facts& facts, PartsOfPod& parts);
-  static void apply(Group& group, const k8s::ObjectKey& pod, const Part* before, const Part* now,
-                    PolicyTouches& touches);
+  void apply(Group& group, const k8s::ObjectKey& pod, const Part* before, const Part* now,
+             PolicyTouches& touches);
+  void hold(const k8s::ObjectKey& pod, PartsOfPod now, PolicyTouches& touches);
   void dropIfEmpty(const GroupPtr& group);
+  /// Of all pods: nobody needs its members any more.
+  void forget(const GroupPtr& group);
+  void lookAgain(const GroupPtr& group);
+  void look(const std::vector<GroupPtr>& groups, const Tables& tables, PolicyTouches& touches);
+  /// Policies that are over the bound count the pod anew.
+  void count(const k8s::ObjectKey& pod, const Loads& now);
+  void giveUp(Load& load);
+  void takeUp(Load& load);
+  void settle(const Tables& tables, PolicyTouches& touches);
 
   std::unordered_map<std::string, GroupPtr> groups_;
   std::unordered_map<std::string, std::vector<GroupPtr>> byFirst_;
   std::vector<GroupPtr> unknown_;
+  std::unordered_map<k8s::ObjectKey, Load> loads_;        ///< by policy
+  std::unordered_set<Load*> over_;                        ///< those over the bound
+  std::unordered_set<Load*> swollen_;                     ///< those that may be
   std::unordered_map<k8s::ObjectKey, PartsOfPod> parts_;  ///< by pod
   std::unordered_set<std::string> closed_;  ///< networks with the default SameNamespace
 };

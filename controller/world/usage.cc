@@ -123,6 +123,7 @@ void Usage::set(const NetworkName& network, const k8s::ObjectKey& pod, const Hol
     if (--use.spaces[pod.nameSpace] == 0) {
       use.spaces.erase(pod.nameSpace);
       changes.namespaces.insert(pod.nameSpace);
+      changes.vacated.emplace(pod.nameSpace, network);
     }
   }
   if (holder == nullptr) return prune(network);

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "controller/world/tables.h"
@@ -53,6 +54,7 @@ struct UseChanges {
   std::set<NetworkName> networks;
   std::set<k8s::ObjectKey> attachments;
   std::set<std::string> namespaces;  ///< of which a network got its first pod, or lost the last
+  std::set<std::pair<std::string, NetworkName>> vacated;  ///< of these who lost it, and which
 };
 
 /// One thread. Costs what changed: the pod's own networks, the node's own reports.

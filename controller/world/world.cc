@@ -51,6 +51,7 @@ void World::tell(const UseChanges& changes, BootTime time) {
     note(Touched<Attachment>{attachment});
   }
   for (const auto& space : changes.namespaces) note(Touched<Namespace>{{"", space}});
+  for (const auto& [space, network] : changes.vacated) vacancies_.left(space, network, time);
 }
 
 template <class T>
@@ -112,6 +113,35 @@ bool World::hasPodsOn(const std::string& nameSpace,
   return std::ranges::any_of(networks, [&](const std::string& network) {
     return use(NetworkName(network)).spaces.contains(nameSpace);
   });
+}
+
+BootTime World::keptUntil(const std::string& nameSpace,
+                          const std::vector<std::string>& networks) const {
+  BootTime since = began_.value_or(BootTime{});
+  for (const auto& network : networks) {
+    if (const auto left = vacancies_.leftAt(nameSpace, NetworkName(network))) {
+      since = std::max(since, *left);
+    }
+  }
+  return since + kVacancyKept;
+}
+
+void World::derive(const Changed<PolicySlice>& change, BootTime /*time*/) {
+  const auto goesOn = [](const PolicySlice& before, const PolicySlice& now) {
+    return before.head && now.head && before.metadata.uid == now.metadata.uid &&
+           before.policyUID == now.policyUID &&
+           before.head->policyGeneration == now.head->policyGeneration;
+  };
+  if (!change.existence() && goesOn(*change.before, *change.now)) {
+    toldSince_.try_emplace(change.key(), change.before->metadata.resourceVersion);
+  } else {
+    toldSince_.erase(change.key());
+  }
+}
+
+const std::string& World::toldSince(const PolicySlice& head) const {
+  const auto found = toldSince_.find(keyOf(head));
+  return found == toldSince_.end() ? head.metadata.resourceVersion : found->second;
 }
 
 BootTime World::policyDue(const k8s::ObjectKey& key, Duration stand) const {

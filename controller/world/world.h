@@ -21,6 +21,7 @@
 #include "controller/world/selection.h"
 #include "controller/world/tables.h"
 #include "controller/world/usage.h"
+#include "controller/world/vacancies.h"
 #include "controller/world/verdicts.h"
 #include "lib/base/clock.h"
 
@@ -158,6 +159,14 @@ class World {
   /// Whether pods of the namespace have one of the networks, or are about to.
   [[nodiscard]] bool hasPodsOn(const std::string& nameSpace,
                                const std::vector<std::string>& networks) const;
+  /// Until when what stands is kept for the next pod of the namespace on one of the networks, where
+  /// none is there any more. Whose end this process didn't see it counts from its own beginning.
+  [[nodiscard]] BootTime keptUntil(const std::string& nameSpace,
+                                   const std::vector<std::string>& networks) const;
+  /// The earliest resourceVersion with which this process saw the head say its generation, and
+  /// since then always: who has that or a later one has been told of the generation, however often
+  /// the head counted its peers anew since. A new process begins with what it finds.
+  [[nodiscard]] const std::string& toldSince(const PolicySlice& head) const;
   /// When its numbers may be told again.
   [[nodiscard]] BootTime countsDue(const Network& network) const {
     return networkPace_.due(keyOf(network), countsStand(of<Node>().size()));
@@ -199,7 +208,7 @@ class World {
   void derive(const Changed<Slice>& /*change*/, BootTime /*time*/) {}
   void derive(const Changed<Policy>& change, BootTime time) { derivePolicy(change, time); }
   void derive(const Changed<ClusterPolicy>& change, BootTime time) { derivePolicy(change, time); }
-  void derive(const Changed<PolicySlice>& /*change*/, BootTime /*time*/) {}
+  void derive(const Changed<PolicySlice>& change, BootTime time);
   void derive(const Changed<MultiNetworkPolicy>& /*change*/, BootTime /*time*/) {}
   template <class P>
   void derivePolicy(const Changed<P>& change, BootTime time);
@@ -232,6 +241,10 @@ class World {
   mutable PolicyGroups groups_;  ///< likewise
   std::unordered_map<k8s::ObjectKey, BootTime> toldOfPolicies_;
   mutable std::unordered_map<k8s::ObjectKey, BootTime> lookedAtPolicies_;
+  /// Of heads that were counted anew.
+  std::unordered_map<k8s::ObjectKey, std::string> toldSince_;
+  Vacancies vacancies_;
+  std::optional<BootTime> began_;  ///< when the first object came
   Absences absences_;
   std::unordered_map<std::string, BootTime> deleting_;  ///< networks, by UID
   std::map<k8s::ObjectKey, std::map<std::string, Refusal>> refusals_;
@@ -249,6 +262,7 @@ template <class T>
 void World::put(const k8s::ObjectKey& key, std::shared_ptr<const T> object, BootTime time) {
   Changed<T> change{tables_.of<T>().put(key, object), object};
   if (change.before == nullptr && change.now == nullptr) return;
+  if (!began_) began_ = time;
   select(change);
   if (!change.existence() && *change.before == *change.now) return;
   derive(change, time);

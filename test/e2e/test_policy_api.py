@@ -271,6 +271,21 @@ def test_who_has_all_rights_of_a_namespace_opens_nothing(red: tuple[Cluster, str
     )
 
 
+def test_slices_arent_for_who_has_a_namespace(red: tuple[Cluster, str]) -> None:
+    """They have addresses of other namespaces' pods, by whatever labels a policy asks for."""
+    cluster, namespace = red
+    cluster.kubectl(
+        *("create", "rolebinding", "ann", "-n", namespace, "--clusterrole=admin", "--user=ann")
+    )
+
+    def may_list(kind: str) -> bool:
+        asked = ("auth", "can-i", "list", f"{kind}.multinet.dev", "-n", namespace, "--as=ann")
+        return cluster.kubectl_try(*asked)[1].strip() == "yes"
+
+    cluster.wait(lambda: may_list("podnetworkpolicies"), FOLLOWED_WITHIN, "what admins may")
+    assert not may_list("podnetworkpolicyslices")
+
+
 def slices(cluster: Cluster, namespace: str, name: str) -> list[dict[str, Any]]:
     found = cluster.items("podnetworkpolicyslices", namespace)
     return [one for one in found if one.get("policyName") == name]
