@@ -455,7 +455,10 @@ void Book::take(Holding& holding, const ToldPtr& told, bool first, BootTime now)
     holding = {told, nullptr, {}};
     return;
   }
-  if (holding.next == nullptr) holding.since = now;
+  if (holding.next == nullptr) {
+    holding.since = now;
+    holding.revision = told->revision;
+  }
   holding.next = told;
 }
 
@@ -558,11 +561,11 @@ std::vector<ToldPtr> Book::all() const {
   return out;
 }
 
-std::vector<ToldPtr> Book::waiting() const {
-  std::vector<ToldPtr> out;
+std::vector<std::uint64_t> Book::waiting() const {
+  std::vector<std::uint64_t> out;
   for (const auto& [name, space] : spaces_) {
     for (const auto& [policy, holding] : space.holdings) {
-      if (holding.next != nullptr) out.push_back(holding.next);
+      if (holding.next != nullptr) out.push_back(holding.revision);
     }
   }
   return out;

@@ -129,15 +129,17 @@ class Book {
                                                      const std::string& network) const;
   /// Of all that was told: the newest heads, those that don't hold for all pods yet too.
   [[nodiscard]] std::vector<ToldPtr> all() const;
-  /// Of those the ones that don't.
-  [[nodiscard]] std::vector<ToldPtr> waiting() const;
+  /// Of those that don't the revisions with which they came: what is counted anew since is of a
+  /// later one.
+  [[nodiscard]] std::vector<std::uint64_t> waiting() const;
 
  private:
   /// Of one policy, by its name: one made again takes the place of the one before.
   struct Holding {
-    ToldPtr held;      ///< for all pods; null: for none that ran before `next` came
-    ToldPtr next;      ///< for those that joined since; null: nothing newer than `held`
-    BootTime since{};  ///< when `next` came
+    ToldPtr held;                ///< for all pods; null: for none that ran before `next` came
+    ToldPtr next;                ///< for those that joined since; null: nothing newer than `held`
+    BootTime since{};            ///< when `next` came
+    std::uint64_t revision = 0;  ///< with which it came
   };
   struct Space {
     Slices slices;                        ///< by where they are in memory
