@@ -136,6 +136,7 @@ Result<int> run(Call& call) {
   const auto known = ListedCatalog(seen.networks, {}, {}).network(network.name);
   if (!known) {
     std::vector<std::string> names;
+    names.reserve(seen.networks.size());
     for (const auto& one : seen.networks) names.push_back(one.metadata.name);
     return fail(
         Code::NotFound, "NotFound",

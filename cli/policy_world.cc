@@ -156,6 +156,7 @@ Result<Endpoint> endpointOf(const std::string& text, const std::string& nameSpac
                    (on.empty() ? "none" : on));
   }
   std::vector<std::string> known;
+  known.reserve(seen.world.pods.size() + seen.others.size());
   for (const auto& one : seen.world.pods) known.push_back(one.key.str());
   for (const auto& one : seen.others) known.push_back(one.str());
   const std::string near = didYouMean(key.str(), known);
