@@ -88,6 +88,15 @@ TEST_F(PolicyNetworks, FollowTheLabelsOfItsNamespace) {
   EXPECT_THAT(told(), ElementsAre(kOnBlue));
 }
 
+TEST_F(PolicyNetworks, AskedForByAPodThatDoesntHaveThemSayNothing) {
+  auto pod = PolicyShop::pod("own-0", "secret", "default");
+  pod.metadata.annotations[api::kNetworksAnnotation] = "red";
+  shop_.put(pod);
+  EXPECT_THAT(told(), ElementsAre(kOnBlue));
+  shop_.put(PolicyShop::setOf(pod, {kOwn}, "red"));
+  EXPECT_THAT(told(), ElementsAre(kOnBlue, kOnRed, kOwn));
+}
+
 TEST_F(PolicyNetworks, CountWherePodsOfItsNamespaceAreThere) {
   EXPECT_THAT(told(), ElementsAre(kOnBlue));
   runOnRed("own-0", "default", kOwn);

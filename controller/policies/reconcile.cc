@@ -30,12 +30,28 @@ Wish wishFor(const Policy& policy) {
   return wish;
 }
 
+/// Whether pods of the namespace have the network, from when it was open: who asks for it by his
+/// pod's annotation has it no sooner than his node says so.
+bool hasAttached(const World& world, const std::string& nameSpace, const std::string& network) {
+  if (!world.hasPodsOn(nameSpace, {network})) return false;
+  const auto isOn = [&](const api::PodInterface& one) { return one.podNetworkName == network; };
+  const auto hasOne = [&](const InterfaceSet* set) {
+    return std::ranges::any_of(set->interfaces, isOn);
+  };
+  const auto& pods = world.of<Pod>().by<ByNamespace>(nameSpace);
+  return std::any_of(pods.begin(), pods.end(), [&](const Pod* pod) {
+    const auto& sets = world.of<InterfaceSet>().by<ByPod>(controller::keyOf(*pod));
+    return std::any_of(sets.begin(), sets.end(), hasOne);
+  });
+}
+
 /// Those of which its author may hear who is on them: the network is open to the namespace, or pods
 /// of it have it from when it was.
 std::vector<std::string> networksOf(const World& world, const Policy& policy) {
   std::vector<std::string> out;
   for (const auto& name : policy.spec.podNetworkNames) {
-    if (isOpen(world, policy, name) || world.hasPodsOn(policy.metadata.nameSpace, {name})) {
+    if (isOpen(world, policy.metadata.nameSpace, name) ||
+        hasAttached(world, policy.metadata.nameSpace, name)) {
       out.push_back(name);
     }
   }
@@ -98,8 +114,15 @@ void changedSlice(const Changed<PolicySlice>& changed, Keys& keys) {
 
 bool isOpenOnAll(const World& world, const Policy& policy) {
   return std::ranges::all_of(policy.spec.podNetworkNames, [&](const std::string& network) {
-    return isOpen(world, policy, network);
+    return isOpen(world, policy.metadata.nameSpace, network);
   });
+}
+
+/// Policies that name a network which isn't open to them.
+void closedIn(const World& world, const std::string& nameSpace, Keys& keys) {
+  for (const auto* one : world.of<Policy>().by<ByNamespace>(nameSpace)) {
+    if (!isOpenOnAll(world, *one)) keys.emplace_back(controller::keyOf(*one));
+  }
 }
 
 void concerned(const World& world, const Change& change, Keys& keys) {
@@ -134,11 +157,16 @@ void concerned(const World& world, const Change& change, Keys& keys) {
           keys.push_back(isAnother ? Mark(key) : Mark::itself(key));
         }
       },
-      [&](const Touched<Namespace>& touched) {
-        for (const auto* one : world.of<Policy>().by<ByNamespace>(touched.key.name)) {
-          if (!isOpenOnAll(world, *one)) keys.emplace_back(controller::keyOf(*one));
-        }
-      });
+      [&](const Changed<InterfaceSet>& changed) {
+        if (!changed.existence()) return;
+        const auto& home = changed.key().nameSpace;
+        const auto& set = changed.now != nullptr ? *changed.now : *changed.before;
+        const auto isClosed = [&](const api::PodInterface& one) {
+          return !isOpen(world, home, one.podNetworkName);
+        };
+        if (std::ranges::any_of(set.interfaces, isClosed)) closedIn(world, home, keys);
+      },
+      [&](const Touched<Namespace>& touched) { closedIn(world, touched.key.name, keys); });
 }
 
 /// What the caches say of the network, or of pods in the namespace, may be old, and who takes such

@@ -43,7 +43,7 @@ Condition accepted(const World& world, const Policy& policy) {
   if (auto wrong = invalid(policy)) return std::move(*wrong);
   const auto& home = policy.metadata.nameSpace;
   for (const auto& name : policy.spec.podNetworkNames) {
-    if (isOpen(world, policy, name)) continue;
+    if (isOpen(world, policy.metadata.nameSpace, name)) continue;
     std::string message = "spec.podNetworkNames: \"";
     message += name;
     message += "\" is no PodNetwork that is open to namespace \"";
@@ -89,8 +89,8 @@ Condition resolved(const ClusterPolicyStanding& standing) {
   if (standing.tooMany) {
     return make("PeersResolved", State::False, "TooManyPeers",
                 standing.tooMany->why +
-                    ": nodes aren't told of this generation, and no new pod that it selects "
-                    "starts; " +
+                    ": nodes aren't told of this generation; where they were told of one before "
+                    "pods are held to that, elsewhere no new pod that it selects starts; " +
                     standing.tooMany->remedy + ".");
   }
   if (!standing.untold.empty()) {
@@ -362,12 +362,11 @@ bool reaches(const std::string& revision, const std::string& wanted) {
          std::pair(wanted.size(), std::string_view(wanted));
 }
 
-bool isOpen(const World& world, const Policy& policy, const std::string& network) {
-  const auto& home = policy.metadata.nameSpace;
+bool isOpen(const World& world, const std::string& nameSpace, const std::string& network) {
   const auto* found = world.find<Network>(network);
   if (found == nullptr) return false;
-  const auto* space = world.find<Namespace>(home);
-  return api::isOpenTo(*found, home, space == nullptr ? nullptr : &*space->metadata.labels);
+  const auto* space = world.find<Namespace>(nameSpace);
+  return api::isOpenTo(*found, nameSpace, space == nullptr ? nullptr : &*space->metadata.labels);
 }
 
 Judged judged(const World& world, const Policy& policy, const PolicyStanding& standing) {

@@ -51,8 +51,9 @@ struct Judged {
 [[nodiscard]] Judged judged(const World& world, const ClusterPolicy& policy,
                             ClusterPolicyStanding standing);
 
-/// Whether pods of the policy's namespace may have the network, which has to be there.
-[[nodiscard]] bool isOpen(const World& world, const Policy& policy, const std::string& network);
+/// Whether pods of the namespace may have the network, which has to be there.
+[[nodiscard]] bool isOpen(const World& world, const std::string& nameSpace,
+                          const std::string& network);
 
 /// How long the status of a policy of many pods or namespaces isn't to be looked at again, whatever
 /// changed of these; nothing: now.

@@ -90,20 +90,6 @@ std::vector<policy::Peer> peersOf(const ClusterPolicy& policy) {
   return policy::peersOf(policy::rulesOf(policy));
 }
 
-/// Nodes hold pods to this generation of a policy of the cluster. It is kept up whatever its peers
-/// become: else who makes pods enough would be let by what it denies.
-bool isHeldTo(const k8s::ObjectKey& key, const Tables& tables) {
-  if (!key.nameSpace.empty()) return false;
-  const auto* policy = tables.of<ClusterPolicy>().find(key);
-  if (policy == nullptr) return false;
-  const auto& heads =
-      tables.of<PolicySlice>().by<ByClusterPolicy>(ByClusterPolicy::heads(key.name));
-  return std::any_of(heads.begin(), heads.end(), [&](const PolicySlice* one) {
-    return one->policyUID == policy->metadata.uid && one->head &&
-           one->head->policyGeneration == policy->metadata.generation;
-  });
-}
-
 }  // namespace
 
 /// A pod that counts, with its interfaces on networks that are there.
@@ -267,13 +253,37 @@ void PolicyGroups::takeUp(Load& load) {
   }
 }
 
+/// Nodes hold pods to what a policy of the cluster means, or meant with more peers. It is kept up
+/// whatever its peers become: else who makes pods enough would be let by what it denies.
+bool PolicyGroups::isHeldTo(const k8s::ObjectKey& key, const Tables& tables) {
+  if (!key.nameSpace.empty()) return false;
+  const auto* policy = tables.of<ClusterPolicy>().find(key);
+  if (policy == nullptr) return false;
+  const auto groups = groupsOf(*policy);
+  const auto& heads =
+      tables.of<PolicySlice>().by<ByClusterPolicy>(ByClusterPolicy::heads(key.name));
+  return std::any_of(heads.begin(), heads.end(), [&](const PolicySlice* one) {
+    const bool isOfIt = one->policyUID == policy->metadata.uid && one->head &&
+                        one->head->policyGeneration > 0 && one->head->clusterSpec;
+    if (!isOfIt) return false;
+    if (one->head->policyGeneration == policy->metadata.generation) return true;
+    ClusterPolicy told = *policy;
+    told.spec = *one->head->clusterSpec;
+    std::unordered_set<std::string> before;
+    for (const auto& group : groupsOf(told)) before.insert(group.key);
+    return std::ranges::all_of(
+        groups, [&](const Group& group) { return !group.isPeer() || before.contains(group.key); });
+  });
+}
+
 void PolicyGroups::settle(const Tables& tables, PolicyTouches& touches) {
   const auto tell = [&](const Load& load) {
     touches.push_back({load.policy, false, std::nullopt, true});
   };
   for (Load* load : std::exchange(swollen_, {})) {
-    if (load->isOver || load->members <= api::kMaxPolicyMembers) continue;
-    if (isHeldTo(load->policy, tables)) continue;
+    if (load->isOver || load->isKeptUp || load->members <= api::kMaxPolicyMembers) continue;
+    load->isKeptUp = isHeldTo(load->policy, tables);
+    if (load->isKeptUp) continue;
     giveUp(*load);
     tell(*load);
   }
@@ -319,6 +329,7 @@ void PolicyGroups::policy(const P* before, const P* now, PolicyTouches& touches)
     return;
   }
   load.policy = key;
+  load.isKeptUp = false;
   load.groups = std::move(groups);
   load.members = 0;
   for (const auto& group : load.groups) load.members += group->size;

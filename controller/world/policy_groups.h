@@ -120,6 +120,7 @@ class PolicyGroups {
     std::vector<GroupPtr> groups;  ///< each peer on each network
     std::size_t members = 0;       ///< of all of them
     bool isOver = false;
+    bool isKeptUp = false;  ///< over the bound or not, until it is edited: see isHeldTo()
     std::unordered_map<k8s::ObjectKey, std::size_t> byPod;  ///< while it is over
   };
   using Loads = std::unordered_map<Load*, std::size_t>;
@@ -148,6 +149,7 @@ class PolicyGroups {
   void look(const std::vector<GroupPtr>& groups, const Tables& tables, PolicyTouches& touches);
   /// Policies that are over the bound count the pod anew.
   void count(const k8s::ObjectKey& pod, const Loads& now);
+  [[nodiscard]] static bool isHeldTo(const k8s::ObjectKey& key, const Tables& tables);
   void giveUp(Load& load);
   void takeUp(Load& load);
   void settle(const Tables& tables, PolicyTouches& touches);

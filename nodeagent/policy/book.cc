@@ -174,6 +174,7 @@ ToldPtr toldOf(const Slice& head, std::map<At, Slices> members, const ToldPtr& b
         at, keeps ? known->second : membersOf(std::move(from), out->uid, at.second, version));
   }
   const Told* const same = isSame && before->generation == out->generation ? before.get() : nullptr;
+  out->since = same != nullptr ? same->since : out->revision;
   out->complete = isComplete(*head.head, out->peers) || (same != nullptr && same->complete);
   if (head.head->clusterSpec) readCluster(head, same, *out);
   return out;
@@ -455,10 +456,7 @@ void Book::take(Holding& holding, const ToldPtr& told, bool first, BootTime now)
     holding = {told, nullptr, {}};
     return;
   }
-  if (holding.next == nullptr) {
-    holding.since = now;
-    holding.revision = told->revision;
-  }
+  if (holding.next == nullptr) holding.since = now;
   holding.next = told;
 }
 
@@ -561,11 +559,11 @@ std::vector<ToldPtr> Book::all() const {
   return out;
 }
 
-std::vector<std::uint64_t> Book::waiting() const {
-  std::vector<std::uint64_t> out;
+std::vector<ToldPtr> Book::waiting() const {
+  std::vector<ToldPtr> out;
   for (const auto& [name, space] : spaces_) {
     for (const auto& [policy, holding] : space.holdings) {
-      if (holding.next != nullptr) out.push_back(holding.revision);
+      if (holding.next != nullptr) out.push_back(holding.next);
     }
   }
   return out;

@@ -55,6 +55,8 @@ struct ClusterTold {
 struct Told {
   std::string uid;             ///< of the policy; of a default the network's
   std::uint64_t revision = 0;  ///< resourceVersion of the head
+  /// With which it was first seen to be of its generation: it may have been counted anew since.
+  std::uint64_t since = 0;
   std::int64_t generation = 0;
   std::string network;  ///< of a default: whose it is; empty: of a policy
   /// Of a default without a spec; of a policy of the cluster its name and networks.
@@ -129,17 +131,15 @@ class Book {
                                                      const std::string& network) const;
   /// Of all that was told: the newest heads, those that don't hold for all pods yet too.
   [[nodiscard]] std::vector<ToldPtr> all() const;
-  /// Of those that don't the revisions with which they came: what is counted anew since is of a
-  /// later one.
-  [[nodiscard]] std::vector<std::uint64_t> waiting() const;
+  /// Of those the ones that don't.
+  [[nodiscard]] std::vector<ToldPtr> waiting() const;
 
  private:
   /// Of one policy, by its name: one made again takes the place of the one before.
   struct Holding {
-    ToldPtr held;                ///< for all pods; null: for none that ran before `next` came
-    ToldPtr next;                ///< for those that joined since; null: nothing newer than `held`
-    BootTime since{};            ///< when `next` came
-    std::uint64_t revision = 0;  ///< with which it came
+    ToldPtr held;      ///< for all pods; null: for none that ran before `next` came
+    ToldPtr next;      ///< for those that joined since; null: nothing newer than `held`
+    BootTime since{};  ///< when `next` came
   };
   struct Space {
     Slices slices;                        ///< by where they are in memory

@@ -378,10 +378,10 @@ Status Policing::isInLedgers(const Member& member) const {
 Status Policing::isPastFormer(const Member& member) const {
   for (const InterfacePlan& plan : member.pod.interfaces) {
     const auto network = networks_.find(plan.networkUid);
-    if (network == networks_.end() || !network->second.former) continue;
-    const ToldPtr told = book_.defaultOf(member.pod.pod.namespaceName, plan.networkUid);
-    if (told != nullptr && told->complete) continue;
-    return fail(unknown(member.pod, "nobody has told yet who is of its namespace on network \"" +
+    const bool isOpen = network != networks_.end() && network->second.former &&
+                        network->second.former->byDefault == api::DefaultPolicy::Allow;
+    if (!isOpen || !attach::isCovered(plan)) continue;
+    return fail(unknown(member.pod, "nobody has told yet who is of which namespace on network \"" +
                                         plan.network.str() +
                                         "\", whose default has just become SameNamespace"));
   }

@@ -264,7 +264,7 @@ class Policing final : public attach::Policies {
   [[nodiscard]] Status isKnown(const Member& member) const;
   /// Whether it was told which policies of the cluster select the namespace of a pod that joins.
   [[nodiscard]] Status isInLedgers(const Member& member) const;
-  /// Whether who is of its namespace was told, on networks whose default was changed to that.
+  /// Whether none of its networks is open still, whose default was changed to its namespace.
   [[nodiscard]] Status isPastFormer(const Member& member) const;
   [[nodiscard]] api::DefaultPolicy defaultOf(const NetworkUid& uid, Network& network,
                                              const Question& question);

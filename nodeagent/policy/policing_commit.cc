@@ -180,8 +180,9 @@ api::DefaultPolicy Policing::defaultOf(const NetworkUid& uid, Network& network,
                                        const Question& question) {
   const api::DefaultPolicy written = writtenOf(uid).byDefault;
   if (!network.former) return written;
-  const bool isTold = std::ranges::all_of(question.defaults, [](const auto& one) {
-    return one.second != nullptr && one.second->complete;
+  const bool isTold = std::ranges::all_of(question.interfaces, [&](const Question::One& one) {
+    const auto found = question.defaults.find(one.member->pod.pod.namespaceName);
+    return found != question.defaults.end() && found->second != nullptr && found->second->complete;
   });
   if (isTold || network.former->until <= clock_.now()) {
     network.former.reset();

@@ -164,6 +164,17 @@ TEST_F(PolicingTest, ADefaultThatBecomesTheNamespaceCutsNobodyOffBeforeThatIsTol
   policing_.recovered();
   setPod("db", "db");
   ASSERT_TRUE(attach("db"));
+  // Nobody tells of the default in a namespace that has nobody on the network.
+  setPod("far", "far");
+  change([&] {
+    caches_.content.networks["red"] = watch::readyNetwork("red", "10.1.0.0/16");
+    caches_.policyLists["ops"] = {};
+  });
+  Policeable far = policeable("far", drivers::bridge::Link{"mnb-red"});
+  far.pod.namespaceName = "ops";
+  far.interfaces[0].network = NetworkName("red");
+  far.interfaces[0].networkUid = NetworkUid("uid-red");
+  ASSERT_TRUE(ask(far).get());
   const auto compiled = policing_.counts().compiled;
   change([&] {
     caches_.content.networks["blue"].spec.defaultPolicy = api::DefaultPolicy::SameNamespace;
@@ -181,6 +192,9 @@ TEST_F(PolicingTest, ADefaultThatBecomesTheNamespaceCutsNobodyOffBeforeThatIsTol
   EXPECT_TRUE(eventually([&] { return isolates("db"); }));
   EXPECT_TRUE(allows("10.0.0.2", "db"));
   EXPECT_FALSE(allows("10.0.0.9", "db"));
+  policing_.release({}, {IntentId("i-db-2")});
+  ASSERT_TRUE(attach("db-2"));
+  EXPECT_TRUE(isolates("db-2"));
 }
 
 TEST_F(PolicingTest, ADefaultThatNobodyTellsOfHoldsAfterFiveSeconds) {
@@ -193,6 +207,9 @@ TEST_F(PolicingTest, ADefaultThatNobodyTellsOfHoldsAfterFiveSeconds) {
   });
   ASSERT_TRUE(eventually([&] { return policing_.counts().compiled > compiled; }));
   clock_.advance(seconds(4));
+  const auto before = policing_.counts().compiled;
+  setPod("db", "other");
+  ASSERT_TRUE(eventually([&] { return policing_.counts().compiled > before; }));
   EXPECT_FALSE(isolates("db"));
   clock_.advance(seconds(1));
   EXPECT_TRUE(eventually([&] { return isolates("db"); }));

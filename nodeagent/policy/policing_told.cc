@@ -113,7 +113,7 @@ std::uint64_t Policing::revision() const {
       unclaimed_, [&](const auto& one) { return mayHave(one.first) != nullptr; });
   if (isDoubtful) return 0;
   std::set<std::uint64_t> missing;
-  for (const std::uint64_t since : book_.waiting()) missing.insert(since);
+  for (const ToldPtr& told : book_.waiting()) missing.insert(told->since);
   const auto all = book_.all();
   for (const auto& [uid, network] : networks_) {
     // What the kernel refuses for long is those interfaces' trouble, and holds no other policy
@@ -128,7 +128,7 @@ std::uint64_t Policing::revision() const {
       const auto& names = told->policy.spec.podNetworkNames;
       const bool isOf =
           told->network == network.name || std::ranges::find(names, network.name) != names.end();
-      if (isOf) missing.insert(told->revision);
+      if (isOf) missing.insert(told->since);
     }
   }
   std::uint64_t highest = 0;
