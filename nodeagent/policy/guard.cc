@@ -384,18 +384,23 @@ void PolicyGuard::settle() {
 
 /// Permits by ports come before whoever has them, and so do ranges of addresses: the kernel shows
 /// elements with ranges a moment later than the others of their transaction (nf_tables_commit).
-/// Nobody has them yet. Not a range in place of another, which it must not meet; one of ports has
-/// that where a successor takes over a subject whose policy changed in between.
+/// Nobody has them yet. Not a range in place of another, which it must not meet: of ports that is
+/// where a successor takes over a subject whose policy changed in between.
 Status PolicyGuard::putInOrder(Change change) {
   if (!certain_) return put(change);
   nft::Elements first;
-  for (const char* const set : {"ports", "ranges4", "ranges6"}) {
+  for (const char* const set : {"ranges4", "ranges6"}) {
     const auto isAny = [&](const nft::Elements& elements) {
       const auto found = elements.find(set);
       return found != elements.end() && !found->second.empty();
     };
     const bool isFree = !isAny(change.gone);
     if (isFree && isAny(change.added)) first.insert(change.added.extract(set));
+  }
+  auto ports = portsApartFrom(change.gone["ports"], change.added["ports"]);
+  if (!ports.empty()) {
+    first["ports"] = std::move(ports);
+    nft::erase({{"ports", first["ports"]}}, change.added);
   }
   if (first.empty()) return put(change);
   MULTINET_CHECK(put({{}, first}));

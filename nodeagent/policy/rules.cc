@@ -495,6 +495,33 @@ void adopt(const Policed& wanted, const Found& found, Standing& standing) {
   });
 }
 
+std::set<std::string> portsApartFrom(const std::set<std::string>& others,
+                                     const std::set<std::string>& elements) {
+  // Whose they are, and the first and last of them.
+  using Ports = std::pair<std::string, std::pair<unsigned, unsigned>>;
+  const auto read = [](const std::string& element) -> Ports {
+    const std::size_t at = element.rfind(" . ") + 3;
+    const char* const end = element.data() + element.size();
+    unsigned first = 0;
+    const auto begins = std::from_chars(element.data() + at, end, first);
+    unsigned last = first;
+    if (begins.ptr != end) std::from_chars(begins.ptr + 1, end, last);
+    return {element.substr(0, at), {first, last}};
+  };
+  std::multimap<std::string, std::pair<unsigned, unsigned>> there;
+  for (const std::string& other : others) there.insert(read(other));
+  std::set<std::string> out;
+  for (const std::string& element : elements) {
+    const auto [who, ports] = read(element);
+    const auto [begin, end] = there.equal_range(who);
+    const bool meets = std::any_of(begin, end, [&ports = ports](const auto& other) {
+      return other.second.first <= ports.second && ports.first <= other.second.second;
+    });
+    if (!meets) out.insert(element);
+  }
+  return out;
+}
+
 bool mayTighten(const nft::Elements& gone, const nft::Elements& added, bool isOrdered) {
   const auto any = [](const nft::Elements& elements, const char* set) {
     const auto found = elements.find(set);

@@ -128,6 +128,10 @@ void adopt(const Policed& wanted, const Found& found, Standing& standing);
 [[nodiscard]] nft::Elements takeUnused(nft::Elements& gone, const policy::Program& program,
                                        const Standing& standing);
 
+/// Of elements of `ports` those that meet none of the others: the kernel takes no range where there
+/// is one still.
+[[nodiscard]] std::set<std::string> portsApartFrom(const std::set<std::string>& others,
+                                                   const std::set<std::string>& elements);
 /// Whether a change of elements may end what was allowed before. `isOrdered`: see policy::Program,
 /// of the one that it leads to.
 [[nodiscard]] bool mayTighten(const nft::Elements& gone, const nft::Elements& added,

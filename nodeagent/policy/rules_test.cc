@@ -301,5 +301,16 @@ TEST(PolicyRules, NumbersOfWhatIsGoneAreForgotten) {
   EXPECT_EQ(standing.numbers.at(7777), 1U);
 }
 
+TEST(PolicyRules, PortsThatMeetOthersOfTheSameAreTold) {
+  const std::set<std::string> gone = {"2:1 . 7 . 6 . 80-90", "2:1 . 7 . 17 . 53",
+                                      "2:2 . 7 . 6 . 0-65535"};
+  EXPECT_THAT(
+      portsApartFrom(gone, {"2:1 . 7 . 6 . 90-95", "2:1 . 7 . 6 . 91", "2:1 . 7 . 6 . 0-79",
+                            "2:1 . 7 . 6 . 85", "2:1 . 7 . 6 . 0-65535", "2:1 . 7 . 17 . 52-54",
+                            "2:1 . 8 . 17 . 53", "2:2 . 7 . 6 . 1", "2:3 . 7 . 6 . 80-90"}),
+      ElementsAre("2:1 . 7 . 6 . 0-79", "2:1 . 7 . 6 . 91", "2:1 . 8 . 17 . 53",
+                  "2:3 . 7 . 6 . 80-90"));
+}
+
 }  // namespace
 }  // namespace multinet::agent::policing
