@@ -2,46 +2,46 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/objects.h"
+#include "lib/api/names.h"
+
 namespace multinet::cli {
 namespace {
 
 using nlohmann::json;
-
-constexpr auto kRequestKey = "multinet.dev/networks";
 
 json child(const json& object, const char* key) {
   return object.is_object() ? object.value(key, json()) : json();
 }
 
 /// Where an object keeps its pod: itself, `spec.template`, or a CronJob's job's.
-json podOf(const json& object) {
-  if (scalarAt(object, "kind") == "Pod") return object;
+json podIn(const json& object) {
+  if (text(object, "/kind") == "Pod") return object;
   const json spec = child(object, "spec");
   if (child(spec, "template").is_object()) return child(spec, "template");
   return child(child(child(spec, "jobTemplate"), "spec"), "template");
 }
 
 void readObject(const json& object, const std::string& nameSpace, std::vector<ManifestPod>& pods) {
-  const json pod = podOf(object);
+  const json pod = podIn(object);
   if (!pod.is_object()) return;
-  const json metadata = child(object, "metadata");
   ManifestPod found;
-  found.subject.namespaceName = scalarAt(metadata, "namespace");
+  found.subject.namespaceName = text(object, "/metadata/namespace");
   if (found.subject.namespaceName.empty()) found.subject.namespaceName = nameSpace;
-  found.title = scalarAt(object, "kind") + " " + found.subject.namespaceName + "/" +
-                scalarAt(metadata, "name");
-  found.subject.hostNetwork = scalarAt(child(pod, "spec"), "hostNetwork") == "true";
+  found.title = text(object, "/kind") + " " + found.subject.namespaceName + "/" +
+                text(object, "/metadata/name");
+  found.subject.hostNetwork = text(pod, "/spec/hostNetwork") == "true";
   const json annotations = child(child(pod, "metadata"), "annotations");
-  if (annotations.contains(kRequestKey)) {
-    found.subject.request = scalarAt(annotations, kRequestKey);
-  }
-  if (annotations.contains(api::kSelectedAnnotation)) {
-    found.selected = scalarAt(annotations, api::kSelectedAnnotation);
-  }
+  const auto annotation = [&](const char* key) -> std::optional<std::string> {
+    if (!annotations.contains(key)) return std::nullopt;
+    return text(annotations.at(key), "");
+  };
+  found.subject.request = annotation(api::kNetworksAnnotation);
+  found.selected = annotation(api::kSelectedAnnotation);
   const json labels = child(child(pod, "metadata"), "labels");
   if (labels.is_object()) {
     for (const auto& [name, value] : labels.items()) {
-      if (value.is_primitive()) found.labels[name] = scalarAt(labels, name.c_str());
+      if (value.is_primitive()) found.labels[name] = text(value, "");
     }
   }
   pods.push_back(std::move(found));
@@ -92,7 +92,7 @@ api::Selection chooseFor(ManifestPod& pod,
 std::string describeExplanation(const ManifestPod& pod, const api::Explanation& explanation) {
   std::string out = pod.title + ": ";
   if (!pod.subject.request) {
-    return out + "asks for no networks (no annotation " + kRequestKey +
+    return out + "asks for no networks (no annotation " + api::kNetworksAnnotation +
            "), and no podSelector chooses it\n";
   }
   if (explanation.report.ok()) {

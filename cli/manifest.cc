@@ -186,11 +186,4 @@ Result<std::vector<Written>> readManifests(const std::vector<std::string>& files
   return out;
 }
 
-std::string scalarAt(const json& object, const char* name) {
-  if (!object.is_object()) return {};
-  const json value = object.value(name, json());
-  if (value.is_string()) return value.get<std::string>();
-  return value.is_number() || value.is_boolean() ? value.dump() : "";
-}
-
 }  // namespace multinet::cli

@@ -26,7 +26,4 @@ struct Written {
 /// Those of files; `-` is standard input. The errors of readFile(), and those of readObjects().
 [[nodiscard]] Result<std::vector<Written>> readManifests(const std::vector<std::string>& files);
 
-/// A member of a map as text; empty where there is none, or no scalar.
-[[nodiscard]] std::string scalarAt(const nlohmann::json& object, const char* name);
-
 }  // namespace multinet::cli

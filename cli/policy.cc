@@ -69,7 +69,7 @@ Cell cellOf(const std::optional<Reach>& reach) {
 Result<std::vector<const policy::Pod*>> podsOn(const policy::World& world,
                                                const policy::Network& network,
                                                const std::string& nameSpace, std::size_t most) {
-  const std::string kind = most == kMostInTable ? "a table" : "a document";
+  const bool isTable = most == kMostInTable;
   std::vector<const policy::Pod*> pods;
   for (const auto& pod : world.pods) {
     const auto* interface = pod.on(network.name);
@@ -85,10 +85,10 @@ Result<std::vector<const policy::Pod*>> podsOn(const policy::World& world,
     return fail(
         Code::OutOfRange, "TooMany",
         std::to_string(pods.size()) + " pods" + where + " are on network " + network.name +
-            ", more than the " + std::to_string(most) + " of " + kind +
+            ", more than the " + std::to_string(most) + " of a " +
+            (isTable ? "table" : "document") +
             "; write -n for one namespace, or ask for a pair by policy explain" +
-            (most < kMostInDocument ? ", or -o json, which takes " + std::to_string(kMostInDocument)
-                                    : ""));
+            (isTable ? ", or -o json, which takes " + std::to_string(kMostInDocument) : ""));
   }
   std::ranges::sort(pods, {}, &policy::Pod::key);
   return pods;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cli/nearest.h"
+#include "cli/objects.h"
 #include "cli/output.h"
 #include "lib/api/cluster_policy.h"
 #include "lib/api/describe.h"
@@ -233,7 +234,7 @@ Result<PolicyManifest> policiesIn(const std::vector<Written>& objects,
       if (const Status other = checkOther(one.object); !other) {
         return fail(other.error().within(one.place));
       }
-      others.insert(scalarAt(one.object, "kind"));
+      others.insert(text(one.object, "/kind"));
     }
   }
   if (!out.policies.empty() || !out.clusterPolicies.empty()) return out;

@@ -43,7 +43,7 @@ Condition accepted(const World& world, const Policy& policy) {
   if (auto wrong = invalid(policy)) return std::move(*wrong);
   const auto& home = policy.metadata.nameSpace;
   for (const auto& name : policy.spec.podNetworkNames) {
-    if (isOpen(world, policy.metadata.nameSpace, name)) continue;
+    if (isOpen(world, home, name)) continue;
     std::string message = "spec.podNetworkNames: \"";
     message += name;
     message += "\" is no PodNetwork that is open to namespace \"";
